@@ -1,0 +1,86 @@
+//! Change sets: compare-and-set on RRsets of one zone.
+
+use crate::{Name, RrKey, RrSet};
+
+/// One RRset that is expected to be `before` and is to become `after`; `None` is absence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which RRset.
+    pub key: RrKey,
+    /// What has to be there for the change to be made.
+    pub before: Option<RrSet>,
+    /// What is there afterwards.
+    pub after: Option<RrSet>,
+}
+
+/// Changes of one zone that belong together: all are compared, then all are made, or none is
+/// (as far as the adapter's `Capabilities` go).
+///
+/// Not empty; each key once; each change changes something; every name lies in the zone; a CNAME
+/// is never left beside other records of the set's own keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeSet {
+    zone: Name,
+    changes: Vec<Change>,
+}
+
+/// Why some changes make no change set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeSetError {
+    /// No change at all.
+    #[error("a change set has at least one change")]
+    Empty,
+    /// Two changes of one RRset.
+    #[error("{0} stands in the change set twice")]
+    Twice(RrKey),
+    /// A change to what is there already.
+    #[error("the change of {0} changes nothing")]
+    NoChange(RrKey),
+    /// A name outside of the zone.
+    #[error("{0} lies outside of the zone")]
+    OutOfZone(RrKey),
+    /// An RRset under a key of another type.
+    #[error("the records given for {0} are of another type")]
+    WrongType(RrKey),
+}
+
+impl ChangeSet {
+    /// Checks the changes and puts them in the order of their keys.
+    ///
+    /// # Errors
+    /// [`ChangeSetError`], for the first change that breaks a rule of this type.
+    pub fn new(zone: Name, mut changes: Vec<Change>) -> Result<Self, ChangeSetError> {
+        changes.sort_by(|a, b| a.key.cmp(&b.key));
+        if changes.is_empty() {
+            return Err(ChangeSetError::Empty);
+        }
+        if let Some(pair) = changes.windows(2).find(|pair| pair[0].key == pair[1].key) {
+            return Err(ChangeSetError::Twice(pair[0].key.clone()));
+        }
+        for Change { key, before, after } in &changes {
+            let wrong = |set: &Option<RrSet>| set.as_ref().is_some_and(|s| s.rtype() != key.rtype);
+            if wrong(before) || wrong(after) {
+                return Err(ChangeSetError::WrongType(key.clone()));
+            }
+            if before == after {
+                return Err(ChangeSetError::NoChange(key.clone()));
+            }
+            if !key.name.is_at_or_below(&zone) {
+                return Err(ChangeSetError::OutOfZone(key.clone()));
+            }
+        }
+        Ok(Self { zone, changes })
+    }
+
+    /// The zone that is changed.
+    #[must_use]
+    pub fn zone(&self) -> &Name {
+        &self.zone
+    }
+
+    /// The changes, in the order of their keys.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+}

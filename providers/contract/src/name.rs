@@ -1,0 +1,462 @@
+//! Domain names: always absolute, always lower case, in wire form.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Octets of a name on the wire at the most, the root's length octet included (RFC 1035 §2.3.4).
+const NAME_OCTETS_MAX: usize = 255;
+/// Octets of a label at the most (RFC 1035 §2.3.4).
+const LABEL_OCTETS_MAX: usize = 63;
+
+/// One label of a name: lower case, without its length octet, not empty.
+pub type Label = [u8];
+
+/// An absolute domain name, in lower case (RFC 4343: names are compared without regard to case).
+///
+/// The order is the canonical order of RFC 4034 §6.1: by labels from the root down, so an apex
+/// stands before all that lies below it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Box<[u8]>);
+
+/// Why a text is not a domain name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing between two dots, or no text at all.
+    #[error("a label is empty")]
+    EmptyLabel,
+    /// A label of more than 63 octets (RFC 1035 §2.3.4).
+    #[error("the label `{label}` has more than 63 octets")]
+    LabelTooLong {
+        /// The label as it was written.
+        label: String,
+    },
+    /// More than 255 octets on the wire (RFC 1035 §2.3.4).
+    #[error("the name has more than 255 octets")]
+    NameTooLong,
+    /// A backslash that is followed by neither three digits up to 255 nor another character.
+    #[error("an escape is neither `\\DDD` (000 to 255) nor `\\` and one character")]
+    BadEscape,
+    /// A name that is not ASCII and that IDNA (UTS 46) refuses.
+    #[error("the name is no valid internationalised name")]
+    BadIdna,
+    /// An absolute name was wanted, and the trailing dot is missing.
+    #[error("the name has no trailing dot, so it is not absolute")]
+    NotAbsolute,
+    /// A blank or a control character that is not escaped.
+    #[error("the character {0:?} must be escaped in a name")]
+    BadCharacter(char),
+}
+
+impl Name {
+    /// The root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(Box::new([0]))
+    }
+
+    /// Reads a name as people write it in a plan: absolute with or without the trailing dot, in
+    /// Unicode or ASCII (IDNA is applied here, at the edge, and nowhere else).
+    ///
+    /// # Errors
+    /// [`NameError`], for whatever is not a name of RFC 1035 §2.3.4.
+    pub fn from_user(text: &str) -> Result<Self, NameError> {
+        let text = text.strip_suffix('.').filter(|t| !t.ends_with('\\')).unwrap_or(text);
+        if text.is_ascii() {
+            return Self::from_labels_text(text);
+        }
+        let ascii = idna::domain_to_ascii(text).map_err(|_| NameError::BadIdna)?;
+        Self::from_labels_text(&ascii)
+    }
+
+    /// Reads a name in presentation form that must end in a dot (RFC 1035 §5.1).
+    ///
+    /// # Errors
+    /// [`NameError::NotAbsolute`] without that dot, and what [`Name::from_user`] refuses.
+    pub fn absolute(text: &str) -> Result<Self, NameError> {
+        if text == "." {
+            return Ok(Self::root());
+        }
+        match ends_in_dot(text) {
+            true => Self::from_labels_text(&text[..text.len() - 1]),
+            false => Err(NameError::NotAbsolute),
+        }
+    }
+
+    /// Reads a name of a master file: `@` is the origin, a name without a trailing dot lies below
+    /// the origin (RFC 1035 §5.1).
+    ///
+    /// # Errors
+    /// What [`Name::absolute`] refuses.
+    pub fn relative_to(text: &str, origin: &Self) -> Result<Self, NameError> {
+        match text {
+            "@" => Ok(origin.clone()),
+            _ if ends_in_dot(text) => Self::absolute(text),
+            _ => Self::from_labels_text(text)?.join(origin),
+        }
+    }
+
+    /// Builds a name from labels, the leftmost first; upper case is lowered.
+    ///
+    /// # Errors
+    /// [`NameError`] for empty or long labels, and for a name that is too long.
+    pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a Label>) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(32);
+        for label in labels {
+            push_label(&mut wire, label)?;
+        }
+        wire.push(0);
+        Self::checked(wire)
+    }
+
+    /// Reads one uncompressed name from the front of `wire`, and says how many octets it took.
+    ///
+    /// `None` where the octets end early, hold a compression pointer, or make too long a name.
+    #[must_use]
+    pub fn from_wire(wire: &[u8]) -> Option<(Self, usize)> {
+        let mut at = 0;
+        loop {
+            let length = usize::from(*wire.get(at)?);
+            if length > LABEL_OCTETS_MAX || at + length + 1 > NAME_OCTETS_MAX {
+                return None;
+            }
+            at += length + 1;
+            if length == 0 {
+                let octets = wire.get(..at)?.to_ascii_lowercase();
+                return Some((Self(octets.into_boxed_slice()), at));
+            }
+        }
+    }
+
+    /// The name on the wire: uncompressed, lower case, with the root's octet.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The labels, the leftmost first, without the root's empty one.
+    pub fn labels(&self) -> impl Iterator<Item = &Label> {
+        let mut rest: &[u8] = &self.0;
+        std::iter::from_fn(move || {
+            let length = usize::from(rest[0]);
+            if length == 0 {
+                return None;
+            }
+            let label = &rest[1..=length];
+            rest = &rest[length + 1..];
+            Some(label)
+        })
+    }
+
+    /// Whether this is the root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// Whether the leftmost label is `*` (RFC 4592 §2.1.1).
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with(b"\x01*")
+    }
+
+    /// The name without its leftmost label; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        match self.is_root() {
+            true => None,
+            false => Some(Self(self.0[usize::from(self.0[0]) + 1..].into())),
+        }
+    }
+
+    /// Whether this name is `other` or lies below it.
+    #[must_use]
+    pub fn is_at_or_below(&self, other: &Self) -> bool {
+        let Some(above) = self.0.len().checked_sub(other.0.len()) else { return false };
+        // A suffix of octets is a suffix of labels only where it begins at a label.
+        self.0[above..] == *other.0 && self.label_starts().any(|start| start == above)
+    }
+
+    /// This name, taken as relative, put in front of `origin`.
+    ///
+    /// # Errors
+    /// [`NameError::NameTooLong`].
+    pub fn join(&self, origin: &Self) -> Result<Self, NameError> {
+        let mut wire = self.0[..self.0.len() - 1].to_vec();
+        wire.extend_from_slice(&origin.0);
+        Self::checked(wire)
+    }
+
+    /// A label put in front of this name.
+    ///
+    /// # Errors
+    /// As [`Name::from_labels`].
+    pub fn child(&self, label: &str) -> Result<Self, NameError> {
+        Self::from_labels_text(label)?.join(self)
+    }
+
+    /// The name as it stands in a master file of `origin`: `@`, relative, or absolute where it
+    /// lies elsewhere.
+    #[must_use]
+    pub fn shown_in(&self, origin: &Self) -> String {
+        if self == origin {
+            return "@".to_owned();
+        }
+        if !self.is_at_or_below(origin) || origin.is_root() {
+            return self.to_string();
+        }
+        let text = self.to_string();
+        text[..text.len() - origin.to_string().len() - 1].to_owned()
+    }
+
+    fn checked(wire: Vec<u8>) -> Result<Self, NameError> {
+        match wire.len() <= NAME_OCTETS_MAX {
+            true => Ok(Self(wire.into_boxed_slice())),
+            false => Err(NameError::NameTooLong),
+        }
+    }
+
+    /// `text` has no trailing dot that ends the name; dots in it separate labels.
+    fn from_labels_text(text: &str) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(text.len() + 2);
+        let mut label = Vec::with_capacity(LABEL_OCTETS_MAX);
+        let mut rest = text.chars();
+        while let Some(c) = rest.next() {
+            match c {
+                '.' => push_label(&mut wire, &std::mem::take(&mut label))?,
+                '\\' => label.push(unescape(&mut rest).ok_or(NameError::BadEscape)?),
+                c if c.is_ascii_graphic() => label.push(c as u8),
+                c => return Err(NameError::BadCharacter(c)),
+            }
+        }
+        push_label(&mut wire, &label)?;
+        wire.push(0);
+        Self::checked(wire)
+    }
+
+    fn label_starts(&self) -> impl Iterator<Item = usize> {
+        let mut at = Some(0);
+        std::iter::from_fn(move || {
+            let start = at?;
+            let length = usize::from(self.0[start]);
+            at = (length > 0).then_some(start + length + 1);
+            Some(start)
+        })
+    }
+}
+
+/// Whether the last dot ends the name: it is no label's octet behind an odd number of backslashes.
+fn ends_in_dot(text: &str) -> bool {
+    let Some(front) = text.strip_suffix('.') else { return false };
+    let backslashes = front.bytes().rev().take_while(|octet| *octet == b'\\').count();
+    backslashes % 2 == 0
+}
+
+fn push_label(wire: &mut Vec<u8>, label: &Label) -> Result<(), NameError> {
+    if label.is_empty() {
+        return Err(NameError::EmptyLabel);
+    }
+    let Some(length) = u8::try_from(label.len()).ok().filter(|l| *l <= 63) else {
+        return Err(NameError::LabelTooLong { label: String::from_utf8_lossy(label).into_owned() });
+    };
+    wire.push(length);
+    wire.extend(label.iter().map(u8::to_ascii_lowercase));
+    Ok(())
+}
+
+/// The octet of an escape whose backslash has been read: `\DDD` or `\X` (RFC 1035 §5.1).
+pub(crate) fn unescape(rest: &mut std::str::Chars<'_>) -> Option<u8> {
+    let first = rest.next()?;
+    let Some(hundreds) = first.to_digit(10) else {
+        return u8::try_from(first).ok().filter(u8::is_ascii);
+    };
+    let tens = rest.next()?.to_digit(10)?;
+    let ones = rest.next()?.to_digit(10)?;
+    u8::try_from(hundreds * 100 + tens * 10 + ones).ok()
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let mut mine = [0_u8; 128];
+        let mut theirs = [0_u8; 128];
+        let mine = starts_into(self, &mut mine);
+        let theirs = starts_into(other, &mut theirs);
+        let label = |name: &'_ Self, start: u8| {
+            let start = usize::from(start);
+            start + 1..start + 1 + usize::from(name.0[start])
+        };
+        for (a, b) in mine.iter().rev().zip(theirs.iter().rev()) {
+            let order = self.0[label(self, *a)].cmp(&other.0[label(other, *b)]);
+            if order != Ordering::Equal {
+                return order;
+            }
+        }
+        mine.len().cmp(&theirs.len())
+    }
+}
+
+/// Where each label starts; a name has 127 labels at the most, and each starts below 255.
+fn starts_into<'b>(name: &Name, into: &'b mut [u8; 128]) -> &'b [u8] {
+    let mut count = 0;
+    let mut at = 0_u8;
+    while name.0[usize::from(at)] > 0 {
+        into[count] = at;
+        count += 1;
+        at += name.0[usize::from(at)] + 1;
+    }
+    &into[..count]
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Name {
+    /// Presentation form, absolute, with the trailing dot (RFC 1035 §5.1, RFC 4343 §2.1).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_root() {
+            return f.write_str(".");
+        }
+        let mut text = String::with_capacity(self.0.len() + 1);
+        for label in self.labels() {
+            for octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        text.push('\\');
+                        text.push(char::from(*octet));
+                    }
+                    0x21..=0x7e => text.push(char::from(*octet)),
+                    _ => text.push_str(&format!("\\{octet:03}")),
+                }
+            }
+            text.push('.');
+        }
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::absolute(text)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::absolute(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::absolute(text).expect("a valid name")
+    }
+
+    #[test]
+    fn user_names_are_absolute_lower_case_and_ascii() {
+        for (text, shown) in [
+            ("Acme.Test", "acme.test."),
+            ("acme.test.", "acme.test."),
+            ("bücher.example", "xn--bcher-kva.example."),
+            ("_dmarc.acme.test", "_dmarc.acme.test."),
+            ("*.acme.test", "*.acme.test."),
+            ("a\\.b.test", "a\\.b.test."),
+            ("a\\046b.test", "a\\.b.test."),
+            ("a\\032b.test", "a\\032b.test."),
+        ] {
+            assert_eq!(Name::from_user(text).expect(text).to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        let long = "a".repeat(64);
+        for (text, error) in [
+            ("", NameError::EmptyLabel),
+            ("a..b", NameError::EmptyLabel),
+            (".a", NameError::EmptyLabel),
+            ("a b", NameError::BadCharacter(' ')),
+            ("a\\", NameError::BadEscape),
+            ("a\\256", NameError::BadEscape),
+            ("a\\1x", NameError::BadEscape),
+            (&long, NameError::LabelTooLong { label: long.clone() }),
+            (&["a"; 128].join("."), NameError::NameTooLong),
+        ] {
+            assert_eq!(Name::from_user(text), Err(error), "{text}");
+        }
+        assert!(Name::from_user(&["a"; 127].join(".")).is_ok(), "255 octets is the edge");
+        assert_eq!(Name::absolute("a.test"), Err(NameError::NotAbsolute));
+        assert_eq!(Name::absolute("a.test\\."), Err(NameError::NotAbsolute));
+    }
+
+    #[test]
+    fn rfc4034_section_6_1_canonical_order() {
+        let sorted = [
+            "example.", "a.example.", "yljkjljk.a.example.", "z.a.example.", "zabc.a.example.",
+            "z.example.", "\\001.z.example.", "*.z.example.", "\\200.z.example.",
+        ];
+        let mut names: Vec<Name> = sorted.iter().rev().map(|text| name(text)).collect();
+        names.sort();
+        assert_eq!(names, sorted.map(name));
+    }
+
+    #[test]
+    fn below_means_by_labels() {
+        assert!(name("a.acme.test.").is_at_or_below(&name("acme.test.")));
+        assert!(name("acme.test.").is_at_or_below(&name("acme.test.")));
+        assert!(!name("xacme.test.").is_at_or_below(&name("acme.test.")));
+        assert!(name("acme.test.").is_at_or_below(&Name::root()));
+        // The octet 4 before "acme" is a length only where a label begins.
+        assert!(!name("x\\004acme.test.").is_at_or_below(&name("acme.test.")));
+    }
+
+    #[test]
+    fn names_of_a_master_file_are_relative_to_its_origin() {
+        let origin = name("acme.test.");
+        for (text, absolute) in [
+            ("@", "acme.test."),
+            ("mail", "mail.acme.test."),
+            ("a.b", "a.b.acme.test."),
+            ("mail.other.", "mail.other."),
+            ("dot\\.", "dot\\..acme.test."),
+        ] {
+            let read = Name::relative_to(text, &origin).expect(text);
+            assert_eq!(read.to_string(), absolute);
+            if text != "mail.other." {
+                assert_eq!(read.shown_in(&origin), text);
+            }
+        }
+    }
+
+    #[test]
+    fn wire_round_trip() {
+        let read = name("mail.acme.test.");
+        assert_eq!(Name::from_wire(read.wire()), Some((read.clone(), read.wire().len())));
+        assert_eq!(Name::from_wire(b"\xc0\x0c"), None, "a compression pointer");
+        assert_eq!(Name::from_wire(b"\x04mai"), None, "too short");
+        assert_eq!(read.parent().map(|p| p.to_string()).as_deref(), Some("acme.test."));
+        assert_eq!(Name::root().parent(), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! The contract itself: what an adapter can do, what it says of itself, and how it fails.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
+
+/// The unit in which a provider stores and writes (DNSControl's taxonomy).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granularity {
+    /// Single records, each with an identity of its own.
+    Record,
+    /// Whole RRsets.
+    RrSet,
+    /// All RRsets of a name.
+    Label,
+    /// The whole zone.
+    Zone,
+}
+
+/// How much becomes visible at one moment at the provider itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Atomicity {
+    /// A whole change set.
+    ChangeSet,
+    /// Each RRset for itself; between two RRsets of a set anyone may look.
+    RrSet,
+    /// Nothing: an RRset may be seen absent or mixed while it is replaced.
+    None,
+}
+
+/// Who compares before setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareAndSet {
+    /// The provider, in the same transaction: a stale change is refused.
+    Native,
+    /// The adapter, by reading first: someone may write between the two.
+    ReadCompareWrite,
+}
+
+/// What an adapter says of itself for one zone. The compiler and the proof read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The unit of storage.
+    pub granularity: Granularity,
+    /// What becomes visible at once.
+    pub atomicity: Atomicity,
+    /// Who compares.
+    pub compare_and_set: CompareAndSet,
+    /// The smallest TTL that is taken as written.
+    pub ttl_min: Ttl,
+    /// The largest TTL that is taken as written.
+    pub ttl_max: Ttl,
+    /// The types that can be written; `None`: every type.
+    pub types: Option<&'static [RrType]>,
+    /// After how long an effect whose outcome is unknown can no longer land.
+    pub settle_max: Duration,
+    /// What is added after the last listed authoritative address was seen to serve a change, for
+    /// nodes that cannot be asked (anycast). Zero where there are none.
+    pub unseen_nodes: Duration,
+    /// Where nobody can be asked what is served: how long after the write it is taken to be served
+    /// everywhere, as the user states it. `None`: the authoritative servers are asked.
+    pub served_within: Option<Duration>,
+}
+
+/// What the provider said of a change that it made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The SOA serial after the change, where the provider has one.
+    pub serial: Option<u32>,
+}
+
+/// What to do next about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The zone is not what the plan was made for: halt and show the difference.
+    Halt,
+    /// A person must correct the plan, the credentials or the provider: trying again changes nothing.
+    Fix,
+    /// Nothing was done; try again after this time.
+    Retry(Duration),
+    /// It may have been done: look before anything else is sent.
+    Look,
+}
+
+/// A provider that did not do what it was asked.
+///
+/// `detail` is the other side's own word or the system's, never a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The compare of the compare-and-set failed; nothing was changed.
+    #[error("{key} in zone {zone} is not what was expected")]
+    Conflict {
+        /// The zone.
+        zone: Name,
+        /// The first RRset that differs.
+        key: RrKey,
+        /// What is there instead.
+        live: Option<RrSet>,
+    },
+    /// The change cannot be represented at this provider; nothing was sent.
+    #[error("{key} cannot be written to zone {zone}: {why}")]
+    Unsupported {
+        /// The zone.
+        zone: Name,
+        /// The RRset.
+        key: RrKey,
+        /// The limit, as a lower-case fragment.
+        why: String,
+    },
+    /// The provider understood and said no; nothing was changed.
+    #[error("the provider refuses for zone {zone}: {detail}")]
+    Refused {
+        /// The zone.
+        zone: Name,
+        /// The provider's word.
+        detail: String,
+    },
+    /// The credentials are not accepted; nothing was changed.
+    #[error("the credentials are not accepted for zone {zone}: {detail}")]
+    Unauthorized {
+        /// The zone.
+        zone: Name,
+        /// The provider's word.
+        detail: String,
+    },
+    /// The provider does not have this zone.
+    #[error("there is no zone {zone} at the provider: {detail}")]
+    NoSuchZone {
+        /// The zone.
+        zone: Name,
+        /// The provider's word.
+        detail: String,
+    },
+    /// Nothing could be sent, or a read got no answer; nothing was changed.
+    #[error("{peer} cannot be reached for zone {zone}: {detail}")]
+    Unreachable {
+        /// The zone.
+        zone: Name,
+        /// Who was asked.
+        peer: String,
+        /// The system's word.
+        detail: String,
+    },
+    /// The provider asks for patience; nothing was changed.
+    #[error("the provider limits the rate for zone {zone}")]
+    Throttled {
+        /// The zone.
+        zone: Name,
+        /// How long it asks us to wait.
+        retry_after: Duration,
+    },
+    /// A write was sent and its outcome is unknown.
+    #[error("whether {peer} made the change in zone {zone} is not known: {detail}")]
+    InDoubt {
+        /// The zone.
+        zone: Name,
+        /// Who was asked.
+        peer: String,
+        /// The system's word.
+        detail: String,
+    },
+    /// An answer to a read that makes no sense; nothing was changed.
+    #[error("the answer for zone {zone} cannot be understood: {detail}")]
+    Malformed {
+        /// The zone.
+        zone: Name,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// How long to wait before a server that could not be reached is tried again: our choice.
+const RETRY_UNREACHABLE: Duration = Duration::from_secs(10);
+
+impl ProviderError {
+    /// What to do next.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        match self {
+            Self::Conflict { .. } => Next::Halt,
+            Self::Unsupported { .. }
+            | Self::Refused { .. }
+            | Self::Unauthorized { .. }
+            | Self::NoSuchZone { .. }
+            | Self::Malformed { .. } => Next::Fix,
+            Self::Unreachable { .. } => Next::Retry(RETRY_UNREACHABLE),
+            Self::Throttled { retry_after, .. } => Next::Retry(*retry_after),
+            Self::InDoubt { .. } => Next::Look,
+        }
+    }
+}
+
+/// A DNS provider, through its adapter.
+///
+/// Adapters retry nothing that is not idempotent, sleep for nothing but a bounded time-out, and
+/// change nothing that the change set does not name (the SOA serial excepted).
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What the adapter says of itself for this zone. No IO.
+    fn capabilities(&self, zone: &Name) -> Capabilities;
+
+    /// Reads the whole zone as the provider holds it.
+    ///
+    /// # Errors
+    /// [`ProviderError`]; never a part of a zone.
+    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError>;
+
+    /// Reads some RRsets as the provider holds them, in the order of `keys`.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    async fn read_rrsets(
+        &self,
+        zone: &Name,
+        keys: &[RrKey],
+    ) -> Result<Vec<Option<RrSet>>, ProviderError>;
+
+    /// Compares every `before` and makes the changes.
+    ///
+    /// # Errors
+    /// [`ProviderError`]; [`ProviderError::next`] says whether anything can have changed.
+    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError>;
+}

@@ -1,0 +1,220 @@
+//! Reading presentation form, field by field.
+//!
+//! What comes out is in wire form but not yet checked: [`super::wire`] decides what is well-formed.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::table::{Complaint, Field, Kind};
+use super::words::Words;
+use super::{RdataError, loc, svcb};
+use crate::Name;
+
+/// The mnemonics of DNSSEC algorithms, which text may have in place of the number (RFC 4034 §A.1).
+/// Source: IANA "DNS Security Algorithm Numbers", zone signing ones and those of RFC 4034.
+const ALGORITHMS: &[(&str, u8)] = &[
+    ("RSAMD5", 1),
+    ("DH", 2),
+    ("DSA", 3),
+    ("RSASHA1", 5),
+    ("DSA-NSEC3-SHA1", 6),
+    ("RSASHA1-NSEC3-SHA1", 7),
+    ("RSASHA256", 8),
+    ("RSASHA512", 10),
+    ("ECC-GOST", 12),
+    ("ECDSAP256SHA256", 13),
+    ("ECDSAP384SHA384", 14),
+    ("ED25519", 15),
+    ("ED448", 16),
+    ("INDIRECT", 252),
+    ("PRIVATEDNS", 253),
+    ("PRIVATEOID", 254),
+];
+
+/// The wire form of a text; `fields` is `None` for an opaque type.
+pub(super) fn record(
+    fields: Option<&[Field]>,
+    text: &str,
+    origin: Option<&Name>,
+) -> Result<Vec<u8>, RdataError> {
+    let mut words = Words::of(text)?;
+    let mut wire = Vec::with_capacity(text.len());
+    match fields {
+        _ if words.opaque_mark() => opaque(&mut words, &mut wire)?,
+        Some(fields) => {
+            for Field { name, kind } in fields {
+                named(name, field(*kind, &mut words, origin, &mut wire))?;
+            }
+        }
+        None => {
+            let problem = "rdata of a type that is unknown here are written `\\# length hex`";
+            return Err(RdataError::new(problem));
+        }
+    }
+    match words.is_empty() {
+        true => Ok(wire),
+        false => Err(RdataError::new("the text goes on behind the last field")),
+    }
+}
+
+/// What stands behind the mark `\#` (RFC 3597 §5).
+fn opaque(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), RdataError> {
+    let length = named("length", words.plain().and_then(|word| number(word, 65_535)))?;
+    if length > 0 {
+        named("opaque rdata", joined(words).and_then(|text| push_hex(&text, wire)))?;
+    }
+    match u32::try_from(wire.len()) == Ok(length) {
+        true => Ok(()),
+        false => Err(RdataError::new("the length is not that of the octets behind it")),
+    }
+}
+
+fn named<T>(name: &str, result: Result<T, Complaint>) -> Result<T, RdataError> {
+    result.map_err(|complaint| RdataError::new(format!("the {name} {complaint}")))
+}
+
+fn field(
+    kind: Kind,
+    words: &mut Words<'_>,
+    origin: Option<&Name>,
+    wire: &mut Vec<u8>,
+) -> Result<(), Complaint> {
+    match kind {
+        Kind::Name => wire.extend_from_slice(name(words.plain()?, origin)?.wire()),
+        Kind::U8 => push_number(1, number(words.plain()?, 255)?, wire),
+        Kind::U16 => push_number(2, number(words.plain()?, 65_535)?, wire),
+        Kind::U32 => push_number(4, number(words.plain()?, u32::MAX)?, wire),
+        Kind::Period => push_number(4, period(words.plain()?)?, wire),
+        Kind::Algorithm => push_number(1, algorithm(words.plain()?)?, wire),
+        Kind::Ipv4 => wire.extend(ipv4(words.plain()?)?.octets()),
+        Kind::Ipv6 => wire.extend(ipv6(words.plain()?)?.octets()),
+        Kind::CharString => push_string(&words.string()?, wire)?,
+        Kind::Tag => push_string(words.plain()?.as_bytes(), wire)?,
+        Kind::CharStrings => {
+            push_string(&words.string()?, wire)?;
+            while !words.is_empty() {
+                push_string(&words.string()?, wire)?;
+            }
+        }
+        Kind::Text => wire.extend(words.string()?),
+        Kind::Hex { .. } => push_hex(&joined(words)?, wire)?,
+        Kind::Base64 => wire.extend(base64(&joined(words)?)?),
+        Kind::Location => loc::read(words, wire)?,
+        Kind::SvcParams => svcb::read(words, wire)?,
+    }
+    Ok(())
+}
+
+/// A decimal number without a sign; leading zeros are allowed.
+pub(super) fn number(word: &str, max: u32) -> Result<u32, Complaint> {
+    let digits = !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
+    let number = word.parse().ok().filter(|number| digits && *number <= max);
+    number.ok_or_else(|| format!("is no number from 0 to {max}"))
+}
+
+/// An IPv4 address in four decimal numbers.
+pub(super) fn ipv4(word: &str) -> Result<Ipv4Addr, Complaint> {
+    word.parse().map_err(|_| "is no IPv4 address".to_owned())
+}
+
+/// An IPv6 address (RFC 4291 §2.2).
+pub(super) fn ipv6(word: &str) -> Result<Ipv6Addr, Complaint> {
+    word.parse().map_err(|_| "is no IPv6 address".to_owned())
+}
+
+/// Base64 with its padding (RFC 4648 §4).
+pub(super) fn base64(text: &str) -> Result<Vec<u8>, Complaint> {
+    STANDARD.decode(text).map_err(|_| "is no base64".to_owned())
+}
+
+/// A string behind its length octet. A longer one is refused and not split: only the caller knows
+/// whether the reader of the record joins the parts again, or takes the first alone.
+pub(super) fn push_string(string: &[u8], wire: &mut Vec<u8>) -> Result<(), Complaint> {
+    let Ok(length) = u8::try_from(string.len()) else {
+        let length = string.len();
+        return Err(format!("has a string of {length} octets; more than 255 must be split"));
+    };
+    wire.push(length);
+    wire.extend_from_slice(string);
+    Ok(())
+}
+
+/// The last `octets` octets of the number, which has no others.
+fn push_number(octets: usize, number: u32, wire: &mut Vec<u8>) {
+    wire.extend_from_slice(&number.to_be_bytes()[4 - octets..]);
+}
+
+fn name(word: &str, origin: Option<&Name>) -> Result<Name, Complaint> {
+    let name = match origin {
+        Some(origin) => Name::relative_to(word, origin),
+        None => Name::absolute(word),
+    };
+    name.map_err(|error| format!("cannot be read: {error}"))
+}
+
+fn algorithm(word: &str) -> Result<u32, Complaint> {
+    match ALGORITHMS.iter().find(|(mnemonic, _)| mnemonic.eq_ignore_ascii_case(word)) {
+        Some((_, number)) => Ok(u32::from(*number)),
+        None => number(word, 255),
+    }
+}
+
+/// Seconds, or BIND's `1w2d3h4m5s`.
+fn period(word: &str) -> Result<u32, Complaint> {
+    if word.bytes().all(|octet| octet.is_ascii_digit()) {
+        return number(word, u32::MAX);
+    }
+    with_units(word)
+        .ok_or_else(|| format!("is no time from 0 to {} seconds (units: w, d, h, m, s)", u32::MAX))
+}
+
+fn with_units(word: &str) -> Option<u32> {
+    let mut total = 0_u32;
+    let mut count: Option<u32> = None;
+    for octet in word.bytes() {
+        if octet.is_ascii_digit() {
+            let digit = u32::from(octet - b'0');
+            count = Some(count.unwrap_or(0).checked_mul(10)?.checked_add(digit)?);
+            continue;
+        }
+        let unit_secs = match octet.to_ascii_lowercase() {
+            b'w' => 604_800,
+            b'd' => 86_400,
+            b'h' => 3_600,
+            b'm' => 60,
+            b's' => 1,
+            _ => return None,
+        };
+        total = total.checked_add(count.take()?.checked_mul(unit_secs)?)?;
+    }
+    // A number without a unit behind others with one could be anything.
+    count.is_none().then_some(total)
+}
+
+/// All that is left in one: hexadecimal and base64 may have blanks anywhere.
+fn joined(words: &mut Words<'_>) -> Result<String, Complaint> {
+    let mut joined = words.plain()?.to_owned();
+    while !words.is_empty() {
+        joined.push_str(words.plain()?);
+    }
+    Ok(joined)
+}
+
+fn push_hex(text: &str, wire: &mut Vec<u8>) -> Result<(), Complaint> {
+    let digits: Option<Vec<u8>> = text.bytes().map(hex_digit).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0);
+    let digits = digits.ok_or("is not made of pairs of hexadecimal digits")?;
+    wire.extend(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
+    Ok(())
+}
+
+fn hex_digit(octet: u8) -> Option<u8> {
+    match octet {
+        b'0'..=b'9' => Some(octet - b'0'),
+        b'a'..=b'f' => Some(octet - b'a' + 10),
+        b'A'..=b'F' => Some(octet - b'A' + 10),
+        _ => None,
+    }
+}

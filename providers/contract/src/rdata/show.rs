@@ -1,0 +1,124 @@
+//! Showing presentation form, field by field.
+//!
+//! Everything here works on wire form that was checked, and relies on it.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::table::{Field, Kind};
+use super::{loc, svcb, wire};
+use crate::Name;
+
+/// The presentation form of well-formed octets.
+pub(super) fn record(fields: &[Field], wire: &[u8]) -> String {
+    let mut text = String::with_capacity(wire.len() * 2);
+    let mut rest = wire;
+    for Field { kind, .. } in fields {
+        let octets = wire::extent(*kind, rest).expect("checked when the rdata was made");
+        let (front, after) = rest.split_at(octets);
+        // An empty list of parameters is nothing at all; an empty CAA value is still `""`.
+        let shows = !front.is_empty() || matches!(kind, Kind::Text);
+        if shows && !text.is_empty() {
+            text.push(' ');
+        }
+        field(*kind, front, &mut text);
+        rest = after;
+    }
+    text
+}
+
+/// Octets of any type (RFC 3597 §5).
+pub(super) fn opaque(wire: &[u8]) -> String {
+    let mut text = format!("\\# {}", wire.len());
+    if !wire.is_empty() {
+        text.push(' ');
+        push_hex(wire, &mut text);
+    }
+    text
+}
+
+fn field(kind: Kind, front: &[u8], text: &mut String) {
+    match kind {
+        Kind::Name => text.push_str(&name(front).to_string()),
+        Kind::U8 | Kind::U16 | Kind::U32 | Kind::Period | Kind::Algorithm => {
+            text.push_str(&number(front).to_string());
+        }
+        Kind::Ipv4 => text.push_str(&ipv4(front)),
+        Kind::Ipv6 => text.push_str(&ipv6(front)),
+        Kind::CharString => push_quoted(&front[1..], text),
+        Kind::CharStrings => {
+            for (n, string) in strings(front).enumerate() {
+                if n > 0 {
+                    text.push(' ');
+                }
+                push_quoted(string, text);
+            }
+        }
+        Kind::Tag => text.extend(front[1..].iter().copied().map(char::from)),
+        Kind::Text => push_quoted(front, text),
+        Kind::Hex { .. } => push_hex(front, text),
+        Kind::Base64 => text.push_str(&base64(front)),
+        Kind::Location => loc::show(front, text),
+        Kind::SvcParams => svcb::show(front, text),
+    }
+}
+
+/// The strings of octets that are strings behind length octets to the end.
+pub(super) fn strings(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = wire;
+    std::iter::from_fn(move || {
+        let (length, behind) = rest.split_first()?;
+        let (string, after) = behind.split_at_checked(usize::from(*length))?;
+        rest = after;
+        Some(string)
+    })
+}
+
+/// The name that these octets are.
+pub(super) fn name(front: &[u8]) -> Name {
+    Name::from_wire(front).expect("checked when the rdata was made").0
+}
+
+/// The number of four octets or fewer, the highest first.
+pub(super) fn number(front: &[u8]) -> u32 {
+    front.iter().fold(0, |number, octet| number << 8 | u32::from(*octet))
+}
+
+/// The IPv4 address of four octets.
+pub(super) fn ipv4(front: &[u8]) -> String {
+    let octets: [u8; 4] = front.try_into().expect("an IPv4 address has four octets");
+    Ipv4Addr::from(octets).to_string()
+}
+
+/// The IPv6 address of sixteen octets (RFC 5952).
+pub(super) fn ipv6(front: &[u8]) -> String {
+    let octets: [u8; 16] = front.try_into().expect("an IPv6 address has sixteen octets");
+    Ipv6Addr::from(octets).to_string()
+}
+
+/// Base64 with its padding and without blanks.
+pub(super) fn base64(octets: &[u8]) -> String {
+    STANDARD.encode(octets)
+}
+
+/// A string in quotes, with `\"`, `\\` and `\DDD` for what is not printable ASCII.
+pub(super) fn push_quoted(string: &[u8], text: &mut String) {
+    text.push('"');
+    for octet in string {
+        match octet {
+            b'"' | b'\\' => text.extend(['\\', char::from(*octet)]),
+            0x20..=0x7e => text.push(char::from(*octet)),
+            _ => write!(text, "\\{octet:03}").expect("a String takes all that is written"),
+        }
+    }
+    text.push('"');
+}
+
+fn push_hex(octets: &[u8], text: &mut String) {
+    for octet in octets {
+        write!(text, "{octet:02x}").expect("a String takes all that is written");
+    }
+}

@@ -1,0 +1,123 @@
+//! The parameter list of SVCB and HTTPS (RFC 9460 §2.1, §2.2).
+//!
+//! On the wire each parameter is a key, a length and a value; keys ascend, so none is there twice.
+//! Presentation form may have them in any order. What one key's value is made of stands in
+//! [`super::svcb_keys`].
+//!
+//! Parameters of the AliasMode are taken as they are: whoever reads them ignores them
+//! (RFC 9460 §2.4.2), so they are no reason not to read a zone.
+
+use std::collections::BTreeMap;
+
+use super::show::number;
+use super::svcb_keys::{ALPN, MANDATORY, NO_DEFAULT_ALPN, check_value, show_value, value_of};
+use super::svcb_keys::{key_name, key_of};
+use super::table::Complaint;
+use super::words::{Word, Words};
+
+/// Whether the octets are parameters, each well-formed, and all of them consistent.
+pub(super) fn check(wire: &[u8]) -> Result<(), Complaint> {
+    let mut last = None;
+    let mut rest = wire;
+    while !rest.is_empty() {
+        let (key, value, after) = split(rest).ok_or("ends early")?;
+        if last.is_some_and(|last| key <= last) {
+            return Err("is not in ascending order of its keys".to_owned());
+        }
+        check_value(key, value).map_err(|why| format!("has `{}`, which {why}", key_name(key)))?;
+        last = Some(key);
+        rest = after;
+    }
+    check_consistent(wire)
+}
+
+/// RFC 9460 §7.1.1 and §8: what is mandatory is there, and `no-default-alpn` is not alone.
+fn check_consistent(wire: &[u8]) -> Result<(), Complaint> {
+    let mandatory = params(wire).find(|(key, _)| *key == MANDATORY).map_or(&[][..], |(_, v)| v);
+    // Both sides ascend, so one pass over the keys finds all that are mandatory.
+    let mut keys = params(wire).map(|(key, _)| key);
+    for key in mandatory.chunks(2).map(number16) {
+        if !keys.any(|present| present == key) {
+            return Err(format!("lacks `{}`, which it names as mandatory", key_name(key)));
+        }
+    }
+    let has = |wanted| params(wire).any(|(key, _)| key == wanted);
+    match has(NO_DEFAULT_ALPN) && !has(ALPN) {
+        true => Err("has `no-default-alpn` without `alpn`".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// Appends parameters that [`check`] accepts.
+pub(super) fn show(wire: &[u8], text: &mut String) {
+    for (n, (key, value)) in params(wire).enumerate() {
+        if n > 0 {
+            text.push(' ');
+        }
+        text.push_str(&key_name(key));
+        if !value.is_empty() {
+            text.push('=');
+            show_value(key, value, text);
+        }
+    }
+}
+
+/// Reads all words that are left as parameters, and sorts them.
+pub(super) fn read(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), Complaint> {
+    let mut params = BTreeMap::new();
+    while !words.is_empty() {
+        let (key_text, raw) = read_param(words)?;
+        let in_param = |why: String| format!("has `{key_text}`, which {why}");
+        let (key, form) = key_of(key_text).map_err(in_param)?;
+        let value = value_of(form, raw.unwrap_or("")).map_err(in_param)?;
+        if params.insert(key, value).is_some() {
+            return Err(format!("has `{}` twice", key_name(key)));
+        }
+    }
+    for (key, value) in params {
+        let too_long = |_| format!("has `{}`, which has over 65535 octets", key_name(key));
+        let length = u16::try_from(value.len()).map_err(too_long)?;
+        wire.extend(key.to_be_bytes());
+        wire.extend(length.to_be_bytes());
+        wire.extend(value);
+    }
+    Ok(())
+}
+
+/// A key, and its value with escapes: `key`, `key=value` or `key="value"`.
+fn read_param<'t>(words: &mut Words<'t>) -> Result<(&'t str, Option<&'t str>), Complaint> {
+    let Word { raw, quoted, glued: _ } = words.word()?;
+    if quoted {
+        return Err("has quotes around a whole parameter and not its value".to_owned());
+    }
+    match raw.split_once('=') {
+        None => Ok((raw, None)),
+        Some((key, "")) => match words.glued_quoted() {
+            Some(value) => Ok((key, Some(value.raw))),
+            None => Err(format!("has `{key}=` without a value behind it")),
+        },
+        Some((key, value)) => Ok((key, Some(value))),
+    }
+}
+
+/// The parameters, up to where they are no longer well-formed.
+fn params(wire: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = wire;
+    std::iter::from_fn(move || {
+        let (key, value, after) = split(rest)?;
+        rest = after;
+        Some((key, value))
+    })
+}
+
+/// Key, value, and what stands behind them.
+fn split(wire: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (head, behind) = wire.split_at_checked(4)?;
+    let (value, after) = behind.split_at_checked(usize::from(number16(&head[2..])))?;
+    Some((number16(&head[..2]), value, after))
+}
+
+/// The number of two octets.
+pub(super) fn number16(octets: &[u8]) -> u16 {
+    u16::try_from(number(octets)).expect("two octets are below 65536")
+}

@@ -1,0 +1,389 @@
+//! What is read, shown, refused and compared, one table per feature.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::absolute(text).expect("a valid name")
+}
+
+fn read(rtype: RrType, text: &str) -> Rdata {
+    Rdata::parse(rtype, text, Some(&name("acme.test."))).expect(text)
+}
+
+/// Reads `text`, and expects it to be shown as `shown`, which reads back to the same octets.
+fn check_shown(rtype: RrType, text: &str, shown: &str) {
+    let rdata = read(rtype, text);
+    assert_eq!(rdata.to_string(), shown, "{rtype} {text}");
+    let again = Rdata::parse(rtype, shown, None).expect("what is shown can be read");
+    assert_eq!(again.wire(), rdata.wire(), "{rtype} {text}");
+    let from_wire = Rdata::from_wire(rtype, rdata.wire()).expect("what was read is well-formed");
+    assert_eq!(from_wire.wire(), rdata.wire(), "{rtype} {text}");
+}
+
+fn check_wire(rtype: RrType, text: &str, wire: &[u8]) {
+    assert_eq!(read(rtype, text).wire(), wire, "{rtype} {text}");
+    let shown = Rdata::from_wire(rtype, wire).expect(text).to_string();
+    check_shown(rtype, text, &shown);
+}
+
+fn check_refused(rtype: RrType, text: &str, problem: &str) {
+    let error = Rdata::parse(rtype, text, None).expect_err(text);
+    assert_eq!(error.problem, problem, "{rtype} {text}");
+}
+
+fn check_refused_wire(rtype: RrType, wire: &[u8], problem: &str) {
+    let error = Rdata::from_wire(rtype, wire).expect_err(problem);
+    assert_eq!(error.problem, problem, "{rtype} {wire:02x?}");
+}
+
+#[test]
+fn every_type_reads_and_shows() {
+    for (rtype, text, shown) in [
+        (RrType::A, "192.0.2.1", "192.0.2.1"),
+        (RrType::AAAA, "2001:DB8:0:0::1", "2001:db8::1"),
+        (RrType::AAAA, "::ffff:192.0.2.1", "::ffff:192.0.2.1"),
+        (RrType::NS, "ns1", "ns1.acme.test."),
+        (RrType::CNAME, "Mail.Other.", "mail.other."),
+        (RrType::CNAME, "@", "acme.test."),
+        (RrType::PTR, "a\\.b.test.", "a\\.b.test."),
+        (RrType::DNAME, ".", "."),
+        (RrType::MX, "10 mail", "10 mail.acme.test."),
+        (RrType::MX, "0 .", "0 ."),
+        (RrType::SRV, "0 1 993 imap.acme.test.", "0 1 993 imap.acme.test."),
+        (RrType::DS, "60485 RSASHA1 1 2BB183AF 5F22", "60485 5 1 2bb183af5f22"),
+        (RrType::CDS, "0 0 0 00", "0 0 0 00"),
+        (RrType::DNSKEY, "257 3 13 AQ ID", "257 3 13 AQID"),
+        (RrType::CDNSKEY, "0 3 0 AA==", "0 3 0 AA=="),
+        (RrType::SSHFP, "4 2 ABCD", "4 2 abcd"),
+        (RrType::TLSA, "3 1 1 (ab\n cd)", "3 1 1 abcd"),
+        (RrType::SMIMEA, "3 0 0 ff", "3 0 0 ff"),
+        (RrType::OPENPGPKEY, "AQID", "AQID"),
+        (
+            RrType::NAPTR,
+            "100 10 u E2U+sip \"!^.*$!sip:a@b!\" .",
+            "100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:a@b!\" .",
+        ),
+        (
+            RrType::ZONEMD,
+            "2018031900 1 1 00112233445566778899aabb",
+            "2018031900 1 1 00112233445566778899aabb",
+        ),
+        (RrType::SPF, "\"v=spf1 -all\"", "\"v=spf1 -all\""),
+        (RrType::new(65280), "\\# 4 0A00 0001", "\\# 4 0a000001"),
+        (RrType::new(65280), "\\# 0", "\\# 0"),
+        (RrType::A, "\\# 4 0A000001", "10.0.0.1"),
+        (RrType::RRSIG, "\\# 1 ff", "\\# 1 ff"),
+    ] {
+        check_shown(rtype, text, shown);
+    }
+}
+
+#[test]
+fn every_type_of_the_table_has_a_mnemonic_and_stands_once() {
+    let known: BTreeSet<RrType> = RrType::KNOWN.iter().map(|(rtype, _)| *rtype).collect();
+    let opaque: Vec<RrType> =
+        known.iter().copied().filter(|rtype| table::fields_of(*rtype).is_none()).collect();
+    assert_eq!(opaque.len() + table::TABLE.len(), known.len());
+    assert!(opaque.iter().all(|rtype| rtype.is_made_by_signer()), "{opaque:?}");
+    assert!(table::TABLE.is_sorted_by(|(a, _), (b, _)| a < b));
+}
+
+#[test]
+fn soa_takes_times_with_units_and_shows_seconds() {
+    for (text, shown) in [
+        ("ns1 hostmaster 1 2 3 4 5", "ns1.acme.test. hostmaster.acme.test. 1 2 3 4 5"),
+        (
+            "ns1 a\\.b (4294967295 1H 15m 1w2d3h4m5s 1d)",
+            "ns1.acme.test. a\\.b.acme.test. 4294967295 3600 900 788645 86400",
+        ),
+    ] {
+        check_shown(RrType::SOA, text, shown);
+    }
+    let unit = "is no time from 0 to 4294967295 seconds (units: w, d, h, m, s)";
+    for (times, problem) in [
+        ("1h 2 3 4 5", "the serial is no number from 0 to 4294967295".to_owned()),
+        ("1 h 3 4 5", format!("the refresh {unit}")),
+        ("1 1h30 3 4 5", format!("the refresh {unit}")),
+        ("1 2 7102w 4 5", format!("the retry {unit}")),
+        ("1 2 3 -1 5", format!("the expire {unit}")),
+        ("1 2 3 4294967296 5", "the expire is no number from 0 to 4294967295".to_owned()),
+        ("1 2 3 4", "the minimum is missing".to_owned()),
+    ] {
+        check_refused(RrType::SOA, &format!(". . {times}"), &problem);
+    }
+}
+
+#[test]
+fn txt_is_quoted_and_escaped() {
+    for (text, shown) in [
+        (r#""""#, r#""""#),
+        (r#""a b" c"#, r#""a b" "c""#),
+        (r#""a""b""#, r#""a" "b""#),
+        ("v=spf1 -all", r#""v=spf1" "-all""#),
+        (r#""v=DKIM1; p=\"x\\y\"""#, r#""v=DKIM1; p=\"x\\y\"""#),
+        (r"a\;b\ c\010\255", r#""a;b c\010\255""#),
+        ("\"grün\t(x)\"", r#""gr\195\188n\009(x)""#),
+        (r#""\# 1 00""#, r##""# 1 00""##),
+        (r"\# 1 00", r#""""#),
+        (&"x".repeat(255), &format!("\"{}\"", "x".repeat(255))),
+    ] {
+        check_shown(RrType::TXT, text, shown);
+    }
+    check_wire(RrType::TXT, r#""ab" """#, b"\x02ab\x00");
+}
+
+#[test]
+fn txt_refusals() {
+    let long = "x".repeat(256);
+    for (text, problem) in [
+        ("", "the text is missing"),
+        (&long, "the text has a string of 256 octets; more than 255 must be split"),
+        ("v=DKIM1; p=x", "a `;` outside quotes begins a comment; quote the text, or write `\\;`"),
+        ("\"a", "a quoted string has no closing quote"),
+        ("\"a\\\"", "a quoted string has no closing quote"),
+        ("\"a\nb\"", "a quoted string runs over a line end"),
+        ("(a", "a `(` has no `)`"),
+        ("a)", "a `)` has no `(`"),
+        ("a\"b\"", "the text is not set off by a blank: quotes enclose a whole word"),
+        ("\"a\"b", "the text is not set off by a blank: quotes enclose a whole word"),
+        (
+            "\\256",
+            "the text has an escape that is neither `\\DDD` (000 to 255) nor `\\` and one character",
+        ),
+    ] {
+        check_refused(RrType::TXT, text, problem);
+    }
+    check_refused_wire(RrType::TXT, b"", "the text ends early");
+    check_refused_wire(RrType::TXT, b"\x02a", "the text ends early");
+    check_refused_wire(RrType::TXT, b"\x01a\x01", "the text ends early");
+}
+
+#[test]
+fn caa_values_are_quoted_and_unbounded_by_a_length_octet() {
+    let long = "x".repeat(300);
+    for (text, shown) in [
+        ("0 issue ca.example", r#"0 issue "ca.example""#.to_owned()),
+        (r#"128 issue "ca.example; a=\"b c\"""#, r#"128 issue "ca.example; a=\"b c\"""#.to_owned()),
+        (r#"0 iodef """#, r#"0 iodef """#.to_owned()),
+        (&format!("0 issuewild {long}"), format!("0 issuewild \"{long}\"")),
+    ] {
+        check_shown(RrType::CAA, text, &shown);
+    }
+    check_wire(RrType::CAA, "0 issue \";\"", b"\x00\x05issue;");
+    for (text, problem) in [
+        ("256 issue x", "the flags field is no number from 0 to 255"),
+        ("0 is-sue x", "the tag is not made of letters and digits"),
+        ("0 issue", "the value is missing"),
+        ("0 issue ca.example x", "the text goes on behind the last field"),
+    ] {
+        check_refused(RrType::CAA, text, problem);
+    }
+    check_refused_wire(RrType::CAA, b"\x00\x00x", "the tag is not made of letters and digits");
+    check_refused_wire(RrType::CAA, b"\x00\x05iss", "the tag ends early");
+}
+
+#[test]
+fn loc_optional_fields_and_hemispheres() {
+    for (text, shown) in [
+        (
+            "52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m",
+            "52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000.00m 10.00m",
+        ),
+        (
+            "42 21 54 N 71 06 18 W -24m 30m",
+            "42 21 54.000 N 71 6 18.000 W -24.00m 30.00m 10000.00m 10.00m",
+        ),
+        ("32 7 19.5 S 116 2 25 E 10", "32 7 19.500 S 116 2 25.000 E 10.00m 1.00m 10000.00m 10.00m"),
+        ("0 s 0 w 0", "0 0 0.000 N 0 0 0.000 E 0.00m 1.00m 10000.00m 10.00m"),
+        (
+            "90 S 180 W -100000 90000000m 0.09 0.1",
+            "90 0 0.000 S 180 0 0.000 W -100000.00m 90000000.00m 0.09m 0.10m",
+        ),
+        (
+            "90 N 180 0 0 E 42849672.95m",
+            "90 0 0.000 N 180 0 0.000 E 42849672.95m 1.00m 10000.00m 10.00m",
+        ),
+    ] {
+        check_shown(RrType::LOC, text, shown);
+    }
+    // RFC 1876, the example of cambridge-net.kei.com, as octets.
+    check_wire(
+        RrType::LOC,
+        "42 21 54 N 71 06 18 W -24m 30m",
+        b"\0\x33\x16\x13\x89\x17\x2d\xd0\x70\xbe\x15\xf0\0\x98\x8d\x20",
+    );
+}
+
+#[test]
+fn loc_refusals() {
+    for (text, problem) in [
+        ("91 N 0 E 0", "has a latitude whose degree is no number from 0 to 90"),
+        ("90 0 0.001 N 0 E 0", "has a latitude beyond 90 degrees"),
+        ("0 60 N 0 E 0", "has a latitude whose minute is no number from 0 to 59"),
+        ("0 0 60 N 0 E 0", "has a latitude whose second is no number from 0 to 59.999"),
+        ("0 0 0.0001 N 0 E 0", "has a latitude whose second is no number from 0 to 59.999"),
+        ("0 N 181 E 0", "has a longitude whose degree is no number from 0 to 180"),
+        ("0 E 0 E 0", "has a latitude without `N` or `S`"),
+        ("0 N 0 E", "is missing"),
+        ("0 N 0 E 1.", "has an altitude that is no metres from -100000.00 to 42849672.95"),
+        ("0 N 0 E -100000.01", "has an altitude that is no metres from -100000.00 to 42849672.95"),
+        ("0 N 0 E 42849672.96", "has an altitude that is no metres from -100000.00 to 42849672.95"),
+        (
+            "0 N 0 E 0 25m",
+            "has a size that has more than one significant digit, which LOC cannot hold",
+        ),
+        ("0 N 0 E 0 1m 100000000m", "has a horizontal precision that is beyond 90000000 m"),
+        ("0 N 0 E 0 1m 1m 1k", "has a vertical precision that is no metres"),
+    ] {
+        check_refused(RrType::LOC, text, &format!("the location {problem}"));
+    }
+    let good = *b"\0\x12\x16\x13\x80\0\0\0\x80\0\0\0\0\x98\x96\x80";
+    assert!(Rdata::from_wire(RrType::LOC, &good).is_ok());
+    for (at, octet, problem) in [
+        (0, 1, "is not of version 0"),
+        (1, 0xa0, "has a size that is no digit and power of ten"),
+        (2, 0x1a, "has a horizontal precision that is no digit and power of ten"),
+        (3, 0x01, "has a vertical precision that is no digit and power of ten"),
+        (4, 0xff, "has a latitude beyond 90 degrees"),
+        (8, 0x00, "has a longitude beyond 180 degrees"),
+    ] {
+        let mut wire = good;
+        wire[at] = octet;
+        check_refused_wire(RrType::LOC, &wire, &format!("the location {problem}"));
+    }
+    check_refused_wire(RrType::LOC, &good[..15], "the location has 15 octets and not 16");
+}
+
+#[test]
+fn refusals_name_the_field() {
+    for (rtype, text, problem) in [
+        (RrType::A, "", "the address is missing"),
+        (RrType::A, "192.0.2.256", "the address is no IPv4 address"),
+        (RrType::A, "192.0.2.1 x", "the text goes on behind the last field"),
+        (RrType::A, "\"192.0.2.1\"", "the address is in quotes, which belong around strings alone"),
+        (RrType::AAAA, "192.0.2.1", "the address is no IPv6 address"),
+        (RrType::MX, "+1 a.", "the preference is no number from 0 to 65535"),
+        (RrType::MX, "65536 a.", "the preference is no number from 0 to 65535"),
+        (RrType::MX, "10", "the exchange is missing"),
+        (
+            RrType::MX,
+            "10 mail",
+            "the exchange cannot be read: the name has no trailing dot, so it is not absolute",
+        ),
+        (
+            RrType::CNAME,
+            "@",
+            "the target cannot be read: the name has no trailing dot, so it is not absolute",
+        ),
+        (RrType::DS, "1 NONE 1 00", "the algorithm is no number from 0 to 255"),
+        (RrType::DS, "1 8 1 0", "the digest is not made of pairs of hexadecimal digits"),
+        (RrType::DS, "1 8 1", "the digest is missing"),
+        (RrType::DNSKEY, "257 3 13 A", "the key is no base64"),
+        (RrType::ZONEMD, "1 1 1 0011", "the digest has fewer than 12 octets"),
+        (
+            RrType::new(65280),
+            "10 mail.",
+            "rdata of a type that is unknown here are written `\\# length hex`",
+        ),
+        (RrType::A, "\\# 3 0a0000", "the address ends early"),
+        (RrType::A, "\\#", "the length is missing"),
+        (RrType::A, "\\# 5 0a000001", "the length is not that of the octets behind it"),
+        (RrType::new(1000), "\\# 0 00", "the text goes on behind the last field"),
+        (RrType::new(1000), "\\# 1", "the opaque rdata is missing"),
+    ] {
+        check_refused(rtype, text, problem);
+    }
+}
+
+#[test]
+fn octets_that_are_too_few_or_too_many_are_refused() {
+    let name_problem = "is no whole, uncompressed name of at most 255 octets";
+    for (rtype, wire, problem) in [
+        (RrType::A, &b"\x0a\0\0"[..], "the address ends early".to_owned()),
+        (RrType::A, b"\x0a\0\0\x01\0", "the rdata go on behind the last field".to_owned()),
+        (RrType::AAAA, b"", "the address ends early".to_owned()),
+        (RrType::MX, b"\0\x0a", format!("the exchange {name_problem}")),
+        (RrType::MX, b"\0\x0a\xc0\x0c", format!("the exchange {name_problem}")),
+        (RrType::MX, b"\0\x0a\x04mail", format!("the exchange {name_problem}")),
+        (RrType::MX, b"\0\x0a\0\0", "the rdata go on behind the last field".to_owned()),
+        (RrType::SOA, b"\0\0\0\0\0\x01", "the refresh ends early".to_owned()),
+        (RrType::TLSA, b"\x03\x01\x01", "the association data is empty".to_owned()),
+        (RrType::NAPTR, b"\0\0\0\0\x01u\x09E2U", "the service ends early".to_owned()),
+        (RrType::OPENPGPKEY, b"", "the key is empty".to_owned()),
+    ] {
+        check_refused_wire(rtype, wire, &problem);
+    }
+    let opaque = RrType::new(65280);
+    assert!(Rdata::from_wire(opaque, &[7; 65_535]).is_ok(), "the edge");
+    check_refused_wire(opaque, &[7; 65_536], "the rdata have more than 65535 octets");
+}
+
+#[test]
+fn equality_joins_txt_and_ignores_the_case_of_names() {
+    let same = [
+        (RrType::TXT, "\"ab\"", "a b"),
+        (RrType::TXT, "\"\"", "\"\" \"\""),
+        (RrType::SPF, "\"v=spf1\" \" -all\"", "\"v=spf1 -all\""),
+        (RrType::MX, "10 MAIL", "10 mail.ACME.test."),
+        (RrType::SVCB, "1 SVC", "1 svc"),
+    ];
+    for (rtype, a, b) in same {
+        let set = std::collections::HashSet::from([read(rtype, a)]);
+        assert_eq!(read(rtype, a), read(rtype, b));
+        assert!(set.contains(&read(rtype, b)), "equal rdata have equal hashes: {a}");
+    }
+    assert_ne!(read(RrType::TXT, "\"a b\""), read(RrType::TXT, "a b"));
+    assert_ne!(read(RrType::TXT, "a"), read(RrType::SPF, "a"));
+    assert_ne!(read(RrType::CAA, "0 issue a"), read(RrType::CAA, "0 issue A"));
+    assert!(read(RrType::MX, "9 b") < read(RrType::MX, "10 a"), "by octets, not by text");
+    let split = read(RrType::TXT, "a b");
+    assert_eq!(split.to_string(), "\"a\" \"b\"", "the division that was read is kept");
+}
+
+#[test]
+fn typed_constructors_and_readers() {
+    let host = name("mail.acme.test.");
+    assert_eq!(Rdata::mx(10, &host).to_string(), "10 mail.acme.test.");
+    assert_eq!(Rdata::mx(10, &host).as_mx(), Some((10, host.clone())));
+    assert_eq!(Rdata::mx(0, &Name::root()).as_mx(), Some((0, Name::root())));
+    assert_eq!(Rdata::cname(&host).target(), Some(host.clone()));
+    assert_eq!(Rdata::cname(&host).as_mx(), None);
+    assert_eq!(Rdata::mx(10, &host).target(), None);
+    assert_eq!(Rdata::srv(1, 2, 993, &host).to_string(), "1 2 993 mail.acme.test.");
+    let (v4, v6) = (Ipv4Addr::new(192, 0, 2, 1), Ipv6Addr::LOCALHOST);
+    assert_eq!(Rdata::a(v4).ip(), Some(IpAddr::V4(v4)));
+    assert_eq!(Rdata::aaaa(v6).ip(), Some(IpAddr::V6(v6)));
+    assert_eq!(Rdata::cname(&host).ip(), None);
+    let soa = Soa {
+        mname: host.clone(),
+        rname: Name::root(),
+        serial: u32::MAX,
+        refresh: 1,
+        retry: 2,
+        expire: 3,
+        minimum: 4,
+    };
+    assert_eq!(Rdata::soa(&soa).to_string(), "mail.acme.test. . 4294967295 1 2 3 4");
+    assert_eq!(Rdata::soa(&soa).as_soa(), Some(soa));
+    assert_eq!(Rdata::cname(&host).as_soa(), None);
+}
+
+#[test]
+fn txt_values_are_split_at_255_octets() {
+    for (length, strings) in
+        [(0, vec![0]), (1, vec![1]), (255, vec![255]), (256, vec![255, 1]), (510, vec![255, 255])]
+    {
+        let value = vec![b'x'; length];
+        let rdata = Rdata::txt(&value);
+        assert_eq!(show::strings(rdata.wire()).map(<[u8]>::len).collect::<Vec<_>>(), strings);
+        assert_eq!(rdata.txt_joined(), Some(value));
+        assert!(Rdata::from_wire(RrType::TXT, rdata.wire()).is_ok());
+    }
+    let longest = Rdata::txt(&[0; 65_279]);
+    assert_eq!(longest.wire().len(), 65_535);
+    assert!(Rdata::from_wire(RrType::TXT, longest.wire()).is_ok());
+    assert_eq!(Rdata::a(Ipv4Addr::LOCALHOST).txt_joined(), None);
+}

@@ -1,0 +1,165 @@
+//! Constructors and readers for the types that mail is made of.
+//!
+//! A reader gives `None` for rdata of another type, and nothing else: rdata is well-formed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Rdata;
+use super::show;
+use crate::{Name, RrType};
+
+/// Octets of one string of a TXT at the most (RFC 1035 §3.3: one length octet).
+const STRING_OCTETS_MAX: usize = 255;
+/// Octets of a TXT's joined value at the most: what 65535 octets of rdata hold besides one length
+/// octet for each string (255 strings of 255 octets, and one of 254).
+const TXT_OCTETS_MAX: usize = 255 * STRING_OCTETS_MAX + 254;
+
+/// The fields of an SOA (RFC 1035 §3.3.13); the times are in seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Soa {
+    /// The primary server.
+    pub mname: Name,
+    /// The mailbox of whoever is responsible, with a dot for its `@`.
+    pub rname: Name,
+    /// The version of the zone, compared by RFC 1982.
+    pub serial: u32,
+    /// Seconds between a secondary's questions.
+    pub refresh: u32,
+    /// Seconds between its questions after one that failed.
+    pub retry: u32,
+    /// Seconds after which a secondary that got no answer stops serving.
+    pub expire: u32,
+    /// Seconds at the most for which "no such name" is cached (RFC 2308 §4).
+    pub minimum: u32,
+}
+
+impl Rdata {
+    /// The A record of an address.
+    #[must_use]
+    pub fn a(address: Ipv4Addr) -> Self {
+        Self::of(RrType::A, &[&address.octets()])
+    }
+
+    /// The AAAA record of an address.
+    #[must_use]
+    pub fn aaaa(address: Ipv6Addr) -> Self {
+        Self::of(RrType::AAAA, &[&address.octets()])
+    }
+
+    /// The CNAME record to a target.
+    #[must_use]
+    pub fn cname(target: &Name) -> Self {
+        Self::of(RrType::CNAME, &[target.wire()])
+    }
+
+    /// The MX record of an exchange; the null MX is preference 0 and the root (RFC 7505 §3).
+    #[must_use]
+    pub fn mx(preference: u16, exchange: &Name) -> Self {
+        Self::of(RrType::MX, &[&preference.to_be_bytes(), exchange.wire()])
+    }
+
+    /// The SRV record of a target.
+    #[must_use]
+    pub fn srv(priority: u16, weight: u16, port: u16, target: &Name) -> Self {
+        let numbers = [priority, weight, port].map(u16::to_be_bytes);
+        Self::of(RrType::SRV, &[numbers.as_flattened(), target.wire()])
+    }
+
+    /// The SOA record of these fields.
+    #[must_use]
+    pub fn soa(soa: &Soa) -> Self {
+        let Soa { mname, rname, serial, refresh, retry, expire, minimum } = soa;
+        let numbers = [*serial, *refresh, *retry, *expire, *minimum].map(u32::to_be_bytes);
+        Self::of(RrType::SOA, &[mname.wire(), rname.wire(), numbers.as_flattened()])
+    }
+
+    /// The TXT record of one value, which is split into strings of 255 octets; an empty value is
+    /// one empty string.
+    ///
+    /// # Panics
+    /// Where the value has more than 65279 octets, which no TXT can hold.
+    #[must_use]
+    pub fn txt(value: &[u8]) -> Self {
+        assert!(value.len() <= TXT_OCTETS_MAX, "a TXT holds 65279 octets at the most");
+        if value.is_empty() {
+            return Self::of(RrType::TXT, &[&[0]]);
+        }
+        let mut wire = Vec::with_capacity(value.len() + value.len() / STRING_OCTETS_MAX + 1);
+        for string in value.chunks(STRING_OCTETS_MAX) {
+            wire.push(u8::try_from(string.len()).expect("a chunk has at most 255 octets"));
+            wire.extend_from_slice(string);
+        }
+        Self::of(RrType::TXT, &[&wire])
+    }
+
+    /// The value of a TXT or SPF record: its strings joined without anything between them
+    /// (RFC 7208 §3.3, RFC 6376 §3.6.2.2).
+    #[must_use]
+    pub fn txt_joined(&self) -> Option<Vec<u8>> {
+        match self.rtype {
+            RrType::TXT | RrType::SPF => {
+                Some(show::strings(&self.wire).flatten().copied().collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The preference and exchange of an MX.
+    #[must_use]
+    pub fn as_mx(&self) -> Option<(u16, Name)> {
+        match (self.rtype, &*self.wire) {
+            (RrType::MX, [high, low, exchange @ ..]) => {
+                Some((u16::from_be_bytes([*high, *low]), show::name(exchange)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The fields of an SOA.
+    #[must_use]
+    pub fn as_soa(&self) -> Option<Soa> {
+        if self.rtype != RrType::SOA {
+            return None;
+        }
+        let (mname, octets) = Name::from_wire(&self.wire)?;
+        let behind_mname = &self.wire[octets..];
+        let (rname, octets) = Name::from_wire(behind_mname)?;
+        let numbers = &behind_mname[octets..];
+        let number = |index: usize| show::number(&numbers[4 * index..4 * index + 4]);
+        Some(Soa {
+            mname,
+            rname,
+            serial: number(0),
+            refresh: number(1),
+            retry: number(2),
+            expire: number(3),
+            minimum: number(4),
+        })
+    }
+
+    /// The address of an A or AAAA.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.rtype {
+            RrType::A => <[u8; 4]>::try_from(&*self.wire).ok().map(IpAddr::from),
+            RrType::AAAA => <[u8; 16]>::try_from(&*self.wire).ok().map(IpAddr::from),
+            _ => None,
+        }
+    }
+
+    /// The name that a CNAME, DNAME, NS or PTR points to.
+    #[must_use]
+    pub fn target(&self) -> Option<Name> {
+        match self.rtype {
+            RrType::CNAME | RrType::DNAME | RrType::NS | RrType::PTR => {
+                Some(show::name(&self.wire))
+            }
+            _ => None,
+        }
+    }
+
+    /// Rdata of fields in wire form that are well-formed, and short enough, by their types.
+    fn of(rtype: RrType, fields: &[&[u8]]) -> Self {
+        Self { rtype, wire: fields.concat().into_boxed_slice() }
+    }
+}

@@ -1,0 +1,87 @@
+//! Checking wire form, field by field.
+
+use super::table::{Complaint, Field, Kind};
+use super::{RdataError, loc, svcb};
+use crate::Name;
+
+/// The octets again, with the names in lower case, where they are well-formed.
+pub(super) fn checked(fields: &[Field], wire: &[u8]) -> Result<Vec<u8>, RdataError> {
+    let mut lowered = Vec::with_capacity(wire.len());
+    let mut rest = wire;
+    for Field { name, kind } in fields {
+        let octets = extent(*kind, rest)
+            .map_err(|complaint| RdataError::new(format!("the {name} {complaint}")))?;
+        let (front, after) = rest.split_at(octets);
+        if let Kind::Name = kind {
+            // A length octet of a label is below 64, so no length is taken for a letter.
+            lowered.extend(front.iter().map(u8::to_ascii_lowercase));
+        } else {
+            lowered.extend_from_slice(front);
+        }
+        rest = after;
+    }
+    match rest.is_empty() {
+        true => Ok(lowered),
+        false => Err(RdataError::new("the rdata go on behind the last field")),
+    }
+}
+
+/// How many octets at the front of `wire` are this field; they are well-formed.
+pub(super) fn extent(kind: Kind, wire: &[u8]) -> Result<usize, Complaint> {
+    match kind {
+        Kind::Name => match Name::from_wire(wire) {
+            Some((_, octets)) => Ok(octets),
+            None => Err("is no whole, uncompressed name of at most 255 octets".to_owned()),
+        },
+        Kind::U8 | Kind::Algorithm => fixed(1, wire),
+        Kind::U16 => fixed(2, wire),
+        Kind::U32 | Kind::Period | Kind::Ipv4 => fixed(4, wire),
+        Kind::Ipv6 => fixed(16, wire),
+        Kind::CharString => char_string(wire),
+        Kind::CharStrings => char_strings(wire),
+        Kind::Tag => tag(wire),
+        Kind::Text => Ok(wire.len()),
+        Kind::Hex { octets_min } => at_least(octets_min, wire),
+        Kind::Base64 => at_least(1, wire),
+        Kind::Location => loc::check(wire).map(|()| wire.len()),
+        Kind::SvcParams => svcb::check(wire).map(|()| wire.len()),
+    }
+}
+
+fn fixed(octets: usize, wire: &[u8]) -> Result<usize, Complaint> {
+    match wire.len() >= octets {
+        true => Ok(octets),
+        false => Err("ends early".to_owned()),
+    }
+}
+
+fn at_least(octets_min: usize, wire: &[u8]) -> Result<usize, Complaint> {
+    match wire.len() >= octets_min {
+        true => Ok(wire.len()),
+        false if octets_min == 1 => Err("is empty".to_owned()),
+        false => Err(format!("has fewer than {octets_min} octets")),
+    }
+}
+
+fn char_string(wire: &[u8]) -> Result<usize, Complaint> {
+    let length = fixed(1, wire).map(|_| usize::from(wire[0]))?;
+    fixed(1 + length, wire)
+}
+
+fn char_strings(wire: &[u8]) -> Result<usize, Complaint> {
+    // A TXT has one string at the least (RFC 1035 §3.3.14), which may be empty.
+    let mut at = char_string(wire)?;
+    while at < wire.len() {
+        at += char_string(&wire[at..])?;
+    }
+    Ok(at)
+}
+
+fn tag(wire: &[u8]) -> Result<usize, Complaint> {
+    let octets = char_string(wire)?;
+    let tag = &wire[1..octets];
+    match !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric) {
+        true => Ok(octets),
+        false => Err("is not made of letters and digits".to_owned()),
+    }
+}

@@ -1,0 +1,318 @@
+//! The `memory` adapter: zones in this process, for tests and for the simulator.
+//!
+//! It is a provider as good as one can be: a change set is compared and made under one lock, and
+//! its futures are ready at once, so that any executor will do. Clones share their zones. Plans
+//! cannot name it.
+//!
+//! As any provider does, it raises the SOA serial with each change set (by 1, RFC 1982), unless the
+//! change set itself raises it. A zone without SOA, which tests may have, has no serial.
+//!
+//! What this does not do: it does not publish anything, does not fail unless it must, and does not
+//! ask what records mean, but that no CNAME stands beside other records (RFC 1034 §3.6.2).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cutover_contract::{
+    Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Granularity, Name, Provider,
+    ProviderError, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Zone,
+};
+
+/// Zones in memory, as a provider.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    zones: BTreeMap<Name, Zone>,
+    applied: usize,
+}
+
+impl Memory {
+    /// A provider with these zones; of two with the same origin, the last one counts.
+    #[must_use]
+    pub fn new(zones: impl IntoIterator<Item = Zone>) -> Self {
+        let zones = zones.into_iter().map(|zone| (zone.origin.clone(), zone)).collect();
+        Self { state: Arc::new(Mutex::new(State { zones, applied: 0 })) }
+    }
+
+    /// The zone as it is now.
+    #[must_use]
+    pub fn zone(&self, origin: &Name) -> Option<Zone> {
+        self.lock().zones.get(origin).cloned()
+    }
+
+    /// All zones as they are now, in the order of their names.
+    #[must_use]
+    pub fn zones(&self) -> Vec<Zone> {
+        self.lock().zones.values().cloned().collect()
+    }
+
+    /// How many change sets were made. What [`Memory::edit`] does is not counted.
+    #[must_use]
+    pub fn applied(&self) -> usize {
+        self.lock().applied
+    }
+
+    /// Changes a zone as somebody else would, behind the back of whoever plans with it: nothing is
+    /// compared, and the serial stays. `None` where there is no such zone.
+    pub fn edit<T>(&self, origin: &Name, edit: impl FnOnce(&mut Zone) -> T) -> Option<T> {
+        self.lock().zones.get_mut(origin).map(edit)
+    }
+
+    /// A panic elsewhere while the lock was held leaves a state that is whole: changes are made on
+    /// a copy.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn no_such_zone(zone: &Name) -> ProviderError {
+    let detail = "it is not among the zones in memory".to_owned();
+    ProviderError::NoSuchZone { zone: zone.clone(), detail }
+}
+
+#[async_trait]
+impl Provider for Memory {
+    fn capabilities(&self, _zone: &Name) -> Capabilities {
+        Capabilities {
+            granularity: Granularity::Zone,
+            atomicity: Atomicity::ChangeSet,
+            compare_and_set: CompareAndSet::Native,
+            ttl_min: Ttl::ZERO,
+            ttl_max: Ttl::MAX,
+            types: None,
+            settle_max: Duration::ZERO,
+            unseen_nodes: Duration::ZERO,
+            served_within: None,
+        }
+    }
+
+    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
+        self.zone(zone).ok_or_else(|| no_such_zone(zone))
+    }
+
+    async fn read_rrsets(
+        &self,
+        zone: &Name,
+        keys: &[RrKey],
+    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        let state = self.lock();
+        let zone = state.zones.get(zone).ok_or_else(|| no_such_zone(zone))?;
+        Ok(keys.iter().map(|key| zone.get(key).cloned()).collect())
+    }
+
+    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        let mut state = self.lock();
+        let State { zones, applied } = &mut *state;
+        let live = zones.get_mut(changes.zone()).ok_or_else(|| no_such_zone(changes.zone()))?;
+        let (after, serial) = changed(live, changes)?;
+        *live = after;
+        *applied += 1;
+        Ok(Receipt { serial })
+    }
+}
+
+/// The zone with the changes, and its serial.
+fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), ProviderError> {
+    let mut after = zone.clone();
+    for Change { key, before, after: wanted } in changes.changes() {
+        let live = zone.get(key);
+        if live != before.as_ref() {
+            let (zone, live) = (zone.origin.clone(), live.cloned());
+            return Err(ProviderError::Conflict { zone, key: key.clone(), live });
+        }
+        match wanted {
+            Some(wanted) => after.rrsets.insert(key.clone(), wanted.clone()),
+            None => after.rrsets.remove(key),
+        };
+    }
+    let refused = |key: &RrKey, why: &str| {
+        let zone = zone.origin.clone();
+        Err(ProviderError::Unsupported { zone, key: key.clone(), why: why.to_owned() })
+    };
+    for Change { key, .. } in changes.changes() {
+        let types: Vec<RrType> = after.at(&key.name).map(|(rtype, _)| rtype).collect();
+        if types.contains(&RrType::CNAME) && types.len() > 1 {
+            return refused(key, "a CNAME would stand beside other records");
+        }
+    }
+    let key = RrKey::new(zone.origin.clone(), RrType::SOA);
+    let Some(before) = zone.get(&key) else { return Ok((after, None)) };
+    let Some(wanted) = after.get(&key) else {
+        return refused(&key, "a zone without SOA is loaded by no server");
+    };
+    let Some(raised) = raised(before, wanted) else {
+        return refused(&key, "the serial would go back (RFC 1982)");
+    };
+    let serial = serial(&raised);
+    after.rrsets.insert(key, raised);
+    Ok((after, serial))
+}
+
+/// The SOA with a serial that is behind the one before; `None` where it goes back.
+fn raised(before: &RrSet, wanted: &RrSet) -> Option<RrSet> {
+    let old = serial(before)?;
+    let mut soa = wanted.rdata()[0].as_soa()?;
+    // RFC 1982 §3.2: behind means less than half of all numbers ahead.
+    match soa.serial.wrapping_sub(old) {
+        0 => soa.serial = old.wrapping_add(1),
+        ahead if ahead < 1 << 31 => {}
+        _ => return None,
+    }
+    RrSet::new(wanted.ttl(), [Rdata::soa(&soa)]).ok()
+}
+
+fn serial(soa: &RrSet) -> Option<u32> {
+    soa.rdata()[0].as_soa().map(|soa| soa.serial)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// The futures of this crate are ready at once.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("a future of this crate is ready at once"),
+        }
+    }
+
+    fn name(text: &str) -> Name {
+        Name::absolute(text).expect(text)
+    }
+
+    fn set(rtype: RrType, ttl: u32, texts: &[&str]) -> RrSet {
+        let rdata = texts.iter().map(|text| Rdata::parse(rtype, text, None).expect(text));
+        RrSet::new(Ttl::from_secs(ttl).expect("small"), rdata).expect("an RRset")
+    }
+
+    fn soa(serial: u32) -> RrSet {
+        set(RrType::SOA, 60, &[&format!("ns.acme.test. root.acme.test. {serial} 2 3 4 5")])
+    }
+
+    fn key(text: &str, rtype: RrType) -> RrKey {
+        RrKey::new(name(text), rtype)
+    }
+
+    fn memory(serial: u32) -> Memory {
+        let rrsets = BTreeMap::from([
+            (key("acme.test.", RrType::SOA), soa(serial)),
+            (key("acme.test.", RrType::MX), set(RrType::MX, 60, &["10 old.acme.test."])),
+            (key("www.acme.test.", RrType::A), set(RrType::A, 60, &["192.0.2.1"])),
+        ]);
+        Memory::new([Zone { origin: name("acme.test."), rrsets }])
+    }
+
+    fn changes(changes: Vec<(RrKey, Option<RrSet>, Option<RrSet>)>) -> ChangeSet {
+        let changes =
+            changes.into_iter().map(|(key, before, after)| Change { key, before, after }).collect();
+        ChangeSet::new(name("acme.test."), changes).expect("a change set")
+    }
+
+    fn swap() -> ChangeSet {
+        let [old, new] = ["10 old.acme.test.", "10 new.acme.test."];
+        changes(vec![(
+            key("acme.test.", RrType::MX),
+            Some(set(RrType::MX, 60, &[old])),
+            Some(set(RrType::MX, 300, &[new])),
+        )])
+    }
+
+    #[test]
+    fn a_change_set_is_compared_and_made_and_raises_the_serial() {
+        for (before, after) in [(1, 2), (u32::MAX, 0), (2_026_112_399, 2_026_112_400)] {
+            let memory = memory(before);
+            let receipt = now(memory.clone().apply(&swap())).expect("applied");
+            assert_eq!(receipt, Receipt { serial: Some(after) });
+            let zone = memory.zone(&name("acme.test.")).expect("there");
+            let mx = zone.get(&key("acme.test.", RrType::MX));
+            assert_eq!(mx, Some(&set(RrType::MX, 300, &["10 new.acme.test."])));
+            assert_eq!(zone.get(&key("acme.test.", RrType::SOA)), Some(&soa(after)));
+            assert_eq!(zone.rrsets.len(), 3);
+            assert_eq!(memory.applied(), 1, "clones share what they hold");
+        }
+    }
+
+    #[test]
+    fn a_stale_change_set_changes_nothing() {
+        let memory = memory(1);
+        let mx = key("acme.test.", RrType::MX);
+        let theirs = set(RrType::MX, 61, &["10 old.acme.test."]);
+        memory.edit(&name("acme.test."), |zone| zone.rrsets.insert(mx.clone(), theirs.clone()));
+        let before = memory.zones();
+        let error = now(memory.apply(&swap())).expect_err("stale");
+        let ProviderError::Conflict { key, live, .. } = error else { panic!("{error}") };
+        assert_eq!((key, live), (mx, Some(theirs)));
+        assert_eq!((memory.zones(), memory.applied()), (before, 0));
+    }
+
+    #[test]
+    fn one_conflict_stops_the_whole_set() {
+        let memory = memory(1);
+        let www = key("www.acme.test.", RrType::A);
+        let mut all = swap().changes().to_vec();
+        all.push(Change { key: www.clone(), before: None, after: Some(soa_like_a()) });
+        let set = ChangeSet::new(name("acme.test."), all).expect("a change set");
+        let before = memory.zones();
+        let error = now(memory.apply(&set)).expect_err("stale");
+        assert!(matches!(error, ProviderError::Conflict { key, .. } if key == www));
+        assert_eq!(memory.zones(), before);
+    }
+
+    fn soa_like_a() -> RrSet {
+        set(RrType::A, 60, &["192.0.2.2"])
+    }
+
+    #[test]
+    fn an_soa_in_the_set_has_its_own_serial_unless_that_goes_back() {
+        let key = key("acme.test.", RrType::SOA);
+        let change = |after| changes(vec![(key.clone(), Some(soa(7)), Some(after))]);
+        let serial = |after: RrSet| now(memory(7).apply(&change(after))).map(|r| r.serial);
+        assert_eq!(serial(soa(9)).expect("ahead"), Some(9));
+        assert_eq!(serial(soa(7).with_ttl(Ttl::ZERO)).expect("the same"), Some(8));
+        assert_eq!(serial(soa(7 + (1 << 31) - 1)).expect("the farthest"), Some((1 << 31) + 6));
+        for back in [6, 7 + (1 << 31)] {
+            assert!(matches!(serial(soa(back)), Err(ProviderError::Unsupported { .. })), "{back}");
+        }
+        let gone = changes(vec![(key.clone(), Some(soa(7)), None)]);
+        let error = now(memory(7).apply(&gone)).expect_err("no SOA");
+        assert!(matches!(error, ProviderError::Unsupported { .. }));
+    }
+
+    #[test]
+    fn rfc1034_section_3_6_2_a_cname_stands_alone() {
+        let memory = memory(1);
+        let cname = set(RrType::CNAME, 60, &["acme.test."]);
+        let www = set(RrType::A, 60, &["192.0.2.1"]);
+        let add = (key("www.acme.test.", RrType::CNAME), None, Some(cname));
+        let remove = (key("www.acme.test.", RrType::A), Some(www), None);
+        let error = now(memory.apply(&changes(vec![add.clone()]))).expect_err("beside an A");
+        assert!(matches!(error, ProviderError::Unsupported { .. }));
+        now(memory.apply(&changes(vec![remove, add]))).expect("in its place");
+    }
+
+    #[test]
+    fn reads_are_in_the_order_of_the_keys() {
+        let memory = memory(1);
+        let keys = [key("www.acme.test.", RrType::A), key("x.acme.test.", RrType::A)];
+        let read = now(memory.read_rrsets(&name("acme.test."), &keys)).expect("read");
+        assert_eq!(read, [Some(set(RrType::A, 60, &["192.0.2.1"])), None]);
+        let absent = name("other.test.");
+        for error in [
+            now(memory.read_zone(&absent)).map(drop),
+            now(memory.read_rrsets(&absent, &keys)).map(drop),
+        ] {
+            assert!(matches!(error, Err(ProviderError::NoSuchZone { .. })));
+        }
+        assert_eq!(memory.edit(&absent, |_| ()), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! Zone files on disk: read whole, replaced at one stroke.
+//!
+//! A file is replaced by renaming another over it, so that whoever reads it sees the old or the new
+//! text and never a part. A symbolic link is followed and stays; a second hard link keeps the old
+//! text. Mode, group and (where the system permits) owner stay. Other attributes, such as ACLs, are
+//! those that a new file of the directory gets.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use crate::read::FILE_OCTETS_MAX;
+
+/// What the names of our temporary files start with; whoever finds one may remove it.
+pub(crate) const TEMPORARY_PREFIX: &str = ".cutover-";
+
+/// The mode bit that lets everybody read.
+const READABLE_BY_ALL: u32 = 0o004;
+
+/// Reads a file of `FILE_OCTETS_MAX` octets at the most.
+pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked before it is opened: to open a pipe would wait for its other end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    let max = FILE_OCTETS_MAX as u64;
+    File::open(path)?.take(max + 1).read_to_end(&mut text)?;
+    match text.len() <= FILE_OCTETS_MAX {
+        true => Ok(text),
+        false => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 256 MiB")),
+    }
+}
+
+/// A file that was not replaced, or that may not stay so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplaceError {
+    /// Someone else wrote it; nothing was changed.
+    #[error("the file was written by someone else in the meantime")]
+    Changed,
+    /// Its group cannot be kept, and others may not read it: the name server could lose it.
+    #[error("the group of {} cannot be kept, and others may not read it", .0.display())]
+    Group(PathBuf),
+    /// Nothing was changed.
+    #[error("{doing}: {error}")]
+    Before {
+        /// What was tried.
+        doing: &'static str,
+        /// The system's word.
+        error: io::Error,
+    },
+    /// The new text is in place, but a crash of the system could undo it.
+    #[error("the directory cannot be written to disk: {0}")]
+    After(io::Error),
+}
+
+/// Replaces the text of the file, which still has to be `old`.
+pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<(), ReplaceError> {
+    let before = |doing| move |error| ReplaceError::Before { doing, error };
+    let path = fs::canonicalize(path).map_err(before("the file cannot be found"))?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let was = fs::metadata(&path).map_err(before("the file cannot be looked at"))?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .tempfile_in(directory)
+        .map_err(before("no temporary file can be made beside it"))?;
+    let writing = before("the temporary file cannot be written");
+    temporary.write_all(new).map_err(&writing)?;
+    let is = temporary.as_file().metadata().map_err(&writing)?;
+    if is.gid() != was.gid() {
+        let kept = fchown(temporary.as_file(), None, Some(was.gid())).is_ok();
+        if !kept && was.mode() & READABLE_BY_ALL == 0 {
+            return Err(ReplaceError::Group(path));
+        }
+    }
+    if is.uid() != was.uid() {
+        // Only root may give files away; to others the file is theirs from now on, as with any
+        // editor that writes this way.
+        let _ = fchown(temporary.as_file(), Some(was.uid()), None);
+    }
+    // Behind the owner, since a change of owner takes bits from the mode.
+    let mode = Permissions::from_mode(was.mode() & 0o7777);
+    temporary.as_file().set_permissions(mode).map_err(&writing)?;
+    temporary.as_file().sync_all().map_err(&writing)?;
+    if load(&path).map_err(before("the file cannot be read again"))? != old {
+        return Err(ReplaceError::Changed);
+    }
+    temporary
+        .persist(&path)
+        .map_err(|refused| before("the file cannot be replaced")(refused.error))?;
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(ReplaceError::After)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(directory)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_with_its_mode_behind_its_link() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&file, "old").expect("written");
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("set");
+        symlink("file", &link).expect("linked");
+        replace(&link, b"old", b"new").expect("replaced");
+        assert_eq!(load(&file).expect("read"), b"new");
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert_eq!(fs::metadata(&file).expect("there").mode() & 0o7777, 0o640);
+        assert_eq!(names(directory.path()), ["file", "link"]);
+    }
+
+    #[test]
+    fn a_file_that_changed_meanwhile_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("file");
+        fs::write(&file, "theirs").expect("written");
+        assert!(matches!(replace(&file, b"old", b"new"), Err(ReplaceError::Changed)));
+        assert_eq!(load(&file).expect("read"), b"theirs");
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for path in [directory.path(), Path::new("/dev/zero")] {
+            assert_eq!(load(path).map_err(|error| error.kind()), Err(io::ErrorKind::InvalidInput));
+        }
+    }
+}

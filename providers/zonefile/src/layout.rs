@@ -1,0 +1,150 @@
+//! The columns of a record's line as they were written, for writing other records in their style.
+
+use cutover_contract::{Rdata, Ttl};
+
+use crate::lex::{self, Line, Span, is_blank};
+use crate::reading::Entry;
+use crate::record::{self, Head};
+
+/// The line of a record of the main file, cut into its columns once more.
+pub(crate) struct Layout<'t> {
+    text: &'t [u8],
+    line: Line,
+    head: Head,
+    rdata: Vec<Span>,
+}
+
+/// What stands in a new line's first column.
+pub(crate) enum OwnerColumn<'n> {
+    /// Blanks: the owner is that of the line before.
+    Inherited,
+    /// The owner.
+    Written(&'n [u8]),
+}
+
+impl<'t> Layout<'t> {
+    /// The layout of a record that the reader found in this text.
+    pub(crate) fn of(text: &'t [u8], entry: &Entry) -> Self {
+        let mut tokens = Vec::new();
+        let line = lex::line(text, entry.line.start(), &mut tokens)
+            .ok()
+            .flatten()
+            .expect("the reader has read this line");
+        let head = record::head(text, &line, &tokens).expect("the reader has read this record");
+        let rdata = tokens.split_off(head.rdata);
+        Self { text, line, head, rdata }
+    }
+
+    /// The rdata's tokens.
+    pub(crate) fn rdata(&self) -> &[Span] {
+        &self.rdata
+    }
+
+    /// What stands behind the record: blanks, a comment and the line end.
+    pub(crate) fn tail(&self) -> &'t [u8] {
+        &self.text[self.line.end..self.line.whole.end()]
+    }
+
+    /// The line's blanks at its start, and what puts the owner there without moving the columns.
+    pub(crate) fn with_owner(&self, owner: &[u8]) -> (Span, Vec<u8>) {
+        let start = self.line.whole.start();
+        let lead = Span::new(start, start + self.line.lead);
+        let mut text = owner.to_vec();
+        push_gap(lead.of(self.text), 0, owner.len(), &mut text);
+        (lead, text)
+    }
+
+    /// The place of the TTL, empty where none is written, and what puts this one there.
+    pub(crate) fn with_ttl(&self, ttl: Ttl) -> (Span, Vec<u8>) {
+        if let Some((at, _)) = self.head.ttl {
+            return (at, ttl.to_string().into_bytes());
+        }
+        let at = self.head.class.unwrap_or(self.head.rtype_at).start();
+        let mut text = ttl.to_string().into_bytes();
+        let before = self.text[..at].last().copied();
+        text.push(if before == Some(b'\t') { b'\t' } else { b' ' });
+        (Span::new(at, at), text)
+    }
+
+    /// A record in this layout, without line end. A TTL of `None` is not written.
+    pub(crate) fn record(
+        &self,
+        owner: &OwnerColumn<'_>,
+        ttl: Option<Ttl>,
+        rdata: &Rdata,
+    ) -> Vec<u8> {
+        let mut line = Vec::new();
+        let lead = &self.text[self.line.whole.start()..][..self.line.lead];
+        match (owner, self.head.owner) {
+            (OwnerColumn::Inherited, _) => push_gap(lead, 0, 0, &mut line),
+            (OwnerColumn::Written(owner), None) => {
+                line.extend_from_slice(owner);
+                push_gap(lead, 0, owner.len(), &mut line);
+            }
+            (OwnerColumn::Written(owner), Some(was)) => {
+                line.extend_from_slice(owner);
+                push_gap(self.gap(was), was.len(), owner.len(), &mut line);
+            }
+        }
+        self.push_ttl_and_class(ttl, &mut line);
+        let was = self.head.rtype_at;
+        let rtype = match rdata.rtype() == self.head.rtype {
+            true => was.of(self.text).to_vec(),
+            false => rdata.rtype().to_string().into_bytes(),
+        };
+        line.extend_from_slice(&rtype);
+        push_gap(self.gap(was), was.len(), rtype.len(), &mut line);
+        line.extend_from_slice(rdata.to_string().as_bytes());
+        line
+    }
+
+    fn push_ttl_and_class(&self, ttl: Option<Ttl>, line: &mut Vec<u8>) {
+        let Head { ttl: was, class, .. } = self.head;
+        if let (Some(ttl), None) = (ttl, was) {
+            let gap = if line.last() == Some(&b'\t') { b'\t' } else { b' ' };
+            line.extend_from_slice(ttl.to_string().as_bytes());
+            line.push(gap);
+        }
+        let push_class = |line: &mut Vec<u8>| {
+            if let Some(at) = class {
+                line.extend_from_slice(at.of(self.text));
+                line.extend_from_slice(self.gap(at));
+            }
+        };
+        let class_first =
+            matches!((was, class), (Some((ttl, _)), Some(class)) if class.start() < ttl.start());
+        if class_first {
+            push_class(line);
+        }
+        if let (Some(ttl), Some((at, old))) = (ttl, was) {
+            match ttl == old {
+                true => line.extend_from_slice(at.of(self.text)),
+                false => line.extend_from_slice(ttl.to_string().as_bytes()),
+            }
+            line.extend_from_slice(self.gap(at));
+        }
+        if !class_first {
+            push_class(line);
+        }
+    }
+
+    /// The blanks behind a column. Where it is a parenthesis or a line end that follows, one blank.
+    fn gap(&self, behind: Span) -> &'t [u8] {
+        let rest = &self.text[behind.end()..];
+        match rest.iter().take_while(|octet| is_blank(octet)).count() {
+            0 => b" ",
+            blanks => &rest[..blanks],
+        }
+    }
+}
+
+/// The blanks behind a column that is `now` octets wide where it was `was`: spaces give way so that
+/// the next column stays where it is, tabs and single spaces stay.
+fn push_gap(gap: &[u8], was: usize, now: usize, line: &mut Vec<u8>) {
+    if gap.len() > 1 && gap.iter().all(|octet| *octet == b' ') {
+        let spaces = (was + gap.len()).saturating_sub(now).max(1);
+        line.extend(std::iter::repeat_n(b' ', spaces));
+    } else {
+        line.extend_from_slice(gap);
+    }
+}

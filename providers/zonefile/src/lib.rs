@@ -1,0 +1,316 @@
+//! The `zonefile` adapter: RFC 1035 master files, for people who keep their zones in git.
+//!
+//! What is not changed stays as it is, octet for octet, comments, blank lines and order too. The
+//! text is read by [`read()`] and changed by [`edit()`]: pure functions, of the text and of what
+//! loads included files. Only this module, `disk` and `reload` touch the world.
+//!
+//! A change is: read, compare, edit, read the result again and compare it with what is wanted,
+//! write a temporary file beside the old one, look whether the old one is still the same, rename,
+//! run the `reload` command. Everything up to the rename leaves nothing behind. A second writer
+//! between the last look and the rename is not noticed: that window is microseconds wide, and
+//! [`CompareAndSet::ReadCompareWrite`] says that there is one.
+//!
+//! What this does not do: it signs nothing and refuses to edit signed files, writes to no included
+//! file, knows no class but IN, and does not ask whether a server has the file.
+
+mod disk;
+mod edit;
+mod error;
+mod generate;
+mod layout;
+mod lex;
+mod plan;
+mod read;
+mod reading;
+mod record;
+mod reload;
+mod ttl;
+
+#[cfg(test)]
+mod random_tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cutover_contract::{
+    Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
+    ConfigField, FieldKind, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet,
+    RrType, Ttl, Zone,
+};
+
+use crate::disk::ReplaceError;
+
+pub use crate::edit::{Edited, edit};
+pub use crate::error::{Place, Problem, ReadError};
+pub use crate::generate::TemplateError;
+pub use crate::plan::{EditError, Refusal};
+pub use crate::read::{
+    FILE_OCTETS_MAX, GENERATED_MAX, GENERATED_TOTAL_MAX, INCLUDE_DEPTH_MAX, INCLUDES_MAX, Load,
+    read,
+};
+pub use crate::reading::Reading;
+
+/// The adapter as the command line knows it.
+pub const ADAPTER: Adapter = Adapter {
+    kind: "zonefile",
+    doc: "RFC 1035 master files on this machine, edited in place.",
+    asks_delegation: false,
+    fields: &[
+        ConfigField {
+            name: "directory",
+            kind: FieldKind::Path,
+            required: false,
+            doc: "The directory of the zone files, which are named `example.com.zone`. Either this \
+                  or `file` is required.",
+        },
+        ConfigField {
+            name: "file",
+            kind: FieldKind::Path,
+            required: false,
+            doc: "The zone file, for a provider with one zone.",
+        },
+        ConfigField {
+            name: "reload",
+            kind: FieldKind::Argv,
+            required: false,
+            doc: "The command that makes the servers load the file, such as `[rndc, reload]`; it \
+                  is run without a shell in the plan's directory, for 30 s at the most.",
+        },
+        ConfigField {
+            name: "served",
+            kind: FieldKind::Object(&[ConfigField {
+                name: "assume_within",
+                kind: FieldKind::Duration,
+                required: true,
+                doc: "How long after the write it is served everywhere.",
+            }]),
+            required: false,
+            doc: "What to assume where the zone has no `authorities` that could be asked.",
+        },
+    ],
+    connect,
+};
+
+/// Where the zone files are.
+#[derive(Clone, Debug)]
+enum Files {
+    /// Named after their zones, in this directory.
+    Directory(PathBuf),
+    /// There is one.
+    One(PathBuf),
+}
+
+/// Zone files on this machine, as a provider.
+#[derive(Clone, Debug)]
+pub struct ZoneFiles {
+    files: Files,
+    /// The program and its arguments.
+    reload: Option<(String, Vec<String>)>,
+    /// Where the reload command is run.
+    base: PathBuf,
+    served_within: Option<Duration>,
+}
+
+fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigError> {
+    Ok(Box::new(ZoneFiles::from_config(config, base)?))
+}
+
+fn config_error(field: &str, problem: impl Into<String>) -> ConfigError {
+    ConfigError { field: field.to_owned(), problem: problem.into() }
+}
+
+impl ZoneFiles {
+    /// Takes the configuration; relative paths start at `base`. No IO.
+    ///
+    /// # Errors
+    /// [`ConfigError`], for the first field that cannot be used.
+    pub fn from_config(config: &Config, base: &Path) -> Result<Self, ConfigError> {
+        let files = match (config.text("directory"), config.text("file")) {
+            (Some(directory), None) => Files::Directory(base.join(directory)),
+            (None, Some(file)) => Files::One(base.join(file)),
+            (Some(_), Some(_)) => {
+                return Err(config_error("file", "it cannot stand beside `directory`"));
+            }
+            (None, None) => {
+                return Err(config_error("directory", "either this or `file` is required"));
+            }
+        };
+        let reload = match config.argv("reload") {
+            None => None,
+            Some([program, arguments @ ..]) if !program.is_empty() => {
+                Some((program.clone(), arguments.to_vec()))
+            }
+            Some(_) => return Err(config_error("reload", "it names no program")),
+        };
+        let served_within = match config.object("served") {
+            None => None,
+            Some(served) => Some(assume_within(served)?),
+        };
+        Ok(Self { files, reload, base: base.to_owned(), served_within })
+    }
+
+    fn path(&self, zone: &Name) -> Result<PathBuf, ProviderError> {
+        match &self.files {
+            Files::One(file) => Ok(file.clone()),
+            Files::Directory(directory) => {
+                let shown = zone.to_string();
+                let name = shown.strip_suffix('.').unwrap_or(&shown);
+                if name.is_empty() || name.contains('/') || name.starts_with('.') {
+                    let detail =
+                        format!("a file of `directory` cannot be named `{name}.zone`; use `file`");
+                    return Err(ProviderError::Refused { zone: zone.clone(), detail });
+                }
+                Ok(directory.join(format!("{name}.zone")))
+            }
+        }
+    }
+
+    /// Runs work that blocks, on the zone's file.
+    async fn on_file<T: Send + 'static>(
+        &self,
+        zone: &Name,
+        work: impl FnOnce(&Name, &Path) -> Result<T, ProviderError> + Send + 'static,
+    ) -> Result<T, ProviderError> {
+        let (zone, path) = (zone.clone(), self.path(zone)?);
+        let task = tokio::task::spawn_blocking(move || work(&zone, &path));
+        task.await.expect("the work does not panic, and is not cancelled")
+    }
+
+    async fn reload(&self, zone: &Name) -> Result<(), ProviderError> {
+        let Some((program, arguments)) = &self.reload else { return Ok(()) };
+        let run = reload::run(program, arguments, &self.base, reload::TIME_MAX);
+        run.await.map_err(|error| ProviderError::InDoubt {
+            zone: zone.clone(),
+            peer: format!("the reload command `{program}`"),
+            detail: format!("the file is written, but the servers may not have it: {error}"),
+        })
+    }
+}
+
+fn assume_within(served: &Config) -> Result<Duration, ConfigError> {
+    let field = "served.assume_within";
+    let text = served.text("assume_within").ok_or_else(|| config_error(field, "it is missing"))?;
+    humantime::parse_duration(text).map_err(|error| config_error(field, error.to_string()))
+}
+
+#[async_trait]
+impl Provider for ZoneFiles {
+    fn capabilities(&self, _zone: &Name) -> Capabilities {
+        Capabilities {
+            granularity: Granularity::Zone,
+            atomicity: Atomicity::ChangeSet,
+            compare_and_set: CompareAndSet::ReadCompareWrite,
+            ttl_min: Ttl::ZERO,
+            ttl_max: Ttl::MAX,
+            types: None,
+            settle_max: Duration::ZERO,
+            unseen_nodes: Duration::ZERO,
+            served_within: self.served_within,
+        }
+    }
+
+    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
+        self.on_file(zone, |zone, path| Ok(read_file(zone, path)?.zone)).await
+    }
+
+    async fn read_rrsets(
+        &self,
+        zone: &Name,
+        keys: &[RrKey],
+    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        let zone = self.read_zone(zone).await?;
+        Ok(keys.iter().map(|key| zone.get(key).cloned()).collect())
+    }
+
+    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        let owned = changes.clone();
+        let work = move |_: &Name, path: &Path| change_file(path, &owned);
+        let receipt = self.on_file(changes.zone(), work).await?;
+        self.reload(changes.zone()).await?;
+        Ok(receipt)
+    }
+}
+
+fn read_file(zone: &Name, path: &Path) -> Result<Reading, ProviderError> {
+    let text = disk::load(path).map_err(|error| unread(zone, path, &error))?;
+    read(zone, path, text, &disk::load)
+        .map_err(|error| ProviderError::Malformed { zone: zone.clone(), detail: error.to_string() })
+}
+
+fn change_file(path: &Path, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+    let zone = changes.zone();
+    let reading = read_file(zone, path)?;
+    compare(&reading.zone, changes)?;
+    let Edited { text, serial } =
+        edit(&reading, changes, &disk::load).map_err(|EditError { key, why }| {
+            ProviderError::Unsupported { zone: zone.clone(), key, why: why.to_string() }
+        })?;
+    match disk::replace(path, reading.text(), &text) {
+        Ok(()) => Ok(Receipt { serial: Some(serial) }),
+        Err(ReplaceError::Changed) => {
+            let now = read_file(zone, path)?.zone;
+            compare(&now, changes)?;
+            // Someone changed another part: the SOA stands for the file as a whole.
+            let key = RrKey::new(zone.clone(), RrType::SOA);
+            let live = now.get(&key).cloned();
+            Err(ProviderError::Conflict { zone: zone.clone(), key, live })
+        }
+        Err(error @ ReplaceError::Group(_)) => {
+            Err(ProviderError::Refused { zone: zone.clone(), detail: error.to_string() })
+        }
+        Err(ReplaceError::Before { doing, error }) => Err(unwritten(zone, path, doing, &error)),
+        Err(error @ ReplaceError::After(_)) => Err(ProviderError::InDoubt {
+            zone: zone.clone(),
+            peer: path.display().to_string(),
+            detail: error.to_string(),
+        }),
+    }
+}
+
+fn compare(zone: &Zone, changes: &ChangeSet) -> Result<(), ProviderError> {
+    let differs = |change: &&Change| zone.get(&change.key) != change.before.as_ref();
+    match changes.changes().iter().find(differs) {
+        None => Ok(()),
+        Some(change) => Err(ProviderError::Conflict {
+            zone: zone.origin.clone(),
+            key: change.key.clone(),
+            live: zone.get(&change.key).cloned(),
+        }),
+    }
+}
+
+fn unread(zone: &Name, path: &Path, error: &io::Error) -> ProviderError {
+    if error.kind() != io::ErrorKind::NotFound {
+        return unwritten(zone, path, "the file cannot be read", error);
+    }
+    let detail = format!("there is no file {}", path.display());
+    ProviderError::NoSuchZone { zone: zone.clone(), detail }
+}
+
+/// What a person has to correct; other failures of the system may pass.
+fn is_for_people(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::FileTooLarge
+            | Kind::InvalidFilename
+            | Kind::InvalidInput
+            | Kind::IsADirectory
+            | Kind::NotADirectory
+            | Kind::NotFound
+            | Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+    )
+}
+
+/// A failure before anything was changed.
+fn unwritten(zone: &Name, path: &Path, doing: &str, error: &io::Error) -> ProviderError {
+    let (zone, path) = (zone.clone(), path.display());
+    let detail = format!("{doing}: {error}");
+    match is_for_people(error.kind()) {
+        true => ProviderError::Refused { zone, detail: format!("{path}: {detail}") },
+        false => ProviderError::Unreachable { zone, peer: path.to_string(), detail },
+    }
+}

@@ -1,0 +1,207 @@
+//! The command that tells the servers of a new file.
+//!
+//! It is run without a shell, in a process group of its own, with nothing to read. At the time
+//! limit the whole group is killed. What it leaves running in the background behind a success is
+//! left alone, but its output goes nowhere from then on.
+
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long a reload may take. Our choice: `rndc reload` answers in milliseconds, `systemctl
+/// reload` in seconds.
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(30);
+/// Octets of output at the most that are kept; the rest is read and dropped. Our choice.
+const OUTPUT_OCTETS_MAX: usize = 64 * 1024;
+/// How long a command that has ended is waited for to be reaped, and its output to end. Our choice.
+const ENDING_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A reload that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// It was not run.
+    #[error("`{program}` cannot be run: {error}")]
+    NotRun {
+        /// The program.
+        program: String,
+        /// The system's word.
+        error: io::Error,
+    },
+    /// It ended with another status than success.
+    #[error("`{program}` ended with {status}{}", shown(output))]
+    Failed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote.
+        output: String,
+    },
+    /// It was killed.
+    #[error("`{program}` was killed after {} s{}", limit.as_secs(), shown(output))]
+    TimedOut {
+        /// The program.
+        program: String,
+        /// Its time.
+        limit: Duration,
+        /// What it wrote.
+        output: String,
+    },
+}
+
+fn shown(output: &str) -> String {
+    match output.trim() {
+        "" => String::new(),
+        text => format!(": {text}"),
+    }
+}
+
+/// Runs a program with its arguments in a directory, for `limit` at the most.
+pub(crate) async fn run(
+    program: &str,
+    arguments: &[String],
+    directory: &Path,
+    limit: Duration,
+) -> Result<(), ReloadError> {
+    let not_run = |error| ReloadError::NotRun { program: program.to_owned(), error };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(not_run)?;
+    let output = Output::default();
+    let readers = [
+        child.stdout.take().map(|pipe| output.read(pipe)),
+        child.stderr.take().map(|pipe| output.read(pipe)),
+    ];
+    let group = child.id();
+    let ended = timeout(limit, child.wait()).await;
+    if ended.is_err() {
+        if let Some(group) = group {
+            kill_group(group).await;
+        }
+        // It is dead, or the system is not able to kill it; neither is worth more waiting.
+        let _ = timeout(ENDING_TIME_MAX, child.wait()).await;
+    }
+    let output = match &ended {
+        Ok(Ok(status)) if status.success() => {
+            readers.iter().flatten().for_each(JoinHandle::abort);
+            return Ok(());
+        }
+        _ => output.collected(readers).await,
+    };
+    let program = program.to_owned();
+    match ended {
+        Ok(Ok(status)) => Err(ReloadError::Failed { program, status, output }),
+        Ok(Err(error)) => Err(ReloadError::NotRun { program, error }),
+        Err(_) => Err(ReloadError::TimedOut { program, limit, output }),
+    }
+}
+
+/// Kills a process group whose leader was not yet waited for, so that its number is still its own.
+///
+/// The shell's own `kill` is POSIX, and the only way to signal a group without unsafe code or
+/// another dependency.
+async fn kill_group(group: u32) {
+    let shell = Command::new("/bin/sh")
+        .args(["-c", "kill -s KILL -- \"-$1\"", "sh", &group.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    // Where there is no shell, the command itself is still killed when it is dropped.
+    let _ = timeout(ENDING_TIME_MAX, shell).await;
+}
+
+/// What was written so far, to both outputs, in the order in which it was read.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Output {
+    fn read(&self, mut pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+        let Self(kept) = self.clone();
+        tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            // An output that cannot be read has ended, as far as we are concerned.
+            while let Ok(octets @ 1..) = pipe.read(&mut buffer).await {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = OUTPUT_OCTETS_MAX - kept.len();
+                kept.extend_from_slice(&buffer[..octets.min(room)]);
+            }
+        })
+    }
+
+    async fn collected(self, readers: [Option<JoinHandle<()>>; 2]) -> String {
+        for mut reader in readers.into_iter().flatten() {
+            if timeout(ENDING_TIME_MAX, &mut reader).await.is_err() {
+                reader.abort();
+            }
+        }
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, limit: Duration) -> Result<(), ReloadError> {
+        let arguments = ["-c".to_owned(), script.to_owned()];
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(run("/bin/sh", &arguments, Path::new("/"), limit))
+    }
+
+    #[test]
+    fn a_success_has_no_word() {
+        sh("echo fine; pwd", TIME_MAX).expect("a success");
+        sh("sleep 3 & exit 0", TIME_MAX).expect("what is left in the background is left alone");
+    }
+
+    #[test]
+    fn a_failure_has_status_and_output_of_a_bounded_size() {
+        let error = sh("echo out; echo err >&2; exit 3", TIME_MAX).expect_err("a failure");
+        let text = error.to_string();
+        assert!(text.starts_with("`/bin/sh` ended with exit status: 3: "), "{text}");
+        assert!(text.contains("out") && text.contains("err"), "{text}");
+        let error = sh("yes | head -c 1000000; exit 1", TIME_MAX).expect_err("a failure");
+        let ReloadError::Failed { output, .. } = error else { panic!("{error}") };
+        assert_eq!(output.len(), OUTPUT_OCTETS_MAX);
+    }
+
+    #[test]
+    fn what_cannot_be_run_says_so() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let absent = run("/no/such/program", &[], Path::new("/"), TIME_MAX);
+        let error = runtime.block_on(absent).expect_err("there is none");
+        assert!(error.to_string().starts_with("`/no/such/program` cannot be run: "), "{error}");
+    }
+
+    #[test]
+    fn at_the_limit_the_whole_group_is_killed() {
+        let limit = Duration::from_millis(300);
+        let error = sh("sleep 600 & echo $!; sleep 600", limit).expect_err("too slow");
+        let ReloadError::TimedOut { output, .. } = &error else { panic!("{error}") };
+        let grandchild = output.trim();
+        assert!(!grandchild.is_empty(), "the limit is long enough to start");
+        // Its output has ended, so it is gone, or is a zombie that its new parent will reap.
+        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
+        assert!(state.as_ref().map_or(true, |s| s.contains(") Z ")), "{state:?}");
+    }
+}

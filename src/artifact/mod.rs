@@ -1,0 +1,144 @@
+//! The artifact: everything that a run needs, sealed under a digest.
+//!
+//! The plan decides, apply obeys: execution makes no choice that is not in here. Durations are in
+//! the artifact, instants are in the journal; no instant of planning enters it, so equal input gives
+//! equal bytes. Secrets are references.
+//!
+//! There is one encoding. The reader encodes again what it has read and refuses any difference, so
+//! that what a reviewer saw is what is run.
+
+mod v1;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cutover_contract::Name;
+
+use crate::digest::Digest;
+use crate::graph::{StepGraph, StepId};
+use crate::spec::{Authority, Exception, ProviderSpec};
+
+pub use v1::FORMAT;
+pub(crate) use v1::RrSetV1;
+
+/// Octets of an artifact at the most. Our choice: a plan of ten thousand domains fits.
+pub const OCTETS_MAX: u64 = 256 * 1024 * 1024;
+
+/// A sealed plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// The plan's name.
+    pub name: String,
+    /// The version of `cutover` that made it.
+    pub tool: String,
+    /// The digest of the plan's text.
+    pub plan: Digest,
+    /// The artifact that this one replaces in a run, if any.
+    pub parent: Option<Digest>,
+    /// The providers by name, secrets as references.
+    pub providers: BTreeMap<String, ProviderSpec>,
+    /// The zones that are changed.
+    pub zones: BTreeMap<Name, SealedZone>,
+    /// What is known of its safety.
+    pub verdict: Verdict,
+    /// The steps.
+    pub graph: StepGraph,
+    /// When each step begins and ends in an ideal run.
+    pub forecast: Vec<Forecast>,
+}
+
+/// What a run has to know of a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedZone {
+    /// The provider's name.
+    pub provider: String,
+    /// Who has to serve a change before it counts as propagated.
+    pub authorities: Vec<Authority>,
+    /// Who is left out, and why.
+    pub except: Vec<Exception>,
+    /// Where nobody can be asked: how long after a write it is taken to be served everywhere.
+    pub served_within: Option<Duration>,
+    /// After how long an effect whose outcome is unknown can no longer land.
+    pub settle_max: Duration,
+}
+
+/// What is known of a plan's safety.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it was proved.
+    pub outcome: Outcome,
+    /// What it takes for granted.
+    pub assumptions: Vec<String>,
+    /// The counterexample, line by line.
+    pub story: Vec<String>,
+}
+
+/// Whether a plan was proved safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// This version has no prover: the order is a fixed, conservative sequence.
+    Unproved,
+}
+
+/// When a step begins and ends in an ideal run, from its beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// The step.
+    pub step: StepId,
+    /// From the beginning of the run.
+    pub begin: Duration,
+    /// From the beginning of the run.
+    pub end: Duration,
+}
+
+/// Why some text is no artifact.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not JSON, or not of this shape.
+    #[error("it is no artifact: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another format than those that this version reads.
+    #[error("its format is `{0}`, and this version reads `{FORMAT}`")]
+    Format(String),
+    /// A value that does not mean anything.
+    #[error("{place}: {problem}")]
+    Value {
+        /// Where: a step's id, or a key.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Text that means the same but is written otherwise.
+    #[error("it is not in canonical form: somebody has edited or reformatted it")]
+    NotCanonical,
+    /// A digest that is not that of the contents.
+    #[error("its digest is {stated}, but its contents have {actual}: it was changed after it was sealed")]
+    Digest {
+        /// What it says.
+        stated: Digest,
+        /// What is true.
+        actual: Digest,
+    },
+}
+
+impl Artifact {
+    /// The digest of everything in it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        v1::digest(self)
+    }
+
+    /// The one encoding: JSON, indented, with a line end at the end.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        v1::encode(self)
+    }
+
+    /// Reads what [`Artifact::encode`] has written, and nothing else.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn decode(text: &str) -> Result<Self, ReadError> {
+        v1::decode(text)
+    }
+}

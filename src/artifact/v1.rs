@@ -1,0 +1,340 @@
+//! `cutover/artifact/1`: the wire types, apart from the domain's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use serde::{Deserialize, Serialize};
+
+use super::{Artifact, Forecast, Outcome, ReadError, SealedZone, Verdict};
+use crate::digest::Digest;
+use crate::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
+use crate::spec::{Authority, Exception, ProviderSpec};
+
+/// The name of the format.
+pub const FORMAT: &str = "cutover/artifact/1";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArtifactV1 {
+    format: String,
+    /// Empty while the digest itself is computed.
+    digest: String,
+    name: String,
+    tool: String,
+    plan: Digest,
+    parent: Option<Digest>,
+    providers: BTreeMap<String, ProviderSpec>,
+    zones: Vec<ZoneV1>,
+    verdict: VerdictV1,
+    steps: Vec<StepV1>,
+    rollback_points: Vec<StepId>,
+    forecast: Vec<ForecastV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ZoneV1 {
+    name: Name,
+    provider: String,
+    authorities: Vec<Authority>,
+    authorities_except: Vec<ExceptionV1>,
+    served_within_secs: Option<u64>,
+    settle_max_secs: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExceptionV1 {
+    address: std::net::SocketAddr,
+    reason: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerdictV1 {
+    outcome: OutcomeV1,
+    assumptions: Vec<String>,
+    story: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeV1 {
+    Unproved,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepV1 {
+    id: StepId,
+    kind: KindV1,
+    title: String,
+    reason: String,
+    after: BTreeSet<StepId>,
+    changes: Vec<ChangeV1>,
+    wait_secs: Option<u64>,
+    origin: Option<Origin>,
+    /// The change whose replaced version a wait waits out.
+    over: Option<StepId>,
+    /// The way back; not compiled by this version.
+    undo: Option<()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KindV1 {
+    Change,
+    Wait,
+    Checkpoint,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeV1 {
+    zone: Name,
+    name: Name,
+    #[serde(rename = "type")]
+    rtype: RrType,
+    before: Option<RrSetV1>,
+    after: Option<RrSetV1>,
+}
+
+/// An RRset: TTL, and its records in presentation form, sorted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RrSetV1 {
+    pub(crate) ttl: Ttl,
+    pub(crate) rdata: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForecastV1 {
+    step: StepId,
+    begin_secs: u64,
+    end_secs: u64,
+}
+
+impl From<&RrSet> for RrSetV1 {
+    fn from(rrset: &RrSet) -> Self {
+        Self { ttl: rrset.ttl(), rdata: rrset.rdata().iter().map(ToString::to_string).collect() }
+    }
+}
+
+impl RrSetV1 {
+    /// The RRset of this type.
+    pub(crate) fn read(&self, rtype: RrType) -> Result<RrSet, String> {
+        let rdata = self.rdata.iter().map(|text| Rdata::parse(rtype, text, None));
+        let rdata: Vec<Rdata> = rdata.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        RrSet::new(self.ttl, rdata).map_err(|error| error.to_string())
+    }
+}
+
+pub(super) fn digest(artifact: &Artifact) -> Digest {
+    Digest::of(write(&wire(artifact, String::new())).as_bytes())
+}
+
+pub(super) fn encode(artifact: &Artifact) -> String {
+    write(&wire(artifact, digest(artifact).to_string()))
+}
+
+fn write(wire: &ArtifactV1) -> String {
+    let text = serde_json::to_string_pretty(wire);
+    text.expect("names, numbers and texts are always written") + "\n"
+}
+
+pub(super) fn decode(text: &str) -> Result<Artifact, ReadError> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: String,
+    }
+    let head: Head = serde_json::from_str(text)?;
+    if head.format != FORMAT {
+        return Err(ReadError::Format(head.format));
+    }
+    let wire: ArtifactV1 = serde_json::from_str(text)?;
+    let stated = Digest::parse(&wire.digest).ok_or_else(|| value("digest", "no sha256 digest"))?;
+    let artifact = read(wire)?;
+    let actual = artifact.digest();
+    if stated != actual {
+        return Err(ReadError::Digest { stated, actual });
+    }
+    match encode(&artifact) == text {
+        true => Ok(artifact),
+        false => Err(ReadError::NotCanonical),
+    }
+}
+
+fn value(place: impl ToString, problem: impl ToString) -> ReadError {
+    ReadError::Value { place: place.to_string(), problem: problem.to_string() }
+}
+
+fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
+    let Artifact { name, tool, plan, parent, providers, zones, verdict, graph, forecast } = artifact;
+    ArtifactV1 {
+        format: FORMAT.to_owned(),
+        digest,
+        name: name.clone(),
+        tool: tool.clone(),
+        plan: *plan,
+        parent: *parent,
+        providers: providers.clone(),
+        zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
+        verdict: VerdictV1 {
+            outcome: match verdict.outcome {
+                Outcome::Unproved => OutcomeV1::Unproved,
+            },
+            assumptions: verdict.assumptions.clone(),
+            story: verdict.story.clone(),
+        },
+        steps: graph.steps().iter().map(wire_step).collect(),
+        rollback_points: Vec::new(),
+        forecast: forecast
+            .iter()
+            .map(|Forecast { step, begin, end }| ForecastV1 {
+                step: step.clone(),
+                begin_secs: begin.as_secs(),
+                end_secs: end.as_secs(),
+            })
+            .collect(),
+    }
+}
+
+fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
+    let SealedZone { provider, authorities, except, served_within, settle_max } = zone;
+    ZoneV1 {
+        name: name.clone(),
+        provider: provider.clone(),
+        authorities: authorities.clone(),
+        authorities_except: except
+            .iter()
+            .map(|e| ExceptionV1 { address: e.address, reason: e.reason.clone() })
+            .collect(),
+        served_within_secs: served_within.map(|span| span.as_secs()),
+        settle_max_secs: settle_max.as_secs(),
+    }
+}
+
+fn wire_step(step: &Step) -> StepV1 {
+    let Step { id, primitive, after, title, reason } = step;
+    let (kind, changes, wait) = match primitive {
+        Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None),
+        Primitive::Wait(wait) => (KindV1::Wait, Vec::new(), Some(wait)),
+        Primitive::Checkpoint => (KindV1::Checkpoint, Vec::new(), None),
+    };
+    StepV1 {
+        id: id.clone(),
+        kind,
+        title: title.clone(),
+        reason: reason.clone(),
+        after: after.clone(),
+        changes,
+        wait_secs: wait.map(|wait| wait.span.as_secs()),
+        origin: wait.map(|wait| wait.origin),
+        over: wait.and_then(|wait| wait.over.clone()),
+        undo: None,
+    }
+}
+
+fn wire_changes(changes: &ChangeSet) -> Vec<ChangeV1> {
+    let wire = |change: &Change| ChangeV1 {
+        zone: changes.zone().clone(),
+        name: change.key.name.clone(),
+        rtype: change.key.rtype,
+        before: change.before.as_ref().map(RrSetV1::from),
+        after: change.after.as_ref().map(RrSetV1::from),
+    };
+    changes.changes().iter().map(wire).collect()
+}
+
+fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
+    let ArtifactV1 {
+        format: _,
+        digest: _,
+        name,
+        tool,
+        plan,
+        parent,
+        providers,
+        zones,
+        verdict,
+        steps,
+        rollback_points,
+        forecast,
+    } = wire;
+    if !rollback_points.is_empty() {
+        return Err(value("rollback_points", "this version makes none"));
+    }
+    let zones: BTreeMap<Name, SealedZone> = zones.into_iter().map(read_zone).collect();
+    if let Some(zone) = zones.values().find(|zone| !providers.contains_key(&zone.provider)) {
+        return Err(value("zones", format!("there is no provider `{}`", zone.provider)));
+    }
+    let steps = steps.into_iter().map(|step| read_step(step, &zones));
+    let graph = StepGraph::new(steps.collect::<Result<_, _>>()?).map_err(|e| value("steps", e))?;
+    let forecast = forecast
+        .into_iter()
+        .map(|ForecastV1 { step, begin_secs, end_secs }| Forecast {
+            step,
+            begin: Duration::from_secs(begin_secs),
+            end: Duration::from_secs(end_secs),
+        })
+        .collect();
+    let VerdictV1 { outcome, assumptions, story } = verdict;
+    let outcome = match outcome {
+        OutcomeV1::Unproved => Outcome::Unproved,
+    };
+    let verdict = Verdict { outcome, assumptions, story };
+    Ok(Artifact { name, tool, plan, parent, providers, zones, verdict, graph, forecast })
+}
+
+fn read_zone(wire: ZoneV1) -> (Name, SealedZone) {
+    let except = wire.authorities_except.into_iter();
+    let zone = SealedZone {
+        provider: wire.provider,
+        authorities: wire.authorities,
+        except: except.map(|e| Exception { address: e.address, reason: e.reason }).collect(),
+        served_within: wire.served_within_secs.map(Duration::from_secs),
+        settle_max: Duration::from_secs(wire.settle_max_secs),
+    };
+    (wire.name, zone)
+}
+
+fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, ReadError> {
+    let StepV1 { id, kind, title, reason, after, changes, wait_secs, origin, over, undo: _ } = wire;
+    let primitive = match (kind, wait_secs, origin) {
+        (KindV1::Change, None, None) => Primitive::Change(read_changes(&id, changes, zones)?),
+        (KindV1::Wait, Some(secs), Some(origin)) if changes.is_empty() => {
+            Primitive::Wait(Wait { span: Duration::from_secs(secs), origin, over })
+        }
+        (KindV1::Checkpoint, None, None) if changes.is_empty() => Primitive::Checkpoint,
+        (KindV1::Change | KindV1::Wait | KindV1::Checkpoint, _, _) => {
+            return Err(value(&id, "its keys do not fit its kind"));
+        }
+    };
+    Ok(Step { id, primitive, after, title, reason })
+}
+
+fn read_changes(
+    id: &StepId,
+    changes: Vec<ChangeV1>,
+    zones: &BTreeMap<Name, SealedZone>,
+) -> Result<ChangeSet, ReadError> {
+    let zone = changes.first().map(|change| change.zone.clone());
+    let zone = zone.ok_or_else(|| value(id, "it changes nothing"))?;
+    if !zones.contains_key(&zone) || changes.iter().any(|change| change.zone != zone) {
+        return Err(value(id, "its changes are not of one zone of the artifact"));
+    }
+    let read = |rrset: Option<RrSetV1>, rtype| {
+        rrset.map(|rrset| rrset.read(rtype)).transpose().map_err(|problem| value(id, problem))
+    };
+    let changes = changes.into_iter().map(|ChangeV1 { zone: _, name, rtype, before, after }| {
+        Ok(Change {
+            key: RrKey::new(name, rtype),
+            before: read(before, rtype)?,
+            after: read(after, rtype)?,
+        })
+    });
+    let changes = changes.collect::<Result<Vec<_>, ReadError>>()?;
+    ChangeSet::new(zone, changes).map_err(|error| value(id, error))
+}

@@ -1,0 +1,189 @@
+//! `cutover apply`
+
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use super::exit::Exit;
+use super::planning::Input;
+use super::progress::Shown;
+use super::{Failure, StateArgs, base, dress, planning, put, registry, tell};
+use crate::artifact::Artifact;
+use crate::calendar::show_instant;
+use crate::digest::Digest;
+use crate::render::status::halt;
+use crate::render::text;
+use crate::world::real::connect::connect;
+use crate::world::real::store::{Found, JournalFile, Lock, Store, StoreError};
+use crate::world::real::{Real, now};
+use crate::world::{Outcome, Patience, Run, drive, tool};
+
+/// Run a plan or a sealed artifact, or go on with a run
+#[derive(clap::Args)]
+#[command(after_help = "\
+A run that has to wait ends with exit code 4 and prints when to go on: call `apply` again then, or \
+stay with `--wait`. It can be stopped and taken up again at any moment.")]
+pub(super) struct Args {
+    /// The plan, or an artifact of it
+    #[arg(value_name = "PLAN|ARTIFACT")]
+    input: PathBuf,
+    /// Stay through all waits
+    #[arg(long)]
+    wait: bool,
+    /// Do not ask before a run begins
+    #[arg(long)]
+    auto_approve: bool,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    let input = planning::read(&args.input)?;
+    let name = match &input {
+        Input::Plan(source) => planning::intent(source)?.name,
+        Input::Artifact(artifact) => artifact.name.clone(),
+    };
+    let store = Store::new(&args.state.dir(&args.input), &name);
+    let found = store.newest().map_err(|error| store_failure(&error))?;
+    if let Some(found) = found.filter(|found| found.run.state.finished.is_none()) {
+        same_as_open(&input, &found, &args.input)?;
+        let lock = lock(&store)?;
+        // Somebody may have gone on with it before the lock was ours.
+        let found = store.newest().map_err(|error| store_failure(&error))?;
+        let found = found.expect("runs are never deleted");
+        return go_on(&args, found, lock).await;
+    }
+    let artifact = match input {
+        Input::Artifact(artifact) => {
+            already_done(&store, &artifact)?;
+            *artifact
+        }
+        Input::Plan(source) => planning::plan(&args.input, &source).await?,
+    };
+    if artifact.graph.steps().is_empty() {
+        put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
+        return Ok(Exit::Done);
+    }
+    if let Some(exit) = ask(&args, &artifact)? {
+        return Ok(exit);
+    }
+    let lock = lock(&store)?;
+    let newest = store.newest().map_err(|error| store_failure(&error))?;
+    if newest.is_some_and(|found| found.run.state.finished.is_none()) {
+        let text = "error: somebody else has begun a run of this plan in the meantime";
+        return Err(Failure::new(Exit::Error, text));
+    }
+    let journal = store.create(&artifact).map_err(|error| store_failure(&error))?;
+    let found = Found { run: Run::new(artifact), entries: Vec::new(), journal, torn: 0 };
+    go_on(&args, found, lock).await
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    Failure::error(error)
+}
+
+fn lock(store: &Store) -> Result<Lock, Failure> {
+    let owner = format!("{} with process {} since {}", tool(), std::process::id(), crate::calendar::show_exact(now()));
+    store.lock(&owner).map_err(|error| store_failure(&error))
+}
+
+/// An open run goes on with its own artifact, and with nothing else.
+fn same_as_open(input: &Input, found: &Found, path: &Path) -> Result<(), Failure> {
+    let artifact = &found.run.artifact;
+    let (same, what) = match input {
+        Input::Plan(source) => (Digest::of(source.text.as_bytes()) == artifact.plan, "the plan has changed since its run began"),
+        Input::Artifact(other) => (other.digest() == artifact.digest(), "another artifact of this plan is being run"),
+    };
+    if same {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        format!(
+            "error: {what}\n  the run in {} goes on with {}\nhelp: put the plan back to what it was and apply it, or finish the run with its own artifact:\n  cutover apply {}",
+            found.journal.parent().unwrap_or(path).display(),
+            artifact.digest().short(),
+            found.journal.with_file_name("artifact.json").display(),
+        ),
+    ))
+}
+
+fn already_done(store: &Store, artifact: &Artifact) -> Result<(), Failure> {
+    let newest = store.newest().map_err(|error| store_failure(&error))?;
+    match newest {
+        Some(found) if found.run.artifact.digest() == artifact.digest() => Err(Failure::new(
+            Exit::Done,
+            "nothing to change: the run of this artifact is finished",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Shows the plan and asks on a terminal; elsewhere somebody must have agreed before.
+fn ask(args: &Args, artifact: &Artifact) -> Result<Option<Exit>, Failure> {
+    if args.auto_approve {
+        return Ok(None);
+    }
+    put(&text::plan(artifact, dress(&std::io::stdout())))?;
+    if !std::io::stdin().is_terminal() {
+        tell("\nnot applied: somebody has to agree. Read the plan and add `--auto-approve`, or apply it at a terminal");
+        return Ok(Some(Exit::ApprovalNeeded));
+    }
+    tell("\nApply this? Only `yes` is taken for it:");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::error(&error))?;
+    match answer.trim() {
+        "yes" => Ok(None),
+        _ => {
+            tell("not applied");
+            Ok(Some(Exit::ApprovalNeeded))
+        }
+    }
+}
+
+async fn go_on(args: &Args, found: Found, _lock: Lock) -> Result<Exit, Failure> {
+    let Found { mut run, entries: _, journal, torn } = found;
+    if torn > 0 {
+        tell(&format!("note: the last line of {} was incomplete and is cut off ({torn} octets)", journal.display()));
+    }
+    let artifact = std::sync::Arc::clone(&run.artifact);
+    let providers = connect(registry(), &artifact.providers, &provider_base(args));
+    let providers = providers.map_err(|(name, error)| {
+        Failure::new(Exit::Error, format!("error: the provider `{name}` cannot be used: {error}"))
+    })?;
+    let zones = artifact.zones.iter().map(|(name, zone)| (name.clone(), zone.provider.clone()));
+    let journal = JournalFile::open(&journal, torn).map_err(|error| store_failure(&error))?;
+    let mut world = Real { providers, zones: zones.collect(), journal };
+    let patience = if args.wait { Patience::Stay } else { Patience::Leave };
+    let shown = Shown::new(&artifact);
+    let ended = drive(&mut world, &mut run, patience, &mut |state, progress| {
+        shown.watch(&artifact, state, &progress);
+    })
+    .await;
+    shown.finish();
+    match ended.map_err(|error| Failure::error(&error))? {
+        Outcome::Finished => {
+            put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
+            Ok(Exit::Done)
+        }
+        Outcome::Waiting { until } => {
+            put(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
+            Ok(Exit::Waiting)
+        }
+        Outcome::Halted(event) => {
+            put(&halt(&event, dress(&std::io::stdout())))?;
+            Ok(Exit::Halted)
+        }
+    }
+}
+
+/// Relative paths start where the plan lies. An artifact that is applied out of the store lies
+/// deeper than the plan that it was made from.
+fn provider_base(args: &Args) -> PathBuf {
+    let base = base(&args.input);
+    let in_store = base.ancestors().find(|dir| dir.file_name().is_some_and(|n| n == ".cutover"));
+    match in_store.and_then(Path::parent) {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => base,
+    }
+}

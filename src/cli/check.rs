@@ -1,0 +1,34 @@
+//! `cutover check`
+
+use std::path::PathBuf;
+
+use super::exit::Exit;
+use super::{Failure, planning, put};
+
+/// Check plans without asking anybody: their form, their values, and how they hang together
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The plans
+    #[arg(required = true, value_name = "PLAN")]
+    plans: Vec<PathBuf>,
+}
+
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    let mut failures = Vec::new();
+    for path in &args.plans {
+        match planning::read_plan(path).and_then(|source| planning::intent(&source)) {
+            Ok(intent) => {
+                let zones = intent.zones.len();
+                put(&format!("{}: ok ({}, {zones} in zones)\n", path.display(), intent.name).replace("in zones", if zones == 1 { "zone" } else { "zones" }))?;
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    match failures.is_empty() {
+        true => Ok(Exit::Done),
+        false => {
+            let texts: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
+            Err(Failure::new(Exit::Usage, texts.join("\n\n")))
+        }
+    }
+}

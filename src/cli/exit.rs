@@ -1,0 +1,44 @@
+//! Exit codes: one meaning each.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// An operation failed.
+    Error,
+    /// The command line or the plan is wrong.
+    Usage,
+    /// Under `--detailed-exitcode`: there is something to change.
+    Changes,
+    /// The run waits; the time to resume was printed.
+    Waiting,
+    /// The run stopped, safe: drift, a refusal, or a server that does not answer.
+    Halted,
+    /// Somebody has to agree first.
+    ApprovalNeeded,
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Error => 1,
+            // Terraform's 2 for `plan --detailed-exitcode` only; everything else there is 1.
+            Self::Usage | Self::Changes => 2,
+            Self::Waiting => 4,
+            Self::Halted => 5,
+            Self::ApprovalNeeded => 6,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.number())
+    }
+}

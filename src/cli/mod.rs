@@ -1,0 +1,179 @@
+//! The command line: one file a command, and here the list of them.
+//!
+//! What was asked for goes to standard output, everything else to standard error. Colour is used on
+//! a terminal only, and `NO_COLOR` is obeyed.
+
+mod apply;
+mod check;
+pub mod exit;
+mod log;
+mod plan;
+mod planning;
+mod progress;
+mod schema;
+mod show;
+mod status;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use cutover_contract::Adapter;
+
+use crate::render::Dress;
+use exit::Exit;
+
+/// Every adapter, one line each.
+#[must_use]
+pub fn registry() -> &'static [Adapter] {
+    &[cutover_zonefile::ADAPTER, cutover_rfc2136::ADAPTER]
+}
+
+/// Moves a domain's mail from one host to another, in an order in which nothing is lost
+#[derive(Parser)]
+#[command(name = "cutover", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+    Plan(plan::Args),
+    Show(show::Args),
+    Apply(apply::Args),
+    Status(status::Args),
+    Log(log::Args),
+    Schema(schema::Args),
+}
+
+/// Where runs are kept.
+#[derive(clap::Args)]
+struct StateArgs {
+    /// The directory that holds the state of runs [default: `.cutover` beside the plan or artifact]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl StateArgs {
+    fn dir(&self, input: &Path) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| base(input).join(".cutover"))
+    }
+}
+
+/// The directory that a plan or an artifact lies in: relative paths in it start there.
+fn base(input: &Path) -> PathBuf {
+    match input.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+/// A command that could not do what it was asked for: what to say, and how to end.
+struct Failure {
+    text: String,
+    exit: Exit,
+}
+
+impl Failure {
+    fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { text: text.into(), exit }
+    }
+
+    /// An operation that failed, with all that it says about its causes.
+    fn error(error: &dyn std::error::Error) -> Self {
+        let mut text = format!("error: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // Many errors repeat their source; say each thing once.
+            if !text.contains(&cause.to_string()) {
+                text += &format!(": {cause}");
+            }
+            source = cause.source();
+        }
+        Self::new(Exit::Error, text)
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
+    let arguments: Vec<std::ffi::OsString> = arguments.into_iter().collect();
+    // Whoever branches on 2 for "changes" must not take a typing error for them.
+    let detailed = arguments.iter().any(|argument| argument == "--detailed-exitcode");
+    let usage = if detailed { Exit::Error } else { Exit::Usage };
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let to_stdout = !error.use_stderr();
+            // Nowhere left to say it, should this fail.
+            let _ = error.print();
+            return if to_stdout { Exit::Done } else { usage };
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Failure::error(&error)),
+    };
+    let ended = runtime.block_on(async {
+        match cli.command {
+            Command::Check(args) => check::run(args),
+            Command::Plan(args) => plan::run(args).await,
+            Command::Show(args) => show::run(&args),
+            Command::Apply(args) => apply::run(args).await,
+            Command::Status(args) => status::run(&args),
+            Command::Log(args) => log::run(&args),
+            Command::Schema(args) => schema::run(&args),
+        }
+    });
+    match ended {
+        Ok(exit) => exit,
+        Err(failure) if detailed => fail(&Failure { exit: Exit::Error, ..failure }),
+        Err(failure) => fail(&failure),
+    }
+}
+
+fn fail(failure: &Failure) -> Exit {
+    tell(&failure.text);
+    failure.exit
+}
+
+/// Writes a line to standard error.
+fn tell(text: &str) {
+    // Nowhere left to say it, should this fail.
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
+/// Writes to standard output. A reader that went away, as `head` does, is no error.
+fn put(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::error(&error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn dress(stream: &dyn IsTerminalDyn) -> Dress {
+    #[expect(clippy::disallowed_methods, reason = "NO_COLOR is read here and nowhere else")]
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if stream.is_terminal_dyn() && !no_colour { Dress::Coloured } else { Dress::Plain }
+}
+
+/// [`IsTerminal`] without its seal, so that either stream can be given.
+trait IsTerminalDyn {
+    fn is_terminal_dyn(&self) -> bool;
+}
+
+impl IsTerminalDyn for std::io::Stdout {
+    fn is_terminal_dyn(&self) -> bool {
+        self.is_terminal()
+    }
+}
+
+impl IsTerminalDyn for std::io::Stderr {
+    fn is_terminal_dyn(&self) -> bool {
+        self.is_terminal()
+    }
+}

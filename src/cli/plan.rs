@@ -1,0 +1,80 @@
+//! `cutover plan`
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::exit::Exit;
+use super::{Failure, dress, planning, put, tell};
+use crate::artifact::Artifact;
+use crate::render::text;
+
+/// Compare plans with live DNS and show what would be done, in which order, and when
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The plans
+    #[arg(required = true, value_name = "PLAN")]
+    plans: Vec<PathBuf>,
+    /// Write the sealed artifact to this file, for review and for `apply`
+    #[arg(short, long, value_name = "ARTIFACT")]
+    output: Option<PathBuf>,
+    /// How to show the plan
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// End with 0 where there is nothing to change, with 2 where there is, with 1 after any error
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For machines: the artifact itself
+    Json,
+}
+
+impl Format {
+    pub(super) fn show(self, artifact: &Artifact) -> String {
+        match self {
+            Self::Text => text::plan(artifact, dress(&std::io::stdout())),
+            Self::Json => artifact.encode(),
+        }
+    }
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    if args.output.is_some() && args.plans.len() > 1 {
+        let text = "error: `-o` takes one plan: each artifact is a file of its own";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let mut changes = false;
+    for path in &args.plans {
+        let source = planning::read_plan(path)?;
+        let artifact = planning::plan(path, &source).await?;
+        changes |= !artifact.graph.steps().is_empty();
+        put(&args.format.show(&artifact))?;
+        if let Some(output) = &args.output {
+            write(output, &artifact)?;
+            tell(&format!("\nwritten to {}; apply it with `cutover apply {}`", output.display(), output.display()));
+        }
+    }
+    match args.detailed_exitcode && changes {
+        true => Ok(Exit::Changes),
+        false => Ok(Exit::Done),
+    }
+}
+
+fn write(output: &Path, artifact: &Artifact) -> Result<(), Failure> {
+    // A reader must never find half an artifact.
+    let directory = super::base(output);
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(&directory)?;
+        std::io::Write::write_all(&mut file, artifact.encode().as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(output).map_err(|error| error.error)
+    };
+    write().map(|_| ()).map_err(|error| {
+        Failure::new(Exit::Error, format!("error: {} cannot be written: {error}", output.display()))
+    })
+}

@@ -1,0 +1,67 @@
+//! Progress of a run: a line for each event, and on a terminal a live line for what is waited for.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::tell;
+use crate::artifact::Artifact;
+use crate::calendar::{Timestamp, show_span};
+use crate::engine::{RunState, StepState};
+use crate::render::status::entry;
+use crate::world::Progress;
+use crate::world::real::now;
+
+/// Shows progress on standard error.
+pub(super) struct Shown {
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    pub(super) fn new(artifact: &Artifact) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let steps = artifact.graph.steps().len();
+            let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
+            let style = ProgressStyle::with_template("{bar:20} {pos}/{len} steps  {msg}");
+            bar.set_style(style.expect("a fixed template"));
+            bar
+        });
+        Self { bar }
+    }
+
+    pub(super) fn watch(&self, artifact: &Artifact, state: &RunState, progress: &Progress<'_>) {
+        match (progress, &self.bar) {
+            (Progress::Event(event), None) => tell(&entry(event)),
+            (Progress::Event(event), Some(bar)) => bar.println(entry(event)),
+            (Progress::Sleeping { .. }, None) => {}
+            (Progress::Sleeping { until }, Some(bar)) => {
+                bar.set_message(waited_for(artifact, state, *until));
+            }
+        }
+        if let Some(bar) = &self.bar {
+            let steps = 0..artifact.graph.steps().len();
+            let done = steps.filter(|place| matches!(state.at(*place), StepState::Done { .. }));
+            bar.set_position(u64::try_from(done.count()).unwrap_or(u64::MAX));
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// What is waited for next, for how long, and how much else.
+fn waited_for(artifact: &Artifact, state: &RunState, until: Timestamp) -> String {
+    let rest = (until - now()).to_std().unwrap_or_default();
+    let rest = show_span(Duration::from_secs(rest.as_secs()));
+    let open: Vec<&str> =
+        state.ready().map(|place| artifact.graph.steps()[place].id.as_str()).collect();
+    match open.as_slice() {
+        [] => format!("{rest} left"),
+        [one] => format!("{one}: {rest} left"),
+        [first, others @ ..] => format!("{first} and {} more: {rest} left", others.len()),
+    }
+}

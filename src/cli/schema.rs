@@ -1,0 +1,15 @@
+//! `cutover schema`
+
+use super::exit::Exit;
+use super::{Failure, put, registry};
+use crate::spec::v1;
+
+/// Print the JSON Schema of plans, for editors
+#[derive(clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(Args {}: &Args) -> Result<Exit, Failure> {
+    let text = serde_json::to_string_pretty(&v1::schema(registry()));
+    put(&(text.expect("a schema is always written") + "\n"))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,277 @@
+//! From what came back to events.
+//!
+//! Each function takes what was asked for and what was answered, and gives the events to write
+//! down; it may also note something in this process's [`Memory`]. No answer is taken for "no".
+
+use std::time::Duration;
+
+use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
+
+use super::poll::{
+    Memory, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX, all_equal,
+};
+use super::StepState;
+use crate::calendar::{Timestamp, later, show_span};
+use crate::graph::{Primitive, Step};
+use crate::journal::{Difference, Event, HaltReason};
+use crate::spec::Authority;
+
+/// What one server said to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// This RRset, or none.
+    Answer(Option<RrSet>),
+    /// Nothing that can be used, and why.
+    Unanswered(String),
+}
+
+/// After the provider was asked what it holds.
+pub fn looked(
+    at: StepState,
+    memory: &mut Memory,
+    step: &Step,
+    answer: Result<Vec<Option<RrSet>>, ProviderError>,
+    now: Timestamp,
+) -> Vec<Event> {
+    let Primitive::Change(changes) = &step.primitive else {
+        unreachable!("only changes are looked at")
+    };
+    let live = match answer {
+        Ok(live) => live,
+        Err(error) => return failed(memory, step, &error, now),
+    };
+    memory.tries.remove(&step.id);
+    let is_before = all_equal(&live, changes.changes().iter().map(|c| &c.before));
+    let is_after = all_equal(&live, changes.changes().iter().map(|c| &c.after));
+    let id = || step.id.clone();
+    let drift = || vec![drift(step, changes, &live)];
+    match at {
+        StepState::Pending { .. } if is_before => {
+            memory.seen_before.insert(id());
+            Vec::new()
+        }
+        // Somebody else has done it: there is nothing to send, and it is seen to propagate.
+        StepState::Pending { .. } if is_after => {
+            vec![Event::Begun { step: id() }, Event::Written { step: id(), serial: None }]
+        }
+        StepState::Begun if is_after => {
+            let serial = memory.sent.remove(&step.id).and_then(|receipt| receipt.serial);
+            vec![Event::Written { step: id(), serial }]
+        }
+        StepState::Begun if is_before => {
+            memory.sent.remove(&step.id);
+            let detail = "the provider took the change and did not make it".to_owned();
+            let halted = Event::Halted {
+                step: id(),
+                reason: HaltReason::Refused,
+                detail,
+                differences: differences(changes, &live),
+            };
+            vec![Event::NotMade { step: id() }, halted]
+        }
+        StepState::InDoubt { .. } if is_after => {
+            memory.missed_once.remove(&step.id);
+            vec![Event::Written { step: id(), serial: None }]
+        }
+        StepState::InDoubt { .. } if is_before => {
+            if memory.missed_once.remove(&step.id).is_some() {
+                return vec![Event::NotMade { step: id() }];
+            }
+            memory.missed_once.insert(id(), now);
+            Vec::new()
+        }
+        StepState::Pending { .. } | StepState::Begun | StepState::InDoubt { .. } => drift(),
+        StepState::Written { .. } | StepState::Waiting { .. } | StepState::Done { .. } => Vec::new(),
+    }
+}
+
+/// After a change was sent.
+pub fn performed(
+    memory: &mut Memory,
+    step: &Step,
+    answer: Result<Receipt, ProviderError>,
+    now: Timestamp,
+) -> Vec<Event> {
+    memory.seen_before.remove(&step.id);
+    match answer {
+        Ok(receipt) => {
+            memory.tries.remove(&step.id);
+            memory.sent.insert(step.id.clone(), receipt);
+            Vec::new()
+        }
+        Err(error) => {
+            let not_made = Event::NotMade { step: step.id.clone() };
+            match error.next() {
+                AfterError::Look => {
+                    vec![Event::Unsure { step: step.id.clone(), detail: error.to_string() }]
+                }
+                // The next look shows what is there; but not for ever, should the two disagree.
+                AfterError::Halt => {
+                    let conflicts = memory.conflicts.entry(step.id.clone()).or_insert(0);
+                    *conflicts += 1;
+                    let mut events = vec![not_made];
+                    if *conflicts >= TRIES_MAX {
+                        events.push(halted(step, HaltReason::Drift, error.to_string()));
+                    }
+                    events
+                }
+                AfterError::Fix | AfterError::Retry(_) => {
+                    let mut events = vec![not_made];
+                    events.extend(failed(memory, step, &error, now));
+                    events
+                }
+            }
+        }
+    }
+}
+
+/// After every server was asked for every RRset of a change; `answers` in the order of servers,
+/// each with one answer for each change.
+pub fn seen(
+    at: StepState,
+    memory: &mut Memory,
+    step: &Step,
+    changes: &ChangeSet,
+    servers: &[&Authority],
+    answers: &[Vec<Served>],
+    now: Timestamp,
+) -> Vec<Event> {
+    let mut behind = Vec::new();
+    for (server, served) in servers.iter().zip(answers) {
+        for (change, served) in changes.changes().iter().zip(served) {
+            if let Some(what) = not_yet(change, served) {
+                behind.push(format!("{} {what}", server.address));
+            }
+        }
+    }
+    match (at, behind.is_empty()) {
+        (StepState::Written { .. }, true) => {
+            memory.tries.remove(&step.id);
+            vec![Event::Propagated { step: step.id.clone(), servers: servers.len() }]
+        }
+        (StepState::Written { at }, false) => {
+            if now >= later(at, SEE_MAX) {
+                let detail = format!("after {}: {}", show_span(SEE_MAX), behind.join("; "));
+                return vec![halted(step, HaltReason::Unanswered, detail)];
+            }
+            let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
+            let pause = if tries < SEE_QUICKLY_COUNT { SEE_EVERY } else { SEE_SLOWLY_EVERY };
+            memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
+            Vec::new()
+        }
+        (StepState::Waiting { .. }, true) => {
+            memory.tries.remove(&step.id);
+            vec![Event::WaitEnded { step: step.id.clone() }]
+        }
+        (StepState::Waiting { until }, false) => at_the_end(memory, step, changes, answers, behind, until, now),
+        (
+            StepState::Pending { .. }
+            | StepState::Begun
+            | StepState::InDoubt { .. }
+            | StepState::Done { .. },
+            _,
+        ) => Vec::new(),
+    }
+}
+
+/// At the end of a wait something is not as it was when the wait began.
+fn at_the_end(
+    memory: &mut Memory,
+    step: &Step,
+    changes: &ChangeSet,
+    answers: &[Vec<Served>],
+    behind: Vec<String>,
+    until: Timestamp,
+    now: Timestamp,
+) -> Vec<Event> {
+    let pairs = || answers.iter().flat_map(|served| changes.changes().iter().zip(served));
+    let old_version = pairs().any(|(change, served)| *served == Served::Answer(change.before.clone()));
+    let silent = pairs().all(|(change, served)| match served {
+        Served::Unanswered(_) => true,
+        Served::Answer(answer) => *answer == change.after,
+    });
+    if old_version {
+        // The old version is served again, so it may be cached again: count anew.
+        memory.tries.insert(step.id.clone(), (0, later(now, SEE_EVERY)));
+        return vec![Event::Lapsed { step: step.id.clone(), detail: behind.join("; ") }];
+    }
+    if silent && now < later(until, SEE_MAX) {
+        memory.tries.insert(step.id.clone(), (0, later(now, SEE_SLOWLY_EVERY)));
+        return Vec::new();
+    }
+    if silent {
+        return vec![halted(step, HaltReason::Unanswered, behind.join("; "))];
+    }
+    let differing = pairs().find(|(change, served)| {
+        matches!(served, Served::Answer(answer) if *answer != change.after)
+    });
+    let differences = differing.map(|(change, served)| Difference {
+        key: change.key.clone(),
+        planned: change.after.clone(),
+        expected: change.after.clone(),
+        live: match served {
+            Served::Answer(live) => live.clone(),
+            Served::Unanswered(_) => None,
+        },
+    });
+    vec![Event::Halted {
+        step: step.id.clone(),
+        reason: HaltReason::Drift,
+        detail: behind.join("; "),
+        differences: differences.into_iter().collect(),
+    }]
+}
+
+fn not_yet(change: &Change, served: &Served) -> Option<String> {
+    match served {
+        Served::Answer(answer) if *answer == change.after => None,
+        Served::Answer(answer) if *answer == change.before => {
+            Some(format!("still serves the old {}", change.key))
+        }
+        Served::Answer(_) => Some(format!("serves another {}", change.key)),
+        Served::Unanswered(why) => Some(format!("does not answer for {}: {why}", change.key)),
+    }
+}
+
+fn differences(changes: &ChangeSet, live: &[Option<RrSet>]) -> Vec<Difference> {
+    let pairs = changes.changes().iter().zip(live);
+    pairs
+        .filter(|(change, live)| change.before != **live)
+        .map(|(change, live)| Difference {
+            key: change.key.clone(),
+            planned: change.after.clone(),
+            expected: change.before.clone(),
+            live: live.clone(),
+        })
+        .collect()
+}
+
+fn drift(step: &Step, changes: &ChangeSet, live: &[Option<RrSet>]) -> Event {
+    Event::Halted {
+        step: step.id.clone(),
+        reason: HaltReason::Drift,
+        detail: String::new(),
+        differences: differences(changes, live),
+    }
+}
+
+fn halted(step: &Step, reason: HaltReason, detail: String) -> Event {
+    Event::Halted { step: step.id.clone(), reason, detail, differences: Vec::new() }
+}
+
+/// Somebody could not be asked, or said no: try again some times where that can help, then halt.
+fn failed(memory: &mut Memory, step: &Step, error: &ProviderError, now: Timestamp) -> Vec<Event> {
+    let pause = match error.next() {
+        AfterError::Fix | AfterError::Halt => return vec![halted(step, HaltReason::Refused, error.to_string())],
+       
+        AfterError::Retry(pause) => pause,
+        AfterError::Look => Duration::ZERO,
+    };
+    let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
+    if tries + 1 >= TRIES_MAX {
+        memory.tries.remove(&step.id);
+        return vec![halted(step, HaltReason::Unanswered, error.to_string())];
+    }
+    memory.tries.insert(step.id.clone(), (tries + 1, later(now, pause)));
+    Vec::new()
+}

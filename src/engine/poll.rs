@@ -1,0 +1,234 @@
+//! What comes next.
+//!
+//! [`poll`] looks at artifact, state, a little memory of this process, and the time, and names one
+//! thing to do. Steps that are ready at the same time are done in the order of the graph; nothing
+//! waits behind a wait or a slow server that does not have to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cutover_contract::{ChangeSet, Name, Receipt, RrKey, RrSet};
+
+use super::{RunState, StepState};
+use crate::artifact::{Artifact, SealedZone};
+use crate::calendar::{Timestamp, later};
+use crate::graph::{Primitive, Step, StepId, Wait};
+use crate::journal::Event;
+use crate::spec::Authority;
+
+/// How often servers are asked whether they serve a change: our choice; a server that has to be
+/// notified takes about this long.
+pub const SEE_EVERY: Duration = Duration::from_millis(500);
+/// After how many questions the pace slows down to [`SEE_SLOWLY_EVERY`]: half a minute's worth.
+pub const SEE_QUICKLY_COUNT: u32 = 60;
+/// The slower pace: our choice, gentle to servers and quick enough for waits of minutes.
+pub const SEE_SLOWLY_EVERY: Duration = Duration::from_secs(10);
+/// How long a change may take to reach every server before the run halts. Our choice: secondaries
+/// that are not notified refresh within an hour in most zones (RFC 1912 §2.2: 20 min to 2 h).
+pub const SEE_MAX: Duration = Duration::from_secs(2 * 3_600);
+/// How often somebody who cannot be reached is asked again before the run halts. Our choice.
+pub const TRIES_MAX: u32 = 5;
+
+/// What this process remembers besides the journal: lost with it, and never needed to be right.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Changes that this process has sent and the provider has confirmed.
+    pub(super) sent: BTreeMap<StepId, Receipt>,
+    /// Steps that may be tried again only after some time, and how often they were tried.
+    pub(super) tries: BTreeMap<StepId, (u32, Timestamp)>,
+    /// Changes in doubt that were looked for once and not found.
+    pub(super) missed_once: BTreeMap<StepId, Timestamp>,
+    /// Changes that were looked at and found as expected: they may begin.
+    pub(super) seen_before: BTreeSet<StepId>,
+    /// How often a compare failed although the look before it found what was expected.
+    pub(super) conflicts: BTreeMap<StepId, u32>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next<'a> {
+    /// Write this down; nothing has to be asked.
+    Record(Event),
+    /// Ask the provider what it holds; then [`super::outcome::looked`].
+    Look {
+        /// The step.
+        step: &'a Step,
+        /// The zone.
+        zone: &'a Name,
+        /// Which RRsets.
+        keys: Vec<RrKey>,
+    },
+    /// Send the change; then [`super::outcome::performed`].
+    Perform {
+        /// The step.
+        step: &'a Step,
+        /// The change.
+        changes: &'a ChangeSet,
+    },
+    /// Ask every server for what it serves; then [`super::outcome::seen`].
+    See {
+        /// The step: a change that is to propagate, or a wait at its end.
+        step: &'a Step,
+        /// The change whose new version is to be served.
+        changes: &'a ChangeSet,
+        /// Whom to ask.
+        servers: Vec<&'a Authority>,
+    },
+    /// Nothing can be done before this.
+    Sleep {
+        /// Until when.
+        until: Timestamp,
+        /// Whether it is a wait of the plan, and not only a pause between questions.
+        is_wait: bool,
+    },
+    /// The run stands still until somebody resumes it.
+    Halted,
+    /// Everything is done.
+    Finished,
+}
+
+/// Names one thing to do.
+#[must_use]
+pub fn poll<'a>(artifact: &'a Artifact, state: &RunState, memory: &Memory, now: Timestamp) -> Next<'a> {
+    if state.finished.is_some() {
+        return Next::Finished;
+    }
+    if state.halted.is_some() {
+        return Next::Halted;
+    }
+    let mut sleep: Option<(Timestamp, bool)> = None;
+    let mut open = false;
+    for place in state.ready() {
+        open = true;
+        match of_step(artifact, state, memory, now, place) {
+            Next::Sleep { until, is_wait } => {
+                if sleep.is_none_or(|(other, _)| until < other) {
+                    sleep = Some((until, is_wait));
+                }
+            }
+            next => return next,
+        }
+    }
+    match (open, sleep) {
+        (false, _) => Next::Record(Event::Finished),
+        (true, Some((until, is_wait))) => Next::Sleep { until, is_wait },
+        // A graph without circles always has a step that is ready.
+        (true, None) => Next::Halted,
+    }
+}
+
+fn of_step<'a>(
+    artifact: &'a Artifact,
+    state: &RunState,
+    memory: &Memory,
+    now: Timestamp,
+    place: usize,
+) -> Next<'a> {
+    let step = &artifact.graph.steps()[place];
+    let at = state.at(place);
+    if let Some((_, again)) = memory.tries.get(&step.id)
+        && now < *again
+    {
+        return Next::Sleep { until: *again, is_wait: false };
+    }
+    match &step.primitive {
+        Primitive::Checkpoint => Next::Record(Event::Reached { step: step.id.clone() }),
+        Primitive::Wait(wait) => of_wait(artifact, state, at, now, step, wait),
+        Primitive::Change(changes) => of_change(artifact, at, memory, now, step, changes),
+    }
+}
+
+fn of_wait<'a>(
+    artifact: &'a Artifact,
+    state: &RunState,
+    at: StepState,
+    now: Timestamp,
+    step: &'a Step,
+    wait: &Wait,
+) -> Next<'a> {
+    match at {
+        StepState::Waiting { until } if now < until => Next::Sleep { until, is_wait: true },
+        StepState::Waiting { .. } => match wait.over.as_ref().and_then(|id| artifact.graph.get(id)) {
+            // What was waited out must still be replaced everywhere.
+            Some(Step { primitive: Primitive::Change(changes), .. }) => {
+                let servers = servers(&artifact.zones[changes.zone()]);
+                if servers.is_empty() {
+                    return Next::Record(Event::WaitEnded { step: step.id.clone() });
+                }
+                Next::See { step, changes, servers }
+            }
+            Some(_) | None => Next::Record(Event::WaitEnded { step: step.id.clone() }),
+        },
+        StepState::Pending { not_before } => {
+            let since = state.ready_since(artifact, step).max(not_before).unwrap_or(now);
+            Next::Record(Event::WaitBegun {
+                step: step.id.clone(),
+                since,
+                until: later(since, wait.span),
+            })
+        }
+        StepState::Begun
+        | StepState::InDoubt { .. }
+        | StepState::Written { .. }
+        | StepState::Done { .. } => unreachable!("a wait is pending, waiting or done"),
+    }
+}
+
+fn of_change<'a>(
+    artifact: &'a Artifact,
+    at: StepState,
+    memory: &Memory,
+    now: Timestamp,
+    step: &'a Step,
+    changes: &'a ChangeSet,
+) -> Next<'a> {
+    let zone = &artifact.zones[changes.zone()];
+    let look = || Next::Look {
+        step,
+        zone: changes.zone(),
+        keys: changes.changes().iter().map(|change| change.key.clone()).collect(),
+    };
+    match at {
+        StepState::Pending { .. } if memory.seen_before.contains(&step.id) => {
+            Next::Record(Event::Begun { step: step.id.clone() })
+        }
+        StepState::Pending { .. } => look(),
+        // Sent and confirmed: read back before it is believed.
+        StepState::Begun if memory.sent.contains_key(&step.id) => look(),
+        StepState::Begun => Next::Perform { step, changes },
+        StepState::InDoubt { since } => {
+            let missed = memory.missed_once.get(&step.id);
+            let settled = later(since, zone.settle_max);
+            // The second look comes when nothing can land any more.
+            if missed.is_some() && now < settled {
+                return Next::Sleep { until: settled, is_wait: false };
+            }
+            look()
+        }
+        StepState::Written { at } => match zone.served_within {
+            Some(within) if now < later(at, within) => {
+                Next::Sleep { until: later(at, within), is_wait: true }
+            }
+            Some(_) => Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 }),
+            None => Next::See { step, changes, servers: servers(zone) },
+        },
+        StepState::Waiting { .. } | StepState::Done { .. } => {
+            unreachable!("a change does not wait, and a done step is not polled")
+        }
+    }
+}
+
+fn servers(zone: &SealedZone) -> Vec<&Authority> {
+    let excepted = |authority: &&Authority| {
+        !zone.except.iter().any(|exception| exception.address == authority.address)
+    };
+    zone.authorities.iter().filter(excepted).collect()
+}
+
+/// Whether what is there equals one side of every change.
+pub(super) fn all_equal<'c>(
+    live: &[Option<RrSet>],
+    side: impl Iterator<Item = &'c Option<RrSet>>,
+) -> bool {
+    live.iter().eq(side)
+}

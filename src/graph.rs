@@ -1,0 +1,283 @@
+//! The graph of steps: what is done, what is waited for, and what comes after what.
+//!
+//! Everything that a mail engineer names (lower TTLs, widen SPF, swap MX) is compiled into a few
+//! primitives; engine, simulator and renderers know these and nothing else. Three of the design's
+//! six are obeyed so far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Checkpoint`].
+//!
+//! Invariants: ids are unique, every `after` names a step of the graph, and there is no circle. The
+//! graph does not say *when*: durations are in it, instants are in the journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use cutover_contract::ChangeSet;
+use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
+use petgraph::algo::toposort;
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Serialize};
+
+/// The id of a step: `verb/zone/name/type` for changes, `wait/…` in front of what is waited out.
+/// Stable across replans.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(String);
+
+impl StepId {
+    /// The id of this text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// What it does.
+    pub primitive: Primitive,
+    /// The steps that have to be done first.
+    pub after: BTreeSet<StepId>,
+    /// What is done, for people: `lower the TTL of the MX records to 5m`.
+    pub title: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Primitive {
+    /// Compare-and-set on RRsets of one zone; done when every authoritative server serves it.
+    Change(ChangeSet),
+    /// Ends by time alone.
+    Wait(Wait),
+    /// The run may rest here.
+    Checkpoint,
+}
+
+/// A wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// How long, from the moment when the last of its predecessors was done.
+    pub span: Duration,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The change whose replaced version is waited out, if it is one.
+    pub over: Option<StepId>,
+}
+
+/// Where a wait comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// What was replaced may still be cached.
+    Cache,
+    /// A rule of ours, with its clock in the plan.
+    Policy,
+    /// A key of the plan.
+    User,
+}
+
+/// Why some steps make no graph.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// Two steps with one id.
+    #[error("two steps have the id {0}")]
+    Twice(StepId),
+    /// A step after one that is not there.
+    #[error("{step} comes after {missing}, which does not exist")]
+    Missing {
+        /// The step.
+        step: StepId,
+        /// What is missing.
+        missing: StepId,
+    },
+    /// A step that comes after itself.
+    #[error("{0} comes after itself")]
+    Circle(StepId),
+}
+
+/// Steps in an order in which each comes after all that it has to come after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepGraph {
+    steps: Vec<Step>,
+    places: BTreeMap<StepId, usize>,
+    followers: Vec<Vec<usize>>,
+}
+
+impl StepGraph {
+    /// Checks the steps, drops what of `after` follows from the rest, and sorts.
+    ///
+    /// The order among independent steps is the order in which they are given, so equal input gives
+    /// equal output.
+    ///
+    /// # Errors
+    /// [`GraphError`].
+    pub fn new(steps: Vec<Step>) -> Result<Self, GraphError> {
+        let mut places = BTreeMap::new();
+        for (place, step) in steps.iter().enumerate() {
+            if places.insert(step.id.clone(), place).is_some() {
+                return Err(GraphError::Twice(step.id.clone()));
+            }
+        }
+        let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(steps.len(), steps.len());
+        let nodes: Vec<NodeIndex> = steps.iter().map(|_| graph.add_node(())).collect();
+        for (place, step) in steps.iter().enumerate() {
+            for id in &step.after {
+                let Some(before) = places.get(id) else {
+                    return Err(GraphError::Missing { step: step.id.clone(), missing: id.clone() });
+                };
+                graph.add_edge(nodes[*before], nodes[place], ());
+            }
+        }
+        let order = toposort(&graph, None)
+            .map_err(|cycle| GraphError::Circle(steps[cycle.node_id().index()].id.clone()))?;
+        let reduced = reduced_edges(&graph, &order);
+        let mut steps: Vec<Option<Step>> = steps
+            .into_iter()
+            .enumerate()
+            .map(|(place, step)| {
+                let ids = &places;
+                let after = step
+                    .after
+                    .iter()
+                    .filter(|id| reduced.contains(&(ids[*id], place)))
+                    .cloned()
+                    .collect();
+                Some(Step { after, ..step })
+            })
+            .collect();
+        // Kahn with the least ready place first: toposort's own order depends on insertion.
+        let mut waiting: Vec<usize> =
+            steps.iter().flatten().map(|step| step.after.len()).collect();
+        let mut ready: BTreeSet<usize> = (0..steps.len()).filter(|p| waiting[*p] == 0).collect();
+        let mut followers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (before, after) in &reduced {
+            followers.entry(*before).or_default().push(*after);
+        }
+        let mut sorted = Vec::with_capacity(steps.len());
+        while let Some(place) = ready.pop_first() {
+            sorted.extend(steps[place].take());
+            for follower in followers.get(&place).into_iter().flatten() {
+                waiting[*follower] -= 1;
+                if waiting[*follower] == 0 {
+                    ready.insert(*follower);
+                }
+            }
+        }
+        Ok(Self::of_sorted(sorted))
+    }
+
+    fn of_sorted(steps: Vec<Step>) -> Self {
+        let places: BTreeMap<StepId, usize> =
+            steps.iter().enumerate().map(|(place, step)| (step.id.clone(), place)).collect();
+        let mut followers = vec![Vec::new(); steps.len()];
+        for (place, step) in steps.iter().enumerate() {
+            for id in &step.after {
+                followers[places[id]].push(place);
+            }
+        }
+        Self { steps, places, followers }
+    }
+
+    /// The steps in order.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The step with this id.
+    #[must_use]
+    pub fn get(&self, id: &StepId) -> Option<&Step> {
+        self.place(id).map(|place| &self.steps[place])
+    }
+
+    /// The place of the step with this id in [`StepGraph::steps`].
+    #[must_use]
+    pub fn place(&self, id: &StepId) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
+    /// The places of the steps that come right after the step at this place.
+    #[must_use]
+    pub fn followers(&self, place: usize) -> &[usize] {
+        &self.followers[place]
+    }
+}
+
+fn reduced_edges(graph: &DiGraph<(), ()>, order: &[NodeIndex]) -> BTreeSet<(usize, usize)> {
+    let (adjacency, _) = dag_to_toposorted_adjacency_list::<_, u32>(graph, order);
+    let (reduction, _) = dag_transitive_reduction_closure(&adjacency);
+    // The reduction counts nodes by their place in `order`.
+    reduction
+        .edge_indices()
+        .filter_map(|edge| reduction.edge_endpoints(edge))
+        .map(|(from, to)| (order[from as usize].index(), order[to as usize].index()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(id: &str, after: &[&str]) -> Step {
+        Step {
+            id: StepId::new(id),
+            primitive: Primitive::Checkpoint,
+            after: after.iter().map(|id| StepId::new(*id)).collect(),
+            title: String::new(),
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn steps_are_sorted_stably_and_edges_reduced() {
+        let graph = StepGraph::new(vec![
+            step("d", &["a", "b", "c"]),
+            step("b", &["a"]),
+            step("a", &[]),
+            step("c", &["b"]),
+            step("e", &[]),
+        ])
+        .expect("a graph");
+        let ids: Vec<&str> = graph.steps().iter().map(|s| s.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "c", "d", "e"]);
+        let last = graph.get(&StepId::new("d")).expect("d");
+        assert_eq!(last.after, BTreeSet::from([StepId::new("c")]));
+    }
+
+    #[test]
+    fn what_is_no_graph_is_refused() {
+        let id = StepId::new;
+        assert_eq!(StepGraph::new(vec![step("a", &[]), step("a", &[])]), Err(GraphError::Twice(id("a"))));
+        assert_eq!(
+            StepGraph::new(vec![step("a", &["x"])]),
+            Err(GraphError::Missing { step: id("a"), missing: id("x") })
+        );
+        assert!(matches!(
+            StepGraph::new(vec![step("a", &["b"]), step("b", &["a"])]),
+            Err(GraphError::Circle(_))
+        ));
+        assert!(matches!(StepGraph::new(vec![step("a", &["a"])]), Err(GraphError::Circle(_))));
+    }
+}

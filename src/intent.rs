@@ -1,0 +1,611 @@
+//! What the plan wants, with everything looked up within the plan itself.
+//!
+//! [`resolve`] takes a decoded plan and answers what only the whole plan can: which zone a name lies
+//! in, which host is meant, what `{domain}` stands for. From here on a name is a name and every
+//! reference holds. It asks nobody, so `check` can run it without a network.
+//!
+//! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl};
+use petgraph::algo::{astar, kosaraju_scc};
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
+use crate::spec::{
+    Anchor, Clocks, DkimRecord, Endpoint, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate,
+    PlanSpec, ProviderSpec, RecordSpec, ResolverSpec, SenderSpec, When, ZoneSpec,
+};
+
+/// A provider, host or zone that the plan does not have.
+pub const UNKNOWN_REFERENCE: Code = Code::semantic("unknown-reference");
+/// A name that lies in none of the plan's zones.
+pub const OUTSIDE_ZONES: Code = Code::semantic("outside-zones");
+/// Two things that ask for the same RRset, or the same thing said twice.
+pub const SAID_TWICE: Code = Code::semantic("said-twice");
+/// A host that cannot play the part that `migrate` gives it.
+pub const UNFIT_HOST: Code = Code::semantic("unfit-host");
+/// A reference to a point that the plan does not have, or that comes after itself.
+pub const UNKNOWN_ANCHOR: Code = Code::semantic("unknown-anchor");
+/// A plan that asks for nothing.
+pub const NOTHING_TO_DO: Code = Code::semantic("nothing-to-do");
+/// A name that became too long, or data that is no data of its type, once `{domain}` was filled in.
+pub const BAD_TEMPLATE: Code = Code::semantic("bad-template");
+
+/// A plan whose domains and hosts, multiplied, are too many.
+pub const TOO_MANY: Code = Code::semantic("too-many");
+
+/// Parts of hosts, each counted once for each domain, at the most. Our choice: a thousand domains
+/// with five hosts of forty parts each.
+const PARTS_MAX: usize = 200_000;
+
+/// What the plan wants.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The plan's name.
+    pub name: String,
+    /// Where the name stands.
+    pub name_span: Span,
+    /// The providers by name.
+    pub providers: BTreeMap<String, ProviderSpec>,
+    /// Who answers for names outside of the zones.
+    pub resolver: ResolverSpec,
+    /// The zones by name.
+    pub zones: BTreeMap<Name, ZoneSpec>,
+    /// The domains that move, in the order of the plan.
+    pub moves: Vec<DomainMove>,
+    /// How they move.
+    pub terms: Terms,
+    /// Other records.
+    pub records: Vec<RecordSpec>,
+}
+
+/// The times that hold for the whole plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The TTL during the move.
+    pub cutover_ttl: Ttl,
+    /// How long the old host goes on after the switch.
+    pub keep_old: Duration,
+    /// A bound for resolvers that keep records longer than their TTL.
+    pub overrun: Duration,
+    /// Whether TTLs go back to what they were.
+    pub restore_ttls: bool,
+    /// How long things live that no TTL says.
+    pub clocks: Clocks,
+}
+
+/// One domain that moves, with the hosts as they look for this domain.
+#[derive(Clone, Debug)]
+pub struct DomainMove {
+    /// The domain, and where it stands in the plan.
+    pub domain: Spanned<Name>,
+    /// The zone it lies in.
+    pub zone: Name,
+    /// The host that takes its mail now.
+    pub from: Host,
+    /// The host that takes it in the end.
+    pub to: Host,
+    /// Hosts that send as the domain before, during and after.
+    pub others: Vec<Host>,
+}
+
+/// A host as it looks for one domain.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its name in the plan.
+    pub name: String,
+    /// Where `migrate` names it; for other hosts, where the domain stands.
+    pub span: Span,
+    /// Its exchanges.
+    pub exchanges: Vec<Exchange>,
+    /// Its senders.
+    pub senders: Vec<Sender>,
+    /// Its discovery records: what shall stand at each name.
+    pub discovery: BTreeMap<RrKey, Spanned<Rdata>>,
+}
+
+/// A mail exchanger.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The MX record's preference.
+    pub preference: u16,
+    /// The exchange's name.
+    pub name: Spanned<Name>,
+    /// Addresses that the plan shall publish for it.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A stream of mail.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Its name.
+    pub name: String,
+    /// The SPF terms that authorise it.
+    pub spf: Option<Spanned<String>>,
+    /// Its DKIM selectors.
+    pub selectors: Vec<Selector>,
+}
+
+/// A DKIM selector.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    /// `SELECTOR._domainkey.DOMAIN`.
+    pub owner: Spanned<Name>,
+    /// What the plan shall publish there.
+    pub publish: Option<Rdata>,
+}
+
+/// Looks everything up.
+///
+/// # Errors
+/// All that does not hang together, in one go.
+pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
+    let mut resolver = Resolver { found: Vec::new(), spec: &spec };
+    resolver.references();
+    resolver.anchors();
+    let moves = spec.migrate.as_ref().map(|m| resolver.moves(m)).unwrap_or_default();
+    resolver.records();
+    if spec.migrate.is_none() && spec.records.is_empty() {
+        let title = "the plan asks for nothing";
+        let help = "add `migrate:` to move mail domains, or `records:` to change records";
+        resolver.report(Diagnostic::error(NOTHING_TO_DO, spec.name.span, title, help));
+    }
+    let found = resolver.found;
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let terms = spec.migrate.as_ref().map_or(
+        Terms {
+            cutover_ttl: Ttl::MAX,
+            keep_old: Duration::ZERO,
+            overrun: Duration::ZERO,
+            restore_ttls: true,
+            clocks: spec.clocks,
+        },
+        |m| Terms {
+            cutover_ttl: m.cutover_ttl,
+            keep_old: m.keep_old,
+            overrun: m.overrun,
+            restore_ttls: m.restore_ttls,
+            clocks: spec.clocks,
+        },
+    );
+    Ok(Intent {
+        name: spec.name.value,
+        name_span: spec.name.span,
+        providers: spec.providers,
+        resolver: spec.resolver,
+        zones: spec.zones.into_iter().map(|zone| (zone.name.value.clone(), zone)).collect(),
+        moves,
+        terms,
+        records: spec.records,
+    })
+}
+
+impl Intent {
+    /// The plan's zone that a name lies in: the longest one above it.
+    #[must_use]
+    pub fn zone_of(&self, name: &Name) -> Option<&Name> {
+        zone_of(self.zones.keys(), name)
+    }
+}
+
+fn zone_of<'z>(zones: impl Iterator<Item = &'z Name>, name: &Name) -> Option<&'z Name> {
+    zones.filter(|zone| name.is_at_or_below(zone)).max_by_key(|zone| zone.wire().len())
+}
+
+/// How many parts the hosts have for one domain: the hosts, exchanges, addresses, and so on.
+fn parts(spec: &PlanSpec) -> usize {
+    let exchange = |exchange: &ExchangeSpec| 1 + exchange.addresses.len();
+    let sender = |sender: &SenderSpec| 1 + sender.dkim.len();
+    let host = |host: &HostSpec| {
+        let HostSpec { exchanges, senders, discovery: _ } = host;
+        let exchanges: usize = exchanges.iter().map(exchange).sum();
+        // Discovery has five records at the most.
+        6 + exchanges + senders.iter().map(sender).sum::<usize>()
+    };
+    spec.hosts.values().map(host).sum()
+}
+
+struct Resolver<'s> {
+    spec: &'s PlanSpec,
+    found: Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if self.found.len() < FINDINGS_MAX {
+            self.found.push(diagnostic);
+        }
+    }
+
+    fn unknown<'k>(
+        &mut self,
+        what: &str,
+        name: &Spanned<String>,
+        known: impl Iterator<Item = &'k String> + Clone,
+    ) {
+        let help = match did_you_mean(&name.value, known.clone().map(String::as_str)) {
+            Some(guess) => format!("did you mean `{guess}`?"),
+            None if known.clone().next().is_none() => {
+                format!("add {} to `{what}s:`, which has none", quoted(&name.value))
+            }
+            None => {
+                let all = listed(known.map(String::as_str));
+                format!("add {} to `{what}s:`, which has {all}", quoted(&name.value))
+            }
+        };
+        let title = format!("the plan has no {what} {}", quoted(&name.value));
+        self.report(Diagnostic::error(UNKNOWN_REFERENCE, name.span, title, help));
+    }
+
+    fn references(&mut self) {
+        let spec = self.spec;
+        let mut seen: BTreeMap<&Name, Span> = BTreeMap::new();
+        for zone in &spec.zones {
+            if !spec.providers.contains_key(&zone.provider.value) {
+                self.unknown("provider", &zone.provider, spec.providers.keys());
+            }
+            if let Some(first) = seen.insert(&zone.name.value, zone.name.span) {
+                let name = quoted(&zone.name.value.to_string());
+                let title = format!("the zone {name} stands here twice");
+                let help = "keep one of the two: names are compared without case and trailing dot";
+                self.report(
+                    Diagnostic::error(SAID_TWICE, zone.name.span, title, help)
+                        .also(first, "first here"),
+                );
+            }
+        }
+    }
+
+    fn anchors(&mut self) {
+        let spec = self.spec;
+        let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
+        for (index, record) in spec.records.iter().enumerate() {
+            let Some(id) = &record.id else { continue };
+            if let Some(first) = ids.insert(&id.value, index) {
+                let title = format!("the id {} is given twice", quoted(&id.value));
+                let first = spec.records[first].id.as_ref().map(|id| id.span).unwrap_or_default();
+                self.report(
+                    Diagnostic::error(
+                        SAID_TWICE,
+                        id.span,
+                        title,
+                        "give each record an id of its own",
+                    )
+                    .also(first, "first here"),
+                );
+            }
+        }
+        for record in &spec.records {
+            let anchors: &[Spanned<Anchor>] = match &record.when {
+                When::Start => &[],
+                When::With(anchor) => std::slice::from_ref(anchor),
+                When::After(anchors) => anchors,
+            };
+            for anchor in anchors {
+                self.anchor(anchor, &record.when, &ids);
+            }
+        }
+        self.anchor_cycles(&ids);
+    }
+
+    fn anchor(&mut self, anchor: &Spanned<Anchor>, when: &When, ids: &BTreeMap<&str, usize>) {
+        if self.found.len() >= FINDINGS_MAX {
+            return;
+        }
+        let error = |title: String, help: String| {
+            Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help)
+        };
+        match (&anchor.value, when) {
+            (Anchor::Record(id), When::With(_)) => self.report(error(
+                format!("{} is not an order", quoted(&format!("with: record:{id}"))),
+                format!("write `after: record:{id}`, or leave it out: independent records change at once"),
+            )),
+            (Anchor::Record(id), _) if !ids.contains_key(id.as_str()) => {
+                let help = match did_you_mean(id, ids.keys().copied()) {
+                    Some(guess) => format!("did you mean `record:{guess}`?"),
+                    None => format!("give the record that is meant `id: {id}`"),
+                };
+                self.report(error(format!("no record has the id {}", quoted(id)), help));
+            }
+            (Anchor::Expand | Anchor::Switch | Anchor::Contract, _) if self.spec.migrate.is_none() => {
+                self.report(error(
+                    "there is no move in this plan to come with or after".into(),
+                    "add `migrate:`, or write `after: record:ID`".into(),
+                ));
+            }
+            (Anchor::Record(_) | Anchor::Expand | Anchor::Switch | Anchor::Contract, _) => {}
+        }
+    }
+
+    /// A record that comes after itself, by however many others, would never change.
+    fn anchor_cycles(&mut self, ids: &BTreeMap<&str, usize>) {
+        let records = &self.spec.records;
+        let mut order: DiGraph<usize, Span> = DiGraph::new();
+        let nodes: Vec<NodeIndex> = (0..records.len()).map(|index| order.add_node(index)).collect();
+        for (index, record) in records.iter().enumerate() {
+            let When::After(anchors) = &record.when else { continue };
+            for anchor in anchors {
+                if let Anchor::Record(id) = &anchor.value
+                    && let Some(before) = ids.get(id.as_str())
+                {
+                    order.add_edge(nodes[index], nodes[*before], anchor.span);
+                }
+            }
+        }
+        let itself = |node: NodeIndex| order.find_edge(node, node).is_some();
+        // Not Tarjan's: that one is recursive, and a long chain of records would overflow the stack.
+        let circles = kosaraju_scc(&order);
+        for circle in circles.iter().filter(|circle| circle.len() > 1 || itself(circle[0])) {
+            // One anchor of the circle is enough to show it: the first in the text.
+            let within = order
+                .edge_references()
+                .filter(|edge| circle.contains(&edge.source()) && circle.contains(&edge.target()));
+            let Some(first) = within.min_by_key(|edge| *edge.weight()) else { continue };
+            let way = astar(&order, first.target(), |node| node == first.source(), |_| 1, |_| 0);
+            let way = way.map(|(_, way)| way).unwrap_or_default();
+            let id =
+                |node: &NodeIndex| records[order[*node]].id.as_ref().map(|id| id.value.as_str());
+            let names: Vec<&str> = [first.source()].iter().chain(&way).filter_map(id).collect();
+            let start = names.first().map(|name| quoted(name)).unwrap_or_default();
+            let title = match names.len() {
+                0..=2 => format!("the record {start} comes after itself"),
+                _ => format!("the record {start} comes after itself, by way of others"),
+            };
+            let help = match names.len() {
+                0..=2 => "take this `after:` out".to_owned(),
+                _ => format!("take one `after:` out of the circle {}", names.join(" → ")),
+            };
+            let found = Diagnostic::error(UNKNOWN_ANCHOR, *first.weight(), title, help);
+            self.report(found.label("waits for what waits for it"));
+        }
+    }
+
+    fn moves(&mut self, migrate: &MigrateSpec) -> Vec<DomainMove> {
+        let spec = self.spec;
+        for side in [&migrate.from, &migrate.to] {
+            if !spec.hosts.contains_key(&side.value) {
+                self.unknown("host", side, spec.hosts.keys());
+            }
+        }
+        if migrate.from.value == migrate.to.value {
+            let title = "mail cannot move from a host to itself".to_owned();
+            let help = "name the host that takes the mail in the end";
+            self.report(Diagnostic::error(UNFIT_HOST, migrate.to.span, title, help));
+            return Vec::new();
+        }
+        if let Some(to) = spec.hosts.get(&migrate.to.value)
+            && to.exchanges.is_empty()
+        {
+            let title = format!("the host {} has no exchanges", quoted(&migrate.to.value));
+            let help = "list its `exchanges:`, so that the MX records are known";
+            self.report(
+                Diagnostic::error(UNFIT_HOST, migrate.to.span, title, help).why(
+                    "without an MX record mail goes to the domain's own address (RFC 5321 §5.1)",
+                ),
+            );
+        }
+        if let Some(from) = spec.hosts.get(&migrate.from.value)
+            && from.exchanges.is_empty()
+        {
+            let title = format!("the host {} has no exchanges", quoted(&migrate.from.value));
+            let help = "list its `exchanges:` as they are live";
+            self.report(
+                Diagnostic::error(UNFIT_HOST, migrate.from.span, title, help).why(
+                    "MX records are replaced only where they are the ones that the plan expects",
+                ),
+            );
+        }
+        let parts = parts(spec).saturating_mul(migrate.domains.len());
+        if parts > PARTS_MAX
+            && let Some(last) = migrate.domains.last()
+        {
+            let domains = migrate.domains.len();
+            let title =
+                format!("{domains} domains make {parts} parts of hosts; {PARTS_MAX} is the most");
+            let help =
+                "split the plan into several, one for each group of domains that moves together";
+            self.report(Diagnostic::error(TOO_MANY, last.span, title, help));
+            return Vec::new();
+        }
+        let mut seen: BTreeMap<&Name, Span> = BTreeMap::new();
+        let mut moves = Vec::new();
+        for domain in &migrate.domains {
+            if let Some(first) = seen.insert(&domain.value, domain.span) {
+                let name = quoted(&domain.value.to_string());
+                let title = format!("the domain {name} stands here twice");
+                self.report(
+                    Diagnostic::error(SAID_TWICE, domain.span, title, "keep one of the two")
+                        .also(first, "first here"),
+                );
+                continue;
+            }
+            let Some(zone) = zone_of(spec.zones.iter().map(|zone| &zone.name.value), &domain.value)
+            else {
+                self.outside(&domain.value, domain.span);
+                continue;
+            };
+            let mut host = |name: &str, span| {
+                spec.hosts.get(name).map(|host| self.host(name, host, &domain.value, span))
+            };
+            let (from, to) = (
+                host(&migrate.from.value, migrate.from.span),
+                host(&migrate.to.value, migrate.to.span),
+            );
+            let sides = [&migrate.from.value, &migrate.to.value];
+            let others = spec.hosts.keys().filter(|name| !sides.contains(name));
+            let others = others.filter_map(|name| host(name, domain.span)).collect();
+            if let (Some(from), Some(to)) = (from, to) {
+                moves.push(DomainMove {
+                    domain: domain.clone(),
+                    zone: zone.clone(),
+                    from,
+                    to,
+                    others,
+                });
+            }
+        }
+        moves
+    }
+
+    fn outside(&mut self, name: &Name, span: Span) {
+        let zones: Vec<String> =
+            self.spec.zones.iter().map(|zone| zone.name.value.to_string()).collect();
+        let name = quoted(&name.to_string());
+        let zones = listed(zones.iter().map(String::as_str));
+        self.report(Diagnostic::error(
+            OUTSIDE_ZONES,
+            span,
+            format!("{name} lies in none of the plan's zones"),
+            format!("add its zone to `zones:`, which has {zones}"),
+        ));
+    }
+
+    fn host(&mut self, name: &str, host: &HostSpec, domain: &Name, span: Span) -> Host {
+        let exchanges = host
+            .exchanges
+            .iter()
+            .filter_map(|exchange| {
+                let name = self.fill(&exchange.name.value, domain, exchange.name.span)?;
+                Some(Exchange {
+                    preference: exchange.preference,
+                    name: Spanned { value: name, span: exchange.name.span },
+                    addresses: exchange.addresses.clone(),
+                })
+            })
+            .collect();
+        let senders = host
+            .senders
+            .iter()
+            .map(|sender| Sender {
+                name: sender.name.clone(),
+                spf: sender.spf.clone(),
+                selectors: sender
+                    .dkim
+                    .iter()
+                    .filter_map(|dkim| self.selector(&dkim.selector, dkim.publish.as_ref(), domain))
+                    .collect(),
+            })
+            .collect();
+        let discovery = self.discovery(host, domain);
+        Host { name: name.to_owned(), span, exchanges, senders, discovery }
+    }
+
+    fn fill(&mut self, template: &NameTemplate, domain: &Name, span: Span) -> Option<Name> {
+        match template.for_domain(domain) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let domain = quoted(&domain.to_string());
+                let title = format!("for {domain} this is no name: {error}");
+                self.report(Diagnostic::error(BAD_TEMPLATE, span, title, "write a shorter name"));
+                None
+            }
+        }
+    }
+
+    fn below(&mut self, labels: &str, domain: &Name, span: Span) -> Option<Name> {
+        match Name::from_user(labels).and_then(|name| name.join(domain)) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let (labels, domain) = (quoted(labels), quoted(&domain.to_string()));
+                let title = format!("{labels} in front of {domain} is no name: {error}");
+                self.report(Diagnostic::error(BAD_TEMPLATE, span, title, "write a shorter name"));
+                None
+            }
+        }
+    }
+
+    fn selector(
+        &mut self,
+        selector: &Spanned<String>,
+        publish: Option<&DkimRecord>,
+        domain: &Name,
+    ) -> Option<Selector> {
+        let owner = self.below(&format!("{}._domainkey", selector.value), domain, selector.span)?;
+        let publish = match publish {
+            None => None,
+            Some(DkimRecord::Cname(template)) => {
+                Some(Rdata::cname(&self.fill(template, domain, selector.span)?))
+            }
+            Some(DkimRecord::Txt(key)) => Some(Rdata::txt(key.as_bytes())),
+        };
+        Some(Selector { owner: Spanned { value: owner, span: selector.span }, publish })
+    }
+
+    /// The discovery records of a host: RFC 6186 and RFC 8314 SRV records, and the two well-known
+    /// aliases that mail clients ask for.
+    fn discovery(&mut self, host: &HostSpec, domain: &Name) -> BTreeMap<RrKey, Spanned<Rdata>> {
+        let spec = &host.discovery;
+        let services: [(&Option<Spanned<Endpoint>>, [(u16, &str); 2]); 3] = [
+            (&spec.imap, [(143, "_imap._tcp"), (993, "_imaps._tcp")]),
+            (&spec.pop3, [(110, "_pop3._tcp"), (995, "_pop3s._tcp")]),
+            (&spec.submission, [(587, "_submission._tcp"), (465, "_submissions._tcp")]),
+        ];
+        let mut records = BTreeMap::new();
+        for (endpoint, ports) in services {
+            let Some(endpoint) = endpoint else { continue };
+            // A port of the host's own: the one with TLS from the start is the safer guess.
+            let known = ports.iter().find(|(port, _)| *port == endpoint.value.port);
+            let labels = known.map_or(ports[1].1, |(_, labels)| labels);
+            let Some(owner) = self.below(labels, domain, endpoint.span) else { continue };
+            let Some(target) = self.fill(&endpoint.value.host, domain, endpoint.span) else {
+                continue;
+            };
+            // Priority 0 and weight 1: one server, nothing to choose (RFC 2782).
+            let rdata = Rdata::srv(0, 1, endpoint.value.port, &target);
+            records.insert(
+                RrKey::new(owner, RrType::SRV),
+                Spanned { value: rdata, span: endpoint.span },
+            );
+        }
+        for (alias, label) in
+            [(&spec.autodiscover, "autodiscover"), (&spec.autoconfig, "autoconfig")]
+        {
+            let Some(alias) = alias else { continue };
+            let Some(owner) = self.below(label, domain, alias.span) else { continue };
+            let Some(target) = self.fill(&alias.value, domain, alias.span) else { continue };
+            let rdata = Spanned { value: Rdata::cname(&target), span: alias.span };
+            records.insert(RrKey::new(owner, RrType::CNAME), rdata);
+        }
+        records
+    }
+
+    fn records(&mut self) {
+        let spec = self.spec;
+        let mut seen: BTreeMap<RrKey, Span> = BTreeMap::new();
+        for record in &spec.records {
+            let zones = spec.zones.iter().map(|zone| &zone.name.value);
+            let (zone, name) = (&record.zone.value, &record.name.value);
+            if !spec.zones.iter().any(|known| known.name.value == *zone) {
+                self.outside(zone, record.zone.span);
+                continue;
+            }
+            let nearest = zone_of(zones, name);
+            if nearest != Some(zone) {
+                let (name, zone) = (quoted(&name.to_string()), quoted(&zone.to_string()));
+                let title = format!("{name} does not lie in the zone {zone}");
+                let help = match nearest {
+                    Some(nearest) => format!("write `zone: {nearest}`, which it lies in"),
+                    None => "write the name relative to the zone, or add its own zone".to_owned(),
+                };
+                self.report(Diagnostic::error(OUTSIDE_ZONES, record.name.span, title, help));
+                continue;
+            }
+            let key = RrKey::new(record.name.value.clone(), record.rtype.value);
+            if let Some(first) = seen.insert(key.clone(), record.name.span) {
+                let title = format!("{} is set twice", quoted(&key.to_string()));
+                let help = "an RRset has one set of records: put them all into one `to:` list";
+                self.report(
+                    Diagnostic::error(SAID_TWICE, record.name.span, title, help)
+                        .also(first, "first here"),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The journal: what has happened, in order, and nothing else. It is the truth of a run.
+//!
+//! Append-only. Each entry carries the digest of the line before it, so that nothing can be taken
+//! out or put in unseen. State is a fold over the events ([`crate::engine`]); nothing else is
+//! stored. An entry is never reinterpreted: a changed meaning is a new format.
+//!
+//! This module reads and writes lines; the file belongs to `world/real`.
+
+mod v1;
+
+use cutover_contract::{RrKey, RrSet};
+
+use crate::calendar::Timestamp;
+use crate::digest::Digest;
+use crate::graph::StepId;
+
+pub use v1::FORMAT;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number, from zero.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The digest of the line before it; of nothing for the first.
+    pub prev: Digest,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A run began.
+    Opened {
+        /// The plan's name.
+        name: String,
+        /// The artifact that is run.
+        artifact: Digest,
+        /// The version of `cutover`.
+        tool: String,
+    },
+    /// A process took the run up again.
+    Resumed {
+        /// The version of `cutover`.
+        tool: String,
+    },
+    /// A change is about to be sent: the intent, before the effect.
+    Begun {
+        /// The step.
+        step: StepId,
+    },
+    /// The provider holds the new version: it was read back.
+    Written {
+        /// The step.
+        step: StepId,
+        /// The zone's serial, where the provider has one.
+        serial: Option<u32>,
+    },
+    /// Whether the change was made is not known.
+    Unsure {
+        /// The step.
+        step: StepId,
+        /// Why.
+        detail: String,
+    },
+    /// A change of unknown outcome was looked for and not found: it may be sent again.
+    NotMade {
+        /// The step.
+        step: StepId,
+    },
+    /// Every authoritative server was seen to serve the new version, or is taken to.
+    Propagated {
+        /// The step.
+        step: StepId,
+        /// How many servers were asked.
+        servers: usize,
+    },
+    /// A wait began.
+    WaitBegun {
+        /// The step.
+        step: StepId,
+        /// From when it counts.
+        since: Timestamp,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// At the end of a wait a server served something else than the new version.
+    Lapsed {
+        /// The step.
+        step: StepId,
+        /// Which server, and what it served.
+        detail: String,
+    },
+    /// A wait ended.
+    WaitEnded {
+        /// The step.
+        step: StepId,
+    },
+    /// A checkpoint was reached.
+    Reached {
+        /// The step.
+        step: StepId,
+    },
+    /// The run stopped, safe.
+    Halted {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: HaltReason,
+        /// Word of the other side, or of ours; may be empty.
+        detail: String,
+        /// What differs.
+        differences: Vec<Difference>,
+    },
+    /// Everything is done.
+    Finished,
+}
+
+/// Why a run stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HaltReason {
+    /// What is live is not what the plan was made for.
+    Drift,
+    /// The provider says no.
+    Refused,
+    /// Somebody who has to answer does not.
+    Unanswered,
+}
+
+/// What was planned, expected and found at one RRset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The RRset.
+    pub key: RrKey,
+    /// What the step makes of it.
+    pub planned: Option<RrSet>,
+    /// What had to be there.
+    pub expected: Option<RrSet>,
+    /// What was there.
+    pub live: Option<RrSet>,
+}
+
+/// Why a line is no entry.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// Not JSON, or not of this shape.
+    #[error("it is no entry: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A value that does not mean anything.
+    #[error("it is no entry: {0}")]
+    Value(String),
+    /// A number that does not follow.
+    #[error("its number is {found}, and {expected} follows")]
+    Number {
+        /// What was expected.
+        expected: u64,
+        /// What stands there.
+        found: u64,
+    },
+    /// A digest that is not that of the line before.
+    #[error("it does not follow from the line before it: the chain of digests is broken")]
+    Chain,
+    /// Another format than the one that this version reads.
+    #[error("its format is `{0}`, and this version reads `{FORMAT}`")]
+    Format(String),
+}
+
+impl Entry {
+    /// The entry as a line, without the line end.
+    #[must_use]
+    pub fn line(&self) -> String {
+        v1::line(self)
+    }
+
+    /// Reads a line and checks that it follows.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn read(line: &str, seq: u64, prev: Digest) -> Result<Self, EntryError> {
+        let entry = v1::read(line)?;
+        if entry.seq != seq {
+            return Err(EntryError::Number { expected: seq, found: entry.seq });
+        }
+        if entry.prev != prev {
+            return Err(EntryError::Chain);
+        }
+        Ok(entry)
+    }
+}
+
+impl Event {
+    /// The step that it is about, if any.
+    #[must_use]
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::Begun { step }
+            | Self::Written { step, .. }
+            | Self::Unsure { step, .. }
+            | Self::NotMade { step }
+            | Self::Propagated { step, .. }
+            | Self::WaitBegun { step, .. }
+            | Self::Lapsed { step, .. }
+            | Self::WaitEnded { step }
+            | Self::Reached { step }
+            | Self::Halted { step, .. } => Some(step),
+            Self::Opened { .. } | Self::Resumed { .. } | Self::Finished => None,
+        }
+    }
+}

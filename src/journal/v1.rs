@@ -1,0 +1,163 @@
+//! `cutover/journal/1`: the wire types, apart from the domain's. One JSON object a line.
+
+use cutover_contract::{Name, RrKey, RrType};
+use serde::{Deserialize, Serialize};
+
+use super::{Difference, Entry, EntryError, Event, HaltReason};
+use crate::artifact::RrSetV1;
+use crate::calendar::{Timestamp, show_exact};
+use crate::digest::Digest;
+use crate::graph::StepId;
+
+/// The name of the format; it stands in a run's first entry.
+pub const FORMAT: &str = "cutover/journal/1";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryV1 {
+    seq: u64,
+    at: String,
+    prev: Digest,
+    event: EventV1,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum EventV1 {
+    Opened { format: String, name: String, artifact: Digest, tool: String },
+    Resumed { tool: String },
+    Begun { step: StepId },
+    Written { step: StepId, serial: Option<u32> },
+    Unsure { step: StepId, detail: String },
+    NotMade { step: StepId },
+    Propagated { step: StepId, servers: usize },
+    WaitBegun { step: StepId, since: String, until: String },
+    Lapsed { step: StepId, detail: String },
+    WaitEnded { step: StepId },
+    Reached { step: StepId },
+    Halted { step: StepId, reason: ReasonV1, detail: String, differences: Vec<DifferenceV1> },
+    Finished {},
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReasonV1 {
+    Drift,
+    Refused,
+    Unanswered,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DifferenceV1 {
+    name: Name,
+    #[serde(rename = "type")]
+    rtype: RrType,
+    planned: Option<RrSetV1>,
+    expected: Option<RrSetV1>,
+    live: Option<RrSetV1>,
+}
+
+pub(super) fn line(entry: &Entry) -> String {
+    let Entry { seq, at, prev, event } = entry;
+    let wire = EntryV1 { seq: *seq, at: show_exact(*at), prev: *prev, event: wire_event(event) };
+    serde_json::to_string(&wire).expect("names, numbers and texts are always written")
+}
+
+pub(super) fn read(line: &str) -> Result<Entry, EntryError> {
+    let EntryV1 { seq, at, prev, event } = serde_json::from_str(line)?;
+    Ok(Entry { seq, at: instant(&at)?, prev, event: read_event(event)? })
+}
+
+fn instant(text: &str) -> Result<Timestamp, EntryError> {
+    chrono::DateTime::parse_from_rfc3339(text)
+        .map(|at| at.to_utc())
+        .map_err(|_| EntryError::Value(format!("`{text}` is no instant")))
+}
+
+fn wire_event(event: &Event) -> EventV1 {
+    match event.clone() {
+        Event::Opened { name, artifact, tool } => {
+            EventV1::Opened { format: FORMAT.to_owned(), name, artifact, tool }
+        }
+        Event::Resumed { tool } => EventV1::Resumed { tool },
+        Event::Begun { step } => EventV1::Begun { step },
+        Event::Written { step, serial } => EventV1::Written { step, serial },
+        Event::Unsure { step, detail } => EventV1::Unsure { step, detail },
+        Event::NotMade { step } => EventV1::NotMade { step },
+        Event::Propagated { step, servers } => EventV1::Propagated { step, servers },
+        Event::WaitBegun { step, since, until } => {
+            EventV1::WaitBegun { step, since: show_exact(since), until: show_exact(until) }
+        }
+        Event::Lapsed { step, detail } => EventV1::Lapsed { step, detail },
+        Event::WaitEnded { step } => EventV1::WaitEnded { step },
+        Event::Reached { step } => EventV1::Reached { step },
+        Event::Halted { step, reason, detail, differences } => EventV1::Halted {
+            step,
+            reason: match reason {
+                HaltReason::Drift => ReasonV1::Drift,
+                HaltReason::Refused => ReasonV1::Refused,
+                HaltReason::Unanswered => ReasonV1::Unanswered,
+            },
+            detail,
+            differences: differences.iter().map(wire_difference).collect(),
+        },
+        Event::Finished => EventV1::Finished {},
+    }
+}
+
+fn wire_difference(difference: &Difference) -> DifferenceV1 {
+    let Difference { key, planned, expected, live } = difference;
+    DifferenceV1 {
+        name: key.name.clone(),
+        rtype: key.rtype,
+        planned: planned.as_ref().map(RrSetV1::from),
+        expected: expected.as_ref().map(RrSetV1::from),
+        live: live.as_ref().map(RrSetV1::from),
+    }
+}
+
+fn read_event(event: EventV1) -> Result<Event, EntryError> {
+    Ok(match event {
+        EventV1::Opened { format, .. } if format != FORMAT => {
+            return Err(EntryError::Format(format));
+        }
+        EventV1::Opened { format: _, name, artifact, tool } => Event::Opened { name, artifact, tool },
+        EventV1::Resumed { tool } => Event::Resumed { tool },
+        EventV1::Begun { step } => Event::Begun { step },
+        EventV1::Written { step, serial } => Event::Written { step, serial },
+        EventV1::Unsure { step, detail } => Event::Unsure { step, detail },
+        EventV1::NotMade { step } => Event::NotMade { step },
+        EventV1::Propagated { step, servers } => Event::Propagated { step, servers },
+        EventV1::WaitBegun { step, since, until } => {
+            Event::WaitBegun { step, since: instant(&since)?, until: instant(&until)? }
+        }
+        EventV1::Lapsed { step, detail } => Event::Lapsed { step, detail },
+        EventV1::WaitEnded { step } => Event::WaitEnded { step },
+        EventV1::Reached { step } => Event::Reached { step },
+        EventV1::Halted { step, reason, detail, differences } => Event::Halted {
+            step,
+            reason: match reason {
+                ReasonV1::Drift => HaltReason::Drift,
+                ReasonV1::Refused => HaltReason::Refused,
+                ReasonV1::Unanswered => HaltReason::Unanswered,
+            },
+            detail,
+            differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
+        },
+        EventV1::Finished {} => Event::Finished,
+    })
+}
+
+fn read_difference(wire: DifferenceV1) -> Result<Difference, EntryError> {
+    let DifferenceV1 { name, rtype, planned, expected, live } = wire;
+    let read = |rrset: Option<RrSetV1>| {
+        rrset.map(|rrset| rrset.read(rtype)).transpose().map_err(EntryError::Value)
+    };
+    Ok(Difference {
+        planned: read(planned)?,
+        expected: read(expected)?,
+        live: read(live)?,
+        key: RrKey::new(name, rtype),
+    })
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("README.md")]
+
+pub mod artifact;
+pub mod calendar;
+pub mod cli;
+pub mod diag;
+pub mod digest;
+pub mod engine;
+pub mod graph;
+pub mod intent;
+pub mod journal;
+pub mod model;
+pub mod observe;
+pub mod recipe;
+pub mod render;
+pub mod sim;
+pub mod spec;
+pub mod spf;
+pub mod world;

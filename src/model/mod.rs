@@ -1,0 +1,252 @@
+//! The RRsets that the plan touches, each with its versions in time.
+//!
+//! A [`Track`] is one owner name's way from what was seen to what is wanted, as a row of
+//! [`Transition`]s. Recipes make tracks; `recipe::order` puts the transitions of all tracks into an
+//! order. A version is an occurrence: data *and* TTL, so lowering a TTL is a transition of its own.
+//!
+//! What this layer does not do: decide when anything happens, or ask anybody.
+
+pub mod hold;
+pub mod spf_cost;
+
+use std::fmt;
+
+use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+
+use crate::calendar::show_span;
+use crate::observe::ZoneSeen;
+use crate::spec::Anchor;
+
+/// The TTL of records that did not exist before and for which the plan names none: 1 h, what most
+/// DNS hosts take as their default. Our choice.
+pub const NEW_TTL: u32 = 3_600;
+
+/// What a transition does, for people and for ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Same records, shorter TTL.
+    Lower,
+    /// Records where there were none.
+    Publish,
+    /// More senders in the SPF record.
+    Widen,
+    /// Other records.
+    Switch,
+    /// Fewer senders in the SPF record.
+    Narrow,
+    /// No records where there were some.
+    Remove,
+    /// Same records, the TTL that they shall keep.
+    Restore,
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lower => "lower",
+            Self::Publish => "publish",
+            Self::Widen => "widen",
+            Self::Switch => "switch",
+            Self::Narrow => "narrow",
+            Self::Remove => "remove",
+            Self::Restore => "restore",
+        })
+    }
+}
+
+/// The part of the plan that a transition belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing has to come first.
+    Start,
+    /// Only adds, or changes nothing but TTLs: before the switch.
+    Expand,
+    /// The switch.
+    Switch,
+    /// Removes, and restores TTLs: after the switch has taken effect and late mail has come in.
+    Contract,
+    /// When these have taken effect everywhere.
+    After(Vec<Anchor>),
+    /// When the transition before it in the track has taken effect everywhere.
+    Next,
+}
+
+/// One change of what is served at a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// What it does.
+    pub verb: Verb,
+    /// When.
+    pub stage: Stage,
+    /// The RRsets, mostly one; two or more where the type at a name changes.
+    pub changes: Vec<Change>,
+    /// What is done, for people.
+    pub title: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// A name's way from what was seen to what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// The zone.
+    pub zone: Name,
+    /// The RRset that the track is about; it stands in the ids of the steps.
+    pub key: RrKey,
+    /// The record's id in the plan, for tracks that come from `records`.
+    pub record: Option<String>,
+    /// The transitions in order; empty where everything is as wanted.
+    pub transitions: Vec<Transition>,
+}
+
+/// What shall be served at a name in the end.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    /// Which RRset.
+    pub key: RrKey,
+    /// Its records; `None`: none.
+    pub rdata: Option<Vec<Rdata>>,
+    /// Its TTL; `None`: the TTL that is there, or [`NEW_TTL`].
+    pub ttl: Option<Ttl>,
+}
+
+/// How a switched RRset gets from here to there.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where the data changes.
+    pub stage: Stage,
+    /// Where the TTL is lowered before, and to what; `None`: it is not.
+    pub lower: Option<(Stage, Ttl)>,
+    /// Where the TTL is set to what it shall be in the end.
+    pub restore: Stage,
+    /// What the records are called: `the MX records of acme.test.`.
+    pub what: String,
+    /// Why they change.
+    pub why: String,
+}
+
+impl Goal {
+    /// The transitions from what is there to the goal.
+    ///
+    /// Where the type at the name changes to or from CNAME, what is in the way goes in the same
+    /// change set: a CNAME stands alone (RFC 1034 §3.6.2).
+    #[must_use]
+    pub fn transitions(&self, zone: &ZoneSeen, route: &Route) -> Vec<Transition> {
+        let live = zone.get(&self.key);
+        let final_ttl = self.ttl.or(live.map(RrSet::ttl)).unwrap_or(Ttl::from_wire(NEW_TTL));
+        let goal = self.rdata.as_ref().and_then(|rdata| RrSet::new(final_ttl, rdata.clone()).ok());
+        let leaving: Vec<(RrKey, &RrSet)> = match &goal {
+            None => Vec::new(),
+            Some(_) => in_the_way(zone, &self.key),
+        };
+        if goal.as_ref() == live && leaving.is_empty() {
+            return Vec::new();
+        }
+        let same_data = match (&goal, live) {
+            (Some(goal), Some(live)) => goal.same_rdata(live) && leaving.is_empty(),
+            (None, _) | (_, None) => false,
+        };
+        if same_data {
+            return vec![self.only_ttl(live, goal.as_ref(), route)];
+        }
+        let mut present: Vec<(RrKey, &RrSet)> = leaving;
+        present.extend(live.map(|live| (self.key.clone(), live)));
+        let mut transitions = Vec::new();
+        let low = route.lower.as_ref().map(|(stage, ttl)| {
+            (stage, (*ttl).max(zone.capabilities.ttl_min))
+        });
+        let mut current: Vec<(RrKey, RrSet)> =
+            present.iter().map(|(key, rrset)| (key.clone(), (*rrset).clone())).collect();
+        if let Some((stage, low)) = low
+            && current.iter().any(|(_, rrset)| rrset.ttl() > low)
+        {
+            let lowered: Vec<(RrKey, RrSet)> = current
+                .iter()
+                .map(|(key, rrset)| (key.clone(), rrset.with_ttl(rrset.ttl().min(low))))
+                .collect();
+            transitions.push(Transition {
+                verb: Verb::Lower,
+                stage: stage.clone(),
+                changes: differences(&current, &lowered),
+                title: format!("lower the TTL of {} to {}", route.what, show_span(low.duration())),
+                reason: "the switch, and a way back, then take effect within this time".into(),
+            });
+            current = lowered;
+        }
+        let switched = goal.as_ref().map(|goal| {
+            let ttl = low.map_or(goal.ttl(), |(_, low)| goal.ttl().min(low));
+            (self.key.clone(), goal.with_ttl(ttl))
+        });
+        let verb = match (&switched, current.is_empty()) {
+            (Some(_), true) => Verb::Publish,
+            (Some(_), false) => Verb::Switch,
+            (None, _) => Verb::Remove,
+        };
+        let switched: Vec<(RrKey, RrSet)> = switched.into_iter().collect();
+        transitions.push(Transition {
+            verb,
+            stage: route.stage.clone(),
+            changes: differences(&current, &switched),
+            title: format!("{verb} {}", route.what),
+            reason: route.why.clone(),
+        });
+        if let (Some(goal), [(_, switched)]) = (goal, switched.as_slice())
+            && goal.ttl() != switched.ttl()
+        {
+            transitions.push(Transition {
+                verb: Verb::Restore,
+                stage: route.restore.clone(),
+                changes: vec![change(&self.key, Some(switched), Some(&goal))],
+                title: format!(
+                    "restore the TTL of {} to {}",
+                    route.what,
+                    show_span(goal.ttl().duration())
+                ),
+                reason: "the short TTL is no longer needed, and longer ones spare everybody queries".into(),
+            });
+        }
+        transitions
+    }
+
+    fn only_ttl(&self, live: Option<&RrSet>, goal: Option<&RrSet>, route: &Route) -> Transition {
+        let ttl = goal.map_or(Ttl::ZERO, RrSet::ttl);
+        let lowered = live.is_some_and(|live| live.ttl() > ttl);
+        Transition {
+            verb: if lowered { Verb::Lower } else { Verb::Restore },
+            stage: route.stage.clone(),
+            changes: vec![change(&self.key, live, goal)],
+            title: format!("set the TTL of {} to {}", route.what, show_span(ttl.duration())),
+            reason: route.why.clone(),
+        }
+    }
+}
+
+/// What cannot stay at the name when records of the key's type are put there.
+fn in_the_way<'z>(zone: &'z ZoneSeen, key: &RrKey) -> Vec<(RrKey, &'z RrSet)> {
+    zone.zone
+        .at(&key.name)
+        .filter(|(rtype, _)| *rtype != key.rtype)
+        .filter(|(rtype, _)| key.rtype == RrType::CNAME || *rtype == RrType::CNAME)
+        .filter(|(rtype, _)| !rtype.is_made_by_signer())
+        .map(|(rtype, rrset)| (RrKey::new(key.name.clone(), rtype), rrset))
+        .collect()
+}
+
+fn differences(from: &[(RrKey, RrSet)], to: &[(RrKey, RrSet)]) -> Vec<Change> {
+    let find = |side: &[(RrKey, RrSet)], key: &RrKey| {
+        side.iter().find(|(other, _)| other == key).map(|(_, rrset)| rrset.clone())
+    };
+    let mut keys: Vec<&RrKey> = from.iter().chain(to).map(|(key, _)| key).collect();
+    keys.sort();
+    keys.dedup();
+    keys.into_iter()
+        .map(|key| Change { key: key.clone(), before: find(from, key), after: find(to, key) })
+        .filter(|change| change.before != change.after)
+        .collect()
+}
+
+/// One change from one version to another.
+#[must_use]
+pub fn change(key: &RrKey, before: Option<&RrSet>, after: Option<&RrSet>) -> Change {
+    Change { key: key.clone(), before: before.cloned(), after: after.cloned() }
+}

@@ -1,0 +1,64 @@
+//! What evaluating an SPF record costs: DNS look-ups (RFC 7208 §4.6.4).
+
+use std::collections::BTreeSet;
+
+use cutover_contract::{Name, RrKey, RrType};
+
+use crate::observe::{Seen, Snapshot};
+use crate::spf::{SpfRecord, Target};
+
+/// DNS look-ups that one evaluation may cost (RFC 7208 §4.6.4).
+pub const LOOKUPS_MAX: usize = 10;
+/// Records that are followed at the most, so that a circle of includes ends. Our choice.
+const RECORDS_MAX: usize = 64;
+
+/// What an evaluation costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// DNS look-ups, as far as they are known.
+    pub lookups: usize,
+    /// Records that could not be seen: what they cost is not counted.
+    pub unseen: BTreeSet<Name>,
+}
+
+/// What an evaluation for `domain` costs when no term matches before the last: the worst case.
+#[must_use]
+pub fn cost(record: &SpfRecord, domain: &Name, snapshot: &Snapshot) -> Cost {
+    let mut cost = Cost::default();
+    let mut open = vec![(record.clone(), domain.clone())];
+    let mut visited = 0;
+    while let Some((record, domain)) = open.pop() {
+        visited += 1;
+        if visited > RECORDS_MAX {
+            break;
+        }
+        cost.lookups += record.terms.iter().filter(|term| term.costs_lookup()).count();
+        for target in record.targets(&domain) {
+            let Target::Record(name) = target else { continue };
+            match snapshot.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+                Seen::Records(txt) => {
+                    open.extend(txt.iter().filter_map(SpfRecord::of_rdata).map(|r| (r, name.clone())));
+                }
+                Seen::Absent => {}
+                Seen::Unknown(_) => {
+                    cost.unseen.insert(name);
+                }
+            }
+        }
+    }
+    cost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc7208_section_4_6_4_look_ups_are_counted_and_what_is_unseen_is_named() {
+        let domain = Name::from_user("acme.test").expect("a name");
+        let record = SpfRecord::of_terms("mx a ptr exists:x.test include:b.test ip4:192.0.2.1 redirect=c.test");
+        let cost = cost(&record, &domain, &Snapshot::default());
+        assert_eq!(cost.lookups, 6);
+        assert_eq!(cost.unseen.len(), 2);
+    }
+}

@@ -1,0 +1,230 @@
+//! Questions, answers, and the snapshot that they make.
+//!
+//! [`questions`] says what has to be asked so that the intent can be compared with the world; it is
+//! called again with what is known so far until it has nothing left to ask, for an SPF record may
+//! name another one. A [`Snapshot`] is what was seen at one time. It keeps no counted-down TTL: for
+//! names outside of the plan's zones it keeps no TTL at all.
+//!
+//! Names that are not published yet are never asked at a resolver: it would keep the "no".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use cutover_contract::{Capabilities, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+
+use crate::intent::Intent;
+
+use crate::spec::Authority;
+use crate::spf::{SpfRecord, Target};
+
+/// A question to the world, closed over protocols.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// Some RRsets as the zone's provider holds them.
+    Held {
+        /// The zone.
+        zone: Name,
+        /// Which RRsets.
+        keys: Vec<RrKey>,
+    },
+    /// One RRset as an authoritative server serves it.
+    Served {
+        /// The zone.
+        zone: Name,
+        /// Where to ask.
+        server: SocketAddr,
+        /// Which RRset.
+        key: RrKey,
+    },
+}
+
+/// The records of a name outside of the plan's zones, as a resolver gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// These; aliases have been followed.
+    Records(Vec<Rdata>),
+    /// The name or the type does not exist.
+    Absent,
+    /// Nobody was asked, or nobody answered; with the reason.
+    Unknown(String),
+}
+
+/// What was seen of one zone.
+#[derive(Clone, Debug)]
+pub struct ZoneSeen {
+    /// Its contents at the provider.
+    pub zone: Zone,
+    /// What the adapter says of itself.
+    pub capabilities: Capabilities,
+    /// Who has to serve a change before it counts as propagated.
+    pub authorities: Vec<Authority>,
+}
+
+impl ZoneSeen {
+    /// How long the absence of a name may be cached: min(SOA MINIMUM, SOA TTL) (RFC 2308 §5).
+    ///
+    /// A zone without an SOA has no such bound, and gets the cap of RFC 8767 §4 from `hold`.
+    #[must_use]
+    pub fn negative_ttl(&self) -> Ttl {
+        let soa = self.zone.get(&RrKey::new(self.zone.origin.clone(), RrType::SOA));
+        soa.and_then(|rrset| {
+            let minimum = rrset.rdata().first()?.as_soa()?.minimum;
+            Some(rrset.ttl().min(Ttl::from_wire(minimum)))
+        })
+        .unwrap_or(Ttl::MAX)
+    }
+
+    /// The RRset of this name and type.
+    #[must_use]
+    pub fn get(&self, key: &RrKey) -> Option<&RrSet> {
+        self.zone.get(key)
+    }
+}
+
+/// What was seen at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The plan's zones.
+    pub zones: BTreeMap<Name, ZoneSeen>,
+    /// Names outside of them.
+    pub outside: BTreeMap<RrKey, Outside>,
+}
+
+/// The answer for a name, wherever it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen<'s> {
+    /// These records.
+    Records(&'s [Rdata]),
+    /// There are none.
+    Absent,
+    /// Not known, and why.
+    Unknown(&'s str),
+}
+
+/// Aliases that are followed at the most; resolvers do about as many. Our choice.
+const ALIASES_MAX: usize = 8;
+
+impl Snapshot {
+    /// The plan's zone that a name lies in.
+    #[must_use]
+    pub fn zone_of(&self, name: &Name) -> Option<&ZoneSeen> {
+        self.zones
+            .values()
+            .filter(|seen| name.is_at_or_below(&seen.zone.origin))
+            .max_by_key(|seen| seen.zone.origin.wire().len())
+    }
+
+    /// What a resolver would be told: aliases followed, wildcards applied.
+    #[must_use]
+    pub fn look_up(&self, key: &RrKey) -> Seen<'_> {
+        let mut name = key.name.clone();
+        for _ in 0..ALIASES_MAX {
+            let Some(seen) = self.zone_of(&name) else {
+                return self.look_outside(&RrKey::new(name, key.rtype));
+            };
+            let Some(owner) = owner_in(&seen.zone, &name) else { return Seen::Absent };
+            if let Some(rrset) = seen.get(&RrKey::new(owner.clone(), key.rtype)) {
+                return Seen::Records(rrset.rdata());
+            }
+            let alias = seen.get(&RrKey::new(owner, RrType::CNAME));
+            match alias.and_then(|rrset| rrset.rdata().first()?.target()) {
+                Some(target) => name = target,
+                None => return Seen::Absent,
+            }
+        }
+        Seen::Unknown("more than eight aliases in a row")
+    }
+
+    fn look_outside(&self, key: &RrKey) -> Seen<'_> {
+        match self.outside.get(key) {
+            Some(Outside::Records(records)) => Seen::Records(records),
+            Some(Outside::Absent) => Seen::Absent,
+            Some(Outside::Unknown(why)) => Seen::Unknown(why),
+            None => Seen::Unknown("nobody was asked"),
+        }
+    }
+
+    /// The outside name that an alias chain from `key` ends in, if it leaves the plan's zones.
+    fn leaves_at(&self, key: &RrKey) -> Option<RrKey> {
+        let mut name = key.name.clone();
+        for _ in 0..ALIASES_MAX {
+            let Some(seen) = self.zone_of(&name) else { return Some(RrKey::new(name, key.rtype)) };
+            let owner = owner_in(&seen.zone, &name)?;
+            if seen.get(&RrKey::new(owner.clone(), key.rtype)).is_some() {
+                return None;
+            }
+            name = seen.get(&RrKey::new(owner, RrType::CNAME))?.rdata().first()?.target()?;
+        }
+        None
+    }
+}
+
+/// The owner name in the zone that answers for `name`: itself, or the wildcard at its closest
+/// encloser (RFC 4592 §3.3.1). `None` where the name does not exist.
+fn owner_in(zone: &Zone, name: &Name) -> Option<Name> {
+    let exists = |name: &Name| {
+        let from = RrKey::new(name.clone(), RrType::new(0));
+        zone.rrsets.range(from..).next().is_some_and(|(key, _)| key.name.is_at_or_below(name))
+    };
+    if exists(name) {
+        return Some(name.clone());
+    }
+    let mut encloser = name.parent()?;
+    while !exists(&encloser) {
+        if encloser == zone.origin {
+            return None;
+        }
+        encloser = encloser.parent()?;
+    }
+    encloser.child("*").ok().filter(|wildcard| zone.at(wildcard).next().is_some())
+}
+
+/// The names outside of the zones that are still to be asked.
+#[must_use]
+pub fn questions(intent: &Intent, snapshot: &Snapshot) -> BTreeSet<RrKey> {
+    let mut open = BTreeSet::new();
+    let mut ask = |key: RrKey| {
+        if let Some(key) = snapshot.leaves_at(&key)
+            && !snapshot.outside.contains_key(&key)
+        {
+            open.insert(key);
+        }
+    };
+    for one in &intent.moves {
+        let mut records: Vec<SpfRecord> = Vec::new();
+        let apex = RrKey::new(one.domain.value.clone(), RrType::TXT);
+        if let Seen::Records(txt) = snapshot.look_up(&apex) {
+            records.extend(txt.iter().filter_map(SpfRecord::of_rdata));
+        }
+        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
+        for sender in hosts.flat_map(|host| &host.senders) {
+            records.extend(sender.spf.as_ref().map(|spf| SpfRecord::of_terms(&spf.value)));
+        }
+        let mut reached = BTreeSet::new();
+        while let Some(record) = records.pop() {
+            for target in record.targets(&one.domain.value) {
+                match target {
+                    Target::Record(name) => {
+                        if !reached.insert(name.clone()) {
+                            continue;
+                        }
+                        let key = RrKey::new(name, RrType::TXT);
+                        if let Seen::Records(txt) = snapshot.look_up(&key) {
+                            records.extend(txt.iter().filter_map(SpfRecord::of_rdata));
+                        }
+                        ask(key);
+                    }
+                    // Only the domain's own exchanges change their meaning with the switch.
+                    Target::Exchanges(name) if name == one.domain.value => {
+                        for exchange in one.from.exchanges.iter().chain(&one.to.exchanges) {
+                            ask(RrKey::new(exchange.name.value.clone(), RrType::A));
+                            ask(RrKey::new(exchange.name.value.clone(), RrType::AAAA));
+                        }
+                    }
+                    Target::Exchanges(_) | Target::Addresses(_) => {}
+                }
+            }
+        }
+    }
+    open
+}

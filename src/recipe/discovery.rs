@@ -1,0 +1,66 @@
+//! Discovery records: what mail clients ask to find their servers (RFC 6186, RFC 8314,
+//! autodiscover, autoconfig). They are switched with the MX records.
+//!
+//! Clients that are configured already do not look again: DNS moves only those that ask.
+
+use std::collections::BTreeMap;
+
+use cutover_contract::{Rdata, RrKey};
+
+use super::{Found, Kitchen};
+use crate::diag::Spanned;
+use crate::intent::DomainMove;
+use crate::model::{Goal, Route, Stage, Track};
+
+pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
+    for one in &kitchen.intent.moves {
+        for (key, rdata) in &one.to.discovery {
+            track(kitchen, one, key, Some(rdata), found);
+        }
+        for (key, rdata) in gone(one) {
+            // Only what the old host really says there is taken away.
+            let live = kitchen.zone(one).get(key);
+            if live.is_some_and(|live| live.rdata() == [rdata.value.clone()]) {
+                track(kitchen, one, key, None, found);
+            }
+        }
+    }
+}
+
+/// What the old host offers and the new one does not.
+fn gone(one: &DomainMove) -> impl Iterator<Item = (&RrKey, &Spanned<Rdata>)> {
+    let new: &BTreeMap<_, _> = &one.to.discovery;
+    one.from.discovery.iter().filter(|(key, _)| !new.keys().any(|other| other.name == key.name))
+}
+
+fn track(
+    kitchen: &Kitchen<'_>,
+    one: &DomainMove,
+    key: &RrKey,
+    rdata: Option<&Spanned<Rdata>>,
+    found: &mut Found,
+) {
+    let zone = kitchen.zone(one);
+    let goal = Goal {
+        key: key.clone(),
+        rdata: rdata.map(|rdata| vec![rdata.value.clone()]),
+        ttl: kitchen.kept_ttl(zone, key),
+    };
+    let (stage, why) = match rdata {
+        Some(_) => (Stage::Switch, format!("mail clients find `{}` from here on", one.to.name)),
+        None => (Stage::Contract, format!("`{}` does not offer this", one.to.name)),
+    };
+    let route = Route {
+        lower: rdata.and_then(|_| kitchen.lowering()),
+        stage,
+        restore: Stage::Contract,
+        what: format!("the {} record of {}", key.rtype, key.name),
+        why,
+    };
+    let transitions = goal.transitions(zone, &route);
+    let span = rdata.map_or(one.domain.span, |rdata| rdata.span);
+    found.track(
+        Track { zone: one.zone.clone(), key: key.clone(), record: None, transitions },
+        span,
+    );
+}

@@ -1,0 +1,131 @@
+//! DKIM: new selectors are published before the switch, old ones removed when no message that they
+//! signed can be in flight any more (RFC 6376 §3.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
+
+use super::{Found, Kitchen};
+use crate::diag::{Code, Diagnostic};
+use crate::intent::{DomainMove, Selector};
+use crate::model::{Goal, Route, Stage, Track, Transition, Verb};
+use crate::observe::ZoneSeen;
+
+/// A selector that nobody publishes.
+pub(super) const DKIM_MISSING: Code = Code::semantic("dkim-missing");
+/// A selector whose name holds another host's key.
+pub(super) const DKIM_COLLISION: Code = Code::semantic("dkim-collision");
+
+pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
+    for one in &kitchen.intent.moves {
+        let zone = kitchen.zone(one);
+        let staying: Vec<(&str, &Selector)> = std::iter::once(&one.to)
+            .chain(&one.others)
+            .flat_map(|host| host.senders.iter().map(|sender| (host.name.as_str(), sender)))
+            .flat_map(|(host, sender)| sender.selectors.iter().map(move |s| (host, s)))
+            .collect();
+        let mut published: BTreeMap<&Name, &Rdata> = BTreeMap::new();
+        for (host, selector) in &staying {
+            let owner = &selector.owner.value;
+            match &selector.publish {
+                None => must_be_there(zone, host, selector, found),
+                Some(rdata) => match published.insert(owner, rdata) {
+                    // Two senders of a host that sign with one key.
+                    Some(first) if first == rdata => {}
+                    Some(_) => collision(selector, "two senders publish different keys there", found),
+                    None => publish(zone, one, host, selector, rdata, found),
+                },
+            }
+        }
+        let staying: BTreeSet<&Name> = staying.iter().map(|(_, s)| &s.owner.value).collect();
+        let old = one.from.senders.iter().flat_map(|sender| &sender.selectors);
+        let mut removed = BTreeSet::new();
+        for selector in old.filter(|selector| !staying.contains(&selector.owner.value)) {
+            if removed.insert(&selector.owner.value) {
+                remove(zone, one, selector, found);
+            }
+        }
+    }
+}
+
+fn there(zone: &ZoneSeen, owner: &Name) -> Vec<Change> {
+    zone.zone
+        .at(owner)
+        .filter(|(rtype, _)| matches!(*rtype, RrType::TXT | RrType::CNAME))
+        .map(|(rtype, rrset)| Change {
+            key: RrKey::new(owner.clone(), rtype),
+            before: Some(rrset.clone()),
+            after: None,
+        })
+        .collect()
+}
+
+fn must_be_there(zone: &ZoneSeen, host: &str, selector: &Selector, found: &mut Found) {
+    let owner = &selector.owner.value;
+    if there(zone, owner).is_empty() {
+        let title = format!("there is no DKIM key at {owner}");
+        let help = "write what to publish: `{ selector: NAME, cname: ... }` or `{ selector: NAME, txt: ... }`";
+        found.report(
+            Diagnostic::error(DKIM_MISSING, selector.owner.span, title, help)
+                .label(format!("a sender of `{host}` signs with it"))
+                .why("mail that is signed with a key which nobody publishes fails DKIM"),
+        );
+    }
+}
+
+fn collision(selector: &Selector, what: &str, found: &mut Found) {
+    let title = format!("the name {} is taken: {what}", selector.owner.value);
+    let help = "choose another selector at the new host: old mail in flight still needs the old key";
+    found.report(
+        Diagnostic::error(DKIM_COLLISION, selector.owner.span, title, help)
+            .why("one name holds one key: replacing it breaks the signatures of mail in flight"),
+    );
+}
+
+fn publish(
+    zone: &ZoneSeen,
+    one: &DomainMove,
+    host: &str,
+    selector: &Selector,
+    rdata: &Rdata,
+    found: &mut Found,
+) {
+    let owner = &selector.owner.value;
+    let live = there(zone, owner);
+    let same = |change: &Change| change.before.as_ref().is_some_and(|b| b.rdata() == [rdata.clone()]);
+    if !live.is_empty() && !live.iter().all(same) {
+        collision(selector, "another key is published there", found);
+        return;
+    }
+    let key = RrKey::new(owner.clone(), rdata.rtype());
+    let goal = Goal { key: key.clone(), rdata: Some(vec![rdata.clone()]), ttl: None };
+    let route = Route {
+        stage: Stage::Expand,
+        lower: None,
+        restore: Stage::Expand,
+        what: format!("the DKIM key {owner}"),
+        why: format!("receivers must see the key before `{host}` signs with it"),
+    };
+    let transitions = goal.transitions(zone, &route);
+    let track = Track { zone: one.zone.clone(), key, record: None, transitions };
+    found.track(track, selector.owner.span);
+}
+
+fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Found) {
+    let owner = &selector.owner.value;
+    let changes = there(zone, owner);
+    let Some(first) = changes.first() else { return };
+    let track = Track {
+        zone: one.zone.clone(),
+        key: first.key.clone(),
+        record: None,
+        transitions: vec![Transition {
+            verb: Verb::Remove,
+            stage: Stage::Contract,
+            title: format!("remove the DKIM key {owner}"),
+            reason: format!("`{}` sends no longer, and no mail that it signed is in flight", one.from.name),
+            changes,
+        }],
+    };
+    found.track(track, selector.owner.span);
+}

@@ -1,0 +1,163 @@
+//! Recipes: what a mail engineer would do for each kind of record, as tracks of versions.
+//!
+//! Each recipe looks at one kind of record, compares intent and snapshot, and says which versions
+//! the RRsets go through. Recipes do not know one another and do not decide the order: `order`
+//! does that for all of them. To add one: a file, and a line in [`ALL`].
+
+mod address;
+mod discovery;
+mod dkim;
+mod mx;
+mod order;
+mod records;
+mod spf;
+
+use std::collections::BTreeMap;
+
+use cutover_contract::{Name, RrKey, Ttl};
+
+use crate::diag::{Code, Diagnostic, Severity, Span};
+use crate::graph::StepGraph;
+use crate::intent::{DomainMove, Intent};
+use crate::model::{Stage, Track};
+use crate::observe::{Snapshot, ZoneSeen};
+
+/// Two parts of the plan that ask for the same name.
+pub const OWNED_TWICE: Code = Code::semantic("owned-twice");
+
+/// One kind of record.
+pub struct Recipe {
+    /// Its name.
+    pub name: &'static str,
+    /// What it makes of intent and snapshot.
+    pub tracks: fn(&Kitchen<'_>, &mut Found),
+}
+
+/// Every recipe.
+pub const ALL: &[Recipe] = &[
+    Recipe { name: "mx", tracks: mx::tracks },
+    Recipe { name: "address", tracks: address::tracks },
+    Recipe { name: "spf", tracks: spf::tracks },
+    Recipe { name: "dkim", tracks: dkim::tracks },
+    Recipe { name: "discovery", tracks: discovery::tracks },
+    Recipe { name: "records", tracks: records::tracks },
+];
+
+/// What a recipe works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Kitchen<'k> {
+    /// What is wanted.
+    pub intent: &'k Intent,
+    /// What was seen.
+    pub snapshot: &'k Snapshot,
+}
+
+/// What recipes put out.
+#[derive(Debug, Default)]
+pub struct Found {
+    tracks: Vec<(Track, Span)>,
+    diagnostics: Vec<Diagnostic>,
+    assumptions: Vec<String>,
+}
+
+/// What compiling a plan gives.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The steps.
+    pub graph: StepGraph,
+    /// What the plan takes for granted, one sentence each.
+    pub assumptions: Vec<String>,
+    /// What someone should look at.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Found {
+    fn track(&mut self, track: Track, span: Span) {
+        self.tracks.push((track, span));
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn assume(&mut self, sentence: String) {
+        self.assumptions.push(sentence);
+    }
+}
+
+impl<'k> Kitchen<'k> {
+    /// What was seen of the zone that a name lies in, if it is one of the plan's.
+    fn zone_of(&self, name: &Name) -> Option<&'k ZoneSeen> {
+        self.snapshot.zone_of(name)
+    }
+
+    /// What was seen of the zone of a domain that moves.
+    fn zone(&self, one: &DomainMove) -> &'k ZoneSeen {
+        &self.snapshot.zones[&one.zone]
+    }
+
+    /// How an RRset that is switched has its TTL lowered before.
+    fn lowering(&self) -> Option<(Stage, Ttl)> {
+        Some((Stage::Expand, self.intent.terms.cutover_ttl))
+    }
+
+    /// The TTL that a switched RRset keeps where TTLs are not restored.
+    fn kept_ttl(&self, zone: &ZoneSeen, key: &RrKey) -> Option<Ttl> {
+        let low = self.intent.terms.cutover_ttl.max(zone.capabilities.ttl_min);
+        match self.intent.terms.restore_ttls {
+            true => None,
+            false => Some(zone.get(key).map_or(low, |live| live.ttl().min(low))),
+        }
+    }
+}
+
+/// Compiles intent and snapshot into a graph of steps.
+///
+/// # Errors
+/// All that stands against it, in one go.
+pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
+    let kitchen = Kitchen { intent, snapshot };
+    let mut found = Found::default();
+    for Recipe { tracks, .. } in ALL {
+        tracks(&kitchen, &mut found);
+    }
+    owned_once(&mut found);
+    let Found { tracks, diagnostics, mut assumptions } = found;
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return Err(diagnostics);
+    }
+    let tracks: Vec<Track> = tracks.into_iter().map(|(track, _)| track).collect();
+    let graph = order::graph(&kitchen, &tracks);
+    if graph.steps().is_empty() {
+        assumptions.clear();
+    }
+    Ok(Compiled { graph, assumptions, warnings: diagnostics })
+}
+
+/// An RRset has one owner: two tracks at one name, of which one changes what the other relies on,
+/// are refused. The same address of an exchange that two domains share is one track.
+fn owned_once(found: &mut Found) {
+    let mut kept: Vec<(Track, Span)> = Vec::new();
+    let mut owners: BTreeMap<RrKey, usize> = BTreeMap::new();
+    for (track, span) in std::mem::take(&mut found.tracks) {
+        let mut keys: Vec<RrKey> = vec![track.key.clone()];
+        keys.extend(track.transitions.iter().flat_map(|t| &t.changes).map(|c| c.key.clone()));
+        let other = keys.iter().find_map(|key| owners.get(key).copied());
+        match other {
+            Some(other) if kept[other].0 == track => continue,
+            Some(other) => {
+                let title = format!("{} is wanted by two parts of the plan", track.key);
+                let help = "let one part of the plan own the record, and take the other out";
+                let first = kept[other].1;
+                found.diagnostics.push(
+                    Diagnostic::error(OWNED_TWICE, span, title, help).also(first, "and here"),
+                );
+            }
+            None => {
+                owners.extend(keys.into_iter().map(|key| (key, kept.len())));
+                kept.push((track, span));
+            }
+        }
+    }
+    found.tracks = kept;
+}

@@ -1,0 +1,105 @@
+//! MX: the TTL is lowered, the whole RRset is swapped in one change, the TTL goes back.
+//!
+//! The RRset is replaced as a whole, never record by record: a leftover exchange takes mail for
+//! ever, and an empty set sends it to the domain's own address (RFC 5321 §5.1).
+
+use std::collections::BTreeSet;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::{Found, Kitchen};
+use crate::diag::{Code, Diagnostic};
+use crate::intent::DomainMove;
+use crate::model::{Goal, Route, Stage, Track};
+use crate::observe::Seen;
+
+/// Live MX records that name a host which the plan does not know.
+pub(super) const UNKNOWN_EXCHANGE: Code = Code::semantic("unknown-exchange");
+/// An exchange that has no address, or is an alias.
+pub(super) const UNUSABLE_EXCHANGE: Code = Code::semantic("unusable-exchange");
+
+pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
+    for one in &kitchen.intent.moves {
+        let zone = kitchen.zone(one);
+        let key = RrKey::new(one.domain.value.clone(), RrType::MX);
+        live_exchanges_are_known(kitchen, one, &key, found);
+        new_exchanges_are_usable(kitchen, one, found);
+        let rdata = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
+        let goal = Goal {
+            rdata: Some(rdata.collect()),
+            ttl: kitchen.kept_ttl(zone, &key),
+            key: key.clone(),
+        };
+        let route = Route {
+            stage: Stage::Switch,
+            lower: kitchen.lowering(),
+            restore: Stage::Contract,
+            what: format!("the MX records of {}", one.domain.value),
+            why: format!("mail for {} goes to `{}` from here on", one.domain.value, one.to.name),
+        };
+        let transitions = goal.transitions(zone, &route);
+        if transitions.iter().any(|transition| transition.stage == Stage::Switch) {
+            let (domain, from, to) = (&one.domain.value, &one.from.name, &one.to.name);
+            found.assume(format!("`{to}` accepts every recipient of {domain} before the switch begins"));
+            found.assume(format!("`{from}` goes on accepting mail for {domain}, and delivers or relays it, until the contraction begins"));
+            found.assume(format!("people send through `{from}` no longer when the contraction begins"));
+        }
+        let track = Track { zone: one.zone.clone(), key, record: None, transitions };
+        found.track(track, one.domain.span);
+    }
+}
+
+/// Whatever is live and unknown would be swept away without anybody having said so.
+fn live_exchanges_are_known(
+    kitchen: &Kitchen<'_>,
+    one: &DomainMove,
+    key: &RrKey,
+    found: &mut Found,
+) {
+    let Some(live) = kitchen.zone(one).get(key) else { return };
+    let sides = [&one.from, &one.to];
+    let known: BTreeSet<&Name> =
+        sides.iter().flat_map(|host| &host.exchanges).map(|e| &e.name.value).collect();
+    let unknown: Vec<String> = live
+        .rdata()
+        .iter()
+        .filter_map(Rdata::as_mx)
+        .filter(|(_, exchange)| !known.contains(exchange))
+        .map(|(preference, exchange)| format!("`{preference} {exchange}`"))
+        .collect();
+    if !unknown.is_empty() {
+        let title = format!("the live MX records of {} name {}, which no host of the move has", one.domain.value, unknown.join(" and "));
+        let help = format!("add it to the exchanges of `{}`, or take it out of the zone first", one.from.name);
+        found.report(
+            Diagnostic::error(UNKNOWN_EXCHANGE, one.from.span, title, help)
+                .label("the host that takes the mail now")
+                .why("the switch replaces all MX records: a backup exchange that nobody thought of would be lost"),
+        );
+    }
+}
+
+/// An exchange must have an address and must not be an alias (RFC 5321 §5.1, RFC 2181 §10.3).
+fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut Found) {
+    for exchange in &one.to.exchanges {
+        let name = &exchange.name.value;
+        // Names outside of the plan's zones are the other host's business, and not asked here.
+        let Some(zone) = kitchen.zone_of(name) else { continue };
+        let alias = zone.get(&RrKey::new(name.clone(), RrType::CNAME)).is_some();
+        let seen = |rtype| matches!(kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Records(_));
+        let published = seen(RrType::A) || seen(RrType::AAAA) || !exchange.addresses.is_empty();
+        let planned = kitchen.intent.records.iter().any(|record| {
+            record.name.value == *name
+                && matches!(record.rtype.value, RrType::A | RrType::AAAA)
+                && record.to.is_some()
+        });
+        let (title, why) = if alias {
+            (format!("the exchange {name} is an alias (CNAME)"), "an exchange must not be an alias (RFC 2181 §10.3): senders may refuse to deliver")
+        } else if !published && !planned {
+            (format!("the exchange {name} has no address"), "mail cannot be delivered to a name without an address, and BIND refuses such an MX record")
+        } else {
+            continue;
+        };
+        let help = "publish its addresses: add `addresses: [ ... ]` to the exchange";
+        found.report(Diagnostic::error(UNUSABLE_EXCHANGE, exchange.name.span, title, help).why(why));
+    }
+}

@@ -1,0 +1,70 @@
+//! Other records of the plan: each with a place in the order that the user chose.
+
+use cutover_contract::RrKey;
+
+use super::{Found, Kitchen};
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Goal, Route, Stage, Track};
+use crate::spec::{Anchor, RecordSpec, When};
+
+/// A record that cannot stand at its name.
+pub(super) const CNAME_CLASH: Code = Code::semantic("cname-clash");
+
+pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
+    for record in &kitchen.intent.records {
+        track(kitchen, record, found);
+    }
+}
+
+fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
+    let zone = &kitchen.snapshot.zones[&record.zone.value];
+    let key = RrKey::new(record.name.value.clone(), record.rtype.value);
+    let at_apex = key.name == zone.zone.origin;
+    if at_apex && key.rtype == cutover_contract::RrType::CNAME {
+        let title = format!("{} is the zone itself and cannot be an alias", key.name);
+        let help = "use A and AAAA records, or your provider's own kind of alias, by hand";
+        found.report(
+            Diagnostic::error(CNAME_CLASH, record.rtype.span, title, help)
+                .why("a CNAME stands alone (RFC 1034 §3.6.2), and SOA and NS records stand here"),
+        );
+        return;
+    }
+    let (stage, with_switch) = match &record.when {
+        When::Start => (Stage::Start, false),
+        When::With(anchor) => match anchor.value {
+            Anchor::Expand => (Stage::Expand, false),
+            Anchor::Switch => (Stage::Switch, true),
+            Anchor::Contract => (Stage::Contract, false),
+            // `intent` has refused `with: record:ID`.
+            Anchor::Record(_) => (Stage::Start, false),
+        },
+        When::After(anchors) => (Stage::After(anchors.iter().map(|a| a.value.clone()).collect()), false),
+    };
+    let lower = match record.lower_ttl {
+        Some(ttl) => Some((if with_switch { Stage::Expand } else { Stage::Start }, ttl)),
+        None if with_switch => kitchen.lowering(),
+        None => None,
+    };
+    let goal = Goal { key: key.clone(), rdata: record.to.clone(), ttl: record.ttl };
+    // A TTL that was lowered for this change alone comes back as soon as the change has taken
+    // effect. Nothing has to be lowered first where it can change only after other things anyway.
+    let lower = match (&stage, lower) {
+        (Stage::Start, Some((_, ttl))) => Some((Stage::Start, ttl)),
+        (_, lower) => lower,
+    };
+    let stage = match (&stage, &lower) {
+        (Stage::Start, Some(_)) => Stage::Next,
+        _ => stage,
+    };
+    let route = Route {
+        stage,
+        lower,
+        restore: if with_switch { Stage::Contract } else { Stage::Next },
+        what: format!("the {} records of {}", key.rtype, key.name),
+        why: "the plan asks for it".into(),
+    };
+    let transitions = goal.transitions(zone, &route);
+    let id = record.id.as_ref().map(|id| id.value.clone());
+    let track = Track { zone: record.zone.value.clone(), key, record: id, transitions };
+    found.track(track, record.name.span);
+}

@@ -1,0 +1,78 @@
+//! What people and machines read: pure functions from values to text.
+//!
+//! Output is readable without colour; colour is the caller's decision. Everything that came from
+//! outside is shown without control characters. JSON is the artifact's own encoding and needs
+//! nothing here.
+
+mod difference;
+pub mod status;
+pub mod text;
+mod timeline;
+
+use std::time::Duration;
+
+use cutover_contract::{Name, RrKey, RrSet};
+
+use crate::calendar::show_span;
+
+/// How text is dressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dress {
+    /// Letters only.
+    Plain,
+    /// With ANSI colours.
+    Coloured,
+}
+
+#[derive(Clone, Copy)]
+enum Paint {
+    Heading,
+    Added,
+    Removed,
+    Changed,
+    Faint,
+}
+
+impl Dress {
+    fn paint(self, paint: Paint, text: &str) -> String {
+        let code = match paint {
+            Paint::Heading => "1",
+            Paint::Added => "32",
+            Paint::Removed => "31",
+            Paint::Changed => "4",
+            Paint::Faint => "2",
+        };
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}
+
+/// Text from outside, without control characters that could move a terminal's cursor.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// A span since the beginning: `T+1d 2h`.
+fn since_start(span: Duration) -> String {
+    format!("T+{}", show_span(span))
+}
+
+/// The records of an RRset, one a line, as they would stand in a master file.
+fn lines(key: &RrKey, rrset: Option<&RrSet>) -> Vec<String> {
+    let Some(rrset) = rrset else { return Vec::new() };
+    let RrKey { name, rtype } = key;
+    rrset.rdata().iter().map(|rdata| format!("{name} {} {rtype} {rdata}", rrset.ttl())).collect()
+}
+
+/// `3 changes`, `1 change`.
+fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+fn zone_heading(zone: &Name, provider: &str) -> String {
+    format!("zone {zone} at `{provider}`")
+}

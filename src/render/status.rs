@@ -1,0 +1,115 @@
+//! A run as people read it: what is done, what is being waited for, what stopped it.
+
+use cutover_contract::{RrKey, RrSet};
+
+use super::difference::difference;
+use super::{Dress, Paint, harmless, lines};
+use crate::artifact::Artifact;
+use crate::calendar::{Timestamp, show_exact, show_instant};
+use crate::engine::{RunState, StepState};
+use crate::graph::Step;
+use crate::journal::{Difference, Entry, Event, HaltReason};
+
+/// Shows where a run stands.
+#[must_use]
+pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dress) -> String {
+    let mut text = format!("{}  {}\n\n", dress.paint(Paint::Heading, &format!("run {}", artifact.name)), artifact.digest());
+    let steps = artifact.graph.steps();
+    for (place, step) in steps.iter().enumerate() {
+        text += &row(step, state.at(place), now);
+    }
+    let done = (0..steps.len()).filter(|p| matches!(state.at(*p), StepState::Done { .. })).count();
+    text += &format!("\n{done} of {} steps done", steps.len());
+    match (&state.finished, &state.halted) {
+        (Some(at), _) => text += &format!("; finished {}\n", show_instant(*at, now)),
+        (None, Some(halted)) => text += &format!("\n\n{}", halt(halted, dress)),
+        (None, None) => text += &next(artifact, state, now),
+    }
+    text
+}
+
+fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
+    let waits = state.ready().filter_map(|place| match state.at(place) {
+        StepState::Waiting { until } => Some((until, &artifact.graph.steps()[place])),
+        _ => None,
+    });
+    match waits.min_by_key(|(until, _)| *until) {
+        Some((until, step)) => format!("; next: {} ends {}\n", step.id, show_instant(until, now)),
+        None => "\n".into(),
+    }
+}
+
+fn row(step: &Step, state: StepState, now: Timestamp) -> String {
+    let (mark, word) = match state {
+        StepState::Pending { .. } => (' ', String::new()),
+        StepState::Begun => ('>', "begun".into()),
+        StepState::InDoubt { .. } => ('?', "not known whether it was made".into()),
+        StepState::Written { at } => ('>', format!("written {}, propagating", show_instant(at, now))),
+        StepState::Waiting { until } => ('~', format!("until {}", show_instant(until, now))),
+        StepState::Done { at } => ('x', format!("done {}", show_instant(at, now))),
+    };
+    format!("  [{mark}] {}  {word}", step.id).trim_end().to_owned() + "\n"
+}
+
+/// Shows why a run stopped, with planned, expected and live.
+#[must_use]
+pub fn halt(event: &Event, dress: Dress) -> String {
+    let Event::Halted { step, reason, detail, differences } = event else { return String::new() };
+    let what = match reason {
+        HaltReason::Drift => "what is live is not what the plan was made for",
+        HaltReason::Refused => "the provider does not make the change",
+        HaltReason::Unanswered => "somebody who has to answer does not",
+    };
+    let heading = dress.paint(Paint::Heading, &format!("halted at {step}: {what}"));
+    let mut text = format!("{heading}\n");
+    if !detail.is_empty() {
+        text += &format!("  {}\n", harmless(detail));
+    }
+    for Difference { key, planned, expected, live } in differences {
+        for (word, rrset) in [("planned", planned), ("expected", expected), ("live", live)] {
+            text += &version(word, key, rrset.as_ref());
+        }
+        text += "  from expected to live:\n";
+        text += &difference(&lines(key, expected.as_ref()), &lines(key, live.as_ref()), "    ", dress);
+    }
+    text += "\nNothing was overwritten. ";
+    text += match reason {
+        HaltReason::Drift => "Put the zone back to what was expected and apply again, or plan anew from what is live.\n",
+        HaltReason::Refused => "See to the cause and apply again.\n",
+        HaltReason::Unanswered => "Bring the server back and apply again.\n",
+    };
+    text
+}
+
+fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> String {
+    let mut shown = lines(key, rrset);
+    if shown.is_empty() {
+        shown.push(format!("{}  no {} records", key.name, key.rtype));
+    }
+    shown.iter().map(|line| format!("  {word:<9} {}\n", harmless(line))).collect()
+}
+
+/// One journal entry as a line: when, and what.
+#[must_use]
+pub fn entry(entry: &Entry) -> String {
+    let what = match &entry.event {
+        Event::Opened { name, .. } => format!("run of {name} opened"),
+        Event::Resumed { .. } => "resumed".into(),
+        Event::Begun { step } => format!("{step}: begun"),
+        Event::Written { step, serial: Some(serial) } => format!("{step}: written, serial {serial}"),
+        Event::Written { step, serial: None } => format!("{step}: written"),
+        Event::Unsure { step, detail } => format!("{step}: not known whether it was made: {detail}"),
+        Event::NotMade { step } => format!("{step}: not made"),
+        Event::Propagated { step, servers: 0 } => format!("{step}: taken to be served everywhere"),
+        Event::Propagated { step, servers } => {
+            format!("{step}: served by {}", super::count(*servers, "server"))
+        }
+        Event::WaitBegun { step, until, .. } => format!("{step}: until {}", show_exact(*until)),
+        Event::Lapsed { step, detail } => format!("{step}: starts anew: {detail}"),
+        Event::WaitEnded { step } => format!("{step}: over"),
+        Event::Reached { step } => format!("{step}: reached"),
+        Event::Halted { step, .. } => format!("{step}: halted"),
+        Event::Finished => "finished".into(),
+    };
+    format!("{}  {}", show_exact(entry.at), harmless(&what))
+}

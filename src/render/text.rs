@@ -1,0 +1,178 @@
+//! The plan as a reviewer reads it: what is different in the end, which steps lead there and why,
+//! when, and what is taken for granted.
+
+use std::collections::BTreeMap;
+
+use cutover_contract::{Change, Name, RrKey, RrSet};
+
+use super::difference::difference;
+use super::timeline::timeline;
+use super::{Dress, Paint, count, harmless, lines, since_start, zone_heading};
+use crate::artifact::{Artifact, Forecast, Outcome};
+use crate::calendar::show_span;
+use crate::graph::{Primitive, Step, StepId, Wait};
+
+/// What is said where there is nothing to do.
+pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything is as the plan wants it";
+
+/// Shows an artifact.
+#[must_use]
+pub fn plan(artifact: &Artifact, dress: Dress) -> String {
+    let head = head(artifact, dress);
+    if artifact.graph.steps().is_empty() {
+        return head;
+    }
+    let heading = |title: &str| dress.paint(Paint::Heading, title);
+    [
+        head,
+        format!("{}\n\n{}", heading("Difference from beginning to end"), differences(artifact, dress)),
+        format!("{}\n\n{}", heading("Steps"), steps(artifact, dress)),
+        format!("{}\n\n{}", heading("Timeline of an undisturbed run"), timeline(artifact)),
+        format!("{}\n\n{}", heading("Exposure: how long an old version may still be seen"), exposure(artifact)),
+        format!("{}\n\n{}", heading("Verdict"), verdict(artifact)),
+    ]
+    .join("\n")
+}
+
+fn head(artifact: &Artifact, dress: Dress) -> String {
+    let name = dress.paint(Paint::Heading, &format!("plan {}", artifact.name));
+    let digest = artifact.digest();
+    if artifact.graph.steps().is_empty() {
+        return format!("{name}  {digest}\n\n{NOTHING_TO_CHANGE}\n");
+    }
+    let kinds = |test: fn(&Primitive) -> bool| {
+        artifact.graph.steps().iter().filter(|step| test(&step.primitive)).count()
+    };
+    let end = artifact.forecast.iter().map(|f| f.end).max().unwrap_or_default();
+    format!(
+        "{name}  {digest}\n\n{} in {}, {}; done after {} at the earliest\n",
+        count(kinds(|p| matches!(p, Primitive::Change(_))), "change"),
+        count(artifact.zones.len(), "zone"),
+        count(kinds(|p| matches!(p, Primitive::Wait(_))), "wait"),
+        show_span(end),
+    )
+}
+
+type Versions<'a> = BTreeMap<&'a RrKey, (Option<&'a RrSet>, Option<&'a RrSet>)>;
+
+/// First and last version of each RRset, by zone.
+fn ends(artifact: &Artifact) -> BTreeMap<&Name, Versions<'_>> {
+    let mut zones: BTreeMap<&Name, Versions<'_>> = BTreeMap::new();
+    for step in artifact.graph.steps() {
+        let Primitive::Change(changes) = &step.primitive else { continue };
+        let versions = zones.entry(changes.zone()).or_default();
+        for Change { key, before, after } in changes.changes() {
+            let ends = versions.entry(key).or_insert((before.as_ref(), None));
+            ends.1 = after.as_ref();
+        }
+    }
+    zones
+}
+
+fn differences(artifact: &Artifact, dress: Dress) -> String {
+    let mut text = String::new();
+    for (zone, versions) in ends(artifact) {
+        let heading = zone_heading(zone, &artifact.zones[zone].provider);
+        text += &format!("  {heading}\n");
+        for (key, (first, last)) in versions {
+            text += &difference(&lines(key, first), &lines(key, last), "    ", dress);
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n"
+}
+
+fn steps(artifact: &Artifact, dress: Dress) -> String {
+    let begins: BTreeMap<&StepId, &Forecast> =
+        artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
+    let mut text = String::new();
+    for (number, step) in artifact.graph.steps().iter().enumerate() {
+        let Step { id, primitive, after, title, reason } = step;
+        let begin = begins.get(id).map(|f| since_start(f.begin)).unwrap_or_default();
+        let heading = dress.paint(Paint::Heading, &harmless(title));
+        text += &format!("  {:>3}. {heading}  ({begin})\n", number + 1);
+        text += &format!("       {}\n", dress.paint(Paint::Faint, id.as_str()));
+        text += &format!("       why: {}\n", harmless(reason));
+        if !after.is_empty() {
+            text += &format!("       after: {}\n", names(after.iter()));
+        }
+        if let Primitive::Change(changes) = primitive {
+            for Change { key, before, after } in changes.changes() {
+                let (before, after) = (lines(key, before.as_ref()), lines(key, after.as_ref()));
+                text += &difference(&before, &after, "       ", dress);
+            }
+        }
+    }
+    text
+}
+
+/// Up to four ids, and how many more.
+fn names<'a>(ids: impl ExactSizeIterator<Item = &'a StepId>) -> String {
+    /// More would hide the sentence that they stand in.
+    const SHOWN_MAX: usize = 4;
+    let more = ids.len().saturating_sub(SHOWN_MAX);
+    let shown: Vec<&str> = ids.take(SHOWN_MAX).map(StepId::as_str).collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn exposure(artifact: &Artifact) -> String {
+    let forecasts: BTreeMap<&StepId, &Forecast> =
+        artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
+    let mut rows = Vec::new();
+    for step in artifact.graph.steps() {
+        let Primitive::Wait(Wait { over: Some(over), span, .. }) = &step.primitive else { continue };
+        let Some(change) = artifact.graph.get(over) else { continue };
+        let Primitive::Change(changes) = &change.primitive else { continue };
+        let (Some(published), Some(gone)) = (forecasts.get(over), forecasts.get(&step.id)) else {
+            continue;
+        };
+        for Change { key, before, after } in changes.changes() {
+            let ttl = |rrset: &Option<RrSet>| {
+                let shown = |rrset: &RrSet| show_span(rrset.ttl().duration());
+                rrset.as_ref().map_or("absent".to_owned(), shown)
+            };
+            rows.push([
+                key.to_string(),
+                format!("{} -> {}", ttl(before), ttl(after)),
+                since_start(published.begin),
+                since_start(gone.end),
+                show_span(*span),
+            ]);
+        }
+    }
+    table(["RRset", "TTL", "replaced", "old one gone", "waited"], &rows)
+}
+
+fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let head = head.map(str::to_owned);
+    let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();
+    let widths: Vec<usize> = (0..N)
+        .map(|column| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
+    };
+    all.into_iter().map(line).collect()
+}
+
+fn verdict(artifact: &Artifact) -> String {
+    let outcome = match artifact.verdict.outcome {
+        Outcome::Unproved => {
+            "  not proved: this version has no prover yet. The order is a fixed, conservative sequence:\n  \
+             expand, let caches expire, switch, let caches expire, contract.\n"
+        }
+    };
+    let mut text = outcome.to_owned();
+    if !artifact.verdict.assumptions.is_empty() {
+        text += "\n  taken for granted:\n";
+        for assumption in &artifact.verdict.assumptions {
+            text += &format!("  * {}\n", harmless(assumption));
+        }
+    }
+    text
+}

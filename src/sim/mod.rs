@@ -1,0 +1,134 @@
+//! The simulated world: a clock that jumps, and zones in memory.
+//!
+//! It needs no runtime: every future is ready at once. What stands here is the *ideal* world, in
+//! which every answer comes at once and is as planned; its journal is the forecast of a plan, so
+//! that there is no second scheduler. It imports `world`, never `world/real`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone};
+use cutover_memory::Memory as MemoryProvider;
+use futures_util::FutureExt;
+
+use crate::artifact::{Artifact, Forecast};
+use crate::calendar::Timestamp;
+use crate::engine::outcome::Served;
+use crate::graph::{Primitive, StepId};
+use crate::journal::{Entry, Event};
+use crate::observe::Query;
+use crate::world::{Answer, Outcome, Patience, Run, World, drive};
+
+/// A world in which everything goes as planned.
+struct Ideal {
+    now: Timestamp,
+    provider: MemoryProvider,
+    journal: Vec<Entry>,
+}
+
+impl Ideal {
+    /// Holds what the artifact expects to find.
+    fn of(artifact: &Artifact) -> Self {
+        let mut zones: BTreeMap<Name, BTreeMap<RrKey, RrSet>> = BTreeMap::new();
+        let mut touched = BTreeSet::new();
+        for step in artifact.graph.steps() {
+            let Primitive::Change(changes) = &step.primitive else { continue };
+            for change in changes.changes() {
+                let zone = zones.entry(changes.zone().clone()).or_default();
+                // The first change of an RRset says what is there at the beginning.
+                if touched.insert(&change.key)
+                    && let Some(before) = &change.before
+                {
+                    zone.insert(change.key.clone(), before.clone());
+                }
+            }
+        }
+        let zones = zones.into_iter().map(|(origin, rrsets)| Zone { origin, rrsets });
+        Self {
+            now: Timestamp::UNIX_EPOCH,
+            provider: MemoryProvider::new(zones.collect::<Vec<_>>()),
+            journal: Vec::new(),
+        }
+    }
+
+    async fn held(&self, zone: &Name, keys: &[RrKey]) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        self.provider.read_rrsets(zone, keys).await
+    }
+}
+
+impl World for Ideal {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    async fn sleep_until(&mut self, until: Timestamp) {
+        self.now = self.now.max(until);
+    }
+
+    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(queries.len());
+        for query in queries {
+            answers.push(match query {
+                Query::Held { zone, keys } => Answer::Held(self.held(zone, keys).await),
+                Query::Served { zone, key, .. } => {
+                    let held = self.held(zone, std::slice::from_ref(key)).await;
+                    Answer::Served(match held {
+                        Ok(mut rrsets) => Served::Answer(rrsets.pop().flatten()),
+                        Err(error) => Served::Unanswered(error.to_string()),
+                    })
+                }
+            });
+        }
+        answers
+    }
+
+    async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        self.provider.apply(changes).await
+    }
+
+    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
+        self.journal.push(entry.clone());
+        Ok(())
+    }
+}
+
+/// When each step begins and ends in an ideal run of these steps.
+///
+/// # Panics
+/// Where the steps do not lead to an end even in an ideal world: the compiler's mistake.
+#[must_use]
+pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
+    let mut world = Ideal::of(artifact);
+    let mut run = Run::new(artifact.clone());
+    let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {})
+        .now_or_never()
+        .expect("a simulated world never waits");
+    assert!(
+        matches!(ended, Ok(Outcome::Finished)),
+        "an ideal run of a compiled plan comes to its end: {ended:?}"
+    );
+    let since = |at: Timestamp| {
+        let delta = at - Timestamp::UNIX_EPOCH;
+        Duration::from_secs(delta.num_seconds().unsigned_abs())
+    };
+    let mut begins: BTreeMap<&StepId, Timestamp> = BTreeMap::new();
+    let mut forecasts: BTreeMap<&StepId, Forecast> = BTreeMap::new();
+    for Entry { at, event, .. } in &world.journal {
+        match event {
+            Event::Begun { step } => {
+                begins.entry(step).or_insert(*at);
+            }
+            Event::WaitBegun { step, since, .. } => {
+                begins.entry(step).or_insert(*since);
+            }
+            Event::Propagated { step, .. } | Event::WaitEnded { step } | Event::Reached { step } => {
+                let begin = begins.get(step).copied().unwrap_or(*at);
+                let forecast =
+                    Forecast { step: step.clone(), begin: since(begin), end: since(*at) };
+                forecasts.insert(step, forecast);
+            }
+            _ => {}
+        }
+    }
+    artifact.graph.steps().iter().filter_map(|step| forecasts.remove(&step.id)).collect()
+}

@@ -1,0 +1,467 @@
+//! From a tree of nodes to a [`PlanSpec`]: each value is read for itself.
+//!
+//! `shape` has reported by now what is of the wrong form; here such values are passed over in
+//! silence, and what is left is read on, so that one run shows all that is wrong.
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Ttl};
+
+use super::shape::Form;
+use super::yaml::{Kind, Node};
+use super::{
+    Authority, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint, Exception,
+    ExchangeSpec, HostSpec, MigrateSpec, NameTemplate, PlanSpec, ProviderSpec, ResolverSpec,
+    SecretRef, SenderSpec, ZoneSpec, shape,
+};
+use crate::calendar;
+use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, quoted};
+
+/// A text that is no domain name.
+pub(super) const BAD_NAME: Code = Code::semantic("bad-name");
+/// A text that is no address, or no address with a port.
+pub(super) const BAD_ADDRESS: Code = Code::semantic("bad-address");
+/// A text that is no record type, or one that a plan may not change.
+pub(super) const BAD_RECORD_TYPE: Code = Code::semantic("bad-record-type");
+/// A text that is no rdata of its type.
+pub(super) const BAD_RDATA: Code = Code::semantic("bad-rdata");
+/// A span that is too long for what it is for.
+pub(super) const SPAN_TOO_LONG: Code = Code::semantic("span-too-long");
+/// Two keys of which exactly one is wanted.
+pub(super) const ONE_OF: Code = Code::semantic("one-of");
+/// A text that names no point of a plan.
+pub(super) const BAD_ANCHOR: Code = Code::semantic("bad-anchor");
+
+/// 5 min: a way back then takes minutes, and no provider in wide use refuses it. Our choice.
+const CUTOVER_TTL: u32 = 300;
+/// 7 d: the cap that RFC 8767 §4 recommends for any cache.
+const KEEP_OLD: Duration = Duration::from_secs(7 * 86_400);
+/// 24 h: 8.7 % of measured resolvers extend TTLs (PAM 2023); the bound is our choice (PROOF §2).
+const OVERRUN: Duration = Duration::from_secs(86_400);
+/// The port of DNS (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+/// The domain that stands in while a template is checked.
+const SAMPLE_DOMAIN: &str = "example.com";
+
+struct Decoder<'d> {
+    found: &'d mut Vec<Diagnostic>,
+}
+
+pub(super) fn plan(
+    root: &Node,
+    adapters: &[Adapter],
+    found: &mut Vec<Diagnostic>,
+) -> Option<PlanSpec> {
+    let mut decoder = Decoder { found };
+    let name = root.get("name").and_then(text);
+    // Everything is read, so that everything is reported, before the name is asked for.
+    let spec = PlanSpec {
+        name: name.map(|t| Spanned { value: t.value.to_owned(), span: t.span }).unwrap_or(NAMELESS),
+        providers: decoder.providers(root, adapters),
+        resolver: decoder.resolver(root.get("resolver")),
+        zones: entries(root.get("zones")).filter_map(|(k, v)| decoder.zone(k, v)).collect(),
+        hosts: entries(root.get("hosts"))
+            .filter_map(|(k, v)| Some((text(k)?.value.to_owned(), decoder.host(v))))
+            .collect(),
+        migrate: root.get("migrate").and_then(|node| decoder.migrate(node)),
+        records: items(root.get("records")).filter_map(|node| decoder.record(node)).collect(),
+        clocks: decoder.clocks(root.get("clocks")),
+    };
+    name.map(|_| spec)
+}
+
+/// Stands in for the name of a plan that has none, and that is therefore refused.
+const NAMELESS: Spanned<String> = Spanned { value: String::new(), span: Span { start: 0, end: 0 } };
+
+impl Node {
+    /// The value behind a key, if this is a mapping that has it.
+    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries
+            .iter()
+            .find(|(key, _)| matches!(&key.kind, Kind::Text(text) if text == name))
+            .map(|(_, value)| value)
+    }
+}
+
+/// The text of a node, unless the shape has refused it.
+fn text(node: &Node) -> Option<Spanned<&str>> {
+    match &node.kind {
+        Kind::Text(text) if Form::Any.accepts(text) => {
+            Some(Spanned { value: text, span: node.span })
+        }
+        Kind::Text(_)
+        | Kind::Null
+        | Kind::Bool(_)
+        | Kind::Int(_)
+        | Kind::Float(_)
+        | Kind::List(_)
+        | Kind::Map(_) => None,
+    }
+}
+
+fn items(node: Option<&Node>) -> impl Iterator<Item = &Node> {
+    match node.map(|node| &node.kind) {
+        Some(Kind::List(items)) => items.iter(),
+        _ => [].iter(),
+    }
+}
+
+fn entries(node: Option<&Node>) -> impl Iterator<Item = (&Node, &Node)> {
+    match node.map(|node| &node.kind) {
+        Some(Kind::Map(entries)) => entries.iter(),
+        _ => [].iter(),
+    }
+    .map(|(key, value)| (key, value))
+}
+
+fn bool_of(node: Option<&Node>) -> Option<bool> {
+    match node?.kind {
+        Kind::Bool(value) => Some(value),
+        Kind::Null
+        | Kind::Int(_)
+        | Kind::Float(_)
+        | Kind::Text(_)
+        | Kind::List(_)
+        | Kind::Map(_) => None,
+    }
+}
+
+/// What stands in a template for each domain in turn.
+const DOMAIN: &str = "{domain}";
+
+impl Decoder<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if self.found.len() < FINDINGS_MAX {
+            self.found.push(diagnostic);
+        }
+    }
+
+    fn error(&mut self, code: Code, span: Span, title: String, help: &str) {
+        self.report(Diagnostic::error(code, span, title, help));
+    }
+
+    fn name(&mut self, node: &Node) -> Option<Spanned<Name>> {
+        let text = text(node)?;
+        self.no_braces(text, text.value, "nothing is filled in here: write the name out")?;
+        match Name::from_user(text.value) {
+            Ok(value) => Some(Spanned { value, span: text.span }),
+            Err(error) => {
+                let title = format!("{} is no domain name: {error}", quoted(text.value));
+                self.error(BAD_NAME, text.span, title, "write a name such as `mail.example.com.`");
+                None
+            }
+        }
+    }
+
+    fn template(&mut self, text: Spanned<&str>) -> Option<Spanned<NameTemplate>> {
+        let filled = text.value.replace(DOMAIN, SAMPLE_DOMAIN);
+        self.no_braces(text, &filled, "`{domain}` is the only thing that is filled in")?;
+        if is_address(&filled) {
+            let title = format!("{} is an address, and a name is wanted", quoted(text.value));
+            let help = "write the name that has this address";
+            let why = "MX, SRV and CNAME records point to names (RFC 1035 §3.3.9); senders do not look up an address as a name";
+            self.report(Diagnostic::error(BAD_NAME, text.span, title, help).why(why));
+            return None;
+        }
+        match Name::from_user(&filled) {
+            Ok(_) => Some(Spanned { value: NameTemplate(text.value.to_owned()), span: text.span }),
+            Err(error) => {
+                let title = format!("{} is no domain name: {error}", quoted(text.value));
+                let help = "write a name such as `mx1.example.com.`, or with `{domain}` in it";
+                self.error(BAD_NAME, text.span, title, help);
+                None
+            }
+        }
+    }
+
+    /// A brace in a name is allowed by DNS and meant by nobody.
+    fn no_braces(&mut self, text: Spanned<&str>, filled: &str, help: &str) -> Option<()> {
+        if !filled.contains(['{', '}']) {
+            return Some(());
+        }
+        let title = format!("{} has a brace in it that is not filled in", quoted(text.value));
+        self.error(BAD_NAME, text.span, title, help);
+        None
+    }
+
+    fn socket(&mut self, text: Spanned<&str>) -> Option<SocketAddr> {
+        let in_brackets = text.value.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+        let bare = in_brackets.unwrap_or(text.value).parse::<IpAddr>().ok();
+        let bare = bare.filter(|ip| in_brackets.is_none() || ip.is_ipv6());
+        let address = text.value.parse().ok().or(bare.map(|ip| SocketAddr::new(ip, DNS_PORT)));
+        let address = address.filter(|address| address.port() > 0);
+        if address.is_none() {
+            let title = format!("{} is no address", quoted(text.value));
+            let help =
+                "write ADDRESS or ADDRESS:PORT, such as `192.0.2.53:53` or `[2001:db8::53]:53`";
+            self.error(BAD_ADDRESS, text.span, title, help);
+        }
+        address
+    }
+
+    fn span(&mut self, node: Option<&Node>) -> Option<Duration> {
+        let text = text(node?)?;
+        match calendar::parse_span(text.value) {
+            Ok(span) => Some(span),
+            // Reported by the shape.
+            Err(calendar::SpanError::Form) => None,
+            Err(calendar::SpanError::TooLong) => {
+                let title = format!("{} is longer than ten years", quoted(text.value));
+                self.error(SPAN_TOO_LONG, text.span, title, "write a shorter span, such as `7d`");
+                None
+            }
+        }
+    }
+
+    fn ttl(&mut self, node: Option<&Node>) -> Option<Ttl> {
+        // Ten years are below 2³¹ seconds.
+        let secs = self.span(node)?.as_secs();
+        u32::try_from(secs).ok().and_then(|secs| Ttl::from_secs(secs).ok())
+    }
+
+    fn providers(&mut self, root: &Node, adapters: &[Adapter]) -> BTreeMap<String, ProviderSpec> {
+        let mut providers = BTreeMap::new();
+        for (key, value) in entries(root.get("providers")) {
+            let (Some(name), Some(kind)) = (text(key), value.get("type").and_then(text)) else {
+                continue;
+            };
+            let Some(adapter) = adapters.iter().find(|adapter| adapter.kind == kind.value) else {
+                continue;
+            };
+            let config = self.config(adapter.fields, value);
+            let spec = ProviderSpec { kind: kind.value.to_owned(), config };
+            providers.insert(name.value.to_owned(), spec);
+        }
+        providers
+    }
+
+    fn config(&mut self, fields: &[ConfigField], node: &Node) -> BTreeMap<String, ConfigSpec> {
+        let mut config = BTreeMap::new();
+        for field in fields {
+            let Some(value) = node.get(field.name) else { continue };
+            let read = match field.kind {
+                FieldKind::SocketAddr => text(value)
+                    .and_then(|t| self.socket(t))
+                    .map(|a| ConfigSpec::Text(a.to_string())),
+                FieldKind::Name => {
+                    self.name(value).map(|name| ConfigSpec::Text(name.value.to_string()))
+                }
+                FieldKind::Text | FieldKind::Path | FieldKind::Choice(_) => {
+                    text(value).map(|text| ConfigSpec::Text(text.value.to_owned()))
+                }
+                FieldKind::Duration => self
+                    .span(Some(value))
+                    .and_then(|_| text(value))
+                    .map(|text| ConfigSpec::Text(text.value.to_owned())),
+                FieldKind::Argv => Some(ConfigSpec::Argv(argv(value))),
+                FieldKind::Secret => self.secret(value).map(ConfigSpec::Secret),
+                FieldKind::Object(fields) => Some(ConfigSpec::Object(self.config(fields, value))),
+            };
+            if let Some(read) = read {
+                config.insert(field.name.to_owned(), read);
+            }
+        }
+        config
+    }
+
+    fn secret(&mut self, node: &Node) -> Option<SecretRef> {
+        let env = node.get("env").and_then(text).map(|t| SecretRef::Env(t.value.to_owned()));
+        let file = node.get("file").and_then(text).map(|t| SecretRef::File(t.value.to_owned()));
+        let command = node.get("command").map(|node| SecretRef::Command(argv(node)));
+        let given: Vec<SecretRef> = [env, file, command].into_iter().flatten().collect();
+        let last = entries(Some(node)).map(|(key, _)| key.span).last();
+        let place = match (&node.kind, given.len(), last) {
+            (Kind::Map(_), 2.., Some(last)) => last,
+            (Kind::Map(_), 0, None) => node.span,
+            // Exactly one; or whatever stands there has been refused by the shape.
+            _ => return given.into_iter().next(),
+        };
+        let title = "a secret comes from exactly one place".to_owned();
+        let help =
+            "write one of `{ env: NAME }`, `{ file: PATH }` and `{ command: [PROGRAM, ARGUMENT] }`";
+        self.error(ONE_OF, place, title, help);
+        None
+    }
+
+    fn resolver(&mut self, node: Option<&Node>) -> ResolverSpec {
+        match node.map(|node| &node.kind) {
+            Some(Kind::Text(word)) if word == "none" => ResolverSpec::None,
+            Some(Kind::List(list)) => ResolverSpec::Servers(
+                list.iter().filter_map(text).filter_map(|t| self.socket(t)).collect(),
+            ),
+            _ => ResolverSpec::System,
+        }
+    }
+
+    fn zone(&mut self, key: &Node, node: &Node) -> Option<ZoneSpec> {
+        let authorities = node
+            .get("authorities")
+            .map(|list| items(Some(list)).filter_map(|item| self.authority(item)).collect());
+        let except = items(node.get("authorities_except"))
+            .filter_map(|item| {
+                let written = text(item.get("address")?)?;
+                let address = self.socket(written)?;
+                let reason = text(item.get("reason")?)?.value.to_owned();
+                Some(Spanned { value: Exception { address, reason }, span: written.span })
+            })
+            .collect();
+        let name = self.name(key);
+        let provider = text(node.get("provider")?)?;
+        let provider = Spanned { value: provider.value.to_owned(), span: provider.span };
+        Some(ZoneSpec { name: name?, provider, authorities, except })
+    }
+
+    fn authority(&mut self, node: &Node) -> Option<Authority> {
+        match text(node) {
+            Some(address) => Some(Authority { name: None, address: self.socket(address)? }),
+            None => Some(Authority {
+                name: Some(text(node.get("name")?)?.value.to_owned()),
+                address: self.socket(text(node.get("address")?)?)?,
+            }),
+        }
+    }
+
+    fn host(&mut self, node: &Node) -> HostSpec {
+        HostSpec {
+            exchanges: items(node.get("exchanges")).filter_map(|n| self.exchange(n)).collect(),
+            senders: items(node.get("senders")).filter_map(|n| self.sender(n)).collect(),
+            discovery: node.get("discovery").map(|n| self.discovery(n)).unwrap_or_default(),
+        }
+    }
+
+    fn exchange(&mut self, node: &Node) -> Option<ExchangeSpec> {
+        let addresses = items(node.get("addresses"))
+            .filter_map(text)
+            .filter_map(|text| {
+                let address = text.value.parse().ok();
+                if address.is_none() {
+                    let title = format!("{} is no IP address", quoted(text.value));
+                    self.error(
+                        BAD_ADDRESS,
+                        text.span,
+                        title,
+                        "write an IPv4 or IPv6 address without a port",
+                    );
+                }
+                address
+            })
+            .collect();
+        let name = node.get("name").and_then(text).and_then(|text| self.template(text));
+        let preference = shape::whole(&node.get("preference")?.kind)?;
+        Some(ExchangeSpec { preference: u16::try_from(preference).ok()?, name: name?, addresses })
+    }
+
+    fn sender(&mut self, node: &Node) -> Option<SenderSpec> {
+        let spf = node.get("spf").and_then(text);
+        Some(SenderSpec {
+            spf: spf.map(|t| Spanned { value: t.value.to_owned(), span: t.span }),
+            dkim: items(node.get("dkim")).filter_map(|n| self.dkim(n)).collect(),
+            name: text(node.get("name")?)?.value.to_owned(),
+        })
+    }
+
+    fn dkim(&mut self, node: &Node) -> Option<DkimSpec> {
+        let selector = match text(node) {
+            Some(selector) => selector,
+            None => text(node.get("selector")?)?,
+        };
+        let cname = node.get("cname").map(|node| text(node).and_then(|t| self.template(t)));
+        let txt = node.get("txt");
+        let publish = match (cname, txt) {
+            (None, None) if matches!(node.kind, Kind::Map(_)) => {
+                let title = "nothing says what to publish for this selector".to_owned();
+                let help = "add `cname:` or `txt:`; a selector that is published already is written as its name alone";
+                self.error(ONE_OF, selector.span, title, help);
+                None
+            }
+            (None, None) => None,
+            (Some(cname), None) => Some(DkimRecord::Cname(cname?.value)),
+            (None, Some(txt)) => Some(DkimRecord::Txt(text(txt)?.value.to_owned())),
+            (Some(_), Some(txt)) => {
+                let title = "a selector is either an alias or a key".to_owned();
+                let help = "keep one of `cname` and `txt`: the two cannot stand at one name";
+                self.error(ONE_OF, txt.span, title, help);
+                None
+            }
+        };
+        let braces = "nothing is filled in here: write the label in front of `._domainkey`";
+        self.no_braces(selector, selector.value, braces)?;
+        if let Err(error) = Name::from_user(selector.value) {
+            let title = format!("{} is no DKIM selector: {error}", quoted(selector.value));
+            let help = "write the label in front of `._domainkey`";
+            self.error(BAD_NAME, selector.span, title, help);
+            return None;
+        }
+        let selector = Spanned { value: selector.value.to_owned(), span: selector.span };
+        Some(DkimSpec { selector, publish })
+    }
+
+    fn discovery(&mut self, node: &Node) -> DiscoverySpec {
+        DiscoverySpec {
+            imap: self.endpoint(node.get("imap")),
+            pop3: self.endpoint(node.get("pop3")),
+            submission: self.endpoint(node.get("submission")),
+            autodiscover: node.get("autodiscover").and_then(text).and_then(|t| self.template(t)),
+            autoconfig: node.get("autoconfig").and_then(text).and_then(|t| self.template(t)),
+        }
+    }
+
+    fn endpoint(&mut self, node: Option<&Node>) -> Option<Spanned<Endpoint>> {
+        let text = text(node?)?;
+        let parts = text.value.rsplit_once(':');
+        let digits = |port: &&str| port.bytes().all(|octet| octet.is_ascii_digit());
+        let parts = parts.filter(|(_, port)| digits(port));
+        let parts = parts.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        let Some((host, port)) = parts.filter(|(_, port)| *port > 0) else {
+            let title = format!("{} is no HOST:PORT", quoted(text.value));
+            let help = "write the name and the port: `imap.example.com:993`";
+            self.error(BAD_ADDRESS, text.span, title, help);
+            return None;
+        };
+        let host = self.template(Spanned { value: host, span: text.span })?;
+        Some(Spanned { value: Endpoint { host: host.value, port }, span: text.span })
+    }
+
+    fn migrate(&mut self, node: &Node) -> Option<MigrateSpec> {
+        let cutover_ttl = self.ttl(node.get("cutover_ttl"));
+        let keep_old = self.span(node.get("keep_old"));
+        let overrun = self.span(node.get("overrun"));
+        let domains = items(node.get("domains")).filter_map(|n| self.name(n)).collect();
+        let host =
+            |key| text(node.get(key)?).map(|t| Spanned { value: t.value.to_owned(), span: t.span });
+        Some(MigrateSpec {
+            domains,
+            from: host("from")?,
+            to: host("to")?,
+            cutover_ttl: cutover_ttl.unwrap_or(Ttl::from_wire(CUTOVER_TTL)),
+            keep_old: keep_old.unwrap_or(KEEP_OLD),
+            overrun: overrun.unwrap_or(OVERRUN),
+            restore_ttls: bool_of(node.get("restore_ttls")).unwrap_or(true),
+        })
+    }
+
+    fn clocks(&mut self, node: Option<&Node>) -> Clocks {
+        let default = Clocks::default();
+        let Some(node) = node else { return default };
+        Clocks {
+            margin: self.span(node.get("margin")).unwrap_or(default.margin),
+            use_: self.span(node.get("use")).unwrap_or(default.use_),
+            queue_life: self.span(node.get("queue_life")).unwrap_or(default.queue_life),
+        }
+    }
+}
+
+/// Whether this is an IP address, with the final dot of a name or without.
+fn is_address(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    text.parse::<IpAddr>().is_ok()
+}
+
+fn argv(node: &Node) -> Vec<String> {
+    items(Some(node)).filter_map(text).map(|text| text.value.to_owned()).collect()
+}

@@ -1,0 +1,198 @@
+//! Other records: owner, type, data, and when they change.
+//!
+//! What a master file would take, but nobody means, is refused here: a name without its trailing
+//! dot that is already whole, and unquoted text whose blanks would be lost.
+
+use cutover_contract::{Name, Rdata, RrType};
+
+use super::{
+    BAD_ANCHOR, BAD_NAME, BAD_RDATA, BAD_RECORD_TYPE, DOMAIN, Decoder, ONE_OF, bool_of, items, text,
+};
+use crate::diag::{Diagnostic, Spanned, did_you_mean, quoted};
+use crate::spec::yaml::Node;
+use crate::spec::{Anchor, RecordSpec, When, shape};
+
+impl Decoder<'_> {
+    pub(super) fn record(&mut self, node: &Node) -> Option<RecordSpec> {
+        let zone = node.get("zone").and_then(|n| self.name(n));
+        let rtype = node.get("type").and_then(|n| self.record_type(n));
+        let ttl = self.ttl(node.get("ttl"));
+        let lower_ttl = self.ttl(node.get("lower_ttl"));
+        let when = self.when(node);
+        let zone = zone?;
+        let name = node.get("name").and_then(|node| self.owner(node, &zone.value));
+        // A word that is neither true nor false has been refused by the shape.
+        let absent = node.get("absent").filter(|node| bool_of(Some(node)) != Some(false));
+        let title = "a record is either to be something or to be absent".to_owned();
+        let help = "write `to: [ ... ]` with the records, or `absent: true`";
+        let to = match (node.get("to"), absent) {
+            (Some(list), None) => {
+                let rtype = rtype?.value;
+                let rdata = items(Some(list)).filter_map(|n| self.rdata(n, rtype, &zone.value));
+                Some(rdata.collect())
+            }
+            (None, Some(_)) => None,
+            (Some(_), Some(absent)) => {
+                self.error(ONE_OF, absent.span, title, help);
+                return None;
+            }
+            (None, None) => {
+                self.error(ONE_OF, node.span, title, help);
+                return None;
+            }
+        };
+        let id = node.get("id").and_then(text);
+        let id = id.map(|t| Spanned { value: t.value.to_owned(), span: t.span });
+        Some(RecordSpec { id, zone, name: name?, rtype: rtype?, to, ttl, lower_ttl, when: when? })
+    }
+
+    fn owner(&mut self, node: &Node, zone: &Name) -> Option<Spanned<Name>> {
+        let text = text(node)?;
+        self.no_braces(text, text.value, "nothing is filled in here: write the name out")?;
+        let title = match Name::relative_to(text.value, zone) {
+            Ok(value) if is_meant_absolute(text.value, zone) => {
+                format!("{} would become {}", quoted(text.value), quoted(&value.to_string()))
+            }
+            Ok(value) => return Some(Spanned { value, span: text.span }),
+            Err(error) => format!("{} is no owner name: {error}", quoted(text.value)),
+        };
+        let help = "write it relative to the zone (`www`, `@` for the zone itself), or absolute with a trailing dot";
+        self.error(BAD_NAME, text.span, title, help);
+        None
+    }
+
+    fn record_type(&mut self, node: &Node) -> Option<Spanned<RrType>> {
+        let text = text(node)?;
+        let rtype = match text.value.parse::<RrType>() {
+            Ok(rtype) => rtype,
+            Err(_) => {
+                let upper = text.value.to_ascii_uppercase();
+                let known = RrType::KNOWN.iter().map(|(_, mnemonic)| *mnemonic);
+                let help = match did_you_mean(&upper, known) {
+                    Some(guess) => format!("did you mean `{guess}`?"),
+                    None => "write a type such as A, AAAA, CNAME, MX, SRV or TXT, or TYPE and its number".into(),
+                };
+                let title = format!("{} is no record type that is known here", quoted(text.value));
+                self.error(BAD_RECORD_TYPE, text.span, title, &help);
+                return None;
+            }
+        };
+        let (why, help) = match rtype {
+            RrType::NS | RrType::DS | RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY => (
+                "a changed delegation or key takes effect in two zones at different times; what is proved here holds for one",
+                "change it by hand, well before the move or well after it",
+            ),
+            RrType::SOA => (
+                "the serial is raised with every change, and the rest is the operator's",
+                "take the record out",
+            ),
+            rtype if rtype.is_made_by_signer() => {
+                ("the server's signer makes these records", "take the record out")
+            }
+            value => return Some(Spanned { value, span: text.span }),
+        };
+        let title = format!("a plan does not change records of type {rtype}");
+        self.report(Diagnostic::error(BAD_RECORD_TYPE, text.span, title, help).why(why));
+        None
+    }
+
+    fn rdata(&mut self, node: &Node, rtype: RrType, zone: &Name) -> Option<Rdata> {
+        let text = text(node)?;
+        let title = match Rdata::parse(rtype, text.value, Some(zone)) {
+            Ok(_) if text.value.contains(DOMAIN) => {
+                format!("nothing fills in `{DOMAIN}` in a record")
+            }
+            Ok(_) if rtype == RrType::TXT && loses_blanks(text.value) => {
+                "without quotes the blanks of this text are lost".to_owned()
+            }
+            Ok(_) if Rdata::parse(rtype, text.value, None).is_err() && ends_in_dots(text.value) => {
+                let last = text.value.split_whitespace().last().unwrap_or_default();
+                let zone = quoted(&zone.to_string());
+                format!("{} without a trailing dot is a name below {zone}", quoted(last))
+            }
+            Ok(rdata) => return Some(rdata),
+            Err(error) => format!("this is no {rtype} record: {error}"),
+        };
+        let help = match rtype {
+            RrType::A => "write an IPv4 address: `192.0.2.1`",
+            RrType::AAAA => "write an IPv6 address: `2001:db8::1`",
+            RrType::CNAME => {
+                "write the name it points to, with its trailing dot: `www.example.com.`"
+            }
+            RrType::MX => {
+                "write preference and exchange, the name with its trailing dot: `10 mx1.example.com.`"
+            }
+            RrType::TXT => "put each string into double quotes: '\"v=spf1 -all\"'",
+            RrType::SRV => "write priority, weight, port and target: `0 1 993 imap.example.com.`",
+            _ => {
+                "write the data as it stands in a master file (RFC 1035 §5.1), names with their trailing dot"
+            }
+        };
+        self.error(BAD_RDATA, text.span, title, help);
+        None
+    }
+
+    fn when(&mut self, node: &Node) -> Option<When> {
+        match (node.get("with"), node.get("after")) {
+            (None, None) => Some(When::Start),
+            (Some(with), None) => Some(When::With(self.anchor(with)?)),
+            (None, Some(after)) => {
+                let one = text(after).is_some().then_some(after);
+                let anchors: Vec<&Node> = one.into_iter().chain(items(Some(after))).collect();
+                let read: Vec<_> = anchors.iter().filter_map(|n| self.anchor(n)).collect();
+                (read.len() == anchors.len()).then_some(When::After(read))
+            }
+            (Some(_), Some(after)) => {
+                let title = "a record changes either with something or after something".to_owned();
+                self.error(ONE_OF, after.span, title, "keep one of `with` and `after`");
+                None
+            }
+        }
+    }
+
+    fn anchor(&mut self, node: &Node) -> Option<Spanned<Anchor>> {
+        let text = text(node)?;
+        let value = match text.value {
+            "expand" => Anchor::Expand,
+            "switch" => Anchor::Switch,
+            "contract" => Anchor::Contract,
+            other => match other.strip_prefix("record:") {
+                Some(id) => Anchor::Record(id.to_owned()),
+                None if other == "clients" || other.starts_with("wave:") => {
+                    let title = format!("the anchor {} is not built yet", quoted(other));
+                    let help = "use `switch`, or take the record out and change it by hand";
+                    self.error(shape::NOT_BUILT_YET_ANCHOR, text.span, title, help);
+                    return None;
+                }
+                None => {
+                    let title = format!("{} is no point of a plan", quoted(other));
+                    let words = "write `expand`, `switch`, `contract` or `record:ID`";
+                    let help = match did_you_mean(other, ["expand", "switch", "contract"]) {
+                        Some(guess) => format!("did you mean `{guess}`?"),
+                        None => words.to_owned(),
+                    };
+                    self.error(BAD_ANCHOR, text.span, title, &help);
+                    return None;
+                }
+            },
+        };
+        Some(Spanned { value, span: text.span })
+    }
+}
+
+/// Whether a name without a trailing dot ends in the name of its zone: `www.acme.test` in acme.test
+/// would be www.acme.test.acme.test.
+fn is_meant_absolute(text: &str, zone: &Name) -> bool {
+    let whole = Name::absolute(&format!("{text}."));
+    !zone.is_root() && !text.ends_with('.') && whole.is_ok_and(|whole| whole.is_at_or_below(zone))
+}
+
+/// Whether an unquoted text is more than one string.
+fn loses_blanks(text: &str) -> bool {
+    !text.contains('"') && text.split_whitespace().count() > 1 && !text.starts_with("\\#")
+}
+
+/// Whether the last word is a name of several labels without a trailing dot.
+fn ends_in_dots(text: &str) -> bool {
+    text.split_whitespace().last().is_some_and(|last| last.contains('.'))
+}

@@ -1,0 +1,329 @@
+//! The plan as the user wrote it: YAML with places in, [`PlanSpec`] out.
+//!
+//! [`parse`] reports everything that is wrong with the form of a plan, and with single values, in
+//! one go. It does not look at how values hang together (a provider that does not exist, a domain
+//! outside of the zones): that is `intent`. It reads no file, no environment and no network; the
+//! adapters' own keys come in as an argument.
+
+mod decode;
+pub mod shape;
+pub mod v1;
+pub mod yaml;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use cutover_contract::{Adapter, Name, NameError, Rdata, RrType, Ttl};
+use serde::{Deserialize, Serialize};
+
+use crate::diag::{Diagnostic, Severity, Source, Spanned};
+
+/// A plan, decoded: each value checked for itself.
+#[derive(Clone, Debug)]
+pub struct PlanSpec {
+    /// The plan's name.
+    pub name: Spanned<String>,
+    /// The providers by name.
+    pub providers: BTreeMap<String, ProviderSpec>,
+    /// Who answers for names outside of the zones.
+    pub resolver: ResolverSpec,
+    /// The zones, in the order of the plan.
+    pub zones: Vec<ZoneSpec>,
+    /// The hosts by name.
+    pub hosts: BTreeMap<String, HostSpec>,
+    /// The move of mail domains.
+    pub migrate: Option<MigrateSpec>,
+    /// Other records.
+    pub records: Vec<RecordSpec>,
+    /// How long things live that no TTL says.
+    pub clocks: Clocks,
+}
+
+/// One provider: its adapter and the adapter's configuration, secrets as references.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSpec {
+    /// The adapter's kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The adapter's keys.
+    pub config: BTreeMap<String, ConfigSpec>,
+}
+
+/// A value of an adapter's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigSpec {
+    /// Text of any kind.
+    Text(String),
+    /// A command.
+    Argv(Vec<String>),
+    /// A reference to a secret.
+    Secret(SecretRef),
+    /// A mapping.
+    Object(BTreeMap<String, ConfigSpec>),
+}
+
+/// Where a secret is to be found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// In an environment variable.
+    Env(String),
+    /// In a file; trailing line ends are dropped.
+    File(String),
+    /// In what a command prints; trailing line ends are dropped.
+    Command(Vec<String>),
+}
+
+/// Who answers for names outside of the plan's zones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolverSpec {
+    /// The system's resolvers.
+    System,
+    /// Nobody: what lies outside is unknown.
+    None,
+    /// These resolvers.
+    Servers(Vec<SocketAddr>),
+}
+
+/// A zone that the plan may change.
+#[derive(Clone, Debug)]
+pub struct ZoneSpec {
+    /// Its name.
+    pub name: Spanned<Name>,
+    /// The provider's name.
+    pub provider: Spanned<String>,
+    /// The authoritative servers as listed; `None`: those of the delegation.
+    pub authorities: Option<Vec<Authority>>,
+    /// Those that are not waited for.
+    pub except: Vec<Spanned<Exception>>,
+}
+
+/// An authoritative server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// Its name, where one is known.
+    pub name: Option<String>,
+    /// Where it is asked.
+    pub address: SocketAddr,
+}
+
+/// An authoritative server that is not waited for, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Where it would be asked.
+    pub address: SocketAddr,
+    /// Why it is left out.
+    pub reason: String,
+}
+
+/// A text with `{domain}` in it, checked to be a name once that is filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTemplate(pub(crate) String);
+
+impl NameTemplate {
+    /// The name for one domain; absolute with or without the trailing dot.
+    ///
+    /// # Errors
+    /// [`NameError`]: a template that was good for a short domain can be too long for another.
+    pub fn for_domain(&self, domain: &Name) -> Result<Name, NameError> {
+        let domain = domain.to_string();
+        Name::from_user(&self.0.replace("{domain}", domain.trim_end_matches('.')))
+    }
+}
+
+/// A host: takes mail, sends mail, or both.
+#[derive(Clone, Debug, Default)]
+pub struct HostSpec {
+    /// Its exchanges.
+    pub exchanges: Vec<ExchangeSpec>,
+    /// Its senders.
+    pub senders: Vec<SenderSpec>,
+    /// Where clients find it.
+    pub discovery: DiscoverySpec,
+}
+
+/// A mail exchanger.
+#[derive(Clone, Debug)]
+pub struct ExchangeSpec {
+    /// The MX record's preference.
+    pub preference: u16,
+    /// The exchange's name.
+    pub name: Spanned<NameTemplate>,
+    /// Addresses that the plan shall publish for it.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A stream of mail.
+#[derive(Clone, Debug)]
+pub struct SenderSpec {
+    /// Its name.
+    pub name: String,
+    /// Its SPF terms.
+    pub spf: Option<Spanned<String>>,
+    /// Its DKIM selectors.
+    pub dkim: Vec<DkimSpec>,
+}
+
+/// A DKIM selector.
+#[derive(Clone, Debug)]
+pub struct DkimSpec {
+    /// The selector, one or more labels.
+    pub selector: Spanned<String>,
+    /// What the plan shall publish for it; `None`: it is there, or someone else publishes it.
+    pub publish: Option<DkimRecord>,
+}
+
+/// What is published for a selector.
+#[derive(Clone, Debug)]
+pub enum DkimRecord {
+    /// An alias to a name of the host.
+    Cname(NameTemplate),
+    /// The key itself.
+    Txt(String),
+}
+
+/// Where mail clients find a host.
+#[derive(Clone, Debug, Default)]
+pub struct DiscoverySpec {
+    /// IMAP.
+    pub imap: Option<Spanned<Endpoint>>,
+    /// POP3.
+    pub pop3: Option<Spanned<Endpoint>>,
+    /// Submission.
+    pub submission: Option<Spanned<Endpoint>>,
+    /// The target of `autodiscover`.
+    pub autodiscover: Option<Spanned<NameTemplate>>,
+    /// The target of `autoconfig`.
+    pub autoconfig: Option<Spanned<NameTemplate>>,
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The host's name.
+    pub host: NameTemplate,
+    /// The port.
+    pub port: u16,
+}
+
+/// The move of mail domains.
+#[derive(Clone, Debug)]
+pub struct MigrateSpec {
+    /// The domains.
+    pub domains: Vec<Spanned<Name>>,
+    /// The host that takes their mail now.
+    pub from: Spanned<String>,
+    /// The host that takes it in the end.
+    pub to: Spanned<String>,
+    /// The TTL during the move.
+    pub cutover_ttl: Ttl,
+    /// How long the old host goes on after the switch.
+    pub keep_old: Duration,
+    /// A bound for resolvers that keep records longer than their TTL.
+    pub overrun: Duration,
+    /// Whether TTLs go back to what they were.
+    pub restore_ttls: bool,
+}
+
+/// Another record.
+#[derive(Clone, Debug)]
+pub struct RecordSpec {
+    /// Its name in anchors.
+    pub id: Option<Spanned<String>>,
+    /// The zone.
+    pub zone: Spanned<Name>,
+    /// The owner name.
+    pub name: Spanned<Name>,
+    /// The type.
+    pub rtype: Spanned<RrType>,
+    /// What shall be there; `None`: nothing.
+    pub to: Option<Vec<Rdata>>,
+    /// Its TTL.
+    pub ttl: Option<Ttl>,
+    /// The TTL to lower to first.
+    pub lower_ttl: Option<Ttl>,
+    /// When.
+    pub when: When,
+}
+
+/// When a record changes.
+#[derive(Clone, Debug)]
+pub enum When {
+    /// At once.
+    Start,
+    /// Together with a part of the move.
+    With(Spanned<Anchor>),
+    /// When these have taken effect everywhere.
+    After(Vec<Spanned<Anchor>>),
+}
+
+/// A point of the plan that others can refer to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Anchor {
+    /// What only adds.
+    Expand,
+    /// The switch itself.
+    Switch,
+    /// What removes.
+    Contract,
+    /// A record of the plan, by its id.
+    Record(String),
+}
+
+/// How long things live that no TTL says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Added to each hold.
+    pub margin: Duration,
+    /// How long an answer is used after it was looked up.
+    pub use_: Duration,
+    /// How long mail waits in senders' queues.
+    pub queue_life: Duration,
+}
+
+impl Clocks {
+    /// 60 s: clocks of resolvers and ours differ, and TTLs are whole seconds. Our choice (PROOF §2).
+    pub const MARGIN: Duration = Duration::from_secs(60);
+    /// 30 min: an answer valid at look-up is used through a whole SMTP dialogue (RFC 5321 §4.5.3.2).
+    pub const USE: Duration = Duration::from_secs(30 * 60);
+    /// 5 d: "the give-up time generally needs to be at least 4-5 days" (RFC 5321 §4.5.4.1).
+    pub const QUEUE_LIFE: Duration = Duration::from_secs(5 * 86_400);
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self { margin: Self::MARGIN, use_: Self::USE, queue_life: Self::QUEUE_LIFE }
+    }
+}
+
+/// Reads a plan.
+///
+/// # Errors
+/// Every diagnostic of the plan's form and of its single values, warnings included.
+pub fn parse(source: &Source, adapters: &[Adapter]) -> Result<PlanSpec, Vec<Diagnostic>> {
+    let root = yaml::parse(source).map_err(|diagnostic| vec![diagnostic])?;
+    if !matches!(root.kind, yaml::Kind::Map(_)) {
+        return Err(vec![no_plan(&root)]);
+    }
+    let mut found = Vec::new();
+    v1::plan(adapters).check(&root, &mut found);
+    let spec = decode::plan(&root, adapters, &mut found);
+    match spec {
+        Some(spec) if found.iter().all(|d| d.severity == Severity::Warning) => Ok(spec),
+        _ => Err(found),
+    }
+}
+
+/// A text that is YAML by accident, such as a sentence or a zone file, or nothing at all.
+fn no_plan(root: &yaml::Node) -> Diagnostic {
+    let title = match root.kind {
+        yaml::Kind::Null => "the plan is empty".to_owned(),
+        _ => format!("wanted a plan, found {}", root.kind.name()),
+    };
+    let help = "begin with `version: 1`, then `name:`, `providers:` and `zones:`";
+    Diagnostic::error(shape::WRONG_TYPE, root.span, title, help)
+}

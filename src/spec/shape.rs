@@ -1,0 +1,339 @@
+//! The form of a plan as data: one description from which the decoder's checks and the JSON Schema
+//! both come, so that they cannot drift apart.
+//!
+//! A [`Shape`] says what a node may look like. It says nothing of meaning: whether a name is a name
+//! or a provider exists is decided by `decode` and `intent`, with codes that are marked semantic.
+
+mod check;
+
+use serde_json::{Map, Value, json};
+
+use super::yaml::Kind;
+use crate::calendar;
+use crate::diag::Code;
+
+/// A key that the plan language does not have.
+pub const UNKNOWN_KEY: Code = Code::form("unknown-key");
+/// A key of the plan language that this version does not obey yet.
+pub const NOT_BUILT_YET: Code = Code::form("not-built-yet");
+/// A value of the target language that this version does not obey yet.
+pub const NOT_BUILT_YET_ANCHOR: Code = Code::semantic("not-built-yet");
+/// A key that has to be there.
+pub const MISSING_KEY: Code = Code::form("missing-key");
+/// A value of another kind than the key takes.
+pub const WRONG_TYPE: Code = Code::form("wrong-type");
+/// A value outside of the words, numbers or forms that the key takes.
+pub const BAD_VALUE: Code = Code::form("bad-value");
+
+/// What a node may look like.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number, both bounds included.
+    Int {
+        /// The least.
+        min: i64,
+        /// The most.
+        max: i64,
+    },
+    /// Text of a form.
+    Text(Form),
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// A list.
+    List {
+        /// Of what.
+        of: Box<Shape>,
+        /// How many at least.
+        min: usize,
+    },
+    /// A mapping with keys that the user chooses.
+    Map {
+        /// The form of a key.
+        keys: Form,
+        /// Of what.
+        of: Box<Shape>,
+        /// How many at least.
+        min: usize,
+    },
+    /// A mapping with keys that the language fixes.
+    Object(Vec<Field>),
+    /// A mapping whose other keys depend on the word behind one key.
+    Tagged {
+        /// The deciding key.
+        tag: &'static str,
+        /// One sentence about it, shown by editors.
+        doc: &'static str,
+        /// The words and the keys that come with them.
+        variants: Vec<(&'static str, Vec<Field>)>,
+    },
+    /// A reference to a secret: a mapping with keys that the language fixes. What is no such
+    /// mapping may be the secret itself, so that it is not shown.
+    Secret(Vec<Field>),
+    /// One of several shapes that differ in the kind of node.
+    AnyOf(Vec<Shape>),
+}
+
+/// The form of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Any text that is not empty.
+    Any,
+    /// A name that the user gives to something: small letters, digits, `-` and `_`, 63 at most.
+    Slug,
+    /// A span of time.
+    Span,
+}
+
+/// One key of a mapping.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The key.
+    pub name: &'static str,
+    /// One sentence, shown by editors.
+    pub doc: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it takes; `None` for a key of the target language that is not obeyed yet.
+    pub shape: Option<Shape>,
+}
+
+/// A key that must be there.
+#[must_use]
+pub fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+    Field { name, doc, required: true, shape: Some(shape) }
+}
+
+/// A key that may be there.
+#[must_use]
+pub fn optional(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+    Field { name, doc, required: false, shape: Some(shape) }
+}
+
+/// A key of the target language that is refused until it is obeyed.
+#[must_use]
+pub fn not_built(name: &'static str, doc: &'static str) -> Field {
+    Field { name, doc, required: false, shape: None }
+}
+
+/// A list of at least so many.
+#[must_use]
+pub fn list(min: usize, of: Shape) -> Shape {
+    Shape::List { of: Box::new(of), min }
+}
+
+/// A mapping of at least so many.
+#[must_use]
+pub fn map(keys: Form, min: usize, of: Shape) -> Shape {
+    Shape::Map { keys, of: Box::new(of), min }
+}
+
+/// One line with something on it. Control characters are refused (tabs apart): no name, address or
+/// record has them, and shown on a terminal they would take it over.
+const ANY_PATTERN: &str =
+    r"^[^\x00-\x08\x0A-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x08\x0A-\x1F\x7F-\x9F]*$";
+
+/// Whether a text with this character is none of [`Form::Any`].
+fn broken(c: char) -> bool {
+    c.is_control() && c != '\t'
+}
+
+impl Form {
+    /// The regular expression of the JSON Schema.
+    #[must_use]
+    pub fn pattern(self) -> &'static str {
+        match self {
+            Self::Any => ANY_PATTERN,
+            Self::Slug => "^[a-z0-9][a-z0-9_-]{0,62}$",
+            Self::Span => calendar::SPAN_PATTERN,
+        }
+    }
+
+    /// Whether the text has this form: says the same as the pattern.
+    #[must_use]
+    pub fn accepts(self, text: &str) -> bool {
+        match self {
+            Self::Any => {
+                let blank = |c| matches!(c, ' ' | '\t');
+                !text.contains(broken) && text.contains(|c| !blank(c))
+            }
+            Self::Slug => {
+                let inner = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+                text.bytes().all(inner)
+                    && (1..=63).contains(&text.len())
+                    && !text.starts_with(['-', '_'])
+            }
+            Self::Span => calendar::parse_span(text) != Err(calendar::SpanError::Form),
+        }
+    }
+
+    /// What to write.
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Any => "one line of text that is not empty",
+            Self::Slug => "small letters, digits, `-` and `_`, 63 at most",
+            Self::Span => "numbers with units, such as `90s`, `5m`, `1h30m` or `7d`",
+        }
+    }
+}
+
+impl Shape {
+    /// This shape as JSON Schema (draft 2020-12).
+    #[must_use]
+    pub fn schema(&self) -> Value {
+        match self {
+            Self::Bool => json!({ "type": "boolean" }),
+            Self::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+            Self::Text(form) => json!({ "type": "string", "pattern": form.pattern() }),
+            Self::Choice(words) => json!({ "enum": words }),
+            Self::List { of, min } => {
+                json!({ "type": "array", "items": of.schema(), "minItems": min })
+            }
+            Self::Map { keys, of, min } => json!({
+                "type": "object",
+                "propertyNames": { "pattern": keys.pattern() },
+                "additionalProperties": of.schema(),
+                "minProperties": min,
+            }),
+            Self::Object(fields) | Self::Secret(fields) => object_schema(fields, None),
+            Self::Tagged { tag, doc, variants } => {
+                let of = variants
+                    .iter()
+                    .map(|(word, fields)| object_schema(fields, Some((tag, doc, word))));
+                json!({ "type": "object", "required": [tag], "oneOf": of.collect::<Vec<_>>() })
+            }
+            Self::AnyOf(shapes) => {
+                json!({ "anyOf": shapes.iter().map(Self::schema).collect::<Vec<_>>() })
+            }
+        }
+    }
+}
+
+fn object_schema(fields: &[Field], tag: Option<(&str, &str, &str)>) -> Value {
+    let mut properties = Map::new();
+    let mut needed: Vec<&str> = Vec::new();
+    if let Some((tag, doc, word)) = tag {
+        properties.insert(tag.to_owned(), json!({ "const": word, "description": doc }));
+        needed.push(tag);
+    }
+    for Field { name, doc, required, shape } in fields {
+        let Some(shape) = shape else { continue };
+        let mut schema = shape.schema();
+        schema["description"] = json!(doc);
+        properties.insert((*name).to_owned(), schema);
+        if *required {
+            needed.push(name);
+        }
+    }
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": needed,
+        "additionalProperties": false,
+    })
+}
+
+/// The whole number that a node is; JSON Schema's integers include `1.0`.
+#[must_use]
+pub fn whole(kind: &Kind) -> Option<i64> {
+    /// Up to here every whole `f64` is exact.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match kind {
+        Kind::Int(number) => Some(*number),
+        #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+        Kind::Float(number) if number.fract() == 0.0 && number.abs() <= EXACT_MAX => {
+            Some(*number as i64)
+        }
+        Kind::Null
+        | Kind::Bool(_)
+        | Kind::Float(_)
+        | Kind::Text(_)
+        | Kind::List(_)
+        | Kind::Map(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Span;
+    use crate::spec::yaml::Node;
+
+    fn check(shape: &Shape, kind: Kind, expected: Option<&str>) {
+        let node = Node { span: Span::default(), kind };
+        let mut found = Vec::new();
+        shape.check(&node, &mut found);
+        let titles: Vec<&str> = found.iter().map(|d| d.title.as_str()).collect();
+        assert_eq!(titles, expected.into_iter().collect::<Vec<_>>(), "{:?}", node.kind);
+    }
+
+    #[test]
+    fn whole_numbers_include_their_bounds() {
+        let shape = Shape::Int { min: 0, max: 65_535 };
+        for good in [Kind::Int(0), Kind::Int(65_535), Kind::Float(1.0), Kind::Float(-0.0)] {
+            check(&shape, good, None);
+        }
+        let outside = Some("this is not a whole number from 0 to 65535");
+        for bad in [Kind::Int(-1), Kind::Int(65_536), Kind::Int(i64::MAX)] {
+            check(&shape, bad, outside);
+        }
+        let other = Some("wanted a whole number from 0 to 65535, found a number");
+        for bad in [Kind::Float(1.5), Kind::Float(f64::MAX)] {
+            check(&shape, bad, other);
+        }
+    }
+
+    #[test]
+    fn forms_accept_what_their_patterns_accept() {
+        let (slug, long) = ("a".repeat(63), "a".repeat(64));
+        for (form, text, accepted) in [
+            (Form::Any, "a", true),
+            (Form::Any, "\u{a0}", true),
+            (Form::Any, "a\tb", true),
+            (Form::Any, "", false),
+            (Form::Any, " \t", false),
+            (Form::Any, "a\nb", false),
+            (Form::Any, "a\u{1b}b", false),
+            (Form::Any, "a\u{9b}b", false),
+            (Form::Slug, "a-b_1", true),
+            (Form::Slug, slug.as_str(), true),
+            (Form::Slug, long.as_str(), false),
+            (Form::Slug, "-a", false),
+            (Form::Slug, "A", false),
+            (Form::Slug, "é", false),
+            (Form::Span, "1h 30m", true),
+            (Form::Span, "999999999w", true),
+            (Form::Span, "5", false),
+        ] {
+            assert_eq!(form.accepts(text), accepted, "{form:?} {text:?}");
+            check(
+                &Shape::Text(form),
+                Kind::Text(text.to_owned()),
+                match (form, accepted) {
+                    (_, true) => None,
+                    (Form::Any, false) if text.trim().is_empty() => Some("this text is empty"),
+                    (Form::Any, false) => {
+                        Some("this text has a line end or a control character in it")
+                    }
+                    (Form::Slug, false) if text == long => Some(
+                        "`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…` is no name of this kind",
+                    ),
+                    (Form::Slug, false) if text == "-a" => Some("`-a` is no name of this kind"),
+                    (Form::Slug, false) if text == "A" => Some("`A` is no name of this kind"),
+                    (Form::Slug, false) => Some("`é` is no name of this kind"),
+                    (Form::Span, false) => Some("`5` is no span of time"),
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_built_is_known_and_not_offered() {
+        let shape = Shape::Object(vec![not_built("waves", "groups")]);
+        let key = Node { span: Span::default(), kind: Kind::Text("waves".to_owned()) };
+        let value = Node { span: Span::default(), kind: Kind::Null };
+        check(&shape, Kind::Map(vec![(key, value)]), Some("`waves` is not built yet"));
+        assert_eq!(shape.schema()["properties"], json!({}));
+    }
+}

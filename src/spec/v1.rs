@@ -1,0 +1,289 @@
+//! Version 1 of the plan language: every key, what it takes, and one sentence for people.
+//!
+//! This is the only list of keys. `shape` checks plans against it and makes the JSON Schema from
+//! it; keys of the target language that are not obeyed yet stand here without a shape, so that they
+//! get `not-built-yet` and not `unknown-key`.
+
+use cutover_contract::{Adapter, ConfigField, FieldKind};
+use serde_json::{Value, json};
+
+use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
+
+/// The number behind `version:`.
+pub const VERSION: i64 = 1;
+
+const TEXT: Shape = Shape::Text(Form::Any);
+const SLUG: Shape = Shape::Text(Form::Slug);
+const SPAN: Shape = Shape::Text(Form::Span);
+const PORT_NUMBER_MAX: i64 = 65_535;
+
+/// The shape of a whole plan; the adapters bring the keys of their providers.
+#[must_use]
+pub fn plan(adapters: &[Adapter]) -> Shape {
+    Shape::Object(vec![
+        required(
+            "version",
+            "The version of the plan language: 1.",
+            Shape::Int { min: VERSION, max: VERSION },
+        ),
+        required("name", "The name of the plan; a run is keyed by it.", SLUG),
+        required(
+            "providers",
+            "The DNS providers that hold the zones, by names of your choice.",
+            map(Form::Slug, 1, provider(adapters)),
+        ),
+        optional(
+            "resolver",
+            "Who answers for names outside of the plan's zones: `system`, `none`, or a list of ADDRESS:PORT.",
+            Shape::AnyOf(vec![Shape::Choice(&["system", "none"]), list(1, TEXT)]),
+        ),
+        required(
+            "zones",
+            "The zones that the plan may change, by name.",
+            map(Form::Any, 1, zone()),
+        ),
+        optional(
+            "hosts",
+            "Who takes mail for the domains and who sends mail as them, by names of your choice.",
+            map(Form::Slug, 1, host()),
+        ),
+        optional("migrate", "The move of mail domains from one host to another.", migrate()),
+        optional(
+            "records",
+            "Other records that have to change with the move, or on their own.",
+            list(1, record()),
+        ),
+        optional(
+            "clocks",
+            "How long things live that no TTL says; the defaults come from the RFCs.",
+            clocks(),
+        ),
+        not_built("waves", "groups of mailboxes that move one after another"),
+        not_built("dual_delivery", "copies of new mail to the old host, for a while"),
+        not_built("gates", "probes that must pass before or after a step"),
+        not_built("notify", "who is told, and when"),
+        not_built("assume", "facts that cannot be seen"),
+        not_built("approvals", "who must agree to the plan"),
+    ])
+}
+
+fn provider(adapters: &[Adapter]) -> Shape {
+    let fields = |adapter: &Adapter| adapter.fields.iter().map(adapter_field).collect();
+    let variants = adapters.iter().map(|adapter| (adapter.kind, fields(adapter))).collect();
+    Shape::Tagged { tag: "type", doc: "The adapter that talks to the provider.", variants }
+}
+
+fn adapter_field(field: &ConfigField) -> Field {
+    let shape = match field.kind {
+        FieldKind::Text | FieldKind::SocketAddr | FieldKind::Path | FieldKind::Name => TEXT,
+        FieldKind::Duration => SPAN,
+        FieldKind::Secret => secret(),
+        FieldKind::Argv => list(1, TEXT),
+        FieldKind::Choice(words) => Shape::Choice(words),
+        FieldKind::Object(fields) => Shape::Object(fields.iter().map(adapter_field).collect()),
+    };
+    Field { name: field.name, doc: field.doc, required: field.required, shape: Some(shape) }
+}
+
+/// A secret is a reference, never the secret itself.
+fn secret() -> Shape {
+    Shape::Secret(vec![
+        optional("env", "The environment variable that holds the secret.", TEXT),
+        optional(
+            "file",
+            "The file that holds the secret; a relative path starts at the plan's directory.",
+            TEXT,
+        ),
+        optional(
+            "command",
+            "The command that prints the secret; it is run without a shell.",
+            list(1, TEXT),
+        ),
+    ])
+}
+
+fn zone() -> Shape {
+    let named = Shape::Object(vec![
+        required("name", "The server's name, for people.", TEXT),
+        required("address", "ADDRESS or ADDRESS:PORT.", TEXT),
+    ]);
+    let except = Shape::Object(vec![
+        required(
+            "address",
+            "ADDRESS or ADDRESS:PORT, as it stands in `authorities` or in the delegation.",
+            TEXT,
+        ),
+        required("reason", "Why this server may be left out; reviewers see it.", TEXT),
+    ]);
+    Shape::Object(vec![
+        required("provider", "The provider that holds the zone, one of `providers`.", SLUG),
+        optional(
+            "authorities",
+            "The authoritative servers; left out, they are taken from the zone's NS records.",
+            list(1, Shape::AnyOf(vec![TEXT, named])),
+        ),
+        optional(
+            "authorities_except",
+            "Authoritative servers that are not waited for.",
+            list(1, except),
+        ),
+    ])
+}
+
+fn host() -> Shape {
+    let exchange = Shape::Object(vec![
+        required(
+            "preference",
+            "The preference of the MX record; lower is tried first.",
+            Shape::Int { min: 0, max: PORT_NUMBER_MAX },
+        ),
+        required("name", "The name of the exchange; `{domain}` is each domain in turn.", TEXT),
+        optional(
+            "addresses",
+            "The addresses of the exchange, where the plan shall publish them.",
+            list(1, TEXT),
+        ),
+    ]);
+    let selector = Shape::Object(vec![
+        required("selector", "The DKIM selector.", TEXT),
+        optional(
+            "cname",
+            "The name that the selector points to; `{domain}` is each domain in turn.",
+            TEXT,
+        ),
+        optional("txt", "The key record itself.", TEXT),
+    ]);
+    let sender = Shape::Object(vec![
+        required("name", "A name for this stream of mail.", SLUG),
+        optional(
+            "spf",
+            "The SPF terms that authorise it, such as `include:_spf.example.com`.",
+            TEXT,
+        ),
+        optional(
+            "dkim",
+            "Its DKIM selectors: a name that is published already, or what to publish.",
+            list(1, Shape::AnyOf(vec![TEXT, selector])),
+        ),
+        not_built("envelope", "whether the envelope's domain is aligned"),
+    ]);
+    let discovery = Shape::Object(vec![
+        optional(
+            "imap",
+            "HOST:PORT of IMAP (993 with TLS from the start, 143 with STARTTLS).",
+            TEXT,
+        ),
+        optional(
+            "pop3",
+            "HOST:PORT of POP3 (995 with TLS from the start, 110 with STARTTLS).",
+            TEXT,
+        ),
+        optional(
+            "submission",
+            "HOST:PORT of submission (465 with TLS from the start, 587 with STARTTLS).",
+            TEXT,
+        ),
+        optional("autodiscover", "The name that `autodiscover` points to.", TEXT),
+        optional("autoconfig", "The name that `autoconfig` points to.", TEXT),
+    ]);
+    Shape::Object(vec![
+        optional("exchanges", "The mail exchangers of the host.", list(1, exchange)),
+        optional(
+            "senders",
+            "The streams of mail that the host sends as the domains.",
+            list(1, sender),
+        ),
+        optional("discovery", "Where mail clients find the host.", discovery),
+        not_built("profile", "a well-known mail host whose records come with `cutover`"),
+        not_built("after_switch", "what the host does with mail after the switch"),
+    ])
+}
+
+fn migrate() -> Shape {
+    Shape::Object(vec![
+        required("domains", "The mail domains that move.", list(1, TEXT)),
+        required("from", "The host that takes the mail now, one of `hosts`.", SLUG),
+        required("to", "The host that takes it in the end, one of `hosts`.", SLUG),
+        optional(
+            "cutover_ttl",
+            "The TTL to which records are lowered before they are switched; 5m unless said.",
+            SPAN,
+        ),
+        optional(
+            "keep_old",
+            "How long the old host goes on taking late mail after the switch; 7d unless said.",
+            SPAN,
+        ),
+        optional(
+            "overrun",
+            "A bound for resolvers that keep records longer than their TTL; 24h unless said.",
+            SPAN,
+        ),
+        optional(
+            "restore_ttls",
+            "Whether TTLs go back to what they were; true unless said.",
+            Shape::Bool,
+        ),
+        not_built("recipients", "the addresses that the new host must accept"),
+        not_built("window", "when the switch may begin"),
+    ])
+}
+
+fn record() -> Shape {
+    let anchor = Shape::AnyOf(vec![TEXT, list(1, TEXT)]);
+    Shape::Object(vec![
+        optional(
+            "id",
+            "A name for this change, so that others can come after it: `after: record:ID`.",
+            SLUG,
+        ),
+        required("zone", "The zone, one of `zones`.", TEXT),
+        required("name", "The owner name, relative to the zone; `@` is the zone itself.", TEXT),
+        required("type", "The record type.", TEXT),
+        optional("to", "The records that shall be there, in presentation form.", list(1, TEXT)),
+        optional("absent", "true: no such record shall be there.", Shape::Bool),
+        optional("ttl", "Their TTL; left out, the TTL stays, and new records get 1h.", SPAN),
+        optional(
+            "lower_ttl",
+            "Lower the TTL to this first and let the old one expire, so that the change takes effect quickly.",
+            SPAN,
+        ),
+        optional("with", "Change it together with `expand`, `switch` or `contract`.", TEXT),
+        optional(
+            "after",
+            "Change it when the given changes have taken effect everywhere: `expand`, `switch`, `contract` or `record:ID`.",
+            anchor,
+        ),
+    ])
+}
+
+fn clocks() -> Shape {
+    Shape::Object(vec![
+        optional(
+            "margin",
+            "Added to each time that something lives in a cache; 60s unless said.",
+            SPAN,
+        ),
+        optional(
+            "use",
+            "How long an answer is used after it was looked up; 30m unless said.",
+            SPAN,
+        ),
+        optional(
+            "queue_life",
+            "How long mail waits in senders' queues; 5d unless said (RFC 5321 §4.5.4.1).",
+            SPAN,
+        ),
+        not_built("sts_refresh", "how often senders refresh MTA-STS policies"),
+        not_built("max_deferral", "how long mail may be deferred"),
+    ])
+}
+
+/// The JSON Schema of a plan (draft 2020-12).
+#[must_use]
+pub fn schema(adapters: &[Adapter]) -> Value {
+    let mut schema = plan(adapters).schema();
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("cutover plan, version 1");
+    schema
+}

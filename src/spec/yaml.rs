@@ -1,0 +1,549 @@
+//! YAML text to a tree of nodes that know where they stand.
+//!
+//! The parser is `serde-saphyr`: it refuses duplicate keys, counts nodes and aliases, and bounds
+//! depth. This module adds a bound on the text and keeps the place of every key and value, which
+//! serde's own derive would lose. It knows nothing of plans.
+//!
+//! YAML 1.2's core schema holds: `no`, `yes`, `on`, `off` are text.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::diag::{Code, Diagnostic, Source, Span, quoted};
+
+/// Octets of a plan at the most. Our choice: ten thousand records fit.
+pub const TEXT_OCTETS_MAX: usize = 4 * 1024 * 1024;
+/// Nodes of a plan at the most, aliases expanded. Our choice, as above.
+const NODES_MAX: usize = 200_000;
+/// Aliases at the most, and anchors. Our choice: enough for shared lists, far too few for a bomb.
+const ALIASES_MAX: usize = 200;
+/// Depth at the most; a plan needs eight.
+const DEPTH_MAX: usize = 32;
+
+/// A syntax error of the YAML, duplicate keys and exceeded bounds included.
+pub const YAML: Code = Code::form("yaml");
+/// A plan that is too large to be read.
+pub const TOO_LARGE: Code = Code::form("too-large");
+
+/// A node and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where; for a mapping or a list, its opening bracket, or the key or the dash that leads to it.
+    pub span: Span,
+    /// What.
+    pub kind: Kind,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping, in the order of the text.
+    Map(Vec<(Node, Node)>),
+}
+
+impl Kind {
+    /// What people call such a node.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "true or false",
+            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// Reads one YAML document.
+///
+/// # Errors
+/// One diagnostic: after a syntax error there is no tree to look at.
+pub fn parse(source: &Source) -> Result<Node, Diagnostic> {
+    let text = &source.text;
+    if text.len() > TEXT_OCTETS_MAX {
+        return Err(Diagnostic::error(
+            TOO_LARGE,
+            Span { start: 0, end: 0 },
+            format!("the plan has {} octets; {TEXT_OCTETS_MAX} is the most", text.len()),
+            "split it into several plans, one for each group of domains that moves together",
+        ));
+    }
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: NODES_MAX,
+            max_aliases: ALIASES_MAX,
+            max_anchors: ALIASES_MAX,
+            max_depth: DEPTH_MAX,
+        },
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    };
+    let places = Places { text };
+    match serde_saphyr::from_str_with_options::<Raw>(text, options) {
+        Ok(raw) => Ok(places.node(raw)),
+        Err(error) => Err(places.diagnostic(&error)),
+    }
+}
+
+/// A node as serde gives it: the place still in the parser's terms.
+struct Raw(serde_saphyr::Spanned<RawKind>);
+
+enum RawKind {
+    Scalar(Kind),
+    List(Vec<Raw>),
+    Map(Vec<(Raw, Raw)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_saphyr::Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = RawKind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Int(value)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<RawKind, E> {
+        // No key of a plan takes such a number: it is a number that is out of range everywhere.
+        Ok(RawKind::Scalar(i64::try_from(value).map_or(Kind::Float(f64::MAX), Kind::Int)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Float(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Text(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawKind, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(RawKind::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawKind, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(RawKind::Map(map))
+    }
+}
+
+/// Translates the parser's places into ours.
+struct Places<'t> {
+    text: &'t str,
+}
+
+impl Places<'_> {
+    fn span(&self, location: serde_saphyr::Location) -> Span {
+        let span = location.span();
+        let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let (start, length) = match (span.byte_offset(), span.byte_len()) {
+            (Some(offset), Some(length)) => (number(offset), number(length)),
+            // The scanner's own errors count characters.
+            _ => {
+                let characters = number(span.offset());
+                let offset = self.text.char_indices().nth(characters).map(|(offset, _)| offset);
+                (offset.unwrap_or(self.text.len()), 0)
+            }
+        };
+        let start = start.min(self.text.len());
+        let end = start.saturating_add(length).min(self.text.len());
+        // A text may reach over several lines; its first line says enough.
+        let covered = self.text.get(start..end).unwrap_or("");
+        let first = covered.split('\n').next().unwrap_or("").trim_end().len();
+        Span { start, end: start + first }
+    }
+
+    fn node(&self, raw: Raw) -> Node {
+        let span = self.span(raw.0.referenced);
+        match raw.0.value {
+            RawKind::Scalar(kind) => Node { span, kind },
+            RawKind::List(list) => {
+                let list = list.into_iter().map(|raw| self.item(raw)).collect();
+                Node { span: self.opening(span), kind: Kind::List(list) }
+            }
+            RawKind::Map(map) => {
+                let map = map.into_iter().map(|(key, value)| self.entry(key, value)).collect();
+                Node { span: self.opening(span), kind: Kind::Map(map) }
+            }
+        }
+    }
+
+    /// An item of a list; one that begins with its first key stands where its dash stands.
+    fn item(&self, raw: Raw) -> Node {
+        let node = self.node(raw);
+        let front = self.text[..node.span.start].trim_end_matches(' ');
+        match front.strip_suffix('-') {
+            Some(front) if node.is_block(self.text) => {
+                Node { span: Span { start: front.len(), end: front.len() + 1 }, ..node }
+            }
+            _ => node,
+        }
+    }
+
+    /// A key and its value; a value that begins on another line stands where its key stands.
+    fn entry(&self, key: Raw, value: Raw) -> (Node, Node) {
+        let (key, value) = (self.node(key), self.node(value));
+        let between = self.text.get(key.span.end..value.span.start).unwrap_or("");
+        let value = match value.is_block(self.text) && between.contains('\n') {
+            true => Node { span: key.span, ..value },
+            false => value,
+        };
+        (key, value)
+    }
+
+    /// An opening bracket; the closing one too if there is nothing in between.
+    fn opening(&self, span: Span) -> Span {
+        let rest = &self.text[span.start..];
+        let Some(inner) = rest.strip_prefix(['[', '{']) else { return span };
+        let inner = inner.trim_start();
+        let end = match inner.starts_with([']', '}']) {
+            true => span.start + (rest.len() - inner.len()) + 1,
+            false => span.start + 1,
+        };
+        Span { end, ..span }
+    }
+
+    fn diagnostic(&self, error: &serde_saphyr::Error) -> Diagnostic {
+        let error = error.without_snippet();
+        let span = error.location().map(|place| self.span(place)).unwrap_or_default();
+        let error = match error {
+            serde_saphyr::Error::AliasError { error, .. } => error.without_snippet(),
+            other => other,
+        };
+        // The scanner stops behind a tab; it is the tab that should not be there.
+        let tab = self.text[..span.start].ends_with('\t');
+        let start = span.start - usize::from(tab && span.is_empty());
+        let span = self.visible(Span { start, ..span });
+        let (title, help) = explain(error, &self.text[span.start..]);
+        Diagnostic::error(YAML, span, title, help)
+    }
+
+    /// At least one character, where there is one: at the end of a line the last one before it.
+    fn visible(&self, span: Span) -> Span {
+        let length = |c: char| c.len_utf8();
+        if !span.is_empty() {
+            return span;
+        }
+        match self.text[span.start..].chars().next().filter(|c| !matches!(c, '\r' | '\n')) {
+            Some(c) => Span { end: span.start + length(c), ..span },
+            None => {
+                let text = self.text[..span.start].trim_end();
+                let start = text.len() - text.chars().next_back().map_or(0, length);
+                Span { start, end: text.len() }
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Whether this is a list or a mapping without brackets.
+    fn is_block(&self, text: &str) -> bool {
+        let bracket = text[self.span.start..].starts_with(['[', '{', '*']);
+        matches!(self.kind, Kind::List(_) | Kind::Map(_)) && !bracket
+    }
+}
+
+/// What is wrong with the YAML, and what to do, in our words where the parser's are about its
+/// interface and not about the text.
+fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
+    use serde_saphyr::Error;
+    use serde_saphyr::budget::BudgetBreach;
+    let said = |title: &str, help: &str| (title.to_owned(), help.to_owned());
+    let split = "split it into several plans, one for each group of domains that moves together";
+    match error {
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().map(|key| format!(" {}", quoted(key))).unwrap_or_default();
+            let help = "keep one of the two: the other would be lost without a word";
+            (format!("the key{key} stands here a second time"), help.to_owned())
+        }
+        Error::MultipleDocuments { .. } => said(
+            "a second document begins here",
+            "a plan is one document: put the second one into a file of its own",
+        ),
+        Error::MergeKeyNotAllowed { .. } => said(
+            "the plan language has no merge keys",
+            "write the keys out: a plan says what it means in one place",
+        ),
+        Error::UnsupportedTag { .. } => said(
+            "the plan language has no tags",
+            "take the `!` and the word behind it out, or put the text into quotes",
+        ),
+        Error::NonFiniteFloat { .. } => {
+            said("this is no number that a plan can have", "write a whole number")
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => (
+            format!("the plan goes deeper than {DEPTH_MAX} levels"),
+            "close the brackets; the deepest key of a plan lies eight levels deep".to_owned(),
+        ),
+        Error::Budget { breach: BudgetBreach::Nodes { .. }, .. } => {
+            let title =
+                format!("the plan has more than {NODES_MAX} values, those behind aliases included");
+            (title, split.to_owned())
+        }
+        Error::Budget {
+            breach:
+                BudgetBreach::Aliases { .. }
+                | BudgetBreach::Anchors { .. }
+                | BudgetBreach::AliasAnchorRatio { .. },
+            ..
+        } => (
+            format!("the plan has more than {ALIASES_MAX} aliases or anchors"),
+            "write the values out".to_owned(),
+        ),
+        Error::Budget { .. } => said("the plan is too large for the YAML parser", split),
+        Error::UnknownAnchor { .. } => said(
+            "there is no anchor of this name",
+            "write the value out, or put the text into quotes if the `*` belongs to it",
+        ),
+        _ => parser_words(error, rest),
+    }
+}
+
+/// What the parser says of a text that is no YAML, and what to say instead. A message that is not
+/// here is shown as it is.
+const REWORDED: &[(&str, &str)] = &[
+    ("simple key expected ':'", "this key has no colon"),
+    ("recursion limit exceeded", "the brackets are nested too deeply"),
+    (
+        "while parsing a block mapping, did not find expected key",
+        "this line is not indented like the lines it belongs to",
+    ),
+];
+
+fn parser_words(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
+    let mut title = error.to_string();
+    // The parser puts the place behind; the caret shows it.
+    if let Some(at) = title.find(" at line ") {
+        title.truncate(at);
+    }
+    if let Some((_, ours)) = REWORDED.iter().find(|(theirs, _)| title == *theirs) {
+        title = (*ours).to_owned();
+    }
+    let help = match rest.starts_with('\t') {
+        true => "indent with spaces: YAML takes no tabs",
+        false => "check quotes, brackets, colons and indentation, here and in the line above",
+    };
+    (title, help.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Node, Diagnostic> {
+        parse(&Source { name: "plan.yaml".to_owned(), text: text.to_owned() })
+    }
+
+    /// Each node with what stands in its place, in the order of the text.
+    fn places(text: &str) -> Vec<(&'static str, &str)> {
+        fn walk<'t>(node: &Node, text: &'t str, into: &mut Vec<(&'static str, &'t str)>) {
+            into.push((node.kind.name(), &text[node.span.start..node.span.end]));
+            match &node.kind {
+                Kind::List(items) => items.iter().for_each(|item| walk(item, text, into)),
+                Kind::Map(entries) => entries.iter().for_each(|(key, value)| {
+                    walk(key, text, into);
+                    walk(value, text, into);
+                }),
+                Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) => {}
+            }
+        }
+        let mut found = Vec::new();
+        walk(&read(text).expect(text), text, &mut found);
+        found
+    }
+
+    #[test]
+    fn scalars_stand_where_they_are_written() {
+        for (front, back) in [("", "\n"), ("\u{feff}", "\n"), ("# é𝒳\r\n", "\r\n"), ("---\n", "")]
+        {
+            let text = format!("{front}ключ: \"é\\n𝒳\"  # ü{back}");
+            let expected = [("a mapping", ""), ("text", "ключ"), ("text", "\"é\\n𝒳\"")];
+            assert_eq!(places(&text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn line_ends_of_windows_belong_to_no_place() {
+        let text = "é: ü\r\nlist:\r\n  - 1\r\n  - two words\r\n";
+        let expected = [
+            ("a mapping", ""),
+            ("text", "é"),
+            ("text", "ü"),
+            ("text", "list"),
+            ("a list", "list"),
+            ("a number", "1"),
+            ("text", "two words"),
+        ];
+        assert_eq!(places(text), expected);
+    }
+
+    #[test]
+    fn lists_and_mappings_stand_where_they_begin() {
+        let text = "block:\n  inner: { a: [], b: [ ] }\nitems:\n- x: 1\n- [ y ]\n";
+        let expected = [
+            ("a mapping", ""),
+            ("text", "block"),
+            ("a mapping", "block"),
+            ("text", "inner"),
+            ("a mapping", "{"),
+            ("text", "a"),
+            ("a list", "[]"),
+            ("text", "b"),
+            ("a list", "[ ]"),
+            ("text", "items"),
+            ("a list", "items"),
+            ("a mapping", "-"),
+            ("text", "x"),
+            ("a number", "1"),
+            ("a list", "["),
+            ("text", "y"),
+        ];
+        assert_eq!(places(text), expected);
+    }
+
+    #[test]
+    fn what_an_alias_brings_stands_at_the_alias() {
+        let text = "a: &é 5m\nb: *é\nc: &l [ 1 ]\nd: *l\n";
+        let expected = [
+            ("a mapping", ""),
+            ("text", "a"),
+            ("text", "5m"),
+            ("text", "b"),
+            ("text", "*é"),
+            ("text", "c"),
+            ("a list", "["),
+            ("a number", "1"),
+            ("text", "d"),
+            ("a list", "*l"),
+            ("a number", "*l"),
+        ];
+        assert_eq!(places(text), expected);
+    }
+
+    #[test]
+    fn a_text_of_several_lines_stands_on_its_first() {
+        let text = "a: \"one\n  two\"\nb: |\n  three\n  four\n";
+        let found = places(text);
+        assert_eq!(found[2], ("text", "\"one"));
+        assert!(!found[4].1.contains('\n'), "{found:?}");
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        for text in ["", "\n", "# only a comment\n", "---\n", "~", "null\n", "\u{feff}"] {
+            assert_eq!(read(text).map(|node| node.kind), Ok(Kind::Null), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_and_numbers_are_those_of_yaml_1_2() {
+        for (text, kind) in [
+            ("no", Kind::Text("no".into())),
+            ("yes", Kind::Text("yes".into())),
+            ("on", Kind::Text("on".into())),
+            ("y", Kind::Text("y".into())),
+            ("true", Kind::Bool(true)),
+            ("False", Kind::Bool(false)),
+            ("12", Kind::Int(12)),
+            ("-1", Kind::Int(-1)),
+            ("+1", Kind::Int(1)),
+            ("0x10", Kind::Int(16)),
+            ("0o17", Kind::Int(15)),
+            ("007", Kind::Text("007".into())),
+            ("1_000", Kind::Text("1_000".into())),
+            ("1.5", Kind::Float(1.5)),
+            ("18446744073709551615", Kind::Float(f64::MAX)),
+            ("'12'", Kind::Text("12".into())),
+            ("!!str 12", Kind::Text("12".into())),
+            ("20:30", Kind::Text("20:30".into())),
+            ("192.0.2.1", Kind::Text("192.0.2.1".into())),
+            ("2026-11-23", Kind::Text("2026-11-23".into())),
+        ] {
+            assert_eq!(read(text).map(|node| node.kind), Ok(kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_have_a_place_of_a_line() {
+        for (text, place) in [
+            ("é: 1\né: 2\n", "é"),
+            ("ü: x\n\tb: 1\n", "\t"),
+            ("ü: [ x\nb: 1\n", ":"),
+            ("ü: *é\n", "*"),
+            ("ü: \"open\n", "\""),
+            ("a: 1\n---\nb: 2\n", "b"),
+            ("a: .nan\n", ".nan"),
+        ] {
+            let found = read(text).expect_err(text);
+            let span = found.span;
+            let shown = &text[span.start..span.end];
+            assert!(shown.starts_with(place), "{shown:?} in {text:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_bounds_hold_on_their_edges() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(read(&nested(DEPTH_MAX)).is_ok());
+        assert!(read(&nested(DEPTH_MAX + 1)).is_err());
+        let aliased = |count: usize| format!("a: &a x\nb:\n{}", "- *a\n".repeat(count));
+        assert!(read(&aliased(ALIASES_MAX)).is_ok());
+        assert!(read(&aliased(ALIASES_MAX + 1)).is_err());
+        let long = |length: usize| "#".repeat(length);
+        assert!(read(&long(TEXT_OCTETS_MAX)).is_ok());
+        assert_eq!(read(&long(TEXT_OCTETS_MAX + 1)).expect_err("too large").code, TOO_LARGE);
+    }
+}

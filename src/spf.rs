@@ -1,0 +1,219 @@
+//! SPF records as lists of terms (RFC 7208): what is needed to widen and narrow one record without
+//! changing what it means.
+//!
+//! Terms keep the spelling in which they were written. Comparison ignores case and the qualifier
+//! `+`, which is the default (RFC 7208 §4.6.2). Nothing here asks a server.
+
+use std::fmt;
+
+use cutover_contract::{Name, Rdata};
+
+/// One term.
+#[derive(Clone, Debug)]
+pub struct Term(String);
+
+/// What a term makes an evaluator ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Another SPF record: `include`, `redirect`.
+    Record(Name),
+    /// The exchanges of a name: `mx`.
+    Exchanges(Name),
+    /// The addresses of a name: `a`.
+    Addresses(Name),
+}
+
+impl Term {
+    /// A term as it was written.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    fn canonical(&self) -> String {
+        let lower = self.0.to_ascii_lowercase();
+        lower.strip_prefix('+').map(str::to_owned).unwrap_or(lower)
+    }
+
+    /// Name of the mechanism or modifier, in lower case, and what stands behind `:` or `=`.
+    fn parts(&self) -> (String, Option<&str>) {
+        let text = self.0.trim_start_matches(['+', '-', '~', '?']);
+        let end = text.find([':', '=', '/']).unwrap_or(text.len());
+        let value = text[end..].strip_prefix([':', '=']);
+        (text[..end].to_ascii_lowercase(), value)
+    }
+
+    /// `all`, with any qualifier.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.parts().0 == "all"
+    }
+
+    /// `redirect=`.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        self.parts().0 == "redirect"
+    }
+
+    /// Whether it costs a DNS look-up (RFC 7208 §4.6.4).
+    #[must_use]
+    pub fn costs_lookup(&self) -> bool {
+        matches!(self.parts().0.as_str(), "include" | "a" | "mx" | "ptr" | "exists" | "redirect")
+    }
+
+    /// What it makes an evaluator for `domain` ask; `None` also where the name has macros in it.
+    #[must_use]
+    pub fn target(&self, domain: &Name) -> Option<Target> {
+        let (mechanism, value) = self.parts();
+        let name = |value: &str| {
+            let bare = value.split('/').next().unwrap_or(value);
+            if bare.contains('%') { None } else { Name::from_user(bare).ok() }
+        };
+        let name = match value {
+            Some(value) => name(value)?,
+            None => domain.clone(),
+        };
+        match mechanism.as_str() {
+            "include" | "redirect" => value.map(|_| Target::Record(name)),
+            "mx" => Some(Target::Exchanges(name)),
+            "a" => Some(Target::Addresses(name)),
+            _ => None,
+        }
+    }
+
+    /// The prefix lengths of `a` and `mx`, `/24` or `//64` (RFC 7208 §5.6).
+    #[must_use]
+    pub fn has_prefix_length(&self) -> bool {
+        self.0.contains('/')
+    }
+}
+
+impl PartialEq for Term {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical() == other.canonical()
+    }
+}
+
+impl Eq for Term {}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One SPF record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpfRecord {
+    /// Its terms, in order.
+    pub terms: Vec<Term>,
+}
+
+impl SpfRecord {
+    /// The record in a TXT rdata, if it is one: `v=spf1`, alone or with a blank (RFC 7208 §4.5).
+    #[must_use]
+    pub fn of_rdata(rdata: &Rdata) -> Option<Self> {
+        let value = String::from_utf8_lossy(&rdata.txt_joined()?).into_owned();
+        let (version, rest) = value.split_once(' ').unwrap_or((&value, ""));
+        version.eq_ignore_ascii_case("v=spf1").then(|| Self::of_terms(rest))
+    }
+
+    /// A record of these terms, separated by blanks.
+    #[must_use]
+    pub fn of_terms(terms: &str) -> Self {
+        Self { terms: terms.split_ascii_whitespace().map(Term::new).collect() }
+    }
+
+    /// As TXT rdata.
+    #[must_use]
+    pub fn rdata(&self) -> Rdata {
+        Rdata::txt(self.to_string().as_bytes())
+    }
+
+    /// Whether it has this term.
+    #[must_use]
+    pub fn has(&self, term: &Term) -> bool {
+        self.terms.contains(term)
+    }
+
+    /// What the terms make an evaluator for `domain` ask.
+    pub fn targets<'r>(&'r self, domain: &'r Name) -> impl Iterator<Item = Target> + 'r {
+        self.terms.iter().filter_map(|term| term.target(domain))
+    }
+
+    /// Puts a term in front of `all` and `redirect`, where it still counts.
+    pub fn add(&mut self, term: Term) {
+        let end = self.terms.iter().position(|t| t.is_all() || t.is_redirect());
+        self.terms.insert(end.unwrap_or(self.terms.len()), term);
+    }
+}
+
+impl fmt::Display for SpfRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("v=spf1")?;
+        self.terms.iter().try_for_each(|term| write!(f, " {term}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(text: &str) -> SpfRecord {
+        SpfRecord::of_rdata(&Rdata::txt(text.as_bytes())).expect("an SPF record")
+    }
+
+    #[test]
+    fn rfc7208_section_4_5_only_the_version_followed_by_a_blank_counts() {
+        for (text, is_record) in [
+            ("v=spf1", true),
+            ("v=spf1 -all", true),
+            ("V=SPF1 -all", true),
+            ("v=spf10 -all", false),
+            ("v=spf1\t-all", false),
+            (" v=spf1 -all", false),
+            ("google-site-verification=v=spf1", false),
+        ] {
+            let found = SpfRecord::of_rdata(&Rdata::txt(text.as_bytes())).is_some();
+            assert_eq!(found, is_record, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn added_terms_stand_where_they_count() {
+        for (before, after) in [
+            ("v=spf1 mx -all", "v=spf1 mx ip4:192.0.2.1 -all"),
+            ("v=spf1 redirect=_spf.a.test", "v=spf1 ip4:192.0.2.1 redirect=_spf.a.test"),
+            ("v=spf1 a", "v=spf1 a ip4:192.0.2.1"),
+        ] {
+            let mut changed = record(before);
+            changed.add(Term::new("ip4:192.0.2.1"));
+            assert_eq!(changed.to_string(), after);
+        }
+    }
+
+    #[test]
+    fn terms_are_equal_whatever_their_case_and_plus() {
+        assert_eq!(Term::new("+Include:A.test"), Term::new("include:a.test"));
+        assert_ne!(Term::new("~include:a.test"), Term::new("include:a.test"));
+    }
+
+    #[test]
+    fn targets_are_understood() {
+        let domain = Name::from_user("acme.test").expect("a name");
+        let other = Name::from_user("b.test").expect("a name");
+        let targets: Vec<_> = record("v=spf1 mx a/24 a:b.test/24 include:b.test mx:b.test//64 exists:%{i}.b.test include:%{d}.b.test ip4:192.0.2.0/24 -all")
+            .targets(&domain)
+            .collect();
+        assert_eq!(
+            targets,
+            [
+                Target::Exchanges(domain.clone()),
+                Target::Addresses(domain),
+                Target::Addresses(other.clone()),
+                Target::Record(other.clone()),
+                Target::Exchanges(other),
+            ]
+        );
+    }
+}

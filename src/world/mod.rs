@@ -1,0 +1,237 @@
+//! The one boundary to the world, and the one loop that crosses it.
+//!
+//! A [`World`] has a clock, can sleep, ask, perform and append. The real world and the simulated one
+//! implement it; [`drive`] is the same loop for both. It decides nothing: `engine` does.
+
+pub mod real;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutover_contract::{ChangeSet, ProviderError, Receipt, RrSet};
+
+use crate::artifact::Artifact;
+use crate::calendar::{Timestamp, later};
+use crate::digest::Digest;
+use crate::engine::outcome::{self, Served};
+use crate::engine::poll::{Memory, Next, poll};
+use crate::engine::{IllegalEvent, RunState, StepState};
+use crate::journal::{Entry, Event};
+use crate::observe::Query;
+
+/// An answer to a [`Query`].
+#[derive(Debug)]
+pub enum Answer {
+    /// To [`Query::Held`]: the RRsets in the order of the keys.
+    Held(Result<Vec<Option<RrSet>>, ProviderError>),
+    /// To [`Query::Served`].
+    Served(Served),
+}
+
+/// Everything that touches the world.
+pub trait World {
+    /// The time, in whole milliseconds: what a journal can hold.
+    fn now(&self) -> Timestamp;
+    /// Sleeps until then; may come back early, never late without need.
+    fn sleep_until(&mut self, until: Timestamp) -> impl Future<Output = ()>;
+    /// Asks; the answers come in the order of the questions.
+    fn ask(&mut self, queries: &[Query]) -> impl Future<Output = Vec<Answer>>;
+    /// Makes a change.
+    fn perform(
+        &mut self,
+        changes: &ChangeSet,
+    ) -> impl Future<Output = Result<Receipt, ProviderError>>;
+    /// Writes an entry down so that it survives a crash.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being written; the entry counts as not written then.
+    fn append(&mut self, entry: &Entry) -> std::io::Result<()>;
+}
+
+/// A run in progress: its artifact, its state, and the end of its journal.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What is run.
+    pub artifact: Arc<Artifact>,
+    /// What is known.
+    pub state: RunState,
+    /// The number of the next entry.
+    pub seq: u64,
+    /// The digest of the last line.
+    pub head: Digest,
+}
+
+/// How long the loop stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Through every wait.
+    Stay,
+    /// Until the plan has to wait; short pauses are sat out.
+    Leave,
+}
+
+/// How long short pauses are sat out under [`Patience::Leave`]. Our choice: secondaries that are
+/// notified have a change within this time.
+const PAUSE_MAX: Duration = Duration::from_secs(120);
+
+/// How the loop ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Everything is done.
+    Finished,
+    /// Nothing can be done before this.
+    Waiting {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The run stopped, safe, with this event.
+    Halted(Event),
+}
+
+/// Why the loop could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The journal cannot be written; nothing was done that is not in it.
+    #[error("the journal cannot be written")]
+    Append(#[source] std::io::Error),
+    /// An event that cannot follow: our mistake.
+    #[error("an event cannot follow")]
+    Illegal(#[from] IllegalEvent),
+}
+
+/// What somebody who watches is told.
+#[derive(Debug)]
+pub enum Progress<'p> {
+    /// An event was written down.
+    Event(&'p Entry),
+    /// Nothing can be done before this.
+    Sleeping {
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+impl Run {
+    /// A run of which nothing is known yet.
+    #[must_use]
+    pub fn new(artifact: Artifact) -> Self {
+        let state = RunState::new(&artifact);
+        Self { artifact: Arc::new(artifact), state, seq: 0, head: Digest::of(b"") }
+    }
+
+    fn record<W: World>(
+        &mut self,
+        world: &mut W,
+        event: Event,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        let entry = Entry { seq: self.seq, at: world.now(), prev: self.head, event };
+        // Whether it may follow is decided before it is written: a journal holds legal events only.
+        // Where it cannot be written the run ends here, and the state in memory with it.
+        self.state.apply(&self.artifact, entry.at, &entry.event)?;
+        world.append(&entry).map_err(DriveError::Append)?;
+        self.seq += 1;
+        self.head = Digest::of(entry.line().as_bytes());
+        watch(&self.state, Progress::Event(&entry));
+        Ok(())
+    }
+}
+
+/// Drives a run as far as patience goes.
+///
+/// # Errors
+/// [`DriveError`].
+pub async fn drive<W: World>(
+    world: &mut W,
+    run: &mut Run,
+    patience: Patience,
+    watch: &mut dyn FnMut(&RunState, Progress<'_>),
+) -> Result<Outcome, DriveError> {
+    begin(world, run, watch)?;
+    let mut memory = Memory::default();
+    let mut pausing_since = world.now();
+    loop {
+        let now = world.now();
+        let artifact = Arc::clone(&run.artifact);
+        let events = match poll(&artifact, &run.state, &memory, now) {
+            Next::Finished => return Ok(Outcome::Finished),
+            Next::Halted => {
+                let event = run.state.halted.clone();
+                return Ok(Outcome::Halted(event.expect("a run that stands still has halted")));
+            }
+            Next::Sleep { until, is_wait } => {
+                let patient = !is_wait && now < later(pausing_since, PAUSE_MAX);
+                if patience == Patience::Leave && !patient {
+                    return Ok(Outcome::Waiting { until });
+                }
+                watch(&run.state, Progress::Sleeping { until });
+                world.sleep_until(until).await;
+                continue;
+            }
+            Next::Record(event) => vec![event],
+            Next::Look { step, zone, keys } => {
+                let query = Query::Held { zone: zone.clone(), keys };
+                let answer = match world.ask(std::slice::from_ref(&query)).await.pop() {
+                    Some(Answer::Held(answer)) => answer,
+                    Some(Answer::Served(_)) | None => unreachable!("one answer of the query's kind"),
+                };
+                outcome::looked(run.state.of(&artifact, &step.id), &mut memory, step, answer, world.now())
+            }
+            Next::Perform { step, changes } => {
+                let answer = world.perform(changes).await;
+                outcome::performed(&mut memory, step, answer, world.now())
+            }
+            Next::See { step, changes, servers } => {
+                let mut queries = Vec::new();
+                for server in &servers {
+                    queries.extend(changes.changes().iter().map(|change| Query::Served {
+                        zone: changes.zone().clone(),
+                        server: server.address,
+                        key: change.key.clone(),
+                    }));
+                }
+                let answers = world.ask(&queries).await.into_iter().map(|answer| match answer {
+                    Answer::Served(served) => served,
+                    Answer::Held(_) => unreachable!("an answer of the query's kind"),
+                });
+                let answers: Vec<Served> = answers.collect();
+                let answers: Vec<Vec<Served>> =
+                    answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
+                let now = world.now();
+                outcome::seen(run.state.of(&artifact, &step.id), &mut memory, step, changes, &servers, &answers, now)
+            }
+        };
+        if !events.is_empty() {
+            pausing_since = world.now();
+        }
+        for event in events {
+            run.record(world, event, watch)?;
+        }
+    }
+}
+
+/// Opens a run, or takes it up again.
+fn begin<W: World>(
+    world: &mut W,
+    run: &mut Run,
+    watch: &mut dyn FnMut(&RunState, Progress<'_>),
+) -> Result<(), DriveError> {
+    let tool = tool();
+    if run.state.opened.is_none() {
+        let (name, artifact) = (run.artifact.name.clone(), run.artifact.digest());
+        return run.record(world, Event::Opened { name, artifact, tool }, watch);
+    }
+    let begun = run.state.ready().any(|place| run.state.at(place) == StepState::Begun);
+    // Looking in while a wait runs leaves no trace.
+    match run.state.finished.is_none() && (begun || run.state.halted.is_some()) {
+        true => run.record(world, Event::Resumed { tool }, watch),
+        false => Ok(()),
+    }
+}
+
+/// The name and version of this program, as artifacts and journals carry it.
+#[must_use]
+pub fn tool() -> String {
+    concat!("cutover ", env!("CARGO_PKG_VERSION")).to_owned()
+}

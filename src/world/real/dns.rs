@@ -1,0 +1,212 @@
+//! Questions over DNS: to one authoritative server, and to resolvers for names outside of the zones.
+//!
+//! An authoritative server is asked over UDP with EDNS and without recursion, and again over TCP
+//! where the answer was cut short. Nothing is cached. Only an authoritative answer counts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use hickory_proto::op::{Edns, Message, MessageType, Query as Question, ResponseCode};
+use hickory_proto::rr::{DNSClass, Name as WireName, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+use crate::engine::outcome::Served;
+use crate::observe::Outside;
+use crate::spec::ResolverSpec;
+
+/// How long one question may take. Our choice: an authoritative server that is slower is ill.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How often a question is sent before it counts as unanswered. Our choice: datagrams get lost.
+const TRIES: usize = 3;
+/// EDNS payload that crosses the Internet unfragmented (DNS Flag Day 2020).
+const EDNS_OCTETS: u16 = 1_232;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error("no answer within {} s", ANSWER_MAX.as_secs())]
+    Silence,
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("an answer that cannot be read")]
+    Garbage,
+    #[error("the code {0}")]
+    Code(ResponseCode),
+    #[error("it is not authoritative for the zone")]
+    NotAuthoritative,
+}
+
+/// Asks one authoritative server for one RRset.
+pub(crate) async fn served(server: SocketAddr, key: &RrKey) -> Served {
+    match ask(server, key).await {
+        Ok(rrset) => Served::Answer(rrset),
+        Err(error) => Served::Unanswered(error.to_string()),
+    }
+}
+
+async fn ask(server: SocketAddr, key: &RrKey) -> Result<Option<RrSet>, AskError> {
+    let mut question = Message::query();
+    question.metadata.recursion_desired = false;
+    let mut query = Question::query(wire_name(&key.name)?, RecordType::from(key.rtype.number()));
+    query.set_query_class(DNSClass::IN);
+    question.add_query(query);
+    let mut edns = Edns::new();
+    edns.set_max_payload(EDNS_OCTETS);
+    question.set_edns(edns);
+    let octets = question.to_vec().map_err(|_| AskError::Garbage)?;
+    let mut last = AskError::Silence;
+    for _ in 0..TRIES {
+        match timeout(ANSWER_MAX, over_udp(server, &octets, &question)).await {
+            Ok(Ok(answer)) if answer.metadata.truncation => {
+                let answer = timeout(ANSWER_MAX, over_tcp(server, &octets, &question)).await;
+                return rrset_of(&answer.map_err(|_| AskError::Silence)??, key);
+            }
+            Ok(Ok(answer)) => return rrset_of(&answer, key),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = AskError::Silence,
+        }
+    }
+    Err(last)
+}
+
+async fn over_udp(server: SocketAddr, octets: &[u8], question: &Message) -> Result<Message, AskError> {
+    let local: IpAddr = match server {
+        SocketAddr::V4(_) => IpAddr::from([0; 4]),
+        SocketAddr::V6(_) => IpAddr::from([0; 16]),
+    };
+    let socket = UdpSocket::bind((local, 0)).await?;
+    // Connected: datagrams of anybody else are dropped by the system.
+    socket.connect(server).await?;
+    socket.send(octets).await?;
+    let mut buffer = [0; 4_096];
+    loop {
+        let length = socket.recv(&mut buffer).await?;
+        // An answer to another question, or a forged one: the right one may still come.
+        if let Ok(answer) = Message::from_vec(&buffer[..length])
+            && answers(&answer, question)
+        {
+            return Ok(answer);
+        }
+    }
+}
+
+async fn over_tcp(server: SocketAddr, octets: &[u8], question: &Message) -> Result<Message, AskError> {
+    let mut stream = TcpStream::connect(server).await?;
+    let length = u16::try_from(octets.len()).map_err(|_| AskError::Garbage)?;
+    stream.write_all(&[&length.to_be_bytes()[..], octets].concat()).await?;
+    let length = stream.read_u16().await?;
+    let mut buffer = vec![0; usize::from(length)];
+    stream.read_exact(&mut buffer).await?;
+    let answer = Message::from_vec(&buffer).map_err(|_| AskError::Garbage)?;
+    if answers(&answer, question) { Ok(answer) } else { Err(AskError::Garbage) }
+}
+
+fn answers(answer: &Message, question: &Message) -> bool {
+    answer.metadata.message_type == MessageType::Response
+        && answer.metadata.id == question.metadata.id
+        && answer.queries == question.queries
+}
+
+fn rrset_of(answer: &Message, key: &RrKey) -> Result<Option<RrSet>, AskError> {
+    match answer.metadata.response_code {
+        ResponseCode::NoError | ResponseCode::NXDomain => {}
+        code => return Err(AskError::Code(code)),
+    }
+    if !answer.metadata.authoritative {
+        return Err(AskError::NotAuthoritative);
+    }
+    let name = wire_name(&key.name)?;
+    let mine = answer.answers.iter().filter(|record| {
+        record.name == name && u16::from(record.record_type()) == key.rtype.number()
+    });
+    let mut ttl = Ttl::ZERO;
+    let mut rdata = Vec::new();
+    for record in mine {
+        // The longest, should they differ: holds are counted from it.
+        ttl = ttl.max(Ttl::from_wire(record.ttl));
+        rdata.push(rdata_of(record).ok_or(AskError::Garbage)?);
+    }
+    match rdata.is_empty() {
+        true => Ok(None),
+        false => RrSet::new(ttl, rdata).map(Some).map_err(|_| AskError::Garbage),
+    }
+}
+
+fn wire_name(name: &Name) -> Result<WireName, AskError> {
+    let mut wire = WireName::from_labels(name.labels()).map_err(|_| AskError::Garbage)?;
+    wire.set_fqdn(true);
+    Ok(wire)
+}
+
+fn rdata_of(record: &Record) -> Option<Rdata> {
+    let mut octets = Vec::new();
+    let mut encoder = BinEncoder::new(&mut octets);
+    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    let data: &RData = &record.data;
+    data.emit(&mut encoder).ok()?;
+    Rdata::from_wire(RrType::new(record.record_type().into()), &octets).ok()
+}
+
+/// Who answers for names outside of the plan's zones.
+pub(crate) struct Resolver(Option<TokioResolver>);
+
+impl Resolver {
+    /// The resolver that the plan names.
+    ///
+    /// # Errors
+    /// Where the system's configuration cannot be read; the text says why.
+    pub(crate) fn new(spec: &ResolverSpec) -> Result<Self, String> {
+        let mut options = ResolverOpts::default();
+        options.cache_size = 0;
+        let resolver = match spec {
+            ResolverSpec::None => None,
+            ResolverSpec::System => {
+                let builder = TokioResolver::builder_tokio().map_err(|error| error.to_string())?;
+                Some(builder.build().map_err(|error| error.to_string())?)
+            }
+            ResolverSpec::Servers(servers) => {
+                let servers = servers.iter().map(|server| {
+                    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+                    let connections = connections.map(|mut connection| {
+                        connection.port = server.port();
+                        connection
+                    });
+                    NameServerConfig::new(server.ip(), true, connections.to_vec())
+                });
+                let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect::<Vec<_>>());
+                let builder =
+                    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+                let builder = builder.with_options(options);
+                Some(builder.build().map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(Self(resolver))
+    }
+
+    /// Asks for one RRset, aliases followed.
+    pub(crate) async fn outside(&self, key: &RrKey) -> Outside {
+        let Some(resolver) = &self.0 else {
+            return Outside::Unknown("the plan says `resolver: none`".into());
+        };
+        let Ok(name) = wire_name(&key.name) else {
+            return Outside::Unknown("the name cannot be asked for".into());
+        };
+        match resolver.lookup(name, RecordType::from(key.rtype.number())).await {
+            Ok(lookup) => {
+                let mine = lookup.answers().iter();
+                let mine = mine.filter(|r| u16::from(r.record_type()) == key.rtype.number());
+                let rdata: Vec<Rdata> = mine.filter_map(rdata_of).collect();
+                if rdata.is_empty() { Outside::Absent } else { Outside::Records(rdata) }
+            }
+            Err(error) if error.is_nx_domain() || error.is_no_records_found() => Outside::Absent,
+            Err(error) => Outside::Unknown(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The real world: the system's clock, DNS servers, provider adapters, files.
+
+pub mod connect;
+mod dns;
+pub mod see;
+pub mod store;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::SubsecRound;
+use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt};
+use futures_util::future::join_all;
+
+use super::{Answer, World};
+use crate::calendar::Timestamp;
+use crate::journal::Entry;
+use crate::observe::Query;
+use store::JournalFile;
+
+/// The time now, in whole milliseconds: what a journal can hold.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub fn now() -> Timestamp {
+    chrono::Utc::now().trunc_subsecs(3)
+}
+
+/// The longest sleep at a time.
+const NAP_MAX: Duration = Duration::from_secs(1);
+
+/// The real world of one run.
+pub struct Real {
+    /// The adapters by the providers' names.
+    pub providers: BTreeMap<String, Box<dyn Provider>>,
+    /// Which provider holds which zone.
+    pub zones: BTreeMap<Name, String>,
+    /// The run's journal.
+    pub journal: JournalFile,
+}
+
+impl Real {
+    fn provider(&self, zone: &Name) -> &dyn Provider {
+        // The artifact's reader has checked that each zone has a provider.
+        &*self.providers[&self.zones[zone]]
+    }
+
+    async fn answer(&self, query: &Query) -> Answer {
+        match query {
+            Query::Held { zone, keys } => {
+                Answer::Held(self.provider(zone).read_rrsets(zone, keys).await)
+            }
+            Query::Served { zone: _, server, key } => Answer::Served(dns::served(*server, key).await),
+        }
+    }
+}
+
+impl World for Real {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+
+    async fn sleep_until(&mut self, until: Timestamp) {
+        // Not for long at a time: who watches sees the time run, and a clock that is set is seen.
+        let span = (until - now()).to_std().unwrap_or_default().min(NAP_MAX);
+        #[expect(clippy::disallowed_methods, reason = "this is where the program sleeps")]
+        tokio::time::sleep(span).await;
+    }
+
+    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
+        join_all(queries.iter().map(|query| self.answer(query))).await
+    }
+
+    async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        self.provider(changes.zone()).apply(changes).await
+    }
+
+    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
+        self.journal.append(entry)
+    }
+}

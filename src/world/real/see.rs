@@ -1,0 +1,208 @@
+//! Seeing: from the intent to a snapshot of what is live.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use cutover_contract::{Name, Provider, ProviderError, Rdata, RrKey, RrType};
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+
+use super::dns::{self, Resolver};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::engine::outcome::Served;
+use crate::intent::Intent;
+use crate::observe::{Outside, Snapshot, ZoneSeen, questions};
+use crate::spec::{Authority, ZoneSpec};
+
+/// A zone that cannot be read at its provider.
+pub const ZONE_UNREADABLE: Code = Code::semantic("zone-unreadable");
+/// A zone whose authoritative servers are not known.
+pub const NO_AUTHORITIES: Code = Code::semantic("no-authorities");
+/// An authoritative server that serves something else than the provider holds.
+pub const AUTHORITY_DISAGREES: Code = Code::semantic("authority-disagrees");
+/// An exception for a server that is not in the list.
+pub const UNKNOWN_EXCEPTION: Code = Code::semantic("unknown-exception");
+/// The resolver cannot be used.
+pub const NO_RESOLVER: Code = Code::semantic("no-resolver");
+
+/// Rounds of questions at the most: SPF records that name one another. Our choice.
+const ROUNDS_MAX: usize = 12;
+/// Questions to resolvers at the most. Our choice: a plan of a thousand domains.
+const OUTSIDE_MAX: usize = 20_000;
+/// Questions under way at once. Our choice: quick, and gentle to servers.
+const AT_ONCE_MAX: usize = 32;
+/// The port of authoritative servers (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+/// Reads the plan's zones and asks for what lies outside of them.
+///
+/// `asks_delegation` says of each provider's name whether the zone's delegation leads to what its
+/// adapter writes.
+///
+/// # Errors
+/// All zones that cannot be seen, in one go.
+pub async fn snapshot(
+    intent: &Intent,
+    providers: &BTreeMap<String, Box<dyn Provider>>,
+    asks_delegation: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Snapshot, Vec<Diagnostic>> {
+    let resolver = Resolver::new(&intent.resolver).map_err(|problem| {
+        let title = format!("the resolver cannot be used: {problem}");
+        let help = "write `resolver: [ADDRESS:PORT]`, or `resolver: none`";
+        vec![Diagnostic::error(NO_RESOLVER, intent.name_span, title, help)]
+    })?;
+    let zones = intent.zones.values();
+    let seen = join_all(zones.map(|zone| {
+        let provider = &*providers[&zone.provider.value];
+        let delegated = asks_delegation(&zone.provider.value);
+        see_zone(zone, provider, &resolver, delegated)
+    }));
+    let mut snapshot = Snapshot::default();
+    let mut found = Vec::new();
+    for seen in seen.await {
+        match seen {
+            Ok(seen) => {
+                snapshot.zones.insert(seen.zone.origin.clone(), seen);
+            }
+            Err(diagnostic) => found.push(diagnostic),
+        }
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    for _ in 0..ROUNDS_MAX {
+        let open = questions(intent, &snapshot);
+        if open.is_empty() || snapshot.outside.len() + open.len() > OUTSIDE_MAX {
+            break;
+        }
+        let asked = stream::iter(open.iter().map(|key| resolver.outside(key)));
+        let answers: Vec<Outside> = asked.buffered(AT_ONCE_MAX).collect().await;
+        snapshot.outside.extend(open.into_iter().zip(answers));
+    }
+    Ok(snapshot)
+}
+
+async fn see_zone(
+    spec: &ZoneSpec,
+    provider: &dyn Provider,
+    resolver: &Resolver,
+    asks_delegation: bool,
+) -> Result<ZoneSeen, Diagnostic> {
+    let name = &spec.name.value;
+    let zone = provider.read_zone(name).await.map_err(|error| unreadable(spec, &error))?;
+    let capabilities = provider.capabilities(name);
+    let mut seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
+    let nobody = |help: &str| {
+        let title = format!("nobody says which servers serve {name}");
+        Diagnostic::error(NO_AUTHORITIES, spec.name.span, title, help).why(
+            "a change counts from the moment when every authoritative server serves it; where nobody can be asked, waits would be guesses",
+        )
+    };
+    seen.authorities = match (&spec.authorities, seen.capabilities.served_within) {
+        (Some(listed), _) => listed.clone(),
+        (None, Some(_)) => Vec::new(),
+        (None, None) if !asks_delegation => {
+            return Err(nobody("add `authorities: [ADDRESS:PORT, ...]` to the zone, or say `served: { assume_within: 5m }` at the provider"));
+        }
+        (None, None) => delegated(&seen, resolver).await,
+    };
+    if spec.authorities.is_some() {
+        seen.capabilities.served_within = None;
+    }
+    if seen.authorities.is_empty() && seen.capabilities.served_within.is_none() {
+        return Err(nobody("none of the zone's NS records leads to an address: add `authorities: [ADDRESS:PORT, ...]` to the zone"));
+    }
+    for except in &spec.except {
+        if !seen.authorities.iter().any(|a| a.address == except.value.address) {
+            let listed: Vec<String> = seen.authorities.iter().map(|a| a.address.to_string()).collect();
+            let title = format!("{} is none of the authoritative servers of {name}", except.value.address);
+            let help = format!("the servers are {}", listed.join(", "));
+            return Err(Diagnostic::error(UNKNOWN_EXCEPTION, except.span, title, help));
+        }
+    }
+    Ok(seen)
+}
+
+fn unreadable(spec: &ZoneSpec, error: &ProviderError) -> Diagnostic {
+    let title = format!("the zone {} cannot be read: {error}", spec.name.value);
+    let help = match error {
+        ProviderError::Unauthorized { .. } => "check the provider's credentials, and that they may read the zone",
+        ProviderError::NoSuchZone { .. } => "check the zone's name, and which provider holds it",
+        ProviderError::Unreachable { .. } | ProviderError::InDoubt { .. } => {
+            "check the provider's address, and that it can be reached from here"
+        }
+        ProviderError::Throttled { .. } => "try again later",
+        ProviderError::Malformed { .. } => "correct the zone at the place that is named",
+        ProviderError::Refused { .. }
+        | ProviderError::Conflict { .. }
+        | ProviderError::Unsupported { .. } => "the provider's own log says more",
+    };
+    Diagnostic::error(ZONE_UNREADABLE, spec.name.span, title, help)
+        .label(format!("held by `{}`", spec.provider.value))
+}
+
+/// Every address of every server in the zone's NS records, on port 53.
+async fn delegated(seen: &ZoneSeen, resolver: &Resolver) -> Vec<Authority> {
+    let origin = &seen.zone.origin;
+    let ns = seen.get(&RrKey::new(origin.clone(), RrType::NS));
+    let servers: Vec<Name> =
+        ns.iter().flat_map(|rrset| rrset.rdata()).filter_map(Rdata::target).collect();
+    let mut authorities = Vec::new();
+    for server in servers {
+        for rtype in [RrType::A, RrType::AAAA] {
+            let key = RrKey::new(server.clone(), rtype);
+            let addresses = match seen.get(&key) {
+                Some(glue) => glue.rdata().to_vec(),
+                None => match resolver.outside(&key).await {
+                    Outside::Records(records) => records,
+                    Outside::Absent | Outside::Unknown(_) => Vec::new(),
+                },
+            };
+            authorities.extend(addresses.iter().filter_map(Rdata::ip).map(|ip| Authority {
+                name: Some(server.to_string()),
+                address: SocketAddr::new(ip, DNS_PORT),
+            }));
+        }
+    }
+    authorities.sort();
+    authorities.dedup();
+    authorities
+}
+
+/// Checks that every authoritative server serves what the provider holds, for the RRsets that a
+/// plan is going to change: a plan that is made from a server's stale view waits for the wrong TTL.
+pub async fn authorities_agree(intent: &Intent, snapshot: &Snapshot, touched: &[(Name, RrKey)]) -> Vec<Diagnostic> {
+    let mut questions = Vec::new();
+    for (zone, key) in touched {
+        let spec = &intent.zones[zone];
+        for authority in &snapshot.zones[zone].authorities {
+            if !spec.except.iter().any(|except| except.value.address == authority.address) {
+                questions.push((spec, authority.address, key));
+            }
+        }
+    }
+    let asked = stream::iter(questions.iter().map(|(_, server, key)| dns::served(*server, key)));
+    let answers: Vec<Served> = asked.buffered(AT_ONCE_MAX).collect().await;
+    let mut found = Vec::new();
+    for ((spec, server, key), served) in questions.iter().zip(answers) {
+        let held = snapshot.zones[&spec.name.value].get(key);
+        let span: Span = spec.name.span;
+        let diagnostic = match served {
+            Served::Answer(answer) if answer.as_ref() == held => continue,
+            Served::Answer(answer) => {
+                let show = |rrset: Option<&cutover_contract::RrSet>| {
+                    rrset.map_or_else(|| "nothing".to_owned(), |rrset| format!("{rrset:?}"))
+                };
+                let title = format!("{server} does not serve the {key} that `{}` holds", spec.provider.value);
+                Diagnostic::error(AUTHORITY_DISAGREES, span, title, "wait until the server has caught up, or correct `authorities:` and `provider:` of the zone")
+                    .label(format!("served: {}; held: {}", show(answer.as_ref()), show(held)))
+            }
+            Served::Unanswered(why) => {
+                let title = format!("{server} does not answer for {key}: {why}");
+                Diagnostic::error(AUTHORITY_DISAGREES, span, title, "bring the server back, or list it under `authorities_except:` with a reason")
+            }
+        };
+        found.push(diagnostic.why("what this server serves is in caches, and the plan's waits are counted from what is in caches"));
+    }
+    found
+}

@@ -1,0 +1,285 @@
+//! Where runs are kept: a directory with a folder a plan and a folder a run.
+//!
+//! ```text
+//! .cutover/NAME/lock                     one writer at a time
+//! .cutover/NAME/0001/artifact.json       what is run
+//! .cutover/NAME/0001/journal.jsonl       what has happened
+//! ```
+//!
+//! Everything that is written is on the disk before it counts. An incomplete last line, which a
+//! crash can leave, is cut off and said; damage anywhere else is refused.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::artifact::{self, Artifact};
+use crate::digest::Digest;
+use crate::engine::{IllegalEvent, replay};
+use crate::journal::{Entry, EntryError};
+use crate::world::Run;
+
+/// Octets of a journal at the most. Our choice: a million entries.
+const JOURNAL_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be read or written.
+    #[error("{} cannot be used: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// Another process holds the lock.
+    #[error("the plan is locked by {owner}")]
+    Locked {
+        /// Who, and since when.
+        owner: String,
+    },
+    /// A file that is larger than any that we write.
+    #[error("{} is larger than {octets_max} octets", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The bound.
+        octets_max: u64,
+    },
+    /// The sealed artifact of a run cannot be used.
+    #[error("{} cannot be used: {source}", path.display())]
+    Artifact {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: artifact::ReadError,
+    },
+    /// A line of a journal cannot be used.
+    #[error("{}:{line}: {source}", path.display())]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// The line, from one.
+        line: usize,
+        /// Why.
+        source: EntryError,
+    },
+    /// An entry of a journal cannot follow from those before it.
+    #[error("{}:{line}: {source}", path.display())]
+    Illegal {
+        /// The file.
+        path: PathBuf,
+        /// The line, from one.
+        line: u64,
+        /// Why.
+        source: IllegalEvent,
+    },
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { path, source }
+}
+
+/// The runs of one plan.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// Held while somebody writes; the system drops it with the process.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// A run as it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The run.
+    pub run: Run,
+    /// Its journal's entries.
+    pub entries: Vec<Entry>,
+    /// Its journal's file.
+    pub journal: PathBuf,
+    /// How many octets of an incomplete last line stand at the end.
+    pub torn: u64,
+}
+
+impl Store {
+    /// The store of a plan of this name, below the state directory. Nothing is created yet.
+    #[must_use]
+    pub fn new(state: &Path, name: &str) -> Self {
+        Self { dir: state.join(name) }
+    }
+
+    /// Takes the lock; `owner` is what others are told.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] with the other's owner text.
+    pub fn lock(&self, owner: &str) -> Result<Lock, StoreError> {
+        fs::create_dir_all(&self.dir).map_err(io(&self.dir))?;
+        let path = self.dir.join("lock");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(io(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                file.read_to_string(&mut owner).map_err(io(&path))?;
+                return Err(StoreError::Locked { owner: owner.trim().to_owned() });
+            }
+            Err(TryLockError::Error(source)) => return Err(StoreError::Io { path, source }),
+        }
+        file.set_len(0).map_err(io(&path))?;
+        file.seek(SeekFrom::Start(0)).map_err(io(&path))?;
+        file.write_all(owner.as_bytes()).map_err(io(&path))?;
+        Ok(Lock { _file: file })
+    }
+
+    /// The folders of the runs, oldest first.
+    fn runs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let listing = match fs::read_dir(&self.dir) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(StoreError::Io { path: self.dir.clone(), source }),
+        };
+        let mut runs = Vec::new();
+        for entry in listing {
+            let path = entry.map_err(io(&self.dir))?.path();
+            let number = path.file_name().and_then(|name| name.to_str());
+            // A folder without a journal is a run that was never opened: a crash left it.
+            if number.is_some_and(|n| n.parse::<u32>().is_ok()) && path.join(JOURNAL).exists() {
+                runs.push(path);
+            }
+        }
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// The newest run, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub fn newest(&self) -> Result<Option<Found>, StoreError> {
+        self.runs()?.last().map(|dir| read_run(dir)).transpose()
+    }
+
+    /// Makes room for a new run: writes its artifact, and an empty journal.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn create(&self, artifact: &Artifact) -> Result<PathBuf, StoreError> {
+        let numbers = self.runs()?.into_iter().filter_map(|path| {
+            path.file_name().and_then(|name| name.to_str()).and_then(|n| n.parse::<u32>().ok())
+        });
+        let dir = self.dir.join(format!("{:04}", numbers.max().unwrap_or(0) + 1));
+        fs::create_dir_all(&dir).map_err(io(&dir))?;
+        write_new(&dir.join(ARTIFACT), artifact.encode().as_bytes())?;
+        let journal = dir.join(JOURNAL);
+        write_new(&journal, b"")?;
+        sync_dir(&dir)?;
+        sync_dir(&self.dir)?;
+        Ok(journal)
+    }
+}
+
+const ARTIFACT: &str = "artifact.json";
+const JOURNAL: &str = "journal.jsonl";
+
+fn write_new(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
+    let mut file = File::create(path).map_err(io(path))?;
+    file.write_all(octets).and_then(|()| file.sync_all()).map_err(io(path))
+}
+
+fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(io(dir))
+}
+
+/// Reads a file that is not larger than it may be.
+///
+/// # Errors
+/// [`StoreError::Io`] and [`StoreError::TooLarge`].
+pub fn read_text(path: &Path, octets_max: u64) -> Result<String, StoreError> {
+    let mut octets = Vec::new();
+    let file = File::open(path).map_err(io(path))?;
+    file.take(octets_max + 1).read_to_end(&mut octets).map_err(io(path))?;
+    if octets.len() as u64 > octets_max {
+        return Err(StoreError::TooLarge { path: path.to_owned(), octets_max });
+    }
+    String::from_utf8(octets).map_err(|error| {
+        io(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
+    })
+}
+
+/// Reads an artifact.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn read_artifact(path: &Path) -> Result<Artifact, StoreError> {
+    let text = read_text(path, artifact::OCTETS_MAX)?;
+    Artifact::decode(&text).map_err(|source| StoreError::Artifact { path: path.to_owned(), source })
+}
+
+fn read_run(dir: &Path) -> Result<Found, StoreError> {
+    let artifact = read_artifact(&dir.join(ARTIFACT))?;
+    let journal = dir.join(JOURNAL);
+    let text = read_text(&journal, JOURNAL_OCTETS_MAX)?;
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let mut run = Run::new(artifact);
+    let mut entries = Vec::new();
+    for (line, text) in text[..whole].lines().enumerate() {
+        let entry = Entry::read(text, run.seq, run.head);
+        let entry = entry.map_err(|source| StoreError::Entry {
+            path: journal.clone(),
+            line: line + 1,
+            source,
+        })?;
+        run.seq += 1;
+        run.head = Digest::of(text.as_bytes());
+        entries.push(entry);
+    }
+    run.state = replay(&run.artifact, &entries).map_err(|(seq, source)| StoreError::Illegal {
+        path: journal.clone(),
+        line: seq + 1,
+        source,
+    })?;
+    Ok(Found { run, entries, journal, torn: (text.len() - whole) as u64 })
+}
+
+/// A journal that is written to.
+#[derive(Debug)]
+pub struct JournalFile {
+    file: File,
+}
+
+impl JournalFile {
+    /// Opens a journal for writing, and cuts off so many octets of an incomplete last line.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn open(path: &Path, torn: u64) -> Result<Self, StoreError> {
+        let file = OpenOptions::new().append(true).open(path).map_err(io(path))?;
+        let length = file.metadata().map_err(io(path))?.len();
+        if torn > 0 {
+            file.set_len(length - torn).and_then(|()| file.sync_all()).map_err(io(path))?;
+        }
+        Ok(Self { file })
+    }
+
+    /// Writes an entry; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// The system's word. What was written of the line is taken back as far as that is possible.
+    pub fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
+        let before = self.file.metadata()?.len();
+        let line = entry.line() + "\n";
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        if written.is_err() {
+            // Should this fail too, the next reader finds an incomplete line and cuts it off.
+            let _ = self.file.set_len(before);
+        }
+        written
+    }
+}

@@ -1,0 +1,178 @@
+//! Requests as values, in the wire form of RFC 1035 and RFC 2136; what carries them is below.
+//!
+//! Requests are written and answers are read here, octet by octet, and not by hickory: what a
+//! server holds has to be seen and sent back exactly as it is, an exotic record must cost its own
+//! name in a message and not the whole transfer, and hickory-net 0.26.3 drops the messages of a
+//! transfer silently when its reader is slow (`DnsMultiplexer` ignores a full channel). TSIG is
+//! hickory-proto's.
+
+pub(crate) mod answer;
+pub(crate) mod tcp;
+pub(crate) mod tsig;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use cutover_contract::{Name, RrKey, RrType, Ttl};
+
+/// CLASS of the Internet (RFC 1035 §3.2.4).
+pub(crate) const IN: u16 = 1;
+/// CLASS of "absent" in prerequisites and of "this record" in deletions (RFC 2136 §2.4, §2.5).
+const NONE: u16 = 254;
+/// CLASS of "the RRset" in deletions (RFC 2136 §2.5).
+pub(crate) const ANY: u16 = 255;
+/// QTYPE of a transfer (RFC 5936 §2.1).
+const AXFR: u16 = 252;
+
+/// What a server can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// For one RRset, without recursion.
+    Query(RrKey),
+    /// For the whole zone (RFC 5936).
+    Transfer(Name),
+    /// To compare, and then to change (RFC 2136).
+    Update(Update),
+}
+
+/// A DNS UPDATE: if all prerequisites hold, all edits are made in their order; else none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Update {
+    /// The zone.
+    pub(crate) zone: Name,
+    /// What has to hold.
+    pub(crate) prerequisites: Vec<Prerequisite>,
+    /// What is changed.
+    pub(crate) edits: Vec<Edit>,
+}
+
+/// A prerequisite (RFC 2136 §2.4); those that do not look at values are not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Prerequisite {
+    /// There is no such RRset (§2.4.3).
+    Absent(RrKey),
+    /// The RRset is this one, TTL apart (§2.4.2). Rdata is as the server has sent it.
+    Exactly(RrKey, Vec<Vec<u8>>),
+}
+
+/// An edit (RFC 2136 §2.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Edit {
+    /// Deletes an RRset (§2.5.2).
+    DeleteRrSet(RrKey),
+    /// Deletes one record (§2.5.4).
+    DeleteRecord(RrKey, Vec<u8>),
+    /// Adds one record (§2.5.1).
+    Add(RrKey, Ttl, Vec<u8>),
+}
+
+impl Request {
+    /// The four bits that say what kind of message it is (RFC 1035 §4.1.1, RFC 2136 §1.3).
+    pub(crate) fn opcode(&self) -> u8 {
+        match self {
+            Self::Query(_) | Self::Transfer(_) => 0,
+            Self::Update(_) => 5,
+        }
+    }
+
+    /// Name and type of the one entry in its first section.
+    pub(crate) fn question(&self) -> (&Name, u16) {
+        match self {
+            Self::Query(key) => (&key.name, key.rtype.number()),
+            Self::Transfer(zone) => (zone, AXFR),
+            Self::Update(update) => (&update.zone, RrType::SOA.number()),
+        }
+    }
+
+    /// The message, unsigned. It may be longer than can be sent.
+    pub(crate) fn encode(&self, id: u16) -> Vec<u8> {
+        let (prerequisites, edits) = match self {
+            Self::Query(_) | Self::Transfer(_) => (&[][..], &[][..]),
+            Self::Update(update) => (&*update.prerequisites, &*update.edits),
+        };
+        let mut writer = Writer::default();
+        writer.u16(id);
+        writer.u16(u16::from(self.opcode()) << 11);
+        // The counts of records are known when these are written; a wrapped count means a message
+        // that is too long to be sent.
+        [1, 0, 0, 0].into_iter().for_each(|count| writer.u16(count));
+        let (name, qtype) = self.question();
+        writer.name(name);
+        writer.u16(qtype);
+        writer.u16(IN);
+        let required: usize = prerequisites.iter().map(|one| writer.prerequisite(one)).sum();
+        edits.iter().for_each(|edit| writer.edit(edit));
+        writer.count(6, required);
+        writer.count(8, edits.len());
+        writer.octets
+    }
+}
+
+/// Writes a message; owner names are compressed (RFC 1035 §4.1.4).
+#[derive(Default)]
+struct Writer {
+    octets: Vec<u8>,
+    /// Where a name, or the end of one, stands already.
+    names: HashMap<Vec<u8>, u16>,
+}
+
+impl Writer {
+    fn u16(&mut self, number: u16) {
+        self.octets.extend(number.to_be_bytes());
+    }
+
+    fn count(&mut self, at: usize, count: usize) {
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        self.octets[at..at + 2].copy_from_slice(&count.to_be_bytes());
+    }
+
+    fn name(&mut self, name: &Name) {
+        let mut rest = name.wire();
+        while rest[0] > 0 {
+            if let Some(at) = self.names.get(rest) {
+                return self.u16(0xc000 | at);
+            }
+            // A pointer has fourteen bits.
+            if let Some(at) = u16::try_from(self.octets.len()).ok().filter(|at| *at < 0x4000) {
+                self.names.insert(rest.to_vec(), at);
+            }
+            let (label, behind) = rest.split_at(usize::from(rest[0]) + 1);
+            self.octets.extend(label);
+            rest = behind;
+        }
+        self.octets.push(0);
+    }
+
+    fn record(&mut self, key: &RrKey, class: u16, ttl: Ttl, rdata: &[u8]) {
+        self.name(&key.name);
+        self.u16(key.rtype.number());
+        self.u16(class);
+        self.octets.extend(ttl.secs().to_be_bytes());
+        self.u16(u16::try_from(rdata.len()).expect("rdata has a length of two octets"));
+        self.octets.extend(rdata);
+    }
+
+    /// Says how many records it took.
+    fn prerequisite(&mut self, prerequisite: &Prerequisite) -> usize {
+        match prerequisite {
+            Prerequisite::Absent(key) => {
+                self.record(key, NONE, Ttl::ZERO, &[]);
+                1
+            }
+            Prerequisite::Exactly(key, rdata) => {
+                rdata.iter().for_each(|one| self.record(key, IN, Ttl::ZERO, one));
+                rdata.len()
+            }
+        }
+    }
+
+    fn edit(&mut self, edit: &Edit) {
+        match edit {
+            Edit::DeleteRrSet(key) => self.record(key, ANY, Ttl::ZERO, &[]),
+            Edit::DeleteRecord(key, rdata) => self.record(key, NONE, Ttl::ZERO, rdata),
+            Edit::Add(key, ttl, rdata) => self.record(key, IN, *ttl, rdata),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! To and from RRsets: what a server sends becomes [`Found`] RRsets and zones, and a change set
+//! becomes an [`Update`].
+
+use std::collections::BTreeMap;
+
+use cutover_contract::{
+    Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrSetError, RrType, Ttl, Zone,
+};
+
+use crate::api::answer::{Answer, MalformedMessage, Record};
+use crate::api::{Edit, Prerequisite, Update};
+
+/// An RRset as a server holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// What it means.
+    pub(crate) rrset: RrSet,
+    /// Its rdata to the octet, for prerequisites: the case of names in them, and TXT strings that
+    /// mean the same, are the server's.
+    pub(crate) octets: Vec<Vec<u8>>,
+}
+
+/// Why what a server sent is no RRset.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadRecord {
+    /// The message.
+    #[error(transparent)]
+    Message(#[from] MalformedMessage),
+    /// One record's rdata.
+    #[error("{key}: {problem}")]
+    Rdata {
+        /// Whose.
+        key: RrKey,
+        /// What is wrong, with its type's word for the field.
+        problem: String,
+    },
+    /// A class that a zone of the Internet does not have.
+    #[error("{0} is not of class IN")]
+    Class(RrKey),
+    /// A name that the zone cannot hold.
+    #[error("{0} lies outside of the zone")]
+    OutOfZone(RrKey),
+    /// TTLs that differ (RFC 2181 §5.2 calls it an error).
+    #[error("the records of {0} have different TTLs")]
+    MixedTtls(RrKey),
+    /// Records that make no RRset.
+    #[error("{key}: {problem}")]
+    RrSet {
+        /// Whose.
+        key: RrKey,
+        /// Why.
+        problem: RrSetError,
+    },
+}
+
+/// A record of a zone that was read.
+pub(crate) type ZoneRecord = (RrKey, Ttl, Rdata);
+
+/// Reads one record. `scratch` is only there to be used again.
+pub(crate) fn record(
+    answer: &Answer,
+    record: &Record,
+    zone: &Name,
+    scratch: &mut Vec<u8>,
+) -> Result<ZoneRecord, BadRecord> {
+    let key = answer.key(record)?;
+    if !record.is_in() {
+        return Err(BadRecord::Class(key));
+    }
+    if !key.name.is_at_or_below(zone) {
+        return Err(BadRecord::OutOfZone(key));
+    }
+    let rdata = match answer.rdata(record, scratch) {
+        Ok(()) => Rdata::from_wire(key.rtype, scratch).map_err(|error| error.problem),
+        Err(malformed) => Err(malformed.to_string()),
+    };
+    match rdata {
+        Ok(rdata) => Ok((key, record.ttl(), rdata)),
+        Err(problem) => Err(BadRecord::Rdata { key, problem }),
+    }
+}
+
+/// Folds the records of a whole zone, in any order, into RRsets.
+pub(crate) fn zone(origin: &Name, mut records: Vec<ZoneRecord>) -> Result<Zone, BadRecord> {
+    // Servers send names in nearly this order, so the sort is nearly free.
+    records.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let mut rrsets: Vec<(RrKey, RrSet)> = Vec::with_capacity(records.len());
+    let mut records = records.into_iter().peekable();
+    while let Some((key, ttl, first)) = records.next() {
+        let mut rdata = vec![first];
+        while let Some((_, other_ttl, one)) = records.next_if(|(next, ..)| *next == key) {
+            if other_ttl != ttl {
+                return Err(BadRecord::MixedTtls(key));
+            }
+            rdata.push(one);
+        }
+        let rrset = rrset(&key, ttl, rdata)?;
+        rrsets.push((key, rrset));
+    }
+    // A sorted list becomes a tree without a search for each key.
+    Ok(Zone { origin: origin.clone(), rrsets: rrsets.into_iter().collect::<BTreeMap<_, _>>() })
+}
+
+/// Collects RRsets, with their octets, from records that come one by one.
+#[derive(Default)]
+pub(crate) struct Collector {
+    rrsets: BTreeMap<RrKey, Collected>,
+    scratch: Vec<u8>,
+}
+
+struct Collected {
+    ttl: Ttl,
+    rdata: Vec<Rdata>,
+    octets: Vec<Vec<u8>>,
+}
+
+impl Collector {
+    /// Takes a record.
+    pub(crate) fn take(
+        &mut self,
+        answer: &Answer,
+        one: &Record,
+        zone: &Name,
+    ) -> Result<(), BadRecord> {
+        let (key, ttl, rdata) = record(answer, one, zone, &mut self.scratch)?;
+        let empty = || Collected { ttl, rdata: Vec::new(), octets: Vec::new() };
+        let collected = self.rrsets.entry(key.clone()).or_insert_with(empty);
+        if collected.ttl != ttl {
+            return Err(BadRecord::MixedTtls(key));
+        }
+        // A transfer has the SOA twice.
+        if !collected.octets.contains(&self.scratch) {
+            collected.rdata.push(rdata);
+            collected.octets.push(self.scratch.clone());
+        }
+        Ok(())
+    }
+
+    /// The RRsets.
+    pub(crate) fn finish(self) -> Result<BTreeMap<RrKey, Found>, BadRecord> {
+        let found = |(key, Collected { ttl, rdata, octets })| {
+            let rrset = rrset(&key, ttl, rdata)?;
+            Ok((key, Found { rrset, octets }))
+        };
+        self.rrsets.into_iter().map(found).collect()
+    }
+}
+
+fn rrset(key: &RrKey, ttl: Ttl, rdata: Vec<Rdata>) -> Result<RrSet, BadRecord> {
+    RrSet::new(ttl, rdata).map_err(|problem| BadRecord::RrSet { key: key.clone(), problem })
+}
+
+/// The update that makes these changes, where the zone is as it was found: the SOA, and for each
+/// change what is live.
+///
+/// The values are prerequisites, and so is the SOA, because those of values do not look at TTLs.
+/// Deletions of RRsets come before additions, so that a CNAME finds its name empty and other data
+/// find no CNAME (RFC 2136 §3.4.2.2 lets a server ignore either silently).
+pub(crate) fn update(changes: &ChangeSet, soa: &Found, live: &[Option<Found>]) -> Update {
+    let zone = changes.zone();
+    let apex = |rtype| RrKey::new(zone.clone(), rtype);
+    let soa_key = apex(RrType::SOA);
+    let mut prerequisites = vec![Prerequisite::Exactly(soa_key.clone(), soa.octets.clone())];
+    let (mut deletions, mut additions, mut removals) = (Vec::new(), Vec::new(), Vec::new());
+    for (Change { key, before: _, after }, live) in changes.changes().iter().zip(live) {
+        match live {
+            Some(found) if *key != soa_key => {
+                prerequisites.push(Prerequisite::Exactly(key.clone(), found.octets.clone()));
+            }
+            Some(_) => {}
+            None => prerequisites.push(Prerequisite::Absent(key.clone())),
+        }
+        let new = after.iter().flat_map(RrSet::rdata);
+        additions.extend(new.clone().map(|rdata| {
+            let ttl = after.as_ref().expect("it has rdata").ttl();
+            Edit::Add(key.clone(), ttl, rdata.wire().to_vec())
+        }));
+        let Some(old) = live else { continue };
+        if *key == soa_key {
+            // An SOA is replaced by adding one with a higher serial (RFC 2136 §3.4.2.2).
+            continue;
+        }
+        if *key == apex(RrType::NS) {
+            // Deleting this RRset is ignored (RFC 2136 §3.4.2.3), and so is its last record's
+            // deletion (§3.4.2.4): the old ones go one by one, when the new ones are there.
+            let gone = old.rrset.rdata().iter().filter(|one| !new.clone().any(|kept| kept == *one));
+            removals.extend(gone.map(|one| Edit::DeleteRecord(key.clone(), one.wire().to_vec())));
+            continue;
+        }
+        // Without this, records that stay would keep a place, and a TTL, that nobody asked for.
+        deletions.push(Edit::DeleteRrSet(key.clone()));
+    }
+    let edits = [deletions, additions, removals].concat();
+    Update { zone: zone.clone(), prerequisites, edits }
+}
+
+/// The serial of an SOA RRset.
+pub(crate) fn serial(soa: &RrSet) -> Option<u32> {
+    soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.serial)
+}
+
+/// Whether `live` is what was asked for; servers may count an SOA's serial on by themselves.
+pub(crate) fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> bool {
+    let (Some(live), Some(asked), RrType::SOA) = (live, asked, key.rtype) else {
+        return live == asked;
+    };
+    let fields = |rrset: &RrSet| rrset.rdata().first().and_then(Rdata::as_soa);
+    let (Some(mut shown), Some(wanted)) = (fields(live), fields(asked)) else { return false };
+    let went_on = shown.serial == wanted.serial || is_later(shown.serial, wanted.serial);
+    shown.serial = wanted.serial;
+    live.ttl() == asked.ttl() && shown == wanted && went_on
+}
+
+/// Whether `serial` comes after `other` (RFC 1982 §3.2).
+pub(crate) fn is_later(serial: u32, other: u32) -> bool {
+    let ahead = serial.wrapping_sub(other);
+    ahead != 0 && ahead < 1 << 31
+}

@@ -1,0 +1,134 @@
+//! The adapter for DNS UPDATE (RFC 2136), with TSIG (RFC 8945): BIND, Knot, and whatever else takes
+//! it. Zones are read by transfer (RFC 5936), RRsets by queries; everything goes over TCP to the
+//! one configured server, which has to be the zone's primary.
+//!
+//! A change set is one message, and so one transaction: the values that were read and the SOA are
+//! its prerequisites, and the server itself compares them. This is the one adapter whose
+//! compare-and-set nobody can slip into.
+//!
+//! What this does not do: it speaks to no other server than the configured one, sends no update
+//! twice unless the server said that it was not made, writes nothing of a signer's, and signs with
+//! no weaker MAC than HMAC-SHA-256. Zones with `inline-signing yes` at BIND cannot be changed: such
+//! a server compares with another SOA than it serves.
+
+mod api;
+mod apply;
+mod convert;
+mod failure;
+mod limits;
+mod read;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use async_trait::async_trait;
+use cutover_contract::{
+    Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
+    FieldKind, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
+};
+
+use api::tcp::Server;
+use api::tsig::Key;
+
+/// The adapter, as the registry of the command line knows it.
+pub const ADAPTER: Adapter = Adapter {
+    kind: "rfc2136",
+    doc: "A primary server that takes DNS UPDATE, such as BIND or Knot.",
+    asks_delegation: true,
+    fields: &[
+        ConfigField {
+            name: "server",
+            kind: FieldKind::SocketAddr,
+            required: true,
+            doc: "Address and port of the zone's primary server, by TCP.",
+        },
+        ConfigField {
+            name: "tsig",
+            kind: FieldKind::Object(TSIG_FIELDS),
+            required: false,
+            doc: "The key that the server knows us by, for queries, transfers and updates.",
+        },
+    ],
+    connect,
+};
+
+const ALGORITHMS: &[&str] = &["hmac-sha256", "hmac-sha384", "hmac-sha512"];
+
+const TSIG_FIELDS: &[ConfigField] = &[
+    ConfigField {
+        name: "key",
+        kind: FieldKind::Name,
+        required: true,
+        doc: "The key's name, as the server has it.",
+    },
+    ConfigField {
+        name: "algorithm",
+        kind: FieldKind::Choice(ALGORITHMS),
+        required: false,
+        doc: "The key's algorithm; hmac-sha256 if nothing is said.",
+    },
+    ConfigField {
+        name: "secret",
+        kind: FieldKind::Secret,
+        required: true,
+        doc: "The key's secret, in base64.",
+    },
+];
+
+/// A primary server, with the key that it knows us by.
+struct Rfc2136 {
+    server: Server,
+}
+
+fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> {
+    let wrong = |field: &str, problem: &str| ConfigError {
+        field: field.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let address = config.text("server").ok_or_else(|| wrong("server", "it is missing"))?;
+    let address: SocketAddr = address
+        .parse()
+        .map_err(|_| wrong("server", "this is no address and port, such as 192.0.2.53:53"))?;
+    let key = config.object("tsig").map(|tsig| {
+        let name = tsig.text("key").ok_or_else(|| wrong("tsig.key", "it is missing"))?;
+        let name = Name::from_user(name).map_err(|error| wrong("tsig.key", &error.to_string()))?;
+        let algorithm = tsig.text("algorithm").unwrap_or(ALGORITHMS[0]);
+        let secret = tsig.secret("secret").ok_or_else(|| wrong("tsig.secret", "it is missing"))?;
+        Key::new(name, algorithm, secret)
+    });
+    Ok(Box::new(Rfc2136 { server: Server { address, key: key.transpose()? } }))
+}
+
+#[async_trait]
+impl Provider for Rfc2136 {
+    fn capabilities(&self, _: &Name) -> Capabilities {
+        Capabilities {
+            granularity: Granularity::RrSet,
+            atomicity: Atomicity::ChangeSet,
+            compare_and_set: CompareAndSet::Native,
+            ttl_min: Ttl::ZERO,
+            ttl_max: Ttl::MAX,
+            types: None,
+            settle_max: limits::SETTLE_MAX,
+            unseen_nodes: std::time::Duration::ZERO,
+            served_within: None,
+        }
+    }
+
+    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
+        read::zone(&self.server, zone).await
+    }
+
+    async fn read_rrsets(
+        &self,
+        zone: &Name,
+        keys: &[RrKey],
+    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        let live = read::live(&self.server, zone, keys).await?;
+        Ok(live.rrsets.into_iter().map(|found| found.map(|found| found.rrset)).collect())
+    }
+
+    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        apply::apply(&self.server, changes).await
+    }
+}

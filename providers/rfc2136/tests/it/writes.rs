@@ -1,0 +1,309 @@
+//! Changes that are made, and changes that are not.
+
+use cutover_contract::{ChangeSet, Next, ProviderError, RrType};
+
+use crate::common::{
+    SMALL, ZONE, adapter, adapter_of, bind, both, changes, contents, key, rrsets, without_soa, zone,
+};
+use crate::lab::{Bind, Server};
+use crate::proxy::{self, Fate};
+use crate::reads::EVERY_TYPE;
+
+/// Applies, and checks the server's own count: one change set is one update.
+async fn apply(server: &Server, changes: &ChangeSet) {
+    let made = server.updates_made();
+    let receipt = adapter_of(server).apply(changes).await;
+    let receipt = receipt.unwrap_or_else(|error| panic!("{}: {error}", server.program()));
+    assert_eq!(receipt.serial, server.serial(ZONE), "{}", server.program());
+    assert_eq!(server.updates_made(), made + 1, "{}\n{}", server.program(), server.log());
+}
+
+/// Applies what must fail and change nothing, and gives the failure.
+async fn apply_in_vain(server: &Server, changes: &ChangeSet) -> ProviderError {
+    let (made, before) = (server.updates_made(), contents(server).await);
+    let Err(error) = adapter_of(server).apply(changes).await else {
+        panic!("{} makes {changes:?}", server.program())
+    };
+    assert_eq!(contents(server).await, before, "{}", server.program());
+    assert_eq!(server.updates_made(), made, "{}", server.program());
+    assert!(!error.to_string().contains(&server.key().secret));
+    error
+}
+
+#[tokio::test]
+async fn every_type_is_written_as_it_is_read() {
+    for server in both(SMALL) {
+        let new: Vec<&str> = EVERY_TYPE
+            .iter()
+            .copied()
+            .filter(|line| !line.contains(" SOA ") && !line.starts_with("@ 3600 NS"))
+            .filter(|line| !line.starts_with("ns1 0 A"))
+            .collect();
+        // The MX, the TXT and the A that are there already are replaced in the same message.
+        let old = ["@ 300 MX 10 mail.oldhost.example.", SMALL[4]];
+        apply(&server, &changes(&old, &new)).await;
+        let mut expected = without_soa(SMALL);
+        expected.extend(rrsets(&new));
+        let read = contents(&server).await;
+        for (key, rrset) in &expected {
+            assert_eq!(read.get(key), Some(rrset), "{} {key}", server.program());
+        }
+        assert_eq!(read.len(), expected.len());
+        apply(&server, &changes(&new, &old)).await;
+        assert_eq!(contents(&server).await, without_soa(SMALL), "{}", server.program());
+    }
+}
+
+#[tokio::test]
+async fn a_story_of_one_name() {
+    let story: &[&[&str]] = &[
+        &[],
+        &["n 60 A 192.0.2.1"],
+        &["n 60 A 192.0.2.2"],
+        &["n 60 A 192.0.2.2", "n 60 A 192.0.2.3"],
+        // Only the TTL, longer and shorter, and the edges.
+        &["n 3600 A 192.0.2.2", "n 3600 A 192.0.2.3"],
+        &["n 0 A 192.0.2.2", "n 0 A 192.0.2.3"],
+        &["n 2147483647 A 192.0.2.2", "n 2147483647 A 192.0.2.3"],
+        // A record that stays gets the new TTL too.
+        &["n 60 A 192.0.2.3", "n 60 A 192.0.2.4"],
+        // From other data to a CNAME, to another one, and back.
+        &["n 60 CNAME a.example."],
+        &["n 60 CNAME b.example."],
+        &["n 60 MX 10 mx.example.", "n 60 TXT \"x\""],
+        // The null MX stands alone (RFC 7505 §3).
+        &["n 60 MX 0 .", "n 60 TXT \"x\""],
+        &[],
+    ];
+    for server in both(SMALL) {
+        for step in story.windows(2) {
+            apply(&server, &changes(step[0], step[1])).await;
+            let mut expected = without_soa(SMALL);
+            expected.extend(rrsets(step[1]));
+            assert_eq!(contents(&server).await, expected, "{} {step:?}", server.program());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_shows_what_is_live_and_changes_nothing() {
+    const MX: &str = "@ 300 MX 10 mail.oldhost.example.";
+    /// Before, after, where the conflict is, and whether there is anything.
+    type Case = (&'static [&'static str], &'static [&'static str], &'static str, bool);
+    let cases: &[Case] = &[
+        // Another value, another TTL, something where nothing was expected, nothing instead.
+        (&["@ 300 MX 20 mx.example."], &["@ 300 MX 0 ."], "@ MX", true),
+        (&["@ 301 MX 10 mail.oldhost.example."], &["@ 300 MX 0 ."], "@ MX", true),
+        (&["www 300 A 192.0.2.1"], &[], "www A", true),
+        (&[], &["@ 60 MX 0 ."], "@ MX", true),
+        (&["gone 300 A 192.0.2.1"], &[], "gone A", false),
+        // The first of two is as expected, and is left alone all the same.
+        (&[MX, "www 300 A 192.0.2.1"], &["@ 60 MX 0 ."], "www A", true),
+        (&[MX, "www 60 A 192.0.2.1", "www 60 A 192.0.2.2"], &["@ 60 MX 0 ."], "www A", true),
+    ];
+    for server in both(SMALL) {
+        for (before, after, at, is_live) in cases {
+            let error = apply_in_vain(&server, &changes(before, after)).await;
+            assert_eq!(error.next(), Next::Halt);
+            let ProviderError::Conflict { zone: in_zone, key: of, live } = error else {
+                panic!("{}: {error}", server.program())
+            };
+            assert_eq!((in_zone, of), (zone(), key(at)));
+            let expected = is_live.then(|| rrsets(SMALL)[&key(at)].clone());
+            assert_eq!(live, expected, "{}", server.program());
+        }
+    }
+}
+
+/// An adapter whose updates wait for a colleague's edit.
+fn meddled(
+    server: &Server,
+    script: &'static str,
+    times: usize,
+) -> Box<dyn cutover_contract::Provider> {
+    let (address, key) = (server.addr(), server.key().clone());
+    let file = server.dir().join("key.conf");
+    let proxy = proxy::before(address, move |seen| {
+        if seen < times {
+            crate::common::nsupdate(address, &file, &script.replace("{}", &seen.to_string()));
+        }
+        Fate::Pass
+    });
+    adapter(proxy, Some(&key))
+}
+
+#[tokio::test]
+async fn a_serial_that_moves_in_between_is_no_conflict() {
+    for server in both(SMALL) {
+        let script = "update add other{}.acme.test 60 A 192.0.2.9";
+        let change = changes(&["@ 300 MX 10 mail.oldhost.example."], &["@ 60 MX 0 ."]);
+        let receipt = meddled(&server, script, 4).apply(&change).await;
+        assert!(receipt.is_ok(), "{}: {receipt:?}", server.program());
+        assert_eq!(server.updates_made(), 5);
+        let back = changes(&["@ 60 MX 0 ."], &["@ 60 MX 1 mx.example."]);
+        let busy = meddled(&server, "update add again{}.acme.test 60 A 192.0.2.9", 9);
+        let Err(ProviderError::Conflict { key: of, .. }) = busy.apply(&back).await else {
+            panic!("five edits in between are too many")
+        };
+        assert_eq!(of, key("@ SOA"));
+        assert_eq!(
+            contents(&server).await.get(&key("@ MX")),
+            rrsets(&["@ 60 MX 0 ."]).get(&key("@ MX"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_moves_in_between_is_seen_even_if_it_is_the_ttl_alone() {
+    let scripts = [
+        // Knot ignores a record that is there already, whatever its new TTL.
+        "update delete acme.test MX\nupdate add acme.test 77 MX 10 mail.oldhost.example.",
+        "update add acme.test 300 MX 5 mx.example.",
+        "update delete acme.test MX",
+    ];
+    for script in scripts {
+        for server in both(SMALL) {
+            let change = changes(&["@ 300 MX 10 mail.oldhost.example."], &["@ 60 MX 0 ."]);
+            let result = meddled(&server, script, 1).apply(&change).await;
+            let Err(ProviderError::Conflict { key: of, live, .. }) = result else {
+                panic!("{} {script}: {result:?}", server.program())
+            };
+            assert_eq!(of, key("@ MX"));
+            assert_eq!(live.as_ref(), contents(&server).await.get(&key("@ MX")));
+            assert_eq!(server.updates_made(), 1, "the colleague's");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_refused_before_it_is_sent() {
+    let soa = "@ 300 SOA ns1 hostmaster 7 3600 600 86400 300";
+    let lower = "@ 300 SOA ns1 hostmaster 6 3600 600 86400 60";
+    let cases: &[(&[&str], &[&str], &str)] = &[
+        (&["@ 300 NS ns1"], &[], "@ NS"),
+        (&[soa], &[], "@ SOA"),
+        (&[], &["@ 300 SOA ns1 hostmaster 8 3600 600 86400 300"], "@ SOA"),
+        (&[soa], &[lower], "@ SOA"),
+        (&[], &["sub 300 SOA ns1 hostmaster 8 3600 600 86400 300"], "sub SOA"),
+        (&[], &["mail 60 MX 10 mx.example."], "mail MX"),
+        (&[], &["www 60 CNAME a.example."], "www CNAME"),
+        (&[], &["@ 60 CNAME a.example."], "@ CNAME"),
+        (&[], &["n 60 CNAME a.example.", "n 60 A 192.0.2.1"], "n CNAME"),
+        (&[], &["n 60 RRSIG \\# 4 0a000001"], "n RRSIG"),
+        (&[], &["n 60 TYPE255 \\# 4 0a000001"], "n TYPE255"),
+    ];
+    for server in both(SMALL) {
+        for (before, after, at) in cases {
+            let error = apply_in_vain(&server, &changes(before, after)).await;
+            assert_eq!(error.next(), Next::Fix);
+            let ProviderError::Unsupported { key: of, .. } = &error else {
+                panic!("{} {at}: {error}", server.program())
+            };
+            assert_eq!(*of, key(at), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_apex_changes_without_a_gap() {
+    for server in both(SMALL) {
+        let old = ["@ 300 NS ns1"];
+        let new = ["@ 3600 NS ns1", "@ 3600 NS ns2.example."];
+        let other = ["@ 60 NS ns3.example."];
+        apply(&server, &changes(&old, &new)).await;
+        apply(&server, &changes(&new, &other)).await;
+        apply(&server, &changes(&other, &old)).await;
+        assert_eq!(contents(&server).await, without_soa(SMALL));
+
+        // The TTL alone, of an RRset that cannot be deleted: Knot leaves it, and that is seen.
+        let longer = adapter_of(&server).apply(&changes(&old, &["@ 900 NS ns1"])).await;
+        match server.program() {
+            "named" => assert!(longer.is_ok(), "{longer:?}"),
+            _ => assert!(matches!(longer, Err(ProviderError::Refused { .. })), "{longer:?}"),
+        }
+
+        let read = adapter_of(&server).read_rrsets(&zone(), &[key("@ SOA")]).await.expect("an SOA");
+        let soa = read[0].clone().expect("an SOA").rdata()[0].as_soa().expect("an SOA");
+        let line = |serial: u32, ttl: u32, minimum: u32| {
+            format!("@ {ttl} SOA ns1 hostmaster {serial} 3600 600 86400 {minimum}")
+        };
+        let (before, after) = (line(soa.serial, 300, 300), line(soa.serial + 10, 120, 60));
+        apply(&server, &changes(&[&before], &[&after])).await;
+        assert_eq!(server.serial(ZONE), Some(soa.serial + 10));
+        // Together with something else, and one step only.
+        let last = line(soa.serial + 11, 300, 300);
+        apply(&server, &changes(&[&after], &[&last, "n 60 A 192.0.2.1"])).await;
+        assert_eq!(server.serial(ZONE), Some(soa.serial + 11), "{}", server.program());
+    }
+}
+
+#[tokio::test]
+async fn large_change_sets() {
+    let many: Vec<String> =
+        (0..1500).map(|n| format!("h{} 60 A 192.0.{}.{}", n / 10, n / 10, n % 10)).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let value = "x".repeat(230);
+    let too_many: Vec<String> = (0..300).map(|n| format!("t{n} 60 TXT {value}")).collect();
+    let too_many: Vec<&str> = too_many.iter().map(String::as_str).collect();
+    for server in both(SMALL) {
+        apply(&server, &changes(&[], &many)).await;
+        assert_eq!(contents(&server).await.len(), without_soa(SMALL).len() + 150);
+        apply(&server, &changes(&many, &[])).await;
+        let error = apply_in_vain(&server, &changes(&[], &too_many)).await;
+        let ProviderError::Unsupported { why, .. } = &error else { panic!("{error}") };
+        assert!(why.contains("65535"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn bind_says_no_to_an_exchange_without_an_address() {
+    let server = bind(SMALL);
+    let old = "@ 300 MX 10 mail.oldhost.example.";
+    let error = apply_in_vain(&server, &changes(&[old], &["@ 300 MX 10 mx"])).await;
+    assert_eq!(error.next(), Next::Fix);
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("REFUSED"), "{error}");
+    // With the address in the same change set it is taken.
+    apply(&server, &changes(&[old], &["@ 300 MX 10 mx", "mx 300 A 192.0.2.25"])).await;
+}
+
+#[tokio::test]
+async fn bind_says_servfail_to_an_rrset_that_is_too_large_for_it() {
+    // `max-records-per-type` is 100 (BIND 9.18.28 and later).
+    let server = bind(SMALL);
+    let many: Vec<String> = (0..101).map(|n| format!("many 60 A 192.0.2.{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let error = apply_in_vain(&server, &changes(&[], &many)).await;
+    assert_eq!(error.next(), Next::Fix);
+    assert!(error.to_string().contains("SERVFAIL"), "{error}");
+    apply(&server, &changes(&[], &many[1..])).await;
+}
+
+#[tokio::test]
+async fn a_server_that_compares_with_another_soa_is_told_apart_from_a_conflict() {
+    let clause = "dnssec-policy default; inline-signing yes;";
+    let server = Bind::primary_with(&[(ZONE, &SMALL.join("\n"))], clause);
+    let error = adapter_of(&server).apply(&changes(&[], &["n 60 A 192.0.2.1"])).await;
+    let Err(ProviderError::Refused { detail, .. }) = error else { panic!("{error:?}") };
+    assert!(detail.contains("inline-signing"), "{detail}");
+    assert_eq!(server.updates_made(), 0);
+}
+
+#[tokio::test]
+async fn delegations_are_changed_like_anything_else() {
+    let old = [
+        "sub 86400 NS ns.sub",
+        "ns.sub 86400 A 192.0.2.53",
+        "sub 86400 DS 60485 8 2 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a",
+    ];
+    let new = ["sub 300 NS ns.sub", "ns.sub 300 A 192.0.2.54", "a.b.sub 300 A 192.0.2.55"];
+    for server in both(SMALL) {
+        apply(&server, &changes(&[], &old)).await;
+        apply(&server, &changes(&old, &new)).await;
+        let read = contents(&server).await;
+        for (key, rrset) in rrsets(&new) {
+            assert_eq!(read.get(&key), Some(&rrset), "{}", server.program());
+        }
+        assert!(!read.keys().any(|key| key.rtype == RrType::DS));
+    }
+}

@@ -1,0 +1,136 @@
+//! BIND: a primary with dynamic zones, and a secondary that lags.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use super::lag::Lag;
+use super::loopback::loopback;
+use super::server::{Plan, Program, Server, TsigKey};
+
+const NAMED: Program = Program {
+    name: "named",
+    package: "bind9",
+    port_taken: &["address in use", "addr in use"],
+    zone_broken: "not loaded due to errors",
+    // The category `update` says this at debug 8, once for each message that changed the zone.
+    updates_made: |line| usize::from(line.contains("committing update transaction")),
+};
+
+/// Constructors of BIND servers.
+pub(crate) struct Bind;
+
+impl Bind {
+    /// A primary for these zones: origin, and master file text. Transfers and updates want the key.
+    pub(crate) fn primary(zones: &[(&str, &str)]) -> Server {
+        Self::primary_with(zones, "")
+    }
+
+    /// A primary with more lines in each zone's clause.
+    pub(crate) fn primary_with(zones: &[(&str, &str)], zone_clause: &str) -> Server {
+        Self::primary_with_key(zones, zone_clause, TsigKey::generate("hmac-sha256"))
+    }
+
+    /// A primary with more lines in each zone's clause, and a key that was made before.
+    pub(crate) fn primary_with_key(
+        zones: &[(&str, &str)],
+        zone_clause: &str,
+        key: TsigKey,
+    ) -> Server {
+        let configure = |dir: &Path, addr: SocketAddr, key: &TsigKey| {
+            let mut text = options(dir, addr, key);
+            for (index, (origin, master_file)) in zones.iter().enumerate() {
+                let file = format!("{index}.zone");
+                std::fs::write(dir.join(&file), master_file).expect("a zone can be written");
+                let _ = writeln!(
+                    text,
+                    "zone \"{origin}\" {{ type primary; file \"{file}\"; {zone_clause}\n\
+                     update-policy {{ grant {} zonesub ANY; }}; }};",
+                    key.name
+                );
+            }
+            write_config(dir, &text)
+        };
+        Server::start(&Plan {
+            program: &NAMED,
+            address: loopback(1),
+            port_wish: None,
+            key,
+            zones: zones.iter().map(|(origin, _)| (*origin).to_owned()).collect(),
+            configure: &configure,
+        })
+    }
+
+    /// A secondary for all zones of `primary`, with the same key and, if it can be, the same port.
+    /// It has each change `lag` after the primary, not before, and hardly later.
+    pub(crate) fn secondary_of(primary: &Server, address: IpAddr, lag: Duration) -> Server {
+        let zones = primary.zones().to_vec();
+        let (ip, port) = (primary.addr().ip(), primary.addr().port());
+        let configure = |dir: &Path, addr: SocketAddr, key: &TsigKey| {
+            let mut text = options(dir, addr, key);
+            for (index, zone) in zones.iter().enumerate() {
+                // The refresh timers of the zone's SOA would bring changes before their time.
+                let _ = writeln!(
+                    text,
+                    "zone \"{zone}\" {{ type secondary; file \"{index}.zone\";\n\
+                     primaries {{ {ip} port {port} key {}; }};\n\
+                     allow-notify {{ {}; }};\n\
+                     min-refresh-time 86400; max-refresh-time 86400; min-retry-time 1; }};",
+                    key.name,
+                    addr.ip()
+                );
+            }
+            write_config(dir, &text)
+        };
+        let mut secondary = Server::start(&Plan {
+            program: &NAMED,
+            address,
+            port_wish: Some(port),
+            key: primary.key().clone(),
+            zones: zones.clone(),
+            configure: &configure,
+        });
+        secondary.lag = Some(Lag::start(primary.addr(), secondary.addr(), zones, lag));
+        secondary
+    }
+}
+
+fn write_config(dir: &Path, text: &str) -> Vec<String> {
+    let file = dir.join("named.conf");
+    std::fs::write(&file, text).expect("the configuration can be written");
+    let path = file.to_str().expect("a temporary directory's path is text").to_owned();
+    ["-f", "-n", "1", "-c"].map(str::to_owned).into_iter().chain([path]).collect()
+}
+
+/// What primaries and secondaries share. Nothing is written outside of `dir`.
+fn options(dir: &Path, addr: SocketAddr, key: &TsigKey) -> String {
+    let dir = dir.display();
+    let (ip, port, name) = (addr.ip(), addr.port(), &key.name);
+    let listen = match ip {
+        IpAddr::V4(_) => format!("listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};"),
+        IpAddr::V6(_) => format!("listen-on {{ none; }}; listen-on-v6 port {port} {{ {ip}; }};"),
+    };
+    format!(
+        "include \"{dir}/key.conf\";
+controls {{ }};
+options {{
+  directory \"{dir}\"; managed-keys-directory \"{dir}\";
+  pid-file none; session-keyfile none; lock-file none; dump-file \"{dir}/dump\";
+  {listen}
+  recursion no; empty-zones-enable no; dnssec-validation no; notify no; querylog no;
+  allow-query {{ any; }}; allow-transfer {{ key \"{name}\"; }};
+  max-cache-size 2m;
+}};
+logging {{
+  channel server {{
+    file \"{dir}/server.log\"; severity info; print-time yes; print-category yes;
+  }};
+  channel update {{ file \"{dir}/update.log\"; severity debug 8; print-time yes; }};
+  category default {{ server; }};
+  category update {{ update; }};
+  category update-security {{ update; }};
+}};
+"
+    )
+}

@@ -1,0 +1,93 @@
+//! Knot DNS: a primary with dynamic zones.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::loopback::loopback;
+use super::server::{Plan, Program, Server, TsigKey};
+
+const KNOTD: Program = Program {
+    name: "knotd",
+    package: "knot",
+    port_taken: &["cannot bind address"],
+    zone_broken: "failed to load",
+    updates_made,
+};
+
+/// Constructors of Knot servers.
+pub(crate) struct Knot;
+
+impl Knot {
+    /// A primary for these zones: origin, and master file text. Transfers and updates want the key.
+    pub(crate) fn primary(zones: &[(&str, &str)]) -> Server {
+        let configure = |dir: &Path, addr: SocketAddr, key: &TsigKey| {
+            let text = config(dir, addr, key, zones);
+            let file = dir.join("knot.conf");
+            std::fs::write(&file, text).expect("the configuration can be written");
+            vec!["-c".to_owned(), file.to_str().expect("a temporary path is text").to_owned()]
+        };
+        Server::start(&Plan {
+            program: &KNOTD,
+            address: loopback(1),
+            port_wish: None,
+            key: TsigKey::generate("hmac-sha256"),
+            zones: zones.iter().map(|(origin, _)| (*origin).to_owned()).collect(),
+            configure: &configure,
+        })
+    }
+}
+
+fn config(dir: &Path, addr: SocketAddr, key: &TsigKey, zones: &[(&str, &str)]) -> String {
+    let shown = dir.display();
+    std::fs::create_dir(dir.join("db")).expect("a directory can be made");
+    let TsigKey { name, algorithm, secret } = key;
+    let mut text = format!(
+        "server:
+    rundir: {shown}
+    pidfile: {shown}/knot.pid
+    listen: {ip}@{port}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: {shown}/server.log
+    any: debug
+database:
+    storage: {shown}/db
+key:
+  - id: {name}
+    algorithm: {algorithm}
+    secret: {secret}
+acl:
+  - id: lab
+    key: {name}
+    action: [ update, transfer ]
+zone:
+",
+        ip = addr.ip(),
+        port = addr.port(),
+    );
+    for (index, (origin, master_file)) in zones.iter().enumerate() {
+        std::fs::write(dir.join(format!("{index}.zone")), master_file)
+            .expect("a zone can be written");
+        let _ = write!(
+            text,
+            "  - domain: {origin}
+    storage: {shown}
+    file: {index}.zone
+    acl: lab
+    zonefile-sync: -1
+    zonefile-load: difference
+    journal-content: all
+"
+        );
+    }
+    text
+}
+
+/// Knot takes the messages that wait in one go, and says how many there were before it says that
+/// it has finished. The lab's tests send one after the other, so each is one.
+fn updates_made(line: &str) -> usize {
+    usize::from(line.contains("DDNS, finished, serial"))
+}

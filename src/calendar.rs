@@ -55,9 +55,9 @@ pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
     if span <= SPAN_MAX { Ok(span) } else { Err(SpanError::TooLong) }
 }
 
-/// Shows a span with at most two units, rounded to nothing: `0s`, `45s`, `1h 5m`, `7d`.
+/// Shows a span in days, hours, minutes and seconds: `0s`, `45s`, `1h 5m`, `7d`.
 ///
-/// What two units cannot say exactly is said with as many as it takes.
+/// Nothing is rounded up; milliseconds are shown only where there is no whole second.
 #[must_use]
 pub fn show_span(span: Duration) -> String {
     let mut rest = span.as_secs();

@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn places_count_from_one_in_characters() {
         let source = Source { name: "p.yaml".into(), text: "a: ü\nbü: c\n".into() };
-        assert_eq!(place(&source, Span { start: 10, end: 11 }), "p.yaml:2:5");
+        assert_eq!(place(&source, Span { start: 11, end: 12 }), "p.yaml:2:5");
         assert_eq!(place(&source, Span { start: 99, end: 100 }), "p.yaml:3:1");
     }
 

@@ -29,7 +29,8 @@ pub fn registry() -> &'static [Adapter] {
     &[cutover_zonefile::ADAPTER, cutover_rfc2136::ADAPTER]
 }
 
-/// Moves a domain's mail from one host to another, in an order in which nothing is lost
+/// Moves a domain's mail from one host to another: plans the DNS changes, their order and their
+/// waits, and runs them
 #[derive(Parser)]
 #[command(name = "cutover", version, max_term_width = 100)]
 struct Cli {

@@ -1,7 +1,7 @@
 //! The journal: what has happened, in order, and nothing else. It is the truth of a run.
 //!
 //! Append-only. Each entry carries the digest of the line before it, so that nothing can be taken
-//! out or put in unseen. State is a fold over the events ([`crate::engine`]); nothing else is
+//! out or put in unseen. State is a fold over the events (the module `engine`); nothing else is
 //! stored. An entry is never reinterpreted: a changed meaning is a new format.
 //!
 //! This module reads and writes lines; the file belongs to `world/real`.

@@ -305,7 +305,7 @@ impl Default for Clocks {
 /// # Errors
 /// Every diagnostic of the plan's form and of its single values, warnings included.
 pub fn parse(source: &Source, adapters: &[Adapter]) -> Result<PlanSpec, Vec<Diagnostic>> {
-    let root = yaml::parse(source).map_err(|diagnostic| vec![diagnostic])?;
+    let root = yaml::parse(source).map_err(|diagnostic| vec![*diagnostic])?;
     if !matches!(root.kind, yaml::Kind::Map(_)) {
         return Err(vec![no_plan(&root)]);
     }
@@ -320,9 +320,9 @@ pub fn parse(source: &Source, adapters: &[Adapter]) -> Result<PlanSpec, Vec<Diag
 
 /// A text that is YAML by accident, such as a sentence or a zone file, or nothing at all.
 fn no_plan(root: &yaml::Node) -> Diagnostic {
-    let title = match root.kind {
-        yaml::Kind::Null => "the plan is empty".to_owned(),
-        _ => format!("wanted a plan, found {}", root.kind.name()),
+    let title = match root.kind == yaml::Kind::Null {
+        true => "the plan is empty".to_owned(),
+        false => format!("wanted a plan, found {}", root.kind.name()),
     };
     let help = "begin with `version: 1`, then `name:`, `providers:` and `zones:`";
     Diagnostic::error(shape::WRONG_TYPE, root.span, title, help)

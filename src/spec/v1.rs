@@ -240,7 +240,11 @@ fn record() -> Shape {
         required("zone", "The zone, one of `zones`.", TEXT),
         required("name", "The owner name, relative to the zone; `@` is the zone itself.", TEXT),
         required("type", "The record type.", TEXT),
-        optional("to", "The records that shall be there, in presentation form.", list(1, TEXT)),
+        optional(
+            "to",
+            "The records that shall be there, in presentation form: names with their trailing dot, strings in double quotes.",
+            list(1, TEXT),
+        ),
         optional("absent", "true: no such record shall be there.", Shape::Bool),
         optional("ttl", "Their TTL; left out, the TTL stays, and new records get 1h.", SPAN),
         optional(

@@ -73,21 +73,23 @@ impl Kind {
 ///
 /// # Errors
 /// One diagnostic: after a syntax error there is no tree to look at.
-pub fn parse(source: &Source) -> Result<Node, Diagnostic> {
+pub fn parse(source: &Source) -> Result<Node, Box<Diagnostic>> {
     let text = &source.text;
     if text.len() > TEXT_OCTETS_MAX {
-        return Err(Diagnostic::error(
+        return Err(Box::new(Diagnostic::error(
             TOO_LARGE,
             Span { start: 0, end: 0 },
             format!("the plan has {} octets; {TEXT_OCTETS_MAX} is the most", text.len()),
             "split it into several plans, one for each group of domains that moves together",
-        ));
+        )));
     }
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_nodes: NODES_MAX,
             max_aliases: ALIASES_MAX,
             max_anchors: ALIASES_MAX,
+            // One shared list may be used as often as all aliases together.
+            enforce_alias_anchor_ratio: false,
             max_depth: DEPTH_MAX,
         },
         strict_booleans: true,
@@ -100,7 +102,7 @@ pub fn parse(source: &Source) -> Result<Node, Diagnostic> {
     let places = Places { text };
     match serde_saphyr::from_str_with_options::<Raw>(text, options) {
         Ok(raw) => Ok(places.node(raw)),
-        Err(error) => Err(places.diagnostic(&error)),
+        Err(error) => Err(Box::new(places.diagnostic(&error))),
     }
 }
 
@@ -259,9 +261,10 @@ impl Places<'_> {
     fn diagnostic(&self, error: &serde_saphyr::Error) -> Diagnostic {
         let error = error.without_snippet();
         let span = error.location().map(|place| self.span(place)).unwrap_or_default();
-        let error = match error {
-            serde_saphyr::Error::AliasError { error, .. } => error.without_snippet(),
-            other => other,
+        let error = if let serde_saphyr::Error::AliasError { error, .. } = error {
+            error.without_snippet()
+        } else {
+            error
         };
         // The scanner stops behind a tab; it is the tab that should not be there.
         let tab = self.text[..span.start].ends_with('\t');
@@ -298,6 +301,7 @@ impl Node {
 
 /// What is wrong with the YAML, and what to do, in our words where the parser's are about its
 /// interface and not about the text.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's errors are an open set")]
 fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     use serde_saphyr::Error;
     use serde_saphyr::budget::BudgetBreach;
@@ -331,13 +335,14 @@ fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
         Error::Budget { breach: BudgetBreach::Nodes { .. }, .. } => {
             let title =
                 format!("the plan has more than {NODES_MAX} values, those behind aliases included");
-            (title, split.to_owned())
+            let help = match rest.starts_with('*') {
+                true => "write the value out: an alias counts as all that it stands for",
+                false => split,
+            };
+            (title, help.to_owned())
         }
         Error::Budget {
-            breach:
-                BudgetBreach::Aliases { .. }
-                | BudgetBreach::Anchors { .. }
-                | BudgetBreach::AliasAnchorRatio { .. },
+            breach: BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. },
             ..
         } => (
             format!("the plan has more than {ALIASES_MAX} aliases or anchors"),
@@ -372,7 +377,8 @@ fn parser_words(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     if let Some((_, ours)) = REWORDED.iter().find(|(theirs, _)| title == *theirs) {
         title = (*ours).to_owned();
     }
-    let help = match rest.starts_with('\t') {
+    let tabs = rest.starts_with('\t') || title.contains("found a tab");
+    let help = match tabs {
         true => "indent with spaces: YAML takes no tabs",
         false => "check quotes, brackets, colons and indentation, here and in the line above",
     };
@@ -383,7 +389,7 @@ fn parser_words(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Node, Diagnostic> {
+    fn read(text: &str) -> Result<Node, Box<Diagnostic>> {
         parse(&Source { name: "plan.yaml".to_owned(), text: text.to_owned() })
     }
 
@@ -520,7 +526,7 @@ mod tests {
     fn errors_have_a_place_of_a_line() {
         for (text, place) in [
             ("é: 1\né: 2\n", "é"),
-            ("ü: x\n\tb: 1\n", "\t"),
+            ("ü:\n\tb: 1\n", "\t"),
             ("ü: [ x\nb: 1\n", ":"),
             ("ü: *é\n", "*"),
             ("ü: \"open\n", "\""),

@@ -72,10 +72,17 @@ impl Shape {
             Self::Bool | Self::Int { .. } | Self::Choice(_) => format!("write {}", self.name()),
             Self::Text(form) => format!("write {}", form.wanted()),
             Self::List { of, .. } => match of.as_ref() {
-                Self::Text(_) | Self::AnyOf(_) => {
+                Self::Bool
+                | Self::Int { .. }
+                | Self::Text(_)
+                | Self::Choice(_)
+                | Self::List { .. }
+                | Self::AnyOf(_) => {
                     "write a list: `[ a, b ]`, or one item a line behind `- `".to_owned()
                 }
-                _ => "write a list, one item a line behind `- `".to_owned(),
+                Self::Map { .. } | Self::Object(_) | Self::Tagged { .. } | Self::Secret(_) => {
+                    "write a list, one item a line behind `- `".to_owned()
+                }
             },
             Self::Map { .. } => {
                 "write a mapping: names of your choice, each with a colon behind it".to_owned()
@@ -125,20 +132,18 @@ impl Shape {
                     }
                 }
             }
-            (Self::Int { min, max }, kind) => {
-                if whole(kind).is_none_or(|number| number < *min || number > *max) {
-                    let title = format!("this is not {}", self.name());
-                    let help = match min == max {
-                        true => format!("write {min}: this version of `cutover` knows no other"),
-                        false => format!("write {}", self.name()),
-                    };
-                    found.push(Diagnostic::error(BAD_VALUE, node.span, title, help));
-                }
+            (Self::Int { min, max }, kind)
+                if whole(kind).is_none_or(|number| number < *min || number > *max) =>
+            {
+                let title = format!("this is not {}", self.name());
+                let help = match min == max {
+                    true => format!("write {min}: this version of `cutover` knows no other"),
+                    false => format!("write {}", self.name()),
+                };
+                found.push(Diagnostic::error(BAD_VALUE, node.span, title, help));
             }
-            (Self::Text(form), Kind::Text(text)) => {
-                if !form.accepts(text) {
-                    found.push(form.refuse(text, node.span));
-                }
+            (Self::Text(form), Kind::Text(text)) if !form.accepts(text) => {
+                found.push(form.refuse(text, node.span));
             }
             (Self::Choice(words), Kind::Text(text)) => {
                 check_word(text, words, &[], node.span, found);
@@ -167,7 +172,7 @@ impl Shape {
             (Self::Tagged { tag, variants, .. }, Kind::Map(entries)) => {
                 check_tagged(tag, variants, node, entries, found);
             }
-            // `takes` left no other pair.
+            // A number or a text that is good; `takes` left no other pair.
             _ => {}
         }
     }

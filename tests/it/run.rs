@@ -1,0 +1,233 @@
+//! Whole cutovers on real name servers: to the end, again, into drift, and killed on the way.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::bed::{Bed, LAG, end_state, instants};
+
+/// Waits a little. The tests that call this watch a process from outside; none waits for a result
+/// by time alone.
+#[expect(clippy::disallowed_methods, reason = "watching a process from outside")]
+fn nap(span: Duration) {
+    std::thread::sleep(span);
+}
+
+#[expect(clippy::disallowed_methods, reason = "compared with the program's own clock")]
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Notes when a server last answered a question in the old way.
+struct Sampler {
+    stop: Arc<AtomicBool>,
+    last_old: Arc<Mutex<Option<String>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Sampler {
+    fn start(server: std::net::SocketAddr, question: &'static [&'static str], old: &'static str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let last_old = Arc::new(Mutex::new(None));
+        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&last_old));
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let asked = now();
+                let (ip, port) = (server.ip().to_string(), server.port().to_string());
+                let dig = std::process::Command::new("dig")
+                    .args([&format!("@{ip}"), "-p", &port, "+norec", "+noall", "+answer"])
+                    .args(question)
+                    .output()
+                    .expect("dig can be run");
+                if String::from_utf8_lossy(&dig.stdout).contains(old) {
+                    *noted.lock().expect("no panic") = Some(asked);
+                }
+                nap(Duration::from_millis(20));
+            }
+        });
+        Self { stop, last_old, thread: Some(thread) }
+    }
+
+    fn finish(mut self) -> String {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("a thread").join().expect("no panic");
+        let last = self.last_old.lock().expect("no panic").clone();
+        last.expect("the old version was seen at least once")
+    }
+}
+
+#[test]
+fn two_domains_on_bind_with_a_lagging_secondary() {
+    let bed = Bed::bind_pair();
+    let (code, said) = bed.cutover(&["plan", "plan.yaml", "-o", "plan.json", "--detailed-exitcode"]);
+    assert_eq!(code, 2, "{said}");
+    let secondary = bed.secondary.as_ref().expect("a secondary").addr();
+    // The TTL tells the versions of the MX RRset apart.
+    let lowered = Sampler::start(secondary, &["acme.test", "MX"], "6\tIN\tMX\t10 mail");
+    let switched = Sampler::start(secondary, &["acme.test", "MX"], "10 mail.acme.test");
+    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{said}");
+
+    let [test, example] = end_state();
+    assert_eq!(bed.served(), [test.clone(), example.clone(), test, example]);
+    assert_eq!(bed.primary.updates_made(), bed.changes_planned());
+
+    let journal = bed.journal();
+    let instants = instants(&journal);
+    let at = |kind: &str, step: &str| instants[&(kind.to_owned(), step.to_owned())].clone();
+    for (sampler, change) in [(lowered, "lower/acme.test/@/MX"), (switched, "switch/acme.test/@/MX")] {
+        let last_old = sampler.finish();
+        let wait = format!("wait/{change}");
+        let since = at("wait_begun", &wait);
+        assert!(last_old < since, "the secondary served the old version at {last_old}, and {wait} counts from {since}");
+        assert!(at("written", change) < last_old, "the secondary lagged, or this shows nothing");
+    }
+    // The story with times, in order.
+    let story: Vec<String> = journal.iter().map(|entry| entry["at"].to_string()).collect();
+    assert!(story.is_sorted());
+    let parse = |text: String| DateTime::parse_from_rfc3339(&text).expect("an instant");
+    let propagating = parse(at("propagated", "switch/acme.test/@/MX")) - parse(at("written", "switch/acme.test/@/MX"));
+    assert!(propagating.num_milliseconds() >= i64::try_from(LAG.as_millis()).expect("small") - 100);
+
+    nothing_to_do_again(&bed);
+}
+
+#[test]
+fn two_domains_on_knot() {
+    let bed = Bed::knot();
+    let (code, said) = bed.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(bed.served(), end_state());
+    nothing_to_do_again(&bed);
+}
+
+/// The same plan again finds nothing to change and writes nothing, not even a file.
+fn nothing_to_do_again(bed: &Bed) {
+    let updates = bed.primary.updates_made();
+    let listing = || {
+        let mut files = Vec::new();
+        let mut open = vec![bed.dir().to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(dir).expect("a directory") {
+                let entry = entry.expect("an entry");
+                let data = entry.metadata().expect("metadata");
+                if data.is_dir() {
+                    open.push(entry.path());
+                }
+                files.push((entry.path(), data.len(), data.modified().expect("a time")));
+            }
+        }
+        files.sort();
+        files
+    };
+    let before = listing();
+    for args in [
+        &["plan", "plan.yaml", "--detailed-exitcode"][..],
+        &["apply", "plan.yaml", "--auto-approve"],
+        &["apply", "plan.json", "--auto-approve"],
+    ] {
+        let (code, said) = bed.cutover(args);
+        assert_eq!(code, 0, "{args:?}: {said}");
+        assert!(said.contains("nothing to change"), "{said}");
+    }
+    assert_eq!(listing(), before);
+    assert_eq!(bed.primary.updates_made(), updates);
+}
+
+#[test]
+fn an_edit_between_plan_and_apply_halts_the_run() {
+    let bed = Bed::bind();
+    bed.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    bed.primary.nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 20 mail.acme.test.");
+    let served = bed.served();
+    let updates = bed.primary.updates_made();
+    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, 5, "{said}");
+    for line in [
+        "planned   acme.test. 2 MX 10 mail.acme.test.",
+        "expected  acme.test. 6 MX 10 mail.acme.test.",
+        "live      acme.test. 6 MX 20 mail.acme.test.",
+    ] {
+        assert!(said.contains(line), "{line:?} is missing:\n{said}");
+    }
+    assert_eq!(bed.served(), served);
+    assert_eq!(bed.primary.updates_made(), updates);
+    // Put back, the run goes on where it stood.
+    bed.primary.nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 10 mail.acme.test.");
+    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(bed.served(), end_state());
+}
+
+#[test]
+fn an_edit_between_two_steps_halts_the_run() {
+    let bed = Bed::bind();
+    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    assert_eq!(code, 4, "the run waits for caches: {said}");
+    assert!(said.contains("waiting: apply again at 20"), "{said}");
+    let lowered = bed.primary.dig(&["acme.test", "MX", "+noall", "+answer"]);
+    assert!(lowered.contains("acme.test.\t\t2\tIN\tMX\t10 mail.acme.test."), "{lowered}");
+    bed.primary.nsupdate("update add acme.test. 2 MX 90 www.acme.test.");
+    let served = bed.served();
+    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("live      acme.test. 2 MX 90 www.acme.test."), "{said}");
+    assert_eq!(bed.served()[0], served[0], "nothing of this zone was overwritten");
+    let (code, status) = bed.cutover(&["status", "plan.yaml"]);
+    assert_eq!(code, 0, "{status}");
+    assert!(status.contains("halted at"), "{status}");
+}
+
+/// The kind and the step of an entry.
+fn kind(entry: &serde_json::Value) -> String {
+    let event = entry["event"].as_object().expect("an event");
+    let (kind, body) = event.iter().next().expect("one kind");
+    format!("{kind} {}", body["step"].as_str().unwrap_or_default())
+}
+
+/// Each kind of entry of each step is followed by a kill once: a run that is killed between intent
+/// and effect every time can never get further.
+#[test]
+fn killed_after_every_journal_entry_in_turn() {
+    let bed = Bed::bind();
+    let (code, said) = bed.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    assert_eq!(code, 0, "{said}");
+    let mut killed_after = BTreeSet::new();
+    for process in 0.. {
+        assert!(process < 1_000, "the run comes to an end");
+        let mut child = bed.spawn(&["apply", "plan.json", "--wait", "--auto-approve"]);
+        let ended = loop {
+            let last = bed.journal().last().map(kind);
+            if last.is_some_and(|last| killed_after.insert(last)) {
+                child.kill().expect("SIGKILL can be sent");
+                child.wait().expect("the child can be waited for");
+                break None;
+            }
+            if let Some(status) = child.try_wait().expect("the child can be waited for") {
+                break Some(status);
+            }
+        };
+        if let Some(status) = ended {
+            assert_eq!(status.code(), Some(0));
+            break;
+        }
+    }
+    assert_eq!(bed.served(), end_state());
+    assert_eq!(bed.primary.updates_made(), bed.changes_planned(), "each change is made once");
+    let journal = bed.journal();
+    let kinds: BTreeSet<String> = journal.iter().map(kind).collect();
+    println!("killed {} times; the journal has {} entries of {} kinds", killed_after.len(), journal.len(), kinds.len());
+    // Between two entries of which no work lies the second may slip through before the signal.
+    assert!(killed_after.len() * 10 >= kinds.len() * 8, "most entries were followed by a kill");
+    let waits = journal.iter().map(kind).filter(|kind| kind.starts_with("wait_begun"));
+    let mut seen = BTreeSet::new();
+    for wait in waits {
+        assert!(seen.insert(wait.clone()), "{wait}: once, and not started anew by a kill");
+    }
+}

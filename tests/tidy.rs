@@ -1,0 +1,212 @@
+//! What no compiler checks: layers, sizes, and what may not stand in the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules of the library: each may import those above it, and nothing below.
+const LAYERS: &[&str] = &[
+    "calendar", "digest", "diag", "spf", "spec", "intent", "observe", "model", "graph", "recipe",
+    "artifact", "journal", "engine", "render", "world", "sim", "cli",
+];
+
+/// Lines of a source file at the most.
+const LINES_MAX: usize = 600;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a directory with one of these endings, with paths relative to the root.
+fn files(below: &str, endings: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(below)];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).expect("a directory of the project") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                open.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                let text = fs::read_to_string(&path).expect("a text file");
+                let shown = path.strip_prefix(root()).expect("below the root");
+                found.push((shown.display().to_string(), text));
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "there are files below {below}");
+    found
+}
+
+fn rust() -> Vec<(String, String)> {
+    let below = ["src", "providers", "tests"];
+    below.iter().flat_map(|dir| files(dir, &[".rs"])).collect()
+}
+
+/// The part of a source that is not its unit tests.
+fn shipped(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+fn module_of(path: &str) -> Option<&str> {
+    let inner = path.strip_prefix("src/")?;
+    let first = inner.split('/').next()?;
+    let module = first.strip_suffix(".rs").unwrap_or(first);
+    (module != "lib" && module != "main").then_some(module)
+}
+
+#[track_caller]
+fn nothing(problems: Vec<String>) {
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn modules_import_only_lower_layers() {
+    let place = |module: &str| LAYERS.iter().position(|layer| *layer == module);
+    let mut problems = Vec::new();
+    for (path, text) in files("src", &[".rs"]) {
+        let Some(module) = module_of(&path) else { continue };
+        let Some(mine) = place(module) else {
+            problems.push(format!("{path}: the module {module} has no layer; add it to tests/tidy.rs"));
+            continue;
+        };
+        for (number, line) in text.lines().enumerate() {
+            for used in line.split("crate::").skip(1) {
+                let names: Vec<&str> = match used.strip_prefix('{') {
+                    Some(list) => list.split(',').collect(),
+                    None => vec![used],
+                };
+                for name in names {
+                    let end = name.trim().find(|c: char| !c.is_alphanumeric() && c != '_');
+                    let other = &name.trim()[..end.unwrap_or(name.trim().len())];
+                    if place(other).is_some_and(|other| other > mine) {
+                        problems.push(format!("{path}:{}: {module} may not import {other}", number + 1));
+                    }
+                }
+            }
+        }
+    }
+    nothing(problems);
+}
+
+#[test]
+fn recipes_do_not_know_one_another() {
+    let recipes = files("src/recipe", &[".rs"]);
+    let names: Vec<&str> = recipes
+        .iter()
+        .filter_map(|(path, _)| Path::new(path).file_stem()?.to_str())
+        .filter(|name| !["mod", "order"].contains(name))
+        .collect();
+    let mut problems = Vec::new();
+    for (path, text) in recipes.iter().filter(|(path, _)| !path.ends_with("mod.rs")) {
+        for name in &names {
+            let uses = [format!("super::{name}"), format!("recipe::{name}")];
+            if uses.iter().any(|used| text.contains(used.as_str())) {
+                problems.push(format!("{path} imports the recipe {name}"));
+            }
+        }
+    }
+    nothing(problems);
+}
+
+#[test]
+fn only_the_edge_touches_the_world() {
+    let edge = |path: &str| {
+        path.starts_with("src/world/real") || path.starts_with("src/cli") || path == "src/main.rs"
+    };
+    let worldly = ["std::fs", "std::env", "std::process", "std::thread", "tokio::", "SystemTime", "Instant::now", "Utc::now", "UdpSocket", "TcpStream", "hickory_resolver", "println!", "eprintln!"];
+    let mut problems = Vec::new();
+    for (path, text) in files("src", &[".rs"]).iter().filter(|(path, _)| !edge(path)) {
+        for (number, line) in shipped(text).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or(line);
+            for word in worldly.iter().filter(|word| code.contains(*word)) {
+                problems.push(format!("{path}:{}: `{word}` belongs to world/real or cli", number + 1));
+            }
+        }
+    }
+    nothing(problems);
+}
+
+#[test]
+fn adapters_are_known_at_the_edge_only() {
+    let mut problems = Vec::new();
+    for (path, text) in files("src", &[".rs"]) {
+        for adapter in ["cutover_zonefile", "cutover_rfc2136"] {
+            if text.contains(adapter) && !path.starts_with("src/cli") {
+                problems.push(format!("{path} imports {adapter}"));
+            }
+        }
+        let simulated = path.starts_with("src/sim") && text.contains("world::real");
+        if simulated || (path.starts_with("src/world") && text.contains("crate::sim")) {
+            problems.push(format!("{path}: the real and the simulated world do not know each other"));
+        }
+    }
+    nothing(problems);
+}
+
+#[test]
+fn contract_depends_on_nothing_of_ours() {
+    for (path, text) in files("providers", &["Cargo.toml"]) {
+        let of_ours = text.lines().filter(|line| line.starts_with("cutover-"));
+        let allowed: &[&str] = if path.contains("contract") { &[] } else { &["cutover-contract"] };
+        for line in of_ours {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            assert!(allowed.contains(&name), "{path} depends on {name}");
+        }
+    }
+}
+
+#[test]
+fn files_are_small_and_nothing_is_left_over() {
+    let mut problems = Vec::new();
+    for (path, text) in rust() {
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            problems.push(format!("{path} has {lines} lines; {LINES_MAX} is the most"));
+        }
+        if path == "tests/tidy.rs" {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let words = ["todo!(", "unimplemented!(", "dbg!(", "FIXME", "XXX", "#[ignore"];
+            for word in words.iter().filter(|word| line.contains(*word)) {
+                problems.push(format!("{path}:{}: `{word}`", number + 1));
+            }
+            if line.contains("#[allow(") {
+                problems.push(format!("{path}:{}: silence a lint with #[expect(.., reason = ..)]", number + 1));
+            }
+        }
+        for unwrap in shipped(&text).lines().filter(|line| line.contains(".unwrap()")) {
+            if !path.contains("tests/") {
+                problems.push(format!("{path}: {}: say why it holds with `expect`", unwrap.trim()));
+            }
+        }
+    }
+    nothing(problems);
+}
+
+#[test]
+fn no_machine_path_is_named() {
+    let mut problems = Vec::new();
+    for (path, text) in rust().into_iter().chain(files("plans", &[".yaml", ".zone"])) {
+        // Written apart, or this file would name them.
+        for prefix in ["wo", "ro", "ho"].iter().zip(["rk/", "ot/", "me/"]).map(|(a, b)| format!("/{a}{b}")) {
+            if text.contains(&prefix) {
+                problems.push(format!("{path} names {prefix}"));
+            }
+        }
+    }
+    nothing(problems);
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let mut problems = Vec::new();
+    for (path, text) in rust() {
+        let first = text.lines().next().unwrap_or_default();
+        if !first.starts_with("//!") && !first.starts_with("#![doc") {
+            problems.push(format!("{path} does not open with what it is for"));
+        }
+    }
+    nothing(problems);
+}

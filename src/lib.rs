@@ -11,6 +11,7 @@ pub mod intent;
 pub mod journal;
 pub mod model;
 pub mod observe;
+pub mod proof;
 pub mod recipe;
 pub mod render;
 pub mod sim;

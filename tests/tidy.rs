@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the library: each may import those above it, and nothing below.
 const LAYERS: &[&str] = &[
-    "calendar", "digest", "diag", "spf", "spec", "intent", "observe", "model", "graph", "recipe",
+    "calendar", "digest", "diag", "spf", "spec", "intent", "observe", "model", "graph", "recipe", "proof",
     "artifact", "journal", "engine", "render", "world", "sim", "cli",
 ];
 

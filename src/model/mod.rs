@@ -65,6 +65,8 @@ pub enum Stage {
     Switch,
     /// Removes, and restores TTLs: after the switch has taken effect and late mail has come in.
     Contract,
+    /// Removes what mail in flight still needs: when no message of the old side can be on its way.
+    Retire,
     /// When these have taken effect everywhere.
     After(Vec<Anchor>),
     /// When the transition before it in the track has taken effect everywhere.

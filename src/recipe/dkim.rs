@@ -121,7 +121,7 @@ fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Fo
         record: None,
         transitions: vec![Transition {
             verb: Verb::Remove,
-            stage: Stage::Contract,
+            stage: Stage::Retire,
             title: format!("remove the DKIM key {owner}"),
             reason: format!("`{}` sends no longer, and no mail that it signed is in flight", one.from.name),
             changes,

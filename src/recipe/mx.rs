@@ -42,7 +42,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
             let (domain, from, to) = (&one.domain.value, &one.from.name, &one.to.name);
             found.assume(format!("`{to}` accepts every recipient of {domain} before the switch begins"));
             found.assume(format!("`{from}` goes on accepting mail for {domain}, and delivers or relays it, until the contraction begins"));
-            found.assume(format!("people send through `{from}` no longer when the contraction begins"));
+            found.assume(format!("nobody sends through `{from}` any more when the contraction begins: mail that waits in queues then is waited for"));
         }
         let track = Track { zone: one.zone.clone(), key, record: None, transitions };
         found.track(track, one.domain.span);

@@ -96,7 +96,9 @@ impl<'k> Order<'k> {
         match part {
             Part::Expand => {}
             Part::Switch if self.has(&Stage::Switch) => steps.push(self.before_switch()),
-            Part::Contract if self.has(&Stage::Contract) => steps.extend(self.before_contract()),
+            Part::Contract if self.has(&Stage::Contract) || self.has(&Stage::Retire) => {
+                steps.extend(self.before_contract());
+            }
             Part::Switch | Part::Contract => {}
         }
         let mine = self.placed.iter().filter(|placed| part_of(placed) == part);
@@ -117,6 +119,9 @@ impl<'k> Order<'k> {
             }
             Stage::Contract => {
                 after.insert(StepId::new(BEFORE_CONTRACT));
+            }
+            Stage::Retire => {
+                after.insert(StepId::new(QUEUE_LIFE));
             }
             Stage::Next => after.extend(previous.as_ref().map(wait_id)),
             Stage::After(anchors) => {
@@ -146,7 +151,9 @@ impl<'k> Order<'k> {
         match anchor {
             Anchor::Expand => self.ids(&Stage::Expand).map(wait_id).collect(),
             Anchor::Switch => self.ids(&Stage::Switch).map(wait_id).collect(),
-            Anchor::Contract => self.ids(&Stage::Contract).map(wait_id).collect(),
+            Anchor::Contract => {
+                self.ids(&Stage::Contract).chain(self.ids(&Stage::Retire)).map(wait_id).collect()
+            }
             // A record that is as wanted already has no step, and nothing has to be waited for.
             Anchor::Record(id) => self.records.get(id.as_str()).map(wait_id).into_iter().collect(),
         }
@@ -214,23 +221,14 @@ impl<'k> Order<'k> {
             true => self.ids(&Stage::Switch).cloned().collect(),
             false => self.ids(&Stage::Expand).cloned().collect(),
         };
-        let removes_sender = self.placed.iter().any(|placed| {
-            placed.transition.stage == Stage::Contract
-                && matches!(placed.transition.verb, Verb::Narrow | Verb::Remove)
-        });
         let mut steps = vec![policy(
             KEEP_OLD,
             terms.keep_old,
             Origin::User,
-            &from,
-            "the old host goes on taking late mail (`keep_old`)",
+            from,
+            "the old host goes on taking late mail, and people stop sending through it (`keep_old`)",
         )];
-        if removes_sender {
-            let span = terms.clocks.queue_life + terms.clocks.margin;
-            let reason = "mail that the old side sent or signed may wait in queues (`queue_life`, RFC 5321 §4.5.4.1)";
-            steps.push(policy(QUEUE_LIFE, span, Origin::Policy, &from, reason));
-        }
-        let mut after: BTreeSet<StepId> = steps.iter().map(|step| step.id.clone()).collect();
+        let mut after = BTreeSet::from([StepId::new(KEEP_OLD)]);
         after.extend(self.ids(&Stage::Switch).map(wait_id));
         after.extend(self.ids(&Stage::Expand).map(wait_id));
         steps.push(Step {
@@ -238,17 +236,25 @@ impl<'k> Order<'k> {
             primitive: Primitive::Checkpoint,
             after,
             title: "the old side is no longer needed".into(),
-            reason: "no cache holds it, no late mail comes to it, and no mail of it is in flight".into(),
+            reason: "no cache leads to it, no late mail comes to it, and nobody sends through it".into(),
         });
+        if self.has(&Stage::Retire) {
+            // Counted from the end of submission, not from the switch: whatever was sent at the
+            // last moment may be on its way for this long.
+            let span = terms.clocks.queue_life + terms.clocks.margin;
+            let reason = "mail that the old side sent or signed may wait in queues (`queue_life`, RFC 5321 §4.5.4.1)";
+            let from = BTreeSet::from([StepId::new(BEFORE_CONTRACT)]);
+            steps.push(policy(QUEUE_LIFE, span, Origin::Policy, from, reason));
+        }
         steps
     }
 }
 
-fn policy(id: &str, span: Duration, origin: Origin, from: &BTreeSet<StepId>, reason: &str) -> Step {
+fn policy(id: &str, span: Duration, origin: Origin, from: BTreeSet<StepId>, reason: &str) -> Step {
     Step {
         id: StepId::new(id),
         primitive: Primitive::Wait(Wait { span, origin, over: None }),
-        after: from.clone(),
+        after: from,
         title: format!("wait {}", show_span(span)),
         reason: reason.to_owned(),
     }
@@ -270,7 +276,7 @@ fn part_of(placed: &Placed<'_>) -> Part {
     match &placed.transition.stage {
         Stage::Start | Stage::Expand => Part::Expand,
         Stage::Switch => Part::Switch,
-        Stage::Contract => Part::Contract,
+        Stage::Contract | Stage::Retire => Part::Contract,
         Stage::After(anchors) if anchors.contains(&Anchor::Contract) => Part::Contract,
         Stage::After(anchors) if anchors.contains(&Anchor::Switch) => Part::Contract,
         Stage::After(anchors) if anchors.contains(&Anchor::Expand) => Part::Switch,

@@ -147,7 +147,7 @@ impl Versions {
         if self.narrowed != self.widened {
             transitions.push(Transition {
                 verb: Verb::Narrow,
-                stage: Stage::Contract,
+                stage: Stage::Retire,
                 changes: vec![change(&self.key, current.as_ref(), narrowed.as_ref())],
                 title: format!("narrow the SPF record of {} to the senders that stay", one.domain.value),
                 reason: format!("`{}` sends no longer, and no mail that it sent is in flight", one.from.name),

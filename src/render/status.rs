@@ -31,7 +31,11 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
 fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     let waits = state.ready().filter_map(|place| match state.at(place) {
         StepState::Waiting { until } => Some((until, &artifact.graph.steps()[place])),
-        _ => None,
+        StepState::Pending { .. }
+        | StepState::Begun
+        | StepState::InDoubt { .. }
+        | StepState::Written { .. }
+        | StepState::Done { .. } => None,
     });
     match waits.min_by_key(|(until, _)| *until) {
         Some((until, step)) => format!("; next: {} ends {}\n", step.id, show_instant(until, now)),

@@ -127,7 +127,14 @@ pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
                     Forecast { step: step.clone(), begin: since(begin), end: since(*at) };
                 forecasts.insert(step, forecast);
             }
-            _ => {}
+            Event::Opened { .. }
+            | Event::Resumed { .. }
+            | Event::Written { .. }
+            | Event::Unsure { .. }
+            | Event::NotMade { .. }
+            | Event::Lapsed { .. }
+            | Event::Halted { .. }
+            | Event::Finished => {}
         }
     }
     artifact.graph.steps().iter().filter_map(|step| forecasts.remove(&step.id)).collect()

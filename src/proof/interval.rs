@@ -1,0 +1,177 @@
+//! Intervals, and whether they can hold together.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::order::{Event, Order};
+use crate::graph::{Primitive, StepGraph};
+
+/// When an interval begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Before the first step.
+    Always,
+    /// At an event.
+    At(Event),
+}
+
+/// Something that may be true from its start until any of its ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// When it begins.
+    pub start: Start,
+    /// Each of them ends it; none: it never ends.
+    pub ends: Vec<Event>,
+}
+
+/// Whether some reachable state has all of these intervals.
+///
+/// Where it has, the least such state is given: every event in it precedes, or is, one of the
+/// starts, so running it in the order of the graph is the counterexample.
+#[must_use]
+pub fn together(order: &Order, steps: usize, intervals: &[&Interval]) -> Option<Vec<Event>> {
+    let starts: Vec<Event> = intervals
+        .iter()
+        .filter_map(|interval| match interval.start {
+            Start::Always => None,
+            Start::At(event) => Some(event),
+        })
+        .collect();
+    let ended = intervals.iter().flat_map(|interval| &interval.ends).any(|end| {
+        starts.iter().any(|start| order.is_or_precedes(*end, *start))
+    });
+    if ended {
+        return None;
+    }
+    let events = (0..steps).flat_map(|place| [Event::Begin(place), Event::End(place)]);
+    let needed = |event: &Event| starts.iter().any(|start| order.is_or_precedes(*event, *start));
+    Some(events.filter(needed).collect())
+}
+
+/// The events by which a version that the step at `replaced_by` replaced has expired everywhere: the
+/// end of each step that the waits along one path from there sum up to at least `hold`.
+///
+/// Only the first such steps of each path are given; those behind them add nothing.
+#[must_use]
+pub fn expiry(graph: &StepGraph, replaced_by: usize, hold: Duration) -> Vec<Event> {
+    if hold.is_zero() {
+        return vec![Event::End(replaced_by)];
+    }
+    let mut waited: BTreeMap<usize, Duration> = BTreeMap::from([(replaced_by, Duration::ZERO)]);
+    let mut ends = Vec::new();
+    // Steps stand behind all that they come after, so each is final when it is reached.
+    for place in replaced_by..graph.steps().len() {
+        let Some(so_far) = waited.get(&place).copied() else { continue };
+        if so_far >= hold {
+            ends.push(Event::End(place));
+            continue;
+        }
+        for &follower in graph.followers(place) {
+            let span = match &graph.steps()[follower].primitive {
+                Primitive::Wait(wait) => wait.span,
+                Primitive::Change(_) | Primitive::Checkpoint => Duration::ZERO,
+            };
+            let known = waited.entry(follower).or_insert(Duration::ZERO);
+            *known = (*known).max(so_far + span);
+        }
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator: the tests print its seed.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u64) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % bound).expect("a small number")
+        }
+    }
+
+    fn graph_of(random: &mut Random) -> Vec<Vec<usize>> {
+        let steps = 1 + random.below(6);
+        (0..steps)
+            .map(|place| (0..place).filter(|_| random.below(3) == 0).collect())
+            .collect()
+    }
+
+    fn interval_of(random: &mut Random, steps: usize) -> Interval {
+        let event = |random: &mut Random| {
+            let place = random.below(steps as u64);
+            if random.below(2) == 0 { Event::Begin(place) } else { Event::End(place) }
+        };
+        let start = match random.below(4) {
+            0 => Start::Always,
+            _ => Start::At(event(random)),
+        };
+        let ends = (0..random.below(3)).map(|_| event(random)).collect();
+        Interval { start, ends }
+    }
+
+    /// Every reachable state, as a set of bits: two for each step.
+    fn states(befores: &[Vec<usize>]) -> Vec<u32> {
+        let events = befores.len() * 2;
+        let closed = |state: &u32| {
+            (0..befores.len()).all(|place| {
+                let (begun, ended) = (state >> (2 * place) & 1, state >> (2 * place + 1) & 1);
+                let ready = befores[place].iter().all(|other| state >> (2 * other + 1) & 1 == 1);
+                (ended == 0 || begun == 1) && (begun == 0 || ready)
+            })
+        };
+        (0..1_u32 << events).filter(closed).collect()
+    }
+
+    fn contains(state: u32, event: Event) -> bool {
+        let bit = match event {
+            Event::Begin(place) => 2 * place,
+            Event::End(place) => 2 * place + 1,
+        };
+        state >> bit & 1 == 1
+    }
+
+    fn holds(state: u32, interval: &Interval) -> bool {
+        let begun = match interval.start {
+            Start::Always => true,
+            Start::At(event) => contains(state, event),
+        };
+        begun && !interval.ends.iter().any(|end| contains(state, *end))
+    }
+
+    #[test]
+    fn the_theorem_agrees_with_an_enumeration_of_all_states() {
+        let (mut possible, mut impossible) = (0, 0);
+        for seed in 1..=20_000 {
+            let mut random = Random(seed ^ 0x9e37_79b9_7f4a_7c15);
+            let befores = graph_of(&mut random);
+            let order = Order::of_places(&befores);
+            let states = states(&befores);
+            for _ in 0..5 {
+                let count = 1 + random.below(4);
+                let intervals: Vec<Interval> =
+                    (0..count).map(|_| interval_of(&mut random, befores.len())).collect();
+                let all: Vec<&Interval> = intervals.iter().collect();
+                let found = together(&order, befores.len(), &all);
+                let real = states.iter().any(|state| all.iter().all(|i| holds(*state, i)));
+                assert_eq!(found.is_some(), real, "seed {seed}: {befores:?} {intervals:?}");
+                if let Some(witness) = found {
+                    let state = (0..befores.len() * 2).fold(0_u32, |state, bit| {
+                        let event = if bit % 2 == 0 { Event::Begin(bit / 2) } else { Event::End(bit / 2) };
+                        state | u32::from(witness.contains(&event)) << bit
+                    });
+                    assert!(states.contains(&state), "seed {seed}: the witness is reachable");
+                    assert!(all.iter().all(|i| holds(state, i)), "seed {seed}: the witness shows it");
+                    possible += 1;
+                } else {
+                    impossible += 1;
+                }
+            }
+        }
+        assert!(possible > 10_000 && impossible > 10_000, "{possible} and {impossible}");
+    }
+}

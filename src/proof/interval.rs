@@ -81,6 +81,7 @@ pub fn expiry(graph: &StepGraph, replaced_by: usize, hold: Duration) -> Vec<Even
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::{Origin, Step, StepId, Wait};
 
     /// A small generator: the tests print its seed.
     struct Random(u64);
@@ -141,6 +142,74 @@ mod tests {
             Start::At(event) => contains(state, event),
         };
         begun && !interval.ends.iter().any(|end| contains(state, *end))
+    }
+
+    /// A graph of waits and of steps that take no time of their own.
+    fn timed_graph_of(random: &mut Random) -> (StepGraph, Vec<u64>) {
+        let befores = graph_of(random);
+        let spans: Vec<u64> = befores.iter().map(|_| [0, 0, 1, 2, 3][random.below(5)]).collect();
+        let id = |place: usize| StepId::new(format!("{place}"));
+        let steps = befores.iter().enumerate().map(|(place, before)| Step {
+            id: id(place),
+            primitive: match spans[place] {
+                0 => Primitive::Checkpoint,
+                secs => Primitive::Wait(Wait {
+                    span: Duration::from_secs(secs),
+                    origin: Origin::User,
+                    over: None,
+                }),
+            },
+            after: before.iter().map(|other| id(*other)).collect(),
+            title: String::new(),
+            reason: String::new(),
+        });
+        let graph = StepGraph::new(steps.collect()).expect("a graph");
+        let spans = graph.steps().iter().map(|step| match &step.primitive {
+            Primitive::Wait(wait) => wait.span.as_secs(),
+            Primitive::Change(_) | Primitive::Checkpoint => 0,
+        });
+        let spans = spans.collect();
+        (graph, spans)
+    }
+
+    /// Executions on an integer clock: each step begins when all that it comes after is done, after
+    /// a delay; a wait takes its time and a delay. Gives when each step ends.
+    fn execution(graph: &StepGraph, spans: &[u64], delay: &mut dyn FnMut(usize) -> u64) -> Vec<u64> {
+        let mut ends: Vec<u64> = Vec::with_capacity(spans.len());
+        for (place, step) in graph.steps().iter().enumerate() {
+            let places = step.after.iter().filter_map(|id| graph.place(id));
+            let ready = places.map(|before| ends[before]).max().unwrap_or(0);
+            ends.push(ready + delay(place) + spans[place]);
+        }
+        ends
+    }
+
+    #[test]
+    fn what_expires_has_expired_in_every_execution_and_nothing_else_has_in_some() {
+        for seed in 1..=20_000_u64 {
+            let mut random = Random(seed ^ 0x9e37_79b9_7f4a_7c15);
+            let (graph, spans) = timed_graph_of(&mut random);
+            let order = Order::of(&graph);
+            let replaced_by = random.below(spans.len() as u64);
+            let hold = random.below(6) as u64;
+            let ends = expiry(&graph, replaced_by, Duration::from_secs(hold));
+            let expired = |place: usize| {
+                ends.iter().any(|end| order.is_or_precedes(*end, Event::End(place)))
+            };
+            for _ in 0..4 {
+                let mut delays = Random(random.0 | 1);
+                random.below(2);
+                let at = execution(&graph, &spans, &mut |_| delays.below(4) as u64);
+                for place in (0..spans.len()).filter(|place| expired(*place)) {
+                    assert!(at[place] >= at[replaced_by] + hold, "seed {seed}: {place} at {at:?}");
+                }
+            }
+            // The worst execution: everything that need not wait for the change is done long before.
+            let at = execution(&graph, &spans, &mut |place| if place == replaced_by { 1_000 } else { 0 });
+            for place in (0..spans.len()).filter(|place| !expired(*place)) {
+                assert!(at[place] < at[replaced_by] + hold, "seed {seed}: {place} at {at:?}");
+            }
+        }
     }
 
     #[test]

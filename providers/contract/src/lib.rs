@@ -19,6 +19,8 @@ mod provider;
 mod rdata;
 mod rrset;
 mod rtype;
+#[cfg(feature = "suite")]
+pub mod suite;
 
 pub use change::{Change, ChangeSet, ChangeSetError};
 pub use config::{

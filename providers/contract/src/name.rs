@@ -414,8 +414,15 @@ mod tests {
     #[test]
     fn rfc4034_section_6_1_canonical_order() {
         let sorted = [
-            "example.", "a.example.", "yljkjljk.a.example.", "z.a.example.", "zabc.a.example.",
-            "z.example.", "\\001.z.example.", "*.z.example.", "\\200.z.example.",
+            "example.",
+            "a.example.",
+            "yljkjljk.a.example.",
+            "z.a.example.",
+            "zabc.a.example.",
+            "z.example.",
+            "\\001.z.example.",
+            "*.z.example.",
+            "\\200.z.example.",
         ];
         let mut names: Vec<Name> = sorted.iter().rev().map(|text| name(text)).collect();
         names.sort();

@@ -222,4 +222,14 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// [`ProviderError`]; [`ProviderError::next`] says whether anything can have changed.
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError>;
+
+    /// Has the zone's servers told of what the provider holds, where that is an act of its own that
+    /// [`Provider::apply`] makes after the write and may not have come to. It changes nothing, and
+    /// may be called any number of times.
+    ///
+    /// # Errors
+    /// [`ProviderError`]: the servers may not have what the provider holds.
+    async fn publish(&self, _zone: &Name) -> Result<(), ProviderError> {
+        Ok(())
+    }
 }

@@ -7,6 +7,9 @@
 //! As any provider does, it raises the SOA serial with each change set (by 1, RFC 1982), unless the
 //! change set itself raises it. A zone without SOA, which tests may have, has no serial.
 //!
+//! Records of a signer may be put into a zone (RRSIG and the like); as at any provider, they are
+//! neither shown by reads nor written by change sets.
+//!
 //! What this does not do: it does not publish anything, does not fail unless it must, and does not
 //! ask what records mean, but that no CNAME stands beside other records (RFC 1034 §3.6.2).
 
@@ -93,7 +96,9 @@ impl Provider for Memory {
     }
 
     async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
-        self.zone(zone).ok_or_else(|| no_such_zone(zone))
+        let mut zone = self.zone(zone).ok_or_else(|| no_such_zone(zone))?;
+        zone.rrsets.retain(|key, _| !key.rtype.is_made_by_signer());
+        Ok(zone)
     }
 
     async fn read_rrsets(
@@ -103,7 +108,8 @@ impl Provider for Memory {
     ) -> Result<Vec<Option<RrSet>>, ProviderError> {
         let state = self.lock();
         let zone = state.zones.get(zone).ok_or_else(|| no_such_zone(zone))?;
-        Ok(keys.iter().map(|key| zone.get(key).cloned()).collect())
+        let shown = |key: &RrKey| zone.get(key).filter(|_| !key.rtype.is_made_by_signer()).cloned();
+        Ok(keys.iter().map(shown).collect())
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
@@ -119,6 +125,13 @@ impl Provider for Memory {
 
 /// The zone with the changes, and its serial.
 fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), ProviderError> {
+    let refused = |key: &RrKey, why: &str| {
+        let zone = zone.origin.clone();
+        Err(ProviderError::Unsupported { zone, key: key.clone(), why: why.to_owned() })
+    };
+    if let Some(change) = changes.changes().iter().find(|c| c.key.rtype.is_made_by_signer()) {
+        return refused(&change.key, "records of this type are made by a signer");
+    }
     let mut after = zone.clone();
     for Change { key, before, after: wanted } in changes.changes() {
         let live = zone.get(key);
@@ -131,10 +144,6 @@ fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), Prov
             None => after.rrsets.remove(key),
         };
     }
-    let refused = |key: &RrKey, why: &str| {
-        let zone = zone.origin.clone();
-        Err(ProviderError::Unsupported { zone, key: key.clone(), why: why.to_owned() })
-    };
     for Change { key, .. } in changes.changes() {
         let types: Vec<RrType> = after.at(&key.name).map(|(rtype, _)| rtype).collect();
         if types.contains(&RrType::CNAME) && types.len() > 1 {

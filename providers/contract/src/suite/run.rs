@@ -1,0 +1,308 @@
+//! One case after another: zones are opened, steps made, and everything looked at after each.
+
+use std::collections::BTreeSet;
+
+use super::bench::{Bench, Edit, Missing, Rrsets};
+use super::case::{Case, Opening};
+use super::report::{Outcome, Report, Verdict};
+use super::text;
+use crate::{
+    Capabilities, Change, ChangeSet, CompareAndSet, Name, Next, Provider, ProviderError, Receipt,
+    RrKey, RrSet, RrType, Ttl, Zone,
+};
+
+/// Differences that a failure shows at the most. Our choice.
+const DIFFERENCES_MAX: usize = 5;
+/// The smallest TTL that the cases are written with, in seconds.
+const TTL_OF_CASES_MIN_SECS: u32 = 60;
+
+/// Why a case does not go on.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// For a declared limit, or for want of means.
+    Skip(String),
+    /// What happened is not as told.
+    Fail(String),
+}
+
+impl From<Missing> for Halt {
+    fn from(Missing(why): Missing) -> Self {
+        Self::Skip(why.to_owned())
+    }
+}
+
+pub(super) type Done = Result<(), Halt>;
+
+pub(super) fn fail<T>(what: impl Into<String>) -> Result<T, Halt> {
+    Err(Halt::Fail(what.into()))
+}
+
+/// A zone, and what it has to hold.
+pub(super) struct Open {
+    pub(super) provider: Box<dyn Provider>,
+    /// What it holds by now, the SOA apart.
+    pub(super) truth: Rrsets,
+    /// What it held when it was opened.
+    base: Rrsets,
+    /// The lines that it was made of.
+    start: Vec<String>,
+    opening: Opening,
+}
+
+pub(super) struct Run<'b> {
+    pub(super) bench: &'b mut dyn Bench,
+    pub(super) origin: Name,
+    pub(super) capabilities: Capabilities,
+    open: Option<Open>,
+    /// Every text of an error, in every form.
+    pub(super) said: Vec<String>,
+}
+
+pub(super) async fn all(bench: &mut dyn Bench, cases: Vec<Case>) -> Report {
+    let (title, origin) = (bench.title(), bench.origin());
+    let provider = bench.fresh(&Rrsets::new()).await;
+    let capabilities = provider.capabilities(&origin);
+    drop(provider);
+    let limits = bench.limits();
+    let mut run = Run { bench, origin, capabilities, open: None, said: Vec::new() };
+    let mut verdicts = Vec::with_capacity(cases.len());
+    for case in &cases {
+        let outcome = run.case(case).await;
+        let (name, story) = (case.name.clone(), case.story.clone());
+        verdicts.push(Verdict { name, story, outcome });
+    }
+    let known: BTreeSet<String> = super::cases().into_iter().map(|case| case.name).collect();
+    for limit in limits.iter().filter(|limit| !known.contains(limit.case)) {
+        let outcome = Outcome::Failed(format!("the suite has no case {}", limit.case));
+        let story = "Every limit of a bench is one of a case.".to_owned();
+        verdicts.push(Verdict { name: "limits".to_owned(), story, outcome });
+    }
+    Report { title, capabilities: run.capabilities, verdicts }
+}
+
+impl Run<'_> {
+    async fn case(&mut self, case: &Case) -> Outcome {
+        let done = self.steps(case).await;
+        // A zone that a case left as it found it is used again.
+        let is_as_found = |open: &Open| open.truth == open.base && open.opening == Opening::Plain;
+        let keep =
+            !matches!(done, Err(Halt::Fail(_))) && self.open.as_ref().is_some_and(is_as_found);
+        if !keep {
+            self.open = None;
+        }
+        match (done, self.limit_of(case)) {
+            (Ok(()), None) => Outcome::Passed,
+            (Ok(()), Some(why)) => {
+                Outcome::Failed(format!("the bench has a limit here that is not met: {why}"))
+            }
+            (Err(Halt::Skip(why)), _) => Outcome::Skipped(why),
+            (Err(Halt::Fail(what)), _) => Outcome::Failed(what),
+        }
+    }
+
+    async fn steps(&mut self, case: &Case) -> Done {
+        self.open(case).await?;
+        for (index, step) in case.steps.iter().enumerate() {
+            let done = self.step(case, step).await;
+            done.map_err(|halt| match halt {
+                Halt::Skip(_) => halt,
+                Halt::Fail(what) => Halt::Fail(format!("step {}, {step:?}:\n  {what}", index + 1)),
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self, case: &Case) -> Done {
+        let is_open = |open: &Open| open.start == case.start && open.opening == case.opening;
+        if self.open.as_ref().is_some_and(is_open) {
+            return Ok(());
+        }
+        self.open = None;
+        let edits = self.edits(&case.start).into_iter();
+        let start: Rrsets = edits.filter_map(|edit| Some((edit.key, edit.after?))).collect();
+        let provider = match case.opening {
+            Opening::Plain => self.bench.fresh(&start).await,
+            Opening::Signed => self.bench.signed(&start).await?,
+        };
+        let read = provider.read_zone(&self.origin).await;
+        self.note(&read);
+        let shown = match read {
+            Ok(zone) => seen(zone, case.opening),
+            Err(error) => return fail(format!("the new zone cannot be read: {error}")),
+        };
+        // The NS of the apex are the bench's.
+        let mut truth = start;
+        let apex = RrKey::new(self.origin.clone(), RrType::NS);
+        truth.extend(shown.get_key_value(&apex).map(|(key, ns)| (key.clone(), ns.clone())));
+        let base = truth.clone();
+        same("the new zone, as the adapter reads it", &truth, &shown)?;
+        let (start, opening) = (case.start.clone(), case.opening);
+        self.open = Some(Open { provider, truth, base, start, opening });
+        self.look().await
+    }
+
+    /// The zone that is open.
+    pub(super) fn zone(&self) -> &Open {
+        self.open.as_ref().expect("a case begins by opening its zone")
+    }
+
+    /// The edits of some lines, with TTLs that the adapter takes: where its smallest one is larger
+    /// than that of the cases, all are multiplied.
+    pub(super) fn edits(&self, lines: &[String]) -> Vec<Edit> {
+        let factor = self.capabilities.ttl_min.secs().div_ceil(TTL_OF_CASES_MIN_SECS).max(1);
+        let mut edits = text::edits(&self.origin, lines);
+        for after in edits.iter_mut().filter_map(|edit| edit.after.as_mut()) {
+            let secs = after.ttl().secs().saturating_mul(factor);
+            *after = after.with_ttl(Ttl::from_secs(secs).unwrap_or(Ttl::MAX));
+        }
+        edits
+    }
+
+    /// The change set that makes these edits in a zone with these RRsets.
+    pub(super) fn change_set(&self, edits: &[Edit], believed: &Rrsets) -> ChangeSet {
+        let change = |Edit { key, after }: &Edit| Change {
+            key: key.clone(),
+            before: believed.get(key).cloned(),
+            after: after.clone(),
+        };
+        let changes = edits.iter().map(change).collect();
+        ChangeSet::new(self.origin.clone(), changes).expect("the cases are change sets")
+    }
+
+    /// Takes an error's every text.
+    pub(super) fn note<T>(&mut self, result: &Result<T, ProviderError>) {
+        let Err(error) = result else { return };
+        let mut source = Some(error as &dyn std::error::Error);
+        while let Some(error) = source {
+            self.said.push(format!("{error} {error:?}"));
+            source = error.source();
+        }
+    }
+
+    pub(super) async fn apply(&mut self, set: &ChangeSet) -> Result<Receipt, ProviderError> {
+        let result = self.zone().provider.apply(set).await;
+        self.note(&result);
+        result
+    }
+
+    pub(super) async fn read(&mut self, keys: &[RrKey]) -> Result<Vec<Option<RrSet>>, Halt> {
+        let result = self.zone().provider.read_rrsets(&self.origin, keys).await;
+        self.note(&result);
+        match result {
+            Ok(rrsets) if rrsets.len() == keys.len() => Ok(rrsets),
+            Ok(rrsets) => fail(format!("{} answers to {} questions", rrsets.len(), keys.len())),
+            Err(error) => fail(format!("reading {keys:?}: {error}")),
+        }
+    }
+
+    /// The SOA, where the provider shows one.
+    pub(super) async fn soa(&mut self) -> Result<Option<RrSet>, Halt> {
+        let key = RrKey::new(self.origin.clone(), RrType::SOA);
+        Ok(self.read(&[key]).await?.remove(0))
+    }
+
+    /// The zone holds the truth, in the adapter's eyes and in another's.
+    pub(super) async fn look(&mut self) -> Done {
+        let read = self.zone().provider.read_zone(&self.origin).await;
+        self.note(&read);
+        let zone = read.or_else(|error| fail(format!("the zone cannot be read: {error}")))?;
+        let Open { truth, opening, .. } = self.zone();
+        same("the zone, as the adapter reads it", truth, &seen(zone, *opening))?;
+        match self.bench.read().await {
+            Ok(zone) => same("the zone, read otherwise", truth, &seen(zone, *opening)),
+            Err(Missing(_)) => Ok(()),
+        }
+    }
+
+    /// These RRsets are as the truth has them, asked for one by one.
+    pub(super) async fn look_at(&mut self, keys: &[RrKey]) -> Done {
+        let read = self.read(keys).await?;
+        for (key, shown) in keys.iter().zip(read) {
+            let wanted = self.zone().truth.get(key);
+            if wanted != shown.as_ref() {
+                return fail(format!("{key}, asked for: wanted {wanted:?}, shown {shown:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on the zone has to hold this.
+    pub(super) fn is_now(&mut self, edits: &[Edit]) {
+        let open = self.open.as_mut().expect("a case begins by opening its zone");
+        made(&mut open.truth, edits);
+    }
+
+    /// The limit that the capabilities declare for one of these edits.
+    pub(super) fn declared(&self, edits: &[Edit]) -> Option<String> {
+        let Capabilities { ttl_min, ttl_max, types, .. } = &self.capabilities;
+        edits.iter().find_map(|Edit { key, after }| {
+            let ttl = after.as_ref()?.ttl();
+            let (min, max) = (ttl_min.secs(), ttl_max.secs());
+            match types {
+                Some(types) if !types.contains(&key.rtype) => {
+                    Some(format!("declared: {} is not among the types that are written", key.rtype))
+                }
+                Some(_) | None if ttl < *ttl_min || ttl > *ttl_max => {
+                    Some(format!("declared: TTLs from {min} to {max} s are taken"))
+                }
+                Some(_) | None => None,
+            }
+        })
+    }
+
+    /// The limit that the bench has for this case.
+    pub(super) fn limit_of(&self, case: &Case) -> Option<String> {
+        let limit = self.bench.limits().iter().find(|limit| limit.case == case.name)?;
+        Some(limit.why.to_owned())
+    }
+
+    /// Whether someone may write between an adapter's look and its write.
+    pub(super) fn has_window(&self) -> bool {
+        match self.capabilities.compare_and_set {
+            CompareAndSet::Native => false,
+            CompareAndSet::ReadCompareWrite => true,
+        }
+    }
+}
+
+/// Whether nothing was changed, and nothing will be until somebody corrects something.
+pub(super) fn is_refusal(error: &ProviderError) -> bool {
+    matches!(error, ProviderError::Unsupported { .. } | ProviderError::Refused { .. })
+        && error.next() == Next::Fix
+}
+
+pub(super) fn made(rrsets: &mut Rrsets, edits: &[Edit]) {
+    for Edit { key, after } in edits {
+        match after {
+            Some(rrset) => rrsets.insert(key.clone(), rrset.clone()),
+            None => rrsets.remove(key),
+        };
+    }
+}
+
+/// What of a zone is compared: the SOA moves with each change, and of a signed zone the signer's own
+/// keys, and BIND's notes of its progress (TYPE65534), come when they will.
+pub(super) fn seen(zone: Zone, opening: Opening) -> Rrsets {
+    let Zone { origin, mut rrsets } = zone;
+    let of_signer = [RrType::DNSKEY, RrType::CDS, RrType::CDNSKEY, RrType::new(65534)];
+    rrsets.retain(|key, _| {
+        let moves = key.rtype == RrType::SOA
+            || (opening == Opening::Signed && of_signer.contains(&key.rtype));
+        key.name != origin || !moves
+    });
+    rrsets
+}
+
+/// Fails with the first differences.
+pub(super) fn same(what: &str, wanted: &Rrsets, shown: &Rrsets) -> Done {
+    let keys = wanted.keys().chain(shown.keys().filter(|key| !wanted.contains_key(key)));
+    let other: Vec<&RrKey> = keys.filter(|key| wanted.get(key) != shown.get(key)).collect();
+    if other.is_empty() {
+        return Ok(());
+    }
+    let shown = other.iter().take(DIFFERENCES_MAX).map(|key| {
+        format!("\n    {key}: wanted {:?}, shown {:?}", wanted.get(key), shown.get(key))
+    });
+    let differences: String = shown.collect();
+    fail(format!("{what}, differs in {} RRsets:{differences}", other.len()))
+}

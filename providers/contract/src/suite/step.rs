@@ -1,0 +1,276 @@
+//! What each step does, and what has to be so afterwards.
+
+use super::bench::Edit;
+use super::case::{Case, Step};
+use super::run::{Done, Halt, Run, fail, is_refusal, made};
+use super::text;
+use super::watch::at_once;
+use crate::{Change, ChangeSet, Name, Next, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl};
+
+impl Run<'_> {
+    pub(super) async fn step(&mut self, case: &Case, step: &Step) -> Done {
+        match step {
+            Step::Make(lines) => self.make(case, &self.edits(lines)).await,
+            Step::Colleague(lines) => self.colleague(&self.edits(lines)).await,
+            Step::Stale { believed, edits } => {
+                self.stale(&self.edits(believed), &self.edits(edits)).await
+            }
+            Step::Refuse(lines) => self.refuse(&self.edits(lines)).await,
+            Step::Either(lines) => self.either(&self.edits(lines)).await,
+            Step::Repeat(lines) => self.repeat(case, &self.edits(lines)).await,
+            Step::Race(one, other) => self.race(&self.edits(one), &self.edits(other)).await,
+            Step::Watch(unit, states) => {
+                let states: Vec<Vec<Edit>> = states.iter().map(|lines| self.edits(lines)).collect();
+                self.watch(*unit, &states).await
+            }
+            Step::Read(texts) => {
+                let keys: Vec<RrKey> = texts.iter().map(|t| text::key(&self.origin, t)).collect();
+                self.look_at(&keys).await
+            }
+            Step::ReadOutside(texts) => self.read_outside(texts).await,
+            Step::NoSigner(owner) => self.no_signer(owner).await,
+            Step::OtherZone(name) => self.other_zone(name).await,
+            Step::TtlEdges(line) => self.ttl_edges(case, line).await,
+            Step::TtlBeyond(line) => self.ttl_beyond(line).await,
+            Step::Publish => self.publish().await,
+            Step::Break(fault, lines) => self.broken(*fault, &self.edits(lines)).await,
+            Step::OtherReader => {
+                self.bench.read().await?;
+                Ok(())
+            }
+            Step::Secrets => self.secrets(),
+        }
+    }
+
+    async fn make(&mut self, case: &Case, edits: &[Edit]) -> Done {
+        let set = self.change_set(edits, &self.zone().truth);
+        let declared = self.declared(edits);
+        let soa = self.soa().await?;
+        match self.apply(&set).await {
+            Ok(_) if declared.is_some() => fail(format!("made, and yet {declared:?}")),
+            Ok(receipt) => self.was_made(edits, &receipt).await,
+            Err(error) if is_refusal(&error) => match declared.or_else(|| self.limit_of(case)) {
+                Some(why) => {
+                    self.nothing_changed(soa).await?;
+                    Err(Halt::Skip(why))
+                }
+                None => fail(format!("{error}")),
+            },
+            Err(error) => fail(format!("{error}")),
+        }
+    }
+
+    async fn was_made(&mut self, edits: &[Edit], receipt: &Receipt) -> Done {
+        self.is_now(edits);
+        self.look().await?;
+        let keys: Vec<RrKey> = edits.iter().map(|edit| edit.key.clone()).collect();
+        self.look_at(&keys).await?;
+        let shown = self.soa().await?.and_then(|soa| soa.rdata()[0].as_soa());
+        match (receipt.serial, shown.map(|soa| soa.serial)) {
+            (Some(told), Some(shown)) if told != shown => {
+                fail(format!("the receipt has the serial {told}, and the zone {shown}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The zone is as it was, its serial included.
+    async fn nothing_changed(&mut self, soa: Option<RrSet>) -> Done {
+        self.look().await?;
+        match self.soa().await? {
+            now if now == soa => Ok(()),
+            now => fail(format!("nothing was to change, and the SOA {soa:?} became {now:?}")),
+        }
+    }
+
+    async fn colleague(&mut self, edits: &[Edit]) -> Done {
+        self.bench.edit(edits).await?;
+        self.is_now(edits);
+        self.look().await
+    }
+
+    async fn stale(&mut self, believed: &[Edit], edits: &[Edit]) -> Done {
+        let mut belief = self.zone().truth.clone();
+        made(&mut belief, believed);
+        let set = self.change_set(edits, &belief);
+        let soa = self.soa().await?;
+        match self.apply(&set).await {
+            Ok(_) => return fail("made, though the zone is not what was expected"),
+            Err(error) => self.is_conflict(&error, &belief)?,
+        }
+        self.nothing_changed(soa).await
+    }
+
+    /// The error names an RRset that is not as believed, with what is there.
+    fn is_conflict(&self, error: &ProviderError, belief: &super::Rrsets) -> Done {
+        let ProviderError::Conflict { zone, key, live } = error else {
+            return fail(format!("a conflict was due, and it says: {error}"));
+        };
+        let truth = &self.zone().truth;
+        if *zone != self.origin || belief.get(key) == truth.get(key) {
+            return fail(format!("the conflict is not at {key} in {zone}"));
+        }
+        if live.as_ref() != truth.get(key) {
+            return fail(format!("{key} is {:?}, and the conflict has {live:?}", truth.get(key)));
+        }
+        match error.next() {
+            Next::Halt => Ok(()),
+            next @ (Next::Fix | Next::Retry(_) | Next::Look) => fail(format!("next is {next:?}")),
+        }
+    }
+
+    async fn refuse(&mut self, edits: &[Edit]) -> Done {
+        let set = self.change_set(edits, &self.zone().truth);
+        let soa = self.soa().await?;
+        match self.apply(&set).await {
+            Ok(_) => return fail("made, though it cannot be"),
+            Err(error) if is_refusal(&error) => {}
+            Err(error) => return fail(format!("a refusal was due, and it says: {error}")),
+        }
+        self.nothing_changed(soa).await
+    }
+
+    async fn either(&mut self, edits: &[Edit]) -> Done {
+        let set = self.change_set(edits, &self.zone().truth);
+        let soa = self.soa().await?;
+        match self.apply(&set).await {
+            Ok(receipt) => self.was_made(edits, &receipt).await,
+            Err(error) if is_refusal(&error) => self.nothing_changed(soa).await,
+            Err(error) => fail(format!("{error}")),
+        }
+    }
+
+    async fn repeat(&mut self, case: &Case, edits: &[Edit]) -> Done {
+        let set = self.change_set(edits, &self.zone().truth);
+        let belief = self.zone().truth.clone();
+        self.make(case, edits).await?;
+        let soa = self.soa().await?;
+        match self.apply(&set).await {
+            Ok(_) => return fail("made a second time"),
+            Err(error) => self.is_conflict(&error, &belief)?,
+        }
+        self.nothing_changed(soa).await
+    }
+
+    async fn race(&mut self, one: &[Edit], other: &[Edit]) -> Done {
+        if self.has_window() {
+            let why = "declared: the adapter compares, and someone may write in between";
+            return Err(Halt::Skip(why.to_owned()));
+        }
+        let sets = [one, other].map(|edits| self.change_set(edits, &self.zone().truth));
+        let provider = &self.zone().provider;
+        let results = at_once(provider.apply(&sets[0]), provider.apply(&sets[1])).await;
+        self.note(&results.0);
+        self.note(&results.1);
+        let (won, lost) = match results {
+            (Ok(_), Err(error)) => (one, error),
+            (Err(error), Ok(_)) => (other, error),
+            results => return fail(format!("one was to win: {results:?}")),
+        };
+        let belief = self.zone().truth.clone();
+        self.is_now(won);
+        self.is_conflict(&lost, &belief)?;
+        self.look().await
+    }
+
+    async fn read_outside(&mut self, texts: &[String]) -> Done {
+        let keys: Vec<RrKey> = texts.iter().map(|text| text::key(&self.origin, text)).collect();
+        let read = self.zone().provider.read_rrsets(&self.origin, &keys).await;
+        self.note(&read);
+        match read {
+            Ok(shown) if shown.iter().all(Option::is_none) && shown.len() == keys.len() => Ok(()),
+            Ok(shown) => fail(format!("shown of what lies outside: {shown:?}")),
+            Err(error) if is_refusal(&error) => Ok(()),
+            Err(error) => fail(format!("{error}")),
+        }
+    }
+
+    async fn no_signer(&mut self, owner: &str) -> Done {
+        // That the zone has no more than the truth was seen when it was opened.
+        let types = RrType::KNOWN.iter().filter(|(rtype, _)| rtype.is_made_by_signer());
+        let keys: Vec<RrKey> =
+            types.map(|(_, word)| text::key(&self.origin, &format!("{owner} {word}"))).collect();
+        let shown = self.read(&keys).await?;
+        match keys.iter().zip(&shown).find(|(_, shown)| shown.is_some()) {
+            None => Ok(()),
+            Some((key, _)) => fail(format!("{key} is shown")),
+        }
+    }
+
+    async fn publish(&mut self) -> Done {
+        let soa = self.soa().await?;
+        for _ in 0..2 {
+            let result = self.zone().provider.publish(&self.origin).await;
+            self.note(&result);
+            result.or_else(|error| fail(format!("{error}")))?;
+        }
+        self.nothing_changed(soa).await
+    }
+
+    async fn other_zone(&mut self, name: &str) -> Done {
+        let zone = Name::absolute(name).expect("the cases have names");
+        let key = RrKey::new(zone.clone(), RrType::MX);
+        let edits = text::edits(&zone, &["@ MX 300 10 mail".to_owned()]);
+        let changes =
+            edits.into_iter().map(|Edit { key, after }| Change { key, before: None, after });
+        let set = ChangeSet::new(zone.clone(), changes.collect()).expect("a change set");
+        let provider = &self.zone().provider;
+        let results = [
+            ("read_zone", provider.read_zone(&zone).await.map(drop)),
+            ("read_rrsets", provider.read_rrsets(&zone, &[key]).await.map(drop)),
+            ("apply", provider.apply(&set).await.map(drop)),
+        ];
+        for (call, result) in &results {
+            self.note(result);
+            match result {
+                Err(ProviderError::NoSuchZone { .. }) => {}
+                other => return fail(format!("{call} of {zone}: {other:?}")),
+            }
+        }
+        self.look().await
+    }
+
+    async fn ttl_edges(&mut self, case: &Case, line: &str) -> Done {
+        let (min, max) = (self.capabilities.ttl_min, self.capabilities.ttl_max);
+        for ttl in [min, max] {
+            self.make(case, &[self.with_ttl(line, ttl)]).await?;
+        }
+        let Edit { key, .. } = self.with_ttl(line, min);
+        self.make(case, &[Edit { key, after: None }]).await
+    }
+
+    async fn ttl_beyond(&mut self, line: &str) -> Done {
+        let (min, max) = (self.capabilities.ttl_min.secs(), self.capabilities.ttl_max.secs());
+        let beyond = [min.checked_sub(1), max.checked_add(1)];
+        let beyond = beyond.into_iter().flatten().filter_map(|secs| Ttl::from_secs(secs).ok());
+        let beyond: Vec<Ttl> = beyond.collect();
+        if beyond.is_empty() {
+            return Err(Halt::Skip("declared: every TTL is taken".to_owned()));
+        }
+        for ttl in beyond {
+            self.refuse(&[self.with_ttl(line, ttl)]).await?;
+        }
+        Ok(())
+    }
+
+    fn with_ttl(&self, line: &str, ttl: Ttl) -> Edit {
+        let mut edit = self.edits(&[line.to_owned()]).remove(0);
+        edit.after = edit.after.map(|rrset| rrset.with_ttl(ttl));
+        edit
+    }
+
+    fn secrets(&self) -> Done {
+        let secrets = self.bench.secrets();
+        if secrets.is_empty() {
+            return Err(Halt::Skip("there is no secret".to_owned()));
+        }
+        // The text that shows one is not shown here.
+        let shows = |text: &&String| secrets.iter().any(|secret| text.contains(secret));
+        let showing = self.said.iter().filter(shows).count();
+        match (showing, self.said.len()) {
+            (_, 0) => fail("no error has been seen: the cases before this one were to make some"),
+            (0, _) => Ok(()),
+            (_, all) => fail(format!("{showing} of {all} errors show a secret")),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Looking while somebody writes, without a runtime: futures are polled in turn by one task.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use super::bench::{Edit, Rrsets};
+use super::run::{Done, Halt, Run, fail, made};
+use crate::{Atomicity, ChangeSet, Name, Provider, ProviderError, RrKey, RrSet};
+
+/// Readings of one watch at the most. Our choice: a bound, far above what is seen.
+const READINGS_MAX: usize = 1_000_000;
+
+/// What a reader saw of one RRset.
+type Reading = (RrKey, Option<RrSet>);
+
+impl Run<'_> {
+    pub(super) async fn watch(&mut self, unit: Atomicity, edits: &[Vec<Edit>]) -> Done {
+        let is_claimed = match (unit, self.capabilities.atomicity) {
+            (Atomicity::None, _)
+            | (_, Atomicity::ChangeSet)
+            | (Atomicity::RrSet, Atomicity::RrSet) => true,
+            (Atomicity::ChangeSet, Atomicity::RrSet)
+            | (Atomicity::ChangeSet | Atomicity::RrSet, Atomicity::None) => false,
+        };
+        if !is_claimed {
+            let claimed = self.capabilities.atomicity;
+            return Err(Halt::Skip(format!("declared: the atomicity is {claimed:?}")));
+        }
+        let mut states: Vec<Rrsets> = vec![self.zone().truth.clone()];
+        let mut sets = Vec::with_capacity(edits.len());
+        for edits in edits {
+            let before = states.last().expect("there is a first one");
+            sets.push(self.change_set(edits, before));
+            let mut after = before.clone();
+            made(&mut after, edits);
+            states.push(after);
+        }
+        let keys: BTreeSet<&RrKey> = edits.iter().flatten().map(|edit| &edit.key).collect();
+        let keys: Vec<RrKey> = keys.into_iter().cloned().collect();
+        let provider = &*self.zone().provider;
+        let mut readings = Vec::new();
+        let writing = write(provider, &sets);
+        let reading = look(provider, &self.origin, &keys, &mut readings);
+        let (written, read) = while_doing(writing, reading).await;
+        self.note(&written);
+        self.note(&read);
+        if let Err(error) = written {
+            return fail(format!("a change: {error}"));
+        }
+        if let Err(error) = read {
+            return fail(format!("a reading between the changes: {error}"));
+        }
+        for edits in edits {
+            self.is_now(edits);
+        }
+        self.look().await?;
+        if readings.is_empty() {
+            return fail("nothing was read in the meantime");
+        }
+        match unit {
+            Atomicity::ChangeSet => explained(&states, &readings),
+            Atomicity::RrSet | Atomicity::None => keys.iter().try_for_each(|key| {
+                let of_key: Vec<Reading> =
+                    readings.iter().filter(|(other, _)| other == key).cloned().collect();
+                explained(&states, &of_key)
+            }),
+        }
+    }
+}
+
+async fn write(provider: &dyn Provider, sets: &[ChangeSet]) -> Result<(), ProviderError> {
+    for set in sets {
+        provider.apply(set).await?;
+        // An adapter that never waits would leave the reader no turn.
+        turn().await;
+    }
+    Ok(())
+}
+
+/// Reads one RRset after another, there and back, so that a change set that is made in pieces is
+/// seen in whichever order they come. The writer has its turn behind each round, not behind each
+/// reading: in step with a writer, a reader would see all of its pieces made.
+async fn look(
+    provider: &dyn Provider,
+    zone: &Name,
+    keys: &[RrKey],
+    readings: &mut Vec<Reading>,
+) -> Result<(), ProviderError> {
+    while readings.len() < READINGS_MAX {
+        for key in keys.iter().chain(keys.iter().rev()) {
+            let shown = provider.read_rrsets(zone, std::slice::from_ref(key)).await?;
+            readings.extend(shown.into_iter().map(|shown| (key.clone(), shown)));
+        }
+        turn().await;
+    }
+    Ok(())
+}
+
+/// Whether a zone that goes from one state to the next, and never back, explains what was read.
+///
+/// A reading is explained by the first state that fits it and is not before the one that explains
+/// the reading before it: if any sequence of states does, this one does.
+fn explained(states: &[Rrsets], readings: &[Reading]) -> Done {
+    let mut at = 0;
+    for (key, shown) in readings {
+        let mut ahead = states.iter().enumerate().skip(at);
+        match ahead.find(|(_, state)| state.get(key) == shown.as_ref()) {
+            Some((fits, _)) => at = fits,
+            None => {
+                return fail(format!(
+                    "{key} was read as {shown:?}, after a reading that shows change {at} of {} made",
+                    states.len() - 1
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Polls both until both are ready.
+pub(super) async fn at_once<A, B>(
+    a: impl Future<Output = A>,
+    b: impl Future<Output = B>,
+) -> (A, B) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut done_a, mut done_b) = (None, None);
+    poll_fn(move |context| {
+        if done_a.is_none() {
+            done_a = ready(a.as_mut().poll(context));
+        }
+        if done_b.is_none() {
+            done_b = ready(b.as_mut().poll(context));
+        }
+        match (done_a.take(), done_b.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (a, b) => {
+                (done_a, done_b) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// Polls both until the first is ready; the other one's result counts if it had ended with an error
+/// by then.
+async fn while_doing<T, E>(
+    doing: impl Future<Output = Result<T, E>>,
+    meanwhile: impl Future<Output = Result<(), E>>,
+) -> (Result<T, E>, Result<(), E>) {
+    let (mut doing, mut meanwhile) = (pin!(doing), pin!(meanwhile));
+    let mut ended = None;
+    poll_fn(move |context| {
+        if ended.is_none() {
+            ended = ready(meanwhile.as_mut().poll(context));
+        }
+        doing.as_mut().poll(context).map(|done| (done, ended.take().unwrap_or(Ok(()))))
+    })
+    .await
+}
+
+fn ready<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// Lets others have their turn.
+async fn turn() {
+    let mut was_here = false;
+    poll_fn(move |context| {
+        if was_here {
+            return Poll::Ready(());
+        }
+        was_here = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::text;
+
+    fn zone_of(lines: &[&str]) -> Rrsets {
+        let origin = Name::absolute("a.test.").expect("a name");
+        text::rrsets(&origin, &super::super::case::lines(lines))
+    }
+
+    #[test]
+    fn what_is_read_is_explained_by_a_zone_that_moves_forward_only() {
+        let origin = Name::absolute("a.test.").expect("a name");
+        let (a, b) = ("@ MX 60 1 old", "@ MX 60 1 new");
+        let states = [zone_of(&[a, "@ TXT 60 x"]), zone_of(&[b, "@ TXT 60 y"])];
+        let read = |lines: &[&str]| -> Vec<Reading> {
+            let edits = text::edits(&origin, &super::super::case::lines(lines));
+            edits.into_iter().map(|edit| (edit.key, edit.after)).collect()
+        };
+        for (lines, is_explained) in [
+            (&[a, a, b, b][..], true),
+            (&[][..], true),
+            (&[b, a][..], false),
+            (&[a, "@ MX -", b][..], false),
+            (&[a, "@ TXT 60 y", b][..], true),
+            (&["@ TXT 60 y", a][..], false),
+            (&["@ MX 60 1 old | 1 new"][..], false),
+        ] {
+            assert_eq!(explained(&states, &read(lines)).is_ok(), is_explained, "{lines:?}");
+        }
+    }
+}

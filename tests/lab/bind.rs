@@ -59,6 +59,7 @@ impl Bind {
             key,
             zones: zones.iter().map(|(origin, _)| (*origin).to_owned()).collect(),
             configure: &configure,
+            prepare: &|| true,
         })
     }
 
@@ -90,6 +91,7 @@ impl Bind {
             key: primary.key().clone(),
             zones: zones.clone(),
             configure: &configure,
+            prepare: &|| true,
         });
         secondary.lag = Some(Lag::start(primary.addr(), secondary.addr(), zones, lag));
         secondary

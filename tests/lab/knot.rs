@@ -21,8 +21,17 @@ pub(crate) struct Knot;
 impl Knot {
     /// A primary for these zones: origin, and master file text. Transfers and updates want the key.
     pub(crate) fn primary(zones: &[(&str, &str)]) -> Server {
+        Self::primary_with_key(zones, "", TsigKey::generate("hmac-sha256"))
+    }
+
+    /// A primary with more lines for each zone, and a key that was made before.
+    pub(crate) fn primary_with_key(
+        zones: &[(&str, &str)],
+        zone_lines: &str,
+        key: TsigKey,
+    ) -> Server {
         let configure = |dir: &Path, addr: SocketAddr, key: &TsigKey| {
-            let text = config(dir, addr, key, zones);
+            let text = config(dir, addr, key, zones, zone_lines);
             let file = dir.join("knot.conf");
             std::fs::write(&file, text).expect("the configuration can be written");
             vec!["-c".to_owned(), file.to_str().expect("a temporary path is text").to_owned()]
@@ -31,14 +40,21 @@ impl Knot {
             program: &KNOTD,
             address: loopback(1),
             port_wish: None,
-            key: TsigKey::generate("hmac-sha256"),
+            key,
             zones: zones.iter().map(|(origin, _)| (*origin).to_owned()).collect(),
             configure: &configure,
+            prepare: &|| true,
         })
     }
 }
 
-fn config(dir: &Path, addr: SocketAddr, key: &TsigKey, zones: &[(&str, &str)]) -> String {
+fn config(
+    dir: &Path,
+    addr: SocketAddr,
+    key: &TsigKey,
+    zones: &[(&str, &str)],
+    zone_lines: &str,
+) -> String {
     let shown = dir.display();
     std::fs::create_dir(dir.join("db")).expect("a directory can be made");
     let TsigKey { name, algorithm, secret } = key;
@@ -80,7 +96,7 @@ zone:
     zonefile-sync: -1
     zonefile-load: difference
     journal-content: all
-"
+{zone_lines}"
         );
     }
     text

@@ -4,8 +4,9 @@
 //! once and nothing global is touched. It is killed when it is dropped, and by the kernel when the
 //! test process dies before that. Nothing here asks more than the loopback interface.
 //!
-//! Needs Debian's `bind9`, `bind9-dnsutils`, `knot` and `knot-dnsutils`; a missing program is a
-//! panic that names its package. Uses the standard library and `tempfile` only.
+//! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
+//! `pdns-backend-sqlite3` and `sqlite3`; a missing program is a panic that names its package. Uses
+//! the standard library and `tempfile` only.
 //!
 //! A secondary made by [`Bind::secondary_of`] is never told of a change before its lag has passed:
 //! the primary sends no NOTIFY, and a thread of the lab sends it instead, when it is time.
@@ -16,11 +17,15 @@ mod bind;
 mod knot;
 mod lag;
 mod loopback;
+mod pdns;
 mod server;
 mod soa;
 
-pub(crate) use bind::Bind;
-pub(crate) use knot::Knot;
-pub(crate) use loopback::loopback;
-#[allow(unused_imports, reason = "most tests need not name these")]
-pub(crate) use server::{Server, TsigKey};
+#[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
+pub(crate) use {
+    bind::Bind,
+    knot::Knot,
+    loopback::loopback,
+    pdns::{Pdns, PdnsZone},
+    server::{Server, TsigKey},
+};

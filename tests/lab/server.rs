@@ -79,6 +79,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) zones: Vec<String>,
     /// Writes the configuration into the directory, and gives the arguments.
     pub(crate) configure: &'a dyn Fn(&Path, SocketAddr, &TsigKey) -> Vec<String>,
+    /// Does what has to be done once it runs and before it can be ready; `true` when it is done.
+    /// It is called until then. A server that reads its zones from files needs nothing.
+    pub(crate) prepare: &'a dyn Fn() -> bool,
 }
 
 /// A name server of the lab. It is killed when this is dropped.
@@ -101,7 +104,7 @@ impl Server {
     pub(crate) fn start(plan: &Plan<'_>) -> Self {
         for _ in 0..STARTS_MAX {
             let mut server = Self::spawn(plan);
-            match server.wait_ready() {
+            match server.wait_ready(plan.prepare) {
                 Ok(()) => return server,
                 Err(NotReady::PortTaken) => {}
                 Err(NotReady::Never) => {
@@ -113,7 +116,7 @@ impl Server {
     }
 
     fn spawn(plan: &Plan<'_>) -> Self {
-        let Plan { program, address, port_wish, key, zones, configure } = plan;
+        let Plan { program, address, port_wish, key, zones, configure, prepare: _ } = plan;
         let dir = tempfile::Builder::new()
             .prefix("cutover-lab-")
             .tempdir()
@@ -127,11 +130,12 @@ impl Server {
         Self { program, lag: None, child, addr, key, zones, dir }
     }
 
-    fn wait_ready(&mut self) -> Result<(), NotReady> {
+    fn wait_ready(&mut self, prepare: &dyn Fn() -> bool) -> Result<(), NotReady> {
         let polls = READY_WITHIN.as_millis() / READY_POLL.as_millis();
         for _ in 0..polls {
             // Another server may answer at this port, so the log is read before the answer counts.
-            let ready = self.zones.iter().all(|zone| soa::serial(self.addr, zone).is_some());
+            let is_prepared = prepare();
+            let ready = is_prepared && self.zones.iter().all(|zone| self.serial(zone).is_some());
             let ended = self.child.try_wait().expect("a child can be waited for").is_some();
             let log = self.log();
             if self.program.port_taken.iter().any(|text| log.contains(text)) {
@@ -216,6 +220,20 @@ impl Server {
         output(command, "")
     }
 
+    /// Waits until `dig` shows this word; panics where it does not as long as a server may take to
+    /// serve its zones.
+    pub(crate) fn wait_shown(&self, args: &[&str], word: &str) {
+        let mut shown = String::new();
+        for _ in 0..READY_WITHIN.as_millis() / READY_POLL.as_millis() {
+            shown = self.dig(args);
+            if shown.contains(word) {
+                return;
+            }
+            sleep(READY_POLL);
+        }
+        panic!("{word} is not shown within {READY_WITHIN:?}: {shown}\n{}", self.log_tail())
+    }
+
     /// The zone's records, one per line, as `dig` shows a transfer.
     pub(crate) fn transfer(&self, zone: &str) -> String {
         let text = self.dig(&[zone, "AXFR", "+noall", "+answer", "+onesoa"]);
@@ -238,7 +256,7 @@ impl Server {
         self.dir.path().join("key.conf")
     }
 
-    fn log_tail(&self) -> String {
+    pub(super) fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let from = lines.len().saturating_sub(LOG_TAIL_LINES);
@@ -301,7 +319,7 @@ fn find(program: &str) -> Option<PathBuf> {
     dirs.iter().map(|dir| Path::new(dir).join(program)).find(|path| path.exists())
 }
 
-fn tool(program: &str, package: &str) -> Command {
+pub(super) fn tool(program: &str, package: &str) -> Command {
     let path = find(program);
     Command::new(
         path.unwrap_or_else(|| panic!("{program} is not installed: apt install {package}")),
@@ -309,7 +327,7 @@ fn tool(program: &str, package: &str) -> Command {
 }
 
 /// What a tool prints, on both channels, after it read `input`.
-fn output(mut command: Command, input: &str) -> String {
+pub(super) fn output(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the tool can be started");
     let mut stdin = child.stdin.take().expect("the input is a pipe");

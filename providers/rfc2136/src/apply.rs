@@ -89,7 +89,9 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
                 "servers ignore an SOA whose serial is not higher than the one before"
             }
             (RrType::NS, _, None) if is_apex => "a zone cannot lose the NS records of its apex",
-            (rtype, ..) if rtype.is_made_by_signer() => "the server's signer makes such records",
+            _ if convert::is_of_signer(key, changes.zone()) => {
+                "the server's signer makes such records"
+            }
             // RFC 6895 §3.1: types 128 to 255 are questions and transaction records; 41 is OPT.
             (rtype, ..) if matches!(rtype.number(), 0 | 41 | 128..=255) => {
                 "no zone holds records of this type"

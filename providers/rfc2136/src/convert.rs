@@ -9,6 +9,7 @@ use cutover_contract::{
 
 use crate::api::answer::{Answer, MalformedMessage, Record};
 use crate::api::{Edit, Prerequisite, Update};
+use crate::limits::SIGNING_STATE;
 
 /// An RRset as a server holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,11 @@ pub(crate) enum BadRecord {
         /// Why.
         problem: RrSetError,
     },
+}
+
+/// Whether a server's own signer makes such an RRset: it is neither shown nor written.
+pub(crate) fn is_of_signer(key: &RrKey, zone: &Name) -> bool {
+    key.rtype.is_made_by_signer() || (key.rtype == SIGNING_STATE && key.name == *zone)
 }
 
 /// A record of a zone that was read.

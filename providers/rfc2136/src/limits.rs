@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use cutover_contract::RrType;
+
 /// For a TCP connection to be made. Our choice: two lost SYNs are repeated within it.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
 
@@ -53,6 +55,11 @@ pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// there, the zone would be transferred for nothing, and the result would be the same.
 pub(crate) const PROBE_LABEL: &str = "_cutover-probe";
 
+/// The type in which BIND notes at the apex how far its signer is; it does so in unsigned zones as
+/// well, once a DNSKEY is added anywhere (BIND 9.18 ARM, `sig-signing-type`, default 65534).
+pub(crate) const SIGNING_STATE: RrType = RrType::new(65534);
+
 /// Why a server may say REFUSED to a well-signed update, for people.
 pub(crate) const REFUSED_HINT: &str = "the server's own log says why; BIND refuses for example an \
-     MX whose exchange lies in the zone and has no address, or a name that the key may not change";
+     MX whose exchange lies in the zone and has no address, an address at a name that is no host's, \
+     or a name that the key may not change";

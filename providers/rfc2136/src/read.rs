@@ -16,7 +16,7 @@ use crate::api::answer::{Answer, Rcode, Record};
 use crate::api::tcp::{ExchangeError, Server};
 use crate::convert::{self, BadRecord, Collector, Found};
 use crate::failure::{What, denied, failed};
-use crate::limits::{PROBE_LABEL, QUERIED_RRSETS_MAX, TRANSFER_MAX};
+use crate::limits::{PROBE_LABEL, QUERIED_RRSETS_MAX, SIGNING_STATE, TRANSFER_MAX};
 
 /// Some RRsets of a zone, and its SOA from before they were read: while the SOA is the same, so
 /// are they.
@@ -115,9 +115,13 @@ async fn transferred(
                 }
                 Err(error) => return Err(failed(server, zone, What::Transfer, &error).await),
             };
-            let records = answer.records().iter();
-            for record in records.filter(|record| !record.rtype().is_made_by_signer()) {
-                each(&answer, record).map_err(|bad| malformed(zone, &bad))?;
+            for record in answer.records() {
+                let shown = match is_of_signer(&answer, record, zone) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => each(&answer, record),
+                    Err(bad) => Err(bad),
+                };
+                shown.map_err(|bad| malformed(zone, &bad))?;
             }
         }
     };
@@ -127,6 +131,14 @@ async fn transferred(
             let error = ExchangeError::Silent(TRANSFER_MAX);
             Err(failed(server, zone, What::Transfer, &error).await)
         }
+    }
+}
+
+/// Most types say of themselves whether a signer makes them; the owner is looked up for the others.
+fn is_of_signer(answer: &Answer, record: &Record, zone: &Name) -> Result<bool, BadRecord> {
+    match record.rtype() {
+        SIGNING_STATE => Ok(convert::is_of_signer(&answer.key(record)?, zone)),
+        rtype => Ok(rtype.is_made_by_signer()),
     }
 }
 
@@ -170,7 +182,7 @@ async fn queried(
 /// Takes an answer at its word; whether its owner exists is another question.
 fn reading(answer: &Answer, zone: &Name, key: &RrKey) -> Result<Reading, ProviderError> {
     // A zone is read without these, and so are its RRsets.
-    if key.rtype.is_made_by_signer() {
+    if convert::is_of_signer(key, zone) {
         return Ok(Reading::Absent);
     }
     // A referral has no authority. What is below a delegation is the zone's own all the same.

@@ -2,6 +2,8 @@
 
 #[path = "it/common.rs"]
 mod common;
+#[path = "it/connect.rs"]
+mod connect;
 #[path = "it/failures.rs"]
 mod failures;
 #[path = "../../../tests/lab/mod.rs"]
@@ -10,7 +12,5 @@ mod lab;
 mod proxy;
 #[path = "it/reads.rs"]
 mod reads;
-#[path = "it/speed.rs"]
-mod speed;
 #[path = "it/writes.rs"]
 mod writes;

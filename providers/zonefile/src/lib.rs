@@ -41,6 +41,7 @@ use cutover_contract::{
 };
 
 use crate::disk::ReplaceError;
+use crate::reload::ReloadError;
 
 pub use crate::edit::{Edited, edit};
 pub use crate::error::{Place, Problem, ReadError};
@@ -178,14 +179,9 @@ impl ZoneFiles {
         task.await.expect("the work does not panic, and is not cancelled")
     }
 
-    async fn reload(&self, zone: &Name) -> Result<(), ProviderError> {
+    async fn reload(&self) -> Result<(), ReloadError> {
         let Some((program, arguments)) = &self.reload else { return Ok(()) };
-        let run = reload::run(program, arguments, &self.base, reload::TIME_MAX);
-        run.await.map_err(|error| ProviderError::InDoubt {
-            zone: zone.clone(),
-            peer: format!("the reload command `{program}`"),
-            detail: format!("the file is written, but the servers may not have it: {error}"),
-        })
+        reload::run(program, arguments, &self.base, reload::TIME_MAX).await
     }
 }
 
@@ -228,9 +224,24 @@ impl Provider for ZoneFiles {
         let owned = changes.clone();
         let work = move |_: &Name, path: &Path| change_file(path, &owned);
         let receipt = self.on_file(changes.zone(), work).await?;
-        self.reload(changes.zone()).await?;
+        let reloaded = self.reload().await;
+        reloaded.map_err(|error| ProviderError::InDoubt {
+            zone: changes.zone().clone(),
+            peer: "the reload command".to_owned(),
+            detail: not_reloaded(&error),
+        })?;
         Ok(receipt)
     }
+
+    async fn publish(&self, zone: &Name) -> Result<(), ProviderError> {
+        let refused =
+            |error| ProviderError::Refused { zone: zone.clone(), detail: not_reloaded(&error) };
+        self.reload().await.map_err(refused)
+    }
+}
+
+fn not_reloaded(error: &ReloadError) -> String {
+    format!("the file is written, but the servers may not have it: {error}")
 }
 
 fn read_file(zone: &Name, path: &Path) -> Result<Reading, ProviderError> {

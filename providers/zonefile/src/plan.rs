@@ -248,7 +248,12 @@ fn raised(key: &RrKey, before: &Soa, changes: &ChangeSet) -> Result<Soa, EditErr
 }
 
 fn refuse_signed(reading: &Reading, changes: &ChangeSet) -> Result<(), EditError> {
-    let signed = |entry: &&Entry| matches!(entry.key.rtype, RrType::RRSIG | RrType::ZONEMD);
+    let signed = |entry: &&Entry| match entry.key.rtype {
+        RrType::RRSIG => true,
+        // RFC 8976 §2: a digest of the zone stands at its apex; elsewhere it is inert.
+        RrType::ZONEMD => entry.key.name == *changes.zone(),
+        _ => false,
+    };
     match reading.entries().map(|(_, entry)| entry).find(signed) {
         None => Ok(()),
         Some(entry) => {

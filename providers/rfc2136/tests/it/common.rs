@@ -1,16 +1,14 @@
-//! What the tests share: servers, adapters, RRsets from text, and change sets.
+//! What the tests share: servers, RRsets from text, and change sets.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use cutover_contract::{
-    Change, ChangeSet, Config, ConfigValue, Name, Provider, Rdata, RrKey, RrSet, RrType, Secret,
-    Ttl,
-};
+use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
-use crate::lab::{Bind, Knot, Server, TsigKey};
+pub(crate) use crate::connect::{adapter, adapter_of, config};
+use crate::lab::{Bind, Knot, Server};
 
 /// The zone of all tests.
 pub(crate) const ZONE: &str = "acme.test";
@@ -36,32 +34,6 @@ pub(crate) fn both(lines: &[&str]) -> [Server; 2] {
 /// A BIND with this zone.
 pub(crate) fn bind(lines: &[&str]) -> Server {
     Bind::primary(&[(ZONE, &lines.join("\n"))])
-}
-
-/// The configuration for a server, with the key or without.
-pub(crate) fn config(address: SocketAddr, key: Option<&TsigKey>) -> Config {
-    let text = |text: &str| ConfigValue::Text(text.to_owned());
-    let mut fields = BTreeMap::from([("server".to_owned(), text(&address.to_string()))]);
-    if let Some(TsigKey { name, algorithm, secret }) = key {
-        let tsig = BTreeMap::from([
-            ("key".to_owned(), text(name)),
-            ("algorithm".to_owned(), text(algorithm)),
-            ("secret".to_owned(), ConfigValue::Secret(Secret::new(secret.as_str()))),
-        ]);
-        fields.insert("tsig".to_owned(), ConfigValue::Object(Config(tsig)));
-    }
-    Config(fields)
-}
-
-/// The adapter for an address and a key.
-pub(crate) fn adapter(address: SocketAddr, key: Option<&TsigKey>) -> Box<dyn Provider> {
-    let connected = (cutover_rfc2136::ADAPTER.connect)(&config(address, key), Path::new("/"));
-    connected.unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// The adapter for a server, with its key.
-pub(crate) fn adapter_of(server: &Server) -> Box<dyn Provider> {
-    adapter(server.addr(), Some(server.key()))
 }
 
 pub(crate) fn zone() -> Name {

@@ -1,6 +1,5 @@
 //! Servers that refuse, lie, babble, or are not there.
 
-use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use cutover_contract::{Next, Provider, ProviderError};
 
 use crate::common::{SMALL, adapter, adapter_of, both, changes, config, contents, key, zone};
 use crate::lab::TsigKey;
-use crate::proxy::{self, Fate};
+use crate::proxy::{self, Fate, babbler};
 
 /// How each of the three calls fails, with texts that hold no secret.
 async fn failures(adapter: &dyn Provider, secret: &str) -> [Option<ProviderError>; 3] {
@@ -167,32 +166,6 @@ async fn a_server_that_says_noerror_and_does_nothing() {
         assert!(text.contains("acme.test. MX"), "{text}");
         assert!(contents(&server).await.contains_key(&key("@ MX")));
     }
-}
-
-/// Listens as long as the process lives, and answers each connection's first message with this;
-/// the identifier is put in where there is room for one.
-fn babbler(answers: Vec<Vec<u8>>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for mut client in listener.incoming().flatten() {
-            let mut request = [0; 4];
-            if client.read_exact(&mut request).is_err() {
-                continue;
-            }
-            for mut answer in answers.clone() {
-                if let Some(id) = answer.get_mut(..2) {
-                    id.copy_from_slice(&request[2..]);
-                }
-                let length = u16::try_from(answer.len()).expect("a message");
-                let _ = client.write_all(&[&length.to_be_bytes(), &*answer].concat());
-            }
-            let mut rest = Vec::new();
-            let _ = client.shutdown(std::net::Shutdown::Write);
-            let _ = client.read_to_end(&mut rest);
-        }
-    });
-    address
 }
 
 #[tokio::test]

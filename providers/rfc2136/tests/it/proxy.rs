@@ -1,4 +1,5 @@
-//! A proxy before a real server that meddles with UPDATE messages and nothing else.
+//! A proxy before a real server that meddles with UPDATE messages and nothing else; and a server
+//! that babbles.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -83,4 +84,30 @@ fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
 fn write_message(stream: &mut TcpStream, message: &[u8]) {
     let length = u16::try_from(message.len()).expect("a message");
     let _ = stream.write_all(&[&length.to_be_bytes(), message].concat());
+}
+
+/// Listens as long as the process lives, and answers each connection's first message with this;
+/// the identifier is put in where there is room for one.
+pub(crate) fn babbler(answers: Vec<Vec<u8>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut request = [0; 4];
+            if client.read_exact(&mut request).is_err() {
+                continue;
+            }
+            for mut answer in answers.clone() {
+                if let Some(id) = answer.get_mut(..2) {
+                    id.copy_from_slice(&request[2..]);
+                }
+                let length = u16::try_from(answer.len()).expect("a message");
+                let _ = client.write_all(&[&length.to_be_bytes(), &*answer].concat());
+            }
+            let mut rest = Vec::new();
+            let _ = client.shutdown(Shutdown::Write);
+            let _ = client.read_to_end(&mut rest);
+        }
+    });
+    address
 }

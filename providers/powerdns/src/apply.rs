@@ -1,0 +1,307 @@
+//! Compare-and-set: one PATCH for a whole change set.
+//!
+//! ```text
+//!  read ──▶ compare ──▶ serial still the same? ──▶ PATCH ──▶ 2xx ──▶ rectify ──▶ read back
+//!   ▲          │               │ no                  ├──▶ no answer, 5xx: in doubt    │
+//!   │          ▼               │                     ├──▶ no comments there ─┐        ├▶ as asked
+//!   │       conflict           │                     └──▶ 4xx: refused       │        └▶ otherwise:
+//!   └──── at most ATTEMPTS_MAX times ────────────────────────────────────────┘     refused, or in
+//!                                                                                  doubt
+//! ```
+//!
+//! The API has no conditional request (PowerDNS/pdns #6247): between the last look at the serial
+//! and the PATCH, about a millisecond, somebody else's change is overwritten. The server makes all
+//! changes of a PATCH in one transaction of its database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType};
+
+use crate::api::{Act, Server};
+use crate::convert::{self, Head, Marks};
+use crate::failure::{denied_act, failed_act, in_doubt, words};
+use crate::limits::{
+    ATTEMPTS_MAX, BODY_SLACK_OCTETS, BODY_UNASKED_OCTETS_MAX, INSTRUCTION_TYPES, NO_COMMENTS,
+    UNREAD_TYPES,
+};
+use crate::read::{self, Disabled, Live};
+
+enum Sent {
+    Done,
+    /// The database has no comments; nothing was changed.
+    NoComments,
+}
+
+/// Compares every `before` and makes the changes, all of them or none.
+pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+    check_each(changes)?;
+    let zone = changes.zone();
+    let mut names = names_of(changes);
+    // The SOA: for its serial, and because a zone without one is not served.
+    names.insert(zone.clone());
+    let mut marks = Marks::Comments;
+    let mut soa = None;
+    for _ in 0..ATTEMPTS_MAX {
+        let live = read::live(server, zone, &names, Disabled::Seen).await?;
+        check_zone(server, zone, &live.head).await?;
+        compare(changes, &live)?;
+        check_beside(changes, &live)?;
+        let body = convert::patch(changes, &live.head, &live.held, marks);
+        check_size(server, changes, body.len()).await?;
+        let head = read::head(server, zone).await?;
+        if head.serial != live.head.serial {
+            soa = rrset_of(&live, &RrKey::new(zone.clone(), RrType::SOA)).cloned();
+            continue;
+        }
+        match send(server, zone, body).await? {
+            Sent::Done => return finish(server, changes, &head).await,
+            Sent::NoComments => marks = Marks::None,
+        }
+    }
+    let key = RrKey::new(zone.clone(), RrType::SOA);
+    Err(ProviderError::Conflict { zone: zone.clone(), key, live: soa })
+}
+
+/// Makes the order of a signed zone's names right, where the server does not do so by itself.
+pub(crate) async fn rectify(server: &Server, zone: &Name) -> Result<(), ProviderError> {
+    let head = read::head(server, zone).await?;
+    match wants_rectify(&head) && !read::is_presigned(server, zone).await? {
+        true => act_rectify(server, zone).await,
+        false => Ok(()),
+    }
+}
+
+fn wants_rectify(head: &Head) -> bool {
+    head.dnssec && !head.api_rectify
+}
+
+async fn act_rectify(server: &Server, zone: &Name) -> Result<(), ProviderError> {
+    match server.act(Act::Rectify(zone)).await {
+        Ok(answer) if answer.is_success() => Ok(()),
+        Ok(answer) => Err(denied_act(server, zone, &answer).await),
+        Err(error) => Err(failed_act(server, zone, &error)),
+    }
+}
+
+fn names_of(changes: &ChangeSet) -> BTreeSet<Name> {
+    changes.changes().iter().map(|change| change.key.name.clone()).collect()
+}
+
+fn rrset_of<'l>(live: &'l Live, key: &RrKey) -> Option<&'l RrSet> {
+    live.held.get(key).and_then(|held| held.rrset.as_ref())
+}
+
+/// Refuses what makes no sense whatever the zone holds. The server would take most of it.
+fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
+    for Change { key, before, after } in changes.changes() {
+        let is_apex = key.name == *changes.zone();
+        let why = match (key.rtype, before, after) {
+            (RrType::SOA, ..) if !is_apex => "an SOA stands at the apex of a zone only",
+            (RrType::SOA, None, _) => "a zone that is served has an SOA already",
+            (RrType::SOA, _, None) => "a zone cannot lose its SOA",
+            (RrType::SOA, Some(before), Some(after)) if !is_later(after, before) => {
+                "secondaries ignore an SOA whose serial is not higher than the one before"
+            }
+            (RrType::NS, _, None) if is_apex => "a zone cannot lose the NS records of its apex",
+            (rtype, ..) if rtype.is_made_by_signer() => "the server's signer makes such records",
+            // RFC 6895 §3.1: types 128 to 255 are questions and transaction records; 41 is OPT.
+            (rtype, ..) if matches!(rtype.number(), 0 | 41 | 128..=255) => {
+                "no zone holds records of this type"
+            }
+            (rtype, ..) if INSTRUCTION_TYPES.contains(&rtype.number()) => {
+                "ALIAS and LUA records are instructions to PowerDNS, and no data"
+            }
+            (rtype, ..) if UNREAD_TYPES.contains(&rtype.number()) => {
+                "PowerDNS writes this type in a form that is not known here"
+            }
+            _ => continue,
+        };
+        return Err(unsupported(changes.zone(), key, why));
+    }
+    Ok(())
+}
+
+fn is_later(after: &RrSet, before: &RrSet) -> bool {
+    match (convert::serial(after), convert::serial(before)) {
+        (Some(after), Some(before)) => convert::is_later(after, before),
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// Refuses zones that are not written here.
+async fn check_zone(server: &Server, zone: &Name, head: &Head) -> Result<(), ProviderError> {
+    let refused = |detail: String| Err(ProviderError::Refused { zone: zone.clone(), detail });
+    match head.kind.to_ascii_lowercase().as_str() {
+        "native" | "master" | "primary" | "producer" => {}
+        "slave" | "secondary" | "consumer" => {
+            return refused(format!(
+                "the zone is a copy (`{}`) whose records come from its primary: name that server \
+                 in the plan",
+                head.kind
+            ));
+        }
+        _ => return refused(format!("zones of the kind `{}` are not written here", head.kind)),
+    }
+    match head.dnssec && read::is_presigned(server, zone).await? {
+        false => Ok(()),
+        true => refused(
+            "the zone was signed elsewhere (PRESIGNED), and a change would break its signatures: \
+             change it where it is signed"
+                .to_owned(),
+        ),
+    }
+}
+
+fn compare(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
+    for Change { key, before, after: _ } in changes.changes() {
+        let live = rrset_of(live, key);
+        if live != before.as_ref() {
+            return Err(ProviderError::Conflict {
+                zone: changes.zone().clone(),
+                key: key.clone(),
+                live: live.cloned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what would delete records that nobody has seen, what the server's own inventions would
+/// stand in the way of, and other data beside a CNAME.
+fn check_beside(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
+    let zone = changes.zone();
+    for Change { key, .. } in changes.changes() {
+        if live.held.get(key).is_some_and(|held| held.has_disabled) {
+            let why = "it has disabled records, which are not served and would be deleted: enable \
+                 or delete them first";
+            return Err(unsupported(zone, key, why));
+        }
+        if live.made_up.contains(&key.name) {
+            let why = "the name has ALIAS or LUA records, from which PowerDNS makes up answers: \
+                 delete them first";
+            return Err(unsupported(zone, key, why));
+        }
+    }
+    check_cname(changes, live)
+}
+
+fn check_cname(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
+    let mut types: BTreeMap<&Name, BTreeSet<RrType>> = BTreeMap::new();
+    for (key, held) in &live.held {
+        if held.rrset.is_some() {
+            types.entry(&key.name).or_default().insert(key.rtype);
+        }
+    }
+    for Change { key, after, .. } in changes.changes() {
+        let there = types.entry(&key.name).or_default();
+        match after {
+            Some(_) => there.insert(key.rtype),
+            None => there.remove(&key.rtype),
+        };
+    }
+    for Change { key, after, .. } in changes.changes() {
+        let there = &types[&key.name];
+        let other = there.iter().find(|rtype| **rtype != RrType::CNAME);
+        let (Some(_), Some(other), true) = (after, other, there.contains(&RrType::CNAME)) else {
+            continue;
+        };
+        // Of two that are to be written it is the CNAME that stands in the way.
+        let cname = RrKey::new(key.name.clone(), RrType::CNAME);
+        let is_new = |c: &&Change| c.key == cname && c.after.is_some();
+        return Err(match changes.changes().iter().find(is_new) {
+            Some(change) => {
+                let why = format!("the name has {other} records, and a CNAME stands alone");
+                unsupported(changes.zone(), &change.key, &why)
+            }
+            None => {
+                let why = "the name has a CNAME, and a CNAME stands alone";
+                unsupported(changes.zone(), key, why)
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Refuses what the server would: two requests would be two changes.
+async fn check_size(
+    server: &Server,
+    changes: &ChangeSet,
+    octets: usize,
+) -> Result<(), ProviderError> {
+    if octets <= BODY_UNASKED_OCTETS_MAX {
+        return Ok(());
+    }
+    // A server that does not say is asked by sending.
+    let octets_max = read::body_octets_max(server, changes.zone()).await.ok().flatten();
+    match octets_max {
+        Some(octets_max) if octets + BODY_SLACK_OCTETS > octets_max => {
+            let why = format!(
+                "the change set takes {octets} octets, and the server takes {octets_max} \
+                 (`webserver-max-bodysize={}`): raise that",
+                octets_max >> 20
+            );
+            Err(unsupported(changes.zone(), &changes.changes()[0].key, &why))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn send(server: &Server, zone: &Name, body: Vec<u8>) -> Result<Sent, ProviderError> {
+    match server.act(Act::Patch(zone, body)).await {
+        Ok(answer) if answer.is_success() => Ok(Sent::Done),
+        Ok(answer) if answer.status == 422 && words(server, &answer).contains(NO_COMMENTS) => {
+            Ok(Sent::NoComments)
+        }
+        Ok(answer) => Err(denied_act(server, zone, &answer).await),
+        Err(error) => Err(failed_act(server, zone, &error)),
+    }
+}
+
+async fn finish(
+    server: &Server,
+    changes: &ChangeSet,
+    head: &Head,
+) -> Result<Receipt, ProviderError> {
+    if wants_rectify(head)
+        && let Err(error) = act_rectify(server, changes.zone()).await
+    {
+        let detail = format!("the change was made, and rectifying the zone failed: {error}");
+        return Err(in_doubt(server, changes.zone(), detail));
+    }
+    read_back(server, changes).await
+}
+
+/// Looks at what the server made of it.
+async fn read_back(server: &Server, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+    let zone = changes.zone();
+    let live = match read::live(server, zone, &names_of(changes), Disabled::AsItComes).await {
+        Ok(live) => live,
+        Err(error) => {
+            let detail = format!("the server said yes, and reading back failed: {error}");
+            return Err(in_doubt(server, zone, detail));
+        }
+    };
+    let all = changes.changes();
+    let is_other =
+        |c: &&Change| !convert::is_as_asked(&c.key, rrset_of(&live, &c.key), c.after.as_ref());
+    let Some(change) = all.iter().find(is_other) else {
+        return Ok(Receipt { serial: Some(live.head.served_serial()) });
+    };
+    let key = &change.key;
+    match all.iter().all(|change| rrset_of(&live, &change.key) == change.before.as_ref()) {
+        true => Err(ProviderError::Refused {
+            zone: zone.clone(),
+            detail: format!("the server said yes and left {key} as it was"),
+        }),
+        false => {
+            let is = rrset_of(&live, key)
+                .map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
+            let detail = format!("the server said yes, and afterwards {key} {is}");
+            Err(in_doubt(server, zone, detail))
+        }
+    }
+}
+
+fn unsupported(zone: &Name, key: &RrKey, why: &str) -> ProviderError {
+    ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.to_owned() }
+}

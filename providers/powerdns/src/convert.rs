@@ -1,0 +1,360 @@
+//! To and from the API's JSON: zones and RRsets, their comments, and change sets.
+//!
+//! What is *held* at a key is more than an RRset: disabled records, which are not served, and
+//! comments. A zone as it is read has the served records only; a change never touches an RRset with
+//! disabled ones, since replacing it would delete them.
+//!
+//! Left out are records that a signer makes, ALIAS and LUA (no data: the server makes up answers
+//! from them), and what stands outside of the zone, which no server serves. That the API shows one
+//! TTL, the smallest, where a database has several in an RRset, cannot be seen from here.
+
+mod content;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use serde::{Deserialize, Serialize};
+
+use crate::convert::content::{read, shown, type_of};
+use crate::limits::{INSTRUCTIONS, MARK_ACCOUNT, MARK_TEXT};
+
+/// What the API says of a zone beside its RRsets.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Head {
+    /// `Native`, `Master`, `Slave` and so on.
+    pub(crate) kind: String,
+    /// The serial as it is stored.
+    pub(crate) serial: u32,
+    /// The serial as it is served; older servers do not say.
+    #[serde(default)]
+    pub(crate) edited_serial: Option<u32>,
+    /// Whether the zone is signed, here or elsewhere.
+    #[serde(default)]
+    pub(crate) dnssec: bool,
+    /// Whether the server itself rectifies after a change.
+    #[serde(default)]
+    pub(crate) api_rectify: bool,
+    /// How the server counts the serial on for changes by the API; empty: it does not.
+    #[serde(default)]
+    pub(crate) soa_edit_api: String,
+}
+
+impl Head {
+    /// The serial as it is served, as far as the server says.
+    pub(crate) fn served_serial(&self) -> u32 {
+        self.edited_serial.unwrap_or(self.serial)
+    }
+
+    /// Whether the server counts the serial on when the API changes something.
+    fn counts_serial(&self) -> bool {
+        !self.soa_edit_api.is_empty() && !self.soa_edit_api.eq_ignore_ascii_case("OFF")
+    }
+}
+
+/// A comment on an RRset.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Comment {
+    content: String,
+    account: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    modified_at: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ZoneDoc<'a> {
+    #[serde(borrow, default)]
+    rrsets: Vec<RrSetDoc<'a>>,
+}
+
+#[derive(Deserialize)]
+struct RrSetDoc<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    rtype: Cow<'a, str>,
+    ttl: u64,
+    #[serde(borrow, default)]
+    records: Vec<RecordDoc<'a>>,
+    #[serde(default)]
+    comments: Vec<Comment>,
+}
+
+#[derive(Deserialize)]
+struct RecordDoc<'a> {
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+    #[serde(default)]
+    disabled: bool,
+}
+
+/// What is held under a key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    /// What is served.
+    pub(crate) rrset: Option<RrSet>,
+    /// Whether there are disabled records beside it.
+    pub(crate) has_disabled: bool,
+    /// Everybody's comments.
+    comments: Vec<Comment>,
+}
+
+/// What a zone, or a part of it, holds.
+#[derive(Debug, Default)]
+pub(crate) struct Holdings {
+    /// By key; keys with comments only are there too.
+    pub(crate) held: Vec<(RrKey, Held)>,
+    /// Where the server makes up answers.
+    pub(crate) made_up: BTreeSet<Name>,
+}
+
+/// Why an answer is no zone.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadZone {
+    /// No JSON, or JSON without what it has to have.
+    #[error("this is not what the API says of a zone: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A name that is none.
+    #[error("the name `{0}` cannot be read")]
+    Name(String),
+    /// A type that is not known here.
+    #[error("{0} has records of the type {1}, which is not known here")]
+    Type(Name, String),
+    /// A TTL above 32 bits.
+    #[error("{0} has a TTL of {1} s")]
+    Ttl(RrKey, u64),
+    /// Rdata that are none.
+    #[error("{0} has a record that cannot be read: {1}")]
+    Rdata(RrKey, String),
+    /// Records that make no RRset.
+    #[error("{0}: {1}")]
+    RrSet(RrKey, cutover_contract::RrSetError),
+    /// An RRset in two places.
+    #[error("{0} stands there twice")]
+    Twice(RrKey),
+}
+
+/// Reads what the API says of a zone beside its RRsets.
+pub(crate) fn head(body: &[u8]) -> Result<Head, BadZone> {
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// Reads the RRsets of an answer, those that `wanted` does not want left out.
+pub(crate) fn holdings(
+    body: &[u8],
+    zone: &Name,
+    wanted: impl Fn(&Name) -> bool,
+) -> Result<Holdings, BadZone> {
+    let ZoneDoc { rrsets } = serde_json::from_slice(body)?;
+    let mut holdings = Holdings { held: Vec::with_capacity(rrsets.len()), ..Holdings::default() };
+    for doc in rrsets {
+        let name = Name::absolute(&doc.name).map_err(|_| BadZone::Name(doc.name.to_string()))?;
+        if !name.is_at_or_below(zone) || !wanted(&name) {
+            continue;
+        }
+        if INSTRUCTIONS.contains(&&*doc.rtype) {
+            holdings.made_up.insert(name);
+            continue;
+        }
+        let Some(rtype) = type_of(&doc.rtype) else {
+            return Err(BadZone::Type(name, doc.rtype.into_owned()));
+        };
+        if !rtype.is_made_by_signer() {
+            let key = RrKey::new(name, rtype);
+            let held = held(&key, doc)?;
+            holdings.held.push((key, held));
+        }
+    }
+    holdings.held.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let twice = holdings.held.windows(2).find(|pair| pair[0].0 == pair[1].0);
+    match twice {
+        Some(pair) => Err(BadZone::Twice(pair[0].0.clone())),
+        None => Ok(holdings),
+    }
+}
+
+fn held(key: &RrKey, doc: RrSetDoc<'_>) -> Result<Held, BadZone> {
+    let has_disabled = doc.records.iter().any(|record| record.disabled);
+    let served = doc.records.iter().filter(|record| !record.disabled);
+    let rdata = served
+        .map(|record| read(key.rtype, &record.content))
+        .collect::<Result<Vec<Rdata>, _>>()
+        .map_err(|problem| BadZone::Rdata(key.clone(), problem.to_string()))?;
+    let rrset = match rdata.is_empty() {
+        true => None,
+        false => {
+            let ttl = u32::try_from(doc.ttl).map_err(|_| BadZone::Ttl(key.clone(), doc.ttl))?;
+            let rrset = RrSet::new(Ttl::from_wire(ttl), rdata);
+            Some(rrset.map_err(|problem| BadZone::RrSet(key.clone(), problem))?)
+        }
+    };
+    Ok(Held { rrset, has_disabled, comments: doc.comments })
+}
+
+#[derive(Serialize)]
+struct PatchDoc {
+    rrsets: Vec<EditDoc>,
+}
+
+#[derive(Serialize)]
+struct EditDoc {
+    name: String,
+    #[serde(rename = "type")]
+    rtype: String,
+    changetype: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<Vec<NewRecordDoc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comments: Option<Vec<Comment>>,
+}
+
+#[derive(Serialize)]
+struct NewRecordDoc {
+    content: String,
+    disabled: bool,
+}
+
+/// Whether what we write is marked as ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// By a comment.
+    Comments,
+    /// Not at all: the server's database has no comments.
+    None,
+}
+
+/// The request that makes these changes, all of them or none.
+///
+/// The server takes them one after the other, so all deletions come first: a CNAME finds its name
+/// empty, and other data find no CNAME. A replacement never has no records, since that would be a
+/// deletion. Where the server does not count the serial on, the SOA comes last with the next one:
+/// secondaries would never ask for the change otherwise.
+pub(crate) fn patch(
+    changes: &ChangeSet,
+    head: &Head,
+    live: &BTreeMap<RrKey, Held>,
+    marks: Marks,
+) -> Vec<u8> {
+    let soa = RrKey::new(changes.zone().clone(), RrType::SOA);
+    let all = changes.changes();
+    let gone = all.iter().filter(|change| change.after.is_none());
+    let mut rrsets: Vec<EditDoc> = gone.map(|change| deletion(&change.key)).collect();
+    rrsets.extend(all.iter().filter_map(|change| {
+        let comments = match marks {
+            Marks::Comments => marked(live.get(&change.key)),
+            Marks::None => None,
+        };
+        Some(replacement(&change.key, change.after.as_ref()?, comments))
+    }));
+    if !head.counts_serial() && !all.iter().any(|change| change.key == soa) {
+        let next = live.get(&soa).and_then(|held| counted_on(held.rrset.as_ref()?));
+        rrsets.extend(next.map(|next| replacement(&soa, &next, None)));
+    }
+    serde_json::to_vec(&PatchDoc { rrsets }).expect("texts and numbers are JSON")
+}
+
+fn deletion(key: &RrKey) -> EditDoc {
+    EditDoc {
+        name: key.name.to_string(),
+        rtype: key.rtype.to_string(),
+        changetype: "DELETE",
+        ttl: None,
+        records: None,
+        comments: None,
+    }
+}
+
+fn replacement(key: &RrKey, rrset: &RrSet, comments: Option<Vec<Comment>>) -> EditDoc {
+    let record = |rdata| NewRecordDoc { content: shown(rdata), disabled: false };
+    EditDoc {
+        name: key.name.to_string(),
+        rtype: key.rtype.to_string(),
+        changetype: "REPLACE",
+        ttl: Some(rrset.ttl().secs()),
+        records: Some(rrset.rdata().iter().map(record).collect()),
+        comments,
+    }
+}
+
+/// All comments, with our mark among them; `None` where it is there already, which leaves them all
+/// as they are.
+fn marked(held: Option<&Held>) -> Option<Vec<Comment>> {
+    let mut comments = held.map(|held| held.comments.clone()).unwrap_or_default();
+    if comments.iter().any(|comment| comment.account == MARK_ACCOUNT) {
+        return None;
+    }
+    comments.push(Comment {
+        content: MARK_TEXT.to_owned(),
+        account: MARK_ACCOUNT.to_owned(),
+        modified_at: None,
+    });
+    Some(comments)
+}
+
+/// The SOA with the next serial; 0 is left out, since PowerDNS takes it as "count by yourself".
+fn counted_on(soa: &RrSet) -> Option<RrSet> {
+    let mut fields = soa.rdata().first()?.as_soa()?;
+    fields.serial = match fields.serial.wrapping_add(1) {
+        0 => 1,
+        next => next,
+    };
+    RrSet::new(soa.ttl(), [Rdata::soa(&fields)]).ok()
+}
+
+/// Whether `live` is what was asked for; the server may count an SOA's serial on by itself.
+pub(crate) fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> bool {
+    let (Some(live), Some(asked), RrType::SOA) = (live, asked, key.rtype) else {
+        return live == asked;
+    };
+    let fields = |rrset: &RrSet| rrset.rdata().first().and_then(Rdata::as_soa);
+    let (Some(mut shown), Some(wanted)) = (fields(live), fields(asked)) else { return false };
+    let went_on = shown.serial == wanted.serial || is_later(shown.serial, wanted.serial);
+    shown.serial = wanted.serial;
+    live.ttl() == asked.ttl() && shown == wanted && went_on
+}
+
+/// The serial of an SOA RRset.
+pub(crate) fn serial(soa: &RrSet) -> Option<u32> {
+    soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.serial)
+}
+
+/// Whether `serial` comes after `other` (RFC 1982 §3.2).
+pub(crate) fn is_later(serial: u32, other: u32) -> bool {
+    let ahead = serial.wrapping_sub(other);
+    ahead != 0 && ahead < 1 << 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_of_others_are_kept_and_ours_is_added_once() {
+        let comment = |account: &str, modified_at| Comment {
+            content: "a word".to_owned(),
+            account: account.to_owned(),
+            modified_at,
+        };
+        let held = |comments| Held { comments, ..Held::default() };
+        let others = vec![comment("bob", Some(17)), comment("", None)];
+        let merged = marked(Some(&held(others.clone()))).expect("a mark is added");
+        assert_eq!(merged[..2], others);
+        assert_eq!((merged.len(), &*merged[2].account), (3, MARK_ACCOUNT));
+        assert_eq!(marked(Some(&held(merged))), None);
+        assert_eq!(marked(None).map(|comments| comments.len()), Some(1));
+    }
+
+    #[test]
+    fn serials_skip_zero() {
+        let soa = |serial: u32| {
+            let text = format!("ns.acme.test. h.acme.test. {serial} 1 1 1 1");
+            let rdata = Rdata::parse(RrType::SOA, &text, None).expect("an SOA");
+            RrSet::new(Ttl::ZERO, [rdata]).expect("an RRset")
+        };
+        for (before, after) in [(1, 2), (u32::MAX - 1, u32::MAX), (u32::MAX, 1)] {
+            assert_eq!(counted_on(&soa(before)), Some(soa(after)));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a failed exchange means, as the contract's errors.
+//!
+//! PowerDNS says no in three ways: 401 and 404 and 400 in plain text, and 422 and 500 in JSON with
+//! an `error`. 404 says of a zone as of a server's identifier that it is not there, so a second
+//! question settles which. A proxy before the server may say anything else.
+
+use cutover_contract::{Name, ProviderError};
+use serde::Deserialize;
+
+use crate::api::{Answer, ExchangeError, Question, Server};
+use crate::limits::{HUNG_UP_HINT, PATIENCE, PATIENCE_MAX, WORDS_CHARS_MAX};
+
+/// A question without a whole answer; nothing was changed.
+pub(crate) fn failed(server: &Server, zone: &Name, error: &ExchangeError) -> ProviderError {
+    let (zone, peer) = (zone.clone(), server.peer.clone());
+    match error {
+        ExchangeError::Broken(_) => {
+            let detail = format!("{error}; {HUNG_UP_HINT}");
+            ProviderError::Unreachable { zone, peer, detail }
+        }
+        ExchangeError::Connect(_) | ExchangeError::Silent(_) => {
+            ProviderError::Unreachable { zone, peer, detail: error.to_string() }
+        }
+        ExchangeError::TooLarge { .. } => {
+            ProviderError::Malformed { zone, detail: error.to_string() }
+        }
+    }
+}
+
+/// A change without a whole answer: unless there was no connection, it may have been made.
+pub(crate) fn failed_act(server: &Server, zone: &Name, error: &ExchangeError) -> ProviderError {
+    match error {
+        ExchangeError::Connect(_) => failed(server, zone, error),
+        ExchangeError::Broken(_) | ExchangeError::Silent(_) | ExchangeError::TooLarge { .. } => {
+            in_doubt(server, zone, error.to_string())
+        }
+    }
+}
+
+/// A question that was answered with no; nothing was changed.
+pub(crate) async fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
+    let said = words(server, answer);
+    let zone = zone.clone();
+    match answer.status {
+        401 | 403 => ProviderError::Unauthorized { zone, detail: said },
+        404 => not_found(server, zone, said).await,
+        429 => throttled(zone, answer),
+        500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail: said },
+        200..=299 => ProviderError::Malformed { zone, detail: said },
+        300..=399 => {
+            let detail = format!("{said}; write the address that it leads to into the plan");
+            ProviderError::Refused { zone, detail }
+        }
+        _ => ProviderError::Refused { zone, detail: said },
+    }
+}
+
+/// A change that was answered with no. What fails inside of the server, or of a proxy, says nothing
+/// of how far it came.
+pub(crate) async fn denied_act(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
+    match answer.status {
+        500..=599 => in_doubt(server, zone, words(server, answer)),
+        413 => {
+            let detail = format!(
+                "{}: the change set is too large for it, and two requests would not be one change",
+                words(server, answer)
+            );
+            ProviderError::Refused { zone: zone.clone(), detail }
+        }
+        _ => denied(server, zone, answer).await,
+    }
+}
+
+/// A change that may have been made.
+pub(crate) fn in_doubt(server: &Server, zone: &Name, detail: String) -> ProviderError {
+    ProviderError::InDoubt { zone: zone.clone(), peer: server.peer.clone(), detail }
+}
+
+async fn not_found(server: &Server, zone: Name, said: String) -> ProviderError {
+    match server.ask(Question::Server).await {
+        Ok(answer) if answer.is_success() => ProviderError::NoSuchZone { zone, detail: said },
+        Ok(_) | Err(_) => {
+            let detail = format!(
+                "{said}: at {} there is no server `{}`, or its API is off (`api=yes`)",
+                server.peer, server.id
+            );
+            ProviderError::Refused { zone, detail }
+        }
+    }
+}
+
+fn throttled(zone: Name, answer: &Answer) -> ProviderError {
+    let retry_after = answer.retry_after.unwrap_or(PATIENCE).min(PATIENCE_MAX);
+    ProviderError::Throttled { zone, retry_after }
+}
+
+/// What an answer says, for people: the status, and its `error` or its text, on one line.
+pub(crate) fn words(server: &Server, answer: &Answer) -> String {
+    #[derive(Deserialize)]
+    struct Complaint {
+        error: String,
+    }
+    let text = match serde_json::from_slice(&answer.body) {
+        Ok(Complaint { error }) => error,
+        Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
+    };
+    let text = server.without_key(&text);
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = line.chars().filter(|c| !c.is_control()).take(WORDS_CHARS_MAX).collect();
+    match short.is_empty() {
+        true => format!("HTTP status {}", answer.status),
+        false => format!("HTTP status {}, {short}", answer.status),
+    }
+}

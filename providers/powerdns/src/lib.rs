@@ -1,0 +1,122 @@
+//! The adapter for the HTTP API of PowerDNS Authoritative.
+//!
+//! A change set is one PATCH, which the server carries out in the order that it has and in one
+//! transaction. The API cannot compare, so the adapter does, right before. What it writes carries a
+//! comment of the account `cutover`; other people's comments stay.
+//!
+//! What this does not do: it splits no change set, sends no PATCH twice unless the server said that
+//! it changed nothing, writes no RRset that has disabled records, changes no zone that is a copy or
+//! was signed elsewhere, and takes no settings of proxies from the environment. The comments of an
+//! RRset that is deleted go with it: that is how the server deletes.
+
+mod api;
+mod apply;
+mod convert;
+mod failure;
+mod limits;
+mod read;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use async_trait::async_trait;
+use cutover_contract::{
+    Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
+    FieldKind, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
+};
+
+use api::{EndpointError, Server};
+use read::{Disabled, Live};
+
+/// The adapter, as the registry of the command line knows it.
+pub const ADAPTER: Adapter = Adapter {
+    kind: "powerdns",
+    doc: "PowerDNS Authoritative, over its HTTP API.",
+    asks_delegation: true,
+    fields: &[
+        ConfigField {
+            name: "url",
+            kind: FieldKind::Text,
+            required: true,
+            doc: "Where the API listens, such as http://127.0.0.1:8081; without /api/v1.",
+        },
+        ConfigField {
+            name: "api_key",
+            kind: FieldKind::Secret,
+            required: true,
+            doc: "The server's api-key.",
+        },
+        ConfigField {
+            name: "server",
+            kind: FieldKind::Text,
+            required: false,
+            doc: "The server's identifier in the API; localhost if nothing is said.",
+        },
+    ],
+    connect,
+};
+
+/// The identifier that every PowerDNS gives itself.
+const LOCALHOST: &str = "localhost";
+
+struct PowerDns {
+    server: Server,
+}
+
+fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> {
+    let wrong = |field: &str, problem: &str| ConfigError {
+        field: field.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let url = config.text("url").ok_or_else(|| wrong("url", "it is missing"))?;
+    let key = config.secret("api_key").ok_or_else(|| wrong("api_key", "it is missing"))?;
+    let id = config.text("server").unwrap_or(LOCALHOST);
+    let server = Server::new(url, id, key).map_err(|error| match error {
+        EndpointError::Url(_) | EndpointError::Tls(_) | EndpointError::Client(_) => {
+            wrong("url", &error.to_string())
+        }
+        EndpointError::Server => wrong("server", &error.to_string()),
+        EndpointError::Key => wrong("api_key", &error.to_string()),
+    })?;
+    Ok(Box::new(PowerDns { server }))
+}
+
+#[async_trait]
+impl Provider for PowerDns {
+    fn capabilities(&self, _: &Name) -> Capabilities {
+        Capabilities {
+            granularity: Granularity::RrSet,
+            atomicity: Atomicity::ChangeSet,
+            compare_and_set: CompareAndSet::ReadCompareWrite,
+            ttl_min: Ttl::ZERO,
+            ttl_max: Ttl::MAX,
+            // What the types are depends on the server's version, and it says so when it is sent one.
+            types: None,
+            settle_max: limits::SETTLE_MAX,
+            unseen_nodes: std::time::Duration::ZERO,
+            served_within: None,
+        }
+    }
+
+    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
+        read::zone(&self.server, zone).await
+    }
+
+    async fn read_rrsets(
+        &self,
+        zone: &Name,
+        keys: &[RrKey],
+    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        let names: BTreeSet<Name> = keys.iter().map(|key| key.name.clone()).collect();
+        let Live { held, .. } = read::live(&self.server, zone, &names, Disabled::AsItComes).await?;
+        Ok(keys.iter().map(|key| held.get(key).and_then(|held| held.rrset.clone())).collect())
+    }
+
+    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        apply::apply(&self.server, changes).await
+    }
+
+    async fn publish(&self, zone: &Name) -> Result<(), ProviderError> {
+        apply::rectify(&self.server, zone).await
+    }
+}

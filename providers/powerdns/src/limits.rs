@@ -1,0 +1,123 @@
+//! Bounds of this adapter, and facts about PowerDNS; each with its source. Checked 2026-11-23
+//! against PowerDNS Authoritative 4.7.3, and against the sources of 4.7 and 5.1.
+
+use std::time::Duration;
+
+use cutover_contract::RrType;
+
+/// For a TCP connection to be made, and for TLS to be agreed on. Our choice: two lost SYNs are
+/// repeated within it.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// For any request but that of a whole zone, and its answer. Our choice: PowerDNS took 3.2 s to
+/// replace 100,000 RRsets in one request.
+pub(crate) const EXCHANGE_MAX: Duration = Duration::from_secs(10);
+
+/// For the next octets of a whole zone. Our choice: a database may have to collect it first.
+pub(crate) const TRANSFER_PROGRESS_MAX: Duration = Duration::from_secs(30);
+
+/// For a whole zone. Our choice: 100,000 records take a second, ten minutes are a fault.
+pub(crate) const TRANSFER_MAX: Duration = Duration::from_secs(600);
+
+/// Octets of a whole zone in JSON. Our choice: about five million records.
+pub(crate) const TRANSFER_OCTETS_MAX: usize = 1 << 30;
+
+/// Octets of any other answer. Our choice: older servers ignore what a question is about, and
+/// answer with the whole zone.
+pub(crate) const ANSWER_OCTETS_MAX: usize = 256 << 20;
+
+/// Questions that are on their way at once. Our choice: each costs the server a thread and a
+/// connection to its database.
+pub(crate) const QUESTIONS_AT_ONCE: usize = 8;
+
+/// Names that are asked for one by one; for more of them the whole zone is read. Our choice: that
+/// many questions cost about as much as the listing of ten thousand records.
+pub(crate) const QUESTIONS_MAX: usize = 64;
+
+/// Comparisons of one change set, while nothing but the SOA serial moves between comparing and
+/// writing. Our choice: a zone that moves faster than this is being worked on by someone else.
+pub(crate) const ATTEMPTS_MAX: usize = 5;
+
+/// How long a change of unknown outcome can still land.
+///
+/// Our choice, from this: PowerDNS does not notice that we have hung up and carries out what it has
+/// read. It then waits for locks of its database, for 50 s at the most with MySQL's defaults
+/// (`innodb_lock_wait_timeout`) and for less with SQLite; the rest is work and network.
+pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(60);
+
+/// The first major version whose answers about one name have its disabled records
+/// (`include_disabled`, PowerDNS/pdns #11473 and #15299, in 5.0). Before, only the whole zone has.
+pub(crate) const SHOWS_DISABLED_FROM: u32 = 5;
+
+/// Octets of a request above which the server is asked for its limit. Our choice: the smallest
+/// `webserver-max-bodysize` is 1 (MiB), and the default is 2.
+pub(crate) const BODY_UNASKED_OCTETS_MAX: usize = (1 << 20) - 4096;
+
+/// What the server counts to a request's body beside the body itself, at the most. Our choice: at
+/// 4.7.3 it is less than 100 octets.
+pub(crate) const BODY_SLACK_OCTETS: usize = 1024;
+
+/// How long to wait where a server, or a proxy before it, asks for patience and does not say how
+/// long. Our choice.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long we let ourselves be told to wait. Our choice: a longer time is a typing error.
+pub(crate) const PATIENCE_MAX: Duration = Duration::from_secs(3600);
+
+/// Characters of a server's own words that are shown. Our choice.
+pub(crate) const WORDS_CHARS_MAX: usize = 300;
+
+/// Whose comments are ours.
+pub(crate) const MARK_ACCOUNT: &str = "cutover";
+
+/// What our comments say.
+pub(crate) const MARK_TEXT: &str = "written by cutover";
+
+/// What a server says of the comments of a backend that has none, such as LMDB before 4.9; nothing
+/// is changed then (`patchZone` in `pdns/ws-auth.cc`).
+pub(crate) const NO_COMMENTS: &str = "does not support editing comments";
+
+/// Why a server may hang up without a word, for people.
+pub(crate) const HUNG_UP_HINT: &str = "PowerDNS hangs up on addresses that are not in its \
+     `webserver-allow-from`";
+
+/// How a type is written whose fields are those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// As this type.
+    Like(RrType),
+    /// Two names.
+    TwoNames,
+}
+
+/// Types that PowerDNS calls by name and the contract by number, whose fields are those of other
+/// types (`pdns/qtype.hh`, `pdns/dnsrecords.cc`; layouts by RFC 1035 §3.3, 1183, 2230, 2536, 4431,
+/// 4701).
+pub(crate) const NAMED_TYPES: &[(&str, RrType, Layout)] = &[
+    ("MB", RrType::new(7), Layout::Like(RrType::PTR)),
+    ("MG", RrType::new(8), Layout::Like(RrType::PTR)),
+    ("MR", RrType::new(9), Layout::Like(RrType::PTR)),
+    ("HINFO", RrType::new(13), Layout::Like(RrType::TXT)),
+    ("MINFO", RrType::new(14), Layout::TwoNames),
+    ("RP", RrType::new(17), Layout::TwoNames),
+    ("AFSDB", RrType::new(18), Layout::Like(RrType::MX)),
+    ("KEY", RrType::new(25), Layout::Like(RrType::DNSKEY)),
+    ("KX", RrType::new(36), Layout::Like(RrType::MX)),
+    ("DHCID", RrType::new(49), Layout::Like(RrType::OPENPGPKEY)),
+    ("DLV", RrType::new(32769), Layout::Like(RrType::DS)),
+];
+
+/// Types that PowerDNS knows by name, and in no other form, and that cannot be written here:
+/// CERT, IPSECKEY, CSYNC, NID, L32, L64, LP, EUI48, EUI64, TKEY, TSIG, URI.
+pub(crate) const UNREAD_TYPES: &[u16] = &[37, 45, 62, 104, 105, 106, 107, 108, 109, 249, 250, 256];
+
+/// Records that are no data but instructions: the server makes up answers from them when it is
+/// asked (doc.powerdns.com, "Supported record types", and `qtype.hh`).
+pub(crate) const INSTRUCTIONS: &[&str] = &["ALIAS", "LUA"];
+
+/// The numbers of ALIAS and LUA, from the private range.
+pub(crate) const INSTRUCTION_TYPES: &[u16] = &[65401, 65402];
+
+/// The SVCB parameters that 4.7.3 knows by name, by number (`pdns/svc-records.cc`).
+pub(crate) const PARAMETERS: &[&str] =
+    &["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];

@@ -1,0 +1,155 @@
+//! Reading: whole zones, and RRsets by the names that they stand at.
+//!
+//! Names are asked for one by one while they are few, else the whole zone is read. Servers before
+//! 5.0 leave disabled records out of what they say of one name; who wants to see those too reads
+//! the whole zone there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{Name, ProviderError, RrKey, Zone};
+use futures_util::stream::{self, StreamExt as _};
+use serde::Deserialize;
+
+use crate::api::{Answer, Question, Server};
+use crate::convert::{self, BadZone, Head, Held, Holdings};
+use crate::failure::{denied, failed};
+use crate::limits::{QUESTIONS_AT_ONCE, QUESTIONS_MAX, SHOWS_DISABLED_FROM};
+
+/// What some names of a zone hold.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// The zone, from before the names were read.
+    pub(crate) head: Head,
+    /// What is there, by key.
+    pub(crate) held: BTreeMap<RrKey, Held>,
+    /// Where the server makes up answers.
+    pub(crate) made_up: BTreeSet<Name>,
+}
+
+/// Whether disabled records have to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disabled {
+    /// All of them.
+    Seen,
+    /// It does not matter.
+    AsItComes,
+}
+
+/// The whole zone, as it is served.
+pub(crate) async fn zone(server: &Server, origin: &Name) -> Result<Zone, ProviderError> {
+    let answer = ask(server, origin, Question::Zone(origin)).await?;
+    let bad = |bad: BadZone| malformed(server, origin, &bad);
+    convert::head(&answer.body).map_err(bad)?;
+    let Holdings { held, made_up: _ } =
+        convert::holdings(&answer.body, origin, |_| true).map_err(bad)?;
+    let served = held.into_iter().filter_map(|(key, held)| Some((key, held.rrset?)));
+    Ok(Zone { origin: origin.clone(), rrsets: served.collect() })
+}
+
+/// What these names hold.
+pub(crate) async fn live(
+    server: &Server,
+    zone: &Name,
+    names: &BTreeSet<Name>,
+    disabled: Disabled,
+) -> Result<Live, ProviderError> {
+    let is_whole = names.len() > QUESTIONS_MAX
+        || disabled == Disabled::Seen && major_version(server, zone).await? < SHOWS_DISABLED_FROM;
+    let questions: Vec<Question<'_>> = match is_whole {
+        true => vec![Question::Zone(zone)],
+        false => names.iter().map(|name| Question::At(zone, name)).collect(),
+    };
+    let asked: Vec<_> = questions.iter().map(|question| ask(server, zone, *question)).collect();
+    let mut answers = stream::iter(asked).buffered(QUESTIONS_AT_ONCE).zip(stream::iter(&questions));
+    let bad = |bad: BadZone| malformed(server, zone, &bad);
+    let mut head = None;
+    let (mut held, mut made_up) = (BTreeMap::new(), BTreeSet::new());
+    while let Some((answer, question)) = answers.next().await {
+        let answer = answer?;
+        // Of several heads the oldest counts: what has moved since has to be seen.
+        let this = convert::head(&answer.body).map_err(bad)?;
+        head.get_or_insert(this);
+        // With one name's records 4.7 gives all names' comments.
+        let more = convert::holdings(&answer.body, zone, |name| match question {
+            Question::At(_, asked) => name == *asked,
+            Question::Zone(_)
+            | Question::Head(_)
+            | Question::Server
+            | Question::Settings
+            | Question::Presigned(_) => names.contains(name),
+        });
+        let more = more.map_err(bad)?;
+        held.extend(more.held);
+        made_up.extend(more.made_up);
+    }
+    match head {
+        Some(head) => Ok(Live { head, held, made_up }),
+        None => Ok(Live { head: self::head(server, zone).await?, held, made_up }),
+    }
+}
+
+/// What the server says of a zone beside its RRsets.
+pub(crate) async fn head(server: &Server, zone: &Name) -> Result<Head, ProviderError> {
+    let answer = ask(server, zone, Question::Head(zone)).await?;
+    convert::head(&answer.body).map_err(|bad| malformed(server, zone, &bad))
+}
+
+/// Whether a zone was signed elsewhere, so that nothing can be changed here.
+pub(crate) async fn is_presigned(server: &Server, zone: &Name) -> Result<bool, ProviderError> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        metadata: Vec<String>,
+    }
+    let answer = ask(server, zone, Question::Presigned(zone)).await?;
+    let Metadata { metadata } = serde_json::from_slice(&answer.body)
+        .map_err(|error| malformed(server, zone, &BadZone::Json(error)))?;
+    Ok(metadata.iter().any(|value| value == "1"))
+}
+
+/// Octets of a request that the server takes at the most, as far as it says.
+pub(crate) async fn body_octets_max(
+    server: &Server,
+    zone: &Name,
+) -> Result<Option<usize>, ProviderError> {
+    #[derive(Deserialize)]
+    struct Setting {
+        name: String,
+        #[serde(default)]
+        value: String,
+    }
+    let answer = ask(server, zone, Question::Settings).await?;
+    let settings: Vec<Setting> = serde_json::from_slice(&answer.body)
+        .map_err(|error| malformed(server, zone, &BadZone::Json(error)))?;
+    let found = settings.into_iter().find(|setting| setting.name == "webserver-max-bodysize");
+    let mebibytes = found.and_then(|setting| setting.value.parse::<usize>().ok());
+    Ok(mebibytes.and_then(|mebibytes| mebibytes.checked_mul(1 << 20)))
+}
+
+/// The major version; 0 for what is no version, such as a build of somebody's own.
+async fn major_version(server: &Server, zone: &Name) -> Result<u32, ProviderError> {
+    #[derive(Deserialize)]
+    struct Description {
+        #[serde(default)]
+        version: String,
+    }
+    let answer = ask(server, zone, Question::Server).await?;
+    let Description { version } = serde_json::from_slice(&answer.body)
+        .map_err(|error| malformed(server, zone, &BadZone::Json(error)))?;
+    Ok(version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0))
+}
+
+async fn ask(
+    server: &Server,
+    zone: &Name,
+    question: Question<'_>,
+) -> Result<Answer, ProviderError> {
+    match server.ask(question).await {
+        Ok(answer) if answer.is_success() => Ok(answer),
+        Ok(answer) => Err(denied(server, zone, &answer).await),
+        Err(error) => Err(failed(server, zone, &error)),
+    }
+}
+
+fn malformed(server: &Server, zone: &Name, bad: &BadZone) -> ProviderError {
+    ProviderError::Malformed { zone: zone.clone(), detail: server.without_key(&bad.to_string()) }
+}

@@ -1,0 +1,260 @@
+//! Changes that are made, and changes that are not.
+
+use cutover_contract::{ChangeSet, Next, ProviderError};
+
+use crate::common::{
+    MX, SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,
+};
+use crate::lab::Pdns;
+use crate::reads::{EVERY_TYPE, pdns_with_room};
+
+/// Applies, and checks the server's own count: one change set is one request.
+async fn apply(server: &Pdns, changes: &ChangeSet) {
+    let made = server.updates_made(ZONE);
+    let receipt = adapter_of(server).apply(changes).await;
+    let receipt = receipt.unwrap_or_else(|error| panic!("{error}\n{}", server.log()));
+    assert_eq!(receipt.serial, server.serial(ZONE));
+    assert_eq!(server.updates_made(ZONE), made + 1, "{}", server.log());
+}
+
+/// Applies what must fail and change nothing, and gives the failure.
+async fn apply_in_vain(server: &Pdns, changes: &ChangeSet) -> ProviderError {
+    let (made, before) = (server.updates_made(ZONE), contents(server).await);
+    let Err(error) = adapter_of(server).apply(changes).await else {
+        panic!("it makes {changes:?}")
+    };
+    assert_eq!(contents(server).await, before);
+    assert_eq!(server.updates_made(ZONE), made);
+    assert!(!error.to_string().contains(server.api_key()));
+    error
+}
+
+#[tokio::test]
+async fn every_type_is_written_as_it_is_read() {
+    let server = pdns(SMALL);
+    let is_new = |line: &&str| {
+        !line.contains(" SOA ") && !line.starts_with("@ 3600 NS") && !line.starts_with("ns1 0 A")
+    };
+    let new: Vec<&str> = EVERY_TYPE.iter().copied().filter(is_new).collect();
+    // The MX, the TXT and the A that are there already are replaced in the same request.
+    let old = [MX, SMALL[4]];
+    apply(&server, &changes(&old, &new)).await;
+    let mut expected = without_soa(SMALL);
+    expected.extend(rrsets(&new));
+    let read = contents(&server).await;
+    for (key, rrset) in &expected {
+        assert_eq!(read.get(key), Some(rrset), "{key}");
+    }
+    assert_eq!(read.len(), expected.len());
+    // And so it is served.
+    assert_eq!(served(&server), expected);
+    assert!(server.transfer(ZONE).contains("RP\tmail.test. ."));
+
+    apply(&server, &changes(&new, &old)).await;
+    assert_eq!(contents(&server).await, without_soa(SMALL));
+}
+
+#[tokio::test]
+async fn a_story_of_one_name() {
+    let story: &[&[&str]] = &[
+        &[],
+        &["n 60 A 192.0.2.1"],
+        &["n 60 A 192.0.2.2"],
+        &["n 60 A 192.0.2.2", "n 60 A 192.0.2.3"],
+        // Only the TTL, longer and shorter, and the edges.
+        &["n 3600 A 192.0.2.2", "n 3600 A 192.0.2.3"],
+        &["n 0 A 192.0.2.2", "n 0 A 192.0.2.3"],
+        &["n 2147483647 A 192.0.2.2", "n 2147483647 A 192.0.2.3"],
+        // A record that stays gets the new TTL too.
+        &["n 60 A 192.0.2.3", "n 60 A 192.0.2.4"],
+        // From other data to a CNAME, to another one, and back.
+        &["n 60 CNAME a.example."],
+        &["n 60 CNAME b.example."],
+        &["n 60 MX 10 mx.example.", "n 60 TXT \"x\""],
+        // The null MX stands alone (RFC 7505 §3).
+        &["n 60 MX 0 .", "n 60 TXT \"x\""],
+        &[],
+    ];
+    let server = pdns(SMALL);
+    for step in story.windows(2) {
+        apply(&server, &changes(step[0], step[1])).await;
+        let mut expected = without_soa(SMALL);
+        expected.extend(rrsets(step[1]));
+        assert_eq!(contents(&server).await, expected, "{step:?}");
+        assert_eq!(served(&server), expected, "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_shows_what_is_live_and_changes_nothing() {
+    /// Before, after, where the conflict is, and whether there is anything.
+    type Case = (&'static [&'static str], &'static [&'static str], &'static str, bool);
+    let cases: &[Case] = &[
+        // Another value, another TTL, something where nothing was expected, nothing instead.
+        (&["@ 300 MX 20 mx.example."], &["@ 300 MX 0 ."], "@ MX", true),
+        (&["@ 301 MX 10 mail.oldhost.example."], &["@ 300 MX 0 ."], "@ MX", true),
+        (&["www 300 A 192.0.2.1"], &[], "www A", true),
+        (&[], &["@ 60 MX 0 ."], "@ MX", true),
+        (&["gone 300 A 192.0.2.1"], &[], "gone A", false),
+        // The first of two is as expected, and is left alone all the same.
+        (&[MX, "www 300 A 192.0.2.1"], &["@ 60 MX 0 ."], "www A", true),
+        (&[MX, "www 60 A 192.0.2.1", "www 60 A 192.0.2.2"], &["@ 60 MX 0 ."], "www A", true),
+    ];
+    let server = pdns(SMALL);
+    for (before, after, at, is_live) in cases {
+        let error = apply_in_vain(&server, &changes(before, after)).await;
+        assert_eq!(error.next(), Next::Halt);
+        let ProviderError::Conflict { zone: in_zone, key: of, live } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((in_zone, of), (zone(), key(at)));
+        assert_eq!(live, is_live.then(|| rrsets(SMALL)[&key(at)].clone()));
+    }
+}
+
+#[tokio::test]
+async fn two_rrsets_are_changed_at_once() {
+    let server = pdns(SMALL);
+    let before = [MX, SMALL[4]];
+    let after = ["@ 60 MX 10 mx.new.example.", "@ 60 TXT \"v=spf1 include:new.example -all\""];
+    apply(&server, &changes(&before, &after)).await;
+    let serial = server.serial(ZONE);
+    // What the server refuses it refuses whole: the apex has no DNSKEY elsewhere.
+    let bad = ["@ 60 MX 0 .", "www2 60 DNSKEY 257 3 8 AwEAAQ=="];
+    let error = apply_in_vain(&server, &changes(&after[..1], &bad)).await;
+    assert_eq!(error.next(), Next::Fix);
+    let ProviderError::Refused { detail, .. } = &error else { panic!("{error}") };
+    assert!(detail.contains("422") && detail.contains("only allowed at apex"), "{detail}");
+    assert_eq!(server.serial(ZONE), serial);
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_refused_before_it_is_sent() {
+    let server = pdns(SMALL);
+    let serial = server.serial(ZONE).expect("a serial");
+    let soa = format!("@ 300 SOA ns1 hostmaster {serial} 3600 600 86400 300");
+    let lower = format!("@ 300 SOA ns1 hostmaster {} 3600 600 86400 60", serial - 1);
+    let cases: &[(&[&str], &[&str], &str)] = &[
+        (&["@ 300 NS ns1"], &[], "@ NS"),
+        (&[&soa], &[], "@ SOA"),
+        (&[], &["@ 300 SOA ns1 hostmaster 8 3600 600 86400 300"], "@ SOA"),
+        (&[&soa], &[&lower], "@ SOA"),
+        (&[], &["sub 300 SOA ns1 hostmaster 8 3600 600 86400 300"], "sub SOA"),
+        (&[], &["mail 60 MX 10 mx.example."], "mail MX"),
+        (&[], &["www 60 CNAME a.example."], "www CNAME"),
+        (&[], &["@ 60 CNAME a.example."], "@ CNAME"),
+        (&[], &["n 60 CNAME a.example.", "n 60 A 192.0.2.1"], "n CNAME"),
+        (&[], &["n 60 RRSIG \\# 4 0a000001"], "n RRSIG"),
+        (&[], &["n 60 TYPE255 \\# 4 0a000001"], "n TYPE255"),
+        (&[], &["n 60 TYPE256 \\# 5 0001000141"], "n TYPE256"),
+        (&[], &["n 60 TYPE65401 \\# 1 00"], "n TYPE65401"),
+    ];
+    for (before, after, at) in cases {
+        let error = apply_in_vain(&server, &changes(before, after)).await;
+        assert_eq!(error.next(), Next::Fix);
+        let ProviderError::Unsupported { key: of, .. } = &error else { panic!("{at}: {error}") };
+        assert_eq!(*of, key(at), "{error}");
+    }
+    assert!(!server.log().contains("PATCH"), "nothing was sent");
+}
+
+#[tokio::test]
+async fn the_apex_changes_and_so_does_its_soa() {
+    let server = pdns(SMALL);
+    let old = ["@ 300 NS ns1"];
+    let new = ["@ 3600 NS ns1", "@ 3600 NS ns2.example."];
+    apply(&server, &changes(&old, &new)).await;
+    apply(&server, &changes(&new, &["@ 900 NS ns1"])).await;
+    apply(&server, &changes(&["@ 900 NS ns1"], &old)).await;
+    assert_eq!(contents(&server).await, without_soa(SMALL));
+
+    let serial = server.serial(ZONE).expect("a serial");
+    let line = |serial: u32, ttl: u32, minimum: u32| {
+        format!("@ {ttl} SOA ns1 hostmaster {serial} 3600 600 86400 {minimum}")
+    };
+    let (before, after) = (line(serial, 300, 300), line(serial + 10, 120, 60));
+    let change = changes(&[&before], &[&after, "n 60 A 192.0.2.1"]);
+    let receipt = adapter_of(&server).apply(&change).await.expect("a change");
+    assert_eq!(receipt.serial, server.serial(ZONE));
+    let read = adapter_of(&server).read_rrsets(&zone(), &[key("@ SOA")]).await.expect("an SOA");
+    let soa = read[0].clone().expect("an SOA");
+    let fields = soa.rdata()[0].as_soa().expect("an SOA");
+    assert_eq!((soa.ttl().secs(), fields.minimum), (120, 60));
+    assert!(fields.serial >= serial + 10, "{}", fields.serial);
+}
+
+#[tokio::test]
+async fn large_change_sets() {
+    let many: Vec<String> =
+        (0..1500).map(|n| format!("h{} 60 A 192.0.{}.{}", n / 10, n / 10, n % 10)).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let one_rrset: Vec<String> =
+        (0..1500).map(|n| format!("one 60 A 192.0.{}.{}", n / 250, n % 250)).collect();
+    let one_rrset: Vec<&str> = one_rrset.iter().map(String::as_str).collect();
+    let value = "x".repeat(230);
+    let too_many: Vec<String> = (0..9000).map(|n| format!("t{n} 60 TXT {value}")).collect();
+    let too_many: Vec<&str> = too_many.iter().map(String::as_str).collect();
+    let server = pdns(SMALL);
+    apply(&server, &changes(&[], &many)).await;
+    assert_eq!(contents(&server).await.len(), without_soa(SMALL).len() + 150);
+    apply(&server, &changes(&many, &one_rrset)).await;
+    assert_eq!(contents(&server).await[&key("one A")].rdata().len(), 1500);
+    let error = apply_in_vain(&server, &changes(&[], &too_many)).await;
+    let ProviderError::Unsupported { why, .. } = &error else { panic!("{error}") };
+    assert!(why.contains("webserver-max-bodysize=2"), "{why}");
+    // With room for it, it is one request.
+    let roomy = pdns_with_room(SMALL);
+    apply(&roomy, &changes(&[], &too_many)).await;
+    assert_eq!(contents(&roomy).await.len(), without_soa(SMALL).len() + 9000);
+}
+
+#[tokio::test]
+async fn comments_of_others_survive() {
+    let server = pdns(SMALL);
+    let comments = |server: &Pdns| {
+        let (_, body) = server.request("GET", "/zones/acme.test.", "");
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let rrsets = body["rrsets"].as_array().expect("RRsets").clone();
+        let mx = rrsets.into_iter().find(|rrset| rrset["type"] == "MX").expect("the MX");
+        let comments = mx["comments"].as_array().expect("comments").clone();
+        let mut comments: Vec<(String, String)> = comments
+            .iter()
+            .map(|c| (c["account"].as_str().unwrap_or("").to_owned(), c["content"].to_string()))
+            .collect();
+        comments.sort();
+        comments
+    };
+    server.patch(
+        ZONE,
+        "{\"name\":\"acme.test.\",\"type\":\"MX\",\"changetype\":\"REPLACE\",\"comments\":[\
+         {\"account\":\"bob\",\"content\":\"ask \\\"me\\\" first\",\"modified_at\":17},\
+         {\"account\":\"\",\"content\":\"nobody\",\"modified_at\":18}]}",
+    );
+    apply(&server, &changes(&[MX], &["@ 60 MX 0 ."])).await;
+    let shown = |account: &str, content: &str| (account.to_owned(), content.to_owned());
+    let expected = [
+        shown("", "\"nobody\""),
+        shown("bob", "\"ask \\\"me\\\" first\""),
+        shown("cutover", "\"written by cutover\""),
+    ];
+    assert_eq!(comments(&server), expected);
+    let (_, body) = server.request("GET", "/zones/acme.test.", "");
+    assert!(body.contains("\"modified_at\": 17"), "{body}");
+    // Once is enough.
+    apply(&server, &changes(&["@ 60 MX 0 ."], &[MX])).await;
+    assert_eq!(comments(&server), expected);
+    assert_eq!(contents(&server).await, without_soa(SMALL));
+}
+
+#[tokio::test]
+async fn two_changes_of_one_rrset_at_once() {
+    let server = pdns(SMALL);
+    let (one, other) = (adapter_of(&server), adapter_of(&server));
+    let first = changes(&[MX], &["@ 60 MX 1 a.example."]);
+    apply(&server, &first).await;
+    // Who comes second has seen another zone.
+    let error = other.apply(&changes(&[MX], &["@ 60 MX 1 b.example."])).await.err();
+    assert!(matches!(error, Some(ProviderError::Conflict { .. })), "{error:?}");
+    let error = one.apply(&first).await.err();
+    assert!(matches!(error, Some(ProviderError::Conflict { .. })), "{error:?}");
+}

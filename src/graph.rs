@@ -12,8 +12,8 @@ use std::fmt;
 use std::time::Duration;
 
 use cutover_contract::ChangeSet;
-use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
 use petgraph::algo::toposort;
+use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
@@ -168,8 +168,7 @@ impl StepGraph {
             })
             .collect();
         // Kahn with the least ready place first: toposort's own order depends on insertion.
-        let mut waiting: Vec<usize> =
-            steps.iter().flatten().map(|step| step.after.len()).collect();
+        let mut waiting: Vec<usize> = steps.iter().flatten().map(|step| step.after.len()).collect();
         let mut ready: BTreeSet<usize> = (0..steps.len()).filter(|p| waiting[*p] == 0).collect();
         let mut followers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (before, after) in &reduced {
@@ -269,7 +268,10 @@ mod tests {
     #[test]
     fn what_is_no_graph_is_refused() {
         let id = StepId::new;
-        assert_eq!(StepGraph::new(vec![step("a", &[]), step("a", &[])]), Err(GraphError::Twice(id("a"))));
+        assert_eq!(
+            StepGraph::new(vec![step("a", &[]), step("a", &[])]),
+            Err(GraphError::Twice(id("a")))
+        );
         assert_eq!(
             StepGraph::new(vec![step("a", &["x"])]),
             Err(GraphError::Missing { step: id("a"), missing: id("x") })

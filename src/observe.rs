@@ -79,6 +79,24 @@ impl ZoneSeen {
     pub fn get(&self, key: &RrKey) -> Option<&RrSet> {
         self.zone.get(key)
     }
+
+    /// The delegation that a name lies at or below: what this zone says there is not served
+    /// (RFC 1034 §4.2.1).
+    #[must_use]
+    pub fn delegation_of(&self, name: &Name) -> Option<Name> {
+        let below =
+            |name: &Name| name.is_at_or_below(&self.zone.origin) && *name != self.zone.origin;
+        let ancestors = std::iter::successors(Some(name.clone()), Name::parent).take_while(below);
+        ancestors.filter(|at| self.get(&RrKey::new(at.clone(), RrType::NS)).is_some()).last()
+    }
+
+    /// What a wildcard says in place of an RRset whose name does not exist, alias or records.
+    #[must_use]
+    pub fn wildcard_of(&self, key: &RrKey) -> Option<&RrSet> {
+        let owner = owner_in(&self.zone, &key.name).filter(|owner| *owner != key.name)?;
+        let alias = RrKey::new(owner.clone(), RrType::CNAME);
+        self.get(&RrKey::new(owner, key.rtype)).or_else(|| self.get(&alias))
+    }
 }
 
 /// What was seen at one time.
@@ -114,12 +132,17 @@ impl Snapshot {
             .max_by_key(|seen| seen.zone.origin.wire().len())
     }
 
+    /// The plan's zone that answers for a name: not where it hands the name on to others.
+    fn answers_for(&self, name: &Name) -> Option<&ZoneSeen> {
+        self.zone_of(name).filter(|seen| seen.delegation_of(name).is_none())
+    }
+
     /// What a resolver would be told: aliases followed, wildcards applied.
     #[must_use]
     pub fn look_up(&self, key: &RrKey) -> Seen<'_> {
         let mut name = key.name.clone();
         for _ in 0..ALIASES_MAX {
-            let Some(seen) = self.zone_of(&name) else {
+            let Some(seen) = self.answers_for(&name) else {
                 return self.look_outside(&RrKey::new(name, key.rtype));
             };
             let Some(owner) = owner_in(&seen.zone, &name) else { return Seen::Absent };
@@ -135,6 +158,16 @@ impl Snapshot {
         Seen::Unknown("more than eight aliases in a row")
     }
 
+    /// As [`Snapshot::look_up`], as an answer of its own.
+    #[must_use]
+    pub fn told(&self, key: &RrKey) -> Outside {
+        match self.look_up(key) {
+            Seen::Records(records) => Outside::Records(records.to_vec()),
+            Seen::Absent => Outside::Absent,
+            Seen::Unknown(why) => Outside::Unknown(why.to_owned()),
+        }
+    }
+
     fn look_outside(&self, key: &RrKey) -> Seen<'_> {
         match self.outside.get(key) {
             Some(Outside::Records(records)) => Seen::Records(records),
@@ -145,10 +178,13 @@ impl Snapshot {
     }
 
     /// The outside name that an alias chain from `key` ends in, if it leaves the plan's zones.
-    fn leaves_at(&self, key: &RrKey) -> Option<RrKey> {
+    #[must_use]
+    pub fn leaves_at(&self, key: &RrKey) -> Option<RrKey> {
         let mut name = key.name.clone();
         for _ in 0..ALIASES_MAX {
-            let Some(seen) = self.zone_of(&name) else { return Some(RrKey::new(name, key.rtype)) };
+            let Some(seen) = self.answers_for(&name) else {
+                return Some(RrKey::new(name, key.rtype));
+            };
             let owner = owner_in(&seen.zone, &name)?;
             if seen.get(&RrKey::new(owner.clone(), key.rtype)).is_some() {
                 return None;
@@ -191,37 +227,48 @@ pub fn questions(intent: &Intent, snapshot: &Snapshot) -> BTreeSet<RrKey> {
         }
     };
     for one in &intent.moves {
-        let mut records: Vec<SpfRecord> = Vec::new();
-        let apex = RrKey::new(one.domain.value.clone(), RrType::TXT);
-        if let Seen::Records(txt) = snapshot.look_up(&apex) {
-            records.extend(txt.iter().filter_map(SpfRecord::of_rdata));
-        }
+        let domain = &one.domain.value;
+        let mut records: Vec<(Name, SpfRecord)> = Vec::new();
+        let at = |name: &Name| -> Vec<(Name, SpfRecord)> {
+            let Seen::Records(txt) = snapshot.look_up(&RrKey::new(name.clone(), RrType::TXT))
+            else {
+                return Vec::new();
+            };
+            txt.iter().filter_map(SpfRecord::of_rdata).map(|r| (name.clone(), r)).collect()
+        };
+        records.extend(at(domain));
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
-        for sender in hosts.flat_map(|host| &host.senders) {
-            records.extend(sender.spf.as_ref().map(|spf| SpfRecord::of_terms(&spf.value)));
+        for spf in hosts.flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref()) {
+            records.push((domain.clone(), SpfRecord::of_terms(&spf.value)));
         }
         let mut reached = BTreeSet::new();
-        while let Some(record) = records.pop() {
-            for target in record.targets(&one.domain.value) {
+        while let Some((of, record)) = records.pop() {
+            for target in record.targets(&of) {
                 match target {
                     Target::Record(name) => {
                         if !reached.insert(name.clone()) {
                             continue;
                         }
-                        let key = RrKey::new(name, RrType::TXT);
-                        if let Seen::Records(txt) = snapshot.look_up(&key) {
-                            records.extend(txt.iter().filter_map(SpfRecord::of_rdata));
-                        }
-                        ask(key);
+                        records.extend(at(&name));
+                        ask(RrKey::new(name, RrType::TXT));
                     }
-                    // Only the domain's own exchanges change their meaning with the switch.
-                    Target::Exchanges(name) if name == one.domain.value => {
-                        for exchange in one.from.exchanges.iter().chain(&one.to.exchanges) {
+                    // Only the exchanges of domains that move change with the switch.
+                    Target::Exchanges(name) => {
+                        let moves = intent.moves.iter().find(|one| one.domain.value == name);
+                        for exchange in moves
+                            .iter()
+                            .flat_map(|one| one.from.exchanges.iter().chain(&one.to.exchanges))
+                        {
                             ask(RrKey::new(exchange.name.value.clone(), RrType::A));
                             ask(RrKey::new(exchange.name.value.clone(), RrType::AAAA));
                         }
                     }
-                    Target::Exchanges(_) | Target::Addresses(_) => {}
+                    // Only what the plan's zones say of a name can change with the plan.
+                    Target::Addresses(name) if snapshot.zone_of(&name).is_some() => {
+                        ask(RrKey::new(name.clone(), RrType::A));
+                        ask(RrKey::new(name, RrType::AAAA));
+                    }
+                    Target::Addresses(_) => {}
                 }
             }
         }

@@ -62,22 +62,40 @@ pub struct SealedZone {
     pub settle_max: Duration,
 }
 
+impl SealedZone {
+    /// The servers that are asked what they serve: all but the exceptions.
+    pub fn asked(&self) -> impl Iterator<Item = &Authority> {
+        let excepted = |authority: &&Authority| {
+            !self.except.iter().any(|exception| exception.address == authority.address)
+        };
+        self.authorities.iter().filter(excepted)
+    }
+}
+
 /// What is known of a plan's safety.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether it was proved.
     pub outcome: Outcome,
+    /// The invariants that hold in every order, at every delay and for every cached answer.
+    pub holding: Vec<String>,
+    /// The invariants that this version does not check.
+    pub unchecked: Vec<String>,
     /// What it takes for granted.
     pub assumptions: Vec<String>,
-    /// The counterexample, line by line.
+    /// What is broken already and not made worse, line by line.
+    pub present: Vec<String>,
+    /// The counterexamples, line by line.
     pub story: Vec<String>,
 }
 
 /// Whether a plan was proved safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// This version has no prover: the order is a fixed, conservative sequence.
+    /// Nothing that was checked is broken, but not everything was checked.
     Unproved,
+    /// An invariant is broken; the story tells how.
+    Refuted,
 }
 
 /// When a step begins and ends in an ideal run, from its beginning.
@@ -112,7 +130,9 @@ pub enum ReadError {
     #[error("it is not in canonical form: somebody has edited or reformatted it")]
     NotCanonical,
     /// A digest that is not that of the contents.
-    #[error("its digest is {stated}, but its contents have {actual}: it was changed after it was sealed")]
+    #[error(
+        "its digest is {stated}, but its contents have {actual}: it was changed after it was sealed"
+    )]
     Digest {
         /// What it says.
         stated: Digest,

@@ -9,10 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::{Artifact, Forecast, Outcome, ReadError, SealedZone, Verdict};
 use crate::digest::Digest;
 use crate::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
+use crate::spec::shape::Form;
 use crate::spec::{Authority, Exception, ProviderSpec};
 
 /// The name of the format.
 pub const FORMAT: &str = "cutover/artifact/1";
+
+/// The longest wait: twice the longest TTL (RFC 2181 §8), which leaves room for a plan's clocks. The
+/// instants of any run that a person could live to see can be written down then.
+const WAIT_SECS_MAX: u64 = 2 * (1 << 31);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +59,10 @@ struct ExceptionV1 {
 #[serde(deny_unknown_fields)]
 struct VerdictV1 {
     outcome: OutcomeV1,
+    holding: Vec<String>,
+    unchecked: Vec<String>,
     assumptions: Vec<String>,
+    present: Vec<String>,
     story: Vec<String>,
 }
 
@@ -62,6 +70,7 @@ struct VerdictV1 {
 #[serde(rename_all = "snake_case")]
 enum OutcomeV1 {
     Unproved,
+    Refuted,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,7 +180,8 @@ fn value(place: impl ToString, problem: impl ToString) -> ReadError {
 }
 
 fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
-    let Artifact { name, tool, plan, parent, providers, zones, verdict, graph, forecast } = artifact;
+    let Artifact { name, tool, plan, parent, providers, zones, verdict, graph, forecast } =
+        artifact;
     ArtifactV1 {
         format: FORMAT.to_owned(),
         digest,
@@ -184,8 +194,12 @@ fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
         verdict: VerdictV1 {
             outcome: match verdict.outcome {
                 Outcome::Unproved => OutcomeV1::Unproved,
+                Outcome::Refuted => OutcomeV1::Refuted,
             },
+            holding: verdict.holding.clone(),
+            unchecked: verdict.unchecked.clone(),
             assumptions: verdict.assumptions.clone(),
+            present: verdict.present.clone(),
             story: verdict.story.clone(),
         },
         steps: graph.steps().iter().map(wire_step).collect(),
@@ -266,7 +280,9 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
     if !rollback_points.is_empty() {
         return Err(value("rollback_points", "this version makes none"));
     }
-    let zones: BTreeMap<Name, SealedZone> = zones.into_iter().map(read_zone).collect();
+    check_name(&name)?;
+    let zones = zones.into_iter().map(read_zone);
+    let zones: BTreeMap<Name, SealedZone> = zones.collect::<Result<_, _>>()?;
     if let Some(zone) = zones.values().find(|zone| !providers.contains_key(&zone.provider)) {
         return Err(value("zones", format!("there is no provider `{}`", zone.provider)));
     }
@@ -280,15 +296,24 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
             end: Duration::from_secs(end_secs),
         })
         .collect();
-    let VerdictV1 { outcome, assumptions, story } = verdict;
+    let VerdictV1 { outcome, holding, unchecked, assumptions, present, story } = verdict;
     let outcome = match outcome {
         OutcomeV1::Unproved => Outcome::Unproved,
+        OutcomeV1::Refuted => Outcome::Refuted,
     };
-    let verdict = Verdict { outcome, assumptions, story };
+    let verdict = Verdict { outcome, holding, unchecked, assumptions, present, story };
     Ok(Artifact { name, tool, plan, parent, providers, zones, verdict, graph, forecast })
 }
 
-fn read_zone(wire: ZoneV1) -> (Name, SealedZone) {
+/// The name is that of a folder: it may lead to no other place.
+fn check_name(name: &str) -> Result<(), ReadError> {
+    match Form::Slug.accepts(name) {
+        true => Ok(()),
+        false => Err(value("name", "it is none that a plan can have")),
+    }
+}
+
+fn read_zone(wire: ZoneV1) -> Result<(Name, SealedZone), ReadError> {
     let except = wire.authorities_except.into_iter();
     let zone = SealedZone {
         provider: wire.provider,
@@ -297,11 +322,21 @@ fn read_zone(wire: ZoneV1) -> (Name, SealedZone) {
         served_within: wire.served_within_secs.map(Duration::from_secs),
         settle_max: Duration::from_secs(wire.settle_max_secs),
     };
-    (wire.name, zone)
+    if zone.served_within.is_none() && zone.asked().next().is_none() {
+        return Err(value(&wire.name, "nobody is asked whether it is served"));
+    }
+    Ok((wire.name, zone))
 }
 
 fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, ReadError> {
     let StepV1 { id, kind, title, reason, after, changes, wait_secs, origin, over, undo: _ } = wire;
+    // Ids are shown as they are, wherever a step is named.
+    if id.as_str().contains(char::is_control) {
+        return Err(value("steps", "an id has control characters"));
+    }
+    if wait_secs.is_some_and(|secs| secs > WAIT_SECS_MAX) {
+        return Err(value(&id, "it waits longer than anything may be cached"));
+    }
     let primitive = match (kind, wait_secs, origin) {
         (KindV1::Change, None, None) => Primitive::Change(read_changes(&id, changes, zones)?),
         (KindV1::Wait, Some(secs), Some(origin)) if changes.is_empty() => {

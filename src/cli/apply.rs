@@ -1,12 +1,15 @@
 //! `cutover apply`
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
+
+use cutover_contract::Provider;
 
 use super::exit::Exit;
 use super::planning::Input;
 use super::progress::Shown;
-use super::{Failure, StateArgs, base, dress, planning, put, registry, tell};
+use super::{Failure, StateArgs, base, dress, home, planning, put, registry, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
 use crate::digest::Digest;
@@ -16,6 +19,9 @@ use crate::world::real::connect::connect;
 use crate::world::real::store::{Found, JournalFile, Lock, Store, StoreError};
 use crate::world::real::{Real, now};
 use crate::world::{Outcome, Patience, Run, drive, tool};
+
+/// The adapters by the providers' names.
+type Providers = BTreeMap<String, Box<dyn Provider>>;
 
 /// Run a plan or a sealed artifact, or go on with a run
 #[derive(clap::Args)]
@@ -44,37 +50,53 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let store = Store::new(&args.state.dir(&args.input), &name);
     let found = store.newest().map_err(|error| store_failure(&error))?;
-    if let Some(found) = found.filter(|found| found.run.state.finished.is_none()) {
-        same_as_open(&input, &found, &args.input)?;
+    let seen = found.as_ref().map(|found| found.journal.clone());
+    let open = found.as_ref().filter(|found| found.run.state.finished.is_none());
+    if let Some(found) = open {
+        same_as_open(&input, found, &args)?;
         let lock = lock(&store)?;
         // Somebody may have gone on with it before the lock was ours.
-        let found = store.newest().map_err(|error| store_failure(&error))?;
-        let found = found.expect("runs are never deleted");
-        return go_on(&args, found, lock).await;
+        let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
+        let providers = providers(&args, &found.run.artifact)?;
+        return go_on(&args, found, providers, lock).await;
     }
     let artifact = match input {
-        Input::Artifact(artifact) => {
-            already_done(&store, &artifact)?;
-            *artifact
-        }
+        Input::Artifact(artifact) => match found {
+            Some(found) if found.run.artifact.digest() == artifact.digest() => {
+                tell("nothing to change: the run of this artifact is finished");
+                return Ok(Exit::Done);
+            }
+            Some(_) | None => *artifact,
+        },
         Input::Plan(source) => planning::plan(&args.input, &source).await?,
     };
     if artifact.graph.steps().is_empty() {
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
         return Ok(Exit::Done);
     }
+    planning::not_refuted(&artifact)?;
     if let Some(exit) = ask(&args, &artifact)? {
         return Ok(exit);
     }
     let lock = lock(&store)?;
-    let newest = store.newest().map_err(|error| store_failure(&error))?;
-    if newest.is_some_and(|found| found.run.state.finished.is_none()) {
-        let text = "error: somebody else has begun a run of this plan in the meantime";
-        return Err(Failure::new(Exit::Error, text));
-    }
+    newest_still(&store, seen.as_deref())?;
+    // What is not there for a run must not be found out when it is open.
+    let providers = providers(&args, &artifact)?;
     let journal = store.create(&artifact).map_err(|error| store_failure(&error))?;
     let found = Found { run: Run::new(artifact), entries: Vec::new(), journal, torn: 0 };
-    go_on(&args, found, lock).await
+    go_on(&args, found, providers, lock).await
+}
+
+/// The newest run, which has to be the one that was seen before the lock was ours.
+fn newest_still(store: &Store, seen: Option<&Path>) -> Result<Option<Found>, Failure> {
+    let newest = store.newest().map_err(|error| store_failure(&error))?;
+    match newest.as_ref().map(|found| found.journal.as_path()) == seen {
+        true => Ok(newest),
+        false => {
+            let text = "error: somebody else has begun a run of this plan in the meantime";
+            Err(Failure::new(Exit::Error, text))
+        }
+    }
 }
 
 fn store_failure(error: &StoreError) -> Failure {
@@ -82,40 +104,59 @@ fn store_failure(error: &StoreError) -> Failure {
 }
 
 fn lock(store: &Store) -> Result<Lock, Failure> {
-    let owner = format!("{} with process {} since {}", tool(), std::process::id(), crate::calendar::show_exact(now()));
+    let owner = format!(
+        "{} with process {} since {}",
+        tool(),
+        std::process::id(),
+        crate::calendar::show_exact(now())
+    );
     store.lock(&owner).map_err(|error| store_failure(&error))
 }
 
 /// An open run goes on with its own artifact, and with nothing else.
-fn same_as_open(input: &Input, found: &Found, path: &Path) -> Result<(), Failure> {
+fn same_as_open(input: &Input, found: &Found, args: &Args) -> Result<(), Failure> {
     let artifact = &found.run.artifact;
     let (same, what) = match input {
-        Input::Plan(source) => (Digest::of(source.text.as_bytes()) == artifact.plan, "the plan has changed since its run began"),
-        Input::Artifact(other) => (other.digest() == artifact.digest(), "another artifact of this plan is being run"),
+        Input::Plan(source) => (
+            Digest::of(source.text.as_bytes()) == artifact.plan,
+            "the plan has changed since its run began",
+        ),
+        Input::Artifact(other) => {
+            (other.digest() == artifact.digest(), "another artifact of this plan is being run")
+        }
     };
     if same {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Usage,
-        format!(
-            "error: {what}\n  the run in {} goes on with {}\nhelp: put the plan back to what it was and apply it, or finish the run with its own artifact:\n  cutover apply {}",
-            found.journal.parent().unwrap_or(path).display(),
-            artifact.digest().short(),
-            found.journal.with_file_name("artifact.json").display(),
-        ),
-    ))
+    let folder = base(&found.journal);
+    let digest = artifact.digest().short();
+    let finish = way_to_finish(&folder, artifact, args);
+    let (shown, given_up) = (shell(&folder), shell(&folder.with_extension("given-up")));
+    let text = format!(
+        "error: {what}\n  the run in {shown} goes on with {digest}\n\
+         help: put the plan back to what it was and apply it, or finish the run with its own artifact:\n\
+         {finish}\n\
+         or give the run up where it stands, and plan anew from what is live then:\n  \
+         mv {shown} {given_up}",
+    );
+    Err(Failure::new(Exit::Usage, text))
 }
 
-fn already_done(store: &Store, artifact: &Artifact) -> Result<(), Failure> {
-    let newest = store.newest().map_err(|error| store_failure(&error))?;
-    match newest {
-        Some(found) if found.run.artifact.digest() == artifact.digest() => Err(Failure::new(
-            Exit::Done,
-            "nothing to change: the run of this artifact is finished",
-        )),
-        Some(_) | None => Ok(()),
-    }
+/// The commands that finish an open run without its plan.
+fn way_to_finish(folder: &Path, artifact: &Artifact, args: &Args) -> String {
+    let sealed = folder.join("artifact.json");
+    let Some(state) = &args.state.state else {
+        return format!("  cutover apply {}", shell(&sealed));
+    };
+    // From there nothing leads to the directory where relative paths start.
+    let beside = shell(&home(&args.input).join(format!("{}.run.json", artifact.name)));
+    let (sealed, state) = (shell(&sealed), shell(state));
+    format!("  cp {sealed} {beside}\n  cutover apply {beside} --state {state}")
+}
+
+fn providers(args: &Args, artifact: &Artifact) -> Result<Providers, Failure> {
+    connect(registry(), &artifact.providers, &home(&args.input))
+        .map_err(|(name, error)| Failure::connect(&name, &error))
 }
 
 /// Shows the plan and asks on a terminal; elsewhere somebody must have agreed before.
@@ -125,7 +166,9 @@ fn ask(args: &Args, artifact: &Artifact) -> Result<Option<Exit>, Failure> {
     }
     put(&text::plan(artifact, dress(&std::io::stdout())))?;
     if !std::io::stdin().is_terminal() {
-        tell("\nnot applied: somebody has to agree. Read the plan and add `--auto-approve`, or apply it at a terminal");
+        tell(
+            "\nnot applied: somebody has to agree. Read the plan and add `--auto-approve`, or apply it at a terminal",
+        );
         return Ok(Some(Exit::ApprovalNeeded));
     }
     tell("\nApply this? Only `yes` is taken for it:");
@@ -140,16 +183,20 @@ fn ask(args: &Args, artifact: &Artifact) -> Result<Option<Exit>, Failure> {
     }
 }
 
-async fn go_on(args: &Args, found: Found, _lock: Lock) -> Result<Exit, Failure> {
+async fn go_on(
+    args: &Args,
+    found: Found,
+    providers: Providers,
+    _lock: Lock,
+) -> Result<Exit, Failure> {
     let Found { mut run, entries: _, journal, torn } = found;
     if torn > 0 {
-        tell(&format!("note: the last line of {} was incomplete and is cut off ({torn} octets)", journal.display()));
+        tell(&format!(
+            "note: the last line of {} was incomplete and is cut off ({torn} octets)",
+            journal.display()
+        ));
     }
     let artifact = std::sync::Arc::clone(&run.artifact);
-    let providers = connect(registry(), &artifact.providers, &provider_base(args));
-    let providers = providers.map_err(|(name, error)| {
-        Failure::new(Exit::Error, format!("error: the provider `{name}` cannot be used: {error}"))
-    })?;
     let zones = artifact.zones.iter().map(|(name, zone)| (name.clone(), zone.provider.clone()));
     let journal = JournalFile::open(&journal, torn).map_err(|error| store_failure(&error))?;
     let mut world = Real { providers, zones: zones.collect(), journal };
@@ -173,17 +220,5 @@ async fn go_on(args: &Args, found: Found, _lock: Lock) -> Result<Exit, Failure> 
             put(&halt(&event, dress(&std::io::stdout())))?;
             Ok(Exit::Halted)
         }
-    }
-}
-
-/// Relative paths start where the plan lies. An artifact that is applied out of the store lies
-/// deeper than the plan that it was made from.
-fn provider_base(args: &Args) -> PathBuf {
-    let base = base(&args.input);
-    let in_store = base.ancestors().find(|dir| dir.file_name().is_some_and(|n| n == ".cutover"));
-    match in_store.and_then(Path::parent) {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_owned(),
-        None => base,
     }
 }

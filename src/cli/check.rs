@@ -19,7 +19,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         match planning::read_plan(path).and_then(|source| planning::intent(&source)) {
             Ok(intent) => {
                 let zones = intent.zones.len();
-                put(&format!("{}: ok ({}, {zones} in zones)\n", path.display(), intent.name).replace("in zones", if zones == 1 { "zone" } else { "zones" }))?;
+                put(&format!("{}: ok ({}, {zones} in zones)\n", path.display(), intent.name)
+                    .replace("in zones", if zones == 1 { "zone" } else { "zones" }))?;
             }
             Err(failure) => failures.push(failure),
         }
@@ -28,7 +29,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         true => Ok(Exit::Done),
         false => {
             let texts: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
-            Err(Failure::new(Exit::Usage, texts.join("\n\n")))
+            // They are dressed already.
+            Err(Failure { text: texts.join("\n\n"), exit: Exit::Usage })
         }
     }
 }

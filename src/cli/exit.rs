@@ -13,6 +13,8 @@ pub enum Exit {
     Usage,
     /// Under `--detailed-exitcode`: there is something to change.
     Changes,
+    /// The plan would do harm in some order, at some delay or for some cached answer.
+    Refuted,
     /// The run waits; the time to resume was printed.
     Waiting,
     /// The run stopped, safe: drift, a refusal, or a server that does not answer.
@@ -30,6 +32,7 @@ impl Exit {
             Self::Error => 1,
             // Terraform's 2 for `plan --detailed-exitcode` only; everything else there is 1.
             Self::Usage | Self::Changes => 2,
+            Self::Refuted => 3,
             Self::Waiting => 4,
             Self::Halted => 5,
             Self::ApprovalNeeded => 6,

@@ -20,13 +20,14 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use cutover_contract::Adapter;
 
-use crate::render::Dress;
+use crate::render::{Dress, harmless};
+use crate::world::real::connect::ConnectError;
 use exit::Exit;
 
 /// Every adapter, one line each.
 #[must_use]
 pub fn registry() -> &'static [Adapter] {
-    &[cutover_zonefile::ADAPTER, cutover_rfc2136::ADAPTER]
+    &[cutover_zonefile::ADAPTER, cutover_rfc2136::ADAPTER, cutover_powerdns::ADAPTER]
 }
 
 /// Moves a domain's mail from one host to another: plans the DNS changes, their order and their
@@ -59,15 +60,31 @@ struct StateArgs {
 
 impl StateArgs {
     fn dir(&self, input: &Path) -> PathBuf {
-        self.state.clone().unwrap_or_else(|| base(input).join(".cutover"))
+        self.state.clone().unwrap_or_else(|| home(input).join(STATE))
     }
 }
 
-/// The directory that a plan or an artifact lies in: relative paths in it start there.
-fn base(input: &Path) -> PathBuf {
-    match input.parent() {
+/// The name of the state directory beside a plan.
+const STATE: &str = ".cutover";
+
+/// The directory that a file lies in.
+fn base(file: &Path) -> PathBuf {
+    match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         Some(_) | None => PathBuf::from("."),
+    }
+}
+
+/// The directory where the relative paths of a plan or an artifact start, and where the state of
+/// its runs is kept: the one that it lies in, or, for the artifact of a run in the state directory
+/// beside a plan, the one that the plan lies in.
+fn home(input: &Path) -> PathBuf {
+    let base = base(input);
+    let absolute = std::path::absolute(&base).unwrap_or_else(|_| base.clone());
+    // STATE/NAME/NUMBER
+    match absolute.ancestors().nth(2) {
+        Some(state) if state.ends_with(STATE) => state.parent().map_or(base, Path::to_owned),
+        Some(_) | None => base,
     }
 }
 
@@ -78,8 +95,18 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { text: text.into(), exit }
+    /// What others wrote may stand in the text: it is shown without control characters.
+    fn new(exit: Exit, text: impl AsRef<str>) -> Self {
+        Self { text: harmless(text.as_ref()), exit }
+    }
+
+    /// A provider that cannot be used.
+    fn connect(name: &str, error: &ConnectError) -> Self {
+        let exit = match error {
+            ConnectError::UnknownKind(_) | ConnectError::Config(_) => Exit::Usage,
+            ConnectError::Secret { .. } => Exit::Error,
+        };
+        Self::new(exit, format!("error: the provider `{name}` cannot be used: {error}"))
     }
 
     /// An operation that failed, with all that it says about its causes.
@@ -113,7 +140,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             return if to_stdout { Exit::Done } else { usage };
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Failure::error(&error)),
@@ -131,7 +159,10 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     });
     match ended {
         Ok(exit) => exit,
-        Err(failure) if detailed => fail(&Failure { exit: Exit::Error, ..failure }),
+        // As Terraform: whatever else goes wrong is 1.
+        Err(failure) if detailed && failure.exit != Exit::Refuted => {
+            fail(&Failure { exit: Exit::Error, ..failure })
+        }
         Err(failure) => fail(&failure),
     }
 }
@@ -139,6 +170,16 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
 fn fail(failure: &Failure) -> Exit {
     tell(&failure.text);
     failure.exit
+}
+
+/// A path as a shell takes it.
+fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
+    match !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 /// Writes a line to standard error.

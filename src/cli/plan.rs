@@ -1,11 +1,14 @@
 //! `cutover plan`
 
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::exit::Exit;
-use super::{Failure, dress, planning, put, tell};
+use super::{Failure, dress, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::render::text;
 
@@ -54,9 +57,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         let artifact = planning::plan(path, &source).await?;
         changes |= !artifact.graph.steps().is_empty();
         put(&args.format.show(&artifact))?;
+        planning::not_refuted(&artifact)?;
         if let Some(output) = &args.output {
             write(output, &artifact)?;
-            tell(&format!("\nwritten to {}; apply it with `cutover apply {}`", output.display(), output.display()));
+            let apply = format!("cutover apply {}", shell(output));
+            tell(&format!("\nwritten to {}; apply it with `{apply}`", output.display()));
         }
     }
     match args.detailed_exitcode && changes {
@@ -66,15 +71,25 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 fn write(output: &Path, artifact: &Artifact) -> Result<(), Failure> {
-    // A reader must never find half an artifact.
-    let directory = super::base(output);
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(&directory)?;
-        std::io::Write::write_all(&mut file, artifact.encode().as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(output).map_err(|error| error.error)
+    let text = artifact.encode();
+    let write = || match fs::metadata(output) {
+        // A pipe or a device is written to and never replaced.
+        Ok(found) if !found.is_file() => fs::write(output, &text),
+        // A reader must never find half an artifact; and a link stays one.
+        Ok(_) => replace(&fs::canonicalize(output)?, &text),
+        Err(_) => replace(output, &text),
     };
-    write().map(|_| ()).map_err(|error| {
+    write().map_err(|error| {
         Failure::new(Exit::Error, format!("error: {} cannot be written: {error}", output.display()))
     })
+}
+
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    // What a reviewer reads is nobody's secret; the system's own mask still applies.
+    let mode = fs::Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new().permissions(mode).tempfile_in(super::base(path));
+    let mut file = file?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }

@@ -9,15 +9,21 @@
 //! ```text
 //!            look: as expected        sent and read back            seen at every server
 //!  Pending ───────────────▶ Begun ───────────────────▶ Written ───────────────────▶ Done
-//!                             │ ▲                          ▲
-//!     process died, or        │ │ looked twice:            │ looked: the new version is there
-//!     no clear answer         ▼ │ not made                 │
-//!                            InDoubt ──────────────────────┘
+//!     ▲                     │   │                          ▲
+//!     │ the other side said │   │ process died, or         │ looked: the new version is there,
+//!     │ no, or looked twice:│   │ no clear answer          │ and published again
+//!     │ not made            ▼   ▼                          │
+//!     └──────────────────── InDoubt ───────────────────────┘
 //! ```
 //!
 //! Anything else that a look shows is drift: the run halts and shows planned, expected and live.
 //! A wait starts when its predecessors are done, which for changes means seen at every server, and
-//! counts from that instant, not from when somebody looked at the clock again.
+//! counts from that instant, not from when somebody looked at the clock again. At its end the
+//! servers are asked again; where one serves the old version the wait lapses, and starts anew when
+//! every server is seen to serve the new one.
+//!
+//! Nothing is tried for ever: how often and how long stands in [`poll`]. A run that cannot proceed
+//! halts, and a halted run takes no event but that somebody has resumed it.
 
 pub mod outcome;
 pub mod poll;
@@ -25,7 +31,7 @@ pub mod poll;
 use std::collections::BTreeSet;
 
 use crate::artifact::Artifact;
-use crate::calendar::Timestamp;
+use crate::calendar::{Timestamp, later};
 use crate::digest::Digest;
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Entry, Event};
@@ -33,10 +39,10 @@ use crate::journal::{Entry, Event};
 /// What is known of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepState {
-    /// Nothing has been done; after a lapse a wait counts from this instant at the earliest.
+    /// Nothing has been done.
     Pending {
-        /// Not before this.
-        not_before: Option<Timestamp>,
+        /// When a wait lapsed: it starts anew when every server is seen to serve the new version.
+        lapsed: Option<Timestamp>,
     },
     /// A change is being sent by this process.
     Begun,
@@ -111,9 +117,12 @@ pub enum IllegalEvent {
         /// What is there.
         artifact: Digest,
     },
-    /// An event outside of an open run.
+    /// An event outside of an open run, or in one that has halted.
     #[error("the run is not open for `{0}`")]
     NotOpen(String),
+    /// A wait that does not begin when it may, or does not last as long as the artifact says.
+    #[error("`{0}` does not begin and end as the artifact says")]
+    Span(StepId),
 }
 
 /// Folds a journal.
@@ -135,7 +144,7 @@ impl RunState {
         let steps = artifact.graph.steps();
         let unmet: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
         Self {
-            steps: vec![StepState::Pending { not_before: None }; steps.len()],
+            steps: vec![StepState::Pending { lapsed: None }; steps.len()],
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
             unmet,
             halted: None,
@@ -191,7 +200,8 @@ impl RunState {
     ) -> Result<(), IllegalEvent> {
         let open = self.opened.is_some() && self.finished.is_none();
         let is_opening = matches!(event, Event::Opened { .. });
-        if is_opening == open || (is_opening && self.opened.is_some()) {
+        let stands_still = self.halted.is_some() && !matches!(event, Event::Resumed { .. });
+        if is_opening == open || (is_opening && self.opened.is_some()) || stands_still {
             return Err(IllegalEvent::NotOpen(name(event).to_owned()));
         }
         match event {
@@ -218,7 +228,12 @@ impl RunState {
                 }
                 self.finished = Some(at);
             }
-            Event::Halted { .. } => self.halted = Some(event.clone()),
+            Event::Halted { step, .. } => {
+                if artifact.graph.place(step).is_none() {
+                    return Err(IllegalEvent::UnknownStep(step.clone()));
+                }
+                self.halted = Some(event.clone());
+            }
             Event::Begun { step }
             | Event::Written { step, .. }
             | Event::Unsure { step, .. }
@@ -246,6 +261,13 @@ impl RunState {
         let done = |id: &&StepId| !matches!(self.of(artifact, id), StepState::Done { .. });
         if let Some(before) = step.after.iter().find(done) {
             return Err(IllegalEvent::Order { step: id.clone(), before: before.clone() });
+        }
+        if let (Primitive::Wait(wait), Event::WaitBegun { since, until, .. }) =
+            (&step.primitive, event)
+            && (Some(*since) < self.ready_since(artifact, step)
+                || *until != later(*since, wait.span))
+        {
+            return Err(IllegalEvent::Span(id.clone()));
         }
         let next = next_state(&step.primitive, self.steps[place], at, event);
         let next = next.ok_or_else(|| IllegalEvent::Step {
@@ -276,18 +298,22 @@ fn next_state(
     use StepState::{Begun, Done, InDoubt, Pending, Waiting, Written};
     match (primitive, state, event) {
         (Primitive::Change(_), Pending { .. }, Event::Begun { .. }) => Some(Begun),
-        (Primitive::Change(_), Begun | InDoubt { .. }, Event::Written { .. }) => Some(Written { at }),
+        (Primitive::Change(_), Begun | InDoubt { .. }, Event::Written { .. }) => {
+            Some(Written { at })
+        }
         (Primitive::Change(_), Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
         // Nothing was made: what has to be there is compared again before anything is sent.
         (Primitive::Change(_), Begun | InDoubt { .. }, Event::NotMade { .. }) => {
-            Some(Pending { not_before: None })
+            Some(Pending { lapsed: None })
         }
         (Primitive::Change(_), Written { .. }, Event::Propagated { .. }) => Some(Done { at }),
-        (Primitive::Wait(_), Pending { .. }, Event::WaitBegun { until, .. }) => {
+        (Primitive::Wait(_), Pending { lapsed }, Event::WaitBegun { since, until, .. })
+            if lapsed.is_none_or(|lapsed| lapsed <= *since) =>
+        {
             Some(Waiting { until: *until })
         }
-        (Primitive::Wait(_), Waiting { .. }, Event::Lapsed { .. }) => {
-            Some(Pending { not_before: Some(at) })
+        (Primitive::Wait(_), Waiting { until }, Event::Lapsed { .. }) if at >= until => {
+            Some(Pending { lapsed: Some(at) })
         }
         (Primitive::Wait(_), Waiting { until }, Event::WaitEnded { .. }) if at >= until => {
             Some(Done { at })

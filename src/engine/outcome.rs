@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
 
-use super::poll::{
-    Memory, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX, all_equal,
-};
 use super::StepState;
+use super::poll::{
+    Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
+    all_equal, wait_begun,
+};
 use crate::calendar::{Timestamp, later, show_span};
 use crate::graph::{Primitive, Step};
 use crate::journal::{Difference, Event, HaltReason};
@@ -50,9 +51,10 @@ pub fn looked(
             memory.seen_before.insert(id());
             Vec::new()
         }
-        // Somebody else has done it: there is nothing to send, and it is seen to propagate.
+        // Somebody else has done it: there is nothing to send, but the servers may not know it.
         StepState::Pending { .. } if is_after => {
-            vec![Event::Begun { step: id() }, Event::Written { step: id(), serial: None }]
+            memory.found.insert(id());
+            vec![Event::Begun { step: id() }]
         }
         StepState::Begun if is_after => {
             let serial = memory.sent.remove(&step.id).and_then(|receipt| receipt.serial);
@@ -71,17 +73,26 @@ pub fn looked(
         }
         StepState::InDoubt { .. } if is_after => {
             memory.missed_once.remove(&step.id);
-            vec![Event::Written { step: id(), serial: None }]
-        }
-        StepState::InDoubt { .. } if is_before => {
-            if memory.missed_once.remove(&step.id).is_some() {
-                return vec![Event::NotMade { step: id() }];
-            }
-            memory.missed_once.insert(id(), now);
+            memory.found.insert(id());
             Vec::new()
         }
+        StepState::InDoubt { .. } if is_before => {
+            if memory.missed_once.remove(&step.id).is_none() {
+                memory.missed_once.insert(id(), now);
+                return Vec::new();
+            }
+            let mut events = vec![Event::NotMade { step: id() }];
+            let setbacks = memory.setbacks.get(&step.id).copied().unwrap_or_default();
+            if setbacks >= TRIES_MAX {
+                let detail = format!("it was sent {setbacks} times, and is not there");
+                events.push(halted(step, HaltReason::Unanswered, detail));
+            }
+            events
+        }
         StepState::Pending { .. } | StepState::Begun | StepState::InDoubt { .. } => drift(),
-        StepState::Written { .. } | StepState::Waiting { .. } | StepState::Done { .. } => Vec::new(),
+        StepState::Written { .. } | StepState::Waiting { .. } | StepState::Done { .. } => {
+            Vec::new()
+        }
     }
 }
 
@@ -100,29 +111,52 @@ pub fn performed(
             Vec::new()
         }
         Err(error) => {
-            let not_made = Event::NotMade { step: step.id.clone() };
-            match error.next() {
+            let is_last = setback(memory, step);
+            let reason = match error.next() {
+                // The next look shows whether it was made.
                 AfterError::Look => {
-                    vec![Event::Unsure { step: step.id.clone(), detail: error.to_string() }]
+                    return vec![Event::Unsure {
+                        step: step.id.clone(),
+                        detail: error.to_string(),
+                    }];
                 }
+                AfterError::Fix => Some(HaltReason::Refused),
                 // The next look shows what is there; but not for ever, should the two disagree.
-                AfterError::Halt => {
-                    let conflicts = memory.conflicts.entry(step.id.clone()).or_insert(0);
-                    *conflicts += 1;
-                    let mut events = vec![not_made];
-                    if *conflicts >= TRIES_MAX {
-                        events.push(halted(step, HaltReason::Drift, error.to_string()));
-                    }
-                    events
+                AfterError::Halt => is_last.then_some(HaltReason::Drift),
+                AfterError::Retry(pause) => {
+                    let again = later(now, pause.min(PAUSE_MAX));
+                    memory.tries.insert(step.id.clone(), (0, again));
+                    is_last.then_some(HaltReason::Unanswered)
                 }
-                AfterError::Fix | AfterError::Retry(_) => {
-                    let mut events = vec![not_made];
-                    events.extend(failed(memory, step, &error, now));
-                    events
-                }
-            }
+            };
+            let halt = reason.map(|reason| halted(step, reason, error.to_string()));
+            std::iter::once(Event::NotMade { step: step.id.clone() }).chain(halt).collect()
         }
     }
+}
+
+/// After the servers were told of a change that was found made.
+pub fn published(
+    memory: &mut Memory,
+    step: &Step,
+    answer: Result<(), ProviderError>,
+    now: Timestamp,
+) -> Vec<Event> {
+    match answer {
+        Ok(()) => {
+            memory.tries.remove(&step.id);
+            memory.found.remove(&step.id);
+            vec![Event::Written { step: step.id.clone(), serial: None }]
+        }
+        Err(error) => failed(memory, step, &error, now),
+    }
+}
+
+/// Counts a change that was sent and not made, or a wait that lapsed; whether it was the last time.
+fn setback(memory: &mut Memory, step: &Step) -> bool {
+    let setbacks = memory.setbacks.entry(step.id.clone()).or_default();
+    *setbacks = setbacks.saturating_add(1);
+    *setbacks >= TRIES_MAX
 }
 
 /// After every server was asked for every RRset of a change; `answers` in the order of servers,
@@ -149,7 +183,12 @@ pub fn seen(
             memory.tries.remove(&step.id);
             vec![Event::Propagated { step: step.id.clone(), servers: servers.len() }]
         }
-        (StepState::Written { at }, false) => {
+        (StepState::Pending { lapsed: Some(lapsed) }, true) => {
+            memory.tries.remove(&step.id);
+            let Primitive::Wait(wait) = &step.primitive else { unreachable!("only waits lapse") };
+            vec![wait_begun(step, wait, now.max(lapsed))]
+        }
+        (StepState::Written { at } | StepState::Pending { lapsed: Some(at) }, false) => {
             if now >= later(at, SEE_MAX) {
                 let detail = format!("after {}: {}", show_span(SEE_MAX), behind.join("; "));
                 return vec![halted(step, HaltReason::Unanswered, detail)];
@@ -163,9 +202,11 @@ pub fn seen(
             memory.tries.remove(&step.id);
             vec![Event::WaitEnded { step: step.id.clone() }]
         }
-        (StepState::Waiting { until }, false) => at_the_end(memory, step, changes, answers, behind, until, now),
+        (StepState::Waiting { until }, false) => {
+            at_the_end(memory, step, changes, answers, behind, until, now)
+        }
         (
-            StepState::Pending { .. }
+            StepState::Pending { lapsed: None }
             | StepState::Begun
             | StepState::InDoubt { .. }
             | StepState::Done { .. },
@@ -185,7 +226,8 @@ fn at_the_end(
     now: Timestamp,
 ) -> Vec<Event> {
     let pairs = || answers.iter().flat_map(|served| changes.changes().iter().zip(served));
-    let old_version = pairs().any(|(change, served)| *served == Served::Answer(change.before.clone()));
+    let old_version =
+        pairs().any(|(change, served)| *served == Served::Answer(change.before.clone()));
     let silent = pairs().all(|(change, served)| match served {
         Served::Unanswered(_) => true,
         Served::Answer(answer) => *answer == change.after,
@@ -193,7 +235,13 @@ fn at_the_end(
     if old_version {
         // The old version is served again, so it may be cached again: count anew.
         memory.tries.insert(step.id.clone(), (0, later(now, SEE_EVERY)));
-        return vec![Event::Lapsed { step: step.id.clone(), detail: behind.join("; ") }];
+        let detail = behind.join("; ");
+        let halt = setback(memory, step).then(|| {
+            let detail = format!("it has started anew {TRIES_MAX} times: {detail}");
+            halted(step, HaltReason::Unanswered, detail)
+        });
+        let lapsed = Event::Lapsed { step: step.id.clone(), detail };
+        return std::iter::once(lapsed).chain(halt).collect();
     }
     if silent && now < later(until, SEE_MAX) {
         memory.tries.insert(step.id.clone(), (0, later(now, SEE_SLOWLY_EVERY)));
@@ -202,9 +250,9 @@ fn at_the_end(
     if silent {
         return vec![halted(step, HaltReason::Unanswered, behind.join("; "))];
     }
-    let differing = pairs().find(|(change, served)| {
-        matches!(served, Served::Answer(answer) if *answer != change.after)
-    });
+    let differing = pairs().find(
+        |(change, served)| matches!(served, Served::Answer(answer) if *answer != change.after),
+    );
     let differences = differing.map(|(change, served)| Difference {
         key: change.key.clone(),
         planned: change.after.clone(),
@@ -262,9 +310,10 @@ fn halted(step: &Step, reason: HaltReason, detail: String) -> Event {
 /// Somebody could not be asked, or said no: try again some times where that can help, then halt.
 fn failed(memory: &mut Memory, step: &Step, error: &ProviderError, now: Timestamp) -> Vec<Event> {
     let pause = match error.next() {
-        AfterError::Fix | AfterError::Halt => return vec![halted(step, HaltReason::Refused, error.to_string())],
-       
-        AfterError::Retry(pause) => pause,
+        AfterError::Fix | AfterError::Halt => {
+            return vec![halted(step, HaltReason::Refused, error.to_string())];
+        }
+        AfterError::Retry(pause) => pause.min(PAUSE_MAX),
         AfterError::Look => Duration::ZERO,
     };
     let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));

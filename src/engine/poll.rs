@@ -10,7 +10,7 @@ use std::time::Duration;
 use cutover_contract::{ChangeSet, Name, Receipt, RrKey, RrSet};
 
 use super::{RunState, StepState};
-use crate::artifact::{Artifact, SealedZone};
+use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later};
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::journal::Event;
@@ -26,22 +26,29 @@ pub const SEE_SLOWLY_EVERY: Duration = Duration::from_secs(10);
 /// How long a change may take to reach every server before the run halts. Our choice: secondaries
 /// that are not notified refresh within an hour in most zones (RFC 1912 §2.2: 20 min to 2 h).
 pub const SEE_MAX: Duration = Duration::from_secs(2 * 3_600);
-/// How often somebody who cannot be reached is asked again before the run halts. Our choice.
+/// How often somebody who cannot be reached is asked, a change that is not made is sent, and a wait
+/// that lapses starts anew, before the run halts. Our choice.
 pub const TRIES_MAX: u32 = 5;
+/// The longest pause between two tries, whatever the other side asks for. Our choice: whoever wants
+/// more than an hour has to be seen to by a person.
+pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// What this process remembers besides the journal: lost with it, and never needed to be right.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// Changes that this process has sent and the provider has confirmed.
     pub(super) sent: BTreeMap<StepId, Receipt>,
-    /// Steps that may be tried again only after some time, and how often they were tried.
+    /// Changes that this process did not see made and has found made: the servers may not have
+    /// been told.
+    pub(super) found: BTreeSet<StepId>,
+    /// Steps that may be tried again only after some time, and how often nobody answered.
     pub(super) tries: BTreeMap<StepId, (u32, Timestamp)>,
     /// Changes in doubt that were looked for once and not found.
     pub(super) missed_once: BTreeMap<StepId, Timestamp>,
     /// Changes that were looked at and found as expected: they may begin.
     pub(super) seen_before: BTreeSet<StepId>,
-    /// How often a compare failed although the look before it found what was expected.
-    pub(super) conflicts: BTreeMap<StepId, u32>,
+    /// How often a change was sent and not made, or a wait lapsed; no answer in between resets it.
+    pub(super) setbacks: BTreeMap<StepId, u32>,
 }
 
 /// One thing to do.
@@ -65,9 +72,16 @@ pub enum Next<'a> {
         /// The change.
         changes: &'a ChangeSet,
     },
+    /// Have the servers told of what the provider holds; then [`super::outcome::published`].
+    Publish {
+        /// The step.
+        step: &'a Step,
+        /// The zone.
+        zone: &'a Name,
+    },
     /// Ask every server for what it serves; then [`super::outcome::seen`].
     See {
-        /// The step: a change that is to propagate, or a wait at its end.
+        /// The step: a change that is to propagate, or a wait at its end or after a lapse.
         step: &'a Step,
         /// The change whose new version is to be served.
         changes: &'a ChangeSet,
@@ -89,7 +103,12 @@ pub enum Next<'a> {
 
 /// Names one thing to do.
 #[must_use]
-pub fn poll<'a>(artifact: &'a Artifact, state: &RunState, memory: &Memory, now: Timestamp) -> Next<'a> {
+pub fn poll<'a>(
+    artifact: &'a Artifact,
+    state: &RunState,
+    memory: &Memory,
+    now: Timestamp,
+) -> Next<'a> {
     if state.finished.is_some() {
         return Next::Finished;
     }
@@ -100,13 +119,10 @@ pub fn poll<'a>(artifact: &'a Artifact, state: &RunState, memory: &Memory, now: 
     let mut open = false;
     for place in state.ready() {
         open = true;
-        match of_step(artifact, state, memory, now, place) {
-            Next::Sleep { until, is_wait } => {
-                if sleep.is_none_or(|(other, _)| until < other) {
-                    sleep = Some((until, is_wait));
-                }
-            }
-            next => return next,
+        let next = of_step(artifact, state, memory, now, place);
+        let Next::Sleep { until, is_wait } = next else { return next };
+        if sleep.is_none_or(|(other, _)| until < other) {
+            sleep = Some((until, is_wait));
         }
     }
     match (open, sleep) {
@@ -146,32 +162,38 @@ fn of_wait<'a>(
     step: &'a Step,
     wait: &Wait,
 ) -> Next<'a> {
-    match at {
-        StepState::Waiting { until } if now < until => Next::Sleep { until, is_wait: true },
-        StepState::Waiting { .. } => match wait.over.as_ref().and_then(|id| artifact.graph.get(id)) {
-            // What was waited out must still be replaced everywhere.
-            Some(Step { primitive: Primitive::Change(changes), .. }) => {
-                let servers = servers(&artifact.zones[changes.zone()]);
-                if servers.is_empty() {
-                    return Next::Record(Event::WaitEnded { step: step.id.clone() });
-                }
-                Next::See { step, changes, servers }
-            }
-            Some(_) | None => Next::Record(Event::WaitEnded { step: step.id.clone() }),
-        },
-        StepState::Pending { not_before } => {
-            let since = state.ready_since(artifact, step).max(not_before).unwrap_or(now);
-            Next::Record(Event::WaitBegun {
-                step: step.id.clone(),
-                since,
-                until: later(since, wait.span),
-            })
+    match (at, see(artifact, step, wait)) {
+        (StepState::Waiting { until }, _) if now < until => Next::Sleep { until, is_wait: true },
+        // What was waited out must still be replaced everywhere, and be so again after a lapse.
+        (StepState::Waiting { .. } | StepState::Pending { lapsed: Some(_) }, Some(see)) => see,
+        (StepState::Waiting { .. }, None) => {
+            Next::Record(Event::WaitEnded { step: step.id.clone() })
         }
-        StepState::Begun
-        | StepState::InDoubt { .. }
-        | StepState::Written { .. }
-        | StepState::Done { .. } => unreachable!("a wait is pending, waiting or done"),
+        (StepState::Pending { lapsed }, _) => {
+            let since = state.ready_since(artifact, step).max(lapsed).unwrap_or(now);
+            Next::Record(wait_begun(step, wait, since))
+        }
+        (
+            StepState::Begun
+            | StepState::InDoubt { .. }
+            | StepState::Written { .. }
+            | StepState::Done { .. },
+            _,
+        ) => unreachable!("a wait is pending or waiting, and a done step is not polled"),
     }
+}
+
+/// How to see that the change whose old version is waited out is served; `None` where nobody can be
+/// asked.
+fn see<'a>(artifact: &'a Artifact, step: &'a Step, wait: &Wait) -> Option<Next<'a>> {
+    let over = artifact.graph.get(wait.over.as_ref()?)?;
+    let Primitive::Change(changes) = &over.primitive else { return None };
+    let servers: Vec<&Authority> = artifact.zones[changes.zone()].asked().collect();
+    (!servers.is_empty()).then_some(Next::See { step, changes, servers })
+}
+
+pub(super) fn wait_begun(step: &Step, wait: &Wait, since: Timestamp) -> Event {
+    Event::WaitBegun { step: step.id.clone(), since, until: later(since, wait.span) }
 }
 
 fn of_change<'a>(
@@ -193,6 +215,9 @@ fn of_change<'a>(
             Next::Record(Event::Begun { step: step.id.clone() })
         }
         StepState::Pending { .. } => look(),
+        StepState::Begun | StepState::InDoubt { .. } if memory.found.contains(&step.id) => {
+            Next::Publish { step, zone: changes.zone() }
+        }
         // Sent and confirmed: read back before it is believed.
         StepState::Begun if memory.sent.contains_key(&step.id) => look(),
         StepState::Begun => Next::Perform { step, changes },
@@ -210,19 +235,12 @@ fn of_change<'a>(
                 Next::Sleep { until: later(at, within), is_wait: true }
             }
             Some(_) => Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 }),
-            None => Next::See { step, changes, servers: servers(zone) },
+            None => Next::See { step, changes, servers: zone.asked().collect() },
         },
         StepState::Waiting { .. } | StepState::Done { .. } => {
             unreachable!("a change does not wait, and a done step is not polled")
         }
     }
-}
-
-fn servers(zone: &SealedZone) -> Vec<&Authority> {
-    let excepted = |authority: &&Authority| {
-        !zone.except.iter().any(|exception| exception.address == authority.address)
-    };
-    zone.authorities.iter().filter(excepted).collect()
 }
 
 /// Whether what is there equals one side of every change.

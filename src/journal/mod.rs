@@ -1,7 +1,9 @@
 //! The journal: what has happened, in order, and nothing else. It is the truth of a run.
 //!
-//! Append-only. Each entry carries the digest of the line before it, so that nothing can be taken
-//! out or put in unseen. State is a fold over the events (the module `engine`); nothing else is
+//! Append-only. Each entry carries the digest of the line before it and its own, so that nothing can
+//! be taken out, put in or damaged unseen; only lines missing at the end cannot be noticed, and look
+//! like a process that died earlier. There is one encoding: the reader encodes again what it has
+//! read and refuses any difference. State is a fold over the events (the module `engine`); nothing else is
 //! stored. An entry is never reinterpreted: a changed meaning is a new format.
 //!
 //! This module reads and writes lines; the file belongs to `world/real`.
@@ -151,6 +153,12 @@ pub enum EntryError {
     /// A value that does not mean anything.
     #[error("it is no entry: {0}")]
     Value(String),
+    /// Not UTF-8.
+    #[error("it is no entry: it is no text")]
+    NoText,
+    /// Not what was written: another value, or the same written otherwise.
+    #[error("it is not what was written: its own digest is another")]
+    Altered,
     /// A number that does not follow.
     #[error("its number is {found}, and {expected} follows")]
     Number {
@@ -178,8 +186,12 @@ impl Entry {
     ///
     /// # Errors
     /// [`EntryError`].
-    pub fn read(line: &str, seq: u64, prev: Digest) -> Result<Self, EntryError> {
+    pub fn read(line: &[u8], seq: u64, prev: Digest) -> Result<Self, EntryError> {
+        let line = std::str::from_utf8(line).map_err(|_| EntryError::NoText)?;
         let entry = v1::read(line)?;
+        if entry.line() != line {
+            return Err(EntryError::Altered);
+        }
         if entry.seq != seq {
             return Err(EntryError::Number { expected: seq, found: entry.seq });
         }

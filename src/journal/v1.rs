@@ -19,6 +19,8 @@ struct EntryV1 {
     at: String,
     prev: Digest,
     event: EventV1,
+    /// Of this line; empty while the digest itself is computed.
+    digest: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,12 +62,20 @@ struct DifferenceV1 {
 
 pub(super) fn line(entry: &Entry) -> String {
     let Entry { seq, at, prev, event } = entry;
-    let wire = EntryV1 { seq: *seq, at: show_exact(*at), prev: *prev, event: wire_event(event) };
-    serde_json::to_string(&wire).expect("names, numbers and texts are always written")
+    let event = wire_event(event);
+    let at = show_exact(*at);
+    let mut wire = EntryV1 { seq: *seq, at, prev: *prev, event, digest: String::new() };
+    wire.digest = Digest::of(write(&wire).as_bytes()).to_string();
+    write(&wire)
+}
+
+fn write(wire: &EntryV1) -> String {
+    serde_json::to_string(wire).expect("names, numbers and texts are always written")
 }
 
 pub(super) fn read(line: &str) -> Result<Entry, EntryError> {
-    let EntryV1 { seq, at, prev, event } = serde_json::from_str(line)?;
+    // The digest is looked at when the entry is encoded again.
+    let EntryV1 { seq, at, prev, event, digest: _ } = serde_json::from_str(line)?;
     Ok(Entry { seq, at: instant(&at)?, prev, event: read_event(event)? })
 }
 
@@ -122,7 +132,9 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         EventV1::Opened { format, .. } if format != FORMAT => {
             return Err(EntryError::Format(format));
         }
-        EventV1::Opened { format: _, name, artifact, tool } => Event::Opened { name, artifact, tool },
+        EventV1::Opened { format: _, name, artifact, tool } => {
+            Event::Opened { name, artifact, tool }
+        }
         EventV1::Resumed { tool } => Event::Resumed { tool },
         EventV1::Begun { step } => Event::Begun { step },
         EventV1::Written { step, serial } => Event::Written { step, serial },

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::RrSet;
+use cutover_contract::{Change, RrSet};
 
 use crate::observe::ZoneSeen;
 
@@ -18,4 +18,16 @@ pub fn hold(version: Option<&RrSet>, zone: &ZoneSeen) -> Duration {
     let ttl = version.map_or_else(|| zone.negative_ttl(), RrSet::ttl);
     let unseen = zone.capabilities.unseen_nodes;
     ttl.duration().min(CAP) + unseen
+}
+
+/// How long what a change replaces may be cached: the version, or the absence; and where a wildcard
+/// answered for the name so far, what it said (RFC 4592 §3.3.1).
+#[must_use]
+pub fn hold_of_replaced(change: &Change, zone: &ZoneSeen) -> Duration {
+    let wildcard = match &change.before {
+        Some(_) => None,
+        None => zone.wildcard_of(&change.key),
+    };
+    let replaced = hold(change.before.as_ref(), zone);
+    wildcard.map_or(replaced, |wildcard| replaced.max(hold(Some(wildcard), zone)))
 }

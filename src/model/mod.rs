@@ -6,8 +6,10 @@
 //!
 //! What this layer does not do: decide when anything happens, or ask anybody.
 
+pub mod end;
 pub mod hold;
 pub mod spf_cost;
+pub mod spf_meaning;
 
 use std::fmt;
 
@@ -135,7 +137,8 @@ impl Goal {
     #[must_use]
     pub fn transitions(&self, zone: &ZoneSeen, route: &Route) -> Vec<Transition> {
         let live = zone.get(&self.key);
-        let final_ttl = self.ttl.or(live.map(RrSet::ttl)).unwrap_or(Ttl::from_wire(NEW_TTL));
+        let new_ttl = Ttl::from_wire(NEW_TTL).max(zone.capabilities.ttl_min);
+        let final_ttl = self.ttl.or(live.map(RrSet::ttl)).unwrap_or(new_ttl);
         let goal = self.rdata.as_ref().and_then(|rdata| RrSet::new(final_ttl, rdata.clone()).ok());
         let leaving: Vec<(RrKey, &RrSet)> = match &goal {
             None => Vec::new(),
@@ -154,9 +157,8 @@ impl Goal {
         let mut present: Vec<(RrKey, &RrSet)> = leaving;
         present.extend(live.map(|live| (self.key.clone(), live)));
         let mut transitions = Vec::new();
-        let low = route.lower.as_ref().map(|(stage, ttl)| {
-            (stage, (*ttl).max(zone.capabilities.ttl_min))
-        });
+        let low =
+            route.lower.as_ref().map(|(stage, ttl)| (stage, (*ttl).max(zone.capabilities.ttl_min)));
         let mut current: Vec<(RrKey, RrSet)> =
             present.iter().map(|(key, rrset)| (key.clone(), (*rrset).clone())).collect();
         if let Some((stage, low)) = low
@@ -204,7 +206,9 @@ impl Goal {
                     route.what,
                     show_span(goal.ttl().duration())
                 ),
-                reason: "the short TTL is no longer needed, and longer ones spare everybody queries".into(),
+                reason:
+                    "the short TTL is no longer needed, and longer ones spare everybody queries"
+                        .into(),
             });
         }
         transitions

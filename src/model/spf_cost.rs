@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, RrKey, RrType};
 
-use crate::observe::{Seen, Snapshot};
+use crate::observe::Outside;
 use crate::spf::{SpfRecord, Target};
 
 /// DNS look-ups that one evaluation may cost (RFC 7208 §4.6.4).
@@ -22,8 +22,10 @@ pub struct Cost {
 }
 
 /// What an evaluation for `domain` costs when no term matches before the last: the worst case.
+///
+/// `look_up` says what a resolver is told; a snapshot can, and so can a view of the proof.
 #[must_use]
-pub fn cost(record: &SpfRecord, domain: &Name, snapshot: &Snapshot) -> Cost {
+pub fn cost(record: &SpfRecord, domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> Cost {
     let mut cost = Cost::default();
     let mut open = vec![(record.clone(), domain.clone())];
     let mut visited = 0;
@@ -35,12 +37,14 @@ pub fn cost(record: &SpfRecord, domain: &Name, snapshot: &Snapshot) -> Cost {
         cost.lookups += record.terms.iter().filter(|term| term.costs_lookup()).count();
         for target in record.targets(&domain) {
             let Target::Record(name) = target else { continue };
-            match snapshot.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
-                Seen::Records(txt) => {
-                    open.extend(txt.iter().filter_map(SpfRecord::of_rdata).map(|r| (r, name.clone())));
+            match look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+                Outside::Records(txt) => {
+                    open.extend(
+                        txt.iter().filter_map(SpfRecord::of_rdata).map(|r| (r, name.clone())),
+                    );
                 }
-                Seen::Absent => {}
-                Seen::Unknown(_) => {
+                Outside::Absent => {}
+                Outside::Unknown(_) => {
                     cost.unseen.insert(name);
                 }
             }
@@ -56,8 +60,10 @@ mod tests {
     #[test]
     fn rfc7208_section_4_6_4_look_ups_are_counted_and_what_is_unseen_is_named() {
         let domain = Name::from_user("acme.test").expect("a name");
-        let record = SpfRecord::of_terms("mx a ptr exists:x.test include:b.test ip4:192.0.2.1 redirect=c.test");
-        let cost = cost(&record, &domain, &Snapshot::default());
+        let record = SpfRecord::of_terms(
+            "mx a ptr exists:x.test include:b.test ip4:192.0.2.1 redirect=c.test",
+        );
+        let cost = cost(&record, &domain, &|_| Outside::Unknown(String::new()));
         assert_eq!(cost.lookups, 6);
         assert_eq!(cost.unseen.len(), 2);
     }

@@ -37,9 +37,10 @@ pub fn together(order: &Order, steps: usize, intervals: &[&Interval]) -> Option<
             Start::At(event) => Some(event),
         })
         .collect();
-    let ended = intervals.iter().flat_map(|interval| &interval.ends).any(|end| {
-        starts.iter().any(|start| order.is_or_precedes(*end, *start))
-    });
+    let ended = intervals
+        .iter()
+        .flat_map(|interval| &interval.ends)
+        .any(|end| starts.iter().any(|start| order.is_or_precedes(*end, *start)));
     if ended {
         return None;
     }
@@ -97,9 +98,7 @@ mod tests {
 
     fn graph_of(random: &mut Random) -> Vec<Vec<usize>> {
         let steps = 1 + random.below(6);
-        (0..steps)
-            .map(|place| (0..place).filter(|_| random.below(3) == 0).collect())
-            .collect()
+        (0..steps).map(|place| (0..place).filter(|_| random.below(3) == 0).collect()).collect()
     }
 
     fn interval_of(random: &mut Random, steps: usize) -> Interval {
@@ -174,7 +173,11 @@ mod tests {
 
     /// Executions on an integer clock: each step begins when all that it comes after is done, after
     /// a delay; a wait takes its time and a delay. Gives when each step ends.
-    fn execution(graph: &StepGraph, spans: &[u64], delay: &mut dyn FnMut(usize) -> u64) -> Vec<u64> {
+    fn execution(
+        graph: &StepGraph,
+        spans: &[u64],
+        delay: &mut dyn FnMut(usize) -> u64,
+    ) -> Vec<u64> {
         let mut ends: Vec<u64> = Vec::with_capacity(spans.len());
         for (place, step) in graph.steps().iter().enumerate() {
             let places = step.after.iter().filter_map(|id| graph.place(id));
@@ -193,9 +196,8 @@ mod tests {
             let replaced_by = random.below(spans.len() as u64);
             let hold = random.below(6) as u64;
             let ends = expiry(&graph, replaced_by, Duration::from_secs(hold));
-            let expired = |place: usize| {
-                ends.iter().any(|end| order.is_or_precedes(*end, Event::End(place)))
-            };
+            let expired =
+                |place: usize| ends.iter().any(|end| order.is_or_precedes(*end, Event::End(place)));
             for _ in 0..4 {
                 let mut delays = Random(random.0 | 1);
                 random.below(2);
@@ -205,7 +207,9 @@ mod tests {
                 }
             }
             // The worst execution: everything that need not wait for the change is done long before.
-            let at = execution(&graph, &spans, &mut |place| if place == replaced_by { 1_000 } else { 0 });
+            let at = execution(&graph, &spans, &mut |place| {
+                if place == replaced_by { 1_000 } else { 0 }
+            });
             for place in (0..spans.len()).filter(|place| !expired(*place)) {
                 assert!(at[place] < at[replaced_by] + hold, "seed {seed}: {place} at {at:?}");
             }
@@ -230,11 +234,15 @@ mod tests {
                 assert_eq!(found.is_some(), real, "seed {seed}: {befores:?} {intervals:?}");
                 if let Some(witness) = found {
                     let state = (0..befores.len() * 2).fold(0_u32, |state, bit| {
-                        let event = if bit % 2 == 0 { Event::Begin(bit / 2) } else { Event::End(bit / 2) };
+                        let event =
+                            if bit % 2 == 0 { Event::Begin(bit / 2) } else { Event::End(bit / 2) };
                         state | u32::from(witness.contains(&event)) << bit
                     });
                     assert!(states.contains(&state), "seed {seed}: the witness is reachable");
-                    assert!(all.iter().all(|i| holds(state, i)), "seed {seed}: the witness shows it");
+                    assert!(
+                        all.iter().all(|i| holds(state, i)),
+                        "seed {seed}: the witness shows it"
+                    );
                     possible += 1;
                 } else {
                     impossible += 1;

@@ -1,13 +1,18 @@
 //! Addresses of the new host's exchanges, where the plan is to publish them.
 //!
-//! A name that has no address yet gets one before the switch. A name that has another address is
-//! switched like an MX record: its TTL is lowered, the address replaced, the TTL restored.
+//! A name that nobody uses yet gets its addresses before the switch. A name that takes mail now, or
+//! has an address already, is switched like an MX record: its TTL is lowered, the address replaced,
+//! the TTL restored. The addresses of an exchange are all that it has: an AAAA record of the old
+//! server that stays would go on taking mail (RFC 5321 §5.1).
 
-use cutover_contract::{Rdata, RrKey, RrType};
+use cutover_contract::{Name, RrKey, RrType};
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic};
+use crate::intent::{DomainMove, Exchange};
+use crate::model::end::published;
 use crate::model::{Goal, Route, Stage, Track};
+use crate::observe::ZoneSeen;
 
 /// Addresses for a name that lies in none of the plan's zones.
 pub(super) const ADDRESS_OUTSIDE: Code = Code::semantic("address-outside-zones");
@@ -17,39 +22,60 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         for exchange in one.to.exchanges.iter().filter(|e| !e.addresses.is_empty()) {
             let name = &exchange.name.value;
             let Some(zone) = kitchen.zone_of(name) else {
-                let title = format!("{name} lies in none of the plan's zones, so its addresses cannot be published");
+                let title = format!(
+                    "{name} lies in none of the plan's zones, so its addresses cannot be published"
+                );
                 let help = "take `addresses:` out, or add the zone to `zones:`";
                 found.report(Diagnostic::error(ADDRESS_OUTSIDE, exchange.name.span, title, help));
                 continue;
             };
-            let all = exchange.addresses.iter().map(|address| match address {
-                std::net::IpAddr::V4(v4) => Rdata::a(*v4),
-                std::net::IpAddr::V6(v6) => Rdata::aaaa(*v6),
-            });
+            let used = is_used(kitchen, zone, name);
             for rtype in [RrType::A, RrType::AAAA] {
-                let rdata: Vec<Rdata> = all.clone().filter(|r| r.rtype() == rtype).collect();
-                let key = RrKey::new(name.clone(), rtype);
-                if rdata.is_empty() {
-                    continue;
-                }
-                let there = zone.get(&key).is_some();
-                let goal = Goal {
-                    ttl: if there { kitchen.kept_ttl(zone, &key) } else { None },
-                    key: key.clone(),
-                    rdata: Some(rdata),
-                };
-                let route = Route {
-                    stage: if there { Stage::Switch } else { Stage::Expand },
-                    lower: if there { kitchen.lowering() } else { None },
-                    restore: Stage::Contract,
-                    what: format!("the {rtype} records of {name}"),
-                    why: format!("`{}` takes mail at this address", one.to.name),
-                };
-                let transitions = goal.transitions(zone, &route);
-                let track =
-                    Track { zone: zone.zone.origin.clone(), key, record: None, transitions };
-                found.track(track, exchange.name.span);
+                track(kitchen, zone, one, exchange, (rtype, used), found);
             }
         }
     }
+}
+
+/// Whether somebody may connect to the name before the switch.
+fn is_used(kitchen: &Kitchen<'_>, zone: &ZoneSeen, name: &Name) -> bool {
+    let mut old = kitchen.intent.moves.iter().flat_map(|one| &one.from.exchanges);
+    let mut types = zone.zone.at(name).map(|(rtype, _)| rtype);
+    types.any(|rtype| matches!(rtype, RrType::A | RrType::AAAA))
+        || old.any(|e| e.name.value == *name)
+}
+
+fn track(
+    kitchen: &Kitchen<'_>,
+    zone: &ZoneSeen,
+    one: &DomainMove,
+    exchange: &Exchange,
+    (rtype, used): (RrType, bool),
+    found: &mut Found,
+) {
+    let name = &exchange.name.value;
+    let key = RrKey::new(name.clone(), rtype);
+    let rdata = published(exchange, rtype);
+    let (rdata, takes) = match rdata.is_empty() {
+        true if zone.get(&key).is_none() => return,
+        true => (None, "does not take"),
+        false => (Some(rdata), "takes"),
+    };
+    let goal = match used {
+        true => kitchen.goal(zone, &key, rdata),
+        false => Goal { key: key.clone(), rdata, ttl: None },
+    };
+    let route = Route {
+        stage: if used { Stage::Switch } else { Stage::Expand },
+        lower: if used { kitchen.lowering() } else { None },
+        restore: Stage::Contract,
+        what: format!("the {rtype} records of {name}"),
+        why: format!("`{}` {takes} mail at this address", one.to.name),
+    };
+    let transitions = goal.transitions(zone, &route);
+    if transitions.iter().any(|transition| transition.stage == Stage::Switch) {
+        found.assume_of_move(one);
+    }
+    let track = Track { zone: zone.zone.origin.clone(), key, record: None, transitions };
+    found.track(track, exchange.name.span);
 }

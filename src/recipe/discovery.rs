@@ -10,7 +10,8 @@ use cutover_contract::{Rdata, RrKey};
 use super::{Found, Kitchen};
 use crate::diag::Spanned;
 use crate::intent::DomainMove;
-use crate::model::{Goal, Route, Stage, Track};
+use crate::model::{Route, Stage, Track};
+use crate::observe::ZoneSeen;
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     for one in &kitchen.intent.moves {
@@ -19,7 +20,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         }
         for (key, rdata) in gone(one) {
             // Only what the old host really says there is taken away.
-            let live = kitchen.zone(one).get(key);
+            let live = zone_of(kitchen, one, key).get(key);
             if live.is_some_and(|live| live.rdata() == [rdata.value.clone()]) {
                 track(kitchen, one, key, None, found);
             }
@@ -33,6 +34,11 @@ fn gone(one: &DomainMove) -> impl Iterator<Item = (&RrKey, &Spanned<Rdata>)> {
     one.from.discovery.iter().filter(|(key, _)| !new.keys().any(|other| other.name == key.name))
 }
 
+/// What was seen of the zone of a discovery record: the domain's, or one of the plan's below it.
+fn zone_of<'k>(kitchen: &Kitchen<'k>, one: &DomainMove, key: &RrKey) -> &'k ZoneSeen {
+    kitchen.zone_of(&key.name).unwrap_or_else(|| kitchen.zone(one))
+}
+
 fn track(
     kitchen: &Kitchen<'_>,
     one: &DomainMove,
@@ -40,12 +46,8 @@ fn track(
     rdata: Option<&Spanned<Rdata>>,
     found: &mut Found,
 ) {
-    let zone = kitchen.zone(one);
-    let goal = Goal {
-        key: key.clone(),
-        rdata: rdata.map(|rdata| vec![rdata.value.clone()]),
-        ttl: kitchen.kept_ttl(zone, key),
-    };
+    let zone = zone_of(kitchen, one, key);
+    let goal = kitchen.goal(zone, key, rdata.map(|rdata| vec![rdata.value.clone()]));
     let (stage, why) = match rdata {
         Some(_) => (Stage::Switch, format!("mail clients find `{}` from here on", one.to.name)),
         None => (Stage::Contract, format!("`{}` does not offer this", one.to.name)),
@@ -59,8 +61,6 @@ fn track(
     };
     let transitions = goal.transitions(zone, &route);
     let span = rdata.map_or(one.domain.span, |rdata| rdata.span);
-    found.track(
-        Track { zone: one.zone.clone(), key: key.clone(), record: None, transitions },
-        span,
-    );
+    let zone = zone.zone.origin.clone();
+    found.track(Track { zone, key: key.clone(), record: None, transitions }, span);
 }

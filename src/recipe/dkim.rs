@@ -18,7 +18,10 @@ pub(super) const DKIM_COLLISION: Code = Code::semantic("dkim-collision");
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     for one in &kitchen.intent.moves {
-        let zone = kitchen.zone(one);
+        // A zone of the plan below the domain may hold its keys.
+        let zone = |selector: &Selector| {
+            kitchen.zone_of(&selector.owner.value).unwrap_or_else(|| kitchen.zone(one))
+        };
         let staying: Vec<(&str, &Selector)> = std::iter::once(&one.to)
             .chain(&one.others)
             .flat_map(|host| host.senders.iter().map(|sender| (host.name.as_str(), sender)))
@@ -28,12 +31,14 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         for (host, selector) in &staying {
             let owner = &selector.owner.value;
             match &selector.publish {
-                None => must_be_there(zone, host, selector, found),
+                None => must_be_there(zone(selector), host, selector, found),
                 Some(rdata) => match published.insert(owner, rdata) {
                     // Two senders of a host that sign with one key.
                     Some(first) if first == rdata => {}
-                    Some(_) => collision(selector, "two senders publish different keys there", found),
-                    None => publish(zone, one, host, selector, rdata, found),
+                    Some(_) => {
+                        collision(selector, "two senders publish different keys there", found)
+                    }
+                    None => publish(zone(selector), host, selector, rdata, found),
                 },
             }
         }
@@ -42,7 +47,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         let mut removed = BTreeSet::new();
         for selector in old.filter(|selector| !staying.contains(&selector.owner.value)) {
             if removed.insert(&selector.owner.value) {
-                remove(zone, one, selector, found);
+                remove(zone(selector), one, selector, found);
             }
         }
     }
@@ -62,6 +67,10 @@ fn there(zone: &ZoneSeen, owner: &Name) -> Vec<Change> {
 
 fn must_be_there(zone: &ZoneSeen, host: &str, selector: &Selector, found: &mut Found) {
     let owner = &selector.owner.value;
+    if zone.delegation_of(owner).is_some() {
+        found.assume(format!("the DKIM key {owner}, which lies in a zone of others, is published"));
+        return;
+    }
     if there(zone, owner).is_empty() {
         let title = format!("there is no DKIM key at {owner}");
         let help = "write what to publish: `{ selector: NAME, cname: ... }` or `{ selector: NAME, txt: ... }`";
@@ -75,24 +84,19 @@ fn must_be_there(zone: &ZoneSeen, host: &str, selector: &Selector, found: &mut F
 
 fn collision(selector: &Selector, what: &str, found: &mut Found) {
     let title = format!("the name {} is taken: {what}", selector.owner.value);
-    let help = "choose another selector at the new host: old mail in flight still needs the old key";
+    let help =
+        "choose another selector at the new host: old mail in flight still needs the old key";
     found.report(
         Diagnostic::error(DKIM_COLLISION, selector.owner.span, title, help)
             .why("one name holds one key: replacing it breaks the signatures of mail in flight"),
     );
 }
 
-fn publish(
-    zone: &ZoneSeen,
-    one: &DomainMove,
-    host: &str,
-    selector: &Selector,
-    rdata: &Rdata,
-    found: &mut Found,
-) {
+fn publish(zone: &ZoneSeen, host: &str, selector: &Selector, rdata: &Rdata, found: &mut Found) {
     let owner = &selector.owner.value;
     let live = there(zone, owner);
-    let same = |change: &Change| change.before.as_ref().is_some_and(|b| b.rdata() == [rdata.clone()]);
+    let same =
+        |change: &Change| change.before.as_ref().is_some_and(|b| b.rdata() == [rdata.clone()]);
     if !live.is_empty() && !live.iter().all(same) {
         collision(selector, "another key is published there", found);
         return;
@@ -107,7 +111,7 @@ fn publish(
         why: format!("receivers must see the key before `{host}` signs with it"),
     };
     let transitions = goal.transitions(zone, &route);
-    let track = Track { zone: one.zone.clone(), key, record: None, transitions };
+    let track = Track { zone: zone.zone.origin.clone(), key, record: None, transitions };
     found.track(track, selector.owner.span);
 }
 
@@ -116,14 +120,17 @@ fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Fo
     let changes = there(zone, owner);
     let Some(first) = changes.first() else { return };
     let track = Track {
-        zone: one.zone.clone(),
+        zone: zone.zone.origin.clone(),
         key: first.key.clone(),
         record: None,
         transitions: vec![Transition {
             verb: Verb::Remove,
             stage: Stage::Retire,
             title: format!("remove the DKIM key {owner}"),
-            reason: format!("`{}` sends no longer, and no mail that it signed is in flight", one.from.name),
+            reason: format!(
+                "`{}` sends no longer, and no mail that it signed is in flight",
+                one.from.name
+            ),
             changes,
         }],
     };

@@ -8,22 +8,28 @@ mod address;
 mod discovery;
 mod dkim;
 mod mx;
+mod names;
 mod order;
+
+pub use order::{BEFORE_CONTRACT, BEFORE_SWITCH};
 mod records;
 mod spf;
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Name, RrKey, Ttl};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, Ttl};
 
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::graph::StepGraph;
 use crate::intent::{DomainMove, Intent};
-use crate::model::{Stage, Track};
+use crate::model::end::in_the_end;
+use crate::model::{Goal, Stage, Track};
 use crate::observe::{Snapshot, ZoneSeen};
 
 /// Two parts of the plan that ask for the same name.
 pub const OWNED_TWICE: Code = Code::semantic("owned-twice");
+/// A record that cannot stand at its name.
+pub const CNAME_CLASH: Code = Code::semantic("cname-clash");
 
 /// One kind of record.
 pub struct Recipe {
@@ -50,6 +56,8 @@ pub struct Kitchen<'k> {
     pub intent: &'k Intent,
     /// What was seen.
     pub snapshot: &'k Snapshot,
+    /// What will be seen when all is done; see [`in_the_end`].
+    pub end: &'k Snapshot,
 }
 
 /// What recipes put out.
@@ -80,8 +88,18 @@ impl Found {
         self.diagnostics.push(diagnostic);
     }
 
+    /// What nobody can see and the switch of a domain's mail relies on.
+    fn assume_of_move(&mut self, one: &DomainMove) {
+        let (domain, from, to) = (&one.domain.value, &one.from.name, &one.to.name);
+        self.assume(format!("`{to}` accepts every recipient of {domain} before the switch begins"));
+        self.assume(format!("`{from}` goes on accepting mail for {domain}, and delivers or relays it, until the contraction begins"));
+        self.assume(format!("nobody sends through `{from}` any more when the contraction begins: mail that waits in queues then is waited for"));
+    }
+
     fn assume(&mut self, sentence: String) {
-        self.assumptions.push(sentence);
+        if !self.assumptions.contains(&sentence) {
+            self.assumptions.push(sentence);
+        }
     }
 }
 
@@ -101,13 +119,21 @@ impl<'k> Kitchen<'k> {
         Some((Stage::Expand, self.intent.terms.cutover_ttl))
     }
 
-    /// The TTL that a switched RRset keeps where TTLs are not restored.
-    fn kept_ttl(&self, zone: &ZoneSeen, key: &RrKey) -> Option<Ttl> {
+    /// The goal for an RRset that is switched. Where TTLs are not restored, it keeps the one that it
+    /// was lowered to; records that are as wanted keep theirs.
+    fn goal(&self, zone: &ZoneSeen, key: &RrKey, rdata: Option<Vec<Rdata>>) -> Goal {
+        let live = zone.get(key);
+        let wanted = rdata.as_ref().and_then(|rdata| RrSet::new(Ttl::ZERO, rdata.clone()).ok());
+        let as_wanted = match (live, &wanted) {
+            (Some(live), Some(wanted)) => live.same_rdata(wanted),
+            (None, _) | (_, None) => false,
+        };
         let low = self.intent.terms.cutover_ttl.max(zone.capabilities.ttl_min);
-        match self.intent.terms.restore_ttls {
+        let ttl = match self.intent.terms.restore_ttls || as_wanted {
             true => None,
-            false => Some(zone.get(key).map_or(low, |live| live.ttl().min(low))),
-        }
+            false => Some(live.map_or(low, |live| live.ttl().min(low))),
+        };
+        Goal { key: key.clone(), rdata, ttl }
     }
 }
 
@@ -116,11 +142,13 @@ impl<'k> Kitchen<'k> {
 /// # Errors
 /// All that stands against it, in one go.
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
-    let kitchen = Kitchen { intent, snapshot };
+    let end = in_the_end(intent, snapshot);
+    let kitchen = Kitchen { intent, snapshot, end: &end };
     let mut found = Found::default();
     for Recipe { tracks, .. } in ALL {
         tracks(&kitchen, &mut found);
     }
+    names::check(&kitchen, &mut found);
     owned_once(&mut found);
     let Found { tracks, diagnostics, mut assumptions } = found;
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {

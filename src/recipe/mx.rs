@@ -10,11 +10,14 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::DomainMove;
-use crate::model::{Goal, Route, Stage, Track};
+use crate::model::{Route, Stage, Track};
 use crate::observe::Seen;
+use crate::spec::{Anchor, When};
 
 /// Live MX records that name a host which the plan does not know.
 pub(super) const UNKNOWN_EXCHANGE: Code = Code::semantic("unknown-exchange");
+/// A domain that takes no mail (RFC 7505).
+pub(super) const NULL_MX: Code = Code::semantic("null-mx");
 /// An exchange that has no address, or is an alias.
 pub(super) const UNUSABLE_EXCHANGE: Code = Code::semantic("unusable-exchange");
 
@@ -25,11 +28,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         live_exchanges_are_known(kitchen, one, &key, found);
         new_exchanges_are_usable(kitchen, one, found);
         let rdata = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
-        let goal = Goal {
-            rdata: Some(rdata.collect()),
-            ttl: kitchen.kept_ttl(zone, &key),
-            key: key.clone(),
-        };
+        let goal = kitchen.goal(zone, &key, Some(rdata.collect()));
         let route = Route {
             stage: Stage::Switch,
             lower: kitchen.lowering(),
@@ -39,10 +38,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         };
         let transitions = goal.transitions(zone, &route);
         if transitions.iter().any(|transition| transition.stage == Stage::Switch) {
-            let (domain, from, to) = (&one.domain.value, &one.from.name, &one.to.name);
-            found.assume(format!("`{to}` accepts every recipient of {domain} before the switch begins"));
-            found.assume(format!("`{from}` goes on accepting mail for {domain}, and delivers or relays it, until the contraction begins"));
-            found.assume(format!("nobody sends through `{from}` any more when the contraction begins: mail that waits in queues then is waited for"));
+            found.assume_of_move(one);
         }
         let track = Track { zone: one.zone.clone(), key, record: None, transitions };
         found.track(track, one.domain.span);
@@ -57,6 +53,14 @@ fn live_exchanges_are_known(
     found: &mut Found,
 ) {
     let Some(live) = kitchen.zone(one).get(key) else { return };
+    if live.rdata().iter().filter_map(Rdata::as_mx).any(|(_, exchange)| exchange.is_root()) {
+        let title = format!("{} takes no mail: its MX record is null", one.domain.value);
+        let help = "take the domain out of `domains:`, or take the null MX out of the zone first";
+        found.report(
+            Diagnostic::error(NULL_MX, one.domain.span, title, help)
+                .why("a domain with a null MX has no mail to move (RFC 7505 §3): nobody says that it is meant to take any"),
+        );
+    }
     let sides = [&one.from, &one.to];
     let known: BTreeSet<&Name> =
         sides.iter().flat_map(|host| &host.exchanges).map(|e| &e.name.value).collect();
@@ -64,12 +68,19 @@ fn live_exchanges_are_known(
         .rdata()
         .iter()
         .filter_map(Rdata::as_mx)
-        .filter(|(_, exchange)| !known.contains(exchange))
+        .filter(|(_, exchange)| !known.contains(exchange) && !exchange.is_root())
         .map(|(preference, exchange)| format!("`{preference} {exchange}`"))
         .collect();
     if !unknown.is_empty() {
-        let title = format!("the live MX records of {} name {}, which no host of the move has", one.domain.value, unknown.join(" and "));
-        let help = format!("add it to the exchanges of `{}`, or take it out of the zone first", one.from.name);
+        let title = format!(
+            "the live MX records of {} name {}, which no host of the move has",
+            one.domain.value,
+            unknown.join(" and ")
+        );
+        let help = format!(
+            "add it to the exchanges of `{}`, or take it out of the zone first",
+            one.from.name
+        );
         found.report(
             Diagnostic::error(UNKNOWN_EXCHANGE, one.from.span, title, help)
                 .label("the host that takes the mail now")
@@ -85,21 +96,53 @@ fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut
         // Names outside of the plan's zones are the other host's business, and not asked here.
         let Some(zone) = kitchen.zone_of(name) else { continue };
         let alias = zone.get(&RrKey::new(name.clone(), RrType::CNAME)).is_some();
-        let seen = |rtype| matches!(kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Records(_));
+        let seen = |rtype| {
+            matches!(kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Records(_))
+        };
         let published = seen(RrType::A) || seen(RrType::AAAA) || !exchange.addresses.is_empty();
-        let planned = kitchen.intent.records.iter().any(|record| {
-            record.name.value == *name
-                && matches!(record.rtype.value, RrType::A | RrType::AAAA)
-                && record.to.is_some()
+        // Of the plan's other records, only those of the expansion are there before the switch.
+        let of_records = kitchen.intent.records.iter().filter(|record| {
+            record.name.value == *name && matches!(record.rtype.value, RrType::A | RrType::AAAA)
         });
-        let (title, why) = if alias {
-            (format!("the exchange {name} is an alias (CNAME)"), "an exchange must not be an alias (RFC 2181 §10.3): senders may refuse to deliver")
+        let in_time =
+            |when: &When| matches!(when, When::With(anchor) if anchor.value == Anchor::Expand);
+        let planned = of_records.clone().any(|record| record.to.is_some() && in_time(&record.when));
+        let late = of_records.clone().any(|record| record.to.is_some());
+        let (title, why, help) = if alias {
+            (
+                format!("the exchange {name} is an alias (CNAME)"),
+                "an exchange must not be an alias (RFC 2181 §10.3): senders may refuse to deliver",
+                "take another name, or put addresses in the place of the alias first",
+            )
+        } else if !published && !planned && late {
+            (
+                format!("the exchange {name} has no address when the MX records begin to name it"),
+                "mail cannot be delivered to a name without an address, and BIND refuses such an MX record",
+                "add `with: expand` to the record with its address",
+            )
         } else if !published && !planned {
-            (format!("the exchange {name} has no address"), "mail cannot be delivered to a name without an address, and BIND refuses such an MX record")
+            (
+                format!("the exchange {name} has no address"),
+                "mail cannot be delivered to a name without an address, and BIND refuses such an MX record",
+                "publish its addresses: add `addresses: [ ... ]` to the exchange",
+            )
+        } else if !lasting(kitchen, name) {
+            (
+                format!("the exchange {name} has no address in the end"),
+                "mail cannot be delivered to a name without an address, and BIND refuses such an MX record",
+                "leave its address where it is",
+            )
         } else {
             continue;
         };
-        let help = "publish its addresses: add `addresses: [ ... ]` to the exchange";
-        found.report(Diagnostic::error(UNUSABLE_EXCHANGE, exchange.name.span, title, help).why(why));
+        found
+            .report(Diagnostic::error(UNUSABLE_EXCHANGE, exchange.name.span, title, help).why(why));
     }
+}
+
+/// Whether a name has an address when all is done.
+fn lasting(kitchen: &Kitchen<'_>, name: &Name) -> bool {
+    [RrType::A, RrType::AAAA]
+        .into_iter()
+        .any(|rtype| !matches!(kitchen.end.look_up(&RrKey::new(name.clone(), rtype)), Seen::Absent))
 }

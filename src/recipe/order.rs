@@ -12,12 +12,14 @@ use cutover_contract::{ChangeSet, RrKey};
 use super::Kitchen;
 use crate::calendar::show_span;
 use crate::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
-use crate::model::hold::hold;
+use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::spec::Anchor;
 
-const BEFORE_SWITCH: &str = "checkpoint/before-switch";
-const BEFORE_CONTRACT: &str = "checkpoint/before-contract";
+/// The step at which everything is ready for the switch.
+pub const BEFORE_SWITCH: &str = "checkpoint/before-switch";
+/// The step at which the old side is no longer needed.
+pub const BEFORE_CONTRACT: &str = "checkpoint/before-contract";
 const KEEP_OLD: &str = "wait/keep-old";
 const QUEUE_LIFE: &str = "wait/queue-life";
 
@@ -57,7 +59,7 @@ struct Placed<'t> {
 struct Order<'k> {
     kitchen: &'k Kitchen<'k>,
     placed: Vec<Placed<'k>>,
-    /// The last transition of each record that has an id.
+    /// The transition with which each record that has an id becomes what is asked for.
     records: BTreeMap<&'k str, StepId>,
 }
 
@@ -69,9 +71,16 @@ impl<'k> Order<'k> {
             let mut previous = None;
             for transition in &track.transitions {
                 let id = change_id(track, transition.verb);
-                placed.push(Placed { id: id.clone(), track, transition, previous: previous.clone() });
+                placed.push(Placed {
+                    id: id.clone(),
+                    track,
+                    transition,
+                    previous: previous.clone(),
+                });
+                // Lowering the TTL only prepares, unless it is all that is asked for.
+                let prepares = transition.verb == Verb::Lower && track.transitions.len() > 1;
                 if let Some(record) = &track.record
-                    && transition.verb != Verb::Lower
+                    && !prepares
                     && !records.contains_key(record.as_str())
                 {
                     records.insert(record.as_str(), id.clone());
@@ -163,16 +172,18 @@ impl<'k> Order<'k> {
     fn expiry(&self, placed: &Placed<'_>) -> Step {
         let terms = &self.kitchen.intent.terms;
         let zone = &self.kitchen.snapshot.zones[&placed.track.zone];
-        let holds = placed.transition.changes.iter().map(|c| (hold(c.before.as_ref(), zone), c));
-        let (longest, change) = holds
-            .max_by_key(|(hold, _)| *hold)
-            .expect("a transition has at least one change");
+        let holds = placed.transition.changes.iter().map(|c| (hold_of_replaced(c, zone), c));
+        let (longest, change) =
+            holds.max_by_key(|(hold, _)| *hold).expect("a transition has at least one change");
         let mut span = longest + terms.clocks.margin;
         let what = match &change.before {
             Some(before) => {
                 format!("{} with TTL {}", change.key, show_span(before.ttl().duration()))
             }
-            None => format!("the absence of {}", change.key),
+            None => match zone.wildcard_of(&change.key) {
+                Some(_) => format!("what a wildcard says of {}, or its absence,", change.key),
+                None => format!("the absence of {}", change.key),
+            },
         };
         let mut reason = format!(
             "{what} may be cached for {}, and {} for safety",
@@ -236,7 +247,8 @@ impl<'k> Order<'k> {
             primitive: Primitive::Checkpoint,
             after,
             title: "the old side is no longer needed".into(),
-            reason: "no cache leads to it, no late mail comes to it, and nobody sends through it".into(),
+            reason: "no cache leads to it, no late mail comes to it, and nobody sends through it"
+                .into(),
         });
         if self.has(&Stage::Retire) {
             // Counted from the end of submission, not from the switch: whatever was sent at the

@@ -2,13 +2,13 @@
 
 use cutover_contract::RrKey;
 
-use super::{Found, Kitchen};
+use super::{CNAME_CLASH, Found, Kitchen};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Goal, Route, Stage, Track};
 use crate::spec::{Anchor, RecordSpec, When};
 
-/// A record that cannot stand at its name.
-pub(super) const CNAME_CLASH: Code = Code::semantic("cname-clash");
+/// A TTL below what the provider keeps.
+pub(super) const TTL_FLOOR: Code = Code::semantic("ttl-floor");
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     for record in &kitchen.intent.records {
@@ -38,14 +38,29 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
             // `intent` has refused `with: record:ID`.
             Anchor::Record(_) => (Stage::Start, false),
         },
-        When::After(anchors) => (Stage::After(anchors.iter().map(|a| a.value.clone()).collect()), false),
+        When::After(anchors) => {
+            (Stage::After(anchors.iter().map(|a| a.value.clone()).collect()), false)
+        }
     };
     let lower = match record.lower_ttl {
         Some(ttl) => Some((if with_switch { Stage::Expand } else { Stage::Start }, ttl)),
         None if with_switch => kitchen.lowering(),
         None => None,
     };
-    let goal = Goal { key: key.clone(), rdata: record.to.clone(), ttl: record.ttl };
+    let floor = zone.capabilities.ttl_min;
+    if let Some(ttl) = record.ttl.filter(|ttl| *ttl < floor) {
+        let title = format!(
+            "the provider of {} keeps no TTL below {floor} s, and {ttl} s are asked for",
+            zone.zone.origin
+        );
+        let help = "ask for a longer `ttl:`, or leave it out";
+        found.report(Diagnostic::error(TTL_FLOOR, record.name.span, title, help));
+        return;
+    }
+    let goal = match (with_switch, record.ttl) {
+        (true, None) => kitchen.goal(zone, &key, record.to.clone()),
+        (_, ttl) => Goal { key: key.clone(), rdata: record.to.clone(), ttl },
+    };
     // A TTL that was lowered for this change alone comes back as soon as the change has taken
     // effect. Nothing has to be lowered first where it can change only after other things anyway.
     let lower = match (&stage, lower) {

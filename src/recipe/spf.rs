@@ -4,18 +4,23 @@
 //! There is one record, and it is edited as one value inside the TXT RRset: other TXT records at
 //! the name stay as they are. Terms that no host of the plan declares are kept, for somebody put
 //! them there. `mx` and `a` change their meaning when exchanges or addresses change, so they are
-//! frozen into the addresses that they mean now.
+//! frozen into the addresses that they mean now, and thawed in the end where a sender that stays
+//! declares them.
+//!
+//! Records that others include are not edited: a term there that would change its meaning is
+//! refused, and so is a declared include that leads to no record.
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Name, RrKey, RrSet, RrType, Ttl};
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::intent::{DomainMove, Host};
+use crate::intent::{DomainMove, Exchange, Host};
 use crate::model::spf_cost::{Cost, LOOKUPS_MAX, cost};
+use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
 use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
-use crate::observe::Seen;
+use crate::observe::{Seen, Snapshot};
 use crate::spf::{SpfRecord, Target, Term};
 
 /// Two SPF records at one name.
@@ -24,6 +29,8 @@ pub(super) const SPF_TWICE: Code = Code::semantic("spf-two-records");
 pub(super) const SPF_LOOKUPS: Code = Code::semantic("spf-lookups");
 /// A term that changes its meaning and cannot be frozen.
 pub(super) const SPF_FREEZE: Code = Code::semantic("spf-freeze");
+/// A term that leads to no record, or to two.
+pub(super) const SPF_INCLUDE: Code = Code::semantic("spf-include");
 /// Terms of a sender that are no terms.
 pub(super) const SPF_TERMS: Code = Code::semantic("spf-terms");
 
@@ -40,9 +47,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
             record: None,
             transitions: versions.transitions(one),
         };
-        if !track.transitions.is_empty() {
-            found.track(track, one.domain.span);
-        }
+        found.track(track, one.domain.span);
     }
 }
 
@@ -58,11 +63,8 @@ impl Versions {
     fn of(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut Found) -> Option<Self> {
         let key = RrKey::new(one.domain.value.clone(), RrType::TXT);
         let live_txt = kitchen.zone(one).get(&key).cloned();
-        let records: Vec<SpfRecord> = live_txt
-            .iter()
-            .flat_map(RrSet::rdata)
-            .filter_map(SpfRecord::of_rdata)
-            .collect();
+        let records: Vec<SpfRecord> =
+            live_txt.iter().flat_map(RrSet::rdata).filter_map(SpfRecord::of_rdata).collect();
         if records.len() > 1 {
             let title = format!("{} has {} SPF records", one.domain.value, records.len());
             let help = "merge them into one by hand, then plan again";
@@ -94,13 +96,23 @@ impl Versions {
         found: &mut Found,
     ) {
         let mut unseen = BTreeSet::new();
-        for (record, when) in [(&self.widened, "while both sides send"), (&self.narrowed, "in the end")] {
-            let Cost { lookups, unseen: not_seen } = cost(record, &one.domain.value, kitchen.snapshot);
+        for (record, when) in
+            [(&self.widened, "while both sides send"), (&self.narrowed, "in the end")]
+        {
+            let Cost { lookups, unseen: not_seen } =
+                cost(record, &one.domain.value, &|key| kitchen.snapshot.told(key));
             unseen.extend(not_seen);
             if lookups > LOOKUPS_MAX {
-                let title = format!("the SPF record of {} costs {lookups} look-ups {when}", one.domain.value);
-                let before = live.map_or(0, |live| cost(live, &one.domain.value, kitchen.snapshot).lookups);
-                let help = format!("take out includes that nobody uses, or give a sender a subdomain of its own; the live record costs {before}");
+                let title = format!(
+                    "the SPF record of {} costs {lookups} look-ups {when}",
+                    one.domain.value
+                );
+                let before = live.map_or(0, |live| {
+                    cost(live, &one.domain.value, &|key| kitchen.snapshot.told(key)).lookups
+                });
+                let help = format!(
+                    "take out includes that nobody uses, or give a sender a subdomain of its own; the live record costs {before}"
+                );
                 found.report(
                     Diagnostic::error(SPF_LOOKUPS, one.domain.span, title, help)
                         .label(record.to_string())
@@ -140,7 +152,10 @@ impl Versions {
                 stage: Stage::Expand,
                 changes: vec![change(&self.key, current.as_ref(), widened.as_ref())],
                 title: format!("widen the SPF record of {} to both sides", one.domain.value),
-                reason: format!("`{}` may send before `{}` has stopped", one.to.name, one.from.name),
+                reason: format!(
+                    "`{}` may send before `{}` has stopped",
+                    one.to.name, one.from.name
+                ),
             });
             current = widened;
         }
@@ -149,8 +164,14 @@ impl Versions {
                 verb: Verb::Narrow,
                 stage: Stage::Retire,
                 changes: vec![change(&self.key, current.as_ref(), narrowed.as_ref())],
-                title: format!("narrow the SPF record of {} to the senders that stay", one.domain.value),
-                reason: format!("`{}` sends no longer, and no mail that it sent is in flight", one.from.name),
+                title: format!(
+                    "narrow the SPF record of {} to the senders that stay",
+                    one.domain.value
+                ),
+                reason: format!(
+                    "`{}` sends no longer, and no mail that it sent is in flight",
+                    one.from.name
+                ),
             });
         }
         transitions
@@ -160,7 +181,8 @@ impl Versions {
 /// The SPF terms that hosts declare for their senders.
 fn terms(hosts: &[Host], found: &mut Found) -> Vec<Declared> {
     let mut terms: Vec<Declared> = Vec::new();
-    for spf in hosts.iter().flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref()) {
+    for spf in hosts.iter().flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref())
+    {
         for term in SpfRecord::of_terms(&spf.value).terms {
             if term.is_all() || term.to_string().to_ascii_lowercase().starts_with("v=spf1") {
                 let title = format!("`{term}` is not a sender");
@@ -191,17 +213,25 @@ struct Parts<'p> {
 }
 
 impl Parts<'_> {
-    fn versions(&self, live: Option<&SpfRecord>, found: &mut Found) -> Option<(SpfRecord, SpfRecord)> {
+    fn versions(
+        &self,
+        live: Option<&SpfRecord>,
+        found: &mut Found,
+    ) -> Option<(SpfRecord, SpfRecord)> {
+        self.includes_are_sound(live, found)?;
         let none = SpfRecord { terms: vec![Term::new(DEFAULT_ALL)] };
         let base = live.unwrap_or(&none);
+        let thawed = self.thawed(base);
         let mut widened = SpfRecord { terms: Vec::new() };
         let mut narrowed = SpfRecord { terms: Vec::new() };
         for term in &base.terms {
-            let only_old = self.old.iter().any(|old| old.term == *term) && !self.stays(term);
+            let is_old = |old: &Declared| old.term == *term || as_mechanism(&old.term) == *term;
+            let only_old = self.old.iter().any(is_old) && !self.stays(term);
             if self.changes_meaning(term) {
                 // What it means now goes on until nobody relies on it. What it will mean comes
                 // back in the end, where a sender that stays asks for it.
-                let frozen = self.freeze(term, self.one.domain.span, found)?;
+                let frozen =
+                    self.frozen(term, self.one.domain.span, self.kitchen.snapshot, found)?;
                 widened.terms.extend(frozen.clone());
                 match (self.stays(term), only_old) {
                     (true, _) => narrowed.terms.push(term.clone()),
@@ -211,30 +241,72 @@ impl Parts<'_> {
                 continue;
             }
             widened.terms.push(term.clone());
-            if !only_old {
+            if !only_old && !thawed.contains(term) {
                 narrowed.terms.push(term.clone());
             }
         }
         if live.is_none() {
-            self.old.iter().for_each(|old| widened.add(old.term.clone()));
-        }
-        for Declared { term, span } in &self.staying {
-            let term = as_mechanism(term);
-            if self.changes_meaning(&term) {
-                for frozen in self.future(&term, *span, found)? {
-                    add_once(&mut widened, frozen);
+            for Declared { term, span } in &self.old {
+                for term in self.now(&as_mechanism(term), *span, found)? {
+                    add_once(&mut widened, term);
                 }
-            } else {
-                add_once(&mut widened, term.clone());
             }
-            add_once(&mut narrowed, term);
+        }
+        for Declared { term: declared, span } in &self.staying {
+            let term = as_mechanism(declared);
+            let standing = if narrowed.has(declared) { declared.clone() } else { term };
+            let later = self.later(&standing, *span, found)?;
+            // Where an earlier run has frozen it already, the addresses do for now.
+            let meant: Vec<Term> = self
+                .means(&standing, self.kitchen.end)
+                .iter()
+                .filter_map(Meaning::frozen)
+                .collect();
+            if meant.is_empty() || !meant.iter().all(|term| base.has(term) && thawed.contains(term))
+            {
+                later.into_iter().for_each(|term| add_once(&mut widened, term));
+            }
+            add_once(&mut narrowed, standing);
         }
         self.keep_an_ending(base, &mut narrowed);
-        Some((without_repeats(widened), without_repeats(narrowed)))
+        Some((without_repeats(widened, base), without_repeats(narrowed, base)))
     }
 
     fn stays(&self, term: &Term) -> bool {
         self.staying.iter().any(|staying| as_mechanism(&staying.term) == *term)
+    }
+
+    /// The addresses that an earlier run has put in the place of `mx` and `a`: of declared terms
+    /// that the record does not have. They go where it ends.
+    fn thawed(&self, base: &SpfRecord) -> Vec<Term> {
+        let mut meant: Vec<Meaning> = Vec::new();
+        for Declared { term, .. } in
+            self.old.iter().chain(&self.staying).filter(|d| !base.has(&d.term))
+        {
+            if self.stays(term) {
+                meant.extend(self.means(term, self.kitchen.end));
+            }
+            if self.stays(term) || self.changes_meaning(term) {
+                meant.extend(self.means(term, self.kitchen.snapshot));
+            }
+            if let Some(Target::Exchanges(domain)) = term.target(&self.one.domain.value) {
+                meant.extend(self.old_exchanges(&domain));
+            }
+        }
+        let declared = |term: &Term| self.staying.iter().any(|staying| staying.term == *term);
+        meant.iter().filter_map(Meaning::frozen).filter(|term| !declared(term)).collect()
+    }
+
+    /// What `mx` meant before the switch, wherever the MX records lead now.
+    fn old_exchanges(&self, domain: &Name) -> Vec<Meaning> {
+        let moves = self.kitchen.intent.moves.iter().filter(|one| one.domain.value == *domain);
+        let exchanges: Vec<&Exchange> = moves.flat_map(|one| &one.from.exchanges).collect();
+        let names: Vec<Name> =
+            exchanges.iter().map(|exchange| exchange.name.value.clone()).collect();
+        let said = exchanges.iter().flat_map(|exchange| &exchange.addresses).copied();
+        let mut meant: Vec<Meaning> = said.map(Meaning::Address).collect();
+        meant.extend(addresses(&names, self.kitchen.snapshot));
+        meant
     }
 
     /// A record that loses its `redirect` would say nothing of unknown senders: it gets the ending
@@ -246,7 +318,8 @@ impl Parts<'_> {
         let Some(redirect) = base.terms.iter().find(|term| term.is_redirect()) else { return };
         let mut ending = Term::new(DEFAULT_ALL);
         if let Some(Target::Record(name)) = redirect.target(&self.one.domain.value)
-            && let Seen::Records(txt) = self.kitchen.snapshot.look_up(&RrKey::new(name, RrType::TXT))
+            && let Seen::Records(txt) =
+                self.kitchen.snapshot.look_up(&RrKey::new(name, RrType::TXT))
             && let Some(target) = txt.iter().find_map(SpfRecord::of_rdata)
             && let Some(all) = target.terms.iter().find(|term| term.is_all())
         {
@@ -255,87 +328,45 @@ impl Parts<'_> {
         narrowed.terms.push(ending);
     }
 
-    /// Whether the plan changes what the term means: the exchanges of a domain that moves, or
-    /// addresses that the plan sets.
+    fn means(&self, term: &Term, at: &Snapshot) -> Vec<Meaning> {
+        let target = term.target(&self.one.domain.value);
+        target.and_then(|target| meaning(&target, at)).unwrap_or_default()
+    }
+
+    /// Whether the plan changes what the term means.
     fn changes_meaning(&self, term: &Term) -> bool {
-        match term.target(&self.one.domain.value) {
-            Some(Target::Exchanges(name)) => {
-                self.kitchen.intent.moves.iter().any(|one| one.domain.value == name && self.moves(one))
-            }
-            Some(Target::Addresses(name)) => {
-                let set = |key: &RrKey| key.name == name;
-                self.kitchen.intent.records.iter().any(|record| {
-                    matches!(record.rtype.value, RrType::A | RrType::AAAA | RrType::CNAME)
-                        && set(&RrKey::new(record.name.value.clone(), record.rtype.value))
-                }) || self.kitchen.intent.moves.iter().any(|one| {
-                    one.to.exchanges.iter().any(|e| e.name.value == name && !e.addresses.is_empty())
-                })
-            }
-            Some(Target::Record(_)) | None => false,
+        !same(&self.means(term, self.kitchen.snapshot), &self.means(term, self.kitchen.end))
+    }
+
+    /// What goes on saying what the term says now.
+    fn now(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
+        match self.changes_meaning(term) {
+            true => self.frozen(term, span, self.kitchen.snapshot, found),
+            false => Some(vec![term.clone()]),
         }
     }
 
-    /// Whether the MX records of a domain are still to be switched.
-    fn moves(&self, one: &DomainMove) -> bool {
-        let key = RrKey::new(one.domain.value.clone(), RrType::MX);
-        let live = self.kitchen.zone(one).get(&key);
-        let goal = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
-        let goal = RrSet::new(Ttl::ZERO, goal).ok();
-        match (live, goal) {
-            (Some(live), Some(goal)) => !live.same_rdata(&goal),
-            (None, _) | (_, None) => true,
+    /// What says what the term will say in the end.
+    fn later(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
+        match self.changes_meaning(term) {
+            true => self.frozen(term, span, self.kitchen.end, found),
+            false => Some(vec![term.clone()]),
         }
     }
 
-    /// The addresses that a term means now.
-    fn freeze(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
-        let names = match term.target(&self.one.domain.value)? {
-            Target::Exchanges(domain) => {
-                let key = RrKey::new(domain, RrType::MX);
-                match self.kitchen.snapshot.look_up(&key) {
-                    Seen::Records(mx) => mx.iter().filter_map(Rdata::as_mx).map(|(_, e)| e).collect(),
-                    Seen::Absent | Seen::Unknown(_) => Vec::new(),
-                }
-            }
-            Target::Addresses(name) => vec![name],
-            Target::Record(_) => return None,
-        };
-        self.addresses(term, &names, span, found)
-    }
-
-    /// The addresses that a term will mean after the switch.
-    fn future(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
-        match term.target(&self.one.domain.value)? {
-            Target::Exchanges(domain) => {
-                let one = self.kitchen.intent.moves.iter().find(|one| one.domain.value == domain)?;
-                let mut terms = Vec::new();
-                for exchange in &one.to.exchanges {
-                    if exchange.addresses.is_empty() {
-                        terms.extend(self.addresses(term, std::slice::from_ref(&exchange.name.value), span, found)?);
-                    }
-                    terms.extend(exchange.addresses.iter().map(|address| ip_term(*address)));
-                }
-                Some(terms)
-            }
-            Target::Addresses(name) => {
-                let exchanges = self.kitchen.intent.moves.iter().flat_map(|one| &one.to.exchanges);
-                let set: Vec<Term> = exchanges
-                    .filter(|exchange| exchange.name.value == name)
-                    .flat_map(|exchange| &exchange.addresses)
-                    .map(|address| ip_term(*address))
-                    .collect();
-                let records = self.kitchen.intent.records.iter();
-                let records = records.filter(|record| record.name.value == name);
-                let records = records.flat_map(|record| record.to.iter().flatten());
-                Some(set.into_iter().chain(records.filter_map(Rdata::ip).map(ip_term)).collect())
-            }
-            Target::Record(_) => None,
-        }
-    }
-
-    fn addresses(&self, term: &Term, names: &[Name], span: Span, found: &mut Found) -> Option<Vec<Term>> {
+    /// The addresses that a term means at one time.
+    fn frozen(
+        &self,
+        term: &Term,
+        span: Span,
+        at: &Snapshot,
+        found: &mut Found,
+    ) -> Option<Vec<Term>> {
         let mut refuse = |problem: String| {
-            let title = format!("the SPF term `{term}` of {} changes its meaning with the move, and {problem}", self.one.domain.value);
+            let title = format!(
+                "the SPF term `{term}` of {} changes its meaning with the move, and {problem}",
+                self.one.domain.value
+            );
             let help = "replace it in the live record by `ip4:` and `ip6:` terms that say the same, then plan again";
             found.report(
                 Diagnostic::error(SPF_FREEZE, span, title, help)
@@ -347,35 +378,113 @@ impl Parts<'_> {
             return None;
         }
         let mut terms = Vec::new();
-        for name in names {
-            for rtype in [RrType::A, RrType::AAAA] {
-                match self.kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)) {
-                    Seen::Records(records) => terms.extend(records.iter().filter_map(Rdata::ip).map(ip_term)),
-                    Seen::Absent => {}
-                    Seen::Unknown(why) => {
-                        refuse(format!("the {rtype} records of {name} are not known ({why})"));
-                        return None;
-                    }
+        for one in self.means(term, at) {
+            match &one {
+                Meaning::Address(_) => terms.extend(one.frozen()),
+                Meaning::Unseen(key, why) => {
+                    let RrKey { name, rtype } = key;
+                    refuse(format!("the {rtype} records of {name} are not known ({why})"));
+                    return None;
                 }
             }
         }
         Some(terms)
     }
-}
 
-fn ip_term(address: std::net::IpAddr) -> Term {
-    match address {
-        std::net::IpAddr::V4(v4) => Term::new(&format!("ip4:{v4}")),
-        std::net::IpAddr::V6(v6) => Term::new(&format!("ip6:{v6}")),
+    /// Other records that the record leads to: each is there, and means the same before and after.
+    fn includes_are_sound(&self, live: Option<&SpfRecord>, found: &mut Found) -> Option<()> {
+        let (domain, span) = (&self.one.domain.value, self.one.domain.span);
+        let mut open: Vec<(Name, SpfRecord, Span)> =
+            live.iter().map(|live| (domain.clone(), (*live).clone(), span)).collect();
+        open.extend(
+            self.staying
+                .iter()
+                .map(|d| (domain.clone(), SpfRecord { terms: vec![d.term.clone()] }, d.span)),
+        );
+        let mut reached: BTreeSet<Name> = BTreeSet::from([domain.clone()]);
+        while let Some((of, record, span)) = open.pop() {
+            for term in &record.terms {
+                let Some(target) = term.target(&of) else { continue };
+                let Target::Record(name) = target else {
+                    if of != *domain {
+                        self.keeps_meaning(&of, term, &target, span, found)?;
+                    }
+                    continue;
+                };
+                // The records of domains that move are widened and narrowed themselves.
+                let moves = self.kitchen.intent.moves.iter().any(|one| one.domain.value == name);
+                if moves || !reached.insert(name.clone()) {
+                    continue;
+                }
+                let records = self.records_at(&name);
+                let declared = self.staying.iter().any(|declared| declared.term == *term);
+                match records {
+                    Some(records) if records.len() != 1 && declared && of == *domain => {
+                        self.refuse_include(term, records.len(), span, found);
+                        return None;
+                    }
+                    records => {
+                        open.extend(records.into_iter().flatten().map(|r| (name.clone(), r, span)))
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// The SPF records at a name in the end; `None` where nobody knows.
+    fn records_at(&self, name: &Name) -> Option<Vec<SpfRecord>> {
+        match self.kitchen.end.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+            Seen::Records(txt) => Some(txt.iter().filter_map(SpfRecord::of_rdata).collect()),
+            Seen::Absent => Some(Vec::new()),
+            Seen::Unknown(_) => None,
+        }
+    }
+
+    fn refuse_include(&self, term: &Term, records: usize, span: Span, found: &mut Found) {
+        let title = format!("`{term}` leads to a name with {records} SPF records");
+        let help = "look at the host's documentation for the name that it means, and publish the record first if it is yours";
+        found.report(
+            Diagnostic::error(SPF_INCLUDE, span, title, help)
+                .why("an include that leads to no record, or to two, is an error for every receiver (RFC 7208 §5.2): SPF passes for nobody"),
+        );
+    }
+
+    /// A term of a record that others include cannot be frozen here; it may only gain.
+    fn keeps_meaning(
+        &self,
+        of: &Name,
+        term: &Term,
+        target: &Target,
+        span: Span,
+        found: &mut Found,
+    ) -> Option<()> {
+        let now = meaning(target, self.kitchen.snapshot).unwrap_or_default();
+        let end = meaning(target, self.kitchen.end).unwrap_or_default();
+        if now.is_empty() || same(&now, &end) {
+            return Some(());
+        }
+        let title = format!(
+            "the SPF term `{term}` of {of}, which the record of {} leads to, changes its meaning with the move",
+            self.one.domain.value
+        );
+        let help = format!(
+            "replace it at {of} by `ip4:` and `ip6:` terms that say the same, then plan again"
+        );
+        found.report(
+            Diagnostic::error(SPF_FREEZE, span, title, help)
+                .why("after the switch it would authorise other servers than before"),
+        );
+        None
     }
 }
 
 /// A `redirect` of one host cannot stand in a record that others share: as `include` it authorises
 /// the same senders (RFC 7208 §6.1).
 fn as_mechanism(term: &Term) -> Term {
-    match term.is_redirect() {
-        true => Term::new(&term.to_string().replacen('=', ":", 1).replacen("redirect", "include", 1)),
-        false => term.clone(),
+    match term.to_string().split_once('=') {
+        Some((_, name)) if term.is_redirect() => Term::new(&format!("include:{name}")),
+        _ => term.clone(),
     }
 }
 
@@ -385,7 +494,11 @@ fn add_once(record: &mut SpfRecord, term: Term) {
     }
 }
 
-fn without_repeats(record: SpfRecord) -> SpfRecord {
+/// Freezing may say what is said already; a record that is not changed keeps what it repeats.
+fn without_repeats(record: SpfRecord, base: &SpfRecord) -> SpfRecord {
+    if record == *base {
+        return record;
+    }
     let mut terms: Vec<Term> = Vec::with_capacity(record.terms.len());
     for term in record.terms {
         if !terms.contains(&term) {

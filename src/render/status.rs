@@ -13,7 +13,11 @@ use crate::journal::{Difference, Entry, Event, HaltReason};
 /// Shows where a run stands.
 #[must_use]
 pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dress) -> String {
-    let mut text = format!("{}  {}\n\n", dress.paint(Paint::Heading, &format!("run {}", artifact.name)), artifact.digest());
+    let mut text = format!(
+        "{}  {}\n\n",
+        dress.paint(Paint::Heading, &format!("run {}", artifact.name)),
+        artifact.digest()
+    );
     let steps = artifact.graph.steps();
     for (place, step) in steps.iter().enumerate() {
         text += &row(step, state.at(place), now);
@@ -48,7 +52,9 @@ fn row(step: &Step, state: StepState, now: Timestamp) -> String {
         StepState::Pending { .. } => (' ', String::new()),
         StepState::Begun => ('>', "begun".into()),
         StepState::InDoubt { .. } => ('?', "not known whether it was made".into()),
-        StepState::Written { at } => ('>', format!("written {}, propagating", show_instant(at, now))),
+        StepState::Written { at } => {
+            ('>', format!("written {}, propagating", show_instant(at, now)))
+        }
         StepState::Waiting { until } => ('~', format!("until {}", show_instant(until, now))),
         StepState::Done { at } => ('x', format!("done {}", show_instant(at, now))),
     };
@@ -67,18 +73,21 @@ pub fn halt(event: &Event, dress: Dress) -> String {
     let heading = dress.paint(Paint::Heading, &format!("halted at {step}: {what}"));
     let mut text = format!("{heading}\n");
     if !detail.is_empty() {
-        text += &format!("  {}\n", harmless(detail));
+        text += &format!("  {}\n", harmless(detail).trim().replace('\n', "\n  "));
     }
     for Difference { key, planned, expected, live } in differences {
         for (word, rrset) in [("planned", planned), ("expected", expected), ("live", live)] {
             text += &version(word, key, rrset.as_ref());
         }
         text += "  from expected to live:\n";
-        text += &difference(&lines(key, expected.as_ref()), &lines(key, live.as_ref()), "    ", dress);
+        text +=
+            &difference(&lines(key, expected.as_ref()), &lines(key, live.as_ref()), "    ", dress);
     }
     text += "\nNothing was overwritten. ";
     text += match reason {
-        HaltReason::Drift => "Put the zone back to what was expected and apply again, or plan anew from what is live.\n",
+        HaltReason::Drift => {
+            "Put the zone back to what was expected and apply again, or plan anew from what is live.\n"
+        }
         HaltReason::Refused => "See to the cause and apply again.\n",
         HaltReason::Unanswered => "Bring the server back and apply again.\n",
     };
@@ -100,9 +109,13 @@ pub fn entry(entry: &Entry) -> String {
         Event::Opened { name, .. } => format!("run of {name} opened"),
         Event::Resumed { .. } => "resumed".into(),
         Event::Begun { step } => format!("{step}: begun"),
-        Event::Written { step, serial: Some(serial) } => format!("{step}: written, serial {serial}"),
+        Event::Written { step, serial: Some(serial) } => {
+            format!("{step}: written, serial {serial}")
+        }
         Event::Written { step, serial: None } => format!("{step}: written"),
-        Event::Unsure { step, detail } => format!("{step}: not known whether it was made: {detail}"),
+        Event::Unsure { step, detail } => {
+            format!("{step}: not known whether it was made: {detail}")
+        }
         Event::NotMade { step } => format!("{step}: not made"),
         Event::Propagated { step, servers: 0 } => format!("{step}: taken to be served everywhere"),
         Event::Propagated { step, servers } => {
@@ -115,5 +128,6 @@ pub fn entry(entry: &Entry) -> String {
         Event::Halted { step, .. } => format!("{step}: halted"),
         Event::Finished => "finished".into(),
     };
-    format!("{}  {}", show_exact(entry.at), harmless(&what))
+    // One line an entry: what others wrote cannot pass for another one.
+    format!("{}  {}", show_exact(entry.at), harmless(&what).replace('\n', " "))
 }

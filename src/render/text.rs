@@ -8,7 +8,7 @@ use cutover_contract::{Change, Name, RrKey, RrSet};
 use super::difference::difference;
 use super::timeline::timeline;
 use super::{Dress, Paint, count, harmless, lines, since_start, zone_heading};
-use crate::artifact::{Artifact, Forecast, Outcome};
+use crate::artifact::{Artifact, Forecast, Outcome, Verdict};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step, StepId, Wait};
 
@@ -25,10 +25,18 @@ pub fn plan(artifact: &Artifact, dress: Dress) -> String {
     let heading = |title: &str| dress.paint(Paint::Heading, title);
     [
         head,
-        format!("{}\n\n{}", heading("Difference from beginning to end"), differences(artifact, dress)),
+        format!(
+            "{}\n\n{}",
+            heading("Difference from beginning to end"),
+            differences(artifact, dress)
+        ),
         format!("{}\n\n{}", heading("Steps"), steps(artifact, dress)),
         format!("{}\n\n{}", heading("Timeline of an undisturbed run"), timeline(artifact)),
-        format!("{}\n\n{}", heading("Exposure: how long an old version may still be seen"), exposure(artifact)),
+        format!(
+            "{}\n\n{}",
+            heading("Exposure: how long an old version may still be seen"),
+            exposure(artifact)
+        ),
         format!("{}\n\n{}", heading("Verdict"), verdict(artifact)),
     ]
     .join("\n")
@@ -124,7 +132,9 @@ fn exposure(artifact: &Artifact) -> String {
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
     let mut rows = Vec::new();
     for step in artifact.graph.steps() {
-        let Primitive::Wait(Wait { over: Some(over), span, .. }) = &step.primitive else { continue };
+        let Primitive::Wait(Wait { over: Some(over), span, .. }) = &step.primitive else {
+            continue;
+        };
         let Some(change) = artifact.graph.get(over) else { continue };
         let Primitive::Change(changes) = &change.primitive else { continue };
         let (Some(published), Some(gone)) = (forecasts.get(over), forecasts.get(&step.id)) else {
@@ -161,16 +171,30 @@ fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
 }
 
 fn verdict(artifact: &Artifact) -> String {
-    let outcome = match artifact.verdict.outcome {
-        Outcome::Unproved => {
-            "  not proved: this version has no prover yet. The order is a fixed, conservative sequence:\n  \
-             expand, let caches expire, switch, let caches expire, contract.\n"
+    let Verdict { outcome, holding, unchecked, assumptions, present, story } = &artifact.verdict;
+    let mut text = match outcome {
+        Outcome::Unproved => "  not proved as a whole. ".to_owned(),
+        Outcome::Refuted => {
+            let lines = story.iter().map(|line| format!("    {}\n", harmless(line)));
+            format!("  REFUTED: {}\n  ", lines.collect::<String>().trim_start())
         }
     };
-    let mut text = outcome.to_owned();
-    if !artifact.verdict.assumptions.is_empty() {
+    if !holding.is_empty() {
+        text += &format!(
+            "In every order, at every delay and for every cached answer these hold:\n  {}\n",
+            holding.join(", ")
+        );
+    }
+    if !unchecked.is_empty() {
+        text += &format!("  not checked by this version: {}\n", unchecked.join(", "));
+    }
+    if !present.is_empty() {
+        let lines = present.iter().map(|line| format!("    {}\n", harmless(line)));
+        text += &format!("\n  not well already:\n{}", lines.collect::<String>());
+    }
+    if !assumptions.is_empty() {
         text += "\n  taken for granted:\n";
-        for assumption in &artifact.verdict.assumptions {
+        for assumption in assumptions {
             text += &format!("  * {}\n", harmless(assumption));
         }
     }

@@ -86,6 +86,10 @@ impl World for Ideal {
         self.provider.apply(changes).await
     }
 
+    async fn publish(&mut self, zone: &Name) -> Result<(), ProviderError> {
+        self.provider.publish(zone).await
+    }
+
     fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
         self.journal.push(entry.clone());
         Ok(())
@@ -121,7 +125,9 @@ pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
             Event::WaitBegun { step, since, .. } => {
                 begins.entry(step).or_insert(*since);
             }
-            Event::Propagated { step, .. } | Event::WaitEnded { step } | Event::Reached { step } => {
+            Event::Propagated { step, .. }
+            | Event::WaitEnded { step }
+            | Event::Reached { step } => {
                 let begin = begins.get(step).copied().unwrap_or(*at);
                 let forecast =
                     Forecast { step: step.clone(), begin: since(begin), end: since(*at) };

@@ -1,6 +1,6 @@
 //! The one boundary to the world, and the one loop that crosses it.
 //!
-//! A [`World`] has a clock, can sleep, ask, perform and append. The real world and the simulated one
+//! A [`World`] has a clock, can sleep, ask, perform, publish and append. The real world and the simulated one
 //! implement it; [`drive`] is the same loop for both. It decides nothing: `engine` does.
 
 pub mod real;
@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, ProviderError, Receipt, RrSet};
+use cutover_contract::{ChangeSet, Name, ProviderError, Receipt, RrSet};
 
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later};
@@ -42,6 +42,8 @@ pub trait World {
         &mut self,
         changes: &ChangeSet,
     ) -> impl Future<Output = Result<Receipt, ProviderError>>;
+    /// Has a zone's servers told of what its provider holds, where that is an act of its own.
+    fn publish(&mut self, zone: &Name) -> impl Future<Output = Result<(), ProviderError>>;
     /// Writes an entry down so that it survives a crash.
     ///
     /// # Errors
@@ -123,10 +125,11 @@ impl Run {
     fn record<W: World>(
         &mut self,
         world: &mut W,
+        at: Timestamp,
         event: Event,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        let entry = Entry { seq: self.seq, at: world.now(), prev: self.head, event };
+        let entry = Entry { seq: self.seq, at, prev: self.head, event };
         // Whether it may follow is decided before it is written: a journal holds legal events only.
         // Where it cannot be written the run ends here, and the state in memory with it.
         self.state.apply(&self.artifact, entry.at, &entry.event)?;
@@ -154,7 +157,10 @@ pub async fn drive<W: World>(
     loop {
         let now = world.now();
         let artifact = Arc::clone(&run.artifact);
-        let events = match poll(&artifact, &run.state, &memory, now) {
+        // An event has the instant of what decided it, and a clock that is set back in between
+        // does not make it illegal.
+        let after = |world: &W| world.now().max(now);
+        let (events, at) = match poll(&artifact, &run.state, &memory, now) {
             Next::Finished => return Ok(Outcome::Finished),
             Next::Halted => {
                 let event = run.state.halted.clone();
@@ -169,18 +175,27 @@ pub async fn drive<W: World>(
                 world.sleep_until(until).await;
                 continue;
             }
-            Next::Record(event) => vec![event],
+            Next::Record(event) => (vec![event], now),
             Next::Look { step, zone, keys } => {
                 let query = Query::Held { zone: zone.clone(), keys };
                 let answer = match world.ask(std::slice::from_ref(&query)).await.pop() {
                     Some(Answer::Held(answer)) => answer,
-                    Some(Answer::Served(_)) | None => unreachable!("one answer of the query's kind"),
+                    Some(Answer::Served(_)) | None => {
+                        unreachable!("one answer of the query's kind")
+                    }
                 };
-                outcome::looked(run.state.of(&artifact, &step.id), &mut memory, step, answer, world.now())
+                let (at, now) = (run.state.of(&artifact, &step.id), after(world));
+                (outcome::looked(at, &mut memory, step, answer, now), now)
             }
             Next::Perform { step, changes } => {
                 let answer = world.perform(changes).await;
-                outcome::performed(&mut memory, step, answer, world.now())
+                let now = after(world);
+                (outcome::performed(&mut memory, step, answer, now), now)
+            }
+            Next::Publish { step, zone } => {
+                let answer = world.publish(zone).await;
+                let now = after(world);
+                (outcome::published(&mut memory, step, answer, now), now)
             }
             Next::See { step, changes, servers } => {
                 let mut queries = Vec::new();
@@ -198,15 +213,15 @@ pub async fn drive<W: World>(
                 let answers: Vec<Served> = answers.collect();
                 let answers: Vec<Vec<Served>> =
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
-                let now = world.now();
-                outcome::seen(run.state.of(&artifact, &step.id), &mut memory, step, changes, &servers, &answers, now)
+                let (at, now) = (run.state.of(&artifact, &step.id), after(world));
+                (outcome::seen(at, &mut memory, step, changes, &servers, &answers, now), now)
             }
         };
         if !events.is_empty() {
             pausing_since = world.now();
         }
         for event in events {
-            run.record(world, event, watch)?;
+            run.record(world, at, event, watch)?;
         }
     }
 }
@@ -220,12 +235,12 @@ fn begin<W: World>(
     let tool = tool();
     if run.state.opened.is_none() {
         let (name, artifact) = (run.artifact.name.clone(), run.artifact.digest());
-        return run.record(world, Event::Opened { name, artifact, tool }, watch);
+        return run.record(world, world.now(), Event::Opened { name, artifact, tool }, watch);
     }
     let begun = run.state.ready().any(|place| run.state.at(place) == StepState::Begun);
     // Looking in while a wait runs leaves no trace.
     match run.state.finished.is_none() && (begun || run.state.halted.is_some()) {
-        true => run.record(world, Event::Resumed { tool }, watch),
+        true => run.record(world, world.now(), Event::Resumed { tool }, watch),
         false => Ok(()),
     }
 }

@@ -354,12 +354,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("64 bits");
         usize::try_from(self.next() % bound).expect("below a usize")
     }
 
-    fn one<'o, T>(&mut self, of: &'o [T]) -> &'o T {
+    pub(crate) fn one<'o, T>(&mut self, of: &'o [T]) -> &'o T {
         &of[self.below(of.len())]
     }
 }

@@ -43,7 +43,8 @@ old1._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIa
 ";
 
 /// The zones as the lab loads them.
-pub(crate) const ZONES: &[(&str, &str)] = &[("acme.test", ACME_TEST), ("acme.example", ACME_EXAMPLE)];
+pub(crate) const ZONES: &[(&str, &str)] =
+    &[("acme.test", ACME_TEST), ("acme.example", ACME_EXAMPLE)];
 
 /// How far the secondary lags: longer than any wait of the plan would forgive.
 pub(crate) const LAG: Duration = Duration::from_millis(2_500);

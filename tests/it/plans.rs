@@ -40,7 +40,11 @@ fn every_plan_is_planned_the_same_way_twice() {
         assert_eq!(cutover(&["plan", path]), (0, first.clone()), "same input, same bytes");
         let (code, _) = cutover(&["plan", path, "-o", sealed_path, "--detailed-exitcode"]);
         assert_eq!(code, 2, "there is something to change");
-        assert_eq!(cutover(&["show", sealed_path]), (0, first), "what was sealed is what was shown");
+        assert_eq!(
+            cutover(&["show", sealed_path]),
+            (0, first),
+            "what was sealed is what was shown"
+        );
         let text = fs::read_to_string(&sealed).expect("the artifact");
         assert_eq!(cutover(&["plan", path, "--format", "json"]), (0, text.clone()));
         let artifact = Artifact::decode(&text).expect("an artifact");
@@ -61,7 +65,10 @@ fn an_artifact_that_was_touched_is_refused() {
     };
     assert_eq!(shown(&text).0, 0);
     let cases = [
-        (text.replacen("mx1.host.test.", "mx1.evil.test.", 1), "it was changed after it was sealed"),
+        (
+            text.replacen("mx1.host.test.", "mx1.evil.test.", 1),
+            "it was changed after it was sealed",
+        ),
         (text.replacen("  \"name\"", " \"name\"", 1), "not in canonical form"),
         (text.replacen("\"parent\": null", "\"parent\": null,\n  \"more\": 1", 1), "unknown field"),
         (text.replacen("artifact/1", "artifact/9", 1), "its format is `cutover/artifact/9`"),

@@ -30,7 +30,11 @@ struct Sampler {
 }
 
 impl Sampler {
-    fn start(server: std::net::SocketAddr, question: &'static [&'static str], old: &'static str) -> Self {
+    fn start(
+        server: std::net::SocketAddr,
+        question: &'static [&'static str],
+        old: &'static str,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let last_old = Arc::new(Mutex::new(None));
         let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&last_old));
@@ -63,7 +67,8 @@ impl Sampler {
 #[test]
 fn two_domains_on_bind_with_a_lagging_secondary() {
     let bed = Bed::bind_pair();
-    let (code, said) = bed.cutover(&["plan", "plan.yaml", "-o", "plan.json", "--detailed-exitcode"]);
+    let (code, said) =
+        bed.cutover(&["plan", "plan.yaml", "-o", "plan.json", "--detailed-exitcode"]);
     assert_eq!(code, 2, "{said}");
     let secondary = bed.secondary.as_ref().expect("a secondary").addr();
     // The TTL tells the versions of the MX RRset apart.
@@ -79,18 +84,24 @@ fn two_domains_on_bind_with_a_lagging_secondary() {
     let journal = bed.journal();
     let instants = instants(&journal);
     let at = |kind: &str, step: &str| instants[&(kind.to_owned(), step.to_owned())].clone();
-    for (sampler, change) in [(lowered, "lower/acme.test/@/MX"), (switched, "switch/acme.test/@/MX")] {
+    for (sampler, change) in
+        [(lowered, "lower/acme.test/@/MX"), (switched, "switch/acme.test/@/MX")]
+    {
         let last_old = sampler.finish();
         let wait = format!("wait/{change}");
         let since = at("wait_begun", &wait);
-        assert!(last_old < since, "the secondary served the old version at {last_old}, and {wait} counts from {since}");
+        assert!(
+            last_old < since,
+            "the secondary served the old version at {last_old}, and {wait} counts from {since}"
+        );
         assert!(at("written", change) < last_old, "the secondary lagged, or this shows nothing");
     }
     // The story with times, in order.
     let story: Vec<String> = journal.iter().map(|entry| entry["at"].to_string()).collect();
     assert!(story.is_sorted());
     let parse = |text: String| DateTime::parse_from_rfc3339(&text).expect("an instant");
-    let propagating = parse(at("propagated", "switch/acme.test/@/MX")) - parse(at("written", "switch/acme.test/@/MX"));
+    let propagating = parse(at("propagated", "switch/acme.test/@/MX"))
+        - parse(at("written", "switch/acme.test/@/MX"));
     assert!(propagating.num_milliseconds() >= i64::try_from(LAG.as_millis()).expect("small") - 100);
 
     nothing_to_do_again(&bed);
@@ -144,7 +155,8 @@ fn nothing_to_do_again(bed: &Bed) {
 fn an_edit_between_plan_and_apply_halts_the_run() {
     let bed = Bed::bind();
     bed.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
-    bed.primary.nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 20 mail.acme.test.");
+    bed.primary
+        .nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 20 mail.acme.test.");
     let served = bed.served();
     let updates = bed.primary.updates_made();
     let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
@@ -159,7 +171,8 @@ fn an_edit_between_plan_and_apply_halts_the_run() {
     assert_eq!(bed.served(), served);
     assert_eq!(bed.primary.updates_made(), updates);
     // Put back, the run goes on where it stood.
-    bed.primary.nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 10 mail.acme.test.");
+    bed.primary
+        .nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 10 mail.acme.test.");
     let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(bed.served(), end_state());
@@ -222,7 +235,12 @@ fn killed_after_every_journal_entry_in_turn() {
     assert_eq!(bed.primary.updates_made(), bed.changes_planned(), "each change is made once");
     let journal = bed.journal();
     let kinds: BTreeSet<String> = journal.iter().map(kind).collect();
-    println!("killed {} times; the journal has {} entries of {} kinds", killed_after.len(), journal.len(), kinds.len());
+    println!(
+        "killed {} times; the journal has {} entries of {} kinds",
+        killed_after.len(),
+        journal.len(),
+        kinds.len()
+    );
     // Between two entries of which no work lies the second may slip through before the signal.
     assert!(killed_after.len() * 10 >= kinds.len() * 8, "most entries were followed by a kill");
     let waits = journal.iter().map(kind).filter(|kind| kind.starts_with("wait_begun"));

@@ -76,7 +76,11 @@ async fn ask(server: SocketAddr, key: &RrKey) -> Result<Option<RrSet>, AskError>
     Err(last)
 }
 
-async fn over_udp(server: SocketAddr, octets: &[u8], question: &Message) -> Result<Message, AskError> {
+async fn over_udp(
+    server: SocketAddr,
+    octets: &[u8],
+    question: &Message,
+) -> Result<Message, AskError> {
     let local: IpAddr = match server {
         SocketAddr::V4(_) => IpAddr::from([0; 4]),
         SocketAddr::V6(_) => IpAddr::from([0; 16]),
@@ -97,7 +101,11 @@ async fn over_udp(server: SocketAddr, octets: &[u8], question: &Message) -> Resu
     }
 }
 
-async fn over_tcp(server: SocketAddr, octets: &[u8], question: &Message) -> Result<Message, AskError> {
+async fn over_tcp(
+    server: SocketAddr,
+    octets: &[u8],
+    question: &Message,
+) -> Result<Message, AskError> {
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(octets.len()).map_err(|_| AskError::Garbage)?;
     stream.write_all(&[&length.to_be_bytes()[..], octets].concat()).await?;
@@ -115,9 +123,9 @@ fn answers(answer: &Message, question: &Message) -> bool {
 }
 
 fn rrset_of(answer: &Message, key: &RrKey) -> Result<Option<RrSet>, AskError> {
-    match answer.metadata.response_code {
-        ResponseCode::NoError | ResponseCode::NXDomain => {}
-        code => return Err(AskError::Code(code)),
+    let code = answer.metadata.response_code;
+    if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        return Err(AskError::Code(code));
     }
     if !answer.metadata.authoritative {
         return Err(AskError::NotAuthoritative);
@@ -180,7 +188,8 @@ impl Resolver {
                     });
                     NameServerConfig::new(server.ip(), true, connections.to_vec())
                 });
-                let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect::<Vec<_>>());
+                let config =
+                    ResolverConfig::from_parts(None, Vec::new(), servers.collect::<Vec<_>>());
                 let builder =
                     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
                 let builder = builder.with_options(options);

@@ -49,7 +49,9 @@ impl Real {
             Query::Held { zone, keys } => {
                 Answer::Held(self.provider(zone).read_rrsets(zone, keys).await)
             }
-            Query::Served { zone: _, server, key } => Answer::Served(dns::served(*server, key).await),
+            Query::Served { zone: _, server, key } => {
+                Answer::Served(dns::served(*server, key).await)
+            }
         }
     }
 }
@@ -72,6 +74,10 @@ impl World for Real {
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         self.provider(changes.zone()).apply(changes).await
+    }
+
+    async fn publish(&mut self, zone: &Name) -> Result<(), ProviderError> {
+        self.provider(zone).publish(zone).await
     }
 
     fn append(&mut self, entry: &Entry) -> std::io::Result<()> {

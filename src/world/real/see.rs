@@ -102,7 +102,9 @@ async fn see_zone(
         (Some(listed), _) => listed.clone(),
         (None, Some(_)) => Vec::new(),
         (None, None) if !asks_delegation => {
-            return Err(nobody("add `authorities: [ADDRESS:PORT, ...]` to the zone, or say `served: { assume_within: 5m }` at the provider"));
+            return Err(nobody(
+                "add `authorities: [ADDRESS:PORT, ...]` to the zone, or say `served: { assume_within: 5m }` at the provider",
+            ));
         }
         (None, None) => delegated(&seen, resolver).await,
     };
@@ -110,15 +112,27 @@ async fn see_zone(
         seen.capabilities.served_within = None;
     }
     if seen.authorities.is_empty() && seen.capabilities.served_within.is_none() {
-        return Err(nobody("none of the zone's NS records leads to an address: add `authorities: [ADDRESS:PORT, ...]` to the zone"));
+        return Err(nobody(
+            "none of the zone's NS records leads to an address: add `authorities: [ADDRESS:PORT, ...]` to the zone",
+        ));
     }
     for except in &spec.except {
         if !seen.authorities.iter().any(|a| a.address == except.value.address) {
-            let listed: Vec<String> = seen.authorities.iter().map(|a| a.address.to_string()).collect();
-            let title = format!("{} is none of the authoritative servers of {name}", except.value.address);
+            let listed: Vec<String> =
+                seen.authorities.iter().map(|a| a.address.to_string()).collect();
+            let title =
+                format!("{} is none of the authoritative servers of {name}", except.value.address);
             let help = format!("the servers are {}", listed.join(", "));
             return Err(Diagnostic::error(UNKNOWN_EXCEPTION, except.span, title, help));
         }
+    }
+    let excepted = |a: &Authority| spec.except.iter().any(|e| e.value.address == a.address);
+    if !seen.authorities.is_empty() && seen.authorities.iter().all(excepted) {
+        let title = format!("no server of {name} is left to be asked");
+        let span = spec.except.first().map_or(spec.name.span, |except| except.span);
+        let help =
+            "a change counts when a server is seen to serve it: take one of the exceptions out";
+        return Err(Diagnostic::error(NO_AUTHORITIES, span, title, help));
     }
     Ok(seen)
 }
@@ -126,7 +140,9 @@ async fn see_zone(
 fn unreadable(spec: &ZoneSpec, error: &ProviderError) -> Diagnostic {
     let title = format!("the zone {} cannot be read: {error}", spec.name.value);
     let help = match error {
-        ProviderError::Unauthorized { .. } => "check the provider's credentials, and that they may read the zone",
+        ProviderError::Unauthorized { .. } => {
+            "check the provider's credentials, and that they may read the zone"
+        }
         ProviderError::NoSuchZone { .. } => "check the zone's name, and which provider holds it",
         ProviderError::Unreachable { .. } | ProviderError::InDoubt { .. } => {
             "check the provider's address, and that it can be reached from here"
@@ -171,7 +187,11 @@ async fn delegated(seen: &ZoneSeen, resolver: &Resolver) -> Vec<Authority> {
 
 /// Checks that every authoritative server serves what the provider holds, for the RRsets that a
 /// plan is going to change: a plan that is made from a server's stale view waits for the wrong TTL.
-pub async fn authorities_agree(intent: &Intent, snapshot: &Snapshot, touched: &[(Name, RrKey)]) -> Vec<Diagnostic> {
+pub async fn authorities_agree(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    touched: &[(Name, RrKey)],
+) -> Vec<Diagnostic> {
     let mut questions = Vec::new();
     for (zone, key) in touched {
         let spec = &intent.zones[zone];
@@ -193,13 +213,21 @@ pub async fn authorities_agree(intent: &Intent, snapshot: &Snapshot, touched: &[
                 let show = |rrset: Option<&cutover_contract::RrSet>| {
                     rrset.map_or_else(|| "nothing".to_owned(), |rrset| format!("{rrset:?}"))
                 };
-                let title = format!("{server} does not serve the {key} that `{}` holds", spec.provider.value);
+                let title = format!(
+                    "{server} does not serve the {key} that `{}` holds",
+                    spec.provider.value
+                );
                 Diagnostic::error(AUTHORITY_DISAGREES, span, title, "wait until the server has caught up, or correct `authorities:` and `provider:` of the zone")
                     .label(format!("served: {}; held: {}", show(answer.as_ref()), show(held)))
             }
             Served::Unanswered(why) => {
                 let title = format!("{server} does not answer for {key}: {why}");
-                Diagnostic::error(AUTHORITY_DISAGREES, span, title, "bring the server back, or list it under `authorities_except:` with a reason")
+                Diagnostic::error(
+                    AUTHORITY_DISAGREES,
+                    span,
+                    title,
+                    "bring the server back, or list it under `authorities_except:` with a reason",
+                )
             }
         };
         found.push(diagnostic.why("what this server serves is in caches, and the plan's waits are counted from what is in caches"));

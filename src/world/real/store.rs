@@ -9,6 +9,7 @@
 //! Everything that is written is on the disk before it counts. An incomplete last line, which a
 //! crash can leave, is cut off and said; damage anywhere else is refused.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -121,14 +122,20 @@ impl Store {
     pub fn lock(&self, owner: &str) -> Result<Lock, StoreError> {
         fs::create_dir_all(&self.dir).map_err(io(&self.dir))?;
         let path = self.dir.join("lock");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = file.map_err(io(&path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
                 file.read_to_string(&mut owner).map_err(io(&path))?;
-                return Err(StoreError::Locked { owner: owner.trim().to_owned() });
+                let owner = match owner.trim() {
+                    // It has the lock, and has not written its name yet.
+                    "" => "another process".to_owned(),
+                    owner => owner.to_owned(),
+                };
+                return Err(StoreError::Locked { owner });
             }
             Err(TryLockError::Error(source)) => return Err(StoreError::Io { path, source }),
         }
@@ -138,32 +145,42 @@ impl Store {
         Ok(Lock { _file: file })
     }
 
-    /// The folders of the runs, oldest first.
-    fn runs(&self) -> Result<Vec<PathBuf>, StoreError> {
+    /// The folders of the runs by their numbers.
+    fn runs(&self) -> Result<BTreeMap<u32, PathBuf>, StoreError> {
         let listing = match fs::read_dir(&self.dir) {
             Ok(listing) => listing,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(BTreeMap::new());
+            }
             Err(source) => return Err(StoreError::Io { path: self.dir.clone(), source }),
         };
-        let mut runs = Vec::new();
+        let mut runs = BTreeMap::new();
         for entry in listing {
             let path = entry.map_err(io(&self.dir))?.path();
-            let number = path.file_name().and_then(|name| name.to_str());
+            let name = path.file_name().and_then(|name| name.to_str());
             // A folder without a journal is a run that was never opened: a crash left it.
-            if number.is_some_and(|n| n.parse::<u32>().is_ok()) && path.join(JOURNAL).exists() {
-                runs.push(path);
+            if let Some(number) = name.and_then(|name| name.parse().ok())
+                && path.join(JOURNAL).exists()
+            {
+                runs.insert(number, path);
             }
         }
-        runs.sort();
         Ok(runs)
     }
 
-    /// The newest run, if there is one.
+    /// The newest run, if there is one. A journal without an entry is none: whoever made it did not
+    /// come to open the run.
     ///
     /// # Errors
     /// [`StoreError`], for anything in it that cannot be trusted.
     pub fn newest(&self) -> Result<Option<Found>, StoreError> {
-        self.runs()?.last().map(|dir| read_run(dir)).transpose()
+        for dir in self.runs()?.values().rev() {
+            let found = read_run(dir)?;
+            if found.run.state.opened.is_some() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes room for a new run: writes its artifact, and an empty journal.
@@ -171,10 +188,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn create(&self, artifact: &Artifact) -> Result<PathBuf, StoreError> {
-        let numbers = self.runs()?.into_iter().filter_map(|path| {
-            path.file_name().and_then(|name| name.to_str()).and_then(|n| n.parse::<u32>().ok())
-        });
-        let dir = self.dir.join(format!("{:04}", numbers.max().unwrap_or(0) + 1));
+        let newest = self.runs()?.last_key_value().map_or(0, |(number, _)| *number);
+        let dir = self.dir.join(format!("{:04}", u64::from(newest) + 1));
         fs::create_dir_all(&dir).map_err(io(&dir))?;
         write_new(&dir.join(ARTIFACT), artifact.encode().as_bytes())?;
         let journal = dir.join(JOURNAL);
@@ -202,15 +217,19 @@ fn sync_dir(dir: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Io`] and [`StoreError::TooLarge`].
 pub fn read_text(path: &Path, octets_max: u64) -> Result<String, StoreError> {
+    String::from_utf8(read_octets(path, octets_max)?).map_err(|error| {
+        io(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
+    })
+}
+
+fn read_octets(path: &Path, octets_max: u64) -> Result<Vec<u8>, StoreError> {
     let mut octets = Vec::new();
     let file = File::open(path).map_err(io(path))?;
     file.take(octets_max + 1).read_to_end(&mut octets).map_err(io(path))?;
     if octets.len() as u64 > octets_max {
         return Err(StoreError::TooLarge { path: path.to_owned(), octets_max });
     }
-    String::from_utf8(octets).map_err(|error| {
-        io(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
-    })
+    Ok(octets)
 }
 
 /// Reads an artifact.
@@ -225,19 +244,21 @@ pub fn read_artifact(path: &Path) -> Result<Artifact, StoreError> {
 fn read_run(dir: &Path) -> Result<Found, StoreError> {
     let artifact = read_artifact(&dir.join(ARTIFACT))?;
     let journal = dir.join(JOURNAL);
-    let text = read_text(&journal, JOURNAL_OCTETS_MAX)?;
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let octets = read_octets(&journal, JOURNAL_OCTETS_MAX)?;
+    let mut lines: Vec<&[u8]> = octets.split(|octet| *octet == b'\n').collect();
+    // What stands behind the last line end is a line that was not written to its end.
+    let torn = lines.pop().expect("a split gives at least one part").len() as u64;
     let mut run = Run::new(artifact);
     let mut entries = Vec::new();
-    for (line, text) in text[..whole].lines().enumerate() {
-        let entry = Entry::read(text, run.seq, run.head);
+    for (line, octets) in lines.into_iter().enumerate() {
+        let entry = Entry::read(octets, run.seq, run.head);
         let entry = entry.map_err(|source| StoreError::Entry {
             path: journal.clone(),
             line: line + 1,
             source,
         })?;
         run.seq += 1;
-        run.head = Digest::of(text.as_bytes());
+        run.head = Digest::of(octets);
         entries.push(entry);
     }
     run.state = replay(&run.artifact, &entries).map_err(|(seq, source)| StoreError::Illegal {
@@ -245,7 +266,7 @@ fn read_run(dir: &Path) -> Result<Found, StoreError> {
         line: seq + 1,
         source,
     })?;
-    Ok(Found { run, entries, journal, torn: (text.len() - whole) as u64 })
+    Ok(Found { run, entries, journal, torn })
 }
 
 /// A journal that is written to.

@@ -1,8 +1,24 @@
-//! SPF records as lists of terms (RFC 7208): what is needed to widen and narrow one record without
-//! changing what it means.
+//! SPF (RFC 7208), in two views that share nothing but a record's version and its terms' spelling.
 //!
-//! Terms keep the spelling in which they were written. Comparison ignores case and the qualifier
-//! `+`, which is the default (RFC 7208 §4.6.2). Nothing here asks a server.
+//! [`SpfRecord`] is a list of terms: what is needed to widen and narrow one record without changing
+//! what it means. Terms keep the spelling in which they were written. Comparison ignores case and
+//! the qualifier `+`, which is the default (RFC 7208 §4.6.2). It takes any terms, also wrong ones.
+//!
+//! [`check_host`] says what a receiver makes of a record: the whole of RFC 7208, strictly, as the
+//! published test suite wants it. Nothing here asks a server; the answers are given as a function.
+
+mod eval;
+#[cfg(test)]
+mod eval_tests;
+mod grammar;
+mod identity;
+mod macros;
+mod outcome;
+
+pub use eval::{Answer, Client, EXPLANATION_OCTETS_MAX, World, check_host, check_mail};
+pub use outcome::{
+    EXCHANGES_MAX, Evaluation, Outcome, POINTERS_MAX, Problem, Reached, TERMS_MAX, VOIDS_MAX,
+};
 
 use std::fmt;
 
@@ -113,9 +129,8 @@ impl SpfRecord {
     /// The record in a TXT rdata, if it is one: `v=spf1`, alone or with a blank (RFC 7208 §4.5).
     #[must_use]
     pub fn of_rdata(rdata: &Rdata) -> Option<Self> {
-        let value = String::from_utf8_lossy(&rdata.txt_joined()?).into_owned();
-        let (version, rest) = value.split_once(' ').unwrap_or((&value, ""));
-        version.eq_ignore_ascii_case("v=spf1").then(|| Self::of_terms(rest))
+        let value = rdata.txt_joined()?;
+        Some(Self::of_terms(&String::from_utf8_lossy(terms_of(&value)?)))
     }
 
     /// A record of these terms, separated by blanks.
@@ -153,6 +168,13 @@ impl fmt::Display for SpfRecord {
         f.write_str("v=spf1")?;
         self.terms.iter().try_for_each(|term| write!(f, " {term}"))
     }
+}
+
+/// What stands behind `v=spf1`, if the text is an SPF record (RFC 7208 §4.5).
+fn terms_of(text: &[u8]) -> Option<&[u8]> {
+    let (version, rest) = text.split_at_checked(6)?;
+    let ends = rest.first().is_none_or(|octet| *octet == b' ');
+    (ends && version.eq_ignore_ascii_case(b"v=spf1")).then_some(rest)
 }
 
 #[cfg(test)]
@@ -202,9 +224,9 @@ mod tests {
     fn targets_are_understood() {
         let domain = Name::from_user("acme.test").expect("a name");
         let other = Name::from_user("b.test").expect("a name");
-        let targets: Vec<_> = record("v=spf1 mx a/24 a:b.test/24 include:b.test mx:b.test//64 exists:%{i}.b.test include:%{d}.b.test ip4:192.0.2.0/24 -all")
-            .targets(&domain)
-            .collect();
+        let text = "v=spf1 mx a/24 a:b.test/24 include:b.test mx:b.test//64 exists:%{i}.b.test \
+                    include:%{d}.b.test ip4:192.0.2.0/24 -all";
+        let targets: Vec<_> = record(text).targets(&domain).collect();
         assert_eq!(
             targets,
             [

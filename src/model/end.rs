@@ -1,0 +1,58 @@
+//! The plan's zones as they are when all is done, as far as it matters to the meaning of names: MX
+//! records, addresses of exchanges, and the plan's other records.
+//!
+//! SPF and DKIM are not in it, and TTLs in it mean nothing.
+
+use std::net::IpAddr;
+
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+
+use crate::intent::{Exchange, Intent};
+use crate::observe::Snapshot;
+
+/// The records of one type among the addresses that the plan publishes for an exchange.
+#[must_use]
+pub fn published(exchange: &Exchange, rtype: RrType) -> Vec<Rdata> {
+    let all = exchange.addresses.iter().map(|address| match address {
+        IpAddr::V4(v4) => Rdata::a(*v4),
+        IpAddr::V6(v6) => Rdata::aaaa(*v6),
+    });
+    all.filter(|rdata| rdata.rtype() == rtype).collect()
+}
+
+/// What was seen, with what the plan makes of it in the end.
+#[must_use]
+pub fn in_the_end(intent: &Intent, snapshot: &Snapshot) -> Snapshot {
+    let mut end = snapshot.clone();
+    for one in &intent.moves {
+        let mx = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
+        set(&mut end, &one.domain.value, RrType::MX, mx.collect());
+        for exchange in one.to.exchanges.iter().filter(|e| !e.addresses.is_empty()) {
+            for rtype in [RrType::A, RrType::AAAA] {
+                set(&mut end, &exchange.name.value, rtype, published(exchange, rtype));
+            }
+        }
+    }
+    for record in &intent.records {
+        let rdata = record.to.clone().unwrap_or_default();
+        set(&mut end, &record.name.value, record.rtype.value, rdata);
+    }
+    end
+}
+
+/// Puts records in the place of those of their type; none: takes them away.
+fn set(end: &mut Snapshot, name: &Name, rtype: RrType, rdata: Vec<Rdata>) {
+    let zones = end.zones.values_mut().filter(|seen| name.is_at_or_below(&seen.zone.origin));
+    let Some(seen) = zones.max_by_key(|seen| seen.zone.origin.wire().len()) else { return };
+    let key = RrKey::new(name.clone(), rtype);
+    let Ok(rrset) = RrSet::new(Ttl::ZERO, rdata) else {
+        seen.zone.rrsets.remove(&key);
+        return;
+    };
+    // A CNAME stands alone (RFC 1034 §3.6.2).
+    let there: Vec<RrType> = seen.zone.at(name).map(|(other, _)| other).collect();
+    for other in there.into_iter().filter(|o| rtype == RrType::CNAME || *o == RrType::CNAME) {
+        seen.zone.rrsets.remove(&RrKey::new(name.clone(), other));
+    }
+    seen.zone.rrsets.insert(key, rrset);
+}

@@ -1,0 +1,71 @@
+//! Who a message says it is from (RFC 7208 §2.4, §4.3), as macros want it.
+
+use cutover_contract::Name;
+
+use super::eval::Client;
+
+/// The sender's local part where there is none (RFC 7208 §4.3).
+const LOCAL_PART_DEFAULT: &str = "postmaster";
+
+/// The sender, taken apart.
+pub(super) struct Sender {
+    /// Local part, `@`, domain.
+    pub(super) whole: String,
+    /// What stands in front of the last `@`.
+    pub(super) local_part: String,
+    /// What stands behind it, in ASCII where IDNA knows how (RFC 8616 §4); maybe no domain name.
+    pub(super) domain: String,
+}
+
+impl Sender {
+    /// The address of MAIL FROM; where that is empty, the postmaster of HELO (RFC 7208 §2.4).
+    pub(super) fn of(client: &Client<'_>) -> Self {
+        let (local_part, domain) = match client.mail_from {
+            "" => ("", client.helo),
+            address => address.rsplit_once('@').unwrap_or(("", address)),
+        };
+        let local_part = if local_part.is_empty() { LOCAL_PART_DEFAULT } else { local_part };
+        let domain = match domain.is_ascii() {
+            true => domain.to_owned(),
+            false => {
+                Name::from_user(domain).map_or_else(|_| domain.to_owned(), |n| domain_text(&n))
+            }
+        };
+        let whole = format!("{local_part}@{domain}");
+        Self { whole, local_part: local_part.to_owned(), domain }
+    }
+}
+
+/// A name as macros have it: without a last dot, and without escapes.
+pub(super) fn domain_text(name: &Name) -> String {
+    let labels: Vec<_> = name.labels().map(String::from_utf8_lossy).collect();
+    labels.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc7208_section_4_3_who_the_sender_is() {
+        for (mail_from, local_part, domain) in [
+            ("jo@a.test", "jo", "a.test"),
+            ("\"a@b\"@a.test", "\"a@b\"", "a.test"),
+            ("@a.test", "postmaster", "a.test"),
+            ("a.test", "postmaster", "a.test"),
+            ("", "postmaster", "mx.a.test"),
+            ("jo@b\u{fc}cher.test", "jo", "xn--bcher-kva.test"),
+            ("jo@", "jo", ""),
+        ] {
+            let sender = Sender::of(&Client {
+                ip: "192.0.2.1".parse().expect("an address"),
+                mail_from,
+                helo: "mx.a.test",
+                receiver: "unknown",
+                now: chrono::DateTime::UNIX_EPOCH,
+            });
+            assert_eq!((&*sender.local_part, &*sender.domain), (local_part, domain));
+            assert_eq!(sender.whole, format!("{local_part}@{domain}"));
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The engine in a storm: thousands of runs by seed, each crashed, disturbed and resumed, and what
+//! has to hold of every one of them. A failure prints the seed and the kind of artifact.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use cutover::artifact::Artifact;
+use cutover::calendar::{Timestamp, later};
+use cutover::digest::Digest;
+use cutover::engine::{RunState, StepState, replay};
+use cutover::graph::Primitive;
+use cutover::journal::{Entry, Event, HaltReason};
+use cutover::spec::{Authority, Exception};
+use cutover::world::{DriveError, Outcome, Patience, Run, drive};
+use cutover_contract::{RrKey, RrSet};
+use futures_util::FutureExt;
+
+use crate::agreement::Dice;
+use crate::storm::{Fate, Faults, Storm};
+
+/// The plans, and how many runs are made of each. Our choice: half a minute of a slow build.
+const PLANS: &[(&str, u64)] = &[("quickstart", 150), ("web-move", 500)];
+/// Processes that a run may take before the weather gets calm. Our choice.
+const STORMY_PROCESSES: usize = 60;
+/// Processes that a run may take altogether: in calm weather one is enough, but for a heal or two.
+const PROCESSES_MAX: usize = STORMY_PROCESSES + 12;
+
+/// The plans that are compiled, and how their zones are served in the storm.
+static ARTIFACTS: LazyLock<Vec<Case>> = LazyLock::new(|| {
+    let mut all = Vec::new();
+    for (plan, seeds) in PLANS {
+        let artifact = compiled(plan);
+        for servers in 0..4 {
+            let name = format!("{plan} with {servers} servers");
+            all.push(Case { name, seeds: *seeds, artifact: served_by(&artifact, servers).into() });
+        }
+    }
+    all
+});
+
+struct Case {
+    name: String,
+    seeds: u64,
+    artifact: Arc<Artifact>,
+}
+
+fn compiled(plan: &str) -> Artifact {
+    let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .args(["plan", "--format", "json", &format!("plans/{plan}.yaml")])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the program can be run");
+    let text = String::from_utf8(output.stdout).expect("an artifact is text");
+    Artifact::decode(&text).expect("an artifact")
+}
+
+/// The same steps where so many servers can be asked, and one more is excepted.
+fn served_by(artifact: &Artifact, servers: u8) -> Artifact {
+    let mut artifact = artifact.clone();
+    let address = |n: u8| std::net::SocketAddr::from(([192, 0, 2, n], 53));
+    for zone in artifact.zones.values_mut().filter(|_| servers > 0) {
+        zone.served_within = None;
+        let all = (0..=servers).map(|n| Authority { name: None, address: address(n) });
+        zone.authorities = all.collect();
+        zone.except = vec![Exception { address: address(0), reason: "it is away".into() }];
+        zone.settle_max = Duration::from_secs(u64::from(servers) * 2);
+    }
+    artifact
+}
+
+/// The weather of a seed: some seeds have one kind of fault only, so that a run gets far.
+fn weather(seed: u64) -> Faults {
+    let mut dice = Dice(seed ^ 0x5eed);
+    let strength = *dice.one(&[0, 1, 1, 3, 10]);
+    let mut one = |most: usize| if dice.below(3) == 0 { 0 } else { most * strength / 10 };
+    Faults {
+        crash: one(60),
+        append: one(20),
+        read: one(300),
+        perform: one(700),
+        fate: None,
+        lapses: false,
+        publish: one(400),
+        silence: one(300),
+        fall_back: one(120),
+        lag: one(400),
+        edit: one(8),
+        set_back: one(20),
+    }
+}
+
+/// The run as another process finds it.
+fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
+    Run {
+        artifact: Arc::clone(artifact),
+        state: replay(artifact, journal).expect("a legal journal"),
+        seq: u64::try_from(journal.len()).expect("64 bits"),
+        head: Digest::of(journal.last().map(Entry::line).unwrap_or_default().as_bytes()),
+    }
+}
+
+/// What is read is what was written, and the chain is whole.
+fn check_chain(journal: &[Entry]) {
+    let mut head = Digest::of(b"");
+    for (seq, entry) in journal.iter().enumerate() {
+        let line = entry.line();
+        let seq = u64::try_from(seq).expect("64 bits");
+        let read = Entry::read(line.as_bytes(), seq, head).expect("an entry that follows");
+        assert_eq!(read, *entry);
+        head = Digest::of(line.as_bytes());
+    }
+}
+
+/// How a run ended, and its journal.
+struct Ended {
+    finished: bool,
+    journal: Vec<Entry>,
+}
+
+/// Runs a seed to its end: finished, or halted and left so.
+fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
+    let mut world = Storm::of(artifact, seed, weather(seed));
+    let is_healed = seed.is_multiple_of(2);
+    let mut run = resumed(artifact, &[]);
+    for process in 0..PROCESSES_MAX {
+        if process == STORMY_PROCESSES {
+            heal(&mut world, artifact, &run.state);
+        }
+        let patience = *world.dice.one(&[Patience::Stay, Patience::Leave]);
+        let ended = drive(&mut world, &mut run, patience, &mut |_, _| {}).now_or_never();
+        let replayed = resumed(artifact, &world.journal);
+        if !matches!(ended, Some(Err(DriveError::Append(_)))) {
+            assert_eq!(replayed.state, run.state, "the fold is the state");
+        }
+        run = replayed;
+        check_zone(&world, artifact, &run.state);
+        match ended {
+            None | Some(Err(DriveError::Append(_))) => {
+                let hours = world.dice.one::<u64>(&[0, 0, 0, 1, 40]) * 3_600;
+                world.revive(later(world.now, Duration::from_secs(hours)));
+            }
+            Some(Err(DriveError::Illegal(error))) => panic!("our mistake: {error}"),
+            Some(Ok(Outcome::Waiting { until })) => world.revive(until),
+            Some(Ok(Outcome::Halted(_))) if is_healed => heal(&mut world, artifact, &run.state),
+            Some(Ok(outcome)) => {
+                let finished = outcome == Outcome::Finished;
+                check_end(&world, artifact, finished);
+                return Ended { finished, journal: world.journal };
+            }
+        }
+    }
+    panic!("no end in {PROCESSES_MAX} processes: {:?}", world.journal.last());
+}
+
+/// The weather gets calm, and somebody puts everything back to what the run has made.
+fn heal(world: &mut Storm, artifact: &Artifact, state: &RunState) {
+    world.calm();
+    for (key, allowed) in allowed(world, artifact, state) {
+        if !allowed.contains(&world.held(&key)) {
+            world.edit(&key, allowed[0].clone());
+        }
+    }
+    world.revive(later(world.now, Duration::from_secs(60)));
+}
+
+/// What may be at each RRset: what the journal says was made, and what was begun and is not known.
+fn allowed(
+    world: &Storm,
+    artifact: &Artifact,
+    state: &RunState,
+) -> BTreeMap<RrKey, Vec<Option<RrSet>>> {
+    let mut allowed: BTreeMap<RrKey, Vec<Option<RrSet>>> = BTreeMap::new();
+    for step in artifact.graph.steps() {
+        let Primitive::Change(changes) = &step.primitive else { continue };
+        for change in changes.changes() {
+            let versions =
+                allowed.entry(change.key.clone()).or_insert_with(|| vec![change.before.clone()]);
+            match state.of(artifact, &step.id) {
+                StepState::Written { .. } | StepState::Done { .. } => {
+                    *versions = vec![change.after.clone()];
+                }
+                StepState::Begun | StepState::InDoubt { .. } => {
+                    versions.push(change.after.clone());
+                }
+                StepState::Pending { .. } | StepState::Waiting { .. } => {}
+            }
+        }
+    }
+    assert_eq!(allowed.len(), world.keys().len());
+    allowed
+}
+
+/// Nothing is there but what was there, what the journal says was made, and what others did.
+fn check_zone(world: &Storm, artifact: &Artifact, state: &RunState) {
+    assert_eq!(world.violations, Vec::<String>::new());
+    for (key, allowed) in allowed(world, artifact, state) {
+        if !world.edited.contains(&key) {
+            let held = world.held(&key);
+            assert!(allowed.contains(&held), "{key} is {held:?}, and not one of {allowed:?}");
+        }
+    }
+    let is_edited = |step: &&cutover_contract::ChangeSet| {
+        step.changes().iter().any(|change| world.edited.contains(&change.key))
+    };
+    for (number, made) in world.effects.iter().enumerate().filter(|(_, made)| !is_edited(made)) {
+        assert!(!world.effects[..number].contains(made), "made twice: {made:?}");
+    }
+}
+
+fn check_end(world: &Storm, artifact: &Artifact, finished: bool) {
+    check_chain(&world.journal);
+    if !world.was_set_back {
+        check_waits(world, artifact);
+    }
+    if finished {
+        for step in artifact.graph.steps() {
+            let is_change = matches!(step.primitive, Primitive::Change(_));
+            let began = |entry: &&Entry| matches!(&entry.event, Event::Begun { step: of } if *of == step.id);
+            assert!(!is_change || world.journal.iter().any(|e| began(&e)), "{} was made", step.id);
+        }
+    }
+}
+
+/// No wait ended before its time, nor before every server had served what it waits for, all along.
+fn check_waits(world: &Storm, artifact: &Artifact) {
+    let mut begun: BTreeMap<_, (Timestamp, Timestamp)> = BTreeMap::new();
+    let mut done: BTreeMap<_, Timestamp> = BTreeMap::new();
+    for Entry { at, event, .. } in &world.journal {
+        match event {
+            Event::WaitBegun { step, since, until } => {
+                let wait = artifact.graph.get(step).expect("a step");
+                let ready = wait.after.iter().map(|id| done[id]).max();
+                assert!(ready <= Some(*since), "{step} counts from {since}, and was not ready");
+                begun.insert(step, (*since, *until));
+            }
+            Event::WaitEnded { step } => {
+                let wait = artifact.graph.get(step).expect("a step");
+                let Primitive::Wait(wait) = &wait.primitive else { panic!("{step} is no wait") };
+                let (since, until) = begun[step];
+                assert!(later(since, wait.span) <= *at && until <= *at, "{step} ended at {at}");
+                if let Some(over) = &wait.over {
+                    check_served(world, artifact, over, since, *at);
+                }
+                done.insert(step, *at);
+            }
+            Event::Propagated { step, .. } | Event::Reached { step } => {
+                done.insert(step, *at);
+            }
+            Event::Opened { .. }
+            | Event::Resumed { .. }
+            | Event::Begun { .. }
+            | Event::Written { .. }
+            | Event::Unsure { .. }
+            | Event::NotMade { .. }
+            | Event::Lapsed { .. }
+            | Event::Halted { .. }
+            | Event::Finished => {}
+        }
+    }
+}
+
+fn check_served(
+    world: &Storm,
+    artifact: &Artifact,
+    over: &cutover::graph::StepId,
+    since: Timestamp,
+    ended: Timestamp,
+) {
+    let step = artifact.graph.get(over).expect("a step");
+    let Primitive::Change(changes) = &step.primitive else { panic!("{over} is no change") };
+    let zone = &artifact.zones[changes.zone()];
+    let excepted = |a: &&Authority| zone.except.iter().any(|e| e.address == a.address);
+    for server in zone.authorities.iter().filter(|a| !excepted(a)) {
+        // An edit of a colleague that is put back in between is nobody's to see.
+        for change in changes.changes().iter().filter(|c| !world.edited.contains(&c.key)) {
+            let turns = world.turns(server.address, &change.key).into_iter();
+            for at in turns.filter(|at| (since..ended).contains(at)).chain([since]) {
+                let served = world.serves(server.address, &change.key, at);
+                assert_eq!(served, change.after, "{} at {at}: {over}", server.address);
+            }
+        }
+    }
+}
+
+/// How the runs of one artifact ended, and how many entries of each kind there were.
+#[derive(Default)]
+struct Count {
+    finished: usize,
+    halted: usize,
+    kinds: BTreeMap<String, usize>,
+}
+
+fn runs(Case { name, seeds, artifact }: &Case) -> Count {
+    let mut count = Count::default();
+    for seed in 0..*seeds {
+        let ended = std::panic::catch_unwind(|| live(artifact, seed));
+        let Ended { finished, journal } = ended.unwrap_or_else(|_| panic!("seed {seed} of {name}"));
+        count.finished += usize::from(finished);
+        count.halted += usize::from(!finished);
+        for entry in &journal {
+            let line = format!("{:?}", entry.event);
+            let kind = line.split([' ', '{']).next().unwrap_or_default().to_owned();
+            *count.kinds.entry(kind).or_default() += 1;
+        }
+        if seed.is_multiple_of(16) {
+            assert_eq!(live(artifact, seed).journal, journal, "seed {seed} of {name}");
+        }
+    }
+    count
+}
+
+#[test]
+fn every_run_finishes_or_halts_with_nothing_overwritten() {
+    let counts: Vec<Count> = std::thread::scope(|scope| {
+        let threads: Vec<_> = ARTIFACTS.iter().map(|case| scope.spawn(|| runs(case))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("every seed holds")).collect()
+    });
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for (kind, number) in counts.iter().flat_map(|count| &count.kinds) {
+        *kinds.entry(kind).or_default() += number;
+    }
+    let finished: usize = counts.iter().map(|count| count.finished).sum();
+    let halted: usize = counts.iter().map(|count| count.halted).sum();
+    println!("{finished} finished, {halted} halted; {kinds:?}");
+    assert!(finished > halted && halted > 100, "{finished} finished, {halted} halted");
+    assert_eq!(kinds.len(), 13, "every kind of entry was seen: {kinds:?}");
+}
+
+/// How a run ends in which something goes wrong every time; `None`: it finishes all the same.
+#[test]
+fn what_can_never_proceed_halts_in_bounded_steps() {
+    let always = |fate| Faults { perform: 1_000, fate: Some(fate), ..Faults::default() };
+    let cases = [
+        (Faults { read: 1_000, ..Faults::default() }, Some(HaltReason::Unanswered)),
+        (Faults { silence: 1_000, ..Faults::default() }, Some(HaltReason::Unanswered)),
+        (Faults { fall_back: 1_000, ..Faults::default() }, Some(HaltReason::Unanswered)),
+        (Faults { lapses: true, ..Faults::default() }, Some(HaltReason::Unanswered)),
+        (Faults { publish: 1_000, ..always(Fate::LostAfter) }, Some(HaltReason::Refused)),
+        (always(Fate::Unreachable), Some(HaltReason::Unanswered)),
+        (always(Fate::Throttled), Some(HaltReason::Unanswered)),
+        (always(Fate::Conflict), Some(HaltReason::Drift)),
+        (always(Fate::LostBefore), Some(HaltReason::Unanswered)),
+        (always(Fate::LostAndLate), None),
+        (always(Fate::LostAfter), None),
+        (always(Fate::Ignored), Some(HaltReason::Refused)),
+    ];
+    let case = ARTIFACTS.iter().find(|case| case.name == "web-move with 2 servers");
+    let Case { artifact, .. } = case.expect("one of the cases");
+    for (faults, expected) in cases {
+        for seed in 0..8 {
+            let mut world = Storm::of(artifact, seed, faults.clone());
+            let mut run = resumed(artifact, &[]);
+            let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
+            let reason = match ended.expect("nobody crashes") {
+                Ok(Outcome::Finished) => None,
+                Ok(Outcome::Halted(Event::Halted { reason, .. })) => Some(reason),
+                other => panic!("seed {seed}, {faults:?}: {other:?}"),
+            };
+            assert_eq!(reason, expected, "seed {seed}, {faults:?}");
+            check_zone(&world, artifact, &run.state);
+            check_waits(&world, artifact);
+        }
+    }
+}

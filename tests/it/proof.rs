@@ -1,0 +1,211 @@
+//! The proof at its boundary: plans that would do harm are refused with a story, their repaired
+//! twins are not, and every wait that keeps harm away is missed when it is gone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use cutover::diag::Source;
+use cutover::graph::{Primitive, Step, StepGraph, Wait};
+use cutover::intent::{Intent, resolve};
+use cutover::observe::{Snapshot, ZoneSeen};
+use cutover::proof::{Findings, Proof};
+use cutover::recipe::compile;
+use cutover::spec::parse;
+use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
+
+use crate::registry::adapters;
+
+/// A plan with all that it is compiled from.
+pub(crate) struct Case {
+    pub(crate) intent: Intent,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) graph: StepGraph,
+}
+
+impl Case {
+    /// Compiles a plan whose zones are given as master files.
+    pub(crate) fn of(plan: &str, zone_file: &dyn Fn(&str) -> String) -> Self {
+        Self::try_of(plan, zone_file).expect("a plan that can be compiled")
+    }
+
+    /// The same; `None` for a plan that cannot be compiled.
+    pub(crate) fn try_of(plan: &str, zone_file: &dyn Fn(&str) -> String) -> Option<Self> {
+        let source = Source { name: "plan.yaml".into(), text: plan.to_owned() };
+        let spec = parse(&source, adapters()).ok()?;
+        let intent = resolve(spec).ok()?;
+        let mut snapshot = Snapshot::default();
+        for name in intent.zones.keys() {
+            let text = zone_file(name.to_string().trim_end_matches('.'));
+            let nothing = |_: &Path| Err(std::io::Error::other("no include"));
+            let read = cutover_zonefile::read(name, Path::new("zone"), text.into_bytes(), &nothing);
+            let zone = read.unwrap_or_else(|error| panic!("{name}: {error}")).zone;
+            let capabilities = Capabilities {
+                granularity: Granularity::RrSet,
+                atomicity: Atomicity::ChangeSet,
+                compare_and_set: CompareAndSet::Native,
+                ttl_min: Ttl::ZERO,
+                ttl_max: Ttl::MAX,
+                types: None,
+                settle_max: Duration::ZERO,
+                unseen_nodes: Duration::ZERO,
+                served_within: None,
+            };
+            let seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
+            snapshot.zones.insert(name.clone(), seen);
+        }
+        let graph = compile(&intent, &snapshot).ok()?.graph;
+        Some(Self { intent, snapshot, graph })
+    }
+
+    /// A plan of `plans/`.
+    fn shipped(name: &str) -> Self {
+        let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+        let plan = fs::read_to_string(plans.join(format!("{name}.yaml"))).expect("the plan");
+        Self::of(&plan, &|zone| {
+            fs::read_to_string(plans.join(name).join(format!("{zone}.zone"))).expect("the zone")
+        })
+    }
+
+    pub(crate) fn findings(&self, graph: &StepGraph) -> Findings {
+        Proof::new(&self.intent, &self.snapshot, graph).findings()
+    }
+
+    /// The invariants that are broken when this step's wait takes another time.
+    fn with_wait(&self, id: &str, span: Duration) -> BTreeSet<&'static str> {
+        let steps = self.graph.steps().iter().map(|step| match &step.primitive {
+            Primitive::Wait(wait) if step.id.as_str() == id => {
+                Step { primitive: Primitive::Wait(Wait { span, ..wait.clone() }), ..step.clone() }
+            }
+            Primitive::Wait(_) | Primitive::Change(_) | Primitive::Checkpoint => step.clone(),
+        });
+        let graph = StepGraph::new(steps.collect()).expect("a graph");
+        self.findings(&graph).refuted.iter().map(|one| one.invariant).collect()
+    }
+
+    fn waits(&self) -> Vec<(String, Duration)> {
+        let waits = self.graph.steps().iter().filter_map(|step| match &step.primitive {
+            Primitive::Wait(wait) => Some((step.id.to_string(), wait.span)),
+            Primitive::Change(_) | Primitive::Checkpoint => None,
+        });
+        waits.collect()
+    }
+}
+
+#[test]
+fn every_shipped_plan_keeps_what_is_checked() {
+    for name in ["quickstart", "two-domains", "spf-budget", "web-move"] {
+        let case = Case::shipped(name);
+        let findings = case.findings(&case.graph);
+        assert_eq!(findings.refuted, [], "{name}");
+        assert_eq!(findings.present, [], "{name}");
+        assert_eq!(findings.holding, ["deliverable", "authenticated", "spf-sound", "reach"]);
+    }
+}
+
+/// Each wait of each plan, gone: which invariants are broken then. What the fixed sequence waits for
+/// and no invariant asks for shows as an empty list.
+#[test]
+fn waits_that_are_gone_are_missed() {
+    let mut report = String::new();
+    for name in ["quickstart", "two-domains", "spf-budget"] {
+        let case = Case::shipped(name);
+        for (id, span) in case.waits() {
+            let gone = case.with_wait(&id, Duration::ZERO);
+            report +=
+                &format!("{name}: {id}: {}\n", gone.into_iter().collect::<Vec<_>>().join(", "));
+            assert!(case.with_wait(&id, span).is_empty());
+        }
+    }
+    insta::assert_snapshot!("proof-waits-gone", report);
+}
+
+#[test]
+fn one_second_less_than_the_hold_is_too_short() {
+    let case = Case::shipped("spf-budget");
+    // TTL 1 h and a margin of a minute.
+    let id = "wait/widen/shop.test/@/TXT";
+    assert!(case.with_wait(id, Duration::from_secs(3_660)).is_empty());
+    assert_eq!(case.with_wait(id, Duration::from_secs(3_659)), BTreeSet::from(["authenticated"]));
+    // Five days in queues and a margin of a minute.
+    let id = "wait/queue-life";
+    assert!(case.with_wait(id, Duration::from_secs(432_060)).is_empty());
+    assert_eq!(case.with_wait(id, Duration::from_secs(432_059)), BTreeSet::from(["authenticated"]));
+    // The negative TTL of ten minutes and a margin, before the MX records name a new exchange.
+    let case = Case::shipped("two-domains");
+    for kind in ["A", "AAAA"] {
+        let id = format!("wait/publish/acme.test/mx/{kind}");
+        // One address is enough: each makes up for the other.
+        assert!(case.with_wait(&id, Duration::ZERO).is_empty(), "{id}");
+    }
+}
+
+const ZONE: &str = "\
+$TTL 1h
+@ SOA ns1 hostmaster 1 4h 1h 2w 10m
+@ NS ns1
+ns1 A 192.0.2.53
+@ MX 10 mail
+@ TXT \"v=spf1 include:_spf -all\"
+_spf TXT \"v=spf1 ip4:192.0.2.10 -all\"
+mail A 192.0.2.10
+mx A 203.0.113.25
+";
+
+const MOVE: &str = "\
+hosts:
+  old:
+    exchanges: [ { preference: 10, name: mail.acme.test. } ]
+    senders: [ { name: people, spf: include:_spf.acme.test } ]
+  new:
+    exchanges: [ { preference: 10, name: mx.acme.test. } ]
+    senders: [ { name: people, spf: ip4:203.0.113.25 } ]
+migrate: { domains: [ acme.test ], from: old, to: new }
+";
+
+fn told(body: &str) -> String {
+    let plan = format!(
+        "version: 1\nname: trap\nproviders: {{ files: {{ type: zonefile, directory: . }} }}\n\
+         resolver: none\nzones: {{ acme.test: {{ provider: files }} }}\n{body}"
+    );
+    let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ");
+    let case = Case::of(&plan, &|_| zone.clone());
+    let findings = case.findings(&case.graph);
+    let refuted = findings.refuted.iter();
+    refuted.map(|one| format!("{}\n  {}\n", one.invariant, one.story.join("\n  "))).collect()
+}
+
+#[test]
+fn an_address_that_goes_while_mx_records_name_it_refutes() {
+    let harmful = format!(
+        "{MOVE}records: [ {{ zone: acme.test, name: mail, type: A, absent: true, with: switch }} ]\n"
+    );
+    insta::assert_snapshot!("trap-address-goes-first", told(&harmful));
+    let repaired = format!(
+        "{MOVE}records: [ {{ zone: acme.test, name: mail, type: A, absent: true, after: contract }} ]\n"
+    );
+    assert_eq!(told(&repaired), "");
+}
+
+#[test]
+fn an_include_that_goes_before_the_record_that_names_it_refutes() {
+    let harmful = format!(
+        "{MOVE}records: [ {{ zone: acme.test, name: _spf, type: TXT, absent: true, with: contract }} ]\n"
+    );
+    insta::assert_snapshot!("trap-include-goes-first", told(&harmful));
+    let repaired = format!(
+        "{MOVE}records: [ {{ zone: acme.test, name: _spf, type: TXT, absent: true, after: contract }} ]\n"
+    );
+    assert_eq!(told(&repaired), "");
+}
+
+#[test]
+fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
+    let harmful = "records: [ { zone: acme.test, name: mail, type: A, absent: true } ]\n";
+    insta::assert_snapshot!("trap-other-records", told(harmful));
+    let harmless = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
+    assert_eq!(told(harmless), "");
+    let null = "records: [ { zone: acme.test, name: \"@\", type: MX, to: [ \"0 .\" ] } ]\n";
+    insta::assert_snapshot!("trap-null-mx", told(null));
+}

@@ -1,0 +1,240 @@
+//! What the recipes make of zones and a plan: the steps for people to read, and what has to be true
+//! of every plan whatever it asks for.
+//!
+//! [`plan`] runs the program on zone files and gives its changes as text, or what it refuses. Each
+//! plan that is accepted is also made, change by change, on zones in memory:
+//!
+//! * each change finds what it was made for;
+//! * no name ever has a CNAME beside other records, no domain loses its MX records, and TXT records
+//!   that are no SPF stay as they are, to the octet;
+//! * planned again when all is done, there is nothing to change;
+//! * planned again after any of the changes, the rest leads to the same records, but for TTLs whose
+//!   first value nobody knows any more.
+
+mod addresses;
+mod discovery;
+mod dkim;
+mod mx;
+mod others;
+mod spf;
+mod spf_meaning;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use cutover::artifact::{Artifact, Outcome};
+use cutover::calendar::show_span;
+use cutover::graph::Primitive;
+use cutover::spf::SpfRecord;
+use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Zone};
+
+/// Zones by name, as they are before the plan.
+type Zones = BTreeMap<Name, Zone>;
+
+/// The zone `acme.test` of most cases, with a server of its own; `more` is put at its end.
+fn acme(more: &str) -> String {
+    format!(
+        "$TTL 1d
+@ SOA ns1 hostmaster 1 3600 600 86400 3600
+@ NS ns1
+ns1 A 192.0.2.53
+mail 1h A 192.0.2.10
+{more}"
+    )
+}
+
+/// The zone of a host elsewhere that the plan looks at and never changes.
+const HOST: &str = "\
+$TTL 1h
+@ SOA ns1 hostmaster 1 3600 600 86400 3600
+@ NS ns1
+ns1 A 198.51.100.53
+mx1 A 198.51.100.1
+_spf TXT \"v=spf1 ip4:198.51.100.0/24 -all\"
+";
+
+/// Two hosts and a move of `acme.test` between them; `old` and `new` are the senders' SPF terms.
+fn moves(old: &str, new: &str) -> String {
+    format!(
+        "hosts:
+  old: {{ exchanges: [ {{ preference: 10, name: mail.acme.test. }} ], senders: [ {{ name: people{} }} ] }}
+  new: {{ exchanges: [ {{ preference: 10, name: mx1.host.test. }} ], senders: [ {{ name: people{} }} ] }}
+migrate: {{ domains: [ acme.test ], from: old, to: new }}
+",
+        spf_key(old),
+        spf_key(new)
+    )
+}
+
+fn spf_key(terms: &str) -> String {
+    if terms.is_empty() { String::new() } else { format!(", spf: \"{terms}\"") }
+}
+
+/// The changes that a plan makes on these zones, or what stands against it.
+fn plan(zones: &[(&str, &str)], body: &str) -> String {
+    let zones: Zones = zones.iter().map(|(origin, text)| read(origin, text)).collect();
+    let plan = match planned(&zones, body) {
+        Ok(plan) => plan,
+        Err(refusal) => return refusal,
+    };
+    let end = made_step_by_step(&zones, &plan);
+    let again = planned(&end, body).unwrap_or_else(|refusal| panic!("when all is done: {refusal}"));
+    assert_eq!(steps(&again), "nothing to change", "planned again when all is done");
+    let mut half = zones.clone();
+    for changes in changes(&plan) {
+        make(&mut half, changes);
+        let rest = planned(&half, body).unwrap_or_else(|refusal| panic!("half done: {refusal}"));
+        let (rest_end, end) = (data(&made_step_by_step(&half, &rest)), data(&end));
+        let differ = rest_end.iter().filter(|(key, records)| end.get(*key) != Some(*records));
+        let differ: Vec<_> = differ.collect();
+        assert!(rest_end == end, "planned again after {changes:?}\n{}\n{differ:?}", steps(&rest));
+    }
+    steps(&plan)
+}
+
+/// As [`plan`], for plans that depend on an address which nobody knows any more when it is replaced:
+/// planned again then, it stays in the SPF record.
+fn planned_only(zones: &[(&str, &str)], body: &str) -> String {
+    let zones: Zones = zones.iter().map(|(origin, text)| read(origin, text)).collect();
+    match planned(&zones, body) {
+        Ok(plan) => steps(&plan),
+        Err(refusal) => refusal,
+    }
+}
+
+fn read(origin: &str, text: &str) -> (Name, Zone) {
+    let name = Name::from_user(origin).expect("a name");
+    let nothing = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+    let path = format!("{origin}.zone");
+    let reading = cutover_zonefile::read(&name, Path::new(&path), text.into(), &nothing);
+    (name, reading.expect("a master file").zone)
+}
+
+/// Runs `cutover plan`: an artifact, or the titles and helps of what it refuses.
+fn planned(zones: &Zones, body: &str) -> Result<Artifact, String> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut header = "version: 1\nname: case\nresolver: none\nproviders: { files: { type: zonefile, directory: ., served: { assume_within: 5m } } }\nzones:\n".to_owned();
+    for (name, zone) in zones {
+        let mut text = String::new();
+        for (key, rrset) in &zone.rrsets {
+            for rdata in rrset.rdata() {
+                let _ = writeln!(text, "{} {} {} {rdata}", key.name, rrset.ttl(), key.rtype);
+            }
+        }
+        let origin = name.to_string();
+        let origin = origin.trim_end_matches('.');
+        fs::write(dir.path().join(format!("{origin}.zone")), text).expect("a zone file");
+        let _ = writeln!(header, "  {origin}: {{ provider: files }}");
+    }
+    fs::write(dir.path().join("plan.yaml"), header + body).expect("the plan's file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(["plan", "plan.yaml", "--format", "json"]).current_dir(dir.path());
+    let output = command.output().expect("the program can be run");
+    let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+    match Artifact::decode(&stdout) {
+        Ok(artifact) => Ok(artifact),
+        Err(_) => Err(refusal(&String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+/// What was refused: titles and helps alone, without the plan's text.
+fn refusal(stderr: &str) -> String {
+    let is_said = |line: &&str| {
+        line.starts_with("error") || line.starts_with("warning") || line.contains("= help: ")
+    };
+    let lines: Vec<&str> = stderr.lines().filter(is_said).map(str::trim).collect();
+    assert!(!lines.is_empty(), "a refusal says why: {stderr}");
+    lines.join("\n")
+}
+
+/// `T+ID`, and each RRset before and after.
+fn steps(plan: &Artifact) -> String {
+    let mut text = String::new();
+    if plan.verdict.outcome == Outcome::Refuted {
+        let _ = writeln!(text, "refuted: {}", plan.verdict.story.join("\n  "));
+    }
+    for step in plan.graph.steps() {
+        let Primitive::Change(changes) = &step.primitive else { continue };
+        let forecast = plan.forecast.iter().find(|forecast| forecast.step == step.id);
+        let begin = forecast.map(|forecast| show_span(forecast.begin)).unwrap_or_default();
+        let _ = writeln!(text, "T+{begin} {}", step.id);
+        for change in changes.changes() {
+            let own = step.id.as_str().ends_with(&format!("/{}", change.key.rtype));
+            let rtype = if own { String::new() } else { format!("{} ", change.key.rtype) };
+            let (before, after) = (shown(change.before.as_ref()), shown(change.after.as_ref()));
+            let _ = writeln!(text, "  {rtype}{before} -> {after}");
+        }
+    }
+    if text.is_empty() { "nothing to change".to_owned() } else { text.trim_end().to_owned() }
+}
+
+fn shown(rrset: Option<&RrSet>) -> String {
+    let Some(rrset) = rrset else { return "absent".to_owned() };
+    let rdata: Vec<String> = rrset.rdata().iter().map(ToString::to_string).collect();
+    format!("{} {}", rrset.ttl(), rdata.join(", "))
+}
+
+fn changes(plan: &Artifact) -> impl Iterator<Item = &ChangeSet> {
+    plan.graph.steps().iter().filter_map(|step| match &step.primitive {
+        Primitive::Change(changes) => Some(changes),
+        Primitive::Wait(_) | Primitive::Checkpoint => None,
+    })
+}
+
+fn made_step_by_step(zones: &Zones, plan: &Artifact) -> Zones {
+    let mut zones = zones.clone();
+    for changes in changes(plan) {
+        make(&mut zones, changes);
+    }
+    zones
+}
+
+fn make(zones: &mut Zones, changes: &ChangeSet) {
+    let rrsets = &mut zones.get_mut(changes.zone()).expect("a zone of the plan").rrsets;
+    for Change { key, before, after } in changes.changes() {
+        assert_eq!(rrsets.get(key), before.as_ref(), "{key} is what the change was made for");
+        if key.rtype == RrType::MX {
+            assert!(after.is_some(), "{key} is never absent");
+        }
+        if let (Some(before), Some(after)) = (before, after)
+            && (has_spf(before) || has_spf(after))
+        {
+            assert_eq!(verbatim(before), verbatim(after), "{key} keeps what is no SPF");
+        }
+        match after {
+            Some(after) => rrsets.insert(key.clone(), after.clone()),
+            None => rrsets.remove(key),
+        };
+    }
+    for alias in rrsets.keys().filter(|key| key.rtype == RrType::CNAME) {
+        let beside = rrsets.keys().filter(|key| key.name == alias.name).count();
+        assert_eq!(beside, 1, "{alias} stands alone");
+    }
+}
+
+fn has_spf(rrset: &RrSet) -> bool {
+    rrset.rdata().iter().any(|rdata| SpfRecord::of_rdata(rdata).is_some())
+}
+
+/// The octets of the records that are no SPF.
+fn verbatim(rrset: &RrSet) -> BTreeSet<&[u8]> {
+    let others = rrset.rdata().iter().filter(|rdata| SpfRecord::of_rdata(rdata).is_none());
+    others.map(Rdata::wire).collect()
+}
+
+/// All records without their TTLs, and of SPF records the terms without their order.
+fn data(zones: &Zones) -> BTreeMap<RrKey, Vec<String>> {
+    let said = |rdata: &Rdata| match SpfRecord::of_rdata(rdata) {
+        None => rdata.to_string(),
+        Some(record) => {
+            let mut terms: Vec<String> = record.terms.iter().map(ToString::to_string).collect();
+            terms.sort();
+            terms.join(" ")
+        }
+    };
+    let rrsets = zones.values().flat_map(|zone| &zone.rrsets);
+    rrsets.map(|(key, rrset)| (key.clone(), rrset.rdata().iter().map(said).collect())).collect()
+}

@@ -1,0 +1,247 @@
+//! SPF: one record, widened before the switch and narrowed in the end.
+
+use insta::assert_snapshot;
+
+use super::{HOST, acme, moves, plan};
+
+/// The steps of a move from `old` to `new` (SPF terms) with these records at the domain.
+fn spf(records: &str, old: &str, new: &str) -> String {
+    let zone = acme(&format!("@ 5m MX 10 mail\n{records}"));
+    plan(&[("acme.test", &zone), ("host.test", HOST)], &moves(old, new))
+}
+
+/// As [`spf`], with one SPF record of this text.
+fn record(text: &str, old: &str, new: &str) -> String {
+    spf(&format!("@ 1h TXT \"{text}\"\n"), old, new)
+}
+
+#[test]
+fn other_txt_records_stay_to_the_octet() {
+    let records = "@ 1h TXT \"v=spf1 ip4:192.0.2.10 -all\"\n@ 1h TXT \"a; \\\"b\\\" \\255\" \"c\" \"\"\n@ 1h TXT \"MS=ms123\"\n";
+    assert_snapshot!(spf(records, "ip4:192.0.2.10", "include:_spf.host.test"), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "MS=ms123", "a; \"b\" \255" "c" "", "v=spf1 ip4:192.0.2.10 -all" -> 3600 "MS=ms123", "a; \"b\" \255" "c" "", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "MS=ms123", "a; \"b\" \255" "c" "", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "MS=ms123", "a; \"b\" \255" "c" "", "v=spf1 include:_spf.host.test -all"
+    "#);
+}
+
+#[test]
+fn terms_that_nobody_declares_stay() {
+    assert_snapshot!(
+        record("v=spf1 include:crm.test ip4:192.0.2.10 exp=why.acme.test ?all", "ip4:192.0.2.10", "include:_spf.host.test"),
+        @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "v=spf1 include:crm.test ip4:192.0.2.10 exp=why.acme.test ?all" -> 3600 "v=spf1 include:crm.test ip4:192.0.2.10 exp=why.acme.test include:_spf.host.test ?all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "v=spf1 include:crm.test ip4:192.0.2.10 exp=why.acme.test include:_spf.host.test ?all" -> 3600 "v=spf1 include:crm.test exp=why.acme.test include:_spf.host.test ?all"
+    "#
+    );
+}
+
+#[test]
+fn what_both_hosts_declare_stays() {
+    assert_snapshot!(
+        record("v=spf1 ip4:192.0.2.10 include:_spf.host.test -all", "ip4:192.0.2.10 include:_spf.host.test", "include:_spf.host.test"),
+        @r#"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 6m narrow/acme.test/@/TXT
+      3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "v=spf1 include:_spf.host.test -all"
+    "#
+    );
+}
+
+#[test]
+fn case_and_plus_do_not_count() {
+    assert_snapshot!(
+        record("V=SPF1 +IP4:192.0.2.10 Include:_SPF.Host.Test ~ALL", "ip4:192.0.2.10", "include:_spf.host.test"),
+        @r#"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 6m narrow/acme.test/@/TXT
+      3600 "V=SPF1 +IP4:192.0.2.10 Include:_SPF.Host.Test ~ALL" -> 3600 "v=spf1 Include:_SPF.Host.Test ~ALL"
+    "#
+    );
+}
+
+#[test]
+fn a_domain_without_spf_gets_a_record_of_both_sides() {
+    assert_snapshot!(spf("@ 1h TXT \"MS=ms123\"\n", "ip4:192.0.2.10", "include:_spf.host.test"), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "MS=ms123" -> 3600 "MS=ms123", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "MS=ms123", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all" -> 3600 "MS=ms123", "v=spf1 include:_spf.host.test ~all"
+    "#);
+    assert_snapshot!(spf("", "mx", "include:_spf.host.test"), @r#"
+    T+0s publish/acme.test/@/TXT
+      absent -> 3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all" -> 3600 "v=spf1 include:_spf.host.test ~all"
+    "#);
+    assert_snapshot!(spf("", "redirect=_spf.host.test", "ip4:198.51.100.7"), @r#"
+    T+0s publish/acme.test/@/TXT
+      absent -> 3600 "v=spf1 include:_spf.host.test ip4:198.51.100.7 ~all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "v=spf1 include:_spf.host.test ip4:198.51.100.7 ~all" -> 3600 "v=spf1 ip4:198.51.100.7 ~all"
+    "#);
+}
+
+#[test]
+fn where_nobody_declares_spf_nothing_is_published() {
+    assert_snapshot!(spf("", "", ""), @"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    ");
+    assert_snapshot!(record("v=spf1 include:a.test include:a.test -all", "", ""), @"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    ");
+}
+
+#[test]
+fn rfc7208_section_4_5_two_records_are_refused() {
+    let records =
+        "@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\n@ TXT \"v=spf1 include:_spf.host.test -all\"\n";
+    assert_snapshot!(spf(records, "ip4:192.0.2.10", "include:_spf.host.test"), @"
+    error[spf-two-records]: acme.test. has 2 SPF records
+    = help: merge them into one by hand, then plan again
+    ");
+}
+
+#[test]
+fn rfc7208_section_6_1_redirect() {
+    let old = "redirect=_spf.host.test";
+    assert_snapshot!(record("v=spf1 redirect=_spf.host.test", old, "ip4:198.51.100.7"), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "v=spf1 redirect=_spf.host.test" -> 3600 "v=spf1 ip4:198.51.100.7 redirect=_spf.host.test"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "v=spf1 ip4:198.51.100.7 redirect=_spf.host.test" -> 3600 "v=spf1 ip4:198.51.100.7 -all"
+    "#);
+    assert_snapshot!(record("v=spf1 ip4:192.0.2.10 -all", "ip4:192.0.2.10", "Redirect=_spf.host.test"), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "v=spf1 ip4:192.0.2.10 -all" -> 3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "v=spf1 include:_spf.host.test -all"
+    "#);
+    assert_snapshot!(record("v=spf1 redirect=_spf.host.test", "ip4:192.0.2.10", "redirect=_spf.host.test"), @"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    ");
+}
+
+#[test]
+fn rfc7208_section_4_6_4_ten_look_ups() {
+    let live = |includes: usize| {
+        let includes: Vec<String> =
+            (0..includes).map(|n| format!("include:s{n}.host.test")).collect();
+        format!("v=spf1 {} ip4:192.0.2.10 -all", includes.join(" "))
+    };
+    let spf = |includes: usize| {
+        let zone = acme(&format!("@ 5m MX 10 mail\n@ 1h TXT \"{}\"\n", live(includes)));
+        let host: String =
+            (0..10).map(|n| format!("s{n} TXT \"v=spf1 ip4:198.51.100.{n} -all\"\n")).collect();
+        let host = HOST.to_owned() + &host;
+        plan(
+            &[("acme.test", &zone), ("host.test", &host)],
+            &moves("ip4:192.0.2.10", "include:_spf.host.test"),
+        )
+    };
+    assert!(spf(9).starts_with("T+"));
+    assert_snapshot!(spf(10), @"
+    error[spf-lookups]: the SPF record of acme.test. costs 11 look-ups while both sides send
+    = help: take out includes that nobody uses, or give a sender a subdomain of its own; the live record costs 10
+    ");
+}
+
+#[test]
+fn rfc7208_section_5_2_an_include_leads_to_one_record() {
+    let live = "v=spf1 ip4:192.0.2.10 -all";
+    assert_snapshot!(record(live, "ip4:192.0.2.10", "include:spf.host.test"), @"
+    error[spf-include]: `include:spf.host.test` leads to a name with 0 SPF records
+    = help: look at the host's documentation for the name that it means, and publish the record first if it is yours
+    ");
+    let zone = acme(&format!("@ MX 10 mail\n@ TXT \"{live}\"\n"));
+    let host = HOST.to_owned() + "_spf TXT \"v=spf1 -all\"\n";
+    let zones = [("acme.test", zone.as_str()), ("host.test", &host)];
+    assert_snapshot!(plan(&zones, &moves("ip4:192.0.2.10", "include:_spf.host.test")), @"
+    error[spf-include]: `include:_spf.host.test` leads to a name with 2 SPF records
+    = help: look at the host's documentation for the name that it means, and publish the record first if it is yours
+    ");
+}
+
+#[test]
+fn macros_stay_and_names_that_nobody_is_asked_for_are_taken_on_trust() {
+    let live = "v=spf1 include:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 -all";
+    assert_snapshot!(record(live, "ip4:192.0.2.10", "include:_spf.elsewhere.test"), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "v=spf1 include:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 -all" -> 3600 "v=spf1 include:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 include:_spf.elsewhere.test -all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "v=spf1 include:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 include:_spf.elsewhere.test -all" -> 3600 "v=spf1 include:%{i}._ip.acme.test exists:%{l}.users.acme.test include:_spf.elsewhere.test -all"
+    "#);
+}
+
+#[test]
+fn an_ending_is_no_sender() {
+    assert_snapshot!(record("v=spf1 mx -all", "v=spf1 mx -all", "include:_spf.host.test"), @"
+    error[spf-terms]: `v=spf1` is not a sender
+    = help: write only the terms that authorise this sender, such as `include:_spf.example.com`
+    error[spf-terms]: `-all` is not a sender
+    = help: write only the terms that authorise this sender, such as `include:_spf.example.com`
+    ");
+}
+
+#[test]
+fn the_txt_records_of_a_mail_domain_have_one_owner() {
+    let zone = acme("@ MX 10 mail\n@ TXT \"v=spf1 include:_spf.host.test -all\"\n");
+    let body = moves("", "include:_spf.host.test")
+        + "records: [ { zone: acme.test, name: \"@\", type: TXT, to: [ '\"MS=ms123\"' ] } ]\n";
+    assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
+    error[owned-twice]: acme.test. TXT is wanted by two parts of the plan
+    = help: let one part of the plan own the record, and take the other out
+    ");
+}
+
+#[test]
+fn a_domain_that_is_no_zone_has_its_own_record() {
+    let zone =
+        acme("lists 1h MX 10 mail\nlists 2h TXT \"v=spf1 mx -all\"\n@ TXT \"v=spf1 -all\"\n");
+    let body =
+        moves("mx", "include:_spf.host.test").replace("[ acme.test ]", "[ lists.acme.test ]");
+    assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @r#"
+    T+0s lower/acme.test/lists/MX
+      3600 10 mail.acme.test. -> 300 10 mail.acme.test.
+    T+0s widen/acme.test/lists/TXT
+      7200 "v=spf1 mx -all" -> 7200 "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all"
+    T+2h 6m switch/acme.test/lists/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+7d 2h 11m restore/acme.test/lists/MX
+      300 10 mx1.host.test. -> 3600 10 mx1.host.test.
+    T+12d 2h 12m narrow/acme.test/lists/TXT
+      7200 "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 7200 "v=spf1 include:_spf.host.test -all"
+    "#);
+}
+
+#[test]
+fn what_a_record_repeats_is_no_reason_to_change_it() {
+    assert_snapshot!(record("v=spf1 a:x.test a:x.test -all", "ip4:192.0.2.10", ""), @"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    ");
+}

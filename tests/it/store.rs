@@ -1,0 +1,322 @@
+//! The store of runs: what a crash leaves is taken up again, damage is refused with its place, one
+//! process writes at a time, and a disk that is full loses nothing.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::LazyLock;
+
+use chrono::TimeDelta;
+use cutover::digest::Digest;
+use cutover::graph::StepId;
+use cutover::journal::{Entry, Event};
+use cutover::world::real::store::{Found, Store, StoreError};
+
+use crate::agreement::Dice;
+use crate::desk::{Desk, ZONE, ZONE_DONE};
+
+/// A run that is done: nothing writes to it.
+static DONE: LazyLock<Desk> = LazyLock::new(|| {
+    let desk = Desk::planned();
+    desk.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
+    desk
+});
+
+fn done_journal() -> Vec<u8> {
+    fs::read(DONE.journal()).expect("a journal")
+}
+
+/// What a store says whose run has this journal.
+fn found(journal: &[u8]) -> Result<Option<Found>, StoreError> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let run = dir.path().join("move/0001");
+    fs::create_dir_all(&run).expect("a directory can be made");
+    fs::copy(DONE.path("plan.json"), run.join("artifact.json")).expect("copied");
+    fs::write(run.join("journal.jsonl"), journal).expect("written");
+    Store::new(dir.path(), "move").newest()
+}
+
+/// The journal is refused, and one of these lines is named; what was said.
+#[track_caller]
+fn refused(journal: &[u8], lines: &[usize], context: &str) -> String {
+    let said = match found(journal) {
+        Ok(found) => panic!("{context}: {found:?}"),
+        Err(error) => error.to_string(),
+    };
+    let named = lines.iter().any(|line| said.contains(&format!("journal.jsonl:{line}: ")));
+    assert!(named, "{context}: {said}, and not one of {lines:?}");
+    said
+}
+
+fn joined(lines: &[&[u8]]) -> Vec<u8> {
+    lines.iter().flat_map(|line| [line, &b"\n"[..]]).flatten().copied().collect()
+}
+
+#[test]
+fn an_octet_that_is_another_is_refused_with_its_line() {
+    let journal = done_journal();
+    let mut dice = Dice(1);
+    let last = journal.len() - 400;
+    for at in (0..last).step_by(7).chain(last..journal.len()) {
+        let line = journal[..at].iter().filter(|octet| **octet == b'\n').count() + 1;
+        let mut damaged = journal.clone();
+        damaged[at] ^= u8::try_from(1 + dice.below(255)).expect("an octet");
+        let context = format!("octet {at}, {:?} for {:?}", damaged[at], journal[at]);
+        if at + 1 == journal.len() {
+            // The last line end: what is left looks like a line that was not written to its end.
+            let found = found(&damaged).expect("a torn line").expect("a run");
+            assert!(found.torn > 0 && found.run.state.finished.is_none(), "{context}");
+            continue;
+        }
+        refused(&damaged, &[line], &context);
+    }
+}
+
+#[test]
+fn lines_that_are_missing_moved_or_put_in_are_refused() {
+    let journal = done_journal();
+    let lines: Vec<&[u8]> = journal.trim_ascii_end().split(|octet| *octet == b'\n').collect();
+    for at in 0..lines.len() - 1 {
+        let mut removed = lines.clone();
+        removed.remove(at);
+        refused(&joined(&removed), &[at + 1], &format!("line {} is missing", at + 1));
+        let mut swapped = lines.clone();
+        swapped.swap(at, at + 1);
+        refused(&joined(&swapped), &[at + 1], &format!("line {} is one later", at + 1));
+        for added in [lines[at], b"", b"{}", b"null", b"\xff\xfe", b"{\"seq\":0}"] {
+            let mut twice = lines.clone();
+            twice.insert(at + 1, added);
+            refused(&joined(&twice), &[at + 2], &format!("{added:?} behind line {}", at + 1));
+        }
+        let mut returned = lines.clone();
+        let line = [lines[at], b"\r"].concat();
+        returned[at] = &line;
+        refused(&joined(&returned), &[at + 1], &format!("a CR behind line {}", at + 1));
+    }
+    let spaced = journal.iter().flat_map(|o| if *o == b',' { vec![*o, b' '] } else { vec![*o] });
+    refused(&spaced.collect::<Vec<u8>>(), &[1], "written otherwise");
+}
+
+/// A journal whose chain is whole, and that ends with an event that cannot follow.
+#[test]
+fn an_event_that_cannot_follow_is_refused_with_its_line() {
+    let entries = found(&done_journal()).expect("a journal").expect("a run").entries;
+    let step = |text: &str| StepId::new(text);
+    let lower = || step("lower/acme.test/www/A");
+    let (since, late) = (entries[3].at, entries[3].at + TimeDelta::seconds(9));
+    let wait = || step("wait/lower/acme.test/www/A");
+    let opened = entries[0].event.clone();
+    let cases: Vec<(usize, Event, &str)> = vec![
+        (0, Event::Finished, "not open"),
+        (1, opened, "not open"),
+        (1, Event::Written { step: lower(), serial: None }, "cannot happen"),
+        (1, Event::Begun { step: wait() }, "comes after"),
+        (1, Event::Begun { step: step("nobody") }, "no step `nobody`"),
+        (1, Event::Finished, "cannot happen"),
+        (2, Event::Begun { step: lower() }, "cannot happen"),
+        (4, Event::Begun { step: lower() }, "cannot happen"),
+        (4, Event::WaitBegun { step: wait(), since, until: late }, "begin and end"),
+        (4, Event::WaitBegun { step: wait(), since: late, until: late }, "begin and end"),
+        (
+            4,
+            Event::WaitBegun {
+                step: wait(),
+                since: since - TimeDelta::seconds(60),
+                until: since - TimeDelta::seconds(58),
+            },
+            "begin and end",
+        ),
+        (5, Event::WaitEnded { step: wait() }, "cannot happen"),
+        (15, Event::Resumed { tool: "cutover".into() }, "not open"),
+    ];
+    for (kept, event, word) in cases {
+        let context = format!("{event:?} as number {kept}");
+        // At the instant of the entry before it, and with a chain that is whole.
+        let at = entries[kept.saturating_sub(1)].at;
+        let mut lines: Vec<String> = entries[..kept].iter().map(Entry::line).collect();
+        let prev = Digest::of(lines.last().map_or("", String::as_str).as_bytes());
+        let seq = u64::try_from(kept).expect("64 bits");
+        lines.push(Entry { seq, at, prev, event }.line());
+        let said = refused((lines.join("\n") + "\n").as_bytes(), &[kept + 1], &context);
+        assert!(said.contains(word), "{context}: {said}");
+    }
+}
+
+#[test]
+fn a_last_line_that_is_cut_short_is_cut_off() {
+    let journal = done_journal();
+    let whole: Vec<usize> = (1..=journal.len()).filter(|n| journal[n - 1] == b'\n').collect();
+    for cut in 0..journal.len() {
+        let lines = whole.iter().filter(|end| **end <= cut).count();
+        let found = found(&journal[..cut]).expect("what a crash leaves is no damage");
+        let Some(found) = found else {
+            assert_eq!(lines, 0, "{cut}: a run is open from its first whole line");
+            continue;
+        };
+        let end = lines.checked_sub(1).map_or(0, |last| whole[last]);
+        assert_eq!((found.entries.len(), found.torn), (lines, (cut - end) as u64), "{cut}");
+    }
+    // Not even a whole character.
+    let torn = [&journal[..whole[3]], b"{\"seq\":4,\"\xe2\x82"].concat();
+    assert_eq!(found(&torn).expect("a torn line").expect("a run").torn, 12);
+}
+
+#[test]
+fn a_torn_line_is_noted_and_the_run_goes_on() {
+    let desk = Desk::waiting();
+    let journal = fs::read(desk.journal()).expect("a journal");
+    desk.write(".cutover/move/0001/journal.jsonl", &journal[..journal.len() - 9]);
+    // Looking changes nothing.
+    desk.refuses(0, &["status", "plan.yaml"]);
+    desk.refuses(0, &["log", "plan.yaml"]);
+    let said = desk.ends(0, &["apply", "plan.json", "--wait"]);
+    assert!(said.contains("was incomplete and is cut off"), "{said}");
+    assert_eq!(desk.zone(), ZONE_DONE, "each change was made once");
+    found(&fs::read(desk.journal()).expect("a journal")).expect("a journal that is whole");
+}
+
+#[test]
+fn damage_stops_every_command_and_touches_nothing() {
+    let cases: [(&str, Damage, &str); 5] = [
+        ("a journal", |d| damage(&d.journal(), 40), "journal.jsonl:1: "),
+        ("an artifact", |d| damage(&artifact(d), 900), "artifact.json cannot be used: "),
+        ("no artifact", |d| fs::remove_file(artifact(d)).expect("removed"), "artifact.json"),
+        (
+            "another artifact",
+            |d| {
+                d.write("plan.yaml", d.read("plan.yaml").replace("203.0.113.80", "203.0.113.81"));
+                d.ends(0, &["plan", "plan.yaml", "-o", "other.json"]);
+                fs::copy(d.path("other.json"), artifact(d)).expect("copied");
+            },
+            "journal.jsonl:1: the journal is of artifact ",
+        ),
+        ("an empty artifact", |d| fs::write(artifact(d), "").expect("written"), "artifact.json"),
+    ];
+    for (name, make, word) in cases {
+        let desk = Desk::waiting();
+        make(&desk);
+        for args in [
+            &["apply", "plan.json", "--auto-approve", "--wait"][..],
+            &["apply", "plan.yaml", "--auto-approve"],
+            &["status", "plan.json"],
+            &["log", "plan.json"],
+        ] {
+            let said = desk.refuses(1, args);
+            assert!(said.contains(word), "{name}: {args:?}: {said}");
+        }
+    }
+}
+
+/// What somebody does to a desk.
+type Damage = fn(&Desk);
+
+fn artifact(desk: &Desk) -> std::path::PathBuf {
+    desk.path(".cutover/move/0001/artifact.json")
+}
+
+fn damage(path: &Path, at: usize) {
+    let mut octets = fs::read(path).expect("a file");
+    octets[at] ^= 1;
+    fs::write(path, octets).expect("written");
+}
+
+#[test]
+fn one_process_writes_at_a_time() {
+    let desk = Desk::waiting();
+    let store = Store::new(&desk.path(".cutover"), "move");
+    let lock = store.lock("Ada, with another process").expect("nobody has it");
+    for args in
+        [&["apply", "plan.json", "--auto-approve"][..], &["apply", "plan.yaml", "--auto-approve"]]
+    {
+        let said = desk.refuses(1, args);
+        assert!(said.contains("locked by Ada, with another process"), "{said}");
+    }
+    // Who only looks is not kept out.
+    desk.ends(0, &["status", "plan.yaml"]);
+    drop(lock);
+    // The file is still there with Ada's name; it is nobody's lock.
+    assert!(desk.read(".cutover/move/lock").contains("Ada"));
+    desk.ends(0, &["apply", "plan.json", "--wait"]);
+}
+
+#[test]
+fn a_lock_of_a_process_that_was_killed_is_none() {
+    let desk = Desk::planned();
+    let mut child = desk.command(&["apply", "plan.json", "--auto-approve", "--wait"]);
+    child.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.spawn().expect("the program can be started");
+    let store = Store::new(&desk.path(".cutover"), "move");
+    while !store.newest().is_ok_and(|found| found.is_some()) {
+        assert!(child.try_wait().expect("a child").is_none(), "it has the lock while it runs");
+    }
+    child.kill().expect("SIGKILL can be sent");
+    child.wait().expect("the child can be waited for");
+    desk.ends(0, &["apply", "plan.json", "--wait"]);
+    assert_eq!(desk.zone(), ZONE_DONE);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_fails_before_anything_is_done() {
+    let desk = Desk::planned();
+    for state in ["plan.yaml", "plan.yaml/x", "/proc/cutover"] {
+        let said = desk.refuses(1, &["apply", "plan.json", "--auto-approve", "--state", state]);
+        assert!(said.contains("cannot be used"), "{said}");
+    }
+    assert_eq!(desk.zone(), ZONE);
+}
+
+#[test]
+fn the_state_lies_where_it_was_asked_for() {
+    let desk = Desk::planned();
+    desk.ends(4, &["apply", "plan.json", "--auto-approve", "--state", "state"]);
+    assert!(!desk.path(".cutover").exists());
+    assert_eq!(desk.ends(0, &["status", "plan.yaml"]), "no run yet\n");
+    let said = desk.ends(0, &["status", "plan.yaml", "--state", "state"]);
+    assert!(said.contains("lower/acme.test/www/A  written"), "{said}");
+}
+
+/// A folder that a crash left before its run was opened is no run, and in nobody's way.
+#[test]
+fn a_run_that_was_never_opened_is_none() {
+    for journal in [None, Some(""), Some("{\"seq\":0,")] {
+        let desk = Desk::planned();
+        fs::create_dir_all(desk.path(".cutover/move/0001")).expect("made");
+        fs::copy(desk.path("plan.json"), artifact(&desk)).expect("copied");
+        if let Some(journal) = journal {
+            desk.write(".cutover/move/0001/journal.jsonl", journal);
+        }
+        assert_eq!(desk.ends(0, &["status", "plan.yaml"]), "no run yet\n");
+        // Not even with a plan that has changed meanwhile.
+        desk.write("plan.yaml", desk.read("plan.yaml") + "# changed\n");
+        desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+        let said = desk.ends(0, &["status", "plan.yaml"]);
+        assert!(said.contains("lower/acme.test/www/A  written"), "{said}");
+    }
+}
+
+/// Each process may make files of so many blocks and no more, from too few to enough.
+#[test]
+fn a_full_disk_ends_with_an_error_and_loses_nothing() {
+    let desk = Desk::planned();
+    let mut failures = 0;
+    for blocks in 1..80 {
+        // Without the trap the system would kill the process instead of saying so.
+        let (code, said) = desk.shell(&format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec cutover apply plan.json --auto-approve --wait"
+        ));
+        match code {
+            0 => break,
+            1 => {
+                assert!(said.contains("cannot be"), "{said}");
+                failures += 1;
+            }
+            code => panic!("{code} with {blocks} blocks: {said}"),
+        }
+        let journal = fs::read(desk.journal()).unwrap_or_default();
+        let found = found(&journal).expect("a journal that is whole");
+        assert!(found.is_none_or(|found| found.torn == 0), "nothing half-done is left");
+    }
+    assert!(failures > 3, "{failures} failures: or this shows nothing");
+    desk.ends(0, &["apply", "plan.json", "--wait"]);
+    assert_eq!(desk.zone(), ZONE_DONE, "each change was made once");
+}

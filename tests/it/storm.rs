@@ -1,0 +1,434 @@
+//! A simulated world in which, by seed, everything goes wrong that can: a virtual clock over zones
+//! in memory, with servers that lag, fall silent and fall back, a provider whose answers get lost,
+//! colleagues who edit, and a process that dies between any two calls.
+//!
+//! It notes what an engine must never do as [`Storm::violations`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chrono::SubsecRound;
+use cutover::artifact::Artifact;
+use cutover::calendar::{Timestamp, later};
+use cutover::engine::outcome::Served;
+use cutover::graph::Primitive;
+use cutover::journal::{Entry, Event};
+use cutover::observe::Query;
+use cutover::world::{Answer, World};
+use cutover_contract::{
+    ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
+};
+use cutover_memory::Memory;
+use futures_util::FutureExt;
+
+use crate::agreement::Dice;
+
+/// How often each thing goes wrong, of a thousand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// The process dies at a call.
+    pub(crate) crash: usize,
+    /// An entry cannot be written.
+    pub(crate) append: usize,
+    /// A read at the provider fails.
+    pub(crate) read: usize,
+    /// A change fails, in one of the seven ways of [`Fate`].
+    pub(crate) perform: usize,
+    /// It fails in this way only.
+    pub(crate) fate: Option<Fate>,
+    /// A server serves the version before at the end of every wait.
+    pub(crate) lapses: bool,
+    /// The servers cannot be told.
+    pub(crate) publish: usize,
+    /// A question to a server gets no answer.
+    pub(crate) silence: usize,
+    /// A server serves the version before for a while.
+    pub(crate) fall_back: usize,
+    /// A server gets a version late, up to hours.
+    pub(crate) lag: usize,
+    /// A colleague edits.
+    pub(crate) edit: usize,
+    /// The clock is set back by up to ten minutes.
+    pub(crate) set_back: usize,
+}
+
+/// How a change can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Unreachable,
+    Throttled,
+    Conflict,
+    /// The answer gets lost, and nothing was made.
+    LostBefore,
+    /// The answer gets lost, and it is made later.
+    LostAndLate,
+    /// The answer gets lost, and it was made.
+    LostAfter,
+    /// It says yes and does nothing.
+    Ignored,
+}
+
+const FATES: &[Fate] = &[
+    Fate::Unreachable,
+    Fate::Throttled,
+    Fate::Conflict,
+    Fate::LostBefore,
+    Fate::LostAndLate,
+    Fate::LostAfter,
+    Fate::Ignored,
+];
+
+/// The world of one seed.
+pub(crate) struct Storm {
+    pub(crate) now: Timestamp,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Vec<Entry>,
+    /// Keys that somebody else has changed.
+    pub(crate) edited: BTreeSet<RrKey>,
+    /// Change sets that have taken effect, in order.
+    pub(crate) effects: Vec<ChangeSet>,
+    pub(crate) violations: Vec<String>,
+    /// Instants in the journal are no measure of time then.
+    pub(crate) was_set_back: bool,
+    /// Calls since the process began; one that never ends is one that makes too many.
+    pub(crate) calls: usize,
+    pub(crate) dice: Dice,
+    /// The provider compares nothing: only the engine stands between it and an edit.
+    is_blind: bool,
+    is_dead: bool,
+    provider: Memory,
+    settle_max: Duration,
+    servers: Vec<SocketAddr>,
+    /// What each RRset was, since when.
+    history: BTreeMap<RrKey, Vec<(Timestamp, Option<RrSet>)>>,
+    /// When a server has the version of this number.
+    arrivals: BTreeMap<(SocketAddr, RrKey, usize), Timestamp>,
+    /// From when to when a server serves the version before.
+    fallen_back: BTreeMap<(SocketAddr, RrKey), Vec<(Timestamp, Timestamp)>>,
+    /// Effects that land later.
+    late: Vec<(Timestamp, ChangeSet)>,
+    /// Counts looks and edits, to see which came first.
+    moment: usize,
+    looked: BTreeMap<RrKey, usize>,
+    edited_at: BTreeMap<RrKey, usize>,
+}
+
+/// No run of a plan takes more calls than this in one process; a loop without a bound does.
+pub(crate) const CALLS_MAX: usize = 100_000;
+
+impl Storm {
+    /// Holds what the artifact expects to find, and one RRset more in each zone.
+    pub(crate) fn of(artifact: &Artifact, seed: u64, faults: Faults) -> Self {
+        let mut dice = Dice(seed);
+        let now = Timestamp::from_timestamp(1_800_000_000, 0).expect("a valid instant");
+        let mut zones: BTreeMap<Name, Zone> = BTreeMap::new();
+        let mut history: BTreeMap<RrKey, Vec<(Timestamp, Option<RrSet>)>> = BTreeMap::new();
+        for step in artifact.graph.steps() {
+            let Primitive::Change(changes) = &step.primitive else { continue };
+            let zone = zones.entry(changes.zone().clone());
+            let origin = changes.zone().clone();
+            let zone = zone.or_insert_with(|| Zone { origin, rrsets: BTreeMap::new() });
+            for change in changes.changes() {
+                // The first change of an RRset says what is there at the beginning.
+                history.entry(change.key.clone()).or_insert_with(|| {
+                    let before = change.before.clone();
+                    zone.rrsets.extend(before.clone().map(|before| (change.key.clone(), before)));
+                    vec![(Timestamp::MIN_UTC, before)]
+                });
+            }
+        }
+        let authorities = artifact.zones.values().flat_map(|zone| &zone.authorities);
+        let servers: BTreeSet<SocketAddr> = authorities.map(|a| a.address).collect();
+        let settle_max = artifact.zones.values().map(|zone| zone.settle_max).max();
+        Self {
+            now,
+            faults,
+            journal: Vec::new(),
+            edited: BTreeSet::new(),
+            effects: Vec::new(),
+            violations: Vec::new(),
+            was_set_back: false,
+            calls: 0,
+            is_blind: dice.below(3) == 0,
+            dice,
+            is_dead: false,
+            provider: Memory::new(zones.into_values()),
+            settle_max: settle_max.unwrap_or_default(),
+            servers: servers.into_iter().collect(),
+            history,
+            arrivals: BTreeMap::new(),
+            fallen_back: BTreeMap::new(),
+            late: Vec::new(),
+            moment: 0,
+            looked: BTreeMap::new(),
+            edited_at: BTreeMap::new(),
+        }
+    }
+
+    /// What the provider holds.
+    pub(crate) fn held(&self, key: &RrKey) -> Option<RrSet> {
+        self.history[key].last().expect("a beginning").1.clone()
+    }
+
+    /// Every RRset of the plan.
+    pub(crate) fn keys(&self) -> Vec<RrKey> {
+        self.history.keys().cloned().collect()
+    }
+
+    /// Another process, some time later.
+    pub(crate) fn revive(&mut self, until: Timestamp) {
+        self.is_dead = false;
+        self.calls = 0;
+        // What was seen and not written down is as if nobody had asked.
+        if let Some(last) = self.journal.last() {
+            self.fallen_back.values_mut().for_each(|e| e.retain(|(from, _)| *from < last.at));
+        }
+        self.advance(until);
+    }
+
+    /// Everybody is reachable from now on, and every server has what there is.
+    pub(crate) fn calm(&mut self) {
+        self.faults = Faults::default();
+        self.advance(later(self.now, Duration::from_secs(5 * 3_600)));
+    }
+
+    /// Changes an RRset behind the engine's back.
+    pub(crate) fn edit(&mut self, key: &RrKey, version: Option<RrSet>) {
+        self.moment += 1;
+        self.edited_at.insert(key.clone(), self.moment);
+        self.set(key, version);
+    }
+
+    fn set(&mut self, key: &RrKey, version: Option<RrSet>) {
+        let zones = self.provider.zones();
+        let zone = zones.iter().find(|zone| key.name.is_at_or_below(&zone.origin));
+        self.provider.edit(&zone.expect("a zone of the plan").origin, |zone| {
+            match version.clone() {
+                Some(version) => zone.rrsets.insert(key.clone(), version),
+                None => zone.rrsets.remove(key),
+            }
+        });
+        self.note(key, version);
+    }
+
+    fn note(&mut self, key: &RrKey, version: Option<RrSet>) {
+        let versions = self.history.get_mut(key).expect("a key of the plan");
+        versions.push((self.now, version));
+        let number = versions.len() - 1;
+        for server in self.servers.clone() {
+            let secs = match self.strikes(self.faults.lag) {
+                // The longest is longer than any run waits for it.
+                true => *self.dice.one(&[30_u64, 600, 7_000, 12_000]),
+                false => self.dice.next() % 4,
+            };
+            let arrival = later(self.now, Duration::from_secs(secs));
+            self.arrivals.insert((server, key.clone(), number), arrival);
+        }
+    }
+
+    /// What a server serves at an instant.
+    pub(crate) fn serves(&self, server: SocketAddr, key: &RrKey, at: Timestamp) -> Option<RrSet> {
+        let versions = &self.history[key];
+        let has = |number: &usize| {
+            self.arrivals.get(&(server, key.clone(), *number)).is_none_or(|arrival| *arrival <= at)
+        };
+        let number = (0..versions.len()).rev().find(has).expect("the first one is everywhere");
+        let episodes = self.fallen_back.get(&(server, key.clone()));
+        let is_back =
+            episodes.is_some_and(|e| e.iter().any(|(from, to)| (*from..*to).contains(&at)));
+        versions[number.saturating_sub(usize::from(is_back))].1.clone()
+    }
+
+    /// The instants at which what a server serves may change.
+    pub(crate) fn turns(&self, server: SocketAddr, key: &RrKey) -> Vec<Timestamp> {
+        let mine = |(of, other, _): &(SocketAddr, RrKey, usize)| *of == server && other == key;
+        let arrivals = self.arrivals.iter().filter(|(of, _)| mine(of)).map(|(_, at)| *at);
+        let episodes = self.fallen_back.get(&(server, key.clone())).into_iter().flatten();
+        arrivals.chain(episodes.flat_map(|(from, to)| [*from, *to])).collect()
+    }
+
+    fn strikes(&mut self, of_thousand: usize) -> bool {
+        of_thousand > 0 && self.dice.below(1_000) < of_thousand
+    }
+
+    fn advance(&mut self, until: Timestamp) {
+        self.late.sort_by_key(|(at, _)| *at);
+        while let Some((at, _)) = self.late.first()
+            && *at <= until
+        {
+            let (at, changes) = self.late.remove(0);
+            self.now = self.now.max(at);
+            // Its time is over, or somebody else was quicker.
+            let _ = self.make(&changes);
+        }
+        self.now = self.now.max(until);
+        if self.strikes(self.faults.edit) {
+            self.meddle();
+        }
+    }
+
+    fn meddle(&mut self) {
+        let keys = self.keys();
+        let key = self.dice.one(&keys).clone();
+        let held = self.held(&key);
+        let first = self.history[&key].first().expect("a beginning").1.clone();
+        let version = match (self.dice.below(3), held) {
+            (0, _) => first,
+            (1, Some(_)) => None,
+            (_, Some(held)) => {
+                Some(held.with_ttl(Ttl::from_secs(held.ttl().secs() + 7).expect("small")))
+            }
+            (_, None) => return,
+        };
+        self.edited.insert(key.clone());
+        self.edit(&key, version);
+    }
+
+    /// The process dies here, or not.
+    async fn call(&mut self) {
+        self.calls += 1;
+        assert!(self.calls < CALLS_MAX, "a loop without a bound: {:?}", self.journal.last());
+        if self.is_dead || self.strikes(self.faults.crash) {
+            self.is_dead = true;
+            pending::<()>().await;
+        }
+        let millis = Duration::from_millis(self.dice.next() % 1_500);
+        self.advance(later(self.now, millis));
+        if self.strikes(self.faults.set_back) {
+            self.was_set_back = true;
+            self.now -= Duration::from_secs(self.dice.next() % 600);
+        }
+    }
+
+    /// Takes effect, unless somebody was quicker.
+    fn make(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        for change in changes.changes() {
+            let seen = self.looked.get(&change.key) >= self.edited_at.get(&change.key);
+            if self.held(&change.key) != change.before && seen {
+                self.violations.push(format!("{} was not compared with what is there", change.key));
+            }
+        }
+        if self.is_blind {
+            for change in changes.changes() {
+                self.set(&change.key, change.after.clone());
+            }
+        } else {
+            self.provider.apply(changes).now_or_never().expect("zones in memory")?;
+            for change in changes.changes() {
+                self.note(&change.key, change.after.clone());
+            }
+        }
+        self.effects.push(changes.clone());
+        Ok(Receipt::default())
+    }
+
+    fn fate(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        let zone = changes.zone().clone();
+        let (peer, detail) = ("the provider".to_owned(), "a storm".to_owned());
+        if !self.strikes(self.faults.perform) {
+            return self.make(changes);
+        }
+        let fate = *self.dice.one(FATES);
+        match self.faults.fate.unwrap_or(fate) {
+            Fate::Unreachable => Err(ProviderError::Unreachable { zone, peer, detail }),
+            Fate::Throttled => {
+                Err(ProviderError::Throttled { zone, retry_after: Duration::from_secs(90) })
+            }
+            Fate::Conflict => {
+                let key = changes.changes()[0].key.clone();
+                Err(ProviderError::Conflict { zone, live: self.held(&key), key })
+            }
+            Fate::LostBefore => Err(ProviderError::InDoubt { zone, peer, detail }),
+            Fate::LostAndLate => {
+                let millis = u64::try_from(self.settle_max.as_millis()).expect("small");
+                let after = Duration::from_millis(self.dice.next() % (millis + 1));
+                self.late.push((later(self.now, after), changes.clone()));
+                Err(ProviderError::InDoubt { zone, peer, detail })
+            }
+            Fate::LostAfter => {
+                self.make(changes)?;
+                Err(ProviderError::InDoubt { zone, peer, detail })
+            }
+            Fate::Ignored => Ok(Receipt::default()),
+        }
+    }
+
+    fn answer(&mut self, query: &Query) -> Answer {
+        match query {
+            Query::Held { zone, keys } => {
+                if self.strikes(self.faults.read) {
+                    let (peer, detail) = ("the provider".to_owned(), "a storm".to_owned());
+                    let zone = zone.clone();
+                    return Answer::Held(Err(ProviderError::Unreachable { zone, peer, detail }));
+                }
+                self.moment += 1;
+                self.looked.extend(keys.iter().map(|key| (key.clone(), self.moment)));
+                let read = self.provider.read_rrsets(zone, keys).now_or_never();
+                Answer::Held(read.expect("zones in memory"))
+            }
+            Query::Served { server, key, .. } => {
+                if self.strikes(self.faults.silence) {
+                    return Answer::Served(Served::Unanswered("silence".to_owned()));
+                }
+                let last = self.journal.last().map(|entry| &entry.event);
+                let is_at_an_end = matches!(last, Some(Event::WaitBegun { .. }));
+                if self.strikes(self.faults.fall_back) || (self.faults.lapses && is_at_an_end) {
+                    let secs = Duration::from_secs(1 + self.dice.next() % 900);
+                    let episode = (self.now, later(self.now, secs));
+                    self.fallen_back.entry((*server, key.clone())).or_default().push(episode);
+                }
+                Answer::Served(Served::Answer(self.serves(*server, key, self.now)))
+            }
+        }
+    }
+}
+
+impl World for Storm {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    async fn sleep_until(&mut self, until: Timestamp) {
+        self.call().await;
+        let until = match self.dice.below(4) {
+            // It may come back early.
+            0 => (self.now + (until - self.now) / 2).trunc_subsecs(3),
+            _ => until,
+        };
+        self.advance(until);
+    }
+
+    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
+        self.call().await;
+        let answers = queries.iter().map(|query| self.answer(query)).collect();
+        self.call().await;
+        answers
+    }
+
+    async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        self.call().await;
+        let fate = self.fate(changes);
+        self.call().await;
+        fate
+    }
+
+    async fn publish(&mut self, zone: &Name) -> Result<(), ProviderError> {
+        self.call().await;
+        if self.strikes(self.faults.publish) {
+            let (zone, detail) = (zone.clone(), "a storm".to_owned());
+            return Err(ProviderError::Refused { zone, detail });
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
+        if self.is_dead || self.strikes(self.faults.append) {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.journal.push(entry.clone());
+        self.is_dead = self.strikes(self.faults.crash);
+        Ok(())
+    }
+}

@@ -85,43 +85,12 @@ impl Bed {
         let key = self.primary.key();
         let servers = std::iter::once(&self.primary).chain(&self.secondary);
         let authorities: Vec<String> = servers.map(|s| format!("\"{}\"", s.addr())).collect();
-        let authorities = authorities.join(", ");
-        format!(
-            "version: 1
-name: two-domains
-providers:
-  dns:
-    type: rfc2136
-    server: \"{server}\"
-    tsig: {{ key: {name}, algorithm: {algorithm}, secret: {{ env: BED_TSIG }} }}
-resolver: none
-zones:
-  acme.test: {{ provider: dns, authorities: [ {authorities} ] }}
-  acme.example: {{ provider: dns, authorities: [ {authorities} ] }}
-hosts:
-  old:
-    exchanges: [ {{ preference: 10, name: mail.acme.test. }} ]
-    senders: [ {{ name: people, spf: \"mx ip4:192.0.2.11\", dkim: [ old1 ] }} ]
-  new:
-    exchanges: [ {{ preference: 10, name: mx.acme.test., addresses: [ 203.0.113.25 ] }} ]
-    senders:
-      - name: people
-        spf: ip4:203.0.113.25
-        dkim: [ {{ selector: new1, txt: \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\" }} ]
-    discovery: {{ imap: \"mx.acme.test:993\", autodiscover: mx.acme.test. }}
-migrate:
-  domains: [ acme.test, acme.example ]
-  from: old
-  to: new
-  cutover_ttl: 2s
-  keep_old: 3s
-  overrun: 1s
-clocks: {{ margin: 1s, use: 0s, queue_life: 2s }}
-",
-            server = self.primary.addr(),
-            name = key.name,
-            algorithm = key.algorithm,
-        )
+        let (server, name, algorithm) = (self.primary.addr(), &key.name, key.algorithm);
+        let provider = format!(
+            "{{ type: rfc2136, server: \"{server}\", \
+             tsig: {{ key: {name}, algorithm: {algorithm}, secret: {{ env: BED_TSIG }} }} }}"
+        );
+        plan_text(&provider, &authorities.join(", "))
     }
 
     /// The plan's file.
@@ -185,6 +154,39 @@ clocks: {{ margin: 1s, use: 0s, queue_life: 2s }}
     }
 }
 
+/// The plan: both domains move, through this provider and past these authoritative servers.
+pub(crate) fn plan_text(provider: &str, authorities: &str) -> String {
+    format!(
+        "version: 1
+name: two-domains
+providers: {{ dns: {provider} }}
+resolver: none
+zones:
+  acme.test: {{ provider: dns, authorities: [ {authorities} ] }}
+  acme.example: {{ provider: dns, authorities: [ {authorities} ] }}
+hosts:
+  old:
+    exchanges: [ {{ preference: 10, name: mail.acme.test. }} ]
+    senders: [ {{ name: people, spf: \"mx ip4:192.0.2.11\", dkim: [ old1 ] }} ]
+  new:
+    exchanges: [ {{ preference: 10, name: mx.acme.test., addresses: [ 203.0.113.25 ] }} ]
+    senders:
+      - name: people
+        spf: ip4:203.0.113.25
+        dkim: [ {{ selector: new1, txt: \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\" }} ]
+    discovery: {{ imap: \"mx.acme.test:993\", autodiscover: mx.acme.test. }}
+migrate:
+  domains: [ acme.test, acme.example ]
+  from: old
+  to: new
+  cutover_ttl: 2s
+  keep_old: 3s
+  overrun: 1s
+clocks: {{ margin: 1s, use: 0s, queue_life: 2s }}
+"
+    )
+}
+
 /// Exit code and everything that was said.
 pub(crate) fn said(output: &Output) -> (i32, String) {
     let text = [&output.stdout, &output.stderr].map(|o| String::from_utf8_lossy(o).into_owned());
@@ -192,7 +194,7 @@ pub(crate) fn said(output: &Output) -> (i32, String) {
 }
 
 /// The records of a transfer: blanks folded, sorted, without the SOA.
-fn records(transfer: &str) -> Vec<String> {
+pub(crate) fn records(transfer: &str) -> Vec<String> {
     let lines = transfer.lines().filter(|line| !line.starts_with(';') && !line.trim().is_empty());
     let mut records: Vec<String> = lines
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))

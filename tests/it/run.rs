@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::bed::{Bed, LAG, end_state, instants};
+use crate::bed::{Bed, LAG, ZONES, end_state, instants, plan_text, records, said};
+use crate::lab::Pdns;
 
 /// Waits a little. The tests that call this watch a process from outside; none waits for a result
 /// by time alone.
@@ -116,6 +118,28 @@ fn two_domains_on_knot() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(bed.served(), end_state());
     nothing_to_do_again(&bed);
+}
+
+#[test]
+fn two_domains_on_powerdns() {
+    let server = Pdns::primary(ZONES);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let provider =
+        format!("{{ type: powerdns, url: \"{}\", api_key: {{ env: BED_KEY }} }}", server.url());
+    let plan = plan_text(&provider, &format!("\"{}\"", server.addr()));
+    fs::write(dir.path().join("plan.yaml"), plan).expect("the plan can be written");
+    let cutover = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args).current_dir(dir.path()).env("BED_KEY", server.api_key());
+        said(&command.stdin(Stdio::null()).output().expect("the program can be run"))
+    };
+    let (code, said) = cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{said}");
+    let served = ZONES.iter().map(|(zone, _)| records(&server.transfer(zone)));
+    assert_eq!(served.collect::<Vec<_>>(), end_state());
+    let (code, said) = cutover(&["plan", "plan.yaml", "--detailed-exitcode"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("nothing to change"), "{said}");
 }
 
 /// The same plan again finds nothing to change and writes nothing, not even a file.

@@ -5,7 +5,7 @@
 //! the TTL restored. The addresses of an exchange are all that it has: an AAAA record of the old
 //! server that stays would go on taking mail (RFC 5321 §5.1).
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic};
@@ -29,7 +29,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
                 found.report(Diagnostic::error(ADDRESS_OUTSIDE, exchange.name.span, title, help));
                 continue;
             };
-            let used = is_used(kitchen, zone, name);
+            let used = is_used(kitchen, name);
             for rtype in [RrType::A, RrType::AAAA] {
                 track(kitchen, zone, one, exchange, (rtype, used), found);
             }
@@ -37,12 +37,15 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     }
 }
 
-/// Whether somebody may connect to the name before the switch.
-fn is_used(kitchen: &Kitchen<'_>, zone: &ZoneSeen, name: &Name) -> bool {
-    let mut old = kitchen.intent.moves.iter().flat_map(|one| &one.from.exchanges);
-    let mut types = zone.zone.at(name).map(|(rtype, _)| rtype);
-    types.any(|rtype| matches!(rtype, RrType::A | RrType::AAAA))
-        || old.any(|e| e.name.value == *name)
+/// Whether mail may come to the name before the switch. An address that serves something else is
+/// replaced before: MX records that lead to the server of something else lose mail.
+fn is_used(kitchen: &Kitchen<'_>, name: &Name) -> bool {
+    kitchen.intent.moves.iter().any(|one| {
+        let mx = kitchen.zone(one).get(&RrKey::new(one.domain.value.clone(), RrType::MX));
+        let mut live = mx.into_iter().flat_map(RrSet::rdata).filter_map(Rdata::as_mx);
+        live.any(|(_, exchange)| exchange == *name)
+            || one.from.exchanges.iter().any(|exchange| exchange.name.value == *name)
+    })
 }
 
 fn track(

@@ -141,6 +141,28 @@ fn one_second_less_than_the_hold_is_too_short() {
     }
 }
 
+#[test]
+fn an_exchange_that_still_leads_elsewhere_is_missed() {
+    let body = "\
+hosts:
+  old: { exchanges: [ { preference: 10, name: mail.acme.test. } ] }
+  new: { exchanges: [ { preference: 10, name: mx.acme.test., addresses: [ 203.0.113.99 ] } ] }
+migrate: { domains: [ acme.test ], from: old, to: new }
+";
+    let case = Case::of(&(HEAD.to_owned() + body), &|_| ZONE.to_owned());
+    let id = "wait/switch/acme.test/mx/A";
+    assert!(case.with_wait(id, Duration::from_secs(3_660)).is_empty());
+    assert_eq!(case.with_wait(id, Duration::from_secs(3_659)), BTreeSet::from(["deliverable"]));
+}
+
+const HEAD: &str = "\
+version: 1
+name: trap
+providers: { files: { type: zonefile, directory: . } }
+resolver: none
+zones: { acme.test: { provider: files } }
+";
+
 const ZONE: &str = "\
 $TTL 1h
 @ SOA ns1 hostmaster 1 4h 1h 2w 10m
@@ -165,10 +187,7 @@ migrate: { domains: [ acme.test ], from: old, to: new }
 ";
 
 fn told(body: &str) -> String {
-    let plan = format!(
-        "version: 1\nname: trap\nproviders: {{ files: {{ type: zonefile, directory: . }} }}\n\
-         resolver: none\nzones: {{ acme.test: {{ provider: files }} }}\n{body}"
-    );
+    let plan = HEAD.to_owned() + body;
     let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ");
     let case = Case::of(&plan, &|_| zone.clone());
     let findings = case.findings(&case.graph);

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
+use crate::intent::DomainMove;
 use crate::observe::Outside;
 use crate::proof::view::{Harm, View, judge};
 use crate::proof::{Domain, Judgement, Proof};
@@ -54,6 +55,10 @@ fn harm(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
                 ),
             ));
         }
+        let wrong = one.moves.and_then(|one| wrong_address(view, one, &exchange));
+        if wrong.is_some() {
+            return wrong;
+        }
         let address = |rtype| view.look_up(&RrKey::new(exchange.clone(), rtype));
         reachable |= [RrType::A, RrType::AAAA]
             .into_iter()
@@ -68,4 +73,32 @@ fn harm(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
         ),
         "publish the addresses and let their absence expire before the MX records name them; remove old ones only when no MX record that names them can be cached",
     ))
+}
+
+/// Whether an exchange of the new host, for which the plan names the addresses, leads elsewhere. An
+/// exchange that both hosts share may lead to either.
+fn wrong_address(view: &View<'_>, one: &DomainMove, exchange: &Name) -> Option<Harm> {
+    let shared = one.from.exchanges.iter().any(|other| other.name.value == *exchange);
+    let meant = one.to.exchanges.iter().find(|other| other.name.value == *exchange)?;
+    if shared || meant.addresses.is_empty() {
+        return None;
+    }
+    for rtype in [RrType::A, RrType::AAAA] {
+        let Outside::Records(found) = view.look_up(&RrKey::new(exchange.clone(), rtype)) else {
+            continue;
+        };
+        let other = found.iter().filter_map(Rdata::ip).find(|ip| !meant.addresses.contains(ip));
+        if let Some(ip) = other {
+            return Some(Harm::new(
+                format!(
+                    "a sender connects to {exchange} at {ip}, which is none of the addresses of `{}`: whatever answers there does not know the recipients",
+                    one.to.name
+                ),
+                format!(
+                    "replace the address of {exchange}, and let the old one expire, before the MX records name it"
+                ),
+            ));
+        }
+    }
+    None
 }

@@ -46,6 +46,18 @@ fn a_wildcard_that_answered_for_the_new_name_is_waited_out() {
 }
 
 #[test]
+fn a_name_that_serves_something_else_leads_to_the_new_host_before_the_switch() {
+    let zone = acme("@ 5m MX 10 mail\nmx 2h A 198.51.100.7\n");
+    let body = body("mail.acme.test.", "mx.acme.test.", "203.0.113.25");
+    assert_snapshot!(plan(&[("acme.test", &zone)], &body), @"
+    T+0s switch/acme.test/mx/A
+      7200 198.51.100.7 -> 7200 203.0.113.25
+    T+2h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx.acme.test.
+    ");
+}
+
+#[test]
 fn a_name_that_takes_mail_is_repointed_at_the_switch() {
     let zone = acme("@ MX 10 mail\n");
     let body = body("mail.acme.test.", "mail.acme.test.", "203.0.113.25");

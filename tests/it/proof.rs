@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use cutover::diag::Source;
@@ -15,6 +16,7 @@ use cutover::recipe::compile;
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
 
+use crate::bed::said;
 use crate::registry::adapters;
 
 /// A plan with all that it is compiled from.
@@ -227,4 +229,32 @@ fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     assert_eq!(told(harmless), "");
     let null = "records: [ { zone: acme.test, name: \"@\", type: MX, to: [ \"0 .\" ] } ]\n";
     insta::assert_snapshot!("trap-null-mx", told(null));
+}
+
+#[test]
+fn a_refuted_plan_is_shown_and_neither_sealed_nor_run() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refuted");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    fs::create_dir(dir.path().join("zones")).expect("a directory");
+    let zone = "zones/acme.test.zone";
+    fs::copy(fixtures.join(zone), dir.path().join(zone)).expect("the zone");
+    let plan = fs::read_to_string(fixtures.join("address-goes-first.yaml")).expect("the plan");
+    let cutover = |plan: &str, args: &[&str]| {
+        fs::write(dir.path().join("plan.yaml"), plan).expect("the plan can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        said(&command.args(args).current_dir(dir.path()).output().expect("the program can be run"))
+    };
+    let files = || fs::read_dir(dir.path()).expect("the directory").count();
+    for args in [
+        &["plan", "plan.yaml", "-o", "plan.json"][..],
+        &["plan", "plan.yaml", "--detailed-exitcode"],
+        &["apply", "plan.yaml", "--auto-approve"],
+    ] {
+        let (code, said) = cutover(&plan, args);
+        assert_eq!(code, 3, "{args:?}: {said}");
+        assert!(said.contains("this plan would do harm\n  deliverable is broken"), "{said}");
+        assert_eq!(files(), 2, "nothing but plan and zones: {args:?}");
+    }
+    let repaired = plan.replace("with: switch", "after: contract");
+    assert_eq!(cutover(&repaired, &["plan", "plan.yaml", "--detailed-exitcode"]).0, 2);
 }

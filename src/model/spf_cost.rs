@@ -7,8 +7,6 @@ use cutover_contract::{Name, RrKey, RrType};
 use crate::observe::Outside;
 use crate::spf::{SpfRecord, Target};
 
-/// DNS look-ups that one evaluation may cost (RFC 7208 §4.6.4).
-pub const LOOKUPS_MAX: usize = 10;
 /// Records that are followed at the most, so that a circle of includes ends. Our choice.
 const RECORDS_MAX: usize = 64;
 

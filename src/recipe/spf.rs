@@ -17,11 +17,11 @@ use cutover_contract::{Name, RrKey, RrSet, RrType, Ttl};
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::intent::{DomainMove, Exchange, Host};
-use crate::model::spf_cost::{Cost, LOOKUPS_MAX, cost};
+use crate::model::spf_cost::{Cost, cost};
 use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
 use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
 use crate::observe::{Seen, Snapshot};
-use crate::spf::{SpfRecord, Target, Term};
+use crate::spf::{SpfRecord, TERMS_MAX, Target, Term};
 
 /// Two SPF records at one name.
 pub(super) const SPF_TWICE: Code = Code::semantic("spf-two-records");
@@ -102,7 +102,7 @@ impl Versions {
             let Cost { lookups, unseen: not_seen } =
                 cost(record, &one.domain.value, &|key| kitchen.snapshot.told(key));
             unseen.extend(not_seen);
-            if lookups > LOOKUPS_MAX {
+            if lookups > TERMS_MAX {
                 let title = format!(
                     "the SPF record of {} costs {lookups} look-ups {when}",
                     one.domain.value

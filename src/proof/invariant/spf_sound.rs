@@ -3,11 +3,11 @@
 
 use cutover_contract::{Name, RrKey, RrType};
 
-use crate::model::spf_cost::{LOOKUPS_MAX, cost};
+use crate::model::spf_cost::cost;
 use crate::observe::Outside;
 use crate::proof::view::{Harm, View, judge};
 use crate::proof::{Judgement, Proof};
-use crate::spf::{SpfRecord, Target};
+use crate::spf::{SpfRecord, TERMS_MAX, Target};
 
 pub(super) fn check(proof: &Proof<'_>) -> Judgement {
     let domains = proof.domains();
@@ -27,7 +27,7 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
     }
     let record = records.pop()?;
     let lookups = cost(&record, domain, &|key| view.look_up(key)).lookups;
-    if lookups > LOOKUPS_MAX {
+    if lookups > TERMS_MAX {
         return Some(Harm::new(
             format!(
                 "a receiver needs {lookups} look-ups for the SPF record of {domain}: SPF is an error for every sender"

@@ -206,7 +206,11 @@ fn permissions_are_respected() {
         let open = Permissions::from_mode(0o755);
         fs::set_permissions(directory.path(), open).expect("set");
         let copy = directory.path().join("it");
-        fs::copy(std::env::current_exe().expect("a path"), &copy).expect("copied");
+        // Not by this process: a child that another test starts meanwhile would hold the copy open
+        // for writing, and what is open for writing cannot be run.
+        let this = std::env::current_exe().expect("a path");
+        let copied = Command::new("cp").arg(this).arg(&copy).status().expect("cp can be run");
+        assert!(copied.success());
         let nobody = 65534;
         let output = Command::new(copy)
             .args(["--exact", this_test])

@@ -25,28 +25,27 @@ pub struct Interval {
 }
 
 /// Whether some reachable state has all of these intervals.
-///
-/// Where it has, the least such state is given: every event in it precedes, or is, one of the
-/// starts, so running it in the order of the graph is the counterexample.
 #[must_use]
-pub fn together(order: &Order, steps: usize, intervals: &[&Interval]) -> Option<Vec<Event>> {
-    let starts: Vec<Event> = intervals
-        .iter()
-        .filter_map(|interval| match interval.start {
-            Start::Always => None,
-            Start::At(event) => Some(event),
-        })
-        .collect();
-    let ended = intervals
-        .iter()
-        .flat_map(|interval| &interval.ends)
-        .any(|end| starts.iter().any(|start| order.is_or_precedes(*end, *start)));
-    if ended {
-        return None;
-    }
+pub fn together(order: &Order, intervals: &[&Interval]) -> bool {
+    let ends = intervals.iter().flat_map(|interval| &interval.ends);
+    let mut ends = ends.copied();
+    !ends.any(|end| starts(intervals).any(|start| order.is_or_precedes(end, start)))
+}
+
+/// The least state that has all of these intervals, where there is one: every event in it precedes,
+/// or is, one of the starts, so running it in the order of the graph is the counterexample.
+#[must_use]
+pub fn least_state(order: &Order, steps: usize, intervals: &[&Interval]) -> Option<Vec<Event>> {
     let events = (0..steps).flat_map(|place| [Event::Begin(place), Event::End(place)]);
-    let needed = |event: &Event| starts.iter().any(|start| order.is_or_precedes(*event, *start));
-    Some(events.filter(needed).collect())
+    let needed = |event: &Event| starts(intervals).any(|start| order.is_or_precedes(*event, start));
+    together(order, intervals).then(|| events.filter(needed).collect())
+}
+
+fn starts<'i>(intervals: &'i [&Interval]) -> impl Iterator<Item = Event> + 'i {
+    intervals.iter().filter_map(|interval| match interval.start {
+        Start::Always => None,
+        Start::At(event) => Some(event),
+    })
 }
 
 /// The events by which a version that the step at `replaced_by` replaced has expired everywhere: the
@@ -229,7 +228,8 @@ mod tests {
                 let intervals: Vec<Interval> =
                     (0..count).map(|_| interval_of(&mut random, befores.len())).collect();
                 let all: Vec<&Interval> = intervals.iter().collect();
-                let found = together(&order, befores.len(), &all);
+                let found = least_state(&order, befores.len(), &all);
+                assert_eq!(found.is_some(), together(&order, &all));
                 let real = states.iter().any(|state| all.iter().all(|i| holds(*state, i)));
                 assert_eq!(found.is_some(), real, "seed {seed}: {befores:?} {intervals:?}");
                 if let Some(witness) = found {

@@ -41,7 +41,7 @@ use crate::observe::Snapshot;
 
 use invariant::Invariant;
 
-pub use interval::{Interval, Start, expiry, together};
+pub use interval::{Interval, Start, expiry, least_state, together};
 pub use order::{Event, Order};
 pub use view::{Judgement, View};
 
@@ -132,7 +132,7 @@ impl<'p> Proof<'p> {
     pub fn findings(&self) -> Findings {
         let mut findings =
             Findings { holding: Vec::new(), present: Vec::new(), refuted: Vec::new() };
-        for Invariant { name: invariant, check, .. } in invariant::ALL {
+        for Invariant { name: invariant, check } in invariant::ALL {
             match check(self) {
                 Judgement::Holds => findings.holding.push(invariant),
                 Judgement::Present(story) => {

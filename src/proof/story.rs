@@ -6,7 +6,7 @@ use std::time::Duration;
 use cutover_contract::{RrKey, RrSet};
 
 use super::view::{Harm, View};
-use super::{Event, Interval, Proof, Version, together};
+use super::{Event, Interval, Proof, Version, least_state};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step};
 
@@ -47,7 +47,7 @@ pub(super) fn long_lived(
 /// that loses none, and the time at which they hold.
 fn events(proof: &Proof<'_>, intervals: &[&Interval]) -> (Vec<String>, String) {
     let steps = proof.graph.steps();
-    let state = together(&proof.order, steps.len(), intervals).unwrap_or_default();
+    let state = least_state(&proof.order, steps.len(), intervals).unwrap_or_default();
     let mut ends: BTreeMap<usize, Duration> = BTreeMap::new();
     let mut story = Vec::new();
     let mut now = Duration::ZERO;

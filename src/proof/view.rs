@@ -96,7 +96,7 @@ impl<'p> View<'p> {
                 let chosen = state.chosen.values().map(|chosen| &chosen.interval);
                 let mut all: Vec<&Interval> = self.fixed.iter().chain(chosen).collect();
                 all.push(&version.interval);
-                together(&self.proof.order, 0, &all).is_some()
+                together(&self.proof.order, &all)
             })
             .collect();
         let number = state.asked.len();

@@ -11,34 +11,20 @@ use super::{Judgement, Proof};
 pub struct Invariant {
     /// Its name, in verdicts and in the documentation.
     pub name: &'static str,
-    /// What it says, for people.
-    pub says: &'static str,
     /// Looks at every view.
     pub check: fn(&Proof<'_>) -> Judgement,
 }
 
 /// Every invariant that is checked.
 pub const ALL: &[Invariant] = &[
-    Invariant {
-        name: "deliverable",
-        says: "whatever MX records and addresses a sender has cached, they lead to a host that is meant",
-        check: deliverable::check,
-    },
-    Invariant {
-        name: "authenticated",
-        says: "mail of every sender of the plan passes SPF or DKIM as long as it can be in flight",
-        check: authenticated::check,
-    },
-    Invariant {
-        name: "spf-sound",
-        says: "every SPF record that can be seen is one record of at most ten look-ups",
-        check: spf_sound::check,
-    },
-    Invariant {
-        name: "reach",
-        says: "from the switch on, what is cached of the switched records is short-lived",
-        check: reach::check,
-    },
+    // Whatever MX records and addresses a sender has cached, they lead to a host that is meant.
+    Invariant { name: "deliverable", check: deliverable::check },
+    // Mail of every sender of the plan passes SPF or DKIM as long as it can be in flight.
+    Invariant { name: "authenticated", check: authenticated::check },
+    // Every SPF record that can be seen is one record of at most ten look-ups.
+    Invariant { name: "spf-sound", check: spf_sound::check },
+    // From the switch on, what is cached of the switched records is short-lived.
+    Invariant { name: "reach", check: reach::check },
 ];
 
 /// The invariants of the safety model that no file here checks yet.

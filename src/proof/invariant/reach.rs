@@ -30,7 +30,7 @@ pub(super) fn check(proof: &Proof<'_>) -> Judgement {
                     None => Duration::ZERO,
                 };
                 let both = [&switched, &version.interval];
-                if lives > shortest && together(&proof.order, 0, &both).is_some() {
+                if lives > shortest && together(&proof.order, &both) {
                     let story = story::long_lived(proof, step, &change.key, version);
                     return Judgement::Refuted(story);
                 }

@@ -4,6 +4,9 @@
 //! primitives; engine, simulator and renderers know these and nothing else. Three of the design's
 //! six are obeyed so far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Checkpoint`].
 //!
+//! Every edge and every wait says where it comes from ([`Cause`]): a bad pattern that it keeps from
+//! coming true, a rule of ours, or a key of the plan. Nothing is waited for without a reason.
+//!
 //! Invariants: ids are unique, every `after` names a step of the graph, and there is no circle. The
 //! graph does not say *when*: durations are in it, instants are in the journal.
 
@@ -56,8 +59,8 @@ pub struct Step {
     pub id: StepId,
     /// What it does.
     pub primitive: Primitive,
-    /// The steps that have to be done first.
-    pub after: BTreeSet<StepId>,
+    /// The steps that have to be done first, and why.
+    pub after: BTreeMap<StepId, Cause>,
     /// What is done, for people: `lower the TTL of the MX records to 5m`.
     pub title: String,
     /// Why, for people.
@@ -86,16 +89,47 @@ pub struct Wait {
     pub over: Option<StepId>,
 }
 
-/// Where a wait comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a wait or an edge comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// What was replaced may still be cached.
-    Cache,
-    /// A rule of ours, with its clock in the plan.
+    /// Without it an invariant would be broken in some order, at some delay, for some cached answer.
+    Pattern,
+    /// A rule of ours.
     Policy,
     /// A key of the plan.
     User,
+}
+
+impl Origin {
+    /// The word in artifacts and for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Policy => "policy",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Why one step comes after another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Where the edge comes from.
+    pub origin: Origin,
+    /// The invariant that would be broken, for [`Origin::Pattern`]; the rule or the key otherwise.
+    pub of: String,
+    /// The reason, for people.
+    pub why: String,
+}
+
+impl Cause {
+    /// A cause.
+    #[must_use]
+    pub fn new(origin: Origin, of: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { origin, of: of.into(), why: why.into() }
+    }
 }
 
 /// Why some steps make no graph.
@@ -143,7 +177,7 @@ impl StepGraph {
         let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(steps.len(), steps.len());
         let nodes: Vec<NodeIndex> = steps.iter().map(|_| graph.add_node(())).collect();
         for (place, step) in steps.iter().enumerate() {
-            for id in &step.after {
+            for id in step.after.keys() {
                 let Some(before) = places.get(id) else {
                     return Err(GraphError::Missing { step: step.id.clone(), missing: id.clone() });
                 };
@@ -161,8 +195,8 @@ impl StepGraph {
                 let after = step
                     .after
                     .iter()
-                    .filter(|id| reduced.contains(&(ids[*id], place)))
-                    .cloned()
+                    .filter(|(id, _)| reduced.contains(&(ids[*id], place)))
+                    .map(|(id, cause)| (id.clone(), cause.clone()))
                     .collect();
                 Some(Step { after, ..step })
             })
@@ -192,7 +226,7 @@ impl StepGraph {
             steps.iter().enumerate().map(|(place, step)| (step.id.clone(), place)).collect();
         let mut followers = vec![Vec::new(); steps.len()];
         for (place, step) in steps.iter().enumerate() {
-            for id in &step.after {
+            for id in step.after.keys() {
                 followers[places[id]].push(place);
             }
         }
@@ -243,7 +277,10 @@ mod tests {
         Step {
             id: StepId::new(id),
             primitive: Primitive::Checkpoint,
-            after: after.iter().map(|id| StepId::new(*id)).collect(),
+            after: after
+                .iter()
+                .map(|id| (StepId::new(*id), Cause::new(Origin::User, "after", "")))
+                .collect(),
             title: String::new(),
             reason: String::new(),
         }
@@ -262,7 +299,7 @@ mod tests {
         let ids: Vec<&str> = graph.steps().iter().map(|s| s.id.as_str()).collect();
         assert_eq!(ids, ["a", "b", "c", "d", "e"]);
         let last = graph.get(&StepId::new("d")).expect("d");
-        assert_eq!(last.after, BTreeSet::from([StepId::new("c")]));
+        assert_eq!(last.after.keys().collect::<Vec<_>>(), [&StepId::new("c")]);
     }
 
     #[test]

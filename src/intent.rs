@@ -16,8 +16,9 @@ use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl};
 
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
 use crate::spec::{
-    Clocks, DkimRecord, Endpoint, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate, PlanSpec,
-    ProviderSpec, RecordSpec, ResolverSpec, SenderSpec, ZoneSpec,
+    AssumeSpec, Clocks, DkimRecord, Endpoint, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate,
+    OverrideSpec, PlanSpec, ProviderSpec, RecordSpec, ResolverSpec, SenderSpec, SwitchKind,
+    ZoneSpec,
 };
 
 /// A provider, host or zone that the plan does not have.
@@ -61,6 +62,10 @@ pub struct Intent {
     pub terms: Terms,
     /// Other records.
     pub records: Vec<RecordSpec>,
+    /// Facts that cannot be seen.
+    pub assume: Vec<AssumeSpec>,
+    /// Invariants that may be broken.
+    pub overrides: Vec<OverrideSpec>,
 }
 
 /// The times that hold for the whole plan.
@@ -74,6 +79,8 @@ pub struct Terms {
     pub overrun: Duration,
     /// Whether TTLs go back to what they were.
     pub restore_ttls: bool,
+    /// How the MX records change.
+    pub switch: SwitchKind,
     /// How long things live that no TTL says.
     pub clocks: Clocks,
 }
@@ -106,6 +113,8 @@ pub struct Host {
     pub senders: Vec<Sender>,
     /// Its discovery records: what shall stand at each name.
     pub discovery: BTreeMap<RrKey, Spanned<Rdata>>,
+    /// TLSA records that the certificates of its exchanges match.
+    pub tlsa: Vec<Rdata>,
 }
 
 /// A mail exchanger.
@@ -130,6 +139,22 @@ pub struct Sender {
     pub selectors: Vec<Selector>,
 }
 
+impl Sender {
+    /// Whether the plan says how its mail is authenticated.
+    #[must_use]
+    pub fn says_anything(&self) -> bool {
+        self.spf.is_some() || !self.selectors.is_empty()
+    }
+}
+
+impl Host {
+    /// Whether it has an exchange of this name.
+    #[must_use]
+    pub fn has_exchange(&self, name: &Name) -> bool {
+        self.exchanges.iter().any(|exchange| exchange.name.value == *name)
+    }
+}
+
 /// A DKIM selector.
 #[derive(Clone, Debug)]
 pub struct Selector {
@@ -149,6 +174,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
     resolver.anchors();
     let moves = spec.migrate.as_ref().map(|m| resolver.moves(m)).unwrap_or_default();
     resolver.records();
+    resolver.assumptions();
     if spec.migrate.is_none() && spec.records.is_empty() {
         let title = "the plan asks for nothing";
         let help = "add `migrate:` to move mail domains, or `records:` to change records";
@@ -164,6 +190,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
             keep_old: Duration::ZERO,
             overrun: Duration::ZERO,
             restore_ttls: true,
+            switch: SwitchKind::Direct,
             clocks: spec.clocks,
         },
         |m| Terms {
@@ -171,6 +198,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
             keep_old: m.keep_old,
             overrun: m.overrun,
             restore_ttls: m.restore_ttls,
+            switch: m.switch,
             clocks: spec.clocks,
         },
     );
@@ -183,6 +211,8 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         moves,
         terms,
         records: spec.records,
+        assume: spec.assume,
+        overrides: spec.overrides,
     })
 }
 
@@ -203,10 +233,10 @@ fn parts(spec: &PlanSpec) -> usize {
     let exchange = |exchange: &ExchangeSpec| 1 + exchange.addresses.len();
     let sender = |sender: &SenderSpec| 1 + sender.dkim.len();
     let host = |host: &HostSpec| {
-        let HostSpec { exchanges, senders, discovery: _ } = host;
+        let HostSpec { exchanges, senders, discovery: _, tlsa } = host;
         let exchanges: usize = exchanges.iter().map(exchange).sum();
         // Discovery has five records at the most.
-        6 + exchanges + senders.iter().map(sender).sum::<usize>()
+        6 + tlsa.len() + exchanges + senders.iter().map(sender).sum::<usize>()
     };
     spec.hosts.values().map(host).sum()
 }
@@ -349,6 +379,39 @@ impl Resolver<'_> {
         moves
     }
 
+    /// Assumptions are about hosts that the move knows, and each says another thing.
+    fn assumptions(&mut self) {
+        let spec = self.spec;
+        let mut seen: Vec<(&AssumeSpec, Span)> = Vec::new();
+        for one in &spec.assume {
+            let AssumeSpec { fact, host, from, .. } = one;
+            if !spec.hosts.contains_key(&host.value) {
+                self.unknown("host", host, spec.hosts.keys());
+                continue;
+            }
+            if spec.migrate.is_none() {
+                let title = "no mail moves in this plan, so nothing relies on this".to_owned();
+                let help = "add `migrate:`, or take the assumption out";
+                self.report(Diagnostic::error(UNKNOWN_REFERENCE, fact.span, title, help));
+                continue;
+            }
+            let same = |(other, _): &&(&AssumeSpec, Span)| {
+                other.fact.value == fact.value
+                    && other.host.value == host.value
+                    && (other.from == *from || other.from.is_none() != from.is_none())
+            };
+            if let Some((_, first)) = seen.iter().find(same) {
+                let title = format!("`{}` of `{}` is stated twice", fact.value, host.value);
+                let help = "keep one of the two: a fact that changes is stated once for each part of the move";
+                self.report(
+                    Diagnostic::error(SAID_TWICE, fact.span, title, help).also(*first, "first here"),
+                );
+                continue;
+            }
+            seen.push((one, fact.span));
+        }
+    }
+
     fn outside(&mut self, name: &Name, span: Span) {
         let zones: Vec<String> =
             self.spec.zones.iter().map(|zone| zone.name.value.to_string()).collect();
@@ -389,7 +452,7 @@ impl Resolver<'_> {
             })
             .collect();
         let discovery = self.discovery(host, domain);
-        Host { name: name.to_owned(), span, exchanges, senders, discovery }
+        Host { name: name.to_owned(), span, exchanges, senders, discovery, tlsa: host.tlsa.clone() }
     }
 
     fn fill(&mut self, template: &NameTemplate, domain: &Name, span: Span) -> Option<Name> {

@@ -3,9 +3,11 @@
 pub mod artifact;
 pub mod calendar;
 pub mod cli;
+pub mod compile;
 pub mod diag;
 pub mod digest;
 pub mod engine;
+pub mod fact;
 pub mod graph;
 pub mod intent;
 pub mod journal;

@@ -106,6 +106,8 @@ pub struct Snapshot {
     pub zones: BTreeMap<Name, ZoneSeen>,
     /// Names outside of them.
     pub outside: BTreeMap<RrKey, Outside>,
+    /// What was there before, and may still be cached: versions that an earlier run has replaced.
+    pub earlier: BTreeMap<RrKey, Vec<Option<RrSet>>>,
 }
 
 /// The answer for a name, wherever it lies.

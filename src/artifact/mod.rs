@@ -43,8 +43,39 @@ pub struct Artifact {
     pub verdict: Verdict,
     /// The steps.
     pub graph: StepGraph,
+    /// What takes each step back.
+    pub undos: BTreeMap<StepId, Undo>,
+    /// Where a run can go back to, and how.
+    pub rollback_points: Vec<RollbackPoint>,
     /// When each step begins and ends in an ideal run.
     pub forecast: Vec<Forecast>,
+}
+
+/// What takes a step back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// A step of the way back.
+    By(StepId),
+    /// Nothing has to: it only adds, and stays.
+    Keep,
+    /// Nothing can: from its begin on there is no way back, and why.
+    Never(String),
+}
+
+/// A point that a run can go back to from every state behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollbackPoint {
+    /// Its name: `start`, `before-switch`.
+    pub name: String,
+    /// The step of the way there at which it is reached; `None`: before the first.
+    pub at: Option<StepId>,
+    /// The way back, as if everything had been done. Of a run that has done less, the steps are made
+    /// that take back something which has begun.
+    pub graph: StepGraph,
+    /// Which steps of the way there each step takes back; one that is not here is always made.
+    pub takes_back: BTreeMap<StepId, StepId>,
+    /// What stays behind, one sentence each.
+    pub residue: Vec<String>,
 }
 
 /// What a run has to know of a zone.
@@ -79,23 +110,47 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The invariants that hold in every order, at every delay and for every cached answer.
     pub holding: Vec<String>,
-    /// The invariants that this version does not check.
-    pub unchecked: Vec<String>,
+    /// The invariants that are broken.
+    pub broken: Vec<String>,
+    /// The invariants that may be broken, and why, as the plan says.
+    pub overrides: BTreeMap<String, String>,
+    /// What was looked at.
+    pub checked: Checked,
     /// What it takes for granted.
     pub assumptions: Vec<String>,
     /// What is broken already and not made worse, line by line.
     pub present: Vec<String>,
     /// The counterexamples, line by line.
     pub story: Vec<String>,
+    /// Why no other order would do, line by line.
+    pub derivation: Vec<String>,
+}
+
+/// How much a proof looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Things that may be true: versions of answers, values of facts.
+    pub atoms: usize,
+    /// Sets of them that must not be true together.
+    pub patterns: usize,
+    /// The same, along the way back.
+    pub patterns_back: usize,
 }
 
 /// Whether a plan was proved safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing that was checked is broken, but not everything was checked.
-    Unproved,
+    /// Every invariant holds.
+    Proved,
     /// An invariant is broken; the story tells how.
     Refuted,
+}
+
+impl Verdict {
+    /// The broken invariants that the plan does not say may be broken.
+    pub fn forbidding(&self) -> impl Iterator<Item = &String> {
+        self.broken.iter().filter(|name| !self.overrides.contains_key(*name))
+    }
 }
 
 /// When a step begins and ends in an ideal run, from its beginning.

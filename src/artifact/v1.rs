@@ -6,9 +6,9 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, Forecast, Outcome, ReadError, SealedZone, Verdict};
+use super::{Artifact, Checked, Forecast, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict};
 use crate::digest::Digest;
-use crate::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
+use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 use crate::spec::shape::Form;
 use crate::spec::{Authority, Exception, ProviderSpec};
 
@@ -33,8 +33,18 @@ struct ArtifactV1 {
     zones: Vec<ZoneV1>,
     verdict: VerdictV1,
     steps: Vec<StepV1>,
-    rollback_points: Vec<StepId>,
+    rollback_points: Vec<RollbackPointV1>,
     forecast: Vec<ForecastV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollbackPointV1 {
+    name: String,
+    at: Option<StepId>,
+    steps: Vec<StepV1>,
+    takes_back: BTreeMap<StepId, StepId>,
+    residue: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,17 +70,31 @@ struct ExceptionV1 {
 struct VerdictV1 {
     outcome: OutcomeV1,
     holding: Vec<String>,
-    unchecked: Vec<String>,
+    broken: Vec<String>,
+    overrides: BTreeMap<String, String>,
+    atoms: usize,
+    patterns: usize,
+    patterns_back: usize,
     assumptions: Vec<String>,
     present: Vec<String>,
     story: Vec<String>,
+    derivation: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum OutcomeV1 {
-    Unproved,
+    Proved,
     Refuted,
+}
+
+/// Why a step comes after another.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CauseV1 {
+    origin: Origin,
+    of: String,
+    why: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,13 +105,16 @@ struct StepV1 {
     title: String,
     reason: String,
     after: BTreeSet<StepId>,
+    /// For each of `after`, where that comes from and why.
+    because: BTreeMap<StepId, CauseV1>,
     changes: Vec<ChangeV1>,
     wait_secs: Option<u64>,
     origin: Option<Origin>,
     /// The change whose replaced version a wait waits out.
     over: Option<StepId>,
-    /// The way back; not compiled by this version.
-    undo: Option<()>,
+    /// What takes it back: a step of the way back, `keep`, or `never` and why; none for steps that
+    /// do nothing.
+    undo: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,8 +207,19 @@ fn value(place: impl ToString, problem: impl ToString) -> ReadError {
 }
 
 fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
-    let Artifact { name, tool, plan, parent, providers, zones, verdict, graph, forecast } =
-        artifact;
+    let Artifact {
+        name,
+        tool,
+        plan,
+        parent,
+        providers,
+        zones,
+        verdict,
+        graph,
+        undos,
+        rollback_points,
+        forecast,
+    } = artifact;
     ArtifactV1 {
         format: FORMAT.to_owned(),
         digest,
@@ -191,19 +229,9 @@ fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
         parent: *parent,
         providers: providers.clone(),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
-        verdict: VerdictV1 {
-            outcome: match verdict.outcome {
-                Outcome::Unproved => OutcomeV1::Unproved,
-                Outcome::Refuted => OutcomeV1::Refuted,
-            },
-            holding: verdict.holding.clone(),
-            unchecked: verdict.unchecked.clone(),
-            assumptions: verdict.assumptions.clone(),
-            present: verdict.present.clone(),
-            story: verdict.story.clone(),
-        },
-        steps: graph.steps().iter().map(wire_step).collect(),
-        rollback_points: Vec::new(),
+        verdict: wire_verdict(verdict),
+        steps: graph.steps().iter().map(|step| wire_step(step, undos.get(&step.id))).collect(),
+        rollback_points: rollback_points.iter().map(wire_point).collect(),
         forecast: forecast
             .iter()
             .map(|Forecast { step, begin, end }| ForecastV1 {
@@ -212,6 +240,69 @@ fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
                 end_secs: end.as_secs(),
             })
             .collect(),
+    }
+}
+
+fn wire_verdict(verdict: &Verdict) -> VerdictV1 {
+    let Verdict {
+        outcome,
+        holding,
+        broken,
+        overrides,
+        checked: Checked { atoms, patterns, patterns_back },
+        assumptions,
+        present,
+        story,
+        derivation,
+    } = verdict.clone();
+    let outcome = match outcome {
+        Outcome::Proved => OutcomeV1::Proved,
+        Outcome::Refuted => OutcomeV1::Refuted,
+    };
+    VerdictV1 {
+        outcome,
+        holding,
+        broken,
+        overrides,
+        atoms,
+        patterns,
+        patterns_back,
+        assumptions,
+        present,
+        story,
+        derivation,
+    }
+}
+
+fn wire_point(point: &RollbackPoint) -> RollbackPointV1 {
+    let RollbackPoint { name, at, graph, takes_back, residue } = point;
+    RollbackPointV1 {
+        name: name.clone(),
+        at: at.clone(),
+        steps: graph.steps().iter().map(|step| wire_step(step, None)).collect(),
+        takes_back: takes_back.clone(),
+        residue: residue.clone(),
+    }
+}
+
+/// The word for a step that stays.
+const KEEP: &str = "keep";
+/// In front of why nothing can take a step back.
+const NEVER: &str = "never: ";
+
+fn wire_undo(undo: &Undo) -> String {
+    match undo {
+        Undo::By(step) => step.to_string(),
+        Undo::Keep => KEEP.to_owned(),
+        Undo::Never(why) => format!("{NEVER}{why}"),
+    }
+}
+
+fn read_undo(text: String) -> Undo {
+    match text.strip_prefix(NEVER) {
+        Some(why) => Undo::Never(why.to_owned()),
+        None if text == KEEP => Undo::Keep,
+        None => Undo::By(StepId::new(text)),
     }
 }
 
@@ -230,7 +321,7 @@ fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
     }
 }
 
-fn wire_step(step: &Step) -> StepV1 {
+fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
     let Step { id, primitive, after, title, reason } = step;
     let (kind, changes, wait) = match primitive {
         Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None),
@@ -242,12 +333,18 @@ fn wire_step(step: &Step) -> StepV1 {
         kind,
         title: title.clone(),
         reason: reason.clone(),
-        after: after.clone(),
+        after: after.keys().cloned().collect(),
+        because: after
+            .iter()
+            .map(|(id, Cause { origin, of, why })| {
+                (id.clone(), CauseV1 { origin: *origin, of: of.clone(), why: why.clone() })
+            })
+            .collect(),
         changes,
         wait_secs: wait.map(|wait| wait.span.as_secs()),
         origin: wait.map(|wait| wait.origin),
         over: wait.and_then(|wait| wait.over.clone()),
-        undo: None,
+        undo: undo.map(wire_undo),
     }
 }
 
@@ -277,17 +374,22 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         rollback_points,
         forecast,
     } = wire;
-    if !rollback_points.is_empty() {
-        return Err(value("rollback_points", "this version makes none"));
-    }
     check_name(&name)?;
     let zones = zones.into_iter().map(read_zone);
     let zones: BTreeMap<Name, SealedZone> = zones.collect::<Result<_, _>>()?;
     if let Some(zone) = zones.values().find(|zone| !providers.contains_key(&zone.provider)) {
         return Err(value("zones", format!("there is no provider `{}`", zone.provider)));
     }
-    let steps = steps.into_iter().map(|step| read_step(step, &zones));
-    let graph = StepGraph::new(steps.collect::<Result<_, _>>()?).map_err(|e| value("steps", e))?;
+    let undos = steps.iter().filter_map(|step| Some((step.id.clone(), step.undo.clone()?)));
+    let undos = undos.map(|(id, undo)| (id, read_undo(undo))).collect();
+    let graph = read_graph(steps, &zones)?;
+    let rollback_points = rollback_points
+        .into_iter()
+        .map(|RollbackPointV1 { name, at, steps, takes_back, residue }| {
+            let graph = read_graph(steps, &zones)?;
+            Ok(RollbackPoint { name, at, graph, takes_back, residue })
+        })
+        .collect::<Result<Vec<_>, ReadError>>()?;
     let forecast = forecast
         .into_iter()
         .map(|ForecastV1 { step, begin_secs, end_secs }| Forecast {
@@ -296,13 +398,60 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
             end: Duration::from_secs(end_secs),
         })
         .collect();
-    let VerdictV1 { outcome, holding, unchecked, assumptions, present, story } = verdict;
+    let verdict = read_verdict(verdict);
+    Ok(Artifact {
+        name,
+        tool,
+        plan,
+        parent,
+        providers,
+        zones,
+        verdict,
+        graph,
+        undos,
+        rollback_points,
+        forecast,
+    })
+}
+
+fn read_graph(
+    steps: Vec<StepV1>,
+    zones: &BTreeMap<Name, SealedZone>,
+) -> Result<StepGraph, ReadError> {
+    let steps = steps.into_iter().map(|step| read_step(step, zones));
+    StepGraph::new(steps.collect::<Result<_, _>>()?).map_err(|e| value("steps", e))
+}
+
+fn read_verdict(wire: VerdictV1) -> Verdict {
+    let VerdictV1 {
+        outcome,
+        holding,
+        broken,
+        overrides,
+        atoms,
+        patterns,
+        patterns_back,
+        assumptions,
+        present,
+        story,
+        derivation,
+    } = wire;
     let outcome = match outcome {
-        OutcomeV1::Unproved => Outcome::Unproved,
+        OutcomeV1::Proved => Outcome::Proved,
         OutcomeV1::Refuted => Outcome::Refuted,
     };
-    let verdict = Verdict { outcome, holding, unchecked, assumptions, present, story };
-    Ok(Artifact { name, tool, plan, parent, providers, zones, verdict, graph, forecast })
+    let checked = Checked { atoms, patterns, patterns_back };
+    Verdict {
+        outcome,
+        holding,
+        broken,
+        overrides,
+        checked,
+        assumptions,
+        present,
+        story,
+        derivation,
+    }
 }
 
 /// The name is that of a folder: it may lead to no other place.
@@ -329,7 +478,26 @@ fn read_zone(wire: ZoneV1) -> Result<(Name, SealedZone), ReadError> {
 }
 
 fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, ReadError> {
-    let StepV1 { id, kind, title, reason, after, changes, wait_secs, origin, over, undo: _ } = wire;
+    let StepV1 {
+        id,
+        kind,
+        title,
+        reason,
+        after,
+        because,
+        changes,
+        wait_secs,
+        origin,
+        over,
+        undo: _,
+    } = wire;
+    if !after.iter().eq(because.keys()) {
+        return Err(value(&id, "it is not said for each of `after` where that comes from"));
+    }
+    let after = because
+        .into_iter()
+        .map(|(id, CauseV1 { origin, of, why })| (id, Cause { origin, of, why }))
+        .collect();
     // Ids are shown as they are, wherever a step is named.
     if id.as_str().contains(char::is_control) {
         return Err(value("steps", "an id has control characters"));

@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cutover_contract::{Name, RrKey};
+use cutover_contract::Name;
 
 use super::exit::Exit;
 use super::{Failure, dress, home, registry, tell};
-use crate::artifact::{Artifact, Outcome, ReadError, SealedZone, Verdict};
+use crate::artifact::{Artifact, Checked, Outcome, ReadError, SealedZone, Verdict};
+use crate::compile::{Compiled, compile, touched};
 use crate::diag::{Diagnostic, Source, render_all};
 use crate::digest::Digest;
-use crate::graph::Primitive;
 use crate::intent::{Intent, resolve};
 use crate::observe::Snapshot;
-use crate::proof::{Counterexample, Findings, Proof, invariant};
-use crate::recipe::{Compiled, compile};
+use crate::proof::{Counterexample, Findings};
 use crate::render::{Dress, harmless};
 use crate::spec::parse;
 use crate::world::real::connect::connect;
@@ -98,8 +97,8 @@ pub(super) async fn plan(path: &Path, source: &Source) -> Result<Artifact, Failu
     };
     let seen = snapshot(&intent, &providers, &asks_delegation).await;
     let snapshot = seen.map_err(|found| unseen(&found, source))?;
-    let compiled = compile(&intent, &snapshot).map_err(|found| refuse(&found, source))?;
-    let disagreeing = authorities_agree(&intent, &snapshot, &first_touched(&compiled)).await;
+    let compiled = compile(&intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
+    let disagreeing = authorities_agree(&intent, &snapshot, &touched(&compiled.tracks).into_iter().collect::<Vec<_>>()).await;
     if !disagreeing.is_empty() {
         return Err(unseen(&disagreeing, source));
     }
@@ -110,23 +109,10 @@ pub(super) async fn plan(path: &Path, source: &Source) -> Result<Artifact, Failu
     Ok(seal(&intent, &snapshot, compiled, Digest::of(source.text.as_bytes())))
 }
 
-/// The RRsets that a plan changes, each once.
-fn first_touched(compiled: &Compiled) -> Vec<(Name, RrKey)> {
-    let changes = compiled.graph.steps().iter().filter_map(|step| match &step.primitive {
-        Primitive::Change(changes) => Some(changes),
-        Primitive::Wait(_) | Primitive::Checkpoint => None,
-    });
-    let touched: BTreeSet<(Name, RrKey)> = changes
-        .flat_map(|set| set.changes().iter().map(|c| (set.zone().clone(), c.key.clone())))
-        .collect();
-    touched.into_iter().collect()
-}
-
 fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) -> Artifact {
-    let touched: BTreeSet<Name> =
-        first_touched(&compiled).into_iter().map(|(zone, _)| zone).collect();
-    let Compiled { graph, mut assumptions, warnings: _ } = compiled;
-    let verdict = verdict(&Proof::new(intent, snapshot, &graph).findings());
+    let Compiled { tracks, graph, findings, closed, mut assumptions, warnings: _ } = compiled;
+    let touched: BTreeSet<Name> = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
+    let verdict = verdict(intent, &findings, closed);
     let zones: BTreeMap<Name, SealedZone> = touched
         .into_iter()
         .map(|name| {
@@ -164,39 +150,45 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         zones,
         verdict: Verdict { assumptions, ..verdict },
         graph,
+        undos: BTreeMap::new(),
+        rollback_points: Vec::new(),
         forecast: Vec::new(),
     };
     artifact.forecast = sim::forecast(&artifact);
     artifact
 }
 
-fn verdict(findings: &Findings) -> Verdict {
-    let Findings { holding, present, refuted } = findings;
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let told = |counterexamples: &[Counterexample], how: &str| {
-        let stories = counterexamples.iter().flat_map(|Counterexample { invariant, story }| {
-            std::iter::once(format!("{invariant} {how}")).chain(story.iter().cloned())
-        });
-        stories.collect::<Vec<String>>()
-    };
+fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Verdict {
+    let Findings { holding, present, refuted, patterns, atoms } = findings;
+    let owned = |name: &&str| (*name).to_owned();
+    let mut broken: Vec<&str> = refuted.iter().map(|one| one.invariant).collect();
+    broken.dedup();
+    let story = refuted.iter().flat_map(|Counterexample { invariant, story, .. }| {
+        std::iter::once(format!("{invariant} is broken")).chain(story.iter().cloned())
+    });
+    let overrides =
+        intent.overrides.iter().map(|one| (one.invariant.clone(), one.reason.clone())).collect();
     Verdict {
-        outcome: if refuted.is_empty() { Outcome::Unproved } else { Outcome::Refuted },
-        holding: owned(holding),
-        unchecked: owned(invariant::MISSING),
+        outcome: if refuted.is_empty() { Outcome::Proved } else { Outcome::Refuted },
+        holding: holding.iter().map(owned).collect(),
+        broken: broken.iter().map(owned).collect(),
+        overrides,
+        checked: Checked { atoms: *atoms, patterns: *patterns, patterns_back: 0 },
         assumptions: Vec::new(),
-        present: told(present, "is broken already, before the first step"),
-        story: told(refuted, "is broken"),
+        present: present.iter().map(|(invariant, harm)| format!("{invariant}: {harm}")).collect(),
+        story: story.collect(),
+        derivation: closed.concat(),
     }
 }
 
-/// A refuted plan is shown, and neither sealed into a file nor run.
+/// A refuted plan is shown, and neither sealed into a file nor run, unless the plan itself says that
+/// what is broken may be.
 pub(super) fn not_refuted(artifact: &Artifact) -> Result<(), Failure> {
-    match artifact.verdict.outcome {
-        Outcome::Unproved => Ok(()),
-        Outcome::Refuted => {
-            let story = artifact.verdict.story.join("\n  ");
-            let text = format!("error: this plan would do harm\n  {story}");
-            Err(Failure::new(Exit::Refuted, crate::render::harmless(&text)))
-        }
+    let broken: Vec<&str> = artifact.verdict.forbidding().map(String::as_str).collect();
+    if broken.is_empty() {
+        return Ok(());
     }
+    let story = artifact.verdict.story.join("\n  ");
+    let text = format!("error: this plan would do harm: {}\n  {story}", broken.join(", "));
+    Err(Failure::new(Exit::Refuted, crate::render::harmless(&text)))
 }

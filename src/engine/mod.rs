@@ -177,7 +177,7 @@ impl RunState {
     /// When the last of what a step comes after was done; the run's beginning where there is none.
     #[must_use]
     pub fn ready_since(&self, artifact: &Artifact, step: &Step) -> Option<Timestamp> {
-        let done = step.after.iter().filter_map(|id| match self.of(artifact, id) {
+        let done = step.after.keys().filter_map(|id| match self.of(artifact, id) {
             StepState::Done { at } => Some(at),
             StepState::Pending { .. }
             | StepState::Begun
@@ -259,7 +259,7 @@ impl RunState {
         let place = place.ok_or_else(|| IllegalEvent::UnknownStep(id.clone()))?;
         let step = &artifact.graph.steps()[place];
         let done = |id: &&StepId| !matches!(self.of(artifact, id), StepState::Done { .. });
-        if let Some(before) = step.after.iter().find(done) {
+        if let Some(before) = step.after.keys().find(done) {
             return Err(IllegalEvent::Order { step: id.clone(), before: before.clone() });
         }
         if let (Primitive::Wait(wait), Event::WaitBegun { since, until, .. }) =

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::{Change, RrSet};
+use cutover_contract::{RrKey, RrSet};
 
 use crate::observe::ZoneSeen;
 
@@ -20,14 +20,19 @@ pub fn hold(version: Option<&RrSet>, zone: &ZoneSeen) -> Duration {
     ttl.duration().min(CAP) + unseen
 }
 
-/// How long what a change replaces may be cached: the version, or the absence; and where a wildcard
-/// answered for the name so far, what it said (RFC 4592 §3.3.1).
+/// How long it may be cached that there is no such RRset; and where a wildcard answered for the name
+/// so far, what it said (RFC 4592 §3.3.1).
 #[must_use]
-pub fn hold_of_replaced(change: &Change, zone: &ZoneSeen) -> Duration {
-    let wildcard = match &change.before {
-        Some(_) => None,
-        None => zone.wildcard_of(&change.key),
-    };
-    let replaced = hold(change.before.as_ref(), zone);
-    wildcard.map_or(replaced, |wildcard| replaced.max(hold(Some(wildcard), zone)))
+pub fn hold_of_absence(zone: &ZoneSeen, key: &RrKey) -> Duration {
+    let absent = hold(None, zone);
+    zone.wildcard_of(key).map_or(absent, |wildcard| absent.max(hold(Some(wildcard), zone)))
+}
+
+/// How long what a change replaces may be cached.
+#[must_use]
+pub fn hold_of_replaced(before: Option<&RrSet>, zone: &ZoneSeen, key: &RrKey) -> Duration {
+    match before {
+        Some(before) => hold(Some(before), zone),
+        None => hold_of_absence(zone, key),
+    }
 }

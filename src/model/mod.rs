@@ -12,6 +12,7 @@ pub mod spf_cost;
 pub mod spf_meaning;
 
 use std::fmt;
+use std::time::Duration;
 
 use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
@@ -32,6 +33,10 @@ pub enum Verb {
     Publish,
     /// More senders in the SPF record.
     Widen,
+    /// New exchanges beside the old ones, at a worse preference.
+    Join,
+    /// New exchanges beside the old ones, at a better preference.
+    Prefer,
     /// Other records.
     Switch,
     /// Fewer senders in the SPF record.
@@ -48,6 +53,8 @@ impl fmt::Display for Verb {
             Self::Lower => "lower",
             Self::Publish => "publish",
             Self::Widen => "widen",
+            Self::Join => "join",
+            Self::Prefer => "prefer",
             Self::Switch => "switch",
             Self::Narrow => "narrow",
             Self::Remove => "remove",
@@ -69,8 +76,17 @@ pub enum Stage {
     Contract,
     /// Removes what mail in flight still needs: when no message of the old side can be on its way.
     Retire,
-    /// When these have taken effect everywhere.
-    After(Vec<Anchor>),
+    /// A part of the switch that follows the one before it in the track, when that has taken effect.
+    SwitchNext,
+    /// Where the plan puts it: with a part of the move.
+    With(Anchor),
+    /// Where the plan puts it: when these have taken effect everywhere, or a stated while after them.
+    After {
+        /// What has to be done before.
+        anchors: Vec<Anchor>,
+        /// How long to wait behind it, in place of what the replaced versions ask for.
+        wait: Option<Duration>,
+    },
     /// When the transition before it in the track has taken effect everywhere.
     Next,
 }
@@ -90,6 +106,26 @@ pub struct Transition {
     pub reason: String,
 }
 
+impl Transition {
+    /// Whether it belongs to what comes before the switch.
+    #[must_use]
+    pub fn is_expansion(&self) -> bool {
+        matches!(self.stage, Stage::Expand | Stage::With(Anchor::Expand))
+    }
+
+    /// Whether it belongs to the switch.
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        matches!(self.stage, Stage::Switch | Stage::SwitchNext)
+    }
+
+    /// Whether it belongs to what comes when the old side is left.
+    #[must_use]
+    pub fn is_contraction(&self) -> bool {
+        matches!(self.stage, Stage::Contract | Stage::Retire | Stage::With(Anchor::Contract))
+    }
+}
+
 /// A name's way from what was seen to what is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
@@ -99,8 +135,26 @@ pub struct Track {
     pub key: RrKey,
     /// The record's id in the plan, for tracks that come from `records`.
     pub record: Option<String>,
+    /// Whether the plan itself says when the record changes: that is judged, and not moved.
+    pub placed: bool,
+    /// Whether mail is routed by it.
+    pub routes: bool,
     /// The transitions in order; empty where everything is as wanted.
     pub transitions: Vec<Transition>,
+}
+
+impl Track {
+    /// A track that recipes make: its order is derived.
+    #[must_use]
+    pub fn new(zone: Name, key: RrKey, transitions: Vec<Transition>) -> Self {
+        Self { zone, key, record: None, placed: false, routes: false, transitions }
+    }
+
+    /// Whether the plan itself says when this transition is made.
+    #[must_use]
+    pub fn is_placed(&self, transition: &Transition) -> bool {
+        self.placed && !matches!(transition.verb, Verb::Lower | Verb::Restore)
+    }
 }
 
 /// What shall be served at a name in the end.

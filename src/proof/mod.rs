@@ -4,88 +4,63 @@
 //! precedes its `begin`. A *state* is a set of events that holds, with each event, all that precede
 //! it. Every execution passes through such sets only, and each of them is reached by some.
 //!
-//! An *interval* is a start and a set of ends: it holds in a state that contains its start and none
-//! of its ends. That a version of an RRset may be in a cache is an interval; so is that mail of a
-//! sender may be in flight.
+//! An *atom* ([`pattern::Atom`]) is an interval, a start and a set of ends: it holds in a state that
+//! contains its start and none of its ends. That a version of an answer may be in a cache is one; so
+//! is that a fact may have a value, or that mail of a sender may be in flight. A *bad pattern* is a
+//! set of atoms that must not hold together; invariants ([`invariant::ALL`]) make them.
 //!
-//! **Theorem.** Intervals hold together in some reachable state if and only if no end of any of them
-//! is equal to or precedes the start of any of them.
+//! **Theorem.** Atoms hold together in some reachable state if and only if no end of any of them is
+//! equal to or precedes the start of any of them.
 //!
 //! *Why:* let D be all the starts and all that precedes them. Every state that contains the starts
 //! contains D. D contains an end only if that end is, or precedes, a start. So if any state works, D
 //! works; and D, run in the order of the graph, is the counterexample.
 //!
-//! So "can these be true together?" is a look-up in one transitive closure: no enumeration of
-//! orders, no solver. The tests enumerate all states of small graphs, and all executions in time,
-//! and compare.
+//! So "can these be true together?" is a look-up in one closure ([`paths::Paths`]): no enumeration
+//! of orders, no solver. The same look-up says what would keep a pattern from coming true, so the
+//! order of a plan is *derived* from the patterns (`compile`), and then proved by them again.
 //!
-//! Invariants ([`invariant::ALL`]) are evaluations over views: one version of every RRset that is
-//! visited, in every combination that can be served together. What no invariant here says is not
-//! checked, and the verdict names what is missing.
+//! Where this differs from the design's text: answers, not RRsets, are what is cached
+//! ([`answers`]); SPF and DKIM each have to hold where a sender declares them
+//! ([`invariant`], `authenticated`); and an end that several paths could bring about counts when one
+//! path alone waits long enough, as the design says, but only paths of this plan count: that an
+//! earlier run waited is not known here.
 
-mod interval;
+pub mod answers;
+pub mod draft;
+pub mod facts;
 pub mod invariant;
-mod order;
+pub mod model;
+pub mod paths;
+pub mod pattern;
 mod story;
-mod view;
+pub mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, RrKey, RrSet, RrType};
+use crate::graph::{Primitive, StepGraph};
 
-use crate::graph::{Primitive, StepGraph, StepId};
-use crate::intent::{DomainMove, Intent};
-use crate::model::end::in_the_end;
-use crate::model::hold::hold_of_replaced;
-use crate::observe::Snapshot;
+use draft::Draft;
+use model::Model;
+use paths::Paths;
+use pattern::Pattern;
 
-use invariant::Invariant;
+pub use story::{Told, says, tell};
 
-pub use interval::{Interval, Start, expiry, least_state, together};
-pub use order::{Event, Order};
-pub use view::{Judgement, View};
-
-/// One version of an RRset, or of its absence.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// What is served.
-    pub rrset: Option<RrSet>,
-    /// When it can be.
-    pub interval: Interval,
-    /// The place of the step that publishes it; `None`: it is there before the first.
-    pub published_by: Option<usize>,
-}
-
-/// Everything that a proof works with.
-pub struct Proof<'p> {
-    /// What is wanted.
-    pub intent: &'p Intent,
-    /// What was seen.
-    pub snapshot: &'p Snapshot,
-    /// The steps.
-    pub graph: &'p StepGraph,
-    /// The zones when all is done.
-    end: Snapshot,
-    order: Order,
-    timelines: BTreeMap<RrKey, Vec<Version>>,
-}
-
-/// A mail domain.
-struct Domain<'p> {
-    name: &'p Name,
-    /// How it moves, if it does.
-    moves: Option<&'p DomainMove>,
-}
-
-/// What came of it.
+/// What came of a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     /// The invariants that hold in every order, at every delay, and for every cached answer.
     pub holding: Vec<&'static str>,
-    /// Those that are broken before the first step, and not more than that later.
-    pub present: Vec<Counterexample>,
-    /// The first counterexample of each other invariant that does not.
+    /// What is broken before the first step, and not made worse later: one line each, with the
+    /// invariant.
+    pub present: Vec<(&'static str, String)>,
+    /// The first counterexample of each harm, by invariant.
     pub refuted: Vec<Counterexample>,
+    /// How many patterns were looked at.
+    pub patterns: usize,
+    /// How many atoms they consist of.
+    pub atoms: usize,
 }
 
 /// A counterexample.
@@ -93,75 +68,101 @@ pub struct Findings {
 pub struct Counterexample {
     /// The invariant.
     pub invariant: &'static str,
+    /// The pattern's place in the model.
+    pub pattern: usize,
     /// What happens, line by line.
     pub story: Vec<String>,
 }
 
-impl<'p> Proof<'p> {
-    /// Works out which versions there are, and when each can be served.
+/// The steps of a graph as nodes of a draft see them: waits are edges.
+#[derive(Debug)]
+pub struct Placed {
+    /// The paths between the graph's steps.
+    pub paths: Paths,
+    /// The place in the graph of each node of the draft.
+    pub places: Vec<usize>,
+}
+
+impl Placed {
+    /// Where the nodes of a draft stand in a graph.
+    ///
+    /// # Panics
+    /// Where the graph lacks a step of the draft: it was not made from it.
     #[must_use]
-    pub fn new(intent: &'p Intent, snapshot: &'p Snapshot, graph: &'p StepGraph) -> Self {
-        let order = Order::of(graph);
-        let mut timelines: BTreeMap<RrKey, Vec<Version>> = BTreeMap::new();
-        for (place, step) in graph.steps().iter().enumerate() {
-            let Primitive::Change(changes) = &step.primitive else { continue };
-            let zone = &snapshot.zones[changes.zone()];
-            for change in changes.changes() {
-                let versions = timelines.entry(change.key.clone()).or_insert_with(|| {
-                    let interval = Interval { start: Start::Always, ends: Vec::new() };
-                    vec![Version { rrset: change.before.clone(), interval, published_by: None }]
-                });
-                // Changes of one RRset come one after the other, so this one replaces the last.
-                if let Some(last) = versions.last_mut() {
-                    let lives = hold_of_replaced(change, zone) + intent.terms.clocks.margin;
-                    last.interval.ends = expiry(graph, place, lives);
-                }
-                let start = Start::At(Event::Begin(place));
-                versions.push(Version {
-                    rrset: change.after.clone(),
-                    interval: Interval { start, ends: Vec::new() },
-                    published_by: Some(place),
-                });
-            }
-        }
-        Self { intent, snapshot, graph, end: in_the_end(intent, snapshot), order, timelines }
+    pub fn of(draft: &Draft<'_>, graph: &StepGraph) -> Self {
+        let span = |place: usize| match &graph.steps()[place].primitive {
+            Primitive::Wait(wait) => wait.span.as_secs(),
+            Primitive::Change(_) | Primitive::Checkpoint => 0,
+        };
+        let befores = graph.steps().iter().map(|step| {
+            let places = step.after.keys().filter_map(|id| graph.place(id));
+            places.map(|place| (place, span(place))).collect()
+        });
+        let paths = Paths::of(befores.collect()).expect("a graph has no circle");
+        let places = draft
+            .nodes
+            .iter()
+            .map(|node| graph.place(&node.id).expect("every step of the draft is in the graph"));
+        Self { places: places.collect(), paths }
     }
 
-    /// Checks every invariant.
+    /// Whether a pattern can come true.
     #[must_use]
-    pub fn findings(&self) -> Findings {
-        let mut findings =
-            Findings { holding: Vec::new(), present: Vec::new(), refuted: Vec::new() };
-        for Invariant { name: invariant, check } in invariant::ALL {
-            match check(self) {
-                Judgement::Holds => findings.holding.push(invariant),
-                Judgement::Present(story) => {
-                    findings.present.push(Counterexample { invariant, story });
-                }
-                Judgement::Refuted(story) => {
-                    findings.refuted.push(Counterexample { invariant, story });
-                }
-            }
-        }
-        findings
+    pub fn can_come_true(&self, pattern: &Pattern, model: &Model) -> bool {
+        !pattern.breaks(&model.atoms).any(|one| {
+            let waited = self.paths.between(self.places[one.from], self.places[one.to]);
+            waited.is_some_and(|waited| waited >= one.hold.as_secs())
+        })
     }
+}
 
-    /// The mail domains that a change of these zones can harm: those that move, and every zone that
-    /// has MX records of its own.
-    fn domains(&self) -> Vec<Domain<'_>> {
-        let moving = self.intent.moves.iter();
-        let mut domains: Vec<Domain<'_>> =
-            moving.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).collect();
-        for (name, zone) in &self.snapshot.zones {
-            let takes_mail = zone.get(&RrKey::new(name.clone(), RrType::MX)).is_some();
-            if takes_mail && !domains.iter().any(|domain| domain.name == name) {
-                domains.push(Domain { name, moves: None });
-            }
+/// Whether any pattern can come true that was not true before the first step.
+#[must_use]
+pub fn is_refuted(placed: &Placed, model: &Model) -> bool {
+    let present = present(model);
+    model.patterns.iter().any(|pattern| {
+        !present.contains_key(&(pattern.invariant, pattern.harm.as_str()))
+            && placed.can_come_true(pattern, model)
+    })
+}
+
+/// The harm that is done before the first step: it refutes nothing by itself, and neither does the
+/// same harm in a later state.
+#[must_use]
+pub fn present(model: &Model) -> BTreeMap<(&'static str, &str), &Pattern> {
+    let there = model.patterns.iter().filter(|pattern| pattern.is_present(&model.atoms));
+    let seen = there.filter(|pattern| !pattern.is_only_unknown(&model.atoms));
+    seen.map(|pattern| ((pattern.invariant, pattern.harm.as_str()), pattern)).collect()
+}
+
+/// Checks every pattern against a graph.
+#[must_use]
+pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings {
+    let placed = Placed::of(draft, graph);
+    let present = present(model);
+    let mut refuted: BTreeMap<&'static str, Vec<Counterexample>> = BTreeMap::new();
+    let mut told: BTreeSet<(&'static str, &str)> = BTreeSet::new();
+    for (number, pattern) in model.patterns.iter().enumerate() {
+        let harm = (pattern.invariant, pattern.harm.as_str());
+        if present.contains_key(&harm) || told.contains(&harm) {
+            continue;
         }
-        domains
+        if placed.can_come_true(pattern, model) {
+            told.insert(harm);
+            let story = tell(&Told { draft, model, graph, placed: &placed }, pattern);
+            let one = Counterexample { invariant: pattern.invariant, pattern: number, story };
+            refuted.entry(pattern.invariant).or_default().push(one);
+        }
     }
-
-    fn place(&self, id: &str) -> Option<usize> {
-        self.graph.place(&StepId::new(id))
+    let broken = |name: &str| {
+        refuted.contains_key(name) || present.keys().any(|(invariant, _)| *invariant == name)
+    };
+    let names = invariant::ALL.iter().map(|invariant| invariant.name);
+    Findings {
+        holding: names.clone().filter(|name| !broken(name)).collect(),
+        present: present.keys().map(|(invariant, harm)| (*invariant, (*harm).to_owned())).collect(),
+        refuted: names.filter_map(|name| refuted.remove(name)).flatten().collect(),
+        patterns: model.patterns.len(),
+        atoms: model.atoms.len(),
     }
 }

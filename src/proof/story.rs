@@ -1,85 +1,127 @@
 //! Stories: a counterexample that a mail engineer can read.
+//!
+//! The steps of the least state in which a pattern is true, in an execution that loses no time, then
+//! what holds at its end, what happens then, and what would help.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::{RrKey, RrSet};
+use cutover_contract::RrKey;
 
-use super::view::{Harm, View};
-use super::{Event, Interval, Proof, Version, least_state};
+use super::Placed;
+use super::draft::{Draft, Kind};
+use super::model::Model;
+use super::pattern::{Atom, Held, Pattern, What};
 use crate::calendar::show_span;
-use crate::graph::{Primitive, Step};
+use crate::fact::Fact;
+use crate::graph::{Primitive, StepGraph};
 
-/// Tells how a view comes about, what it does, and what would help.
-pub(super) fn tell(proof: &Proof<'_>, view: &View<'_>, harm: &Harm) -> Vec<String> {
-    let intervals = view.intervals();
-    let (mut story, at) = events(proof, &intervals.iter().collect::<Vec<_>>());
-    for (key, version) in view.chosen() {
-        story.push(format!("at {at} a resolver may hold {}", show(key, version.rrset.as_ref())));
-    }
-    story.push(format!("then {}", harm.what));
-    story.push(format!("fix: {}", harm.fix));
-    story
+/// What a story is told of.
+#[derive(Clone, Copy)]
+pub struct Told<'t> {
+    /// The steps.
+    pub draft: &'t Draft<'t>,
+    /// The atoms.
+    pub model: &'t Model,
+    /// The steps in order.
+    pub graph: &'t StepGraph,
+    /// Where they stand.
+    pub placed: &'t Placed,
 }
 
-/// Tells that a version outlives what a switch, or a way back, may take.
-pub(super) fn long_lived(
-    proof: &Proof<'_>,
-    switch: &Step,
-    key: &RrKey,
-    version: &Version,
-) -> Vec<String> {
-    let place = proof.graph.place(&switch.id).unwrap_or_default();
-    let switched = Interval { start: super::Start::At(Event::Begin(place)), ends: Vec::new() };
-    let (mut story, at) = events(proof, &[&switched, &version.interval]);
-    let ttl = version.rrset.as_ref().map_or(Duration::ZERO, |rrset| rrset.ttl().duration());
-    story.push(format!("at {at} a resolver may hold {}", show(key, version.rrset.as_ref())));
-    story.push(format!(
-        "then the switch, or a way back, takes up to {} and not {}",
-        show_span(ttl),
-        show_span(proof.intent.terms.cutover_ttl.duration())
-    ));
-    story.push("fix: lower the TTL, and let the old one expire, before the switch; raise it only after the contraction has begun".into());
-    story
-}
-
-/// The steps of the least state that has all of these intervals, with the times of an execution
-/// that loses none, and the time at which they hold.
-fn events(proof: &Proof<'_>, intervals: &[&Interval]) -> (Vec<String>, String) {
-    let steps = proof.graph.steps();
-    let state = least_state(&proof.order, steps.len(), intervals).unwrap_or_default();
-    let mut ends: BTreeMap<usize, Duration> = BTreeMap::new();
+/// Tells how a pattern comes true.
+#[must_use]
+pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
+    let Told { draft, model, graph, placed } = told;
     let mut story = Vec::new();
+    let nodes = pattern.starts(&model.atoms);
+    let begun: Vec<usize> = nodes.iter().map(|node| placed.places[*node]).collect();
+    let state = placed.paths.down(begun.iter().copied());
+    let mut ends: BTreeMap<usize, Duration> = BTreeMap::new();
     let mut now = Duration::ZERO;
-    for (place, step) in steps.iter().enumerate() {
-        if !state.contains(&Event::Begin(place)) {
+    // What is told: the steps that begin what the pattern is about, and those that end it too late.
+    let ended = pattern.breaks(&model.atoms).map(|one| placed.places[one.from]);
+    let about: std::collections::BTreeSet<usize> = ended.chain(begun.iter().copied()).collect();
+    for (place, step) in graph.steps().iter().enumerate() {
+        if !state.contains(&place) {
             continue;
         }
-        let before = step.after.iter().filter_map(|id| ends.get(&proof.graph.place(id)?));
+        let before = step.after.keys().filter_map(|id| ends.get(&graph.place(id)?));
         let begin = before.max().copied().unwrap_or_default();
         let span = match &step.primitive {
             Primitive::Wait(wait) => wait.span,
             Primitive::Change(_) | Primitive::Checkpoint => Duration::ZERO,
         };
-        if state.contains(&Event::End(place)) {
-            ends.insert(place, begin + span);
-            now = now.max(begin + span);
-        } else {
-            now = now.max(begin);
-        }
-        if let Primitive::Change(_) = step.primitive {
+        ends.insert(place, begin + span);
+        now = now.max(begin);
+        if about.contains(&place) {
             story.push(format!("at T+{} {}: {}", show_span(begin), step.id, step.title));
         }
     }
-    (story, format!("T+{}", show_span(now)))
+    let at = show_span(now);
+    for Held { atom, .. } in &pattern.atoms {
+        story.extend(says(&model.atoms[*atom]).map(|what| format!("at T+{at} {what}")));
+    }
+    story.push(format!("then {}", pattern.harm));
+    story.extend(until(told, pattern));
+    story.push(format!("fix: {}", pattern.fix));
+    let _ = draft;
+    story
 }
 
-fn show(key: &RrKey, rrset: Option<&RrSet>) -> String {
-    match rrset {
-        None => format!("that there is no {key}"),
-        Some(rrset) => {
-            let data: Vec<String> = rrset.rdata().iter().map(ToString::to_string).collect();
-            format!("{key} = {} (TTL {})", data.join(", "), show_span(rrset.ttl().duration()))
+/// What an atom says, as a clause.
+#[must_use]
+pub fn says(atom: &Atom) -> Option<String> {
+    match &atom.what {
+        What::Answer { key, records, exposed } => {
+            let while_changed = if *exposed { ", which is seen while it is replaced" } else { "" };
+            Some(match records {
+                None => format!("a resolver may hold that there is no {key}{while_changed}"),
+                Some(rrset) => {
+                    let data: Vec<String> =
+                        rrset.rdata().iter().map(ToString::to_string).collect();
+                    let key = RrKey::new(key.name.clone(), rrset.rtype());
+                    format!(
+                        "a resolver may hold {key} = {} (TTL {}){while_changed}",
+                        data.join(", "),
+                        show_span(rrset.ttl().duration())
+                    )
+                }
+            })
         }
+        What::Fact { fact, host, value, unknown } => Some(match unknown {
+            true => format!("nobody says of `{host}`: {} (`{fact}`)", fact.row().meaning),
+            false => match fact {
+                Fact::Mail => format!("`{host}` may {value} what arrives"),
+                Fact::Accepts
+                | Fact::RoutesLocal
+                | Fact::Sends
+                | Fact::Clients
+                | Fact::Synced
+                | Fact::Serves
+                | Fact::StsAllows
+                | Fact::TlsaMatches => {
+                    format!("of `{host}` it may be {value}: {} (`{fact}`)", fact.row().meaning)
+                }
+            },
+        }),
+        What::InFlight { host } => Some(format!("mail of `{host}` may be in flight")),
+        What::MailboxesAt { host } => Some(format!("people may read their mail at `{host}`")),
+        What::Begun => None,
     }
+}
+
+/// How long it can last.
+fn until(told: &Told<'_>, pattern: &Pattern) -> Option<String> {
+    let atoms = &told.model.atoms;
+    let first = pattern
+        .atoms
+        .iter()
+        .flat_map(|held| atoms[held.atom].ends.iter().map(|end| (end.step, end.hold + held.extra)))
+        .min_by_key(|(_, hold)| *hold)?;
+    let node = &told.draft.nodes[first.0];
+    let what = match node.kind {
+        Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => &node.id,
+    };
+    Some(format!("this can last until {} after {what} is done everywhere", show_span(first.1)))
 }

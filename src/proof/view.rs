@@ -1,205 +1,235 @@
-//! Views: one served version of every RRset that an evaluation visits.
+//! Views: one served version of every answer that an evaluation visits.
 //!
-//! Versions expire independently, so an evaluation that visits several RRsets may meet any
-//! combination of versions that can be served together. Invariants are written as plain evaluations
-//! over a [`View`]: whenever one asks for an RRset that has several versions, the view chooses one
-//! that can be served together with all that it has chosen before. [`judge`] runs the
-//! evaluation again and again, until every choice has been made.
+//! Answers expire independently, so an evaluation that visits several may meet any combination of
+//! their versions. Invariants are written as plain evaluations over a [`View`]: whenever one asks a
+//! question that has several answers, the view chooses one. [`cases`] runs the evaluation until
+//! every choice has been made, and gives the smallest sets of answers that lead to what is looked
+//! for, whatever the answers to all other questions. When those can be served together is not asked
+//! here: patterns say what must not be, and the order sees to it that it cannot.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use cutover_contract::{Name, RrKey, RrSet, RrType};
+use cutover_contract::{RrKey, RrType};
 
-use super::interval::{Interval, Start, together};
-use super::{Proof, Version, story};
+use super::answers::{Answers, Content};
+use super::draft::Draft;
+use super::pattern::Atom;
 use crate::observe::Outside;
 
 /// Aliases that are followed at the most; resolvers do about as many. Our choice.
 const ALIASES_MAX: usize = 8;
 /// Views of one evaluation at the most. Our choice: a mail domain has some dozens.
-const VIEWS_MAX: usize = 100_000;
+const VIEWS_MAX: usize = 20_000;
 
-/// What came of an invariant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It is kept in every view.
-    Holds,
-    /// It is broken before the first step, and not more than that later; with the story.
-    Present(Vec<String>),
-    /// It is broken; with the story.
-    Refuted(Vec<String>),
+/// The answers to all questions that evaluations have asked so far.
+#[derive(Debug)]
+pub struct Library<'d> {
+    /// What is being done.
+    pub draft: &'d Draft<'d>,
+    /// Every atom.
+    pub atoms: RefCell<Vec<Atom>>,
+    answers: RefCell<BTreeMap<RrKey, Option<Rc<Answers>>>>,
 }
 
-impl Judgement {
-    /// The worst of several.
-    pub(super) fn worst(all: impl IntoIterator<Item = Self>) -> Self {
-        let mut worst = Self::Holds;
-        for one in all {
-            worst = match (worst, one) {
-                (Self::Refuted(story), _) | (_, Self::Refuted(story)) => {
-                    return Self::Refuted(story);
-                }
-                (Self::Present(story), _) | (_, Self::Present(story)) => Self::Present(story),
-                (Self::Holds, Self::Holds) => Self::Holds,
-            };
+impl<'d> Library<'d> {
+    /// Nothing has been asked yet.
+    #[must_use]
+    pub fn of(draft: &'d Draft<'d>) -> Self {
+        Self { draft, atoms: RefCell::default(), answers: RefCell::default() }
+    }
+
+    /// The answers to a question; `None`: it never changes.
+    #[must_use]
+    pub fn answers(&self, key: &RrKey) -> Option<Rc<Answers>> {
+        if let Some(known) = self.answers.borrow().get(key) {
+            return known.clone();
         }
-        worst
+        let found = Answers::of(self.draft, key, &mut self.atoms.borrow_mut()).map(Rc::new);
+        self.answers.borrow_mut().insert(key.clone(), found.clone());
+        found
+    }
+
+    /// Adds an atom.
+    pub fn add(&self, atom: Atom) -> usize {
+        let mut atoms = self.atoms.borrow_mut();
+        atoms.push(atom);
+        atoms.len() - 1
     }
 }
 
-/// What happens in a view, and what would help.
-pub(super) struct Harm {
-    /// What happens: `a sender ...`.
-    pub(super) what: String,
-    /// What would help.
-    pub(super) fix: String,
-}
+/// Which class of answers is taken for each question.
+pub type Choice = BTreeMap<RrKey, usize>;
 
-impl Harm {
-    pub(super) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: fix.into() }
-    }
-}
-
-/// One combination of versions.
-pub struct View<'p> {
-    proof: &'p Proof<'p>,
-    /// What holds whatever is chosen: mail of this sender is in flight, the switch has begun.
-    fixed: &'p [Interval],
-    state: RefCell<State<'p>>,
+/// One combination of answers.
+pub struct View<'v> {
+    library: &'v Library<'v>,
+    state: RefCell<State>,
 }
 
 #[derive(Default)]
-struct State<'p> {
-    /// What to choose at the first questions; beyond it, the first version that is possible.
+struct State {
+    fixed: Choice,
+    /// What to choose at the first questions that are not fixed; beyond it, the first.
     script: Vec<usize>,
-    /// What was chosen, and how many versions were possible, in the order of the questions.
+    /// What was chosen, and how many there are, in the order of the questions.
     asked: Vec<(usize, usize)>,
-    chosen: BTreeMap<&'p RrKey, &'p Version>,
+    chosen: Choice,
 }
 
-impl<'p> View<'p> {
-    /// The version of an RRset in this view.
-    #[must_use]
-    pub fn rrset(&self, key: &RrKey) -> Option<RrSet> {
-        let Some((key, versions)) = self.proof.timelines.get_key_value(key) else {
-            return self.proof.snapshot.zone_of(&key.name).and_then(|zone| zone.get(key)).cloned();
-        };
-        let mut state = self.state.borrow_mut();
-        if let Some(version) = state.chosen.get(key) {
-            return version.rrset.clone();
-        }
-        let possible: Vec<&Version> = versions
-            .iter()
-            .filter(|version| {
-                let chosen = state.chosen.values().map(|chosen| &chosen.interval);
-                let mut all: Vec<&Interval> = self.fixed.iter().chain(chosen).collect();
-                all.push(&version.interval);
-                together(&self.proof.order, &all)
-            })
-            .collect();
-        let number = state.asked.len();
-        let choice = state.script.get(number).copied().unwrap_or(0);
-        state.asked.push((choice, possible.len()));
-        // What was chosen before can be served with one version of every RRset at least: in the
-        // state that shows it, one of them is being served.
-        let version = possible[choice];
-        state.chosen.insert(key, version);
-        version.rrset.clone()
-    }
-
+impl View<'_> {
     /// What a resolver is told in this view: aliases followed, wildcards applied.
     #[must_use]
     pub fn look_up(&self, key: &RrKey) -> Outside {
-        let mut name = key.name.clone();
+        let snapshot = self.library.draft.snapshot;
+        let mut key = key.clone();
         for _ in 0..ALIASES_MAX {
-            if self.proof.snapshot.zone_of(&name).is_none() {
-                return self.proof.snapshot.told(&RrKey::new(name, key.rtype));
-            }
-            if let Some(rrset) = self.rrset(&RrKey::new(name.clone(), key.rtype)) {
-                return Outside::Records(rrset.rdata().to_vec());
-            }
-            let alias = self.rrset(&RrKey::new(name.clone(), RrType::CNAME));
-            match alias.and_then(|alias| alias.rdata().first()?.target()) {
-                Some(target) => name = target,
-                // A name without versions of its own may be answered by a wildcard.
-                None if !self.changes(&name) => {
-                    return self.proof.snapshot.told(&RrKey::new(name, key.rtype));
+            let content = match self.choose(&key) {
+                Some(content) => content,
+                None => {
+                    let Some(zone) = snapshot.zone_of(&key.name) else {
+                        return snapshot.told(&key);
+                    };
+                    let alias = RrKey::new(key.name.clone(), RrType::CNAME);
+                    match (zone.get(&key), zone.get(&alias)) {
+                        (None, Some(alias)) if zone.delegation_of(&key.name).is_none() => {
+                            let target = alias.rdata().first().and_then(|alias| alias.target());
+                            target.map_or(Content::Absent, Content::Alias)
+                        }
+                        (_, _) => return snapshot.told(&key),
+                    }
                 }
-                None => return self.told_by_wildcard(&RrKey::new(name, key.rtype)),
+            };
+            match content {
+                Content::Records(records) => return Outside::Records(records),
+                Content::Absent => return Outside::Absent,
+                Content::Alias(target) => key.name = target,
             }
         }
         Outside::Unknown("more than eight aliases in a row".into())
     }
 
-    /// What a wildcard says for a name that is absent in this view.
-    fn told_by_wildcard(&self, key: &RrKey) -> Outside {
-        let zone = self.proof.snapshot.zone_of(&key.name);
-        let wildcard = zone.and_then(|zone| zone.wildcard_of(key));
-        match wildcard {
-            None => Outside::Absent,
-            Some(rrset) if rrset.rtype() == key.rtype => Outside::Records(rrset.rdata().to_vec()),
-            Some(_) => Outside::Unknown("a wildcard alias answers for it".into()),
+    /// What is published for a question in this view, aliases not followed.
+    #[must_use]
+    pub fn answer(&self, key: &RrKey) -> Outside {
+        match self.choose(key) {
+            Some(Content::Records(records)) => Outside::Records(records),
+            Some(Content::Alias(_) | Content::Absent) => Outside::Absent,
+            None => match self.library.draft.snapshot.zone_of(&key.name) {
+                Some(zone) => match zone.get(key) {
+                    Some(rrset) => Outside::Records(rrset.rdata().to_vec()),
+                    None => Outside::Absent,
+                },
+                None => self.library.draft.snapshot.told(key),
+            },
         }
     }
 
-    fn changes(&self, name: &Name) -> bool {
-        self.proof.timelines.keys().any(|key| key.name == *name)
-    }
-
-    /// Whether everything in it is as it is before the first step.
-    fn is_present(&self) -> bool {
-        let state = self.state.borrow();
-        state.chosen.values().all(|version| version.published_by.is_none())
-            && self.fixed.iter().all(|interval| interval.start == Start::Always)
-    }
-
-    /// The intervals that this view consists of.
-    pub(super) fn intervals(&self) -> Vec<Interval> {
-        let state = self.state.borrow();
-        let chosen = state.chosen.values().map(|version| version.interval.clone());
-        self.fixed.iter().cloned().chain(chosen).collect()
-    }
-
-    /// What was chosen.
-    pub(super) fn chosen(&self) -> BTreeMap<&'p RrKey, &'p Version> {
-        self.state.borrow().chosen.clone()
+    /// The answer to a question in this view, aliases not followed; `None`: it never changes.
+    fn choose(&self, key: &RrKey) -> Option<Content> {
+        let answers = self.library.answers(key)?;
+        let mut state = self.state.borrow_mut();
+        let class = match state.chosen.get(key).copied() {
+            Some(class) => class,
+            None => {
+                let class = match state.fixed.get(key).copied() {
+                    Some(class) => class,
+                    None => {
+                        let number = state.asked.len();
+                        let class = state.script.get(number).copied().unwrap_or(0);
+                        state.asked.push((class, answers.classes.len()));
+                        class
+                    }
+                };
+                state.chosen.insert(key.clone(), class);
+                class
+            }
+        };
+        Some(answers.classes[class].content.clone())
     }
 }
 
-/// Evaluates in every view, and tells the story of the first that does harm.
+/// More combinations than are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
+
+/// The smallest choices of answers for which an evaluation finds something, with what it finds.
 ///
-/// Harm that is done before the first step is a present defect: it refutes nothing by itself, and
-/// neither does the same harm in a later view. Any other does.
-pub(super) fn judge<'p>(
-    proof: &'p Proof<'p>,
-    fixed: &'p [Interval],
-    harm: &dyn Fn(&View<'p>) -> Option<Harm>,
-) -> Judgement {
-    let mut script = Vec::new();
-    let mut present: Option<(String, Vec<String>)> = None;
-    for _ in 0..VIEWS_MAX {
-        let state = RefCell::new(State { script, ..State::default() });
-        let view = View { proof, fixed, state };
-        if let Some(harm) = harm(&view) {
-            let known = present.as_ref().is_some_and(|(what, _)| *what == harm.what);
-            match (view.is_present(), known) {
-                (true, _) => present = Some((harm.what.clone(), story::tell(proof, &view, &harm))),
-                (false, true) => {}
-                (false, false) => return Judgement::Refuted(story::tell(proof, &view, &harm)),
-            }
+/// # Errors
+/// [`TooMany`].
+pub fn cases<T: Clone>(
+    library: &Library<'_>,
+    evaluate: &dyn Fn(&View<'_>) -> Option<T>,
+) -> Result<Vec<(Choice, T)>, TooMany> {
+    let mut found: Vec<(Choice, T)> = Vec::new();
+    let mut seen: BTreeSet<Choice> = BTreeSet::new();
+    let mut views = 0;
+    each(library, &Choice::new(), &mut views, &mut |choice, result| {
+        let Some(value) = result else { return Ok(true) };
+        // Found already, whatever is chosen for the rest.
+        let known = |least: &Choice| least.iter().all(|(key, class)| choice.get(key) == Some(class));
+        if seen.iter().any(known) {
+            return Ok(true);
         }
-        match next_script(view.state.into_inner().asked) {
-            Some(next) => script = next,
-            None => {
-                return present.map_or(Judgement::Holds, |(_, story)| Judgement::Present(story));
-            }
+        let least = least(library, choice.clone(), evaluate)?;
+        if seen.insert(least.clone()) {
+            found.push((least, value));
+        }
+        Ok(true)
+    }, evaluate)?;
+    Ok(found)
+}
+
+/// Leaves out of a choice whatever does not matter.
+fn least<T: Clone>(
+    library: &Library<'_>,
+    mut choice: Choice,
+    evaluate: &dyn Fn(&View<'_>) -> Option<T>,
+) -> Result<Choice, TooMany> {
+    let keys: Vec<RrKey> = choice.keys().cloned().collect();
+    for key in keys.into_iter().rev() {
+        let mut without = choice.clone();
+        without.remove(&key);
+        let mut always = true;
+        let mut views = 0;
+        each(library, &without, &mut views, &mut |_, result| {
+            always &= result.is_some();
+            Ok(always)
+        }, evaluate)?;
+        if always {
+            choice = without;
         }
     }
-    let many =
-        format!("there are more than {VIEWS_MAX} combinations of versions: not all were looked at");
-    Judgement::Refuted(vec![many])
+    Ok(choice)
+}
+
+/// Evaluates in every view that has this choice, until `visit` says no.
+fn each<T>(
+    library: &Library<'_>,
+    fixed: &Choice,
+    views: &mut usize,
+    visit: &mut dyn FnMut(&Choice, Option<T>) -> Result<bool, TooMany>,
+    evaluate: &dyn Fn(&View<'_>) -> Option<T>,
+) -> Result<(), TooMany> {
+    let mut script = Vec::new();
+    loop {
+        *views += 1;
+        if *views > VIEWS_MAX {
+            return Err(TooMany);
+        }
+        let state = State { fixed: fixed.clone(), script, ..State::default() };
+        let view = View { library, state: RefCell::new(state) };
+        let result = evaluate(&view);
+        let state = view.state.into_inner();
+        if !visit(&state.chosen, result)? {
+            return Ok(());
+        }
+        match next_script(state.asked) {
+            Some(next) => script = next,
+            None => return Ok(()),
+        }
+    }
 }
 
 /// The next choices: the last that has one left is moved on, and what came after it begins anew.

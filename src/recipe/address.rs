@@ -76,9 +76,7 @@ fn track(
         why: format!("`{}` {takes} mail at this address", one.to.name),
     };
     let transitions = goal.transitions(zone, &route);
-    if transitions.iter().any(|transition| transition.stage == Stage::Switch) {
-        found.assume_of_move(one);
-    }
-    let track = Track { zone: zone.zone.origin.clone(), key, record: None, transitions };
+    let routes = used;
+    let track = Track { routes, ..Track::new(zone.zone.origin.clone(), key, transitions) };
     found.track(track, exchange.name.span);
 }

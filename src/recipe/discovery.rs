@@ -62,5 +62,5 @@ fn track(
     let transitions = goal.transitions(zone, &route);
     let span = rdata.map_or(one.domain.span, |rdata| rdata.span);
     let zone = zone.zone.origin.clone();
-    found.track(Track { zone, key: key.clone(), record: None, transitions }, span);
+    found.track(Track::new(zone, key.clone(), transitions), span);
 }

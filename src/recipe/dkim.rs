@@ -111,7 +111,7 @@ fn publish(zone: &ZoneSeen, host: &str, selector: &Selector, rdata: &Rdata, foun
         why: format!("receivers must see the key before `{host}` signs with it"),
     };
     let transitions = goal.transitions(zone, &route);
-    let track = Track { zone: zone.zone.origin.clone(), key, record: None, transitions };
+    let track = Track::new(zone.zone.origin.clone(), key, transitions);
     found.track(track, selector.owner.span);
 }
 
@@ -119,20 +119,13 @@ fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Fo
     let owner = &selector.owner.value;
     let changes = there(zone, owner);
     let Some(first) = changes.first() else { return };
-    let track = Track {
-        zone: zone.zone.origin.clone(),
-        key: first.key.clone(),
-        record: None,
-        transitions: vec![Transition {
-            verb: Verb::Remove,
-            stage: Stage::Retire,
-            title: format!("remove the DKIM key {owner}"),
-            reason: format!(
-                "`{}` sends no longer, and no mail that it signed is in flight",
-                one.from.name
-            ),
-            changes,
-        }],
+    let removal = Transition {
+        verb: Verb::Remove,
+        stage: Stage::Retire,
+        title: format!("remove the DKIM key {owner}"),
+        reason: format!("`{}` sends no longer, and no mail that it signed is in flight", one.from.name),
+        changes: changes.clone(),
     };
+    let track = Track::new(zone.zone.origin.clone(), first.key.clone(), vec![removal]);
     found.track(track, selector.owner.span);
 }

@@ -1,17 +1,14 @@
 //! Recipes: what a mail engineer would do for each kind of record, as tracks of versions.
 //!
 //! Each recipe looks at one kind of record, compares intent and snapshot, and says which versions
-//! the RRsets go through. Recipes do not know one another and do not decide the order: `order`
-//! does that for all of them. To add one: a file, and a line in [`ALL`].
+//! the RRsets go through. Recipes do not know one another and do not decide the order: `compile`
+//! derives it for all of them. To add one: a file, and a line in [`ALL`].
 
 mod address;
 mod discovery;
 mod dkim;
 mod mx;
 mod names;
-mod order;
-
-pub use order::{BEFORE_CONTRACT, BEFORE_SWITCH};
 mod records;
 mod spf;
 
@@ -20,7 +17,6 @@ use std::collections::BTreeMap;
 use cutover_contract::{Name, Rdata, RrKey, RrSet, Ttl};
 
 use crate::diag::{Code, Diagnostic, Severity, Span};
-use crate::graph::StepGraph;
 use crate::intent::{DomainMove, Intent};
 use crate::model::end::in_the_end;
 use crate::model::{Goal, Stage, Track};
@@ -68,11 +64,11 @@ pub struct Found {
     assumptions: Vec<String>,
 }
 
-/// What compiling a plan gives.
+/// What the recipes make of a plan.
 #[derive(Clone, Debug)]
-pub struct Compiled {
-    /// The steps.
-    pub graph: StepGraph,
+pub struct Cooked {
+    /// The ways of all RRsets from what was seen to what is wanted.
+    pub tracks: Vec<Track>,
     /// What the plan takes for granted, one sentence each.
     pub assumptions: Vec<String>,
     /// What someone should look at.
@@ -86,14 +82,6 @@ impl Found {
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
-    }
-
-    /// What nobody can see and the switch of a domain's mail relies on.
-    fn assume_of_move(&mut self, one: &DomainMove) {
-        let (domain, from, to) = (&one.domain.value, &one.from.name, &one.to.name);
-        self.assume(format!("`{to}` accepts every recipient of {domain} before the switch begins"));
-        self.assume(format!("`{from}` goes on accepting mail for {domain}, and delivers or relays it, until the contraction begins"));
-        self.assume(format!("nobody sends through `{from}` any more when the contraction begins: mail that waits in queues then is waited for"));
     }
 
     fn assume(&mut self, sentence: String) {
@@ -137,11 +125,11 @@ impl<'k> Kitchen<'k> {
     }
 }
 
-/// Compiles intent and snapshot into a graph of steps.
+/// Says which versions every RRset goes through; in which order, `compile` derives.
 ///
 /// # Errors
 /// All that stands against it, in one go.
-pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
+pub fn cook(intent: &Intent, snapshot: &Snapshot) -> Result<Cooked, Vec<Diagnostic>> {
     let end = in_the_end(intent, snapshot);
     let kitchen = Kitchen { intent, snapshot, end: &end };
     let mut found = Found::default();
@@ -155,11 +143,10 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
         return Err(diagnostics);
     }
     let tracks: Vec<Track> = tracks.into_iter().map(|(track, _)| track).collect();
-    let graph = order::graph(&kitchen, &tracks);
-    if graph.steps().is_empty() {
+    if tracks.iter().all(|track| track.transitions.is_empty()) {
         assumptions.clear();
     }
-    Ok(Compiled { graph, assumptions, warnings: diagnostics })
+    Ok(Cooked { tracks, assumptions, warnings: diagnostics })
 }
 
 /// An RRset has one owner: two tracks at one name, of which one changes what the other relies on,

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::DomainMove;
-use crate::model::{Route, Stage, Track};
+use crate::model::{Route, Stage, Track, Transition, Verb, change};
 use crate::observe::Seen;
-use crate::spec::{Anchor, When};
+use crate::spec::{Anchor, SwitchKind, When};
 
 /// Live MX records that name a host which the plan does not know.
 pub(super) const UNKNOWN_EXCHANGE: Code = Code::semantic("unknown-exchange");
@@ -36,13 +36,78 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
             what: format!("the MX records of {}", one.domain.value),
             why: format!("mail for {} goes to `{}` from here on", one.domain.value, one.to.name),
         };
-        let transitions = goal.transitions(zone, &route);
-        if transitions.iter().any(|transition| transition.stage == Stage::Switch) {
-            found.assume_of_move(one);
+        let mut transitions = goal.transitions(zone, &route);
+        if kitchen.intent.terms.switch == SwitchKind::Standby {
+            transitions = by_standby(transitions, &key);
         }
-        let track = Track { zone: one.zone.clone(), key, record: None, transitions };
+        let track = Track { routes: true, ..Track::new(one.zone.clone(), key, transitions) };
         found.track(track, one.domain.span);
     }
+}
+
+/// The switch in three versions: the new exchanges at a worse preference beside the old ones, then at
+/// a better one, then alone.
+///
+/// A sender takes the lowest preference that it can reach (RFC 5321 §5.1); between versions nothing
+/// is lost, for both sides take mail all along. Where a preference would leave its range, the switch
+/// is made directly.
+fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
+    let mut all = Vec::new();
+    for transition in transitions {
+        let between = match (transition.stage == Stage::Switch, transition.changes.as_slice()) {
+            (true, [change]) => change.before.as_ref().zip(change.after.as_ref()),
+            (_, _) => None,
+        };
+        let versions = between.and_then(|(old, new)| {
+            Some((standing_by(old, new)?, standing_by(new, old)?, old.clone(), new.clone()))
+        });
+        let Some((joined, preferred, old, new)) = versions else {
+            all.push(transition);
+            continue;
+        };
+        let step = |verb, stage: Stage, before: &RrSet, after: &RrSet, title: &str, reason: &str| Transition {
+            verb,
+            stage,
+            changes: vec![change(key, Some(before), Some(after))],
+            title: title.replace("{}", &key.name.to_string()),
+            reason: reason.to_owned(),
+        };
+        all.extend([
+            step(
+                Verb::Join,
+                Stage::Switch,
+                &old,
+                &joined,
+                "let the new exchanges of {} stand by behind the old ones",
+                "few senders use them yet, and all that is needed to take mail is put to the test",
+            ),
+            step(
+                Verb::Prefer,
+                Stage::SwitchNext,
+                &joined,
+                &preferred,
+                "prefer the new exchanges of {} to the old ones",
+                "the old ones stand by for senders that cannot reach the new ones",
+            ),
+            step(Verb::Switch, Stage::SwitchNext, &preferred, &new, &transition.title, &transition.reason),
+        ]);
+    }
+    all
+}
+
+/// What is served while `second` stands by behind `first`, with the TTL of the first.
+fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
+    let mx = |rrset: &RrSet| rrset.rdata().iter().filter_map(Rdata::as_mx).collect::<Vec<_>>();
+    let (first_mx, second_mx) = (mx(first), mx(second));
+    let worst = first_mx.iter().map(|(preference, _)| *preference).max()?;
+    let best = second_mx.iter().map(|(preference, _)| *preference).min()?;
+    let mut all: Vec<Rdata> = first.rdata().to_vec();
+    for (preference, name) in second_mx.iter().filter(|(_, n)| !first_mx.iter().any(|(_, f)| f == n)) {
+        // Ten lower than the last of the others, as people write them.
+        let behind = worst.checked_add(10)?.checked_add(preference - best)?;
+        all.push(Rdata::mx(behind, name));
+    }
+    RrSet::new(first.ttl(), all).ok()
 }
 
 /// Whatever is live and unknown would be swept away without anybody having said so.

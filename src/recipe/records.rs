@@ -29,18 +29,15 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
         );
         return;
     }
-    let (stage, with_switch) = match &record.when {
-        When::Start => (Stage::Start, false),
-        When::With(anchor) => match anchor.value {
-            Anchor::Expand => (Stage::Expand, false),
-            Anchor::Switch => (Stage::Switch, true),
-            Anchor::Contract => (Stage::Contract, false),
-            // `intent` has refused `with: record:ID`.
-            Anchor::Record(_) => (Stage::Start, false),
+    let with_switch = matches!(&record.when, When::With(anchor) if anchor.value == Anchor::Switch);
+    let stage = match &record.when {
+        When::Start => Stage::Start,
+        When::With(_) if with_switch => Stage::Switch,
+        When::With(anchor) => Stage::With(anchor.value.clone()),
+        When::After(anchors) => Stage::After {
+            anchors: anchors.iter().map(|anchor| anchor.value.clone()).collect(),
+            wait: record.wait,
         },
-        When::After(anchors) => {
-            (Stage::After(anchors.iter().map(|a| a.value.clone()).collect()), false)
-        }
     };
     let lower = match record.lower_ttl {
         Some(ttl) => Some((if with_switch { Stage::Expand } else { Stage::Start }, ttl)),
@@ -80,6 +77,8 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
     };
     let transitions = goal.transitions(zone, &route);
     let id = record.id.as_ref().map(|id| id.value.clone());
-    let track = Track { zone: record.zone.value.clone(), key, record: id, transitions };
+    let placed = !matches!(record.when, When::Start);
+    let zone = record.zone.value.clone();
+    let track = Track { record: id, placed, ..Track::new(zone, key, transitions) };
     found.track(track, record.name.span);
 }

@@ -41,12 +41,8 @@ const DEFAULT_ALL: &str = "~all";
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     for one in &kitchen.intent.moves {
         let Some(versions) = Versions::of(kitchen, one, found) else { continue };
-        let track = Track {
-            zone: one.zone.clone(),
-            key: versions.key.clone(),
-            record: None,
-            transitions: versions.transitions(one),
-        };
+        let transitions = versions.transitions(one);
+        let track = Track::new(one.zone.clone(), versions.key.clone(), transitions);
         found.track(track, one.domain.span);
     }
 }

@@ -8,7 +8,7 @@ use cutover_contract::{Change, Name, RrKey, RrSet};
 use super::difference::difference;
 use super::timeline::timeline;
 use super::{Dress, Paint, count, harmless, lines, since_start, zone_heading};
-use crate::artifact::{Artifact, Forecast, Outcome, Verdict};
+use crate::artifact::{Artifact, Checked, Forecast, Outcome, Verdict};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step, StepId, Wait};
 
@@ -103,7 +103,7 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         text += &format!("       {}\n", dress.paint(Paint::Faint, id.as_str()));
         text += &format!("       why: {}\n", harmless(reason));
         if !after.is_empty() {
-            text += &format!("       after: {}\n", names(after.iter()));
+            text += &format!("       after: {}\n", names(after.keys()));
         }
         if let Primitive::Change(changes) = primitive {
             for Change { key, before, after } in changes.changes() {
@@ -171,12 +171,24 @@ fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
 }
 
 fn verdict(artifact: &Artifact) -> String {
-    let Verdict { outcome, holding, unchecked, assumptions, present, story } = &artifact.verdict;
+    let Verdict {
+        outcome,
+        holding,
+        broken: _,
+        overrides,
+        checked: Checked { atoms, patterns, patterns_back },
+        assumptions,
+        present,
+        story,
+        derivation,
+    } = &artifact.verdict;
+    let indented = |lines: &[String]| -> String {
+        lines.iter().map(|line| format!("    {}\n", harmless(line))).collect()
+    };
     let mut text = match outcome {
-        Outcome::Unproved => "  not proved as a whole. ".to_owned(),
+        Outcome::Proved => "  PROVED. ".to_owned(),
         Outcome::Refuted => {
-            let lines = story.iter().map(|line| format!("    {}\n", harmless(line)));
-            format!("  REFUTED: {}\n  ", lines.collect::<String>().trim_start())
+            format!("  REFUTED: {}\n  ", indented(story).trim_start())
         }
     };
     if !holding.is_empty() {
@@ -185,12 +197,25 @@ fn verdict(artifact: &Artifact) -> String {
             holding.join(", ")
         );
     }
-    if !unchecked.is_empty() {
-        text += &format!("  not checked by this version: {}\n", unchecked.join(", "));
+    text += &format!(
+        "  looked at: {atoms} things that may be true, {} of them that must not be true together",
+        count(*patterns, "set")
+    );
+    text += &match patterns_back {
+        0 => "\n".to_owned(),
+        back => format!(", and {back} along the way back\n"),
+    };
+    if !derivation.is_empty() {
+        text += &format!("\n  why no other order would do:\n{}", indented(derivation));
+    }
+    if !overrides.is_empty() {
+        text += "\n  may be broken, as the plan says:\n";
+        for (invariant, reason) in overrides {
+            text += &format!("  ! {invariant}: {}\n", harmless(reason));
+        }
     }
     if !present.is_empty() {
-        let lines = present.iter().map(|line| format!("    {}\n", harmless(line)));
-        text += &format!("\n  not well already:\n{}", lines.collect::<String>());
+        text += &format!("\n  not well already:\n{}", indented(present));
     }
     if !assumptions.is_empty() {
         text += "\n  taken for granted:\n";

@@ -9,17 +9,18 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Ttl};
+use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl};
 
 use super::shape::Form;
 use super::yaml::{Kind, Node};
 use super::{
-    Authority, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint, Exception,
-    ExchangeSpec, HostSpec, MigrateSpec, NameTemplate, PlanSpec, ProviderSpec, ResolverSpec,
-    SecretRef, SenderSpec, ZoneSpec, shape,
+    AssumeSpec, Authority, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint,
+    Exception, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate, OverrideSpec, PlanSpec, Point,
+    ProviderSpec, ResolverSpec, SecretRef, SenderSpec, SwitchKind, ZoneSpec, shape,
 };
 use crate::calendar;
-use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, quoted};
+use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, listed, quoted};
+use crate::fact::Fact;
 
 /// A text that is no domain name.
 pub(super) const BAD_NAME: Code = Code::semantic("bad-name");
@@ -35,6 +36,8 @@ pub(super) const SPAN_TOO_LONG: Code = Code::semantic("span-too-long");
 pub(super) const ONE_OF: Code = Code::semantic("one-of");
 /// A text that names no point of a plan.
 pub(super) const BAD_ANCHOR: Code = Code::semantic("bad-anchor");
+/// A value that a fact cannot have.
+pub(super) const BAD_FACT: Code = Code::semantic("bad-fact");
 
 /// 5 min: a way back then takes minutes, and no provider in wide use refuses it. Our choice.
 const CUTOVER_TTL: u32 = 300;
@@ -70,6 +73,8 @@ pub(super) fn plan(
         migrate: root.get("migrate").and_then(|node| decoder.migrate(node)),
         records: items(root.get("records")).filter_map(|node| decoder.record(node)).collect(),
         clocks: decoder.clocks(root.get("clocks")),
+        assume: items(root.get("assume")).filter_map(|node| decoder.assume(node)).collect(),
+        overrides: items(root.get("override")).filter_map(overridden).collect(),
     };
     name.map(|_| spec)
 }
@@ -331,6 +336,7 @@ impl Decoder<'_> {
             exchanges: items(node.get("exchanges")).filter_map(|n| self.exchange(n)).collect(),
             senders: items(node.get("senders")).filter_map(|n| self.sender(n)).collect(),
             discovery: node.get("discovery").map(|n| self.discovery(n)).unwrap_or_default(),
+            tlsa: items(node.get("tlsa")).filter_map(|n| self.tlsa(n)).collect(),
         }
     }
 
@@ -442,6 +448,60 @@ impl Decoder<'_> {
             keep_old: keep_old.unwrap_or(KEEP_OLD),
             overrun: overrun.unwrap_or(OVERRUN),
             restore_ttls: bool_of(node.get("restore_ttls")).unwrap_or(true),
+            switch: match node.get("switch").and_then(text).map(|text| text.value) {
+                Some("standby") => SwitchKind::Standby,
+                Some(_) | None => SwitchKind::Direct,
+            },
+        })
+    }
+
+    fn tlsa(&mut self, node: &Node) -> Option<Rdata> {
+        let text = text(node)?;
+        match Rdata::parse(RrType::TLSA, text.value, None) {
+            Ok(rdata) => Some(rdata),
+            Err(error) => {
+                let title = format!("{} is no TLSA record: {error}", quoted(text.value));
+                let help = "write usage, selector, matching type and data: `3 1 1 HASH` (RFC 6698 §2.2)";
+                self.error(BAD_RDATA, text.span, title, help);
+                None
+            }
+        }
+    }
+
+    fn assume(&mut self, node: &Node) -> Option<AssumeSpec> {
+        let word = text(node.get("fact")?)?;
+        let fact = Fact::of_word(word.value)?;
+        let host = text(node.get("host")?)?;
+        let settle = self.span(node.get("settle"));
+        let value = match node.get("value") {
+            None => Some(fact.row().stated),
+            Some(value) => {
+                let truth = bool_of(Some(value)).map(|truth| truth.to_string());
+                let said = truth.or(text(value).map(|text| text.value.to_owned()))?;
+                let found = fact.value(&said);
+                if found.is_none() {
+                    let title = format!("`{fact}` is never {}", quoted(&said));
+                    let words = fact.row().values.iter().map(|value| value.word());
+                    let help = format!("write one of {}", listed(words));
+                    self.error(BAD_FACT, value.span, title, &help);
+                }
+                found
+            }
+        };
+        let from = match node.get("from").and_then(text).map(|text| text.value) {
+            Some("expand") => Some(Point::Expand),
+            Some("switch") => Some(Point::Switch),
+            Some("contract") => Some(Point::Contract),
+            // Other words have been refused by the shape.
+            Some(_) | None => None,
+        };
+        Some(AssumeSpec {
+            fact: Spanned { value: fact, span: word.span },
+            host: Spanned { value: host.value.to_owned(), span: host.span },
+            value: value?,
+            from,
+            settle: settle.unwrap_or_default(),
+            reason: text(node.get("reason")?)?.value.to_owned(),
         })
     }
 
@@ -454,6 +514,13 @@ impl Decoder<'_> {
             queue_life: self.span(node.get("queue_life")).unwrap_or(default.queue_life),
         }
     }
+}
+
+fn overridden(node: &Node) -> Option<OverrideSpec> {
+    Some(OverrideSpec {
+        invariant: text(node.get("invariant")?)?.value.to_owned(),
+        reason: text(node.get("reason")?)?.value.to_owned(),
+    })
 }
 
 /// Whether this is an IP address, with the final dot of a name or without.

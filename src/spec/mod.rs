@@ -18,6 +18,7 @@ use cutover_contract::{Adapter, Name, NameError, Rdata, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
 use crate::diag::{Diagnostic, Severity, Source, Spanned};
+use crate::fact::{Fact, Value};
 
 /// A plan, decoded: each value checked for itself.
 #[derive(Clone, Debug)]
@@ -38,6 +39,69 @@ pub struct PlanSpec {
     pub records: Vec<RecordSpec>,
     /// How long things live that no TTL says.
     pub clocks: Clocks,
+    /// Facts that cannot be seen.
+    pub assume: Vec<AssumeSpec>,
+    /// Invariants that may be broken.
+    pub overrides: Vec<OverrideSpec>,
+}
+
+/// A fact that somebody states.
+#[derive(Clone, Debug)]
+pub struct AssumeSpec {
+    /// The kind.
+    pub fact: Spanned<Fact>,
+    /// The host that it is true of.
+    pub host: Spanned<String>,
+    /// What is true.
+    pub value: Value,
+    /// Where it begins to be true; `None`: it is so already.
+    pub from: Option<Point>,
+    /// How long the value before may go on to hold after that.
+    pub settle: Duration,
+    /// How that is known.
+    pub reason: String,
+}
+
+/// A part of the move that an assumption can begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// Before the switch.
+    Expand,
+    /// With the switch.
+    Switch,
+    /// When the old side is left.
+    Contract,
+}
+
+impl Point {
+    /// The word in a plan.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Expand => "expand",
+            Self::Switch => "switch",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+/// An invariant that may be broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverrideSpec {
+    /// The invariant.
+    pub invariant: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// How MX records change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SwitchKind {
+    /// In one change.
+    #[default]
+    Direct,
+    /// The new exchanges join at a worse preference, are preferred then, and stand alone in the end.
+    Standby,
 }
 
 /// One provider: its adapter and the adapter's configuration, secrets as references.
@@ -144,6 +208,8 @@ pub struct HostSpec {
     pub senders: Vec<SenderSpec>,
     /// Where clients find it.
     pub discovery: DiscoverySpec,
+    /// TLSA records that the certificates of its exchanges match.
+    pub tlsa: Vec<Rdata>,
 }
 
 /// A mail exchanger.
@@ -227,6 +293,8 @@ pub struct MigrateSpec {
     pub overrun: Duration,
     /// Whether TTLs go back to what they were.
     pub restore_ttls: bool,
+    /// How the MX records change.
+    pub switch: SwitchKind,
 }
 
 /// Another record.
@@ -248,6 +316,8 @@ pub struct RecordSpec {
     pub lower_ttl: Option<Ttl>,
     /// When.
     pub when: When,
+    /// How long to wait behind `after:`, in place of what the replaced versions ask for.
+    pub wait: Option<Duration>,
 }
 
 /// When a record changes.

@@ -8,6 +8,7 @@ use cutover_contract::{Adapter, ConfigField, FieldKind};
 use serde_json::{Value, json};
 
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
+use crate::fact;
 
 /// The number behind `version:`.
 pub const VERSION: i64 = 1;
@@ -62,7 +63,16 @@ pub fn plan(adapters: &[Adapter]) -> Shape {
         not_built("dual_delivery", "copies of new mail to the old host, for a while"),
         not_built("gates", "probes that must pass before or after a step"),
         not_built("notify", "who is told, and when"),
-        not_built("assume", "facts that cannot be seen"),
+        optional(
+            "assume",
+            "Facts that cannot be seen; each stands in the verdict, for the reviewer.",
+            list(1, assume()),
+        ),
+        optional(
+            "override",
+            "Invariants that may be broken, by name and with a reason; the reviewer sees them.",
+            list(1, overridden()),
+        ),
         not_built("approvals", "who must agree to the plan"),
     ])
 }
@@ -194,6 +204,11 @@ fn host() -> Shape {
             list(1, sender),
         ),
         optional("discovery", "Where mail clients find the host.", discovery),
+        optional(
+            "tlsa",
+            "TLSA records that the certificates of the host's exchanges match, such as `3 1 1 HASH`.",
+            list(1, TEXT),
+        ),
         not_built("profile", "a well-known mail host whose records come with `cutover`"),
         not_built("after_switch", "what the host does with mail after the switch"),
     ])
@@ -223,6 +238,11 @@ fn migrate() -> Shape {
             "restore_ttls",
             "Whether TTLs go back to what they were; true unless said.",
             Shape::Bool,
+        ),
+        optional(
+            "switch",
+            "`direct`: the MX records are replaced in one change. `standby`: the new exchanges join at a worse preference first, are preferred then, and stand alone in the end.",
+            Shape::Choice(&["direct", "standby"]),
         ),
         not_built("recipients", "the addresses that the new host must accept"),
         not_built("window", "when the switch may begin"),
@@ -258,8 +278,64 @@ fn record() -> Shape {
             "Change it when the given changes have taken effect everywhere: `expand`, `switch`, `contract` or `record:ID`.",
             anchor,
         ),
+        optional(
+            "wait",
+            "How long to wait behind `after:`, in place of the time in which what was there before expires in caches. The order is taken as written, and judged.",
+            SPAN,
+        ),
     ])
 }
+
+fn assume() -> Shape {
+    Shape::Object(vec![
+        required(
+            "fact",
+            "The kind of fact; `cutover explain facts` lists what each means.",
+            Shape::Choice(fact::WORDS),
+        ),
+        required("host", "The host that it is true of, one of `hosts`.", SLUG),
+        optional(
+            "value",
+            "What is true; left out, what keeps mail safe.",
+            Shape::AnyOf(vec![Shape::Bool, Shape::Choice(fact::VALUE_WORDS)]),
+        ),
+        optional(
+            "from",
+            "Where it begins to be true: before the switch, with it, or after it. Left out: it is so already, and stays so.",
+            Shape::Choice(FROM_WORDS),
+        ),
+        optional(
+            "settle",
+            "How long the value before may go on to hold after that.",
+            SPAN,
+        ),
+        required("reason", "How that is known; the reviewer sees it.", TEXT),
+    ])
+}
+
+/// The words behind `from:` of an assumption.
+pub(super) const FROM_WORDS: &[&str] = &["expand", "switch", "contract"];
+
+fn overridden() -> Shape {
+    Shape::Object(vec![
+        required("invariant", "The invariant.", Shape::Choice(INVARIANTS)),
+        required("reason", "Why it may be broken; the reviewer sees it.", TEXT),
+    ])
+}
+
+/// The invariants of the safety model, in the order of verdicts.
+pub const INVARIANTS: &[&str] = &[
+    "deliverable",
+    "one-mailbox",
+    "no-loop",
+    "authenticated",
+    "spf-sound",
+    "transport-policy",
+    "clients",
+    "reach",
+    "reversible",
+    "minimal-touch",
+];
 
 fn clocks() -> Shape {
     Shape::Object(vec![

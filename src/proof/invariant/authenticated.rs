@@ -1,116 +1,121 @@
-//! `authenticated`: mail of every sender that the plan names passes SPF or an aligned DKIM key, in
-//! every view and as long as it can be in flight: one of the two is what DMARC needs (RFC 9989).
+//! `authenticated`: mail that may be in flight passes SPF and has a DKIM key that verifies it, as far
+//! as its sender declares them.
 //!
-//! When a sender's mail can be in flight: that of the old host until `queue_life` after the
-//! contraction began (that nobody sends through it any more then is an assumption), that of the new
-//! host from the switch on, that of all others always.
+//! DMARC (RFC 9989) is content with one of the two. That is not enough to plan on: receivers refuse
+//! mail on an SPF `-all` before they look at a signature, and whoever forwards mail breaks SPF and
+//! leaves DKIM alone. So each has to hold for itself, for every declared sender, in every view.
+//!
+//! When a sender's mail can be in flight: that of the old host until `queue_life` after people have
+//! stopped sending through it, that of the new host from the switch on, that of all others always.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
 
+use super::super::draft::MovePoint;
+use super::super::pattern::{Start, What};
 use crate::calendar::Timestamp;
 use crate::intent::{DomainMove, Host, Sender};
 use crate::model::spf_meaning::{Meaning, meaning};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::view::{Harm, View, judge};
-use crate::proof::{Event, Interval, Judgement, Proof, Start, expiry};
-use crate::recipe::BEFORE_CONTRACT;
+use crate::proof::model::{Bench, Harm};
+use crate::proof::view::View;
 use crate::spf::{Answer, Client, Outcome, SpfRecord, Target, Term, check_host};
 
-pub(super) fn check(proof: &Proof<'_>) -> Judgement {
-    let mut judgements = Vec::new();
-    for one in &proof.intent.moves {
+const ID: &str = "authenticated";
+
+pub(super) fn patterns(bench: &mut Bench<'_>) {
+    let switch = bench.draft().point(MovePoint::BeforeSwitch);
+    let always = bench.atom(
+        What::InFlight { host: "every other sender".to_owned() },
+        Start::Always,
+        Vec::new(),
+    );
+    let Some((_, to)) = bench.sides() else { return };
+    let new = bench.atom(
+        What::InFlight { host: to.name.clone() },
+        switch.map_or(Start::Always, Start::Begin),
+        Vec::new(),
+    );
+    for one in &bench.draft().intent.moves {
+        let domain = &one.domain.value;
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
         for (number, host) in hosts.enumerate() {
-            for sender in host.senders.iter().filter(|sender| says_anything(sender)) {
-                for (in_flight, sources) in streams(proof, one, number, sender) {
-                    let harm = |view: &View<'_>| harm(view, one, host, sender, &sources);
-                    judgements.push(judge(proof, &[in_flight], &harm));
+            for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
+                let before = Sources::of(sender, domain, bench.draft().snapshot);
+                let after = Sources::of(sender, domain, &bench.end);
+                let old = bench.facts.old_in_flight(&one.from.name);
+                let streams: Vec<(usize, Sources)> = match number {
+                    0 => old.map(|old| (old, before)).into_iter().collect(),
+                    1 => vec![(new, after)],
+                    _ if before == after => vec![(always, before)],
+                    // A sender that stays, and whose own address changes with the plan.
+                    _ => old.map(|old| (old, before)).into_iter().chain([(new, after)]).collect(),
+                };
+                for (in_flight, sources) in streams {
+                    of_stream(bench, one, (host, sender), in_flight, &sources);
                 }
             }
         }
     }
-    Judgement::worst(judgements)
 }
 
-/// When mail of a sender can be in flight, and from where. Where a side sends from is what its terms
-/// mean while it is the side that takes the mail: number 0 is the old host, 1 the new one.
-fn streams(
-    proof: &Proof<'_>,
+fn of_stream(
+    bench: &mut Bench<'_>,
     one: &DomainMove,
-    number: usize,
-    sender: &Sender,
-) -> Vec<(Interval, Sources)> {
-    let domain = &one.domain.value;
-    let before = Sources::of(sender, domain, proof.snapshot);
-    let after = Sources::of(sender, domain, &proof.end);
-    match number {
-        0 => vec![(old_in_flight(proof), before)],
-        1 => vec![(new_in_flight(proof, one), after)],
-        _ if before == after => {
-            vec![(Interval { start: Start::Always, ends: Vec::new() }, before)]
-        }
-        // A sender that stays, and whose own address changes with the plan.
-        _ => vec![(old_in_flight(proof), before), (new_in_flight(proof, one), after)],
-    }
-}
-
-fn says_anything(sender: &Sender) -> bool {
-    sender.spf.is_some() || !sender.selectors.is_empty()
-}
-
-fn old_in_flight(proof: &Proof<'_>) -> Interval {
-    let clocks = proof.intent.terms.clocks;
-    let ends = proof.place(BEFORE_CONTRACT).map_or_else(Vec::new, |stopped| {
-        expiry(proof.graph, stopped, clocks.queue_life + clocks.margin)
-    });
-    Interval { start: Start::Always, ends }
-}
-
-fn new_in_flight(proof: &Proof<'_>, one: &DomainMove) -> Interval {
-    let mx = RrKey::new(one.domain.value.clone(), RrType::MX);
-    let versions = proof.timelines.get(&mx);
-    // The switch publishes the first version with other data.
-    let switch = versions.and_then(|versions| {
-        let first = versions.first()?.rrset.as_ref();
-        let differs = versions.iter().find(|version| match (&version.rrset, first) {
-            (Some(new), Some(old)) => !new.same_rdata(old),
-            (new, old) => new.as_ref() != old,
-        });
-        differs?.published_by
-    });
-    let start = switch.map_or(Start::Always, |place| Start::At(Event::Begin(place)));
-    Interval { start, ends: Vec::new() }
-}
-
-fn harm(
-    view: &View<'_>,
-    one: &DomainMove,
-    host: &Host,
-    sender: &Sender,
+    (host, sender): (&Host, &Sender),
+    in_flight: usize,
     sources: &Sources,
-) -> Option<Harm> {
-    let key_seen = sender.selectors.iter().any(|selector| {
-        [RrType::TXT, RrType::CNAME]
-            .into_iter()
-            .any(|rtype| view.rrset(&RrKey::new(selector.owner.value.clone(), rtype)).is_some())
-    });
-    if key_seen || (sender.spf.is_some() && sources.pass(view, &one.domain.value)) {
-        return None;
-    }
+) {
     let domain = &one.domain.value;
-    Some(Harm::new(
+    if sender.spf.is_some() {
+        let harm = Harm::new(
+            format!(
+                "mail that `{}` sent as {domain} (`{}`) fails SPF: receivers that obey `-all`, or DMARC, refuse it",
+                host.name, sender.name
+            ),
+            format!(
+                "publish the SPF terms of `{}` before it sends, and keep them until its last message has arrived",
+                host.name
+            ),
+        );
+        for (choice, ()) in bench.cases(ID, &|view| (!sources.pass(view, domain)).then_some(())) {
+            bench.forbid(ID, (&choice, Duration::ZERO), &[in_flight], &harm);
+        }
+    }
+    if sender.selectors.is_empty() {
+        return;
+    }
+    let harm = Harm::new(
         format!(
-            "mail that `{}` sent as {domain} (`{}`) passes neither SPF nor DKIM: under a DMARC policy it is rejected",
+            "mail that `{}` sent as {domain} (`{}`) fails DKIM, and wherever it was forwarded DMARC too",
             host.name, sender.name
         ),
         format!(
-            "publish the SPF terms or the DKIM key of `{}` before it sends, and keep them until its last message has arrived",
+            "publish the DKIM key of `{}` before it sends, and keep it until its last message has arrived",
             host.name
         ),
-    ))
+    );
+    for (choice, ()) in bench.cases(ID, &|view| (!key_seen(view, sender)).then_some(())) {
+        bench.forbid(ID, (&choice, Duration::ZERO), &[in_flight], &harm);
+    }
+}
+
+/// Whether a receiver finds a key of the sender. Where an alias leads out of what can be seen, the
+/// key behind it is the host's own business.
+fn key_seen(view: &View<'_>, sender: &Sender) -> bool {
+    sender.selectors.iter().any(|selector| {
+        let owner = &selector.owner.value;
+        match view.look_up(&RrKey::new(owner.clone(), RrType::TXT)) {
+            Outside::Records(_) | Outside::Unknown(_) => true,
+            Outside::Absent => {
+                let alias = view.answer(&RrKey::new(owner.clone(), RrType::CNAME));
+                matches!(alias, Outside::Records(_))
+            }
+        }
+    })
 }
 
 /// Where a sender's mail comes from, as far as its declared terms tell.

@@ -1,28 +1,134 @@
-//! `deliverable`: in every view, the MX records lead to a host of the plan that has an address.
+//! `deliverable`: over every route a host accepts the mail, and none that it may reach rejects a
+//! valid recipient.
 //!
-//! That the hosts accept is an assumption, which the plan lists. What a DNS change alone can break
-//! is checked here: no MX record, a null MX, an exchange that no host has, and an exchange without
-//! an address, because another version of its address is cached than was thought of.
+//! A route is an MX record and an address, or that a host keeps the mail of its own customers. What
+//! DNS alone can break: no MX record, a null MX, an exchange that no host has, an exchange without an
+//! address. What a host can break: it does not know a recipient, it refuses, or it is off while the
+//! only exchanges that a sender knows are its own. A host that relays, or that people send through,
+//! has a queue: it must not be off before that is empty.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
+use super::{Leads, Side, host, leads, moving};
+use crate::fact::{Fact, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::view::{Harm, View, judge};
-use crate::proof::{Domain, Judgement, Proof};
+use crate::proof::model::{Bench, Domain, Harm};
+use crate::proof::view::{Choice, View};
 
-pub(super) fn check(proof: &Proof<'_>) -> Judgement {
-    let domains = proof.domains();
-    Judgement::worst(domains.iter().map(|one| judge(proof, &[], &|view| harm(view, one))))
+const ID: &str = "deliverable";
+
+pub(super) fn patterns(bench: &mut Bench<'_>) {
+    for one in bench.domains() {
+        for (choice, harm) in bench.cases(ID, &|view| of_dns(view, &one)) {
+            bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
+        }
+    }
+    for (domain, one) in moving(bench) {
+        of_new_host(bench, domain, one);
+        of_old_host(bench, domain, one);
+    }
+    let Some((from, to)) = bench.sides() else { return };
+    let outbound = bench.facts.old_in_flight(&from.name);
+    let off = bench.facts.having(Fact::Mail, &from.name, Value::Off);
+    for (in_flight, off) in outbound.into_iter().flat_map(|one| off.iter().map(move |off| (one, off))) {
+        let harm = Harm::new(
+            format!("mail that people sent through `{}` waits in its queue, and is lost with it", from.name),
+            bench.statement(Fact::Sends, &from.name, Value::False, "contract"),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[in_flight, *off], &harm);
+    }
+    // Other customers of a host come to it whatever DNS says.
+    for (side, refuses) in [(from, Value::Reject), (to, Value::Reject)] {
+        let local = bench.facts.having(Fact::RoutesLocal, &side.name, Value::True);
+        let rejects = bench.facts.having(Fact::Mail, &side.name, refuses);
+        for (local, rejects) in local.iter().flat_map(|l| rejects.iter().map(move |r| (*l, *r))) {
+            let harm = Harm::new(
+                format!("mail from other customers of `{}` stays there, and is refused", side.name),
+                bench.statement(Fact::RoutesLocal, &side.name, Value::False, ""),
+            );
+            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[local, rejects], &harm);
+        }
+    }
 }
 
-fn harm(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
+fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+    let to = &one.to.name;
+    let refusals = [
+        (Fact::Accepts, Value::False, "does not know every recipient: 550 5.1.1, the message bounces"),
+        (Fact::Mail, Value::Reject, "refuses mail for the domain: 550 5.7.1, the message bounces"),
+    ];
+    for (fact, value, what) in refusals {
+        let bad = bench.facts.having(fact, to, value);
+        if bad.is_empty() {
+            continue;
+        }
+        for (choice, _) in bench.cases(ID, &|view| leads(view, one, Side::To)) {
+            for bad in &bad {
+                let fix = match fact {
+                    Fact::Accepts => bench.statement(Fact::Accepts, to, Value::True, ""),
+                    _ => format!("let `{to}` take the domain before senders come to it"),
+                };
+                let harm = Harm::new(
+                    format!("a sender of mail for {domain} connects to `{to}`, which {what}"),
+                    fix,
+                );
+                bench.forbid(ID, (&choice, Duration::ZERO), &[*bad], &harm);
+            }
+        }
+    }
+}
+
+fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+    let from = &one.from.name;
+    let late = bench.late();
+    let relays = bench.facts.values(Fact::Mail, from);
+    let relays =
+        relays.iter().any(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
+    let queue = bench.draft().intent.terms.clocks.queue_life;
+    let reached = bench.cases(ID, &|view| leads(view, one, Side::From));
+    for reject in bench.facts.having(Fact::Mail, from, Value::Reject) {
+        let harm = Harm::new(
+            format!("a sender of mail for {domain} that still has the old MX records connects to `{from}`: 550, the message bounces"),
+            format!("let `{from}` refuse mail only when nobody can have the old MX records, or relay it until then"),
+        );
+        for (choice, _) in &reached {
+            bench.forbid(ID, (choice, late), &[reject], &harm);
+        }
+    }
+    for off in bench.facts.having(Fact::Mail, from, Value::Off) {
+        let harm = Harm::new(
+            format!("a sender of mail for {domain} that still has the old MX records finds nobody at `{from}`: the message waits, and bounces in the end"),
+            format!("leave `{from}` on until nobody can have the old MX records"),
+        );
+        let alone = bench.cases(ID, &|view| {
+            leads(view, one, Side::From).filter(|leads| *leads == Leads::Only)
+        });
+        for (choice, _) in &alone {
+            bench.forbid(ID, (choice, late), &[off], &harm);
+        }
+        if !relays {
+            continue;
+        }
+        let harm = Harm::new(
+            format!("mail for {domain} that `{from}` took and has not passed on yet is lost with it"),
+            format!("leave `{from}` on until its queue is empty"),
+        );
+        for (choice, _) in &reached {
+            bench.forbid(ID, (choice, late + queue), &[off], &harm);
+        }
+    }
+}
+
+/// What DNS alone can break.
+fn of_dns(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
     let domain = one.name;
     // Of a domain that stays where it is, the plan names no hosts.
     let known = one.moves.map(|one| {
-        let exchanges = [&one.from, &one.to].into_iter().flat_map(|host| &host.exchanges);
+        let exchanges = [Side::From, Side::To].into_iter().flat_map(|side| &host(one, side).exchanges);
         exchanges.map(|exchange| &exchange.name.value).collect::<BTreeSet<&Name>>()
     });
     let mx = match view.look_up(&RrKey::new(domain.clone(), RrType::MX)) {
@@ -78,9 +184,8 @@ fn harm(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
 /// Whether an exchange of the new host, for which the plan names the addresses, leads elsewhere. An
 /// exchange that both hosts share may lead to either.
 fn wrong_address(view: &View<'_>, one: &DomainMove, exchange: &Name) -> Option<Harm> {
-    let shared = one.from.exchanges.iter().any(|other| other.name.value == *exchange);
     let meant = one.to.exchanges.iter().find(|other| other.name.value == *exchange)?;
-    if shared || meant.addresses.is_empty() {
+    if one.from.has_exchange(exchange) || meant.addresses.is_empty() {
         return None;
     }
     for rtype in [RrType::A, RrType::AAAA] {

@@ -1,41 +1,59 @@
-//! `reach`: from the switch on, what is cached of the switched RRsets expires within the cutover
-//! TTL, so that the switch, and a way back, take minutes.
+//! `reach`: from the switch on, until the old side is left, what is cached of the switched records
+//! expires within the cutover TTL, so that the switch, and a way back, take minutes.
 
 use std::time::Duration;
 
-use crate::graph::{Primitive, StepId};
-use crate::model::hold::hold;
-use crate::proof::{Event, Interval, Judgement, Proof, Start, story, together};
-use crate::recipe::{BEFORE_CONTRACT, BEFORE_SWITCH};
+use super::super::draft::{Kind, MovePoint};
+use super::super::pattern::{Ending, Start, What};
+use crate::calendar::show_span;
+use crate::model::Stage;
+use crate::model::hold::{CAP, hold};
+use crate::proof::model::{Bench, Harm};
 
-pub(super) fn check(proof: &Proof<'_>) -> Judgement {
-    let until = proof.place(BEFORE_CONTRACT).map(Event::End);
-    for (place, step) in proof.graph.steps().iter().enumerate() {
-        let Primitive::Change(changes) = &step.primitive else { continue };
-        // Records with an order of their own do not take part in the switch.
-        if !step.after.contains(&StepId::new(BEFORE_SWITCH)) {
+const ID: &str = "reach";
+
+pub(super) fn patterns(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let until = draft.point(MovePoint::BeforeContract);
+    let ends: Vec<Ending> =
+        until.into_iter().map(|step| Ending { step, hold: Duration::ZERO }).collect();
+    for (step, node) in draft.nodes.iter().enumerate() {
+        let Kind::Change { track, transition, .. } = &node.kind else { continue };
+        if transition.stage != Stage::Switch {
             continue;
         }
-        let zone = &proof.snapshot.zones[changes.zone()];
-        let shortest = proof.intent.terms.cutover_ttl.max(zone.capabilities.ttl_min).duration();
-        for change in changes.changes() {
-            let switched = Interval {
-                start: Start::At(Event::Begin(place)),
-                ends: until.into_iter().collect(),
-            };
-            for version in proof.timelines.get(&change.key).into_iter().flatten() {
-                let lives = match &version.rrset {
-                    Some(_) => hold(version.rrset.as_ref(), zone),
+        let zone = &draft.snapshot.zones[&draft.tracks[*track].zone];
+        let cutover_ttl = draft.intent.terms.cutover_ttl;
+        let longest = cutover_ttl.max(zone.capabilities.ttl_min).duration().min(CAP);
+        let switching = bench.atom(What::Begun, Start::Begin(step), ends.clone());
+        for change in &transition.changes {
+            let Some(answers) = bench.library.answers(&change.key) else { continue };
+            for class in &answers.classes {
+                for version in &class.versions {
+                    let records = match &bench.library.atoms.borrow()[*version].what {
+                        What::Answer { records, .. } => records.clone(),
+                        What::Fact { .. }
+                        | What::InFlight { .. }
+                        | What::MailboxesAt { .. }
+                        | What::Begun => None,
+                    };
                     // A name that was not there takes nobody anywhere.
-                    None => Duration::ZERO,
-                };
-                let both = [&switched, &version.interval];
-                if lives > shortest && together(&proof.order, &both) {
-                    let story = story::long_lived(proof, step, &change.key, version);
-                    return Judgement::Refuted(story);
+                    let Some(records) = records else { continue };
+                    let lives = hold(Some(&records), zone);
+                    if lives <= longest + zone.capabilities.unseen_nodes {
+                        continue;
+                    }
+                    let harm = Harm::new(
+                        format!(
+                            "the switch, or a way back, takes up to {} and not {}",
+                            show_span(lives),
+                            show_span(longest)
+                        ),
+                        "lower the TTL, and let the old one expire, before the switch; raise it only after the contraction has begun",
+                    );
+                    bench.forbid_version(ID, *version, &[switching], &harm);
                 }
             }
         }
     }
-    Judgement::Holds
 }

@@ -1,17 +1,24 @@
-//! `spf-sound`: in every view, the domain has at most one SPF record, of at most ten look-ups
-//! (RFC 7208 §4.5, §4.6.4), and no include leads to a name without a record (§5.2).
+//! `spf-sound`: in every view, the domain has at most one SPF record, of at most ten look-ups and two
+//! void ones (RFC 7208 §4.5, §4.6.4), and no include leads to a name without a record (§5.2).
+
+use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
 
 use crate::model::spf_cost::cost;
 use crate::observe::Outside;
-use crate::proof::view::{Harm, View, judge};
-use crate::proof::{Judgement, Proof};
-use crate::spf::{SpfRecord, TERMS_MAX, Target};
+use crate::proof::model::{Bench, Harm};
+use crate::proof::view::View;
+use crate::spf::{SpfRecord, TERMS_MAX, Target, VOIDS_MAX};
 
-pub(super) fn check(proof: &Proof<'_>) -> Judgement {
-    let domains = proof.domains();
-    Judgement::worst(domains.iter().map(|one| judge(proof, &[], &|view| harm(view, one.name))))
+const ID: &str = "spf-sound";
+
+pub(super) fn patterns(bench: &mut Bench<'_>) {
+    for one in bench.domains() {
+        for (choice, harm) in bench.cases(ID, &|view| harm(view, one.name)) {
+            bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
+        }
+    }
 }
 
 fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
@@ -38,9 +45,20 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
     // A record that can be seen but names nothing makes the whole evaluation an error.
     let mut open = vec![(record, domain.clone())];
     let mut seen = std::collections::BTreeSet::new();
+    let mut voids = 0;
     while let Some((record, of)) = open.pop() {
         for target in record.targets(&of) {
-            let Target::Record(name) = target else { continue };
+            let name = match target {
+                Target::Record(name) => name,
+                Target::Addresses(name) => {
+                    voids += usize::from(is_void(view, &name, &[RrType::A, RrType::AAAA]));
+                    continue;
+                }
+                Target::Exchanges(name) => {
+                    voids += usize::from(is_void(view, &name, &[RrType::MX]));
+                    continue;
+                }
+            };
             if !seen.insert(name.clone()) {
                 continue;
             }
@@ -59,7 +77,18 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
             open.extend(found.into_iter().map(|record| (record, name.clone())));
         }
     }
-    None
+    (voids > VOIDS_MAX).then(|| {
+        Harm::new(
+            format!("{voids} terms of the SPF record of {domain} lead to nothing, and receivers allow {VOIDS_MAX}: SPF is an error for every sender"),
+            "take the terms out whose names have no records",
+        )
+    })
+}
+
+fn is_void(view: &View<'_>, name: &Name, types: &[RrType]) -> bool {
+    types
+        .iter()
+        .all(|rtype| view.look_up(&RrKey::new(name.clone(), *rtype)) == Outside::Absent)
 }
 
 /// The SPF records at a name; `None` where nobody knows.

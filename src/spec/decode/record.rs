@@ -19,6 +19,12 @@ impl Decoder<'_> {
         let ttl = self.ttl(node.get("ttl"));
         let lower_ttl = self.ttl(node.get("lower_ttl"));
         let when = self.when(node);
+        let wait = self.span(node.get("wait"));
+        if let (Some(written), None) = (node.get("wait"), node.get("after")) {
+            let title = "there is nothing to wait behind".to_owned();
+            let help = "write `after:` too, with what has to be done before the wait begins";
+            self.error(ONE_OF, written.span, title, help);
+        }
         let zone = zone?;
         let name = node.get("name").and_then(|node| self.owner(node, &zone.value));
         // A word that is neither true nor false has been refused by the shape.
@@ -43,7 +49,7 @@ impl Decoder<'_> {
         };
         let id = node.get("id").and_then(text);
         let id = id.map(|t| Spanned { value: t.value.to_owned(), span: t.span });
-        Some(RecordSpec { id, zone, name: name?, rtype: rtype?, to, ttl, lower_ttl, when: when? })
+        Some(RecordSpec { id, zone, name: name?, rtype: rtype?, to, ttl, lower_ttl, when: when?, wait })
     }
 
     fn owner(&mut self, node: &Node, zone: &Name) -> Option<Spanned<Name>> {

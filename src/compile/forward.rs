@@ -1,0 +1,474 @@
+//! The way there: the plan's own order, and what patterns add to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::derive::{Constraint, Derived, Rules, derive};
+use crate::calendar::show_span;
+use crate::graph::{Cause, Origin};
+use crate::model::hold::hold_of_replaced;
+use crate::model::{Stage, Transition};
+use crate::proof::draft::{Draft, Kind, MovePoint, prepares};
+use crate::proof::model::Model;
+use crate::proof::paths::{Paths, Union};
+use crate::proof::pattern::{Break, Pattern, What};
+use crate::proof::present;
+use crate::spec::{Anchor, Point};
+
+/// Derives the order of a draft.
+pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
+    let given = given(draft);
+    let present = present(model);
+    let patterns: Vec<(usize, &Pattern)> = model
+        .patterns
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
+        .collect();
+    let rules = Forward { draft, model };
+    // Domains touch one another only at the points of the move and in stated facts. Those are put
+    // into an order first; then each group of domains that hang together is, by itself.
+    let shared: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
+    let mut groups = Union::of(draft.nodes.len());
+    let mut join = |nodes: &[usize]| {
+        let mut own = nodes.iter().filter(|node| !shared.contains(node));
+        if let Some(first) = own.next() {
+            own.for_each(|other| groups.join(*first, *other));
+        }
+    };
+    given.iter().for_each(|one| join(&[one.from, one.to]));
+    let touched: Vec<Vec<usize>> = patterns.iter().map(|(_, one)| touches(one, model)).collect();
+    touched.iter().for_each(|nodes| join(nodes));
+    let group_of = |groups: &mut Union, nodes: &[usize]| {
+        nodes.iter().find(|node| !shared.contains(node)).map(|node| groups.root(*node))
+    };
+    let mut by_group: BTreeMap<Option<usize>, (Vec<Constraint>, Vec<(usize, &Pattern)>)> =
+        BTreeMap::new();
+    for one in given {
+        let group = group_of(&mut groups, &[one.from, one.to]);
+        by_group.entry(group).or_default().0.push(one);
+    }
+    for (pattern, nodes) in patterns.iter().zip(&touched) {
+        let group = group_of(&mut groups, nodes);
+        by_group.entry(group).or_default().1.push(*pattern);
+    }
+    let (mut own, own_patterns) = by_group.remove(&None).unwrap_or_default();
+    let mut unbroken = Vec::new();
+    if by_group.len() <= 1 {
+        // One group: everything is looked at at once.
+        let (constraints, patterns) = by_group.pop_first().map(|(_, all)| all).unwrap_or_default();
+        own.extend(constraints);
+        let all: Vec<(usize, &Pattern)> = own_patterns.into_iter().chain(patterns).collect();
+        return derive(draft.nodes.len(), own, &all, &rules);
+    }
+    let first = part(draft, &rules, own, &own_patterns, &mut unbroken);
+    let mut all = first.clone();
+    for (_, (constraints, patterns)) in by_group {
+        let known = first.len();
+        let given: Vec<Constraint> = first.iter().cloned().chain(constraints).collect();
+        let derived = part(draft, &rules, given, &patterns, &mut unbroken);
+        all.extend(derived.into_iter().skip(known));
+    }
+    Derived { constraints: all, unbroken }
+}
+
+/// Derives the order of a part of the steps, numbered anew so that the work is that of the part.
+fn part(
+    draft: &Draft<'_>,
+    rules: &Forward<'_, '_>,
+    given: Vec<Constraint>,
+    patterns: &[(usize, &Pattern)],
+    unbroken: &mut Vec<usize>,
+) -> Vec<Constraint> {
+    let mut nodes: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
+    nodes.extend(given.iter().flat_map(|one| [one.from, one.to]));
+    for (_, pattern) in patterns {
+        nodes.extend(touches(pattern, rules.model));
+    }
+    let of_part: Vec<usize> = nodes.iter().copied().collect();
+    let to_part: BTreeMap<usize, usize> =
+        of_part.iter().enumerate().map(|(place, node)| (*node, place)).collect();
+    let local = Local { rules, to_part: &to_part, of_part: &of_part };
+    let given = given
+        .into_iter()
+        .map(|one| Constraint { from: to_part[&one.from], to: to_part[&one.to], ..one })
+        .collect();
+    let derived = derive(of_part.len(), given, patterns, &local);
+    unbroken.extend(derived.unbroken);
+    let back = derived.constraints.into_iter();
+    back.map(|one| Constraint { from: of_part[one.from], to: of_part[one.to], ..one }).collect()
+}
+
+fn is_shared(draft: &Draft<'_>, node: usize) -> bool {
+    match draft.nodes[node].kind {
+        Kind::Change { .. } => false,
+        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => true,
+    }
+}
+
+/// The steps that a pattern is about.
+fn touches(pattern: &Pattern, model: &Model) -> Vec<usize> {
+    let ends = pattern.atoms.iter().flat_map(|held| &model.atoms[held.atom].ends);
+    pattern.starts(&model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()
+}
+
+struct Forward<'f, 'd> {
+    draft: &'f Draft<'d>,
+    model: &'f Model,
+}
+
+impl Forward<'_, '_> {
+    fn transition(&self, step: usize) -> Option<(usize, &Transition)> {
+        match &self.draft.nodes[step].kind {
+            Kind::Change { track, transition, .. } => Some((*track, transition)),
+            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => None,
+        }
+    }
+
+    /// Where a step is held back: at the point that the plan's part begins with.
+    fn hold_back(&self, from: usize, to: usize, paths: &dyn Fn(usize, usize) -> bool) -> Option<usize> {
+        let Some((track, transition)) = self.transition(to) else { return Some(to) };
+        let point = match &transition.stage {
+            Stage::Switch => self.draft.point(MovePoint::BeforeSwitch),
+            Stage::With(Anchor::Contract) => self.draft.point(MovePoint::BeforeContract),
+            Stage::Start
+            | Stage::Expand
+            | Stage::Contract
+            | Stage::Retire
+            | Stage::SwitchNext
+            | Stage::After { .. }
+            | Stage::With(_)
+            | Stage::Next => None,
+        };
+        if let Some(point) = point
+            && point != from
+            && !paths(point, from)
+        {
+            return Some(point);
+        }
+        let own = self.transition(from).is_some_and(|(other, _)| other == track);
+        // What the plan has placed itself is judged, and not moved.
+        (own || !self.draft.tracks[track].is_placed(transition)).then_some(to)
+    }
+
+    fn why(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
+        let harm = format!("otherwise {}", pattern.harm);
+        let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);
+        let held = pattern.atoms[one.ends];
+        let clocks = &self.draft.intent.terms.clocks;
+        let base = show_span(one.hold.saturating_sub(held.extra).saturating_sub(clocks.margin));
+        let because = match &self.model.atoms[held.atom].what {
+            What::Answer { key, records: Some(rrset), .. } => {
+                format!(
+                    "{} {} with TTL {} may be cached for {base}, and {} for safety",
+                    key.name,
+                    rrset.rtype(),
+                    show_span(rrset.ttl().duration()),
+                    show_span(clocks.margin)
+                )
+            }
+            What::Answer { key, records: None, .. } => format!(
+                "that there is no {key} may be cached for {base}, and {} for safety",
+                show_span(clocks.margin)
+            ),
+            What::InFlight { host } => format!(
+                "mail that `{host}` sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
+                show_span(clocks.queue_life)
+            ),
+            What::Fact { fact, host, .. } => format!("`{fact}` of `{host}` settles"),
+            What::MailboxesAt { .. } | What::Begun => String::new(),
+        };
+        let extra = match held.extra.is_zero() {
+            true => String::new(),
+            false => format!(
+                "; an answer is used for up to {}, and some resolvers keep records too long, {} in all",
+                show_span(clocks.use_),
+                show_span(held.extra)
+            ),
+        };
+        (cause, because + &extra)
+    }
+}
+
+impl Rules for Forward<'_, '_> {
+    fn target(&self, one: &Break, paths: &Paths) -> Option<usize> {
+        self.hold_back(one.from, one.to, &|a, b| paths.leads(a, b))
+    }
+
+    fn can_come_true(&self, pattern: &Pattern, paths: &Paths) -> bool {
+        pattern.can_come_true(&self.model.atoms, paths)
+    }
+
+    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
+        pattern.breaks(&self.model.atoms).collect()
+    }
+
+    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
+        self.why(pattern, one)
+    }
+}
+
+/// The rules, among steps that are numbered anew.
+struct Local<'l, 'f, 'd> {
+    rules: &'l Forward<'f, 'd>,
+    to_part: &'l BTreeMap<usize, usize>,
+    of_part: &'l [usize],
+}
+
+impl Local<'_, '_, '_> {
+    fn local(&self, one: Break) -> Break {
+        Break { from: self.to_part[&one.from], to: self.to_part[&one.to], ..one }
+    }
+}
+
+impl Rules for Local<'_, '_, '_> {
+    fn target(&self, one: &Break, paths: &Paths) -> Option<usize> {
+        let leads = |a: usize, b: usize| paths.leads(self.to_part[&a], self.to_part[&b]);
+        let target = self.rules.hold_back(self.of_part[one.from], self.of_part[one.to], &leads);
+        target.map(|target| self.to_part[&target])
+    }
+
+    fn can_come_true(&self, pattern: &Pattern, paths: &Paths) -> bool {
+        let mut breaks = pattern.breaks(&self.rules.model.atoms);
+        !breaks.any(|one| self.local(one).is_kept(paths))
+    }
+
+    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
+        pattern.breaks(&self.rules.model.atoms).map(|one| self.local(one)).collect()
+    }
+
+    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
+        self.rules.why(pattern, one)
+    }
+}
+
+/// The order that the plan has by itself: one version of an RRset after the other, the points of the
+/// move, and what its keys say.
+fn given(draft: &Draft<'_>) -> Vec<Constraint> {
+    let mut given = Vec::new();
+    let point = |point| draft.point(point);
+    for (place, track) in draft.tracks.iter().enumerate() {
+        for pair in draft.steps_of(place).windows(2) {
+            let why = "one version of an RRset after the other";
+            given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
+        }
+        for (number, transition) in track.transitions.iter().enumerate() {
+            let step = draft.steps_of(place)[number];
+            of_stage(draft, place, number, transition, step, &mut given);
+        }
+    }
+    of_points(draft, &mut given);
+    let mut stated: BTreeMap<(_, &str), Vec<(Point, usize)>> = BTreeMap::new();
+    for (step, node) in draft.nodes.iter().enumerate() {
+        let Kind::Stated(one) = &node.kind else { continue };
+        let (after, before) = match one.from {
+            Some(Point::Switch) => (point(MovePoint::BeforeSwitch), None),
+            Some(Point::Contract) => (point(MovePoint::BeforeContract), None),
+            Some(Point::Expand) | None => (None, point(MovePoint::BeforeSwitch)),
+        };
+        let why = "the plan states it from there on";
+        let after = after.map(|after| Constraint::plain(after, step, Origin::User, "from", why));
+        let before = before.map(|before| Constraint::plain(step, before, Origin::User, "from", why));
+        given.extend(after.into_iter().chain(before));
+        if let Some(from) = one.from {
+            stated.entry((one.fact.value, &one.host.value)).or_default().push((from, step));
+        }
+    }
+    for ((fact, host), mut steps) in stated {
+        steps.sort();
+        let last = point(MovePoint::Release).filter(|_| {
+            fact == crate::fact::Fact::Mail
+                && draft.intent.moves.iter().any(|one| one.from.name == host)
+        });
+        let steps: Vec<usize> = steps.into_iter().map(|(_, step)| step).chain(last).collect();
+        for pair in steps.windows(2) {
+            let why = "one value of a fact after the other";
+            given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
+        }
+    }
+    given
+}
+
+fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
+    let before_switch = draft.point(MovePoint::BeforeSwitch);
+    let Some(before_contract) = draft.point(MovePoint::BeforeContract) else { return };
+    if let Some(release) = draft.point(MovePoint::Release) {
+        let why = "the old host goes when nothing needs it";
+        given.push(Constraint::plain(before_contract, release, Origin::Policy, "points", why));
+    }
+    if let Some(before_switch) = before_switch {
+        let why = "the old side is left after the switch";
+        given.push(Constraint::plain(before_switch, before_contract, Origin::Policy, "points", why));
+    }
+    let keep = |from: usize| Constraint {
+        from,
+        to: before_contract,
+        wait: draft.intent.terms.keep_old,
+        cause: Cause::new(Origin::User, "keep_old", "the old host goes on taking late mail"),
+        because: "the old host goes on taking late mail, and people stop sending through it (`keep_old`)".into(),
+        name: Some("keep-old"),
+    };
+    let mut counted = false;
+    if let Some(before_switch) = before_switch {
+        for (place, track) in draft.tracks.iter().enumerate() {
+            for (number, transition) in track.transitions.iter().enumerate() {
+                if !transition.is_switch() {
+                    continue;
+                }
+                let step = draft.steps_of(place)[number];
+                if transition.stage == Stage::Switch {
+                    let why = "the switch begins where the run can rest, and go back to";
+                    let one = Constraint::plain(before_switch, step, Origin::Policy, "points", why);
+                    given.push(one);
+                }
+                // What takes mail to the new host is the last change of that kind in its track.
+                let is_last = !track.transitions[number + 1..].iter().any(Transition::is_switch);
+                if is_last && track.routes {
+                    given.push(keep(step));
+                    counted = true;
+                } else if is_last {
+                    let why = "the old side is left when the switch is made";
+                    given.push(Constraint::plain(step, before_contract, Origin::Policy, "points", why));
+                }
+            }
+        }
+        if !counted {
+            given.push(keep(before_switch));
+        }
+        return;
+    }
+    // The switch was made before this plan, and nobody knows when: count from the beginning.
+    let first = draft.beginning().map(keep);
+    given.extend(first);
+    if draft.beginning().is_none() {
+        let expansions = draft.tracks.iter().enumerate().flat_map(|(place, track)| {
+            let steps = draft.steps_of(place);
+            track.transitions.iter().zip(steps).filter(|(t, _)| t.stage == Stage::Expand)
+        });
+        given.extend(expansions.map(|(_, step)| keep(*step)));
+    }
+}
+
+/// What a transition's place in the plan says.
+fn of_stage(
+    draft: &Draft<'_>,
+    place: usize,
+    number: usize,
+    transition: &Transition,
+    step: usize,
+    given: &mut Vec<Constraint>,
+) {
+    let track = &draft.tracks[place];
+    let point = |point| draft.point(point);
+    match &transition.stage {
+        // Whatever else is to be made before or after these, patterns say.
+        Stage::Start | Stage::Expand | Stage::Switch | Stage::Contract | Stage::Retire => {}
+        Stage::With(anchor) => {
+            let why = "the plan says so (`with:`)";
+            let bounds = match anchor {
+                Anchor::Expand => (None, point(MovePoint::BeforeSwitch)),
+                Anchor::Switch => (point(MovePoint::BeforeSwitch), None),
+                Anchor::Contract => (point(MovePoint::BeforeContract), None),
+                Anchor::Record(_) => (None, None),
+            };
+            let after = bounds.0.map(|after| (after, step));
+            let before = bounds.1.map(|before| (step, before));
+            for (from, to) in after.into_iter().chain(before) {
+                given.push(Constraint::plain(from, to, Origin::User, "with", why));
+            }
+        }
+        Stage::After { anchors, wait } => {
+            for (other, of) in anchors.iter().flat_map(|anchor| anchored(draft, anchor)) {
+                let (wait, because) = match wait {
+                    Some(wait) => (*wait, "the plan says so (`wait:`)".to_owned()),
+                    None => expiry(draft, other),
+                };
+                given.push(Constraint {
+                    from: other,
+                    to: step,
+                    wait,
+                    cause: Cause::new(Origin::User, "after", format!("the plan says so (`after: {of}`)")),
+                    because,
+                    name: None,
+                });
+            }
+        }
+        Stage::Next | Stage::SwitchNext => {
+            let Some(previous) = number.checked_sub(1).map(|n| draft.steps_of(place)[n]) else { return };
+            let (wait, because) = expiry(draft, previous);
+            let prepared = prepares(track, &track.transitions[number - 1]);
+            let (origin, of, why) = match prepared {
+                _ if transition.stage == Stage::SwitchNext => {
+                    (Origin::User, "switch", "each version takes effect everywhere before the next one (`switch: standby`)")
+                }
+                true => (Origin::User, "lower_ttl", "the change shall take effect quickly (`lower_ttl`)"),
+                false => (Origin::Policy, "restore", "the short TTL goes when the change has taken effect everywhere"),
+            };
+            given.push(Constraint {
+                from: previous,
+                to: step,
+                wait,
+                cause: Cause::new(origin, of, why),
+                because,
+                name: None,
+            });
+        }
+    }
+}
+
+/// How long what a step replaced may be cached, and why.
+fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
+    let Kind::Change { track, transition, .. } = &draft.nodes[step].kind else {
+        return (Duration::ZERO, String::new());
+    };
+    let zone = &draft.snapshot.zones[&draft.tracks[*track].zone];
+    let margin = draft.intent.terms.clocks.margin;
+    let holds = transition
+        .changes
+        .iter()
+        .map(|change| (hold_of_replaced(change.before.as_ref(), zone, &change.key), change));
+    let Some((longest, change)) = holds.max_by_key(|(hold, _)| *hold) else {
+        return (Duration::ZERO, String::new());
+    };
+    let what = match &change.before {
+        Some(before) => format!("{} with TTL {}", change.key, show_span(before.ttl().duration())),
+        None => match zone.wildcard_of(&change.key) {
+            Some(_) => format!("what a wildcard says of {}, or its absence,", change.key),
+            None => format!("the absence of {}", change.key),
+        },
+    };
+    let because = format!(
+        "{what} may be cached for {}, and {} for safety",
+        show_span(longest),
+        show_span(margin)
+    );
+    (longest + margin, because)
+}
+
+/// The steps that an anchor means, with its word.
+fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usize, String)> {
+    let stages = |wanted: &dyn Fn(&Transition) -> bool| -> Vec<usize> {
+        let tracks = draft.tracks.iter().enumerate();
+        tracks
+            .flat_map(|(place, track)| track.transitions.iter().zip(draft.steps_of(place)))
+            .filter(|(transition, _)| wanted(transition))
+            .map(|(_, step)| *step)
+            .collect()
+    };
+    let (steps, word) = match anchor {
+        Anchor::Expand => (stages(&|t| t.is_expansion()), "expand".to_owned()),
+        Anchor::Switch => (stages(&|t| t.is_switch()), "switch".to_owned()),
+        Anchor::Contract => (stages(&|t| t.is_contraction()), "contract".to_owned()),
+        // A record that is as wanted already has no step, and nothing has to be waited for.
+        Anchor::Record(id) => {
+            let track = draft.tracks.iter().position(|t| t.record.as_deref() == Some(id));
+            let steps = track.and_then(|place| {
+                let track = &draft.tracks[place];
+                let mut made = track.transitions.iter().zip(draft.steps_of(place));
+                made.find(|(transition, _)| !prepares(track, transition)).map(|(_, step)| *step)
+            });
+            (steps.into_iter().collect(), format!("record:{id}"))
+        }
+    };
+    steps.into_iter().map(|step| (step, word.clone())).collect()
+}

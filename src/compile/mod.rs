@@ -1,0 +1,143 @@
+//! From tracks to a plan whose order is derived from what must not happen, and proved by it.
+//!
+//! `recipe` says which versions each RRset goes through, `proof` what must not be true together. Here
+//! the order comes about: the plan's own (`forward`), one edge or wait for each bad pattern that
+//! would come true without it (`derive`), and the steps of the graph (`emit`).
+//!
+//! What no order can break is said with a derivation: which ways there would be to break the
+//! pattern, and why each is closed.
+
+mod derive;
+mod emit;
+mod forward;
+mod unbroken;
+
+use cutover_contract::RrKey;
+
+use crate::diag::Diagnostic;
+use crate::graph::StepGraph;
+use crate::intent::Intent;
+use crate::model::Track;
+use crate::observe::Snapshot;
+use crate::proof::draft::{Draft, Kind, MovePoint};
+use crate::proof::model::{Model, model};
+use crate::proof::{Findings, findings};
+use crate::recipe::{Cooked, cook};
+
+use emit::Bare;
+
+/// What compiling a plan gives.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The ways of all RRsets.
+    pub tracks: Vec<Track>,
+    /// The steps.
+    pub graph: StepGraph,
+    /// What the proof says of them.
+    pub findings: Findings,
+    /// Why no order would do, for each pattern that nothing breaks: lines of a derivation.
+    pub closed: Vec<Vec<String>>,
+    /// What the plan takes for granted, one sentence each.
+    pub assumptions: Vec<String>,
+    /// What someone should look at.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Compiles intent and snapshot.
+///
+/// # Errors
+/// All that stands against it, in one go.
+pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
+    let Cooked { tracks, assumptions, warnings } = cook(intent, snapshot)?;
+    let draft = Draft::of(intent, snapshot, &tracks);
+    let model = model(&draft);
+    let derived = forward::order(&draft, &model);
+    let graph = emit::graph(bare(&draft), &derived.constraints);
+    let findings = findings(&draft, &model, &graph);
+    let closed = unbroken::explain(&draft, &model, &derived, &findings);
+    let assumptions = assumptions.into_iter().chain(stated(&draft)).collect();
+    drop(draft);
+    Ok(Compiled { tracks, graph, findings, closed, assumptions, warnings })
+}
+
+/// The draft and the model of a plan that has been compiled: what tests change a graph against.
+#[must_use]
+pub fn rebuilt<'d>(
+    intent: &'d Intent,
+    snapshot: &'d Snapshot,
+    tracks: &'d [Track],
+) -> (Draft<'d>, Model) {
+    let draft = Draft::of(intent, snapshot, tracks);
+    let model = model(&draft);
+    (draft, model)
+}
+
+/// What somebody states, as sentences for the verdict.
+fn stated(draft: &Draft<'_>) -> Vec<String> {
+    if draft.nodes.is_empty() {
+        return Vec::new();
+    }
+    let sentences = draft.intent.assume.iter().map(|one| {
+        let row = one.fact.value.row();
+        let from = one.from.map_or(String::new(), |from| format!(" from {} on", from.word()));
+        format!(
+            "`{}` of `{}` is {}{from} ({}): {}",
+            row.word, one.host.value, one.value, row.meaning, one.reason
+        )
+    });
+    sentences.collect()
+}
+
+fn bare(draft: &Draft<'_>) -> Vec<Bare> {
+    let steps = draft.nodes.iter().enumerate().map(|(step, node)| {
+        let (title, reason) = match &node.kind {
+            Kind::Change { transition, .. } => {
+                (transition.title.clone(), transition.reason.clone())
+            }
+            Kind::Point(point) => of_point(draft, *point),
+            Kind::Stated(one) => (
+                format!(
+                    "from here on `{}` of `{}` is {}",
+                    one.fact.value, one.host.value, one.value
+                ),
+                format!("the plan states it: {}", one.reason),
+            ),
+            Kind::Beginning => (
+                "the run begins".to_owned(),
+                "what an earlier run has replaced is waited for from here on".to_owned(),
+            ),
+        };
+        Bare { id: node.id.clone(), primitive: draft.primitive(step), title, reason }
+    });
+    steps.collect()
+}
+
+fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
+    let old = draft.intent.moves.first().map_or("the old host", |one| &one.from.name);
+    match point {
+        MovePoint::BeforeSwitch => (
+            "everything is ready for the switch".to_owned(),
+            "nothing that users or senders rely on has changed so far".to_owned(),
+        ),
+        MovePoint::BeforeContract => (
+            "the old side is left from here on".to_owned(),
+            format!("senders and people have had their time to leave `{old}`"),
+        ),
+        MovePoint::Release => (
+            format!("`{old}` may be switched off from here on"),
+            "no route, no client and no copy needs it any more; there is no way back from here".to_owned(),
+        ),
+    }
+}
+
+/// The RRsets that a plan changes, each once, by zone.
+#[must_use]
+pub fn touched(tracks: &[Track]) -> std::collections::BTreeSet<(cutover_contract::Name, RrKey)> {
+    tracks
+        .iter()
+        .flat_map(|track| {
+            let changes = track.transitions.iter().flat_map(|transition| &transition.changes);
+            changes.map(|change| (track.zone.clone(), change.key.clone()))
+        })
+        .collect()
+}

@@ -1,0 +1,220 @@
+//! The steps of a plan before they have an order: what recipes want to be changed, the points of the
+//! move, and the moments at which stated facts begin to be true.
+
+use std::collections::BTreeMap;
+
+use cutover_contract::{ChangeSet, Name, RrKey};
+
+use crate::graph::{Primitive, StepId};
+use crate::intent::Intent;
+use crate::model::{Stage, Track, Transition, Verb};
+use crate::observe::Snapshot;
+use crate::spec::{AssumeSpec, Point};
+
+/// A step without an order.
+#[derive(Clone, Debug)]
+pub struct Node<'d> {
+    /// Its id.
+    pub id: StepId,
+    /// What it is.
+    pub kind: Kind<'d>,
+}
+
+/// What a step without an order is.
+#[derive(Clone, Debug)]
+pub enum Kind<'d> {
+    /// A transition of a track.
+    Change {
+        /// The track's place.
+        track: usize,
+        /// The transition's place in the track.
+        number: usize,
+        /// The transition.
+        transition: &'d Transition,
+    },
+    /// A point of the move.
+    Point(MovePoint),
+    /// A fact begins to be true.
+    Stated(&'d AssumeSpec),
+    /// Nothing is done: what was there before the snapshot is waited for from here on.
+    Beginning,
+}
+
+/// A point of the move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MovePoint {
+    /// Everything is ready for the switch.
+    BeforeSwitch,
+    /// The old side takes no mail of its own any more.
+    BeforeContract,
+    /// The old host may be switched off: there is no way back from here.
+    Release,
+}
+
+/// The step at which the run begins, where something has to be waited for from there.
+pub const BEGINNING: &str = "checkpoint/beginning";
+/// The step at which everything is ready for the switch.
+pub const BEFORE_SWITCH: &str = "checkpoint/before-switch";
+/// The step at which the old side is no longer needed for new mail.
+pub const BEFORE_CONTRACT: &str = "checkpoint/before-contract";
+/// The step from which on the old host may be switched off.
+pub const RELEASE: &str = "checkpoint/release-old";
+
+impl MovePoint {
+    /// The id of its step.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => BEFORE_SWITCH,
+            Self::BeforeContract => BEFORE_CONTRACT,
+            Self::Release => RELEASE,
+        }
+    }
+}
+
+/// The steps of a plan before they have an order.
+#[derive(Debug)]
+pub struct Draft<'d> {
+    /// What is wanted.
+    pub intent: &'d Intent,
+    /// What was seen.
+    pub snapshot: &'d Snapshot,
+    /// What recipes make of it.
+    pub tracks: &'d [Track],
+    /// The steps.
+    pub nodes: Vec<Node<'d>>,
+    points: BTreeMap<MovePoint, usize>,
+    /// The steps of each track.
+    of_track: Vec<Vec<usize>>,
+}
+
+impl<'d> Draft<'d> {
+    /// The steps of tracks.
+    #[must_use]
+    pub fn of(intent: &'d Intent, snapshot: &'d Snapshot, tracks: &'d [Track]) -> Self {
+        let mut draft = Self {
+            intent,
+            snapshot,
+            tracks,
+            nodes: Vec::new(),
+            points: BTreeMap::new(),
+            of_track: Vec::new(),
+        };
+        if tracks.iter().all(|track| track.transitions.is_empty()) {
+            draft.of_track = vec![Vec::new(); tracks.len()];
+            return draft;
+        }
+        if !snapshot.earlier.is_empty() {
+            draft.nodes.push(Node { id: StepId::new(BEGINNING), kind: Kind::Beginning });
+        }
+        for (place, track) in tracks.iter().enumerate() {
+            let first = draft.nodes.len();
+            for (number, transition) in track.transitions.iter().enumerate() {
+                let id = change_id(track, number);
+                let kind = Kind::Change { track: place, number, transition };
+                draft.nodes.push(Node { id, kind });
+            }
+            draft.of_track.push((first..draft.nodes.len()).collect());
+        }
+        let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
+        let switches = stages.clone().any(|stage| *stage == Stage::Switch);
+        let contracts =
+            switches || stages.any(|stage| matches!(stage, Stage::Contract | Stage::Retire));
+        let points = [
+            (MovePoint::BeforeSwitch, switches),
+            (MovePoint::BeforeContract, contracts),
+            (MovePoint::Release, contracts),
+        ];
+        for (point, _) in points.into_iter().filter(|(_, exists)| *exists) {
+            draft.points.insert(point, draft.nodes.len());
+            draft.nodes.push(Node { id: StepId::new(point.id()), kind: Kind::Point(point) });
+        }
+        let steps: Vec<&AssumeSpec> =
+            intent.assume.iter().filter(|stated| draft.is_a_step(stated)).collect();
+        for stated in steps {
+            let point = stated.from.map_or("", Point::word);
+            let text = format!("assume/{point}/{}/{}", stated.fact.value, stated.host.value);
+            draft.nodes.push(Node { id: StepId::new(text), kind: Kind::Stated(stated) });
+        }
+        draft
+    }
+
+    /// Whether a fact begins to be true in the course of this plan; one that begins with a part that
+    /// the plan does not have any more is true already.
+    fn is_a_step(&self, stated: &AssumeSpec) -> bool {
+        match stated.from {
+            None => false,
+            Some(Point::Expand | Point::Switch) => {
+                self.points.contains_key(&MovePoint::BeforeSwitch)
+            }
+            Some(Point::Contract) => self.points.contains_key(&MovePoint::BeforeContract),
+        }
+    }
+
+    /// The step of a point, if the plan comes by it.
+    #[must_use]
+    pub fn point(&self, point: MovePoint) -> Option<usize> {
+        self.points.get(&point).copied()
+    }
+
+    /// The steps of a track.
+    #[must_use]
+    pub fn steps_of(&self, track: usize) -> &[usize] {
+        &self.of_track[track]
+    }
+
+    /// The first step, where something has to be waited for from there.
+    #[must_use]
+    pub fn beginning(&self) -> Option<usize> {
+        self.nodes.first().and_then(|node| match node.kind {
+            Kind::Beginning => Some(0),
+            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) => None,
+        })
+    }
+
+    /// The step at which a stated fact begins to be true.
+    #[must_use]
+    pub fn step_of(&self, stated: &AssumeSpec) -> Option<usize> {
+        self.nodes.iter().position(|node| match node.kind {
+            Kind::Stated(other) => std::ptr::eq(other, stated),
+            Kind::Change { .. } | Kind::Point(_) | Kind::Beginning => false,
+        })
+    }
+
+    /// What a step does when it is in a graph.
+    #[must_use]
+    pub fn primitive(&self, step: usize) -> Primitive {
+        match &self.nodes[step].kind {
+            Kind::Change { track, transition, .. } => {
+                let zone = self.tracks[*track].zone.clone();
+                let changes = ChangeSet::new(zone, transition.changes.clone());
+                Primitive::Change(
+                    changes.expect("a transition changes RRsets of its track's zone, each once"),
+                )
+            }
+            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => Primitive::Checkpoint,
+        }
+    }
+}
+
+/// `verb/zone/name/type`; a verb that a track has twice is numbered.
+fn change_id(track: &Track, number: usize) -> StepId {
+    let RrKey { name, rtype } = &track.key;
+    let verb = track.transitions[number].verb;
+    let before = track.transitions[..number].iter().filter(|t| t.verb == verb).count();
+    let nth = if before == 0 { String::new() } else { format!("-{}", before + 1) };
+    StepId::new(format!("{verb}{nth}/{}/{}/{rtype}", zone_word(&track.zone), name.shown_in(&track.zone)))
+}
+
+fn zone_word(zone: &Name) -> String {
+    match zone.is_root() {
+        true => ".".to_owned(),
+        false => zone.to_string().trim_end_matches('.').to_owned(),
+    }
+}
+
+/// Whether a transition only prepares another one of its track.
+#[must_use]
+pub fn prepares(track: &Track, transition: &Transition) -> bool {
+    transition.verb == Verb::Lower && track.transitions.len() > 1
+}

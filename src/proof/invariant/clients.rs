@@ -1,0 +1,97 @@
+//! `clients`: every user finds and reaches a server that serves the mailbox.
+//!
+//! Clients that look for their server ask discovery records; clients that are set up never look
+//! again, and stay with their server until somebody changes them. Both must find a host that serves.
+
+use std::time::Duration;
+
+use cutover_contract::RrKey;
+
+use super::{Side, host, moving};
+use crate::fact::{Fact, Value};
+use crate::intent::DomainMove;
+use crate::observe::Outside;
+use crate::proof::model::{Bench, Harm};
+use crate::proof::view::{Choice, View};
+
+const ID: &str = "clients";
+
+pub(super) fn patterns(bench: &mut Bench<'_>) {
+    let Some((from, to)) = bench.sides() else { return };
+    let Some([at_old, at_new]) = bench.mailboxes() else { return };
+    let (from, to) = (&from.name, &to.name);
+    let idle = bench.facts.having(Fact::Serves, to, Value::False);
+    let off = bench.facts.having(Fact::Mail, from, Value::Off);
+    let serve = bench.statement(Fact::Serves, to, Value::True, "");
+    for idle in &idle {
+        let harm = Harm::new(
+            format!("people are to read their mail at `{to}`, which does not serve every mailbox yet: they cannot log in, or find nothing"),
+            serve.clone(),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[at_new, *idle], &harm);
+    }
+    for client in bench.facts.having(Fact::Clients, from, Value::True) {
+        for off in &off {
+            let harm = Harm::new(
+                format!("a mail client that is set up for `{from}` finds nobody there: its user can neither read nor send"),
+                bench.statement(Fact::Clients, from, Value::False, "contract"),
+            );
+            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, *off], &harm);
+        }
+    }
+    let late = bench.late();
+    for (domain, one) in moving(bench) {
+        let keys: Vec<RrKey> =
+            one.from.discovery.keys().chain(one.to.discovery.keys()).cloned().collect();
+        for key in keys {
+            for (choice, _) in bench.cases(ID, &|view| names(view, one, &key, Side::To)) {
+                for idle in &idle {
+                    let harm = Harm::new(
+                        format!("a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"),
+                        serve.clone(),
+                    );
+                    bench.forbid(ID, (&choice, Duration::ZERO), &[*idle], &harm);
+                }
+            }
+            let harm = Harm::new(
+                format!("a mail client that asks for {key} of {domain} finds nothing, while the mailboxes are still at `{from}`"),
+                format!("take {key} away when the mailboxes have moved"),
+            );
+            for (choice, _) in bench.cases(ID, &|view| gone(view, one, &key)) {
+                bench.forbid(ID, (&choice, Duration::ZERO), &[at_old], &harm);
+            }
+            for (choice, _) in bench.cases(ID, &|view| names(view, one, &key, Side::From)) {
+                for off in &off {
+                    let harm = Harm::new(
+                        format!("a mail client that asks for {key} is led to `{from}`, where nobody answers any more"),
+                        format!("leave `{from}` on until nobody can have the old {key}"),
+                    );
+                    bench.forbid(ID, (&choice, late), &[*off], &harm);
+                }
+            }
+        }
+    }
+}
+
+/// Whether what the old host has for clients is not found in this view.
+fn gone(view: &View<'_>, one: &DomainMove, key: &RrKey) -> Option<()> {
+    one.from.discovery.get(key)?;
+    (view.look_up(key) == Outside::Absent).then_some(())
+}
+
+/// Whether a discovery record names a host in this view.
+fn names(view: &View<'_>, one: &DomainMove, key: &RrKey, side: Side) -> Option<()> {
+    let other = match side {
+        Side::From => host(one, Side::To),
+        Side::To => host(one, Side::From),
+    };
+    let wanted = &host(one, side).discovery.get(key)?.value;
+    // What both hosts say names neither.
+    if other.discovery.get(key).is_some_and(|rdata| rdata.value == *wanted) {
+        return None;
+    }
+    match view.answer(key) {
+        Outside::Records(found) => found.contains(wanted).then_some(()),
+        Outside::Absent | Outside::Unknown(_) => None,
+    }
+}

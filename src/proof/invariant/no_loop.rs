@@ -1,0 +1,53 @@
+//! `no-loop`: no two hosts pass mail to one another, and none finds itself behind the MX records that
+//! it follows (RFC 5321 §5.1: the message bounces, "mail loops back to myself").
+
+use std::time::Duration;
+
+use super::{Side, leads, moving};
+use crate::fact::{Fact, Value};
+use crate::proof::model::{Bench, Harm};
+use crate::proof::view::Choice;
+
+const ID: &str = "no-loop";
+
+pub(super) fn patterns(bench: &mut Bench<'_>) {
+    let Some((from, to)) = bench.sides() else { return };
+    let passes_on = |bench: &Bench<'_>, host: &str| -> Vec<usize> {
+        let values = bench.facts.values(Fact::Mail, host).into_iter();
+        values
+            .filter(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx))
+            .map(|(_, atom)| atom)
+            .collect()
+    };
+    for old in passes_on(bench, &from.name) {
+        for new in passes_on(bench, &to.name) {
+            let harm = Harm::new(
+                format!(
+                    "`{}` passes mail for unknown recipients to `{}`, and that one passes it back: 554 5.4.6, the message bounces",
+                    from.name, to.name
+                ),
+                "let one of the two hosts relay, and the other one know every recipient",
+            );
+            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[old, new], &harm);
+        }
+    }
+    for (side, host) in [(Side::From, from), (Side::To, to)] {
+        for relays in bench.facts.having(Fact::Mail, &host.name, Value::RelayByMx) {
+            for (domain, one) in moving(bench) {
+                let harm = Harm::new(
+                    format!(
+                        "`{}` follows the MX records of {domain} to pass mail on, and finds itself there: 554 5.4.6, the message bounces",
+                        host.name
+                    ),
+                    format!(
+                        "let `{}` relay to the other host's exchanges by name (`value: relay`), or begin when nobody can have MX records that name it",
+                        host.name
+                    ),
+                );
+                for (choice, _) in bench.cases(ID, &|view| leads(view, one, side)) {
+                    bench.forbid(ID, (&choice, Duration::ZERO), &[relays], &harm);
+                }
+            }
+        }
+    }
+}

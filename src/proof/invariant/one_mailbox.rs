@@ -1,0 +1,84 @@
+//! `one-mailbox`: what is stored or written at one host reaches the mailbox at the other.
+//!
+//! After the switch people read at the new host. What the old host still puts into a mailbox of its
+//! own, because a sender has the old MX records or is a customer of the old host, or because a mail
+//! client still writes there, comes over only with a copy that begins later. So the last copy may
+//! begin only when nothing of that can happen any more, and the old host may go only behind it.
+
+use std::time::Duration;
+
+use super::{Side, leads, moving};
+use crate::fact::{Fact, Value};
+use crate::proof::model::{Bench, Harm};
+use crate::proof::view::Choice;
+
+const ID: &str = "one-mailbox";
+
+pub(super) fn patterns(bench: &mut Bench<'_>) {
+    let Some((from, to)) = bench.sides() else { return };
+    let Some([at_old, at_new]) = bench.mailboxes() else { return };
+    let (from, to) = (&from.name, &to.name);
+    let late = bench.late();
+    let stores = bench.facts.having(Fact::Mail, from, Value::Store);
+    // The last copy has begun, or nobody says that there is one.
+    let copies = bench.facts.values(Fact::Synced, from);
+    let never = copies.iter().all(|(value, _)| *value == Value::False);
+    let begun: Vec<usize> = match never {
+        true => copies.iter().map(|(_, atom)| *atom).collect(),
+        false => bench.facts.having(Fact::Synced, from, Value::True),
+    };
+    let copy = bench.statement(Fact::Synced, from, Value::True, "contract");
+    for (domain, one) in moving(bench) {
+        let reached = bench.cases(ID, &|view| leads(view, one, Side::From));
+        let harm = Harm::new(
+            format!("a message for {domain} is put into a mailbox at `{from}` after the last copy to `{to}`, where its reader is: nobody sees it"),
+            copy.clone(),
+        );
+        for (choice, _) in &reached {
+            for (store, begun) in pairs(&stores, &begun) {
+                bench.forbid(ID, (choice, late), &[store, at_new, begun], &harm);
+            }
+        }
+        let stored_early = Harm::new(
+            format!("a message for {domain} is put into a mailbox at `{to}` while its reader is at `{from}`: nobody sees it"),
+            "let the mailboxes move before senders come to the new host",
+        );
+        for (choice, _) in bench.cases(ID, &|view| leads(view, one, Side::To)) {
+            bench.forbid(ID, (&choice, Duration::ZERO), &[at_old], &stored_early);
+        }
+    }
+    let local = bench.facts.having(Fact::RoutesLocal, from, Value::True);
+    for ((store, begun), local) in
+        pairs(&stores, &begun).flat_map(|pair| local.iter().map(move |local| (pair, *local)))
+    {
+        let harm = Harm::new(
+            format!("mail from other customers of `{from}` never leaves it, and is put into a mailbox that nobody reads any more"),
+            format!(
+                "{}; or let `{from}` relay",
+                bench.statement(Fact::RoutesLocal, from, Value::False, "contract")
+            ),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[store, local, at_new, begun], &harm);
+    }
+    let clients = bench.facts.having(Fact::Clients, from, Value::True);
+    for (client, begun) in pairs(&clients, &begun) {
+        let harm = Harm::new(
+            format!("a mail client that is still set up for `{from}` writes there after the last copy: what it writes is lost"),
+            bench.statement(Fact::Clients, from, Value::False, "contract"),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, at_new, begun], &harm);
+    }
+    let off = bench.facts.having(Fact::Mail, from, Value::Off);
+    let open = bench.facts.having(Fact::Synced, from, Value::False);
+    for (open, off) in pairs(&open, &off) {
+        let harm = Harm::new(
+            format!("`{from}` is switched off before its mailboxes have been copied for the last time: what only it has is lost"),
+            copy.clone(),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[open, off], &harm);
+    }
+}
+
+fn pairs<'a>(one: &'a [usize], other: &'a [usize]) -> impl Iterator<Item = (usize, usize)> + 'a {
+    one.iter().flat_map(move |a| other.iter().map(move |b| (*a, *b)))
+}

@@ -1,0 +1,237 @@
+//! The model: every atom of a plan, and every bad pattern that an invariant makes of them.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use cutover_contract::{Name, RrKey, RrType};
+
+use super::draft::{Draft, MovePoint};
+use super::facts::Facts;
+use super::invariant;
+use super::pattern::{Atom, Ending, Held, Pattern, Start, What};
+use super::view::{Choice, Library, View, cases};
+use crate::fact::{Fact, Value};
+use crate::intent::{DomainMove, Host};
+use crate::model::end::in_the_end;
+use crate::observe::Snapshot;
+
+/// Patterns that one choice of answers makes at the most. Our choice: more would come from names
+/// with dozens of versions, and nobody could read what is found.
+const PATTERNS_MAX: usize = 10_000;
+
+/// Everything that must not come true, and what it consists of.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Every atom.
+    pub atoms: Vec<Atom>,
+    /// Every bad pattern.
+    pub patterns: Vec<Pattern>,
+}
+
+/// What happens, and what would help.
+#[derive(Clone, Debug)]
+pub struct Harm {
+    /// What happens: `a sender ...`.
+    pub what: String,
+    /// What would help.
+    pub fix: String,
+}
+
+impl Harm {
+    pub(super) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), fix: fix.into() }
+    }
+}
+
+/// A mail domain.
+#[derive(Clone, Copy, Debug)]
+pub struct Domain<'d> {
+    /// Its name.
+    pub name: &'d Name,
+    /// How it moves, if it does.
+    pub moves: Option<&'d DomainMove>,
+}
+
+/// Where invariants put their patterns.
+pub struct Bench<'d> {
+    /// The answers.
+    pub library: &'d Library<'d>,
+    /// The facts.
+    pub facts: Facts<'d>,
+    /// The zones when all is done.
+    pub end: Snapshot,
+    /// The patterns so far.
+    patterns: Vec<Pattern>,
+    mailboxes: OnceCell<[usize; 2]>,
+}
+
+/// The model of a plan.
+#[must_use]
+pub fn model(draft: &Draft<'_>) -> Model {
+    let library = Library::of(draft);
+    let mut bench = Bench {
+        library: &library,
+        facts: Facts::of(&library),
+        end: in_the_end(draft.intent, draft.snapshot),
+        patterns: Vec::new(),
+        mailboxes: OnceCell::new(),
+    };
+    if !draft.nodes.is_empty() {
+        for invariant in invariant::ALL {
+            (invariant.patterns)(&mut bench);
+        }
+    }
+    let Bench { patterns, .. } = bench;
+    Model { atoms: library.atoms.into_inner(), patterns }
+}
+
+impl<'d> Bench<'d> {
+    pub(super) fn draft(&self) -> &'d Draft<'d> {
+        self.library.draft
+    }
+
+    /// The mail domains that a change of these zones can harm: those that move, and every zone that
+    /// has MX records of its own.
+    pub(super) fn domains(&self) -> Vec<Domain<'d>> {
+        let draft = self.draft();
+        let moving = draft.intent.moves.iter();
+        let mut domains: Vec<Domain<'d>> =
+            moving.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).collect();
+        let known: std::collections::BTreeSet<&Name> =
+            domains.iter().map(|domain| domain.name).collect();
+        for (name, zone) in &draft.snapshot.zones {
+            let takes_mail = zone.get(&RrKey::new(name.clone(), RrType::MX)).is_some();
+            if takes_mail && !known.contains(name) {
+                domains.push(Domain { name, moves: None });
+            }
+        }
+        domains
+    }
+
+    /// The two hosts of the move: where the mail is now, and where it shall be.
+    pub(super) fn sides(&self) -> Option<(&'d Host, &'d Host)> {
+        self.draft().intent.moves.first().map(|one| (&one.from, &one.to))
+    }
+
+    /// The smallest sets of answers for which an evaluation finds something; none where there are
+    /// too many to look at, which is a pattern of its own.
+    pub(super) fn cases<T: Clone>(
+        &mut self,
+        invariant: &'static str,
+        evaluate: &dyn Fn(&View<'_>) -> Option<T>,
+    ) -> Vec<(Choice, T)> {
+        match cases(self.library, evaluate) {
+            Ok(found) => found,
+            Err(super::view::TooMany) => {
+                self.too_many(invariant);
+                Vec::new()
+            }
+        }
+    }
+
+    fn too_many(&mut self, invariant: &'static str) {
+        self.patterns.push(Pattern {
+            invariant,
+            atoms: Vec::new(),
+            harm: "nobody can say: there are more combinations of answers than are looked at".into(),
+            fix: "split the plan into smaller ones".into(),
+        });
+    }
+
+    /// Adds patterns: each combination of versions of the chosen answers, together with these atoms.
+    pub(super) fn forbid(
+        &mut self,
+        invariant: &'static str,
+        (choice, extra): (&Choice, Duration),
+        others: &[usize],
+        harm: &Harm,
+    ) {
+        let mut sets: Vec<Vec<Held>> =
+            vec![others.iter().map(|atom| Held { atom: *atom, extra: Duration::ZERO }).collect()];
+        for (key, class) in choice {
+            let Some(answers) = self.library.answers(key) else { continue };
+            let versions = &answers.classes[*class].versions;
+            if sets.len().saturating_mul(versions.len()) > PATTERNS_MAX {
+                self.too_many(invariant);
+                return;
+            }
+            sets = sets
+                .iter()
+                .flat_map(|set| {
+                    versions.iter().map(|atom| {
+                        let mut set = set.clone();
+                        set.push(Held { atom: *atom, extra });
+                        set
+                    })
+                })
+                .collect();
+        }
+        self.patterns.extend(sets.into_iter().map(|atoms| Pattern {
+            invariant,
+            atoms,
+            harm: harm.what.clone(),
+            fix: harm.fix.clone(),
+        }));
+    }
+
+    /// Adds the pattern of one version of an answer, together with these atoms.
+    pub(super) fn forbid_version(
+        &mut self,
+        invariant: &'static str,
+        version: usize,
+        others: &[usize],
+        harm: &Harm,
+    ) {
+        let held = |atom: &usize| Held { atom: *atom, extra: Duration::ZERO };
+        self.patterns.push(Pattern {
+            invariant,
+            atoms: others.iter().chain([&version]).map(held).collect(),
+            harm: harm.what.clone(),
+            fix: harm.fix.clone(),
+        });
+    }
+
+    /// How much longer an old answer counts where the old side must go on working: it is used for a
+    /// while after the look-up, and some resolvers keep it too long.
+    pub(super) fn late(&self) -> Duration {
+        let terms = &self.draft().intent.terms;
+        terms.clocks.use_ + terms.overrun
+    }
+
+    /// That the mailboxes may still be at the old host, and that they may be at the new one.
+    pub(super) fn mailboxes(&self) -> Option<[usize; 2]> {
+        let (from, to) = self.sides()?;
+        Some(*self.mailboxes.get_or_init(|| {
+            let switch = self.draft().point(MovePoint::BeforeSwitch);
+            let ends = switch.map(|step| Ending { step, hold: Duration::ZERO });
+            let old = Atom {
+                what: What::MailboxesAt { host: from.name.clone() },
+                start: Start::Always,
+                ends: ends.into_iter().collect(),
+            };
+            let new = Atom {
+                what: What::MailboxesAt { host: to.name.clone() },
+                start: switch.map_or(Start::Always, Start::Begin),
+                ends: Vec::new(),
+            };
+            [self.library.add(old), self.library.add(new)]
+        }))
+    }
+
+    /// Adds an atom.
+    pub(super) fn atom(&self, what: What, start: Start, ends: Vec<Ending>) -> usize {
+        self.library.add(Atom { what, start, ends })
+    }
+
+    /// What would help where a fact is not stated, or not stated well.
+    pub(super) fn statement(&self, fact: Fact, host: &str, value: Value, from: &str) -> String {
+        let from = if from.is_empty() { String::new() } else { format!(", from: {from}") };
+        let named = match value == fact.row().stated {
+            true => String::new(),
+            false => format!(", value: {value}"),
+        };
+        format!(
+            "state it, if it is so: `assume: [ {{ fact: {fact}, host: {host}{named}{from}, reason: \"...\" }} ]`"
+        )
+    }
+}

@@ -1,0 +1,177 @@
+//! Atoms and bad patterns: what may be true, from when to when, and what must not be true together.
+//!
+//! An [`Atom`] is an interval: that a version of an answer can be served, that a fact may have a
+//! value. It begins with the begin of a step, or was there before the first, and ends when enough
+//! waiting lies behind the step that replaces it. A [`Pattern`] is a set of atoms that must not hold
+//! together in any state, with what would happen then.
+
+use std::time::Duration;
+
+use cutover_contract::{RrKey, RrSet};
+
+use super::paths::Paths;
+use crate::fact::{Fact, Value};
+
+/// Since when an atom can be true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Start {
+    /// Before the first step.
+    Always,
+    /// From the begin of this step.
+    Begin(usize),
+}
+
+/// What ends an atom: enough waiting behind the end of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ending {
+    /// The step that replaces it.
+    pub step: usize,
+    /// How long it may go on to hold after that.
+    pub hold: Duration,
+}
+
+/// Something that may be true.
+#[derive(Clone, Debug)]
+pub struct Atom {
+    /// What.
+    pub what: What,
+    /// Since when.
+    pub start: Start,
+    /// Each of them ends it; none: it never ends.
+    pub ends: Vec<Ending>,
+}
+
+/// What an atom says.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A resolver may hold this answer.
+    Answer {
+        /// To which question.
+        key: RrKey,
+        /// The records, or the alias that is answered in their place; `None`: there are none.
+        records: Option<RrSet>,
+        /// It is seen only while a change is being made.
+        exposed: bool,
+    },
+    /// A fact about a host may have this value.
+    Fact {
+        /// The kind.
+        fact: Fact,
+        /// The host.
+        host: String,
+        /// The value.
+        value: Value,
+        /// Nobody states it: it is the worst that can be.
+        unknown: bool,
+    },
+    /// Mail of a sender may be in flight.
+    InFlight {
+        /// The host.
+        host: String,
+    },
+    /// The mailboxes may be at this host.
+    MailboxesAt {
+        /// The host.
+        host: String,
+    },
+    /// A step has begun, and what it begins is not over.
+    Begun,
+}
+
+/// A set of atoms that must not hold together.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// The invariant that is broken then.
+    pub invariant: &'static str,
+    /// The atoms, and how much longer than usual each may go on to hold.
+    pub atoms: Vec<Held>,
+    /// What happens: `a sender ...`.
+    pub harm: String,
+    /// What would help.
+    pub fix: String,
+}
+
+/// An atom of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Its number.
+    pub atom: usize,
+    /// Added to its holds: an answer is used for a while after it was looked up, and some resolvers
+    /// keep answers too long.
+    pub extra: Duration,
+}
+
+/// One way to keep a pattern from coming true: this atom ends before that one begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Break {
+    /// How much waiting has to lie in between.
+    pub hold: Duration,
+    /// The step at whose end the waiting begins.
+    pub from: usize,
+    /// The step that has to come after.
+    pub to: usize,
+    /// Which of the pattern's atoms ends.
+    pub ends: usize,
+    /// Which begins.
+    pub begins: usize,
+}
+
+impl Pattern {
+    /// Whether it is true before the first step, and stays so whatever is done.
+    #[must_use]
+    pub fn is_present(&self, atoms: &[Atom]) -> bool {
+        self.atoms.iter().all(|held| atoms[held.atom].start == Start::Always)
+    }
+
+    /// Whether it takes nothing but what nobody has stated: that is no defect that anybody has seen.
+    #[must_use]
+    pub fn is_only_unknown(&self, atoms: &[Atom]) -> bool {
+        self.atoms
+            .iter()
+            .any(|held| matches!(atoms[held.atom].what, What::Fact { unknown: true, .. }))
+    }
+
+    /// Every way to keep it from coming true, whatever it would take.
+    pub fn breaks<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = Break> + 'a {
+        self.atoms.iter().enumerate().flat_map(move |(ends, ended)| {
+            atoms[ended.atom].ends.iter().flat_map(move |ending| {
+                let begun = self.atoms.iter().enumerate().filter(move |(place, _)| *place != ends);
+                begun.filter_map(move |(begins, begun)| match atoms[begun.atom].start {
+                    Start::Always => None,
+                    Start::Begin(to) => Some(Break {
+                        hold: ending.hold + ended.extra,
+                        from: ending.step,
+                        to,
+                        ends,
+                        begins,
+                    }),
+                })
+            })
+        })
+    }
+
+    /// The theorem: whether its atoms hold together in some reachable state. They do if and only if
+    /// no end of any of them is equal to or precedes the start of any of them.
+    #[must_use]
+    pub fn can_come_true(&self, atoms: &[Atom], paths: &Paths) -> bool {
+        !self.breaks(atoms).any(|one| one.is_kept(paths))
+    }
+
+    /// The steps that have begun in the least state in which it is true.
+    #[must_use]
+    pub fn starts(&self, atoms: &[Atom]) -> Vec<usize> {
+        let starts = self.atoms.iter().filter_map(|held| match atoms[held.atom].start {
+            Start::Always => None,
+            Start::Begin(step) => Some(step),
+        });
+        starts.collect()
+    }
+}
+
+impl Break {
+    /// Whether these paths keep it.
+    #[must_use]
+    pub fn is_kept(&self, paths: &Paths) -> bool {
+        paths.between(self.from, self.to).is_some_and(|waited| waited >= self.hold.as_secs())
+    }
+}

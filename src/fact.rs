@@ -137,11 +137,7 @@ pub const TABLE: &[Row] = &[
         values: &[Value::Store, Value::Relay, Value::RelayByMx, Value::Reject, Value::Off],
         stated: Value::Relay,
         unknown: None,
-        sources: &[
-            Source::PlanKey("migrate"),
-            Source::Task("after_switch"),
-            Source::Assume,
-        ],
+        sources: &[Source::PlanKey("migrate"), Source::Task("after_switch"), Source::Assume],
     },
     Row {
         fact: Fact::RoutesLocal,

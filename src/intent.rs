@@ -404,7 +404,8 @@ impl Resolver<'_> {
                 let title = format!("`{}` of `{}` is stated twice", fact.value, host.value);
                 let help = "keep one of the two: a fact that changes is stated once for each part of the move";
                 self.report(
-                    Diagnostic::error(SAID_TWICE, fact.span, title, help).also(*first, "first here"),
+                    Diagnostic::error(SAID_TWICE, fact.span, title, help)
+                        .also(*first, "first here"),
                 );
                 continue;
             }

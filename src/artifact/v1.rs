@@ -6,7 +6,9 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, Checked, Forecast, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict};
+use super::{
+    Artifact, Checked, Forecast, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict,
+};
 use crate::digest::Digest;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 use crate::spec::shape::Form;

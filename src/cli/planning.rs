@@ -7,12 +7,17 @@ use cutover_contract::Name;
 
 use super::exit::Exit;
 use super::{Failure, dress, home, registry, tell};
-use crate::artifact::{Artifact, Checked, Outcome, ReadError, SealedZone, Verdict};
+use crate::artifact::{
+    Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict,
+};
+use crate::compile::back::Return;
 use crate::compile::{Compiled, compile, touched};
 use crate::diag::{Diagnostic, Source, render_all};
 use crate::digest::Digest;
+use crate::graph::StepId;
 use crate::intent::{Intent, resolve};
 use crate::observe::Snapshot;
+use crate::proof::invariant::REVERSIBLE;
 use crate::proof::{Counterexample, Findings};
 use crate::render::{Dress, harmless};
 use crate::spec::parse;
@@ -97,8 +102,14 @@ pub(super) async fn plan(path: &Path, source: &Source) -> Result<Artifact, Failu
     };
     let seen = snapshot(&intent, &providers, &asks_delegation).await;
     let snapshot = seen.map_err(|found| unseen(&found, source))?;
-    let compiled = compile(&intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
-    let disagreeing = authorities_agree(&intent, &snapshot, &touched(&compiled.tracks).into_iter().collect::<Vec<_>>()).await;
+    let compiled =
+        compile(&intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
+    let disagreeing = authorities_agree(
+        &intent,
+        &snapshot,
+        &touched(&compiled.tracks).into_iter().collect::<Vec<_>>(),
+    )
+    .await;
     if !disagreeing.is_empty() {
         return Err(unseen(&disagreeing, source));
     }
@@ -110,9 +121,14 @@ pub(super) async fn plan(path: &Path, source: &Source) -> Result<Artifact, Failu
 }
 
 fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) -> Artifact {
-    let Compiled { tracks, graph, findings, closed, mut assumptions, warnings: _ } = compiled;
+    let Compiled { tracks, graph, findings, returns, closed, mut assumptions, warnings: _ } =
+        compiled;
     let touched: BTreeSet<Name> = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
-    let verdict = verdict(intent, &findings, closed);
+    let mut verdict = verdict(intent, &findings, closed);
+    verdict.checked.patterns_back = returns.iter().map(|one| one.patterns).sum();
+    if findings.refuted.is_empty() && !graph.steps().is_empty() {
+        verdict.holding.push(REVERSIBLE.to_owned());
+    }
     let zones: BTreeMap<Name, SealedZone> = touched
         .into_iter()
         .map(|name| {
@@ -150,12 +166,35 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         zones,
         verdict: Verdict { assumptions, ..verdict },
         graph,
-        undos: BTreeMap::new(),
-        rollback_points: Vec::new(),
+        undos: undos(&returns),
+        rollback_points: returns.into_iter().map(rollback_point).collect(),
         forecast: Vec::new(),
     };
     artifact.forecast = sim::forecast(&artifact);
     artifact
+}
+
+/// What takes each step back: of all ways back, the first that does anything about it.
+fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
+    let mut undos = BTreeMap::new();
+    for one in returns {
+        for (step, why) in &one.no_return {
+            undos.entry(step.clone()).or_insert_with(|| Undo::Never(why.clone()));
+        }
+        for step in &one.kept {
+            undos.entry(step.clone()).or_insert(Undo::Keep);
+        }
+        for (back, there) in &one.takes_back {
+            undos.entry(there.clone()).or_insert_with(|| Undo::By(back.clone()));
+        }
+    }
+    undos
+}
+
+fn rollback_point(one: Return) -> RollbackPoint {
+    let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _ } = one;
+    let residue = kept.iter().map(|step| format!("{step} stays as it is")).collect();
+    RollbackPoint { name: name.to_owned(), at, graph, takes_back, residue }
 }
 
 fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Verdict {

@@ -8,11 +8,11 @@
 //! In the end every constraint that came from a pattern is taken away on trial, and made as short as
 //! it can be: what is left is *irredundant*.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::graph::{Cause, Origin};
-use crate::proof::paths::Paths;
+use crate::proof::paths::{Circle, Paths, Union};
 use crate::proof::pattern::{Break, Pattern};
 
 /// That one step comes after another.
@@ -36,18 +36,51 @@ pub(super) struct Constraint {
 pub(super) trait Rules {
     /// Where a break has to put its edge: what begins together is held back together. `None`: the
     /// plan has placed the step itself, and it is not moved.
-    fn target(&self, one: &Break, paths: &Paths) -> Option<usize>;
+    fn target(&self, one: &Break, lay: &Lay<'_>) -> Option<usize>;
     /// Whether a pattern can come true.
-    fn can_come_true(&self, pattern: &Pattern, paths: &Paths) -> bool;
+    fn can_come_true(&self, pattern: &Pattern, lay: &Lay<'_>) -> bool;
     /// The ways to break a pattern.
     fn breaks(&self, pattern: &Pattern) -> Vec<Break>;
     /// Why a break is needed, for people: cause and reason of the wait.
     fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String);
+    /// The steps that a pattern is about.
+    fn touches(&self, pattern: &Pattern) -> Vec<usize>;
+}
+
+/// How the steps of a part lie, by the numbers that they have in the whole.
+pub(super) struct Lay<'l> {
+    paths: Paths,
+    /// The place of each step in the part.
+    places: &'l BTreeMap<usize, usize>,
+}
+
+impl Lay<'_> {
+    /// How many seconds of waiting lie between two steps; `None`: one does not come after the other.
+    pub(super) fn between(&self, from: usize, to: usize) -> Option<u64> {
+        self.paths.between(*self.places.get(&from)?, *self.places.get(&to)?)
+    }
+
+    /// The same, by way of some of the steps only.
+    pub(super) fn among(
+        &self,
+        from: usize,
+        to: usize,
+        allowed: &dyn Fn(usize) -> bool,
+    ) -> Option<u64> {
+        let whole: Vec<usize> = self.places.keys().copied().collect();
+        let (from, to) = (*self.places.get(&from)?, *self.places.get(&to)?);
+        self.paths.among(from, to, &|place| allowed(whole[place]))
+    }
+
+    /// Whether one step comes after another.
+    pub(super) fn leads(&self, from: usize, to: usize) -> bool {
+        self.between(from, to).is_some()
+    }
 }
 
 /// What came of it.
 pub(super) struct Derived {
-    /// All constraints, the given ones first.
+    /// All constraints.
     pub(super) constraints: Vec<Constraint>,
     /// The patterns that nothing breaks.
     pub(super) unbroken: Vec<usize>,
@@ -57,7 +90,7 @@ pub(super) struct Derived {
 ///
 /// # Errors
 /// Where they make a circle.
-pub(super) fn paths(steps: usize, constraints: &[Constraint]) -> Result<Paths, crate::proof::paths::Circle> {
+pub(super) fn paths(steps: usize, constraints: &[Constraint]) -> Result<Paths, Circle> {
     let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); steps];
     for one in constraints {
         befores[one.to].push((one.from, one.wait.as_secs()));
@@ -65,72 +98,131 @@ pub(super) fn paths(steps: usize, constraints: &[Constraint]) -> Result<Paths, c
     Paths::of(befores)
 }
 
-/// Derives what is missing.
+/// Derives what is missing, group by group.
+///
+/// Domains touch one another only at the points of the move and in stated facts: the *shared* steps.
+/// Those are put into an order first; then each group of steps that hang together is, by itself, so
+/// that the work grows with the number of domains and not with its square.
 pub(super) fn derive(
     steps: usize,
     given: Vec<Constraint>,
     patterns: &[(usize, &Pattern)],
+    shared: &BTreeSet<usize>,
     rules: &dyn Rules,
 ) -> Derived {
-    let mut constraints = given;
-    let fixed = constraints.len();
-    let mut paths_now = paths(steps, &constraints).expect("the plan's own order has no circle");
-    let mut unbroken = Vec::new();
-    let mut kept: Vec<&Pattern> = Vec::new();
-    for (number, pattern) in patterns {
-        if !rules.can_come_true(pattern, &paths_now) {
-            kept.push(pattern);
-            continue;
+    let touched: Vec<Vec<usize>> = patterns.iter().map(|(_, one)| rules.touches(one)).collect();
+    let mut groups = Union::of(steps);
+    let mut join = |nodes: &[usize]| {
+        let mut own = nodes.iter().filter(|node| !shared.contains(node));
+        if let Some(first) = own.next() {
+            own.for_each(|other| groups.join(*first, *other));
         }
-        let mut ways = rules.breaks(pattern);
-        ways.sort_by_key(|one| (one.hold, one.from, one.to));
-        let mut found = false;
-        for one in ways {
-            let Some(to) = rules.target(&one, &paths_now) else { continue };
-            if to == one.from || paths_now.leads(to, one.from) {
-                continue;
-            }
-            let (cause, because) = rules.reason(pattern, &one);
-            constraints.push(Constraint {
-                from: one.from,
-                to,
-                wait: one.hold,
-                cause,
-                because,
-                name: None,
-            });
-            match paths(steps, &constraints) {
-                Ok(paths) if !rules.can_come_true(pattern, &paths) => {
-                    paths_now = paths;
-                    found = true;
-                    break;
-                }
-                Ok(_) | Err(_) => {
-                    constraints.pop();
-                }
-            }
-        }
-        match found {
-            true => kept.push(pattern),
-            false => unbroken.push(*number),
-        }
+    };
+    given.iter().for_each(|one| join(&[one.from, one.to]));
+    touched.iter().for_each(|nodes| join(nodes));
+    let mut group_of = |nodes: &[usize]| {
+        nodes.iter().find(|node| !shared.contains(node)).map(|node| groups.root(*node))
+    };
+    let mut by_group: BTreeMap<Option<usize>, Part<'_>> = BTreeMap::new();
+    for one in given {
+        let group = group_of(&[one.from, one.to]);
+        by_group.entry(group).or_default().given.push(one);
     }
-    reduce(steps, &mut constraints, fixed, &kept, rules);
+    for (pattern, nodes) in patterns.iter().zip(touched) {
+        let part = by_group.entry(group_of(&nodes)).or_default();
+        part.patterns.push(*pattern);
+        part.nodes.extend(nodes);
+    }
+    let mut own = by_group.remove(&None).unwrap_or_default();
+    own.nodes.extend(shared);
+    let mut unbroken = Vec::new();
+    if by_group.len() <= 1 {
+        // One group: everything is looked at at once.
+        if let Some((_, Part { nodes, given, patterns })) = by_group.pop_first() {
+            own.nodes.extend(nodes);
+            own.given.extend(given);
+            own.patterns.extend(patterns);
+        }
+        let constraints = own.derive(rules, &mut unbroken);
+        return Derived { constraints, unbroken };
+    }
+    let first = own.derive(rules, &mut unbroken);
+    let mut constraints = first.clone();
+    for (_, mut part) in by_group {
+        part.nodes.extend(shared);
+        part.given.splice(0..0, first.iter().cloned());
+        constraints.extend(part.derive(rules, &mut unbroken).into_iter().skip(first.len()));
+    }
     Derived { constraints, unbroken }
 }
 
+/// Steps that hang together.
+#[derive(Default)]
+struct Part<'p> {
+    nodes: BTreeSet<usize>,
+    given: Vec<Constraint>,
+    patterns: Vec<(usize, &'p Pattern)>,
+}
+
+impl Part<'_> {
+    /// All constraints, the given ones first.
+    fn derive(mut self, rules: &dyn Rules, unbroken: &mut Vec<usize>) -> Vec<Constraint> {
+        self.nodes.extend(self.given.iter().flat_map(|one| [one.from, one.to]));
+        let places: BTreeMap<usize, usize> =
+            self.nodes.iter().enumerate().map(|(place, node)| (*node, place)).collect();
+        let lay = |constraints: &[Constraint]| -> Result<Lay<'_>, Circle> {
+            let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); places.len()];
+            for one in constraints {
+                befores[places[&one.to]].push((places[&one.from], one.wait.as_secs()));
+            }
+            Ok(Lay { paths: Paths::of(befores)?, places: &places })
+        };
+        let mut constraints = self.given;
+        let fixed = constraints.len();
+        let mut now = lay(&constraints).expect("the plan's own order has no circle");
+        let mut kept: Vec<&Pattern> = Vec::new();
+        for (number, pattern) in &self.patterns {
+            if !rules.can_come_true(pattern, &now) {
+                kept.push(pattern);
+                continue;
+            }
+            let mut ways = rules.breaks(pattern);
+            ways.sort_by_key(|one| (one.hold, one.from, one.to));
+            let broken = ways.iter().find_map(|one| {
+                let to = rules.target(one, &now)?;
+                if to == one.from || now.leads(to, one.from) {
+                    return None;
+                }
+                let (cause, because) = rules.reason(pattern, one);
+                let (from, wait) = (one.from, one.hold);
+                constraints.push(Constraint { from, to, wait, cause, because, name: None });
+                match lay(&constraints) {
+                    Ok(lay) if !rules.can_come_true(pattern, &lay) => Some(lay),
+                    Ok(_) | Err(Circle) => {
+                        constraints.pop();
+                        None
+                    }
+                }
+            });
+            match broken {
+                Some(lay) => {
+                    now = lay;
+                    kept.push(pattern);
+                }
+                None => unbroken.push(*number),
+            }
+        }
+        let holds = |constraints: &[Constraint]| {
+            let lay = lay(constraints).expect("fewer constraints make no circle");
+            !kept.iter().any(|pattern| rules.can_come_true(pattern, &lay))
+        };
+        reduce(&mut constraints, fixed, &holds);
+        constraints
+    }
+}
+
 /// Takes away what is not needed, and shortens what is too long.
-fn reduce(
-    steps: usize,
-    constraints: &mut Vec<Constraint>,
-    fixed: usize,
-    patterns: &[&Pattern],
-    rules: &dyn Rules,
-) {
-    let holds = |constraints: &[Constraint]| {
-        let paths = paths(steps, constraints).expect("fewer constraints make no circle");
-        !patterns.iter().any(|pattern| rules.can_come_true(pattern, &paths))
-    };
+fn reduce(constraints: &mut Vec<Constraint>, fixed: usize, holds: &dyn Fn(&[Constraint]) -> bool) {
     let mut order: Vec<usize> = (fixed..constraints.len()).collect();
     // The longest first: what is spared then is worth most.
     order.sort_by_key(|place| (std::cmp::Reverse(constraints[*place].wait), *place));
@@ -154,16 +246,12 @@ fn reduce(
         !gone.contains(&(place - 1))
     });
     for place in fixed..constraints.len() {
-        shorten(constraints, place, &holds);
+        shorten(constraints, place, holds);
     }
 }
 
 /// Makes a wait as short as it can be, to the second.
-fn shorten(
-    constraints: &mut [Constraint],
-    place: usize,
-    holds: &dyn Fn(&[Constraint]) -> bool,
-) {
+fn shorten(constraints: &mut [Constraint], place: usize, holds: &dyn Fn(&[Constraint]) -> bool) {
     let full = constraints[place].wait.as_secs();
     if full == 0 {
         return;

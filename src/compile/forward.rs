@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::derive::{Constraint, Derived, Rules, derive};
+use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use crate::calendar::show_span;
 use crate::graph::{Cause, Origin};
 use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, MovePoint, prepares};
 use crate::proof::model::Model;
-use crate::proof::paths::{Paths, Union};
 use crate::proof::pattern::{Break, Pattern, What};
 use crate::proof::present;
 use crate::spec::{Anchor, Point};
@@ -25,91 +24,15 @@ pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
         .enumerate()
         .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
         .collect();
-    let rules = Forward { draft, model };
-    // Domains touch one another only at the points of the move and in stated facts. Those are put
-    // into an order first; then each group of domains that hang together is, by itself.
     let shared: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
-    let mut groups = Union::of(draft.nodes.len());
-    let mut join = |nodes: &[usize]| {
-        let mut own = nodes.iter().filter(|node| !shared.contains(node));
-        if let Some(first) = own.next() {
-            own.for_each(|other| groups.join(*first, *other));
-        }
-    };
-    given.iter().for_each(|one| join(&[one.from, one.to]));
-    let touched: Vec<Vec<usize>> = patterns.iter().map(|(_, one)| touches(one, model)).collect();
-    touched.iter().for_each(|nodes| join(nodes));
-    let group_of = |groups: &mut Union, nodes: &[usize]| {
-        nodes.iter().find(|node| !shared.contains(node)).map(|node| groups.root(*node))
-    };
-    let mut by_group: BTreeMap<Option<usize>, (Vec<Constraint>, Vec<(usize, &Pattern)>)> =
-        BTreeMap::new();
-    for one in given {
-        let group = group_of(&mut groups, &[one.from, one.to]);
-        by_group.entry(group).or_default().0.push(one);
-    }
-    for (pattern, nodes) in patterns.iter().zip(&touched) {
-        let group = group_of(&mut groups, nodes);
-        by_group.entry(group).or_default().1.push(*pattern);
-    }
-    let (mut own, own_patterns) = by_group.remove(&None).unwrap_or_default();
-    let mut unbroken = Vec::new();
-    if by_group.len() <= 1 {
-        // One group: everything is looked at at once.
-        let (constraints, patterns) = by_group.pop_first().map(|(_, all)| all).unwrap_or_default();
-        own.extend(constraints);
-        let all: Vec<(usize, &Pattern)> = own_patterns.into_iter().chain(patterns).collect();
-        return derive(draft.nodes.len(), own, &all, &rules);
-    }
-    let first = part(draft, &rules, own, &own_patterns, &mut unbroken);
-    let mut all = first.clone();
-    for (_, (constraints, patterns)) in by_group {
-        let known = first.len();
-        let given: Vec<Constraint> = first.iter().cloned().chain(constraints).collect();
-        let derived = part(draft, &rules, given, &patterns, &mut unbroken);
-        all.extend(derived.into_iter().skip(known));
-    }
-    Derived { constraints: all, unbroken }
-}
-
-/// Derives the order of a part of the steps, numbered anew so that the work is that of the part.
-fn part(
-    draft: &Draft<'_>,
-    rules: &Forward<'_, '_>,
-    given: Vec<Constraint>,
-    patterns: &[(usize, &Pattern)],
-    unbroken: &mut Vec<usize>,
-) -> Vec<Constraint> {
-    let mut nodes: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
-    nodes.extend(given.iter().flat_map(|one| [one.from, one.to]));
-    for (_, pattern) in patterns {
-        nodes.extend(touches(pattern, rules.model));
-    }
-    let of_part: Vec<usize> = nodes.iter().copied().collect();
-    let to_part: BTreeMap<usize, usize> =
-        of_part.iter().enumerate().map(|(place, node)| (*node, place)).collect();
-    let local = Local { rules, to_part: &to_part, of_part: &of_part };
-    let given = given
-        .into_iter()
-        .map(|one| Constraint { from: to_part[&one.from], to: to_part[&one.to], ..one })
-        .collect();
-    let derived = derive(of_part.len(), given, patterns, &local);
-    unbroken.extend(derived.unbroken);
-    let back = derived.constraints.into_iter();
-    back.map(|one| Constraint { from: of_part[one.from], to: of_part[one.to], ..one }).collect()
+    derive(draft.nodes.len(), given, &patterns, &shared, &Forward { draft, model })
 }
 
 fn is_shared(draft: &Draft<'_>, node: usize) -> bool {
     match draft.nodes[node].kind {
         Kind::Change { .. } => false,
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => true,
+        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => true,
     }
-}
-
-/// The steps that a pattern is about.
-fn touches(pattern: &Pattern, model: &Model) -> Vec<usize> {
-    let ends = pattern.atoms.iter().flat_map(|held| &model.atoms[held.atom].ends);
-    pattern.starts(&model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()
 }
 
 struct Forward<'f, 'd> {
@@ -121,12 +44,12 @@ impl Forward<'_, '_> {
     fn transition(&self, step: usize) -> Option<(usize, &Transition)> {
         match &self.draft.nodes[step].kind {
             Kind::Change { track, transition, .. } => Some((*track, transition)),
-            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => None,
+            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => None,
         }
     }
 
     /// Where a step is held back: at the point that the plan's part begins with.
-    fn hold_back(&self, from: usize, to: usize, paths: &dyn Fn(usize, usize) -> bool) -> Option<usize> {
+    fn hold_back(&self, from: usize, to: usize, lay: &Lay<'_>) -> Option<usize> {
         let Some((track, transition)) = self.transition(to) else { return Some(to) };
         let point = match &transition.stage {
             Stage::Switch => self.draft.point(MovePoint::BeforeSwitch),
@@ -142,7 +65,7 @@ impl Forward<'_, '_> {
         };
         if let Some(point) = point
             && point != from
-            && !paths(point, from)
+            && !lay.leads(point, from)
         {
             return Some(point);
         }
@@ -150,53 +73,16 @@ impl Forward<'_, '_> {
         // What the plan has placed itself is judged, and not moved.
         (own || !self.draft.tracks[track].is_placed(transition)).then_some(to)
     }
-
-    fn why(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
-        let harm = format!("otherwise {}", pattern.harm);
-        let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);
-        let held = pattern.atoms[one.ends];
-        let clocks = &self.draft.intent.terms.clocks;
-        let base = show_span(one.hold.saturating_sub(held.extra).saturating_sub(clocks.margin));
-        let because = match &self.model.atoms[held.atom].what {
-            What::Answer { key, records: Some(rrset), .. } => {
-                format!(
-                    "{} {} with TTL {} may be cached for {base}, and {} for safety",
-                    key.name,
-                    rrset.rtype(),
-                    show_span(rrset.ttl().duration()),
-                    show_span(clocks.margin)
-                )
-            }
-            What::Answer { key, records: None, .. } => format!(
-                "that there is no {key} may be cached for {base}, and {} for safety",
-                show_span(clocks.margin)
-            ),
-            What::InFlight { host } => format!(
-                "mail that `{host}` sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
-                show_span(clocks.queue_life)
-            ),
-            What::Fact { fact, host, .. } => format!("`{fact}` of `{host}` settles"),
-            What::MailboxesAt { .. } | What::Begun => String::new(),
-        };
-        let extra = match held.extra.is_zero() {
-            true => String::new(),
-            false => format!(
-                "; an answer is used for up to {}, and some resolvers keep records too long, {} in all",
-                show_span(clocks.use_),
-                show_span(held.extra)
-            ),
-        };
-        (cause, because + &extra)
-    }
 }
 
 impl Rules for Forward<'_, '_> {
-    fn target(&self, one: &Break, paths: &Paths) -> Option<usize> {
-        self.hold_back(one.from, one.to, &|a, b| paths.leads(a, b))
+    fn target(&self, one: &Break, lay: &Lay<'_>) -> Option<usize> {
+        self.hold_back(one.from, one.to, lay)
     }
 
-    fn can_come_true(&self, pattern: &Pattern, paths: &Paths) -> bool {
-        pattern.can_come_true(&self.model.atoms, paths)
+    fn can_come_true(&self, pattern: &Pattern, lay: &Lay<'_>) -> bool {
+        let mut breaks = pattern.breaks(&self.model.atoms);
+        !breaks.any(|one| lay.between(one.from, one.to).is_some_and(|w| w >= one.hold.as_secs()))
     }
 
     fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
@@ -204,42 +90,57 @@ impl Rules for Forward<'_, '_> {
     }
 
     fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
-        self.why(pattern, one)
+        why(self.draft, self.model, pattern, one)
+    }
+
+    fn touches(&self, pattern: &Pattern) -> Vec<usize> {
+        let ends = pattern.atoms.iter().flat_map(|held| &self.model.atoms[held.atom].ends);
+        pattern.starts(&self.model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()
     }
 }
 
-/// The rules, among steps that are numbered anew.
-struct Local<'l, 'f, 'd> {
-    rules: &'l Forward<'f, 'd>,
-    to_part: &'l BTreeMap<usize, usize>,
-    of_part: &'l [usize],
-}
-
-impl Local<'_, '_, '_> {
-    fn local(&self, one: Break) -> Break {
-        Break { from: self.to_part[&one.from], to: self.to_part[&one.to], ..one }
-    }
-}
-
-impl Rules for Local<'_, '_, '_> {
-    fn target(&self, one: &Break, paths: &Paths) -> Option<usize> {
-        let leads = |a: usize, b: usize| paths.leads(self.to_part[&a], self.to_part[&b]);
-        let target = self.rules.hold_back(self.of_part[one.from], self.of_part[one.to], &leads);
-        target.map(|target| self.to_part[&target])
-    }
-
-    fn can_come_true(&self, pattern: &Pattern, paths: &Paths) -> bool {
-        let mut breaks = pattern.breaks(&self.rules.model.atoms);
-        !breaks.any(|one| self.local(one).is_kept(paths))
-    }
-
-    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
-        pattern.breaks(&self.rules.model.atoms).map(|one| self.local(one)).collect()
-    }
-
-    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
-        self.rules.why(pattern, one)
-    }
+/// Why a break is needed, for people: cause and reason of the wait.
+pub(super) fn why(
+    draft: &Draft<'_>,
+    model: &Model,
+    pattern: &Pattern,
+    one: &Break,
+) -> (Cause, String) {
+    let harm = format!("otherwise {}", pattern.harm);
+    let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);
+    let held = pattern.atoms[one.ends];
+    let clocks = &draft.intent.terms.clocks;
+    let base = show_span(one.hold.saturating_sub(held.extra).saturating_sub(clocks.margin));
+    let because = match &model.atoms[held.atom].what {
+        What::Answer { key, records: Some(rrset), .. } => {
+            format!(
+                "{} {} with TTL {} may be cached for {base}, and {} for safety",
+                key.name,
+                rrset.rtype(),
+                show_span(rrset.ttl().duration()),
+                show_span(clocks.margin)
+            )
+        }
+        What::Answer { key, records: None, .. } => format!(
+            "that there is no {key} may be cached for {base}, and {} for safety",
+            show_span(clocks.margin)
+        ),
+        What::InFlight { host } => format!(
+            "mail that `{host}` sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
+            show_span(clocks.queue_life)
+        ),
+        What::Fact { fact, host, .. } => format!("`{fact}` of `{host}` settles"),
+        What::MailboxesAt { .. } | What::Begun => String::new(),
+    };
+    let extra = match held.extra.is_zero() {
+        true => String::new(),
+        false => format!(
+            "; an answer is used for up to {}, and some resolvers keep records too long, {} in all",
+            show_span(clocks.use_),
+            show_span(held.extra)
+        ),
+    };
+    (cause, because + &extra)
 }
 
 /// The order that the plan has by itself: one version of an RRset after the other, the points of the
@@ -268,7 +169,8 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
         };
         let why = "the plan states it from there on";
         let after = after.map(|after| Constraint::plain(after, step, Origin::User, "from", why));
-        let before = before.map(|before| Constraint::plain(step, before, Origin::User, "from", why));
+        let before =
+            before.map(|before| Constraint::plain(step, before, Origin::User, "from", why));
         given.extend(after.into_iter().chain(before));
         if let Some(from) = one.from {
             stated.entry((one.fact.value, &one.host.value)).or_default().push((from, step));
@@ -298,14 +200,22 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
     }
     if let Some(before_switch) = before_switch {
         let why = "the old side is left after the switch";
-        given.push(Constraint::plain(before_switch, before_contract, Origin::Policy, "points", why));
+        given.push(Constraint::plain(
+            before_switch,
+            before_contract,
+            Origin::Policy,
+            "points",
+            why,
+        ));
     }
     let keep = |from: usize| Constraint {
         from,
         to: before_contract,
         wait: draft.intent.terms.keep_old,
         cause: Cause::new(Origin::User, "keep_old", "the old host goes on taking late mail"),
-        because: "the old host goes on taking late mail, and people stop sending through it (`keep_old`)".into(),
+        because:
+            "the old host goes on taking late mail, and people stop sending through it (`keep_old`)"
+                .into(),
         name: Some("keep-old"),
     };
     let mut counted = false;
@@ -328,7 +238,13 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
                     counted = true;
                 } else if is_last {
                     let why = "the old side is left when the switch is made";
-                    given.push(Constraint::plain(step, before_contract, Origin::Policy, "points", why));
+                    given.push(Constraint::plain(
+                        step,
+                        before_contract,
+                        Origin::Policy,
+                        "points",
+                        why,
+                    ));
                 }
             }
         }
@@ -387,22 +303,38 @@ fn of_stage(
                     from: other,
                     to: step,
                     wait,
-                    cause: Cause::new(Origin::User, "after", format!("the plan says so (`after: {of}`)")),
+                    cause: Cause::new(
+                        Origin::User,
+                        "after",
+                        format!("the plan says so (`after: {of}`)"),
+                    ),
                     because,
                     name: None,
                 });
             }
         }
         Stage::Next | Stage::SwitchNext => {
-            let Some(previous) = number.checked_sub(1).map(|n| draft.steps_of(place)[n]) else { return };
+            let Some(previous) = number.checked_sub(1).map(|n| draft.steps_of(place)[n]) else {
+                return;
+            };
             let (wait, because) = expiry(draft, previous);
             let prepared = prepares(track, &track.transitions[number - 1]);
             let (origin, of, why) = match prepared {
-                _ if transition.stage == Stage::SwitchNext => {
-                    (Origin::User, "switch", "each version takes effect everywhere before the next one (`switch: standby`)")
-                }
-                true => (Origin::User, "lower_ttl", "the change shall take effect quickly (`lower_ttl`)"),
-                false => (Origin::Policy, "restore", "the short TTL goes when the change has taken effect everywhere"),
+                _ if transition.stage == Stage::SwitchNext => (
+                    Origin::User,
+                    "switch",
+                    "each version takes effect everywhere before the next one (`switch: standby`)",
+                ),
+                true => (
+                    Origin::User,
+                    "lower_ttl",
+                    "the change shall take effect quickly (`lower_ttl`)",
+                ),
+                false => (
+                    Origin::Policy,
+                    "restore",
+                    "the short TTL goes when the change has taken effect everywhere",
+                ),
             };
             given.push(Constraint {
                 from: previous,

@@ -7,6 +7,7 @@
 //! What no order can break is said with a derivation: which ways there would be to break the
 //! pattern, and why each is closed.
 
+pub mod back;
 mod derive;
 mod emit;
 mod forward;
@@ -24,6 +25,7 @@ use crate::proof::model::{Model, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, cook};
 
+use back::Return;
 use emit::Bare;
 
 /// What compiling a plan gives.
@@ -35,6 +37,8 @@ pub struct Compiled {
     pub graph: StepGraph,
     /// What the proof says of them.
     pub findings: Findings,
+    /// The ways back.
+    pub returns: Vec<Return>,
     /// Why no order would do, for each pattern that nothing breaks: lines of a derivation.
     pub closed: Vec<Vec<String>>,
     /// What the plan takes for granted, one sentence each.
@@ -54,10 +58,16 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
     let derived = forward::order(&draft, &model);
     let graph = emit::graph(bare(&draft), &derived.constraints);
     let findings = findings(&draft, &model, &graph);
+    let there = derive::paths(draft.nodes.len(), &derived.constraints)
+        .expect("the derivation has made no circle");
+    let returns = match findings.refuted.is_empty() {
+        true => back::ways_back(&draft, &there),
+        false => Vec::new(),
+    };
     let closed = unbroken::explain(&draft, &model, &derived, &findings);
     let assumptions = assumptions.into_iter().chain(stated(&draft)).collect();
     drop(draft);
-    Ok(Compiled { tracks, graph, findings, closed, assumptions, warnings })
+    Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })
 }
 
 /// The draft and the model of a plan that has been compiled: what tests change a graph against.
@@ -102,6 +112,7 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                 ),
                 format!("the plan states it: {}", one.reason),
             ),
+            Kind::Back(_) => unreachable!("the way there comes without the way back"),
             Kind::Beginning => (
                 "the run begins".to_owned(),
                 "what an earlier run has replaced is waited for from here on".to_owned(),
@@ -125,7 +136,8 @@ fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
         ),
         MovePoint::Release => (
             format!("`{old}` may be switched off from here on"),
-            "no route, no client and no copy needs it any more; there is no way back from here".to_owned(),
+            "no route, no client and no copy needs it any more; there is no way back from here"
+                .to_owned(),
         ),
     }
 }

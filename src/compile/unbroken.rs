@@ -21,7 +21,8 @@ pub(super) fn explain(
     let mut closed = Vec::new();
     for refuted in findings.refuted.iter().take(SHOWN_MAX) {
         let pattern = &model.patterns[refuted.pattern];
-        let mut lines = vec![format!("`{}` cannot be kept, whatever the order:", refuted.invariant)];
+        let mut lines =
+            vec![format!("`{}` cannot be kept, whatever the order:", refuted.invariant)];
         for (place, held) in pattern.atoms.iter().enumerate() {
             let atom = &model.atoms[held.atom];
             let what = match crate::proof::says(atom) {

@@ -79,7 +79,8 @@ impl Answers {
                 Some(rrset) => Content::Records(rrset.rdata().to_vec()),
                 None => Content::Absent,
             };
-            let ends = vec![Ending { step: beginning, hold: hold(earlier.as_ref(), zone) + margin }];
+            let ends =
+                vec![Ending { step: beginning, hold: hold(earlier.as_ref(), zone) + margin }];
             let records = earlier.clone();
             versions.push(Version { content, records, start: Start::Always, ends, exposed: false });
         }
@@ -141,6 +142,8 @@ fn versions_of(draft: &Draft<'_>, track: usize, key: &RrKey, zone: &ZoneSeen) ->
         ends: Vec::new(),
         exposed: false,
     }];
+    // The place of the version that is current behind each transition.
+    let mut states = vec![0];
     for step in draft.steps_of(track) {
         let super::draft::Kind::Change { transition, .. } = &draft.nodes[*step].kind else {
             continue;
@@ -154,6 +157,7 @@ fn versions_of(draft: &Draft<'_>, track: usize, key: &RrKey, zone: &ZoneSeen) ->
             }
         }
         if before == (records.clone(), alias.clone()) {
+            states.push(states.last().copied().unwrap_or_default());
             continue;
         }
         // Without a record of its own a name that was not there before is the wildcard's again.
@@ -165,18 +169,69 @@ fn versions_of(draft: &Draft<'_>, track: usize, key: &RrKey, zone: &ZoneSeen) ->
             ends: Vec::new(),
             exposed: false,
         };
-        let last = versions.last_mut().expect("one at least");
-        let lives = match &last.records {
+        let current = states.last().copied().unwrap_or_default();
+        replace(
+            (zone, key, margin),
+            &mut versions,
+            &[current],
+            next,
+            (*step, transition.changes.len()),
+        );
+        states.push(versions.len() - 1);
+    }
+    way_back(draft, track, (zone, key, margin), &states, &mut versions);
+    versions
+}
+
+/// The versions that come about on the way back: the old data again, each an occurrence of its own.
+fn way_back(
+    draft: &Draft<'_>,
+    track: usize,
+    at: (&ZoneSeen, &RrKey, Duration),
+    states: &[usize],
+    versions: &mut Vec<Version>,
+) {
+    let mut current: Option<usize> = None;
+    for (step, number) in draft.back_of(track) {
+        let (after, before) = (states[number + 1], states[number]);
+        if after == before {
+            continue;
+        }
+        let again = &versions[before];
+        let next = Version {
+            content: again.content.clone(),
+            records: again.records.clone(),
+            start: Start::Begin(step),
+            ends: Vec::new(),
+            exposed: false,
+        };
+        // The way back may begin here, or have come by here.
+        let replaced: Vec<usize> = [after].into_iter().chain(current).collect();
+        replace(at, versions, &replaced, next, (step, 1));
+        current = Some(versions.len() - 1);
+    }
+}
+
+/// Puts a version in the place of others.
+fn replace(
+    (zone, key, margin): (&ZoneSeen, &RrKey, Duration),
+    versions: &mut Vec<Version>,
+    replaced: &[usize],
+    next: Version,
+    (step, changes): (usize, usize),
+) {
+    for place in replaced {
+        let version = &mut versions[*place];
+        let lives = match &version.records {
             Some(rrset) => hold(Some(rrset), zone),
             None => hold_of_absence(zone, key),
         };
-        last.ends = vec![Ending { step: *step, hold: lives + margin }];
-        let seen = exposed((zone, key, margin), last, &next, *step, transition.changes.len());
-        versions.extend(seen);
-        versions.push(next);
+        version.ends.push(Ending { step, hold: lives + margin });
     }
-    // What a change exposes on its way stands before the version that it makes.
-    versions
+    let Some(before) = replaced.first().map(|place| &versions[*place]) else { return };
+    let seen = exposed((zone, key, margin), before, &next, step, changes);
+    versions.extend(seen);
+    versions.push(next);
 }
 
 /// What may be seen while a change is being made, as the adapter declares its calls.

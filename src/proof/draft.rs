@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{ChangeSet, Name, RrKey};
+use cutover_contract::{Change, ChangeSet, Name, RrKey};
 
+use crate::fact::Fact;
 use crate::graph::{Primitive, StepId};
 use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
@@ -38,6 +39,40 @@ pub enum Kind<'d> {
     Stated(&'d AssumeSpec),
     /// Nothing is done: what was there before the snapshot is waited for from here on.
     Beginning,
+    /// A step of the way back.
+    Back(BackStep<'d>),
+}
+
+/// A step of the way back.
+#[derive(Clone, Debug)]
+pub struct BackStep<'d> {
+    /// The step of the way there that it takes back: it is made if that one has begun. `None`: it is
+    /// always made.
+    pub serves: Option<usize>,
+    /// What it does.
+    pub what: Back<'d>,
+}
+
+/// What a step of the way back does.
+#[derive(Clone, Debug)]
+pub enum Back<'d> {
+    /// Everything that has begun is settled; nothing is taken back yet.
+    Begin,
+    /// A transition is taken back.
+    Change {
+        /// The track's place.
+        track: usize,
+        /// The transition's place in the track.
+        number: usize,
+        /// The changes, turned round.
+        changes: Vec<Change>,
+    },
+    /// A point of the move is left: people read their mail at the old host again.
+    Point(MovePoint),
+    /// A fact that had begun to be true is so no longer.
+    Unstated(&'d AssumeSpec),
+    /// A fact about the new host, stated for the way back, begins to be true.
+    Stated(&'d AssumeSpec),
 }
 
 /// A point of the move.
@@ -51,6 +86,8 @@ pub enum MovePoint {
     Release,
 }
 
+/// The first step of each way back.
+pub const BACK_BEGIN: &str = "back/begin";
 /// The step at which the run begins, where something has to be waited for from there.
 pub const BEGINNING: &str = "checkpoint/beginning";
 /// The step at which everything is ready for the switch.
@@ -86,6 +123,8 @@ pub struct Draft<'d> {
     points: BTreeMap<MovePoint, usize>,
     /// The steps of each track.
     of_track: Vec<Vec<usize>>,
+    /// How many steps lead there; behind them stand those of the way back.
+    pub forward: usize,
 }
 
 impl<'d> Draft<'d> {
@@ -99,6 +138,7 @@ impl<'d> Draft<'d> {
             nodes: Vec::new(),
             points: BTreeMap::new(),
             of_track: Vec::new(),
+            forward: 0,
         };
         if tracks.iter().all(|track| track.transitions.is_empty()) {
             draft.of_track = vec![Vec::new(); tracks.len()];
@@ -136,7 +176,106 @@ impl<'d> Draft<'d> {
             let text = format!("assume/{point}/{}/{}", stated.fact.value, stated.host.value);
             draft.nodes.push(Node { id: StepId::new(text), kind: Kind::Stated(stated) });
         }
+        draft.forward = draft.nodes.len();
         draft
+    }
+
+    /// The same steps, and those of the way back for the steps that it takes back.
+    #[must_use]
+    pub fn with_way_back(&self, taken_back: &dyn Fn(usize) -> bool) -> Self {
+        let mut draft = Self {
+            intent: self.intent,
+            snapshot: self.snapshot,
+            tracks: self.tracks,
+            nodes: self.nodes.clone(),
+            points: self.points.clone(),
+            of_track: self.of_track.clone(),
+            forward: self.forward,
+        };
+        let mut push = |id: String, serves, what| {
+            let kind = Kind::Back(BackStep { serves, what });
+            draft.nodes.push(Node { id: StepId::new(id), kind });
+        };
+        push(BACK_BEGIN.to_owned(), None, Back::Begin);
+        for (step, node) in
+            self.nodes.iter().enumerate().rev().filter(|(step, _)| taken_back(*step))
+        {
+            let id = format!("back/{}", node.id);
+            match &node.kind {
+                Kind::Change { track, number, transition } => {
+                    let turned = |change: &Change| Change {
+                        key: change.key.clone(),
+                        before: change.after.clone(),
+                        after: change.before.clone(),
+                    };
+                    let changes = transition.changes.iter().map(turned).collect();
+                    push(id, Some(step), Back::Change { track: *track, number: *number, changes });
+                }
+                Kind::Point(MovePoint::BeforeSwitch) => {
+                    push(id, Some(step), Back::Point(MovePoint::BeforeSwitch));
+                    for stated in self.stated_for_the_way_back() {
+                        let text =
+                            format!("back/assume/{}/{}", stated.fact.value, stated.host.value);
+                        push(text, Some(step), Back::Stated(stated));
+                    }
+                }
+                Kind::Stated(stated) => push(id, Some(step), Back::Unstated(stated)),
+                Kind::Point(MovePoint::BeforeContract | MovePoint::Release)
+                | Kind::Beginning
+                | Kind::Back(_) => {}
+            }
+        }
+        draft
+    }
+
+    /// Facts about the new host that are stated as they will be when a run goes back: its mailboxes
+    /// are copied to the old one, and nobody's mail client uses it.
+    fn stated_for_the_way_back(&self) -> impl Iterator<Item = &'d AssumeSpec> {
+        let to = self.intent.moves.first().map(|one| one.to.name.as_str());
+        let intent = self.intent;
+        intent.assume.iter().filter(move |one| {
+            matches!(one.fact.value, Fact::Synced | Fact::Clients)
+                && one.from.is_none()
+                && Some(one.host.value.as_str()) == to
+        })
+    }
+
+    /// The steps that take back the transitions of a track, in the order in which they are made, each
+    /// with the place of its transition.
+    pub fn back_of(&self, track: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let back = self.nodes.iter().enumerate().skip(self.forward);
+        back.filter_map(move |(step, node)| match &node.kind {
+            Kind::Back(BackStep { what: Back::Change { track: of, number, .. }, .. })
+                if *of == track =>
+            {
+                Some((step, *number))
+            }
+            Kind::Back(_)
+            | Kind::Change { .. }
+            | Kind::Point(_)
+            | Kind::Stated(_)
+            | Kind::Beginning => None,
+        })
+    }
+
+    /// The step of the way back for something of the way there.
+    #[must_use]
+    pub fn back_step(&self, wanted: &dyn Fn(&Back<'_>) -> bool) -> Option<usize> {
+        let back = self.nodes.iter().skip(self.forward).position(|node| match &node.kind {
+            Kind::Back(BackStep { what, .. }) => wanted(what),
+            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => false,
+        });
+        back.map(|place| self.forward + place)
+    }
+
+    /// The step of the way there that a step of the way back serves; `None` for steps that are
+    /// always made, and for those of the way there.
+    #[must_use]
+    pub fn serves(&self, step: usize) -> Option<usize> {
+        match &self.nodes[step].kind {
+            Kind::Back(BackStep { serves, .. }) => *serves,
+            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => None,
+        }
     }
 
     /// Whether a fact begins to be true in the course of this plan; one that begins with a part that
@@ -168,7 +307,7 @@ impl<'d> Draft<'d> {
     pub fn beginning(&self) -> Option<usize> {
         self.nodes.first().and_then(|node| match node.kind {
             Kind::Beginning => Some(0),
-            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) => None,
+            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Back(_) => None,
         })
     }
 
@@ -177,22 +316,28 @@ impl<'d> Draft<'d> {
     pub fn step_of(&self, stated: &AssumeSpec) -> Option<usize> {
         self.nodes.iter().position(|node| match node.kind {
             Kind::Stated(other) => std::ptr::eq(other, stated),
-            Kind::Change { .. } | Kind::Point(_) | Kind::Beginning => false,
+            Kind::Change { .. } | Kind::Point(_) | Kind::Beginning | Kind::Back(_) => false,
         })
     }
 
     /// What a step does when it is in a graph.
     #[must_use]
     pub fn primitive(&self, step: usize) -> Primitive {
+        let change = |track: usize, changes: &[Change]| {
+            let zone = self.tracks[track].zone.clone();
+            let changes = ChangeSet::new(zone, changes.to_vec());
+            Primitive::Change(
+                changes.expect("a transition changes RRsets of its track's zone, each once"),
+            )
+        };
         match &self.nodes[step].kind {
-            Kind::Change { track, transition, .. } => {
-                let zone = self.tracks[*track].zone.clone();
-                let changes = ChangeSet::new(zone, transition.changes.clone());
-                Primitive::Change(
-                    changes.expect("a transition changes RRsets of its track's zone, each once"),
-                )
+            Kind::Change { track, transition, .. } => change(*track, &transition.changes),
+            Kind::Back(BackStep { what: Back::Change { track, changes, .. }, .. }) => {
+                change(*track, changes)
             }
-            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => Primitive::Checkpoint,
+            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => {
+                Primitive::Checkpoint
+            }
         }
     }
 }
@@ -203,7 +348,11 @@ fn change_id(track: &Track, number: usize) -> StepId {
     let verb = track.transitions[number].verb;
     let before = track.transitions[..number].iter().filter(|t| t.verb == verb).count();
     let nth = if before == 0 { String::new() } else { format!("-{}", before + 1) };
-    StepId::new(format!("{verb}{nth}/{}/{}/{rtype}", zone_word(&track.zone), name.shown_in(&track.zone)))
+    StepId::new(format!(
+        "{verb}{nth}/{}/{}/{rtype}",
+        zone_word(&track.zone),
+        name.shown_in(&track.zone)
+    ))
 }
 
 fn zone_word(zone: &Name) -> String {

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::draft::{Draft, MovePoint};
+use super::draft::{Back, Draft, MovePoint};
 use super::pattern::{Atom, Ending, Start, What};
 use super::view::Library;
 use crate::fact::{Fact, Value};
@@ -19,7 +19,7 @@ use crate::spec::AssumeSpec;
 pub struct Facts<'d> {
     library: &'d Library<'d>,
     known: RefCell<BTreeMap<(Fact, String), Vec<(Value, usize)>>>,
-    in_flight: RefCell<BTreeMap<String, usize>>,
+    in_flight: RefCell<BTreeMap<String, Vec<usize>>>,
 }
 
 /// One value while they are gathered.
@@ -78,9 +78,12 @@ impl<'d> Facts<'d> {
         let (initial, unknown) = self.initial(fact, host, &stated);
         let mut phases =
             vec![Phase { value: initial, start: Start::Always, ends: Vec::new(), unknown }];
+        let mut begun: Vec<(&AssumeSpec, usize)> = Vec::new();
         for one in stated {
             let Some(step) = draft.step_of(one) else { continue };
-            begin(&mut phases, one.value, step, one.settle);
+            if begin(&mut phases, one.value, step, one.settle) {
+                begun.push((one, phases.len() - 1));
+            }
         }
         if fact == Fact::Mail
             && draft.intent.moves.iter().any(|one| one.from.name == host)
@@ -88,7 +91,48 @@ impl<'d> Facts<'d> {
         {
             begin(&mut phases, Value::Off, release, Duration::ZERO);
         }
+        self.way_back(fact, host, &begun, &mut phases);
         phases
+    }
+
+    /// The values of the way back: what had begun to be true is so no longer; and what is stated of
+    /// the new host for that way begins.
+    fn way_back(
+        &self,
+        fact: Fact,
+        host: &str,
+        begun: &[(&AssumeSpec, usize)],
+        phases: &mut Vec<Phase>,
+    ) {
+        let draft = self.draft();
+        let mut current: Option<usize> = None;
+        for (stated, place) in begun.iter().rev() {
+            let same = |back: &Back<'_>| matches!(back, Back::Unstated(one) if std::ptr::eq(*one, *stated));
+            let Some(step) = draft.back_step(&same) else { continue };
+            for place in [*place].into_iter().chain(current) {
+                phases[place].ends.push(Ending { step, hold: stated.settle });
+            }
+            let value = phases[place - 1].value;
+            phases.push(Phase {
+                value,
+                start: Start::Begin(step),
+                ends: Vec::new(),
+                unknown: false,
+            });
+            current = Some(phases.len() - 1);
+        }
+        let of_new = |back: &Back<'_>| matches!(back, Back::Stated(one) if one.fact.value == fact && one.host.value == host);
+        if let Some(step) = draft.back_step(&of_new) {
+            let stated = fact.row().stated;
+            let before = fact.row().unknown.unwrap_or(stated);
+            *phases = vec![Phase {
+                value: before,
+                start: Start::Always,
+                ends: Vec::new(),
+                unknown: false,
+            }];
+            begin(phases, stated, step, Duration::ZERO);
+        }
     }
 
     /// The value before the first step, and whether nobody states it.
@@ -112,7 +156,8 @@ impl<'d> Facts<'d> {
         let moves = &self.draft().intent.moves;
         match fact {
             Fact::Sends => moves.iter().any(|one| {
-                one.from.name == host && one.from.senders.iter().any(|sender| sender.says_anything())
+                one.from.name == host
+                    && one.from.senders.iter().any(|sender| sender.says_anything())
             }),
             Fact::Accepts
             | Fact::Mail
@@ -126,30 +171,35 @@ impl<'d> Facts<'d> {
     }
 
     /// Mail of the old host in flight: until the last message has been delivered that was sent before
-    /// people stopped; `None`: nobody sends through it, as somebody states.
+    /// people stopped; none: nobody sends through it, as somebody states.
     #[must_use]
-    pub fn old_in_flight(&self, host: &str) -> Option<usize> {
+    pub fn old_in_flight(&self, host: &str) -> Vec<usize> {
         if let Some(known) = self.in_flight.borrow().get(host) {
-            return Some(*known);
+            return known.clone();
         }
         let clocks = self.draft().intent.terms.clocks;
         let life = clocks.queue_life + clocks.margin;
+        let mut found = Vec::new();
         // While people send, mail may be in flight; the atom of the value says until when they do.
-        let sending = *self.having(Fact::Sends, host, Value::True).first()?;
-        let Atom { start, ends, .. } = self.library.atoms.borrow()[sending].clone();
-        let ends = ends.into_iter().map(|one| Ending { hold: one.hold + life, ..one }).collect();
-        let what = What::InFlight { host: host.to_owned() };
-        let atom = self.library.add(Atom { what, start, ends });
-        self.in_flight.borrow_mut().insert(host.to_owned(), atom);
-        Some(atom)
+        for sending in self.having(Fact::Sends, host, Value::True) {
+            let Atom { start, ends, .. } = self.library.atoms.borrow()[sending].clone();
+            let ends =
+                ends.into_iter().map(|one| Ending { hold: one.hold + life, ..one }).collect();
+            let what = What::InFlight { host: host.to_owned() };
+            found.push(self.library.add(Atom { what, start, ends }));
+        }
+        self.in_flight.borrow_mut().insert(host.to_owned(), found.clone());
+        found
     }
 }
 
-fn begin(phases: &mut Vec<Phase>, value: Value, step: usize, settle: Duration) {
+/// Whether the value begins anew.
+fn begin(phases: &mut Vec<Phase>, value: Value, step: usize, settle: Duration) -> bool {
     let last = phases.last_mut().expect("one at least");
     if last.value == value {
-        return;
+        return false;
     }
     last.ends.push(Ending { step, hold: settle });
     phases.push(Phase { value, start: Start::Begin(step), ends: Vec::new(), unknown: false });
+    true
 }

@@ -27,6 +27,7 @@
 //! earlier run waited is not known here.
 
 pub mod answers;
+pub mod back;
 pub mod draft;
 pub mod facts;
 pub mod invariant;

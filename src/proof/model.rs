@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
 
-use super::draft::{Draft, MovePoint};
+use super::draft::{Back, Draft, MovePoint};
 use super::facts::Facts;
 use super::invariant;
 use super::pattern::{Atom, Ending, Held, Pattern, Start, What};
@@ -52,6 +52,24 @@ pub struct Domain<'d> {
     pub moves: Option<&'d DomainMove>,
 }
 
+/// Atoms that say where the mailboxes may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Mailboxes {
+    /// Still at the old host.
+    pub old: usize,
+    /// At the old host again, after the way back.
+    pub again: Option<usize>,
+    /// At the new host.
+    pub new: usize,
+}
+
+impl Mailboxes {
+    /// At the old host, still or again.
+    pub(super) fn at_old(&self) -> impl Iterator<Item = usize> + use<> {
+        [self.old].into_iter().chain(self.again)
+    }
+}
+
 /// Where invariants put their patterns.
 pub struct Bench<'d> {
     /// The answers.
@@ -62,7 +80,7 @@ pub struct Bench<'d> {
     pub end: Snapshot,
     /// The patterns so far.
     patterns: Vec<Pattern>,
-    mailboxes: OnceCell<[usize; 2]>,
+    mailboxes: OnceCell<Mailboxes>,
 }
 
 /// The model of a plan.
@@ -133,7 +151,8 @@ impl<'d> Bench<'d> {
         self.patterns.push(Pattern {
             invariant,
             atoms: Vec::new(),
-            harm: "nobody can say: there are more combinations of answers than are looked at".into(),
+            harm: "nobody can say: there are more combinations of answers than are looked at"
+                .into(),
             fix: "split the plan into smaller ones".into(),
         });
     }
@@ -198,23 +217,25 @@ impl<'d> Bench<'d> {
         terms.clocks.use_ + terms.overrun
     }
 
-    /// That the mailboxes may still be at the old host, and that they may be at the new one.
-    pub(super) fn mailboxes(&self) -> Option<[usize; 2]> {
+    /// Where the mailboxes may be; `None` where no mail moves.
+    pub(super) fn mailboxes(&self) -> Option<&Mailboxes> {
         let (from, to) = self.sides()?;
-        Some(*self.mailboxes.get_or_init(|| {
-            let switch = self.draft().point(MovePoint::BeforeSwitch);
-            let ends = switch.map(|step| Ending { step, hold: Duration::ZERO });
-            let old = Atom {
-                what: What::MailboxesAt { host: from.name.clone() },
-                start: Start::Always,
-                ends: ends.into_iter().collect(),
+        Some(self.mailboxes.get_or_init(|| {
+            let draft = self.draft();
+            let switch = draft.point(MovePoint::BeforeSwitch);
+            let back =
+                draft.back_step(&|back| matches!(back, Back::Point(MovePoint::BeforeSwitch)));
+            let end = |step: Option<usize>| -> Vec<Ending> {
+                step.into_iter().map(|step| Ending { step, hold: Duration::ZERO }).collect()
             };
-            let new = Atom {
-                what: What::MailboxesAt { host: to.name.clone() },
-                start: switch.map_or(Start::Always, Start::Begin),
-                ends: Vec::new(),
+            let at = |host: &str, start, ends| {
+                let what = What::MailboxesAt { host: host.to_owned() };
+                self.library.add(Atom { what, start, ends })
             };
-            [self.library.add(old), self.library.add(new)]
+            let old = at(&from.name, Start::Always, end(switch));
+            let again = back.map(|step| at(&from.name, Start::Begin(step), Vec::new()));
+            let new = at(&to.name, switch.map_or(Start::Always, Start::Begin), end(back));
+            Mailboxes { old, again, new }
         }))
     }
 

@@ -86,7 +86,8 @@ impl Paths {
             waited[*from] = Some(0);
             for step in by_rank.iter().filter(|step| rank[**step] > rank[*from]) {
                 let ways = befores[*step].iter();
-                waited[*step] = ways.filter_map(|(before, wait)| Some(waited[*before]? + wait)).max();
+                waited[*step] =
+                    ways.filter_map(|(before, wait)| Some(waited[*before]? + wait)).max();
             }
             let found = all_crossings.iter().filter_map(|to| Some(((*from, *to), waited[*to]?)));
             crossings.extend(found.filter(|((from, to), _)| from != to));
@@ -107,8 +108,9 @@ impl Paths {
             (Some(one), Some(other)) if one == other => self.within(one, from, to),
             (Some(one), Some(other)) => {
                 let crossings = (0..self.part.len()).filter(|step| self.part[*step].is_none());
-                let ways = crossings
-                    .filter_map(|at| Some(self.within(one, from, at)? + self.within(other, at, to)?));
+                let ways = crossings.filter_map(|at| {
+                    Some(self.within(one, from, at)? + self.within(other, at, to)?)
+                });
                 ways.max()
             }
         }
@@ -118,6 +120,28 @@ impl Paths {
     #[must_use]
     pub fn leads(&self, from: usize, to: usize) -> bool {
         self.between(from, to).is_some()
+    }
+
+    /// As [`Paths::between`], by way of some of the steps only.
+    #[must_use]
+    pub fn among(&self, from: usize, to: usize, allowed: &dyn Fn(usize) -> bool) -> Option<u64> {
+        // Whatever is not enough by way of all steps is not by way of some.
+        self.between(from, to)?;
+        let mut way: Vec<usize> = self
+            .down([to])
+            .into_iter()
+            .filter(|step| self.rank[*step] >= self.rank[from])
+            .collect();
+        way.sort_by_key(|step| self.rank[*step]);
+        let mut waited: BTreeMap<usize, u64> = BTreeMap::from([(from, 0)]);
+        for step in way.into_iter().filter(|step| allowed(*step) && *step != from) {
+            let ways = self.befores[step].iter();
+            let longest = ways.filter_map(|(before, wait)| Some(waited.get(before)? + wait)).max();
+            if let Some(longest) = longest {
+                waited.insert(step, longest);
+            }
+        }
+        waited.get(&to).copied()
     }
 
     /// The step and all that it comes after.

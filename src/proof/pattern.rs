@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use cutover_contract::{RrKey, RrSet};
 
-use super::paths::Paths;
 use crate::fact::{Fact, Value};
 
 /// Since when an atom can be true.
@@ -79,6 +78,9 @@ pub enum What {
 }
 
 /// A set of atoms that must not hold together.
+///
+/// By the theorem they do in some reachable state if and only if none of its [`Pattern::breaks`] is
+/// kept: no end of any of them is equal to or precedes the start of any of them.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     /// The invariant that is broken then.
@@ -150,13 +152,6 @@ impl Pattern {
         })
     }
 
-    /// The theorem: whether its atoms hold together in some reachable state. They do if and only if
-    /// no end of any of them is equal to or precedes the start of any of them.
-    #[must_use]
-    pub fn can_come_true(&self, atoms: &[Atom], paths: &Paths) -> bool {
-        !self.breaks(atoms).any(|one| one.is_kept(paths))
-    }
-
     /// The steps that have begun in the least state in which it is true.
     #[must_use]
     pub fn starts(&self, atoms: &[Atom]) -> Vec<usize> {
@@ -165,13 +160,5 @@ impl Pattern {
             Start::Begin(step) => Some(step),
         });
         starts.collect()
-    }
-}
-
-impl Break {
-    /// Whether these paths keep it.
-    #[must_use]
-    pub fn is_kept(&self, paths: &Paths) -> bool {
-        paths.between(self.from, self.to).is_some_and(|waited| waited >= self.hold.as_secs())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cutover_contract::RrKey;
 
 use super::Placed;
-use super::draft::{Draft, Kind};
+use super::draft::Draft;
 use super::model::Model;
 use super::pattern::{Atom, Held, Pattern, What};
 use crate::calendar::show_span;
@@ -78,8 +78,7 @@ pub fn says(atom: &Atom) -> Option<String> {
             Some(match records {
                 None => format!("a resolver may hold that there is no {key}{while_changed}"),
                 Some(rrset) => {
-                    let data: Vec<String> =
-                        rrset.rdata().iter().map(ToString::to_string).collect();
+                    let data: Vec<String> = rrset.rdata().iter().map(ToString::to_string).collect();
                     let key = RrKey::new(key.name.clone(), rrset.rtype());
                     format!(
                         "a resolver may hold {key} = {} (TTL {}){while_changed}",
@@ -120,8 +119,6 @@ fn until(told: &Told<'_>, pattern: &Pattern) -> Option<String> {
         .flat_map(|held| atoms[held.atom].ends.iter().map(|end| (end.step, end.hold + held.extra)))
         .min_by_key(|(_, hold)| *hold)?;
     let node = &told.draft.nodes[first.0];
-    let what = match node.kind {
-        Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => &node.id,
-    };
+    let what = &node.id;
     Some(format!("this can last until {} after {what} is done everywhere", show_span(first.1)))
 }

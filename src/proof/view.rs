@@ -165,19 +165,26 @@ pub fn cases<T: Clone>(
     let mut found: Vec<(Choice, T)> = Vec::new();
     let mut seen: BTreeSet<Choice> = BTreeSet::new();
     let mut views = 0;
-    each(library, &Choice::new(), &mut views, &mut |choice, result| {
-        let Some(value) = result else { return Ok(true) };
-        // Found already, whatever is chosen for the rest.
-        let known = |least: &Choice| least.iter().all(|(key, class)| choice.get(key) == Some(class));
-        if seen.iter().any(known) {
-            return Ok(true);
-        }
-        let least = least(library, choice.clone(), evaluate)?;
-        if seen.insert(least.clone()) {
-            found.push((least, value));
-        }
-        Ok(true)
-    }, evaluate)?;
+    each(
+        library,
+        &Choice::new(),
+        &mut views,
+        &mut |choice, result| {
+            let Some(value) = result else { return Ok(true) };
+            // Found already, whatever is chosen for the rest.
+            let known =
+                |least: &Choice| least.iter().all(|(key, class)| choice.get(key) == Some(class));
+            if seen.iter().any(known) {
+                return Ok(true);
+            }
+            let least = least(library, choice.clone(), evaluate)?;
+            if seen.insert(least.clone()) {
+                found.push((least, value));
+            }
+            Ok(true)
+        },
+        evaluate,
+    )?;
     Ok(found)
 }
 
@@ -193,10 +200,16 @@ fn least<T: Clone>(
         without.remove(&key);
         let mut always = true;
         let mut views = 0;
-        each(library, &without, &mut views, &mut |_, result| {
-            always &= result.is_some();
-            Ok(always)
-        }, evaluate)?;
+        each(
+            library,
+            &without,
+            &mut views,
+            &mut |_, result| {
+                always &= result.is_some();
+                Ok(always)
+            },
+            evaluate,
+        )?;
         if always {
             choice = without;
         }

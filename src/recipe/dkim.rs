@@ -123,7 +123,10 @@ fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Fo
         verb: Verb::Remove,
         stage: Stage::Retire,
         title: format!("remove the DKIM key {owner}"),
-        reason: format!("`{}` sends no longer, and no mail that it signed is in flight", one.from.name),
+        reason: format!(
+            "`{}` sends no longer, and no mail that it signed is in flight",
+            one.from.name
+        ),
         changes: changes.clone(),
     };
     let track = Track::new(zone.zone.origin.clone(), first.key.clone(), vec![removal]);

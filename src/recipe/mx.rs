@@ -65,13 +65,16 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
             all.push(transition);
             continue;
         };
-        let step = |verb, stage: Stage, before: &RrSet, after: &RrSet, title: &str, reason: &str| Transition {
-            verb,
-            stage,
-            changes: vec![change(key, Some(before), Some(after))],
-            title: title.replace("{}", &key.name.to_string()),
-            reason: reason.to_owned(),
-        };
+        let step =
+            |verb, stage: Stage, before: &RrSet, after: &RrSet, title: &str, reason: &str| {
+                Transition {
+                    verb,
+                    stage,
+                    changes: vec![change(key, Some(before), Some(after))],
+                    title: title.replace("{}", &key.name.to_string()),
+                    reason: reason.to_owned(),
+                }
+            };
         all.extend([
             step(
                 Verb::Join,
@@ -89,7 +92,14 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
                 "prefer the new exchanges of {} to the old ones",
                 "the old ones stand by for senders that cannot reach the new ones",
             ),
-            step(Verb::Switch, Stage::SwitchNext, &preferred, &new, &transition.title, &transition.reason),
+            step(
+                Verb::Switch,
+                Stage::SwitchNext,
+                &preferred,
+                &new,
+                &transition.title,
+                &transition.reason,
+            ),
         ]);
     }
     all
@@ -102,7 +112,9 @@ fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
     let worst = first_mx.iter().map(|(preference, _)| *preference).max()?;
     let best = second_mx.iter().map(|(preference, _)| *preference).min()?;
     let mut all: Vec<Rdata> = first.rdata().to_vec();
-    for (preference, name) in second_mx.iter().filter(|(_, n)| !first_mx.iter().any(|(_, f)| f == n)) {
+    for (preference, name) in
+        second_mx.iter().filter(|(_, n)| !first_mx.iter().any(|(_, f)| f == n))
+    {
         // Ten lower than the last of the others, as people write them.
         let behind = worst.checked_add(10)?.checked_add(preference - best)?;
         all.push(Rdata::mx(behind, name));

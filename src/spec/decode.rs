@@ -461,7 +461,8 @@ impl Decoder<'_> {
             Ok(rdata) => Some(rdata),
             Err(error) => {
                 let title = format!("{} is no TLSA record: {error}", quoted(text.value));
-                let help = "write usage, selector, matching type and data: `3 1 1 HASH` (RFC 6698 §2.2)";
+                let help =
+                    "write usage, selector, matching type and data: `3 1 1 HASH` (RFC 6698 §2.2)";
                 self.error(BAD_RDATA, text.span, title, help);
                 None
             }

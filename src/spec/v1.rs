@@ -304,11 +304,7 @@ fn assume() -> Shape {
             "Where it begins to be true: before the switch, with it, or after it. Left out: it is so already, and stays so.",
             Shape::Choice(FROM_WORDS),
         ),
-        optional(
-            "settle",
-            "How long the value before may go on to hold after that.",
-            SPAN,
-        ),
+        optional("settle", "How long the value before may go on to hold after that.", SPAN),
         required("reason", "How that is known; the reviewer sees it.", TEXT),
     ])
 }

@@ -47,15 +47,15 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 let before = Sources::of(sender, domain, bench.draft().snapshot);
                 let after = Sources::of(sender, domain, &bench.end);
                 let old = bench.facts.old_in_flight(&one.from.name);
-                let streams: Vec<(usize, Sources)> = match number {
-                    0 => old.map(|old| (old, before)).into_iter().collect(),
-                    1 => vec![(new, after)],
-                    _ if before == after => vec![(always, before)],
+                let streams: Vec<(Vec<usize>, Sources)> = match number {
+                    0 => vec![(old, before)],
+                    1 => vec![(vec![new], after)],
+                    _ if before == after => vec![(vec![always], before)],
                     // A sender that stays, and whose own address changes with the plan.
-                    _ => old.map(|old| (old, before)).into_iter().chain([(new, after)]).collect(),
+                    _ => vec![(old, before), (vec![new], after)],
                 };
                 for (in_flight, sources) in streams {
-                    of_stream(bench, one, (host, sender), in_flight, &sources);
+                    of_stream(bench, one, (host, sender), &in_flight, &sources);
                 }
             }
         }
@@ -66,7 +66,7 @@ fn of_stream(
     bench: &mut Bench<'_>,
     one: &DomainMove,
     (host, sender): (&Host, &Sender),
-    in_flight: usize,
+    in_flight: &[usize],
     sources: &Sources,
 ) {
     let domain = &one.domain.value;
@@ -82,7 +82,9 @@ fn of_stream(
             ),
         );
         for (choice, ()) in bench.cases(ID, &|view| (!sources.pass(view, domain)).then_some(())) {
-            bench.forbid(ID, (&choice, Duration::ZERO), &[in_flight], &harm);
+            for atom in in_flight {
+                bench.forbid(ID, (&choice, Duration::ZERO), &[*atom], &harm);
+            }
         }
     }
     if sender.selectors.is_empty() {
@@ -99,7 +101,9 @@ fn of_stream(
         ),
     );
     for (choice, ()) in bench.cases(ID, &|view| (!key_seen(view, sender)).then_some(())) {
-        bench.forbid(ID, (&choice, Duration::ZERO), &[in_flight], &harm);
+        for atom in in_flight {
+            bench.forbid(ID, (&choice, Duration::ZERO), &[*atom], &harm);
+        }
     }
 }
 

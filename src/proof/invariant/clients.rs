@@ -18,14 +18,17 @@ const ID: &str = "clients";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let Some((from, to)) = bench.sides() else { return };
-    let Some([at_old, at_new]) = bench.mailboxes() else { return };
+    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let at_new = mailboxes.new;
     let (from, to) = (&from.name, &to.name);
     let idle = bench.facts.having(Fact::Serves, to, Value::False);
     let off = bench.facts.having(Fact::Mail, from, Value::Off);
     let serve = bench.statement(Fact::Serves, to, Value::True, "");
     for idle in &idle {
         let harm = Harm::new(
-            format!("people are to read their mail at `{to}`, which does not serve every mailbox yet: they cannot log in, or find nothing"),
+            format!(
+                "people are to read their mail at `{to}`, which does not serve every mailbox yet: they cannot log in, or find nothing"
+            ),
             serve.clone(),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[at_new, *idle], &harm);
@@ -33,7 +36,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     for client in bench.facts.having(Fact::Clients, from, Value::True) {
         for off in &off {
             let harm = Harm::new(
-                format!("a mail client that is set up for `{from}` finds nobody there: its user can neither read nor send"),
+                format!(
+                    "a mail client that is set up for `{from}` finds nobody there: its user can neither read nor send"
+                ),
                 bench.statement(Fact::Clients, from, Value::False, "contract"),
             );
             bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, *off], &harm);
@@ -47,23 +52,31 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             for (choice, _) in bench.cases(ID, &|view| names(view, one, &key, Side::To)) {
                 for idle in &idle {
                     let harm = Harm::new(
-                        format!("a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"),
+                        format!(
+                            "a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"
+                        ),
                         serve.clone(),
                     );
                     bench.forbid(ID, (&choice, Duration::ZERO), &[*idle], &harm);
                 }
             }
             let harm = Harm::new(
-                format!("a mail client that asks for {key} of {domain} finds nothing, while the mailboxes are still at `{from}`"),
+                format!(
+                    "a mail client that asks for {key} of {domain} finds nothing, while the mailboxes are still at `{from}`"
+                ),
                 format!("take {key} away when the mailboxes have moved"),
             );
             for (choice, _) in bench.cases(ID, &|view| gone(view, one, &key)) {
-                bench.forbid(ID, (&choice, Duration::ZERO), &[at_old], &harm);
+                for at_old in mailboxes.at_old() {
+                    bench.forbid(ID, (&choice, Duration::ZERO), &[at_old], &harm);
+                }
             }
             for (choice, _) in bench.cases(ID, &|view| names(view, one, &key, Side::From)) {
                 for off in &off {
                     let harm = Harm::new(
-                        format!("a mail client that asks for {key} is led to `{from}`, where nobody answers any more"),
+                        format!(
+                            "a mail client that asks for {key} is led to `{from}`, where nobody answers any more"
+                        ),
                         format!("leave `{from}` on until nobody can have the old {key}"),
                     );
                     bench.forbid(ID, (&choice, late), &[*off], &harm);

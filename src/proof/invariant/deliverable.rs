@@ -34,9 +34,14 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     let Some((from, to)) = bench.sides() else { return };
     let outbound = bench.facts.old_in_flight(&from.name);
     let off = bench.facts.having(Fact::Mail, &from.name, Value::Off);
-    for (in_flight, off) in outbound.into_iter().flat_map(|one| off.iter().map(move |off| (one, off))) {
+    for (in_flight, off) in
+        outbound.into_iter().flat_map(|one| off.iter().map(move |off| (one, off)))
+    {
         let harm = Harm::new(
-            format!("mail that people sent through `{}` waits in its queue, and is lost with it", from.name),
+            format!(
+                "mail that people sent through `{}` waits in its queue, and is lost with it",
+                from.name
+            ),
             bench.statement(Fact::Sends, &from.name, Value::False, "contract"),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[in_flight, *off], &harm);
@@ -58,7 +63,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
 fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let to = &one.to.name;
     let refusals = [
-        (Fact::Accepts, Value::False, "does not know every recipient: 550 5.1.1, the message bounces"),
+        (
+            Fact::Accepts,
+            Value::False,
+            "does not know every recipient: 550 5.1.1, the message bounces",
+        ),
         (Fact::Mail, Value::Reject, "refuses mail for the domain: 550 5.7.1, the message bounces"),
     ];
     for (fact, value, what) in refusals {
@@ -86,14 +95,17 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let from = &one.from.name;
     let late = bench.late();
     let relays = bench.facts.values(Fact::Mail, from);
-    let relays =
-        relays.iter().any(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
+    let relays = relays.iter().any(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
     let queue = bench.draft().intent.terms.clocks.queue_life;
     let reached = bench.cases(ID, &|view| leads(view, one, Side::From));
     for reject in bench.facts.having(Fact::Mail, from, Value::Reject) {
         let harm = Harm::new(
-            format!("a sender of mail for {domain} that still has the old MX records connects to `{from}`: 550, the message bounces"),
-            format!("let `{from}` refuse mail only when nobody can have the old MX records, or relay it until then"),
+            format!(
+                "a sender of mail for {domain} that still has the old MX records connects to `{from}`: 550, the message bounces"
+            ),
+            format!(
+                "let `{from}` refuse mail only when nobody can have the old MX records, or relay it until then"
+            ),
         );
         for (choice, _) in &reached {
             bench.forbid(ID, (choice, late), &[reject], &harm);
@@ -101,12 +113,13 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     }
     for off in bench.facts.having(Fact::Mail, from, Value::Off) {
         let harm = Harm::new(
-            format!("a sender of mail for {domain} that still has the old MX records finds nobody at `{from}`: the message waits, and bounces in the end"),
+            format!(
+                "a sender of mail for {domain} that still has the old MX records finds nobody at `{from}`: the message waits, and bounces in the end"
+            ),
             format!("leave `{from}` on until nobody can have the old MX records"),
         );
-        let alone = bench.cases(ID, &|view| {
-            leads(view, one, Side::From).filter(|leads| *leads == Leads::Only)
-        });
+        let alone = bench
+            .cases(ID, &|view| leads(view, one, Side::From).filter(|leads| *leads == Leads::Only));
         for (choice, _) in &alone {
             bench.forbid(ID, (choice, late), &[off], &harm);
         }
@@ -114,7 +127,9 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             continue;
         }
         let harm = Harm::new(
-            format!("mail for {domain} that `{from}` took and has not passed on yet is lost with it"),
+            format!(
+                "mail for {domain} that `{from}` took and has not passed on yet is lost with it"
+            ),
             format!("leave `{from}` on until its queue is empty"),
         );
         for (choice, _) in &reached {
@@ -128,7 +143,8 @@ fn of_dns(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
     let domain = one.name;
     // Of a domain that stays where it is, the plan names no hosts.
     let known = one.moves.map(|one| {
-        let exchanges = [Side::From, Side::To].into_iter().flat_map(|side| &host(one, side).exchanges);
+        let exchanges =
+            [Side::From, Side::To].into_iter().flat_map(|side| &host(one, side).exchanges);
         exchanges.map(|exchange| &exchange.name.value).collect::<BTreeSet<&Name>>()
     });
     let mx = match view.look_up(&RrKey::new(domain.clone(), RrType::MX)) {

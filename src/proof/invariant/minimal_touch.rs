@@ -28,7 +28,8 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
         for host in hosts {
             relied_on.extend(host.exchanges.iter().map(|exchange| &exchange.name.value));
-            relied_on.extend(host.senders.iter().flat_map(|s| &s.selectors).map(|s| &s.owner.value));
+            relied_on
+                .extend(host.senders.iter().flat_map(|s| &s.selectors).map(|s| &s.owner.value));
             relied_on.extend(host.discovery.keys().map(|key| &key.name));
         }
         relied_on.insert(&one.domain.value);
@@ -40,8 +41,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 if !loses_its_wildcard(bench, name, &change.key.name) {
                     continue;
                 }
-                let published =
-                    bench.atom(What::Begun, Start::Begin(step), Vec::new());
+                let published = bench.atom(What::Begun, Start::Begin(step), Vec::new());
                 let harm = Harm::new(
                     format!(
                         "{} comes to exist, and {name}, which a wildcard answered for, is gone: nobody finds it any more",
@@ -69,6 +69,7 @@ fn loses_its_wildcard(bench: &Bench<'_>, name: &Name, published: &Name) -> bool 
     let shared = std::iter::successors(Some(name.clone()), Name::parent)
         .find(|ancestor| published.is_at_or_below(ancestor));
     shared.is_some_and(|shared| {
-        shared != zone.zone.origin && !zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(&shared))
+        shared != zone.zone.origin
+            && !zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(&shared))
     })
 }

@@ -101,8 +101,7 @@ enum Leads {
 
 /// Where the MX records lead in a view.
 fn leads(view: &View<'_>, one: &DomainMove, side: Side) -> Option<Leads> {
-    let Outside::Records(mx) =
-        view.look_up(&RrKey::new(one.domain.value.clone(), RrType::MX))
+    let Outside::Records(mx) = view.look_up(&RrKey::new(one.domain.value.clone(), RrType::MX))
     else {
         return None;
     };

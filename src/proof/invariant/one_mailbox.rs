@@ -16,7 +16,9 @@ const ID: &str = "one-mailbox";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let Some((from, to)) = bench.sides() else { return };
-    let Some([at_old, at_new]) = bench.mailboxes() else { return };
+    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let at_new = mailboxes.new;
+    to_the_old_host(bench);
     let (from, to) = (&from.name, &to.name);
     let late = bench.late();
     let stores = bench.facts.having(Fact::Mail, from, Value::Store);
@@ -31,7 +33,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     for (domain, one) in moving(bench) {
         let reached = bench.cases(ID, &|view| leads(view, one, Side::From));
         let harm = Harm::new(
-            format!("a message for {domain} is put into a mailbox at `{from}` after the last copy to `{to}`, where its reader is: nobody sees it"),
+            format!(
+                "a message for {domain} is put into a mailbox at `{from}` after the last copy to `{to}`, where its reader is: nobody sees it"
+            ),
             copy.clone(),
         );
         for (choice, _) in &reached {
@@ -39,20 +43,15 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 bench.forbid(ID, (choice, late), &[store, at_new, begun], &harm);
             }
         }
-        let stored_early = Harm::new(
-            format!("a message for {domain} is put into a mailbox at `{to}` while its reader is at `{from}`: nobody sees it"),
-            "let the mailboxes move before senders come to the new host",
-        );
-        for (choice, _) in bench.cases(ID, &|view| leads(view, one, Side::To)) {
-            bench.forbid(ID, (&choice, Duration::ZERO), &[at_old], &stored_early);
-        }
     }
     let local = bench.facts.having(Fact::RoutesLocal, from, Value::True);
     for ((store, begun), local) in
         pairs(&stores, &begun).flat_map(|pair| local.iter().map(move |local| (pair, *local)))
     {
         let harm = Harm::new(
-            format!("mail from other customers of `{from}` never leaves it, and is put into a mailbox that nobody reads any more"),
+            format!(
+                "mail from other customers of `{from}` never leaves it, and is put into a mailbox that nobody reads any more"
+            ),
             format!(
                 "{}; or let `{from}` relay",
                 bench.statement(Fact::RoutesLocal, from, Value::False, "contract")
@@ -63,7 +62,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     let clients = bench.facts.having(Fact::Clients, from, Value::True);
     for (client, begun) in pairs(&clients, &begun) {
         let harm = Harm::new(
-            format!("a mail client that is still set up for `{from}` writes there after the last copy: what it writes is lost"),
+            format!(
+                "a mail client that is still set up for `{from}` writes there after the last copy: what it writes is lost"
+            ),
             bench.statement(Fact::Clients, from, Value::False, "contract"),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, at_new, begun], &harm);
@@ -72,10 +73,89 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     let open = bench.facts.having(Fact::Synced, from, Value::False);
     for (open, off) in pairs(&open, &off) {
         let harm = Harm::new(
-            format!("`{from}` is switched off before its mailboxes have been copied for the last time: what only it has is lost"),
+            format!(
+                "`{from}` is switched off before its mailboxes have been copied for the last time: what only it has is lost"
+            ),
             copy.clone(),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[open, off], &harm);
+    }
+}
+
+/// The other direction: what is at the new host while the mailboxes are at the old one, still or
+/// again after the way back.
+fn to_the_old_host(bench: &mut Bench<'_>) {
+    let Some((from, to)) = bench.sides() else { return };
+    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let (from, to) = (&from.name, &to.name);
+    let late = bench.late();
+    let copies = bench.facts.values(Fact::Synced, to);
+    let never = copies.iter().all(|(value, _)| *value == Value::False);
+    let begun: Vec<usize> = match never {
+        true => copies.iter().map(|(_, atom)| *atom).collect(),
+        false => bench.facts.having(Fact::Synced, to, Value::True),
+    };
+    let copy = bench.statement(Fact::Synced, to, Value::True, "");
+    let at_old: Vec<usize> = mailboxes.at_old().collect();
+    for (domain, one) in moving(bench) {
+        let harm = Harm::new(
+            format!(
+                "a message for {domain} is put into a mailbox at `{to}` while its reader is at `{from}`, and no copy comes after: nobody sees it"
+            ),
+            format!(
+                "let the mailboxes move before senders come to the new host; for the way back, {copy}"
+            ),
+        );
+        for (choice, _) in bench.cases(ID, &|view| leads(view, one, Side::To)) {
+            for (at_old, begun) in pairs(&at_old, &begun) {
+                bench.forbid(ID, (&choice, late), &[at_old, begun], &harm);
+            }
+        }
+    }
+    let Some(again) = mailboxes.again else { return };
+    if never {
+        let harm = Harm::new(
+            format!(
+                "what came in at `{to}` since the switch stays there, while people read at `{from}` again"
+            ),
+            copy,
+        );
+        for begun in &begun {
+            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, *begun], &harm);
+        }
+        return;
+    }
+    let relays: Vec<usize> = [Value::Relay, Value::RelayByMx]
+        .into_iter()
+        .flat_map(|value| bench.facts.having(Fact::Mail, from, value))
+        .collect();
+    for (relays, begun) in pairs(&relays, &begun) {
+        let harm = Harm::new(
+            format!(
+                "`{from}` still passes mail on to `{to}` after the last copy back: nobody sees it"
+            ),
+            format!("let `{from}` put mail into its own mailboxes again before the last copy back"),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, relays, begun], &harm);
+    }
+    let local = bench.facts.having(Fact::RoutesLocal, to, Value::True);
+    for (local, begun) in pairs(&local, &begun) {
+        let harm = Harm::new(
+            format!(
+                "mail from other customers of `{to}` never leaves it, while people read at `{from}` again"
+            ),
+            bench.statement(Fact::RoutesLocal, to, Value::False, ""),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, local, begun], &harm);
+    }
+    for (client, begun) in pairs(&bench.facts.having(Fact::Clients, to, Value::True), &begun) {
+        let harm = Harm::new(
+            format!(
+                "a mail client that is set up for `{to}` writes there after the last copy back: what it writes is lost"
+            ),
+            bench.statement(Fact::Clients, to, Value::False, ""),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, again, begun], &harm);
     }
 }
 

@@ -86,9 +86,7 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
 }
 
 fn is_void(view: &View<'_>, name: &Name, types: &[RrType]) -> bool {
-    types
-        .iter()
-        .all(|rtype| view.look_up(&RrKey::new(name.clone(), *rtype)) == Outside::Absent)
+    types.iter().all(|rtype| view.look_up(&RrKey::new(name.clone(), *rtype)) == Outside::Absent)
 }
 
 /// The SPF records at a name; `None` where nobody knows.

@@ -25,7 +25,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         let to = &one.to.name;
         for bad in bench.facts.having(Fact::StsAllows, to, Value::False) {
             let harm = Harm::new(
-                format!("a sender that has cached the MTA-STS policy of {domain} may not deliver to `{to}`, which the policy does not list: the message waits"),
+                format!(
+                    "a sender that has cached the MTA-STS policy of {domain} may not deliver to `{to}`, which the policy does not list: the message waits"
+                ),
                 bench.statement(Fact::StsAllows, to, Value::True, ""),
             );
             let in_force = |view: &View<'_>| {
@@ -49,7 +51,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         }
         for bad in bench.facts.having(Fact::TlsaMatches, to, Value::False) {
             let harm = Harm::new(
-                format!("a sender that obeys DANE finds TLSA records of an exchange of `{to}` that its certificate may not match: the message waits, and bounces in the end"),
+                format!(
+                    "a sender that obeys DANE finds TLSA records of an exchange of `{to}` that its certificate may not match: the message waits, and bounces in the end"
+                ),
                 format!(
                     "say what the certificates match with `tlsa:` at the host, or {}",
                     bench.statement(Fact::TlsaMatches, to, Value::True, "")

@@ -49,7 +49,17 @@ impl Decoder<'_> {
         };
         let id = node.get("id").and_then(text);
         let id = id.map(|t| Spanned { value: t.value.to_owned(), span: t.span });
-        Some(RecordSpec { id, zone, name: name?, rtype: rtype?, to, ttl, lower_ttl, when: when?, wait })
+        Some(RecordSpec {
+            id,
+            zone,
+            name: name?,
+            rtype: rtype?,
+            to,
+            ttl,
+            lower_ttl,
+            when: when?,
+            wait,
+        })
     }
 
     fn owner(&mut self, node: &Node, zone: &Name) -> Option<Spanned<Name>> {

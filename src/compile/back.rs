@@ -1,0 +1,327 @@
+//! The way back: from every state behind a rollback point to what was there at that point.
+//!
+//! What only adds stays where it is, as residue, so that a way back is quick: a wider SPF record, a
+//! new DKIM key. Everything else is taken back, by steps whose order and waits are derived from the
+//! same patterns as those of the way there: caches hold the *new* version for its TTL, and what came
+//! in at the new host must not be lost by going back.
+//!
+//! Where nothing would make a way back safe, the step that leads there is a *point of no return*, and
+//! the way back is proved for all states before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::derive::{Constraint, Derived, Lay, Rules, derive};
+use super::emit::{self, Bare};
+use super::forward::why;
+use crate::graph::{Cause, Origin, StepGraph, StepId};
+use crate::model::{Stage, Verb};
+use crate::proof::back::WayBack;
+use crate::proof::draft::{Back, BackStep, Draft, Kind, MovePoint};
+use crate::proof::model::model;
+use crate::proof::paths::Paths;
+use crate::proof::pattern::{Break, Pattern};
+use crate::proof::present;
+
+/// A way back, compiled and proved.
+#[derive(Clone, Debug)]
+pub struct Return {
+    /// The point's name.
+    pub name: &'static str,
+    /// The step of the way there at which it is reached; `None`: before the first.
+    pub at: Option<StepId>,
+    /// The steps.
+    pub graph: StepGraph,
+    /// Which step of the way there each step takes back.
+    pub takes_back: BTreeMap<StepId, StepId>,
+    /// What stays behind.
+    pub kept: Vec<StepId>,
+    /// From which steps on it cannot be gone, and why.
+    pub no_return: BTreeMap<StepId, String>,
+    /// How many patterns were looked at.
+    pub patterns: usize,
+}
+
+/// The points that a run can go back to.
+const POINTS: &[(&str, Option<MovePoint>)] = &[
+    ("start", None),
+    ("before-switch", Some(MovePoint::BeforeSwitch)),
+    ("before-contract", Some(MovePoint::BeforeContract)),
+];
+
+/// Every way back of a draft whose order has been derived.
+pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths) -> Vec<Return> {
+    let mut found = Vec::new();
+    for (name, point) in POINTS {
+        let at = match point {
+            None => None,
+            Some(point) => match draft.point(*point) {
+                Some(step) => Some(step),
+                None => continue,
+            },
+        };
+        found.extend(way_back(draft, there, name, at));
+    }
+    found
+}
+
+fn way_back(
+    draft: &Draft<'_>,
+    there: &Paths,
+    name: &'static str,
+    at: Option<usize>,
+) -> Option<Return> {
+    let behind = |step: usize| at.is_none_or(|at| there.leads(at, step));
+    let kept: BTreeSet<usize> =
+        (0..draft.nodes.len()).filter(|step| behind(*step) && only_adds(draft, *step)).collect();
+    let taken = |step: usize| behind(step) && !kept.contains(&step);
+    if !(0..draft.nodes.len()).any(|step| taken(step) && is_change(draft, step)) {
+        return None;
+    }
+    let whole = draft.with_way_back(&taken);
+    let model = model(&whole);
+    let mut way = WayBack {
+        draft: &whole,
+        model: &model,
+        there,
+        to: at,
+        no_return: draft.point(MovePoint::Release).into_iter().collect(),
+    };
+    let mut no_return: BTreeMap<usize, String> = way
+        .no_return
+        .iter()
+        .map(|step| (*step, "the old host may be switched off from there on".to_owned()))
+        .collect();
+    let present = present(&model);
+    let patterns: Vec<(usize, &Pattern)> = model
+        .patterns
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| way.concerns(one))
+        .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
+        .collect();
+    let derived = loop {
+        let shared = shared(&whole);
+        let derived = {
+            let rules = Backward { way: &way };
+            derive(whole.nodes.len(), given(&whole), &patterns, &shared, &rules)
+        };
+        let Some((step, harm)) = first_of_no_return(&way, &derived) else { break derived };
+        way.no_return.insert(step);
+        no_return.insert(step, harm);
+    };
+    // A point that lies behind a point of no return cannot be gone back to.
+    if at.is_some_and(|at| there.down([at]).iter().any(|step| no_return.contains_key(step))) {
+        return None;
+    }
+    let first = whole.forward;
+    let constraints: Vec<Constraint> = derived
+        .constraints
+        .into_iter()
+        .map(|one| Constraint { from: one.from - first, to: one.to - first, ..one })
+        .collect();
+    let id = |step: &usize| whole.nodes[*step].id.clone();
+    let back = first..whole.nodes.len();
+    Some(Return {
+        name,
+        at: at.as_ref().map(id),
+        graph: emit::graph(bare(&whole), &constraints),
+        takes_back: back.filter_map(|step| Some((id(&step), id(&whole.serves(step)?)))).collect(),
+        kept: kept.iter().map(id).collect(),
+        no_return: no_return.into_iter().map(|(step, why)| (id(&step), why)).collect(),
+        patterns: patterns.len(),
+    })
+}
+
+fn is_change(draft: &Draft<'_>, step: usize) -> bool {
+    matches!(draft.nodes[step].kind, Kind::Change { .. })
+}
+
+/// Whether a step only adds to what is there, and may stay. Where its track has something to take
+/// back before it, it goes too: one version of an RRset after the other.
+fn only_adds(draft: &Draft<'_>, step: usize) -> bool {
+    let Kind::Change { track, number, .. } = &draft.nodes[step].kind else { return false };
+    draft.tracks[*track].transitions[..=*number].iter().all(|transition| {
+        matches!(transition.verb, Verb::Publish | Verb::Widen)
+            && matches!(transition.stage, Stage::Expand)
+    })
+}
+
+/// The step from which on an unbroken pattern leaves no way back: the earliest that any needs.
+fn first_of_no_return(way: &WayBack<'_>, derived: &Derived) -> Option<(usize, String)> {
+    let mut found: Option<(usize, String)> = None;
+    for number in &derived.unbroken {
+        let pattern = &way.model.patterns[*number];
+        let begun = way.begun(pattern);
+        // The last of them: all others come before it, or at the same time.
+        let last = begun.iter().copied().filter(|step| Some(*step) != way.to).max_by_key(|step| {
+            (begun.iter().filter(|other| way.there.leads(**other, *step)).count(), *step)
+        });
+        let Some(last) = last.or(way.to) else { continue };
+        let is_earlier =
+            found.as_ref().is_none_or(|(step, _)| way.there.leads(last, *step) && last != *step);
+        if is_earlier {
+            found = Some((last, format!("{} ({})", pattern.harm, pattern.fix)));
+        }
+    }
+    found
+}
+
+fn shared(draft: &Draft<'_>) -> BTreeSet<usize> {
+    let back = draft.nodes.iter().enumerate().skip(draft.forward);
+    back.filter(|(_, node)| {
+        !matches!(&node.kind, Kind::Back(BackStep { what: Back::Change { .. }, .. }))
+    })
+    .map(|(step, _)| step)
+    .collect()
+}
+
+/// The order that a way back has by itself.
+fn given(draft: &Draft<'_>) -> Vec<Constraint> {
+    let begin = draft.forward;
+    let why = "whatever has begun is settled first";
+    let mut given: Vec<Constraint> = (begin + 1..draft.nodes.len())
+        .map(|step| Constraint::plain(begin, step, Origin::Policy, "settle", why))
+        .collect();
+    for track in 0..draft.tracks.len() {
+        let steps: Vec<usize> = draft.back_of(track).map(|(step, _)| step).collect();
+        for pair in steps.windows(2) {
+            let why = "one version of an RRset after the other";
+            given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
+        }
+    }
+    let mut facts: BTreeMap<(_, &str), usize> = BTreeMap::new();
+    for (step, node) in draft.nodes.iter().enumerate().skip(begin) {
+        let Kind::Back(BackStep { what: Back::Unstated(one), .. }) = &node.kind else { continue };
+        // The last to begin is the first to be taken back: the nodes stand in that order.
+        if let Some(before) = facts.insert((one.fact.value, &one.host.value), step) {
+            let why = "one value of a fact after the other";
+            given.push(Constraint::plain(before, step, Origin::Policy, "one-at-a-time", why));
+        }
+    }
+    given
+}
+
+struct Backward<'b, 'w> {
+    way: &'b WayBack<'w>,
+}
+
+impl Rules for Backward<'_, '_> {
+    fn target(&self, one: &Break, _: &Lay<'_>) -> Option<usize> {
+        self.way.is_back(one.to).then_some(one.to)
+    }
+
+    fn can_come_true(&self, pattern: &Pattern, lay: &Lay<'_>) -> bool {
+        self.way.can_come_true(pattern, &|from, to, made| lay.among(from, to, made))
+    }
+
+    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
+        let begun = self.way.begun(pattern);
+        let ways = pattern.breaks(&self.way.model.atoms).filter(|one| self.way.is_back(one.to));
+        ways.filter_map(|one| match self.way.is_back(one.from) {
+            true => Some(one),
+            // What was replaced on the way there is waited out from the beginning of the way back.
+            false => begun.contains(&one.from).then(|| Break { from: self.way.begin(), ..one }),
+        })
+        .collect()
+    }
+
+    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
+        why(self.way.draft, self.way.model, pattern, one)
+    }
+
+    fn touches(&self, pattern: &Pattern) -> Vec<usize> {
+        let atoms = &self.way.model.atoms;
+        let ends = pattern.atoms.iter().flat_map(|held| &atoms[held.atom].ends);
+        let all = pattern.starts(atoms).into_iter().chain(ends.map(|end| end.step));
+        all.filter(|step| self.way.is_back(*step)).collect()
+    }
+}
+
+fn bare(draft: &Draft<'_>) -> Vec<Bare> {
+    let back = draft.nodes.iter().enumerate().skip(draft.forward);
+    back.map(|(step, node)| {
+        let (title, reason) = match &node.kind {
+            Kind::Back(BackStep { what, serves }) => {
+                of_back(draft, what, serves.map(|served| &draft.nodes[served].id))
+            }
+            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => {
+                unreachable!("behind the way there stands the way back")
+            }
+        };
+        Bare { id: node.id.clone(), primitive: draft.primitive(step), title, reason }
+    })
+    .collect()
+}
+
+fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (String, String) {
+    let served = serves.map(ToString::to_string).unwrap_or_default();
+    let old = draft.intent.moves.first().map_or("the old host", |one| &one.from.name);
+    match what {
+        Back::Begin => (
+            "go back".to_owned(),
+            "the way there has stopped, and each step that had begun is settled".to_owned(),
+        ),
+        Back::Change { track, number, .. } => {
+            let title = &draft.tracks[*track].transitions[*number].title;
+            (format!("take back: {title}"), format!("{served} had begun"))
+        }
+        Back::Point(_) => (
+            format!("people read their mail at `{old}` again from here on"),
+            format!("{served} was passed"),
+        ),
+        Back::Unstated(one) => (
+            format!(
+                "from here on `{}` of `{}` is no longer {}",
+                one.fact.value, one.host.value, one.value
+            ),
+            format!("{served} had begun"),
+        ),
+        Back::Stated(one) => (
+            format!(
+                "from here on `{}` of `{}` is {}",
+                one.fact.value,
+                one.host.value,
+                one.fact.value.row().stated
+            ),
+            format!("the plan states it: {}", one.reason),
+        ),
+    }
+}
+
+/// Whether any pattern can come true on a way back with this graph: what tests change.
+#[must_use]
+pub fn is_refuted(way: &WayBack<'_>, graph: &StepGraph) -> bool {
+    use crate::graph::Primitive;
+    let steps = graph.steps();
+    let span = |place: usize| match &steps[place].primitive {
+        Primitive::Wait(wait) => wait.span.as_secs(),
+        Primitive::Change(_) | Primitive::Checkpoint => 0,
+    };
+    let befores = steps.iter().map(|step| {
+        let places = step.after.keys().filter_map(|id| graph.place(id));
+        places.map(|place| (place, span(place))).collect()
+    });
+    let paths = Paths::of(befores.collect()).expect("a graph has no circle");
+    let nodes: BTreeMap<usize, usize> = (way.begin()..way.draft.nodes.len())
+        .filter_map(|node| Some((graph.place(&way.draft.nodes[node].id)?, node)))
+        .collect();
+    let places: BTreeMap<usize, usize> =
+        nodes.iter().map(|(place, node)| (*node, *place)).collect();
+    let present = present(way.model);
+    let among = |from: usize, to: usize, made: &dyn Fn(usize) -> bool| {
+        // A wait is made where the step before it is.
+        let allowed = |place: usize| match nodes.get(&place) {
+            Some(node) => made(*node),
+            None => steps[place].after.keys().all(|id| {
+                graph.place(id).and_then(|place| nodes.get(&place)).is_none_or(|node| made(*node))
+            }),
+        };
+        paths.among(*places.get(&from)?, *places.get(&to)?, &allowed)
+    };
+    way.model
+        .patterns
+        .iter()
+        .filter(|one| way.concerns(one))
+        .filter(|one| !present.contains_key(&(one.invariant, one.harm.as_str())))
+        .any(|pattern| way.can_come_true(pattern, &among))
+}

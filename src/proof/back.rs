@@ -1,0 +1,103 @@
+//! The way back: whether harm can be done on it, from every state in which it can begin.
+//!
+//! When a rollback begins, the way there stops, each step that has begun is settled, and then the
+//! steps of the way back are made, in its own order, as far as they *serve* a step that has begun.
+//!
+//! The theorem carries over. Let D be the starts on the way there, the begins of the steps that the
+//! starts on the way back serve, and all that precedes them; let U be the starts on the way back and
+//! what precedes them among the steps of the way back that serve something in D. Every state that
+//! contains the starts contains D and U. An end on the way there is in it if enough waiting lies
+//! before a start on the way there; or if its step has begun, so that it is settled before the way
+//! back begins, and enough waiting lies on the way back before a start there. (Waiting on the way
+//! there does not count for a start on the way back: nobody knows that it was over.) An end on the way
+//! back is in it if its step is made, and enough waiting lies before a start on the way back.
+
+use std::collections::BTreeSet;
+
+use super::draft::Draft;
+use super::model::Model;
+use super::paths::Paths;
+use super::pattern::{Break, Pattern};
+
+/// How much waiting lies between two steps of the way back, by way of some steps only.
+pub type Among<'a> = &'a dyn Fn(usize, usize, &dyn Fn(usize) -> bool) -> Option<u64>;
+
+/// Where a rollback can begin, and where it leads.
+pub struct WayBack<'b> {
+    /// All steps, there and back.
+    pub draft: &'b Draft<'b>,
+    /// Every pattern.
+    pub model: &'b Model,
+    /// The steps of the way there, by their numbers in the draft.
+    pub there: &'b Paths,
+    /// The step of the way there that the way back leads to; `None`: before the first.
+    pub to: Option<usize>,
+    /// From these steps on there is no way back.
+    pub no_return: BTreeSet<usize>,
+}
+
+impl WayBack<'_> {
+    /// The first step of the way back.
+    #[must_use]
+    pub fn begin(&self) -> usize {
+        self.draft.forward
+    }
+
+    /// Whether a step is one of the way back.
+    #[must_use]
+    pub fn is_back(&self, step: usize) -> bool {
+        step >= self.draft.forward
+    }
+
+    /// The steps of the way there that have begun in the least state in which a pattern is true.
+    #[must_use]
+    pub fn begun(&self, pattern: &Pattern) -> BTreeSet<usize> {
+        let starts = pattern.starts(&self.model.atoms);
+        let there = starts.iter().filter_map(|step| match self.is_back(*step) {
+            true => self.draft.serves(*step),
+            false => Some(*step),
+        });
+        self.there.down(there.chain(self.to))
+    }
+
+    /// Whether a pattern is about the way back at all.
+    #[must_use]
+    pub fn concerns(&self, pattern: &Pattern) -> bool {
+        pattern.starts(&self.model.atoms).iter().any(|step| self.is_back(*step))
+    }
+
+    /// Whether a pattern can come true on the way back.
+    #[must_use]
+    pub fn can_come_true(&self, pattern: &Pattern, among: Among<'_>) -> bool {
+        let begun = self.begun(pattern);
+        if begun.iter().any(|step| self.no_return.contains(step)) {
+            return false;
+        }
+        let made = |step: usize| match self.draft.serves(step) {
+            Some(served) => begun.contains(&served),
+            None => true,
+        };
+        !pattern.breaks(&self.model.atoms).any(|one| self.is_kept(&one, &begun, among, &made))
+    }
+
+    fn is_kept(
+        &self,
+        one: &Break,
+        begun: &BTreeSet<usize>,
+        among: Among<'_>,
+        made: &dyn Fn(usize) -> bool,
+    ) -> bool {
+        let waited = match (self.is_back(one.from), self.is_back(one.to)) {
+            (false, false) => self.there.between(one.from, one.to),
+            (true, false) => None,
+            (false, true) if begun.contains(&one.from) => match one.to == self.begin() {
+                true => Some(0),
+                false => among(self.begin(), one.to, made),
+            },
+            (false, true) => None,
+            (true, true) if made(one.from) => among(one.from, one.to, made),
+            (true, true) => None,
+        };
+        waited.is_some_and(|waited| waited >= one.hold.as_secs())
+    }
+}

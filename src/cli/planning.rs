@@ -184,7 +184,8 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
         for step in &one.kept {
             undos.entry(step.clone()).or_insert(Undo::Keep);
         }
-        for (back, there) in &one.takes_back {
+        let own = |(back, there): &(&StepId, &StepId)| back.as_str() == format!("back/{there}");
+        for (back, there) in one.takes_back.iter().filter(own) {
             undos.entry(there.clone()).or_insert_with(|| Undo::By(back.clone()));
         }
     }

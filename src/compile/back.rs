@@ -70,7 +70,8 @@ fn way_back(
     name: &'static str,
     at: Option<usize>,
 ) -> Option<Return> {
-    let behind = |step: usize| at.is_none_or(|at| there.leads(at, step));
+    // Passing a point is what people notice of it, so that goes back too.
+    let behind = |step: usize| at.is_none_or(|at| step == at || there.leads(at, step));
     let kept: BTreeSet<usize> =
         (0..draft.nodes.len()).filter(|step| behind(*step) && only_adds(draft, *step)).collect();
     let taken = |step: usize| behind(step) && !kept.contains(&step);
@@ -227,6 +228,18 @@ impl Rules for Backward<'_, '_> {
 
     fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
         why(self.way.draft, self.way.model, pattern, one)
+    }
+
+    fn reluctance(&self, step: usize) -> u8 {
+        match &self.way.draft.nodes[step].kind {
+            Kind::Back(BackStep { what, .. }) => match what {
+                Back::Begin | Back::Stated(_) => 0,
+                Back::Change { .. } => 1,
+                Back::Unstated(_) => 2,
+                Back::Point(_) => 3,
+            },
+            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => 0,
+        }
     }
 
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {

@@ -4,7 +4,8 @@
 //! A [`Constraint`] says that one step comes after another, and how much waiting lies in between.
 //! The plan's own ones come first: one change of an RRset after the other, what the plan says, the
 //! points of the move. Then each pattern that can still come true is broken in one way: of those
-//! that make no circle and do not move what the plan has placed itself, the one that waits least.
+//! that make no circle and do not move what the plan has placed itself, the one that holds back
+//! what can wait best, and waits least.
 //! In the end every constraint that came from a pattern is taken away on trial, and made as short as
 //! it can be: what is left is *irredundant*.
 
@@ -43,6 +44,9 @@ pub(super) trait Rules {
     fn breaks(&self, pattern: &Pattern) -> Vec<Break>;
     /// Why a break is needed, for people: cause and reason of the wait.
     fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String);
+    /// How little a step should be held back, where another one of the pattern could be: a copy can
+    /// wait better than a change, and a change better than people.
+    fn reluctance(&self, step: usize) -> u8;
     /// The steps that a pattern is about.
     fn touches(&self, pattern: &Pattern) -> Vec<usize>;
 }
@@ -187,7 +191,7 @@ impl Part<'_> {
                 continue;
             }
             let mut ways = rules.breaks(pattern);
-            ways.sort_by_key(|one| (one.hold, one.from, one.to));
+            ways.sort_by_key(|one| (rules.reluctance(one.to), one.hold, one.from, one.to));
             let broken = ways.iter().find_map(|one| {
                 let to = rules.target(one, &now)?;
                 if to == one.from || now.leads(to, one.from) {

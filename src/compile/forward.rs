@@ -93,6 +93,14 @@ impl Rules for Forward<'_, '_> {
         why(self.draft, self.model, pattern, one)
     }
 
+    fn reluctance(&self, step: usize) -> u8 {
+        match self.draft.nodes[step].kind {
+            Kind::Stated(_) | Kind::Beginning => 0,
+            Kind::Change { .. } | Kind::Back(_) => 1,
+            Kind::Point(_) => 2,
+        }
+    }
+
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {
         let ends = pattern.atoms.iter().flat_map(|held| &self.model.atoms[held.atom].ends);
         pattern.starts(&self.model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()

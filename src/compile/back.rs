@@ -14,13 +14,15 @@ use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use super::emit::{self, Bare};
 use super::forward::why;
 use crate::graph::{Cause, Origin, StepGraph, StepId};
-use crate::model::{Stage, Verb};
+use crate::intent::Intent;
+use crate::model::{Stage, Track, Verb};
+use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind, MovePoint};
-use crate::proof::model::model;
+use crate::proof::model::{Model, model};
 use crate::proof::paths::Paths;
-use crate::proof::pattern::{Break, Pattern};
-use crate::proof::present;
+use crate::proof::pattern::{Atom, Break, Ending, Pattern, Start};
+use crate::proof::{Placed, paths_of, present};
 
 /// A way back, compiled and proved.
 #[derive(Clone, Debug)]
@@ -81,8 +83,9 @@ fn way_back(
     let whole = draft.with_way_back(&taken);
     let model = model(&whole);
     let mut way = WayBack {
-        draft: &whole,
-        model: &model,
+        forward: whole.forward,
+        serves: (whole.forward..whole.nodes.len()).map(|step| whole.serves(step)).collect(),
+        atoms: &model.atoms,
         there,
         to: at,
         no_return: draft.point(MovePoint::Release).into_iter().collect(),
@@ -103,10 +106,10 @@ fn way_back(
     let derived = loop {
         let shared = shared(&whole);
         let derived = {
-            let rules = Backward { way: &way };
+            let rules = Backward { way: &way, draft: &whole, model: &model };
             derive(whole.nodes.len(), given(&whole), &patterns, &shared, &rules)
         };
-        let Some((step, harm)) = first_of_no_return(&way, &derived) else { break derived };
+        let Some((step, harm)) = first_of_no_return(&way, &model, &derived) else { break derived };
         way.no_return.insert(step);
         no_return.insert(step, harm);
     };
@@ -148,10 +151,14 @@ fn only_adds(draft: &Draft<'_>, step: usize) -> bool {
 }
 
 /// The step from which on an unbroken pattern leaves no way back: the earliest that any needs.
-fn first_of_no_return(way: &WayBack<'_>, derived: &Derived) -> Option<(usize, String)> {
+fn first_of_no_return(
+    way: &WayBack<'_>,
+    model: &Model,
+    derived: &Derived,
+) -> Option<(usize, String)> {
     let mut found: Option<(usize, String)> = None;
     for number in &derived.unbroken {
-        let pattern = &way.model.patterns[*number];
+        let pattern = &model.patterns[*number];
         let begun = way.begun(pattern);
         // The last of them: all others come before it, or at the same time.
         let last = begun.iter().copied().filter(|step| Some(*step) != way.to).max_by_key(|step| {
@@ -204,6 +211,8 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
 
 struct Backward<'b, 'w> {
     way: &'b WayBack<'w>,
+    draft: &'b Draft<'w>,
+    model: &'b Model,
 }
 
 impl Rules for Backward<'_, '_> {
@@ -217,7 +226,7 @@ impl Rules for Backward<'_, '_> {
 
     fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
         let begun = self.way.begun(pattern);
-        let ways = pattern.breaks(&self.way.model.atoms).filter(|one| self.way.is_back(one.to));
+        let ways = pattern.breaks(&self.model.atoms).filter(|one| self.way.is_back(one.to));
         ways.filter_map(|one| match self.way.is_back(one.from) {
             true => Some(one),
             // What was replaced on the way there is waited out from the beginning of the way back.
@@ -227,11 +236,11 @@ impl Rules for Backward<'_, '_> {
     }
 
     fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
-        why(self.way.draft, self.way.model, pattern, one)
+        why(self.draft, self.model, pattern, one)
     }
 
     fn reluctance(&self, step: usize) -> u8 {
-        match &self.way.draft.nodes[step].kind {
+        match &self.draft.nodes[step].kind {
             Kind::Back(BackStep { what, .. }) => match what {
                 Back::Begin | Back::Stated(_) => 0,
                 Back::Change { .. } => 1,
@@ -243,7 +252,7 @@ impl Rules for Backward<'_, '_> {
     }
 
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {
-        let atoms = &self.way.model.atoms;
+        let atoms = &self.model.atoms;
         let ends = pattern.atoms.iter().flat_map(|held| &atoms[held.atom].ends);
         let all = pattern.starts(atoms).into_iter().chain(ends.map(|end| end.step));
         all.filter(|step| self.way.is_back(*step)).collect()
@@ -301,40 +310,71 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
     }
 }
 
-/// Whether any pattern can come true on a way back with this graph: what tests change.
+/// Judges a way back by its graph alone: whether any pattern can come true on it, from any state in
+/// which it can begin. `there` is the graph of the way there.
+///
+/// # Panics
+/// Where the graphs were not made from these tracks.
 #[must_use]
-pub fn is_refuted(way: &WayBack<'_>, graph: &StepGraph) -> bool {
-    use crate::graph::Primitive;
-    let steps = graph.steps();
-    let span = |place: usize| match &steps[place].primitive {
-        Primitive::Wait(wait) => wait.span.as_secs(),
-        Primitive::Change(_) | Primitive::Checkpoint => 0,
+pub fn is_refuted(
+    (intent, snapshot, tracks): (&Intent, &Snapshot, &[Track]),
+    there: &StepGraph,
+    one: &Return,
+    graph: &StepGraph,
+) -> bool {
+    let draft = Draft::of(intent, snapshot, tracks);
+    let placed = Placed::of(&draft, there);
+    let taken: BTreeSet<&StepId> = one.takes_back.values().collect();
+    let whole = draft.with_way_back(&|step| taken.contains(&draft.nodes[step].id));
+    let model = model(&whole);
+    // The steps of the way there by their places in its graph, the waits among them.
+    let place = |step: usize| match step < whole.forward {
+        true => placed.places[step],
+        false => there.steps().len() + step - whole.forward,
     };
-    let befores = steps.iter().map(|step| {
-        let places = step.after.keys().filter_map(|id| graph.place(id));
-        places.map(|place| (place, span(place))).collect()
-    });
-    let paths = Paths::of(befores.collect()).expect("a graph has no circle");
-    let nodes: BTreeMap<usize, usize> = (way.begin()..way.draft.nodes.len())
-        .filter_map(|node| Some((graph.place(&way.draft.nodes[node].id)?, node)))
+    let atoms: Vec<Atom> = model
+        .atoms
+        .iter()
+        .map(|atom| Atom {
+            start: match atom.start {
+                Start::Begin(step) => Start::Begin(place(step)),
+                Start::Always => Start::Always,
+            },
+            ends: atom.ends.iter().map(|end| Ending { step: place(end.step), ..*end }).collect(),
+            what: atom.what.clone(),
+        })
         .collect();
-    let places: BTreeMap<usize, usize> =
-        nodes.iter().map(|(place, node)| (*node, *place)).collect();
-    let present = present(way.model);
+    let way = WayBack {
+        forward: there.steps().len(),
+        serves: (whole.forward..whole.nodes.len())
+            .map(|step| whole.serves(step).map(place))
+            .collect(),
+        atoms: &atoms,
+        there: &placed.paths,
+        to: one.at.as_ref().and_then(|at| there.place(at)),
+        no_return: one.no_return.keys().filter_map(|step| there.place(step)).collect(),
+    };
+    let steps = graph.steps();
+    let paths = paths_of(graph);
+    let nodes: BTreeMap<usize, usize> = (whole.forward..whole.nodes.len())
+        .filter_map(|node| Some((graph.place(&whole.nodes[node].id)?, place(node))))
+        .collect();
+    let places: BTreeMap<usize, usize> = nodes.iter().map(|(at, node)| (*node, *at)).collect();
     let among = |from: usize, to: usize, made: &dyn Fn(usize) -> bool| {
         // A wait is made where the step before it is.
-        let allowed = |place: usize| match nodes.get(&place) {
+        let allowed = |at: usize| match nodes.get(&at) {
             Some(node) => made(*node),
-            None => steps[place].after.keys().all(|id| {
-                graph.place(id).and_then(|place| nodes.get(&place)).is_none_or(|node| made(*node))
+            None => steps[at].after.keys().all(|id| {
+                let node = graph.place(id).and_then(|at| nodes.get(&at));
+                node.is_none_or(|node| made(*node))
             }),
         };
         paths.among(*places.get(&from)?, *places.get(&to)?, &allowed)
     };
-    way.model
-        .patterns
-        .iter()
-        .filter(|one| way.concerns(one))
-        .filter(|one| !present.contains_key(&(one.invariant, one.harm.as_str())))
-        .any(|pattern| way.can_come_true(pattern, &among))
+    let present = present(&model);
+    let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));
+    patterns.any(|pattern| {
+        !present.contains_key(&(pattern.invariant, pattern.harm.as_str()))
+            && way.can_come_true(pattern, &among)
+    })
 }

@@ -8,27 +8,27 @@
 //! what precedes them among the steps of the way back that serve something in D. Every state that
 //! contains the starts contains D and U. An end on the way there is in it if enough waiting lies
 //! before a start on the way there; or if its step has begun, so that it is settled before the way
-//! back begins, and enough waiting lies on the way back before a start there. (Waiting on the way
-//! there does not count for a start on the way back: nobody knows that it was over.) An end on the way
-//! back is in it if its step is made, and enough waiting lies before a start on the way back.
+//! back begins, and enough waiting lies before a start on the way back: that between the step and
+//! anything in D, which is over by then, and that on the way back. An end on the way back is in it if
+//! its step is made, and enough waiting lies before a start on the way back.
 
 use std::collections::BTreeSet;
 
-use super::draft::Draft;
-use super::model::Model;
 use super::paths::Paths;
-use super::pattern::{Break, Pattern};
+use super::pattern::{Atom, Break, Pattern};
 
 /// How much waiting lies between two steps of the way back, by way of some steps only.
 pub type Among<'a> = &'a dyn Fn(usize, usize, &dyn Fn(usize) -> bool) -> Option<u64>;
 
 /// Where a rollback can begin, and where it leads.
 pub struct WayBack<'b> {
-    /// All steps, there and back.
-    pub draft: &'b Draft<'b>,
-    /// Every pattern.
-    pub model: &'b Model,
-    /// The steps of the way there, by their numbers in the draft.
+    /// How many steps lead there; those of the way back are numbered from here on.
+    pub forward: usize,
+    /// The step of the way there that each step of the way back serves; `None`: it is always made.
+    pub serves: Vec<Option<usize>>,
+    /// Every atom.
+    pub atoms: &'b [Atom],
+    /// The steps of the way there.
     pub there: &'b Paths,
     /// The step of the way there that the way back leads to; `None`: before the first.
     pub to: Option<usize>,
@@ -40,21 +40,27 @@ impl WayBack<'_> {
     /// The first step of the way back.
     #[must_use]
     pub fn begin(&self) -> usize {
-        self.draft.forward
+        self.forward
+    }
+
+    /// The step of the way there that a step of the way back serves.
+    #[must_use]
+    pub fn served_by(&self, step: usize) -> Option<usize> {
+        self.serves.get(step - self.forward).copied().flatten()
     }
 
     /// Whether a step is one of the way back.
     #[must_use]
     pub fn is_back(&self, step: usize) -> bool {
-        step >= self.draft.forward
+        step >= self.forward
     }
 
     /// The steps of the way there that have begun in the least state in which a pattern is true.
     #[must_use]
     pub fn begun(&self, pattern: &Pattern) -> BTreeSet<usize> {
-        let starts = pattern.starts(&self.model.atoms);
+        let starts = pattern.starts(self.atoms);
         let there = starts.iter().filter_map(|step| match self.is_back(*step) {
-            true => self.draft.serves(*step),
+            true => self.served_by(*step),
             false => Some(*step),
         });
         self.there.down(there.chain(self.to))
@@ -63,7 +69,7 @@ impl WayBack<'_> {
     /// Whether a pattern is about the way back at all.
     #[must_use]
     pub fn concerns(&self, pattern: &Pattern) -> bool {
-        pattern.starts(&self.model.atoms).iter().any(|step| self.is_back(*step))
+        pattern.starts(self.atoms).iter().any(|step| self.is_back(*step))
     }
 
     /// Whether a pattern can come true on the way back.
@@ -73,11 +79,11 @@ impl WayBack<'_> {
         if begun.iter().any(|step| self.no_return.contains(step)) {
             return false;
         }
-        let made = |step: usize| match self.draft.serves(step) {
+        let made = |step: usize| match self.served_by(step) {
             Some(served) => begun.contains(&served),
             None => true,
         };
-        !pattern.breaks(&self.model.atoms).any(|one| self.is_kept(&one, &begun, among, &made))
+        !pattern.breaks(self.atoms).any(|one| self.is_kept(&one, &begun, among, &made))
     }
 
     fn is_kept(
@@ -90,10 +96,14 @@ impl WayBack<'_> {
         let waited = match (self.is_back(one.from), self.is_back(one.to)) {
             (false, false) => self.there.between(one.from, one.to),
             (true, false) => None,
-            (false, true) if begun.contains(&one.from) => match one.to == self.begin() {
-                true => Some(0),
-                false => among(self.begin(), one.to, made),
-            },
+            (false, true) if begun.contains(&one.from) => {
+                let since = begun.iter().filter_map(|step| self.there.between(one.from, *step));
+                let back = match one.to == self.begin() {
+                    true => Some(0),
+                    false => among(self.begin(), one.to, made),
+                };
+                back.map(|back| back + since.max().unwrap_or(0))
+            }
             (false, true) => None,
             (true, true) if made(one.from) => among(one.from, one.to, made),
             (true, true) => None,

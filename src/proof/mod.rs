@@ -84,6 +84,23 @@ pub struct Placed {
     pub places: Vec<usize>,
 }
 
+/// The paths between the steps of a graph: waits pass on the edges behind them.
+///
+/// # Panics
+/// Never: a graph has no circle.
+#[must_use]
+pub fn paths_of(graph: &StepGraph) -> Paths {
+    let span = |place: usize| match &graph.steps()[place].primitive {
+        Primitive::Wait(wait) => wait.span.as_secs(),
+        Primitive::Change(_) | Primitive::Checkpoint => 0,
+    };
+    let befores = graph.steps().iter().map(|step| {
+        let places = step.after.keys().filter_map(|id| graph.place(id));
+        places.map(|place| (place, span(place))).collect()
+    });
+    Paths::of(befores.collect()).expect("a graph has no circle")
+}
+
 impl Placed {
     /// Where the nodes of a draft stand in a graph.
     ///
@@ -91,15 +108,7 @@ impl Placed {
     /// Where the graph lacks a step of the draft: it was not made from it.
     #[must_use]
     pub fn of(draft: &Draft<'_>, graph: &StepGraph) -> Self {
-        let span = |place: usize| match &graph.steps()[place].primitive {
-            Primitive::Wait(wait) => wait.span.as_secs(),
-            Primitive::Change(_) | Primitive::Checkpoint => 0,
-        };
-        let befores = graph.steps().iter().map(|step| {
-            let places = step.after.keys().filter_map(|id| graph.place(id));
-            places.map(|place| (place, span(place))).collect()
-        });
-        let paths = Paths::of(befores.collect()).expect("a graph has no circle");
+        let paths = paths_of(graph);
         let places = draft
             .nodes
             .iter()

@@ -278,10 +278,12 @@ mod tests {
             for part in 0..60 {
                 let first = befores.len();
                 for step in 0..6_usize {
-                    let mut before: Vec<(usize, u64)> = (0..step)
-                        .filter(|_| random.below(3) == 0)
-                        .map(|other| (first + other, random.below(9)))
-                        .collect();
+                    let mut before: Vec<(usize, u64)> = Vec::new();
+                    for other in 0..step {
+                        if random.below(3) == 0 {
+                            before.push((first + other, random.below(9)));
+                        }
+                    }
                     if step >= 3 {
                         before.push((360, random.below(9)));
                     }

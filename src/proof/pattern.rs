@@ -137,16 +137,17 @@ impl Pattern {
     pub fn breaks<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = Break> + 'a {
         self.atoms.iter().enumerate().flat_map(move |(ends, ended)| {
             atoms[ended.atom].ends.iter().flat_map(move |ending| {
-                let begun = self.atoms.iter().enumerate().filter(move |(place, _)| *place != ends);
-                begun.filter_map(move |(begins, begun)| match atoms[begun.atom].start {
-                    Start::Always => None,
-                    Start::Begin(to) => Some(Break {
-                        hold: ending.hold + ended.extra,
-                        from: ending.step,
-                        to,
-                        ends,
-                        begins,
-                    }),
+                self.atoms.iter().enumerate().filter_map(move |(begins, begun)| {
+                    match atoms[begun.atom].start {
+                        Start::Always => None,
+                        Start::Begin(to) => Some(Break {
+                            hold: ending.hold + ended.extra,
+                            from: ending.step,
+                            to,
+                            ends,
+                            begins,
+                        }),
+                    }
                 })
             })
         })

@@ -21,3 +21,4 @@ mod run;
 mod schema;
 mod store;
 mod storm;
+mod theorem;

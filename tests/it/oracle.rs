@@ -28,10 +28,10 @@ mx A 203.0.113.25
 /// Absence is cached for the SOA's MINIMUM.
 const NEGATIVE_TTL_SECS: u64 = 600;
 
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -90,7 +90,7 @@ fn plan_of(random: &mut Random) -> String {
 fn execution(graph: &StepGraph, delay: &mut dyn FnMut(usize) -> (u64, u64)) -> Vec<(u64, u64)> {
     let mut times: Vec<(u64, u64)> = Vec::new();
     for (place, step) in graph.steps().iter().enumerate() {
-        let before = step.after.iter().filter_map(|id| graph.place(id)).map(|p| times[p].1);
+        let before = step.after.keys().filter_map(|id| graph.place(id)).map(|p| times[p].1);
         let (idle, busy) = delay(place);
         let ready = before.max().unwrap_or(0);
         times.push(match &step.primitive {
@@ -196,7 +196,7 @@ fn harmful(case: &Case, world: &World) -> bool {
 }
 
 /// Plans that are judged. `tests/run` takes the default; more with `CUTOVER_ORACLE_PLANS`.
-fn plans() -> u64 {
+pub(crate) fn plans() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "how thorough a test is")]
     let asked = std::env::var("CUTOVER_ORACLE_PLANS").ok().and_then(|n| n.parse().ok());
     asked.unwrap_or(3_000)

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use cutover::compile::back::Return;
+use cutover::compile::{Compiled, compile, rebuilt};
 use cutover::diag::Source;
 use cutover::graph::{Primitive, Step, StepGraph, Wait};
 use cutover::intent::{Intent, resolve};
+use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
-use cutover::proof::{Findings, Proof};
-use cutover::recipe::compile;
+use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
 
@@ -23,7 +25,9 @@ use crate::registry::adapters;
 pub(crate) struct Case {
     pub(crate) intent: Intent,
     pub(crate) snapshot: Snapshot,
+    pub(crate) tracks: Vec<Track>,
     pub(crate) graph: StepGraph,
+    pub(crate) returns: Vec<Return>,
 }
 
 impl Case {
@@ -57,8 +61,8 @@ impl Case {
             let seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
             snapshot.zones.insert(name.clone(), seen);
         }
-        let graph = compile(&intent, &snapshot).ok()?.graph;
-        Some(Self { intent, snapshot, graph })
+        let Compiled { tracks, graph, returns, .. } = compile(&intent, &snapshot).ok()?;
+        Some(Self { intent, snapshot, tracks, graph, returns })
     }
 
     /// A plan of `plans/`.
@@ -71,7 +75,8 @@ impl Case {
     }
 
     pub(crate) fn findings(&self, graph: &StepGraph) -> Findings {
-        Proof::new(&self.intent, &self.snapshot, graph).findings()
+        let (draft, model) = rebuilt(&self.intent, &self.snapshot, &self.tracks);
+        findings(&draft, &model, graph)
     }
 
     /// The invariants that are broken when this step's wait takes another time.

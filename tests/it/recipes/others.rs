@@ -1,10 +1,10 @@
 //! The plan's other records.
 
+use cutover::compile::compile;
 use cutover::diag::Source;
 use cutover::graph::Primitive;
 use cutover::intent::resolve;
 use cutover::observe::{Snapshot, ZoneSeen};
-use cutover::recipe::compile;
 use cutover::spec::parse;
 use cutover_contract::{Provider as _, Ttl};
 use cutover_memory::Memory;

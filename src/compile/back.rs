@@ -72,46 +72,49 @@ fn way_back(
     name: &'static str,
     at: Option<usize>,
 ) -> Option<Return> {
-    // Passing a point is what people notice of it, so that goes back too.
-    let behind = |step: usize| at.is_none_or(|at| step == at || there.leads(at, step));
-    let kept: BTreeSet<usize> =
-        (0..draft.nodes.len()).filter(|step| behind(*step) && only_adds(draft, *step)).collect();
-    let taken = |step: usize| behind(step) && !kept.contains(&step);
-    if !(0..draft.nodes.len()).any(|step| taken(step) && is_change(draft, step)) {
-        return None;
-    }
-    let whole = draft.with_way_back(&taken);
-    let model = model(&whole);
-    let mut way = WayBack {
-        forward: whole.forward,
-        serves: (whole.forward..whole.nodes.len()).map(|step| whole.serves(step)).collect(),
-        atoms: &model.atoms,
-        there,
-        to: at,
-        no_return: draft.point(MovePoint::Release).into_iter().collect(),
-    };
-    let mut no_return: BTreeMap<usize, String> = way
-        .no_return
-        .iter()
-        .map(|step| (*step, "the old host may be switched off from there on".to_owned()))
-        .collect();
-    let present = present(&model);
-    let patterns: Vec<(usize, &Pattern)> = model
-        .patterns
-        .iter()
-        .enumerate()
-        .filter(|(_, one)| way.concerns(one))
-        .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
-        .collect();
-    let derived = loop {
-        let shared = shared(&whole);
-        let derived = {
-            let rules = Backward { way: &way, draft: &whole, model: &model };
-            derive(whole.nodes.len(), given(&whole), &patterns, &shared, &rules)
+    let release = draft.point(MovePoint::Release);
+    let why = "the old host may be switched off from there on";
+    let mut no_return: BTreeMap<usize, String> =
+        release.into_iter().map(|step| (step, why.to_owned())).collect();
+    let (whole, kept, derived, patterns) = loop {
+        // Passing a point is what people notice of it, so that goes back too; what lies behind a
+        // point of no return does not.
+        let behind = |step: usize| {
+            at.is_none_or(|at| step == at || there.leads(at, step))
+                && !no_return.keys().any(|last| step == *last || there.leads(*last, step))
         };
-        let Some((step, harm)) = first_of_no_return(&way, &model, &derived) else { break derived };
-        way.no_return.insert(step);
-        no_return.insert(step, harm);
+        let kept: BTreeSet<usize> = (0..draft.nodes.len())
+            .filter(|step| behind(*step) && only_adds(draft, *step))
+            .collect();
+        let taken = |step: usize| behind(step) && !kept.contains(&step);
+        if !(0..draft.nodes.len()).any(|step| taken(step) && is_change(draft, step)) {
+            return None;
+        }
+        let whole = draft.with_way_back(&taken);
+        let model = model(&whole);
+        let way = WayBack {
+            forward: whole.forward,
+            serves: (whole.forward..whole.nodes.len()).map(|step| whole.serves(step)).collect(),
+            atoms: &model.atoms,
+            there,
+            to: at,
+            no_return: no_return.keys().copied().collect(),
+        };
+        let present = present(&model);
+        let patterns: Vec<(usize, &Pattern)> = model
+            .patterns
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| way.concerns(one))
+            .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
+            .collect();
+        let rules = Backward { way: &way, draft: &whole, model: &model };
+        let steps = whole.nodes.len();
+        let derived = derive(steps, given(&whole), &patterns, &shared(&whole), &rules);
+        match first_of_no_return(&way, &model, &derived) {
+            Some((step, harm)) => no_return.insert(step, harm),
+            None => break (whole.clone(), kept, derived, patterns.len()),
+        };
     };
     // A point that lies behind a point of no return cannot be gone back to.
     if at.is_some_and(|at| there.down([at]).iter().any(|step| no_return.contains_key(step))) {
@@ -132,7 +135,7 @@ fn way_back(
         takes_back: back.filter_map(|step| Some((id(&step), id(&whole.serves(step)?)))).collect(),
         kept: kept.iter().map(id).collect(),
         no_return: no_return.into_iter().map(|(step, why)| (id(&step), why)).collect(),
-        patterns: patterns.len(),
+        patterns,
     })
 }
 
@@ -239,8 +242,16 @@ impl Rules for Backward<'_, '_> {
         why(self.draft, self.model, pattern, one)
     }
 
-    fn reluctance(&self, step: usize) -> u8 {
-        match &self.draft.nodes[step].kind {
+    fn reluctance(&self, one: &Break) -> u8 {
+        let only_ttl = [one.from, one.to].into_iter().filter(|step| {
+            let served =
+                if self.way.is_back(*step) { self.way.served_by(*step) } else { Some(*step) };
+            served.is_some_and(|step| match &self.draft.nodes[step].kind {
+                Kind::Change { transition, .. } => transition.is_only_ttl(),
+                Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+            })
+        });
+        let kind = match &self.draft.nodes[one.to].kind {
             Kind::Back(BackStep { what, .. }) => match what {
                 Back::Begin | Back::Stated(_) => 0,
                 Back::Change { .. } => 1,
@@ -248,7 +259,8 @@ impl Rules for Backward<'_, '_> {
                 Back::Point(_) => 3,
             },
             Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => 0,
-        }
+        };
+        kind + 4 * u8::from(only_ttl.count() > 0)
     }
 
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {

@@ -45,8 +45,9 @@ pub(super) trait Rules {
     /// Why a break is needed, for people: cause and reason of the wait.
     fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String);
     /// How little a step should be held back, where another one of the pattern could be: a copy can
-    /// wait better than a change, and a change better than people.
-    fn reluctance(&self, step: usize) -> u8;
+    /// wait better than a change, and a change better than people. A change of a TTL alone ends
+    /// nothing but that TTL: the same data go on.
+    fn reluctance(&self, one: &Break) -> u8;
     /// The steps that a pattern is about.
     fn touches(&self, pattern: &Pattern) -> Vec<usize>;
 }
@@ -170,28 +171,80 @@ struct Part<'p> {
 
 impl Part<'_> {
     /// All constraints, the given ones first.
+    ///
+    /// Breaking one pattern can leave no way to break another. Then those that were left are broken
+    /// first, and all is derived anew; after some rounds the best stands.
     fn derive(mut self, rules: &dyn Rules, unbroken: &mut Vec<usize>) -> Vec<Constraint> {
         self.nodes.extend(self.given.iter().flat_map(|one| [one.from, one.to]));
         let places: BTreeMap<usize, usize> =
             self.nodes.iter().enumerate().map(|(place, node)| (*node, place)).collect();
-        let lay = |constraints: &[Constraint]| -> Result<Lay<'_>, Circle> {
-            let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); places.len()];
-            for one in constraints {
-                befores[places[&one.to]].push((places[&one.from], one.wait.as_secs()));
+        let mut best: Option<Round<'_>> = None;
+        for _ in 0..ROUNDS_MAX {
+            let round = Round::of(&self.given, &self.patterns, &places, rules);
+            let left: BTreeSet<usize> = round.unbroken.iter().copied().collect();
+            let is_better =
+                best.as_ref().is_none_or(|best| round.unbroken.len() < best.unbroken.len());
+            if is_better {
+                best = Some(round);
             }
-            Ok(Lay { paths: Paths::of(befores)?, places: &places })
+            let is_first = self.patterns.iter().take(left.len()).all(|(n, _)| left.contains(n));
+            if left.is_empty() || is_first {
+                break;
+            }
+            // Stable: those that were left come first, in their order.
+            self.patterns.sort_by_key(|(number, _)| !left.contains(number));
+        }
+        let Round { mut constraints, unbroken: left, kept } = best.expect("one round at least");
+        unbroken.extend(left);
+        let holds = |constraints: &[Constraint]| {
+            let lay = lay(&places, constraints).expect("fewer constraints make no circle");
+            !kept.iter().any(|pattern| rules.can_come_true(pattern, &lay))
         };
-        let mut constraints = self.given;
-        let fixed = constraints.len();
-        let mut now = lay(&constraints).expect("the plan's own order has no circle");
-        let mut kept: Vec<&Pattern> = Vec::new();
-        for (number, pattern) in &self.patterns {
+        reduce(&mut constraints, self.given.len(), &holds);
+        constraints
+    }
+}
+
+/// Rounds of a derivation at the most. Our choice: two are enough where an order exists and a break
+/// has closed it.
+const ROUNDS_MAX: usize = 8;
+
+/// How the steps of a part lie.
+fn lay<'l>(
+    places: &'l BTreeMap<usize, usize>,
+    constraints: &[Constraint],
+) -> Result<Lay<'l>, Circle> {
+    let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); places.len()];
+    for one in constraints {
+        befores[places[&one.to]].push((places[&one.from], one.wait.as_secs()));
+    }
+    Ok(Lay { paths: Paths::of(befores)?, places })
+}
+
+/// One derivation.
+struct Round<'p> {
+    constraints: Vec<Constraint>,
+    unbroken: Vec<usize>,
+    kept: Vec<&'p Pattern>,
+}
+
+impl<'p> Round<'p> {
+    fn of(
+        given: &[Constraint],
+        patterns: &[(usize, &'p Pattern)],
+        places: &BTreeMap<usize, usize>,
+        rules: &dyn Rules,
+    ) -> Self {
+        let mut constraints = given.to_vec();
+        let mut now = lay(places, &constraints).expect("the plan's own order has no circle");
+        let (mut kept, mut unbroken): (Vec<&Pattern>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (number, pattern) in patterns {
             if !rules.can_come_true(pattern, &now) {
                 kept.push(pattern);
                 continue;
             }
             let mut ways = rules.breaks(pattern);
-            ways.sort_by_key(|one| (rules.reluctance(one.to), one.hold, one.from, one.to));
+            ways.sort_by_key(|one| (rules.reluctance(one), one.hold, one.from, one.to));
             let broken = ways.iter().find_map(|one| {
                 let to = rules.target(one, &now)?;
                 if to == one.from || now.leads(to, one.from) {
@@ -200,7 +253,7 @@ impl Part<'_> {
                 let (cause, because) = rules.reason(pattern, one);
                 let (from, wait) = (one.from, one.hold);
                 constraints.push(Constraint { from, to, wait, cause, because, name: None });
-                match lay(&constraints) {
+                match lay(places, &constraints) {
                     Ok(lay) if !rules.can_come_true(pattern, &lay) => Some(lay),
                     Ok(_) | Err(Circle) => {
                         constraints.pop();
@@ -216,12 +269,7 @@ impl Part<'_> {
                 None => unbroken.push(*number),
             }
         }
-        let holds = |constraints: &[Constraint]| {
-            let lay = lay(constraints).expect("fewer constraints make no circle");
-            !kept.iter().any(|pattern| rules.can_come_true(pattern, &lay))
-        };
-        reduce(&mut constraints, fixed, &holds);
-        constraints
+        Self { constraints, unbroken, kept }
     }
 }
 

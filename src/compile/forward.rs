@@ -25,7 +25,25 @@ pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
         .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
         .collect();
     let shared: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
-    derive(draft.nodes.len(), given, &patterns, &shared, &Forward { draft, model })
+    let mut derived =
+        derive(draft.nodes.len(), given, &patterns, &shared, &Forward { draft, model });
+    contract_last(draft, &mut derived.constraints);
+    derived
+}
+
+/// What takes something away, and is held back by no pattern, waits until the old side is left: a
+/// defect that is there already makes no pattern, and a way back would have to put it there again.
+fn contract_last(draft: &Draft<'_>, constraints: &mut Vec<Constraint>) {
+    let Some(left) = draft.point(MovePoint::BeforeContract) else { return };
+    let paths = super::derive::paths(draft.nodes.len(), constraints).expect("no circle was made");
+    for (step, node) in draft.nodes.iter().enumerate() {
+        let Kind::Change { transition, .. } = &node.kind else { continue };
+        let takes = matches!(transition.stage, Stage::Contract | Stage::Retire);
+        if takes && !paths.leads(left, step) && !paths.leads(step, left) {
+            let why = "what is taken away is taken away when the old side is left";
+            constraints.push(Constraint::plain(left, step, Origin::Policy, "contraction", why));
+        }
+    }
 }
 
 fn is_shared(draft: &Draft<'_>, node: usize) -> bool {
@@ -93,12 +111,16 @@ impl Rules for Forward<'_, '_> {
         why(self.draft, self.model, pattern, one)
     }
 
-    fn reluctance(&self, step: usize) -> u8 {
-        match self.draft.nodes[step].kind {
+    fn reluctance(&self, one: &Break) -> u8 {
+        let only_ttl = [one.from, one.to].into_iter().filter(|step| {
+            self.transition(*step).is_some_and(|(_, transition)| transition.is_only_ttl())
+        });
+        let kind = match self.draft.nodes[one.to].kind {
             Kind::Stated(_) | Kind::Beginning => 0,
             Kind::Change { .. } | Kind::Back(_) => 1,
             Kind::Point(_) => 2,
-        }
+        };
+        kind + 4 * u8::from(only_ttl.count() > 0)
     }
 
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {
@@ -262,15 +284,7 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
         return;
     }
     // The switch was made before this plan, and nobody knows when: count from the beginning.
-    let first = draft.beginning().map(keep);
-    given.extend(first);
-    if draft.beginning().is_none() {
-        let expansions = draft.tracks.iter().enumerate().flat_map(|(place, track)| {
-            let steps = draft.steps_of(place);
-            track.transitions.iter().zip(steps).filter(|(t, _)| t.stage == Stage::Expand)
-        });
-        given.extend(expansions.map(|(_, step)| keep(*step)));
-    }
+    given.extend(draft.beginning().map(keep));
 }
 
 /// What a transition's place in the plan says.

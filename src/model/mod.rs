@@ -119,6 +119,15 @@ impl Transition {
         matches!(self.stage, Stage::Switch | Stage::SwitchNext)
     }
 
+    /// Whether it changes nothing but a TTL.
+    #[must_use]
+    pub fn is_only_ttl(&self) -> bool {
+        self.changes.iter().all(|change| match (&change.before, &change.after) {
+            (Some(before), Some(after)) => before.same_rdata(after),
+            (_, _) => false,
+        })
+    }
+
     /// Whether it belongs to what comes when the old side is left.
     #[must_use]
     pub fn is_contraction(&self) -> bool {

@@ -110,7 +110,7 @@ impl MovePoint {
 }
 
 /// The steps of a plan before they have an order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Draft<'d> {
     /// What is wanted.
     pub intent: &'d Intent,
@@ -144,7 +144,12 @@ impl<'d> Draft<'d> {
             draft.of_track = vec![Vec::new(); tracks.len()];
             return draft;
         }
-        if !snapshot.earlier.is_empty() {
+        let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
+        let switches = stages.clone().any(|stage| *stage == Stage::Switch);
+        let contracts =
+            switches || stages.any(|stage| matches!(stage, Stage::Contract | Stage::Retire));
+        // A switch that was made before this plan is counted from its beginning: nobody knows when.
+        if !snapshot.earlier.is_empty() || (contracts && !switches) {
             draft.nodes.push(Node { id: StepId::new(BEGINNING), kind: Kind::Beginning });
         }
         for (place, track) in tracks.iter().enumerate() {
@@ -156,10 +161,6 @@ impl<'d> Draft<'d> {
             }
             draft.of_track.push((first..draft.nodes.len()).collect());
         }
-        let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
-        let switches = stages.clone().any(|stage| *stage == Stage::Switch);
-        let contracts =
-            switches || stages.any(|stage| matches!(stage, Stage::Contract | Stage::Retire));
         let points = [
             (MovePoint::BeforeSwitch, switches),
             (MovePoint::BeforeContract, contracts),
@@ -183,15 +184,7 @@ impl<'d> Draft<'d> {
     /// The same steps, and those of the way back for the steps that it takes back.
     #[must_use]
     pub fn with_way_back(&self, taken_back: &dyn Fn(usize) -> bool) -> Self {
-        let mut draft = Self {
-            intent: self.intent,
-            snapshot: self.snapshot,
-            tracks: self.tracks,
-            nodes: self.nodes.clone(),
-            points: self.points.clone(),
-            of_track: self.of_track.clone(),
-            forward: self.forward,
-        };
+        let mut draft = self.clone();
         let mut push = |id: String, serves, what| {
             let kind = Kind::Back(BackStep { serves, what });
             draft.nodes.push(Node { id: StepId::new(id), kind });

@@ -69,6 +69,20 @@ migrate: {{ domains: [ acme.test ], from: old, to: new }}
     )
 }
 
+/// What has to be stated of the two hosts, and no zone says.
+pub(crate) const STATED: &str = "\
+assume:
+  - { fact: accepts, host: new, reason: every address was created }
+  - { fact: serves, host: new, reason: mailboxes have been copied }
+  - { fact: routes_local, host: old, reason: it hosts nobody else }
+  - { fact: sends, host: old, from: contract, reason: people were told }
+  - { fact: clients, host: old, from: contract, reason: devices are set up anew }
+  - { fact: synced, host: old, from: contract, reason: a last copy is made }
+  - { fact: synced, host: new, reason: mailboxes would be copied back }
+  - { fact: clients, host: new, reason: devices would be set back }
+  - { fact: routes_local, host: new, reason: the domain would be taken out }
+";
+
 fn spf_key(terms: &str) -> String {
     if terms.is_empty() { String::new() } else { format!(", spf: \"{terms}\"") }
 }
@@ -129,7 +143,8 @@ fn planned(zones: &Zones, body: &str) -> Result<Artifact, String> {
         fs::write(dir.path().join(format!("{origin}.zone")), text).expect("a zone file");
         let _ = writeln!(header, "  {origin}: {{ provider: files }}");
     }
-    fs::write(dir.path().join("plan.yaml"), header + body).expect("the plan's file");
+    let stated = if body.contains("migrate:") { STATED } else { "" };
+    fs::write(dir.path().join("plan.yaml"), header + body + stated).expect("the plan's file");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
     command.args(["plan", "plan.yaml", "--format", "json"]).current_dir(dir.path());
     let output = command.output().expect("the program can be run");

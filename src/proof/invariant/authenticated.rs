@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::draft::MovePoint;
 use super::super::pattern::{Start, What};
@@ -160,7 +160,9 @@ impl Sources {
     /// against the plan: it stands among the assumptions.
     fn pass(&self, view: &View<'_>, domain: &Name) -> bool {
         let world = |key: &RrKey| match view.look_up(key) {
-            Outside::Records(records) => Answer::Records(records),
+            Outside::Records(records) => {
+                Answer::Records(records.into_iter().map(|one| seen_only(one, view, key)).collect())
+            }
             Outside::Absent => Answer::Absent,
             Outside::Unknown(_) => Answer::Unknown,
         };
@@ -188,6 +190,28 @@ impl Sources {
         };
         self.addresses.iter().all(passes) && self.includes.iter().all(named)
     }
+}
+
+/// An SPF record without the terms that lead to what nobody could see: whether those would let a
+/// sender pass does not matter where its own terms do.
+fn seen_only(rdata: Rdata, view: &View<'_>, key: &RrKey) -> Rdata {
+    let Some(mut record) = SpfRecord::of_rdata(&rdata) else { return rdata };
+    let types = |target: &Target| match target {
+        Target::Record(name) => (name.clone(), vec![RrType::TXT]),
+        Target::Exchanges(name) => (name.clone(), vec![RrType::MX]),
+        Target::Addresses(name) => (name.clone(), vec![RrType::A, RrType::AAAA]),
+    };
+    let is_unseen = |term: &Term| {
+        term.target(&key.name).is_some_and(|target| {
+            let (name, types) = types(&target);
+            types.into_iter().any(|rtype| {
+                matches!(view.look_up(&RrKey::new(name.clone(), rtype)), Outside::Unknown(_))
+            })
+        })
+    };
+    let all = record.terms.len();
+    record.terms.retain(|term| !is_unseen(term));
+    if record.terms.len() == all { rdata } else { record.rdata() }
 }
 
 /// The address of an `ip4` or `ip6` term; of a network, its first.

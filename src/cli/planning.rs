@@ -199,13 +199,19 @@ fn rollback_point(one: Return) -> RollbackPoint {
 }
 
 fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Verdict {
-    let Findings { holding, present, refuted, patterns, atoms } = findings;
+    let Findings { holding, present, refuted, unstated: _, patterns, atoms } = findings;
     let owned = |name: &&str| (*name).to_owned();
     let mut broken: Vec<&str> = refuted.iter().map(|one| one.invariant).collect();
     broken.dedup();
-    let story = refuted.iter().flat_map(|Counterexample { invariant, story, .. }| {
+    /// Our choice: whoever has read these knows what to look at.
+    const STORIES_MAX: usize = 12;
+    let more = refuted.len().saturating_sub(STORIES_MAX);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let shown = refuted.iter().take(STORIES_MAX);
+    let story = shown.flat_map(|Counterexample { invariant, story, .. }| {
         std::iter::once(format!("{invariant} is broken")).chain(story.iter().cloned())
     });
+    let story = story.chain(more);
     let overrides =
         intent.overrides.iter().map(|one| (one.invariant.clone(), one.reason.clone())).collect();
     Verdict {
@@ -229,6 +235,8 @@ pub(super) fn not_refuted(artifact: &Artifact) -> Result<(), Failure> {
         return Ok(());
     }
     let story = artifact.verdict.story.join("\n  ");
-    let text = format!("error: this plan would do harm: {}\n  {story}", broken.join(", "));
+    let why = artifact.verdict.derivation.join("\n  ");
+    let why = if why.is_empty() { why } else { format!("\n\n  {why}") };
+    let text = format!("error: this plan would do harm: {}\n  {story}{why}", broken.join(", "));
     Err(Failure::new(Exit::Refuted, crate::render::harmless(&text)))
 }

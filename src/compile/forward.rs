@@ -155,7 +155,7 @@ pub(super) fn why(
             "that there is no {key} may be cached for {base}, and {} for safety",
             show_span(clocks.margin)
         ),
-        What::InFlight { host } => format!(
+        What::InFlight { host, .. } => format!(
             "mail that `{host}` sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
             show_span(clocks.queue_life)
         ),

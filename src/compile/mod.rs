@@ -64,7 +64,8 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
         true => back::ways_back(&draft, &there),
         false => Vec::new(),
     };
-    let closed = unbroken::explain(&draft, &model, &derived, &findings);
+    let mut closed = unbroken::explain(&draft, &model, &derived, &findings);
+    closed.push(unbroken::statements(&draft, &findings));
     let assumptions = assumptions.into_iter().chain(stated(&draft)).collect();
     drop(draft);
     Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })

@@ -2,10 +2,11 @@
 
 use super::derive::{Derived, paths};
 use crate::calendar::show_span;
+use crate::fact::Fact;
 use crate::proof::Findings;
 use crate::proof::draft::Draft;
 use crate::proof::model::Model;
-use crate::proof::pattern::{Start, What};
+use crate::proof::pattern::Start;
 
 /// Derivations that are shown at the most: our choice, more would hide the first.
 const SHOWN_MAX: usize = 8;
@@ -19,8 +20,11 @@ pub(super) fn explain(
 ) -> Vec<Vec<String>> {
     let Ok(paths) = paths(draft.nodes.len(), &derived.constraints) else { return Vec::new() };
     let mut closed = Vec::new();
-    for refuted in findings.refuted.iter().take(SHOWN_MAX) {
-        let pattern = &model.patterns[refuted.pattern];
+    // What is only not stated needs no derivation: it needs a statement.
+    let patterns =
+        findings.refuted.iter().map(|refuted| (refuted, &model.patterns[refuted.pattern]));
+    let stated = patterns.filter(|(_, pattern)| pattern.unknown(&model.atoms).next().is_none());
+    for (refuted, pattern) in stated.take(SHOWN_MAX) {
         let mut lines =
             vec![format!("`{}` cannot be kept, whatever the order:", refuted.invariant)];
         for (place, held) in pattern.atoms.iter().enumerate() {
@@ -29,14 +33,11 @@ pub(super) fn explain(
                 Some(says) => says,
                 None => continue,
             };
-            if matches!(atom.what, What::Fact { unknown: true, .. }) {
-                lines.push(format!("because {what}, it counts as so from beginning to end;"));
-                continue;
-            }
             if atom.ends.is_empty() {
                 lines.push(format!("because nothing in the plan ends that {what};"));
             }
             for end in &atom.ends {
+                // Whatever ends before it begins is no harm.
                 let others = pattern.atoms.iter().enumerate().filter(|(other, _)| *other != place);
                 for (_, other) in others {
                     let other = &model.atoms[other.atom];
@@ -65,4 +66,36 @@ pub(super) fn explain(
         closed.push(lines);
     }
     closed
+}
+
+/// What somebody would have to state, as lines of a plan; none where nothing is missing.
+pub(super) fn statements(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
+    if findings.unstated.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![
+        "nobody states these facts; what is so can be written into the plan:".to_owned(),
+        "assume:".to_owned(),
+    ];
+    for (fact, host) in &findings.unstated {
+        let leaves = draft.intent.moves.iter().any(|one| one.from.name == *host);
+        let from = match fact {
+            Fact::Sends | Fact::Clients | Fact::Synced if leaves => ", from: contract",
+            Fact::Accepts
+            | Fact::Mail
+            | Fact::RoutesLocal
+            | Fact::Sends
+            | Fact::Clients
+            | Fact::Synced
+            | Fact::Serves
+            | Fact::StsAllows
+            | Fact::TlsaMatches => "",
+        };
+        lines.push(format!(
+            "  - {{ fact: {fact}, host: {host}{from}, reason: \"...\" }}  # {}: {}",
+            fact.row().stated,
+            fact.row().meaning
+        ));
+    }
+    lines
 }

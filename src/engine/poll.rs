@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, Name, Receipt, RrKey, RrSet};
+use cutover_contract::{Change, ChangeSet, Name, Receipt, RrKey, RrSet};
 
 use super::{RunState, StepState};
 use crate::artifact::Artifact;
@@ -84,7 +84,7 @@ pub enum Next<'a> {
         /// The step: a change that is to propagate, or a wait at its end or after a lapse.
         step: &'a Step,
         /// The change whose new version is to be served.
-        changes: &'a ChangeSet,
+        changes: ChangeSet,
         /// Whom to ask.
         servers: Vec<&'a Authority>,
     },
@@ -162,7 +162,7 @@ fn of_wait<'a>(
     step: &'a Step,
     wait: &Wait,
 ) -> Next<'a> {
-    match (at, see(artifact, step, wait)) {
+    match (at, see(artifact, state, step, wait)) {
         (StepState::Waiting { until }, _) if now < until => Next::Sleep { until, is_wait: true },
         // What was waited out must still be replaced everywhere, and be so again after a lapse.
         (StepState::Waiting { .. } | StepState::Pending { lapsed: Some(_) }, Some(see)) => see,
@@ -184,12 +184,45 @@ fn of_wait<'a>(
 }
 
 /// How to see that the change whose old version is waited out is served; `None` where nobody can be
-/// asked.
-fn see<'a>(artifact: &'a Artifact, step: &'a Step, wait: &Wait) -> Option<Next<'a>> {
-    let over = artifact.graph.get(wait.over.as_ref()?)?;
-    let Primitive::Change(changes) = &over.primitive else { return None };
+/// asked, or where a later change of the same RRsets is on its way: that one is seen to by itself.
+fn see<'a>(
+    artifact: &'a Artifact,
+    state: &RunState,
+    step: &'a Step,
+    wait: &Wait,
+) -> Option<Next<'a>> {
+    let place = artifact.graph.place(wait.over.as_ref()?)?;
+    let Primitive::Change(changes) = &artifact.graph.steps()[place].primitive else { return None };
     let servers: Vec<&Authority> = artifact.zones[changes.zone()].asked().collect();
-    (!servers.is_empty()).then_some(Next::See { step, changes, servers })
+    if servers.is_empty() {
+        return None;
+    }
+    let current: Vec<Change> =
+        changes.changes().iter().filter_map(|one| current(artifact, state, place, one)).collect();
+    let changes = ChangeSet::new(changes.zone().clone(), current).ok()?;
+    Some(Next::See { step, changes, servers })
+}
+
+/// What has to be served by now of what a change has made: the last version that this run has put in
+/// its place since, and has seen everywhere. `None` while one is on its way.
+fn current(artifact: &Artifact, state: &RunState, place: usize, change: &Change) -> Option<Change> {
+    let mut current = change.clone();
+    for (later, step) in artifact.graph.steps().iter().enumerate().skip(place + 1) {
+        let Primitive::Change(changes) = &step.primitive else { continue };
+        let Some(next) = changes.changes().iter().find(|one| one.key == change.key) else {
+            continue;
+        };
+        match state.at(later) {
+            StepState::Done { .. } => current.after.clone_from(&next.after),
+            StepState::Pending { .. } => break,
+            StepState::Begun
+            | StepState::InDoubt { .. }
+            | StepState::Written { .. }
+            | StepState::Waiting { .. } => return None,
+        }
+    }
+    // A way back to what was there before is no lapse: nothing is left to be waited out.
+    (current.after != current.before).then_some(current)
 }
 
 pub(super) fn wait_begun(step: &Step, wait: &Wait, since: Timestamp) -> Event {
@@ -235,7 +268,7 @@ fn of_change<'a>(
                 Next::Sleep { until: later(at, within), is_wait: true }
             }
             Some(_) => Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 }),
-            None => Next::See { step, changes, servers: zone.asked().collect() },
+            None => Next::See { step, changes: changes.clone(), servers: zone.asked().collect() },
         },
         StepState::Waiting { .. } | StepState::Done { .. } => {
             unreachable!("a change does not wait, and a done step is not polled")

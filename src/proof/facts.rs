@@ -182,10 +182,11 @@ impl<'d> Facts<'d> {
         let mut found = Vec::new();
         // While people send, mail may be in flight; the atom of the value says until when they do.
         for sending in self.having(Fact::Sends, host, Value::True) {
-            let Atom { start, ends, .. } = self.library.atoms.borrow()[sending].clone();
+            let Atom { start, ends, what } = self.library.atoms.borrow()[sending].clone();
+            let unknown = matches!(what, What::Fact { unknown: true, .. });
             let ends =
                 ends.into_iter().map(|one| Ending { hold: one.hold + life, ..one }).collect();
-            let what = What::InFlight { host: host.to_owned() };
+            let what = What::InFlight { host: host.to_owned(), unknown };
             found.push(self.library.add(Atom { what, start, ends }));
         }
         self.in_flight.borrow_mut().insert(host.to_owned(), found.clone());

@@ -39,6 +39,7 @@ pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::fact::Fact;
 use crate::graph::{Primitive, StepGraph};
 
 use draft::Draft;
@@ -58,6 +59,8 @@ pub struct Findings {
     pub present: Vec<(&'static str, String)>,
     /// The first counterexample of each harm, by invariant.
     pub refuted: Vec<Counterexample>,
+    /// What nobody states, and would have to be so: fact, host, value.
+    pub unstated: BTreeSet<(Fact, String)>,
     /// How many patterns were looked at.
     pub patterns: usize,
     /// How many atoms they consist of.
@@ -141,7 +144,7 @@ pub fn is_refuted(placed: &Placed, model: &Model) -> bool {
 #[must_use]
 pub fn present(model: &Model) -> BTreeMap<(&'static str, &str), &Pattern> {
     let there = model.patterns.iter().filter(|pattern| pattern.is_present(&model.atoms));
-    let seen = there.filter(|pattern| !pattern.is_only_unknown(&model.atoms));
+    let seen = there.filter(|pattern| pattern.unknown(&model.atoms).next().is_none());
     seen.map(|pattern| ((pattern.invariant, pattern.harm.as_str()), pattern)).collect()
 }
 
@@ -152,6 +155,8 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
     let present = present(model);
     let mut refuted: BTreeMap<&'static str, Vec<Counterexample>> = BTreeMap::new();
     let mut told: BTreeSet<(&'static str, &str)> = BTreeSet::new();
+    let mut unstated: BTreeSet<(Fact, String)> = BTreeSet::new();
+    let mut untold: BTreeSet<(&'static str, Fact, &str)> = BTreeSet::new();
     for (number, pattern) in model.patterns.iter().enumerate() {
         let harm = (pattern.invariant, pattern.harm.as_str());
         if present.contains_key(&harm) || told.contains(&harm) {
@@ -159,6 +164,17 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
         }
         if placed.can_come_true(pattern, model) {
             told.insert(harm);
+            // One story is enough for a fact that nobody states, however many domains it is told of.
+            let facts: Vec<(Fact, &str)> = pattern.unknown(&model.atoms).collect();
+            let is_known = !facts.is_empty()
+                && facts
+                    .iter()
+                    .all(|(fact, host)| untold.contains(&(pattern.invariant, *fact, host)));
+            untold.extend(facts.iter().map(|(fact, host)| (pattern.invariant, *fact, *host)));
+            unstated.extend(facts.into_iter().map(|(fact, host)| (fact, host.to_owned())));
+            if is_known {
+                continue;
+            }
             let story = tell(&Told { draft, model, graph, placed: &placed }, pattern);
             let one = Counterexample { invariant: pattern.invariant, pattern: number, story };
             refuted.entry(pattern.invariant).or_default().push(one);
@@ -172,6 +188,7 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
         holding: names.clone().filter(|name| !broken(name)).collect(),
         present: present.keys().map(|(invariant, harm)| (*invariant, (*harm).to_owned())).collect(),
         refuted: names.filter_map(|name| refuted.remove(name)).flatten().collect(),
+        unstated,
         patterns: model.patterns.len(),
         atoms: model.atoms.len(),
     }

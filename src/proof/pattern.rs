@@ -67,6 +67,8 @@ pub enum What {
     InFlight {
         /// The host.
         host: String,
+        /// Nobody says when people stop sending through it.
+        unknown: bool,
     },
     /// The mailboxes may be at this host.
     MailboxesAt {
@@ -125,12 +127,17 @@ impl Pattern {
         self.atoms.iter().all(|held| atoms[held.atom].start == Start::Always)
     }
 
-    /// Whether it takes nothing but what nobody has stated: that is no defect that anybody has seen.
-    #[must_use]
-    pub fn is_only_unknown(&self, atoms: &[Atom]) -> bool {
-        self.atoms
-            .iter()
-            .any(|held| matches!(atoms[held.atom].what, What::Fact { unknown: true, .. }))
+    /// What it takes that nobody has stated: that is no defect that anybody has seen.
+    pub fn unknown<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = (Fact, &'a str)> {
+        self.atoms.iter().filter_map(|held| match &atoms[held.atom].what {
+            What::Fact { fact, host, unknown: true, .. } => Some((*fact, host.as_str())),
+            What::InFlight { host, unknown: true } => Some((Fact::Sends, host.as_str())),
+            What::Fact { .. }
+            | What::Answer { .. }
+            | What::InFlight { .. }
+            | What::MailboxesAt { .. }
+            | What::Begun => None,
+        })
     }
 
     /// Every way to keep it from coming true, whatever it would take.

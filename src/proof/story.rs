@@ -9,11 +9,11 @@ use std::time::Duration;
 use cutover_contract::RrKey;
 
 use super::Placed;
-use super::draft::Draft;
+use super::draft::{Draft, Kind};
 use super::model::Model;
 use super::pattern::{Atom, Held, Pattern, What};
 use crate::calendar::show_span;
-use crate::fact::Fact;
+use crate::fact::{Fact, Value};
 use crate::graph::{Primitive, StepGraph};
 
 /// What a story is told of.
@@ -32,7 +32,7 @@ pub struct Told<'t> {
 /// Tells how a pattern comes true.
 #[must_use]
 pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
-    let Told { draft, model, graph, placed } = told;
+    let Told { draft: _, model, graph, placed } = told;
     let mut story = Vec::new();
     let nodes = pattern.starts(&model.atoms);
     let begun: Vec<usize> = nodes.iter().map(|node| placed.places[*node]).collect();
@@ -65,7 +65,6 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
     story.push(format!("then {}", pattern.harm));
     story.extend(until(told, pattern));
     story.push(format!("fix: {}", pattern.fix));
-    let _ = draft;
     story
 }
 
@@ -91,7 +90,16 @@ pub fn says(atom: &Atom) -> Option<String> {
         What::Fact { fact, host, value, unknown } => Some(match unknown {
             true => format!("nobody says of `{host}`: {} (`{fact}`)", fact.row().meaning),
             false => match fact {
-                Fact::Mail => format!("`{host}` may {value} what arrives"),
+                Fact::Mail => match value {
+                    Value::Store => format!("`{host}` may put what arrives into its own mailboxes"),
+                    Value::Relay => format!("`{host}` may pass on what arrives"),
+                    Value::RelayByMx => {
+                        format!("`{host}` may pass on what arrives to where the MX records lead")
+                    }
+                    Value::Reject => format!("`{host}` may refuse what arrives"),
+                    Value::Off => format!("`{host}` may be off"),
+                    Value::True | Value::False => format!("`{host}` takes mail"),
+                },
                 Fact::Accepts
                 | Fact::RoutesLocal
                 | Fact::Sends
@@ -104,21 +112,27 @@ pub fn says(atom: &Atom) -> Option<String> {
                 }
             },
         }),
-        What::InFlight { host } => Some(format!("mail of `{host}` may be in flight")),
+        What::InFlight { host, .. } => Some(format!("mail of `{host}` may be in flight")),
         What::MailboxesAt { host } => Some(format!("people may read their mail at `{host}`")),
         What::Begun => None,
     }
 }
 
-/// How long it can last.
+/// How long it can last, where something ends it: what changes a TTL alone ends nothing else.
 fn until(told: &Told<'_>, pattern: &Pattern) -> Option<String> {
     let atoms = &told.model.atoms;
-    let first = pattern
+    let only_ttl = |step: usize| match &told.draft.nodes[step].kind {
+        Kind::Change { transition, .. } => transition.is_only_ttl(),
+        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+    };
+    let ends = pattern
         .atoms
         .iter()
-        .flat_map(|held| atoms[held.atom].ends.iter().map(|end| (end.step, end.hold + held.extra)))
-        .min_by_key(|(_, hold)| *hold)?;
-    let node = &told.draft.nodes[first.0];
-    let what = &node.id;
-    Some(format!("this can last until {} after {what} is done everywhere", show_span(first.1)))
+        .flat_map(|held| atoms[held.atom].ends.iter().map(|end| (end.step, end.hold + held.extra)));
+    let (step, hold) = ends.filter(|(step, _)| !only_ttl(*step)).min_by_key(|(_, hold)| *hold)?;
+    let id = &told.draft.nodes[step].id;
+    Some(match hold.is_zero() {
+        true => format!("this can last until {id} is done"),
+        false => format!("this can last until {} after {id} is done everywhere", show_span(hold)),
+    })
 }

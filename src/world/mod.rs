@@ -214,7 +214,7 @@ pub async fn drive<W: World>(
                 let answers: Vec<Vec<Served>> =
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
-                (outcome::seen(at, &mut memory, step, changes, &servers, &answers, now), now)
+                (outcome::seen(at, &mut memory, step, &changes, &servers, &answers, now), now)
             }
         };
         if !events.is_empty() {

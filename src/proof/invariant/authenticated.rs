@@ -29,13 +29,13 @@ const ID: &str = "authenticated";
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let switch = bench.draft().point(MovePoint::BeforeSwitch);
     let always = bench.atom(
-        What::InFlight { host: "every other sender".to_owned() },
+        What::InFlight { host: "every other sender".to_owned(), unknown: false },
         Start::Always,
         Vec::new(),
     );
     let Some((_, to)) = bench.sides() else { return };
     let new = bench.atom(
-        What::InFlight { host: to.name.clone() },
+        What::InFlight { host: to.name.clone(), unknown: false },
         switch.map_or(Start::Always, Start::Begin),
         Vec::new(),
     );

@@ -81,8 +81,6 @@ pub enum Source {
     PlanKey(&'static str),
     /// The zones as they were seen.
     Snapshot(&'static str),
-    /// A step that a person confirms.
-    Task(&'static str),
     /// `assume:`.
     Assume,
 }
@@ -92,7 +90,6 @@ impl fmt::Display for Source {
         match self {
             Self::PlanKey(key) => write!(f, "the plan's `{key}`"),
             Self::Snapshot(what) => write!(f, "{what}"),
-            Self::Task(key) => write!(f, "a step that a person confirms (`{key}`)"),
             Self::Assume => f.write_str("`assume:`"),
         }
     }
@@ -133,11 +130,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Mail,
         word: "mail",
-        meaning: "what it does with mail that arrives: store, relay, relay_by_mx, reject, off",
+        meaning: "does so with mail that arrives for the domains",
         values: &[Value::Store, Value::Relay, Value::RelayByMx, Value::Reject, Value::Off],
         stated: Value::Relay,
         unknown: None,
-        sources: &[Source::PlanKey("migrate"), Source::Task("after_switch"), Source::Assume],
+        sources: &[Source::PlanKey("migrate"), Source::Assume],
     },
     Row {
         fact: Fact::RoutesLocal,
@@ -151,7 +148,7 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Sends,
         word: "sends",
-        meaning: "people and programs send through it as the domains",
+        meaning: "is what people and programs send through, as the domains",
         values: YES_NO,
         stated: Value::False,
         unknown: Some(Value::True),
@@ -160,7 +157,7 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Clients,
         word: "clients",
-        meaning: "mail clients are set up to use it",
+        meaning: "is what mail clients are set up to use",
         values: YES_NO,
         stated: Value::False,
         unknown: Some(Value::True),
@@ -169,7 +166,7 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Synced,
         word: "synced",
-        meaning: "its mailboxes have been copied to the other side for the last time",
+        meaning: "has had its mailboxes copied to the other side for the last time",
         values: YES_NO,
         stated: Value::True,
         unknown: Some(Value::False),
@@ -187,7 +184,7 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::StsAllows,
         word: "sts_allows",
-        meaning: "every MTA-STS policy that senders may have cached allows its exchanges",
+        meaning: "is allowed by every MTA-STS policy that senders may have cached",
         values: YES_NO,
         stated: Value::True,
         unknown: Some(Value::False),
@@ -196,7 +193,7 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::TlsaMatches,
         word: "tlsa_matches",
-        meaning: "the certificates of its exchanges match every version of their TLSA records",
+        meaning: "has certificates that match every version of its exchanges' TLSA records",
         values: YES_NO,
         stated: Value::True,
         unknown: Some(Value::False),

@@ -6,6 +6,7 @@
 mod apply;
 mod check;
 pub mod exit;
+mod explain;
 mod log;
 mod plan;
 mod planning;
@@ -44,6 +45,7 @@ enum Command {
     Check(check::Args),
     Plan(plan::Args),
     Show(show::Args),
+    Explain(explain::Args),
     Apply(apply::Args),
     Status(status::Args),
     Log(log::Args),
@@ -151,6 +153,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             Command::Check(args) => check::run(args),
             Command::Plan(args) => plan::run(args).await,
             Command::Show(args) => show::run(&args),
+            Command::Explain(args) => explain::run(args).await,
             Command::Apply(args) => apply::run(args).await,
             Command::Status(args) => status::run(&args),
             Command::Log(args) => log::run(&args),

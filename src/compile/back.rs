@@ -263,6 +263,10 @@ impl Rules for Backward<'_, '_> {
         kind + 4 * u8::from(only_ttl.count() > 0)
     }
 
+    fn relies_on_unknown(&self, pattern: &Pattern) -> bool {
+        pattern.unknown(&self.model.atoms).next().is_some()
+    }
+
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {
         let atoms = &self.model.atoms;
         let ends = pattern.atoms.iter().flat_map(|held| &atoms[held.atom].ends);

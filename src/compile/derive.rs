@@ -48,6 +48,8 @@ pub(super) trait Rules {
     /// wait better than a change, and a change better than people. A change of a TTL alone ends
     /// nothing but that TTL: the same data go on.
     fn reluctance(&self, one: &Break) -> u8;
+    /// Whether a pattern takes a fact that nobody states.
+    fn relies_on_unknown(&self, pattern: &Pattern) -> bool;
     /// The steps that a pattern is about.
     fn touches(&self, pattern: &Pattern) -> Vec<usize>;
 }
@@ -178,6 +180,9 @@ impl Part<'_> {
         self.nodes.extend(self.given.iter().flat_map(|one| [one.from, one.to]));
         let places: BTreeMap<usize, usize> =
             self.nodes.iter().enumerate().map(|(place, node)| (*node, place)).collect();
+        // What relies on a fact that nobody states comes last: nothing may be held back for it, and
+        // what cannot be broken then is told of that fact.
+        self.patterns.sort_by_key(|(_, pattern)| rules.relies_on_unknown(pattern));
         let mut best: Option<Round<'_>> = None;
         for _ in 0..ROUNDS_MAX {
             let round = Round::of(&self.given, &self.patterns, &places, rules);

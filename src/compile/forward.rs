@@ -123,6 +123,10 @@ impl Rules for Forward<'_, '_> {
         kind + 4 * u8::from(only_ttl.count() > 0)
     }
 
+    fn relies_on_unknown(&self, pattern: &Pattern) -> bool {
+        pattern.unknown(&self.model.atoms).next().is_some()
+    }
+
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {
         let ends = pattern.atoms.iter().flat_map(|held| &self.model.atoms[held.atom].ends);
         pattern.starts(&self.model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()

@@ -15,6 +15,7 @@ mod unbroken;
 
 use cutover_contract::RrKey;
 
+use crate::calendar::show_span;
 use crate::diag::Diagnostic;
 use crate::graph::StepGraph;
 use crate::intent::Intent;
@@ -89,11 +90,15 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
         return Vec::new();
     }
     let sentences = draft.intent.assume.iter().map(|one| {
-        let row = one.fact.value.row();
-        let from = one.from.map_or(String::new(), |from| format!(" from {} on", from.word()));
+        let (host, meaning) = (&one.host.value, one.fact.value.row().meaning);
+        let from = one.from.map_or(String::new(), |from| format!("from {} on ", from.word()));
+        let settle = match one.settle.is_zero() {
+            true => String::new(),
+            false => format!(" (what was so before settles within {})", show_span(one.settle)),
+        };
         format!(
-            "`{}` of `{}` is {}{from} ({}): {}",
-            row.word, one.host.value, one.value, row.meaning, one.reason
+            "{from}`{}` of `{host}` is {}{settle}: whether it {meaning}; {}",
+            one.fact.value, one.value, one.reason
         )
     });
     sentences.collect()

@@ -88,7 +88,7 @@ pub fn says(atom: &Atom) -> Option<String> {
             })
         }
         What::Fact { fact, host, value, unknown } => Some(match unknown {
-            true => format!("nobody says of `{host}`: {} (`{fact}`)", fact.row().meaning),
+            true => format!("nobody says whether `{host}` {} (`{fact}`)", fact.row().meaning),
             false => match fact {
                 Fact::Mail => match value {
                     Value::Store => format!("`{host}` may put what arrives into its own mailboxes"),
@@ -108,7 +108,7 @@ pub fn says(atom: &Atom) -> Option<String> {
                 | Fact::Serves
                 | Fact::StsAllows
                 | Fact::TlsaMatches => {
-                    format!("of `{host}` it may be {value}: {} (`{fact}`)", fact.row().meaning)
+                    format!("it may be {value} that `{host}` {} (`{fact}`)", fact.row().meaning)
                 }
             },
         }),

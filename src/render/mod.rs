@@ -4,7 +4,9 @@
 //! outside is shown without control characters. JSON is the artifact's own encoding and needs
 //! nothing here.
 
+mod chain;
 mod difference;
+pub mod explain;
 pub mod status;
 pub mod text;
 mod timeline;
@@ -75,4 +77,18 @@ fn count(number: usize, thing: &str) -> String {
 
 fn zone_heading(zone: &Name, provider: &str) -> String {
     format!("zone {zone} at `{provider}`")
+}
+
+/// A table with a head, its columns as wide as they have to be.
+fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let head = head.map(str::to_owned);
+    let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();
+    let widths: Vec<usize> = (0..N)
+        .map(|column| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
+    };
+    all.into_iter().map(line).collect()
 }

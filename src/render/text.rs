@@ -7,7 +7,7 @@ use cutover_contract::{Change, Name, RrKey, RrSet};
 
 use super::difference::difference;
 use super::timeline::timeline;
-use super::{Dress, Paint, count, harmless, lines, since_start, zone_heading};
+use super::{Dress, Paint, chain, count, harmless, lines, since_start, table, zone_heading};
 use crate::artifact::{Artifact, Checked, Forecast, Outcome, Verdict};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step, StepId, Wait};
@@ -37,8 +37,16 @@ pub fn plan(artifact: &Artifact, dress: Dress) -> String {
             heading("Exposure: how long an old version may still be seen"),
             exposure(artifact)
         ),
+        format!("{}\n\n{}", heading("Why it takes so long"), chain::waits(artifact)),
+        chain::runbook(artifact)
+            .map(|text| format!("{}\n\n{text}", heading("Compared with the usual runbook")))
+            .unwrap_or_default(),
+        format!("{}\n\n{}", heading("The way back"), chain::ways_back(artifact)),
         format!("{}\n\n{}", heading("Verdict"), verdict(artifact)),
     ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect::<Vec<_>>()
     .join("\n")
 }
 
@@ -105,6 +113,10 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         if !after.is_empty() {
             text += &format!("       after: {}\n", names(after.keys()));
         }
+        if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
+            let why = harmless(&cause.why);
+            text += &format!("       for: {} ({}), {why}\n", cause.of, wait.origin.word());
+        }
         if let Primitive::Change(changes) = primitive {
             for Change { key, before, after } in changes.changes() {
                 let (before, after) = (lines(key, before.as_ref()), lines(key, after.as_ref()));
@@ -155,19 +167,6 @@ fn exposure(artifact: &Artifact) -> String {
         }
     }
     table(["RRset", "TTL", "replaced", "old one gone", "waited"], &rows)
-}
-
-fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let head = head.map(str::to_owned);
-    let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();
-    let widths: Vec<usize> = (0..N)
-        .map(|column| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
-    };
-    all.into_iter().map(line).collect()
 }
 
 fn verdict(artifact: &Artifact) -> String {

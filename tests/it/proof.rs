@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cutover::compile::back::Return;
+use cutover::compile::back::{Return, is_refuted};
 use cutover::compile::{Compiled, compile, rebuilt};
 use cutover::diag::Source;
-use cutover::graph::{Primitive, Step, StepGraph, Wait};
+use cutover::fact::{Fact, TABLE};
+use cutover::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
 use cutover::intent::{Intent, resolve};
 use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
@@ -19,6 +20,7 @@ use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
 
 use crate::bed::said;
+use crate::recipes::STATED;
 use crate::registry::adapters;
 
 /// A plan with all that it is compiled from.
@@ -28,6 +30,8 @@ pub(crate) struct Case {
     pub(crate) tracks: Vec<Track>,
     pub(crate) graph: StepGraph,
     pub(crate) returns: Vec<Return>,
+    pub(crate) assumptions: Vec<String>,
+    pub(crate) closed: Vec<Vec<String>>,
 }
 
 impl Case {
@@ -61,8 +65,9 @@ impl Case {
             let seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
             snapshot.zones.insert(name.clone(), seen);
         }
-        let Compiled { tracks, graph, returns, .. } = compile(&intent, &snapshot).ok()?;
-        Some(Self { intent, snapshot, tracks, graph, returns })
+        let compiled = compile(&intent, &snapshot).ok()?;
+        let Compiled { tracks, graph, returns, assumptions, closed, .. } = compiled;
+        Some(Self { intent, snapshot, tracks, graph, returns, assumptions, closed })
     }
 
     /// A plan of `plans/`.
@@ -79,53 +84,130 @@ impl Case {
         findings(&draft, &model, graph)
     }
 
-    /// The invariants that are broken when this step's wait takes another time.
-    fn with_wait(&self, id: &str, span: Duration) -> BTreeSet<&'static str> {
-        let steps = self.graph.steps().iter().map(|step| match &step.primitive {
-            Primitive::Wait(wait) if step.id.as_str() == id => {
-                Step { primitive: Primitive::Wait(Wait { span, ..wait.clone() }), ..step.clone() }
-            }
-            Primitive::Wait(_) | Primitive::Change(_) | Primitive::Checkpoint => step.clone(),
-        });
-        let graph = StepGraph::new(steps.collect()).expect("a graph");
-        self.findings(&graph).refuted.iter().map(|one| one.invariant).collect()
+    fn parts(&self) -> (&Intent, &Snapshot, &[Track]) {
+        (&self.intent, &self.snapshot, &self.tracks)
     }
 
-    fn waits(&self) -> Vec<(String, Duration)> {
-        let waits = self.graph.steps().iter().filter_map(|step| match &step.primitive {
-            Primitive::Wait(wait) => Some((step.id.to_string(), wait.span)),
-            Primitive::Change(_) | Primitive::Checkpoint => None,
-        });
-        waits.collect()
+    /// The invariants that are broken when this step's wait takes another time.
+    fn with_wait(&self, id: &str, span: Duration) -> BTreeSet<&'static str> {
+        let graph = with_wait(&self.graph, id, span);
+        self.findings(&graph).refuted.iter().map(|one| one.invariant).collect()
     }
 }
 
+/// The graph with another span for one wait.
+fn with_wait(graph: &StepGraph, id: &str, span: Duration) -> StepGraph {
+    let steps = graph.steps().iter().map(|step| match &step.primitive {
+        Primitive::Wait(wait) if step.id.as_str() == id => {
+            Step { primitive: Primitive::Wait(Wait { span, ..wait.clone() }), ..step.clone() }
+        }
+        Primitive::Wait(_) | Primitive::Change(_) | Primitive::Checkpoint => step.clone(),
+    });
+    StepGraph::new(steps.collect()).expect("a graph")
+}
+
+/// The graph without one edge.
+fn without_edge(graph: &StepGraph, from: &StepId, to: &StepId) -> StepGraph {
+    let steps = graph.steps().iter().map(|step| {
+        let mut step = step.clone();
+        if step.id == *to {
+            step.after.remove(from);
+        }
+        step
+    });
+    StepGraph::new(steps.collect()).expect("a graph")
+}
+
+/// Every graph that has a little less than this one: a wait that is a second shorter, or an edge
+/// gone; and what was taken, for those that come from patterns. The others are named.
+fn lessened(graph: &StepGraph) -> (Vec<(String, StepGraph)>, BTreeSet<String>) {
+    let mut less = Vec::new();
+    let mut others = BTreeSet::new();
+    for step in graph.steps() {
+        if let Primitive::Wait(wait) = &step.primitive {
+            match wait.origin {
+                Origin::Pattern => {
+                    let shorter = wait.span - Duration::from_secs(1);
+                    less.push((step.id.to_string(), with_wait(graph, step.id.as_str(), shorter)));
+                }
+                Origin::Policy | Origin::User => {
+                    others.insert(format!("{}: {}", wait.origin.word(), step.id));
+                }
+            }
+        }
+        for (before, cause) in &step.after {
+            match cause.origin {
+                Origin::Pattern => {
+                    let what = format!("{before} -> {}", step.id);
+                    less.push((what, without_edge(graph, before, &step.id)));
+                }
+                Origin::Policy | Origin::User => {
+                    others.insert(format!("{} {}", cause.origin.word(), cause.of));
+                }
+            }
+        }
+    }
+    (less, others)
+}
+
+fn shipped() -> Vec<String> {
+    let plans = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("plans")).expect("plans");
+    let names = plans.filter_map(|entry| {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        name.strip_suffix(".yaml").map(str::to_owned)
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    assert!(names.len() >= 4, "{names:?}");
+    names
+}
+
 #[test]
-fn every_shipped_plan_keeps_what_is_checked() {
-    for name in ["quickstart", "two-domains", "spf-budget", "web-move"] {
-        let case = Case::shipped(name);
+fn every_shipped_plan_is_proved_and_has_nothing_that_is_not_needed() {
+    let mut report = String::new();
+    for name in shipped() {
+        let case = Case::shipped(&name);
         let findings = case.findings(&case.graph);
         assert_eq!(findings.refuted, [], "{name}");
         assert_eq!(findings.present, [], "{name}");
-        assert_eq!(findings.holding, ["deliverable", "authenticated", "spf-sound", "reach"]);
+        let (less, others) = lessened(&case.graph);
+        for (what, graph) in &less {
+            assert!(!case.findings(graph).refuted.is_empty(), "{name} does not need {what}");
+        }
+        report += &format!("{name}: {} waits and edges from patterns; others:\n", less.len());
+        others.iter().for_each(|other| report += &format!("  {other}\n"));
     }
+    insta::assert_snapshot!("proof-origins", report);
 }
 
-/// Each wait of each plan, gone: which invariants are broken then. What the fixed sequence waits for
-/// and no invariant asks for shows as an empty list.
 #[test]
-fn waits_that_are_gone_are_missed() {
+fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for_nothing_else() {
     let mut report = String::new();
-    for name in ["quickstart", "two-domains", "spf-budget"] {
-        let case = Case::shipped(name);
-        for (id, span) in case.waits() {
-            let gone = case.with_wait(&id, Duration::ZERO);
-            report +=
-                &format!("{name}: {id}: {}\n", gone.into_iter().collect::<Vec<_>>().join(", "));
-            assert!(case.with_wait(&id, span).is_empty());
+    for name in shipped() {
+        let case = Case::shipped(&name);
+        for one in &case.returns {
+            let refuted = |graph: &StepGraph| is_refuted(case.parts(), &case.graph, one, graph);
+            assert!(!refuted(&one.graph), "{name}: to {}", one.name);
+            let (less, _) = lessened(&one.graph);
+            for (what, graph) in &less {
+                assert!(refuted(graph), "{name}: to {}: it does not need {what}", one.name);
+            }
+            let Return { name: point, at, graph, takes_back, kept, no_return, patterns: _ } = one;
+            report += &format!("{name}: to {point}");
+            report += &at.as_ref().map(|at| format!(" (from {at} on)")).unwrap_or_default();
+            report += &format!(
+                ": {} steps, {} of them for {} of the way there\n",
+                graph.steps().len(),
+                takes_back.len(),
+                takes_back.values().collect::<BTreeSet<_>>().len()
+            );
+            kept.iter().for_each(|step| report += &format!("  stays: {step}\n"));
+            no_return
+                .iter()
+                .for_each(|(step, why)| report += &format!("  no return from {step}: {why}\n"));
         }
     }
-    insta::assert_snapshot!("proof-waits-gone", report);
+    insta::assert_snapshot!("proof-ways-back", report);
 }
 
 #[test]
@@ -136,16 +218,15 @@ fn one_second_less_than_the_hold_is_too_short() {
     assert!(case.with_wait(id, Duration::from_secs(3_660)).is_empty());
     assert_eq!(case.with_wait(id, Duration::from_secs(3_659)), BTreeSet::from(["authenticated"]));
     // Five days in queues and a margin of a minute.
-    let id = "wait/queue-life";
+    let id = "wait/assume/contract/sends/oldhost";
+    let both = BTreeSet::from(["authenticated", "deliverable"]);
     assert!(case.with_wait(id, Duration::from_secs(432_060)).is_empty());
-    assert_eq!(case.with_wait(id, Duration::from_secs(432_059)), BTreeSet::from(["authenticated"]));
+    assert_eq!(case.with_wait(id, Duration::from_secs(432_059)), both);
     // The negative TTL of ten minutes and a margin, before the MX records name a new exchange.
     let case = Case::shipped("two-domains");
-    for kind in ["A", "AAAA"] {
-        let id = format!("wait/publish/acme.test/mx/{kind}");
-        // One address is enough: each makes up for the other.
-        assert!(case.with_wait(&id, Duration::ZERO).is_empty(), "{id}");
-    }
+    let id = "wait/publish/acme.test/mx/A";
+    assert!(case.with_wait(id, Duration::from_secs(660)).is_empty());
+    assert_eq!(case.with_wait(id, Duration::from_secs(659)), BTreeSet::from(["deliverable"]));
 }
 
 #[test]
@@ -156,7 +237,7 @@ hosts:
   new: { exchanges: [ { preference: 10, name: mx.acme.test., addresses: [ 203.0.113.99 ] } ] }
 migrate: { domains: [ acme.test ], from: old, to: new }
 ";
-    let case = Case::of(&(HEAD.to_owned() + body), &|_| ZONE.to_owned());
+    let case = Case::of(&format!("{HEAD}{body}{STATED}"), &|_| ZONE.to_owned());
     let id = "wait/switch/acme.test/mx/A";
     assert!(case.with_wait(id, Duration::from_secs(3_660)).is_empty());
     assert_eq!(case.with_wait(id, Duration::from_secs(3_659)), BTreeSet::from(["deliverable"]));
@@ -194,7 +275,8 @@ migrate: { domains: [ acme.test ], from: old, to: new }
 ";
 
 fn told(body: &str) -> String {
-    let plan = HEAD.to_owned() + body;
+    let stated = if body.contains("migrate:") { STATED } else { "" };
+    let plan = format!("{HEAD}{body}{stated}");
     let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ");
     let case = Case::of(&plan, &|_| zone.clone());
     let findings = case.findings(&case.graph);
@@ -236,6 +318,73 @@ fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     insta::assert_snapshot!("trap-null-mx", told(null));
 }
 
+/// For each kind of fact a plan that relies on it: stated, it is proved; not stated, it is refuted,
+/// and the line that would state it is shown.
+#[test]
+fn a_fact_that_nobody_states_refutes() {
+    let sts = "_mta-sts TXT \"v=STSv1; id=20260101\"\n";
+    let tlsa = format!("_25._tcp.mx TLSA 3 1 1 {}\n", "ab".repeat(32));
+    let cases = [
+        (Fact::Accepts, "new", "deliverable", ""),
+        (Fact::RoutesLocal, "old", "one-mailbox", ""),
+        (Fact::Sends, "old", "authenticated", ""),
+        (Fact::Clients, "old", "clients", ""),
+        (Fact::Synced, "old", "one-mailbox", ""),
+        (Fact::Serves, "new", "clients", ""),
+        (Fact::StsAllows, "new", "transport-policy", sts),
+        (Fact::TlsaMatches, "new", "transport-policy", &tlsa),
+    ];
+    for row in TABLE.iter().filter(|row| row.unknown.is_some()) {
+        assert!(cases.iter().any(|(fact, ..)| *fact == row.fact), "{} has a case", row.word);
+    }
+    for (fact, host, invariant, more) in cases {
+        let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ") + more;
+        let line = |stated: &str| {
+            format!("  - {{ fact: {fact}, host: {host}{stated}, reason: somebody looked }}\n")
+        };
+        let stated = match STATED.contains(&format!("fact: {fact}, host: {host},")) {
+            true => STATED.to_owned(),
+            false => STATED.to_owned() + &line(""),
+        };
+        let case = Case::of(&format!("{HEAD}{MOVE}{stated}"), &|_| zone.clone());
+        assert_eq!(case.findings(&case.graph).refuted, [], "{fact}");
+        let sentences = &case.assumptions;
+        let listed = sentences.iter().filter(|one| one.contains(&format!("`{fact}` of `{host}`")));
+        assert_eq!(listed.count(), 1, "{fact} stands in the verdict: {sentences:?}");
+        let lines = stated.split_inclusive('\n');
+        let kept: String =
+            lines.filter(|l| !l.contains(&format!("fact: {fact}, host: {host},"))).collect();
+        let case = Case::of(&format!("{HEAD}{MOVE}{kept}"), &|_| zone.clone());
+        let findings = case.findings(&case.graph);
+        let broken: BTreeSet<&str> = findings.refuted.iter().map(|one| one.invariant).collect();
+        assert!(broken.contains(invariant), "{fact}: {broken:?}");
+        assert_eq!(findings.unstated, BTreeSet::from([(fact, host.to_owned())]), "{fact}");
+        let help = case.closed.concat().join("\n");
+        assert!(help.contains(&format!("- {{ fact: {fact}, host: {host}")), "{help}");
+    }
+}
+
+/// What the old host does with mail is said by the plan; what is stated otherwise is judged.
+#[test]
+fn what_the_old_host_does_with_mail_is_judged() {
+    let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ");
+    let broken = |mail: &str| {
+        let mail = format!("  - {{ fact: mail, host: old, {mail}, reason: it is set so }}\n");
+        let case = Case::of(&format!("{HEAD}{MOVE}{STATED}{mail}"), &|_| zone.clone());
+        let findings = case.findings(&case.graph);
+        let refuted = findings.refuted.iter().map(|one| one.invariant.to_owned());
+        let present = findings.present.iter().map(|(invariant, _)| format!("({invariant})"));
+        refuted.chain(present).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(broken("value: relay, from: switch"), "");
+    assert_eq!(broken("value: reject, from: contract"), "");
+    // Waited for: whoever refuses before the old MX records have expired bounces mail.
+    assert_eq!(broken("value: reject, from: switch"), "");
+    // Broken before the first step: not the plan's doing, and told all the same.
+    assert_eq!(broken("value: reject"), "(deliverable)");
+    assert_eq!(broken("value: off"), "(clients) (deliverable) (deliverable) (one-mailbox)");
+}
+
 #[test]
 fn a_refuted_plan_is_shown_and_neither_sealed_nor_run() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refuted");
@@ -257,7 +406,8 @@ fn a_refuted_plan_is_shown_and_neither_sealed_nor_run() {
     ] {
         let (code, said) = cutover(&plan, args);
         assert_eq!(code, 3, "{args:?}: {said}");
-        assert!(said.contains("this plan would do harm\n  deliverable is broken"), "{said}");
+        let told = "this plan would do harm: deliverable\n  deliverable is broken";
+        assert!(said.contains(told), "{said}");
         assert_eq!(files(), 2, "nothing but plan and zones: {args:?}");
     }
     let repaired = plan.replace("with: switch", "after: contract");

@@ -1,0 +1,242 @@
+//! The chain of waits that a plan's length comes from, and what the usual runbook would have waited.
+//!
+//! A move of mail routing alone takes two waits in series: one before the switch, until the long TTLs
+//! have expired, and one behind it, until nobody comes to the old host. Each further one is named
+//! with what demands it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{count, since_start, table};
+use crate::artifact::{Artifact, Forecast};
+use crate::calendar::show_span;
+use crate::graph::{Cause, Origin, Primitive, Step, StepId, Wait};
+use crate::proof::draft::{BEFORE_SWITCH, RELEASE};
+
+/// The waits of the longest chain, in order.
+fn chain(artifact: &Artifact) -> Vec<(&Step, &Wait)> {
+    let steps = artifact.graph.steps();
+    let forecasts: BTreeMap<&StepId, &Forecast> =
+        artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
+    let end = |step: &Step| forecasts.get(&step.id).map_or(Duration::ZERO, |f| f.end);
+    let mut found = Vec::new();
+    let mut at = steps.iter().max_by_key(|step| (end(step), std::cmp::Reverse(&step.id)));
+    while let Some(step) = at {
+        if let Primitive::Wait(wait) = &step.primitive {
+            found.push((step, wait));
+        }
+        let before = step.after.keys().filter_map(|id| artifact.graph.get(id));
+        at = before.max_by_key(|before| (end(before), std::cmp::Reverse(&before.id)));
+    }
+    found.reverse();
+    found
+}
+
+/// The cause of a wait: that of its edge to what it waits behind.
+fn cause(step: &Step) -> Option<&Cause> {
+    step.after.values().next()
+}
+
+/// Shows the chain.
+pub(super) fn waits(artifact: &Artifact) -> String {
+    let chain = chain(artifact);
+    let total: Duration = chain.iter().map(|(_, wait)| wait.span).sum();
+    let mut text =
+        format!("  {} in series, {} in all\n", count(chain.len(), "wait"), show_span(total));
+    let rows: Vec<[String; 3]> = chain
+        .iter()
+        .map(|(step, wait)| {
+            let why = match (wait.origin, cause(step)) {
+                (Origin::Pattern, Some(cause)) => format!("{}: {}", cause.of, step.reason),
+                (Origin::Policy | Origin::User, Some(cause)) => {
+                    format!("{} ({})", step.reason, cause.of)
+                }
+                (_, None) => step.reason.clone(),
+            };
+            [show_span(wait.span), step.id.to_string(), why]
+        })
+        .collect();
+    text += &table(["waits", "step", "because"], &rows);
+    if chain.len() > 2 && artifact.graph.get(&StepId::new(BEFORE_SWITCH)).is_some() {
+        let further: Vec<&str> = chain[2..].iter().map(|(step, _)| step.id.as_str()).collect();
+        text += &format!(
+            "  mail routing alone takes two; demanded by other things: {}\n",
+            further.join(", ")
+        );
+    }
+    text
+}
+
+/// One habit of the usual runbook.
+struct Habit {
+    /// What is waited for.
+    what: &'static str,
+    /// How long, as guides say.
+    usual: Duration,
+    /// Who says so.
+    source: &'static str,
+    /// How long the plan waits, where it has such a wait at all.
+    here: fn(&Times<'_>) -> Option<Duration>,
+}
+
+const HOUR: u64 = 3_600;
+
+/// What guides for the same move say; each figure with its source.
+const RUNBOOK: &[Habit] = &[
+    Habit {
+        what: "from lower TTLs to the switch",
+        usual: Duration::from_secs(48 * HOUR),
+        source: "guides say 48 h ahead",
+        here: |times| times.between(times.first("lower/")?, times.begin(BEFORE_SWITCH)?),
+    },
+    Habit {
+        what: "from a wider SPF record to the switch",
+        usual: Duration::ZERO,
+        source: "guides edit it on the day",
+        here: |times| times.between(times.first("widen/")?, times.begin(BEFORE_SWITCH)?),
+    },
+    Habit {
+        what: "from a new DKIM key to the switch",
+        usual: Duration::ZERO,
+        source: "guides turn it on after the MX records",
+        here: |times| times.between(times.key()?, times.begin(BEFORE_SWITCH)?),
+    },
+    Habit {
+        what: "from the switch to the old host's end",
+        usual: Duration::from_secs(72 * HOUR),
+        source: "Microsoft: wait at least 72 h",
+        here: |times| times.between(times.end(BEFORE_SWITCH)?, times.begin(RELEASE)?),
+    },
+    Habit {
+        what: "from the switch to a narrower SPF record",
+        usual: Duration::ZERO,
+        source: "guides take the old include out at once",
+        here: |times| times.between(times.end(BEFORE_SWITCH)?, times.first("narrow/")?),
+    },
+    Habit {
+        what: "from the switch to the end of the old DKIM key",
+        usual: Duration::ZERO,
+        source: "guides say nothing",
+        here: |times| times.between(times.end(BEFORE_SWITCH)?, times.old_key()?),
+    },
+];
+
+/// When things begin and end in an undisturbed run.
+struct Times<'a> {
+    forecasts: &'a [Forecast],
+}
+
+impl Times<'_> {
+    fn of(&self, wanted: &dyn Fn(&str) -> bool) -> Option<&Forecast> {
+        let found = self.forecasts.iter().filter(|forecast| wanted(forecast.step.as_str()));
+        found.min_by_key(|forecast| forecast.begin)
+    }
+
+    fn begin(&self, step: &str) -> Option<Duration> {
+        self.of(&|id| id == step).map(|forecast| forecast.begin)
+    }
+
+    fn end(&self, step: &str) -> Option<Duration> {
+        self.of(&|id| id == step).map(|forecast| forecast.end)
+    }
+
+    /// When the first change with this verb is made.
+    fn first(&self, verb: &str) -> Option<Duration> {
+        self.of(&|id| id.starts_with(verb)).map(|forecast| forecast.begin)
+    }
+
+    fn key(&self) -> Option<Duration> {
+        self.of(&|id| id.starts_with("publish/") && id.contains("._domainkey/"))
+            .map(|forecast| forecast.begin)
+    }
+
+    fn old_key(&self) -> Option<Duration> {
+        self.of(&|id| id.starts_with("remove/") && id.contains("._domainkey/"))
+            .map(|forecast| forecast.begin)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a question about the times")]
+    fn between(&self, from: Duration, to: Duration) -> Option<Duration> {
+        to.checked_sub(from)
+    }
+}
+
+/// Compares the plan with the usual runbook; `None` where nothing is switched.
+pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
+    artifact.graph.get(&StepId::new(BEFORE_SWITCH))?;
+    let times = Times { forecasts: &artifact.forecast };
+    let rows: Vec<[String; 4]> = RUNBOOK
+        .iter()
+        .filter_map(|habit| {
+            let here = (habit.here)(&times)?;
+            let verdict = match habit.usual.cmp(&here) {
+                std::cmp::Ordering::Less => {
+                    format!("{} are missing there", show_span(here - habit.usual))
+                }
+                std::cmp::Ordering::Greater => {
+                    format!("{} are not needed", show_span(habit.usual - here))
+                }
+                std::cmp::Ordering::Equal => "the same".to_owned(),
+            };
+            let usual = match habit.usual.is_zero() {
+                true => "at once".to_owned(),
+                false => show_span(habit.usual),
+            };
+            Some([
+                habit.what.to_owned(),
+                format!("{usual} ({})", habit.source),
+                show_span(here),
+                verdict,
+            ])
+        })
+        .collect();
+    Some(table(["", "usual runbook", "this plan", ""], &rows))
+}
+
+/// The ways back: where to, what has to be waited for, and what stays.
+pub(super) fn ways_back(artifact: &Artifact) -> String {
+    let mut text = String::new();
+    for point in &artifact.rollback_points {
+        let steps = point.graph.steps();
+        let changes =
+            steps.iter().filter(|step| matches!(step.primitive, Primitive::Change(_))).count();
+        let mut ends: BTreeMap<&StepId, Duration> = BTreeMap::new();
+        for step in steps {
+            let before = step.after.keys().filter_map(|id| ends.get(id)).max();
+            let span = match &step.primitive {
+                Primitive::Wait(wait) => wait.span,
+                Primitive::Change(_) | Primitive::Checkpoint => Duration::ZERO,
+            };
+            ends.insert(&step.id, before.copied().unwrap_or_default() + span);
+        }
+        let switch = steps.iter().filter(|step| step.id.as_str().starts_with("back/switch/"));
+        let routed = switch.filter_map(|step| ends.get(&step.id)).max();
+        let whole = ends.values().max().copied().unwrap_or_default();
+        let routed = match routed {
+            Some(after) => format!(
+                "mail is led back {}, ",
+                if after.is_zero() { "at once".to_owned() } else { since_start(*after) }
+            ),
+            None => String::new(),
+        };
+        text += &format!(
+            "  to `{}`: {}; {routed}all is done after {} of waiting\n",
+            point.name,
+            count(changes, "change"),
+            show_span(whole)
+        );
+        for line in &point.residue {
+            text += &format!("      {line}\n");
+        }
+    }
+    for (step, why) in artifact.undos.iter().filter_map(|(step, undo)| match undo {
+        crate::artifact::Undo::Never(why) => Some((step, why)),
+        crate::artifact::Undo::By(_) | crate::artifact::Undo::Keep => None,
+    }) {
+        text += &format!("  no return from {step}: {}\n", super::harmless(why));
+    }
+    if text.is_empty() {
+        text = "  there is none\n".to_owned();
+    }
+    text
+}

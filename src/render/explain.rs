@@ -1,0 +1,108 @@
+//! Why a step, a wait or an edge is there, what would break without it, and what may establish a
+//! fact.
+
+use super::{Dress, Paint, harmless, since_start};
+use crate::artifact::{Artifact, Undo};
+use crate::calendar::show_span;
+use crate::fact::TABLE;
+use crate::graph::{Cause, Primitive, Step, StepId};
+use crate::proof::invariant::{ALL, REVERSIBLE};
+
+/// Explains one step of a plan; `None`: it has no such step.
+#[must_use]
+pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
+    let id = StepId::new(id);
+    let place = artifact.graph.place(&id)?;
+    let Step { id, primitive, after, title, reason } = &artifact.graph.steps()[place];
+    let mut text = format!("{}\n", dress.paint(Paint::Heading, &harmless(title)));
+    text += &format!("  {id}\n  why: {}\n", harmless(reason));
+    if let Some(forecast) = artifact.forecast.iter().find(|forecast| forecast.step == *id) {
+        text += &format!(
+            "  when: {} to {} at the earliest\n",
+            since_start(forecast.begin),
+            since_start(forecast.end)
+        );
+    }
+    if let Primitive::Wait(wait) = primitive {
+        text += &format!("  how long: {}\n", show_span(wait.span));
+    }
+    match after.is_empty() {
+        true => text += "\nNothing has to come before it.\n",
+        false => text += "\nWhat comes before it:\n",
+    }
+    for (before, cause) in after {
+        text += &edge(before, cause);
+    }
+    let followers = artifact.graph.followers(place);
+    match followers.is_empty() {
+        true => text += "\nNothing waits for it.\n",
+        false => text += "\nWhat waits for it:\n",
+    }
+    for follower in followers {
+        let step = &artifact.graph.steps()[*follower];
+        let Some(cause) = step.after.get(id) else { continue };
+        text += &edge(&step.id, cause);
+    }
+    text += &match artifact.undos.get(id) {
+        None => "\nThere is nothing to take back.\n".to_owned(),
+        Some(Undo::By(back)) => format!("\nIt is taken back by {back}.\n"),
+        Some(Undo::Keep) => {
+            "\nOn the way back it stays as it is: it only adds, and harms nobody.\n".to_owned()
+        }
+        Some(Undo::Never(why)) => {
+            format!("\nThere is no way back from here: {}.\n", harmless(why))
+        }
+    };
+    Some(text)
+}
+
+fn edge(other: &StepId, cause: &Cause) -> String {
+    let Cause { origin, of, why } = cause;
+    format!("  {other}\n      {} {of}: {}\n", origin.word(), harmless(why))
+}
+
+/// Lists what can be explained of a plan.
+#[must_use]
+pub fn steps(artifact: &Artifact) -> String {
+    let ids = artifact.graph.steps().iter().map(|step| format!("  {}\n", step.id));
+    format!("The steps of {}:\n{}", artifact.name, ids.collect::<String>())
+}
+
+/// Explains an invariant, or the table of facts.
+#[must_use]
+pub fn word(word: &str) -> Option<String> {
+    if word == "facts" {
+        return Some(facts());
+    }
+    if word == REVERSIBLE {
+        return Some(format!(
+            "{REVERSIBLE}\n  from every state before a point of no return, the way back keeps all other invariants\n"
+        ));
+    }
+    let invariant = ALL.iter().find(|invariant| invariant.name == word)?;
+    Some(format!("{}\n  at every instant: {}\n", invariant.name, invariant.says))
+}
+
+/// The words that [`word`] knows.
+#[must_use]
+pub fn words() -> Vec<&'static str> {
+    let invariants = ALL.iter().map(|invariant| invariant.name);
+    invariants.chain([REVERSIBLE, "facts"]).collect()
+}
+
+/// The table of facts: what each says of a host, and what may establish it.
+fn facts() -> String {
+    let mut text = "Facts about hosts, and what may establish them\n".to_owned();
+    for row in TABLE {
+        let values: Vec<&str> = row.values.iter().map(|value| value.word()).collect();
+        let sources: Vec<String> = row.sources.iter().map(ToString::to_string).collect();
+        text += &format!("\n  {}: a host {}\n", row.word, row.meaning);
+        text += &format!("      values: {}; `assume:` states {}\n", values.join(", "), row.stated);
+        text += &format!("      established by: {}\n", sources.join("; "));
+        text += &match row.unknown {
+            Some(worst) => format!("      where nobody does, it counts as {worst}\n"),
+            None => "      where nobody says otherwise, mail is put into mailboxes\n".to_owned(),
+        };
+    }
+    text
+}

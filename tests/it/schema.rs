@@ -66,7 +66,6 @@ fn keys_that_are_not_built_are_not_offered() {
             ".dual_delivery",
             ".gates",
             ".notify",
-            ".assume",
             ".approvals",
             ".profile",
             ".after_switch",

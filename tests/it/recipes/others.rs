@@ -146,19 +146,19 @@ fn records_have_their_place_in_a_move() {
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
     T+0s publish/acme.test/r0/A
       absent -> 3600 203.0.113.0
-    T+1h 6m switch/acme.test/@/MX
+    T+5m switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
-    T+1h 6m publish/acme.test/r1/A
+    T+5m publish/acme.test/r1/A
       absent -> 300 203.0.113.1
+    T+7d 10m restore/acme.test/r1/A
+      300 203.0.113.1 -> 3600 203.0.113.1
+    T+7d 10m publish/acme.test/r2/A
+      absent -> 3600 203.0.113.2
     T+1h 6m publish/acme.test/r3/A
       absent -> 3600 203.0.113.3
-    T+7d 1h 11m restore/acme.test/r1/A
-      300 203.0.113.1 -> 3600 203.0.113.1
-    T+7d 1h 11m publish/acme.test/r2/A
-      absent -> 3600 203.0.113.2
-    T+1d 2h 42m publish/acme.test/r4/A
+    T+1h 11m publish/acme.test/r4/A
       absent -> 3600 203.0.113.4
-    T+7d 2h 17m publish/acme.test/r5/A
+    T+7d 1h 16m publish/acme.test/r5/A
       absent -> 3600 203.0.113.5
     ");
 }

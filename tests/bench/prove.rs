@@ -1,0 +1,130 @@
+//! How long compiling and proving takes: one domain, a hundred, a thousand, and one domain with many
+//! records of many versions.
+//!
+//! Everything is in memory; what is timed is `compile`, which derives the order, proves it, and does
+//! the same for every way back. Figures are medians. `cargo bench --bench prove`.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cutover::cli::registry;
+use cutover::compile::{Compiled, compile};
+use cutover::diag::Source;
+use cutover::intent::{Intent, resolve};
+use cutover::observe::{Snapshot, ZoneSeen};
+use cutover::spec::parse;
+use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
+
+const STATED: &str = "\
+assume:
+  - { fact: accepts, host: new, reason: every address was created }
+  - { fact: serves, host: new, reason: mailboxes have been copied }
+  - { fact: routes_local, host: old, reason: it hosts nobody else }
+  - { fact: sends, host: old, from: contract, reason: people were told }
+  - { fact: clients, host: old, from: contract, reason: devices are set up anew }
+  - { fact: synced, host: old, from: contract, reason: a last copy is made }
+  - { fact: synced, host: new, reason: mailboxes would be copied back }
+  - { fact: clients, host: new, reason: devices would be set back }
+  - { fact: routes_local, host: new, reason: the domain would be taken out }
+";
+
+/// A plan that moves so many domains, each a zone of its own, and the text of such a zone.
+fn moves(domains: usize) -> (String, String) {
+    let mut plan = "version: 1\nname: bench\nproviders: { files: { type: zonefile, directory: . } }\nresolver: none\nzones:\n".to_owned();
+    let names: Vec<String> = (0..domains).map(|number| format!("d{number}.test")).collect();
+    for name in &names {
+        let _ = writeln!(plan, "  {name}: {{ provider: files }}");
+    }
+    let _ = write!(
+        plan,
+        "hosts:\n  old:\n    exchanges: [ {{ preference: 10, name: 'mail.{{domain}}' }} ]\n    \
+         senders: [ {{ name: people, spf: \"mx ip4:192.0.2.10\", dkim: [ s1 ] }} ]\n    \
+         discovery: {{ imap: \"mail.{{domain}}:993\", autodiscover: 'mail.{{domain}}' }}\n  new:\n    \
+         exchanges: [ {{ preference: 10, name: 'mx.{{domain}}', addresses: [ 203.0.113.25 ] }} ]\n    \
+         senders: [ {{ name: people, spf: ip4:203.0.113.25, dkim: [ {{ selector: s2, txt: \"v=DKIM1; p=new\" }} ] }} ]\n    \
+         discovery: {{ imap: \"mx.{{domain}}:993\", autodiscover: 'mx.{{domain}}' }}\n\
+         migrate: {{ domains: [ {} ], from: old, to: new }}\n{STATED}",
+        names.join(", ")
+    );
+    let zone = "$TTL 1d\n@ SOA ns1 hostmaster 1 3600 600 86400 3600\n@ NS ns1\nns1 A 192.0.2.53\n\
+        @ MX 10 mail\n@ TXT \"v=spf1 mx ip4:192.0.2.10 -all\"\nmail A 192.0.2.10\n\
+        s1._domainkey TXT \"v=DKIM1; p=old\"\n_imaps._tcp SRV 0 1 993 mail\nautodiscover CNAME mail\n";
+    (plan, zone.to_owned())
+}
+
+/// One domain with twenty records of five versions each beside its mail.
+fn versions() -> (String, String) {
+    let (mut plan, mut zone) = moves(1);
+    plan += "records:\n";
+    for number in 0..20 {
+        let _ = writeln!(zone, "r{number} 1d A 192.0.2.{number}");
+        // Live, lowered, switched, restored; and absent while it is looked at from a name below.
+        let _ = writeln!(
+            plan,
+            "  - {{ id: r{number}, zone: d0.test, name: r{number}, type: A, to: [ 203.0.113.{number} ], lower_ttl: 5m }}"
+        );
+    }
+    // Each of them is an address of the SPF record, so that views multiply.
+    (plan, zone)
+}
+
+fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
+    let source = Source { name: "plan.yaml".into(), text: plan.clone() };
+    let intent = resolve(parse(&source, registry()).expect("a plan")).expect("a plan");
+    let mut snapshot = Snapshot::default();
+    for name in intent.zones.keys() {
+        let nothing = |_: &Path| Err(std::io::Error::other("no include"));
+        let read = cutover_zonefile::read(name, Path::new("zone"), zone.clone().into(), &nothing);
+        let capabilities = Capabilities {
+            granularity: Granularity::RrSet,
+            atomicity: Atomicity::ChangeSet,
+            compare_and_set: CompareAndSet::Native,
+            ttl_min: Ttl::ZERO,
+            ttl_max: Ttl::MAX,
+            types: None,
+            settle_max: Duration::ZERO,
+            unseen_nodes: Duration::ZERO,
+            served_within: None,
+        };
+        let zone = read.expect("a zone").zone;
+        snapshot.zones.insert(name.clone(), ZoneSeen { zone, capabilities, authorities: Vec::new() });
+    }
+    (intent, snapshot)
+}
+
+fn median(rounds: usize, (intent, snapshot): &(Intent, Snapshot)) -> (Duration, Compiled) {
+    let mut times = Vec::new();
+    let mut last = None;
+    for _ in 0..rounds {
+        let begin = Instant::now();
+        let compiled = compile(intent, snapshot).expect("a plan that can be compiled");
+        times.push(begin.elapsed());
+        last = Some(compiled);
+    }
+    times.sort_unstable();
+    (times[times.len() / 2], last.expect("one round at least"))
+}
+
+fn main() {
+    let mut per_domain = Vec::new();
+    for (domains, rounds) in [(1, 51), (10, 21), (100, 7), (1_000, 3)] {
+        let parts = parts(&moves(domains));
+        let (time, compiled) = median(rounds, &parts);
+        assert_eq!(compiled.findings.refuted, [], "the plan is proved");
+        let each = time / u32::try_from(domains).expect("a small number");
+        println!(
+            "{domains} domains: {time:?}, {each:?} each; {} steps, {} patterns, {} on the ways back",
+            compiled.graph.steps().len(),
+            compiled.findings.patterns,
+            compiled.returns.iter().map(|one| one.patterns).sum::<usize>(),
+        );
+        per_domain.push(each);
+    }
+    if let [one, .., thousand] = per_domain.as_slice() {
+        let ratio = thousand.as_secs_f64() / one.as_secs_f64();
+        println!("a thousand domains cost {ratio:.2} times as much each as one alone");
+    }
+    let (time, compiled) = median(11, &parts(&versions()));
+    println!("20 records of 5 versions beside one domain: {time:?}; {} steps", compiled.graph.steps().len());
+}

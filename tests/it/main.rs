@@ -22,3 +22,4 @@ mod schema;
 mod store;
 mod storm;
 mod theorem;
+mod traps;

@@ -128,10 +128,8 @@ impl Snapshot {
     /// The plan's zone that a name lies in.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&ZoneSeen> {
-        self.zones
-            .values()
-            .filter(|seen| name.is_at_or_below(&seen.zone.origin))
-            .max_by_key(|seen| seen.zone.origin.wire().len())
+        let ancestors = std::iter::successors(Some(name.clone()), Name::parent);
+        ancestors.into_iter().find_map(|name| self.zones.get(&name))
     }
 
     /// The plan's zone that answers for a name: not where it hands the name on to others.

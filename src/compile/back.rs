@@ -162,8 +162,8 @@ fn first_of_no_return(
     let mut found: Option<(usize, String)> = None;
     for number in &derived.unbroken {
         let pattern = &model.patterns[*number];
-        let begun = way.begun(pattern);
-        // The last of them: all others come before it, or at the same time.
+        let begun = way.begun(pattern).last;
+        // Of the last to begin, the one that comes after most of the others.
         let last = begun.iter().copied().filter(|step| Some(*step) != way.to).max_by_key(|step| {
             (begun.iter().filter(|other| way.there.leads(**other, *step)).count(), *step)
         });
@@ -194,7 +194,7 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
         .map(|step| Constraint::plain(begin, step, Origin::Policy, "settle", why))
         .collect();
     for track in 0..draft.tracks.len() {
-        let steps: Vec<usize> = draft.back_of(track).map(|(step, _)| step).collect();
+        let steps: Vec<usize> = draft.back_of(track).iter().map(|(step, _)| *step).collect();
         for pair in steps.windows(2) {
             let why = "one version of an RRset after the other";
             given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
@@ -233,7 +233,7 @@ impl Rules for Backward<'_, '_> {
         ways.filter_map(|one| match self.way.is_back(one.from) {
             true => Some(one),
             // What was replaced on the way there is waited out from the beginning of the way back.
-            false => begun.contains(&one.from).then(|| Break { from: self.way.begin(), ..one }),
+            false => begun.has(one.from).then(|| Break { from: self.way.begin(), ..one }),
         })
         .collect()
     }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use crate::calendar::show_span;
+use crate::fact::Value;
 use crate::graph::{Cause, Origin};
 use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, MovePoint, prepares};
+use crate::proof::invariant::REACH;
 use crate::proof::model::Model;
 use crate::proof::pattern::{Break, Pattern, What};
 use crate::proof::present;
-use crate::spec::{Anchor, Point};
+use crate::spec::{Anchor, AssumeSpec, Point};
 
 /// Derives the order of a draft.
 pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
@@ -67,7 +69,15 @@ impl Forward<'_, '_> {
     }
 
     /// Where a step is held back: at the point that the plan's part begins with.
-    fn hold_back(&self, from: usize, to: usize, lay: &Lay<'_>) -> Option<usize> {
+    fn hold_back(&self, one: &Break, lay: &Lay<'_>) -> Option<usize> {
+        let (from, to) = (one.from, one.to);
+        // That the old host may be off is no repair of anything.
+        if matches!(self.draft.nodes[from].kind, Kind::Point(MovePoint::Release)) {
+            return None;
+        }
+        if let Kind::Stated(stated) = &self.draft.nodes[to].kind {
+            return self.hold_back_statement(stated, one, lay);
+        }
         let Some((track, transition)) = self.transition(to) else { return Some(to) };
         let point = match &transition.stage {
             Stage::Switch => self.draft.point(MovePoint::BeforeSwitch),
@@ -93,9 +103,39 @@ impl Forward<'_, '_> {
     }
 }
 
+impl Forward<'_, '_> {
+    /// What people do they do when the plan is ready for it; that a host begins to refuse is no part
+    /// of the plan, and happens when the plan says that it does.
+    fn hold_back_statement(
+        &self,
+        stated: &AssumeSpec,
+        one: &Break,
+        lay: &Lay<'_>,
+    ) -> Option<usize> {
+        let (from, to) = (one.from, one.to);
+        let worst = stated.fact.value.row().unknown == Some(stated.value);
+        if !worst && !matches!(stated.value, Value::Reject | Value::Off) {
+            return Some(to);
+        }
+        // What is stated of the same moment is so together.
+        if let Kind::Stated(other) = &self.draft.nodes[from].kind
+            && other.from == stated.from
+            && one.hold.is_zero()
+        {
+            return Some(to);
+        }
+        let point = match stated.from? {
+            Point::Expand => return None,
+            Point::Switch => self.draft.point(MovePoint::BeforeSwitch)?,
+            Point::Contract => self.draft.point(MovePoint::BeforeContract)?,
+        };
+        (point != from && !lay.leads(point, from)).then_some(point)
+    }
+}
+
 impl Rules for Forward<'_, '_> {
     fn target(&self, one: &Break, lay: &Lay<'_>) -> Option<usize> {
-        self.hold_back(one.from, one.to, lay)
+        self.hold_back(one, lay)
     }
 
     fn can_come_true(&self, pattern: &Pattern, lay: &Lay<'_>) -> bool {
@@ -104,7 +144,12 @@ impl Rules for Forward<'_, '_> {
     }
 
     fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
-        pattern.breaks(&self.model.atoms).collect()
+        // To hold back what changes a TTL alone is a repair of nothing but how long it lives: the
+        // same data are there before.
+        let only_ttl =
+            |step| self.transition(step).is_some_and(|(_, transition)| transition.is_only_ttl());
+        let ways = pattern.breaks(&self.model.atoms);
+        ways.filter(|one| pattern.invariant == REACH || !only_ttl(one.to)).collect()
     }
 
     fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
@@ -416,7 +461,12 @@ fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usize, String)
     let (steps, word) = match anchor {
         Anchor::Expand => (stages(&|t| t.is_expansion()), "expand".to_owned()),
         Anchor::Switch => (stages(&|t| t.is_switch()), "switch".to_owned()),
-        Anchor::Contract => (stages(&|t| t.is_contraction()), "contract".to_owned()),
+        Anchor::Contract => {
+            // The point itself too: where nothing is taken away, it stands for the contraction.
+            let left = draft.point(MovePoint::BeforeContract);
+            let steps = stages(&|t| t.is_contraction()).into_iter().chain(left);
+            (steps.collect(), "contract".to_owned())
+        }
         // A record that is as wanted already has no step, and nothing has to be waited for.
         Anchor::Record(id) => {
             let track = draft.tracks.iter().position(|t| t.record.as_deref() == Some(id));

@@ -42,8 +42,8 @@ pub fn in_the_end(intent: &Intent, snapshot: &Snapshot) -> Snapshot {
 
 /// Puts records in the place of those of their type; none: takes them away.
 fn set(end: &mut Snapshot, name: &Name, rtype: RrType, rdata: Vec<Rdata>) {
-    let zones = end.zones.values_mut().filter(|seen| name.is_at_or_below(&seen.zone.origin));
-    let Some(seen) = zones.max_by_key(|seen| seen.zone.origin.wire().len()) else { return };
+    let Some(zone) = end.zone_of(name).map(|seen| seen.zone.origin.clone()) else { return };
+    let Some(seen) = end.zones.get_mut(&zone) else { return };
     let key = RrKey::new(name.clone(), rtype);
     let Ok(rrset) = RrSet::new(Ttl::ZERO, rdata) else {
         seen.zone.rrsets.remove(&key);

@@ -7,13 +7,13 @@
 //! A version is an occurrence, data *and* TTL. Equal data at another TTL is another version of the
 //! same *class*; evaluations look at classes, and patterns are made of versions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cutover_contract::{Atomicity, Name, Rdata, RrKey, RrSet, RrType};
 
 use super::draft::Draft;
 use super::pattern::{Atom, Ending, Start, What};
-use crate::model::Track;
 use crate::model::hold::{hold, hold_of_absence};
 use crate::observe::ZoneSeen;
 
@@ -33,14 +33,15 @@ pub enum Content {
 pub struct Class {
     /// The data.
     pub content: Content,
-    /// The numbers of the atoms.
-    pub versions: Vec<usize>,
+    /// The versions, each as the atoms that make it: one, but where an answer depends on several
+    /// records, as below a wildcard.
+    pub versions: Vec<Vec<usize>>,
 }
 
 /// The answers to one question, in the order in which they come about.
 #[derive(Clone, Debug)]
 pub struct Answers {
-    /// At least two.
+    /// At least one.
     pub classes: Vec<Class>,
 }
 
@@ -53,27 +54,41 @@ struct Version {
     exposed: bool,
 }
 
+/// What is asked, and where.
+#[derive(Clone, Copy)]
+struct Question<'q> {
+    zone: &'q ZoneSeen,
+    key: &'q RrKey,
+    margin: Duration,
+}
+
 impl Answers {
     /// The answers to a question; `None` where there is one answer and it never changes. New atoms
     /// are put behind those that are there.
     pub(super) fn of(draft: &Draft<'_>, key: &RrKey, atoms: &mut Vec<Atom>) -> Option<Self> {
         let zone = draft.snapshot.zone_of(&key.name)?;
         let margin = draft.intent.terms.clocks.margin;
-        let track = draft.tracks.iter().position(|track| touches(track, key));
-        let mut versions = match track {
-            Some(track) => versions_of(draft, track, key, zone),
-            None => Vec::new(),
+        let question = Question { zone, key, margin };
+        let tracks = deciding(draft, zone, key);
+        let mut versions: Vec<(Content, Vec<usize>)> = match tracks.as_slice() {
+            [] => Vec::new(),
+            [track] => versions_of(draft, *track, &tracks, question)
+                .into_iter()
+                .map(|version| (version.content.clone(), vec![atom(key, version, atoms)]))
+                .collect(),
+            _ => together(draft, &tracks, question, atoms),
         };
         for earlier in draft.snapshot.earlier.get(key).into_iter().flatten() {
             let Some(beginning) = draft.beginning() else { break };
             if versions.is_empty() {
-                versions.push(Version {
-                    content: live(zone, key),
+                let version = Version {
+                    content: content(zone, key, &BTreeMap::new()),
                     records: zone.get(key).cloned(),
                     start: Start::Always,
                     ends: Vec::new(),
                     exposed: false,
-                });
+                };
+                versions.push((version.content.clone(), vec![atom(key, version, atoms)]));
             }
             let content = match earlier {
                 Some(rrset) => Content::Records(rrset.rdata().to_vec()),
@@ -82,47 +97,80 @@ impl Answers {
             let ends =
                 vec![Ending { step: beginning, hold: hold(earlier.as_ref(), zone) + margin }];
             let records = earlier.clone();
-            versions.push(Version { content, records, start: Start::Always, ends, exposed: false });
+            let start = Start::Always;
+            let version = Version { content, records, start, ends, exposed: false };
+            versions.push((version.content.clone(), vec![atom(key, version, atoms)]));
         }
         let mut classes: Vec<Class> = Vec::new();
-        for version in versions {
-            let Version { content, records, start, ends, exposed } = version;
-            let what = What::Answer { key: key.clone(), records, exposed };
-            atoms.push(Atom { what, start, ends });
-            let number = atoms.len() - 1;
+        for (content, version) in versions {
             match classes.iter_mut().find(|class| class.content == content) {
-                Some(class) => class.versions.push(number),
-                None => classes.push(Class { content, versions: vec![number] }),
+                Some(class) => class.versions.push(version),
+                None => classes.push(Class { content, versions: vec![version] }),
             }
         }
         (!classes.is_empty()).then_some(Self { classes })
     }
 }
 
-fn touches(track: &Track, key: &RrKey) -> bool {
-    let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
-    changes.any(|change| {
-        change.key.name == key.name
-            && (change.key.rtype == key.rtype || change.key.rtype == RrType::CNAME)
-    })
+fn atom(key: &RrKey, version: Version, atoms: &mut Vec<Atom>) -> usize {
+    let Version { content: _, records, start, ends, exposed } = version;
+    let what = What::Answer { key: key.clone(), records, exposed };
+    atoms.push(Atom { what, start, ends });
+    atoms.len() - 1
 }
 
-/// What is answered before the first step.
-fn live(zone: &ZoneSeen, key: &RrKey) -> Content {
-    let alias = RrKey::new(key.name.clone(), RrType::CNAME);
-    content(zone.get(key), zone.get(&alias), || zone.wildcard_of(key))
+/// The tracks that decide what is answered: those of the name itself, and in a zone with wildcards
+/// also those of the wildcards above it, and those by which names between them come or go.
+fn deciding(draft: &Draft<'_>, zone: &ZoneSeen, key: &RrKey) -> Vec<usize> {
+    let of_type = |rtype: RrType| rtype == key.rtype || rtype == RrType::CNAME;
+    let touches = |track: &usize, at: &Name| {
+        let mut changes = draft.tracks[*track].transitions.iter().flat_map(|t| &t.changes);
+        changes.any(|change| change.key.name == *at && of_type(change.key.rtype))
+    };
+    let own = draft.tracks_at(&key.name).iter().filter(|track| touches(track, &key.name));
+    let mut found: Vec<usize> = own.copied().collect();
+    if !draft.has_wildcards(&zone.zone.origin) {
+        // A name has one owner: an alias and records beside it are refused.
+        found.truncate(1);
+        return found;
+    }
+    let below = |name: &Name| name.is_at_or_below(&zone.zone.origin);
+    let above = std::iter::successors(key.name.parent(), Name::parent).take_while(below);
+    for ancestor in above {
+        let Ok(wildcard) = ancestor.child("*") else { continue };
+        let at = draft.tracks_at(&wildcard).iter().filter(|track| touches(track, &wildcard));
+        found.extend(at.copied());
+    }
+    // Whatever makes a name come or go that lies beside or below takes others out of the wildcard.
+    for (place, track) in draft.tracks.iter().enumerate() {
+        let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
+        let near = |name: &Name| {
+            name.is_at_or_below(&key.name)
+                || std::iter::successors(Some(name.clone()), Name::parent)
+                    .take_while(below)
+                    .any(|one| one != zone.zone.origin && key.name.is_at_or_below(&one))
+        };
+        if track.zone == zone.zone.origin
+            && changes
+                .any(|one| (one.before.is_none() || one.after.is_none()) && near(&one.key.name))
+        {
+            found.push(place);
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
-fn content<'z>(
-    records: Option<&'z RrSet>,
-    alias: Option<&'z RrSet>,
-    wildcard: impl FnOnce() -> Option<&'z RrSet>,
-) -> Content {
-    let found = records.or(alias).or_else(wildcard);
-    match found {
+/// Records in the place of those of the zone; `None`: there are none.
+type Overlay = BTreeMap<RrKey, Option<RrSet>>;
+
+/// What is answered while the zone has these records in the place of its own.
+fn content(zone: &ZoneSeen, key: &RrKey, overlay: &Overlay) -> Content {
+    match answering(zone, key, overlay) {
         None => Content::Absent,
         Some(rrset) => match rrset.rdata().first().filter(|_| rrset.rtype() == RrType::CNAME) {
-            Some(alias) if records.is_none() => {
+            Some(alias) if key.rtype != RrType::CNAME => {
                 alias.target().map_or(Content::Absent, Content::Alias)
             }
             Some(_) | None => Content::Records(rrset.rdata().to_vec()),
@@ -130,56 +178,128 @@ fn content<'z>(
     }
 }
 
-fn versions_of(draft: &Draft<'_>, track: usize, key: &RrKey, zone: &ZoneSeen) -> Vec<Version> {
-    let margin = draft.intent.terms.clocks.margin;
-    let alias_key = RrKey::new(key.name.clone(), RrType::CNAME);
-    let (mut records, mut alias) = (zone.get(key).cloned(), zone.get(&alias_key).cloned());
-    let was_there = zone.zone.at(&key.name).next().is_some();
+/// The RRset that answers: that of the name, or of the wildcard at its closest encloser where the
+/// name does not exist (RFC 4592 §3.3.1).
+fn answering<'z>(zone: &'z ZoneSeen, key: &RrKey, overlay: &'z Overlay) -> Option<&'z RrSet> {
+    let at = |name: &Name, rtype: RrType| -> Option<&'z RrSet> {
+        let key = RrKey::new(name.clone(), rtype);
+        match overlay.get(&key) {
+            Some(there) => there.as_ref(),
+            None => zone.get(&key),
+        }
+    };
+    let exists = |name: &Name| {
+        let from = RrKey::new(name.clone(), RrType::new(0));
+        let own =
+            zone.zone.rrsets.range(from..).take_while(|(key, _)| key.name.is_at_or_below(name));
+        own.into_iter().any(|(key, _)| overlay.get(key).is_none_or(Option::is_some))
+            || overlay.iter().any(|(key, there)| there.is_some() && key.name.is_at_or_below(name))
+    };
+    let answer = |name: &Name| at(name, key.rtype).or_else(|| at(name, RrType::CNAME));
+    if let Some(found) = answer(&key.name) {
+        return Some(found);
+    }
+    if exists(&key.name) {
+        return None;
+    }
+    let mut encloser = key.name.parent()?;
+    while !exists(&encloser) {
+        if encloser == zone.zone.origin {
+            return None;
+        }
+        encloser = encloser.parent()?;
+    }
+    answer(&encloser.child("*").ok()?)
+}
+
+/// The answers that several tracks decide together: each combination of their versions.
+fn together(
+    draft: &Draft<'_>,
+    tracks: &[usize],
+    question: Question<'_>,
+    atoms: &mut Vec<Atom>,
+) -> Vec<(Content, Vec<usize>)> {
+    let Question { zone, key, .. } = question;
+    let mut combinations: Vec<(Overlay, Vec<usize>)> = vec![(Overlay::new(), Vec::new())];
+    for track in tracks {
+        let states = states_of(draft, *track);
+        let versions = versions_of(draft, *track, tracks, question);
+        let numbers: Vec<(usize, usize)> = versions
+            .into_iter()
+            .zip(states.iter().map(|state| state.0))
+            .map(|(version, state)| (state, atom(key, version, atoms)))
+            .collect();
+        combinations = combinations
+            .iter()
+            .flat_map(|(overlay, chosen)| {
+                numbers.iter().map(|(state, atom)| {
+                    let mut overlay = overlay.clone();
+                    let at = states.iter().find(|(number, _)| number == state);
+                    overlay.extend(at.map(|(_, records)| records.clone()).unwrap_or_default());
+                    let mut chosen = chosen.clone();
+                    chosen.push(*atom);
+                    (overlay, chosen)
+                })
+            })
+            .collect();
+    }
+    combinations.into_iter().map(|(o, chosen)| (content(zone, key, &o), chosen)).collect()
+}
+
+/// What a track has put in the place of the zone's records behind each of its transitions, in the
+/// order in which the versions come about: there, and back.
+fn states_of(draft: &Draft<'_>, track: usize) -> Vec<(usize, Overlay)> {
+    let mut overlay = Overlay::new();
+    let mut states: Vec<(usize, Overlay)> = vec![(0, overlay.clone())];
+    for (number, transition) in draft.tracks[track].transitions.iter().enumerate() {
+        for change in &transition.changes {
+            overlay.insert(change.key.clone(), change.after.clone());
+        }
+        states.push((number + 1, overlay.clone()));
+    }
+    let back: Vec<(usize, Overlay)> =
+        draft.back_of(track).iter().map(|(_, number)| states[*number].clone()).collect();
+    states.into_iter().chain(back).collect()
+}
+
+/// The versions that one track makes of an answer. Where it alone decides, a transition that leaves
+/// the answer as it is makes none.
+fn versions_of(
+    draft: &Draft<'_>,
+    track: usize,
+    deciding: &[usize],
+    question: Question<'_>,
+) -> Vec<Version> {
+    let Question { zone, key, .. } = question;
+    let alone = deciding.len() == 1;
+    let overlays: Vec<Overlay> = states_of(draft, track).into_iter().map(|(_, o)| o).collect();
+    let at =
+        |overlay: &Overlay| (content(zone, key, overlay), answering(zone, key, overlay).cloned());
+    let (first, records) = at(&overlays[0]);
     let mut versions = vec![Version {
-        content: live(zone, key),
-        records: records.clone().or(alias.clone()),
+        content: first,
+        records,
         start: Start::Always,
         ends: Vec::new(),
         exposed: false,
     }];
     // The place of the version that is current behind each transition.
     let mut states = vec![0];
-    for step in draft.steps_of(track) {
-        let super::draft::Kind::Change { transition, .. } = &draft.nodes[*step].kind else {
-            continue;
-        };
-        let before = (records.clone(), alias.clone());
-        for change in &transition.changes {
-            if change.key == *key {
-                records.clone_from(&change.after);
-            } else if change.key == alias_key {
-                alias.clone_from(&change.after);
-            }
-        }
-        if before == (records.clone(), alias.clone()) {
-            states.push(states.last().copied().unwrap_or_default());
-            continue;
-        }
-        // Without a record of its own a name that was not there before is the wildcard's again.
-        let wildcard = || zone.wildcard_of(key).filter(|_| !was_there);
-        let next = Version {
-            content: content(records.as_ref(), alias.as_ref(), wildcard),
-            records: records.clone().or(alias.clone()),
-            start: Start::Begin(*step),
-            ends: Vec::new(),
-            exposed: false,
-        };
+    for (number, step) in draft.steps_of(track).iter().enumerate() {
+        let (content, records) = at(&overlays[number + 1]);
         let current = states.last().copied().unwrap_or_default();
-        replace(
-            (zone, key, margin),
-            &mut versions,
-            &[current],
-            next,
-            (*step, transition.changes.len()),
-        );
+        let last: &Version = &versions[current];
+        if alone && (&last.content, &last.records) == (&content, &records) {
+            states.push(current);
+            continue;
+        }
+        let start = Start::Begin(*step);
+        let next = Version { content, records, start, ends: Vec::new(), exposed: false };
+        let changes = draft.tracks[track].transitions[number].changes.len();
+        replace(question, &mut versions, &[current], next, (*step, changes), alone);
         states.push(versions.len() - 1);
     }
-    way_back(draft, track, (zone, key, margin), &states, &mut versions);
+    way_back(draft, track, question, &states, &mut versions, alone);
     versions
 }
 
@@ -187,12 +307,13 @@ fn versions_of(draft: &Draft<'_>, track: usize, key: &RrKey, zone: &ZoneSeen) ->
 fn way_back(
     draft: &Draft<'_>,
     track: usize,
-    at: (&ZoneSeen, &RrKey, Duration),
+    question: Question<'_>,
     states: &[usize],
     versions: &mut Vec<Version>,
+    alone: bool,
 ) {
     let mut current: Option<usize> = None;
-    for (step, number) in draft.back_of(track) {
+    for (step, number) in draft.back_of(track).iter().copied() {
         let (after, before) = (states[number + 1], states[number]);
         if after == before {
             continue;
@@ -207,19 +328,21 @@ fn way_back(
         };
         // The way back may begin here, or have come by here.
         let replaced: Vec<usize> = [after].into_iter().chain(current).collect();
-        replace(at, versions, &replaced, next, (step, 1));
+        replace(question, versions, &replaced, next, (step, 1), alone);
         current = Some(versions.len() - 1);
     }
 }
 
 /// Puts a version in the place of others.
 fn replace(
-    (zone, key, margin): (&ZoneSeen, &RrKey, Duration),
+    question: Question<'_>,
     versions: &mut Vec<Version>,
     replaced: &[usize],
     next: Version,
     (step, changes): (usize, usize),
+    alone: bool,
 ) {
+    let Question { zone, key, margin } = question;
     for place in replaced {
         let version = &mut versions[*place];
         let lives = match &version.records {
@@ -229,8 +352,10 @@ fn replace(
         version.ends.push(Ending { step, hold: lives + margin });
     }
     let Some(before) = replaced.first().map(|place| &versions[*place]) else { return };
-    let seen = exposed((zone, key, margin), before, &next, step, changes);
-    versions.extend(seen);
+    if alone {
+        let seen = exposed((zone, key, margin), before, &next, step, changes);
+        versions.extend(seen);
+    }
     versions.push(next);
 }
 

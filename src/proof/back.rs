@@ -36,6 +36,21 @@ pub struct WayBack<'b> {
     pub no_return: BTreeSet<usize>,
 }
 
+/// The steps of the way there that have begun.
+pub struct Begun<'b> {
+    /// The last of them.
+    pub last: BTreeSet<usize>,
+    there: &'b Paths,
+}
+
+impl Begun<'_> {
+    /// Whether a step has begun.
+    #[must_use]
+    pub fn has(&self, step: usize) -> bool {
+        self.last.iter().any(|last| *last == step || self.there.leads(step, *last))
+    }
+}
+
 impl WayBack<'_> {
     /// The first step of the way back.
     #[must_use]
@@ -55,15 +70,16 @@ impl WayBack<'_> {
         step >= self.forward
     }
 
-    /// The steps of the way there that have begun in the least state in which a pattern is true.
+    /// The last steps of the way there that have begun in the least state in which a pattern is true;
+    /// whatever comes before them has begun too.
     #[must_use]
-    pub fn begun(&self, pattern: &Pattern) -> BTreeSet<usize> {
+    pub fn begun(&self, pattern: &Pattern) -> Begun<'_> {
         let starts = pattern.starts(self.atoms);
-        let there = starts.iter().filter_map(|step| match self.is_back(*step) {
+        let last = starts.iter().filter_map(|step| match self.is_back(*step) {
             true => self.served_by(*step),
             false => Some(*step),
         });
-        self.there.down(there.chain(self.to))
+        Begun { last: last.chain(self.to).collect(), there: self.there }
     }
 
     /// Whether a pattern is about the way back at all.
@@ -76,11 +92,11 @@ impl WayBack<'_> {
     #[must_use]
     pub fn can_come_true(&self, pattern: &Pattern, among: Among<'_>) -> bool {
         let begun = self.begun(pattern);
-        if begun.iter().any(|step| self.no_return.contains(step)) {
+        if self.no_return.iter().any(|step| begun.has(*step)) {
             return false;
         }
         let made = |step: usize| match self.served_by(step) {
-            Some(served) => begun.contains(&served),
+            Some(served) => begun.has(served),
             None => true,
         };
         !pattern.breaks(self.atoms).any(|one| self.is_kept(&one, &begun, among, &made))
@@ -89,15 +105,16 @@ impl WayBack<'_> {
     fn is_kept(
         &self,
         one: &Break,
-        begun: &BTreeSet<usize>,
+        begun: &Begun<'_>,
         among: Among<'_>,
         made: &dyn Fn(usize) -> bool,
     ) -> bool {
         let waited = match (self.is_back(one.from), self.is_back(one.to)) {
             (false, false) => self.there.between(one.from, one.to),
             (true, false) => None,
-            (false, true) if begun.contains(&one.from) => {
-                let since = begun.iter().filter_map(|step| self.there.between(one.from, *step));
+            (false, true) if begun.has(one.from) => {
+                let last = begun.last.iter();
+                let since = last.filter_map(|step| self.there.between(one.from, *step));
                 let back = match one.to == self.begin() {
                     true => Some(0),
                     false => among(self.begin(), one.to, made),

@@ -1,7 +1,7 @@
 //! The steps of a plan before they have an order: what recipes want to be changed, the points of the
 //! move, and the moments at which stated facts begin to be true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_contract::{Change, ChangeSet, Name, RrKey};
 
@@ -123,6 +123,13 @@ pub struct Draft<'d> {
     points: BTreeMap<MovePoint, usize>,
     /// The steps of each track.
     of_track: Vec<Vec<usize>>,
+    /// The steps that take back the transitions of each track, in the order in which they are made,
+    /// each with the place of its transition.
+    back_of_track: Vec<Vec<(usize, usize)>>,
+    /// The tracks that change something at a name.
+    at_name: BTreeMap<&'d Name, Vec<usize>>,
+    /// The zones that have wildcards, or come to have some.
+    with_wildcards: BTreeSet<Name>,
     /// How many steps lead there; behind them stand those of the way back.
     pub forward: usize,
 }
@@ -138,8 +145,28 @@ impl<'d> Draft<'d> {
             nodes: Vec::new(),
             points: BTreeMap::new(),
             of_track: Vec::new(),
+            back_of_track: vec![Vec::new(); tracks.len()],
+            at_name: BTreeMap::new(),
+            with_wildcards: BTreeSet::new(),
             forward: 0,
         };
+        let wild = |name: &Name| name.to_string().starts_with("*.");
+        for (origin, zone) in &snapshot.zones {
+            if zone.zone.rrsets.keys().any(|key| wild(&key.name)) {
+                draft.with_wildcards.insert(origin.clone());
+            }
+        }
+        for (place, track) in tracks.iter().enumerate() {
+            for change in track.transitions.iter().flat_map(|transition| &transition.changes) {
+                if wild(&change.key.name) {
+                    draft.with_wildcards.insert(track.zone.clone());
+                }
+                let at = draft.at_name.entry(&change.key.name).or_default();
+                if at.last() != Some(&place) {
+                    at.push(place);
+                }
+            }
+        }
         if tracks.iter().all(|track| track.transitions.is_empty()) {
             draft.of_track = vec![Vec::new(); tracks.len()];
             return draft;
@@ -186,6 +213,9 @@ impl<'d> Draft<'d> {
     pub fn with_way_back(&self, taken_back: &dyn Fn(usize) -> bool) -> Self {
         let mut draft = self.clone();
         let mut push = |id: String, serves, what| {
+            if let Back::Change { track, number, .. } = &what {
+                draft.back_of_track[*track].push((draft.nodes.len(), *number));
+            }
             let kind = Kind::Back(BackStep { serves, what });
             draft.nodes.push(Node { id: StepId::new(id), kind });
         };
@@ -235,20 +265,21 @@ impl<'d> Draft<'d> {
 
     /// The steps that take back the transitions of a track, in the order in which they are made, each
     /// with the place of its transition.
-    pub fn back_of(&self, track: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let back = self.nodes.iter().enumerate().skip(self.forward);
-        back.filter_map(move |(step, node)| match &node.kind {
-            Kind::Back(BackStep { what: Back::Change { track: of, number, .. }, .. })
-                if *of == track =>
-            {
-                Some((step, *number))
-            }
-            Kind::Back(_)
-            | Kind::Change { .. }
-            | Kind::Point(_)
-            | Kind::Stated(_)
-            | Kind::Beginning => None,
-        })
+    #[must_use]
+    pub fn back_of(&self, track: usize) -> &[(usize, usize)] {
+        &self.back_of_track[track]
+    }
+
+    /// Whether a zone has wildcards, or comes to have some.
+    #[must_use]
+    pub fn has_wildcards(&self, zone: &Name) -> bool {
+        self.with_wildcards.contains(zone)
+    }
+
+    /// The tracks that change something at a name.
+    #[must_use]
+    pub fn tracks_at(&self, name: &Name) -> &[usize] {
+        self.at_name.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The step of the way back for something of the way there.

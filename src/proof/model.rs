@@ -19,6 +19,9 @@ use crate::observe::Snapshot;
 /// with dozens of versions, and nobody could read what is found.
 const PATTERNS_MAX: usize = 10_000;
 
+/// Names with MX records of one zone that are looked at, besides the domains that move. Our choice.
+const DOMAINS_MAX: usize = 1_000;
+
 /// Everything that must not come true, and what it consists of.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -117,11 +120,15 @@ impl<'d> Bench<'d> {
             moving.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).collect();
         let known: std::collections::BTreeSet<&Name> =
             domains.iter().map(|domain| domain.name).collect();
-        for (name, zone) in &draft.snapshot.zones {
-            let takes_mail = zone.get(&RrKey::new(name.clone(), RrType::MX)).is_some();
-            if takes_mail && !known.contains(name) {
-                domains.push(Domain { name, moves: None });
-            }
+        for zone in draft.snapshot.zones.values() {
+            let takes_mail = zone.zone.rrsets.keys().filter(|key| key.rtype == RrType::MX);
+            // A zone with more than that is a hoster's, and each has the same exchanges.
+            let others = takes_mail.map(|key| &key.name).take(DOMAINS_MAX);
+            domains.extend(
+                others
+                    .filter(|name| !known.contains(name))
+                    .map(|name| Domain { name, moves: None }),
+            );
         }
         domains
     }
@@ -165,6 +172,18 @@ impl<'d> Bench<'d> {
         others: &[usize],
         harm: &Harm,
     ) {
+        self.forbid_with(invariant, choice, &|_| extra, others, harm);
+    }
+
+    /// The same, with an addition of its own for the answer to each question.
+    pub(super) fn forbid_with(
+        &mut self,
+        invariant: &'static str,
+        choice: &Choice,
+        extra: &dyn Fn(&RrKey) -> Duration,
+        others: &[usize],
+        harm: &Harm,
+    ) {
         let mut sets: Vec<Vec<Held>> =
             vec![others.iter().map(|atom| Held { atom: *atom, extra: Duration::ZERO }).collect()];
         for (key, class) in choice {
@@ -177,9 +196,11 @@ impl<'d> Bench<'d> {
             sets = sets
                 .iter()
                 .flat_map(|set| {
-                    versions.iter().map(|atom| {
+                    versions.iter().map(|version| {
                         let mut set = set.clone();
-                        set.push(Held { atom: *atom, extra });
+                        set.extend(
+                            version.iter().map(|atom| Held { atom: *atom, extra: extra(key) }),
+                        );
                         set
                     })
                 })
@@ -197,14 +218,14 @@ impl<'d> Bench<'d> {
     pub(super) fn forbid_version(
         &mut self,
         invariant: &'static str,
-        version: usize,
+        version: &[usize],
         others: &[usize],
         harm: &Harm,
     ) {
         let held = |atom: &usize| Held { atom: *atom, extra: Duration::ZERO };
         self.patterns.push(Pattern {
             invariant,
-            atoms: others.iter().chain([&version]).map(held).collect(),
+            atoms: others.iter().chain(version).map(held).collect(),
             harm: harm.what.clone(),
             fix: harm.fix.clone(),
         });
@@ -246,6 +267,12 @@ impl<'d> Bench<'d> {
 
     /// What would help where a fact is not stated, or not stated well.
     pub(super) fn statement(&self, fact: Fact, host: &str, value: Value, from: &str) -> String {
+        let stated = self.draft().intent.assume.iter();
+        if stated.clone().any(|one| one.fact.value == fact && one.host.value == host) {
+            return format!(
+                "what the plan states of `{fact}` of `{host}` is not enough: let it be {value} earlier (`from:`), if that is so"
+            );
+        }
         let from = if from.is_empty() { String::new() } else { format!(", from: {from}") };
         let named = match value == fact.row().stated {
             true => String::new(),

@@ -97,6 +97,13 @@ impl View<'_> {
                             let target = alias.rdata().first().and_then(|alias| alias.target());
                             target.map_or(Content::Absent, Content::Alias)
                         }
+                        (None, None) => match zone.wildcard_of(&key) {
+                            Some(alias) if alias.rtype() == RrType::CNAME => {
+                                let target = alias.rdata().first().and_then(|alias| alias.target());
+                                target.map_or(Content::Absent, Content::Alias)
+                            }
+                            Some(_) | None => return snapshot.told(&key),
+                        },
                         (_, _) => return snapshot.told(&key),
                     }
                 }
@@ -108,6 +115,27 @@ impl View<'_> {
             }
         }
         Outside::Unknown("more than eight aliases in a row".into())
+    }
+
+    /// What was published for a question before the first step, aliases not followed.
+    #[must_use]
+    pub fn published(&self, key: &RrKey) -> Outside {
+        match self.library.draft.snapshot.zone_of(&key.name).and_then(|zone| zone.get(key)) {
+            Some(rrset) => Outside::Records(rrset.rdata().to_vec()),
+            None => Outside::Absent,
+        }
+    }
+
+    /// What a resolver would have been told before the first step.
+    #[must_use]
+    pub fn live(&self, key: &RrKey) -> Outside {
+        self.library.draft.snapshot.told(key)
+    }
+
+    /// Whether what is answered to a question never changes.
+    #[must_use]
+    pub fn is_constant(&self, key: &RrKey) -> bool {
+        self.library.answers(key).is_none()
     }
 
     /// What is published for a question in this view, aliases not followed.

@@ -97,6 +97,12 @@ impl<'k> Kitchen<'k> {
         self.snapshot.zone_of(name)
     }
 
+    /// Whether the plan's other records put something at a name.
+    fn comes(&self, name: &Name) -> bool {
+        let mut records = self.intent.records.iter();
+        records.any(|record| record.name.value == *name && record.to.is_some())
+    }
+
     /// What was seen of the zone of a domain that moves.
     fn zone(&self, one: &DomainMove) -> &'k ZoneSeen {
         &self.snapshot.zones[&one.zone]

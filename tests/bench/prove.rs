@@ -88,7 +88,9 @@ fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
             served_within: None,
         };
         let zone = read.expect("a zone").zone;
-        snapshot.zones.insert(name.clone(), ZoneSeen { zone, capabilities, authorities: Vec::new() });
+        snapshot
+            .zones
+            .insert(name.clone(), ZoneSeen { zone, capabilities, authorities: Vec::new() });
     }
     (intent, snapshot)
 }
@@ -126,5 +128,8 @@ fn main() {
         println!("a thousand domains cost {ratio:.2} times as much each as one alone");
     }
     let (time, compiled) = median(11, &parts(&versions()));
-    println!("20 records of 5 versions beside one domain: {time:?}; {} steps", compiled.graph.steps().len());
+    println!(
+        "20 records of 5 versions beside one domain: {time:?}; {} steps",
+        compiled.graph.steps().len()
+    );
 }

@@ -378,8 +378,9 @@ fn what_the_old_host_does_with_mail_is_judged() {
     };
     assert_eq!(broken("value: relay, from: switch"), "");
     assert_eq!(broken("value: reject, from: contract"), "");
-    // Waited for: whoever refuses before the old MX records have expired bounces mail.
-    assert_eq!(broken("value: reject, from: switch"), "");
+    // It happens when it is said to, and the old MX records have not expired by then.
+    assert_eq!(broken("value: reject, from: switch"), "deliverable");
+    assert_eq!(broken("value: off, from: switch"), "deliverable deliverable one-mailbox clients");
     // Broken before the first step: not the plan's doing, and told all the same.
     assert_eq!(broken("value: reject"), "(deliverable)");
     assert_eq!(broken("value: off"), "(clients) (deliverable) (deliverable) (one-mailbox)");

@@ -107,17 +107,38 @@ fn of_stream(
     }
 }
 
-/// Whether a receiver finds a key of the sender. Where an alias leads out of what can be seen, the
-/// key behind it is the host's own business.
+/// Whether a receiver finds the key that the sender signs with: what the plan publishes for it, or
+/// what was there when the plan was made. Where an alias leads to a name that never changes, the key
+/// behind it is the host's own business.
 fn key_seen(view: &View<'_>, sender: &Sender) -> bool {
     sender.selectors.iter().any(|selector| {
         let owner = &selector.owner.value;
-        match view.look_up(&RrKey::new(owner.clone(), RrType::TXT)) {
-            Outside::Records(_) | Outside::Unknown(_) => true,
-            Outside::Absent => {
-                let alias = view.answer(&RrKey::new(owner.clone(), RrType::CNAME));
-                matches!(alias, Outside::Records(_))
+        let txt = RrKey::new(owner.clone(), RrType::TXT);
+        let alias = RrKey::new(owner.clone(), RrType::CNAME);
+        let meant = match &selector.publish {
+            Some(rdata) => Outside::Records(vec![rdata.clone()]),
+            None => match view.published(&alias) {
+                Outside::Records(alias) => Outside::Records(alias),
+                Outside::Absent | Outside::Unknown(_) => view.live(&txt),
+            },
+        };
+        match (&meant, view.answer(&alias)) {
+            (Outside::Records(meant), Outside::Records(found)) => {
+                // The name that the alias leads to.
+                let target = found.iter().find_map(Rdata::target);
+                let behind = target.map(|name| RrKey::new(name, RrType::TXT));
+                let gone = behind.is_some_and(|key| {
+                    !view.is_constant(&key) && view.look_up(&key) == Outside::Absent
+                });
+                *meant == found && !gone
             }
+            (Outside::Records(_), Outside::Absent | Outside::Unknown(_)) => {
+                view.look_up(&txt) == meant
+            }
+            // The plan's own records publish it, or nobody does.
+            (Outside::Absent, Outside::Records(_)) => true,
+            (Outside::Absent, _) => view.look_up(&txt) != Outside::Absent,
+            (Outside::Unknown(_), _) => true,
         }
     })
 }
@@ -222,11 +243,13 @@ fn address_of(term: &Term) -> Option<IpAddr> {
     if is_ip { value.split('/').next()?.parse().ok() } else { None }
 }
 
-/// Some addresses that an included record names, in it or in what it includes: the first of each
-/// record stand for the rest.
+/// The addresses that an included record names, in it or in what it includes.
 fn addresses_of(name: &Name, meant: &Snapshot) -> BTreeSet<IpAddr> {
     /// Records that are looked at, so that a circle of includes ends. Our choice.
     const RECORDS_MAX: usize = 16;
+    /// Addresses of each that are looked at. Our choice: the records of large hosts name whole
+    /// networks, of each of which one address stands for the rest.
+    const ADDRESSES_MAX: usize = 32;
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::from([name.clone()]);
     let mut open = vec![name.clone()];
@@ -235,7 +258,7 @@ fn addresses_of(name: &Name, meant: &Snapshot) -> BTreeSet<IpAddr> {
             continue;
         };
         for record in txt.iter().filter_map(SpfRecord::of_rdata) {
-            found.extend(record.terms.iter().find_map(address_of));
+            found.extend(record.terms.iter().filter_map(address_of).take(ADDRESSES_MAX));
             for target in record.targets(&name) {
                 if let Target::Record(next) = target
                     && seen.len() < RECORDS_MAX

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::RrKey;
+use cutover_contract::{Rdata, RrKey, RrType};
 
 use super::{Side, host, moving};
 use crate::fact::{Fact, Value};
@@ -71,6 +71,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     bench.forbid(ID, (&choice, Duration::ZERO), &[at_old], &harm);
                 }
             }
+            for (choice, harm) in bench.cases(ID, &|view| leads_nowhere(view, &key)) {
+                bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
+            }
             for (choice, _) in bench.cases(ID, &|view| names(view, one, &key, Side::From)) {
                 for off in &off {
                     let harm = Harm::new(
@@ -84,6 +87,22 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             }
         }
     }
+}
+
+/// Whether a discovery record leads to a name whose addresses the plan takes away, or publishes late.
+/// A name that never has any is the host's own business.
+fn leads_nowhere(view: &View<'_>, key: &RrKey) -> Option<Harm> {
+    let Outside::Records(found) = view.answer(key) else { return None };
+    let target = found.iter().find_map(Rdata::target)?;
+    let addresses = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
+    let changes = addresses.iter().any(|key| !view.is_constant(key));
+    let absent = addresses.iter().all(|key| view.look_up(key) == Outside::Absent);
+    (changes && absent).then(|| {
+        Harm::new(
+            format!("a mail client that asks for {key} is led to {target}, which has no address"),
+            format!("let {target} have an address as long as {key} can lead there"),
+        )
+    })
 }
 
 /// Whether what the old host has for clients is not found in this view.

@@ -26,10 +26,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         for (choice, harm) in bench.cases(ID, &|view| of_dns(view, &one)) {
             bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
         }
+        of_stale_mx(bench, &one);
+        stays_at_old_host(bench, &one);
     }
     for (domain, one) in moving(bench) {
         of_new_host(bench, domain, one);
         of_old_host(bench, domain, one);
+        of_relays(bench, domain, one);
     }
     let Some((from, to)) = bench.sides() else { return };
     let outbound = bench.facts.old_in_flight(&from.name);
@@ -60,6 +63,52 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     }
 }
 
+/// The old MX records are used for a while after the look-up, and some resolvers keep them too long:
+/// as long as that, what they lead to has to be there.
+fn of_stale_mx(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let Some(moves) = one.moves else { return };
+    let late = bench.late();
+    let mx = RrKey::new(one.name.clone(), RrType::MX);
+    let stale = |view: &View<'_>| {
+        leads(view, moves, Side::From)?;
+        of_dns(view, one)
+    };
+    for (choice, harm) in bench.cases(ID, &stale) {
+        let extra = |key: &RrKey| if *key == mx { late } else { Duration::ZERO };
+        bench.forbid_with(ID, &choice, &extra, &[], &harm);
+    }
+}
+
+/// A domain that does not move, and whose mail comes to the host that the others leave.
+fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let (None, Some((from, _))) = (one.moves, bench.sides()) else { return };
+    let domain = one.name;
+    let reaches = |view: &View<'_>| match view.look_up(&RrKey::new(domain.clone(), RrType::MX)) {
+        Outside::Records(mx) => {
+            let mut exchanges = mx.iter().filter_map(Rdata::as_mx);
+            exchanges.any(|(_, exchange)| from.has_exchange(&exchange)).then_some(())
+        }
+        Outside::Absent | Outside::Unknown(_) => None,
+    };
+    let gone: Vec<usize> = [Value::Reject, Value::Off]
+        .into_iter()
+        .flat_map(|value| bench.facts.having(Fact::Mail, &from.name, value))
+        .collect();
+    let late = bench.late();
+    for (choice, ()) in bench.cases(ID, &reaches) {
+        for gone in &gone {
+            let harm = Harm::new(
+                format!(
+                    "mail for {domain}, which does not move, comes to `{}`, which takes it no longer",
+                    from.name
+                ),
+                format!("add {domain} to `domains:`, or give it MX records of another host"),
+            );
+            bench.forbid(ID, (&choice, late), &[*gone], &harm);
+        }
+    }
+}
+
 fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let to = &one.to.name;
     let refusals = [
@@ -86,6 +135,60 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                     fix,
                 );
                 bench.forbid(ID, (&choice, Duration::ZERO), &[*bad], &harm);
+            }
+        }
+    }
+    let only = |view: &View<'_>| leads(view, one, Side::To).filter(|leads| *leads == Leads::Only);
+    for off in bench.facts.having(Fact::Mail, to, Value::Off) {
+        let harm = Harm::new(
+            format!(
+                "a sender of mail for {domain} finds nobody at `{to}`: the message waits, and bounces in the end"
+            ),
+            format!("let `{to}` be on before senders come to it"),
+        );
+        for (choice, _) in bench.cases(ID, &only) {
+            bench.forbid(ID, (&choice, Duration::ZERO), &[off], &harm);
+        }
+    }
+}
+
+/// What a host that is passed on to does with the mail: it takes it, or the sender's message bounces.
+fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+    let passes_on = |bench: &Bench<'_>, host: &str| -> Vec<usize> {
+        let values = bench.facts.values(Fact::Mail, host).into_iter();
+        let passes = values.filter(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
+        passes.map(|(_, atom)| atom).collect()
+    };
+    let takes_not = |bench: &Bench<'_>, host: &str| -> Vec<usize> {
+        let refuses = [Value::Reject, Value::Off];
+        let refuses =
+            refuses.into_iter().flat_map(|value| bench.facts.having(Fact::Mail, host, value));
+        refuses.collect()
+    };
+    for (side, other) in [(Side::From, &one.to), (Side::To, &one.from)] {
+        let mut bad = takes_not(bench, &other.name);
+        if side == Side::From {
+            bad.extend(bench.facts.having(Fact::Accepts, &other.name, Value::False));
+        }
+        let relays = passes_on(bench, &host(one, side).name);
+        if relays.is_empty() || bad.is_empty() {
+            continue;
+        }
+        let harm = Harm::new(
+            format!(
+                "mail for {domain} comes to `{}`, which passes it on to `{}`, and that one does not take it: the message bounces",
+                host(one, side).name,
+                other.name
+            ),
+            format!(
+                "let `{}` pass mail on only while `{}` takes it",
+                host(one, side).name,
+                other.name
+            ),
+        );
+        for (choice, _) in bench.cases(ID, &|view| leads(view, one, side)) {
+            for (relays, bad) in relays.iter().flat_map(|r| bad.iter().map(move |b| (*r, *b))) {
+                bench.forbid(ID, (&choice, Duration::ZERO), &[relays, bad], &harm);
             }
         }
     }
@@ -177,7 +280,9 @@ fn of_dns(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
                 ),
             ));
         }
-        let wrong = one.moves.and_then(|one| wrong_address(view, one, &exchange));
+        let wrong = one.moves.and_then(|one| {
+            wrong_address(view, one, &exchange).or_else(|| moved_away(view, one, &exchange))
+        });
         if wrong.is_some() {
             return wrong;
         }
@@ -195,6 +300,34 @@ fn of_dns(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
         ),
         "publish the addresses and let their absence expire before the MX records name them; remove old ones only when no MX record that names them can be cached",
     ))
+}
+
+/// Whether an exchange of the old host, and of nobody else, leads to an address that it did not have
+/// when the plan was made.
+fn moved_away(view: &View<'_>, one: &DomainMove, exchange: &Name) -> Option<Harm> {
+    if !one.from.has_exchange(exchange) || one.to.has_exchange(exchange) {
+        return None;
+    }
+    for rtype in [RrType::A, RrType::AAAA] {
+        let key = RrKey::new(exchange.clone(), rtype);
+        let (Outside::Records(found), Outside::Records(known)) =
+            (view.look_up(&key), view.live(&key))
+        else {
+            continue;
+        };
+        if let Some(ip) = found.iter().filter(|rdata| !known.contains(rdata)).find_map(Rdata::ip) {
+            return Some(Harm::new(
+                format!(
+                    "a sender that has the old MX records connects to {exchange} at {ip}: nobody says that this takes mail for `{}`",
+                    one.from.name
+                ),
+                format!(
+                    "leave {exchange} where it is until nobody can have MX records that name it"
+                ),
+            ));
+        }
+    }
+    None
 }
 
 /// Whether an exchange of the new host, for which the plan names the addresses, leads elsewhere. An

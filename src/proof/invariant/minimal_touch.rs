@@ -35,7 +35,10 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         relied_on.insert(&one.domain.value);
     }
     for (step, node) in draft.nodes.iter().enumerate() {
-        let Kind::Change { transition, .. } = &node.kind else { continue };
+        let Kind::Change { track, transition, .. } = &node.kind else { continue };
+        if !draft.has_wildcards(&draft.tracks[*track].zone) {
+            continue;
+        }
         for change in transition.changes.iter().filter(|change| change.before.is_none()) {
             for name in relied_on.iter().filter(|name| !owned.contains(**name)) {
                 if !loses_its_wildcard(bench, name, &change.key.name) {

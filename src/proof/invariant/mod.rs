@@ -79,6 +79,9 @@ pub const ALL: &[Invariant] = &[
     },
 ];
 
+/// The invariant of how quickly the switch, and a way back, take effect.
+pub const REACH: &str = reach::ID;
+
 /// The invariant of the way back.
 pub const REVERSIBLE: &str = "reversible";
 

@@ -112,6 +112,7 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
             }
         }
     }
+    relayed_early(bench, &at_old, &begun);
     let Some(again) = mailboxes.again else { return };
     if never {
         let harm = Harm::new(
@@ -124,19 +125,6 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
             bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, *begun], &harm);
         }
         return;
-    }
-    let relays: Vec<usize> = [Value::Relay, Value::RelayByMx]
-        .into_iter()
-        .flat_map(|value| bench.facts.having(Fact::Mail, from, value))
-        .collect();
-    for (relays, begun) in pairs(&relays, &begun) {
-        let harm = Harm::new(
-            format!(
-                "`{from}` still passes mail on to `{to}` after the last copy back: nobody sees it"
-            ),
-            format!("let `{from}` put mail into its own mailboxes again before the last copy back"),
-        );
-        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, relays, begun], &harm);
     }
     let local = bench.facts.having(Fact::RoutesLocal, to, Value::True);
     for (local, begun) in pairs(&local, &begun) {
@@ -156,6 +144,28 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
             bench.statement(Fact::Clients, to, Value::False, ""),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, again, begun], &harm);
+    }
+}
+
+/// What the old host passes on while people read there: it lies at the new host, and no copy brings it
+/// back.
+fn relayed_early(bench: &mut Bench<'_>, at_old: &[usize], begun: &[usize]) {
+    let Some((from, to)) = bench.sides() else { return };
+    let (from, to) = (&from.name, &to.name);
+    for value in [Value::Relay, Value::RelayByMx] {
+        for relays in bench.facts.having(Fact::Mail, from, value) {
+            let harm = Harm::new(
+                format!(
+                    "`{from}` passes mail on to `{to}` while people read at `{from}`, and no copy comes after: nobody sees it"
+                ),
+                format!(
+                    "let `{from}` pass mail on when the mailboxes have moved, and not when people have gone back"
+                ),
+            );
+            for (at_old, begun) in pairs(at_old, begun) {
+                bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[at_old, relays, begun], &harm);
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::Stage;
 use crate::model::hold::{CAP, hold};
 use crate::proof::model::{Bench, Harm};
 
-const ID: &str = "reach";
+pub(super) const ID: &str = "reach";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let draft = bench.draft();
@@ -30,12 +30,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             let Some(answers) = bench.library.answers(&change.key) else { continue };
             for class in &answers.classes {
                 for version in &class.versions {
+                    let Some(first) = version.first() else { continue };
                     // The way back ends the switch: nothing has to be quick any more.
-                    let start = bench.library.atoms.borrow()[*version].start;
+                    let start = bench.library.atoms.borrow()[*first].start;
                     if matches!(start, Start::Begin(step) if step >= draft.forward) {
                         continue;
                     }
-                    let records = match &bench.library.atoms.borrow()[*version].what {
+                    let records = match &bench.library.atoms.borrow()[*first].what {
                         What::Answer { records, .. } => records.clone(),
                         What::Fact { .. }
                         | What::InFlight { .. }
@@ -56,7 +57,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                         ),
                         "lower the TTL, and let the old one expire, before the switch; raise it only after the contraction has begun",
                     );
-                    bench.forbid_version(ID, *version, &[switching], &harm);
+                    bench.forbid_version(ID, version, &[switching], &harm);
                 }
             }
         }

@@ -1,15 +1,17 @@
 //! `spf-sound`: in every view, the domain has at most one SPF record, of at most ten look-ups and two
 //! void ones (RFC 7208 §4.5, §4.6.4), and no include leads to a name without a record (§5.2).
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
 
+use crate::calendar::Timestamp;
 use crate::model::spf_cost::cost;
 use crate::observe::Outside;
 use crate::proof::model::{Bench, Harm};
 use crate::proof::view::View;
-use crate::spf::{SpfRecord, TERMS_MAX, Target, VOIDS_MAX};
+use crate::spf::{Answer, Client, Outcome, SpfRecord, TERMS_MAX, Target, VOIDS_MAX, check_host};
 
 const ID: &str = "spf-sound";
 
@@ -77,10 +79,40 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
             open.extend(found.into_iter().map(|record| (record, name.clone())));
         }
     }
-    (voids > VOIDS_MAX).then(|| {
+    if voids <= VOIDS_MAX {
+        return broken(view, domain);
+    }
+    Some({
         Harm::new(
-            format!("{voids} terms of the SPF record of {domain} lead to nothing, and receivers allow {VOIDS_MAX}: SPF is an error for every sender"),
+            format!(
+                "{voids} terms of the SPF record of {domain} lead to nothing, and receivers allow {VOIDS_MAX}: SPF is an error for every sender"
+            ),
             "take the terms out whose names have no records",
+        )
+    })
+}
+
+/// What else makes an evaluation an error: whatever a receiver finds when no term matches.
+fn broken(view: &View<'_>, domain: &Name) -> Option<Harm> {
+    let world = |key: &RrKey| match view.look_up(key) {
+        Outside::Records(records) => Answer::Records(records),
+        Outside::Absent => Answer::Absent,
+        Outside::Unknown(_) => Answer::Unknown,
+    };
+    let client = Client {
+        // "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
+        ip: IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1)),
+        mail_from: "postmaster@invalid",
+        helo: "unknown",
+        receiver: "unknown",
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let evaluation = check_host(&client, domain, &world);
+    let problem = evaluation.problem.filter(|_| evaluation.unanswered.is_empty())?;
+    (evaluation.outcome == Outcome::PermError).then(|| {
+        Harm::new(
+            format!("a receiver cannot evaluate the SPF record of {domain} ({problem}): SPF is an error for every sender"),
+            "mend the record, or what it leads to",
         )
     })
 }

@@ -46,6 +46,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
             }
         }
+        if one.from.tlsa.is_empty() {
+            other_tlsa_of_old_host(bench, one);
+        }
         if !one.to.tlsa.is_empty() {
             continue;
         }
@@ -66,17 +69,49 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     }
 }
 
+/// TLSA records of the old host that are not those which were there: nobody says what they match.
+fn other_tlsa_of_old_host(bench: &mut Bench<'_>, one: &DomainMove) {
+    let from = &one.from.name;
+    let bad = bench.facts.having(Fact::TlsaMatches, from, Value::False);
+    if bad.is_empty() {
+        return;
+    }
+    let other = |view: &View<'_>| {
+        let (exchange, records) = tlsa(view, one, Side::From)?;
+        let name = Name::from_user(TLSA_LABELS).and_then(|labels| labels.join(&exchange)).ok()?;
+        let was = view.live(&RrKey::new(name, RrType::TLSA));
+        (was != Outside::Records(records)).then_some(())
+    };
+    for (choice, ()) in bench.cases(ID, &other) {
+        for bad in &bad {
+            let harm = Harm::new(
+                format!(
+                    "a sender that obeys DANE finds other TLSA records of an exchange of `{from}` than before, and its certificate may match none of them: the message waits, and bounces in the end"
+                ),
+                format!(
+                    "say what the certificates match with `tlsa:` at the host, or {}",
+                    bench.statement(Fact::TlsaMatches, from, Value::True, "")
+                ),
+            );
+            bench.forbid(ID, (&choice, Duration::ZERO), &[*bad], &harm);
+        }
+    }
+}
+
 /// Whether the domain says that it has a policy.
 fn policy(view: &View<'_>, domain: &Name) -> bool {
     let Ok(name) = Name::from_user("_mta-sts").and_then(|name| name.join(domain)) else {
         return false;
     };
-    match view.look_up(&RrKey::new(name, RrType::TXT)) {
+    let key = RrKey::new(name, RrType::TXT);
+    let has = |answer: Outside| match answer {
         Outside::Records(txt) => {
             txt.iter().filter_map(Rdata::txt_joined).any(|text| text.starts_with(b"v=STSv1"))
         }
         Outside::Absent | Outside::Unknown(_) => false,
-    }
+    };
+    // Taking the record away ends no policy that somebody has (RFC 8461 §3.1).
+    has(view.live(&key)) || has(view.look_up(&key))
 }
 
 /// The TLSA records of an exchange of a host to which the MX records lead in this view.

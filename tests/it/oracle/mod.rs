@@ -116,9 +116,10 @@ fn judge(make: &dyn Fn(&mut Random) -> (String, String), salt: u64, count: u64) 
             let shown = harm(&case, &places.collect::<Vec<_>>());
             assert!(
                 shown.contains(one.invariant),
-                "seed {seed}: {} is refuted, and {shown:?} is shown\n{:#?}\n{plan}\n{zone}",
+                "seed {seed}: {} is refuted, and {shown:?} is shown\n{:#?}\n{:#?}\n{plan}\n{zone}",
                 one.invariant,
-                one.story
+                one.story,
+                case.closed
             );
             *broken.entry(one.invariant).or_default() += 1;
         }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use cutover::fact::{Fact, Value};
 use cutover::graph::{Primitive, StepId};
+use cutover::model::Stage;
 use cutover::spec::Point;
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
@@ -135,7 +136,7 @@ impl<'c> World<'c> {
         self.time(&id).is_none_or(|(begin, end)| begin > NOW || end + settle + life > NOW)
     }
 
-    /// Calls `look` with each combination of answers to these questions.
+    /// Calls `look` with each combination of answers to these questions, all used for so much longer.
     fn each(
         &self,
         keys: &[RrKey],
@@ -144,10 +145,18 @@ impl<'c> World<'c> {
     ) {
         let choices: Vec<Vec<Option<RrSet>>> =
             keys.iter().map(|key| self.held(key, longer)).collect();
+        Self::combine(keys, &choices, look);
+    }
+
+    fn combine(
+        keys: &[RrKey],
+        choices: &[Vec<Option<RrSet>>],
+        look: &mut dyn FnMut(&BTreeMap<RrKey, Vec<Rdata>>),
+    ) {
         let count: usize = choices.iter().map(Vec::len).product();
         for mut number in 0..count {
             let mut view = BTreeMap::new();
-            for (key, held) in keys.iter().zip(&choices) {
+            for (key, held) in keys.iter().zip(choices) {
                 let one = &held[number % held.len()];
                 number /= held.len();
                 let rdata = one.as_ref().map(|one| one.rdata().to_vec()).unwrap_or_default();
@@ -183,10 +192,23 @@ impl<'c> World<'c> {
     /// What DNS alone does to a message.
     fn of_dns(&self, harm: &mut BTreeSet<&'static str>) {
         let moves = self.case.intent.moves.first();
-        self.each(&self.routing(), 0, &mut |view| {
+        let zone = &self.case.snapshot.zones[&name("acme.test")];
+        let old = name("mail.acme.test");
+        let old_address = zone.get(&RrKey::new(old.clone(), RrType::A)).map(RrSet::rdata);
+        let mut lost_in = |view: &BTreeMap<RrKey, Vec<Rdata>>, only_old: bool| {
             let exchanges = exchanges(view);
+            if only_old && !exchanges.contains(&old) {
+                return;
+            }
             let address = |exchange: &Name| &view[&RrKey::new(exchange.clone(), RrType::A)];
-            let mut lost = !exchanges.iter().any(|exchange| !address(exchange).is_empty());
+            // What stands behind another address of the old host, nobody says.
+            let led_away = moves.is_some()
+                && exchanges.contains(&old)
+                && address(&old)
+                    .iter()
+                    .any(|one| !old_address.is_some_and(|all| all.contains(one)));
+            let mut lost =
+                led_away || !exchanges.iter().any(|exchange| !address(exchange).is_empty());
             let meant = moves.iter().flat_map(|one| &one.to.exchanges);
             for exchange in meant.filter(|one| !one.addresses.is_empty()) {
                 let name = &exchange.name.value;
@@ -197,7 +219,17 @@ impl<'c> World<'c> {
             if lost {
                 harm.insert("deliverable");
             }
-        });
+        };
+        self.each(&self.routing(), 0, &mut |view| lost_in(view, false));
+        if moves.is_some() {
+            // Old MX records are used for a while, and what they lead to has to be there.
+            let keys = self.routing();
+            let terms = &self.case.intent.terms;
+            let late = self.secs(terms.clocks.use_ + terms.overrun);
+            let longer = |key: &RrKey| if key.rtype == RrType::MX { late } else { 0 };
+            let choices: Vec<_> = keys.iter().map(|key| self.held(key, longer(key))).collect();
+            Self::combine(&keys, &choices, &mut |view| lost_in(view, true));
+        }
         let spf = ["acme.test", "_spf.acme.test", "_spf2.acme.test"]
             .map(|text| RrKey::new(name(text), RrType::TXT));
         self.each(&spf, 0, &mut |view| {
@@ -250,6 +282,12 @@ impl<'c> World<'c> {
             harm.insert("deliverable");
         }
         let new_mail = self.values(Fact::Mail, "new");
+        let new_refuses = self.may(Fact::Accepts, "new", Value::False);
+        let old_refuses = mail.contains(&Value::Reject) || off;
+        if (to_old && relays(&mail) && new_refuses) || (to_new && relays(&new_mail) && old_refuses)
+        {
+            harm.insert("deliverable");
+        }
         if (relays(&mail) && relays(&new_mail))
             || (mail.contains(&Value::RelayByMx) && to_old)
             || (new_mail.contains(&Value::RelayByMx) && to_new)
@@ -281,12 +319,15 @@ impl<'c> World<'c> {
             late_old |= exchanges.contains(&name("mail.acme.test"));
             late_new |= exchanges.iter().any(|one| *one != name("mail.acme.test"));
         });
+        let relays = self.may(Fact::Mail, "old", Value::Relay)
+            || self.may(Fact::Mail, "old", Value::RelayByMx);
         let local = self.may(Fact::RoutesLocal, "old", Value::True);
         let clients = self.may(Fact::Clients, "old", Value::True);
         let put_away = stores && (late_old || local);
         if (at_new && begun && (put_away || clients))
             || (off && values.contains(&Value::False))
             || (switches && late_new && at_old)
+            || (switches && relays && at_old)
         {
             harm.insert("one-mailbox");
         }
@@ -349,11 +390,14 @@ impl<'c> World<'c> {
         if self.ended("checkpoint/before-contract") {
             return;
         }
+        let transitions = self.case.tracks.iter().flat_map(|track| &track.transitions);
+        let switches: Vec<_> = transitions.filter(|one| one.stage == Stage::Switch).collect();
         for step in self.case.graph.steps() {
-            let starts_switch =
-                step.after.keys().any(|id| id.as_str() == "checkpoint/before-switch");
             let Primitive::Change(changes) = &step.primitive else { continue };
-            if !starts_switch || !self.begun(step.id.as_str()) {
+            let is_switch = switches
+                .iter()
+                .any(|one| one.changes.iter().all(|change| changes.changes().contains(change)));
+            if !is_switch || !self.begun(step.id.as_str()) {
                 continue;
             }
             for change in changes.changes() {

@@ -108,6 +108,8 @@ pub struct Snapshot {
     pub outside: BTreeMap<RrKey, Outside>,
     /// What was there before, and may still be cached: versions that an earlier run has replaced.
     pub earlier: BTreeMap<RrKey, Vec<Option<RrSet>>>,
+    /// The TTLs that RRsets had before an earlier run lowered them, and that nobody has restored.
+    pub original_ttls: BTreeMap<RrKey, Ttl>,
 }
 
 /// The answer for a name, wherever it lies.

@@ -68,7 +68,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             }
             Some(_) | None => *artifact,
         },
-        Input::Plan(source) => planning::plan(&args.input, &source).await?,
+        Input::Plan(source) => planning::plan(&args.input, &source, &args.state).await?,
     };
     if artifact.graph.steps().is_empty() {
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;

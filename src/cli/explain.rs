@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::planning::{self, Input};
-use super::{Failure, dress, put};
+use super::{Failure, StateArgs, dress, put};
 use crate::render::explain;
 
 /// Say why a step or a wait is there and what would break without it; or what an invariant or a fact
@@ -15,6 +15,8 @@ pub(super) struct Args {
     subject: PathBuf,
     /// The step; left out, the steps are listed
     step: Option<String>,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
@@ -32,7 +34,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let artifact = match planning::read(&args.subject)? {
         Input::Artifact(artifact) => *artifact,
-        Input::Plan(source) => planning::plan(&args.subject, &source).await?,
+        Input::Plan(source) => planning::plan(&args.subject, &source, &args.state).await?,
     };
     let text = match &args.step {
         None => explain::steps(&artifact),

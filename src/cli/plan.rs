@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::Exit;
-use super::{Failure, dress, planning, put, shell, tell};
+use super::{Failure, StateArgs, dress, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::render::text;
 
@@ -27,6 +27,8 @@ pub(super) struct Args {
     /// End with 0 where there is nothing to change, with 2 where there is, with 1 after any error
     #[arg(long)]
     detailed_exitcode: bool,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,7 +56,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let mut changes = false;
     for path in &args.plans {
         let source = planning::read_plan(path)?;
-        let artifact = planning::plan(path, &source).await?;
+        let artifact = planning::plan(path, &source, &args.state).await?;
         changes |= !artifact.graph.steps().is_empty();
         put(&args.format.show(&artifact))?;
         planning::not_refuted(&artifact)?;

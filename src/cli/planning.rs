@@ -6,7 +6,7 @@ use std::path::Path;
 use cutover_contract::Name;
 
 use super::exit::Exit;
-use super::{Failure, dress, home, registry, tell};
+use super::{Failure, StateArgs, dress, home, registry, tell};
 use crate::artifact::{
     Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict,
 };
@@ -22,6 +22,8 @@ use crate::proof::{Counterexample, Findings};
 use crate::render::{Dress, harmless};
 use crate::spec::parse;
 use crate::world::real::connect::connect;
+use crate::world::real::history::remember;
+use crate::world::real::now;
 use crate::world::real::see::{NO_AUTHORITIES, UNKNOWN_EXCEPTION, authorities_agree, snapshot};
 use crate::world::real::store::read_text;
 use crate::world::tool;
@@ -92,7 +94,11 @@ fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
 }
 
 /// Reads the world and compiles the plan.
-pub(super) async fn plan(path: &Path, source: &Source) -> Result<Artifact, Failure> {
+pub(super) async fn plan(
+    path: &Path,
+    source: &Source,
+    state: &StateArgs,
+) -> Result<Artifact, Failure> {
     let intent = intent(source)?;
     let providers = connect(registry(), &intent.providers, &home(path))
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
@@ -101,7 +107,8 @@ pub(super) async fn plan(path: &Path, source: &Source) -> Result<Artifact, Failu
         registry().iter().any(|adapter| adapter.kind == kind && adapter.asks_delegation)
     };
     let seen = snapshot(&intent, &providers, &asks_delegation).await;
-    let snapshot = seen.map_err(|found| unseen(&found, source))?;
+    let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
+    remember(&state.dir(path), &mut snapshot, now()).map_err(|error| Failure::error(&error))?;
     let compiled =
         compile(&intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
     let disagreeing = authorities_agree(

@@ -124,7 +124,7 @@ impl<'k> Kitchen<'k> {
         };
         let low = self.intent.terms.cutover_ttl.max(zone.capabilities.ttl_min);
         let ttl = match self.intent.terms.restore_ttls || as_wanted {
-            true => None,
+            true => self.snapshot.original_ttls.get(key).copied().filter(|_| !as_wanted),
             false => Some(live.map_or(low, |live| live.ttl().min(low))),
         };
         Goal { key: key.clone(), rdata, ttl }

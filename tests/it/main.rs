@@ -9,6 +9,7 @@ mod cli;
 mod desk;
 mod engine;
 mod garbage;
+mod history;
 mod language;
 mod oracle;
 mod plans;

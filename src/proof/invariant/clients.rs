@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::{Rdata, RrKey, RrType};
+use cutover_contract::{RrKey, RrType};
 
 use super::{Side, host, moving};
 use crate::fact::{Fact, Value};
@@ -93,7 +93,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
 /// A name that never has any is the host's own business.
 fn leads_nowhere(view: &View<'_>, key: &RrKey) -> Option<Harm> {
     let Outside::Records(found) = view.answer(key) else { return None };
-    let target = found.iter().find_map(Rdata::target)?;
+    let target = found.iter().find_map(|rdata| rdata.target().or(rdata.srv_target()))?;
     let addresses = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
     let changes = addresses.iter().any(|key| !view.is_constant(key));
     let absent = addresses.iter().all(|key| view.look_up(key) == Outside::Absent);

@@ -2,6 +2,7 @@
 
 pub mod connect;
 mod dns;
+pub mod history;
 pub mod see;
 pub mod store;
 

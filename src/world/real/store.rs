@@ -241,7 +241,8 @@ pub fn read_artifact(path: &Path) -> Result<Artifact, StoreError> {
     Artifact::decode(&text).map_err(|source| StoreError::Artifact { path: path.to_owned(), source })
 }
 
-fn read_run(dir: &Path) -> Result<Found, StoreError> {
+/// Reads the run in a folder.
+pub(super) fn read_run(dir: &Path) -> Result<Found, StoreError> {
     let artifact = read_artifact(&dir.join(ARTIFACT))?;
     let journal = dir.join(JOURNAL);
     let octets = read_octets(&journal, JOURNAL_OCTETS_MAX)?;

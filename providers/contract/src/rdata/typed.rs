@@ -158,6 +158,15 @@ impl Rdata {
         }
     }
 
+    /// The target of an SRV (RFC 2782).
+    #[must_use]
+    pub fn srv_target(&self) -> Option<Name> {
+        match (self.rtype, &*self.wire) {
+            (RrType::SRV, [_, _, _, _, _, _, target @ ..]) => Some(show::name(target)),
+            _ => None,
+        }
+    }
+
     /// Rdata of fields in wire form that are well-formed, and short enough, by their types.
     fn of(rtype: RrType, fields: &[&[u8]]) -> Self {
         Self { rtype, wire: fields.concat().into_boxed_slice() }

@@ -1,0 +1,160 @@
+//! What was there before a plan, and caches may still hold: known from the journals of earlier runs,
+//! or taken for granted and said.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use cutover::artifact::Artifact;
+use cutover::calendar::{Timestamp, later};
+use cutover::graph::{Primitive, StepId};
+use cutover::world::real::history::remember;
+use cutover::world::real::now;
+use cutover_contract::{RrKey, RrType, Ttl};
+use tempfile::TempDir;
+
+use crate::bed::said;
+use crate::proof::Case;
+use crate::recipes::STATED;
+
+const ZONE: &str = "\
+$TTL 1d
+@ SOA ns1 hostmaster 1 3600 600 86400 600
+@ NS ns1
+ns1 A 192.0.2.53
+@ MX 10 mail
+mail A 192.0.2.10
+mx A 203.0.113.25
+";
+
+fn plan_text() -> String {
+    format!(
+        "version: 1
+name: move
+providers: {{ files: {{ type: zonefile, directory: ., served: {{ assume_within: 0s }} }} }}
+resolver: none
+zones: {{ acme.test: {{ provider: files }} }}
+hosts:
+  old: {{ exchanges: [ {{ preference: 10, name: mail.acme.test. }} ] }}
+  new: {{ exchanges: [ {{ preference: 10, name: mx.acme.test. }} ] }}
+migrate: {{ domains: [ acme.test ], from: old, to: new }}
+{STATED}"
+    )
+}
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        fs::write(place.path("acme.test.zone"), ZONE).expect("the zone");
+        fs::write(place.path("plan.yaml"), plan_text()).expect("the plan");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn cutover(&self, args: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        said(&command.args(args).current_dir(self.dir.path()).output().expect("the program"))
+    }
+
+    fn planned(&self) -> Artifact {
+        let (code, text) = self.cutover(&["plan", "plan.yaml", "--format", "json"]);
+        assert_eq!(code, 0, "{text}");
+        Artifact::decode(&text).expect("an artifact")
+    }
+
+    /// A run that has lowered the TTL of the MX records, and was given up then.
+    fn given_up(&self) {
+        let (code, text) = self.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+        assert_eq!(code, 4, "{text}");
+        let zone = fs::read_to_string(self.path("acme.test.zone")).expect("the zone");
+        assert!(zone.contains("300") && zone.contains("MX"), "the TTL is lowered: {zone}");
+        let run = self.path(".cutover/move/0001");
+        fs::rename(&run, run.with_extension("given-up")).expect("the run can be moved away");
+    }
+}
+
+const BEGINNING: &str = "wait/checkpoint/beginning";
+
+fn span(artifact: &Artifact, id: &str) -> Option<Duration> {
+    match &artifact.graph.get(&StepId::new(id))?.primitive {
+        Primitive::Wait(wait) => Some(wait.span),
+        Primitive::Change(_) | Primitive::Checkpoint => None,
+    }
+}
+
+#[test]
+fn what_a_run_that_was_given_up_has_replaced_is_waited_out() {
+    let place = Place::new();
+    let first = place.planned();
+    assert_eq!(span(&first, BEGINNING), None);
+    place.given_up();
+    let second = place.planned();
+    // The day that the old MX records live, and a margin; nothing has to be lowered any more.
+    assert_eq!(span(&second, BEGINNING), Some(Duration::from_secs(86_460)));
+    assert!(second.graph.get(&StepId::new("lower/acme.test/@/MX")).is_none());
+    // Without it the switch would take a day, and not five minutes.
+    let (_, why) = place.cutover(&["explain", "plan.yaml", BEGINNING]);
+    assert!(
+        why.contains("pattern reach: otherwise the switch, or a way back, takes up to 1d"),
+        "{why}"
+    );
+    // What is restored in the end is the TTL from before the first run.
+    let restored = second.graph.get(&StepId::new("restore/acme.test/@/MX")).expect("a step");
+    let Primitive::Change(changes) = &restored.primitive else { panic!("a change") };
+    let after = changes.changes()[0].after.as_ref().expect("records");
+    assert_eq!(after.ttl(), Ttl::from_wire(86_400));
+}
+
+#[test]
+fn what_has_expired_since_is_forgotten() {
+    let place = Place::new();
+    place.given_up();
+    let zone = fs::read_to_string(place.path("acme.test.zone")).expect("the zone");
+    let plan = plan_text();
+    let mx =
+        RrKey::new(cutover_contract::Name::from_user("acme.test").expect("a name"), RrType::MX);
+    let earlier = |at: Timestamp| {
+        let mut case = Case::of(&plan, &|_| zone.clone());
+        remember(&place.path(".cutover"), &mut case.snapshot, at)
+            .expect("journals that can be read");
+        case.snapshot.earlier.get(&mx).cloned().unwrap_or_default()
+    };
+    let begun = now();
+    assert_eq!(earlier(later(begun, Duration::from_secs(86_000))).len(), 1, "not a day old");
+    assert_eq!(earlier(later(begun, Duration::from_secs(86_401))), [], "a day old");
+}
+
+/// What somebody changed by hand before the plan nobody can see: the plan says what it takes for
+/// granted.
+#[test]
+fn what_was_changed_by_hand_is_taken_for_granted_and_said() {
+    let place = Place::new();
+    fs::write(place.path("acme.test.zone"), ZONE.replace("@ MX", "@ 300 MX")).expect("the zone");
+    let artifact = place.planned();
+    let sentence = "no record that is changed had a longer TTL, or other data, within its TTL before this plan";
+    assert!(artifact.verdict.assumptions.iter().any(|one| one == sentence));
+    assert_eq!(span(&artifact, BEGINNING), None);
+}
+
+#[test]
+fn a_journal_that_was_touched_is_refused() {
+    let place = Place::new();
+    place.given_up();
+    let journal = place.path(".cutover/move/0001.given-up/journal.jsonl");
+    let text = fs::read_to_string(&journal).expect("the journal");
+    fs::write(&journal, text.replacen("lower", "lowre", 1)).expect("the journal");
+    let (code, text) = place.cutover(&["plan", "plan.yaml"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains(Path::new("0001.given-up/journal.jsonl:").to_str().expect("text")),
+        "{text}"
+    );
+}

@@ -13,14 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use super::emit::{self, Bare};
 use super::forward::why;
+use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, StepGraph, StepId};
 use crate::intent::Intent;
 use crate::model::{Stage, Track, Verb};
 use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind, MovePoint};
-use crate::proof::model::{Model, model};
-use crate::proof::paths::Paths;
+use crate::proof::model::{Known, Model, model};
 use crate::proof::pattern::{Atom, Break, Ending, Pattern, Start};
 use crate::proof::{Placed, paths_of, present};
 
@@ -51,7 +51,7 @@ const POINTS: &[(&str, Option<MovePoint>)] = &[
 ];
 
 /// Every way back of a draft whose order has been derived.
-pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths) -> Vec<Return> {
+pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, known: &Known) -> Vec<Return> {
     let mut found = Vec::new();
     for (name, point) in POINTS {
         let at = match point {
@@ -61,14 +61,14 @@ pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths) -> Vec<Return> {
                 None => continue,
             },
         };
-        found.extend(way_back(draft, there, name, at));
+        found.extend(way_back(draft, (there, known), name, at));
     }
     found
 }
 
 fn way_back(
     draft: &Draft<'_>,
-    there: &Paths,
+    (there, known): (&Paths, &Known),
     name: &'static str,
     at: Option<usize>,
 ) -> Option<Return> {
@@ -91,7 +91,7 @@ fn way_back(
             return None;
         }
         let whole = draft.with_way_back(&taken);
-        let model = model(&whole);
+        let model = model(&whole, known);
         let way = WayBack {
             forward: whole.forward,
             serves: (whole.forward..whole.nodes.len()).map(|step| whole.serves(step)).collect(),
@@ -342,7 +342,7 @@ pub fn is_refuted(
     let placed = Placed::of(&draft, there);
     let taken: BTreeSet<&StepId> = one.takes_back.values().collect();
     let whole = draft.with_way_back(&|step| taken.contains(&draft.nodes[step].id));
-    let model = model(&whole);
+    let model = model(&whole, &Known::default());
     // The steps of the way there by their places in its graph, the waits among them.
     let place = |step: usize| match step < whole.forward {
         true => placed.places[step],

@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::graph::paths::{Circle, Paths, Union};
 use crate::graph::{Cause, Origin};
-use crate::proof::paths::{Circle, Paths, Union};
 use crate::proof::pattern::{Break, Pattern};
 
 /// That one step comes after another.

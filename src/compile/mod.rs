@@ -22,7 +22,7 @@ use crate::intent::Intent;
 use crate::model::Track;
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, MovePoint};
-use crate::proof::model::{Model, model};
+use crate::proof::model::{Known, Model, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, cook};
 
@@ -55,14 +55,15 @@ pub struct Compiled {
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
     let Cooked { tracks, assumptions, warnings } = cook(intent, snapshot)?;
     let draft = Draft::of(intent, snapshot, &tracks);
-    let model = model(&draft);
+    let known = Known::default();
+    let model = model(&draft, &known);
     let derived = forward::order(&draft, &model);
     let graph = emit::graph(bare(&draft), &derived.constraints);
     let findings = findings(&draft, &model, &graph);
     let there = derive::paths(draft.nodes.len(), &derived.constraints)
         .expect("the derivation has made no circle");
     let returns = match findings.refuted.is_empty() {
-        true => back::ways_back(&draft, &there),
+        true => back::ways_back(&draft, &there, &known),
         false => Vec::new(),
     };
     let mut closed = unbroken::explain(&draft, &model, &derived, &findings);
@@ -80,7 +81,7 @@ pub fn rebuilt<'d>(
     tracks: &'d [Track],
 ) -> (Draft<'d>, Model) {
     let draft = Draft::of(intent, snapshot, tracks);
-    let model = model(&draft);
+    let model = model(&draft, &Known::default());
     (draft, model)
 }
 

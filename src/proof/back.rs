@@ -14,8 +14,8 @@
 
 use std::collections::BTreeSet;
 
-use super::paths::Paths;
 use super::pattern::{Atom, Break, Pattern};
+use crate::graph::paths::Paths;
 
 /// How much waiting lies between two steps of the way back, by way of some steps only.
 pub type Among<'a> = &'a dyn Fn(usize, usize, &dyn Fn(usize) -> bool) -> Option<u64>;

@@ -16,7 +16,7 @@
 //! contains D. D contains an end only if that end is, or precedes, a start. So if any state works, D
 //! works; and D, run in the order of the graph, is the counterexample.
 //!
-//! So "can these be true together?" is a look-up in one closure ([`paths::Paths`]): no enumeration
+//! So "can these be true together?" is a look-up in one closure ([`crate::graph::paths::Paths`]): no enumeration
 //! of orders, no solver. The same look-up says what would keep a pattern from coming true, so the
 //! order of a plan is *derived* from the patterns (`compile`), and then proved by them again.
 //!
@@ -32,7 +32,6 @@ pub mod draft;
 pub mod facts;
 pub mod invariant;
 pub mod model;
-pub mod paths;
 pub mod pattern;
 mod story;
 pub mod view;
@@ -42,9 +41,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::fact::Fact;
 use crate::graph::{Primitive, StepGraph};
 
+use crate::graph::paths::Paths;
 use draft::Draft;
 use model::Model;
-use paths::Paths;
 use pattern::Pattern;
 
 pub use story::{Told, says, tell};

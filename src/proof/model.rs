@@ -1,6 +1,9 @@
 //! The model: every atom of a plan, and every bad pattern that an invariant makes of them.
 
-use std::cell::OnceCell;
+use std::any::Any;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
@@ -84,11 +87,22 @@ pub struct Bench<'d> {
     /// The patterns so far.
     patterns: Vec<Pattern>,
     mailboxes: OnceCell<Mailboxes>,
+    known: &'d Known,
 }
+
+/// What evaluations have found, by their labels.
+///
+/// A way back brings no answers that the way there does not have, and in the same order: so what was
+/// found for one holds for the other, and is kept while a plan is compiled.
+#[derive(Default)]
+pub struct Known(RefCell<BTreeMap<Label, Rc<dyn Any>>>);
+
+/// Names an evaluation: what it asks for, of which name, and a number.
+type Label = (&'static str, Name, usize);
 
 /// The model of a plan.
 #[must_use]
-pub fn model(draft: &Draft<'_>) -> Model {
+pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
     let library = Library::of(draft);
     let mut bench = Bench {
         library: &library,
@@ -96,6 +110,7 @@ pub fn model(draft: &Draft<'_>) -> Model {
         end: in_the_end(draft.intent, draft.snapshot),
         patterns: Vec::new(),
         mailboxes: OnceCell::new(),
+        known,
     };
     if !draft.nodes.is_empty() {
         for invariant in invariant::ALL {
@@ -140,18 +155,29 @@ impl<'d> Bench<'d> {
 
     /// The smallest sets of answers for which an evaluation finds something; none where there are
     /// too many to look at, which is a pattern of its own.
-    pub(super) fn cases<T: Clone>(
+    ///
+    /// The label names the evaluation: what it asks for, of which name, and a number that tells those
+    /// of one name apart. Two with one label are the same, and are made once.
+    pub(super) fn cases<T: Clone + 'static>(
         &mut self,
         invariant: &'static str,
+        (what, of, number): (&'static str, &Name, usize),
         evaluate: &dyn Fn(&View<'_>) -> Option<T>,
-    ) -> Vec<(Choice, T)> {
-        match cases(self.library, evaluate) {
-            Ok(found) => found,
+    ) -> Rc<Vec<(Choice, T)>> {
+        let label = (what, of.clone(), number);
+        let known = self.known.0.borrow().get(&label).cloned();
+        if let Some(known) = known.and_then(|known| known.downcast::<Vec<(Choice, T)>>().ok()) {
+            return known;
+        }
+        let found = match cases(self.library, evaluate) {
+            Ok(found) => Rc::new(found),
             Err(super::view::TooMany) => {
                 self.too_many(invariant);
-                Vec::new()
+                Rc::default()
             }
-        }
+        };
+        self.known.0.borrow_mut().insert(label, Rc::<Vec<(Choice, T)>>::clone(&found));
+        found
     }
 
     fn too_many(&mut self, invariant: &'static str) {

@@ -110,7 +110,10 @@ fn median(rounds: usize, (intent, snapshot): &(Intent, Snapshot)) -> (Duration, 
 
 fn main() {
     let mut per_domain = Vec::new();
-    for (domains, rounds) in [(1, 51), (10, 21), (100, 7), (1_000, 3)] {
+    #[expect(clippy::disallowed_methods, reason = "a benchmark can be asked for one size")]
+    let asked = std::env::args().find_map(|argument| argument.parse::<usize>().ok());
+    let all = vec![(1, 51), (10, 21), (100, 7), (1_000, 3)];
+    for (domains, rounds) in asked.map_or(all, |domains| vec![(domains, 1)]) {
         let parts = parts(&moves(domains));
         let (time, compiled) = median(rounds, &parts);
         assert_eq!(compiled.findings.refuted, [], "the plan is proved");

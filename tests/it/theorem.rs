@@ -11,8 +11,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cutover::graph::paths::Paths;
 use cutover::proof::back::WayBack;
-use cutover::proof::paths::Paths;
 use cutover::proof::pattern::{Atom, Ending, Held, Pattern, Start, What};
 
 use crate::oracle::{Random, plans};

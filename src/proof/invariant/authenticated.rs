@@ -41,6 +41,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     );
     for one in &bench.draft().intent.moves {
         let domain = &one.domain.value;
+        let mut stream = 0;
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
         for (number, host) in hosts.enumerate() {
             for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
@@ -55,7 +56,8 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     _ => vec![(old, before), (vec![new], after)],
                 };
                 for (in_flight, sources) in streams {
-                    of_stream(bench, one, (host, sender), &in_flight, &sources);
+                    stream += 1;
+                    of_stream(bench, one, (host, sender, stream), &in_flight, &sources);
                 }
             }
         }
@@ -65,7 +67,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
 fn of_stream(
     bench: &mut Bench<'_>,
     one: &DomainMove,
-    (host, sender): (&Host, &Sender),
+    (host, sender, stream): (&Host, &Sender, usize),
     in_flight: &[usize],
     sources: &Sources,
 ) {
@@ -81,9 +83,12 @@ fn of_stream(
                 host.name
             ),
         );
-        for (choice, ()) in bench.cases(ID, &|view| (!sources.pass(view, domain)).then_some(())) {
+        for (choice, ()) in bench
+            .cases(ID, ("spf", domain, stream), &|view| (!sources.pass(view, domain)).then_some(()))
+            .iter()
+        {
             for atom in in_flight {
-                bench.forbid(ID, (&choice, Duration::ZERO), &[*atom], &harm);
+                bench.forbid(ID, (choice, Duration::ZERO), &[*atom], &harm);
             }
         }
     }
@@ -100,9 +105,12 @@ fn of_stream(
             host.name
         ),
     );
-    for (choice, ()) in bench.cases(ID, &|view| (!key_seen(view, sender)).then_some(())) {
+    for (choice, ()) in bench
+        .cases(ID, ("dkim", domain, stream), &|view| (!key_seen(view, sender)).then_some(()))
+        .iter()
+    {
         for atom in in_flight {
-            bench.forbid(ID, (&choice, Duration::ZERO), &[*atom], &harm);
+            bench.forbid(ID, (choice, Duration::ZERO), &[*atom], &harm);
         }
     }
 }

@@ -49,7 +49,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         let keys: Vec<RrKey> =
             one.from.discovery.keys().chain(one.to.discovery.keys()).cloned().collect();
         for key in keys {
-            for (choice, _) in bench.cases(ID, &|view| names(view, one, &key, Side::To)) {
+            let at = usize::from(key.rtype.number());
+            for (choice, _) in bench
+                .cases(ID, ("names-new", &key.name, at), &|view| names(view, one, &key, Side::To))
+                .iter()
+            {
                 for idle in &idle {
                     let harm = Harm::new(
                         format!(
@@ -57,7 +61,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                         ),
                         serve.clone(),
                     );
-                    bench.forbid(ID, (&choice, Duration::ZERO), &[*idle], &harm);
+                    bench.forbid(ID, (choice, Duration::ZERO), &[*idle], &harm);
                 }
             }
             let harm = Harm::new(
@@ -66,15 +70,23 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 ),
                 format!("take {key} away when the mailboxes have moved"),
             );
-            for (choice, _) in bench.cases(ID, &|view| gone(view, one, &key)) {
+            for (choice, _) in
+                bench.cases(ID, ("gone", &key.name, at), &|view| gone(view, one, &key)).iter()
+            {
                 for at_old in mailboxes.at_old() {
-                    bench.forbid(ID, (&choice, Duration::ZERO), &[at_old], &harm);
+                    bench.forbid(ID, (choice, Duration::ZERO), &[at_old], &harm);
                 }
             }
-            for (choice, harm) in bench.cases(ID, &|view| leads_nowhere(view, &key)) {
-                bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
+            for (choice, harm) in bench
+                .cases(ID, ("nowhere", &key.name, at), &|view| leads_nowhere(view, &key))
+                .iter()
+            {
+                bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
             }
-            for (choice, _) in bench.cases(ID, &|view| names(view, one, &key, Side::From)) {
+            for (choice, _) in bench
+                .cases(ID, ("names-old", &key.name, at), &|view| names(view, one, &key, Side::From))
+                .iter()
+            {
                 for off in &off {
                     let harm = Harm::new(
                         format!(
@@ -82,7 +94,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                         ),
                         format!("leave `{from}` on until nobody can have the old {key}"),
                     );
-                    bench.forbid(ID, (&choice, late), &[*off], &harm);
+                    bench.forbid(ID, (choice, late), &[*off], &harm);
                 }
             }
         }

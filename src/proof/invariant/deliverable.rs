@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Leads, Side, host, leads, moving};
+use super::{Leads, Side, host, label, leads, moving};
 use crate::fact::{Fact, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
@@ -23,8 +23,10 @@ const ID: &str = "deliverable";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     for one in bench.domains() {
-        for (choice, harm) in bench.cases(ID, &|view| of_dns(view, &one)) {
-            bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
+        for (choice, harm) in
+            bench.cases(ID, ("dns", one.name, 0), &|view| of_dns(view, &one)).iter()
+        {
+            bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
         }
         of_stale_mx(bench, &one);
         stays_at_old_host(bench, &one);
@@ -73,9 +75,9 @@ fn of_stale_mx(bench: &mut Bench<'_>, one: &Domain<'_>) {
         leads(view, moves, Side::From)?;
         of_dns(view, one)
     };
-    for (choice, harm) in bench.cases(ID, &stale) {
+    for (choice, harm) in bench.cases(ID, ("stale", one.name, 0), &stale).iter() {
         let extra = |key: &RrKey| if *key == mx { late } else { Duration::ZERO };
-        bench.forbid_with(ID, &choice, &extra, &[], &harm);
+        bench.forbid_with(ID, choice, &extra, &[], harm);
     }
 }
 
@@ -95,7 +97,7 @@ fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
         .flat_map(|value| bench.facts.having(Fact::Mail, &from.name, value))
         .collect();
     let late = bench.late();
-    for (choice, ()) in bench.cases(ID, &reaches) {
+    for (choice, ()) in bench.cases(ID, ("stays", domain, 0), &reaches).iter() {
         for gone in &gone {
             let harm = Harm::new(
                 format!(
@@ -104,7 +106,7 @@ fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
                 ),
                 format!("add {domain} to `domains:`, or give it MX records of another host"),
             );
-            bench.forbid(ID, (&choice, late), &[*gone], &harm);
+            bench.forbid(ID, (choice, late), &[*gone], &harm);
         }
     }
 }
@@ -124,7 +126,9 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         if bad.is_empty() {
             continue;
         }
-        for (choice, _) in bench.cases(ID, &|view| leads(view, one, Side::To)) {
+        for (choice, _) in
+            bench.cases(ID, ("leads-new", domain, 0), &|view| leads(view, one, Side::To)).iter()
+        {
             for bad in &bad {
                 let fix = match fact {
                     Fact::Accepts => bench.statement(Fact::Accepts, to, Value::True, ""),
@@ -134,7 +138,7 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                     format!("a sender of mail for {domain} connects to `{to}`, which {what}"),
                     fix,
                 );
-                bench.forbid(ID, (&choice, Duration::ZERO), &[*bad], &harm);
+                bench.forbid(ID, (choice, Duration::ZERO), &[*bad], &harm);
             }
         }
     }
@@ -146,8 +150,8 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("let `{to}` be on before senders come to it"),
         );
-        for (choice, _) in bench.cases(ID, &only) {
-            bench.forbid(ID, (&choice, Duration::ZERO), &[off], &harm);
+        for (choice, _) in bench.cases(ID, ("only-new", domain, 0), &only).iter() {
+            bench.forbid(ID, (choice, Duration::ZERO), &[off], &harm);
         }
     }
 }
@@ -186,9 +190,11 @@ fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                 other.name
             ),
         );
-        for (choice, _) in bench.cases(ID, &|view| leads(view, one, side)) {
+        for (choice, _) in
+            bench.cases(ID, (label(side), domain, 0), &|view| leads(view, one, side)).iter()
+        {
             for (relays, bad) in relays.iter().flat_map(|r| bad.iter().map(move |b| (*r, *b))) {
-                bench.forbid(ID, (&choice, Duration::ZERO), &[relays, bad], &harm);
+                bench.forbid(ID, (choice, Duration::ZERO), &[relays, bad], &harm);
             }
         }
     }
@@ -200,7 +206,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let relays = bench.facts.values(Fact::Mail, from);
     let relays = relays.iter().any(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
     let queue = bench.draft().intent.terms.clocks.queue_life;
-    let reached = bench.cases(ID, &|view| leads(view, one, Side::From));
+    let reached = bench.cases(ID, ("leads-old", domain, 0), &|view| leads(view, one, Side::From));
     for reject in bench.facts.having(Fact::Mail, from, Value::Reject) {
         let harm = Harm::new(
             format!(
@@ -210,7 +216,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                 "let `{from}` refuse mail only when nobody can have the old MX records, or relay it until then"
             ),
         );
-        for (choice, _) in &reached {
+        for (choice, _) in reached.iter() {
             bench.forbid(ID, (choice, late), &[reject], &harm);
         }
     }
@@ -221,9 +227,10 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("leave `{from}` on until nobody can have the old MX records"),
         );
-        let alone = bench
-            .cases(ID, &|view| leads(view, one, Side::From).filter(|leads| *leads == Leads::Only));
-        for (choice, _) in &alone {
+        let alone = bench.cases(ID, ("only-old", domain, 0), &|view| {
+            leads(view, one, Side::From).filter(|leads| *leads == Leads::Only)
+        });
+        for (choice, _) in alone.iter() {
             bench.forbid(ID, (choice, late), &[off], &harm);
         }
         if !relays {
@@ -235,7 +242,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("leave `{from}` on until its queue is empty"),
         );
-        for (choice, _) in &reached {
+        for (choice, _) in reached.iter() {
             bench.forbid(ID, (choice, late + queue), &[off], &harm);
         }
     }

@@ -153,6 +153,14 @@ fn is_of(view: &View<'_>, one: &DomainMove, exchange: &Name, side: Side) -> bool
     of_side
 }
 
+/// The label of the evaluation [`leads`].
+fn label(side: Side) -> &'static str {
+    match side {
+        Side::From => "leads-old",
+        Side::To => "leads-new",
+    }
+}
+
 fn host(one: &DomainMove, side: Side) -> &Host {
     match side {
         Side::From => &one.from,

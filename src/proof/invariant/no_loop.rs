@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Side, leads, moving};
+use super::{Side, label, leads, moving};
 use crate::fact::{Fact, Value};
 use crate::proof::model::{Bench, Harm};
 use crate::proof::view::Choice;
@@ -44,8 +44,10 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                         host.name
                     ),
                 );
-                for (choice, _) in bench.cases(ID, &|view| leads(view, one, side)) {
-                    bench.forbid(ID, (&choice, Duration::ZERO), &[relays], &harm);
+                for (choice, _) in
+                    bench.cases(ID, (label(side), domain, 0), &|view| leads(view, one, side)).iter()
+                {
+                    bench.forbid(ID, (choice, Duration::ZERO), &[relays], &harm);
                 }
             }
         }

@@ -31,14 +31,15 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     };
     let copy = bench.statement(Fact::Synced, from, Value::True, "contract");
     for (domain, one) in moving(bench) {
-        let reached = bench.cases(ID, &|view| leads(view, one, Side::From));
+        let reached =
+            bench.cases(ID, ("leads-old", domain, 0), &|view| leads(view, one, Side::From));
         let harm = Harm::new(
             format!(
                 "a message for {domain} is put into a mailbox at `{from}` after the last copy to `{to}`, where its reader is: nobody sees it"
             ),
             copy.clone(),
         );
-        for (choice, _) in &reached {
+        for (choice, _) in reached.iter() {
             for (store, begun) in pairs(&stores, &begun) {
                 bench.forbid(ID, (choice, late), &[store, at_new, begun], &harm);
             }
@@ -106,9 +107,11 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
                 "let the mailboxes move before senders come to the new host; for the way back, {copy}"
             ),
         );
-        for (choice, _) in bench.cases(ID, &|view| leads(view, one, Side::To)) {
+        for (choice, _) in
+            bench.cases(ID, ("leads-new", domain, 0), &|view| leads(view, one, Side::To)).iter()
+        {
             for (at_old, begun) in pairs(&at_old, &begun) {
-                bench.forbid(ID, (&choice, late), &[at_old, begun], &harm);
+                bench.forbid(ID, (choice, late), &[at_old, begun], &harm);
             }
         }
     }

@@ -17,8 +17,10 @@ const ID: &str = "spf-sound";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     for one in bench.domains() {
-        for (choice, harm) in bench.cases(ID, &|view| harm(view, one.name)) {
-            bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
+        for (choice, harm) in
+            bench.cases(ID, ("sound", one.name, 0), &|view| harm(view, one.name)).iter()
+        {
+            bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
         }
     }
 }

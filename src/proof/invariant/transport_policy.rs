@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Side, host, is_of, leads, moving};
+use super::{Side, host, is_of, label, leads, moving};
 use crate::fact::{Fact, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
@@ -33,8 +33,8 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             let in_force = |view: &View<'_>| {
                 policy(view, domain).then(|| leads(view, one, Side::To)).flatten()
             };
-            for (choice, _) in bench.cases(ID, &in_force) {
-                bench.forbid(ID, (&choice, Duration::ZERO), &[bad], &harm);
+            for (choice, _) in bench.cases(ID, ("policy", domain, 0), &in_force).iter() {
+                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
         for side in [Side::From, Side::To] {
@@ -42,8 +42,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             if host.tlsa.is_empty() {
                 continue;
             }
-            for (choice, harm) in bench.cases(ID, &|view| mismatch(view, domain, one, side)) {
-                bench.forbid(ID, (&choice, Duration::ZERO), &[], &harm);
+            for (choice, harm) in bench
+                .cases(ID, (label(side), domain, 1), &|view| mismatch(view, domain, one, side))
+                .iter()
+            {
+                bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
             }
         }
         if one.from.tlsa.is_empty() {
@@ -62,8 +65,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     bench.statement(Fact::TlsaMatches, to, Value::True, "")
                 ),
             );
-            for (choice, _) in bench.cases(ID, &|view| tlsa(view, one, Side::To).map(drop)) {
-                bench.forbid(ID, (&choice, Duration::ZERO), &[bad], &harm);
+            for (choice, _) in bench
+                .cases(ID, ("tlsa", domain, 0), &|view| tlsa(view, one, Side::To).map(drop))
+                .iter()
+            {
+                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
     }
@@ -82,7 +88,7 @@ fn other_tlsa_of_old_host(bench: &mut Bench<'_>, one: &DomainMove) {
         let was = view.live(&RrKey::new(name, RrType::TLSA));
         (was != Outside::Records(records)).then_some(())
     };
-    for (choice, ()) in bench.cases(ID, &other) {
+    for (choice, ()) in bench.cases(ID, ("other-tlsa", &one.domain.value, 0), &other).iter() {
         for bad in &bad {
             let harm = Harm::new(
                 format!(
@@ -93,7 +99,7 @@ fn other_tlsa_of_old_host(bench: &mut Bench<'_>, one: &DomainMove) {
                     bench.statement(Fact::TlsaMatches, from, Value::True, "")
                 ),
             );
-            bench.forbid(ID, (&choice, Duration::ZERO), &[*bad], &harm);
+            bench.forbid(ID, (choice, Duration::ZERO), &[*bad], &harm);
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Paths {
     part: Vec<Option<usize>>,
     /// The steps of each part, and all crossings, by rank.
     members: Vec<Vec<usize>>,
+    /// The steps that lie between all others.
+    all_crossings: Vec<usize>,
     /// Between crossings.
     crossings: BTreeMap<(usize, usize), u64>,
     rows: RefCell<BTreeMap<(usize, usize), Row>>,
@@ -92,7 +94,8 @@ impl Paths {
             let found = all_crossings.iter().filter_map(|to| Some(((*from, *to), waited[*to]?)));
             crossings.extend(found.filter(|((from, to), _)| from != to));
         }
-        Ok(Self { befores, rank, part, members, crossings, rows: RefCell::default() })
+        let rows = RefCell::default();
+        Ok(Self { befores, rank, part, members, all_crossings, crossings, rows })
     }
 
     /// How many seconds of waiting lie between the end of `from` and the begin of `to` at least;
@@ -107,9 +110,8 @@ impl Paths {
             (Some(part), None) | (None, Some(part)) => self.within(part, from, to),
             (Some(one), Some(other)) if one == other => self.within(one, from, to),
             (Some(one), Some(other)) => {
-                let crossings = (0..self.part.len()).filter(|step| self.part[*step].is_none());
-                let ways = crossings.filter_map(|at| {
-                    Some(self.within(one, from, at)? + self.within(other, at, to)?)
+                let ways = self.all_crossings.iter().filter_map(|at| {
+                    Some(self.within(one, from, *at)? + self.within(other, *at, to)?)
                 });
                 ways.max()
             }
@@ -142,6 +144,21 @@ impl Paths {
             }
         }
         waited.get(&to).copied()
+    }
+
+    /// Whether an edge follows from others: something that comes after its beginning, and right before
+    /// its end, leads there too.
+    #[must_use]
+    pub fn is_needless(&self, from: usize, to: usize) -> bool {
+        let beside = self.befores[to].iter().map(|(other, _)| *other).filter(|other| {
+            *other != from && (self.part[*other].is_none() || self.part[*other] == self.part[from])
+        });
+        let mut beside = beside;
+        beside.any(|other| self.leads(from, other))
+            || self
+                .all_crossings
+                .iter()
+                .any(|at| *at != from && *at != to && self.leads(from, *at) && self.leads(*at, to))
     }
 
     /// The step and all that it comes after.

@@ -10,13 +10,15 @@
 //! Invariants: ids are unique, every `after` names a step of the graph, and there is no circle. The
 //! graph does not say *when*: durations are in it, instants are in the journal.
 
+pub mod paths;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use cutover_contract::ChangeSet;
+use paths::Paths;
 use petgraph::algo::toposort;
-use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
@@ -184,9 +186,18 @@ impl StepGraph {
                 graph.add_edge(nodes[*before], nodes[place], ());
             }
         }
-        let order = toposort(&graph, None)
+        toposort(&graph, None)
             .map_err(|cycle| GraphError::Circle(steps[cycle.node_id().index()].id.clone()))?;
-        let reduced = reduced_edges(&graph, &order);
+        let befores =
+            steps.iter().map(|step| step.after.keys().map(|id| (places[id], 0)).collect());
+        let befores: Vec<Vec<(usize, u64)>> = befores.collect();
+        let paths = Paths::of(befores.clone()).expect("there is no circle");
+        let reduced: BTreeSet<(usize, usize)> = befores
+            .iter()
+            .enumerate()
+            .flat_map(|(to, before)| before.iter().map(move |(from, _)| (*from, to)))
+            .filter(|(from, to)| !paths.is_needless(*from, *to))
+            .collect();
         let mut steps: Vec<Option<Step>> = steps
             .into_iter()
             .enumerate()
@@ -256,17 +267,6 @@ impl StepGraph {
     pub fn followers(&self, place: usize) -> &[usize] {
         &self.followers[place]
     }
-}
-
-fn reduced_edges(graph: &DiGraph<(), ()>, order: &[NodeIndex]) -> BTreeSet<(usize, usize)> {
-    let (adjacency, _) = dag_to_toposorted_adjacency_list::<_, u32>(graph, order);
-    let (reduction, _) = dag_transitive_reduction_closure(&adjacency);
-    // The reduction counts nodes by their place in `order`.
-    reduction
-        .edge_indices()
-        .filter_map(|edge| reduction.edge_endpoints(edge))
-        .map(|(from, to)| (order[from as usize].index(), order[to as usize].index()))
-        .collect()
 }
 
 #[cfg(test)]

@@ -18,9 +18,12 @@ use crate::spec::AssumeSpec;
 #[derive(Debug)]
 pub struct Facts<'d> {
     library: &'d Library<'d>,
-    known: RefCell<BTreeMap<(Fact, String), Vec<(Value, usize)>>>,
+    known: RefCell<BTreeMap<(Fact, String), Values>>,
     in_flight: RefCell<BTreeMap<String, Vec<usize>>>,
 }
+
+/// The values that a fact may have, each with its atom.
+pub type Values = Vec<(Value, usize)>;
 
 /// One value while they are gathered.
 struct Phase {
@@ -43,12 +46,12 @@ impl<'d> Facts<'d> {
 
     /// The values that a fact may have, each with its atom.
     #[must_use]
-    pub fn values(&self, fact: Fact, host: &str) -> Vec<(Value, usize)> {
+    pub fn values(&self, fact: Fact, host: &str) -> Values {
         if let Some(known) = self.known.borrow().get(&(fact, host.to_owned())) {
             return known.clone();
         }
         let phases = self.phases(fact, host);
-        let atoms: Vec<(Value, usize)> = phases
+        let atoms: Values = phases
             .into_iter()
             .map(|Phase { value, start, ends, unknown }| {
                 let what = What::Fact { fact, host: host.to_owned(), value, unknown };

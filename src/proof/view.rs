@@ -245,12 +245,15 @@ fn least<T: Clone>(
     Ok(choice)
 }
 
+/// Is shown each choice, and what the evaluation finds; says whether to go on.
+type Visit<'v, T> = &'v mut dyn FnMut(&Choice, Option<T>) -> Result<bool, TooMany>;
+
 /// Evaluates in every view that has this choice, until `visit` says no.
 fn each<T>(
     library: &Library<'_>,
     fixed: &Choice,
     views: &mut usize,
-    visit: &mut dyn FnMut(&Choice, Option<T>) -> Result<bool, TooMany>,
+    visit: Visit<'_, T>,
     evaluate: &dyn Fn(&View<'_>) -> Option<T>,
 ) -> Result<(), TooMany> {
     let mut script = Vec::new();

@@ -130,9 +130,9 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             bench.cases(ID, ("leads-new", domain, 0), &|view| leads(view, one, Side::To)).iter()
         {
             for bad in &bad {
-                let fix = match fact {
-                    Fact::Accepts => bench.statement(Fact::Accepts, to, Value::True, ""),
-                    _ => format!("let `{to}` take the domain before senders come to it"),
+                let fix = match fact == Fact::Accepts {
+                    true => bench.statement(Fact::Accepts, to, Value::True, ""),
+                    false => format!("let `{to}` take the domain before senders come to it"),
                 };
                 let harm = Harm::new(
                     format!("a sender of mail for {domain} connects to `{to}`, which {what}"),

@@ -19,6 +19,11 @@ pub(super) type Times = BTreeMap<StepId, (i64, i64)>;
 /// Absence is cached for the SOA's MINIMUM.
 const NEGATIVE_TTL_SECS: i64 = 600;
 
+/// One answer to each question.
+type View = BTreeMap<RrKey, Vec<Rdata>>;
+/// Looks at a view.
+type Look<'l> = &'l mut dyn FnMut(&View);
+
 /// Something that may be so at the instant, and for how much longer it might go on being so: how long
 /// ago it could have ended at the latest, negative while it has not ended.
 struct May<T> {
@@ -137,22 +142,13 @@ impl<'c> World<'c> {
     }
 
     /// Calls `look` with each combination of answers to these questions, all used for so much longer.
-    fn each(
-        &self,
-        keys: &[RrKey],
-        longer: i64,
-        look: &mut dyn FnMut(&BTreeMap<RrKey, Vec<Rdata>>),
-    ) {
+    fn each(&self, keys: &[RrKey], longer: i64, look: Look<'_>) {
         let choices: Vec<Vec<Option<RrSet>>> =
             keys.iter().map(|key| self.held(key, longer)).collect();
         Self::combine(keys, &choices, look);
     }
 
-    fn combine(
-        keys: &[RrKey],
-        choices: &[Vec<Option<RrSet>>],
-        look: &mut dyn FnMut(&BTreeMap<RrKey, Vec<Rdata>>),
-    ) {
+    fn combine(keys: &[RrKey], choices: &[Vec<Option<RrSet>>], look: Look<'_>) {
         let count: usize = choices.iter().map(Vec::len).product();
         for mut number in 0..count {
             let mut view = BTreeMap::new();
@@ -195,7 +191,7 @@ impl<'c> World<'c> {
         let zone = &self.case.snapshot.zones[&name("acme.test")];
         let old = name("mail.acme.test");
         let old_address = zone.get(&RrKey::new(old.clone(), RrType::A)).map(RrSet::rdata);
-        let mut lost_in = |view: &BTreeMap<RrKey, Vec<Rdata>>, only_old: bool| {
+        let mut lost_in = |view: &View, only_old: bool| {
             let exchanges = exchanges(view);
             if only_old && !exchanges.contains(&old) {
                 return;
@@ -276,7 +272,7 @@ impl<'c> World<'c> {
             || (late_old && mail.contains(&Value::Reject))
             || (late_only_old && off)
             || (ever_relays && queued_old && off)
-            || (self.old_in_flight() && off && self.old_sends())
+            || (self.old_in_flight() && off)
             || (self.may(Fact::RoutesLocal, "old", Value::True) && mail.contains(&Value::Reject))
         {
             harm.insert("deliverable");
@@ -294,10 +290,6 @@ impl<'c> World<'c> {
         {
             harm.insert("no-loop");
         }
-    }
-
-    fn old_sends(&self) -> bool {
-        true
     }
 
     fn of_mailboxes(&self, harm: &mut BTreeSet<&'static str>) {
@@ -414,7 +406,7 @@ fn sender_is_new(one: &cutover::intent::DomainMove, sender: &cutover::intent::Se
     one.to.senders.iter().any(|other| std::ptr::eq(other, sender))
 }
 
-fn exchanges(view: &BTreeMap<RrKey, Vec<Rdata>>) -> Vec<Name> {
+fn exchanges(view: &View) -> Vec<Name> {
     let mx = &view[&RrKey::new(name("acme.test"), RrType::MX)];
     mx.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange).collect()
 }
@@ -429,7 +421,7 @@ fn records(txt: &[Rdata]) -> Vec<String> {
 }
 
 /// Whether a host may send as a domain; nothing that these zones do not use is understood.
-fn passes(ip: IpAddr, domain: &str, view: &BTreeMap<RrKey, Vec<Rdata>>) -> bool {
+fn passes(ip: IpAddr, domain: &str, view: &View) -> bool {
     let found = view.get(&RrKey::new(name(domain), RrType::TXT)).map(|txt| records(txt));
     let Some([record]) = found.as_deref() else { return false };
     for word in record.split(' ').skip(1) {

@@ -1,11 +1,13 @@
 //! Time as people write and read it: spans (`1h30m`), instants, and distances to now.
 //!
 //! Nothing here asks a clock: `now` is always an argument. Spans are whole seconds or milliseconds
-//! and never negative; instants are UTC.
+//! and never negative; instants are UTC. When something may begin by a wall clock says [`window`].
+
+pub mod window;
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike, Utc};
 
 /// An instant, in UTC.
 pub type Timestamp = DateTime<Utc>;
@@ -90,7 +92,21 @@ pub fn show_instant(at: Timestamp, now: Timestamp) -> String {
     let distance = (at - now).abs().to_std().unwrap_or_default();
     let distance = show_span(Duration::from_secs(distance.as_secs()));
     let distance = if at >= now { format!("in {distance}") } else { format!("{distance} ago") };
-    format!("{} ({distance})", at.format("%Y-%m-%d %H:%M:%SZ"))
+    format!("{} ({distance})", show_second(at))
+}
+
+/// An instant for people, with its zone and to the second: `2026-11-23 14:05:10Z`.
+#[must_use]
+pub fn show_second(at: Timestamp) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// Reads an instant with its distance from UTC, as RFC 3339 writes it: `2026-12-01T09:00:00+01:00`.
+/// Parts of a second are dropped: forecasts are in whole seconds.
+#[must_use]
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
+    let at = DateTime::parse_from_rfc3339(text).ok()?;
+    at.to_utc().with_nanosecond(0)
 }
 
 /// `at` and a span later; the end of time where that cannot be said.

@@ -1,0 +1,330 @@
+//! Windows and freezes: when something may begin, in the wall-clock time of a named zone.
+//!
+//! A *window* opens again and again, on some days of the week; a *freeze* is a range of dates in
+//! which nothing begins even where a window is open. Without a window everything outside of the
+//! freezes is open.
+//!
+//! Both are half-open intervals of instants: what begins at 20:00 is open at 20:00:00, what ends at
+//! 23:00 is closed then. Clocks that are put forward leave a gap: a time in it is the end of the
+//! gap. Clocks that are put back show a time twice: a begin is the earlier one, an end the later.
+//!
+//! Texts have one canonical form, the one that is shown: it is sealed in artifacts.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{Datelike, Days as DayCount, NaiveDate, NaiveTime, TimeZone, Utc, Weekday};
+use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
+
+use super::{Timestamp, later};
+
+/// How far the next opening is searched for: 400 d. Our choice: more than a year, so that no yearly
+/// freeze hides the next opening.
+pub const SEARCH_MAX: Duration = Duration::from_secs(400 * 86_400);
+
+/// Days of the past and of the future, around a local date, of which a window can be open or begin
+/// next. Our choice: a window lasts a day at the most, begins once a week at the least, and clocks
+/// put forward can swallow one.
+const DAYS_BEFORE: u64 = 2;
+const DAYS_AFTER: u64 = 16;
+
+const WEEK: [(Weekday, &str); 7] = [
+    (Weekday::Mon, "Mon"),
+    (Weekday::Tue, "Tue"),
+    (Weekday::Wed, "Wed"),
+    (Weekday::Thu, "Thu"),
+    (Weekday::Fri, "Fri"),
+    (Weekday::Sat, "Sat"),
+    (Weekday::Sun, "Sun"),
+];
+
+/// Why a text is no window or no freeze.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WindowError {
+    /// Not the parts that are wanted.
+    #[error("it has other parts than are wanted")]
+    Form,
+    /// No zone behind it.
+    #[error("it names no time zone")]
+    NoZone,
+    /// A zone that nobody knows.
+    #[error("there is no time zone `{0}`")]
+    Zone(String),
+    /// No day of the week.
+    #[error("there is no day `{0}`")]
+    Day(String),
+    /// No time of a day.
+    #[error("there is no time `{0}`")]
+    Time(String),
+    /// No date.
+    #[error("there is no date `{0}`")]
+    Date(String),
+    /// A freeze that ends before it begins.
+    #[error("it ends before it begins")]
+    Backwards,
+}
+
+/// When something may begin, each week anew: `Sat 20:00-23:00 Europe/Berlin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The days on which it begins, by their place in the week; never none.
+    days: BTreeSet<usize>,
+    begin: NaiveTime,
+    /// Not after the begin: on the next day.
+    end: NaiveTime,
+    zone: Tz,
+}
+
+/// Dates in which nothing begins, both included: `2026-12-20..2027-01-06 Europe/Berlin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    first: NaiveDate,
+    last: NaiveDate,
+    zone: Tz,
+}
+
+/// Windows and freezes that hold together; at least one of either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows {
+    windows: Vec<Window>,
+    freezes: Vec<Freeze>,
+}
+
+impl Windows {
+    /// These windows and freezes; `None` where there are none of either.
+    #[must_use]
+    pub fn new(windows: Vec<Window>, freezes: Vec<Freeze>) -> Option<Self> {
+        (!windows.is_empty() || !freezes.is_empty()).then_some(Self { windows, freezes })
+    }
+
+    /// The windows; none: everything outside of the freezes is open.
+    #[must_use]
+    pub fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// The freezes.
+    #[must_use]
+    pub fn freezes(&self) -> &[Freeze] {
+        &self.freezes
+    }
+
+    /// Whether something may begin at this instant.
+    #[must_use]
+    pub fn is_open(&self, at: Timestamp) -> bool {
+        let is_within = self.windows.is_empty() || self.windows.iter().any(|w| w.is_open(at));
+        is_within && self.frozen_until(at).is_none()
+    }
+
+    /// The first instant from `at` on at which something may begin; `at` itself where that is so
+    /// now, and `None` where nothing opens within [`SEARCH_MAX`].
+    #[must_use]
+    pub fn next_open(&self, at: Timestamp) -> Option<Timestamp> {
+        let bound = later(at, SEARCH_MAX);
+        let mut from = at;
+        // Each round leaves a freeze behind, or reaches a begin that is open unless it is frozen.
+        while from <= bound {
+            if self.is_open(from) {
+                return Some(from);
+            }
+            from = match self.frozen_until(from) {
+                Some(end) => end,
+                None => self.windows.iter().filter_map(|window| window.next_begin(from)).min()?,
+            };
+        }
+        None
+    }
+
+    /// The end of the freeze that this instant lies in.
+    fn frozen_until(&self, at: Timestamp) -> Option<Timestamp> {
+        let spans = self.freezes.iter().map(Freeze::span);
+        spans.filter(|span| span.contains(&at)).map(|span| span.end).max()
+    }
+}
+
+impl Window {
+    fn is_open(&self, at: Timestamp) -> bool {
+        self.spans(at).any(|span| span.contains(&at))
+    }
+
+    /// The next begin behind this instant.
+    fn next_begin(&self, at: Timestamp) -> Option<Timestamp> {
+        let spans = self.spans(at).filter(|span| !span.is_empty());
+        spans.map(|span| span.start).filter(|begin| *begin > at).min()
+    }
+
+    /// The intervals that begin on the days around this instant.
+    fn spans(&self, at: Timestamp) -> impl Iterator<Item = Range<Timestamp>> {
+        let today = at.with_timezone(&self.zone).date_naive();
+        let first = today.checked_sub_days(DayCount::new(DAYS_BEFORE)).unwrap_or(today);
+        let dates = first.iter_days().take(count(DAYS_BEFORE + DAYS_AFTER));
+        let on_day = |date: &NaiveDate| self.days.contains(&place(date.weekday()));
+        dates.filter(on_day).map(|date| self.on(date))
+    }
+
+    fn on(&self, date: NaiveDate) -> Range<Timestamp> {
+        let last = match self.end <= self.begin {
+            true => date.succ_opt().unwrap_or(date),
+            false => date,
+        };
+        span((date, self.begin), (last, self.end), self.zone)
+    }
+}
+
+impl Freeze {
+    fn span(&self) -> Range<Timestamp> {
+        let behind = self.last.succ_opt().unwrap_or(self.last);
+        span((self.first, NaiveTime::MIN), (behind, NaiveTime::MIN), self.zone)
+    }
+}
+
+fn count(days: u64) -> usize {
+    usize::try_from(days).unwrap_or(usize::MAX)
+}
+
+fn place(day: Weekday) -> usize {
+    WEEK.iter().position(|(other, _)| *other == day).expect("a week has all days")
+}
+
+/// The interval between two wall-clock times of a zone.
+fn span(begin: (NaiveDate, NaiveTime), end: (NaiveDate, NaiveTime), zone: Tz) -> Range<Timestamp> {
+    let local = |(date, time): (NaiveDate, NaiveTime)| date.and_time(time);
+    let (begin, end) = (local(begin), local(end));
+    let utc = |at: chrono::DateTime<Tz>| at.with_timezone(&Utc);
+    let in_gap = |local| GapInfo::new(&local, &zone).and_then(|gap| gap.end);
+    let (first, last) = (zone.from_local_datetime(&begin), zone.from_local_datetime(&end));
+    let first = first.earliest().or_else(|| in_gap(begin)).map(utc);
+    let last = last.latest().or_else(|| in_gap(end)).map(utc);
+    // Every gap has an end; where the tables of the zone do not reach, UTC is as good.
+    first.unwrap_or(begin.and_utc())..last.unwrap_or(end.and_utc())
+}
+
+/// The names of all time zones that are known (IANA), aliases included.
+pub fn zones() -> impl Iterator<Item = &'static str> {
+    TZ_VARIANTS.iter().map(|zone| zone.name())
+}
+
+/// The words for the days of a week, Monday first.
+pub fn days() -> impl Iterator<Item = &'static str> {
+    WEEK.iter().map(|(_, word)| *word)
+}
+
+fn parts(text: &str) -> Vec<&str> {
+    text.split_ascii_whitespace().collect()
+}
+
+fn zone(text: Option<&str>) -> Result<Tz, WindowError> {
+    let text = text.ok_or(WindowError::NoZone)?;
+    Tz::from_str(text).map_err(|_| WindowError::Zone(text.to_owned()))
+}
+
+/// `HH:MM`, with both digits.
+fn time(text: &str) -> Result<NaiveTime, WindowError> {
+    let wrong = || WindowError::Time(text.to_owned());
+    match text.as_bytes() {
+        [a, b, b':', c, d] if [a, b, c, d].iter().all(|octet| octet.is_ascii_digit()) => {
+            NaiveTime::parse_from_str(text, "%H:%M").map_err(|_| wrong())
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// `YYYY-MM-DD`, with all digits.
+fn date(text: &str) -> Result<NaiveDate, WindowError> {
+    // chrono takes fewer digits too, and signs.
+    let is_whole = text.len() == "YYYY-MM-DD".len();
+    let found = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| is_whole);
+    found.ok_or_else(|| WindowError::Date(text.to_owned()))
+}
+
+fn day(text: &str) -> Result<usize, WindowError> {
+    let found = WEEK.iter().position(|(_, word)| *word == text);
+    found.ok_or_else(|| WindowError::Day(text.to_owned()))
+}
+
+/// A list of days and ranges of days; a range may go over the end of the week.
+fn days_of(text: &str) -> Result<BTreeSet<usize>, WindowError> {
+    let mut days = BTreeSet::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (day(first)?, day(last)?);
+        let length = (last + WEEK.len() - first) % WEEK.len();
+        days.extend((first..=first + length).map(|day| day % WEEK.len()));
+    }
+    Ok(days)
+}
+
+impl FromStr for Window {
+    type Err = WindowError;
+
+    /// Reads `DAYS HH:MM-HH:MM ZONE`.
+    fn from_str(text: &str) -> Result<Self, WindowError> {
+        let (days, times, name) = match parts(text).as_slice() {
+            [days, times] => (*days, *times, None),
+            [days, times, zone] => (*days, *times, Some(*zone)),
+            _ => return Err(WindowError::Form),
+        };
+        let (begin, end) = times.split_once('-').ok_or(WindowError::Form)?;
+        let (days, begin, end) = (days_of(days)?, time(begin)?, time(end)?);
+        Ok(Self { days, begin, end, zone: zone(name)? })
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { days, begin, end, zone } = self;
+        let (begin, end) = (begin.format("%H:%M"), end.format("%H:%M"));
+        write!(f, "{} {begin}-{end} {zone}", shown(days))
+    }
+}
+
+/// Days in the order of the week; three and more in a row are a range.
+fn shown(days: &BTreeSet<usize>) -> String {
+    let mut rows: Vec<(usize, usize)> = Vec::new();
+    for day in days {
+        match rows.last_mut() {
+            Some((_, last)) if *last + 1 == *day => *last = *day,
+            Some(_) | None => rows.push((*day, *day)),
+        }
+    }
+    let word = |day: usize| WEEK[day].1;
+    let row = |(first, last): (usize, usize)| match last - first {
+        0 => word(first).to_owned(),
+        1 => format!("{},{}", word(first), word(last)),
+        _ => format!("{}-{}", word(first), word(last)),
+    };
+    rows.into_iter().map(row).collect::<Vec<_>>().join(",")
+}
+
+impl FromStr for Freeze {
+    type Err = WindowError;
+
+    /// Reads `YYYY-MM-DD..YYYY-MM-DD ZONE`; one date alone is a freeze of one day.
+    fn from_str(text: &str) -> Result<Self, WindowError> {
+        let (dates, name) = match parts(text).as_slice() {
+            [dates] => (*dates, None),
+            [dates, zone] => (*dates, Some(*zone)),
+            _ => return Err(WindowError::Form),
+        };
+        let (first, last) = dates.split_once("..").unwrap_or((dates, dates));
+        let (first, last) = (date(first)?, date(last)?);
+        match first <= last {
+            true => Ok(Self { first, last, zone: zone(name)? }),
+            false => Err(WindowError::Backwards),
+        }
+    }
+}
+
+impl fmt::Display for Freeze {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last, zone } = self;
+        write!(f, "{first}..{last} {zone}")
+    }
+}
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl};
 
+use crate::calendar::window::Windows;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
 use crate::spec::{
     AssumeSpec, Clocks, DkimRecord, Endpoint, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate,
@@ -60,6 +61,8 @@ pub struct Intent {
     pub moves: Vec<DomainMove>,
     /// How they move.
     pub terms: Terms,
+    /// When the switch may begin; `None`: at any time.
+    pub windows: Option<Windows>,
     /// Other records.
     pub records: Vec<RecordSpec>,
     /// Facts that cannot be seen.
@@ -210,6 +213,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         zones: spec.zones.into_iter().map(|zone| (zone.name.value.clone(), zone)).collect(),
         moves,
         terms,
+        windows: spec.migrate.and_then(|migrate| migrate.windows),
         records: spec.records,
         assume: spec.assume,
         overrides: spec.overrides,

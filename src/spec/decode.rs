@@ -4,6 +4,7 @@
 //! silence, and what is left is read on, so that one run shows all that is wrong.
 
 mod record;
+mod window;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -437,6 +438,7 @@ impl Decoder<'_> {
         let cutover_ttl = self.ttl(node.get("cutover_ttl"));
         let keep_old = self.span(node.get("keep_old"));
         let overrun = self.span(node.get("overrun"));
+        let windows = self.windows(node);
         let domains = items(node.get("domains")).filter_map(|n| self.name(n)).collect();
         let host =
             |key| text(node.get(key)?).map(|t| Spanned { value: t.value.to_owned(), span: t.span });
@@ -452,6 +454,7 @@ impl Decoder<'_> {
                 Some("standby") => SwitchKind::Standby,
                 Some(_) | None => SwitchKind::Direct,
             },
+            windows,
         })
     }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use cutover_contract::{Adapter, Name, NameError, Rdata, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::window::Windows;
 use crate::diag::{Diagnostic, Severity, Source, Spanned};
 use crate::fact::{Fact, Value};
 
@@ -295,6 +296,8 @@ pub struct MigrateSpec {
     pub restore_ttls: bool,
     /// How the MX records change.
     pub switch: SwitchKind,
+    /// When the switch may begin; `None`: at any time.
+    pub windows: Option<Windows>,
 }
 
 /// Another record.

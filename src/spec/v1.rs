@@ -245,12 +245,25 @@ fn migrate() -> Shape {
             Shape::Choice(&["direct", "standby"]),
         ),
         not_built("recipients", "the addresses that the new host must accept"),
-        not_built("window", "when the switch may begin"),
+        optional(
+            "window",
+            "When the switch may begin, such as `Sat 20:00-23:00 Europe/Berlin`: days, times of that zone's wall clock, zone; or a list of such. Left out: at any time.",
+            one_or_more(),
+        ),
+        optional(
+            "freeze",
+            "Dates on which the switch does not begin even where a window is open, both included: `2026-12-20..2027-01-06 Europe/Berlin`; or a list of such.",
+            one_or_more(),
+        ),
     ])
 }
 
+/// A text, or a list of texts.
+fn one_or_more() -> Shape {
+    Shape::AnyOf(vec![TEXT, list(1, TEXT)])
+}
+
 fn record() -> Shape {
-    let anchor = Shape::AnyOf(vec![TEXT, list(1, TEXT)]);
     Shape::Object(vec![
         optional(
             "id",
@@ -276,7 +289,7 @@ fn record() -> Shape {
         optional(
             "after",
             "Change it when the given changes have taken effect everywhere: `expand`, `switch`, `contract` or `record:ID`.",
-            anchor,
+            one_or_more(),
         ),
         optional(
             "wait",

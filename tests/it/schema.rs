@@ -70,7 +70,6 @@ fn keys_that_are_not_built_are_not_offered() {
             ".profile",
             ".after_switch",
             ".recipients",
-            ".window",
             ".envelope",
             ".sts_refresh",
             ".max_deferral",

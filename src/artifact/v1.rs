@@ -1,5 +1,7 @@
 //! `cutover/artifact/1`: the wire types, apart from the domain's.
 
+mod window;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -114,6 +116,8 @@ struct StepV1 {
     origin: Option<Origin>,
     /// The change whose replaced version a wait waits out.
     over: Option<StepId>,
+    /// When a checkpoint may be reached; none: at any time.
+    window: Option<window::WindowV1>,
     /// What takes it back: a step of the way back, `keep`, or `never` and why; none for steps that
     /// do nothing.
     undo: Option<String>,
@@ -324,7 +328,7 @@ fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
 }
 
 fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
-    let Step { id, primitive, after, title, reason } = step;
+    let Step { id, primitive, after, title, reason, window } = step;
     let (kind, changes, wait) = match primitive {
         Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None),
         Primitive::Wait(wait) => (KindV1::Wait, Vec::new(), Some(wait)),
@@ -346,6 +350,7 @@ fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
         wait_secs: wait.map(|wait| wait.span.as_secs()),
         origin: wait.map(|wait| wait.origin),
         over: wait.and_then(|wait| wait.over.clone()),
+        window: window.as_ref().map(window::wire),
         undo: undo.map(wire_undo),
     }
 }
@@ -491,6 +496,7 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
         wait_secs,
         origin,
         over,
+        window,
         undo: _,
     } = wire;
     if !after.iter().eq(because.keys()) {
@@ -517,7 +523,11 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
             return Err(value(&id, "its keys do not fit its kind"));
         }
     };
-    Ok(Step { id, primitive, after, title, reason })
+    let window = window.map(|window| window::read(&id, &window)).transpose()?.flatten();
+    if window.is_some() && primitive != Primitive::Checkpoint {
+        return Err(value(&id, "only a checkpoint has a window"));
+    }
+    Ok(Step { id, primitive, after, title, reason, window })
 }
 
 fn read_changes(

@@ -286,7 +286,9 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                 unreachable!("behind the way there stands the way back")
             }
         };
-        Bare { id: node.id.clone(), primitive: draft.primitive(step), title, reason }
+        // Nobody who goes back waits for a window.
+        let primitive = draft.primitive(step);
+        Bare { id: node.id.clone(), primitive, title, reason, window: None }
     })
     .collect()
 }

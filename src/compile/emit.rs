@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::derive::Constraint;
 use crate::calendar::show_span;
+use crate::calendar::window::Windows;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 
 /// A step before it is put into a graph.
@@ -16,18 +17,20 @@ pub(super) struct Bare {
     pub(super) primitive: Primitive,
     pub(super) title: String,
     pub(super) reason: String,
+    pub(super) window: Option<Windows>,
 }
 
 /// The graph of these steps.
 pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
     let mut steps: Vec<Step> = bare
         .into_iter()
-        .map(|Bare { id, primitive, title, reason }| Step {
+        .map(|Bare { id, primitive, title, reason, window }| Step {
             id,
             primitive,
             after: BTreeMap::new(),
             title,
             reason,
+            window,
         })
         .collect();
     let changes = steps.len();
@@ -68,6 +71,7 @@ pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
             primitive: Primitive::Wait(Wait { span, origin, over }),
             title,
             reason: first.because.clone(),
+            window: None,
         });
         let place = steps.len() - 1;
         for one in constraints {

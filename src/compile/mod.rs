@@ -125,7 +125,15 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                 "what an earlier run has replaced is waited for from here on".to_owned(),
             ),
         };
-        Bare { id: node.id.clone(), primitive: draft.primitive(step), title, reason }
+        let window = match &node.kind {
+            Kind::Point(MovePoint::BeforeSwitch) => draft.intent.windows.clone(),
+            Kind::Point(MovePoint::BeforeContract | MovePoint::Release)
+            | Kind::Change { .. }
+            | Kind::Stated(_)
+            | Kind::Beginning
+            | Kind::Back(_) => None,
+        };
+        Bare { id: node.id.clone(), primitive: draft.primitive(step), title, reason, window }
     });
     steps.collect()
 }

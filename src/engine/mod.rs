@@ -20,7 +20,8 @@
 //! A wait starts when its predecessors are done, which for changes means seen at every server, and
 //! counts from that instant, not from when somebody looked at the clock again. At its end the
 //! servers are asked again; where one serves the old version the wait lapses, and starts anew when
-//! every server is seen to serve the new one.
+//! every server is seen to serve the new one. A checkpoint with windows is reached within one of them
+//! only; what comes behind it is not bound to them.
 //!
 //! Nothing is tried for ever: how often and how long stands in [`poll`]. A run that cannot proceed
 //! halts, and a halted run takes no event but that somebody has resumed it.
@@ -120,6 +121,9 @@ pub enum IllegalEvent {
     /// An event outside of an open run, or in one that has halted.
     #[error("the run is not open for `{0}`")]
     NotOpen(String),
+    /// A checkpoint that is reached at an instant at which no window of it is open.
+    #[error("`{0}` is reached outside of its windows")]
+    Window(StepId),
     /// A wait that does not begin when it may, or does not last as long as the artifact says.
     #[error("`{0}` does not begin and end as the artifact says")]
     Span(StepId),
@@ -268,6 +272,11 @@ impl RunState {
                 || *until != later(*since, wait.span))
         {
             return Err(IllegalEvent::Span(id.clone()));
+        }
+        if matches!(event, Event::Reached { .. })
+            && step.window.as_ref().is_some_and(|w| !w.is_open(at))
+        {
+            return Err(IllegalEvent::Window(id.clone()));
         }
         let next = next_state(&step.primitive, self.steps[place], at, event);
         let next = next.ok_or_else(|| IllegalEvent::Step {

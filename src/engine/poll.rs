@@ -11,6 +11,7 @@ use cutover_contract::{Change, ChangeSet, Name, Receipt, RrKey, RrSet};
 
 use super::{RunState, StepState};
 use crate::artifact::Artifact;
+use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Timestamp, later};
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::journal::Event;
@@ -148,10 +149,20 @@ fn of_step<'a>(
         return Next::Sleep { until: *again, is_wait: false };
     }
     match &step.primitive {
-        Primitive::Checkpoint => Next::Record(Event::Reached { step: step.id.clone() }),
+        Primitive::Checkpoint => match opening(step, now) {
+            Some(until) => Next::Sleep { until, is_wait: true },
+            None => Next::Record(Event::Reached { step: step.id.clone() }),
+        },
         Primitive::Wait(wait) => of_wait(artifact, state, at, now, step, wait),
         Primitive::Change(changes) => of_change(artifact, at, memory, now, step, changes),
     }
+}
+
+/// When a step that is closed at this instant opens, or has to be looked at again; `None`: it is open.
+#[must_use]
+pub fn opening(step: &Step, now: Timestamp) -> Option<Timestamp> {
+    let windows = step.window.as_ref().filter(|windows| !windows.is_open(now))?;
+    Some(windows.next_open(now).unwrap_or_else(|| later(now, SEARCH_MAX)))
 }
 
 fn of_wait<'a>(

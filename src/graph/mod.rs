@@ -22,6 +22,8 @@ use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::window::Windows;
+
 /// The id of a step: `verb/zone/name/type` for changes, `wait/…` in front of what is waited out.
 /// Stable across replans.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +69,8 @@ pub struct Step {
     pub title: String,
     /// Why, for people.
     pub reason: String,
+    /// For a checkpoint: when it may be reached; `None`: at any time.
+    pub window: Option<Windows>,
 }
 
 /// What a step does.
@@ -244,6 +248,14 @@ impl StepGraph {
         Self { steps, places, followers }
     }
 
+    /// The same steps, each open at any time.
+    #[must_use]
+    pub fn without_windows(&self) -> Self {
+        let mut graph = self.clone();
+        graph.steps.iter_mut().for_each(|step| step.window = None);
+        graph
+    }
+
     /// The steps in order.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
@@ -283,6 +295,7 @@ mod tests {
                 .collect(),
             title: String::new(),
             reason: String::new(),
+            window: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Why a step, a wait or an edge is there, what would break without it, and what may establish a
 //! fact.
 
+use super::calendar::within;
 use super::{Dress, Paint, harmless, since_start};
 use crate::artifact::{Artifact, Undo};
 use crate::calendar::show_span;
@@ -13,7 +14,7 @@ use crate::proof::invariant::{ALL, REVERSIBLE};
 pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     let id = StepId::new(id);
     let place = artifact.graph.place(&id)?;
-    let Step { id, primitive, after, title, reason } = &artifact.graph.steps()[place];
+    let Step { id, primitive, after, title, reason, window } = &artifact.graph.steps()[place];
     let mut text = format!("{}\n", dress.paint(Paint::Heading, &harmless(title)));
     text += &format!("  {id}\n  why: {}\n", harmless(reason));
     if let Some(forecast) = artifact.forecast.iter().find(|forecast| forecast.step == *id) {
@@ -26,6 +27,7 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     if let Primitive::Wait(wait) = primitive {
         text += &format!("  how long: {}\n", show_span(wait.span));
     }
+    text += &window.as_ref().map(|windows| within(windows, "  ")).unwrap_or_default();
     match after.is_empty() {
         true => text += "\nNothing has to come before it.\n",
         false => text += "\nWhat comes before it:\n",

@@ -4,6 +4,7 @@
 //! outside is shown without control characters. JSON is the artifact's own encoding and needs
 //! nothing here.
 
+pub mod calendar;
 mod chain;
 mod difference;
 pub mod explain;

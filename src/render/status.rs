@@ -1,11 +1,16 @@
 //! A run as people read it: what is done, what is being waited for, what stopped it.
 
+use std::collections::BTreeSet;
+
 use cutover_contract::{RrKey, RrSet};
 
+use super::calendar::awaited;
 use super::difference::difference;
 use super::{Dress, Paint, harmless, lines};
 use crate::artifact::Artifact;
-use crate::calendar::{Timestamp, show_exact, show_instant};
+use crate::calendar::window::{SEARCH_MAX, Windows};
+use crate::calendar::{Timestamp, show_exact, show_instant, show_span};
+use crate::engine::poll::opening;
 use crate::engine::{RunState, StepState};
 use crate::graph::Step;
 use crate::journal::{Difference, Entry, Event, HaltReason};
@@ -19,8 +24,11 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
         artifact.digest()
     );
     let steps = artifact.graph.steps();
+    let ready: BTreeSet<usize> = state.ready().filter(|_| is_running(state)).collect();
     for (place, step) in steps.iter().enumerate() {
-        text += &row(step, state.at(place), now);
+        let closed = step.window.as_ref().filter(|windows| !windows.is_open(now));
+        let closed = closed.filter(|_| ready.contains(&place));
+        text += &row(step, state.at(place), closed, now);
     }
     let done = (0..steps.len()).filter(|p| matches!(state.at(*p), StepState::Done { .. })).count();
     text += &format!("\n{done} of {} steps done", steps.len());
@@ -32,24 +40,37 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     text
 }
 
+fn is_running(state: &RunState) -> bool {
+    state.opened.is_some() && state.finished.is_none() && state.halted.is_none()
+}
+
 fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
-    let waits = state.ready().filter_map(|place| match state.at(place) {
-        StepState::Waiting { until } => Some((until, &artifact.graph.steps()[place])),
-        StepState::Pending { .. }
-        | StepState::Begun
-        | StepState::InDoubt { .. }
-        | StepState::Written { .. }
-        | StepState::Done { .. } => None,
+    let waits = state.ready().filter_map(|place| {
+        let step = &artifact.graph.steps()[place];
+        match state.at(place) {
+            StepState::Waiting { until } => Some((until, step, "ends")),
+            StepState::Pending { .. } => Some((opening(step, now)?, step, "can be reached")),
+            StepState::Begun
+            | StepState::InDoubt { .. }
+            | StepState::Written { .. }
+            | StepState::Done { .. } => None,
+        }
     });
-    match waits.min_by_key(|(until, _)| *until) {
-        Some((until, step)) => format!("; next: {} ends {}\n", step.id, show_instant(until, now)),
+    match waits.min_by_key(|(until, ..)| *until) {
+        Some((until, step, word)) => {
+            format!("; next: {} {word} {}\n", step.id, show_instant(until, now))
+        }
         None => "\n".into(),
     }
 }
 
-fn row(step: &Step, state: StepState, now: Timestamp) -> String {
+/// A step and its state; `closed`: the windows that it waits for.
+fn row(step: &Step, state: StepState, closed: Option<&Windows>, now: Timestamp) -> String {
     let (mark, word) = match state {
-        StepState::Pending { .. } => (' ', String::new()),
+        StepState::Pending { .. } => match closed {
+            Some(windows) => ('~', waiting(windows, now)),
+            None => (' ', String::new()),
+        },
         StepState::Begun => ('>', "begun".into()),
         StepState::InDoubt { .. } => ('?', "not known whether it was made".into()),
         StepState::Written { at } => {
@@ -59,6 +80,14 @@ fn row(step: &Step, state: StepState, now: Timestamp) -> String {
         StepState::Done { at } => ('x', format!("done {}", show_instant(at, now))),
     };
     format!("  [{mark}] {}  {word}", step.id).trim_end().to_owned() + "\n"
+}
+
+fn waiting(windows: &Windows, now: Timestamp) -> String {
+    let opens = match windows.next_open(now) {
+        Some(at) => format!("opens at {}", show_instant(at, now)),
+        None => format!("does not open within {}", show_span(SEARCH_MAX)),
+    };
+    format!("waits for {}, {opens}", awaited(windows))
 }
 
 /// Shows why a run stopped, with planned, expected and live.

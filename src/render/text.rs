@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use cutover_contract::{Change, Name, RrKey, RrSet};
 
+use super::calendar::within;
 use super::difference::difference;
 use super::timeline::timeline;
 use super::{Dress, Paint, chain, count, harmless, lines, since_start, table, zone_heading};
@@ -104,7 +105,7 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
     let mut text = String::new();
     for (number, step) in artifact.graph.steps().iter().enumerate() {
-        let Step { id, primitive, after, title, reason } = step;
+        let Step { id, primitive, after, title, reason, window } = step;
         let begin = begins.get(id).map(|f| since_start(f.begin)).unwrap_or_default();
         let heading = dress.paint(Paint::Heading, &harmless(title));
         text += &format!("  {:>3}. {heading}  ({begin})\n", number + 1);
@@ -113,6 +114,7 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         if !after.is_empty() {
             text += &format!("       after: {}\n", names(after.keys()));
         }
+        text += &window.as_ref().map(|windows| within(windows, "       ")).unwrap_or_default();
         if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
             let why = harmless(&cause.why);
             text += &format!("       for: {} ({}), {why}\n", cause.of, wait.origin.word());

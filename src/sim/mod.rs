@@ -28,7 +28,7 @@ struct Ideal {
 
 impl Ideal {
     /// Holds what the artifact expects to find.
-    fn of(artifact: &Artifact) -> Self {
+    fn of(artifact: &Artifact, now: Timestamp) -> Self {
         let mut zones: BTreeMap<Name, BTreeMap<RrKey, RrSet>> = BTreeMap::new();
         let mut touched = BTreeSet::new();
         for step in artifact.graph.steps() {
@@ -44,11 +44,7 @@ impl Ideal {
             }
         }
         let zones = zones.into_iter().map(|(origin, rrsets)| Zone { origin, rrsets });
-        Self {
-            now: Timestamp::UNIX_EPOCH,
-            provider: MemoryProvider::new(zones.collect::<Vec<_>>()),
-            journal: Vec::new(),
-        }
+        Self { now, provider: MemoryProvider::new(zones.collect::<Vec<_>>()), journal: Vec::new() }
     }
 
     async fn held(&self, zone: &Name, keys: &[RrKey]) -> Result<Vec<Option<RrSet>>, ProviderError> {
@@ -96,13 +92,24 @@ impl World for Ideal {
     }
 }
 
-/// When each step begins and ends in an ideal run of these steps.
+/// When each step begins and ends in an ideal run of these steps, all windows taken as open.
 ///
 /// # Panics
 /// Where the steps do not lead to an end even in an ideal world: the compiler's mistake.
 #[must_use]
 pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
-    let mut world = Ideal::of(artifact);
+    let open = Artifact { graph: artifact.graph.without_windows(), ..artifact.clone() };
+    forecast_from(&open, Timestamp::UNIX_EPOCH)
+}
+
+/// When each step begins and ends, counted from `start`, in an ideal run that begins then and obeys
+/// windows and freezes. A checkpoint begins when it could be reached but for its windows.
+///
+/// # Panics
+/// As [`forecast`].
+#[must_use]
+pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
+    let mut world = Ideal::of(artifact, start);
     let mut run = Run::new(artifact.clone());
     let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {})
         .now_or_never()
@@ -112,7 +119,7 @@ pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
         "an ideal run of a compiled plan comes to its end: {ended:?}"
     );
     let since = |at: Timestamp| {
-        let delta = at - Timestamp::UNIX_EPOCH;
+        let delta = at - start;
         Duration::from_secs(delta.num_seconds().unsigned_abs())
     };
     let mut begins: BTreeMap<&StepId, Timestamp> = BTreeMap::new();
@@ -125,13 +132,16 @@ pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
             Event::WaitBegun { step, since, .. } => {
                 begins.entry(step).or_insert(*since);
             }
-            Event::Propagated { step, .. }
-            | Event::WaitEnded { step }
-            | Event::Reached { step } => {
-                let begin = begins.get(step).copied().unwrap_or(*at);
-                let forecast =
-                    Forecast { step: step.clone(), begin: since(begin), end: since(*at) };
-                forecasts.insert(step, forecast);
+            Event::Propagated { step, .. } | Event::WaitEnded { step } => {
+                let begin = since(begins.get(step).copied().unwrap_or(*at));
+                forecasts.insert(step, Forecast { step: step.clone(), begin, end: since(*at) });
+            }
+            Event::Reached { step } => {
+                let before = artifact.graph.get(step).into_iter().flat_map(|it| it.after.keys());
+                let ready = before.filter_map(|id| forecasts.get(id)).map(|one| one.end).max();
+                let end = since(*at);
+                let begin = ready.unwrap_or(end);
+                forecasts.insert(step, Forecast { step: step.clone(), begin, end });
             }
             Event::Opened { .. }
             | Event::Resumed { .. }

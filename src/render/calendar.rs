@@ -1,0 +1,83 @@
+//! A plan on the calendar: windows in words, and the forecast of a run that begins at an instant.
+
+use super::{Dress, Paint, count, since_start, table};
+use crate::artifact::{Artifact, Forecast};
+use crate::calendar::window::Windows;
+use crate::calendar::{Timestamp, later, show_second};
+use crate::graph::{Step, StepId};
+use crate::proof::draft::BEFORE_SWITCH;
+
+/// When a step may begin, one line for windows and one for freezes.
+pub(super) fn within(windows: &Windows, indent: &str) -> String {
+    let (open, closed) = (windows.windows(), windows.freezes());
+    let mut text = String::new();
+    if !open.is_empty() {
+        text += &format!("{indent}only within: {}\n", all(open));
+    }
+    if !closed.is_empty() {
+        text += &format!("{indent}not within: {}\n", all(closed));
+    }
+    text
+}
+
+/// What a step that is closed waits for.
+pub(super) fn awaited(windows: &Windows) -> String {
+    match (windows.windows(), windows.freezes()) {
+        ([], freezes) => format!("the end of the freeze {}", all(freezes)),
+        ([one], []) => format!("the window {one}"),
+        ([one], freezes) => format!("the window {one}, not within {}", all(freezes)),
+        (several, []) => format!("one of the windows {}", all(several)),
+        (several, freezes) => {
+            format!("one of the windows {}, not within {}", all(several), all(freezes))
+        }
+    }
+}
+
+fn all(texts: &[impl ToString]) -> String {
+    texts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Shows a forecast that counts from `start`.
+#[must_use]
+pub fn calendar(
+    artifact: &Artifact,
+    forecast: &[Forecast],
+    start: Timestamp,
+    dress: Dress,
+) -> String {
+    let title = format!("On the calendar, begun at {}", show_second(start));
+    let mut text = format!("{}\n\n", dress.paint(Paint::Heading, &title));
+    if let Some(step) = artifact.graph.get(&StepId::new(BEFORE_SWITCH)) {
+        text += &switch(step, forecast, start);
+    }
+    let end = forecast.iter().map(|one| one.end).max().unwrap_or_default();
+    let steps = count(forecast.len(), "step");
+    text += &format!("  {steps}, all done at {}\n\n", dated(start, end));
+    let shown = |after| show_second(later(start, after));
+    let rows: Vec<[String; 3]> = forecast
+        .iter()
+        .map(|Forecast { step, begin, end }| [step.to_string(), shown(*begin), shown(*end)])
+        .collect();
+    text + &table(["step", "begins", "ends"], &rows)
+}
+
+/// When the switch is ready, and when it can begin.
+fn switch(step: &Step, forecast: &[Forecast], start: Timestamp) -> String {
+    let Some(Forecast { begin, end, .. }) = forecast.iter().find(|one| one.step == step.id) else {
+        return String::new();
+    };
+    let within = match &step.window {
+        Some(windows) => within(windows, "      "),
+        None => "      at any time: the plan has no `window:`\n".to_owned(),
+    };
+    let ready = match begin == end {
+        true => String::new(),
+        false => format!("  everything is ready for the switch at {}\n", dated(start, *begin)),
+    };
+    format!("{ready}  the switch can begin at {}\n{within}", dated(start, *end))
+}
+
+/// An instant, and how long after the start it is.
+fn dated(start: Timestamp, after: std::time::Duration) -> String {
+    format!("{} ({})", show_second(later(start, after)), since_start(after))
+}

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::plan::Format;
-use super::{Failure, put};
+use super::{Failure, dress, put};
+use crate::calendar::{Timestamp, parse_instant};
+use crate::render::calendar::calendar;
+use crate::sim::forecast_from;
 use crate::world::real::store::read_artifact;
 
 /// Show a sealed artifact as `plan` showed it
@@ -15,11 +18,28 @@ pub(super) struct Args {
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Show when each step would begin and end, windows and freezes obeyed, if the run began then:
+    /// `2026-12-01T09:00:00+01:00`
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    start: Option<Timestamp>,
+}
+
+fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    parse_instant(text).ok_or("write date, time and distance from UTC: `2026-12-01T09:00:00+01:00`")
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.start.is_some() && args.format == Format::Json {
+        let text = "error: `--start` is for people: an artifact holds no instants";
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let artifact = read_artifact(&args.artifact)
         .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
-    put(&args.format.show(&artifact))?;
+    let mut text = args.format.show(&artifact);
+    if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
+        let forecast = forecast_from(&artifact, start);
+        text += &format!("\n{}", calendar(&artifact, &forecast, start, dress(&std::io::stdout())));
+    }
+    put(&text)?;
     Ok(Exit::Done)
 }

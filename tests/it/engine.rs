@@ -57,7 +57,7 @@ fn compiled(plan: &str) -> Artifact {
 }
 
 /// The same steps where so many servers can be asked, and one more is excepted.
-fn served_by(artifact: &Artifact, servers: u8) -> Artifact {
+pub(crate) fn served_by(artifact: &Artifact, servers: u8) -> Artifact {
     let mut artifact = artifact.clone();
     let address = |n: u8| std::net::SocketAddr::from(([192, 0, 2, n], 53));
     for zone in artifact.zones.values_mut().filter(|_| servers > 0) {
@@ -92,7 +92,7 @@ fn weather(seed: u64) -> Faults {
 }
 
 /// The run as another process finds it.
-fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
+pub(crate) fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
     Run {
         artifact: Arc::clone(artifact),
         state: replay(artifact, journal).expect("a legal journal"),
@@ -114,13 +114,13 @@ fn check_chain(journal: &[Entry]) {
 }
 
 /// How a run ended, and its journal.
-struct Ended {
-    finished: bool,
-    journal: Vec<Entry>,
+pub(crate) struct Ended {
+    pub(crate) finished: bool,
+    pub(crate) journal: Vec<Entry>,
 }
 
 /// Runs a seed to its end: finished, or halted and left so.
-fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
+pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
     let mut world = Storm::of(artifact, seed, weather(seed));
     let is_healed = seed.is_multiple_of(2);
     let mut run = resumed(artifact, &[]);

@@ -24,3 +24,4 @@ mod store;
 mod storm;
 mod theorem;
 mod traps;
+mod windows;

@@ -380,14 +380,14 @@ pub fn is_refuted(
     let places: BTreeMap<usize, usize> = nodes.iter().map(|(at, node)| (*node, *at)).collect();
     let among = |from: usize, to: usize, made: &dyn Fn(usize) -> bool| {
         // A wait is made where the step before it is.
-        let allowed = |at: usize| match nodes.get(&at) {
+        let is_made = |at: usize| match nodes.get(&at) {
             Some(node) => made(*node),
             None => steps[at].after.keys().all(|id| {
                 let node = graph.place(id).and_then(|at| nodes.get(&at));
                 node.is_none_or(|node| made(*node))
             }),
         };
-        paths.among(*places.get(&from)?, *places.get(&to)?, &allowed)
+        paths.among(*places.get(&from)?, *places.get(&to)?, &is_made)
     };
     let present = present(&model);
     let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));

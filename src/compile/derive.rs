@@ -67,16 +67,16 @@ impl Lay<'_> {
         self.paths.between(*self.places.get(&from)?, *self.places.get(&to)?)
     }
 
-    /// The same, by way of some of the steps only.
+    /// The same where only some of the steps are made.
     pub(super) fn among(
         &self,
         from: usize,
         to: usize,
-        allowed: &dyn Fn(usize) -> bool,
+        is_made: &dyn Fn(usize) -> bool,
     ) -> Option<u64> {
         let whole: Vec<usize> = self.places.keys().copied().collect();
         let (from, to) = (*self.places.get(&from)?, *self.places.get(&to)?);
-        self.paths.among(from, to, &|place| allowed(whole[place]))
+        self.paths.among(from, to, &|place| is_made(whole[place]))
     }
 
     /// Whether one step comes after another.

@@ -137,10 +137,12 @@ impl Paths {
         self.between(from, to).is_some()
     }
 
-    /// As [`Paths::between`], by way of some of the steps only.
+    /// As [`Paths::between`] where only some of the steps are made. One that is not made takes no
+    /// time, and nothing is waited behind it, but what comes after it still comes after what is before
+    /// it.
     #[must_use]
-    pub fn among(&self, from: usize, to: usize, allowed: &dyn Fn(usize) -> bool) -> Option<u64> {
-        // Whatever is not enough by way of all steps is not by way of some.
+    pub fn among(&self, from: usize, to: usize, is_made: &dyn Fn(usize) -> bool) -> Option<u64> {
+        // Where no path leads at all, the way need not be looked for.
         self.between(from, to)?;
         let mut way: Vec<usize> = self
             .down([to])
@@ -149,9 +151,12 @@ impl Paths {
             .collect();
         way.sort_by_key(|step| self.rank[*step]);
         let mut waited: BTreeMap<usize, u64> = BTreeMap::from([(from, 0)]);
-        for step in way.into_iter().filter(|step| allowed(*step) && *step != from) {
+        for step in way.into_iter().filter(|step| *step != from) {
             let ways = self.befores[step].iter();
-            let longest = ways.filter_map(|(before, wait)| Some(waited.get(before)? + wait)).max();
+            let longest = ways.filter_map(|(before, wait)| {
+                Some(waited.get(before)? + if is_made(*before) { *wait } else { 0 })
+            });
+            let longest = longest.max();
             if let Some(longest) = longest {
                 waited.insert(step, longest);
             }

@@ -1,7 +1,9 @@
 //! The way back: whether harm can be done on it, from every state in which it can begin.
 //!
 //! When a rollback begins, the way there stops, each step that has begun is settled, and then the
-//! steps of the way back are made, in its own order, as far as they *serve* a step that has begun.
+//! steps of the way back are made, in its own order, as far as they *serve* a step that has begun. A
+//! step that is left out takes no time, and nothing is waited behind it; the order of the others
+//! stays as it is.
 //!
 //! The theorem carries over. Let D be the starts on the way there, the begins of the steps that the
 //! starts on the way back serve, and all that precedes them; let U be the starts on the way back and
@@ -17,7 +19,7 @@ use std::collections::BTreeSet;
 use super::pattern::{Atom, Break, Pattern};
 use crate::graph::paths::Paths;
 
-/// How much waiting lies between two steps of the way back, by way of some steps only.
+/// How much waiting lies between two steps of the way back where only some of its steps are made.
 pub type Among<'a> = &'a dyn Fn(usize, usize, &dyn Fn(usize) -> bool) -> Option<u64>;
 
 /// Where a rollback can begin, and where it leads.

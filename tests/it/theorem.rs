@@ -74,7 +74,8 @@ fn number(random: &mut Random, bound: usize) -> usize {
     usize::try_from(random.below(bound as u64)).expect("a small number")
 }
 
-/// Steps begin and end; the waits lie in between.
+/// Steps begin and end; the waits lie in between. Behind one that is not made nothing is waited, but
+/// it keeps the order of the others.
 fn steps(
     system: &mut System,
     befores: &Befores,
@@ -82,10 +83,11 @@ fn steps(
 ) -> Vec<[usize; 2]> {
     let events: Vec<[usize; 2]> =
         befores.iter().map(|_| [system.unknown(), system.unknown()]).collect();
-    for (step, before) in befores.iter().enumerate().filter(|(step, _)| is_made(*step)) {
+    for (step, before) in befores.iter().enumerate() {
         system.at_least(events[step][1], events[step][0], 0);
-        for (other, wait) in before.iter().filter(|(other, _)| is_made(*other)) {
-            let wait = i64::try_from(*wait).expect("a small number");
+        for (other, wait) in before {
+            let wait = if is_made(*other) { *wait } else { 0 };
+            let wait = i64::try_from(wait).expect("a small number");
             system.at_least(events[step][0], events[*other][1], wait);
         }
     }

@@ -58,10 +58,19 @@ pub(super) fn waits(artifact: &Artifact) -> String {
         .collect();
     text += &table(["waits", "step", "because"], &rows);
     if chain.len() > 2 && artifact.graph.get(&StepId::new(BEFORE_SWITCH)).is_some() {
-        let further: Vec<&str> = chain[2..].iter().map(|(step, _)| step.id.as_str()).collect();
+        // One wait before the switch, and one behind it: where the plan keeps the old host for a
+        // while, that is the one.
+        let is_kept = |step: &Step| cause(step).is_some_and(|cause| cause.of == "keep_old");
+        let behind =
+            chain.iter().skip(1).position(|(step, _)| is_kept(step)).map_or(1, |at| at + 1);
+        let others = chain.iter().enumerate().filter(|(at, _)| *at != 0 && *at != behind);
+        let further = others.map(|(_, (step, _))| {
+            let of = cause(step).map(|cause| format!(" ({} {})", cause.origin.word(), cause.of));
+            format!("{}{}", step.id, of.unwrap_or_default())
+        });
         text += &format!(
             "  mail routing alone takes two; demanded by other things: {}\n",
-            further.join(", ")
+            further.collect::<Vec<_>>().join(", ")
         );
     }
     text

@@ -1,9 +1,11 @@
 //! Why a step, a wait or an edge is there, what would break without it, and what may establish a
 //! fact.
 
+use std::collections::BTreeSet;
+
 use super::calendar::within;
 use super::{Dress, Paint, harmless, since_start};
-use crate::artifact::{Artifact, Undo};
+use crate::artifact::{Artifact, Outcome, Undo};
 use crate::calendar::show_span;
 use crate::fact::TABLE;
 use crate::graph::{Cause, Primitive, Step, StepId};
@@ -46,7 +48,15 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
         text += &edge(&step.id, cause);
     }
     text += &match artifact.undos.get(id) {
-        None => "\nThere is nothing to take back.\n".to_owned(),
+        None if artifact.verdict.outcome == Outcome::Refuted => {
+            "\nThe plan is refuted, and no way back was looked for.\n".to_owned()
+        }
+        None => match behind_no_return(artifact, id) {
+            Some((step, why)) => {
+                format!("\nThere is no way back from {step} on: {}.\n", harmless(why))
+            }
+            None => "\nThere is nothing to take back.\n".to_owned(),
+        },
         Some(Undo::By(back)) => format!("\nIt is taken back by {back}.\n"),
         Some(Undo::Keep) => {
             "\nOn the way back it stays as it is: it only adds, and harms nobody.\n".to_owned()
@@ -56,6 +66,20 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
         }
     };
     Some(text)
+}
+
+/// The point of no return that lies before a step, and why it is one.
+fn behind_no_return<'a>(artifact: &'a Artifact, id: &StepId) -> Option<(&'a StepId, &'a str)> {
+    let mut before = vec![artifact.graph.get(id)?];
+    let mut seen = BTreeSet::new();
+    while let Some(step) = before.pop() {
+        if let Some(Undo::Never(why)) = artifact.undos.get(&step.id) {
+            return Some((&step.id, why));
+        }
+        let new = step.after.keys().filter(|other| seen.insert(*other));
+        before.extend(new.filter_map(|other| artifact.graph.get(other)));
+    }
+    None
 }
 
 fn edge(other: &StepId, cause: &Cause) -> String {

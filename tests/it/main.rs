@@ -8,6 +8,7 @@ mod bed;
 mod cli;
 mod desk;
 mod engine;
+mod explain;
 mod garbage;
 mod history;
 mod language;

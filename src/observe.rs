@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use cutover_contract::{Capabilities, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::intent::Intent;
-
 use crate::spec::Authority;
 use crate::spf::{SpfRecord, Target};
 
@@ -42,7 +42,7 @@ pub enum Query {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outside {
     /// These; aliases have been followed.
-    Records(Vec<Rdata>),
+    Records(Arc<[Rdata]>),
     /// The name or the type does not exist.
     Absent,
     /// Nobody was asked, or nobody answered; with the reason.
@@ -130,6 +130,13 @@ impl Snapshot {
     /// The plan's zone that a name lies in.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&ZoneSeen> {
+        // In the order of names a zone stands before all that lies in it; between the two may stand
+        // other zones, and what lies in those.
+        if let Some((origin, zone)) = self.zones.range(..=name).next_back()
+            && name.is_at_or_below(origin)
+        {
+            return Some(zone);
+        }
         let ancestors = std::iter::successors(Some(name.clone()), Name::parent);
         ancestors.into_iter().find_map(|name| self.zones.get(&name))
     }
@@ -164,7 +171,7 @@ impl Snapshot {
     #[must_use]
     pub fn told(&self, key: &RrKey) -> Outside {
         match self.look_up(key) {
-            Seen::Records(records) => Outside::Records(records.to_vec()),
+            Seen::Records(records) => Outside::Records(records.into()),
             Seen::Absent => Outside::Absent,
             Seen::Unknown(why) => Outside::Unknown(why.to_owned()),
         }

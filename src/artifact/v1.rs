@@ -3,6 +3,7 @@
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
@@ -97,8 +98,8 @@ enum OutcomeV1 {
 #[serde(deny_unknown_fields)]
 struct CauseV1 {
     origin: Origin,
-    of: String,
-    why: String,
+    of: Arc<str>,
+    why: Arc<str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -504,7 +505,7 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
     }
     let after = because
         .into_iter()
-        .map(|(id, CauseV1 { origin, of, why })| (id, Cause { origin, of, why }))
+        .map(|(id, CauseV1 { origin, of, why })| (id, Cause::new(origin, of, why)))
         .collect();
     // Ids are shown as they are, wherever a step is named.
     if id.as_str().contains(char::is_control) {

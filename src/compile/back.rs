@@ -21,7 +21,7 @@ use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind, MovePoint};
 use crate::proof::model::{Known, Model, model};
-use crate::proof::pattern::{Atom, Break, Ending, Pattern, Start};
+use crate::proof::pattern::{Atom, Break, Ending, Keep, Pattern, Start};
 use crate::proof::{Placed, paths_of, present};
 
 /// A way back, compiled and proved.
@@ -52,18 +52,17 @@ const POINTS: &[(&str, Option<MovePoint>)] = &[
 
 /// Every way back of a draft whose order has been derived.
 pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, known: &Known) -> Vec<Return> {
-    let mut found = Vec::new();
-    for (name, point) in POINTS {
-        let at = match point {
-            None => None,
-            Some(point) => match draft.point(*point) {
-                Some(step) => Some(step),
-                None => continue,
-            },
-        };
-        found.extend(way_back(draft, (there, known), name, at));
-    }
-    found
+    // They have nothing to do with one another, and each is as much work as the way there.
+    std::thread::scope(|scope| {
+        let points = POINTS.iter().filter_map(|(name, point)| match point {
+            None => Some((*name, None)),
+            Some(point) => draft.point(*point).map(|step| (*name, Some(step))),
+        });
+        let work =
+            points.map(|(name, at)| scope.spawn(move || way_back(draft, (there, known), name, at)));
+        let work: Vec<_> = work.collect();
+        work.into_iter().filter_map(|one| one.join().expect("compiling does not panic")).collect()
+    })
 }
 
 fn way_back(
@@ -106,7 +105,7 @@ fn way_back(
             .iter()
             .enumerate()
             .filter(|(_, one)| way.concerns(one))
-            .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
+            .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.what.as_ref())))
             .collect();
         let rules = Backward { way: &way, draft: &whole, model: &model };
         let steps = whole.nodes.len();
@@ -171,7 +170,7 @@ fn first_of_no_return(
         let is_earlier =
             found.as_ref().is_none_or(|(step, _)| way.there.leads(last, *step) && last != *step);
         if is_earlier {
-            found = Some((last, format!("{} ({})", pattern.harm, pattern.fix)));
+            found = Some((last, format!("{} ({})", pattern.harm.what, pattern.harm.fix)));
         }
     }
     found
@@ -223,8 +222,17 @@ impl Rules for Backward<'_, '_> {
         self.way.is_back(one.to).then_some(one.to)
     }
 
-    fn can_come_true(&self, pattern: &Pattern, lay: &Lay<'_>) -> bool {
-        self.way.can_come_true(pattern, &|from, to, made| lay.among(from, to, made))
+    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
+        self.way.keeps(pattern)
+    }
+
+    fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize> {
+        let begun = self.way.begun(pattern);
+        let steps = among.iter().enumerate();
+        steps
+            .filter(|(_, step)| !self.way.is_made(**step, &begun))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
@@ -392,7 +400,7 @@ pub fn is_refuted(
     let present = present(&model);
     let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));
     patterns.any(|pattern| {
-        !present.contains_key(&(pattern.invariant, pattern.harm.as_str()))
+        !present.contains_key(&(pattern.invariant, pattern.harm.what.as_ref()))
             && way.can_come_true(pattern, &among)
     })
 }

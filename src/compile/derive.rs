@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::graph::paths::{Circle, Paths, Union};
 use crate::graph::{Cause, Origin};
-use crate::proof::pattern::{Break, Pattern};
+use crate::proof::pattern::{Break, Keep, Pattern};
 
 /// That one step comes after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +38,10 @@ pub(super) trait Rules {
     /// Where a break has to put its edge: what begins together is held back together. `None`: the
     /// plan has placed the step itself, and it is not moved.
     fn target(&self, one: &Break, lay: &Lay<'_>) -> Option<usize>;
-    /// Whether a pattern can come true.
-    fn can_come_true(&self, pattern: &Pattern, lay: &Lay<'_>) -> bool;
+    /// What keeps a pattern from coming true; `None`: it cannot, whatever the order is.
+    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>>;
+    /// The places of those steps that are left out where a pattern comes true.
+    fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize>;
     /// The ways to break a pattern.
     fn breaks(&self, pattern: &Pattern) -> Vec<Break>;
     /// Why a break is needed, for people: cause and reason of the wait.
@@ -57,32 +59,31 @@ pub(super) trait Rules {
 /// How the steps of a part lie, by the numbers that they have in the whole.
 pub(super) struct Lay<'l> {
     paths: Paths,
-    /// The place of each step in the part.
-    places: &'l BTreeMap<usize, usize>,
+    nodes: &'l [usize],
 }
 
 impl Lay<'_> {
-    /// How many seconds of waiting lie between two steps; `None`: one does not come after the other.
-    pub(super) fn between(&self, from: usize, to: usize) -> Option<u64> {
-        self.paths.between(*self.places.get(&from)?, *self.places.get(&to)?)
-    }
-
-    /// The same where only some of the steps are made.
-    pub(super) fn among(
-        &self,
-        from: usize,
-        to: usize,
-        is_made: &dyn Fn(usize) -> bool,
-    ) -> Option<u64> {
-        let whole: Vec<usize> = self.places.keys().copied().collect();
-        let (from, to) = (*self.places.get(&from)?, *self.places.get(&to)?);
-        self.paths.among(from, to, &|place| is_made(whole[place]))
-    }
-
     /// Whether one step comes after another.
     pub(super) fn leads(&self, from: usize, to: usize) -> bool {
-        self.between(from, to).is_some()
+        let (from, to) = (place_of(self.nodes, from), place_of(self.nodes, to));
+        from.zip(to).is_some_and(|(from, to)| self.paths.leads(from, to))
     }
+
+    fn can_come_true(&self, asked: &Asked<'_>) -> bool {
+        let is_made = |place: usize| asked.left_out.binary_search(&place).is_err();
+        !asked.keeps.iter().any(|one| {
+            let waited = match asked.left_out.is_empty() {
+                true => self.paths.between(one.from, one.to),
+                false => self.paths.among(one.from, one.to, &is_made),
+            };
+            waited.is_some_and(|waited| waited >= one.secs)
+        })
+    }
+}
+
+/// The place of a step among those of a part, which stand in the order of their numbers.
+fn place_of(nodes: &[usize], step: usize) -> Option<usize> {
+    nodes.binary_search(&step).ok()
 }
 
 /// What came of it.
@@ -150,17 +151,16 @@ pub(super) fn derive(
             own.given.extend(given);
             own.patterns.extend(patterns);
         }
-        let constraints = own.derive(rules, &mut unbroken);
+        let constraints = own.derive(&[], rules, &mut unbroken);
         return Derived { constraints, unbroken };
     }
-    let first = own.derive(rules, &mut unbroken);
-    let mut constraints = first.clone();
+    let first = own.derive(&[], rules, &mut unbroken);
+    let mut constraints = Vec::new();
     for (_, mut part) in by_group {
         part.nodes.extend(shared);
-        part.given.splice(0..0, first.iter().cloned());
-        constraints.extend(part.derive(rules, &mut unbroken).into_iter().skip(first.len()));
+        constraints.extend(part.derive(&first, rules, &mut unbroken));
     }
-    Derived { constraints, unbroken }
+    Derived { constraints: first.into_iter().chain(constraints).collect(), unbroken }
 }
 
 /// Steps that hang together.
@@ -171,169 +171,206 @@ struct Part<'p> {
     patterns: Vec<(usize, &'p Pattern)>,
 }
 
-impl Part<'_> {
-    /// All constraints, the given ones first.
+/// A pattern of a part: what keeps it from coming true, by places in the part.
+struct Asked<'p> {
+    number: usize,
+    pattern: &'p Pattern,
+    keeps: Vec<Keep>,
+    left_out: Vec<usize>,
+}
+
+impl<'p> Part<'p> {
+    /// The constraints of this part, the given ones first. Those in `before` stand already.
     ///
     /// Breaking one pattern can leave no way to break another. Then those that were left are broken
     /// first, and all is derived anew; after some rounds the best stands.
-    fn derive(mut self, rules: &dyn Rules, unbroken: &mut Vec<usize>) -> Vec<Constraint> {
-        self.nodes.extend(self.given.iter().flat_map(|one| [one.from, one.to]));
-        let places: BTreeMap<usize, usize> =
-            self.nodes.iter().enumerate().map(|(place, node)| (*node, place)).collect();
+    fn derive(
+        mut self,
+        before: &[Constraint],
+        rules: &dyn Rules,
+        unbroken: &mut Vec<usize>,
+    ) -> Vec<Constraint> {
+        self.nodes.extend(self.given.iter().chain(before).flat_map(|one| [one.from, one.to]));
+        let nodes: Vec<usize> = self.nodes.iter().copied().collect();
+        let asked: Vec<Asked<'p>> =
+            self.patterns.iter().filter_map(|pattern| ask(*pattern, &nodes, rules)).collect();
         // What relies on a fact that nobody states comes last: nothing may be held back for it, and
         // what cannot be broken then is told of that fact.
-        self.patterns.sort_by_key(|(_, pattern)| rules.relies_on_unknown(pattern));
+        let mut order: Vec<&Asked<'_>> = asked.iter().collect();
+        order.sort_by_key(|one| rules.relies_on_unknown(one.pattern));
+        let standing = Standing { nodes: &nodes, before, given: &self.given };
         let mut best: Option<Round<'_>> = None;
         for _ in 0..ROUNDS_MAX {
-            let round = Round::of(&self.given, &self.patterns, &places, rules);
+            let round = Round::of(standing, &order, rules);
             let left: BTreeSet<usize> = round.unbroken.iter().copied().collect();
             let is_better =
                 best.as_ref().is_none_or(|best| round.unbroken.len() < best.unbroken.len());
             if is_better {
                 best = Some(round);
             }
-            let is_first = self.patterns.iter().take(left.len()).all(|(n, _)| left.contains(n));
+            let is_first = order.iter().take(left.len()).all(|one| left.contains(&one.number));
             if left.is_empty() || is_first {
                 break;
             }
             // Stable: those that were left come first, in their order.
-            self.patterns.sort_by_key(|(number, _)| !left.contains(number));
+            order.sort_by_key(|one| !left.contains(&one.number));
         }
-        let Round { mut constraints, unbroken: left, kept } = best.expect("one round at least");
-        unbroken.extend(left);
-        let holds = |constraints: &[Constraint]| {
-            let lay = lay(&places, constraints).expect("fewer constraints make no circle");
-            !kept.iter().any(|pattern| rules.can_come_true(pattern, &lay))
-        };
-        reduce(&mut constraints, self.given.len(), &holds);
-        constraints
+        let mut round = best.expect("one round at least");
+        round.reduce(standing);
+        unbroken.extend(round.unbroken);
+        self.given.into_iter().chain(round.added.into_iter().map(|(one, _)| one)).collect()
     }
+}
+
+fn ask<'p>(
+    (number, pattern): (usize, &'p Pattern),
+    nodes: &[usize],
+    rules: &dyn Rules,
+) -> Option<Asked<'p>> {
+    let keeps = rules.keeps(pattern)?.into_iter().filter_map(|one| {
+        let (from, to) = (place_of(nodes, one.from)?, place_of(nodes, one.to)?);
+        Some(Keep { from, to, ..one })
+    });
+    let left_out = rules.left_out(pattern, nodes);
+    Some(Asked { number, pattern, keeps: keeps.collect(), left_out })
 }
 
 /// Rounds of a derivation at the most. Our choice: two are enough where an order exists and a break
 /// has closed it.
 const ROUNDS_MAX: usize = 8;
 
-/// How the steps of a part lie.
-fn lay<'l>(
-    places: &'l BTreeMap<usize, usize>,
-    constraints: &[Constraint],
-) -> Result<Lay<'l>, Circle> {
-    let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); places.len()];
-    for one in constraints {
-        befores[places[&one.to]].push((places[&one.from], one.wait.as_secs()));
+/// What a part begins with.
+#[derive(Clone, Copy)]
+struct Standing<'s> {
+    nodes: &'s [usize],
+    before: &'s [Constraint],
+    given: &'s [Constraint],
+}
+
+impl<'s> Standing<'s> {
+    /// How the steps of a part lie with these constraints besides: from, to, seconds.
+    fn lay(self, added: impl Iterator<Item = (usize, usize, u64)>) -> Result<Lay<'s>, Circle> {
+        let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); self.nodes.len()];
+        let standing = self.before.iter().chain(self.given).map(Constraint::edge);
+        for (from, to, secs) in standing.chain(added) {
+            let places = place_of(self.nodes, from).zip(place_of(self.nodes, to));
+            let (from, to) = places.expect("a part has the steps of its constraints");
+            befores[to].push((from, secs));
+        }
+        Ok(Lay { paths: Paths::of(befores)?, nodes: self.nodes })
     }
-    Ok(Lay { paths: Paths::of(befores)?, places })
 }
 
 /// One derivation.
-struct Round<'p> {
-    constraints: Vec<Constraint>,
+struct Round<'a> {
+    /// What was added, each with the pattern that it was added for.
+    added: Vec<(Constraint, &'a Asked<'a>)>,
     unbroken: Vec<usize>,
-    kept: Vec<&'p Pattern>,
+    kept: Vec<&'a Asked<'a>>,
 }
 
-impl<'p> Round<'p> {
-    fn of(
-        given: &[Constraint],
-        patterns: &[(usize, &'p Pattern)],
-        places: &BTreeMap<usize, usize>,
-        rules: &dyn Rules,
-    ) -> Self {
-        let mut constraints = given.to_vec();
-        let mut now = lay(places, &constraints).expect("the plan's own order has no circle");
-        let (mut kept, mut unbroken): (Vec<&Pattern>, Vec<usize>) = (Vec::new(), Vec::new());
-        for (number, pattern) in patterns {
-            if !rules.can_come_true(pattern, &now) {
-                kept.push(pattern);
+impl<'a> Round<'a> {
+    fn of(standing: Standing<'_>, order: &[&'a Asked<'a>], rules: &dyn Rules) -> Self {
+        let mut added: Vec<(Constraint, &Asked<'_>)> = Vec::new();
+        let none = std::iter::empty();
+        let mut now = standing.lay(none).expect("the plan's own order has no circle");
+        let (mut kept, mut unbroken): (Vec<&Asked<'_>>, Vec<usize>) = (Vec::new(), Vec::new());
+        for asked in order.iter().copied() {
+            if !now.can_come_true(asked) {
+                kept.push(asked);
                 continue;
             }
-            let mut ways = rules.breaks(pattern);
+            let mut ways = rules.breaks(asked.pattern);
             ways.sort_by_key(|one| (rules.reluctance(one), one.hold, one.from, one.to));
             let broken = ways.iter().find_map(|one| {
                 let to = rules.target(one, &now)?;
                 if to == one.from || now.leads(to, one.from) {
                     return None;
                 }
-                let (cause, because) = rules.reason(pattern, one);
-                let (from, wait) = (one.from, one.hold);
-                constraints.push(Constraint { from, to, wait, cause, because, name: None });
-                match lay(places, &constraints) {
-                    Ok(lay) if !rules.can_come_true(pattern, &lay) => Some(lay),
-                    Ok(_) | Err(Circle) => {
-                        constraints.pop();
-                        None
-                    }
-                }
+                let edges = added.iter().map(|(one, _)| one.edge());
+                let edges = edges.chain([(one.from, to, one.hold.as_secs())]);
+                let lay = standing.lay(edges).ok().filter(|lay| !lay.can_come_true(asked))?;
+                Some((lay, to, one))
             });
             match broken {
-                Some(lay) => {
+                Some((lay, to, one)) => {
+                    let (cause, because) = rules.reason(asked.pattern, one);
+                    let (from, wait) = (one.from, one.hold);
+                    let one = Constraint { from, to, wait, cause, because, name: None };
+                    added.push((one, asked));
                     now = lay;
-                    kept.push(pattern);
+                    kept.push(asked);
                 }
-                None => unbroken.push(*number),
+                None => unbroken.push(asked.number),
             }
         }
-        Self { constraints, unbroken, kept }
+        Self { added, unbroken, kept }
     }
-}
 
-/// Takes away what is not needed, and shortens what is too long.
-fn reduce(constraints: &mut Vec<Constraint>, fixed: usize, holds: &dyn Fn(&[Constraint]) -> bool) {
-    let mut order: Vec<usize> = (fixed..constraints.len()).collect();
-    // The longest first: what is spared then is worth most.
-    order.sort_by_key(|place| (std::cmp::Reverse(constraints[*place].wait), *place));
-    let mut gone: BTreeSet<usize> = BTreeSet::new();
-    for place in order {
-        let mut without: Vec<Constraint> = Vec::with_capacity(constraints.len());
-        without.extend(
-            constraints
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != place && !gone.contains(other))
-                .map(|(_, one)| one.clone()),
-        );
-        if holds(&without) {
-            gone.insert(place);
+    /// Takes away what is not needed, and shortens what is too long.
+    fn reduce(&mut self, standing: Standing<'_>) {
+        // The longest first: what is spared then is worth most.
+        let mut order: Vec<usize> = (0..self.added.len()).collect();
+        order.sort_by_key(|place| (std::cmp::Reverse(self.added[*place].0.wait), *place));
+        let mut is_needed = vec![true; self.added.len()];
+        for place in order {
+            is_needed[place] = false;
+            let left = self.added.iter().zip(&is_needed).filter(|(_, is_needed)| **is_needed);
+            let left = left.map(|((one, _), _)| one.edge());
+            is_needed[place] = !self.holds(standing, left, self.added[place].1);
+        }
+        let mut is_needed = is_needed.into_iter();
+        self.added.retain(|_| is_needed.next().unwrap_or(true));
+        for place in 0..self.added.len() {
+            let full = self.added[place].0.wait.as_secs();
+            let least = least(full, &mut |secs| {
+                let all = self.added.iter().enumerate().map(|(other, (one, _))| {
+                    let (from, to, full) = one.edge();
+                    (from, to, if other == place { secs } else { full })
+                });
+                self.holds(standing, all, self.added[place].1)
+            });
+            self.added[place].0.wait = Duration::from_secs(least);
         }
     }
-    let mut place = 0;
-    constraints.retain(|_| {
-        place += 1;
-        !gone.contains(&(place - 1))
-    });
-    for place in fixed..constraints.len() {
-        shorten(constraints, place, holds);
+
+    /// Whether these constraints keep every pattern that is kept. The one that most likely is not is
+    /// looked at first.
+    fn holds(
+        &self,
+        standing: Standing<'_>,
+        added: impl Iterator<Item = (usize, usize, u64)>,
+        first: &Asked<'_>,
+    ) -> bool {
+        let lay = standing.lay(added).expect("fewer constraints make no circle");
+        let mut all = [first].into_iter().chain(self.kept.iter().copied());
+        !all.any(|asked| lay.can_come_true(asked))
     }
 }
 
-/// Makes a wait as short as it can be, to the second.
-fn shorten(constraints: &mut [Constraint], place: usize, holds: &dyn Fn(&[Constraint]) -> bool) {
-    let full = constraints[place].wait.as_secs();
-    if full == 0 {
-        return;
-    }
-    let mut with = |secs: u64| {
-        constraints[place].wait = Duration::from_secs(secs);
-        holds(constraints)
-    };
+/// The least number of seconds that does; `full` does, and whatever is more than one that does.
+fn least(full: u64, does: &mut dyn FnMut(u64) -> bool) -> u64 {
     // Mostly nothing can be spared.
-    if !with(full - 1) {
-        with(full);
-        return;
+    if full == 0 || !does(full - 1) {
+        return full;
     }
-    let (mut enough, mut short) = (full - 1, None::<u64>);
-    while enough > short.map_or(0, |short| short + 1) {
-        let middle = short.map_or(0, |short| short + 1).midpoint(enough);
-        match with(middle) {
+    let (mut short, mut enough) = (0, full - 1);
+    while short < enough {
+        let middle = short.midpoint(enough);
+        match does(middle) {
             true => enough = middle,
-            false => short = Some(middle),
+            false => short = middle + 1,
         }
     }
-    with(enough);
+    enough
 }
 
 impl Constraint {
+    /// From, to, and the seconds in between.
+    fn edge(&self) -> (usize, usize, u64) {
+        (self.from, self.to, self.wait.as_secs())
+    }
+
     /// A constraint without a wait.
     pub(super) fn plain(from: usize, to: usize, origin: Origin, of: &str, why: &str) -> Self {
         Self {

@@ -12,7 +12,7 @@ use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, MovePoint, prepares};
 use crate::proof::invariant::REACH;
 use crate::proof::model::Model;
-use crate::proof::pattern::{Break, Pattern, What};
+use crate::proof::pattern::{Break, Keep, Pattern, What};
 use crate::proof::present;
 use crate::spec::{Anchor, AssumeSpec, Point};
 
@@ -24,7 +24,7 @@ pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
         .patterns
         .iter()
         .enumerate()
-        .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.as_str())))
+        .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.what.as_ref())))
         .collect();
     let shared: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
     let mut derived =
@@ -138,9 +138,12 @@ impl Rules for Forward<'_, '_> {
         self.hold_back(one, lay)
     }
 
-    fn can_come_true(&self, pattern: &Pattern, lay: &Lay<'_>) -> bool {
-        let mut breaks = pattern.breaks(&self.model.atoms);
-        !breaks.any(|one| lay.between(one.from, one.to).is_some_and(|w| w >= one.hold.as_secs()))
+    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
+        Some(pattern.breaks(&self.model.atoms).map(|one| one.keep()).collect())
+    }
+
+    fn left_out(&self, _: &Pattern, _: &[usize]) -> Vec<usize> {
+        Vec::new()
     }
 
     fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
@@ -185,7 +188,7 @@ pub(super) fn why(
     pattern: &Pattern,
     one: &Break,
 ) -> (Cause, String) {
-    let harm = format!("otherwise {}", pattern.harm);
+    let harm = format!("otherwise {}", pattern.harm.what);
     let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);
     let held = pattern.atoms[one.ends];
     let clocks = &draft.intent.terms.clocks;

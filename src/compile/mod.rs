@@ -62,12 +62,14 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
     let findings = findings(&draft, &model, &graph);
     let there = derive::paths(draft.nodes.len(), &derived.constraints)
         .expect("the derivation has made no circle");
+    let mut closed = unbroken::explain(&draft, &model, &derived, &findings);
+    closed.push(unbroken::statements(&draft, &findings));
+    // The models of the ways back are as large as this one.
+    drop((model, derived));
     let returns = match findings.refuted.is_empty() {
         true => back::ways_back(&draft, &there, &known),
         false => Vec::new(),
     };
-    let mut closed = unbroken::explain(&draft, &model, &derived, &findings);
-    closed.push(unbroken::statements(&draft, &findings));
     let assumptions = assumptions.into_iter().chain(stated(&draft)).collect();
     drop(draft);
     Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })

@@ -61,8 +61,8 @@ pub(super) fn explain(
                 }
             }
         }
-        lines.push(format!("therefore {}", pattern.harm));
-        lines.push(format!("it would be possible so: {}", pattern.fix));
+        lines.push(format!("therefore {}", pattern.harm.what));
+        lines.push(format!("it would be possible so: {}", pattern.harm.fix));
         closed.push(lines);
     }
     closed

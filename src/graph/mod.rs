@@ -12,8 +12,9 @@
 
 pub mod paths;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::ChangeSet;
@@ -28,12 +29,12 @@ use crate::calendar::window::Windows;
 /// Stable across replans.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct StepId(String);
+pub struct StepId(Arc<str>);
 
 impl StepId {
     /// The id of this text.
     #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -125,15 +126,15 @@ pub struct Cause {
     /// Where the edge comes from.
     pub origin: Origin,
     /// The invariant that would be broken, for [`Origin::Pattern`]; the rule or the key otherwise.
-    pub of: String,
+    pub of: Arc<str>,
     /// The reason, for people.
-    pub why: String,
+    pub why: Arc<str>,
 }
 
 impl Cause {
     /// A cause.
     #[must_use]
-    pub fn new(origin: Origin, of: impl Into<String>, why: impl Into<String>) -> Self {
+    pub fn new(origin: Origin, of: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self { origin, of: of.into(), why: why.into() }
     }
 }
@@ -161,7 +162,7 @@ pub enum GraphError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepGraph {
     steps: Vec<Step>,
-    places: BTreeMap<StepId, usize>,
+    places: HashMap<StepId, usize>,
     followers: Vec<Vec<usize>>,
 }
 
@@ -173,60 +174,43 @@ impl StepGraph {
     ///
     /// # Errors
     /// [`GraphError`].
-    pub fn new(steps: Vec<Step>) -> Result<Self, GraphError> {
-        let mut places = BTreeMap::new();
+    pub fn new(mut steps: Vec<Step>) -> Result<Self, GraphError> {
+        let mut places = HashMap::with_capacity(steps.len());
         for (place, step) in steps.iter().enumerate() {
             if places.insert(step.id.clone(), place).is_some() {
                 return Err(GraphError::Twice(step.id.clone()));
             }
         }
-        let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(steps.len(), steps.len());
-        let nodes: Vec<NodeIndex> = steps.iter().map(|_| graph.add_node(())).collect();
-        for (place, step) in steps.iter().enumerate() {
+        // The places of what each step comes after, in the order of its `after`.
+        let mut befores: Vec<Vec<(usize, u64)>> = Vec::with_capacity(steps.len());
+        for step in &steps {
+            let mut before = Vec::with_capacity(step.after.len());
             for id in step.after.keys() {
-                let Some(before) = places.get(id) else {
+                let Some(place) = places.get(id) else {
                     return Err(GraphError::Missing { step: step.id.clone(), missing: id.clone() });
                 };
-                graph.add_edge(nodes[*before], nodes[place], ());
+                before.push((*place, 0));
             }
+            befores.push(before);
         }
-        toposort(&graph, None)
-            .map_err(|cycle| GraphError::Circle(steps[cycle.node_id().index()].id.clone()))?;
-        let befores =
-            steps.iter().map(|step| step.after.keys().map(|id| (places[id], 0)).collect());
-        let befores: Vec<Vec<(usize, u64)>> = befores.collect();
-        let paths = Paths::of(befores.clone()).expect("there is no circle");
-        let reduced: BTreeSet<(usize, usize)> = befores
-            .iter()
-            .enumerate()
-            .flat_map(|(to, before)| before.iter().map(move |(from, _)| (*from, to)))
-            .filter(|(from, to)| !paths.is_needless(*from, *to))
-            .collect();
-        let mut steps: Vec<Option<Step>> = steps
-            .into_iter()
-            .enumerate()
-            .map(|(place, step)| {
-                let ids = &places;
-                let after = step
-                    .after
-                    .iter()
-                    .filter(|(id, _)| reduced.contains(&(ids[*id], place)))
-                    .map(|(id, cause)| (id.clone(), cause.clone()))
-                    .collect();
-                Some(Step { after, ..step })
-            })
-            .collect();
+        let Ok(paths) = Paths::of(befores.clone()) else { return Err(circle(&steps, &befores)) };
+        let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+        let mut waiting: Vec<usize> = Vec::with_capacity(steps.len());
+        for (to, (step, before)) in steps.iter_mut().zip(&befores).enumerate() {
+            let mut before = before.iter();
+            step.after.retain(|_, _| {
+                let needed = before.next().filter(|(from, _)| !paths.is_needless(*from, to));
+                needed.inspect(|(from, _)| followers[*from].push(to)).is_some()
+            });
+            waiting.push(step.after.len());
+        }
         // Kahn with the least ready place first: toposort's own order depends on insertion.
-        let mut waiting: Vec<usize> = steps.iter().flatten().map(|step| step.after.len()).collect();
+        let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
         let mut ready: BTreeSet<usize> = (0..steps.len()).filter(|p| waiting[*p] == 0).collect();
-        let mut followers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (before, after) in &reduced {
-            followers.entry(*before).or_default().push(*after);
-        }
         let mut sorted = Vec::with_capacity(steps.len());
         while let Some(place) = ready.pop_first() {
             sorted.extend(steps[place].take());
-            for follower in followers.get(&place).into_iter().flatten() {
+            for follower in &followers[place] {
                 waiting[*follower] -= 1;
                 if waiting[*follower] == 0 {
                     ready.insert(*follower);
@@ -237,7 +221,7 @@ impl StepGraph {
     }
 
     fn of_sorted(steps: Vec<Step>) -> Self {
-        let places: BTreeMap<StepId, usize> =
+        let places: HashMap<StepId, usize> =
             steps.iter().enumerate().map(|(place, step)| (step.id.clone(), place)).collect();
         let mut followers = vec![Vec::new(); steps.len()];
         for (place, step) in steps.iter().enumerate() {
@@ -279,6 +263,19 @@ impl StepGraph {
     pub fn followers(&self, place: usize) -> &[usize] {
         &self.followers[place]
     }
+}
+
+/// Names a step of a circle.
+fn circle(steps: &[Step], befores: &[Vec<(usize, u64)>]) -> GraphError {
+    let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(steps.len(), steps.len());
+    let nodes: Vec<NodeIndex> = steps.iter().map(|_| graph.add_node(())).collect();
+    for (to, before) in befores.iter().enumerate() {
+        for (from, _) in before {
+            graph.add_edge(nodes[*from], nodes[to], ());
+        }
+    }
+    let on_it = toposort(&graph, None).err().map_or(0, |circle| circle.node_id().index());
+    GraphError::Circle(steps[on_it].id.clone())
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@
 //! between all others. Steps are split into parts that touch only there, and paths are looked for
 //! within a part, so that the work grows with the number of domains and not with its square.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::OnceLock;
 
 /// Neighbours from which on a step of a large graph is a crossing: our choice, above what one domain
 /// has.
@@ -37,14 +36,15 @@ pub struct Paths {
     /// What comes right before a crossing, by the part that it is of; `None`: other crossings. All
     /// parts may end there, and each is looked at for itself.
     before_crossing: BTreeMap<(usize, Option<usize>), Before>,
-    rows: RefCell<BTreeMap<(usize, usize), Row>>,
+    /// The row of each step in its part, and behind them those of each crossing in each part.
+    rows: Vec<OnceLock<Row>>,
 }
 
 /// Steps that come right before one, and the wait in between, in seconds.
 type Before = Vec<(usize, u64)>;
 
 /// The waits from one step to each member of a part, in the order of the members.
-type Row = Rc<Vec<Option<u64>>>;
+type Row = Vec<Option<u64>>;
 
 /// A step that comes after itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +58,15 @@ impl Paths {
     pub fn of(befores: Vec<Vec<(usize, u64)>>) -> Result<Self, Circle> {
         let rank = ranks(&befores).ok_or(Circle)?;
         let steps = befores.len();
+        if steps <= WHOLE_MAX {
+            return Ok(Self::whole(befores, rank));
+        }
         let mut neighbours = vec![0_usize; steps];
         for (step, before) in befores.iter().enumerate() {
             neighbours[step] += before.len();
             before.iter().for_each(|(other, _)| neighbours[*other] += 1);
         }
-        let is_crossing =
-            |step: usize| steps > WHOLE_MAX && neighbours[step] >= CROSSING_NEIGHBOURS_MIN;
+        let is_crossing = |step: usize| neighbours[step] >= CROSSING_NEIGHBOURS_MIN;
         let mut parts = Union::of(steps);
         for (step, before) in befores.iter().enumerate().filter(|(step, _)| !is_crossing(*step)) {
             for (other, _) in before.iter().filter(|(other, _)| !is_crossing(*other)) {
@@ -107,8 +109,26 @@ impl Paths {
                 of_part.push((*before, *wait));
             }
         }
-        let rows = RefCell::default();
+        let crossings_in_parts = all_crossings.len() * members.len();
+        let rows = vec![OnceLock::new(); steps + crossings_in_parts];
         Ok(Self { befores, rank, part, members, all_crossings, crossings, before_crossing, rows })
+    }
+
+    /// A graph that is one part.
+    fn whole(befores: Vec<Vec<(usize, u64)>>, rank: Vec<usize>) -> Self {
+        let steps = befores.len();
+        let mut members = vec![0; steps];
+        rank.iter().enumerate().for_each(|(step, rank)| members[*rank] = step);
+        Self {
+            befores,
+            rank,
+            part: vec![Some(0); steps],
+            members: vec![members],
+            all_crossings: Vec::new(),
+            crossings: BTreeMap::new(),
+            before_crossing: BTreeMap::new(),
+            rows: vec![OnceLock::new(); steps],
+        }
     }
 
     /// How many seconds of waiting lie between the end of `from` and the begin of `to` at least;
@@ -144,24 +164,24 @@ impl Paths {
     pub fn among(&self, from: usize, to: usize, is_made: &dyn Fn(usize) -> bool) -> Option<u64> {
         // Where no path leads at all, the way need not be looked for.
         self.between(from, to)?;
-        let mut way: Vec<usize> = self
-            .down([to])
-            .into_iter()
-            .filter(|step| self.rank[*step] >= self.rank[from])
-            .collect();
+        let mut way: Vec<usize> = match self.members.as_slice() {
+            // All steps stand in order already.
+            [all] if self.all_crossings.is_empty() => all[self.rank[from]..=self.rank[to]].to_vec(),
+            _ => self.down([to]).into_iter().collect(),
+        };
+        way.retain(|step| self.rank[*step] >= self.rank[from]);
         way.sort_by_key(|step| self.rank[*step]);
-        let mut waited: BTreeMap<usize, u64> = BTreeMap::from([(from, 0)]);
+        let mut waited: Vec<Option<u64>> = vec![None; self.rank[to] + 1 - self.rank[from]];
+        waited[0] = Some(0);
         for step in way.into_iter().filter(|step| *step != from) {
             let ways = self.befores[step].iter();
             let longest = ways.filter_map(|(before, wait)| {
-                Some(waited.get(before)? + if is_made(*before) { *wait } else { 0 })
+                let so_far = waited[self.rank[*before].checked_sub(self.rank[from])?]?;
+                Some(so_far + if is_made(*before) { *wait } else { 0 })
             });
-            let longest = longest.max();
-            if let Some(longest) = longest {
-                waited.insert(step, longest);
-            }
+            waited[self.rank[step] - self.rank[from]] = longest.max();
         }
-        waited.get(&to).copied()
+        waited.last().copied().flatten()
     }
 
     /// Whether an edge follows from others: something that comes after its beginning, and right before
@@ -196,14 +216,26 @@ impl Paths {
     }
 
     fn within(&self, part: usize, from: usize, to: usize) -> Option<u64> {
+        let place = self.place_in(part, to)?;
+        let number = match self.part[from] {
+            Some(_) => from,
+            None => {
+                let crossing =
+                    self.all_crossings.binary_search_by_key(&self.rank[from], |at| self.rank[*at]);
+                self.befores.len() + part * self.all_crossings.len() + crossing.ok()?
+            }
+        };
+        self.rows[number].get_or_init(|| self.row(part, from))[place]
+    }
+
+    /// The place of a step among the members of a part.
+    fn place_in(&self, part: usize, step: usize) -> Option<usize> {
         let members = &self.members[part];
-        let place = members.binary_search_by_key(&self.rank[to], |step| self.rank[*step]).ok()?;
-        if let Some(row) = self.rows.borrow().get(&(from, part)) {
-            return row[place];
+        // Where they are all steps there are, they stand in the order of their ranks.
+        if members.len() == self.rank.len() {
+            return Some(self.rank[step]);
         }
-        let row = Rc::new(self.row(part, from));
-        self.rows.borrow_mut().insert((from, part), Rc::clone(&row));
-        row[place]
+        members.binary_search_by_key(&self.rank[step], |one| self.rank[*one]).ok()
     }
 
     /// What comes right before a step, as far as it is of a part or a crossing.
@@ -217,8 +249,6 @@ impl Paths {
     fn row(&self, part: usize, from: usize) -> Vec<Option<u64>> {
         let members = &self.members[part];
         let mut row: Vec<Option<u64>> = vec![None; members.len()];
-        let place_of =
-            |step: usize| members.binary_search_by_key(&self.rank[step], |s| self.rank[*s]).ok();
         for (place, step) in members.iter().enumerate() {
             if *step == from {
                 row[place] = Some(0);
@@ -229,7 +259,7 @@ impl Paths {
             }
             let direct = self
                 .before(*step, part)
-                .filter_map(|(before, wait)| Some(row[place_of(*before)?]? + wait))
+                .filter_map(|(before, wait)| Some(row[self.place_in(part, *before)?]? + wait))
                 .max();
             // Other parts may lie between two crossings.
             let around = match self.part[*step] {

@@ -8,6 +8,7 @@
 //! same *class*; evaluations look at classes, and patterns are made of versions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Atomicity, Name, Rdata, RrKey, RrSet, RrType};
@@ -21,7 +22,7 @@ use crate::observe::ZoneSeen;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// These records.
-    Records(Vec<Rdata>),
+    Records(Arc<[Rdata]>),
     /// An alias to this name.
     Alias(Name),
     /// None, and no alias.
@@ -41,6 +42,8 @@ pub struct Class {
 /// The answers to one question, in the order in which they come about.
 #[derive(Clone, Debug)]
 pub struct Answers {
+    /// The question.
+    pub key: RrKey,
     /// At least one.
     pub classes: Vec<Class>,
 }
@@ -91,7 +94,7 @@ impl Answers {
                 versions.push((version.content.clone(), vec![atom(key, version, atoms)]));
             }
             let content = match earlier {
-                Some(rrset) => Content::Records(rrset.rdata().to_vec()),
+                Some(rrset) => Content::Records(rrset.shared_rdata()),
                 None => Content::Absent,
             };
             let ends =
@@ -108,7 +111,7 @@ impl Answers {
                 None => classes.push(Class { content, versions: vec![version] }),
             }
         }
-        (!classes.is_empty()).then_some(Self { classes })
+        (!classes.is_empty()).then(|| Self { key: key.clone(), classes })
     }
 }
 
@@ -173,7 +176,7 @@ fn content(zone: &ZoneSeen, key: &RrKey, overlay: &Overlay) -> Content {
             Some(alias) if key.rtype != RrType::CNAME => {
                 alias.target().map_or(Content::Absent, Content::Alias)
             }
-            Some(_) | None => Content::Records(rrset.rdata().to_vec()),
+            Some(_) | None => Content::Records(rrset.shared_rdata()),
         },
     }
 }
@@ -395,7 +398,7 @@ fn exposed(
                 let all: Vec<Rdata> = one.rdata().iter().chain(other.rdata()).cloned().collect();
                 if let Ok(mixed) = RrSet::new(one.ttl().max(other.ttl()), all) {
                     seen.push(Version {
-                        content: Content::Records(mixed.rdata().to_vec()),
+                        content: Content::Records(mixed.shared_rdata()),
                         ends: vec![Ending { step, hold: hold(Some(&mixed), zone) + margin }],
                         records: Some(mixed),
                         start: Start::Begin(step),

@@ -16,7 +16,7 @@
 
 use std::collections::BTreeSet;
 
-use super::pattern::{Atom, Break, Pattern};
+use super::pattern::{Atom, Keep, Pattern};
 use crate::graph::paths::Paths;
 
 /// How much waiting lies between two steps of the way back where only some of its steps are made.
@@ -90,43 +90,55 @@ impl WayBack<'_> {
         pattern.starts(self.atoms).iter().any(|step| self.is_back(*step))
     }
 
+    /// What keeps a pattern from coming true on the way back, among its steps; `None`: it cannot come
+    /// true there, whatever the order of that way is.
+    #[must_use]
+    pub fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
+        let begun = self.begun(pattern);
+        if self.no_return.iter().any(|step| begun.has(*step)) {
+            return None;
+        }
+        let mut keeps = Vec::new();
+        for one in pattern.breaks(self.atoms) {
+            let Keep { from, to, secs } = one.keep();
+            match (self.is_back(from), self.is_back(to)) {
+                // It is known already how the steps of the way there lie.
+                (false, false) => {
+                    if self.there.between(from, to).is_some_and(|waited| waited >= secs) {
+                        return None;
+                    }
+                }
+                (false, true) if begun.has(from) => {
+                    let last = begun.last.iter();
+                    let since = last.filter_map(|step| self.there.between(from, *step)).max();
+                    let secs = secs.saturating_sub(since.unwrap_or(0));
+                    if to == self.begin() && secs == 0 {
+                        return None;
+                    }
+                    keeps.push(Keep { from: self.begin(), to, secs });
+                }
+                (true, true) if self.is_made(from, &begun) => keeps.push(Keep { from, to, secs }),
+                (true, _) | (false, true) => {}
+            }
+        }
+        Some(keeps)
+    }
+
+    /// Whether a step of the way back is made where so much has begun.
+    #[must_use]
+    pub fn is_made(&self, step: usize, begun: &Begun<'_>) -> bool {
+        self.served_by(step).is_none_or(|served| begun.has(served))
+    }
+
     /// Whether a pattern can come true on the way back.
     #[must_use]
     pub fn can_come_true(&self, pattern: &Pattern, among: Among<'_>) -> bool {
         let begun = self.begun(pattern);
-        if self.no_return.iter().any(|step| begun.has(*step)) {
-            return false;
-        }
-        let made = |step: usize| match self.served_by(step) {
-            Some(served) => begun.has(served),
-            None => true,
-        };
-        !pattern.breaks(self.atoms).any(|one| self.is_kept(&one, &begun, among, &made))
-    }
-
-    fn is_kept(
-        &self,
-        one: &Break,
-        begun: &Begun<'_>,
-        among: Among<'_>,
-        made: &dyn Fn(usize) -> bool,
-    ) -> bool {
-        let waited = match (self.is_back(one.from), self.is_back(one.to)) {
-            (false, false) => self.there.between(one.from, one.to),
-            (true, false) => None,
-            (false, true) if begun.has(one.from) => {
-                let last = begun.last.iter();
-                let since = last.filter_map(|step| self.there.between(one.from, *step));
-                let back = match one.to == self.begin() {
-                    true => Some(0),
-                    false => among(self.begin(), one.to, made),
-                };
-                back.map(|back| back + since.max().unwrap_or(0))
-            }
-            (false, true) => None,
-            (true, true) if made(one.from) => among(one.from, one.to, made),
-            (true, true) => None,
-        };
-        waited.is_some_and(|waited| waited >= one.hold.as_secs())
+        let made = |step: usize| self.is_made(step, &begun);
+        self.keeps(pattern).is_some_and(|keeps| {
+            !keeps
+                .iter()
+                .any(|one| among(one.from, one.to, &made).is_some_and(|waited| waited >= one.secs))
+        })
     }
 }

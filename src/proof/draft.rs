@@ -1,7 +1,7 @@
 //! The steps of a plan before they have an order: what recipes want to be changed, the points of the
 //! move, and the moments at which stated facts begin to be true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cutover_contract::{Change, ChangeSet, Name, RrKey};
 
@@ -127,9 +127,9 @@ pub struct Draft<'d> {
     /// each with the place of its transition.
     back_of_track: Vec<Vec<(usize, usize)>>,
     /// The tracks that change something at a name.
-    at_name: BTreeMap<&'d Name, Vec<usize>>,
+    at_name: HashMap<&'d Name, Vec<usize>>,
     /// The zones that have wildcards, or come to have some.
-    with_wildcards: BTreeSet<Name>,
+    with_wildcards: HashSet<&'d Name>,
     /// How many steps lead there; behind them stand those of the way back.
     pub forward: usize,
 }
@@ -146,20 +146,20 @@ impl<'d> Draft<'d> {
             points: BTreeMap::new(),
             of_track: Vec::new(),
             back_of_track: vec![Vec::new(); tracks.len()],
-            at_name: BTreeMap::new(),
-            with_wildcards: BTreeSet::new(),
+            at_name: HashMap::new(),
+            with_wildcards: HashSet::new(),
             forward: 0,
         };
-        let wild = |name: &Name| name.to_string().starts_with("*.");
+        let wild = |name: &Name| name.is_wildcard();
         for (origin, zone) in &snapshot.zones {
             if zone.zone.rrsets.keys().any(|key| wild(&key.name)) {
-                draft.with_wildcards.insert(origin.clone());
+                draft.with_wildcards.insert(origin);
             }
         }
         for (place, track) in tracks.iter().enumerate() {
             for change in track.transitions.iter().flat_map(|transition| &transition.changes) {
                 if wild(&change.key.name) {
-                    draft.with_wildcards.insert(track.zone.clone());
+                    draft.with_wildcards.insert(&track.zone);
                 }
                 let at = draft.at_name.entry(&change.key.name).or_default();
                 if at.last() != Some(&place) {

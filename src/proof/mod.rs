@@ -133,7 +133,7 @@ impl Placed {
 pub fn is_refuted(placed: &Placed, model: &Model) -> bool {
     let present = present(model);
     model.patterns.iter().any(|pattern| {
-        !present.contains_key(&(pattern.invariant, pattern.harm.as_str()))
+        !present.contains_key(&(pattern.invariant, pattern.harm.what.as_ref()))
             && placed.can_come_true(pattern, model)
     })
 }
@@ -144,7 +144,7 @@ pub fn is_refuted(placed: &Placed, model: &Model) -> bool {
 pub fn present(model: &Model) -> BTreeMap<(&'static str, &str), &Pattern> {
     let there = model.patterns.iter().filter(|pattern| pattern.is_present(&model.atoms));
     let seen = there.filter(|pattern| pattern.unknown(&model.atoms).next().is_none());
-    seen.map(|pattern| ((pattern.invariant, pattern.harm.as_str()), pattern)).collect()
+    seen.map(|pattern| ((pattern.invariant, pattern.harm.what.as_ref()), pattern)).collect()
 }
 
 /// Checks every pattern against a graph.
@@ -157,7 +157,7 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
     let mut unstated: BTreeSet<(Fact, String)> = BTreeSet::new();
     let mut untold: BTreeSet<(&'static str, Fact, &str)> = BTreeSet::new();
     for (number, pattern) in model.patterns.iter().enumerate() {
-        let harm = (pattern.invariant, pattern.harm.as_str());
+        let harm = (pattern.invariant, pattern.harm.what.as_ref());
         if present.contains_key(&harm) || told.contains(&harm) {
             continue;
         }

@@ -1,9 +1,9 @@
 //! The model: every atom of a plan, and every bad pattern that an invariant makes of them.
 
 use std::any::Any;
-use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
@@ -11,7 +11,7 @@ use cutover_contract::{Name, RrKey, RrType};
 use super::draft::{Back, Draft, MovePoint};
 use super::facts::Facts;
 use super::invariant;
-use super::pattern::{Atom, Ending, Held, Pattern, Start, What};
+use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
 use super::view::{Choice, Library, View, cases};
 use crate::fact::{Fact, Value};
 use crate::intent::{DomainMove, Host};
@@ -32,21 +32,6 @@ pub struct Model {
     pub atoms: Vec<Atom>,
     /// Every bad pattern.
     pub patterns: Vec<Pattern>,
-}
-
-/// What happens, and what would help.
-#[derive(Clone, Debug)]
-pub struct Harm {
-    /// What happens: `a sender ...`.
-    pub what: String,
-    /// What would help.
-    pub fix: String,
-}
-
-impl Harm {
-    pub(super) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: fix.into() }
-    }
 }
 
 /// A mail domain.
@@ -95,7 +80,14 @@ pub struct Bench<'d> {
 /// A way back brings no answers that the way there does not have, and in the same order: so what was
 /// found for one holds for the other, and is kept while a plan is compiled.
 #[derive(Default)]
-pub struct Known(RefCell<BTreeMap<Label, Rc<dyn Any>>>);
+pub struct Known(Mutex<HashMap<Label, Arc<dyn Any + Send + Sync>>>);
+
+impl Known {
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Label, Arc<dyn Any + Send + Sync>>> {
+        // Whoever panicked with it has put in a whole result or none.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Names an evaluation: what it asks for, of which name, and a number.
 type Label = (&'static str, Name, usize);
@@ -158,25 +150,25 @@ impl<'d> Bench<'d> {
     ///
     /// The label names the evaluation: what it asks for, of which name, and a number that tells those
     /// of one name apart. Two with one label are the same, and are made once.
-    pub(super) fn cases<T: Clone + 'static>(
+    pub(super) fn cases<T: Clone + Send + Sync + 'static>(
         &mut self,
         invariant: &'static str,
         (what, of, number): (&'static str, &Name, usize),
         evaluate: &dyn Fn(&View<'_>) -> Option<T>,
-    ) -> Rc<Vec<(Choice, T)>> {
+    ) -> Arc<Vec<(Choice, T)>> {
         let label = (what, of.clone(), number);
-        let known = self.known.0.borrow().get(&label).cloned();
+        let known = self.known.map().get(&label).cloned();
         if let Some(known) = known.and_then(|known| known.downcast::<Vec<(Choice, T)>>().ok()) {
             return known;
         }
         let found = match cases(self.library, evaluate) {
-            Ok(found) => Rc::new(found),
+            Ok(found) => Arc::new(found),
             Err(super::view::TooMany) => {
                 self.too_many(invariant);
-                Rc::default()
+                Arc::default()
             }
         };
-        self.known.0.borrow_mut().insert(label, Rc::<Vec<(Choice, T)>>::clone(&found));
+        self.known.map().insert(label, Arc::<Vec<(Choice, T)>>::clone(&found));
         found
     }
 
@@ -184,9 +176,10 @@ impl<'d> Bench<'d> {
         self.patterns.push(Pattern {
             invariant,
             atoms: Vec::new(),
-            harm: "nobody can say: there are more combinations of answers than are looked at"
-                .into(),
-            fix: "split the plan into smaller ones".into(),
+            harm: Harm::new(
+                "nobody can say: there are more combinations of answers than are looked at",
+                "split the plan into smaller ones",
+            ),
         });
     }
 
@@ -235,8 +228,7 @@ impl<'d> Bench<'d> {
         self.patterns.extend(sets.into_iter().map(|atoms| Pattern {
             invariant,
             atoms,
-            harm: harm.what.clone(),
-            fix: harm.fix.clone(),
+            harm: harm.clone(),
         }));
     }
 
@@ -252,8 +244,7 @@ impl<'d> Bench<'d> {
         self.patterns.push(Pattern {
             invariant,
             atoms: others.iter().chain(version).map(held).collect(),
-            harm: harm.what.clone(),
-            fix: harm.fix.clone(),
+            harm: harm.clone(),
         });
     }
 

@@ -5,6 +5,7 @@
 //! waiting lies behind the step that replaces it. A [`Pattern`] is a set of atoms that must not hold
 //! together in any state, with what would happen then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{RrKey, RrSet};
@@ -89,10 +90,25 @@ pub struct Pattern {
     pub invariant: &'static str,
     /// The atoms, and how much longer than usual each may go on to hold.
     pub atoms: Vec<Held>,
+    /// What happens then.
+    pub harm: Harm,
+}
+
+/// What happens, and what would help.
+#[derive(Clone, Debug)]
+pub struct Harm {
     /// What happens: `a sender ...`.
-    pub harm: String,
+    pub what: Arc<str>,
     /// What would help.
-    pub fix: String,
+    pub fix: Arc<str>,
+}
+
+impl Harm {
+    /// This harm, and what would help.
+    #[must_use]
+    pub fn new(what: impl Into<Arc<str>>, fix: impl Into<Arc<str>>) -> Self {
+        Self { what: what.into(), fix: fix.into() }
+    }
 }
 
 /// An atom of a pattern.
@@ -118,6 +134,25 @@ pub struct Break {
     pub ends: usize,
     /// Which begins.
     pub begins: usize,
+}
+
+/// What keeps a pattern from coming true: one step comes so long after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The step that comes first.
+    pub from: usize,
+    /// The step that comes after it.
+    pub to: usize,
+    /// How much waiting lies in between, in seconds.
+    pub secs: u64,
+}
+
+impl Break {
+    /// What it takes.
+    #[must_use]
+    pub fn keep(&self) -> Keep {
+        Keep { from: self.from, to: self.to, secs: self.hold.as_secs() }
+    }
 }
 
 impl Pattern {

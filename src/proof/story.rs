@@ -62,9 +62,9 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
     for Held { atom, .. } in &pattern.atoms {
         story.extend(says(&model.atoms[*atom]).map(|what| format!("at T+{at} {what}")));
     }
-    story.push(format!("then {}", pattern.harm));
+    story.push(format!("then {}", pattern.harm.what));
     story.extend(until(told, pattern));
-    story.push(format!("fix: {}", pattern.fix));
+    story.push(format!("fix: {}", pattern.harm.fix));
     story
 }
 

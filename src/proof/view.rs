@@ -8,7 +8,7 @@
 //! here: patterns say what must not be, and the order sees to it that it cannot.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use cutover_contract::{RrKey, RrType};
@@ -30,7 +30,7 @@ pub struct Library<'d> {
     pub draft: &'d Draft<'d>,
     /// Every atom.
     pub atoms: RefCell<Vec<Atom>>,
-    answers: RefCell<BTreeMap<RrKey, Option<Rc<Answers>>>>,
+    answers: RefCell<HashMap<RrKey, Option<Rc<Answers>>>>,
 }
 
 impl<'d> Library<'d> {
@@ -68,14 +68,21 @@ pub struct View<'v> {
     state: RefCell<State>,
 }
 
+/// A choice while it is made: few questions, each known by its answers.
+type Picked = Vec<(Rc<Answers>, usize)>;
+
+fn picked(picked: &Picked, answers: &Rc<Answers>) -> Option<usize> {
+    picked.iter().find(|(one, _)| Rc::ptr_eq(one, answers)).map(|(_, class)| *class)
+}
+
 #[derive(Default)]
 struct State {
-    fixed: Choice,
+    fixed: Picked,
     /// What to choose at the first questions that are not fixed; beyond it, the first.
     script: Vec<usize>,
     /// What was chosen, and how many there are, in the order of the questions.
     asked: Vec<(usize, usize)>,
-    chosen: Choice,
+    chosen: Picked,
 }
 
 impl View<'_> {
@@ -121,7 +128,7 @@ impl View<'_> {
     #[must_use]
     pub fn published(&self, key: &RrKey) -> Outside {
         match self.library.draft.snapshot.zone_of(&key.name).and_then(|zone| zone.get(key)) {
-            Some(rrset) => Outside::Records(rrset.rdata().to_vec()),
+            Some(rrset) => Outside::Records(rrset.shared_rdata()),
             None => Outside::Absent,
         }
     }
@@ -146,7 +153,7 @@ impl View<'_> {
             Some(Content::Alias(_) | Content::Absent) => Outside::Absent,
             None => match self.library.draft.snapshot.zone_of(&key.name) {
                 Some(zone) => match zone.get(key) {
-                    Some(rrset) => Outside::Records(rrset.rdata().to_vec()),
+                    Some(rrset) => Outside::Records(rrset.shared_rdata()),
                     None => Outside::Absent,
                 },
                 None => self.library.draft.snapshot.told(key),
@@ -158,10 +165,10 @@ impl View<'_> {
     fn choose(&self, key: &RrKey) -> Option<Content> {
         let answers = self.library.answers(key)?;
         let mut state = self.state.borrow_mut();
-        let class = match state.chosen.get(key).copied() {
+        let class = match picked(&state.chosen, &answers) {
             Some(class) => class,
             None => {
-                let class = match state.fixed.get(key).copied() {
+                let class = match picked(&state.fixed, &answers) {
                     Some(class) => class,
                     None => {
                         let number = state.asked.len();
@@ -170,7 +177,7 @@ impl View<'_> {
                         class
                     }
                 };
-                state.chosen.insert(key.clone(), class);
+                state.chosen.push((Rc::clone(&answers), class));
                 class
             }
         };
@@ -191,24 +198,26 @@ pub fn cases<T: Clone>(
     evaluate: &dyn Fn(&View<'_>) -> Option<T>,
 ) -> Result<Vec<(Choice, T)>, TooMany> {
     let mut found: Vec<(Choice, T)> = Vec::new();
-    let mut seen: BTreeSet<Choice> = BTreeSet::new();
+    let mut seen: Vec<Picked> = Vec::new();
     let mut views = 0;
     each(
         library,
-        &Choice::new(),
+        &Picked::new(),
         &mut views,
         &mut |choice, result| {
             let Some(value) = result else { return Ok(true) };
             // Found already, whatever is chosen for the rest.
-            let known =
-                |least: &Choice| least.iter().all(|(key, class)| choice.get(key) == Some(class));
+            let known = |least: &Picked| {
+                least.iter().all(|(answers, class)| picked(choice, answers) == Some(*class))
+            };
             if seen.iter().any(known) {
                 return Ok(true);
             }
+            // What is left of it lies in it, so no other view has led there yet.
             let least = least(library, choice.clone(), evaluate)?;
-            if seen.insert(least.clone()) {
-                found.push((least, value));
-            }
+            let named = least.iter().map(|(answers, class)| (answers.key.clone(), *class));
+            found.push((named.collect(), value));
+            seen.push(least);
             Ok(true)
         },
         evaluate,
@@ -219,13 +228,14 @@ pub fn cases<T: Clone>(
 /// Leaves out of a choice whatever does not matter.
 fn least<T: Clone>(
     library: &Library<'_>,
-    mut choice: Choice,
+    mut choice: Picked,
     evaluate: &dyn Fn(&View<'_>) -> Option<T>,
-) -> Result<Choice, TooMany> {
-    let keys: Vec<RrKey> = choice.keys().cloned().collect();
-    for key in keys.into_iter().rev() {
+) -> Result<Picked, TooMany> {
+    // In an order that does not hang on the evaluation.
+    choice.sort_by(|(one, _), (other, _)| one.key.cmp(&other.key));
+    for place in (0..choice.len()).rev() {
         let mut without = choice.clone();
-        without.remove(&key);
+        without.remove(place);
         let mut always = true;
         let mut views = 0;
         each(
@@ -246,12 +256,12 @@ fn least<T: Clone>(
 }
 
 /// Is shown each choice, and what the evaluation finds; says whether to go on.
-type Visit<'v, T> = &'v mut dyn FnMut(&Choice, Option<T>) -> Result<bool, TooMany>;
+type Visit<'v, T> = &'v mut dyn FnMut(&Picked, Option<T>) -> Result<bool, TooMany>;
 
 /// Evaluates in every view that has this choice, until `visit` says no.
 fn each<T>(
     library: &Library<'_>,
-    fixed: &Choice,
+    fixed: &Picked,
     views: &mut usize,
     visit: Visit<'_, T>,
     evaluate: &dyn Fn(&View<'_>) -> Option<T>,

@@ -5,6 +5,8 @@
 //! the TTL restored. The addresses of an exchange are all that it has: an AAAA record of the old
 //! server that stays would go on taking mail (RFC 5321 §5.1).
 
+use std::collections::HashSet;
+
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, Kitchen};
@@ -18,6 +20,7 @@ use crate::observe::ZoneSeen;
 pub(super) const ADDRESS_OUTSIDE: Code = Code::semantic("address-outside-zones");
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
+    let used = used(kitchen);
     for one in &kitchen.intent.moves {
         for exchange in one.to.exchanges.iter().filter(|e| !e.addresses.is_empty()) {
             let name = &exchange.name.value;
@@ -29,7 +32,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
                 found.report(Diagnostic::error(ADDRESS_OUTSIDE, exchange.name.span, title, help));
                 continue;
             };
-            let used = is_used(kitchen, name);
+            let used = used.contains(name);
             for rtype in [RrType::A, RrType::AAAA] {
                 track(kitchen, zone, one, exchange, (rtype, used), found);
             }
@@ -37,15 +40,17 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     }
 }
 
-/// Whether mail may come to the name before the switch. An address that serves something else is
+/// The names that mail may come to before the switch. An address that serves something else is
 /// replaced before: MX records that lead to the server of something else lose mail.
-fn is_used(kitchen: &Kitchen<'_>, name: &Name) -> bool {
-    kitchen.intent.moves.iter().any(|one| {
+fn used(kitchen: &Kitchen<'_>) -> HashSet<Name> {
+    let mut used = HashSet::new();
+    for one in &kitchen.intent.moves {
         let mx = kitchen.zone(one).get(&RrKey::new(one.domain.value.clone(), RrType::MX));
-        let mut live = mx.into_iter().flat_map(RrSet::rdata).filter_map(Rdata::as_mx);
-        live.any(|(_, exchange)| exchange == *name)
-            || one.from.exchanges.iter().any(|exchange| exchange.name.value == *name)
-    })
+        let live = mx.into_iter().flat_map(RrSet::rdata).filter_map(Rdata::as_mx);
+        used.extend(live.map(|(_, exchange)| exchange));
+        used.extend(one.from.exchanges.iter().map(|exchange| exchange.name.value.clone()));
+    }
+    used
 }
 
 fn track(

@@ -60,7 +60,7 @@ pub(super) fn waits(artifact: &Artifact) -> String {
     if chain.len() > 2 && artifact.graph.get(&StepId::new(BEFORE_SWITCH)).is_some() {
         // One wait before the switch, and one behind it: where the plan keeps the old host for a
         // while, that is the one.
-        let is_kept = |step: &Step| cause(step).is_some_and(|cause| cause.of == "keep_old");
+        let is_kept = |step: &Step| cause(step).is_some_and(|cause| &*cause.of == "keep_old");
         let behind =
             chain.iter().skip(1).position(|(step, _)| is_kept(step)).map_or(1, |at| at + 1);
         let others = chain.iter().enumerate().filter(|(at, _)| *at != 0 && *at != behind);

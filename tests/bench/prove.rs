@@ -16,6 +16,10 @@ use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
 
+// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const STATED: &str = "\
 assume:
   - { fact: accepts, host: new, reason: every address was created }

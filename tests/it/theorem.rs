@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cutover::graph::paths::Paths;
 use cutover::proof::back::WayBack;
-use cutover::proof::pattern::{Atom, Ending, Held, Pattern, Start, What};
+use cutover::proof::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
 
 use crate::oracle::{Random, plans};
 
@@ -126,8 +126,7 @@ fn pattern_of(atoms: &[Atom]) -> Pattern {
     Pattern {
         invariant: "deliverable",
         atoms: (0..atoms.len()).map(held).collect(),
-        harm: String::new(),
-        fix: String::new(),
+        harm: Harm::new("", ""),
     }
 }
 

@@ -236,6 +236,66 @@ impl Name {
         Self::checked(wire)
     }
 
+    fn cmp_by_labels(&self, other: &Self) -> Ordering {
+        let mut mine = [0_u8; 128];
+        let mut theirs = [0_u8; 128];
+        let mine = starts_into(self, &mut mine);
+        let theirs = starts_into(other, &mut theirs);
+        let label = |name: &'_ Self, start: u8| {
+            let start = usize::from(start);
+            start + 1..start + 1 + usize::from(name.0[start])
+        };
+        for (a, b) in mine.iter().rev().zip(theirs.iter().rev()) {
+            let order = self.0[label(self, *a)].cmp(&other.0[label(other, *b)]);
+            if order != Ordering::Equal {
+                return order;
+            }
+        }
+        mine.len().cmp(&theirs.len())
+    }
+
+    /// The order by the first labels, seen from the root, that differ, found by the octets that both
+    /// names end in. `None`: that is not where labels begin, as octets of a label look like lengths.
+    fn cmp_by_suffix(&self, other: &Self) -> Option<Ordering> {
+        let both = self.0.iter().rev().zip(other.0.iter().rev());
+        let same = both.take_while(|(mine, theirs)| mine == theirs).count();
+        match (self.0.len() - same, other.0.len() - same) {
+            (0, 0) => return Some(Ordering::Equal),
+            // One ends where the other goes on, if a label begins there.
+            (0, rest) => {
+                return other
+                    .label_at(rest - 1)
+                    .and_then(|label| (label.end == rest).then_some(Ordering::Less));
+            }
+            (rest, 0) => {
+                return self
+                    .label_at(rest - 1)
+                    .and_then(|label| (label.end == rest).then_some(Ordering::Greater));
+            }
+            (_, _) => {}
+        }
+        let mine = self.label_at(self.0.len() - same - 1)?;
+        let theirs = other.label_at(other.0.len() - same - 1)?;
+        let is_same_place = self.0.len() - mine.end == other.0.len() - theirs.end;
+        is_same_place
+            .then(|| self.0[mine.start + 1..mine.end].cmp(&other.0[theirs.start + 1..theirs.end]))
+    }
+
+    /// The octets of the label that one of them belongs to, its length octet in front; `None` for
+    /// the root's.
+    fn label_at(&self, octet: usize) -> Option<std::ops::Range<usize>> {
+        let mut start = 0;
+        loop {
+            let length = usize::from(self.0[start]);
+            let end = start + length + 1;
+            match (length, octet < end) {
+                (0, _) => return None,
+                (_, true) => return Some(start..end),
+                (_, false) => start = end,
+            }
+        }
+    }
+
     fn label_starts(&self) -> impl Iterator<Item = usize> {
         let mut at = Some(0);
         std::iter::from_fn(move || {
@@ -279,21 +339,7 @@ pub(crate) fn unescape(rest: &mut std::str::Chars<'_>) -> Option<u8> {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        let mut mine = [0_u8; 128];
-        let mut theirs = [0_u8; 128];
-        let mine = starts_into(self, &mut mine);
-        let theirs = starts_into(other, &mut theirs);
-        let label = |name: &'_ Self, start: u8| {
-            let start = usize::from(start);
-            start + 1..start + 1 + usize::from(name.0[start])
-        };
-        for (a, b) in mine.iter().rev().zip(theirs.iter().rev()) {
-            let order = self.0[label(self, *a)].cmp(&other.0[label(other, *b)]);
-            if order != Ordering::Equal {
-                return order;
-            }
-        }
-        mine.len().cmp(&theirs.len())
+        self.cmp_by_suffix(other).unwrap_or_else(|| self.cmp_by_labels(other))
     }
 }
 
@@ -427,6 +473,35 @@ mod tests {
         let mut names: Vec<Name> = sorted.iter().rev().map(|text| name(text)).collect();
         names.sort();
         assert_eq!(names, sorted.map(name));
+    }
+
+    #[test]
+    fn the_order_by_suffixes_is_that_by_labels() {
+        // Every name of up to seven octets, of which two look like lengths where a label has them.
+        let mut names = vec![Name::root()];
+        for length in 1..=6_u32 {
+            for number in 0..4_u32.pow(length) {
+                let octets =
+                    (0..length).map(|place| [1, 2, 3, b'a'][(number >> (2 * place)) as usize % 4]);
+                let wire: Vec<u8> = octets.chain([0]).collect();
+                names.extend(
+                    Name::from_wire(&wire).filter(|(_, read)| *read == wire.len()).map(|n| n.0),
+                );
+            }
+        }
+        let (mut found, mut left) = (0, 0);
+        for one in &names {
+            for other in &names {
+                match one.cmp_by_suffix(other) {
+                    Some(order) => {
+                        assert_eq!(order, one.cmp_by_labels(other), "{one} {other}");
+                        found += 1;
+                    }
+                    None => left += 1,
+                }
+            }
+        }
+        assert!(found > left && left > 0, "{found} by suffix, {left} by labels");
     }
 
     #[test]

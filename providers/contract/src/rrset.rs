@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -107,8 +108,8 @@ impl fmt::Debug for RrKey {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RrSet {
     ttl: Ttl,
-    /// Sorted, without duplicates.
-    rdata: Box<[Rdata]>,
+    /// Sorted, without duplicates. Shared: a plan has each RRset in many places.
+    rdata: Arc<[Rdata]>,
 }
 
 /// Why some rdata make no RRset.
@@ -142,7 +143,7 @@ impl RrSet {
         if single && rdata.len() > 1 {
             return Err(RrSetError::Singleton(rtype));
         }
-        Ok(Self { ttl, rdata: rdata.into_boxed_slice() })
+        Ok(Self { ttl, rdata: rdata.into() })
     }
 
     /// The type of its records.
@@ -161,6 +162,12 @@ impl RrSet {
     #[must_use]
     pub fn rdata(&self) -> &[Rdata] {
         &self.rdata
+    }
+
+    /// The rdata, sorted, to be kept.
+    #[must_use]
+    pub fn shared_rdata(&self) -> Arc<[Rdata]> {
+        Arc::clone(&self.rdata)
     }
 
     /// The same records with another TTL.

@@ -15,12 +15,12 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::draft::MovePoint;
-use super::super::pattern::{Start, What};
 use crate::calendar::Timestamp;
 use crate::intent::{DomainMove, Host, Sender};
 use crate::model::spf_meaning::{Meaning, meaning};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::model::{Bench, Harm};
+use crate::proof::model::Bench;
+use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::View;
 use crate::spf::{Answer, Client, Outcome, SpfRecord, Target, Term, check_host};
 
@@ -124,7 +124,7 @@ fn key_seen(view: &View<'_>, sender: &Sender) -> bool {
         let txt = RrKey::new(owner.clone(), RrType::TXT);
         let alias = RrKey::new(owner.clone(), RrType::CNAME);
         let meant = match &selector.publish {
-            Some(rdata) => Outside::Records(vec![rdata.clone()]),
+            Some(rdata) => Outside::Records([rdata.clone()].into()),
             None => match view.published(&alias) {
                 Outside::Records(alias) => Outside::Records(alias),
                 Outside::Absent | Outside::Unknown(_) => view.live(&txt),
@@ -189,9 +189,9 @@ impl Sources {
     /// against the plan: it stands among the assumptions.
     fn pass(&self, view: &View<'_>, domain: &Name) -> bool {
         let world = |key: &RrKey| match view.look_up(key) {
-            Outside::Records(records) => {
-                Answer::Records(records.into_iter().map(|one| seen_only(one, view, key)).collect())
-            }
+            Outside::Records(records) => Answer::Records(
+                records.iter().cloned().map(|one| seen_only(one, view, key)).collect(),
+            ),
             Outside::Absent => Answer::Absent,
             Outside::Unknown(_) => Answer::Unknown,
         };

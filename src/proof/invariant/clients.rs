@@ -11,7 +11,8 @@ use super::{Side, host, moving};
 use crate::fact::{Fact, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{Bench, Harm};
+use crate::proof::model::Bench;
+use crate::proof::pattern::Harm;
 use crate::proof::view::{Choice, View};
 
 const ID: &str = "clients";

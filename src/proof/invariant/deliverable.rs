@@ -16,7 +16,8 @@ use super::{Leads, Side, host, label, leads, moving};
 use crate::fact::{Fact, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{Bench, Domain, Harm};
+use crate::proof::model::{Bench, Domain};
+use crate::proof::pattern::Harm;
 use crate::proof::view::{Choice, View};
 
 const ID: &str = "deliverable";

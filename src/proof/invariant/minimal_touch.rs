@@ -11,8 +11,8 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrType};
 
 use super::super::draft::Kind;
-use super::super::pattern::{Start, What};
-use crate::proof::model::{Bench, Harm};
+use crate::proof::model::Bench;
+use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::Choice;
 
 const ID: &str = "minimal-touch";

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::{Side, leads, moving};
 use crate::fact::{Fact, Value};
-use crate::proof::model::{Bench, Harm};
+use crate::proof::model::Bench;
+use crate::proof::pattern::Harm;
 use crate::proof::view::Choice;
 
 const ID: &str = "one-mailbox";

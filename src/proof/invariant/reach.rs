@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::super::draft::{Kind, MovePoint};
-use super::super::pattern::{Ending, Start, What};
 use crate::calendar::show_span;
 use crate::model::Stage;
 use crate::model::hold::{CAP, hold};
-use crate::proof::model::{Bench, Harm};
+use crate::proof::model::Bench;
+use crate::proof::pattern::{Ending, Harm, Start, What};
 
 pub(super) const ID: &str = "reach";
 

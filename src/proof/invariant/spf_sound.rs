@@ -9,7 +9,8 @@ use cutover_contract::{Name, RrKey, RrType};
 use crate::calendar::Timestamp;
 use crate::model::spf_cost::cost;
 use crate::observe::Outside;
-use crate::proof::model::{Bench, Harm};
+use crate::proof::model::Bench;
+use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 use crate::spf::{Answer, Client, Outcome, SpfRecord, TERMS_MAX, Target, VOIDS_MAX, check_host};
 
@@ -97,7 +98,7 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
 /// What else makes an evaluation an error: whatever a receiver finds when no term matches.
 fn broken(view: &View<'_>, domain: &Name) -> Option<Harm> {
     let world = |key: &RrKey| match view.look_up(key) {
-        Outside::Records(records) => Answer::Records(records),
+        Outside::Records(records) => Answer::Records(records.to_vec()),
         Outside::Absent => Answer::Absent,
         Outside::Unknown(_) => Answer::Unknown,
     };

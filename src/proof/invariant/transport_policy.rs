@@ -5,6 +5,7 @@
 //! exchanges. TLSA records are in DNS; what the certificates match is said by the host's `tlsa:`, or
 //! stated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
@@ -13,7 +14,8 @@ use super::{Side, host, is_of, label, leads, moving};
 use crate::fact::{Fact, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{Bench, Harm};
+use crate::proof::model::Bench;
+use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
 const ID: &str = "transport-policy";
@@ -121,7 +123,7 @@ fn policy(view: &View<'_>, domain: &Name) -> bool {
 }
 
 /// The TLSA records of an exchange of a host to which the MX records lead in this view.
-fn tlsa(view: &View<'_>, one: &DomainMove, side: Side) -> Option<(Name, Vec<Rdata>)> {
+fn tlsa(view: &View<'_>, one: &DomainMove, side: Side) -> Option<(Name, Arc<[Rdata]>)> {
     let Outside::Records(mx) = view.look_up(&RrKey::new(one.domain.value.clone(), RrType::MX))
     else {
         return None;

@@ -212,7 +212,7 @@ impl Resolver {
                 let mine = lookup.answers().iter();
                 let mine = mine.filter(|r| u16::from(r.record_type()) == key.rtype.number());
                 let rdata: Vec<Rdata> = mine.filter_map(rdata_of).collect();
-                if rdata.is_empty() { Outside::Absent } else { Outside::Records(rdata) }
+                if rdata.is_empty() { Outside::Absent } else { Outside::Records(rdata.into()) }
             }
             Err(error) if error.is_nx_domain() || error.is_no_records_found() => Outside::Absent,
             Err(error) => Outside::Unknown(error.to_string()),

@@ -168,10 +168,10 @@ async fn delegated(seen: &ZoneSeen, resolver: &Resolver) -> Vec<Authority> {
         for rtype in [RrType::A, RrType::AAAA] {
             let key = RrKey::new(server.clone(), rtype);
             let addresses = match seen.get(&key) {
-                Some(glue) => glue.rdata().to_vec(),
+                Some(glue) => glue.shared_rdata(),
                 None => match resolver.outside(&key).await {
                     Outside::Records(records) => records,
-                    Outside::Absent | Outside::Unknown(_) => Vec::new(),
+                    Outside::Absent | Outside::Unknown(_) => [].into(),
                 },
             };
             authorities.extend(addresses.iter().filter_map(Rdata::ip).map(|ip| Authority {

@@ -134,7 +134,7 @@ impl<'c> World<'c> {
         let Some(stated) = stated else { return true };
         let Some(from) = stated.from else { return false };
         let id = format!("assume/{}/sends/old", from.word());
-        if self.case.graph.get(&StepId::new(&id)).is_none() {
+        if self.case.graph.get(&StepId::new(id.as_str())).is_none() {
             return false;
         }
         let settle = i64::try_from(stated.settle.as_secs()).expect("small");

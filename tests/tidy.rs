@@ -137,6 +137,8 @@ fn only_the_edge_touches_the_world() {
     for (path, text) in files("src", &[".rs"]).iter().filter(|(path, _)| !edge(path)) {
         for (number, line) in shipped(text).lines().enumerate() {
             let code = line.split("//").next().unwrap_or(line);
+            // Threads that end before the function does are nothing that anybody outside can see.
+            let code = code.replace("std::thread::scope", "");
             for word in worldly.iter().filter(|word| code.contains(*word)) {
                 problems
                     .push(format!("{path}:{}: `{word}` belongs to world/real or cli", number + 1));

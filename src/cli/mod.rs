@@ -28,7 +28,12 @@ use exit::Exit;
 /// Every adapter, one line each.
 #[must_use]
 pub fn registry() -> &'static [Adapter] {
-    &[cutover_zonefile::ADAPTER, cutover_rfc2136::ADAPTER, cutover_powerdns::ADAPTER]
+    &[
+        cutover_zonefile::ADAPTER,
+        cutover_rfc2136::ADAPTER,
+        cutover_powerdns::ADAPTER,
+        cutover_octodns::ADAPTER,
+    ]
 }
 
 /// Moves a domain's mail from one host to another: plans the DNS changes, their order and their

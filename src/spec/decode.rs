@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl};
 
-use super::shape::Form;
+use super::shape::{Form, whole};
 use super::yaml::{Kind, Node};
 use super::{
     AssumeSpec, Authority, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint,
@@ -267,12 +267,32 @@ impl Decoder<'_> {
                 FieldKind::Argv => Some(ConfigSpec::Argv(argv(value))),
                 FieldKind::Secret => self.secret(value).map(ConfigSpec::Secret),
                 FieldKind::Object(fields) => Some(ConfigSpec::Object(self.config(fields, value))),
+                FieldKind::Settings => Some(ConfigSpec::Object(self.settings(value))),
             };
             if let Some(read) = read {
                 config.insert(field.name.to_owned(), read);
             }
         }
         config
+    }
+
+    fn settings(&mut self, node: &Node) -> BTreeMap<String, ConfigSpec> {
+        let mut settings = BTreeMap::new();
+        for (key, value) in entries(Some(node)) {
+            let read = match &value.kind {
+                Kind::Text(text) => Some(ConfigSpec::Text(text.clone())),
+                Kind::Bool(flag) => Some(ConfigSpec::Bool(*flag)),
+                Kind::Map(_) => self.secret(value).map(ConfigSpec::Secret),
+                // Anything but a whole number has been refused by the shape.
+                Kind::Int(_) | Kind::Float(_) | Kind::Null | Kind::List(_) => {
+                    whole(&value.kind).map(ConfigSpec::Number)
+                }
+            };
+            if let (Some(key), Some(read)) = (text(key), read) {
+                settings.insert(key.value.to_owned(), read);
+            }
+        }
+        settings
     }
 
     fn secret(&mut self, node: &Node) -> Option<SecretRef> {

@@ -128,6 +128,10 @@ pub enum ConfigSpec {
     Secret(SecretRef),
     /// A mapping.
     Object(BTreeMap<String, ConfigSpec>),
+    /// A whole number.
+    Number(i64),
+    /// `true` or `false`.
+    Bool(bool),
 }
 
 /// Where a secret is to be found.

@@ -91,6 +91,16 @@ fn adapter_field(field: &ConfigField) -> Field {
         FieldKind::Argv => list(1, TEXT),
         FieldKind::Choice(words) => Shape::Choice(words),
         FieldKind::Object(fields) => Shape::Object(fields.iter().map(adapter_field).collect()),
+        FieldKind::Settings => map(
+            Form::Any,
+            1,
+            Shape::AnyOf(vec![
+                TEXT,
+                Shape::Int { min: i64::MIN, max: i64::MAX },
+                Shape::Bool,
+                secret(),
+            ]),
+        ),
     };
     Field { name: field.name, doc: field.doc, required: field.required, shape: Some(shape) }
 }

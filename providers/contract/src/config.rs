@@ -45,6 +45,9 @@ pub enum FieldKind {
     Choice(&'static [&'static str]),
     /// A mapping with fields of its own.
     Object(&'static [ConfigField]),
+    /// A mapping with keys that somebody else knows, such as the arguments of a class: text, whole
+    /// numbers, `true` and `false`, and references to secrets.
+    Settings,
 }
 
 /// One key of an adapter's configuration.
@@ -72,6 +75,10 @@ pub enum ConfigValue {
     Argv(Vec<String>),
     /// A mapping.
     Object(Config),
+    /// A whole number, in [`FieldKind::Settings`] only.
+    Number(i64),
+    /// `true` or `false`, in [`FieldKind::Settings`] only.
+    Bool(bool),
 }
 
 /// The values of an adapter's fields.
@@ -82,45 +89,25 @@ impl Config {
     /// The text of a field, if it is there.
     #[must_use]
     pub fn text(&self, field: &str) -> Option<&str> {
-        match self.0.get(field) {
-            Some(ConfigValue::Text(text)) => Some(text),
-            Some(ConfigValue::Secret(_) | ConfigValue::Argv(_) | ConfigValue::Object(_)) | None => {
-                None
-            }
-        }
+        if let Some(ConfigValue::Text(text)) = self.0.get(field) { Some(text) } else { None }
     }
 
     /// The secret of a field, if it is there.
     #[must_use]
     pub fn secret(&self, field: &str) -> Option<&Secret> {
-        match self.0.get(field) {
-            Some(ConfigValue::Secret(secret)) => Some(secret),
-            Some(ConfigValue::Text(_) | ConfigValue::Argv(_) | ConfigValue::Object(_)) | None => {
-                None
-            }
-        }
+        if let Some(ConfigValue::Secret(secret)) = self.0.get(field) { Some(secret) } else { None }
     }
 
     /// The command of a field, if it is there.
     #[must_use]
     pub fn argv(&self, field: &str) -> Option<&[String]> {
-        match self.0.get(field) {
-            Some(ConfigValue::Argv(argv)) => Some(argv),
-            Some(ConfigValue::Text(_) | ConfigValue::Secret(_) | ConfigValue::Object(_)) | None => {
-                None
-            }
-        }
+        if let Some(ConfigValue::Argv(argv)) = self.0.get(field) { Some(argv) } else { None }
     }
 
     /// The mapping of a field, if it is there.
     #[must_use]
     pub fn object(&self, field: &str) -> Option<&Config> {
-        match self.0.get(field) {
-            Some(ConfigValue::Object(object)) => Some(object),
-            Some(ConfigValue::Text(_) | ConfigValue::Secret(_) | ConfigValue::Argv(_)) | None => {
-                None
-            }
-        }
+        if let Some(ConfigValue::Object(object)) = self.0.get(field) { Some(object) } else { None }
     }
 }
 

@@ -35,7 +35,7 @@ types! {
     A = 1, NS = 2, CNAME = 5, SOA = 6, PTR = 12, MX = 15, TXT = 16, AAAA = 28, LOC = 29, SRV = 33,
     NAPTR = 35, DNAME = 39, DS = 43, SSHFP = 44, RRSIG = 46, NSEC = 47, DNSKEY = 48, NSEC3 = 50,
     NSEC3PARAM = 51, TLSA = 52, SMIMEA = 53, CDS = 59, CDNSKEY = 60, OPENPGPKEY = 61, ZONEMD = 63,
-    SVCB = 64, HTTPS = 65, SPF = 99, CAA = 257,
+    SVCB = 64, HTTPS = 65, SPF = 99, URI = 256, CAA = 257,
 }
 
 impl RrType {

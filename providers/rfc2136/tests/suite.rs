@@ -1,36 +1,21 @@
-//! The conformance suite, on real servers: BIND and Knot. `dig` is the other reader, `nsupdate` the
-//! colleague.
+//! The conformance suite, on real servers: BIND and Knot.
 
+#[path = "it/bench.rs"]
+mod bench;
 #[path = "it/connect.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
 mod connect;
 #[path = "../../../tests/lab/mod.rs"]
 mod lab;
 #[path = "it/proxy.rs"]
 mod proxy;
 
-use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use async_trait::async_trait;
-use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
-use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
-};
+use cutover_contract::suite::{self, Limit};
 
-use lab::{Bind, Knot, Server, TsigKey};
-use proxy::Fate;
-
-/// Which server.
-struct Kind {
-    title: &'static str,
-    limits: &'static [Limit],
-    /// From the zone's text and a key.
-    plain: fn(&str, TsigKey) -> Server,
-    signed: fn(&str, TsigKey) -> Server,
-}
-
-const ZONE: &str = "suite.test";
+use bench::{Kind, OneServer, ZONE};
+use lab::{Bind, Knot};
 
 const BIND: Kind = Kind {
     title: "rfc2136 on BIND",
@@ -38,6 +23,7 @@ const BIND: Kind = Kind {
         case: "owner/not-a-host",
         why: "BIND's `check-names` refuses addresses at names that are no names of hosts",
     }],
+    connect: connect::adapter,
     plain: |text, key| Bind::primary_with_key(&[(ZONE, text)], "", key),
     signed: |text, key| {
         let clause = "dnssec-policy default; inline-signing no;";
@@ -48,168 +34,10 @@ const BIND: Kind = Kind {
 const KNOT: Kind = Kind {
     title: "rfc2136 on Knot",
     limits: &[],
+    connect: connect::adapter,
     plain: |text, key| Knot::primary_with_key(&[(ZONE, text)], "", key),
     signed: |text, key| Knot::primary_with_key(&[(ZONE, text)], "    dnssec-signing: on\n", key),
 };
-
-const APEX: &str = "@ 300 IN SOA ns.elsewhere.example. h 1 7200 900 600 300\n\
-    @ 300 IN NS ns.elsewhere.example.\n";
-
-struct OneServer {
-    kind: Kind,
-    key: TsigKey,
-    /// Well-formed, and not the server's.
-    wrong: TsigKey,
-    server: Option<Server>,
-}
-
-impl OneServer {
-    fn new(kind: Kind) -> Self {
-        let key = TsigKey::generate("hmac-sha256");
-        let secret = TsigKey::generate("hmac-sha256").secret;
-        let wrong = TsigKey { secret, ..key.clone() };
-        Self { kind, key, wrong, server: None }
-    }
-
-    fn with(&mut self, rrsets: &Rrsets, start: fn(&str, TsigKey) -> Server) -> Box<dyn Provider> {
-        // The old one ends before the new one begins.
-        self.server = None;
-        let text = format!("{APEX}{}", suite::master_lines(rrsets));
-        self.server = Some(start(&text, self.key.clone()));
-        connect::adapter_of(self.server())
-    }
-
-    fn server(&self) -> &Server {
-        self.server.as_ref().expect("a zone is open")
-    }
-
-    /// An adapter whose updates meet this fate.
-    fn fated(&self, fate: impl Fn() -> Fate + Send + Sync + 'static) -> Box<dyn Provider> {
-        let address = proxy::before(self.server().addr(), move |_| fate());
-        connect::adapter(address, Some(&self.key))
-    }
-}
-
-#[async_trait]
-impl Bench for OneServer {
-    fn title(&self) -> &'static str {
-        self.kind.title
-    }
-
-    fn origin(&self) -> Name {
-        Name::from_user(ZONE).expect("a name")
-    }
-
-    fn limits(&self) -> &'static [Limit] {
-        self.kind.limits
-    }
-
-    fn secrets(&self) -> Vec<String> {
-        vec![self.key.secret.clone(), self.wrong.secret.clone()]
-    }
-
-    async fn fresh(&mut self, rrsets: &Rrsets) -> Box<dyn Provider> {
-        self.with(rrsets, self.kind.plain)
-    }
-
-    async fn signed(&mut self, rrsets: &Rrsets) -> Result<Box<dyn Provider>, Missing> {
-        let provider = self.with(rrsets, self.kind.signed);
-        // Signers begin when the zone is served already.
-        self.server().wait_shown(&[&format!("www.{ZONE}"), "A", "+dnssec"], "RRSIG");
-        Ok(provider)
-    }
-
-    async fn read(&self) -> Result<Zone, Missing> {
-        let mut zone = suite::zone_from_lines(&self.origin(), &self.server().transfer(ZONE));
-        // BIND's notes of how far its signer is (`sig-signing-type`).
-        zone.rrsets.remove(&suite::key(&self.origin(), "@ TYPE65534"));
-        Ok(zone)
-    }
-
-    async fn edit(&self, edits: &[Edit]) -> Result<(), Missing> {
-        let mut script = format!("zone {ZONE}\n");
-        for edit in edits {
-            let _ =
-                writeln!(script, "update delete {} {}", edit.owner_in_capitals(), edit.key.rtype);
-        }
-        for line in edits.iter().flat_map(Edit::records_in_capitals) {
-            let _ = writeln!(script, "update add {line}");
-        }
-        self.server().nsupdate(&script);
-        Ok(())
-    }
-
-    async fn broken(&self, fault: Fault) -> Result<Box<dyn Provider>, Missing> {
-        let closed = || {
-            let listener = TcpListener::bind((lab::loopback(1), 0)).expect("a free port");
-            (listener.local_addr().expect("an address"), listener)
-        };
-        Ok(match fault {
-            Fault::WrongCredentials => connect::adapter(self.server().addr(), Some(&self.wrong)),
-            Fault::Down => {
-                let (address, listener) = closed();
-                drop(listener);
-                connect::adapter(address, Some(&self.key))
-            }
-            // The system takes the connections; nobody ever reads from them.
-            Fault::Silent => {
-                let (address, listener) = closed();
-                Box::new(Impatient { adapter: self.at(address), _listener: listener })
-            }
-            Fault::Garbage => self.at(proxy::babbler(vec![vec![0xff; 500]])),
-            Fault::CutBeforeEffect => self.fated(|| Fate::Lose),
-            Fault::CutAfterEffect => self.fated(|| Fate::LoseAnswer),
-            Fault::GarbageToWrite => self.fated(|| Fate::Answer(vec![7; 40])),
-            // An answer to an update, unsigned, with the code SERVFAIL (RFC 1035 §4.1.1).
-            Fault::ServerFailure => {
-                self.fated(|| Fate::Answer([0, 0, 0xa8, 2, 0, 0, 0, 0, 0, 0, 0, 0].to_vec()))
-            }
-            Fault::Throttled => return Err(Missing("DNS has no word for patience")),
-        })
-    }
-}
-
-impl OneServer {
-    fn at(&self, address: SocketAddr) -> Box<dyn Provider> {
-        connect::adapter(address, Some(&self.key))
-    }
-}
-
-/// An adapter whose clock is paused while it waits: its time-outs pass at once.
-struct Impatient {
-    adapter: Box<dyn Provider>,
-    _listener: TcpListener,
-}
-
-async fn at_once<T>(waiting: impl Future<Output = T>) -> T {
-    tokio::time::pause();
-    let done = waiting.await;
-    tokio::time::resume();
-    done
-}
-
-#[async_trait]
-impl Provider for Impatient {
-    fn capabilities(&self, zone: &Name) -> Capabilities {
-        self.adapter.capabilities(zone)
-    }
-
-    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
-        at_once(self.adapter.read_zone(zone)).await
-    }
-
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
-        at_once(self.adapter.read_rrsets(zone, keys)).await
-    }
-
-    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
-        at_once(self.adapter.apply(changes)).await
-    }
-}
 
 #[tokio::test]
 async fn the_suite() {

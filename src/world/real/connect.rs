@@ -63,6 +63,8 @@ fn config(spec: &BTreeMap<String, ConfigSpec>, base: &Path) -> Result<Config, Co
             ConfigSpec::Argv(argv) => ConfigValue::Argv(argv.clone()),
             ConfigSpec::Secret(reference) => ConfigValue::Secret(secret(reference, base)?),
             ConfigSpec::Object(object) => ConfigValue::Object(self::config(object, base)?),
+            ConfigSpec::Number(number) => ConfigValue::Number(*number),
+            ConfigSpec::Bool(flag) => ConfigValue::Bool(*flag),
         };
         config.0.insert(key.clone(), value);
     }

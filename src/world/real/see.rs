@@ -116,6 +116,7 @@ async fn see_zone(
             "none of the zone's NS records leads to an address: add `authorities: [ADDRESS:PORT, ...]` to the zone",
         ));
     }
+    bring_soa(&mut seen).await;
     for except in &spec.except {
         if !seen.authorities.iter().any(|a| a.address == except.value.address) {
             let listed: Vec<String> =
@@ -135,6 +136,21 @@ async fn see_zone(
         return Err(Diagnostic::error(NO_AUTHORITIES, span, title, help));
     }
     Ok(seen)
+}
+
+/// A provider that shows no SOA leaves open for how long absence is cached (RFC 2308 §5); its servers
+/// know.
+async fn bring_soa(seen: &mut ZoneSeen) {
+    let key = RrKey::new(seen.zone.origin.clone(), RrType::SOA);
+    if seen.get(&key).is_some() {
+        return;
+    }
+    for authority in &seen.authorities {
+        if let Served::Answer(Some(soa)) = dns::served(authority.address, &key).await {
+            seen.zone.rrsets.insert(key, soa);
+            return;
+        }
+    }
 }
 
 fn unreadable(spec: &ZoneSpec, error: &ProviderError) -> Diagnostic {

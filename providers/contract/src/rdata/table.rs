@@ -143,5 +143,6 @@ pub(super) const TABLE: &[(RrType, &[Field])] = &[
     (RrType::SVCB, SVCB),
     (RrType::HTTPS, SVCB),
     (RrType::SPF, TXT),
-    (RrType::CAA, &[f("flags field", U8), f("tag", Tag), f("value", Text)]), // RFC 8659 §4.1
+    (RrType::URI, &[f("priority", U16), f("weight", U16), f("target", Text)]), // RFC 7553 §4
+    (RrType::CAA, &[f("flags field", U8), f("tag", Tag), f("value", Text)]),   // RFC 8659 §4.1
 ];

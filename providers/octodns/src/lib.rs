@@ -1,0 +1,403 @@
+//! The adapter for every provider that octoDNS has a class for.
+//!
+//! A Python process with octoDNS in it makes an object of the class, and reads and writes through
+//! that. The process is asked by JSON lines (`bridge.py`); what is compared is compared here, in
+//! canonical form.
+//!
+//! A change is: the class plans it (`plan()`, so that its own checks are made), the RRsets that it
+//! saw are compared with what they have to be, what it would make with what is wanted, and then
+//! that very plan is applied. Afterwards the zone is read anew.
+//!
+//! What this does not do: octoDNS reads whole zones only, shows no SOA, and knows no more types than
+//! [`TYPES`]; records of other types are not seen. In what order a class writes, and whether an
+//! RRset is gone for a moment, is the class's own affair: [`table`] has those that are known to
+//! replace an RRset in place.
+
+mod convert;
+mod process;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cutover_contract::{
+    Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
+    ConfigField, ConfigValue, FieldKind, Granularity, Name, Provider, ProviderError, Receipt,
+    RrKey, RrSet, RrType, Ttl, Zone,
+};
+use serde_json::{Value, json};
+
+use process::{Bridge, Failed, Kind};
+
+/// The adapter, as the registry of the command line knows it.
+pub const ADAPTER: Adapter = Adapter {
+    kind: "octodns",
+    doc: "Any provider that octoDNS has a class for, through Python.",
+    asks_delegation: true,
+    fields: &[
+        ConfigField {
+            name: "class",
+            kind: FieldKind::Text,
+            required: true,
+            doc: "The class, as octoDNS's own configuration names it, such as \
+                  octodns_gandi.GandiProvider.",
+        },
+        ConfigField {
+            name: "settings",
+            kind: FieldKind::Settings,
+            required: false,
+            doc: "The arguments of the class, as in octoDNS's own configuration; a secret is a \
+                  reference, such as `{ env: TOKEN }`.",
+        },
+        ConfigField {
+            name: "python",
+            kind: FieldKind::Text,
+            required: false,
+            doc: "The Python that octoDNS is installed for, such as .venv/bin/python; python3 if \
+                  nothing is said.",
+        },
+        ConfigField {
+            name: "ttl_min",
+            kind: FieldKind::Duration,
+            required: false,
+            doc: "The smallest TTL that the provider takes, which octoDNS does not say.",
+        },
+    ],
+    connect,
+};
+
+/// The types that octoDNS 1.22 has classes for and that are more than a provider's own invention.
+const TYPES: &[RrType] = &[
+    RrType::A,
+    RrType::AAAA,
+    RrType::CAA,
+    RrType::CNAME,
+    RrType::DNAME,
+    RrType::DS,
+    RrType::HTTPS,
+    RrType::LOC,
+    RrType::MX,
+    RrType::NAPTR,
+    RrType::NS,
+    RrType::OPENPGPKEY,
+    RrType::PTR,
+    RrType::SRV,
+    RrType::SSHFP,
+    RrType::SVCB,
+    RrType::TLSA,
+    RrType::TXT,
+    RrType::URI,
+];
+
+/// How long a change of unknown outcome can still land. Our choice: our end of it is killed by
+/// then, and a provider has had a minute for the request that it had read.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
+/// How long to wait where a provider asks for patience and does not say how long. Our choice.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long we let ourselves be told to wait. Our choice: a longer time is a typing error.
+const PATIENCE_MAX: Duration = Duration::from_secs(3_600);
+/// Characters of somebody else's words that are shown. Our choice.
+const WORDS_CHARS_MAX: usize = 400;
+
+struct OctoDns {
+    class: String,
+    ttl_min: Ttl,
+    bridge: Bridge,
+    /// Texts that no error may have.
+    secrets: Vec<String>,
+}
+
+fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigError> {
+    let wrong = |field: &str, problem: &str| ConfigError {
+        field: field.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let class = config.text("class").ok_or_else(|| wrong("class", "it is missing"))?;
+    let is_word = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    if class.split('.').count() < 2 || !class.split('.').all(is_word) {
+        return Err(wrong("class", "it is a module and a class: octodns_gandi.GandiProvider"));
+    }
+    let mut secrets = Vec::new();
+    let mut settings = serde_json::Map::new();
+    for (key, value) in config.object("settings").iter().flat_map(|config| &config.0) {
+        let value = match value {
+            ConfigValue::Text(text) => json!(text),
+            ConfigValue::Number(number) => json!(number),
+            ConfigValue::Bool(flag) => json!(flag),
+            ConfigValue::Secret(secret) => {
+                secrets.push(secret.expose().to_owned());
+                json!(secret.expose())
+            }
+            ConfigValue::Argv(_) | ConfigValue::Object(_) => {
+                return Err(wrong("settings", "a list or a mapping is no argument"));
+            }
+        };
+        settings.insert(key.clone(), value);
+    }
+    let ttl_min = match config.text("ttl_min").map(humantime::parse_duration) {
+        None => Ttl::ZERO,
+        Some(Err(error)) => return Err(wrong("ttl_min", &error.to_string())),
+        Some(Ok(span)) => {
+            let ttl = u32::try_from(span.as_secs()).ok().and_then(|secs| Ttl::from_secs(secs).ok());
+            ttl.ok_or_else(|| wrong("ttl_min", "it is no TTL"))?
+        }
+    };
+    let open = json!({ "do": "open", "class": class, "settings": settings });
+    let python = config.text("python").unwrap_or("python3");
+    let bridge = Bridge::new(python, base, &open);
+    Ok(Box::new(OctoDns { class: class.to_owned(), ttl_min, bridge, secrets }))
+}
+
+/// What to do about it, and whether a change can have been made by then.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Before,
+    Commit,
+}
+
+/// A failure on the way, before it is told.
+enum Trouble {
+    Bridge(Failed),
+    Told(ProviderError),
+}
+
+impl From<Failed> for Trouble {
+    fn from(failed: Failed) -> Self {
+        Self::Bridge(failed)
+    }
+}
+
+impl OctoDns {
+    fn peer(&self) -> String {
+        format!("octoDNS's {}", self.class)
+    }
+
+    /// Somebody else's words, on one line, without secrets.
+    fn words(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "[secret]");
+        }
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().filter(|c| !c.is_control()).take(WORDS_CHARS_MAX).collect()
+    }
+
+    fn told(
+        &self,
+        zone: &Name,
+        key: Option<&RrKey>,
+        stage: Stage,
+        trouble: Trouble,
+    ) -> ProviderError {
+        let (zone, peer) = (zone.clone(), self.peer());
+        let failed = match trouble {
+            Trouble::Told(error) => return error,
+            Trouble::Bridge(failed) => failed,
+        };
+        let complaint = match failed {
+            Failed::Start(detail) => {
+                return ProviderError::Refused { zone, detail: self.words(&detail) };
+            }
+            Failed::Lost(detail) | Failed::Silent(detail) => {
+                let detail = self.words(&detail);
+                return match stage {
+                    Stage::Before => ProviderError::Unreachable { zone, peer, detail },
+                    Stage::Commit => ProviderError::InDoubt { zone, peer, detail },
+                };
+            }
+            Failed::Said(complaint) => complaint,
+        };
+        let detail = self.words(&complaint.detail);
+        match (complaint.kind, stage) {
+            (Kind::Unauthorized, _) => ProviderError::Unauthorized { zone, detail },
+            (Kind::NoSuchZone, _) => ProviderError::NoSuchZone { zone, detail },
+            (Kind::Throttled, Stage::Before) => {
+                let wait = complaint.wait.map_or(PATIENCE, Duration::from_secs);
+                ProviderError::Throttled { zone, retry_after: wait.min(PATIENCE_MAX) }
+            }
+            (Kind::Unreached, _) | (Kind::Failing | Kind::Broken, Stage::Before) => {
+                ProviderError::Unreachable { zone, peer, detail }
+            }
+            (Kind::Garbage, Stage::Before) => ProviderError::Malformed { zone, detail },
+            (Kind::Setup | Kind::Denied, _) | (Kind::Refused, Stage::Before) => {
+                ProviderError::Refused { zone, detail }
+            }
+            (Kind::Unsupported, _) => match key {
+                Some(key) => ProviderError::Unsupported { zone, key: key.clone(), why: detail },
+                None => ProviderError::Refused { zone, detail },
+            },
+            // A class may have sent some of a change before it failed, and does not say.
+            (
+                Kind::Throttled | Kind::Failing | Kind::Broken | Kind::Garbage | Kind::Refused,
+                Stage::Commit,
+            ) => ProviderError::InDoubt { zone, peer, detail },
+        }
+    }
+
+    async fn read(&self, zone: &Name) -> Result<BTreeMap<RrKey, RrSet>, ProviderError> {
+        let request = json!({ "do": "read", "zone": zone.to_string() });
+        let mut rrsets = BTreeMap::new();
+        let look = |_, answer: &Value| {
+            rrsets = self.rrsets(zone, &answer["rrsets"]).map_err(Trouble::Told)?;
+            Ok(())
+        };
+        let asked = self.bridge.ask(&[request], look).await;
+        asked.map_err(|trouble| self.told(zone, None, Stage::Before, trouble))?;
+        Ok(rrsets)
+    }
+
+    fn rrsets(&self, zone: &Name, shown: &Value) -> Result<BTreeMap<RrKey, RrSet>, ProviderError> {
+        convert::rrsets(shown).map_err(|problem| ProviderError::Malformed {
+            zone: zone.clone(),
+            detail: self.words(&problem),
+        })
+    }
+
+    /// Compares what octoDNS saw with what has to be there, and what it would make with what is
+    /// wanted.
+    fn prepared(&self, changes: &ChangeSet, answer: &Value) -> Result<(), ProviderError> {
+        let zone = changes.zone();
+        let before = self.rrsets(zone, &answer["before"])?;
+        for Change { key, before: wanted, .. } in changes.changes() {
+            let live = before.get(key);
+            if live != wanted.as_ref() {
+                let (zone, key, live) = (zone.clone(), key.clone(), live.cloned());
+                return Err(ProviderError::Conflict { zone, key, live });
+            }
+        }
+        convert::stands_alone(changes, &before)
+            .map_err(|(key, why)| ProviderError::Unsupported { zone: zone.clone(), key, why })?;
+        let after = self.rrsets(zone, &answer["after"])?;
+        let made = convert::keys(&answer["made"]).map_err(|problem| ProviderError::Malformed {
+            zone: zone.clone(),
+            detail: self.words(&problem),
+        })?;
+        for Change { key, after: wanted, .. } in changes.changes() {
+            let unsupported = |why: String| ProviderError::Unsupported {
+                zone: zone.clone(),
+                key: key.clone(),
+                why,
+            };
+            if !made.contains(key) {
+                let why = format!("{} leaves it out of its plan", self.peer());
+                return Err(unsupported(why));
+            }
+            if after.get(key) != wanted.as_ref() {
+                let is = after.get(key).map_or("nothing".to_owned(), |rrset| format!("{rrset:?}"));
+                return Err(unsupported(format!("{} would make it {is}", self.peer())));
+            }
+        }
+        Ok(())
+    }
+
+    /// What else has to be said where a change was refused while it was being made: nothing, if the
+    /// zone is as it was.
+    async fn refused(&self, changes: &ChangeSet, detail: &str) -> Option<ProviderError> {
+        let zone = changes.zone();
+        let live = self.read(zone).await;
+        let is_before = |change: &Change, live: &BTreeMap<_, _>| {
+            live.get(&change.key) == change.before.as_ref()
+        };
+        if let Ok(live) = &live
+            && changes.changes().iter().all(|change| is_before(change, live))
+        {
+            return None;
+        }
+        let detail = format!("a part of it was refused: {detail}");
+        Some(ProviderError::InDoubt { zone: zone.clone(), peer: self.peer(), detail })
+    }
+
+    async fn read_back(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        let (zone, peer) = (changes.zone().clone(), self.peer());
+        let all = changes.changes();
+        let live = match self.read(&zone).await {
+            Ok(live) => live,
+            Err(error) => {
+                let detail = format!("it took the change, and reading back failed: {error}");
+                return Err(ProviderError::InDoubt { zone, peer, detail });
+            }
+        };
+        let other = all.iter().find(|change| live.get(&change.key) != change.after.as_ref());
+        let Some(Change { key, .. }) = other else { return Ok(Receipt { serial: None }) };
+        if all.iter().all(|change| live.get(&change.key) == change.before.as_ref()) {
+            let detail = format!("it took the change and left {key} as it was");
+            return Err(ProviderError::Refused { zone, detail });
+        }
+        let is = live.get(key).map_or("absent".to_owned(), |rrset| format!("{rrset:?}"));
+        let detail = format!("it took the change, and afterwards {key} is {is}");
+        Err(ProviderError::InDoubt { zone, peer, detail })
+    }
+}
+
+#[async_trait]
+impl Provider for OctoDns {
+    fn capabilities(&self, _: &Name) -> Capabilities {
+        let known = table::known(&self.class);
+        Capabilities {
+            granularity: Granularity::RrSet,
+            atomicity: known.map_or(Atomicity::None, |_| Atomicity::RrSet),
+            compare_and_set: CompareAndSet::ReadCompareWrite,
+            ttl_min: self.ttl_min,
+            ttl_max: Ttl::MAX,
+            types: Some(known.map_or(TYPES, |known| known.types)),
+            settle_max: SETTLE_MAX,
+            unseen_nodes: known.map_or(table::ANYCAST, |known| known.unseen_nodes),
+            served_within: None,
+        }
+    }
+
+    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
+        Ok(Zone { origin: zone.clone(), rrsets: self.read(zone).await? })
+    }
+
+    async fn read_rrsets(
+        &self,
+        zone: &Name,
+        keys: &[RrKey],
+    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        let rrsets = self.read(zone).await?;
+        Ok(keys.iter().map(|key| rrsets.get(key).cloned()).collect())
+    }
+
+    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        let zone = changes.zone();
+        for Change { key, after, .. } in changes.changes() {
+            let types = table::known(&self.class).map_or(TYPES, |known| known.types);
+            convert::writable(key, after.as_ref(), types, self.ttl_min).map_err(|why| {
+                ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why }
+            })?;
+        }
+        let prepare = json!({
+            "do": "prepare",
+            "zone": zone.to_string(),
+            "changes": changes.changes().iter().map(convert::change).collect::<Vec<_>>(),
+        });
+        let mut stage = Stage::Before;
+        let look = |number, answer: &Value| {
+            if number == 0 {
+                self.prepared(changes, answer).map_err(Trouble::Told)?;
+                stage = Stage::Commit;
+            }
+            Ok(())
+        };
+        let asked = self.bridge.ask(&[prepare, json!({ "do": "commit" })], look).await;
+        let key = changes.changes().first().map(|change| &change.key);
+        match asked {
+            Ok(()) => self.read_back(changes).await,
+            Err(trouble) => {
+                let error = self.told(zone, key, stage, trouble);
+                match (&error, stage) {
+                    // One request was refused; a class that sends several may have made some.
+                    (ProviderError::Refused { detail, .. }, Stage::Commit) => {
+                        Err(self.refused(changes, detail).await.unwrap_or(error))
+                    }
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The Python process: started when it is needed, asked one thing at a time, killed when it is slow.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex as StdMutex};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// The program that runs there.
+const BRIDGE: &str = include_str!("bridge.py");
+
+/// For any request. Our choice: octoDNS takes 38 s for 100,000 records, and some providers a
+/// request a record.
+pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(600);
+/// Octets of one answer at the most. Our choice: about five million records.
+const ANSWER_OCTETS_MAX: usize = 1 << 30;
+/// Octets of what the process says for itself that are kept. Our choice.
+const WORDS_OCTETS_MAX: usize = 4_096;
+
+/// How an exchange failed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The process cannot be started, or ended before it was asked.
+    Start(String),
+    /// The process ended while it was asked: what it had been asked for may be done.
+    Lost(String),
+    /// The process did not answer in time, and was ended: what it had been asked for may be done.
+    Silent(String),
+    /// The process answered with an error.
+    Said(Complaint),
+}
+
+/// An error as the bridge says it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Complaint {
+    pub(crate) kind: Kind,
+    pub(crate) detail: String,
+    #[serde(default)]
+    pub(crate) wait: Option<u64>,
+}
+
+/// What a failure of a class means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// Something is not installed or not configured.
+    Setup,
+    /// The credentials are not accepted.
+    Unauthorized,
+    /// There is no such zone.
+    NoSuchZone,
+    /// The provider asks for patience.
+    Throttled,
+    /// The provider failed by its own word.
+    Failing,
+    /// There was no connection.
+    Unreached,
+    /// A connection broke.
+    Broken,
+    /// An answer makes no sense.
+    Garbage,
+    /// The class cannot hold or write it.
+    Unsupported,
+    /// The provider understood the request and said no.
+    Denied,
+    /// Anything else.
+    Refused,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Ok(Value),
+    Error(Complaint),
+}
+
+/// How to start it.
+pub(crate) struct Bridge {
+    python: PathBuf,
+    base: PathBuf,
+    /// The first request, with secrets in it.
+    open: String,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    /// Killed when this is dropped.
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    words: Arc<StdMutex<Vec<u8>>>,
+}
+
+impl Bridge {
+    /// `python` is a program; one with a slash in it is a path that starts at `base`.
+    pub(crate) fn new(python: &str, base: &Path, open: &Value) -> Self {
+        let python = match python.contains('/') {
+            true => base.join(python),
+            false => PathBuf::from(python),
+        };
+        let (base, open) = (base.to_owned(), open.to_string());
+        Self { python, base, open, running: Mutex::new(None) }
+    }
+
+    /// Asks for each of these in turn, with nobody else in between; the answer to the last. `look`
+    /// sees the answer to each before the next is asked.
+    pub(crate) async fn ask<E: From<Failed>>(
+        &self,
+        requests: &[Value],
+        mut look: impl FnMut(usize, &Value) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut place = self.running.lock().await;
+        // Whatever goes wrong, the next one starts anew.
+        let mut running = match place.take() {
+            Some(running) => running,
+            None => self.start().await?,
+        };
+        for (number, request) in requests.iter().enumerate() {
+            match running.exchange(&request.to_string()).await {
+                Ok(answer) => look(number, &answer)?,
+                Err(Failed::Said(complaint)) => {
+                    *place = Some(running);
+                    return Err(Failed::Said(complaint).into());
+                }
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+        *place = Some(running);
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<Running, Failed> {
+        let python = self.python.display();
+        let child = Command::new(&self.python)
+            .args(["-c", BRIDGE])
+            .current_dir(&self.base)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut child =
+            child.map_err(|error| Failed::Start(format!("{python} cannot be run: {error}")))?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(Failed::Start(format!("{python} has no pipes")));
+        };
+        let words = Arc::new(StdMutex::new(Vec::new()));
+        tokio::spawn(keep(stderr, Arc::clone(&words)));
+        let mut running = Running { child, stdin, stdout: BufReader::new(stdout), words };
+        match running.exchange(&self.open).await {
+            Ok(_) => Ok(running),
+            Err(Failed::Lost(detail)) => Err(Failed::Start(detail)),
+            Err(failed) => Err(failed),
+        }
+    }
+}
+
+impl Running {
+    async fn exchange(&mut self, request: &str) -> Result<Value, Failed> {
+        let line = match timeout(REQUEST_MAX, self.exchanged(request)).await {
+            Ok(Ok(line)) => line,
+            Ok(Err(error)) => return Err(Failed::Lost(self.last_words(&error.to_string()).await)),
+            Err(_) => {
+                let _ = self.child.start_kill();
+                let silence = format!("no answer within {} s", REQUEST_MAX.as_secs());
+                return Err(Failed::Silent(silence));
+            }
+        };
+        match serde_json::from_slice(&line) {
+            Ok(Answer::Ok(value)) => Ok(value),
+            Ok(Answer::Error(complaint)) => Err(Failed::Said(complaint)),
+            Err(error) => {
+                Err(Failed::Lost(format!("the Python process does not speak JSON: {error}")))
+            }
+        }
+    }
+
+    async fn exchanged(&mut self, request: &str) -> std::io::Result<Vec<u8>> {
+        self.stdin.write_all(request.as_bytes()).await?;
+        self.stdin.write_all(b"\n").await?;
+        self.stdin.flush().await?;
+        let mut line = Vec::new();
+        let limit = u64::try_from(ANSWER_OCTETS_MAX).unwrap_or(u64::MAX);
+        (&mut self.stdout).take(limit).read_until(b'\n', &mut line).await?;
+        match line.last() {
+            Some(b'\n') => Ok(line),
+            _ => Err(std::io::Error::other("the Python process ended")),
+        }
+    }
+
+    async fn last_words(&mut self, problem: &str) -> String {
+        // It closed its end, so that it is as good as gone.
+        let _ = timeout(Duration::from_secs(1), self.child.wait()).await;
+        let words = self.words.lock().map(|words| words.clone()).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        match words.lines().rfind(|line| !line.trim().is_empty()) {
+            Some(last) => format!("{problem}: {}", last.trim()),
+            None => problem.to_owned(),
+        }
+    }
+}
+
+/// Reads to the end, so that the process never waits for us, and keeps the last of it.
+async fn keep(mut stderr: ChildStderr, words: Arc<StdMutex<Vec<u8>>>) {
+    let mut buffer = [0; 4_096];
+    while let Ok(octets @ 1..) = stderr.read(&mut buffer).await {
+        if let Ok(mut words) = words.lock() {
+            words.extend_from_slice(&buffer[..octets]);
+            let surplus = words.len().saturating_sub(WORDS_OCTETS_MAX);
+            words.drain(..surplus);
+        }
+    }
+}

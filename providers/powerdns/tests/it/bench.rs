@@ -1,0 +1,198 @@
+//! A real PowerDNS as a bench of the conformance suite, for any adapter that can write to it.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+
+use async_trait::async_trait;
+use cutover_contract::suite::{Bench, Edit, Fault, Limit, Missing, Rrsets};
+use cutover_contract::{
+    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
+};
+
+use super::common::{ZONE, rrsets, transferred, zone};
+use super::proxy::{self, Fate, http};
+use crate::lab::{Pdns, PdnsZone};
+
+/// A key that the server does not have.
+const OTHER_KEY: &str = "not-for-anybodys-eyes";
+
+/// A server, and how the adapter that is tried connects to it.
+pub(crate) struct RealPdns {
+    /// The server.
+    pub(crate) server: Pdns,
+    /// What is tried.
+    pub(crate) title: &'static str,
+    /// What cannot be done.
+    pub(crate) limits: &'static [Limit],
+    /// Connects an adapter to this URL with this key.
+    pub(crate) connect: fn(&str, &str) -> Box<dyn Provider>,
+}
+
+impl RealPdns {
+    fn adapter(&self) -> Box<dyn Provider> {
+        (self.connect)(&self.server.url(), self.server.api_key())
+    }
+
+    fn make(&self, rrsets: &Rrsets) {
+        self.server.request("DELETE", "/zones/acme.test.", "");
+        let mut text =
+            "@ 300 IN SOA ns1 hostmaster 7 3600 600 86400 300\n@ 300 IN NS ns.host.test.\n"
+                .to_owned();
+        for (RrKey { name, rtype }, rrset) in rrsets {
+            for rdata in rrset.rdata() {
+                let _ = writeln!(text, "{name} {} IN {rtype} {rdata}", rrset.ttl());
+            }
+        }
+        self.server.make(&PdnsZone { origin: ZONE, kind: "Native", master_file: &text });
+    }
+}
+
+#[async_trait]
+impl Bench for RealPdns {
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn origin(&self) -> Name {
+        zone()
+    }
+
+    fn limits(&self) -> &'static [Limit] {
+        self.limits
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![self.server.api_key().to_owned(), OTHER_KEY.to_owned()]
+    }
+
+    async fn fresh(&mut self, rrsets: &Rrsets) -> Box<dyn Provider> {
+        self.make(rrsets);
+        self.adapter()
+    }
+
+    async fn signed(&mut self, rrsets: &Rrsets) -> Result<Box<dyn Provider>, Missing> {
+        self.make(rrsets);
+        let (status, said) = self.server.request(
+            "PUT",
+            "/zones/acme.test.",
+            "{\"dnssec\":true,\"api_rectify\":true}",
+        );
+        assert_eq!(status, 204, "{said}");
+        Ok(self.adapter())
+    }
+
+    async fn read(&self) -> Result<Zone, Missing> {
+        let mut lines = transferred(&self.server);
+        // PowerDNS serves these, and leaves them out of transfers.
+        let (_, export) = self.server.request("GET", "/zones/acme.test./export", "");
+        let text: String = serde_json::from_str::<serde_json::Value>(&export)
+            .ok()
+            .and_then(|json| json["zone"].as_str().map(str::to_owned))
+            .unwrap_or(export);
+        for words in text.lines().map(|line| line.split('\t').collect::<Vec<_>>()) {
+            if let [owner, ttl, _, rtype @ ("CDS" | "CDNSKEY"), rdata] = words[..] {
+                lines.push(format!("{owner} {ttl} {rtype} {rdata}"));
+            }
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        Ok(Zone { origin: zone(), rrsets: rrsets(&lines) })
+    }
+
+    async fn edit(&self, edits: &[Edit]) -> Result<(), Missing> {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let mut deletions = Vec::new();
+        let mut replacements = Vec::new();
+        for edit in edits {
+            let key = format!(
+                "{{\"name\":{},\"type\":\"{}\"",
+                quoted(&edit.owner_in_capitals()),
+                edit.key.rtype
+            );
+            let Some(after) = &edit.after else {
+                deletions.push(format!("{key},\"changetype\":\"DELETE\"}}"));
+                continue;
+            };
+            let lines = edit.records_in_capitals();
+            let record = |line: &String| {
+                let content = line.splitn(5, ' ').nth(4).expect("a record has five words");
+                format!("{{\"content\":{}}}", quoted(content))
+            };
+            let records: Vec<String> = lines.iter().map(record).collect();
+            replacements.push(format!(
+                "{key},\"ttl\":{},\"changetype\":\"REPLACE\",\"records\":[{}]}}",
+                after.ttl(),
+                records.join(",")
+            ));
+        }
+        self.server.patch(ZONE, &[deletions, replacements].concat().join(","));
+        Ok(())
+    }
+
+    async fn broken(&self, fault: Fault) -> Result<Box<dyn Provider>, Missing> {
+        let (api, key) = (self.server.api(), self.server.api_key());
+        let answer = |status: &str, body: &str| http(status, "", body);
+        let html = "<html><title>Welcome</title>";
+        Ok(match fault {
+            Fault::WrongCredentials => (self.connect)(&self.server.url(), OTHER_KEY),
+            Fault::Down => {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+                let address = listener.local_addr().expect("an address");
+                drop(listener);
+                (self.connect)(&format!("http://{address}"), key)
+            }
+            Fault::Silent => {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+                let address = listener.local_addr().expect("an address");
+                let provider = (self.connect)(&format!("http://{address}"), key);
+                Box::new(Hurried { provider, _nobody: listener })
+            }
+            Fault::Garbage => (self.connect)(&proxy::babbler(answer("200 OK", html)), key),
+            Fault::Throttled => (self.connect)(&proxy::babbler(answer("429 Slow Down", "")), key),
+            Fault::CutBeforeEffect => (self.connect)(&proxy::before(api, |_| Fate::Lose), key),
+            Fault::CutAfterEffect => (self.connect)(&proxy::before(api, |_| Fate::LoseAnswer), key),
+            Fault::GarbageToWrite => {
+                (self.connect)(&proxy::before(api, |_| Fate::Answer("babble".to_owned())), key)
+            }
+            Fault::ServerFailure => {
+                let error = answer("500 Internal Server Error", "{\"error\": \"oh\"}");
+                (self.connect)(&proxy::before(api, move |_| Fate::Answer(error.clone())), key)
+            }
+        })
+    }
+}
+
+/// A provider for which time flies while it waits.
+struct Hurried {
+    provider: Box<dyn Provider>,
+    _nobody: TcpListener,
+}
+
+async fn hurried<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::pause();
+    let output = future.await;
+    tokio::time::resume();
+    output
+}
+
+#[async_trait]
+impl Provider for Hurried {
+    fn capabilities(&self, zone: &Name) -> Capabilities {
+        self.provider.capabilities(zone)
+    }
+
+    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
+        hurried(self.provider.read_zone(zone)).await
+    }
+
+    async fn read_rrsets(
+        &self,
+        zone: &Name,
+        keys: &[RrKey],
+    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        hurried(self.provider.read_rrsets(zone, keys)).await
+    }
+
+    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        hurried(self.provider.apply(changes)).await
+    }
+}

@@ -1,0 +1,17 @@
+"""A class of octoDNS that no table knows: it takes an RRset away before it puts the new one there, as
+the classes for Gandi, DigitalOcean and DNSimple do, each with a request of its own."""
+
+from octodns.record import Create, Delete, Update
+from octodns_powerdns import PowerDnsProvider
+
+
+class DeleteThenCreate(PowerDnsProvider):
+    def _apply(self, plan):
+        for change in plan.changes:
+            parts = [change]
+            if isinstance(change, Update):
+                parts = [Delete(change.existing), Create(change.new)]
+            for part in parts:
+                mods = getattr(self, f"_mod_{part.__class__.__name__}")(part)
+                mods = mods if isinstance(mods, list) else [mods]
+                self._patch(f"zones/{plan.desired.name}", data={"rrsets": mods})

@@ -11,9 +11,11 @@ mod log;
 mod plan;
 mod planning;
 mod progress;
+mod providers;
 mod schema;
 mod show;
 mod status;
+mod zone;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -54,6 +56,8 @@ enum Command {
     Apply(apply::Args),
     Status(status::Args),
     Log(log::Args),
+    Zone(zone::Args),
+    Providers(providers::Args),
     Schema(schema::Args),
 }
 
@@ -162,6 +166,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             Command::Apply(args) => apply::run(args).await,
             Command::Status(args) => status::run(&args),
             Command::Log(args) => log::run(&args),
+            Command::Zone(args) => zone::run(args).await,
+            Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),
         }
     });

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod status;
 pub mod text;
 mod timeline;
+pub mod zone;
 
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ mod garbage;
 mod history;
 mod language;
 mod oracle;
+mod places;
 mod plans;
 mod proof;
 mod readme;

@@ -64,7 +64,16 @@ pub const ADAPTER: Adapter = Adapter {
             required: false,
             doc: "The smallest TTL that the provider takes, which octoDNS does not say.",
         },
+        ConfigField {
+            name: "unseen_nodes",
+            kind: FieldKind::Duration,
+            required: false,
+            doc: "What is added after every server that can be asked has a change, for those of an \
+                  anycast network that cannot; 1m if nothing is said, and 0s for classes that \
+                  write to servers of your own.",
+        },
     ],
+    readme: include_str!("../README.md"),
     connect,
 };
 
@@ -104,6 +113,7 @@ const WORDS_CHARS_MAX: usize = 400;
 struct OctoDns {
     class: String,
     ttl_min: Ttl,
+    unseen_nodes: Duration,
     bridge: Bridge,
     /// Texts that no error may have.
     secrets: Vec<String>,
@@ -138,18 +148,24 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
         };
         settings.insert(key.clone(), value);
     }
-    let ttl_min = match config.text("ttl_min").map(humantime::parse_duration) {
-        None => Ttl::ZERO,
-        Some(Err(error)) => return Err(wrong("ttl_min", &error.to_string())),
-        Some(Ok(span)) => {
-            let ttl = u32::try_from(span.as_secs()).ok().and_then(|secs| Ttl::from_secs(secs).ok());
-            ttl.ok_or_else(|| wrong("ttl_min", "it is no TTL"))?
-        }
+    let span = |field: &str| match config.text(field).map(humantime::parse_duration) {
+        Some(Err(error)) => Err(wrong(field, &error.to_string())),
+        Some(Ok(span)) => Ok(Some(span)),
+        None => Ok(None),
     };
+    let ttl = |span: Duration| {
+        let secs = u32::try_from(span.as_secs()).ok();
+        secs.and_then(|secs| Ttl::from_secs(secs).ok())
+            .ok_or_else(|| wrong("ttl_min", "it is no TTL"))
+    };
+    let ttl_min = span("ttl_min")?.map_or(Ok(Ttl::ZERO), ttl)?;
+    let known = table::known(class).map(|known| known.unseen_nodes);
+    let unseen_nodes = span("unseen_nodes")?.or(known).unwrap_or(table::ANYCAST);
     let open = json!({ "do": "open", "class": class, "settings": settings });
     let python = config.text("python").unwrap_or("python3");
     let bridge = Bridge::new(python, base, &open);
-    Ok(Box::new(OctoDns { class: class.to_owned(), ttl_min, bridge, secrets }))
+    let class = class.to_owned();
+    Ok(Box::new(OctoDns { class, ttl_min, unseen_nodes, bridge, secrets }))
 }
 
 /// What to do about it, and whether a change can have been made by then.
@@ -345,7 +361,7 @@ impl Provider for OctoDns {
             ttl_max: Ttl::MAX,
             types: Some(known.map_or(TYPES, |known| known.types)),
             settle_max: SETTLE_MAX,
-            unseen_nodes: known.map_or(table::ANYCAST, |known| known.unseen_nodes),
+            unseen_nodes: self.unseen_nodes,
             served_within: None,
         }
     }

@@ -53,6 +53,7 @@ pub const ADAPTER: Adapter = Adapter {
             doc: "The server's identifier in the API; localhost if nothing is said.",
         },
     ],
+    readme: include_str!("../README.md"),
     connect,
 };
 

@@ -49,6 +49,7 @@ pub const ADAPTER: Adapter = Adapter {
             doc: "The key that the server knows us by, for queries, transfers and updates.",
         },
     ],
+    readme: include_str!("../README.md"),
     connect,
 };
 

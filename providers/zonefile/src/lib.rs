@@ -91,6 +91,7 @@ pub const ADAPTER: Adapter = Adapter {
             doc: "What to assume where the zone has no `authorities` that could be asked.",
         },
     ],
+    readme: include_str!("../README.md"),
     connect,
 };
 

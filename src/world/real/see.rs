@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use cutover_contract::{Name, Provider, ProviderError, Rdata, RrKey, RrType};
+use cutover_contract::{Name, Provider, ProviderError, Rdata, RrKey, RrSet, RrType, Zone};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
@@ -12,7 +12,7 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::engine::outcome::Served;
 use crate::intent::Intent;
 use crate::observe::{Outside, Snapshot, ZoneSeen, questions};
-use crate::spec::{Authority, ZoneSpec};
+use crate::spec::{Authority, ResolverSpec, ZoneSpec};
 
 /// A zone that cannot be read at its provider.
 pub const ZONE_UNREADABLE: Code = Code::semantic("zone-unreadable");
@@ -106,7 +106,7 @@ async fn see_zone(
                 "add `authorities: [ADDRESS:PORT, ...]` to the zone, or say `served: { assume_within: 5m }` at the provider",
             ));
         }
-        (None, None) => delegated(&seen, resolver).await,
+        (None, None) => delegated(&seen.zone, resolver).await,
     };
     if spec.authorities.is_some() {
         seen.capabilities.served_within = None;
@@ -174,16 +174,16 @@ fn unreadable(spec: &ZoneSpec, error: &ProviderError) -> Diagnostic {
 }
 
 /// Every address of every server in the zone's NS records, on port 53.
-async fn delegated(seen: &ZoneSeen, resolver: &Resolver) -> Vec<Authority> {
-    let origin = &seen.zone.origin;
-    let ns = seen.get(&RrKey::new(origin.clone(), RrType::NS));
+async fn delegated(zone: &Zone, resolver: &Resolver) -> Vec<Authority> {
+    let origin = &zone.origin;
+    let ns = zone.get(&RrKey::new(origin.clone(), RrType::NS));
     let servers: Vec<Name> =
         ns.iter().flat_map(|rrset| rrset.rdata()).filter_map(Rdata::target).collect();
     let mut authorities = Vec::new();
     for server in servers {
         for rtype in [RrType::A, RrType::AAAA] {
             let key = RrKey::new(server.clone(), rtype);
-            let addresses = match seen.get(&key) {
+            let addresses = match zone.get(&key) {
                 Some(glue) => glue.shared_rdata(),
                 None => match resolver.outside(&key).await {
                     Outside::Records(records) => records,
@@ -199,6 +199,37 @@ async fn delegated(seen: &ZoneSeen, resolver: &Resolver) -> Vec<Authority> {
     authorities.sort();
     authorities.dedup();
     authorities
+}
+
+/// The authoritative servers that a zone's own NS records lead to.
+///
+/// # Errors
+/// Why the resolver cannot be used.
+pub async fn authorities(zone: &Zone, resolver: &ResolverSpec) -> Result<Vec<Authority>, String> {
+    Ok(delegated(zone, &Resolver::new(resolver)?).await)
+}
+
+/// What one server said to many questions.
+pub struct Asked {
+    /// The RRsets that it serves.
+    pub rrsets: BTreeMap<RrKey, RrSet>,
+    /// The questions without an answer, and why.
+    pub failed: Vec<(RrKey, String)>,
+}
+
+/// Asks one server for these RRsets.
+pub async fn served_of(server: SocketAddr, keys: &[RrKey]) -> Asked {
+    let asked = stream::iter(keys.iter().map(|key| dns::served(server, key)));
+    let answers: Vec<Served> = asked.buffered(AT_ONCE_MAX).collect().await;
+    let mut asked = Asked { rrsets: BTreeMap::new(), failed: Vec::new() };
+    for (key, served) in keys.iter().zip(answers) {
+        match served {
+            Served::Answer(Some(rrset)) => drop(asked.rrsets.insert(key.clone(), rrset)),
+            Served::Answer(None) => {}
+            Served::Unanswered(why) => asked.failed.push((key.clone(), why)),
+        }
+    }
+    asked
 }
 
 /// Checks that every authoritative server serves what the provider holds, for the RRsets that a
@@ -226,7 +257,7 @@ pub async fn authorities_agree(
         let diagnostic = match served {
             Served::Answer(answer) if answer.as_ref() == held => continue,
             Served::Answer(answer) => {
-                let show = |rrset: Option<&cutover_contract::RrSet>| {
+                let show = |rrset: Option<&RrSet>| {
                     rrset.map_or_else(|| "nothing".to_owned(), |rrset| format!("{rrset:?}"))
                 };
                 let title = format!(

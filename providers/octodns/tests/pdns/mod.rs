@@ -2,9 +2,6 @@
 
 #[path = "../../../powerdns/tests/it/bench.rs"]
 pub(crate) mod bench;
-#[path = "../../../powerdns/tests/it/common.rs"]
-#[expect(dead_code, reason = "the other tests use the rest")]
-mod common;
 #[path = "../../../powerdns/tests/it/proxy.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod proxy;

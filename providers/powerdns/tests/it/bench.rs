@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 
 use async_trait::async_trait;
-use cutover_contract::suite::{Bench, Edit, Fault, Limit, Missing, Rrsets};
+use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
+    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, RrType, Zone,
 };
 
-use super::common::{ZONE, rrsets, transferred, zone};
 use super::proxy::{self, Fate, http};
 use crate::lab::{Pdns, PdnsZone};
 
+/// The zone that is tried.
+const ZONE: &str = "acme.test";
 /// A key that the server does not have.
 const OTHER_KEY: &str = "not-for-anybodys-eyes";
 
@@ -54,7 +55,7 @@ impl Bench for RealPdns {
     }
 
     fn origin(&self) -> Name {
-        zone()
+        Name::from_user(ZONE).expect("a name")
     }
 
     fn limits(&self) -> &'static [Limit] {
@@ -82,20 +83,26 @@ impl Bench for RealPdns {
     }
 
     async fn read(&self) -> Result<Zone, Missing> {
-        let mut lines = transferred(&self.server);
+        // All rdata are in octets (RFC 3597 §5), so that `dig` and we cannot share a mistake in how
+        // types are written.
+        let args = [ZONE, "AXFR", "+noall", "+answer", "+onesoa", "+unknownformat"];
+        let mut lines = self.server.dig(&args);
+        assert!(lines.contains("TYPE6"), "no transfer: {lines}\n{}", self.server.log());
         // PowerDNS serves these, and leaves them out of transfers.
         let (_, export) = self.server.request("GET", "/zones/acme.test./export", "");
         let text: String = serde_json::from_str::<serde_json::Value>(&export)
             .ok()
             .and_then(|json| json["zone"].as_str().map(str::to_owned))
             .unwrap_or(export);
-        for words in text.lines().map(|line| line.split('\t').collect::<Vec<_>>()) {
-            if let [owner, ttl, _, rtype @ ("CDS" | "CDNSKEY"), rdata] = words[..] {
-                lines.push(format!("{owner} {ttl} {rtype} {rdata}"));
-            }
+        let unseen = |line: &&str| {
+            line.split('\t').nth(3).is_some_and(|rtype| matches!(rtype, "CDS" | "CDNSKEY"))
+        };
+        for line in text.lines().filter(unseen) {
+            lines += &format!("{line}\n");
         }
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        Ok(Zone { origin: zone(), rrsets: rrsets(&lines) })
+        let mut zone = suite::zone_from_lines(&self.origin(), &lines);
+        zone.rrsets.retain(|key, _| key.rtype != RrType::DNSKEY);
+        Ok(zone)
     }
 
     async fn edit(&self, edits: &[Edit]) -> Result<(), Missing> {

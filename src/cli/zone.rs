@@ -1,0 +1,320 @@
+//! `cutover zone`
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use cutover_contract::{Config, ConfigValue, Name, RrKey, Zone};
+
+use super::exit::Exit;
+use super::{Failure, dress, home, planning, put, registry, tell};
+use crate::diag::did_you_mean;
+use crate::render::harmless;
+use crate::render::zone::{difference, json, master_file, octodns};
+use crate::spec::{ResolverSpec, ZoneSpec};
+use crate::world::real::connect::connect;
+use crate::world::real::see::{Asked, authorities, served_of};
+
+/// Show whole zones, and how they differ
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    Dump(Dump),
+    Diff(Diff),
+}
+
+/// Print a zone as its provider holds it
+#[derive(clap::Args)]
+struct Dump {
+    /// The plan that says which provider holds the zone, and how to connect to it
+    plan: PathBuf,
+    /// The zone
+    zone: String,
+    /// Read it at this provider of the plan, and not at the one that the plan's `zones:` names
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// How to print it: a master file (RFC 1035), a zone file of octoDNS, or JSON
+    #[arg(long, value_enum, default_value_t = Format::Zone)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Zone,
+    Octodns,
+    Json,
+}
+
+/// Show how two versions of a zone differ
+///
+/// Each of the two is `provider` (the one that the plan's `zones:` names), `provider:NAME`, `live`
+/// (every authoritative server), `live:ADDRESS:PORT`, or a master file. Servers are asked for what
+/// the other side has, one RRset at a time, so that what only they have is not found. Serials of
+/// SOAs do not count.
+#[derive(clap::Args)]
+struct Diff {
+    /// The plan that says which provider holds the zone, and how to connect to it
+    plan: PathBuf,
+    /// The zone
+    zone: String,
+    /// The one, shown as `-`
+    a: String,
+    /// The other, shown as `+`
+    b: String,
+    /// End with 0 where they are equal, 2 where they differ, and 1 after any error
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    match args.what {
+        What::Dump(args) => dump(&args).await,
+        What::Diff(args) => diff(&args).await,
+    }
+}
+
+fn usage(text: impl AsRef<str>) -> Failure {
+    Failure::new(Exit::Usage, format!("error: {}", text.as_ref()))
+}
+
+/// A plan, and one zone.
+struct Asking<'a> {
+    plan: &'a Path,
+    intent: crate::intent::Intent,
+    zone: Name,
+}
+
+impl<'a> Asking<'a> {
+    fn new(plan: &'a Path, zone: &str) -> Result<Self, Failure> {
+        let source = planning::read_plan(plan)?;
+        let intent = planning::intent(&source)?;
+        let name = Name::from_user(zone);
+        let zone =
+            name.map_err(|error| usage(format!("`{zone}` is no name of a zone: {error}")))?;
+        Ok(Self { plan, intent, zone })
+    }
+
+    fn spec(&self) -> Result<&ZoneSpec, Failure> {
+        self.intent.zones.get(&self.zone).ok_or_else(|| {
+            let known: Vec<String> = self.intent.zones.keys().map(ToString::to_string).collect();
+            let wanted = self.zone.to_string();
+            let near = did_you_mean(&wanted, known.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            usage(format!(
+                "the plan's `zones:` has no {wanted} but {}{near} A zone that is not in the plan \
+                 can be read with `--provider NAME`, or as `provider:NAME`",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// Reads the zone at a provider; without a name at the plan's.
+    async fn held(&self, provider: Option<&str>) -> Result<Zone, Failure> {
+        let name = match provider {
+            Some(name) => name.to_owned(),
+            None => self.spec()?.provider.value.clone(),
+        };
+        let spec = self.intent.providers.get(&name).ok_or_else(|| {
+            let known: Vec<&str> = self.intent.providers.keys().map(String::as_str).collect();
+            usage(format!("the plan has no provider `{name}`, but {}", known.join(", ")))
+        })?;
+        let one = BTreeMap::from([(name.clone(), spec.clone())]);
+        let providers = connect(registry(), &one, &home(self.plan))
+            .map_err(|(name, error)| Failure::connect(&name, &error))?;
+        providers[&name].read_zone(&self.zone).await.map_err(|error| Failure::error(&error))
+    }
+
+    /// Reads a master file.
+    async fn in_file(&self, path: &str) -> Result<Zone, Failure> {
+        let config = [("file".to_owned(), ConfigValue::Text(path.to_owned()))];
+        // As on any command line, the path starts where the shell is.
+        let file = (cutover_zonefile::ADAPTER.connect)(&Config(config.into()), Path::new("."));
+        let file = file.map_err(|error| Failure::error(&error))?;
+        file.read_zone(&self.zone).await.map_err(|error| Failure::error(&error))
+    }
+}
+
+async fn dump(args: &Dump) -> Result<Exit, Failure> {
+    let asking = Asking::new(&args.plan, &args.zone)?;
+    let zone = asking.held(args.provider.as_deref()).await?;
+    let text = match args.format {
+        Format::Zone => master_file(&zone),
+        Format::Json => json(&zone),
+        Format::Octodns => {
+            let (text, left_out) = octodns(&zone);
+            for key in left_out {
+                tell(&harmless(&format!("warning: octoDNS has no form for {key}: left out")));
+            }
+            text
+        }
+    };
+    put(&text)?;
+    Ok(Exit::Done)
+}
+
+/// One side of a comparison.
+enum Side {
+    Held(Option<String>),
+    Live(Option<SocketAddr>),
+    File(String),
+}
+
+impl Side {
+    fn of(text: &str) -> Result<Self, Failure> {
+        match text.split_once(':') {
+            None if text == "provider" => Ok(Self::Held(None)),
+            None if text == "live" => Ok(Self::Live(None)),
+            Some(("provider", name)) => Ok(Self::Held(Some(name.to_owned()))),
+            Some(("live", address)) => match address.parse() {
+                Ok(address) => Ok(Self::Live(Some(address))),
+                Err(_) => Err(usage(format!(
+                    "`{address}` is no address with a port: write `live:192.0.2.53:53` or \
+                     `live:[2001:db8::53]:53`"
+                ))),
+            },
+            None | Some(_) => Ok(Self::File(text.to_owned())),
+        }
+    }
+
+    /// The whole zone; `None` for servers, which show RRsets only.
+    async fn zone(&self, asking: &Asking<'_>) -> Result<Option<Zone>, Failure> {
+        match self {
+            Self::Held(name) => asking.held(name.as_deref()).await.map(Some),
+            Self::File(path) => asking.in_file(path).await.map(Some),
+            Self::Live(_) => Ok(None),
+        }
+    }
+
+    fn shown(&self, asking: &Asking<'_>) -> String {
+        match self {
+            Self::Held(None) => match asking.intent.zones.get(&asking.zone) {
+                Some(spec) => format!("provider `{}`", spec.provider.value),
+                None => "the provider".to_owned(),
+            },
+            Self::Held(Some(name)) => format!("provider `{name}`"),
+            Self::Live(_) => "the servers".to_owned(),
+            Self::File(path) => path.clone(),
+        }
+    }
+}
+
+async fn diff(args: &Diff) -> Result<Exit, Failure> {
+    let asking = Asking::new(&args.plan, &args.zone)?;
+    let sides = [Side::of(&args.a)?, Side::of(&args.b)?];
+    let [a, b] = &sides;
+    let zones = [a.zone(&asking).await?, b.zone(&asking).await?];
+    let names = [a.shown(&asking), b.shown(&asking)];
+    let differ = match zones {
+        [Some(one), Some(other)] => compared(&asking, &names, &one, &other)?,
+        [Some(whole), None] => live(&asking, b, &names[0], whole, false).await?,
+        [None, Some(whole)] => live(&asking, a, &names[1], whole, true).await?,
+        [None, None] => {
+            return Err(usage(
+                "servers are asked for what the other side has: one of the two has to be a \
+                 provider or a file",
+            ));
+        }
+    };
+    Ok(if differ && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
+}
+
+/// Compares and says so; whether there is a difference.
+fn compared(
+    asking: &Asking<'_>,
+    [a, b]: &[String; 2],
+    one: &Zone,
+    other: &Zone,
+) -> Result<bool, Failure> {
+    let (rrsets, text) = difference(one, other, dress(&std::io::stdout()));
+    let zone = &asking.zone;
+    match rrsets {
+        0 => put(&format!("{a} and {b} have the same {zone}\n"))?,
+        1 => put(&format!("{a} (-) and {b} (+) differ in 1 RRset of {zone}\n{text}"))?,
+        _ => put(&format!("{a} (-) and {b} (+) differ in {rrsets} RRsets of {zone}\n{text}"))?,
+    }
+    Ok(rrsets > 0)
+}
+
+/// Compares what every server serves with a whole zone; whether there is a difference.
+async fn live(
+    asking: &Asking<'_>,
+    servers: &Side,
+    whole_name: &str,
+    whole: Zone,
+    servers_first: bool,
+) -> Result<bool, Failure> {
+    let addresses: Vec<SocketAddr> = match servers {
+        Side::Live(Some(address)) => vec![*address],
+        Side::Live(None) | Side::Held(_) | Side::File(_) => {
+            let listed =
+                asking.intent.zones.get(&asking.zone).and_then(|spec| spec.authorities.as_ref());
+            let found = match listed {
+                Some(listed) => listed.clone(),
+                None => {
+                    let resolver: &ResolverSpec = &asking.intent.resolver;
+                    authorities(&whole, resolver).await.map_err(|problem| {
+                        usage(format!("the servers of {} are not known: {problem}", asking.zone))
+                    })?
+                }
+            };
+            found.into_iter().map(|authority| authority.address).collect()
+        }
+    };
+    if addresses.is_empty() {
+        return Err(usage(format!(
+            "no server of {} is known: write `live:ADDRESS:PORT`, or `authorities:` in the plan",
+            asking.zone
+        )));
+    }
+    let keys = served_at(&whole);
+    let skipped = whole.rrsets.len() - keys.len();
+    if skipped > 0 {
+        tell(&format!(
+            "{skipped} RRsets at or below a delegation are served by others: not asked for"
+        ));
+    }
+    let mut differs = false;
+    for address in addresses {
+        let Asked { rrsets, failed } = served_of(address, &keys).await;
+        if let Some((key, why)) = failed.first() {
+            let more = failed.len() - 1;
+            let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            let text = format!("error: {address} does not answer for {key}: {why}{more}");
+            return Err(Failure::new(Exit::Error, text));
+        }
+        let served = Zone { origin: whole.origin.clone(), rrsets };
+        let mut asked = whole.clone();
+        asked.rrsets.retain(|key, _| keys.contains(key));
+        let name = address.to_string();
+        differs |= match servers_first {
+            true => compared(asking, &[name, whole_name.to_owned()], &served, &asked)?,
+            false => compared(asking, &[whole_name.to_owned(), name], &asked, &served)?,
+        };
+    }
+    Ok(differs)
+}
+
+/// What the zone's own servers answer for: all but what lies at or below a delegation (RFC 1034
+/// §4.2.1), whose DS they do have, and below a DNAME (RFC 6672 §2.4).
+fn served_at(zone: &Zone) -> Vec<RrKey> {
+    use cutover_contract::RrType;
+    let is_cut = |key: &&RrKey| {
+        key.rtype == RrType::NS && key.name != zone.origin || key.rtype == RrType::DNAME
+    };
+    let cuts: Vec<&RrKey> = zone.rrsets.keys().filter(is_cut).collect();
+    let is_served = |key: &&RrKey| {
+        cuts.iter().all(|cut| {
+            let at = key.name == cut.name;
+            match cut.rtype {
+                RrType::NS => at && key.rtype == RrType::DS || !key.name.is_at_or_below(&cut.name),
+                _ => at || !key.name.is_at_or_below(&cut.name),
+            }
+        })
+    };
+    zone.rrsets.keys().filter(is_served).cloned().collect()
+}

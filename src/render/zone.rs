@@ -1,0 +1,391 @@
+//! Whole zones as text: master files (RFC 1035 §5), octoDNS's YAML, and JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
+use serde_json::{Map, Value, json};
+
+use super::{Dress, lines};
+
+/// A master file: the SOA first, owners relative to the zone, all other names absolute.
+///
+/// A zone whose provider shows no SOA gets none, and a comment that says so.
+#[must_use]
+pub fn master_file(zone: &Zone) -> String {
+    let Zone { origin, rrsets } = zone;
+    let soa = RrKey::new(origin.clone(), RrType::SOA);
+    let mut text = format!("$ORIGIN {origin}\n");
+    if !rrsets.contains_key(&soa) {
+        text += "; The provider shows no SOA: a server that is to load this file needs one.\n";
+    }
+    let first = rrsets.get_key_value(&soa);
+    let rest = rrsets.iter().filter(|(key, _)| **key != soa);
+    let mut rows = Vec::new();
+    for (key, rrset) in first.into_iter().chain(rest) {
+        for rdata in rrset.rdata() {
+            rows.push((relative(&key.name, origin), rrset.ttl().to_string(), key.rtype, rdata));
+        }
+    }
+    let wide = rows.iter().map(|(owner, ..)| owner.len()).max().unwrap_or(0).min(OWNER_CHARS_MAX);
+    for (owner, ttl, rtype, rdata) in rows {
+        let _ = writeln!(text, "{owner:wide$} {ttl:>6} IN {rtype:6} {rdata}");
+    }
+    text
+}
+
+/// How many RRsets differ, and how, one after another in canonical order. SOAs differ where more than
+/// their serials do, and where both sides have one.
+#[must_use]
+pub fn difference(one: &Zone, other: &Zone, dress: Dress) -> (usize, String) {
+    let keys: BTreeSet<&RrKey> = one.rrsets.keys().chain(other.rrsets.keys()).collect();
+    let (mut differ, mut text) = (0, String::new());
+    for key in keys {
+        let (a, b) = (one.get(key), other.get(key));
+        let is_same = match (a, b) {
+            (Some(a), Some(b)) if key.rtype == RrType::SOA => {
+                without_serial(a) == without_serial(b)
+            }
+            (Some(_), None) | (None, Some(_)) if key.rtype == RrType::SOA => true,
+            _ => a == b,
+        };
+        if !is_same {
+            differ += 1;
+            text += &super::difference::difference(&lines(key, a), &lines(key, b), "  ", dress);
+        }
+    }
+    (differ, text)
+}
+
+fn without_serial(soa: &RrSet) -> Option<(Ttl, Soa)> {
+    let fields = soa.rdata().first()?.as_soa()?;
+    Some((soa.ttl(), Soa { serial: 0, ..fields }))
+}
+
+/// Columns for owners at the most: our choice.
+const OWNER_CHARS_MAX: usize = 32;
+
+/// The owner without the zone's name; `@` is the apex.
+fn relative(name: &Name, origin: &Name) -> String {
+    if name == origin {
+        return "@".to_owned();
+    }
+    let (name, origin) = (name.to_string(), origin.to_string());
+    match name.strip_suffix(&format!(".{origin}")) {
+        Some(owner) => owner.to_owned(),
+        // The root has no name to be left out.
+        None => name,
+    }
+}
+
+/// JSON: `zone`, and `rrsets` with `name`, `type`, `ttl` and `rdata` in presentation form, in
+/// canonical order.
+#[must_use]
+pub fn json(zone: &Zone) -> String {
+    let rrset = |(key, rrset): (&RrKey, &RrSet)| {
+        let rdata: Vec<String> = rrset.rdata().iter().map(ToString::to_string).collect();
+        json!({
+            "name": key.name.to_string(),
+            "type": key.rtype.to_string(),
+            "ttl": rrset.ttl().secs(),
+            "rdata": rdata,
+        })
+    };
+    let rrsets: Vec<Value> = zone.rrsets.iter().map(rrset).collect();
+    let value = json!({ "zone": zone.origin.to_string(), "rrsets": rrsets });
+    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+}
+
+/// A zone file of octoDNS's `YamlProvider`, and what it cannot have: RRsets of types, or with
+/// values, that octoDNS has no form for. The SOA, which octoDNS leaves to providers, is not counted.
+///
+/// Source: octoDNS 1.22.0, `octodns/record/*.py`; semicolons are escaped, its default up to 2.0.
+#[must_use]
+pub fn octodns(zone: &Zone) -> (String, Vec<RrKey>) {
+    let mut left_out = Vec::new();
+    let mut owners: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (key, rrset) in &zone.rrsets {
+        if key.rtype == RrType::SOA {
+            continue;
+        }
+        let values: Option<Vec<Value>> = rrset.rdata().iter().map(octodns_value).collect();
+        let Some(values) = values else {
+            left_out.push(key.clone());
+            continue;
+        };
+        let mut record = Map::new();
+        record.insert("ttl".into(), json!(rrset.ttl().secs()));
+        record.insert("type".into(), json!(key.rtype.to_string()));
+        let single = matches!(key.rtype, RrType::CNAME | RrType::DNAME);
+        match <[Value; 1]>::try_from(values) {
+            Ok([value]) => record.insert("value".into(), value),
+            Err(values) if single => record.insert("value".into(), json!(values)),
+            Err(values) => record.insert("values".into(), Value::Array(values)),
+        };
+        let owner = match relative(&key.name, &zone.origin) {
+            apex if apex == "@" => String::new(),
+            owner => owner,
+        };
+        owners.entry(owner).or_default().push(Value::Object(record));
+    }
+    let mut text = "---\n".to_owned();
+    for (owner, records) in owners {
+        let _ = writeln!(text, "{}:", quoted(&owner));
+        match <[Value; 1]>::try_from(records) {
+            Ok([record]) => block(&record, 2, &mut text),
+            Err(records) => block(&Value::Array(records), 2, &mut text),
+        }
+    }
+    (text, left_out)
+}
+
+/// A JSON string is a YAML string too.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A mapping or a list in block style, at this indent.
+fn block(value: &Value, indent: usize, text: &mut String) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let _ = write!(text, "{:indent$}{key}:", "");
+                beside(value, indent, text);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                let mut inner = String::new();
+                match item {
+                    Value::Object(_) => block(item, indent + 2, &mut inner),
+                    Value::Array(_)
+                    | Value::String(_)
+                    | Value::Number(_)
+                    | Value::Bool(_)
+                    | Value::Null => {
+                        let _ = writeln!(inner, "{}", scalar(item));
+                    }
+                }
+                let _ = writeln!(text, "{:indent$}- {}", "", inner.trim());
+            }
+        }
+        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
+            let _ = writeln!(text, "{:indent$}{}", "", scalar(value));
+        }
+    }
+}
+
+/// A value behind its key.
+fn beside(value: &Value, indent: usize, text: &mut String) {
+    match value {
+        Value::Object(_) | Value::Array(_) => {
+            text.push('\n');
+            block(value, indent + 2, text);
+        }
+        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
+            let _ = writeln!(text, " {}", scalar(value));
+        }
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) if is_plain(text) => text.clone(),
+        Value::String(_)
+        | Value::Number(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::Array(_)
+        | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// Whether YAML reads it as this text without quotes, for names and addresses.
+fn is_plain(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_text = |c: char| c.is_ascii_alphabetic();
+    text.chars().all(inner)
+        && text.starts_with(is_text)
+        && text.contains('.')
+        && !text.to_ascii_lowercase().starts_with("e")
+}
+
+/// One value as octoDNS has it; `None` where it has no form for it.
+fn octodns_value(rdata: &Rdata) -> Option<Value> {
+    let rtype = rdata.rtype();
+    if let (RrType::TXT | RrType::SPF, Some(joined)) = (rtype, rdata.txt_joined()) {
+        let text = String::from_utf8(joined).ok()?;
+        return Some(Value::from(text.replace(';', "\\;")));
+    }
+    let words = words(&rdata.to_string())?;
+    let named = |names: &[&str]| {
+        let mut map = Map::new();
+        if names.len() != words.len() {
+            return None;
+        }
+        for (name, word) in names.iter().zip(&words) {
+            let number = word.parse::<u32>().ok().filter(|_| !TEXTUAL.contains(name));
+            map.insert((*name).to_owned(), number.map_or(json!(word), |number| json!(number)));
+        }
+        // In the order of octoDNS's own dumps.
+        let sorted: BTreeMap<String, Value> = map.into_iter().collect();
+        Some(Value::Object(sorted.into_iter().collect()))
+    };
+    match rtype {
+        RrType::A
+        | RrType::AAAA
+        | RrType::NS
+        | RrType::CNAME
+        | RrType::DNAME
+        | RrType::PTR
+        | RrType::OPENPGPKEY => Some(json!(words.concat())),
+        RrType::MX => named(&["preference", "exchange"]),
+        RrType::SRV => named(&["priority", "weight", "port", "target"]),
+        RrType::CAA => named(&["flags", "tag", "value"]),
+        RrType::DS => named(&["key_tag", "algorithm", "digest_type", "digest"]),
+        RrType::SSHFP => named(&["algorithm", "fingerprint_type", "fingerprint"]),
+        RrType::TLSA => named(&[
+            "certificate_usage",
+            "selector",
+            "matching_type",
+            "certificate_association_data",
+        ]),
+        RrType::URI => named(&["priority", "weight", "target"]),
+        RrType::NAPTR => {
+            named(&["order", "preference", "flags", "service", "regexp", "replacement"])
+        }
+        RrType::LOC => location(&words),
+        RrType::SVCB | RrType::HTTPS => service(&words),
+        _ => None,
+    }
+}
+
+/// Fields that are text even where they look like numbers.
+const TEXTUAL: &[&str] = &[
+    "digest",
+    "fingerprint",
+    "certificate_association_data",
+    "value",
+    "tag",
+    "service",
+    "regexp",
+    "target",
+];
+
+fn location(words: &[String]) -> Option<Value> {
+    let [lat @ .., altitude, size, horizontal, vertical] = words else { return None };
+    let [a, b, c, d, e, f, g, h] = lat else { return None };
+    let degrees = |word: &String| word.parse::<u32>().ok();
+    let metres = |word: &String| word.trim_end_matches('m').parse::<f64>().ok();
+    Some(json!({
+        "altitude": metres(altitude)?,
+        "lat_degrees": degrees(a)?, "lat_direction": d, "lat_minutes": degrees(b)?,
+        "lat_seconds": c.parse::<f64>().ok()?,
+        "long_degrees": degrees(e)?, "long_direction": h, "long_minutes": degrees(f)?,
+        "long_seconds": g.parse::<f64>().ok()?,
+        "precision_horz": metres(horizontal)?, "precision_vert": metres(vertical)?,
+        "size": metres(size)?,
+    }))
+}
+
+fn service(words: &[String]) -> Option<Value> {
+    let [priority, target, params @ ..] = words else { return None };
+    let mut map = Map::new();
+    for param in params {
+        let (key, value) = match param.split_once('=') {
+            None if param == "no-default-alpn" => (param.as_str(), Value::Null),
+            None => return None,
+            Some((key @ ("alpn" | "mandatory" | "ipv4hint" | "ipv6hint"), list)) => {
+                (key, json!(list.split(',').collect::<Vec<_>>()))
+            }
+            Some(("port", port)) => ("port", json!(port.parse::<u16>().ok()?)),
+            Some(("ech", ech)) => ("ech", json!(ech)),
+            // octoDNS 1.22 has no class for others.
+            Some(_) => return None,
+        };
+        map.insert(key.to_owned(), value);
+    }
+    let mut value = json!({
+        "svcpriority": priority.parse::<u16>().ok()?,
+        "targetname": target,
+    });
+    if !map.is_empty() {
+        value["svcparams"] = Value::Object(map);
+    }
+    Some(value)
+}
+
+/// The words of presentation form, quotes and escapes taken off; `None` where an octet is no ASCII.
+fn words(text: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quoted, mut open) = (Vec::new(), String::new(), false, false);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                open = true;
+            }
+            ' ' if !quoted => {
+                if open {
+                    words.push(std::mem::take(&mut word));
+                }
+                open = false;
+            }
+            '\\' if quoted => {
+                open = true;
+                let next = chars.next()?;
+                match next.to_digit(10) {
+                    None => word.push(next),
+                    Some(hundreds) => {
+                        let (tens, ones) =
+                            (chars.next()?.to_digit(10)?, chars.next()?.to_digit(10)?);
+                        let octet = u8::try_from(hundreds * 100 + tens * 10 + ones).ok()?;
+                        word.push(char::from(octet.is_ascii().then_some(octet)?));
+                    }
+                }
+            }
+            _ => {
+                open = true;
+                word.push(c);
+            }
+        }
+    }
+    if open {
+        words.push(word);
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_taken_apart_where_no_quote_is_open() {
+        for (text, expected) in [
+            ("10 mail.acme.test.", Some(vec!["10", "mail.acme.test."])),
+            ("0 issue \"\"", Some(vec!["0", "issue", ""])),
+            ("0 issue \"a b\\\"c\\059\"", Some(vec!["0", "issue", "a b\"c;"])),
+            ("1 a\\.b.test.", Some(vec!["1", "a\\.b.test."])),
+            ("\"\\200\"", None),
+        ] {
+            let expected: Option<Vec<String>> =
+                expected.map(|words| words.into_iter().map(str::to_owned).collect());
+            assert_eq!(words(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_scalars_are_read_as_text() {
+        for (text, plain) in [
+            ("mail.acme.test.", true),
+            ("no", false),
+            ("192.0.2.1", false),
+            ("e1.5", false),
+            ("a: b", false),
+            ("", false),
+        ] {
+            assert_eq!(is_plain(text), plain, "{text}");
+        }
+    }
+}

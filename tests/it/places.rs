@@ -1,0 +1,413 @@
+//! The same two-domain cutover, there and back, at every kind of provider; octoDNS reads behind us.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::bed::{records, said};
+use crate::lab::{Bind, Knot, Pdns, Server};
+
+/// Python with octoDNS in it, as `tests/run` installs it.
+pub(crate) fn python() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/octodns/python")
+}
+
+/// Both hosts' exchanges and the new host's key are published from the beginning: records that a plan
+/// creates live for an hour, and the way back would have to wait for them.
+const ZONES: &[(&str, &str)] = &[
+    (
+        "acme.test",
+        "\
+$TTL 6
+@ SOA ns1 hostmaster 1 3600 600 86400 2
+@ NS ns1
+@ NS ns2
+ns1 A 192.0.2.53
+ns2 A 192.0.2.54
+@ MX 10 mail
+@ TXT \"v=spf1 mx ip4:192.0.2.11 -all\"
+@ TXT \"site-verification=6dcd4ce2 3d88e2ee\"
+mail A 192.0.2.10
+mx A 203.0.113.25
+www A 192.0.2.80
+_dmarc TXT \"v=DMARC1; p=none\"
+old1._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
+new1._domainkey TXT \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\"
+",
+    ),
+    (
+        "acme.example",
+        "\
+$TTL 5
+@ SOA ns1.acme.test. hostmaster.acme.test. 1 3600 600 86400 2
+@ NS ns1.acme.test.
+@ NS ns2.acme.test.
+@ MX 10 mail.acme.test.
+@ TXT \"v=spf1 mx ip4:192.0.2.11 -all\"
+www CNAME www.acme.test.
+old1._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
+new1._domainkey TXT \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\"
+",
+    ),
+];
+
+/// A move between the two hosts, from the one to the other.
+fn plan_text(provider: &str, authorities: &str, [from, to]: [&str; 2]) -> String {
+    format!(
+        "version: 1
+name: {from}-to-{to}
+providers: {{ dns: {provider} }}
+resolver: none
+zones:
+  acme.test: {{ provider: dns{authorities} }}
+  acme.example: {{ provider: dns{authorities} }}
+hosts:
+  old:
+    exchanges: [ {{ preference: 10, name: mail.acme.test. }} ]
+    senders:
+      - name: people
+        spf: \"mx ip4:192.0.2.11\"
+        dkim: [ {{ selector: old1, txt: \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\" }} ]
+  new:
+    exchanges: [ {{ preference: 10, name: mx.acme.test. }} ]
+    senders:
+      - name: people
+        spf: ip4:203.0.113.25
+        dkim: [ {{ selector: new1, txt: \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\" }} ]
+migrate:
+  domains: [ acme.test, acme.example ]
+  from: {from}
+  to: {to}
+  cutover_ttl: 2s
+  keep_old: 3s
+  overrun: 1s
+clocks: {{ margin: 1s, use: 0s, queue_life: 2s }}
+{}",
+        crate::recipes::STATED
+            .replace("host: new", "host: it")
+            .replace("host: old", &format!("host: {from}"))
+            .replace("host: it", &format!("host: {to}"))
+    )
+}
+
+/// What the zones hold when everything has moved to the new host, by hand.
+const THERE: [&[&str]; 2] = [
+    &[
+        "_dmarc.acme.test. 6 IN TXT \"v=DMARC1; p=none\"",
+        "acme.test. 6 IN MX 10 mx.acme.test.",
+        "acme.test. 6 IN NS ns1.acme.test.",
+        "acme.test. 6 IN NS ns2.acme.test.",
+        "acme.test. 6 IN TXT \"site-verification=6dcd4ce2 3d88e2ee\"",
+        "acme.test. 6 IN TXT \"v=spf1 ip4:203.0.113.25 -all\"",
+        "mail.acme.test. 6 IN A 192.0.2.10",
+        "mx.acme.test. 6 IN A 203.0.113.25",
+        "new1._domainkey.acme.test. 6 IN TXT \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\"",
+        "ns1.acme.test. 6 IN A 192.0.2.53",
+        "ns2.acme.test. 6 IN A 192.0.2.54",
+        "www.acme.test. 6 IN A 192.0.2.80",
+    ],
+    &[
+        "acme.example. 5 IN MX 10 mx.acme.test.",
+        "acme.example. 5 IN NS ns1.acme.test.",
+        "acme.example. 5 IN NS ns2.acme.test.",
+        "acme.example. 5 IN TXT \"v=spf1 ip4:203.0.113.25 -all\"",
+        "new1._domainkey.acme.example. 5 IN TXT \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\"",
+        "www.acme.example. 5 IN CNAME www.acme.test.",
+    ],
+];
+
+/// And when it has come back: a key that was taken out is there again, with the TTL of new records.
+const BACK: [&[&str]; 2] = [
+    &[
+        "_dmarc.acme.test. 6 IN TXT \"v=DMARC1; p=none\"",
+        "acme.test. 6 IN MX 10 mail.acme.test.",
+        "acme.test. 6 IN NS ns1.acme.test.",
+        "acme.test. 6 IN NS ns2.acme.test.",
+        "acme.test. 6 IN TXT \"site-verification=6dcd4ce2 3d88e2ee\"",
+        "acme.test. 6 IN TXT \"v=spf1 mx ip4:192.0.2.11 -all\"",
+        "mail.acme.test. 6 IN A 192.0.2.10",
+        "mx.acme.test. 6 IN A 203.0.113.25",
+        "ns1.acme.test. 6 IN A 192.0.2.53",
+        "ns2.acme.test. 6 IN A 192.0.2.54",
+        "old1._domainkey.acme.test. 3600 IN TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"",
+        "www.acme.test. 6 IN A 192.0.2.80",
+    ],
+    &[
+        "acme.example. 5 IN MX 10 mail.acme.test.",
+        "acme.example. 5 IN NS ns1.acme.test.",
+        "acme.example. 5 IN NS ns2.acme.test.",
+        "acme.example. 5 IN TXT \"v=spf1 mx ip4:192.0.2.11 -all\"",
+        "old1._domainkey.acme.example. 3600 IN TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"",
+        "www.acme.example. 5 IN CNAME www.acme.test.",
+    ],
+];
+
+/// What serves the zones.
+enum Behind {
+    Server(Server),
+    Pdns(Pdns),
+    Files,
+}
+
+/// One kind of provider, with the zones in it.
+struct Place {
+    behind: Behind,
+    /// The provider, as a plan has it.
+    provider: String,
+    /// The provider, as octoDNS's configuration has it, where octoDNS can read there.
+    octodns: Option<String>,
+    /// What is said of the plan beside.
+    more: &'static str,
+    dir: TempDir,
+}
+
+impl Behind {
+    fn addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Server(server) => Some(server.addr()),
+            Self::Pdns(pdns) => Some(pdns.addr()),
+            Self::Files => None,
+        }
+    }
+
+    fn secret(&self) -> &str {
+        match self {
+            Self::Server(server) => &server.key().secret,
+            Self::Pdns(pdns) => pdns.api_key(),
+            Self::Files => "nothing",
+        }
+    }
+
+    /// The settings of octoDNS's class, the secret left to `{}`.
+    fn settings(&self, secret: &str) -> String {
+        match self {
+            Self::Server(server) => {
+                let (addr, key) = (server.addr(), server.key());
+                let (host, port) = (addr.ip(), addr.port());
+                let (name, algorithm) = (&key.name, key.algorithm);
+                format!(
+                    "host: \"{host}\", port: {port}, key_name: {name}, \
+                     key_algorithm: {algorithm}, key_secret: {secret}"
+                )
+            }
+            Self::Pdns(pdns) => {
+                let (host, port) = (pdns.api().ip(), pdns.api().port());
+                format!("host: \"{host}\", port: {port}, api_key: {secret}")
+            }
+            Self::Files => String::new(),
+        }
+    }
+
+    fn class(&self) -> Option<&'static str> {
+        match self {
+            Self::Server(server) if server.program() == "named" => {
+                Some("octodns_bind.Rfc2136Provider")
+            }
+            Self::Server(_) | Self::Files => None,
+            Self::Pdns(_) => Some("octodns_powerdns.PowerDnsProvider"),
+        }
+    }
+}
+
+impl Place {
+    fn new(behind: Behind, provider: String) -> Self {
+        let settings = behind.settings("env/PLACE_SECRET");
+        let octodns = behind.class().map(|class| format!("{{ class: {class}, {settings} }}"));
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self { behind, provider, octodns, more: "", dir }
+    }
+
+    fn rfc2136(server: Server) -> Self {
+        let (key, addr) = (server.key(), server.addr());
+        let (name, algorithm) = (&key.name, key.algorithm);
+        let provider = format!(
+            "{{ type: rfc2136, server: \"{addr}\", \
+             tsig: {{ key: {name}, algorithm: {algorithm}, secret: {{ env: PLACE_SECRET }} }} }}"
+        );
+        Self::new(Behind::Server(server), provider)
+    }
+
+    fn powerdns() -> Self {
+        let pdns = Pdns::primary(ZONES);
+        let provider = format!(
+            "{{ type: powerdns, url: \"{}\", api_key: {{ env: PLACE_SECRET }} }}",
+            pdns.url()
+        );
+        Self::new(Behind::Pdns(pdns), provider)
+    }
+
+    fn zonefile() -> Self {
+        let provider = "{ type: zonefile, directory: zones, served: { assume_within: 1s } }";
+        let place = Self::new(Behind::Files, provider.to_owned());
+        fs::create_dir(place.path("zones")).expect("a directory");
+        for (zone, text) in ZONES {
+            fs::write(place.path(&format!("zones/{zone}.zone")), text).expect("a zone file");
+        }
+        place
+    }
+
+    /// Through octoDNS, with this class.
+    fn octodns(behind: Behind, class: &str) -> Self {
+        let settings = behind.settings("{ env: PLACE_SECRET }");
+        let provider = format!(
+            "{{ type: octodns, class: {class}, python: \"{}\", settings: {{ {settings} }} }}",
+            python().display()
+        );
+        Self::new(behind, provider)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, program: &Path, args: &[&str]) -> (i32, String) {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env("PLACE_SECRET", self.behind.secret());
+        said(&command.output().expect("a program can be run"))
+    }
+
+    fn cutover(&self, args: &[&str]) -> (i32, String) {
+        self.run(Path::new(env!("CARGO_BIN_EXE_cutover")), args)
+    }
+
+    fn write(&self, name: &str, hosts: [&str; 2]) {
+        let addr = self.behind.addr();
+        let authorities = addr.map(|addr| format!(", authorities: [ \"{addr}\" ]"));
+        let plan = plan_text(&self.provider, &authorities.unwrap_or_default(), hosts);
+        fs::write(self.path(name), plan + self.more).expect("a plan's file");
+    }
+
+    /// What is served, by somebody else's reader: lines without the SOA, whose serial moves.
+    fn served(&self) -> Vec<Vec<String>> {
+        let lines = |zone: &str| match &self.behind {
+            Behind::Server(server) => records(&server.transfer(zone)),
+            Behind::Pdns(pdns) => records(&pdns.transfer(zone)),
+            Behind::Files => {
+                let file = format!("zones/{zone}.zone");
+                let tool = Path::new("named-checkzone");
+                let args = ["-q", "-i", "none", "-s", "full", "-D", "-o", "-", zone, &file];
+                let (code, said) = self.run(tool, &args);
+                assert_eq!(code, 0, "{said}");
+                records(&said)
+            }
+        };
+        ZONES.iter().map(|(zone, _)| lines(zone)).collect()
+    }
+
+    /// What octoDNS dumps is what `cutover zone dump` prints, as octoDNS reads both.
+    fn octodns_agrees(&self) {
+        let Some(octodns) = &self.octodns else { return };
+        let (ours, theirs) = (self.path("ours"), self.path("theirs"));
+        for dir in [&ours, &theirs] {
+            fs::create_dir_all(dir).expect("a directory");
+        }
+        let zones: String = ZONES
+            .iter()
+            .map(|(zone, _)| format!("  {zone}.: {{ sources: [ dns ], targets: [ files ] }}\n"))
+            .collect();
+        let config = format!(
+            "providers:\n  dns: {octodns}\n  files: {{ class: octodns.provider.yaml.YamlProvider, \
+             directory: theirs, escaped_semicolons: true }}\nzones:\n{zones}"
+        );
+        fs::write(self.path("octodns.yaml"), config).expect("a configuration");
+        for (zone, _) in ZONES {
+            let origin = format!("{zone}.");
+            let dump = ["-m", "octodns.cmds.dump", "--config-file", "octodns.yaml", "--lenient"];
+            let dump = [&dump[..], &["--output-dir", "theirs", &origin, "dns"]].concat();
+            let (code, said) = self.run(&python(), &dump);
+            assert_eq!(code, 0, "{said}");
+            let (code, said) =
+                self.cutover(&["zone", "dump", "plan.yaml", zone, "--format", "octodns"]);
+            assert_eq!(code, 0, "{said}");
+            fs::write(ours.join(format!("{origin}yaml")), said).expect("a file");
+            let same = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/octodns/same.py");
+            let same = same.display().to_string();
+            let (code, said) = self.run(&python(), &[&same, "ours", "theirs", &origin]);
+            assert_eq!(code, 0, "{zone}: {said}");
+        }
+    }
+
+    /// To the end, and nothing is left to do; back to the old host, the same.
+    fn there_and_back(&self) {
+        self.write("plan.yaml", ["old", "new"]);
+        let (code, said) = self.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(self.served(), THERE, "there");
+        self.octodns_agrees();
+        let (code, said) = self.cutover(&["plan", "plan.yaml", "--detailed-exitcode"]);
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("nothing to change"), "{said}");
+
+        self.write("back.yaml", ["new", "old"]);
+        let (code, said) = self.cutover(&["apply", "back.yaml", "--wait", "--auto-approve"]);
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(self.served(), BACK, "back");
+        self.octodns_agrees();
+        for (zone, _) in ZONES.iter().filter(|_| self.behind.addr().is_some()) {
+            let diff = ["zone", "diff", "plan.yaml", zone, "provider", "live"];
+            let (code, said) = self.cutover(&[&diff[..], &["--detailed-exitcode"]].concat());
+            assert_eq!(code, 0, "{said}");
+        }
+    }
+}
+
+#[test]
+fn zone_files() {
+    Place::zonefile().there_and_back();
+}
+
+#[test]
+fn bind() {
+    Place::rfc2136(Bind::primary(ZONES)).there_and_back();
+}
+
+#[test]
+fn knot() {
+    Place::rfc2136(Knot::primary(ZONES)).there_and_back();
+}
+
+#[test]
+fn powerdns() {
+    Place::powerdns().there_and_back();
+}
+
+#[test]
+fn octodns_to_powerdns() {
+    let behind = Behind::Pdns(Pdns::primary(ZONES));
+    Place::octodns(behind, "octodns_powerdns.PowerDnsProvider").there_and_back();
+}
+
+#[test]
+fn octodns_to_bind() {
+    let behind = Behind::Server(Bind::primary(ZONES));
+    Place::octodns(behind, "octodns_bind.Rfc2136Provider").there_and_back();
+}
+
+/// A class that deletes and then creates, which no table knows: it is refused, and runs where the
+/// plan says that this may be.
+#[test]
+fn octodns_with_a_class_that_takes_records_away_first() {
+    let behind = Behind::Pdns(Pdns::primary(ZONES));
+    let mut place = Place::octodns(behind, "lab_octodns.DeleteThenCreate");
+    // The one server can be asked.
+    place.provider = place.provider.replace("class:", "unseen_nodes: 0s, class:");
+    place.write("plan.yaml", ["old", "new"]);
+    let (code, said) = place.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("deliverable is broken"), "{said}");
+    let start = place.served();
+    place.more = "override:
+  - { invariant: deliverable, reason: the provider replaces within a second }
+  - { invariant: authenticated, reason: the provider replaces within a second }
+  - { invariant: spf-sound, reason: the provider replaces within a second }
+";
+    place.there_and_back();
+    assert_ne!(place.served(), start);
+    let (code, said) = place.cutover(&["plan", "plan.yaml"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the provider replaces within a second"), "{said}");
+}

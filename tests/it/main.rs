@@ -27,3 +27,4 @@ mod storm;
 mod theorem;
 mod traps;
 mod windows;
+mod zones;

@@ -1,5 +1,6 @@
 //! The Python process: started when it is needed, asked one thing at a time, killed when it is slow.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex as StdMutex};
@@ -10,6 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// The program that runs there.
@@ -20,6 +22,8 @@ const BRIDGE: &str = include_str!("bridge.py");
 pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(600);
 /// Octets of one answer at the most. Our choice: about five million records.
 const ANSWER_OCTETS_MAX: usize = 1 << 30;
+/// For a process that has closed its end to be gone. Our choice: the system does that at once.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 /// Octets of what the process says for itself that are kept. Our choice.
 const WORDS_OCTETS_MAX: usize = 4_096;
 
@@ -95,6 +99,8 @@ struct Running {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     words: Arc<StdMutex<Vec<u8>>>,
+    /// Ends when the process has closed its standard error.
+    listener: JoinHandle<()>,
 }
 
 impl Bridge {
@@ -152,8 +158,9 @@ impl Bridge {
             return Err(Failed::Start(format!("{python} has no pipes")));
         };
         let words = Arc::new(StdMutex::new(Vec::new()));
-        tokio::spawn(keep(stderr, Arc::clone(&words)));
-        let mut running = Running { child, stdin, stdout: BufReader::new(stdout), words };
+        let listener = tokio::spawn(keep(stderr, Arc::clone(&words)));
+        let stdout = BufReader::new(stdout);
+        let mut running = Running { child, stdin, stdout, words, listener };
         match running.exchange(&self.open).await {
             Ok(_) => Ok(running),
             Err(Failed::Lost(detail)) => Err(Failed::Start(detail)),
@@ -183,21 +190,27 @@ impl Running {
     }
 
     async fn exchanged(&mut self, request: &str) -> std::io::Result<Vec<u8>> {
-        self.stdin.write_all(request.as_bytes()).await?;
-        self.stdin.write_all(b"\n").await?;
+        let ended = || std::io::Error::other("the Python process ended");
+        for octets in [request.as_bytes(), b"\n"] {
+            match self.stdin.write_all(octets).await {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Err(ended()),
+                done => done?,
+            }
+        }
         self.stdin.flush().await?;
         let mut line = Vec::new();
         let limit = u64::try_from(ANSWER_OCTETS_MAX).unwrap_or(u64::MAX);
         (&mut self.stdout).take(limit).read_until(b'\n', &mut line).await?;
         match line.last() {
             Some(b'\n') => Ok(line),
-            _ => Err(std::io::Error::other("the Python process ended")),
+            _ => Err(ended()),
         }
     }
 
     async fn last_words(&mut self, problem: &str) -> String {
-        // It closed its end, so that it is as good as gone.
-        let _ = timeout(Duration::from_secs(1), self.child.wait()).await;
+        // It closed its end, so that it is as good as gone, and what it said is on its way.
+        let _ = timeout(LAST_WORDS_MAX, self.child.wait()).await;
+        let _ = timeout(LAST_WORDS_MAX, &mut self.listener).await;
         let words = self.words.lock().map(|words| words.clone()).unwrap_or_default();
         let words = String::from_utf8_lossy(&words).into_owned();
         match words.lines().rfind(|line| !line.trim().is_empty()) {

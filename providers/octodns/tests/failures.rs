@@ -38,7 +38,7 @@ async fn what_is_missing_is_named_with_the_way_to_have_it() {
         (PYTHON, "octodns_powerdns.Provider", "has no class Provider"),
         (PYTHON, POWERDNS, "missing 2 required positional arguments"),
         ("/bin/false", POWERDNS, "the Python process ended"),
-        ("/bin/cat", POWERDNS, "invalid option"),
+        ("/bin/cat", POWERDNS, "/bin/cat --help"),
     ] {
         let said = refusal(python, class, &[]).await;
         assert!(said.contains(expected), "{said}");

@@ -108,8 +108,8 @@ pub(crate) const NAMED_TYPES: &[(&str, RrType, Layout)] = &[
 ];
 
 /// Types that PowerDNS knows by name, and in no other form, and that cannot be written here:
-/// CERT, IPSECKEY, CSYNC, NID, L32, L64, LP, EUI48, EUI64, TKEY, TSIG, URI.
-pub(crate) const UNREAD_TYPES: &[u16] = &[37, 45, 62, 104, 105, 106, 107, 108, 109, 249, 250, 256];
+/// CERT, IPSECKEY, CSYNC, NID, L32, L64, LP, EUI48, EUI64, TKEY, TSIG.
+pub(crate) const UNREAD_TYPES: &[u16] = &[37, 45, 62, 104, 105, 106, 107, 108, 109, 249, 250];
 
 /// Records that are no data but instructions: the server makes up answers from them when it is
 /// asked (doc.powerdns.com, "Supported record types", and `qtype.hh`).

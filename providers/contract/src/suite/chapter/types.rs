@@ -146,6 +146,13 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "uri",
+        "RFC 7553: a target in quotes, of any octets.",
+        &[
+            r#"_http._tcp.web URI 300 10 1 "https://www.elsewhere.example/a?b=c;d" | 20 0 "mailto:one@elsewhere.example""#,
+        ],
+    ),
+    (
         "smimea",
         "RFC 8162: the owner is the hash of a mailbox.",
         &[

@@ -1,10 +1,10 @@
 //! `cutover zone`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use cutover_contract::{Config, ConfigValue, Name, RrKey, Zone};
+use cutover_contract::{Config, ConfigValue, Name, RrKey, RrType, Zone};
 
 use super::exit::Exit;
 use super::{Failure, dress, home, planning, put, registry, tell};
@@ -104,9 +104,9 @@ impl<'a> Asking<'a> {
             let known: Vec<String> = self.intent.zones.keys().map(ToString::to_string).collect();
             let wanted = self.zone.to_string();
             let near = did_you_mean(&wanted, known.iter().map(String::as_str));
-            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let near = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
             usage(format!(
-                "the plan's `zones:` has no {wanted} but {}{near} A zone that is not in the plan \
+                "the plan's `zones:` has no {wanted} but {}{near}. A zone that is not in the plan \
                  can be read with `--provider NAME`, or as `provider:NAME`",
                 known.join(", ")
             ))
@@ -271,13 +271,15 @@ async fn live(
             asking.zone
         )));
     }
-    let keys = served_at(&whole);
-    let skipped = whole.rrsets.len() - keys.len();
+    let rrsets = whole.rrsets.len();
+    let asked = served_by_itself(whole);
+    let skipped = rrsets - asked.rrsets.len();
     if skipped > 0 {
         tell(&format!(
             "{skipped} RRsets at or below a delegation are served by others: not asked for"
         ));
     }
+    let keys: Vec<RrKey> = asked.rrsets.keys().cloned().collect();
     let mut differs = false;
     for address in addresses {
         let Asked { rrsets, failed } = served_of(address, &keys).await;
@@ -287,9 +289,7 @@ async fn live(
             let text = format!("error: {address} does not answer for {key}: {why}{more}");
             return Err(Failure::new(Exit::Error, text));
         }
-        let served = Zone { origin: whole.origin.clone(), rrsets };
-        let mut asked = whole.clone();
-        asked.rrsets.retain(|key, _| keys.contains(key));
+        let served = Zone { origin: asked.origin.clone(), rrsets };
         let name = address.to_string();
         differs |= match servers_first {
             true => compared(asking, &[name, whole_name.to_owned()], &served, &asked)?,
@@ -301,20 +301,18 @@ async fn live(
 
 /// What the zone's own servers answer for: all but what lies at or below a delegation (RFC 1034
 /// §4.2.1), whose DS they do have, and below a DNAME (RFC 6672 §2.4).
-fn served_at(zone: &Zone) -> Vec<RrKey> {
-    use cutover_contract::RrType;
-    let is_cut = |key: &&RrKey| {
-        key.rtype == RrType::NS && key.name != zone.origin || key.rtype == RrType::DNAME
-    };
-    let cuts: Vec<&RrKey> = zone.rrsets.keys().filter(is_cut).collect();
-    let is_served = |key: &&RrKey| {
-        cuts.iter().all(|cut| {
-            let at = key.name == cut.name;
-            match cut.rtype {
-                RrType::NS => at && key.rtype == RrType::DS || !key.name.is_at_or_below(&cut.name),
-                _ => at || !key.name.is_at_or_below(&cut.name),
-            }
-        })
-    };
-    zone.rrsets.keys().filter(is_served).cloned().collect()
+fn served_by_itself(mut zone: Zone) -> Zone {
+    let is_cut = |key: &&RrKey| key.rtype == RrType::NS && key.name != zone.origin;
+    let delegated: BTreeSet<Name> =
+        zone.rrsets.keys().filter(is_cut).map(|key| key.name.clone()).collect();
+    let is_alias = |key: &&RrKey| key.rtype == RrType::DNAME;
+    let aliased: BTreeSet<Name> =
+        zone.rrsets.keys().filter(is_alias).map(|key| key.name.clone()).collect();
+    let above = |name: &Name| std::iter::successors(name.parent(), Name::parent);
+    zone.rrsets.retain(|key, _| {
+        let is_below =
+            above(&key.name).any(|name| delegated.contains(&name) || aliased.contains(&name));
+        !is_below && (key.rtype == RrType::DS || !delegated.contains(&key.name))
+    });
+    zone
 }

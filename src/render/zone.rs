@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
+use cutover_contract::{Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::{Dress, lines};
@@ -24,7 +25,7 @@ pub fn master_file(zone: &Zone) -> String {
     let mut rows = Vec::new();
     for (key, rrset) in first.into_iter().chain(rest) {
         for rdata in rrset.rdata() {
-            rows.push((relative(&key.name, origin), rrset.ttl().to_string(), key.rtype, rdata));
+            rows.push((key.name.shown_in(origin), rrset.ttl().to_string(), key.rtype, rdata));
         }
     }
     let wide = rows.iter().map(|(owner, ..)| owner.len()).max().unwrap_or(0).min(OWNER_CHARS_MAX);
@@ -65,19 +66,6 @@ fn without_serial(soa: &RrSet) -> Option<(Ttl, Soa)> {
 /// Columns for owners at the most: our choice.
 const OWNER_CHARS_MAX: usize = 32;
 
-/// The owner without the zone's name; `@` is the apex.
-fn relative(name: &Name, origin: &Name) -> String {
-    if name == origin {
-        return "@".to_owned();
-    }
-    let (name, origin) = (name.to_string(), origin.to_string());
-    match name.strip_suffix(&format!(".{origin}")) {
-        Some(owner) => owner.to_owned(),
-        // The root has no name to be left out.
-        None => name,
-    }
-}
-
 /// JSON: `zone`, and `rrsets` with `name`, `type`, `ttl` and `rdata` in presentation form, in
 /// canonical order.
 #[must_use]
@@ -93,7 +81,7 @@ pub fn json(zone: &Zone) -> String {
     };
     let rrsets: Vec<Value> = zone.rrsets.iter().map(rrset).collect();
     let value = json!({ "zone": zone.origin.to_string(), "rrsets": rrsets });
-    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+    format!("{value:#}\n")
 }
 
 /// A zone file of octoDNS's `YamlProvider`, and what it cannot have: RRsets of types, or with
@@ -104,110 +92,62 @@ pub fn json(zone: &Zone) -> String {
 pub fn octodns(zone: &Zone) -> (String, Vec<RrKey>) {
     let mut left_out = Vec::new();
     let mut owners: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for (key, rrset) in &zone.rrsets {
-        if key.rtype == RrType::SOA {
-            continue;
-        }
+    for (key, rrset) in zone.rrsets.iter().filter(|(key, _)| key.rtype != RrType::SOA) {
         let values: Option<Vec<Value>> = rrset.rdata().iter().map(octodns_value).collect();
         let Some(values) = values else {
             left_out.push(key.clone());
             continue;
         };
-        let mut record = Map::new();
-        record.insert("ttl".into(), json!(rrset.ttl().secs()));
-        record.insert("type".into(), json!(key.rtype.to_string()));
-        let single = matches!(key.rtype, RrType::CNAME | RrType::DNAME);
+        let mut record = json!({ "ttl": rrset.ttl().secs(), "type": key.rtype.to_string() });
         match <[Value; 1]>::try_from(values) {
-            Ok([value]) => record.insert("value".into(), value),
-            Err(values) if single => record.insert("value".into(), json!(values)),
-            Err(values) => record.insert("values".into(), Value::Array(values)),
-        };
-        let owner = match relative(&key.name, &zone.origin) {
-            apex if apex == "@" => String::new(),
-            owner => owner,
-        };
-        owners.entry(owner).or_default().push(Value::Object(record));
-    }
-    let mut text = "---\n".to_owned();
-    for (owner, records) in owners {
-        let _ = writeln!(text, "{}:", quoted(&owner));
-        match <[Value; 1]>::try_from(records) {
-            Ok([record]) => block(&record, 2, &mut text),
-            Err(records) => block(&Value::Array(records), 2, &mut text),
+            Ok([value]) => record["value"] = value,
+            Err(values) => record["values"] = Value::Array(values),
         }
+        let owner = key.name.shown_in(&zone.origin);
+        let owner = if owner == "@" { String::new() } else { owner };
+        owners.entry(owner).or_default().push(record);
     }
-    (text, left_out)
+    let mut owners: Vec<(String, Value)> = owners
+        .into_iter()
+        .map(|(owner, records)| match <[Value; 1]>::try_from(records) {
+            Ok([record]) => (owner, record),
+            Err(records) => (owner, Value::Array(records)),
+        })
+        .collect();
+    owners.sort_by(|(one, _), (other, _)| natural(one).cmp(&natural(other)));
+    let text = serde_saphyr::to_string(&InOrder(owners)).expect("maps and lists are YAML");
+    (format!("---\n{text}"), left_out)
 }
 
-/// A JSON string is a YAML string too.
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
+/// A mapping whose order counts: octoDNS refuses files whose owners are in any other.
+struct InOrder(Vec<(String, Value)>);
 
-/// A mapping or a list in block style, at this indent.
-fn block(value: &Value, indent: usize, text: &mut String) {
-    match value {
-        Value::Object(entries) => {
-            for (key, value) in entries {
-                let _ = write!(text, "{:indent$}{key}:", "");
-                beside(value, indent, text);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                let mut inner = String::new();
-                match item {
-                    Value::Object(_) => block(item, indent + 2, &mut inner),
-                    Value::Array(_)
-                    | Value::String(_)
-                    | Value::Number(_)
-                    | Value::Bool(_)
-                    | Value::Null => {
-                        let _ = writeln!(inner, "{}", scalar(item));
-                    }
-                }
-                let _ = writeln!(text, "{:indent$}- {}", "", inner.trim());
-            }
-        }
-        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
-            let _ = writeln!(text, "{:indent$}{}", "", scalar(value));
-        }
+impl Serialize for InOrder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(owner, record)| (owner, record)))
     }
 }
 
-/// A value behind its key.
-fn beside(value: &Value, indent: usize, text: &mut String) {
-    match value {
-        Value::Object(_) | Value::Array(_) => {
-            text.push('\n');
-            block(value, indent + 2, text);
+/// What octoDNS sorts owners by (its `natsort`): runs of digits count as numbers, and between them
+/// stands text, which may be empty. Numbers are compared by length first, zeros in front left out.
+fn natural(owner: &str) -> Vec<(usize, &str)> {
+    let mut runs = Vec::new();
+    let mut rest = owner;
+    loop {
+        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let (text, behind) = rest.split_at(digits);
+        runs.push((0, text));
+        if behind.is_empty() {
+            return runs;
         }
-        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
-            let _ = writeln!(text, " {}", scalar(value));
+        let end = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
+        let number = behind[..end].trim_start_matches('0');
+        runs.push((number.len(), number));
+        rest = &behind[end..];
+        if rest.is_empty() {
+            return runs;
         }
     }
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::String(text) if is_plain(text) => text.clone(),
-        Value::String(_)
-        | Value::Number(_)
-        | Value::Bool(_)
-        | Value::Null
-        | Value::Array(_)
-        | Value::Object(_) => value.to_string(),
-    }
-}
-
-/// Whether YAML reads it as this text without quotes, for names and addresses.
-fn is_plain(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let is_text = |c: char| c.is_ascii_alphabetic();
-    text.chars().all(inner)
-        && text.starts_with(is_text)
-        && text.contains('.')
-        && !text.to_ascii_lowercase().starts_with("e")
 }
 
 /// One value as octoDNS has it; `None` where it has no form for it.
@@ -227,9 +167,7 @@ fn octodns_value(rdata: &Rdata) -> Option<Value> {
             let number = word.parse::<u32>().ok().filter(|_| !TEXTUAL.contains(name));
             map.insert((*name).to_owned(), number.map_or(json!(word), |number| json!(number)));
         }
-        // In the order of octoDNS's own dumps.
-        let sorted: BTreeMap<String, Value> = map.into_iter().collect();
-        Some(Value::Object(sorted.into_iter().collect()))
+        Some(Value::Object(map))
     };
     match rtype {
         RrType::A
@@ -372,20 +310,6 @@ mod tests {
             let expected: Option<Vec<String>> =
                 expected.map(|words| words.into_iter().map(str::to_owned).collect());
             assert_eq!(words(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn plain_scalars_are_read_as_text() {
-        for (text, plain) in [
-            ("mail.acme.test.", true),
-            ("no", false),
-            ("192.0.2.1", false),
-            ("e1.5", false),
-            ("a: b", false),
-            ("", false),
-        ] {
-            assert_eq!(is_plain(text), plain, "{text}");
         }
     }
 }

@@ -12,11 +12,16 @@ answer. The first request names the class and its arguments, and comes once:
 An answer is {"ok": ...} or {"error": {"kind", "detail", "wait"}}. `prepare` has octoDNS plan the
 change, says what it saw before and what it would make, and changes nothing; `commit` applies just
 that plan. What is compared is compared by the other end.
+
+When standard input ends, whoever asked is gone, and so are we, in the middle of a request too: nothing
+may be sent later than the other end has said.
 """
 
 import json
 import os
+import queue
 import sys
+import threading
 
 # The plan's directory is no place to import modules from.
 sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]
@@ -127,14 +132,21 @@ class Bridge:
         extra = [change for change in made if (change.record.fqdn, change.record._type) not in touched]
         if extra:
             raise Problem("refused", f"octoDNS would also change {extra[0].record.fqdn} {extra[0].record._type}")
-        self.held = (make_sure(provider), plan)
+        if provider.apply_disabled:
+            raise Problem("refused", "the class is told to apply nothing (apply_disabled)")
+        self.held = (provider, plan)
         names = {name for name, _ in touched}
+        # What the plan was made from is what has to be compared. octoDNS takes the NS of the apex out
+        # of it where they are not to be touched.
+        read = set(plan.existing.records if plan else existing.records)
+        if existing.root_ns and not any((one.fqdn, one._type) == root[::-1] for one in read):
+            read.add(existing.root_ns)
         try:
             after = [shown(change.new) for change in made if change.new]
         except Exception as error:
             raise Problem("unsupported", f"octoDNS cannot show it: {type(error).__name__}: {error}")
         return {
-            "before": [shown(record) for record in existing.records if record.fqdn in names],
+            "before": [shown(record) for record in read if record.fqdn in names],
             "after": after,
             "made": [[change.record.fqdn, change.record._type] for change in made],
         }
@@ -146,12 +158,6 @@ class Bridge:
         (provider, plan), self.held = self.held, None
         provider.apply(plan)
         return {}
-
-
-def make_sure(provider):
-    if provider.apply_disabled:
-        raise Problem("refused", "the class is told to apply nothing (apply_disabled)")
-    return provider
 
 
 def wanted(Record, zone, change):
@@ -234,10 +240,19 @@ def explained(error):
     return Problem("refused", detail)
 
 
+def listen(requests):
+    """Passes the requests on, and ends everything with their end."""
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(1)
+
+
 def main():
     bridge = Bridge()
-    for line in sys.stdin:
-        request = json.loads(line)
+    requests = queue.SimpleQueue()
+    threading.Thread(target=listen, args=(requests,), daemon=True).start()
+    while True:
+        request = json.loads(requests.get())
         try:
             answer = {"ok": getattr(bridge, request["do"])(request)}
         except Exception as error:  # whatever a class of somebody else's throws

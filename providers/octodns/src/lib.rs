@@ -100,8 +100,8 @@ const TYPES: &[RrType] = &[
     RrType::URI,
 ];
 
-/// How long a change of unknown outcome can still land. Our choice: our end of it is killed by
-/// then, and a provider has had a minute for the request that it had read.
+/// How long a change of unknown outcome can still land. Our choice: the Python process ends with us,
+/// or when it is too slow, and a minute is left for the one request that the provider had read.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// How long to wait where a provider asks for patience and does not say how long. Our choice.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -168,7 +168,7 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
     Ok(Box::new(OctoDns { class, ttl_min, unseen_nodes, bridge, secrets }))
 }
 
-/// What to do about it, and whether a change can have been made by then.
+/// How far a request has come: whether a change can have been made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Before,
@@ -310,21 +310,21 @@ impl OctoDns {
         Ok(())
     }
 
-    /// What else has to be said where a change was refused while it was being made: nothing, if the
-    /// zone is as it was.
-    async fn refused(&self, changes: &ChangeSet, detail: &str) -> Option<ProviderError> {
-        let zone = changes.zone();
-        let live = self.read(zone).await;
-        let is_before = |change: &Change, live: &BTreeMap<_, _>| {
-            live.get(&change.key) == change.before.as_ref()
-        };
-        if let Ok(live) = &live
-            && changes.changes().iter().all(|change| is_before(change, live))
-        {
-            return None;
+    /// What a failure while a change was being made means: one that says that nothing was done is
+    /// believed where the zone is as it was. A class may have sent several requests before it.
+    async fn settled(&self, changes: &ChangeSet, error: ProviderError) -> ProviderError {
+        if matches!(error, ProviderError::InDoubt { .. }) {
+            return error;
         }
-        let detail = format!("a part of it was refused: {detail}");
-        Some(ProviderError::InDoubt { zone: zone.clone(), peer: self.peer(), detail })
+        let zone = changes.zone();
+        let is_before = |live: &BTreeMap<RrKey, RrSet>| {
+            changes.changes().iter().all(|one| live.get(&one.key) == one.before.as_ref())
+        };
+        if self.read(zone).await.is_ok_and(|live| is_before(&live)) {
+            return error;
+        }
+        let detail = format!("a part of it may have been made: {error}");
+        ProviderError::InDoubt { zone: zone.clone(), peer: self.peer(), detail }
     }
 
     async fn read_back(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
@@ -402,17 +402,12 @@ impl Provider for OctoDns {
         };
         let asked = self.bridge.ask(&[prepare, json!({ "do": "commit" })], look).await;
         let key = changes.changes().first().map(|change| &change.key);
-        match asked {
-            Ok(()) => self.read_back(changes).await,
-            Err(trouble) => {
+        match (asked, stage) {
+            (Ok(()), _) => self.read_back(changes).await,
+            (Err(trouble), Stage::Before) => Err(self.told(zone, key, stage, trouble)),
+            (Err(trouble), Stage::Commit) => {
                 let error = self.told(zone, key, stage, trouble);
-                match (&error, stage) {
-                    // One request was refused; a class that sends several may have made some.
-                    (ProviderError::Refused { detail, .. }, Stage::Commit) => {
-                        Err(self.refused(changes, detail).await.unwrap_or(error))
-                    }
-                    _ => Err(error),
-                }
+                Err(self.settled(changes, error).await)
             }
         }
     }

@@ -114,8 +114,8 @@ impl Bridge {
         Self { python, base, open, running: Mutex::new(None) }
     }
 
-    /// Asks for each of these in turn, with nobody else in between; the answer to the last. `look`
-    /// sees the answer to each before the next is asked.
+    /// Asks for each of these in turn, with nobody else in between. `look` sees the answer to each
+    /// before the next is asked, and can put an end to it.
     pub(crate) async fn ask<E: From<Failed>>(
         &self,
         requests: &[Value],

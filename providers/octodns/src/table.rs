@@ -19,8 +19,7 @@ pub(crate) struct Known {
     pub(crate) unseen_nodes: Duration,
 }
 
-/// What is added for the nodes of an anycast network. Our choice: Route 53 says that its changes
-/// are "generally" everywhere within 60 s, and others say less.
+/// What is added for the nodes of an anycast network. Our choice: octoDNS says nothing of them.
 pub(crate) const ANYCAST: Duration = Duration::from_secs(60);
 
 /// A row.

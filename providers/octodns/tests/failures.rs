@@ -1,6 +1,8 @@
 //! What is said where octoDNS, its class or its process is not as it has to be.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use cutover_contract::{Config, ConfigValue, Name, Provider, ProviderError};
 
@@ -52,4 +54,28 @@ fn what_is_no_class_is_refused_before_anything_is_run() {
         let error = (cutover_octodns::ADAPTER.connect)(&config, Path::new(".")).err();
         assert_eq!(error.expect(class).field, "class", "{class}");
     }
+}
+
+/// Somebody kills us with `kill -9`: a class that waits for its provider's patience must not write
+/// when we have looked already.
+#[test]
+fn the_process_ends_with_whoever_asks_it_in_the_middle_of_a_request() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut child = Command::new(root.join("../..").join(PYTHON))
+        .arg(root.join("src/bridge.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tests/run has installed octoDNS");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut answer = || answers.next().expect("a line").expect("text");
+    let open = r#"{"do": "open", "class": "lab_octodns.Patient", "settings": {}}"#;
+    writeln!(stdin, "{open}").expect("it reads");
+    assert_eq!(answer(), r#"{"ok": {}}"#);
+    writeln!(stdin, r#"{{"do": "read", "zone": "acme.test."}}"#).expect("it reads");
+    drop(stdin);
+    // Had it gone on to the end of the request, there would be an answer.
+    assert!(answers.next().is_none());
+    assert!(!child.wait().expect("it ends").success());
 }

@@ -9,6 +9,7 @@ mod cli;
 mod desk;
 mod engine;
 mod explain;
+mod faults;
 mod garbage;
 mod history;
 mod language;

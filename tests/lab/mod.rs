@@ -18,6 +18,7 @@ mod knot;
 mod lag;
 mod loopback;
 mod pdns;
+pub(crate) mod relay;
 mod server;
 mod soa;
 
@@ -27,5 +28,5 @@ pub(crate) use {
     knot::Knot,
     loopback::loopback,
     pdns::{Pdns, PdnsZone},
-    server::{Server, TsigKey},
+    server::{Server, TsigKey, sleep},
 };

@@ -358,7 +358,8 @@ fn base64(octets: &[u8]) -> String {
     text
 }
 
+/// Real time: servers and networks take it.
 #[expect(clippy::disallowed_methods, reason = "a server is polled until it is ready")]
-fn sleep(span: Duration) {
+pub(crate) fn sleep(span: Duration) {
     std::thread::sleep(span);
 }

@@ -158,7 +158,7 @@ impl Bench for RealPdns {
             Fault::CutBeforeEffect => (self.connect)(&proxy::before(api, |_| Fate::Lose), key),
             Fault::CutAfterEffect => (self.connect)(&proxy::before(api, |_| Fate::LoseAnswer), key),
             Fault::GarbageToWrite => {
-                (self.connect)(&proxy::before(api, |_| Fate::Answer("babble".to_owned())), key)
+                (self.connect)(&proxy::before(api, |_| Fate::Answer(b"babble".to_vec())), key)
             }
             Fault::ServerFailure => {
                 let error = answer("500 Internal Server Error", "{\"error\": \"oh\"}");

@@ -105,8 +105,8 @@ async fn a_change_without_an_answer_that_counts_is_in_doubt() {
     let cases: &[Case] = &[
         (|| Fate::Lose, 0, "in doubt", "connection"),
         (|| Fate::LoseAnswer, 1, "in doubt", "connection"),
-        (|| Fate::Answer("babble".to_owned()), 0, "in doubt", "HTTP"),
-        (|| Fate::Answer(String::new()), 0, "in doubt", "connection"),
+        (|| Fate::Answer(b"babble".to_vec()), 0, "in doubt", "HTTP"),
+        (|| Fate::Answer(Vec::new()), 0, "in doubt", "connection"),
         (|| Fate::Answer(http("502 Bad Gateway", "", "<html>")), 0, "in doubt", "502"),
         (|| Fate::Answer(http("503 Unavailable", "", "")), 0, "in doubt", "503"),
         (|| Fate::Answer(http("413 Too Large", "", "")), 0, "refused", "one change"),
@@ -170,9 +170,9 @@ async fn babble() {
     let twice = [rrset("acme.test.", "A", "1", "192.0.2.1"), rrset("Acme.test.", "A", "1", "::")];
     let echo = format!("{{\"error\": \"you sent {KEY}\"}}");
     let hidden = "Location: http://127.0.0.1:9/\r\n";
-    let cases: [(String, &str); 15] = [
-        (String::new(), "unreachable"),
-        ("babble\r\n\r\n".to_owned(), "unreachable"),
+    let cases: [(Vec<u8>, &str); 15] = [
+        (Vec::new(), "unreachable"),
+        (b"babble\r\n\r\n".to_vec(), "unreachable"),
         (http("200 OK", "", ""), "malformed"),
         (http("200 OK", "", "<html>"), "malformed"),
         (http("200 OK", "", "{}"), "malformed"),
@@ -190,11 +190,13 @@ async fn babble() {
     for (answer, expected) in cases {
         let url = proxy::babbler(answer.clone());
         let failed = failures(&*adapter(&url, KEY), KEY).await;
+        let answer = String::from_utf8_lossy(&answer);
         assert_eq!(kinds(&failed), [expected; 3], "{answer}: {failed:?}");
     }
     // What is cut short is no zone.
-    let cut = zone_of("Native", "").replace("Content-Length: ", "Content-Length: 1");
-    let failed = failures(&*adapter(&proxy::babbler(cut), KEY), KEY).await;
+    let whole = String::from_utf8(zone_of("Native", "")).expect("text");
+    let cut = whole.replace("Content-Length: ", "Content-Length: 1");
+    let failed = failures(&*adapter(&proxy::babbler(cut.into_bytes()), KEY), KEY).await;
     assert_eq!(kinds(&failed), ["unreachable"; 3], "{failed:?}");
 }
 

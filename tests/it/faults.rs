@@ -1,0 +1,281 @@
+//! A cutover whose every request to the provider fails in turn: the connection is cut before the
+//! request takes effect, and after; the request arrives, or its answer, when nobody waits any more;
+//! and from that request on nothing arrives any more, or no answer does, until the run gives up.
+//! Whatever happens, the run ends as an undisturbed one does, or halts and says what is true, and
+//! then ends so when it is resumed; and nothing is written twice, or by half.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bed::{records, said};
+use crate::lab::relay::{self, Fate, Protocol};
+use crate::lab::{Bind, Pdns, Server, sleep};
+
+/// Longer than either adapter waits for an answer (10 s).
+const LATE: Duration = Duration::from_secs(12);
+
+/// What happens to one request.
+#[derive(Clone, Copy)]
+struct Fault {
+    /// How it is called.
+    name: &'static str,
+    fate: fn() -> Fate,
+    /// Whether every later request has the same fate, until the run halts.
+    lasts: bool,
+}
+
+const FAULTS: [Fault; 6] = [
+    Fault { name: "lost", fate: || Fate::Lose, lasts: false },
+    Fault { name: "answer lost", fate: || Fate::LoseAnswer, lasts: false },
+    Fault { name: "late", fate: || Fate::LateRequest(LATE), lasts: false },
+    Fault { name: "answer late", fate: || Fate::LateAnswer(LATE), lasts: false },
+    Fault { name: "all lost", fate: || Fate::Lose, lasts: true },
+    Fault { name: "all answers lost", fate: || Fate::LoseAnswer, lasts: true },
+];
+
+/// How long after one case the next begins: cases wait more than they do, and run side by side.
+const EVERY: Duration = Duration::from_millis(120);
+
+/// A domain whose TTLs are low already.
+const ZONE: &str = "\
+$TTL 2
+@ SOA ns1.acme.test. hostmaster.acme.test. 1 3600 600 86400 1
+@ NS ns1.acme.test.
+@ MX 10 mail.old.test.
+@ TXT \"v=spf1 ip4:192.0.2.11 -all\"
+old1._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
+new1._domainkey TXT \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\"
+www A 192.0.2.80
+";
+
+enum Behind {
+    Bind(Server),
+    Pdns(Pdns),
+}
+
+/// What one run came to.
+struct Ended {
+    /// How many requests there were.
+    requests: usize,
+    /// How often the zone was written.
+    writes: u32,
+    /// What it holds.
+    holds: Vec<String>,
+    /// The run's exit codes, one a start.
+    exits: Vec<i32>,
+}
+
+impl Behind {
+    fn addr(&self) -> SocketAddr {
+        match self {
+            Self::Bind(server) => server.addr(),
+            Self::Pdns(pdns) => pdns.addr(),
+        }
+    }
+
+    fn protocol(&self) -> (Protocol, SocketAddr) {
+        match self {
+            Self::Bind(server) => (Protocol::Dns, server.addr()),
+            Self::Pdns(pdns) => (Protocol::Http, pdns.api()),
+        }
+    }
+
+    fn secret(&self) -> &str {
+        match self {
+            Self::Bind(server) => &server.key().secret,
+            Self::Pdns(pdns) => pdns.api_key(),
+        }
+    }
+
+    fn provider(&self, through: SocketAddr) -> String {
+        match self {
+            Self::Bind(server) => {
+                let (name, algorithm) = (&server.key().name, server.key().algorithm);
+                format!(
+                    "{{ type: rfc2136, server: \"{through}\", tsig: {{ key: {name}, \
+                     algorithm: {algorithm}, secret: {{ env: FAULTS_SECRET }} }} }}"
+                )
+            }
+            Self::Pdns(_) => format!(
+                "{{ type: powerdns, url: \"http://{through}\", \
+                 api_key: {{ env: FAULTS_SECRET }} }}"
+            ),
+        }
+    }
+
+    fn holds(&self, zone: &str) -> Vec<String> {
+        match self {
+            Self::Bind(server) => records(&server.transfer(zone)),
+            Self::Pdns(pdns) => records(&pdns.transfer(zone)),
+        }
+    }
+
+    fn serial(&self, zone: &str) -> u32 {
+        let serial = || match self {
+            Self::Bind(server) => server.serial(zone),
+            Self::Pdns(pdns) => pdns.serial(zone),
+        };
+        // One that a hundred runs ask at once may take its time.
+        (0..20).find_map(|_| serial()).expect("the server serves the zone")
+    }
+
+    /// A whole cutover of this zone, with this fate for one request of it.
+    fn run(&self, zone: &str, meddle: Option<(usize, Fault)>) -> Ended {
+        let (protocol, server) = self.protocol();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&seen);
+        let first = Arc::new(AtomicBool::new(true));
+        let is_first = Arc::clone(&first);
+        let through = relay::before(server, protocol, move |_| {
+            let this = counter.fetch_add(1, Ordering::SeqCst);
+            match meddle {
+                Some((which, fault)) if which == this => (fault.fate)(),
+                Some((which, Fault { fate, lasts: true, .. }))
+                    if which < this && is_first.load(Ordering::SeqCst) =>
+                {
+                    fate()
+                }
+                _ => Fate::Pass,
+            }
+        });
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let text = plan_text(zone, &self.provider(through), self.addr());
+        fs::write(dir.path().join("plan.yaml"), text).expect("a plan's file");
+        let begin = self.serial(zone);
+        let mut exits = Vec::new();
+        while exits.last() != Some(&0) {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+            command.args(["apply", "plan.yaml", "--wait", "--auto-approve"]);
+            command.current_dir(dir.path()).stdin(Stdio::null());
+            command.env("FAULTS_SECRET", self.secret());
+            let (code, said) = said(&command.output().expect("the program can be run"));
+            exits.push(code);
+            first.store(false, Ordering::SeqCst);
+            assert!(exits.len() <= 2, "{exits:?}: {said}");
+            assert!(!said.contains(self.secret()), "{said}");
+            if code != 0 {
+                assert!(said.contains("error") || said.contains("halt"), "{said}");
+                self.tells_the_truth(dir.path(), zone, begin, &said);
+            }
+        }
+        let writes = self.serial(zone) - begin;
+        let requests = seen.load(Ordering::SeqCst);
+        Ended { requests, writes, holds: self.holds(zone), exits }
+    }
+
+    /// What the journal of a halted run claims is so: as many changes as it has written, and
+    /// perhaps one more if it is unsure of one.
+    fn tells_the_truth(&self, dir: &Path, zone: &str, begin: u32, said: &str) {
+        let path = dir.join(".cutover/faults/0001/journal.jsonl");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let mut steps: BTreeMap<String, String> = BTreeMap::new();
+        for line in text.lines() {
+            let entry: Value = serde_json::from_str(line).expect("an entry");
+            let (kind, body) =
+                entry["event"].as_object().and_then(|event| event.iter().next()).expect("an event");
+            let step = body["step"].as_str().unwrap_or_default().to_owned();
+            if ["begun", "written", "unsure", "not_made"].contains(&kind.as_str()) {
+                steps.insert(step, kind.clone());
+            }
+        }
+        let count = |kinds: &[&str]| {
+            let found = steps.values().filter(|kind| kinds.contains(&kind.as_str())).count();
+            u32::try_from(found).expect("few steps")
+        };
+        let (sure, unsure) = (count(&["written"]), count(&["begun", "unsure"]));
+        let made = self.serial(zone) - begin;
+        assert!((sure..=sure + unsure).contains(&made), "{made} writes, {steps:?}: {said}");
+    }
+}
+
+/// The domain moves from one host to the other.
+fn plan_text(zone: &str, provider: &str, authority: SocketAddr) -> String {
+    format!(
+        "version: 1
+name: faults
+providers: {{ dns: {provider} }}
+resolver: none
+zones:
+  {zone}: {{ provider: dns, authorities: [ \"{authority}\" ] }}
+hosts:
+  old:
+    exchanges: [ {{ preference: 10, name: mail.old.test. }} ]
+    senders:
+      - name: people
+        spf: ip4:192.0.2.11
+        dkim: [ {{ selector: old1, txt: \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\" }} ]
+  new:
+    exchanges: [ {{ preference: 10, name: mx.new.test. }} ]
+    senders:
+      - name: people
+        spf: ip4:203.0.113.25
+        dkim: [ {{ selector: new1, txt: \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=\" }} ]
+migrate:
+  domains: [ {zone} ]
+  from: old
+  to: new
+  cutover_ttl: 2s
+  keep_old: 1s
+  overrun: 1s
+clocks: {{ margin: 1s, use: 0s, queue_life: 1s }}
+{}",
+        crate::recipes::STATED
+    )
+}
+
+/// Runs all cases, and says how many there were.
+fn sweep(start: impl Fn(&[(&str, &str)]) -> Behind) {
+    // One zone a case; the first shows how many requests a run has.
+    let trial = start(&[("c0.test", ZONE)]);
+    let undisturbed = trial.run("c0.test", None);
+    assert_eq!(undisturbed.exits, [0]);
+    let cases: Vec<(usize, Fault)> = (0..undisturbed.requests)
+        .flat_map(|request| FAULTS.map(|fault| (request, fault)))
+        .collect();
+    let names: Vec<String> = (0..cases.len()).map(|n| format!("c{n}.test")).collect();
+    let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
+    let behind = start(&zones);
+    let halted = AtomicUsize::new(0);
+    let check = &|name: &str, request: usize, fault: Fault| {
+        let ended = behind.run(name, Some((request, fault)));
+        let holds: Vec<String> =
+            ended.holds.iter().map(|line| line.replace(name, "c0.test")).collect();
+        let which = format!("request {request} {}", fault.name);
+        assert!(ended.requests > request, "{which}: nothing failed");
+        assert_eq!(holds, undisturbed.holds, "{which}");
+        assert_eq!(ended.writes, undisturbed.writes, "{which}");
+        halted.fetch_add(ended.exits.len() - 1, Ordering::SeqCst);
+    };
+    thread::scope(|scope| {
+        for ((request, fault), name) in cases.iter().copied().zip(&names) {
+            scope.spawn(move || check(name, request, fault));
+            sleep(EVERY);
+        }
+    });
+    println!(
+        "{} requests, {} cases, {} halted and were resumed; {} writes in each",
+        undisturbed.requests,
+        cases.len(),
+        halted.load(Ordering::SeqCst),
+        undisturbed.writes
+    );
+}
+
+#[test]
+fn bind_every_request_fails_in_turn() {
+    sweep(|zones| Behind::Bind(Bind::primary(zones)));
+}
+
+#[test]
+fn powerdns_every_request_fails_in_turn() {
+    sweep(|zones| Behind::Pdns(Pdns::primary(zones)));
+}

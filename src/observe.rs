@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use cutover_contract::{Capabilities, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
+use crate::diag::Diagnostic;
 use crate::intent::Intent;
 use crate::spec::Authority;
 use crate::spf::{SpfRecord, Target};
@@ -108,6 +109,8 @@ pub struct Snapshot {
     pub outside: BTreeMap<RrKey, Outside>,
     /// What was there before, and may still be cached: versions that an earlier run has replaced.
     pub earlier: BTreeMap<RrKey, Vec<Option<RrSet>>>,
+    /// What a person should know of it.
+    pub remarks: Vec<Diagnostic>,
     /// The TTLs that RRsets had before an earlier run lowered them, and that nobody has restored.
     pub original_ttls: BTreeMap<RrKey, Ttl>,
 }

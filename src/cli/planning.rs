@@ -22,6 +22,7 @@ use crate::proof::{Counterexample, Findings};
 use crate::render::{Dress, harmless};
 use crate::spec::parse;
 use crate::world::real::connect::connect;
+use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::remember;
 use crate::world::real::now;
 use crate::world::real::see::{NO_AUTHORITIES, UNKNOWN_EXCEPTION, authorities_agree, snapshot};
@@ -88,7 +89,8 @@ fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
 
 /// The world cannot be seen: an operation that failed, unless the plan itself names whom to ask.
 fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
-    let is_of_plan = |d: &Diagnostic| [NO_AUTHORITIES, UNKNOWN_EXCEPTION].contains(&d.code);
+    let is_of_plan =
+        |d: &Diagnostic| [NO_AUTHORITIES, UNKNOWN_EXCEPTION, NOT_DELEGATED].contains(&d.code);
     let exit = if found.iter().any(is_of_plan) { Exit::Usage } else { Exit::Error };
     Failure { exit, ..refuse(found, source) }
 }
@@ -120,9 +122,10 @@ pub(super) async fn plan(
     if !disagreeing.is_empty() {
         return Err(unseen(&disagreeing, source));
     }
-    if !compiled.warnings.is_empty() {
+    let warnings = [&snapshot.remarks[..], &compiled.warnings[..]].concat();
+    if !warnings.is_empty() {
         let coloured = dress(&std::io::stderr()) == Dress::Coloured;
-        tell(&render_all(&compiled.warnings, source, coloured));
+        tell(&render_all(&warnings, source, coloured));
     }
     Ok(seal(&intent, &snapshot, compiled, Digest::of(source.text.as_bytes())))
 }

@@ -139,7 +139,7 @@ fn zone() -> Shape {
         required("provider", "The provider that holds the zone, one of `providers`.", SLUG),
         optional(
             "authorities",
-            "The authoritative servers; left out, they are taken from the zone's NS records.",
+            "The authoritative servers; left out, they are those that the zone's NS records and its parent's name, and the delegation is checked.",
             list(1, Shape::AnyOf(vec![TEXT, named])),
         ),
         optional(

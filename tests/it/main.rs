@@ -6,6 +6,7 @@ mod lab;
 mod agreement;
 mod bed;
 mod cli;
+mod delegation;
 mod desk;
 mod engine;
 mod explain;

@@ -38,8 +38,35 @@ impl Bind {
         zone_clause: &str,
         key: TsigKey,
     ) -> Server {
+        Self::start(zones, zone_clause, key, None, "recursion no;")
+    }
+
+    /// A primary at the `n`th loopback address and the port that others look for servers at.
+    pub(crate) fn on_port_53(n: u8, zones: &[(&str, &str)], zone_clause: &str) -> Server {
+        let key = TsigKey::generate("hmac-sha256");
+        Self::start(zones, zone_clause, key, Some(n), "recursion no;")
+    }
+
+    /// The same for zones that others hang below, `.` among them; it resolves, too: from its own
+    /// zones it follows the delegations.
+    pub(crate) fn above(n: u8, zones: &[(&str, &str)]) -> Server {
+        let key = TsigKey::generate("hmac-sha256");
+        // A test changes what is delegated, and wants it to count at once.
+        let recursion =
+            "recursion yes; allow-recursion { any; }; max-cache-ttl 0; max-ncache-ttl 0;
+  servfail-ttl 0; qname-minimization off;";
+        Self::start(zones, "", key, Some(n), recursion)
+    }
+
+    fn start(
+        zones: &[(&str, &str)],
+        zone_clause: &str,
+        key: TsigKey,
+        port_53_at: Option<u8>,
+        recursion: &str,
+    ) -> Server {
         let configure = |dir: &Path, addr: SocketAddr, key: &TsigKey| {
-            let mut text = options(dir, addr, key);
+            let mut text = options(dir, addr, key, recursion);
             for (index, (origin, master_file)) in zones.iter().enumerate() {
                 let file = format!("{index}.zone");
                 std::fs::write(dir.join(&file), master_file).expect("a zone can be written");
@@ -52,15 +79,20 @@ impl Bind {
             }
             write_config(dir, &text)
         };
-        Server::start(&Plan {
+        let server = Server::start(&Plan {
             program: &NAMED,
-            address: loopback(1),
-            port_wish: None,
+            address: loopback(port_53_at.unwrap_or(1)),
+            port_wish: port_53_at.map(|_| 53),
             key,
             zones: zones.iter().map(|(origin, _)| (*origin).to_owned()).collect(),
             configure: &configure,
             prepare: &|| true,
-        })
+        });
+        if port_53_at.is_some() {
+            let help = "port 53 is free in a network namespace of one's own: run tests/run";
+            assert_eq!(server.addr().port(), 53, "{help}");
+        }
+        server
     }
 
     /// A secondary for all zones of `primary`, with the same key and, if it can be, the same port.
@@ -69,7 +101,7 @@ impl Bind {
         let zones = primary.zones().to_vec();
         let (ip, port) = (primary.addr().ip(), primary.addr().port());
         let configure = |dir: &Path, addr: SocketAddr, key: &TsigKey| {
-            let mut text = options(dir, addr, key);
+            let mut text = options(dir, addr, key, "recursion no;");
             for (index, zone) in zones.iter().enumerate() {
                 // The refresh timers of the zone's SOA would bring changes before their time.
                 let _ = writeln!(
@@ -106,7 +138,7 @@ fn write_config(dir: &Path, text: &str) -> Vec<String> {
 }
 
 /// What primaries and secondaries share. Nothing is written outside of `dir`.
-fn options(dir: &Path, addr: SocketAddr, key: &TsigKey) -> String {
+fn options(dir: &Path, addr: SocketAddr, key: &TsigKey, recursion: &str) -> String {
     let dir = dir.display();
     let (ip, port, name) = (addr.ip(), addr.port(), &key.name);
     let listen = match ip {
@@ -120,7 +152,8 @@ options {{
   directory \"{dir}\"; managed-keys-directory \"{dir}\";
   pid-file none; session-keyfile none; lock-file none; dump-file \"{dir}/dump\";
   {listen}
-  recursion no; empty-zones-enable no; dnssec-validation no; notify no; querylog no;
+  {recursion}
+  empty-zones-enable no; dnssec-validation no; notify no; querylog no;
   allow-query {{ any; }}; allow-transfer {{ key \"{name}\"; }};
   max-cache-size 2m;
 }};

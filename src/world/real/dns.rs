@@ -3,10 +3,13 @@
 //! An authoritative server is asked over UDP with EDNS and without recursion, and again over TCP
 //! where the answer was cut short. Nothing is cached. Only an authoritative answer counts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use hickory_proto::dnssec::rdata::DNSKEY;
+use hickory_proto::dnssec::{Algorithm, DigestType, PublicKeyBuf};
 use hickory_proto::op::{Edns, Message, MessageType, Query as Question, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name as WireName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
@@ -51,7 +54,92 @@ pub(crate) async fn served(server: SocketAddr, key: &RrKey) -> Served {
     }
 }
 
+/// Where a server sends those who ask for a zone below its own.
+#[derive(Debug)]
+pub(crate) struct Referral {
+    /// The zone's servers, and the addresses that came with them (glue, RFC 9471).
+    pub(crate) servers: BTreeMap<Name, BTreeSet<IpAddr>>,
+}
+
+/// Asks a server of a parent zone for the servers of a zone below it; `None` where it says that there
+/// is no such zone.
+///
+/// A server that has both zones answers from the lower one (RFC 1034 §4.3.2), which is taken too.
+///
+/// # Errors
+/// Why there is no answer; the text is for people.
+pub(crate) async fn referral(server: SocketAddr, zone: &Name) -> Result<Option<Referral>, String> {
+    let key = RrKey::new(zone.clone(), RrType::NS);
+    let answer = exchange(server, &key).await.map_err(|error| error.to_string())?;
+    referral_of(&answer, zone).map_err(|error| error.to_string())
+}
+
+fn referral_of(answer: &Message, zone: &Name) -> Result<Option<Referral>, AskError> {
+    let code = answer.metadata.response_code;
+    if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        return Err(AskError::Code(code));
+    }
+    let owner = wire_name(zone)?;
+    let mut servers: BTreeMap<Name, BTreeSet<IpAddr>> = answer
+        .answers
+        .iter()
+        .chain(&answer.authorities)
+        .filter(|record| record.name == owner && record.record_type() == RecordType::NS)
+        .filter_map(|record| Some((rdata_of(record)?.target()?.clone(), BTreeSet::new())))
+        .collect();
+    if servers.is_empty() {
+        return match answer.metadata.authoritative {
+            true => Ok(None),
+            false => Err(AskError::NotAuthoritative),
+        };
+    }
+    for record in &answer.additionals {
+        for (name, addresses) in &mut servers {
+            if wire_name(name).is_ok_and(|name| name == record.name) {
+                addresses.extend(record.data.ip_addr());
+            }
+        }
+    }
+    Ok(Some(Referral { servers }))
+}
+
+/// Whether a DS record's digest is of a kind that can be computed (RFC 8624 §3.3).
+pub(crate) fn is_known_digest(ds: &Rdata) -> bool {
+    ds.wire().get(3).is_some_and(|kind| {
+        matches!(
+            DigestType::from(*kind),
+            DigestType::SHA1 | DigestType::SHA256 | DigestType::SHA384
+        )
+    })
+}
+
+/// Whether a DS record vouches for a DNSKEY (RFC 4034 §5.1.4).
+pub(crate) fn vouches(zone: &Name, ds: &Rdata, key: &Rdata) -> bool {
+    let Some((&[tag_high, tag_low, algorithm, kind], digest)) = ds.wire().split_first_chunk()
+    else {
+        return false;
+    };
+    // The protocol is 3, always (RFC 4034 §2.1.2).
+    let Some((&[flags_high, flags_low, _, key_algorithm], key)) = key.wire().split_first_chunk()
+    else {
+        return false;
+    };
+    let flags = u16::from_be_bytes([flags_high, flags_low]);
+    let key = PublicKeyBuf::new(key.to_vec(), Algorithm::from_u8(key_algorithm));
+    let key = DNSKEY::with_flags(flags, key);
+    let tag = u16::from_be_bytes([tag_high, tag_low]);
+    let Ok(zone) = wire_name(zone) else { return false };
+    algorithm == key_algorithm
+        && key.calculate_key_tag().is_ok_and(|own| own == tag)
+        && key.to_digest(&zone, DigestType::from(kind)).is_ok_and(|own| own.as_ref() == digest)
+}
+
 async fn ask(server: SocketAddr, key: &RrKey) -> Result<Option<RrSet>, AskError> {
+    rrset_of(&exchange(server, key).await?, key)
+}
+
+/// A question and its answer, as it comes.
+async fn exchange(server: SocketAddr, key: &RrKey) -> Result<Message, AskError> {
     let mut question = Message::query();
     question.metadata.recursion_desired = false;
     let mut query = Question::query(wire_name(&key.name)?, RecordType::from(key.rtype.number()));
@@ -66,9 +154,9 @@ async fn ask(server: SocketAddr, key: &RrKey) -> Result<Option<RrSet>, AskError>
         match timeout(ANSWER_MAX, over_udp(server, &octets, &question)).await {
             Ok(Ok(answer)) if answer.metadata.truncation => {
                 let answer = timeout(ANSWER_MAX, over_tcp(server, &octets, &question)).await;
-                return rrset_of(&answer.map_err(|_| AskError::Silence)??, key);
+                return answer.map_err(|_| AskError::Silence)?;
             }
-            Ok(Ok(answer)) => return rrset_of(&answer, key),
+            Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => last = error,
             Err(_) => last = AskError::Silence,
         }
@@ -197,6 +285,11 @@ impl Resolver {
             }
         };
         Ok(Self(resolver))
+    }
+
+    /// Whether nobody may be asked.
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Asks for one RRset, aliases followed.

@@ -1,6 +1,7 @@
 //! The real world: the system's clock, DNS servers, provider adapters, files.
 
 pub mod connect;
+pub mod delegation;
 mod dns;
 pub mod history;
 pub mod see;

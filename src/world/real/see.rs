@@ -1,14 +1,15 @@
 //! Seeing: from the intent to a snapshot of what is live.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use cutover_contract::{Name, Provider, ProviderError, Rdata, RrKey, RrSet, RrType, Zone};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
+use super::delegation::{Delegation, delegation};
 use super::dns::{self, Resolver};
-use crate::diag::{Code, Diagnostic, Span};
+use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::engine::outcome::Served;
 use crate::intent::Intent;
 use crate::observe::{Outside, Snapshot, ZoneSeen, questions};
@@ -32,7 +33,7 @@ const OUTSIDE_MAX: usize = 20_000;
 /// Questions under way at once. Our choice: quick, and gentle to servers.
 const AT_ONCE_MAX: usize = 32;
 /// The port of authoritative servers (RFC 1035 §4.2).
-const DNS_PORT: u16 = 53;
+pub(super) const DNS_PORT: u16 = 53;
 
 /// Reads the plan's zones and asks for what lies outside of them.
 ///
@@ -61,8 +62,9 @@ pub async fn snapshot(
     let mut found = Vec::new();
     for seen in seen.await {
         match seen {
-            Ok(seen) => {
+            Ok((seen, remark)) => {
                 snapshot.zones.insert(seen.zone.origin.clone(), seen);
+                snapshot.remarks.extend(remark);
             }
             Err(diagnostic) => found.push(diagnostic),
         }
@@ -87,11 +89,13 @@ async fn see_zone(
     provider: &dyn Provider,
     resolver: &Resolver,
     asks_delegation: bool,
-) -> Result<ZoneSeen, Diagnostic> {
+) -> Result<(ZoneSeen, Option<Diagnostic>), Diagnostic> {
     let name = &spec.name.value;
     let zone = provider.read_zone(name).await.map_err(|error| unreadable(spec, &error))?;
     let capabilities = provider.capabilities(name);
     let mut seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
+    let mut remark = None;
+    let mut parent = None;
     let nobody = |help: &str| {
         let title = format!("nobody says which servers serve {name}");
         Diagnostic::error(NO_AUTHORITIES, spec.name.span, title, help).why(
@@ -106,7 +110,15 @@ async fn see_zone(
                 "add `authorities: [ADDRESS:PORT, ...]` to the zone, or say `served: { assume_within: 5m }` at the provider",
             ));
         }
-        (None, None) => delegated(&seen.zone, resolver).await,
+        (None, None) => {
+            parent = delegation(name, resolver).await.map_err(|lost| lost.diagnostic(spec))?;
+            remark =
+                parent.as_ref().and_then(|parent| parent.compare(spec, &servers_of(&seen.zone)));
+            if let Some(found) = remark.take_if(|found| found.severity == Severity::Error) {
+                return Err(found);
+            }
+            delegated(&seen.zone, parent.as_ref(), resolver).await
+        }
     };
     if spec.authorities.is_some() {
         seen.capabilities.served_within = None;
@@ -115,6 +127,9 @@ async fn see_zone(
         return Err(nobody(
             "none of the zone's NS records leads to an address: add `authorities: [ADDRESS:PORT, ...]` to the zone",
         ));
+    }
+    if let Some(parent) = &parent {
+        parent.keys_match(spec, &seen.authorities).await?;
     }
     bring_soa(&mut seen).await;
     for except in &spec.except {
@@ -135,7 +150,7 @@ async fn see_zone(
             "a change counts when a server is seen to serve it: take one of the exceptions out";
         return Err(Diagnostic::error(NO_AUTHORITIES, span, title, help));
     }
-    Ok(seen)
+    Ok((seen, remark))
 }
 
 /// A provider that shows no SOA leaves open for how long absence is cached (RFC 2308 §5); its servers
@@ -173,40 +188,64 @@ fn unreadable(spec: &ZoneSpec, error: &ProviderError) -> Diagnostic {
         .label(format!("held by `{}`", spec.provider.value))
 }
 
-/// Every address of every server in the zone's NS records, on port 53.
-async fn delegated(zone: &Zone, resolver: &Resolver) -> Vec<Authority> {
-    let origin = &zone.origin;
-    let ns = zone.get(&RrKey::new(origin.clone(), RrType::NS));
-    let servers: Vec<Name> =
-        ns.iter().flat_map(|rrset| rrset.rdata()).filter_map(Rdata::target).collect();
-    let mut authorities = Vec::new();
-    for server in servers {
-        for rtype in [RrType::A, RrType::AAAA] {
-            let key = RrKey::new(server.clone(), rtype);
-            let addresses = match zone.get(&key) {
-                Some(glue) => glue.shared_rdata(),
-                None => match resolver.outside(&key).await {
-                    Outside::Records(records) => records,
-                    Outside::Absent | Outside::Unknown(_) => [].into(),
-                },
-            };
-            authorities.extend(addresses.iter().filter_map(Rdata::ip).map(|ip| Authority {
-                name: Some(server.to_string()),
-                address: SocketAddr::new(ip, DNS_PORT),
-            }));
-        }
+/// Every address of every server that the zone's NS records name, or its parent's, on port 53.
+async fn delegated(
+    zone: &Zone,
+    parent: Option<&Delegation>,
+    resolver: &Resolver,
+) -> Vec<Authority> {
+    let glue = parent.map(Delegation::servers);
+    let names: BTreeSet<Name> = servers_of(zone)
+        .into_iter()
+        .chain(glue.iter().flat_map(|glue| glue.keys().cloned()))
+        .collect();
+    let mut authorities = BTreeSet::new();
+    for name in names {
+        let mut at = addresses(&name, Some(zone), resolver).await;
+        at.extend(glue.and_then(|glue| glue.get(&name)).into_iter().flatten());
+        authorities.extend(at.into_iter().map(|ip| Authority {
+            name: Some(name.to_string()),
+            address: SocketAddr::new(ip, DNS_PORT),
+        }));
     }
-    authorities.sort();
-    authorities.dedup();
-    authorities
+    authorities.into_iter().collect()
 }
 
-/// The authoritative servers that a zone's own NS records lead to.
+/// The servers in a zone's own NS records.
+fn servers_of(zone: &Zone) -> BTreeSet<Name> {
+    let ns = zone.get(&RrKey::new(zone.origin.clone(), RrType::NS));
+    ns.iter().flat_map(|rrset| rrset.rdata()).filter_map(Rdata::target).collect()
+}
+
+/// The addresses of a server, as the zone has them, or else a resolver.
+pub(super) async fn addresses(
+    server: &Name,
+    zone: Option<&Zone>,
+    resolver: &Resolver,
+) -> BTreeSet<IpAddr> {
+    let mut addresses = BTreeSet::new();
+    for rtype in [RrType::A, RrType::AAAA] {
+        let key = RrKey::new(server.clone(), rtype);
+        let records = match zone.and_then(|zone| zone.get(&key)) {
+            Some(held) => held.shared_rdata(),
+            None => match resolver.outside(&key).await {
+                Outside::Records(records) => records,
+                Outside::Absent | Outside::Unknown(_) => [].into(),
+            },
+        };
+        addresses.extend(records.iter().filter_map(Rdata::ip));
+    }
+    addresses
+}
+
+/// The authoritative servers that a zone's own NS records lead to, and its parent's.
 ///
 /// # Errors
-/// Why the resolver cannot be used.
+/// Why the resolver cannot be used, or the delegation is not known.
 pub async fn authorities(zone: &Zone, resolver: &ResolverSpec) -> Result<Vec<Authority>, String> {
-    Ok(delegated(zone, &Resolver::new(resolver)?).await)
+    let resolver = Resolver::new(resolver)?;
+    let parent = delegation(&zone.origin, &resolver).await.map_err(|lost| lost.to_string())?;
+    Ok(delegated(zone, parent.as_ref(), &resolver).await)
 }
 
 /// What one server said to many questions.

@@ -200,12 +200,18 @@ impl Artifact {
     /// The digest of everything in it.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        v1::digest(self)
+        self.seal().1
     }
 
     /// The one encoding: JSON, indented, with a line end at the end.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.seal().0
+    }
+
+    /// [`Artifact::encode`] and [`Artifact::digest`] in one go.
+    #[must_use]
+    pub fn seal(&self) -> (String, Digest) {
         v1::encode(self)
     }
 

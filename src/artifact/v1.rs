@@ -174,17 +174,17 @@ impl RrSetV1 {
     }
 }
 
-pub(super) fn digest(artifact: &Artifact) -> Digest {
-    Digest::of(write(&wire(artifact, String::new())).as_bytes())
-}
+/// What stands in the place of the digest while it is computed.
+const NO_DIGEST: &str = r#""digest": """#;
 
-pub(super) fn encode(artifact: &Artifact) -> String {
-    write(&wire(artifact, digest(artifact).to_string()))
-}
-
-fn write(wire: &ArtifactV1) -> String {
-    let text = serde_json::to_string_pretty(wire);
-    text.expect("names, numbers and texts are always written") + "\n"
+/// The encoding, and the digest in it: that of the same text without it.
+pub(super) fn encode(artifact: &Artifact) -> (String, Digest) {
+    let text = serde_json::to_string_pretty(&wire(artifact));
+    let mut text = text.expect("names, numbers and texts are always written") + "\n";
+    let digest = Digest::of(text.as_bytes());
+    let place = text.find(NO_DIGEST).expect("it comes second, and the first is `format`");
+    text.insert_str(place + NO_DIGEST.len() - 1, &digest.to_string());
+    (text, digest)
 }
 
 pub(super) fn decode(text: &str) -> Result<Artifact, ReadError> {
@@ -199,11 +199,11 @@ pub(super) fn decode(text: &str) -> Result<Artifact, ReadError> {
     let wire: ArtifactV1 = serde_json::from_str(text)?;
     let stated = Digest::parse(&wire.digest).ok_or_else(|| value("digest", "no sha256 digest"))?;
     let artifact = read(wire)?;
-    let actual = artifact.digest();
+    let (encoded, actual) = encode(&artifact);
     if stated != actual {
         return Err(ReadError::Digest { stated, actual });
     }
-    match encode(&artifact) == text {
+    match encoded == text {
         true => Ok(artifact),
         false => Err(ReadError::NotCanonical),
     }
@@ -213,7 +213,8 @@ fn value(place: impl ToString, problem: impl ToString) -> ReadError {
     ReadError::Value { place: place.to_string(), problem: problem.to_string() }
 }
 
-fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
+/// All of it but the digest.
+fn wire(artifact: &Artifact) -> ArtifactV1 {
     let Artifact {
         name,
         tool,
@@ -229,7 +230,7 @@ fn wire(artifact: &Artifact, digest: String) -> ArtifactV1 {
     } = artifact;
     ArtifactV1 {
         format: FORMAT.to_owned(),
-        digest,
+        digest: String::new(),
         name: name.clone(),
         tool: tool.clone(),
         plan: *plan,

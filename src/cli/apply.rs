@@ -18,7 +18,7 @@ use crate::render::text;
 use crate::world::real::connect::connect;
 use crate::world::real::store::{Found, JournalFile, Lock, Store, StoreError};
 use crate::world::real::{Real, now};
-use crate::world::{Outcome, Patience, Run, drive, tool};
+use crate::world::{Outcome, Patience, drive, tool};
 
 /// The adapters by the providers' names.
 type Providers = BTreeMap<String, Box<dyn Provider>>;
@@ -44,11 +44,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let input = planning::read(&args.input)?;
-    let name = match &input {
-        Input::Plan(source) => planning::intent(source)?.name,
-        Input::Artifact(artifact) => artifact.name.clone(),
-    };
-    let store = Store::new(&args.state.dir(&args.input), &name);
+    let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| store_failure(&error))?;
     let seen = found.as_ref().map(|found| found.journal.clone());
     let open = found.as_ref().filter(|found| found.run.state.finished.is_none());
@@ -62,13 +58,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let artifact = match input {
         Input::Artifact(artifact) => match found {
-            Some(found) if found.run.artifact.digest() == artifact.digest() => {
+            Some(found) if found.run.state.artifact() == artifact.digest() => {
                 tell("nothing to change: the run of this artifact is finished");
                 return Ok(Exit::Done);
             }
             Some(_) | None => *artifact,
         },
-        Input::Plan(source) => planning::plan(&args.input, &source, &args.state).await?,
+        Input::Plan(plan) => planning::plan(&args.input, &plan, &args.state).await?,
     };
     if artifact.graph.steps().is_empty() {
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
@@ -82,8 +78,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     newest_still(&store, seen.as_deref())?;
     // What is not there for a run must not be found out when it is open.
     let providers = providers(&args, &artifact)?;
-    let journal = store.create(&artifact).map_err(|error| store_failure(&error))?;
-    let found = Found { run: Run::new(artifact), entries: Vec::new(), journal, torn: 0 };
+    let found = store.create(artifact).map_err(|error| store_failure(&error))?;
     go_on(&args, found, providers, lock).await
 }
 
@@ -117,19 +112,20 @@ fn lock(store: &Store) -> Result<Lock, Failure> {
 fn same_as_open(input: &Input, found: &Found, args: &Args) -> Result<(), Failure> {
     let artifact = &found.run.artifact;
     let (same, what) = match input {
-        Input::Plan(source) => (
-            Digest::of(source.text.as_bytes()) == artifact.plan,
+        Input::Plan(plan) => (
+            Digest::of(plan.source.text.as_bytes()) == artifact.plan,
             "the plan has changed since its run began",
         ),
-        Input::Artifact(other) => {
-            (other.digest() == artifact.digest(), "another artifact of this plan is being run")
-        }
+        Input::Artifact(other) => (
+            other.digest() == found.run.state.artifact(),
+            "another artifact of this plan is being run",
+        ),
     };
     if same {
         return Ok(());
     }
     let folder = base(&found.journal);
-    let digest = artifact.digest().short();
+    let digest = found.run.state.artifact().short();
     let finish = way_to_finish(&folder, artifact, args);
     let (shown, given_up) = (shell(&folder), shell(&folder.with_extension("given-up")));
     let text = format!(

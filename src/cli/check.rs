@@ -16,8 +16,8 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let mut failures = Vec::new();
     for path in &args.plans {
-        match planning::read_plan(path).and_then(|source| planning::intent(&source)) {
-            Ok(intent) => {
+        match planning::read_plan(path) {
+            Ok(planning::Plan { source: _, intent }) => {
                 let zones = intent.zones.len();
                 put(&format!("{}: ok ({}, {zones} in zones)\n", path.display(), intent.name)
                     .replace("in zones", if zones == 1 { "zone" } else { "zones" }))?;

@@ -34,7 +34,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let artifact = match planning::read(&args.subject)? {
         Input::Artifact(artifact) => *artifact,
-        Input::Plan(source) => planning::plan(&args.subject, &source, &args.state).await?,
+        Input::Plan(plan) => planning::plan(&args.subject, &plan, &args.state).await?,
     };
     let text = match &args.step {
         None => explain::steps(&artifact),

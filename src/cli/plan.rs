@@ -55,8 +55,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let mut changes = false;
     for path in &args.plans {
-        let source = planning::read_plan(path)?;
-        let artifact = planning::plan(path, &source, &args.state).await?;
+        let plan = planning::read_plan(path)?;
+        let artifact = planning::plan(path, &plan, &args.state).await?;
         changes |= !artifact.graph.steps().is_empty();
         put(&args.format.show(&artifact))?;
         planning::not_refuted(&artifact)?;

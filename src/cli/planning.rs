@@ -35,10 +35,28 @@ const INPUT_OCTETS_MAX: u64 = artifact::OCTETS_MAX;
 
 /// What a file holds.
 pub(super) enum Input {
-    /// A plan, as text.
-    Plan(Source),
+    /// A plan.
+    Plan(Box<Plan>),
     /// A sealed artifact.
     Artifact(Box<Artifact>),
+}
+
+/// A plan.
+pub(super) struct Plan {
+    /// Its text.
+    pub(super) source: Source,
+    /// What it wants.
+    pub(super) intent: Intent,
+}
+
+impl Input {
+    /// The name of the plan, or of the artifact's.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Plan(plan) => &plan.intent.name,
+            Self::Artifact(artifact) => &artifact.name,
+        }
+    }
 }
 
 /// Reads a plan or an artifact.
@@ -49,7 +67,10 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
         Ok(artifact) => Ok(Input::Artifact(Box::new(artifact))),
         // Not JSON with a format: then it is a plan, or wants to be one.
         Err(ReadError::Json(_)) if !text.trim_start().starts_with("{\n  \"format\"") => {
-            Ok(Input::Plan(Source { name: path.display().to_string(), text }))
+            let source = Source { name: path.display().to_string(), text };
+            let intent = parse(&source, registry()).and_then(resolve);
+            let intent = intent.map_err(|found| refuse(&found, &source))?;
+            Ok(Input::Plan(Box::new(Plan { source, intent })))
         }
         Err(error) => {
             let text = format!("error: {} cannot be used: {error}", path.display());
@@ -59,20 +80,15 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
 }
 
 /// Reads a plan.
-pub(super) fn read_plan(path: &Path) -> Result<Source, Failure> {
+pub(super) fn read_plan(path: &Path) -> Result<Plan, Failure> {
     match read(path)? {
-        Input::Plan(source) => Ok(source),
+        Input::Plan(plan) => Ok(*plan),
         Input::Artifact(_) => {
             let text =
                 format!("error: {} is an artifact, and a plan is wanted here", path.display());
             Err(Failure::new(Exit::Usage, text))
         }
     }
-}
-
-/// What a plan wants.
-pub(super) fn intent(source: &Source) -> Result<Intent, Failure> {
-    parse(source, registry()).and_then(resolve).map_err(|found| refuse(&found, source))
 }
 
 fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
@@ -96,25 +112,21 @@ fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
 }
 
 /// Reads the world and compiles the plan.
-pub(super) async fn plan(
-    path: &Path,
-    source: &Source,
-    state: &StateArgs,
-) -> Result<Artifact, Failure> {
-    let intent = intent(source)?;
+pub(super) async fn plan(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Artifact, Failure> {
+    let Plan { source, intent } = plan;
     let providers = connect(registry(), &intent.providers, &home(path))
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let asks_delegation = |provider: &str| {
         let kind = &intent.providers[provider].kind;
         registry().iter().any(|adapter| adapter.kind == kind && adapter.asks_delegation)
     };
-    let seen = snapshot(&intent, &providers, &asks_delegation).await;
+    let seen = snapshot(intent, &providers, &asks_delegation).await;
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     remember(&state.dir(path), &mut snapshot, now()).map_err(|error| Failure::error(&error))?;
     let compiled =
-        compile(&intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
+        compile(intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
     let disagreeing = authorities_agree(
-        &intent,
+        intent,
         &snapshot,
         &touched(&compiled.tracks).into_iter().collect::<Vec<_>>(),
     )
@@ -127,7 +139,7 @@ pub(super) async fn plan(
         let coloured = dress(&std::io::stderr()) == Dress::Coloured;
         tell(&render_all(&warnings, source, coloured));
     }
-    Ok(seal(&intent, &snapshot, compiled, Digest::of(source.text.as_bytes())))
+    Ok(seal(intent, &snapshot, compiled, Digest::of(source.text.as_bytes())))
 }
 
 fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) -> Artifact {

@@ -31,9 +31,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// The newest run of the plan in a file.
 pub(super) fn newest(path: &std::path::Path, state: &StateArgs) -> Result<Option<Found>, Failure> {
-    let name = match planning::read(path)? {
-        planning::Input::Plan(source) => planning::intent(&source)?.name,
-        planning::Input::Artifact(artifact) => artifact.name.clone(),
-    };
-    Store::new(&state.dir(path), &name).newest().map_err(|error| Failure::error(&error))
+    let input = planning::read(path)?;
+    Store::new(&state.dir(path), input.name()).newest().map_err(|error| Failure::error(&error))
 }

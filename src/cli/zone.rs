@@ -91,8 +91,7 @@ struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     fn new(plan: &'a Path, zone: &str) -> Result<Self, Failure> {
-        let source = planning::read_plan(plan)?;
-        let intent = planning::intent(&source)?;
+        let planning::Plan { source: _, intent } = planning::read_plan(plan)?;
         let name = Name::from_user(zone);
         let zone =
             name.map_err(|error| usage(format!("`{zone}` is no name of a zone: {error}")))?;

@@ -176,8 +176,7 @@ impl Rules for Forward<'_, '_> {
     }
 
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {
-        let ends = pattern.atoms.iter().flat_map(|held| &self.model.atoms[held.atom].ends);
-        pattern.starts(&self.model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()
+        super::gather::touches(self.model, pattern)
     }
 }
 

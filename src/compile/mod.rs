@@ -2,7 +2,8 @@
 //!
 //! `recipe` says which versions each RRset goes through, `proof` what must not be true together. Here
 //! the order comes about: the plan's own (`forward`), one edge or wait for each bad pattern that
-//! would come true without it (`derive`), and the steps of the graph (`emit`).
+//! would come true without it (`derive`), and the steps of the graph (`emit`). Before all that,
+//! changes that need no order are put together (`gather`).
 //!
 //! What no order can break is said with a derivation: which ways there would be to break the
 //! pattern, and why each is closed.
@@ -11,6 +12,7 @@ pub mod back;
 mod derive;
 mod emit;
 mod forward;
+mod gather;
 mod unbroken;
 
 use cutover_contract::RrKey;
@@ -19,7 +21,7 @@ use crate::calendar::show_span;
 use crate::diag::Diagnostic;
 use crate::graph::StepGraph;
 use crate::intent::Intent;
-use crate::model::Track;
+use crate::model::{Track, spread};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, MovePoint};
 use crate::proof::model::{Known, Model, model};
@@ -54,6 +56,7 @@ pub struct Compiled {
 /// All that stands against it, in one go.
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
     let Cooked { tracks, assumptions, warnings } = cook(intent, snapshot)?;
+    let tracks = gather::gather(intent, snapshot, tracks);
     let draft = Draft::of(intent, snapshot, &tracks);
     let known = Known::default();
     let model = model(&draft, &known);
@@ -159,13 +162,14 @@ fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
     }
 }
 
-/// The RRsets that a plan changes, each once, by zone.
+/// The RRsets that servers are asked for before a plan that changes them, each once, by zone.
 #[must_use]
 pub fn touched(tracks: &[Track]) -> std::collections::BTreeSet<(cutover_contract::Name, RrKey)> {
     tracks
         .iter()
         .flat_map(|track| {
-            let changes = track.transitions.iter().flat_map(|transition| &transition.changes);
+            let changes =
+                track.transitions.iter().flat_map(|transition| spread(&transition.changes));
             changes.map(|change| (track.zone.clone(), change.key.clone()))
         })
         .collect()

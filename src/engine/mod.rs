@@ -72,6 +72,8 @@ pub enum StepState {
 /// What is known of a run: nothing but a fold over its journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunState {
+    /// The digest of the artifact that is run.
+    artifact: Digest,
     /// By the step's place in the graph.
     steps: Vec<StepState>,
     /// How many steps have to be done before each; by place.
@@ -133,8 +135,12 @@ pub enum IllegalEvent {
 ///
 /// # Errors
 /// [`IllegalEvent`], with the number of the entry that cannot follow.
-pub fn replay(artifact: &Artifact, entries: &[Entry]) -> Result<RunState, (u64, IllegalEvent)> {
-    let mut state = RunState::new(artifact);
+pub fn replay(
+    artifact: &Artifact,
+    digest: Digest,
+    entries: &[Entry],
+) -> Result<RunState, (u64, IllegalEvent)> {
+    let mut state = RunState::new(artifact, digest);
     for entry in entries {
         state.apply(artifact, entry.at, &entry.event).map_err(|error| (entry.seq, error))?;
     }
@@ -142,12 +148,13 @@ pub fn replay(artifact: &Artifact, entries: &[Entry]) -> Result<RunState, (u64, 
 }
 
 impl RunState {
-    /// A run of which nothing is known yet.
+    /// A run of which nothing is known yet, of an artifact with this digest.
     #[must_use]
-    pub fn new(artifact: &Artifact) -> Self {
+    pub fn new(artifact: &Artifact, digest: Digest) -> Self {
         let steps = artifact.graph.steps();
         let unmet: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
         Self {
+            artifact: digest,
             steps: vec![StepState::Pending { lapsed: None }; steps.len()],
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
             unmet,
@@ -156,6 +163,12 @@ impl RunState {
             finished: None,
             last: None,
         }
+    }
+
+    /// The digest of the artifact that is run.
+    #[must_use]
+    pub fn artifact(&self) -> Digest {
+        self.artifact
     }
 
     /// The state of the step at a place of the artifact's graph.
@@ -210,8 +223,8 @@ impl RunState {
         }
         match event {
             Event::Opened { artifact: journal, .. } => {
-                if *journal != artifact.digest() {
-                    let artifact = artifact.digest();
+                if *journal != self.artifact {
+                    let artifact = self.artifact;
                     return Err(IllegalEvent::Artifact { journal: *journal, artifact });
                 }
                 self.opened = Some(at);

@@ -15,6 +15,7 @@ use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Timestamp, later};
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::journal::Event;
+use crate::model::spread;
 use crate::spec::Authority;
 
 /// How often servers are asked whether they serve a change: our choice; a server that has to be
@@ -209,7 +210,7 @@ fn see<'a>(
         return None;
     }
     let current: Vec<Change> =
-        changes.changes().iter().filter_map(|one| current(artifact, state, place, one)).collect();
+        spread(changes.changes()).filter_map(|one| current(artifact, state, place, one)).collect();
     let changes = ChangeSet::new(changes.zone().clone(), current).ok()?;
     Some(Next::See { step, changes, servers })
 }
@@ -279,7 +280,12 @@ fn of_change<'a>(
                 Next::Sleep { until: later(at, within), is_wait: true }
             }
             Some(_) => Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 }),
-            None => Next::See { step, changes: changes.clone(), servers: zone.asked().collect() },
+            None => {
+                let asked = spread(changes.changes()).cloned().collect();
+                let changes = ChangeSet::new(changes.zone().clone(), asked);
+                let changes = changes.expect("a part of a change set is one");
+                Next::See { step, changes, servers: zone.asked().collect() }
+            }
         },
         StepState::Waiting { .. } | StepState::Done { .. } => {
             unreachable!("a change does not wait, and a done step is not polled")

@@ -135,6 +135,19 @@ impl Transition {
     }
 }
 
+/// RRsets of one change that every server is asked for. Our choice; see [`spread`].
+pub const ASKED_MAX: usize = 128;
+
+/// What is asked for of many changes that are made at once: the first, the last, and others evenly in
+/// between, [`ASKED_MAX`] at the most.
+///
+/// A change set of more holds what nothing depends on (`compile::gather`), and servers take a zone's
+/// versions whole (RFC 5936 §3, RFC 1995 §4): one that has these has all.
+pub fn spread<T>(changes: &[T]) -> impl Iterator<Item = &T> {
+    let (many, asked) = (changes.len(), changes.len().min(ASKED_MAX));
+    (0..asked).map(move |n| &changes[n * (many - 1) / (asked - 1).max(1)])
+}
+
 /// A name's way from what was seen to what is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {

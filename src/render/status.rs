@@ -21,7 +21,7 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     let mut text = format!(
         "{}  {}\n\n",
         dress.paint(Paint::Heading, &format!("run {}", artifact.name)),
-        artifact.digest()
+        state.artifact()
     );
     let steps = artifact.graph.steps();
     let ready: BTreeSet<usize> = state.ready().filter(|_| is_running(state)).collect();

@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::Timestamp;
+use crate::digest::Digest;
 use crate::engine::outcome::Served;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event};
@@ -110,7 +111,8 @@ pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
 #[must_use]
 pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
     let mut world = Ideal::of(artifact, start);
-    let mut run = Run::new(artifact.clone());
+    // Nothing is sealed before the forecast, which is a part of it.
+    let mut run = Run::new(artifact.clone(), Digest::of(b""));
     let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {})
         .now_or_never()
         .expect("a simulated world never waits");

@@ -115,10 +115,10 @@ pub enum Progress<'p> {
 }
 
 impl Run {
-    /// A run of which nothing is known yet.
+    /// A run of which nothing is known yet, of an artifact with this digest.
     #[must_use]
-    pub fn new(artifact: Artifact) -> Self {
-        let state = RunState::new(&artifact);
+    pub fn new(artifact: Artifact, digest: Digest) -> Self {
+        let state = RunState::new(&artifact, digest);
         Self { artifact: Arc::new(artifact), state, seq: 0, head: Digest::of(b"") }
     }
 
@@ -234,7 +234,7 @@ fn begin<W: World>(
 ) -> Result<(), DriveError> {
     let tool = tool();
     if run.state.opened.is_none() {
-        let (name, artifact) = (run.artifact.name.clone(), run.artifact.digest());
+        let (name, artifact) = (run.artifact.name.clone(), run.state.artifact());
         return run.record(world, world.now(), Event::Opened { name, artifact, tool }, watch);
     }
     let begun = run.state.ready().any(|place| run.state.at(place) == StepState::Begun);

@@ -87,6 +87,7 @@ fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
+            gathered_octets: usize::MAX,
             settle_max: Duration::ZERO,
             unseen_nodes: Duration::ZERO,
             served_within: None,

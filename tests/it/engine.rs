@@ -95,7 +95,7 @@ fn weather(seed: u64) -> Faults {
 pub(crate) fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
     Run {
         artifact: Arc::clone(artifact),
-        state: replay(artifact, journal).expect("a legal journal"),
+        state: replay(artifact, artifact.digest(), journal).expect("a legal journal"),
         seq: u64::try_from(journal.len()).expect("64 bits"),
         head: Digest::of(journal.last().map(Entry::line).unwrap_or_default().as_bytes()),
     }

@@ -12,6 +12,7 @@ mod engine;
 mod explain;
 mod faults;
 mod garbage;
+mod gather;
 mod history;
 mod language;
 mod oracle;

@@ -23,6 +23,20 @@ use crate::bed::said;
 use crate::recipes::STATED;
 use crate::registry::adapters;
 
+/// What the zones' provider can do, where nothing else is said: one that hides nothing.
+pub(crate) const CAPABILITIES: Capabilities = Capabilities {
+    granularity: Granularity::RrSet,
+    atomicity: Atomicity::ChangeSet,
+    compare_and_set: CompareAndSet::Native,
+    ttl_min: Ttl::ZERO,
+    ttl_max: Ttl::MAX,
+    types: None,
+    gathered_octets: usize::MAX,
+    settle_max: Duration::ZERO,
+    unseen_nodes: Duration::ZERO,
+    served_within: None,
+};
+
 /// A plan with all that it is compiled from.
 pub(crate) struct Case {
     pub(crate) intent: Intent,
@@ -42,6 +56,15 @@ impl Case {
 
     /// The same; `None` for a plan that cannot be compiled.
     pub(crate) fn try_of(plan: &str, zone_file: &dyn Fn(&str) -> String) -> Option<Self> {
+        Self::try_at(&CAPABILITIES, plan, zone_file)
+    }
+
+    /// The same, at a provider of these capabilities.
+    pub(crate) fn try_at(
+        capabilities: &Capabilities,
+        plan: &str,
+        zone_file: &dyn Fn(&str) -> String,
+    ) -> Option<Self> {
         let source = Source { name: "plan.yaml".into(), text: plan.to_owned() };
         let spec = parse(&source, adapters()).ok()?;
         let intent = resolve(spec).ok()?;
@@ -51,18 +74,8 @@ impl Case {
             let nothing = |_: &Path| Err(std::io::Error::other("no include"));
             let read = cutover_zonefile::read(name, Path::new("zone"), text.into_bytes(), &nothing);
             let zone = read.unwrap_or_else(|error| panic!("{name}: {error}")).zone;
-            let capabilities = Capabilities {
-                granularity: Granularity::RrSet,
-                atomicity: Atomicity::ChangeSet,
-                compare_and_set: CompareAndSet::Native,
-                ttl_min: Ttl::ZERO,
-                ttl_max: Ttl::MAX,
-                types: None,
-                settle_max: Duration::ZERO,
-                unseen_nodes: Duration::ZERO,
-                served_within: None,
-            };
-            let seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
+            let seen =
+                ZoneSeen { zone, capabilities: capabilities.clone(), authorities: Vec::new() };
             snapshot.zones.insert(name.clone(), seen);
         }
         let compiled = compile(&intent, &snapshot).ok()?;

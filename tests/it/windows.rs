@@ -186,7 +186,7 @@ fn a_journal_in_which_the_switch_began_outside_is_refused() {
     let artifact = Arc::new(artifact());
     let journal = ideal(&artifact, "2026-12-01T08:00:00Z").journal;
     let place = journal.iter().position(is_reached).expect("it is reached");
-    let state = replay(&artifact, &journal[..place]).expect("a legal journal");
+    let state = replay(&artifact, artifact.digest(), &journal[..place]).expect("a legal journal");
     let event = &journal[place].event;
     let apply = |instant: &str| state.clone().apply(&artifact, at(instant), event);
     let refused = Err(IllegalEvent::Window(StepId::new(BEFORE_SWITCH)));
@@ -197,7 +197,7 @@ fn a_journal_in_which_the_switch_began_outside_is_refused() {
     assert_eq!(apply("2026-12-26T20:00:00Z"), refused, "a Saturday of the holidays");
     let mut moved = journal.clone();
     moved[place].at = at("2026-12-05T18:59:59.999Z");
-    let error = replay(&artifact, &moved).expect_err("an illegal journal");
+    let error = replay(&artifact, artifact.digest(), &moved).expect_err("an illegal journal");
     assert_eq!(error, (moved[place].seq, IllegalEvent::Window(StepId::new(BEFORE_SWITCH))));
 }
 

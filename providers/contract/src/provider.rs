@@ -54,6 +54,10 @@ pub struct Capabilities {
     pub ttl_max: Ttl,
     /// The types that can be written; `None`: every type.
     pub types: Option<&'static [RrType]>,
+    /// How much comes into one change set where a plan leaves open what comes together: the octets that
+    /// a DNS UPDATE takes for it, with every RRset once in a prerequisite and every record in an edit
+    /// (RFC 2136 §2.4.3, §2.5.1). What a plan asks to change together has no bound here.
+    pub gathered_octets: usize,
     /// After how long an effect whose outcome is unknown can no longer land.
     pub settle_max: Duration,
     /// What is added after the last listed authoritative address was seen to serve a change, for
@@ -69,6 +73,8 @@ pub struct Capabilities {
 pub struct Receipt {
     /// The SOA serial after the change, where the provider has one.
     pub serial: Option<u32>,
+    /// Whether the adapter has read back what it wrote, and found it as asked.
+    pub read_back: bool,
 }
 
 /// What to do next about a failure.

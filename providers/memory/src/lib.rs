@@ -89,6 +89,7 @@ impl Provider for Memory {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
+            gathered_octets: usize::MAX,
             settle_max: Duration::ZERO,
             unseen_nodes: Duration::ZERO,
             served_within: None,
@@ -119,7 +120,7 @@ impl Provider for Memory {
         let (after, serial) = changed(live, changes)?;
         *live = after;
         *applied += 1;
-        Ok(Receipt { serial })
+        Ok(Receipt { serial, read_back: false })
     }
 }
 
@@ -241,7 +242,7 @@ mod tests {
         for (before, after) in [(1, 2), (u32::MAX, 0), (2_026_112_399, 2_026_112_400)] {
             let memory = memory(before);
             let receipt = now(memory.clone().apply(&swap())).expect("applied");
-            assert_eq!(receipt, Receipt { serial: Some(after) });
+            assert_eq!(receipt, Receipt { serial: Some(after), read_back: false });
             let zone = memory.zone(&name("acme.test.")).expect("there");
             let mx = zone.get(&key("acme.test.", RrType::MX));
             assert_eq!(mx, Some(&set(RrType::MX, 300, &["10 new.acme.test."])));

@@ -338,7 +338,9 @@ impl OctoDns {
             }
         };
         let other = all.iter().find(|change| live.get(&change.key) != change.after.as_ref());
-        let Some(Change { key, .. }) = other else { return Ok(Receipt { serial: None }) };
+        let Some(Change { key, .. }) = other else {
+            return Ok(Receipt { serial: None, read_back: true });
+        };
         if all.iter().all(|change| live.get(&change.key) == change.before.as_ref()) {
             let detail = format!("it took the change and left {key} as it was");
             return Err(ProviderError::Refused { zone, detail });
@@ -360,6 +362,8 @@ impl Provider for OctoDns {
             ttl_min: self.ttl_min,
             ttl_max: Ttl::MAX,
             types: Some(known.map_or(TYPES, |known| known.types)),
+            // Nothing is written at once.
+            gathered_octets: 0,
             settle_max: SETTLE_MAX,
             unseen_nodes: self.unseen_nodes,
             served_within: None,

@@ -285,7 +285,7 @@ async fn read_back(server: &Server, changes: &ChangeSet) -> Result<Receipt, Prov
     let is_other =
         |c: &&Change| !convert::is_as_asked(&c.key, rrset_of(&live, &c.key), c.after.as_ref());
     let Some(change) = all.iter().find(is_other) else {
-        return Ok(Receipt { serial: Some(live.head.served_serial()) });
+        return Ok(Receipt { serial: Some(live.head.served_serial()), read_back: true });
     };
     let key = &change.key;
     match all.iter().all(|change| rrset_of(&live, &change.key) == change.before.as_ref()) {

@@ -93,6 +93,7 @@ impl Provider for PowerDns {
             ttl_max: Ttl::MAX,
             // What the types are depends on the server's version, and it says so when it is sent one.
             types: None,
+            gathered_octets: limits::GATHERED_OCTETS,
             settle_max: limits::SETTLE_MAX,
             unseen_nodes: std::time::Duration::ZERO,
             served_within: None,

@@ -221,7 +221,7 @@ async fn read_back(server: &Server, changes: &ChangeSet) -> Result<Receipt, Prov
     let pairs = || changes.changes().iter().zip(&shown);
     let other = pairs().find(|(c, live)| !convert::is_as_asked(&c.key, **live, c.after.as_ref()));
     let Some((change, live)) = other else {
-        return Ok(Receipt { serial: convert::serial(&soa.rrset) });
+        return Ok(Receipt { serial: convert::serial(&soa.rrset), read_back: true });
     };
     let key = &change.key;
     match pairs().all(|(change, live)| *live == change.before.as_ref()) {

@@ -110,6 +110,7 @@ impl Provider for Rfc2136 {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
+            gathered_octets: limits::GATHERED_OCTETS,
             settle_max: limits::SETTLE_MAX,
             unseen_nodes: std::time::Duration::ZERO,
             served_within: None,

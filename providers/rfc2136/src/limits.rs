@@ -24,6 +24,10 @@ pub(crate) const TRANSFER_OCTETS_MAX: usize = 512 << 20;
 /// Octets of one message over TCP (RFC 1035 §4.2.2: a length of two octets).
 pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
 
+/// Of one UPDATE for changes that a plan need not have in one: what the SOA as a prerequisite, the
+/// header and the signature leave of a message.
+pub(crate) const GATHERED_OCTETS: usize = 62_000;
+
 /// Queries that are on their way at once on one connection. Our choice: BIND works on 23 at most
 /// (`TCP_CLIENTS_PER_CONN`) and reads no further until it has answered some.
 pub(crate) const PIPELINE_MAX: usize = 16;

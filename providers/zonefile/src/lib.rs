@@ -202,6 +202,8 @@ impl Provider for ZoneFiles {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
+            // A file is replaced as a whole.
+            gathered_octets: usize::MAX,
             settle_max: Duration::ZERO,
             unseen_nodes: Duration::ZERO,
             served_within: self.served_within,
@@ -260,7 +262,7 @@ fn change_file(path: &Path, changes: &ChangeSet) -> Result<Receipt, ProviderErro
             ProviderError::Unsupported { zone: zone.clone(), key, why: why.to_string() }
         })?;
     match disk::replace(path, reading.text(), &text) {
-        Ok(()) => Ok(Receipt { serial: Some(serial) }),
+        Ok(()) => Ok(Receipt { serial: Some(serial), read_back: false }),
         Err(ReplaceError::Changed) => {
             let now = read_file(zone, path)?.zone;
             compare(&now, changes)?;

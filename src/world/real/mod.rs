@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::SubsecRound;
 use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt};
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::{Answer, World};
 use crate::calendar::Timestamp;
@@ -71,7 +71,8 @@ impl World for Real {
     }
 
     async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
-        join_all(queries.iter().map(|query| self.answer(query))).await
+        let asked = stream::iter(queries.iter().map(|query| self.answer(query)));
+        asked.buffered(see::AT_ONCE_MAX).collect().await
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -31,7 +31,7 @@ const ROUNDS_MAX: usize = 12;
 /// Questions to resolvers at the most. Our choice: a plan of a thousand domains.
 const OUTSIDE_MAX: usize = 20_000;
 /// Questions under way at once. Our choice: quick, and gentle to servers.
-const AT_ONCE_MAX: usize = 32;
+pub(super) const AT_ONCE_MAX: usize = 32;
 /// The port of authoritative servers (RFC 1035 §4.2).
 pub(super) const DNS_PORT: u16 = 53;
 

@@ -183,20 +183,23 @@ impl Store {
         Ok(None)
     }
 
-    /// Makes room for a new run: writes its artifact, and an empty journal.
+    /// Makes room for a new run, of which nothing is known yet: writes its artifact, and an empty
+    /// journal.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn create(&self, artifact: &Artifact) -> Result<PathBuf, StoreError> {
+    pub fn create(&self, artifact: Artifact) -> Result<Found, StoreError> {
         let newest = self.runs()?.last_key_value().map_or(0, |(number, _)| *number);
         let dir = self.dir.join(format!("{:04}", u64::from(newest) + 1));
         fs::create_dir_all(&dir).map_err(io(&dir))?;
-        write_new(&dir.join(ARTIFACT), artifact.encode().as_bytes())?;
+        let (text, digest) = artifact.seal();
+        write_new(&dir.join(ARTIFACT), text.as_bytes())?;
         let journal = dir.join(JOURNAL);
         write_new(&journal, b"")?;
         sync_dir(&dir)?;
         sync_dir(&self.dir)?;
-        Ok(journal)
+        let run = Run::new(artifact, digest);
+        Ok(Found { run, entries: Vec::new(), journal, torn: 0 })
     }
 }
 
@@ -249,7 +252,8 @@ pub(super) fn read_run(dir: &Path) -> Result<Found, StoreError> {
     let mut lines: Vec<&[u8]> = octets.split(|octet| *octet == b'\n').collect();
     // What stands behind the last line end is a line that was not written to its end.
     let torn = lines.pop().expect("a split gives at least one part").len() as u64;
-    let mut run = Run::new(artifact);
+    let digest = artifact.digest();
+    let mut run = Run::new(artifact, digest);
     let mut entries = Vec::new();
     for (line, octets) in lines.into_iter().enumerate() {
         let entry = Entry::read(octets, run.seq, run.head);
@@ -262,10 +266,8 @@ pub(super) fn read_run(dir: &Path) -> Result<Found, StoreError> {
         run.head = Digest::of(octets);
         entries.push(entry);
     }
-    run.state = replay(&run.artifact, &entries).map_err(|(seq, source)| StoreError::Illegal {
-        path: journal.clone(),
-        line: seq + 1,
-        source,
+    run.state = replay(&run.artifact, digest, &entries).map_err(|(seq, source)| {
+        StoreError::Illegal { path: journal.clone(), line: seq + 1, source }
     })?;
     Ok(Found { run, entries, journal, torn })
 }

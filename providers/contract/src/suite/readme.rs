@@ -87,6 +87,7 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         ttl_min,
         ttl_max,
         types,
+        gathered_octets,
         settle_max,
         unseen_nodes,
         served_within,
@@ -110,6 +111,11 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         None => "all".to_owned(),
         Some(types) => types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
     };
+    let gathered = match *gathered_octets {
+        0 => "nothing".to_owned(),
+        usize::MAX => "any number of RRsets".to_owned(),
+        octets => format!("RRsets of up to {octets} octets, as a DNS UPDATE"),
+    };
     let served_within = match served_within {
         None => "by asking the authoritative servers".to_owned(),
         Some(within) => format!("taken to be so after {} s", within.as_secs()),
@@ -120,6 +126,7 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         ("who compares", compare_and_set.to_owned()),
         ("TTLs", format!("{ttl_min} to {ttl_max} s")),
         ("types", types),
+        ("written together without being asked to", gathered),
         ("a late effect lands within", format!("{} s", settle_max.as_secs())),
         ("added for nodes that cannot be asked", format!("{} s", unseen_nodes.as_secs())),
         ("known to be served", served_within),

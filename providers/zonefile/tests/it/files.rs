@@ -99,7 +99,7 @@ fn a_change_is_written_and_read_back() {
     let leftover = directory.path().join(".cutover-leftover");
     fs::write(&leftover, "half a zo").expect("written");
     let provider = provider(directory.path(), &[("directory", text("."))]);
-    assert_eq!(apply(&*provider).expect("applied"), Receipt { serial: Some(2) });
+    assert_eq!(apply(&*provider).expect("applied"), Receipt { serial: Some(2), read_back: false });
     assert_eq!(contents(&real), AFTER);
     assert_eq!(contents(&leftover), "half a zo", "what a kill left behind is nobody's");
     assert_eq!(fs::metadata(&real).expect("there").mode() & 0o7777, 0o664);

@@ -179,12 +179,28 @@ const NO_DIGEST: &str = r#""digest": """#;
 
 /// The encoding, and the digest in it: that of the same text without it.
 pub(super) fn encode(artifact: &Artifact) -> (String, Digest) {
-    let text = serde_json::to_string_pretty(&wire(artifact));
-    let mut text = text.expect("names, numbers and texts are always written") + "\n";
+    let mut octets = Vec::with_capacity(octets_about(artifact));
+    serde_json::to_writer_pretty(&mut octets, &wire(artifact))
+        .expect("names, numbers and texts are always written");
+    octets.push(b'\n');
+    let mut text = String::from_utf8(octets).expect("JSON is UTF-8");
     let digest = Digest::of(text.as_bytes());
     let place = text.find(NO_DIGEST).expect("it comes second, and the first is `format`");
     text.insert_str(place + NO_DIGEST.len() - 1, &digest.to_string());
     (text, digest)
+}
+
+/// About how long the text becomes, so that it is not copied again and again while it grows.
+fn octets_about(artifact: &Artifact) -> usize {
+    const OTHERS: usize = 16 << 10;
+    const CHANGE: usize = 320;
+    let back = artifact.rollback_points.iter().map(|point| &point.graph);
+    let steps = std::iter::once(&artifact.graph).chain(back).flat_map(StepGraph::steps);
+    let changes = steps.map(|step| match &step.primitive {
+        Primitive::Change(changes) => changes.changes().len(),
+        Primitive::Wait(_) | Primitive::Checkpoint => 1,
+    });
+    OTHERS + CHANGE * changes.sum::<usize>()
 }
 
 pub(super) fn decode(text: &str) -> Result<Artifact, ReadError> {

@@ -9,6 +9,7 @@
 //! the way back is proved for all states before it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use super::emit::{self, Bare};
@@ -16,6 +17,7 @@ use super::forward::why;
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, StepGraph, StepId};
 use crate::intent::Intent;
+use crate::model::end::in_the_end;
 use crate::model::{Stage, Track, Verb};
 use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
@@ -348,7 +350,8 @@ pub fn is_refuted(
     one: &Return,
     graph: &StepGraph,
 ) -> bool {
-    let draft = Draft::of(intent, snapshot, tracks);
+    let end = Arc::new(in_the_end(intent, snapshot));
+    let draft = Draft::of(intent, snapshot, end, tracks);
     let placed = Placed::of(&draft, there);
     let taken: BTreeSet<&StepId> = one.takes_back.values().collect();
     let whole = draft.with_way_back(&|step| taken.contains(&draft.nodes[step].id));

@@ -6,8 +6,9 @@
 //! steps apart: whatever was proved of these holds of those.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use cutover_contract::{Atomicity, Change, Name, RrSet};
+use cutover_contract::{Atomicity, Change, Gathered, Name};
 
 use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
@@ -18,16 +19,16 @@ use crate::proof::pattern::Pattern;
 
 /// Steps of a zone that are left apart. Our choice: so many can be read one by one.
 const APART_MAX: usize = 16;
-/// What a record takes beside its owner name and rdata: type, class, TTL and length (RFC 1035 §3.2.1).
-const FIXED_OCTETS: usize = 10;
-/// What stands for the zone's own name at the end of an owner name (RFC 1035 §4.1.4).
-const POINTER_OCTETS: usize = 2;
-
 /// Puts tracks together; the others stay as they are.
-pub(super) fn gather(intent: &Intent, snapshot: &Snapshot, tracks: Vec<Track>) -> Vec<Track> {
+pub(super) fn gather(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    end: &Arc<Snapshot>,
+    tracks: Vec<Track>,
+) -> Vec<Track> {
     let mut plain: BTreeMap<&Name, BTreeSet<usize>> = BTreeMap::new();
     for (place, track) in tracks.iter().enumerate() {
-        if is_plain(track) && limit(snapshot, &track.zone).is_some() {
+        if is_plain(track) && !matches!(gathered(snapshot, &track.zone), Gathered::One) {
             plain.entry(&track.zone).or_default().insert(place);
         }
     }
@@ -35,7 +36,7 @@ pub(super) fn gather(intent: &Intent, snapshot: &Snapshot, tracks: Vec<Track>) -
     if plain.is_empty() {
         return tracks;
     }
-    let draft = Draft::of(intent, snapshot, &tracks);
+    let draft = Draft::of(intent, snapshot, Arc::clone(end), &tracks);
     let model = model(&draft, &Known::default());
     let touched: BTreeSet<usize> =
         model.patterns.iter().flat_map(|one| touches(&model, one)).collect();
@@ -43,27 +44,20 @@ pub(super) fn gather(intent: &Intent, snapshot: &Snapshot, tracks: Vec<Track>) -
         places.retain(|place| !draft.steps_of(*place).iter().any(|step| touched.contains(step)));
     }
     plain.retain(|_, places| places.len() > APART_MAX);
-    let gathered: BTreeSet<usize> = plain.values().flatten().copied().collect();
+    let moved: BTreeSet<usize> = plain.values().flatten().copied().collect();
     let mut together = Vec::new();
     for (zone, places) in &plain {
-        let octets_max = limit(snapshot, zone).unwrap_or_default();
+        let most = gathered(snapshot, zone);
         let mut changes: Vec<Change> = places
             .iter()
             .flat_map(|place| &tracks[*place].transitions[0].changes)
             .cloned()
             .collect();
         changes.sort_by(|one, other| one.key.cmp(&other.key));
-        let mut octets = changes.first().map_or(0, |first| octets_of(zone, first));
-        let parts = changes.chunk_by(|_, next| {
-            let more = octets_of(zone, next);
-            let fits = octets + more <= octets_max;
-            octets = if fits { octets + more } else { more };
-            fits
-        });
-        together.extend(parts.map(|part| track(zone, part)));
+        together.extend(parts(most, zone, &changes).map(|part| track(zone, part)));
     }
     drop(draft);
-    let apart = tracks.into_iter().enumerate().filter(|(place, _)| !gathered.contains(place));
+    let apart = tracks.into_iter().enumerate().filter(|(place, _)| !moved.contains(place));
     apart.map(|(_, track)| track).chain(together).collect()
 }
 
@@ -83,18 +77,34 @@ fn is_plain(track: &Track) -> bool {
     changes.len() == 1 && track.record.is_none() && !track.placed && !track.routes
 }
 
-/// How much comes into one step, where the provider makes it visible at once.
-fn limit(snapshot: &Snapshot, zone: &Name) -> Option<usize> {
+/// How much comes into one step: nothing where the provider does not make it visible at once.
+fn gathered(snapshot: &Snapshot, zone: &Name) -> Gathered {
     let capabilities = &snapshot.zones[zone].capabilities;
-    (capabilities.atomicity == Atomicity::ChangeSet).then_some(capabilities.gathered_octets)
+    match capabilities.atomicity {
+        Atomicity::ChangeSet => capabilities.gathered,
+        Atomicity::RrSet | Atomicity::None => Gathered::One,
+    }
 }
 
-/// What a DNS UPDATE takes for it: a prerequisite and the records. Names are compressed against the
-/// zone's only, since pointers reach no further than the first 16 KiB of a message.
-fn octets_of(zone: &Name, change: &Change) -> usize {
-    let owner = change.key.name.wire().len() - zone.wire().len() + POINTER_OCTETS + FIXED_OCTETS;
-    let records = change.after.as_ref().map_or(&[][..], RrSet::rdata);
-    owner + records.iter().map(|rdata| owner + rdata.wire().len()).sum::<usize>()
+/// Cuts changes into parts of which each fits.
+fn parts<'c>(
+    gathered: Gathered,
+    zone: &Name,
+    changes: &'c [Change],
+) -> impl Iterator<Item = &'c [Change]> {
+    let mut size = 0;
+    let mut fits = move |change: &Change| {
+        let (size_max, more) = match gathered {
+            Gathered::One => return false,
+            Gathered::All => return true,
+            Gathered::Request { size_max, size_of, unit: _ } => (size_max, size_of(zone, change)),
+        };
+        let fits = size + more <= size_max;
+        size = if fits { size + more } else { more };
+        fits
+    };
+    changes.first().map(&mut fits);
+    changes.chunk_by(move |_, next| fits(next))
 }
 
 fn track(zone: &Name, changes: &[Change]) -> Track {

@@ -15,18 +15,21 @@ mod forward;
 mod gather;
 mod unbroken;
 
+use std::sync::Arc;
+
 use cutover_contract::RrKey;
 
 use crate::calendar::show_span;
 use crate::diag::Diagnostic;
 use crate::graph::StepGraph;
 use crate::intent::Intent;
+use crate::model::end::in_the_end;
 use crate::model::{Track, spread};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, MovePoint};
 use crate::proof::model::{Known, Model, model};
 use crate::proof::{Findings, findings};
-use crate::recipe::{Cooked, cook};
+use crate::recipe::{Cooked, Kitchen, cook};
 
 use back::Return;
 use emit::Bare;
@@ -55,9 +58,11 @@ pub struct Compiled {
 /// # Errors
 /// All that stands against it, in one go.
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
-    let Cooked { tracks, assumptions, warnings } = cook(intent, snapshot)?;
-    let tracks = gather::gather(intent, snapshot, tracks);
-    let draft = Draft::of(intent, snapshot, &tracks);
+    let end = Arc::new(in_the_end(intent, snapshot));
+    let kitchen = Kitchen { intent, snapshot, end: &end };
+    let Cooked { tracks, assumptions, warnings } = cook(&kitchen)?;
+    let tracks = gather::gather(intent, snapshot, &end, tracks);
+    let draft = Draft::of(intent, snapshot, end, &tracks);
     let known = Known::default();
     let model = model(&draft, &known);
     let derived = forward::order(&draft, &model);
@@ -85,7 +90,8 @@ pub fn rebuilt<'d>(
     snapshot: &'d Snapshot,
     tracks: &'d [Track],
 ) -> (Draft<'d>, Model) {
-    let draft = Draft::of(intent, snapshot, tracks);
+    let end = Arc::new(in_the_end(intent, snapshot));
+    let draft = Draft::of(intent, snapshot, end, tracks);
     let model = model(&draft, &Known::default());
     (draft, model)
 }

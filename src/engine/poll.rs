@@ -15,7 +15,7 @@ use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Timestamp, later};
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::journal::Event;
-use crate::model::spread;
+use crate::model::{ASKED_MAX, spread};
 use crate::spec::Authority;
 
 /// How often servers are asked whether they serve a change: our choice; a server that has to be
@@ -257,6 +257,13 @@ fn of_change<'a>(
     };
     match at {
         StepState::Pending { .. } if memory.seen_before.contains(&step.id) => {
+            Next::Record(Event::Begun { step: step.id.clone() })
+        }
+        // To look at so many is to read the zone, and the adapter reads it to compare. What it then
+        // finds otherwise is looked at here.
+        StepState::Pending { .. }
+            if changes.changes().len() > ASKED_MAX && !memory.setbacks.contains_key(&step.id) =>
+        {
             Next::Record(Event::Begun { step: step.id.clone() })
         }
         StepState::Pending { .. } => look(),

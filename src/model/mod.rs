@@ -136,7 +136,7 @@ impl Transition {
 }
 
 /// RRsets of one change that every server is asked for. Our choice; see [`spread`].
-pub const ASKED_MAX: usize = 128;
+pub const ASKED_MAX: usize = 32;
 
 /// What is asked for of many changes that are made at once: the first, the last, and others evenly in
 /// between, [`ASKED_MAX`] at the most.

@@ -2,6 +2,7 @@
 //! move, and the moments at which stated facts begin to be true.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use cutover_contract::{Change, ChangeSet, Name, RrKey};
 
@@ -116,6 +117,8 @@ pub struct Draft<'d> {
     pub intent: &'d Intent,
     /// What was seen.
     pub snapshot: &'d Snapshot,
+    /// What will be seen when all is done; see [`crate::model::end::in_the_end`].
+    pub end: Arc<Snapshot>,
     /// What recipes make of it.
     pub tracks: &'d [Track],
     /// The steps.
@@ -137,10 +140,16 @@ pub struct Draft<'d> {
 impl<'d> Draft<'d> {
     /// The steps of tracks.
     #[must_use]
-    pub fn of(intent: &'d Intent, snapshot: &'d Snapshot, tracks: &'d [Track]) -> Self {
+    pub fn of(
+        intent: &'d Intent,
+        snapshot: &'d Snapshot,
+        end: Arc<Snapshot>,
+        tracks: &'d [Track],
+    ) -> Self {
         let mut draft = Self {
             intent,
             snapshot,
+            end,
             tracks,
             nodes: Vec::new(),
             points: BTreeMap::new(),

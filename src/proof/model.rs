@@ -15,7 +15,6 @@ use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
 use super::view::{Choice, Library, View, cases};
 use crate::fact::{Fact, Value};
 use crate::intent::{DomainMove, Host};
-use crate::model::end::in_the_end;
 use crate::observe::Snapshot;
 
 /// Patterns that one choice of answers makes at the most. Our choice: more would come from names
@@ -68,7 +67,7 @@ pub struct Bench<'d> {
     /// The facts.
     pub facts: Facts<'d>,
     /// The zones when all is done.
-    pub end: Snapshot,
+    pub end: Arc<Snapshot>,
     /// The patterns so far.
     patterns: Vec<Pattern>,
     mailboxes: OnceCell<Mailboxes>,
@@ -99,7 +98,7 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
     let mut bench = Bench {
         library: &library,
         facts: Facts::of(&library),
-        end: in_the_end(draft.intent, draft.snapshot),
+        end: Arc::clone(&draft.end),
         patterns: Vec::new(),
         mailboxes: OnceCell::new(),
         known,

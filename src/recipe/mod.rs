@@ -18,7 +18,6 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, Ttl};
 
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::intent::{DomainMove, Intent};
-use crate::model::end::in_the_end;
 use crate::model::{Goal, Stage, Track};
 use crate::observe::{Snapshot, ZoneSeen};
 
@@ -52,7 +51,7 @@ pub struct Kitchen<'k> {
     pub intent: &'k Intent,
     /// What was seen.
     pub snapshot: &'k Snapshot,
-    /// What will be seen when all is done; see [`in_the_end`].
+    /// What will be seen when all is done; see [`crate::model::end::in_the_end`].
     pub end: &'k Snapshot,
 }
 
@@ -135,14 +134,12 @@ impl<'k> Kitchen<'k> {
 ///
 /// # Errors
 /// All that stands against it, in one go.
-pub fn cook(intent: &Intent, snapshot: &Snapshot) -> Result<Cooked, Vec<Diagnostic>> {
-    let end = in_the_end(intent, snapshot);
-    let kitchen = Kitchen { intent, snapshot, end: &end };
+pub fn cook(kitchen: &Kitchen<'_>) -> Result<Cooked, Vec<Diagnostic>> {
     let mut found = Found::default();
     for Recipe { tracks, .. } in ALL {
-        tracks(&kitchen, &mut found);
+        tracks(kitchen, &mut found);
     }
-    names::check(&kitchen, &mut found);
+    names::check(kitchen, &mut found);
     owned_once(&mut found);
     let Found { tracks, diagnostics, mut assumptions } = found;
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {

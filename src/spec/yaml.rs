@@ -101,84 +101,89 @@ pub fn parse(source: &Source) -> Result<Node, Box<Diagnostic>> {
     };
     let places = Places { text };
     match serde_saphyr::from_str_with_options::<Raw>(text, options) {
-        Ok(raw) => Ok(places.node(raw)),
+        Ok(Raw(mut node)) => {
+            places.node(&mut node);
+            Ok(node)
+        }
         Err(error) => Err(Box::new(places.diagnostic(&error))),
     }
 }
 
-/// A node as serde gives it: the place still in the parser's terms.
-struct Raw(serde_saphyr::Spanned<RawKind>);
-
-enum RawKind {
-    Scalar(Kind),
-    List(Vec<Raw>),
-    Map(Vec<(Raw, Raw)>),
-}
+/// A node as serde gives it, where the parser says that it stands.
+struct Raw(Node);
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_saphyr::Spanned::deserialize(deserializer).map(Self)
+        let spanned: serde_saphyr::Spanned<RawKind> = Deserialize::deserialize(deserializer)?;
+        let span = spanned.referenced.span();
+        let number = |count: Option<u64>| count.and_then(|count| usize::try_from(count).ok());
+        // A text that is read from memory has all its places in octets.
+        let start = number(span.byte_offset()).unwrap_or_default();
+        let end = start.saturating_add(number(span.byte_len()).unwrap_or_default());
+        Ok(Self(Node { span: Span { start, end }, kind: spanned.value.0 }))
     }
 }
 
+struct RawKind(Kind);
+
 impl<'de> Deserialize<'de> for RawKind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
+        deserializer.deserialize_any(RawVisitor).map(Self)
     }
 }
 
 struct RawVisitor;
 
 impl<'de> Visitor<'de> for RawVisitor {
-    type Value = RawKind;
+    type Value = Kind;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<RawKind, E> {
-        Ok(RawKind::Scalar(Kind::Null))
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
     }
 
-    fn visit_none<E>(self) -> Result<RawKind, E> {
-        Ok(RawKind::Scalar(Kind::Null))
+    fn visit_none<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<RawKind, E> {
-        Ok(RawKind::Scalar(Kind::Bool(value)))
+    fn visit_bool<E>(self, value: bool) -> Result<Kind, E> {
+        Ok(Kind::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<RawKind, E> {
-        Ok(RawKind::Scalar(Kind::Int(value)))
+    fn visit_i64<E>(self, value: i64) -> Result<Kind, E> {
+        Ok(Kind::Int(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<RawKind, E> {
+    fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
         // No key of a plan takes such a number: it is a number that is out of range everywhere.
-        Ok(RawKind::Scalar(i64::try_from(value).map_or(Kind::Float(f64::MAX), Kind::Int)))
+        Ok(i64::try_from(value).map_or(Kind::Float(f64::MAX), Kind::Int))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<RawKind, E> {
-        Ok(RawKind::Scalar(Kind::Float(value)))
+    fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
+        Ok(Kind::Float(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<RawKind, E> {
-        Ok(RawKind::Scalar(Kind::Text(value.to_owned())))
+    fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
+        Ok(Kind::Text(value.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawKind, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(Raw(item)) = items.next_element()? {
             list.push(item);
         }
-        Ok(RawKind::List(list))
+        Ok(Kind::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawKind, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Kind, A::Error> {
         let mut map = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            map.push(entry);
+        while let Some((Raw(key), Raw(value))) = entries.next_entry()? {
+            map.push((key, value));
         }
-        Ok(RawKind::Map(map))
+        Ok(Kind::Map(map))
     }
 }
 
@@ -200,50 +205,51 @@ impl Places<'_> {
                 (offset.unwrap_or(self.text.len()), 0)
             }
         };
-        let start = start.min(self.text.len());
-        let end = start.saturating_add(length).min(self.text.len());
-        // A text may reach over several lines; its first line says enough.
+        self.within_a_line(Span { start, end: start.saturating_add(length) })
+    }
+
+    /// A text may reach over several lines; its first line says enough.
+    fn within_a_line(&self, span: Span) -> Span {
+        let start = span.start.min(self.text.len());
+        let end = span.end.min(self.text.len());
         let covered = self.text.get(start..end).unwrap_or("");
         let first = covered.split('\n').next().unwrap_or("").trim_end().len();
         Span { start, end: start + first }
     }
 
-    fn node(&self, raw: Raw) -> Node {
-        let span = self.span(raw.0.referenced);
-        match raw.0.value {
-            RawKind::Scalar(kind) => Node { span, kind },
-            RawKind::List(list) => {
-                let list = list.into_iter().map(|raw| self.item(raw)).collect();
-                Node { span: self.opening(span), kind: Kind::List(list) }
+    /// Puts the places right of a node and of all that is in it.
+    fn node(&self, node: &mut Node) {
+        node.span = self.within_a_line(node.span);
+        match &mut node.kind {
+            Kind::List(list) => {
+                node.span = self.opening(node.span);
+                list.iter_mut().for_each(|item| self.item(item));
             }
-            RawKind::Map(map) => {
-                let map = map.into_iter().map(|(key, value)| self.entry(key, value)).collect();
-                Node { span: self.opening(span), kind: Kind::Map(map) }
+            Kind::Map(map) => {
+                node.span = self.opening(node.span);
+                map.iter_mut().for_each(|(key, value)| self.entry(key, value));
             }
+            Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) => {}
         }
     }
 
     /// An item of a list; one that begins with its first key stands where its dash stands.
-    fn item(&self, raw: Raw) -> Node {
-        let node = self.node(raw);
+    fn item(&self, node: &mut Node) {
+        self.node(node);
         let front = self.text[..node.span.start].trim_end_matches(' ');
-        match front.strip_suffix('-') {
-            Some(front) if node.is_block(self.text) => {
-                Node { span: Span { start: front.len(), end: front.len() + 1 }, ..node }
-            }
-            _ => node,
+        if let Some(front) = front.strip_suffix('-').filter(|_| node.is_block(self.text)) {
+            node.span = Span { start: front.len(), end: front.len() + 1 };
         }
     }
 
     /// A key and its value; a value that begins on another line stands where its key stands.
-    fn entry(&self, key: Raw, value: Raw) -> (Node, Node) {
-        let (key, value) = (self.node(key), self.node(value));
+    fn entry(&self, key: &mut Node, value: &mut Node) {
+        self.node(key);
+        self.node(value);
         let between = self.text.get(key.span.end..value.span.start).unwrap_or("");
-        let value = match value.is_block(self.text) && between.contains('\n') {
-            true => Node { span: key.span, ..value },
-            false => value,
-        };
-        (key, value)
+        if value.is_block(self.text) && between.contains('\n') {
+            value.span = key.span;
+        }
     }
 
     /// An opening bracket; the closing one too if there is nothing in between.

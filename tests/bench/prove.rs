@@ -14,7 +14,7 @@ use cutover::diag::Source;
 use cutover::intent::{Intent, resolve};
 use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::spec::parse;
-use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
+use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
 
 // As the program has it.
 #[global_allocator]
@@ -87,7 +87,7 @@ fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
-            gathered_octets: usize::MAX,
+            gathered: Gathered::All,
             settle_max: Duration::ZERO,
             unseen_nodes: Duration::ZERO,
             served_within: None,

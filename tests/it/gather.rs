@@ -5,10 +5,11 @@ use std::fs;
 use std::process::Command;
 
 use cutover::graph::Primitive;
-use cutover_contract::{Atomicity, Capabilities};
+use cutover_contract::{Atomicity, Capabilities, Gathered};
+use tempfile::TempDir;
 
 use crate::bed::{records, said};
-use crate::lab::Bind;
+use crate::lab::{Bind, Server};
 use crate::proof::{CAPABILITIES, Case};
 
 const ZONE: &str = "$TTL 2\n@ SOA ns1 hostmaster 1 3600 600 86400 2\n@ NS ns1\nns1 A 192.0.2.53\n\
@@ -77,24 +78,38 @@ fn changes_stay_apart_where_a_change_set_is_seen_bit_by_bit() {
     assert_eq!(sizes(&capabilities, 100).0, [1; 100]);
 }
 
-/// `h000` takes 5 octets, the pointer 2, type, class, TTL and length 10: 17 for a prerequisite, and 21
-/// for a record with its address.
 #[test]
-fn a_step_takes_what_fits() {
-    for (octets, each) in [(1, 1), (75, 1), (76, 2), (380, 10), (3_800, 100)] {
-        let capabilities = Capabilities { gathered_octets: octets, ..CAPABILITIES };
-        assert_eq!(sizes(&capabilities, 100).0, vec![each; 100 / each], "{octets} octets");
-    }
+fn changes_stay_apart_where_the_provider_wants_them_so() {
+    let capabilities = Capabilities { gathered: Gathered::One, ..CAPABILITIES };
+    assert_eq!(sizes(&capabilities, 100).0, [1; 100]);
 }
 
 #[test]
-fn what_is_gathered_fits_into_an_update() {
+fn a_step_takes_what_fits() {
+    for (size_max, each) in [(1, 1), (75, 1), (76, 2), (380, 10), (3_800, 100)] {
+        let gathered = Gathered::Request { size_max, unit: "octets", size_of: |_, _| 38 };
+        let capabilities = Capabilities { gathered, ..CAPABILITIES };
+        assert_eq!(sizes(&capabilities, 100).0, vec![each; 100 / each], "{size_max} octets");
+    }
+}
+
+/// A server, and a plan that makes thousands of RRsets there.
+struct Many {
+    server: Server,
+    dir: TempDir,
+}
+
+impl Many {
+    /// The records' text; of so many no more than some hundreds come into a message.
+    const TEXT: [u8; 240] = [b'x'; 240];
     const RECORDS: usize = 2_000;
-    let server = Bind::primary(&[("acme.test", ZONE)]);
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let (addr, key) = (server.addr(), server.key());
-    let mut plan = format!(
-        "version: 1
+
+    fn new() -> Self {
+        let server = Bind::primary(&[("acme.test", ZONE)]);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (addr, key) = (server.addr(), server.key());
+        let mut plan = format!(
+            "version: 1
 name: many
 providers:
   dns: {{ type: rfc2136, server: \"{addr}\", tsig: {{ key: {}, algorithm: {}, secret: {{ env: SECRET }} }} }}
@@ -103,30 +118,64 @@ zones: {{ acme.test: {{ provider: dns, authorities: [ \"{addr}\" ] }} }}
 clocks: {{ margin: 0s, use: 0s }}
 records:
 ",
-        key.name, key.algorithm
-    );
-    let long = "x".repeat(240);
-    for number in 0..RECORDS {
-        writeln!(
-            plan,
-            "  - {{ zone: acme.test, name: h{number:04}, type: TXT, to: [ '\"{long}\"' ], ttl: 2s }}"
-        )
-        .expect("a string takes everything");
+            key.name, key.algorithm
+        );
+        for number in 0..Self::RECORDS {
+            writeln!(
+                plan,
+                "  - {{ zone: acme.test, name: h{number:04}, type: TXT, to: [ '\"{}\"' ], ttl: 2s }}",
+                Self::text()
+            )
+            .expect("a string takes everything");
+        }
+        fs::write(dir.path().join("plan.yaml"), plan).expect("the plan can be written");
+        Self { server, dir }
     }
-    fs::write(dir.path().join("plan.yaml"), plan).expect("the plan can be written");
-    let cutover = |args: &[&str]| {
+
+    fn text() -> &'static str {
+        std::str::from_utf8(&Self::TEXT).expect("ASCII")
+    }
+
+    fn cutover(&self, args: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-        command.args(args).current_dir(dir.path()).env("SECRET", &key.secret);
+        command.args(args).current_dir(self.dir.path()).env("SECRET", &self.server.key().secret);
         said(&command.output().expect("the program can be run"))
-    };
-    let (code, text) = cutover(&["plan", "plan.yaml"]);
+    }
+
+    /// How many of the records are served.
+    fn there(&self) -> usize {
+        let there = records(&self.server.transfer("acme.test"));
+        there.iter().filter(|record| record.contains(Self::text())).count()
+    }
+}
+
+#[test]
+fn what_is_gathered_fits_into_an_update() {
+    let many = Many::new();
+    let (code, text) = many.cutover(&["plan", "plan.yaml"]);
     assert_eq!(code, 0, "{text}");
     let steps = text.lines().filter(|line| line.contains("RRsets of acme.test.")).count();
     assert!((2..=20).contains(&steps), "{steps} steps: {text}");
-    let (code, text) = cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    let (code, text) = many.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{text}");
-    let there = records(&server.transfer("acme.test"));
-    assert_eq!(there.iter().filter(|record| record.contains(&long)).count(), RECORDS);
-    let (code, text) = cutover(&["plan", "plan.yaml"]);
+    assert_eq!(many.there(), Many::RECORDS);
+    let (code, text) = many.cutover(&["plan", "plan.yaml"]);
     assert!(code == 0 && text.contains("nothing to change"), "{code}: {text}");
+}
+
+/// The zone is read once for a step of many; what somebody has done in between is seen all the same.
+#[test]
+fn a_colleagues_edit_among_thousands_halts_the_run() {
+    let many = Many::new();
+    let (code, text) = many.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    assert_eq!(code, 0, "{text}");
+    many.server.nsupdate("update add h0100.acme.test 60 TXT hands-off");
+    let (code, text) = many.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("h0100.acme.test.") && text.contains("hands-off"), "{text}");
+    assert_eq!(many.there(), 0, "the step is made whole or not at all");
+    many.server.nsupdate("update delete h0100.acme.test TXT");
+    let (code, text) = many.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(many.there(), Many::RECORDS);
 }

@@ -17,7 +17,7 @@ use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
-use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Granularity, Ttl};
+use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
 
 use crate::bed::said;
 use crate::recipes::STATED;
@@ -31,7 +31,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     ttl_min: Ttl::ZERO,
     ttl_max: Ttl::MAX,
     types: None,
-    gathered_octets: usize::MAX,
+    gathered: Gathered::All,
     settle_max: Duration::ZERO,
     unseen_nodes: Duration::ZERO,
     served_within: None,

@@ -28,7 +28,8 @@ pub use config::{
 };
 pub use name::{Label, Name, NameError};
 pub use provider::{
-    Atomicity, Capabilities, CompareAndSet, Granularity, Next, Provider, ProviderError, Receipt,
+    Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Next, Provider, ProviderError,
+    Receipt,
 };
 pub use rdata::{Rdata, RdataError, Soa};
 pub use rrset::{RrKey, RrSet, RrSetError, Ttl, TtlError, Zone};

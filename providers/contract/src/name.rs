@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -17,9 +18,9 @@ pub type Label = [u8];
 /// An absolute domain name, in lower case (RFC 4343: names are compared without regard to case).
 ///
 /// The order is the canonical order of RFC 4034 §6.1: by labels from the root down, so an apex
-/// stands before all that lies below it.
+/// stands before all that lies below it. The octets are shared: a plan has each name in many places.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 /// Why a text is not a domain name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +55,7 @@ impl Name {
     /// The root.
     #[must_use]
     pub fn root() -> Self {
-        Self(Box::new([0]))
+        Self(Arc::new([0]))
     }
 
     /// Reads a name as people write it in a plan: absolute with or without the trailing dot, in
@@ -124,8 +125,12 @@ impl Name {
             }
             at += length + 1;
             if length == 0 {
-                let octets = wire.get(..at)?.to_ascii_lowercase();
-                return Some((Self(octets.into_boxed_slice()), at));
+                // On the stack first: the shared octets are allocated once.
+                let mut octets = [0; NAME_OCTETS_MAX];
+                let octets = &mut octets[..at];
+                octets.copy_from_slice(wire.get(..at)?);
+                octets.make_ascii_lowercase();
+                return Some((Self((&*octets).into()), at));
             }
         }
     }
@@ -213,7 +218,7 @@ impl Name {
 
     fn checked(wire: Vec<u8>) -> Result<Self, NameError> {
         match wire.len() <= NAME_OCTETS_MAX {
-            true => Ok(Self(wire.into_boxed_slice())),
+            true => Ok(Self(wire.into())),
             false => Err(NameError::NameTooLong),
         }
     }
@@ -252,6 +257,13 @@ impl Name {
             }
         }
         mine.len().cmp(&theirs.len())
+    }
+
+    /// The order of names that differ in their leftmost label at the most, as most in a zone do.
+    fn cmp_as_siblings(&self, other: &Self) -> Option<Ordering> {
+        let (mine, above) = self.0[1..].split_at(usize::from(self.0[0]));
+        let (theirs, other_above) = other.0[1..].split_at(usize::from(other.0[0]));
+        (above == other_above).then(|| mine.cmp(theirs))
     }
 
     /// The order by the first labels, seen from the root, that differ, found by the octets that both
@@ -339,7 +351,8 @@ pub(crate) fn unescape(rest: &mut std::str::Chars<'_>) -> Option<u8> {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.cmp_by_suffix(other).unwrap_or_else(|| self.cmp_by_labels(other))
+        let siblings = self.cmp_as_siblings(other).or_else(|| self.cmp_by_suffix(other));
+        siblings.unwrap_or_else(|| self.cmp_by_labels(other))
     }
 }
 

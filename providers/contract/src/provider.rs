@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
+use crate::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// The unit in which a provider stores and writes (DNSControl's taxonomy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,26 @@ pub enum CompareAndSet {
     ReadCompareWrite,
 }
 
+/// How much comes into one change set that may be made of any number of changes.
+#[derive(Clone, Copy, Debug)]
+pub enum Gathered {
+    /// One RRset.
+    One,
+    /// Any number of RRsets.
+    All,
+    /// What one request of the provider's takes.
+    Request {
+        /// The most that a request takes, in the unit.
+        size_max: usize,
+        /// The unit, for people: `octets of a DNS UPDATE`.
+        unit: &'static str,
+        /// What a change of this zone takes of it; rather too much than too little.
+        size_of: fn(&Name, &Change) -> usize,
+    },
+}
+
 /// What an adapter says of itself for one zone. The compiler and the proof read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Capabilities {
     /// The unit of storage.
     pub granularity: Granularity,
@@ -54,10 +72,9 @@ pub struct Capabilities {
     pub ttl_max: Ttl,
     /// The types that can be written; `None`: every type.
     pub types: Option<&'static [RrType]>,
-    /// How much comes into one change set where a plan leaves open what comes together: the octets that
-    /// a DNS UPDATE takes for it, with every RRset once in a prerequisite and every record in an edit
-    /// (RFC 2136 §2.4.3, §2.5.1). What a plan asks to change together has no bound here.
-    pub gathered_octets: usize,
+    /// How much comes into one change set where a plan leaves open what comes together. What a plan
+    /// asks to change together has no bound here.
+    pub gathered: Gathered,
     /// After how long an effect whose outcome is unknown can no longer land.
     pub settle_max: Duration,
     /// What is added after the last listed authoritative address was seen to serve a change, for

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cutover_contract::{
-    Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Granularity, Name, Provider,
-    ProviderError, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Zone,
+    Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Gathered, Granularity, Name,
+    Provider, ProviderError, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Zone,
 };
 
 /// Zones in memory, as a provider.
@@ -89,7 +89,7 @@ impl Provider for Memory {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
-            gathered_octets: usize::MAX,
+            gathered: Gathered::All,
             settle_max: Duration::ZERO,
             unseen_nodes: Duration::ZERO,
             served_within: None,

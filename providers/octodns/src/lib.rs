@@ -24,8 +24,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
-    ConfigField, ConfigValue, FieldKind, Granularity, Name, Provider, ProviderError, Receipt,
-    RrKey, RrSet, RrType, Ttl, Zone,
+    ConfigField, ConfigValue, FieldKind, Gathered, Granularity, Name, Provider, ProviderError,
+    Receipt, RrKey, RrSet, RrType, Ttl, Zone,
 };
 use serde_json::{Value, json};
 
@@ -363,7 +363,7 @@ impl Provider for OctoDns {
             ttl_max: Ttl::MAX,
             types: Some(known.map_or(TYPES, |known| known.types)),
             // Nothing is written at once.
-            gathered_octets: 0,
+            gathered: Gathered::One,
             settle_max: SETTLE_MAX,
             unseen_nodes: self.unseen_nodes,
             served_within: None,

@@ -13,7 +13,7 @@ mod content;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
 use crate::convert::content::{read, shown, type_of};
@@ -68,6 +68,11 @@ struct ZoneDoc<'a> {
 }
 
 #[derive(Deserialize)]
+struct ExportDoc {
+    zone: String,
+}
+
+#[derive(Deserialize)]
 struct RrSetDoc<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
@@ -114,6 +119,9 @@ pub(crate) enum BadZone {
     /// No JSON, or JSON without what it has to have.
     #[error("this is not what the API says of a zone: {0}")]
     Json(#[from] serde_json::Error),
+    /// A line of an export without all that a record has.
+    #[error("the line `{0}` is no record")]
+    Line(String),
     /// A name that is none.
     #[error("the name `{0}` cannot be read")]
     Name(String),
@@ -148,19 +156,7 @@ pub(crate) fn holdings(
     let ZoneDoc { rrsets } = serde_json::from_slice(body)?;
     let mut holdings = Holdings { held: Vec::with_capacity(rrsets.len()), ..Holdings::default() };
     for doc in rrsets {
-        let name = Name::absolute(&doc.name).map_err(|_| BadZone::Name(doc.name.to_string()))?;
-        if !name.is_at_or_below(zone) || !wanted(&name) {
-            continue;
-        }
-        if INSTRUCTIONS.contains(&&*doc.rtype) {
-            holdings.made_up.insert(name);
-            continue;
-        }
-        let Some(rtype) = type_of(&doc.rtype) else {
-            return Err(BadZone::Type(name, doc.rtype.into_owned()));
-        };
-        if !rtype.is_made_by_signer() {
-            let key = RrKey::new(name, rtype);
+        if let Some(key) = holdings.key(zone, &doc.name, &doc.rtype, &wanted)? {
             let held = held(&key, doc)?;
             holdings.held.push((key, held));
         }
@@ -170,6 +166,68 @@ pub(crate) fn holdings(
     match twice {
         Some(pair) => Err(BadZone::Twice(pair[0].0.clone())),
         None => Ok(holdings),
+    }
+}
+
+/// Reads the served RRsets of an export: a line for each record, with name, TTL, class, type and
+/// content between tabs. Those that `wanted` does not want are left out.
+pub(crate) fn exported(
+    body: &[u8],
+    zone: &Name,
+    wanted: impl Fn(&Name) -> bool,
+) -> Result<Holdings, BadZone> {
+    let ExportDoc { zone: lines } = serde_json::from_slice(body)?;
+    let mut holdings = Holdings::default();
+    let mut records: Vec<(RrKey, Ttl, Rdata)> = Vec::new();
+    for line in lines.lines() {
+        let bad = || BadZone::Line(line.to_owned());
+        let mut words = line.splitn(5, '\t');
+        let mut word = || words.next().ok_or_else(bad);
+        let (name, ttl, _class, rtype, content) = (word()?, word()?, word()?, word()?, word()?);
+        let Some(key) = holdings.key(zone, name, rtype, &wanted)? else { continue };
+        let ttl = Ttl::from_wire(ttl.parse().map_err(|_| bad())?);
+        let rdata = read(key.rtype, content)
+            .map_err(|problem| BadZone::Rdata(key.clone(), problem.to_string()))?;
+        records.push((key, ttl, rdata));
+    }
+    records.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let mut records = records.into_iter().peekable();
+    while let Some((key, mut ttl, first)) = records.next() {
+        let mut rdata = vec![first];
+        while let Some((_, other, one)) = records.next_if(|(next, ..)| *next == key) {
+            // As the API shows RRsets with several.
+            ttl = ttl.min(other);
+            rdata.push(one);
+        }
+        let rrset = RrSet::new(ttl, rdata);
+        let rrset = rrset.map_err(|problem| BadZone::RrSet(key.clone(), problem))?;
+        holdings.held.push((key, Held { rrset: Some(rrset), ..Held::default() }));
+    }
+    Ok(holdings)
+}
+
+impl Holdings {
+    /// What stands under a name and a type; `None` where it is no data, or not wanted.
+    fn key(
+        &mut self,
+        zone: &Name,
+        name: &str,
+        rtype: &str,
+        wanted: impl Fn(&Name) -> bool,
+    ) -> Result<Option<RrKey>, BadZone> {
+        let name = Name::absolute(name).map_err(|_| BadZone::Name(name.to_owned()))?;
+        if !name.is_at_or_below(zone) || !wanted(&name) {
+            return Ok(None);
+        }
+        if INSTRUCTIONS.contains(&rtype) {
+            self.made_up.insert(name);
+            return Ok(None);
+        }
+        match type_of(rtype) {
+            None => Err(BadZone::Type(name, rtype.to_owned())),
+            Some(rtype) if rtype.is_made_by_signer() => Ok(None),
+            Some(rtype) => Ok(Some(RrKey::new(name, rtype))),
+        }
     }
 }
 
@@ -253,6 +311,16 @@ pub(crate) fn patch(
         rrsets.extend(next.map(|next| replacement(&soa, &next, None)));
     }
     serde_json::to_vec(&PatchDoc { rrsets }).expect("texts and numbers are JSON")
+}
+
+/// What [`patch`] takes for a change, other comments than ours left out.
+pub(crate) fn octets_of(_: &Name, change: &Change) -> usize {
+    let edit = match &change.after {
+        Some(after) => replacement(&change.key, after, marked(None)),
+        None => deletion(&change.key),
+    };
+    let comma = 1;
+    serde_json::to_vec(&edit).expect("texts and numbers are JSON").len() + comma
 }
 
 fn deletion(key: &RrKey) -> EditDoc {

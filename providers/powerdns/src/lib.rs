@@ -22,7 +22,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
+    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
+    Zone,
 };
 
 use api::{EndpointError, Server};
@@ -93,7 +94,11 @@ impl Provider for PowerDns {
             ttl_max: Ttl::MAX,
             // What the types are depends on the server's version, and it says so when it is sent one.
             types: None,
-            gathered_octets: limits::GATHERED_OCTETS,
+            gathered: Gathered::Request {
+                size_max: limits::GATHERED_OCTETS,
+                unit: "octets of JSON",
+                size_of: convert::octets_of,
+            },
             settle_max: limits::SETTLE_MAX,
             unseen_nodes: std::time::Duration::ZERO,
             served_within: None,

@@ -53,9 +53,9 @@ pub(crate) const SHOWS_DISABLED_FROM: u32 = 5;
 /// `webserver-max-bodysize` is 1 (MiB), and the default is 2.
 pub(crate) const BODY_UNASKED_OCTETS_MAX: usize = (1 << 20) - 4096;
 
-/// Of one PATCH for changes that a plan need not have in one, counted as an UPDATE would take. In JSON,
-/// with its comment, an address takes less than five times as much: every server takes the body.
-pub(crate) const GATHERED_OCTETS: usize = 200_000;
+/// Of one PATCH for changes that a plan need not have in one: what the default limit leaves beside an
+/// SOA. A server with a lower limit says so before anything is sent.
+pub(crate) const GATHERED_OCTETS: usize = (2 << 20) - (8 << 10);
 
 /// What the server counts to a request's body beside the body itself, at the most. Our choice: at
 /// 4.7.3 it is less than 100 octets.

@@ -2,7 +2,8 @@
 //!
 //! Names are asked for one by one while they are few, else the whole zone is read. Servers before
 //! 5.0 leave disabled records out of what they say of one name; who wants to see those too reads
-//! the whole zone there.
+//! the whole zone there. Where neither disabled records nor comments matter, the whole zone is an
+//! export.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,11 +38,9 @@ pub(crate) enum Disabled {
 
 /// The whole zone, as it is served.
 pub(crate) async fn zone(server: &Server, origin: &Name) -> Result<Zone, ProviderError> {
-    let answer = ask(server, origin, Question::Zone(origin)).await?;
-    let bad = |bad: BadZone| malformed(server, origin, &bad);
-    convert::head(&answer.body).map_err(bad)?;
-    let Holdings { held, made_up: _ } =
-        convert::holdings(&answer.body, origin, |_| true).map_err(bad)?;
+    let answer = ask(server, origin, Question::Export(origin)).await?;
+    let Holdings { held, made_up: _ } = convert::exported(&answer.body, origin, |_| true)
+        .map_err(|bad| malformed(server, origin, &bad))?;
     let served = held.into_iter().filter_map(|(key, held)| Some((key, held.rrset?)));
     Ok(Zone { origin: origin.clone(), rrsets: served.collect() })
 }
@@ -55,6 +54,14 @@ pub(crate) async fn live(
 ) -> Result<Live, ProviderError> {
     let is_whole = names.len() > QUESTIONS_MAX
         || disabled == Disabled::Seen && major_version(server, zone).await? < SHOWS_DISABLED_FROM;
+    if is_whole && disabled == Disabled::AsItComes {
+        let head = self::head(server, zone).await?;
+        let answer = ask(server, zone, Question::Export(zone)).await?;
+        let Holdings { held, made_up } =
+            convert::exported(&answer.body, zone, |name| names.contains(name))
+                .map_err(|bad| malformed(server, zone, &bad))?;
+        return Ok(Live { head, held: held.into_iter().collect(), made_up });
+    }
     let questions: Vec<Question<'_>> = match is_whole {
         true => vec![Question::Zone(zone)],
         false => names.iter().map(|name| Question::At(zone, name)).collect(),
@@ -73,6 +80,7 @@ pub(crate) async fn live(
         let more = convert::holdings(&answer.body, zone, |name| match question {
             Question::At(_, asked) => name == *asked,
             Question::Zone(_)
+            | Question::Export(_)
             | Question::Head(_)
             | Question::Server
             | Question::Settings

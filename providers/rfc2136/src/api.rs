@@ -7,6 +7,7 @@
 //! hickory-proto's.
 
 pub(crate) mod answer;
+pub(crate) mod sequence;
 pub(crate) mod tcp;
 pub(crate) mod tsig;
 
@@ -23,6 +24,8 @@ pub(crate) const IN: u16 = 1;
 const NONE: u16 = 254;
 /// CLASS of "the RRset" in deletions (RFC 2136 §2.5).
 pub(crate) const ANY: u16 = 255;
+/// QTYPE of a transfer of what has changed (RFC 1995 §3).
+const IXFR: u16 = 251;
 /// QTYPE of a transfer (RFC 5936 §2.1).
 const AXFR: u16 = 252;
 
@@ -33,6 +36,8 @@ pub(crate) enum Request {
     Query(RrKey),
     /// For the whole zone (RFC 5936).
     Transfer(Name),
+    /// For what has changed in the zone since it had the SOA with this rdata (RFC 1995).
+    Changes(Name, Vec<u8>),
     /// To compare, and then to change (RFC 2136).
     Update(Update),
 }
@@ -72,7 +77,7 @@ impl Request {
     /// The four bits that say what kind of message it is (RFC 1035 §4.1.1, RFC 2136 §1.3).
     pub(crate) fn opcode(&self) -> u8 {
         match self {
-            Self::Query(_) | Self::Transfer(_) => 0,
+            Self::Query(_) | Self::Transfer(_) | Self::Changes(..) => 0,
             Self::Update(_) => 5,
         }
     }
@@ -82,6 +87,7 @@ impl Request {
         match self {
             Self::Query(key) => (&key.name, key.rtype.number()),
             Self::Transfer(zone) => (zone, AXFR),
+            Self::Changes(zone, _) => (zone, IXFR),
             Self::Update(update) => (&update.zone, RrType::SOA.number()),
         }
     }
@@ -89,7 +95,7 @@ impl Request {
     /// The message, unsigned. It may be longer than can be sent.
     pub(crate) fn encode(&self, id: u16) -> Vec<u8> {
         let (prerequisites, edits) = match self {
-            Self::Query(_) | Self::Transfer(_) => (&[][..], &[][..]),
+            Self::Query(_) | Self::Transfer(_) | Self::Changes(..) => (&[][..], &[][..]),
             Self::Update(update) => (&*update.prerequisites, &*update.edits),
         };
         let mut writer = Writer::default();
@@ -106,6 +112,10 @@ impl Request {
         edits.iter().for_each(|edit| writer.edit(edit));
         writer.count(6, required);
         writer.count(8, edits.len());
+        if let Self::Changes(zone, soa) = self {
+            writer.record(&RrKey::new(zone.clone(), RrType::SOA), IN, Ttl::ZERO, soa);
+            writer.count(8, 1);
+        }
         writer.octets
     }
 }

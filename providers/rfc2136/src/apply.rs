@@ -37,8 +37,9 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     let keys = keys_to_read(changes);
     let mut stale: Option<Found> = None;
     for _ in 0..ATTEMPTS_MAX {
-        let Live { soa, rrsets } = read::live(server, zone, &keys).await?;
-        if stale.as_ref() == Some(&soa) {
+        let live = read::live(server, zone, &keys).await?;
+        let Live { soa, rrsets } = &live;
+        if stale.as_ref() == Some(soa) {
             // Whatever the server compares with, it is not what it serves.
             return Err(ProviderError::Refused {
                 zone: zone.clone(),
@@ -49,9 +50,9 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
         compare(changes, own)?;
         check_beside_cname(changes, &keys[own.len()..], cnames)?;
         check_cname_beside(server, changes).await?;
-        match send(server, changes, convert::update(changes, &soa, own)).await? {
-            Sent::Done => return read_back(server, changes).await,
-            Sent::Stale => stale = Some(soa),
+        match send(server, changes, convert::update(changes, soa, own)).await? {
+            Sent::Done => return read_back(server, changes, &live).await,
+            Sent::Stale => stale = Some(live.soa),
         }
     }
     Err(ProviderError::Conflict {
@@ -69,9 +70,10 @@ fn keys_to_read(changes: &ChangeSet) -> Vec<RrKey> {
     let mut keys: Vec<RrKey> = changes.changes().iter().map(|change| change.key.clone()).collect();
     let added = changes.changes().iter().filter(|c| c.before.is_none() && c.after.is_some());
     // A name that has other data of this change set has no CNAME, and the apex never has one.
+    let own: BTreeSet<&RrKey> = keys.iter().collect();
     let cnames: BTreeSet<RrKey> = added
         .map(|change| RrKey::new(change.key.name.clone(), RrType::CNAME))
-        .filter(|key| key.name != *changes.zone() && !keys.contains(key))
+        .filter(|key| key.name != *changes.zone() && !own.contains(key))
         .collect();
     keys.extend(cnames);
     keys
@@ -205,11 +207,16 @@ async fn not_sent(server: &Server, changes: &ChangeSet, error: &ExchangeError) -
     }
 }
 
-/// Looks at what the server made of it: one that says NOERROR may have ignored a part.
-async fn read_back(server: &Server, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+/// Looks at what the server made of it: one that says NOERROR may have ignored a part. What was live
+/// before begins with what the changes are about.
+async fn read_back(
+    server: &Server,
+    changes: &ChangeSet,
+    before: &Live,
+) -> Result<Receipt, ProviderError> {
     let zone = changes.zone();
     let keys: Vec<RrKey> = changes.changes().iter().map(|change| change.key.clone()).collect();
-    let Live { soa, rrsets } = match read::live(server, zone, &keys).await {
+    let Live { soa, rrsets } = match read::after(server, zone, &keys, before).await {
         Ok(live) => live,
         Err(error) => {
             let detail = format!("the server said NOERROR, and reading back failed: {error}");

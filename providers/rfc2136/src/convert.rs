@@ -121,6 +121,36 @@ struct Collected {
 }
 
 impl Collector {
+    /// Begins with these.
+    pub(crate) fn of(found: impl IntoIterator<Item = (RrKey, Found)>) -> Self {
+        let collected = |(key, Found { rrset, octets }): (RrKey, Found)| {
+            // An RRset has its records in another order.
+            let read = |wire: &Vec<u8>| Rdata::from_wire(key.rtype, wire).expect("it was read");
+            let rdata = octets.iter().map(read).collect();
+            (key, Collected { ttl: rrset.ttl(), rdata, octets })
+        };
+        Self { rrsets: found.into_iter().map(collected).collect(), scratch: Vec::new() }
+    }
+
+    /// Loses a record.
+    pub(crate) fn lose(
+        &mut self,
+        answer: &Answer,
+        one: &Record,
+        zone: &Name,
+    ) -> Result<(), BadRecord> {
+        let (key, _, rdata) = record(answer, one, zone, &mut self.scratch)?;
+        let Some(collected) = self.rrsets.get_mut(&key) else { return Ok(()) };
+        if let Some(place) = collected.rdata.iter().position(|one| *one == rdata) {
+            collected.rdata.remove(place);
+            collected.octets.remove(place);
+        }
+        if collected.rdata.is_empty() {
+            self.rrsets.remove(&key);
+        }
+        Ok(())
+    }
+
     /// Takes a record.
     pub(crate) fn take(
         &mut self,
@@ -154,6 +184,21 @@ impl Collector {
 
 fn rrset(key: &RrKey, ttl: Ttl, rdata: Vec<Rdata>) -> Result<RrSet, BadRecord> {
     RrSet::new(ttl, rdata).map_err(|problem| BadRecord::RrSet { key: key.clone(), problem })
+}
+
+/// What a record takes beside its owner name and rdata: type, class, TTL and length (RFC 1035 §3.2.1).
+const FIXED_OCTETS: usize = 10;
+/// What stands for the zone's own name at the end of an owner name (RFC 1035 §4.1.4).
+const POINTER_OCTETS: usize = 2;
+
+/// What [`update`] takes for a change, at the most: what is there in prerequisites, the RRset once in
+/// a deletion or as absent, and the new records. Names are compressed against the zone's only, since
+/// pointers reach no further than the first 16 KiB of a message.
+pub(crate) fn octets_of(zone: &Name, change: &Change) -> usize {
+    let Change { key, before, after } = change;
+    let owner = key.name.wire().len() - zone.wire().len() + POINTER_OCTETS + FIXED_OCTETS;
+    let records = before.iter().chain(after).flat_map(RrSet::rdata);
+    owner + records.map(|rdata| owner + rdata.wire().len()).sum::<usize>()
 }
 
 /// The update that makes these changes, where the zone is as it was found: the SOA, and for each

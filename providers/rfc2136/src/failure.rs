@@ -120,9 +120,9 @@ async fn serves(server: &Server, zone: &Name) -> bool {
 
 /// Whether the server says to a transfer that it does not have this zone.
 async fn says_not_auth(server: &Server, zone: &Name) -> bool {
-    let Ok(mut transfer) = server.transfer(zone).await else { return false };
+    let Ok(mut transfer) = server.transfer(zone, None).await else { return false };
     match transfer.next().await {
-        Ok(answer) => answer.is_some_and(|answer| answer.rcode() == Rcode::NOT_AUTH),
+        Ok(answer) => answer.is_some_and(|(answer, _)| answer.rcode() == Rcode::NOT_AUTH),
         Err(error) => unsigned_no(&error) == Some(Rcode::NOT_AUTH),
     }
 }

@@ -24,7 +24,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
+    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
+    Zone,
 };
 
 use api::tcp::Server;
@@ -110,7 +111,11 @@ impl Provider for Rfc2136 {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
-            gathered_octets: limits::GATHERED_OCTETS,
+            gathered: Gathered::Request {
+                size_max: limits::GATHERED_OCTETS,
+                unit: "octets of an UPDATE",
+                size_of: convert::octets_of,
+            },
             settle_max: limits::SETTLE_MAX,
             unseen_nodes: std::time::Duration::ZERO,
             served_within: None,

@@ -26,7 +26,7 @@ pub(crate) const MESSAGE_OCTETS_MAX: usize = u16::MAX as usize;
 
 /// Of one UPDATE for changes that a plan need not have in one: what the SOA as a prerequisite, the
 /// header and the signature leave of a message.
-pub(crate) const GATHERED_OCTETS: usize = 62_000;
+pub(crate) const GATHERED_OCTETS: usize = 64_000;
 
 /// Queries that are on their way at once on one connection. Our choice: BIND works on 23 at most
 /// (`TCP_CLIENTS_PER_CONN`) and reads no further until it has answered some.

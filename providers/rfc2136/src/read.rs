@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::api::Request;
 use crate::api::answer::{Answer, Rcode, Record};
+use crate::api::sequence::Meaning;
 use crate::api::tcp::{ExchangeError, Server};
 use crate::convert::{self, BadRecord, Collector, Found};
 use crate::failure::{What, denied, failed};
@@ -74,19 +75,72 @@ pub(crate) async fn found_at(
     names: &BTreeSet<Name>,
 ) -> Result<BTreeMap<RrKey, Found>, ProviderError> {
     let mut collector = Collector::default();
-    transferred(server, zone, |answer, record| match names.contains(&answer.owner(record)?) {
-        true => collector.take(answer, record, zone),
-        false => Ok(()),
+    transferred(server, zone, None, |answer, record, _| {
+        match names.contains(&answer.owner(record)?) {
+            true => collector.take(answer, record, zone),
+            false => Ok(()),
+        }
     })
     .await?;
     collector.finish().map_err(|bad| malformed(zone, &bad))
+}
+
+/// Some RRsets of a zone as it is now, which once held `then`: by what has changed since, where the
+/// server keeps that. `keys` are those of `then`.
+pub(crate) async fn after(
+    server: &Server,
+    zone: &Name,
+    keys: &[RrKey],
+    then: &Live,
+) -> Result<Live, ProviderError> {
+    if keys.len() <= QUERIED_RRSETS_MAX {
+        return live(server, zone, keys).await;
+    }
+    let soa_key = RrKey::new(zone.clone(), RrType::SOA);
+    let known = keys.iter().zip(&then.rrsets);
+    let known = known.filter_map(|(key, found)| Some((key.clone(), found.clone()?)));
+    let mut kept = Collector::of(known.filter(|(key, _)| *key != soa_key));
+    let (mut whole, mut soa) = (Collector::default(), Collector::default());
+    let keys_set: BTreeSet<&RrKey> = keys.iter().collect();
+    let (mut has_changes, mut has_all) = (false, false);
+    let since = then.soa.octets.first().map(Vec::as_slice);
+    let all = transferred(server, zone, since, |answer, record, meaning| {
+        match meaning {
+            Meaning::Soa => return soa.take(answer, record, zone),
+            Meaning::Version => has_changes = true,
+            Meaning::Held => has_all = true,
+            Meaning::Gone | Meaning::Come => {}
+        }
+        if !keys_set.contains(&answer.key(record)?) {
+            return Ok(());
+        }
+        match meaning {
+            Meaning::Held => whole.take(answer, record, zone),
+            Meaning::Gone => kept.lose(answer, record, zone),
+            Meaning::Come => kept.take(answer, record, zone),
+            Meaning::Soa | Meaning::Version => Ok(()),
+        }
+    });
+    match all.await {
+        Ok(()) if has_changes || has_all => {}
+        // The server does not know this kind of question, or has not counted its serial on yet.
+        Ok(()) | Err(ProviderError::Refused { .. }) => return live(server, zone, keys).await,
+        Err(error) => return Err(error),
+    }
+    let bad = |bad: BadRecord| malformed(zone, &bad);
+    let mut found = if has_changes { kept } else { whole }.finish().map_err(bad)?;
+    let soa = soa.finish().map_err(bad)?.remove(&soa_key);
+    let soa = soa.expect("a transfer begins with it");
+    found.insert(soa_key, soa.clone());
+    let rrsets = keys.iter().map(|key| found.get(key).cloned()).collect();
+    Ok(Live { soa, rrsets })
 }
 
 /// The whole zone, its signer's records left out.
 pub(crate) async fn zone(server: &Server, origin: &Name) -> Result<Zone, ProviderError> {
     let mut records = Vec::new();
     let mut scratch = Vec::new();
-    transferred(server, origin, |answer, record| {
+    transferred(server, origin, None, |answer, record, _| {
         records.push(convert::record(answer, record, origin, &mut scratch)?);
         Ok(())
     })
@@ -94,31 +148,34 @@ pub(crate) async fn zone(server: &Server, origin: &Name) -> Result<Zone, Provide
     convert::zone(origin, records).map_err(|bad| malformed(origin, &bad))
 }
 
-/// Shows each record of the zone to `each`, its signer's left out. What was shown counts only when
-/// this has ended well.
+/// Shows each record of the zone, or of what has changed since, to `each`, its signer's left out.
+/// What was shown counts only when this has ended well.
 async fn transferred(
     server: &Server,
     zone: &Name,
-    mut each: impl FnMut(&Answer, &Record) -> Result<(), BadRecord> + Send,
+    since: Option<&[u8]>,
+    mut each: impl FnMut(&Answer, &Record, Meaning) -> Result<(), BadRecord> + Send,
 ) -> Result<(), ProviderError> {
     let all = async {
-        let mut transfer = match server.transfer(zone).await {
+        let mut transfer = match server.transfer(zone, since).await {
             Ok(transfer) => transfer,
             Err(error) => return Err(failed(server, zone, What::Transfer, &error).await),
         };
         loop {
-            let answer = match transfer.next().await {
+            let (answer, meanings) = match transfer.next().await {
                 Ok(None) => return Ok(()),
-                Ok(Some(answer)) if answer.rcode() == Rcode::NO_ERROR => answer,
-                Ok(Some(answer)) => {
+                Ok(Some((answer, meanings))) if answer.rcode() == Rcode::NO_ERROR => {
+                    (answer, meanings)
+                }
+                Ok(Some((answer, _))) => {
                     return Err(denied(server, zone, What::Transfer, answer.rcode()).await);
                 }
                 Err(error) => return Err(failed(server, zone, What::Transfer, &error).await),
             };
-            for record in answer.records() {
+            for (record, meaning) in answer.records().iter().zip(meanings) {
                 let shown = match is_of_signer(&answer, record, zone) {
                     Ok(true) => Ok(()),
-                    Ok(false) => each(&answer, record),
+                    Ok(false) => each(&answer, record, meaning),
                     Err(bad) => Err(bad),
                 };
                 shown.map_err(|bad| malformed(zone, &bad))?;

@@ -36,8 +36,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
-    ConfigField, FieldKind, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet,
-    RrType, Ttl, Zone,
+    ConfigField, FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey,
+    RrSet, RrType, Ttl, Zone,
 };
 
 use crate::disk::ReplaceError;
@@ -203,7 +203,7 @@ impl Provider for ZoneFiles {
             ttl_max: Ttl::MAX,
             types: None,
             // A file is replaced as a whole.
-            gathered_octets: usize::MAX,
+            gathered: Gathered::All,
             settle_max: Duration::ZERO,
             unseen_nodes: Duration::ZERO,
             served_within: self.served_within,

@@ -19,10 +19,6 @@ const ID: &str = "minimal-touch";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let draft = bench.draft();
-    let mut owned: BTreeSet<&Name> = BTreeSet::new();
-    for change in draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes) {
-        owned.insert(&change.key.name);
-    }
     let mut relied_on: BTreeSet<&Name> = BTreeSet::new();
     for one in &draft.intent.moves {
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
@@ -33,6 +29,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             relied_on.extend(host.discovery.keys().map(|key| &key.name));
         }
         relied_on.insert(&one.domain.value);
+    }
+    if relied_on.is_empty() {
+        return;
+    }
+    let mut owned: BTreeSet<&Name> = BTreeSet::new();
+    for change in draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes) {
+        owned.insert(&change.key.name);
     }
     for (step, node) in draft.nodes.iter().enumerate() {
         let Kind::Change { track, transition, .. } = &node.kind else { continue };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::report::Report;
-use crate::{Atomicity, Capabilities, CompareAndSet, Granularity};
+use crate::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity};
 
 const BEGIN: &str = "<!-- suite: begin; made by the conformance suite, not by hand -->\n";
 const END: &str = "<!-- suite: end -->\n";
@@ -87,7 +87,7 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         ttl_min,
         ttl_max,
         types,
-        gathered_octets,
+        gathered,
         settle_max,
         unseen_nodes,
         served_within,
@@ -111,10 +111,12 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         None => "all".to_owned(),
         Some(types) => types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
     };
-    let gathered = match *gathered_octets {
-        0 => "nothing".to_owned(),
-        usize::MAX => "any number of RRsets".to_owned(),
-        octets => format!("RRsets of up to {octets} octets, as a DNS UPDATE"),
+    let gathered = match gathered {
+        Gathered::One => "nothing".to_owned(),
+        Gathered::All => "any number of RRsets".to_owned(),
+        Gathered::Request { size_max, unit, size_of: _ } => {
+            format!("RRsets of up to {size_max} {unit}")
+        }
     };
     let served_within = match served_within {
         None => "by asking the authoritative servers".to_owned(),

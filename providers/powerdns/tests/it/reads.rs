@@ -106,6 +106,32 @@ async fn many_rrsets_are_read_at_once() {
     assert_eq!(there, [true, true, false, true, true]);
 }
 
+/// Few names are read one by one, many by an export, and a zone by one as well.
+#[tokio::test]
+async fn a_zone_and_its_names_read_the_same() {
+    // The server reads these three by their names only.
+    let named = |line: &&str| line.starts_with("host 300 TYPE");
+    let lines = EVERY_TYPE.iter().copied().filter(|line| !named(line));
+    let more = ["several 300 A 192.0.2.1", "several 300 A 192.0.2.2"];
+    let server = pdns(&lines.chain(more).collect::<Vec<&str>>());
+    // The API takes one TTL for an RRset; a database has one for each record.
+    let sql = "UPDATE records SET ttl = 60 WHERE content = '192.0.2.2'";
+    let made =
+        std::process::Command::new("sqlite3").arg(server.dir().join("pdns.db")).arg(sql).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let adapter = adapter_of(&server);
+    let read = adapter.read_zone(&zone()).await.expect("a zone").rrsets;
+    assert_eq!(read.get(&key("several A")).map(|rrset| rrset.ttl().secs()), Some(60));
+    let mut keys: Vec<RrKey> = read.keys().cloned().collect();
+    let few = adapter.read_rrsets(&zone(), &keys).await.expect("an answer");
+    keys.extend((0..100).map(|n| key(&format!("none{n} A"))));
+    let many = adapter.read_rrsets(&zone(), &keys).await.expect("an answer");
+    let whole: Vec<_> = read.into_values().map(Some).collect();
+    assert_eq!(few, whole);
+    assert_eq!(many[..whole.len()], whole);
+    assert!(many[whole.len()..].iter().all(Option::is_none));
+}
+
 #[tokio::test]
 async fn what_is_not_served_is_not_read_and_not_written() {
     let server = pdns(SMALL);

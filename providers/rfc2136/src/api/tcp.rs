@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::Request;
 use super::answer::{Answer, MalformedMessage, Rcode};
+use super::sequence::{Meaning, Sequence};
 use super::tsig::{ExchangeProblem, Key, SignatureError, Verifier};
 use crate::limits::{
     CONNECT_MAX, EXCHANGE_MAX, MESSAGE_OCTETS_MAX, PIPELINE_MAX, TRANSFER_OCTETS_MAX,
@@ -106,13 +107,21 @@ impl Server {
         Ok(answers.into_iter().next().expect("one request has one answer"))
     }
 
-    /// Begins to transfer a zone.
-    pub(crate) async fn transfer(&self, zone: &Name) -> Result<Transfer, ExchangeError> {
-        let request = Request::Transfer(zone.clone());
+    /// Begins to transfer a zone, or with `since` what has changed since it had the SOA with this rdata.
+    pub(crate) async fn transfer(
+        &self,
+        zone: &Name,
+        since: Option<&[u8]>,
+    ) -> Result<Transfer, ExchangeError> {
+        let request = match since {
+            None => Request::Transfer(zone.clone()),
+            Some(soa) => Request::Changes(zone.clone(), soa.to_vec()),
+        };
         let ready = self.ready(random_id(), &request)?;
         let mut connection = Connection::open(self.address).await?;
         within(EXCHANGE_MAX, connection.send(&framed(&ready.octets))).await?;
-        Ok(Transfer { connection, request, ready, soa: None, octets: 0, ended: false })
+        let sequence = Sequence::new(since);
+        Ok(Transfer { connection, request, ready, sequence, octets: 0 })
     }
 
     fn ready(&self, id: u16, request: &Request) -> Result<Ready, ExchangeError> {
@@ -173,25 +182,23 @@ impl Connection {
     }
 }
 
-/// A zone on its way (RFC 5936).
+/// A zone, or what has changed in it, on its way (RFC 5936, RFC 1995).
 pub(crate) struct Transfer {
     connection: Connection,
     request: Request,
     ready: Ready,
-    /// The rdata of the SOA that came first, and has to come last.
-    soa: Option<Vec<u8>>,
+    sequence: Sequence,
     octets: usize,
-    ended: bool,
 }
 
 impl Transfer {
-    /// The next message with records of the zone; `None` when the zone is complete, and proven to
-    /// be so. Until then nothing that came can be used.
+    /// The next message, and what its records mean; `None` when everything has come, and is proven
+    /// to have. Until then nothing that came can be used.
     ///
     /// A message with another code than NOERROR ends the transfer; what it means is up to the
     /// caller.
-    pub(crate) async fn next(&mut self) -> Result<Option<Answer>, ExchangeError> {
-        if self.ended {
+    pub(crate) async fn next(&mut self) -> Result<Option<(Answer, Vec<Meaning>)>, ExchangeError> {
+        if self.sequence.has_ended() {
             return Ok(None);
         }
         let answer = within(TRANSFER_PROGRESS_MAX, self.connection.receive()).await?;
@@ -204,44 +211,34 @@ impl Transfer {
         }
         check(&answer, &self.request, self.ready.verifier.as_mut())?;
         if answer.rcode() != Rcode::NO_ERROR {
-            self.ended = true;
-            return Ok(Some(answer));
+            self.sequence.end();
+            return Ok(Some((answer, Vec::new())));
         }
-        self.find_end(&answer)?;
-        if self.ended
+        let meanings = self.meanings(&answer)?;
+        if self.sequence.has_ended()
             && let Some(verifier) = &self.ready.verifier
         {
             verifier.finish()?;
         }
-        Ok(Some(answer))
+        Ok(Some((answer, meanings)))
     }
 
-    /// The zone ends where its first record comes again (RFC 5936 §2.2).
-    fn find_end(&mut self, answer: &Answer) -> Result<(), MalformedMessage> {
+    fn meanings(&mut self, answer: &Answer) -> Result<Vec<Meaning>, MalformedMessage> {
         let mut rdata = Vec::new();
+        let mut meanings = Vec::with_capacity(answer.records().len());
         for record in answer.records() {
-            if self.ended {
-                return Err(MalformedMessage("there are records behind the end of the zone"));
-            }
-            if record.rtype() != RrType::SOA {
-                match self.soa.is_some() {
-                    true => continue,
-                    false => return Err(MalformedMessage("the transfer begins without an SOA")),
+            let is_soa = record.rtype() == RrType::SOA;
+            if is_soa {
+                if answer.owner(record)? != *self.request.question().0 {
+                    return Err(MalformedMessage("the transfer has an SOA of another zone"));
                 }
+                answer.rdata(record, &mut rdata)?;
             }
-            if answer.owner(record)? != *self.request.question().0 {
-                return Err(MalformedMessage("the transfer has an SOA of another zone"));
-            }
-            answer.rdata(record, &mut rdata)?;
-            match &self.soa {
-                None => self.soa = Some(rdata.clone()),
-                Some(first) if *first == rdata => self.ended = true,
-                Some(_) => return Err(MalformedMessage("the zone ends with another SOA")),
-            }
+            meanings.push(self.sequence.next(is_soa.then_some(&rdata))?);
         }
-        match answer.records().is_empty() {
+        match meanings.is_empty() {
             true => Err(MalformedMessage("a message of the transfer is empty")),
-            false => Ok(()),
+            false => Ok(meanings),
         }
     }
 }

@@ -255,6 +255,39 @@ async fn large_change_sets() {
     }
 }
 
+/// What many changes have made is read back by what has changed in the zone since (RFC 1995), and what
+/// a server says of that is what the zone then holds.
+#[tokio::test]
+async fn many_changes_are_read_back_by_what_has_changed() {
+    let line = |n: usize, ttl: u32, host: usize| format!("h{n} {ttl} A 192.0.2.{}", host % 250);
+    let before: Vec<String> = (0..900).flat_map(|n| [line(n, 60, n), line(n, 60, n + 1)]).collect();
+    let after: Vec<String> = (0..900)
+        .flat_map(|n| match n {
+            // Another TTL, one other address, another RRset, one address less, none, and the same.
+            0..50 => vec![line(n, 90, n), line(n, 90, n + 1)],
+            50..100 => vec![line(n, 60, n), line(n, 60, n + 2)],
+            100..150 => vec![format!("h{n} 60 AAAA 2001:db8::{n:x}")],
+            150..200 => vec![line(n, 60, n)],
+            200..250 => vec![],
+            _ => vec![line(n, 60, n), line(n, 60, n + 1)],
+        })
+        .collect();
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let after: Vec<&str> = after.iter().map(String::as_str).collect();
+    for server in both(SMALL) {
+        for half in before.chunks(900) {
+            apply(&server, &changes(&[], half)).await;
+        }
+        let incremental = || server.log().matches("IXFR").count();
+        let asked = incremental();
+        apply(&server, &changes(&before, &after)).await;
+        assert!(incremental() > asked, "{}: {}", server.program(), server.log());
+        let mut expected = without_soa(SMALL);
+        expected.extend(rrsets(&after));
+        assert_eq!(contents(&server).await, expected, "{}", server.program());
+    }
+}
+
 #[tokio::test]
 async fn bind_says_no_to_an_exchange_without_an_address() {
     let server = bind(SMALL);

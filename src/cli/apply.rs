@@ -1,27 +1,19 @@
 //! `cutover apply`
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
-
-use cutover_contract::Provider;
 
 use super::exit::Exit;
 use super::planning::Input;
-use super::progress::Shown;
-use super::{Failure, StateArgs, base, dress, home, planning, put, registry, shell, tell};
+use super::running::{Ended, ask, go_on, lock, newest_still, providers};
+use super::{Failure, StateArgs, base, dress, home, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
 use crate::digest::Digest;
 use crate::render::status::halt;
 use crate::render::text;
-use crate::world::real::connect::connect;
-use crate::world::real::store::{Found, JournalFile, Lock, Store, StoreError};
-use crate::world::real::{Real, now};
-use crate::world::{Outcome, Patience, drive, tool};
-
-/// The adapters by the providers' names.
-type Providers = BTreeMap<String, Box<dyn Provider>>;
+use crate::world::Outcome;
+use crate::world::real::now;
+use crate::world::real::store::{Found, Store};
 
 /// Run a plan or a sealed artifact, or go on with a run
 #[derive(clap::Args)]
@@ -45,7 +37,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let input = planning::read(&args.input)?;
     let store = Store::new(&args.state.dir(&args.input), input.name());
-    let found = store.newest().map_err(|error| store_failure(&error))?;
+    let found = store.newest().map_err(|error| Failure::error(&error))?;
+    if let Some(found) = &found {
+        not_turned_back(found, &args.input)?;
+    }
     let seen = found.as_ref().map(|found| found.journal.clone());
     let open = found.as_ref().filter(|found| found.run.state.finished.is_none());
     if let Some(found) = open {
@@ -53,8 +48,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         let lock = lock(&store)?;
         // Somebody may have gone on with it before the lock was ours.
         let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
-        let providers = providers(&args, &found.run.artifact)?;
-        return go_on(&args, found, providers, lock).await;
+        let providers = providers(&args.input, &found.run.artifact)?;
+        return applied(go_on(found, providers, args.wait, &lock, None).await?);
     }
     let artifact = match input {
         Input::Artifact(artifact) => match found {
@@ -71,41 +66,52 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     planning::not_refuted(&artifact)?;
-    if let Some(exit) = ask(&args, &artifact)? {
+    if let Some(exit) =
+        ask(args.auto_approve, "Apply", || put(&text::plan(&artifact, dress(&std::io::stdout()))))?
+    {
         return Ok(exit);
     }
     let lock = lock(&store)?;
     newest_still(&store, seen.as_deref())?;
     // What is not there for a run must not be found out when it is open.
-    let providers = providers(&args, &artifact)?;
-    let found = store.create(artifact).map_err(|error| store_failure(&error))?;
-    go_on(&args, found, providers, lock).await
+    let providers = providers(&args.input, &artifact)?;
+    let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
+    applied(go_on(found, providers, args.wait, &lock, None).await?)
 }
 
-/// The newest run, which has to be the one that was seen before the lock was ours.
-fn newest_still(store: &Store, seen: Option<&Path>) -> Result<Option<Found>, Failure> {
-    let newest = store.newest().map_err(|error| store_failure(&error))?;
-    match newest.as_ref().map(|found| found.journal.as_path()) == seen {
-        true => Ok(newest),
-        false => {
-            let text = "error: somebody else has begun a run of this plan in the meantime";
-            Err(Failure::new(Exit::Error, text))
+fn applied(ended: Ended) -> Result<Exit, Failure> {
+    let Ended { outcome, artifact, .. } = ended;
+    match outcome {
+        Outcome::Finished => {
+            put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
+            Ok(Exit::Done)
+        }
+        Outcome::Waiting { until } => {
+            put(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
+            Ok(Exit::Waiting)
+        }
+        Outcome::Halted(event) => {
+            put(&halt(&event, false, dress(&std::io::stdout())))?;
+            Ok(Exit::Halted)
         }
     }
 }
 
-fn store_failure(error: &StoreError) -> Failure {
-    Failure::error(error)
-}
-
-fn lock(store: &Store) -> Result<Lock, Failure> {
-    let owner = format!(
-        "{} with process {} since {}",
-        tool(),
-        std::process::id(),
-        crate::calendar::show_exact(now())
-    );
-    store.lock(&owner).map_err(|error| store_failure(&error))
+/// A run that goes back does nothing else, and nothing else is begun before it has come back.
+fn not_turned_back(found: &Found, input: &Path) -> Result<(), Failure> {
+    let artifact = &found.run.artifact;
+    let goes_back = artifact.is_way_back() && found.run.state.finished.is_none();
+    match goes_back || found.run.state.turned_back.is_some() {
+        false => Ok(()),
+        true => {
+            let text = format!(
+                "error: the run of {} goes back\nhelp: go on with `cutover rollback {}`; then it can be applied anew",
+                artifact.name,
+                shell(input)
+            );
+            Err(Failure::new(Exit::Usage, text))
+        }
+    }
 }
 
 /// An open run goes on with its own artifact, and with nothing else.
@@ -148,73 +154,4 @@ fn way_to_finish(folder: &Path, artifact: &Artifact, args: &Args) -> String {
     let beside = shell(&home(&args.input).join(format!("{}.run.json", artifact.name)));
     let (sealed, state) = (shell(&sealed), shell(state));
     format!("  cp {sealed} {beside}\n  cutover apply {beside} --state {state}")
-}
-
-fn providers(args: &Args, artifact: &Artifact) -> Result<Providers, Failure> {
-    connect(registry(), &artifact.providers, &home(&args.input))
-        .map_err(|(name, error)| Failure::connect(&name, &error))
-}
-
-/// Shows the plan and asks on a terminal; elsewhere somebody must have agreed before.
-fn ask(args: &Args, artifact: &Artifact) -> Result<Option<Exit>, Failure> {
-    if args.auto_approve {
-        return Ok(None);
-    }
-    put(&text::plan(artifact, dress(&std::io::stdout())))?;
-    if !std::io::stdin().is_terminal() {
-        tell(
-            "\nnot applied: somebody has to agree. Read the plan and add `--auto-approve`, or apply it at a terminal",
-        );
-        return Ok(Some(Exit::ApprovalNeeded));
-    }
-    tell("\nApply this? Only `yes` is taken for it:");
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::error(&error))?;
-    match answer.trim() {
-        "yes" => Ok(None),
-        _ => {
-            tell("not applied");
-            Ok(Some(Exit::ApprovalNeeded))
-        }
-    }
-}
-
-async fn go_on(
-    args: &Args,
-    found: Found,
-    providers: Providers,
-    _lock: Lock,
-) -> Result<Exit, Failure> {
-    let Found { mut run, entries: _, journal, torn } = found;
-    if torn > 0 {
-        tell(&format!(
-            "note: the last line of {} was incomplete and is cut off ({torn} octets)",
-            journal.display()
-        ));
-    }
-    let artifact = std::sync::Arc::clone(&run.artifact);
-    let zones = artifact.zones.iter().map(|(name, zone)| (name.clone(), zone.provider.clone()));
-    let journal = JournalFile::open(&journal, torn).map_err(|error| store_failure(&error))?;
-    let mut world = Real { providers, zones: zones.collect(), journal };
-    let patience = if args.wait { Patience::Stay } else { Patience::Leave };
-    let shown = Shown::new(&artifact);
-    let ended = drive(&mut world, &mut run, patience, &mut |state, progress| {
-        shown.watch(&artifact, state, &progress);
-    })
-    .await;
-    shown.finish();
-    match ended.map_err(|error| Failure::error(&error))? {
-        Outcome::Finished => {
-            put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
-            Ok(Exit::Done)
-        }
-        Outcome::Waiting { until } => {
-            put(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
-            Ok(Exit::Waiting)
-        }
-        Outcome::Halted(event) => {
-            put(&halt(&event, dress(&std::io::stdout())))?;
-            Ok(Exit::Halted)
-        }
-    }
 }

@@ -21,6 +21,8 @@ pub enum Exit {
     Halted,
     /// Somebody has to agree first.
     ApprovalNeeded,
+    /// The run can neither go on nor back by itself: a person has to see to it.
+    Stuck,
 }
 
 impl Exit {
@@ -36,6 +38,7 @@ impl Exit {
             Self::Waiting => 4,
             Self::Halted => 5,
             Self::ApprovalNeeded => 6,
+            Self::Stuck => 7,
         }
     }
 }

@@ -12,6 +12,8 @@ mod plan;
 mod planning;
 mod progress;
 mod providers;
+mod rollback;
+mod running;
 mod schema;
 mod show;
 mod status;
@@ -54,6 +56,7 @@ enum Command {
     Show(show::Args),
     Explain(explain::Args),
     Apply(apply::Args),
+    Rollback(rollback::Args),
     Status(status::Args),
     Log(log::Args),
     Zone(zone::Args),
@@ -164,6 +167,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             Command::Show(args) => show::run(&args),
             Command::Explain(args) => explain::run(args).await,
             Command::Apply(args) => apply::run(args).await,
+            Command::Rollback(args) => rollback::run(args).await,
             Command::Status(args) => status::run(&args),
             Command::Log(args) => log::run(&args),
             Command::Zone(args) => zone::run(args).await,

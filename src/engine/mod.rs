@@ -23,6 +23,12 @@
 //! every server is seen to serve the new one. A checkpoint with windows is reached within one of them
 //! only; what comes behind it is not bound to them.
 //!
+//! A step of very many RRsets begins without a look of its own: the adapter reads the zone to compare
+//! them, and what it finds otherwise is looked at then.
+//!
+//! A run that is turned back begins nothing any more. What has begun is settled, and then it is
+//! finished; the way back is a run of its own, of an artifact that [`Artifact::back`] makes.
+//!
 //! Nothing is tried for ever: how often and how long stands in [`poll`]. A run that cannot proceed
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
@@ -31,7 +37,7 @@ pub mod poll;
 
 use std::collections::BTreeSet;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, RollbackPoint, Undo};
 use crate::calendar::{Timestamp, later};
 use crate::digest::Digest;
 use crate::graph::{Primitive, Step, StepId};
@@ -86,6 +92,8 @@ pub struct RunState {
     pub opened: Option<Timestamp>,
     /// When it finished.
     pub finished: Option<Timestamp>,
+    /// The rollback point that somebody wants to go back to.
+    pub turned_back: Option<String>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,
 }
@@ -126,9 +134,49 @@ pub enum IllegalEvent {
     /// A checkpoint that is reached at an instant at which no window of it is open.
     #[error("`{0}` is reached outside of its windows")]
     Window(StepId),
+    /// A way back that cannot be gone.
+    #[error(transparent)]
+    NoWayBack(#[from] NoWayBack),
     /// A wait that does not begin when it may, or does not last as long as the artifact says.
     #[error("`{0}` does not begin and end as the artifact says")]
     Span(StepId),
+}
+
+/// Why a run cannot go back to a point.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoWayBack {
+    /// The artifact has no such point.
+    #[error("there is no rollback point `{to}`; there {}", known_points(.known))]
+    Unknown {
+        /// What was asked for.
+        to: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The run has not come there.
+    #[error("the run has not reached the rollback point `{to}`: `{at}` is not done")]
+    NotReached {
+        /// The point.
+        to: String,
+        /// The step at which it is reached.
+        at: StepId,
+    },
+    /// The run has gone further than anything leads back from.
+    #[error("there is no way back behind `{step}`: {why}")]
+    Passed {
+        /// The first step that nothing takes back.
+        step: StepId,
+        /// Why not.
+        why: String,
+    },
+}
+
+fn known_points(known: &[String]) -> String {
+    match known {
+        [] => "is none".to_owned(),
+        [one] => format!("is `{one}`"),
+        many => format!("are `{}`", many.join("`, `")),
+    }
 }
 
 /// Folds a journal.
@@ -161,6 +209,7 @@ impl RunState {
             halted: None,
             opened: None,
             finished: None,
+            turned_back: None,
             last: None,
         }
     }
@@ -215,10 +264,25 @@ impl RunState {
         at: Timestamp,
         event: &Event,
     ) -> Result<(), IllegalEvent> {
-        let open = self.opened.is_some() && self.finished.is_none();
-        let is_opening = matches!(event, Event::Opened { .. });
-        let stands_still = self.halted.is_some() && !matches!(event, Event::Resumed { .. });
-        if is_opening == open || (is_opening && self.opened.is_some()) || stands_still {
+        let is_open = self.opened.is_some() && self.finished.is_none();
+        let may_follow = match event {
+            Event::Opened { .. } => self.opened.is_none(),
+            Event::Resumed { .. } => is_open,
+            // A run that has finished can be gone back as well.
+            Event::TurnedBack { .. } => self.opened.is_some() && self.turned_back.is_none(),
+            Event::Begun { .. }
+            | Event::Written { .. }
+            | Event::Unsure { .. }
+            | Event::NotMade { .. }
+            | Event::Propagated { .. }
+            | Event::WaitBegun { .. }
+            | Event::Lapsed { .. }
+            | Event::WaitEnded { .. }
+            | Event::Reached { .. }
+            | Event::Halted { .. }
+            | Event::Finished => is_open && self.halted.is_none(),
+        };
+        if !may_follow {
             return Err(IllegalEvent::NotOpen(name(event).to_owned()));
         }
         match event {
@@ -229,18 +293,16 @@ impl RunState {
                 }
                 self.opened = Some(at);
             }
-            Event::Resumed { .. } => {
-                self.halted = None;
-                for state in &mut self.steps {
-                    // Whoever had begun is gone: whether it was sent has to be looked for.
-                    if *state == StepState::Begun {
-                        *state = StepState::InDoubt { since: at };
-                    }
-                }
+            Event::Resumed { .. } => self.resume(at),
+            Event::TurnedBack { to } => {
+                self.way_back(artifact, to)?;
+                self.turned_back = Some(to.clone());
+                self.finished = None;
+                self.resume(at);
             }
             Event::Finished => {
-                if let Some(place) = self.ready.first() {
-                    let step = artifact.graph.steps()[*place].id.clone();
+                if let Some(place) = self.open().next() {
+                    let step = artifact.graph.steps()[place].id.clone();
                     return Err(IllegalEvent::Step { step, event: name(event).to_owned() });
                 }
                 self.finished = Some(at);
@@ -263,6 +325,80 @@ impl RunState {
         }
         self.last = Some(at);
         Ok(())
+    }
+
+    fn resume(&mut self, at: Timestamp) {
+        self.halted = None;
+        for state in &mut self.steps {
+            // Whoever had begun is gone: whether it was sent has to be looked for.
+            if *state == StepState::Begun {
+                *state = StepState::InDoubt { since: at };
+            }
+        }
+    }
+
+    /// The places of the steps that have to be seen to before the run is finished, in the order of the
+    /// graph: those that are ready, or, of a run that was turned back, those that have begun.
+    pub fn open(&self) -> impl Iterator<Item = usize> {
+        self.ready().filter(|place| self.turned_back.is_none() || self.is_unsettled(*place))
+    }
+
+    fn is_unsettled(&self, place: usize) -> bool {
+        match self.steps[place] {
+            StepState::Begun | StepState::InDoubt { .. } | StepState::Written { .. } => true,
+            StepState::Pending { .. } | StepState::Waiting { .. } | StepState::Done { .. } => false,
+        }
+    }
+
+    fn has_begun(&self, artifact: &Artifact, id: &StepId) -> bool {
+        !matches!(self.of(artifact, id), StepState::Pending { .. })
+    }
+
+    /// The rollback point of this name, if the run can go back to it from here.
+    ///
+    /// # Errors
+    /// [`NoWayBack`].
+    pub fn way_back<'a>(
+        &self,
+        artifact: &'a Artifact,
+        to: &str,
+    ) -> Result<&'a RollbackPoint, NoWayBack> {
+        let points = &artifact.rollback_points;
+        let point = points.iter().find(|point| point.name == to);
+        let point = point.ok_or_else(|| NoWayBack::Unknown {
+            to: to.to_owned(),
+            known: points.iter().map(|point| point.name.clone()).collect(),
+        })?;
+        let is_done = |id: &StepId| matches!(self.of(artifact, id), StepState::Done { .. });
+        if let Some(at) = point.at.as_ref().filter(|at| !is_done(at)) {
+            return Err(NoWayBack::NotReached { to: to.to_owned(), at: at.clone() });
+        }
+        let taken_back: BTreeSet<&StepId> = point.takes_back.values().collect();
+        for (step, undo) in &artifact.undos {
+            if let Undo::Never(why) = undo
+                && self.has_begun(artifact, step)
+                && !taken_back.contains(step)
+            {
+                return Err(NoWayBack::Passed { step: step.clone(), why: why.clone() });
+            }
+        }
+        Ok(point)
+    }
+
+    /// The rollback point that was reached last, and behind which something has begun; `start` where
+    /// there is none.
+    #[must_use]
+    pub fn last_point<'a>(&self, artifact: &'a Artifact) -> Option<&'a RollbackPoint> {
+        let has_begun = |point: &&RollbackPoint| {
+            let others = point.takes_back.values().filter(|step| Some(*step) != point.at.as_ref());
+            others.into_iter().any(|step| self.has_begun(artifact, step))
+        };
+        let reached = |point: &&RollbackPoint| match &point.at {
+            Some(at) => matches!(self.of(artifact, at), StepState::Done { .. }),
+            None => true,
+        };
+        let points = &artifact.rollback_points;
+        points.iter().filter(reached).rfind(has_begun).or_else(|| points.first())
     }
 
     fn apply_to_step(
@@ -292,6 +428,9 @@ impl RunState {
             return Err(IllegalEvent::Window(id.clone()));
         }
         let next = next_state(&step.primitive, self.steps[place], at, event);
+        let begins =
+            matches!(self.steps[place], StepState::Pending { .. } | StepState::Waiting { .. });
+        let next = next.filter(|_| !(begins && self.turned_back.is_some()));
         let next = next.ok_or_else(|| IllegalEvent::Step {
             step: id.clone(),
             event: name(event).to_owned(),
@@ -360,6 +499,7 @@ fn name(event: &Event) -> &'static str {
         Event::WaitEnded { .. } => "wait_ended",
         Event::Reached { .. } => "reached",
         Event::Halted { .. } => "halted",
+        Event::TurnedBack { .. } => "turned_back",
         Event::Finished => "finished",
     }
 }

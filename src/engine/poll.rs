@@ -119,7 +119,7 @@ pub fn poll<'a>(
     }
     let mut sleep: Option<(Timestamp, bool)> = None;
     let mut open = false;
-    for place in state.ready() {
+    for place in state.open() {
         open = true;
         let next = of_step(artifact, state, memory, now, place);
         let Next::Sleep { until, is_wait } = next else { return next };

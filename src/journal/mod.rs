@@ -116,7 +116,12 @@ pub enum Event {
         /// What differs.
         differences: Vec<Difference>,
     },
-    /// Everything is done.
+    /// Somebody wants to go back: what has begun is settled, and nothing else begins.
+    TurnedBack {
+        /// The rollback point.
+        to: String,
+    },
+    /// Everything is done; of a run that was turned back, all that had begun is settled.
     Finished,
 }
 
@@ -217,7 +222,10 @@ impl Event {
             | Self::WaitEnded { step }
             | Self::Reached { step }
             | Self::Halted { step, .. } => Some(step),
-            Self::Opened { .. } | Self::Resumed { .. } | Self::Finished => None,
+            Self::Opened { .. }
+            | Self::Resumed { .. }
+            | Self::TurnedBack { .. }
+            | Self::Finished => None,
         }
     }
 }

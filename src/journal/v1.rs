@@ -38,6 +38,7 @@ enum EventV1 {
     WaitEnded { step: StepId },
     Reached { step: StepId },
     Halted { step: StepId, reason: ReasonV1, detail: String, differences: Vec<DifferenceV1> },
+    TurnedBack { to: String },
     Finished {},
 }
 
@@ -112,6 +113,7 @@ fn wire_event(event: &Event) -> EventV1 {
             detail,
             differences: differences.iter().map(wire_difference).collect(),
         },
+        Event::TurnedBack { to } => EventV1::TurnedBack { to },
         Event::Finished => EventV1::Finished {},
     }
 }
@@ -157,6 +159,7 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
             detail,
             differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
         },
+        EventV1::TurnedBack { to } => Event::TurnedBack { to },
         EventV1::Finished {} => Event::Finished,
     })
 }

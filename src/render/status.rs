@@ -18,9 +18,10 @@ use crate::journal::{Difference, Entry, Event, HaltReason};
 /// Shows where a run stands.
 #[must_use]
 pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dress) -> String {
+    let what = if artifact.is_way_back() { "way back of" } else { "run" };
     let mut text = format!(
         "{}  {}\n\n",
-        dress.paint(Paint::Heading, &format!("run {}", artifact.name)),
+        dress.paint(Paint::Heading, &format!("{what} {}", artifact.name)),
         state.artifact()
     );
     let steps = artifact.graph.steps();
@@ -32,16 +33,21 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     }
     let done = (0..steps.len()).filter(|p| matches!(state.at(*p), StepState::Done { .. })).count();
     text += &format!("\n{done} of {} steps done", steps.len());
+    if let Some(to) = &state.turned_back {
+        text += &format!("; turned back to {to}");
+    }
+    let goes_back = artifact.is_way_back() || state.turned_back.is_some();
     match (&state.finished, &state.halted) {
         (Some(at), _) => text += &format!("; finished {}\n", show_instant(*at, now)),
-        (None, Some(halted)) => text += &format!("\n\n{}", halt(halted, dress)),
+        (None, Some(halted)) => text += &format!("\n\n{}", halt(halted, goes_back, dress)),
         (None, None) => text += &next(artifact, state, now),
     }
     text
 }
 
 fn is_running(state: &RunState) -> bool {
-    state.opened.is_some() && state.finished.is_none() && state.halted.is_none()
+    let may_begin = state.opened.is_some() && state.turned_back.is_none();
+    may_begin && state.finished.is_none() && state.halted.is_none()
 }
 
 fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
@@ -92,7 +98,7 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
 
 /// Shows why a run stopped, with planned, expected and live.
 #[must_use]
-pub fn halt(event: &Event, dress: Dress) -> String {
+pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
     let Event::Halted { step, reason, detail, differences } = event else { return String::new() };
     let what = match reason {
         HaltReason::Drift => "what is live is not what the plan was made for",
@@ -113,12 +119,16 @@ pub fn halt(event: &Event, dress: Dress) -> String {
             &difference(&lines(key, expected.as_ref()), &lines(key, live.as_ref()), "    ", dress);
     }
     text += "\nNothing was overwritten. ";
-    text += match reason {
-        HaltReason::Drift => {
-            "Put the zone back to what was expected and apply again, or plan anew from what is live.\n"
+    let again = if goes_back { "roll back again" } else { "apply again" };
+    text += &match (reason, goes_back) {
+        (HaltReason::Drift, true) => {
+            format!("Put the zone back to what was expected and {again}.\n")
         }
-        HaltReason::Refused => "See to the cause and apply again.\n",
-        HaltReason::Unanswered => "Bring the server back and apply again.\n",
+        (HaltReason::Drift, false) => format!(
+            "Put the zone back to what was expected and {again}, or plan anew from what is live.\n"
+        ),
+        (HaltReason::Refused, _) => format!("See to the cause and {again}.\n"),
+        (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
     };
     text
 }
@@ -155,6 +165,7 @@ pub fn entry(entry: &Entry) -> String {
         Event::WaitEnded { step } => format!("{step}: over"),
         Event::Reached { step } => format!("{step}: reached"),
         Event::Halted { step, .. } => format!("{step}: halted"),
+        Event::TurnedBack { to } => format!("turned back to {to}"),
         Event::Finished => "finished".into(),
     };
     // One line an entry: what others wrote cannot pass for another one.

@@ -42,7 +42,10 @@ pub fn plan(artifact: &Artifact, dress: Dress) -> String {
         chain::runbook(artifact)
             .map(|text| format!("{}\n\n{text}", heading("Compared with the usual runbook")))
             .unwrap_or_default(),
-        format!("{}\n\n{}", heading("The way back"), chain::ways_back(artifact)),
+        match artifact.is_way_back() {
+            true => String::new(),
+            false => format!("{}\n\n{}", heading("The way back"), chain::ways_back(artifact)),
+        },
         format!("{}\n\n{}", heading("Verdict"), verdict(artifact)),
     ]
     .into_iter()
@@ -52,7 +55,8 @@ pub fn plan(artifact: &Artifact, dress: Dress) -> String {
 }
 
 fn head(artifact: &Artifact, dress: Dress) -> String {
-    let name = dress.paint(Paint::Heading, &format!("plan {}", artifact.name));
+    let what = if artifact.is_way_back() { "way back of" } else { "plan" };
+    let name = dress.paint(Paint::Heading, &format!("{what} {}", artifact.name));
     let digest = artifact.digest();
     if artifact.graph.steps().is_empty() {
         return format!("{name}  {digest}\n\n{NOTHING_TO_CHANGE}\n");

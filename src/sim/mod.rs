@@ -155,6 +155,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::NotMade { .. }
             | Event::Lapsed { .. }
             | Event::Halted { .. }
+            | Event::TurnedBack { .. }
             | Event::Finished => {}
         }
     }

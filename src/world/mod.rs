@@ -122,6 +122,19 @@ impl Run {
         Self { artifact: Arc::new(artifact), state, seq: 0, head: Digest::of(b"") }
     }
 
+    /// Turns the run back to a rollback point; [`drive`] then settles what has begun.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub fn turn_back<W: World>(
+        &mut self,
+        world: &mut W,
+        to: &str,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        self.record(world, world.now(), Event::TurnedBack { to: to.to_owned() }, watch)
+    }
+
     fn record<W: World>(
         &mut self,
         world: &mut W,

@@ -46,7 +46,7 @@ struct Case {
     artifact: Arc<Artifact>,
 }
 
-fn compiled(plan: &str) -> Artifact {
+pub(crate) fn compiled(plan: &str) -> Artifact {
     let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
         .args(["plan", "--format", "json", &format!("plans/{plan}.yaml")])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -256,6 +256,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::NotMade { .. }
             | Event::Lapsed { .. }
             | Event::Halted { .. }
+            | Event::TurnedBack { .. }
             | Event::Finished => {}
         }
     }

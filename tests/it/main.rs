@@ -23,6 +23,7 @@ mod readme;
 mod recipes;
 mod registry;
 mod rfc7208;
+mod rollback;
 mod run;
 mod schema;
 mod store;

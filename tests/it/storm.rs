@@ -94,6 +94,8 @@ pub(crate) struct Storm {
     pub(crate) was_set_back: bool,
     /// Calls since the process began; one that never ends is one that makes too many.
     pub(crate) calls: usize,
+    /// After so many entries the process dies.
+    pub(crate) entries_max: Option<usize>,
     pub(crate) dice: Dice,
     /// The provider compares nothing: only the engine stands between it and an edit.
     is_blind: bool,
@@ -151,6 +153,7 @@ impl Storm {
             violations: Vec::new(),
             was_set_back: false,
             calls: 0,
+            entries_max: None,
             is_blind: dice.below(3) == 0,
             dice,
             is_dead: false,
@@ -424,7 +427,8 @@ impl World for Storm {
     }
 
     fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
-        if self.is_dead || self.strikes(self.faults.append) {
+        let is_full = self.entries_max.is_some_and(|most| self.journal.len() >= most);
+        if self.is_dead || is_full || self.strikes(self.faults.append) {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
         self.journal.push(entry.clone());

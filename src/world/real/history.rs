@@ -60,7 +60,9 @@ fn of_run(
 ) -> Result<(), StoreError> {
     let found = read_run(dir)?;
     let (artifact, state) = (&found.run.artifact, &found.run.state);
-    let finished = state.finished.is_some();
+    // A run that was turned back has lowered TTLs that its way back may have left low.
+    let keeps_ttls =
+        artifact.is_way_back() || (state.finished.is_some() && state.turned_back.is_none());
     let mut first_ttls: BTreeMap<RrKey, Ttl> = BTreeMap::new();
     for (place, step) in artifact.graph.steps().iter().enumerate() {
         let Primitive::Change(changes) = &step.primitive else { continue };
@@ -87,7 +89,7 @@ fn of_run(
                 first_ttls.entry(change.key.clone()).or_insert(before.ttl());
             }
             // What stands as the run has left it has the TTL that the run gave it.
-            if !finished
+            if !keeps_ttls
                 && live.is_some()
                 && live == change.after.as_ref()
                 && let Some(ttl) = first_ttls.get(&change.key)

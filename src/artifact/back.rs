@@ -1,0 +1,76 @@
+//! The way back of a run as an artifact of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Artifact, Checked, RollbackPoint};
+use crate::digest::Digest;
+use crate::graph::{Cause, Primitive, Step, StepGraph, StepId};
+use crate::proof::draft::BACK_BEGIN;
+use crate::proof::invariant::REVERSIBLE;
+
+impl Artifact {
+    /// Whether this leads a run back.
+    #[must_use]
+    pub fn is_way_back(&self) -> bool {
+        self.graph.get(&StepId::new(BACK_BEGIN)).is_some()
+    }
+
+    /// The way back of a run of this artifact, which has this digest, to one of its points: the steps
+    /// that take back what the run has done, without a forecast.
+    ///
+    /// Steps that take back what has not begun fall away, and each with the waits behind it, since the
+    /// proof counts on no path through such a step (`proof::back`). What comes after them comes after
+    /// what they came after.
+    #[must_use]
+    pub fn back(
+        &self,
+        digest: Digest,
+        point: &RollbackPoint,
+        is_done: &dyn Fn(&StepId) -> bool,
+        tool: String,
+    ) -> Self {
+        let mut made: BTreeSet<StepId> = BTreeSet::new();
+        // What the steps that fall away come after.
+        let mut inherited: BTreeMap<StepId, BTreeMap<StepId, Cause>> = BTreeMap::new();
+        let mut steps: Vec<Step> = Vec::new();
+        // In order: what a step comes after stands before it.
+        for step in point.graph.steps() {
+            let is_made = match &step.primitive {
+                // It stands behind one step.
+                Primitive::Wait(_) => step.after.keys().all(|before| made.contains(before)),
+                Primitive::Change(_) | Primitive::Checkpoint => {
+                    point.takes_back.get(&step.id).is_none_or(is_done)
+                }
+            };
+            let mut after = BTreeMap::new();
+            for (before, cause) in &step.after {
+                match inherited.get(before) {
+                    None => drop(after.insert(before.clone(), cause.clone())),
+                    Some(more) => after.extend(more.clone()),
+                }
+            }
+            match is_made {
+                true => {
+                    made.insert(step.id.clone());
+                    steps.push(Step { after, ..step.clone() });
+                }
+                false => drop(inherited.insert(step.id.clone(), after)),
+            }
+        }
+        // Nothing is said of a way back from the way back.
+        let mut verdict = self.verdict.clone();
+        verdict.holding.retain(|name| name != REVERSIBLE);
+        let patterns = verdict.checked.patterns_back;
+        verdict.checked = Checked { patterns, patterns_back: 0, ..verdict.checked };
+        Self {
+            tool,
+            parent: Some(digest),
+            verdict,
+            graph: StepGraph::new(steps).expect("a part of a graph without circles is one"),
+            undos: BTreeMap::new(),
+            rollback_points: Vec::new(),
+            forecast: Vec::new(),
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `cutover rollback`
+
+use std::path::PathBuf;
+
+use super::exit::Exit;
+use super::running::{Ended, ask, go_on, lock, newest_still, providers};
+use super::{Failure, StateArgs, dress, planning, put};
+use crate::artifact::{Artifact, RollbackPoint, Undo};
+use crate::calendar::show_instant;
+use crate::engine::{RunState, StepState};
+use crate::journal::{Event, HaltReason};
+use crate::render::status::halt;
+use crate::render::text;
+use crate::sim;
+use crate::world::real::now;
+use crate::world::real::store::{Found, Store};
+use crate::world::{Outcome, tool};
+
+/// Take a run back to a rollback point, along the proved way back
+#[derive(clap::Args)]
+#[command(after_help = "\
+What has begun is settled first, and nothing else begins. The way back is a run of its own: it has its
+own waits, stops where somebody else has edited what it takes back, and can be stopped and taken up
+again at any moment, like `apply`.")]
+pub(super) struct Args {
+    /// The plan, or an artifact of it
+    #[arg(value_name = "PLAN|ARTIFACT")]
+    input: PathBuf,
+    /// The rollback point [default: the one that was reached last]
+    #[arg(long, value_name = "POINT")]
+    to: Option<String>,
+    /// Stay through all waits
+    #[arg(long)]
+    wait: bool,
+    /// Do not ask before the run turns back
+    #[arg(long)]
+    auto_approve: bool,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    let input = planning::read(&args.input)?;
+    let store = Store::new(&args.state.dir(&args.input), input.name());
+    let found = store.newest().map_err(|error| Failure::error(&error))?;
+    let Some(found) = found else {
+        let text = format!("error: there is no run of {} that could go back", input.name());
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    let seen = found.journal.clone();
+    let still = |store: &Store| {
+        newest_still(store, Some(&seen)).map(|found| found.expect("it is the one that was seen"))
+    };
+    if found.run.artifact.is_way_back() {
+        if found.run.state.finished.is_some() {
+            put("nothing to do: the run has come back\n")?;
+            return Ok(Exit::Done);
+        }
+        let lock = lock(&store)?;
+        let providers = providers(&args.input, &found.run.artifact)?;
+        return came_back(go_on(still(&store)?, providers, args.wait, &lock, None).await?);
+    }
+    let to = destination(&found, args.to.as_deref())?;
+    if found.run.state.turned_back.is_none() {
+        let Found { run, .. } = &found;
+        let point = run.state.way_back(&run.artifact, &to).map_err(|error| {
+            Failure::new(Exit::Usage, format!("error: {error}\n{}", instead(&run.artifact)))
+        })?;
+        let preview = || way_back(&run.artifact, &run.state, point);
+        let show = || {
+            put(&text::plan(&preview(), dress(&std::io::stdout())))?;
+            put(&stays(&run.artifact, &run.state))
+        };
+        if let Some(exit) = ask(args.auto_approve, "Go back like", show)? {
+            return Ok(exit);
+        }
+    }
+    let lock = lock(&store)?;
+    let found = still(&store)?;
+    let turn = found.run.state.turned_back.is_none().then_some(to.as_str());
+    // What is not there for the way back must not be found out when the run has turned.
+    let connected = providers(&args.input, &found.run.artifact)?;
+    let ended = go_on(found, connected, args.wait, &lock, turn).await?;
+    if ended.outcome != Outcome::Finished {
+        return came_back(ended);
+    }
+    let Ended { artifact, state, outcome: _ } = ended;
+    let point = state.way_back(&artifact, &to);
+    let point = point.map_err(|error| Failure::error(&error))?;
+    let back = way_back(&artifact, &state, point);
+    let connected = providers(&args.input, &back)?;
+    let found = store.create(back).map_err(|error| Failure::error(&error))?;
+    came_back(go_on(found, connected, args.wait, &lock, None).await?)
+}
+
+/// The point to go back to: the one that the run goes back to already, or was asked for, or that it
+/// reached last.
+fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
+    let (artifact, state) = (&found.run.artifact, &found.run.state);
+    match (&state.turned_back, asked) {
+        (Some(to), Some(asked)) if to != asked => {
+            let text = format!("error: the run goes back to `{to}` already");
+            Err(Failure::new(Exit::Usage, text))
+        }
+        (Some(to), _) => Ok(to.clone()),
+        (None, Some(asked)) => Ok(asked.to_owned()),
+        (None, None) => match state.last_point(artifact) {
+            Some(point) => Ok(point.name.clone()),
+            None => {
+                let text = format!("error: this plan has no way back\n{}", instead(artifact));
+                Err(Failure::new(Exit::Usage, text))
+            }
+        },
+    }
+}
+
+/// What to do where no way leads back.
+fn instead(artifact: &Artifact) -> String {
+    format!(
+        "help: `cutover explain` shows what takes each step back; from where {} stands now, a plan of its own leads on: write down what shall be true, and `cutover plan` proves the way there",
+        artifact.name
+    )
+}
+
+/// The way back from where a run stands. What has begun counts as done: before it is settled nobody
+/// knows better.
+fn way_back(artifact: &Artifact, state: &RunState, point: &RollbackPoint) -> Artifact {
+    let is_done = |step: &_| !matches!(state.of(artifact, step), StepState::Pending { .. });
+    let mut back = artifact.back(state.artifact(), point, &is_done, tool());
+    back.forecast = sim::forecast(&back);
+    back
+}
+
+/// What was done and only adds.
+fn stays(artifact: &Artifact, state: &RunState) -> String {
+    let kept = artifact.undos.iter().filter(|(_, undo)| **undo == Undo::Keep);
+    let begun = kept
+        .map(|(step, _)| step)
+        .filter(|step| !matches!(state.of(artifact, step), StepState::Pending { .. }));
+    let lines: String = begun.map(|step| format!("  {step} stays as it is\n")).collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("\nStays, since it only adds\n\n{lines}"),
+    }
+}
+
+fn came_back(ended: Ended) -> Result<Exit, Failure> {
+    let Ended { outcome, artifact, state: _ } = ended;
+    match outcome {
+        Outcome::Finished => {
+            put(&format!("done: {} has come back\n", artifact.name))?;
+            Ok(Exit::Done)
+        }
+        Outcome::Waiting { until } => {
+            put(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
+            Ok(Exit::Waiting)
+        }
+        Outcome::Halted(event) => {
+            put(&halt(&event, true, dress(&std::io::stdout())))?;
+            let is_refused = matches!(event, Event::Halted { reason: HaltReason::Refused, .. });
+            Ok(if is_refused { Exit::Stuck } else { Exit::Halted })
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the commands that drive a run have in common.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+use cutover_contract::Provider;
+
+use super::exit::Exit;
+use super::progress::Shown;
+use super::{Failure, home, registry, tell};
+use crate::artifact::Artifact;
+use crate::calendar::show_exact;
+use crate::engine::RunState;
+use crate::world::real::connect::connect;
+use crate::world::real::store::{Found, JournalFile, Lock, Store};
+use crate::world::real::{Real, now};
+use crate::world::{Outcome, Patience, Progress, drive, tool};
+
+/// The adapters by the providers' names.
+pub(super) type Providers = BTreeMap<String, Box<dyn Provider>>;
+
+/// How far a run has come.
+pub(super) struct Ended {
+    /// How the loop ended.
+    pub(super) outcome: Outcome,
+    /// What was run.
+    pub(super) artifact: Arc<Artifact>,
+    /// What is known now.
+    pub(super) state: RunState,
+}
+
+/// The newest run, which has to be the one that was seen before the lock was ours.
+pub(super) fn newest_still(store: &Store, seen: Option<&Path>) -> Result<Option<Found>, Failure> {
+    let newest = store.newest().map_err(|error| Failure::error(&error))?;
+    match newest.as_ref().map(|found| found.journal.as_path()) == seen {
+        true => Ok(newest),
+        false => {
+            let text = "error: somebody else has begun a run of this plan in the meantime";
+            Err(Failure::new(Exit::Error, text))
+        }
+    }
+}
+
+pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
+    let process = std::process::id();
+    let owner = format!("{} with process {process} since {}", tool(), show_exact(now()));
+    store.lock(&owner).map_err(|error| Failure::error(&error))
+}
+
+pub(super) fn providers(input: &Path, artifact: &Artifact) -> Result<Providers, Failure> {
+    connect(registry(), &artifact.providers, &home(input))
+        .map_err(|(name, error)| Failure::connect(&name, &error))
+}
+
+/// Shows what is to be done and asks on a terminal; elsewhere somebody must have agreed before. How the
+/// command ends where nobody agrees.
+pub(super) fn ask(
+    auto_approve: bool,
+    word: &str,
+    show: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Option<Exit>, Failure> {
+    if auto_approve {
+        return Ok(None);
+    }
+    show()?;
+    if !std::io::stdin().is_terminal() {
+        tell(
+            "\nnot applied: somebody has to agree. Read the plan and add `--auto-approve`, or apply it at a terminal",
+        );
+        return Ok(Some(Exit::ApprovalNeeded));
+    }
+    tell(&format!("\n{word} this? Only `yes` is taken for it:"));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::error(&error))?;
+    match answer.trim() {
+        "yes" => Ok(None),
+        _ => {
+            tell("not applied");
+            Ok(Some(Exit::ApprovalNeeded))
+        }
+    }
+}
+
+/// Drives a run, with progress on standard error; with `turn_to` it is turned back to that point first.
+pub(super) async fn go_on(
+    found: Found,
+    providers: Providers,
+    wait: bool,
+    _lock: &Lock,
+    turn_to: Option<&str>,
+) -> Result<Ended, Failure> {
+    let Found { mut run, entries: _, journal, torn } = found;
+    if torn > 0 {
+        tell(&format!(
+            "note: the last line of {} was incomplete and is cut off ({torn} octets)",
+            journal.display()
+        ));
+    }
+    let artifact = Arc::clone(&run.artifact);
+    let zones = artifact.zones.iter().map(|(name, zone)| (name.clone(), zone.provider.clone()));
+    let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
+    let mut world = Real { providers, zones: zones.collect(), journal };
+    let patience = if wait { Patience::Stay } else { Patience::Leave };
+    let shown = Shown::new(&artifact);
+    let mut watch =
+        |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
+    let ended = match turn_to.map(|to| run.turn_back(&mut world, to, &mut watch)) {
+        Some(Err(error)) => Err(error),
+        Some(Ok(())) | None => drive(&mut world, &mut run, patience, &mut watch).await,
+    };
+    shown.finish();
+    let outcome = ended.map_err(|error| Failure::error(&error))?;
+    Ok(Ended { outcome, artifact, state: run.state })
+}

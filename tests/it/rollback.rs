@@ -1,0 +1,226 @@
+//! Going back: from wherever a run stands, along the proved way, to what was there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cutover::artifact::{Artifact, Undo};
+use cutover::engine::{NoWayBack, StepState};
+use cutover::graph::{Primitive, StepId};
+use cutover::journal::{Entry, Event};
+use cutover::world::{DriveError, Outcome, Patience, Run, drive};
+use cutover_contract::{RrKey, RrSet};
+use futures_util::FutureExt;
+
+use crate::bed::{Bed, end_state};
+use crate::engine::{compiled, resumed, served_by};
+use crate::storm::{Faults, Storm};
+
+/// Drives through every wait, in calm weather.
+fn driven(world: &mut Storm, run: &mut Run) -> Result<Outcome, DriveError> {
+    world.calls = 0;
+    let ended = drive(world, run, Patience::Stay, &mut |_, _| {}).now_or_never();
+    ended.expect("nobody dies in calm weather")
+}
+
+/// A run that died after so many entries.
+fn died(artifact: &Arc<Artifact>, entries: usize) -> Storm {
+    let mut world = Storm::of(artifact, 1, Faults::default());
+    world.entries_max = Some(entries);
+    let ended = driven(&mut world, &mut resumed(artifact, &[]));
+    assert!(matches!(ended, Err(DriveError::Append(_)) | Ok(Outcome::Finished)), "{ended:?}");
+    world.entries_max = None;
+    world
+}
+
+/// What has to be there when the run has come back: what was there at the beginning, and what it has
+/// done that the way back leaves alone.
+fn left_alone(
+    artifact: &Artifact,
+    run: &Run,
+    taken_back: &BTreeSet<&StepId>,
+) -> BTreeMap<RrKey, Option<RrSet>> {
+    let mut expected: BTreeMap<RrKey, Option<RrSet>> = BTreeMap::new();
+    for step in artifact.graph.steps() {
+        let Primitive::Change(changes) = &step.primitive else { continue };
+        let is_done = matches!(run.state.of(artifact, &step.id), StepState::Done { .. });
+        for change in changes.changes() {
+            let there = expected.entry(change.key.clone()).or_insert_with(|| change.before.clone());
+            if is_done && !taken_back.contains(&step.id) {
+                there.clone_from(&change.after);
+            }
+        }
+    }
+    expected
+}
+
+/// Goes back to a point from where a run died; the process dies again after so many entries of the way
+/// back, each time that it is asked for. How many entries that had.
+fn comes_back(
+    artifact: &Arc<Artifact>,
+    entries: usize,
+    to: &str,
+    dies_after: Option<usize>,
+) -> Result<usize, NoWayBack> {
+    let mut world = died(artifact, entries);
+    let mut run = resumed(artifact, &world.journal);
+    run.state.way_back(artifact, to)?;
+    run.turn_back(&mut world, to, &mut |_, _| {}).expect("it can turn back");
+    let turned_at = world.journal.len();
+    assert_eq!(driven(&mut world, &mut run).expect("a legal run"), Outcome::Finished);
+    let begins = |entry: &&Entry| {
+        matches!(entry.event, Event::Begun { .. } | Event::WaitBegun { .. } | Event::Reached { .. })
+    };
+    assert_eq!(world.journal[turned_at..].iter().find(begins), None, "nothing begins any more");
+    assert_eq!(resumed(artifact, &world.journal).state, run.state);
+    let point = run.state.way_back(artifact, to).expect("there still is a way back");
+    let is_done = |step: &_| matches!(run.state.of(artifact, step), StepState::Done { .. });
+    let back = artifact.back(artifact.digest(), point, &is_done, "cutover".to_owned());
+    let back = Arc::new(Artifact::decode(&back.encode()).expect("it is an artifact"));
+    assert!(back.is_way_back() && !artifact.is_way_back());
+    assert_eq!(back.parent, Some(artifact.digest()));
+    world.journal.clear();
+    let mut there = Run::new(Artifact::clone(&back), back.digest());
+    if dies_after.is_some() {
+        world.entries_max = dies_after;
+        let _ = driven(&mut world, &mut there);
+        world.entries_max = None;
+        there = resumed(&back, &world.journal);
+    }
+    let ended = driven(&mut world, &mut there).expect("a legal run");
+    assert_eq!(ended, Outcome::Finished, "from entry {entries} to {to}");
+    let taken_back: BTreeSet<&StepId> = point.takes_back.values().collect();
+    for (key, expected) in left_alone(artifact, &run, &taken_back) {
+        assert_eq!(world.held(&key), expected, "{key} from entry {entries} to {to}");
+    }
+    assert!(world.violations.is_empty(), "{:?}", world.violations);
+    Ok(world.journal.len())
+}
+
+#[test]
+fn from_every_entry_of_a_run_it_comes_back_or_says_why_not() {
+    for (plan, servers) in [("quickstart", 0), ("quickstart", 2), ("web-move", 1)] {
+        let artifact = Arc::new(served_by(&compiled(plan), servers));
+        let all = died(&artifact, usize::MAX).journal.len();
+        let (mut came, mut passed) = (0, 0);
+        for point in &artifact.rollback_points {
+            for entries in 1..=all {
+                match comes_back(&artifact, entries, &point.name, None) {
+                    Ok(_) => came += 1,
+                    Err(NoWayBack::Passed { step, .. }) => {
+                        assert!(matches!(artifact.undos[&step], Undo::Never(_)));
+                        passed += 1;
+                    }
+                    Err(NoWayBack::NotReached { .. }) => assert_ne!(point.name, "start"),
+                    Err(NoWayBack::Unknown { .. }) => panic!("{} is known", point.name),
+                }
+            }
+        }
+        println!("{plan}: came back {came} times, {passed} times it was too late");
+        assert!(came >= all, "{plan}: {came} of {all}");
+        assert_eq!(passed > 0, plan == "quickstart", "a mail move has a point of no return");
+    }
+}
+
+#[test]
+fn a_way_back_goes_on_wherever_it_died() {
+    let artifact = Arc::new(served_by(&compiled("quickstart"), 2));
+    let all = died(&artifact, usize::MAX).journal.len();
+    let is_open = |entries: &usize| comes_back(&artifact, *entries, "start", None).is_ok();
+    let last = (1..=all).rev().find(is_open).expect("an entry from which it comes back");
+    let entries = comes_back(&artifact, last, "start", None).expect("it comes back");
+    for dies_after in 1..entries {
+        comes_back(&artifact, last, "start", Some(dies_after)).expect("it comes back");
+    }
+}
+
+#[test]
+fn a_run_that_goes_back_takes_nothing_else_up() {
+    let artifact = Arc::new(compiled("quickstart"));
+    let mut world = died(&artifact, 8);
+    let mut run = resumed(&artifact, &world.journal);
+    let unknown = run.turn_back(&mut world, "nowhere", &mut |_, _| {});
+    let text = unknown.map_err(|error| format!("{:?}", std::error::Error::source(&error)));
+    let text = text.expect_err("there is no such point");
+    assert!(text.contains("before-switch") && text.contains("nowhere"), "{text}");
+    run.turn_back(&mut world, "start", &mut |_, _| {}).expect("it can turn back");
+    let again = run.turn_back(&mut world, "start", &mut |_, _| {});
+    assert!(matches!(again, Err(DriveError::Illegal(_))), "it has turned: {again:?}");
+}
+
+/// Died in the middle of the wait behind the switch.
+fn switched(bed: &Bed) {
+    let mut child = bed.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    let is_switched = |entry: &serde_json::Value| {
+        entry["event"]["propagated"]["step"]
+            .as_str()
+            .is_some_and(|step| step.starts_with("switch/acme.example"))
+    };
+    while !bed.journal().iter().any(is_switched) {
+        assert_eq!(child.try_wait().expect("the child can be waited for"), None);
+    }
+    child.kill().expect("SIGKILL can be sent");
+    child.wait().expect("the child can be waited for");
+}
+
+fn zones(bed: &Bed) -> BTreeSet<String> {
+    bed.served().concat().into_iter().collect()
+}
+
+#[test]
+fn a_switch_is_taken_back_on_bind() {
+    let bed = Bed::bind();
+    let refused = bed.cutover(&["rollback", "plan.yaml"]);
+    assert!(refused.0 == 2 && refused.1.contains("there is no run"), "{refused:?}");
+    let first = zones(&bed);
+    switched(&bed);
+    assert!(zones(&bed).contains("acme.test. 2 IN MX 10 mx.acme.test."), "{:?}", zones(&bed));
+    let before = zones(&bed);
+    let (code, said) = bed.cutover(&["rollback", "plan.yaml"]);
+    assert_eq!(code, 6, "{said}");
+    assert!(
+        said.contains("take back:") && said.contains("acme.test. 2 MX 10 mail.acme.test."),
+        "{said}"
+    );
+    assert_eq!(zones(&bed), before, "nobody has agreed");
+
+    // A colleague has been there in between.
+    bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
+    let (code, said) = bed.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("MX 20 mx.acme.test.") && said.contains("roll back again"), "{said}");
+    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    assert!(code == 2 && said.contains("cutover rollback plan.yaml"), "{code}: {said}");
+    bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
+    let (code, said) = bed.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{said}");
+    let back = zones(&bed);
+    assert!(back.contains("acme.test. 2 IN MX 10 mail.acme.test."), "{back:?}");
+    let (code, said) = bed.cutover(&["rollback", "plan.yaml"]);
+    assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
+    assert!(!first.is_subset(&back), "the TTLs are still low");
+
+    // It has come back, and the plan can be applied anew.
+    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(bed.served(), end_state());
+    let (code, said) = bed.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    assert!(code == 2 && said.contains("there is no way back behind"), "{code}: {said}");
+    assert_eq!(bed.served(), end_state());
+}
+
+#[test]
+fn back_to_the_start_the_ttls_are_as_they_were() {
+    let bed = Bed::bind();
+    let first = zones(&bed);
+    switched(&bed);
+    let args = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
+    let (code, said) = bed.cutover(&args);
+    assert_eq!(code, 0, "{said}");
+    let back = zones(&bed);
+    let gone: Vec<&String> = first.difference(&back).collect();
+    // What only adds stays: the SPF records name both sides, and the new host's records are there.
+    assert!(gone.iter().all(|record| record.contains("v=spf1")), "{gone:?}");
+    assert!(back.len() > first.len());
+    let (code, said) = bed.cutover(&["status", "plan.yaml"]);
+    assert!(code == 0 && said.contains("back/begin") && said.contains("finished"), "{said}");
+}

@@ -1,11 +1,11 @@
 //! `cutover apply`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::exit::Exit;
 use super::planning::Input;
-use super::running::{Ended, ask, go_on, lock, newest_still, providers};
-use super::{Failure, StateArgs, base, dress, home, planning, put, shell, tell};
+use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, providers};
+use super::{Failure, base, dress, home, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
 use crate::digest::Digest;
@@ -21,20 +21,11 @@ use crate::world::real::store::{Found, Store};
 A run that has to wait ends with exit code 4 and prints when to go on: call `apply` again then, or \
 stay with `--wait`. It can be stopped and taken up again at any moment.")]
 pub(super) struct Args {
-    /// The plan, or an artifact of it
-    #[arg(value_name = "PLAN|ARTIFACT")]
-    input: PathBuf,
-    /// Stay through all waits
-    #[arg(long)]
-    wait: bool,
-    /// Do not ask before a run begins
-    #[arg(long)]
-    auto_approve: bool,
     #[command(flatten)]
-    state: StateArgs,
+    run: RunArgs,
 }
 
-pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(Args { run: args }: Args) -> Result<Exit, Failure> {
     let input = planning::read(&args.input)?;
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
@@ -115,7 +106,7 @@ fn not_turned_back(found: &Found, input: &Path) -> Result<(), Failure> {
 }
 
 /// An open run goes on with its own artifact, and with nothing else.
-fn same_as_open(input: &Input, found: &Found, args: &Args) -> Result<(), Failure> {
+fn same_as_open(input: &Input, found: &Found, args: &RunArgs) -> Result<(), Failure> {
     let artifact = &found.run.artifact;
     let (same, what) = match input {
         Input::Plan(plan) => (
@@ -145,7 +136,7 @@ fn same_as_open(input: &Input, found: &Found, args: &Args) -> Result<(), Failure
 }
 
 /// The commands that finish an open run without its plan.
-fn way_to_finish(folder: &Path, artifact: &Artifact, args: &Args) -> String {
+fn way_to_finish(folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
     let sealed = folder.join("artifact.json");
     let Some(state) = &args.state.state else {
         return format!("  cutover apply {}", shell(&sealed));

@@ -1,10 +1,8 @@
 //! `cutover rollback`
 
-use std::path::PathBuf;
-
 use super::exit::Exit;
-use super::running::{Ended, ask, go_on, lock, newest_still, providers};
-use super::{Failure, StateArgs, dress, planning, put};
+use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, providers};
+use super::{Failure, dress, planning, put};
 use crate::artifact::{Artifact, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{RunState, StepState};
@@ -23,23 +21,14 @@ What has begun is settled first, and nothing else begins. The way back is a run 
 own waits, stops where somebody else has edited what it takes back, and can be stopped and taken up
 again at any moment, like `apply`.")]
 pub(super) struct Args {
-    /// The plan, or an artifact of it
-    #[arg(value_name = "PLAN|ARTIFACT")]
-    input: PathBuf,
     /// The rollback point [default: the one that was reached last]
     #[arg(long, value_name = "POINT")]
     to: Option<String>,
-    /// Stay through all waits
-    #[arg(long)]
-    wait: bool,
-    /// Do not ask before the run turns back
-    #[arg(long)]
-    auto_approve: bool,
     #[command(flatten)]
-    state: StateArgs,
+    run: RunArgs,
 }
 
-pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Failure> {
     let input = planning::read(&args.input)?;
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
@@ -60,7 +49,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         let providers = providers(&args.input, &found.run.artifact)?;
         return came_back(go_on(still(&store)?, providers, args.wait, &lock, None).await?);
     }
-    let to = destination(&found, args.to.as_deref())?;
+    let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
         let Found { run, .. } = &found;
         let point = run.state.way_back(&run.artifact, &to).map_err(|error| {

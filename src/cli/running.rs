@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cutover_contract::Provider;
 
 use super::exit::Exit;
 use super::progress::Shown;
-use super::{Failure, home, registry, tell};
+use super::{Failure, StateArgs, home, registry, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_exact;
 use crate::engine::RunState;
@@ -20,6 +20,22 @@ use crate::world::{Outcome, Patience, Progress, drive, tool};
 
 /// The adapters by the providers' names.
 pub(super) type Providers = BTreeMap<String, Box<dyn Provider>>;
+
+/// What is run, and how.
+#[derive(clap::Args)]
+pub(super) struct RunArgs {
+    /// The plan, or an artifact of it
+    #[arg(value_name = "PLAN|ARTIFACT")]
+    pub(super) input: PathBuf,
+    /// Stay through all waits
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// Do not ask first
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+}
 
 /// How far a run has come.
 pub(super) struct Ended {

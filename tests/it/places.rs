@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ pub(crate) fn python() -> PathBuf {
 
 /// Both hosts' exchanges and the new host's key are published from the beginning: records that a plan
 /// creates live for an hour, and the way back would have to wait for them.
-const ZONES: &[(&str, &str)] = &[
+pub(crate) const ZONES: &[(&str, &str)] = &[
     (
         "acme.test",
         "\
@@ -153,7 +153,7 @@ enum Behind {
 }
 
 /// One kind of provider, with the zones in it.
-struct Place {
+pub(crate) struct Place {
     behind: Behind,
     /// The provider, as a plan has it.
     provider: String,
@@ -220,7 +220,7 @@ impl Place {
         Self { behind, provider, octodns, more: "", dir }
     }
 
-    fn rfc2136(server: Server) -> Self {
+    pub(crate) fn rfc2136(server: Server) -> Self {
         let (key, addr) = (server.key(), server.addr());
         let (name, algorithm) = (&key.name, key.algorithm);
         let provider = format!(
@@ -230,7 +230,7 @@ impl Place {
         Self::new(Behind::Server(server), provider)
     }
 
-    fn powerdns() -> Self {
+    pub(crate) fn powerdns() -> Self {
         let pdns = Pdns::primary(ZONES);
         let provider = format!(
             "{{ type: powerdns, url: \"{}\", api_key: {{ env: PLACE_SECRET }} }}",
@@ -259,22 +259,33 @@ impl Place {
         Self::new(behind, provider)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn run(&self, program: &Path, args: &[&str]) -> (i32, String) {
+    fn command(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("PLACE_SECRET", self.behind.secret());
-        said(&command.output().expect("a program can be run"))
+        command
+    }
+
+    fn run(&self, program: &Path, args: &[&str]) -> (i32, String) {
+        said(&self.command(program, args).output().expect("a program can be run"))
+    }
+
+    /// Starts `cutover`.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_cutover")), args);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the program can be started")
     }
 
     fn cutover(&self, args: &[&str]) -> (i32, String) {
         self.run(Path::new(env!("CARGO_BIN_EXE_cutover")), args)
     }
 
-    fn write(&self, name: &str, hosts: [&str; 2]) {
+    pub(crate) fn write(&self, name: &str, hosts: [&str; 2]) {
         let addr = self.behind.addr();
         let authorities = addr.map(|addr| format!(", authorities: [ \"{addr}\" ]"));
         let plan = plan_text(&self.provider, &authorities.unwrap_or_default(), hosts);
@@ -282,7 +293,7 @@ impl Place {
     }
 
     /// What is served, by somebody else's reader: lines without the SOA, whose serial moves.
-    fn served(&self) -> Vec<Vec<String>> {
+    pub(crate) fn served(&self) -> Vec<Vec<String>> {
         let lines = |zone: &str| match &self.behind {
             Behind::Server(server) => records(&server.transfer(zone)),
             Behind::Pdns(pdns) => records(&pdns.transfer(zone)),

@@ -1,7 +1,11 @@
 //! Going back: from wherever a run stands, along the proved way, to what was there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Child;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cutover::artifact::{Artifact, Undo};
 use cutover::engine::{NoWayBack, StepState};
@@ -10,9 +14,14 @@ use cutover::journal::{Entry, Event};
 use cutover::world::{DriveError, Outcome, Patience, Run, drive};
 use cutover_contract::{RrKey, RrSet};
 use futures_util::FutureExt;
+use serde_json::Value;
 
+use crate::agreement::Dice;
 use crate::bed::{Bed, end_state};
 use crate::engine::{compiled, resumed, served_by};
+use crate::lab::{Bind, sleep};
+use crate::places::{self, Place};
+use crate::run::kind;
 use crate::storm::{Faults, Storm};
 
 /// Drives through every wait, in calm weather.
@@ -150,12 +159,7 @@ fn a_run_that_goes_back_takes_nothing_else_up() {
 /// Died in the middle of the wait behind the switch.
 fn switched(bed: &Bed) {
     let mut child = bed.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
-    let is_switched = |entry: &serde_json::Value| {
-        entry["event"]["propagated"]["step"]
-            .as_str()
-            .is_some_and(|step| step.starts_with("switch/acme.example"))
-    };
-    while !bed.journal().iter().any(is_switched) {
+    while !bed.journal().into_iter().any(|entry| is_switched(&(0, entry))) {
         assert_eq!(child.try_wait().expect("the child can be waited for"), None);
     }
     child.kill().expect("SIGKILL can be sent");
@@ -223,4 +227,116 @@ fn back_to_the_start_the_ttls_are_as_they_were() {
     assert!(back.len() > first.len());
     let (code, said) = bed.cutover(&["status", "plan.yaml"]);
     assert!(code == 0 && said.contains("back/begin") && said.contains("finished"), "{said}");
+}
+
+/// The entries of all runs below a directory, each with the number of its run.
+fn entries(dir: &Path) -> Vec<(usize, Value)> {
+    let journals = (1..).map(|run| dir.join(format!("{run:04}/journal.jsonl")));
+    let texts = journals.map_while(|path| fs::read_to_string(path).ok());
+    let whole = |text: &str| text.rfind('\n').map_or(0, |end| end + 1);
+    let read = |line: &str| serde_json::from_str(line).expect("an entry");
+    texts
+        .enumerate()
+        .flat_map(|(run, text)| {
+            let lines: Vec<Value> = text[..whole(&text)].lines().map(read).collect();
+            lines.into_iter().map(move |event| (run, event))
+        })
+        .collect()
+}
+
+/// When a process is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kill {
+    Never,
+    /// After each entry, but for those behind which a change is sent.
+    BetweenChanges,
+    /// After each entry, and where a change has begun a second time some moments later.
+    Everywhere,
+}
+
+/// Runs this to its end or to the entry that `until` waits for, and kills it as often as it is told
+/// to, once for each entry. How often that was.
+fn killed(
+    place: &Place,
+    args: &[&str],
+    when: Kill,
+    until: &dyn Fn(&(usize, Value)) -> bool,
+) -> usize {
+    let dir = place.path(".cutover/old-to-new");
+    let mut dice = Dice(6);
+    let mut killed_after = BTreeSet::new();
+    let kill = |child: &mut Child| {
+        child.kill().expect("SIGKILL can be sent");
+        child.wait().expect("the child can be waited for");
+    };
+    for process in 0.. {
+        assert!(process < 1_000, "it comes to an end");
+        let mut child = place.spawn(args);
+        loop {
+            let entries = entries(&dir);
+            if entries.iter().any(until) {
+                kill(&mut child);
+                return process;
+            }
+            let last = entries.last().map(|(run, entry)| format!("{run} {}", kind(entry)));
+            let Some(last) = last else { continue };
+            let is_begun = last.contains(" begun ");
+            let strikes = match when {
+                Kill::Never => false,
+                Kill::BetweenChanges => !is_begun,
+                Kill::Everywhere => true,
+            };
+            if strikes && killed_after.insert((last.clone(), 0)) {
+                kill(&mut child);
+                break;
+            }
+            if strikes && is_begun && killed_after.insert((last, 1)) {
+                sleep(Duration::from_millis(dice.next() % 12));
+                kill(&mut child);
+                break;
+            }
+            if let Some(status) = child.try_wait().expect("the child can be waited for") {
+                assert_eq!(status.code(), Some(0));
+                return process;
+            }
+        }
+    }
+    unreachable!("the loop has no end")
+}
+
+const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
+const BACK: &[&str] = &["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
+
+fn is_switched((_, entry): &(usize, Value)) -> bool {
+    kind(entry).starts_with("propagated switch/acme.example")
+}
+
+/// To the switch and back to the start, undisturbed and killed: what is served in the end is the same.
+fn there_and_back(place: &dyn Fn() -> Place, when: Kill) {
+    let went = |when| {
+        let place = place();
+        place.write("plan.yaml", ["old", "new"]);
+        let there = killed(&place, APPLY, when, &is_switched);
+        let back = killed(&place, BACK, when, &|_| false);
+        println!("killed {there} times on the way there and {back} times on the way back");
+        let runs = entries(&place.path(".cutover/old-to-new"));
+        let runs: BTreeSet<usize> = runs.into_iter().map(|(run, _)| run).collect();
+        assert_eq!(runs, BTreeSet::from([0, 1]), "the way back is one run, whoever was killed");
+        (place.served(), there.min(back))
+    };
+    let (undisturbed, _) = went(Kill::Never);
+    let (served, kills) = went(when);
+    assert_eq!(served, undisturbed);
+    assert!(kills > 10, "{kills}");
+}
+
+#[test]
+fn killed_after_every_entry_of_the_way_there_and_back() {
+    there_and_back(&|| Place::rfc2136(Bind::primary(places::ZONES)), Kill::Everywhere);
+}
+
+/// What may have been sent to PowerDNS is looked for over a minute: that would take an hour here.
+#[test]
+fn killed_between_the_changes_of_the_way_there_and_back_on_powerdns() {
+    there_and_back(&Place::powerdns, Kill::BetweenChanges);
 }

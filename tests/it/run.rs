@@ -222,7 +222,8 @@ fn an_edit_between_two_steps_halts_the_run() {
 }
 
 /// The kind and the step of an entry.
-fn kind(entry: &serde_json::Value) -> String {
+/// An entry's event, and the step that it is about.
+pub(crate) fn kind(entry: &serde_json::Value) -> String {
     let event = entry["event"].as_object().expect("an event");
     let (kind, body) = event.iter().next().expect("one kind");
     format!("{kind} {}", body["step"].as_str().unwrap_or_default())

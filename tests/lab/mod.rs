@@ -14,6 +14,8 @@
 #![allow(dead_code, reason = "each test binary that includes the lab uses a part of it")]
 
 mod bind;
+pub(crate) mod door;
+pub(crate) mod face;
 mod knot;
 mod lag;
 mod loopback;

@@ -8,7 +8,7 @@ use std::thread::spawn;
 use std::time::{Duration, Instant};
 
 use super::bind::Bind;
-use super::server::{Server, sleep};
+use super::server::{Server, now, sleep};
 
 /// Lines of one message of `nsupdate` at the most: a message has 64 KiB.
 const LINES_MAX: usize = 300;
@@ -39,7 +39,7 @@ impl Face {
         let (behind, last) = (Arc::clone(&server), Arc::clone(&shown));
         spawn(move || {
             for push in due {
-                sleep(push.due.saturating_duration_since(Instant::now()));
+                sleep(push.due.saturating_duration_since(now()));
                 for lines in push.lines.chunks(LINES_MAX) {
                     behind.nsupdate(&format!("zone {}\n{}", push.zone, lines.join("\n")));
                 }
@@ -63,7 +63,7 @@ impl Face {
         let push = Push {
             zone: zone.to_owned(),
             lines: gone.chain(there).collect(),
-            due: Instant::now() + self.lag,
+            due: now() + self.lag,
             ticket: self.given.fetch_add(1, Ordering::SeqCst) + 1,
         };
         let ticket = push.ticket;

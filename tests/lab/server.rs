@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -362,4 +362,10 @@ fn base64(octets: &[u8]) -> String {
 #[expect(clippy::disallowed_methods, reason = "a server is polled until it is ready")]
 pub(crate) fn sleep(span: Duration) {
     std::thread::sleep(span);
+}
+
+/// Real time, for the same reason.
+#[expect(clippy::disallowed_methods, reason = "what servers do is due at a time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }

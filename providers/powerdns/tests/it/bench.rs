@@ -5,10 +5,9 @@ use std::net::TcpListener;
 
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
-use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, RrType, Zone,
-};
+use cutover_contract::{Name, Provider, RrKey, RrType, Zone};
 
+use super::hurried::Hurried;
 use super::proxy::{self, Fate, http};
 use crate::lab::{Pdns, PdnsZone};
 
@@ -151,7 +150,7 @@ impl Bench for RealPdns {
                 let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
                 let address = listener.local_addr().expect("an address");
                 let provider = (self.connect)(&format!("http://{address}"), key);
-                Box::new(Hurried { provider, _nobody: listener })
+                Box::new(Hurried::new(provider, listener))
             }
             Fault::Garbage => (self.connect)(&proxy::babbler(answer("200 OK", html)), key),
             Fault::Throttled => (self.connect)(&proxy::babbler(answer("429 Slow Down", "")), key),
@@ -165,41 +164,5 @@ impl Bench for RealPdns {
                 (self.connect)(&proxy::before(api, move |_| Fate::Answer(error.clone())), key)
             }
         })
-    }
-}
-
-/// A provider for which time flies while it waits.
-struct Hurried {
-    provider: Box<dyn Provider>,
-    _nobody: TcpListener,
-}
-
-async fn hurried<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::pause();
-    let output = future.await;
-    tokio::time::resume();
-    output
-}
-
-#[async_trait]
-impl Provider for Hurried {
-    fn capabilities(&self, zone: &Name) -> Capabilities {
-        self.provider.capabilities(zone)
-    }
-
-    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
-        hurried(self.provider.read_zone(zone)).await
-    }
-
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
-        hurried(self.provider.read_rrsets(zone, keys)).await
-    }
-
-    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
-        hurried(self.provider.apply(changes)).await
     }
 }

@@ -167,10 +167,13 @@ fn adapters_are_known_at_the_edge_only() {
 }
 
 #[test]
-fn contract_depends_on_nothing_of_ours() {
+fn adapters_depend_on_the_contract_and_on_http_alone() {
     for (path, text) in files("providers", &["Cargo.toml"]) {
         let of_ours = text.lines().filter(|line| line.starts_with("cutover-"));
-        let allowed: &[&str] = if path.contains("contract") { &[] } else { &["cutover-contract"] };
+        let allowed: &[&str] = match path.contains("contract") || path.contains("web") {
+            true => &[],
+            false => &["cutover-contract", "cutover-web"],
+        };
         for line in of_ours {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
             assert!(allowed.contains(&name), "{path} depends on {name}");

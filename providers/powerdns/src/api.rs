@@ -1,22 +1,16 @@
 //! The requests of the HTTP API as values, and the connection that they go over.
 //!
 //! Terms: a *question* is a GET and changes nothing; an *act* changes something. Each goes over a
-//! connection of its own (PowerDNS closes it after each answer anyhow), is sent once, and follows no
-//! redirect, since the key would go along. Proxies of the environment are not used.
+//! connection of its own (PowerDNS closes it after each answer anyhow).
 //!
 //! What this does not do: it gives no meaning to an answer, beyond its status and its octets.
 
-use std::time::Duration;
-
 use cutover_contract::{Name, Secret};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use cutover_web::{Answer, ClientError, ExchangeError, Kind, exchange};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
-use tokio::time::timeout;
 
-use crate::limits::{
-    ANSWER_OCTETS_MAX, CONNECT_MAX, EXCHANGE_MAX, TRANSFER_MAX, TRANSFER_OCTETS_MAX,
-    TRANSFER_PROGRESS_MAX,
-};
+use crate::limits::{EXCHANGE, TRANSFER};
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug)]
@@ -96,53 +90,6 @@ fn encoded(text: &str, escape: char) -> String {
     encoded
 }
 
-/// An answer, whatever it says.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// How long the server, or a proxy before it, asks us to wait.
-    pub(crate) retry_after: Option<Duration>,
-    /// The whole body.
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    /// Whether the server did what it was asked.
-    pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-}
-
-/// A request without a whole answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ExchangeError {
-    /// No connection: nothing was sent.
-    #[error("{}", innermost(.0))]
-    Connect(reqwest::Error),
-    /// The connection broke.
-    #[error("{}", innermost(.0))]
-    Broken(reqwest::Error),
-    /// No answer, or no more of it, for this long.
-    #[error("no answer within {} s", .0.as_secs())]
-    Silent(Duration),
-    /// More than we read.
-    #[error("the answer has more than {octets_max} octets")]
-    TooLarge {
-        /// How much we read.
-        octets_max: usize,
-    },
-}
-
-/// The system's own word: what is around it repeats the address, which is shown elsewhere.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
 /// Why an address and a key make no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndpointError {
@@ -155,12 +102,9 @@ pub(crate) enum EndpointError {
     /// A key with characters that have no place in a header.
     #[error("the key is empty, or has characters that an HTTP header cannot have")]
     Key,
-    /// This machine has no certificates of authorities, or TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(rustls::Error),
-    /// The client cannot be made.
-    #[error("no HTTP client can be made: {}", innermost(.0))]
-    Client(reqwest::Error),
+    /// No client can be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// Where the API is, and the key that it knows us by.
@@ -204,8 +148,15 @@ impl Server {
             .filter(|value| !value.is_empty())
             .ok_or(EndpointError::Key)?;
         header.set_sensitive(true);
+        let kind = Kind {
+            is_https,
+            headers: HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), header)]),
+            // PowerDNS closes a connection after each answer.
+            idle_max: 0,
+            user_agent: concat!("cutover/", env!("CARGO_PKG_VERSION")),
+        };
         Ok(Self {
-            client: client(header, is_https)?,
+            client: cutover_web::client(kind, EXCHANGE)?,
             base: format!("{root}/api/v1/servers/{id}"),
             peer: root.to_owned(),
             id: id.to_owned(),
@@ -218,16 +169,15 @@ impl Server {
         // Without it an export is text, and nothing says where that ends.
         let request = self.client.get(format!("{}{}", self.base, question.path()));
         let request = request.header(ACCEPT, "application/json");
-        match question {
-            Question::Zone(_) | Question::Export(_) => {
-                within(TRANSFER_MAX, transferred(request)).await
-            }
+        let bounds = match question {
+            Question::Zone(_) | Question::Export(_) => TRANSFER,
             Question::Server
             | Question::Settings
             | Question::Head(_)
             | Question::At(..)
-            | Question::Presigned(_) => within(EXCHANGE_MAX, exchanged(request)).await,
-        }
+            | Question::Presigned(_) => EXCHANGE,
+        };
+        exchange(request, bounds).await
     }
 
     /// Acts, once.
@@ -241,86 +191,13 @@ impl Server {
                 .body(body),
             Act::Rectify(_) => self.client.request(Method::PUT, url),
         };
-        within(EXCHANGE_MAX, exchanged(request)).await
+        exchange(request, EXCHANGE).await
     }
 
     /// A text of the other side's without our key, should it have come back to us.
     pub(crate) fn without_key(&self, text: &str) -> String {
         text.replace(self.key.expose(), "(the key)")
     }
-}
-
-/// TLS by `ring` and with the system's authorities; without them where no TLS is asked for, so that
-/// a machine that has none can speak to its own server.
-fn client(key: HeaderValue, is_https: bool) -> Result<Client, EndpointError> {
-    use rustls_platform_verifier::BuilderVerifierExt as _;
-
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(EndpointError::Tls)?;
-    let tls = match is_https {
-        true => tls.with_platform_verifier().map_err(EndpointError::Tls)?,
-        false => tls.with_root_certificates(rustls::RootCertStore::empty()),
-    };
-    Client::builder()
-        .tls_backend_preconfigured(tls.with_no_client_auth())
-        .default_headers(HeaderMap::from_iter([(
-            reqwest::header::HeaderName::from_static("x-api-key"),
-            key,
-        )]))
-        .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .connect_timeout(CONNECT_MAX)
-        .pool_max_idle_per_host(0)
-        .build()
-        .map_err(EndpointError::Client)
-}
-
-async fn within(
-    span: Duration,
-    exchange: impl Future<Output = Result<Answer, ExchangeError>>,
-) -> Result<Answer, ExchangeError> {
-    timeout(span, exchange).await.unwrap_or(Err(ExchangeError::Silent(span)))
-}
-
-async fn exchanged(request: reqwest::RequestBuilder) -> Result<Answer, ExchangeError> {
-    received(request, ANSWER_OCTETS_MAX, EXCHANGE_MAX).await
-}
-
-async fn transferred(request: reqwest::RequestBuilder) -> Result<Answer, ExchangeError> {
-    received(request, TRANSFER_OCTETS_MAX, TRANSFER_PROGRESS_MAX).await
-}
-
-async fn received(
-    request: reqwest::RequestBuilder,
-    octets_max: usize,
-    progress_max: Duration,
-) -> Result<Answer, ExchangeError> {
-    let silent = |_| ExchangeError::Silent(progress_max);
-    let failed = |error: reqwest::Error| match error.is_connect() {
-        true => ExchangeError::Connect(error),
-        false => ExchangeError::Broken(error),
-    };
-    let mut response =
-        timeout(progress_max, request.send()).await.map_err(silent)?.map_err(failed)?;
-    let retry_after = response.headers().get(RETRY_AFTER);
-    let retry_after = retry_after.and_then(|secs| secs.to_str().ok()?.parse().ok());
-    // The length that is promised is believed as far as a megabyte.
-    let promised = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut body = Vec::with_capacity(promised.unwrap_or(0).min(1 << 20));
-    loop {
-        let chunk = timeout(progress_max, response.chunk()).await.map_err(silent)?;
-        let Some(chunk) = chunk.map_err(ExchangeError::Broken)? else { break };
-        if body.len() + chunk.len() > octets_max {
-            return Err(ExchangeError::TooLarge { octets_max });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let status = response.status().as_u16();
-    Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), body })
 }
 
 #[cfg(test)]
@@ -365,7 +242,7 @@ mod tests {
             match connect(url, "localhost") {
                 Ok(server) => assert_eq!(server.base, base),
                 // Not every machine that builds this has certificates.
-                Err(EndpointError::Tls(_)) => assert!(url.starts_with("https")),
+                Err(EndpointError::Client(_)) => assert!(url.starts_with("https")),
                 Err(error) => panic!("{url}: {error}"),
             }
         }

@@ -5,9 +5,10 @@
 //! question settles which. A proxy before the server may say anything else.
 
 use cutover_contract::{Name, ProviderError};
+use cutover_web::{Answer, ExchangeError, one_line};
 use serde::Deserialize;
 
-use crate::api::{Answer, ExchangeError, Question, Server};
+use crate::api::{Question, Server};
 use crate::limits::{HUNG_UP_HINT, PATIENCE, PATIENCE_MAX, WORDS_CHARS_MAX};
 
 /// A question without a whole answer; nothing was changed.
@@ -90,7 +91,7 @@ async fn not_found(server: &Server, zone: Name, said: String) -> ProviderError {
 }
 
 fn throttled(zone: Name, answer: &Answer) -> ProviderError {
-    let retry_after = answer.retry_after.unwrap_or(PATIENCE).min(PATIENCE_MAX);
+    let retry_after = answer.retry_after().unwrap_or(PATIENCE).min(PATIENCE_MAX);
     ProviderError::Throttled { zone, retry_after }
 }
 
@@ -104,9 +105,7 @@ pub(crate) fn words(server: &Server, answer: &Answer) -> String {
         Ok(Complaint { error }) => error,
         Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
     };
-    let text = server.without_key(&text);
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let short: String = line.chars().filter(|c| !c.is_control()).take(WORDS_CHARS_MAX).collect();
+    let short = one_line(&server.without_key(&text), WORDS_CHARS_MAX);
     match short.is_empty() {
         true => format!("HTTP status {}", answer.status),
         false => format!("HTTP status {}, {short}", answer.status),

@@ -74,9 +74,7 @@ fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> 
     let key = config.secret("api_key").ok_or_else(|| wrong("api_key", "it is missing"))?;
     let id = config.text("server").unwrap_or(LOCALHOST);
     let server = Server::new(url, id, key).map_err(|error| match error {
-        EndpointError::Url(_) | EndpointError::Tls(_) | EndpointError::Client(_) => {
-            wrong("url", &error.to_string())
-        }
+        EndpointError::Url(_) | EndpointError::Client(_) => wrong("url", &error.to_string()),
         EndpointError::Server => wrong("server", &error.to_string()),
         EndpointError::Key => wrong("api_key", &error.to_string()),
     })?;

@@ -4,27 +4,29 @@
 use std::time::Duration;
 
 use cutover_contract::RrType;
+use cutover_web::Bounds;
 
-/// For a TCP connection to be made, and for TLS to be agreed on. Our choice: two lost SYNs are
-/// repeated within it.
-pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// For a connection to be made. Our choice: two lost SYNs are repeated within it.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// For any request but that of a whole zone, and its answer. Our choice: PowerDNS took 3.2 s to
-/// replace 100,000 RRsets in one request.
-pub(crate) const EXCHANGE_MAX: Duration = Duration::from_secs(10);
+/// Of any request but that of a whole zone. Our choice: PowerDNS took 3.2 s to replace 100,000
+/// RRsets in one request, and older servers ignore what a question is about, and answer with the
+/// whole zone.
+pub(crate) const EXCHANGE: Bounds = Bounds {
+    connect_max: CONNECT_MAX,
+    progress_max: Duration::from_secs(10),
+    whole_max: Duration::from_secs(10),
+    octets_max: 256 << 20,
+};
 
-/// For the next octets of a whole zone. Our choice: a database may have to collect it first.
-pub(crate) const TRANSFER_PROGRESS_MAX: Duration = Duration::from_secs(30);
-
-/// For a whole zone. Our choice: 100,000 records take a second, ten minutes are a fault.
-pub(crate) const TRANSFER_MAX: Duration = Duration::from_secs(600);
-
-/// Octets of a whole zone in JSON. Our choice: about five million records.
-pub(crate) const TRANSFER_OCTETS_MAX: usize = 1 << 30;
-
-/// Octets of any other answer. Our choice: older servers ignore what a question is about, and
-/// answer with the whole zone.
-pub(crate) const ANSWER_OCTETS_MAX: usize = 256 << 20;
+/// Of a whole zone. Our choice: a database may have to collect it first, 100,000 records take a
+/// second, ten minutes are a fault, and an answer of this size has about five million records.
+pub(crate) const TRANSFER: Bounds = Bounds {
+    connect_max: CONNECT_MAX,
+    progress_max: Duration::from_secs(30),
+    whole_max: Duration::from_secs(600),
+    octets_max: 1 << 30,
+};
 
 /// Questions that are on their way at once. Our choice: each costs the server a thread and a
 /// connection to its database.

@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_contract::{Name, ProviderError, RrKey, Zone};
+use cutover_web::Answer;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
-use crate::api::{Answer, Question, Server};
+use crate::api::{Question, Server};
 use crate::convert::{self, BadZone, Head, Held, Holdings};
 use crate::failure::{denied, failed};
 use crate::limits::{QUESTIONS_AT_ONCE, QUESTIONS_MAX, SHOWS_DISABLED_FROM};

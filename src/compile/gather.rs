@@ -77,11 +77,12 @@ fn is_plain(track: &Track) -> bool {
     changes.len() == 1 && track.record.is_none() && !track.placed && !track.routes
 }
 
-/// How much comes into one step: nothing where the provider does not make it visible at once.
+/// How much comes into one step: one RRset where the provider makes several in several pieces.
 fn gathered(snapshot: &Snapshot, zone: &Name) -> Gathered {
     let capabilities = &snapshot.zones[zone].capabilities;
     match capabilities.atomicity {
-        Atomicity::ChangeSet => capabilities.gathered,
+        // Where each record is seen for itself, there is still one request, made whole or not at all.
+        Atomicity::ChangeSet | Atomicity::Record => capabilities.gathered,
         Atomicity::RrSet | Atomicity::None => Gathered::One,
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Atomicity, Name, Rdata, RrKey, RrSet, RrType};
+use cutover_contract::{Atomicity, InPlace, Name, Rdata, RrKey, RrSet, RrType};
 
 use super::draft::Draft;
 use super::pattern::{Atom, Ending, Start, What};
@@ -377,37 +377,51 @@ fn exposed(
         ends: vec![Ending { step, hold: hold_of_absence(zone, key) + margin }],
         exposed: true,
     };
+    let mixed = |mixture: RrSet| Version {
+        content: Content::Records(mixture.shared_rdata()),
+        ends: vec![Ending { step, hold: hold(Some(&mixture), zone) + margin }],
+        records: Some(mixture),
+        start: Start::Begin(step),
+        exposed: true,
+    };
     let both_there = before.content != Content::Absent && after.content != Content::Absent;
-    match zone.capabilities.atomicity {
-        Atomicity::ChangeSet => Vec::new(),
+    let same_type = match (&before.records, &after.records) {
+        (Some(one), Some(other)) if one.rtype() == other.rtype() => {
+            Some((one, other)).filter(|_| one.rtype() != RrType::CNAME)
+        }
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    match (zone.capabilities.atomicity, same_type) {
+        (Atomicity::ChangeSet, _) => Vec::new(),
+        // Records become one another; how many of them have, nobody knows.
+        (Atomicity::Record, Some((one, other))) => {
+            let ttl = one.ttl().max(other.ttl());
+            match InPlace::between(one, other).mixtures(ttl) {
+                Some(mixtures) => mixtures.into_iter().map(mixed).collect(),
+                None => union(one, other).map(mixed).into_iter().chain([absent()]).collect(),
+            }
+        }
         // Two RRsets at one name are two calls; one is one.
-        Atomicity::RrSet if changes > 1 && both_there && before.content != after.content => {
+        (Atomicity::RrSet | Atomicity::Record, _)
+            if changes > 1 && both_there && before.content != after.content =>
+        {
             match (&before.content, &after.content) {
                 (Content::Records(_), Content::Records(_)) => Vec::new(),
                 (Content::Alias(_) | Content::Records(_) | Content::Absent, _) => vec![absent()],
             }
         }
-        Atomicity::RrSet => Vec::new(),
-        Atomicity::None if both_there => {
-            let mut seen = vec![absent()];
-            if let (Some(one), Some(other)) = (&before.records, &after.records)
-                && one.rtype() == other.rtype()
-                && one.rtype() != RrType::CNAME
-                && !one.same_rdata(other)
-            {
-                let all: Vec<Rdata> = one.rdata().iter().chain(other.rdata()).cloned().collect();
-                if let Ok(mixed) = RrSet::new(one.ttl().max(other.ttl()), all) {
-                    seen.push(Version {
-                        content: Content::Records(mixed.shared_rdata()),
-                        ends: vec![Ending { step, hold: hold(Some(&mixed), zone) + margin }],
-                        records: Some(mixed),
-                        start: Start::Begin(step),
-                        exposed: true,
-                    });
-                }
-            }
-            seen
+        (Atomicity::RrSet | Atomicity::Record, _) => Vec::new(),
+        (Atomicity::None, _) if both_there => {
+            let differ = same_type.filter(|(one, other)| !one.same_rdata(other));
+            let union = differ.and_then(|(one, other)| union(one, other));
+            [absent()].into_iter().chain(union.map(mixed)).collect()
         }
-        Atomicity::None => Vec::new(),
+        (Atomicity::None, _) => Vec::new(),
     }
+}
+
+/// All records of both.
+fn union(one: &RrSet, other: &RrSet) -> Option<RrSet> {
+    let all: Vec<Rdata> = one.rdata().iter().chain(other.rdata()).cloned().collect();
+    RrSet::new(one.ttl().max(other.ttl()), all).ok()
 }

@@ -85,11 +85,17 @@ impl Case {
 
     /// A plan of `plans/`.
     fn shipped(name: &str) -> Self {
+        Self::shipped_at(&CAPABILITIES, name)
+    }
+
+    /// The same, at a provider of these capabilities.
+    fn shipped_at(capabilities: &Capabilities, name: &str) -> Self {
         let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
         let plan = fs::read_to_string(plans.join(format!("{name}.yaml"))).expect("the plan");
-        Self::of(&plan, &|zone| {
+        let case = Self::try_at(capabilities, &plan, &|zone| {
             fs::read_to_string(plans.join(name).join(format!("{zone}.zone"))).expect("the zone")
-        })
+        });
+        case.expect("a plan that can be compiled")
     }
 
     pub(crate) fn findings(&self, graph: &StepGraph) -> Findings {
@@ -221,6 +227,20 @@ fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for
         }
     }
     insta::assert_snapshot!("proof-ways-back", report);
+}
+
+#[test]
+fn records_may_become_one_another_and_may_not_be_absent() {
+    let refuted = |atomicity: Atomicity, name: &str| {
+        let case = Case::shipped_at(&Capabilities { atomicity, ..CAPABILITIES }, name);
+        case.findings(&case.graph).refuted.len()
+    };
+    let mut absent = 0;
+    for name in shipped() {
+        assert_eq!(refuted(Atomicity::Record, &name), 0, "{name}");
+        absent += refuted(Atomicity::None, &name);
+    }
+    assert!(absent > 0, "an MX RRset that is absent for a moment harms");
 }
 
 #[test]

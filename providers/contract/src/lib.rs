@@ -14,6 +14,7 @@
 
 mod change;
 mod config;
+mod in_place;
 mod name;
 mod provider;
 mod rdata;
@@ -26,6 +27,7 @@ pub use change::{Change, ChangeSet, ChangeSetError};
 pub use config::{
     Adapter, Config, ConfigError, ConfigField, ConfigValue, Connect, FieldKind, Secret,
 };
+pub use in_place::InPlace;
 pub use name::{Label, Name, NameError};
 pub use provider::{
     Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Next, Provider, ProviderError,

@@ -26,6 +26,10 @@ pub enum Atomicity {
     ChangeSet,
     /// Each RRset for itself; between two RRsets of a set anyone may look.
     RrSet,
+    /// Each record for itself: while an RRset is replaced, some of the changes that
+    /// [`crate::InPlace`] has may be seen made and others not, in any combination. It is never
+    /// absent, unless another type takes its place at the name.
+    Record,
     /// Nothing: an RRset may be seen absent or mixed while it is replaced.
     None,
 }

@@ -101,6 +101,7 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
     let atomicity = match atomicity {
         Atomicity::ChangeSet => "a whole change set",
         Atomicity::RrSet => "each RRset for itself",
+        Atomicity::Record => "each record for itself, changed in place",
         Atomicity::None => "nothing",
     };
     let compare_and_set = match compare_and_set {

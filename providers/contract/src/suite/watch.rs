@@ -20,9 +20,11 @@ impl Run<'_> {
         let is_claimed = match (unit, self.capabilities.atomicity) {
             (Atomicity::None, _)
             | (_, Atomicity::ChangeSet)
-            | (Atomicity::RrSet, Atomicity::RrSet) => true,
+            | (Atomicity::RrSet, Atomicity::RrSet)
+            | (Atomicity::Record, Atomicity::RrSet | Atomicity::Record) => true,
             (Atomicity::ChangeSet, Atomicity::RrSet)
-            | (Atomicity::ChangeSet | Atomicity::RrSet, Atomicity::None) => false,
+            | (Atomicity::ChangeSet | Atomicity::RrSet, Atomicity::Record)
+            | (_, Atomicity::None) => false,
         };
         if !is_claimed {
             let claimed = self.capabilities.atomicity;
@@ -61,11 +63,13 @@ impl Run<'_> {
         }
         match unit {
             Atomicity::ChangeSet => explained(&states, &readings),
-            Atomicity::RrSet | Atomicity::None => keys.iter().try_for_each(|key| {
-                let of_key: Vec<Reading> =
-                    readings.iter().filter(|(other, _)| other == key).cloned().collect();
-                explained(&states, &of_key)
-            }),
+            Atomicity::RrSet | Atomicity::Record | Atomicity::None => {
+                keys.iter().try_for_each(|key| {
+                    let of_key: Vec<Reading> =
+                        readings.iter().filter(|(other, _)| other == key).cloned().collect();
+                    explained(&states, &of_key)
+                })
+            }
         }
     }
 }

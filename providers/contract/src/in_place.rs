@@ -1,0 +1,147 @@
+//! How one RRset becomes another at a provider that changes each record for itself.
+
+use crate::{Rdata, RrSet, RrType};
+
+/// Changes of one RRset above which their mixtures are not counted up. Our choice: 64 mixtures.
+const STEPS_MAX: usize = 6;
+
+/// What becomes of each record when one RRset replaces another of its type, record by record.
+///
+/// Adapters that declare [`crate::Atomicity::Record`] write so, and the proof reads what may be seen
+/// from it. There is always a record: one that goes becomes one that comes, as far as there are both,
+/// and only what is left over is added or taken away. Records that belong together become one
+/// another, such as the old SPF record and the new one, so that a name never has two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InPlace {
+    /// What stays.
+    pub kept: Vec<Rdata>,
+    /// What becomes something else.
+    pub turned: Vec<(Rdata, Rdata)>,
+    /// What is taken away.
+    pub gone: Vec<Rdata>,
+    /// What is added.
+    pub come: Vec<Rdata>,
+}
+
+impl InPlace {
+    /// From one RRset to another of the same type.
+    #[must_use]
+    pub fn between(before: &RrSet, after: &RrSet) -> Self {
+        let is_in = |rrset: &RrSet, one: &Rdata| rrset.rdata().binary_search(one).is_ok();
+        let (kept, mut gone): (Vec<_>, Vec<_>) =
+            before.rdata().iter().cloned().partition(|one| is_in(after, one));
+        let mut come: Vec<Rdata> =
+            after.rdata().iter().filter(|one| !is_in(before, one)).cloned().collect();
+        let mut turned = Vec::new();
+        gone.retain(|old| {
+            let purpose = purpose_of(old);
+            let successor = come.iter().position(|new| purpose_of(new) == purpose);
+            let Some(at) = successor.filter(|_| purpose.is_some()) else { return true };
+            turned.push((old.clone(), come.remove(at)));
+            false
+        });
+        let pairs = gone.len().min(come.len());
+        turned.extend(gone.drain(..pairs).zip(come.drain(..pairs)));
+        Self { kept, turned, gone, come }
+    }
+
+    /// How many records change.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.turned.len() + self.gone.len() + self.come.len()
+    }
+
+    /// Every RRset that may be seen in between, in no order, each with this TTL; `None` where there
+    /// are too many of them.
+    #[must_use]
+    pub fn mixtures(&self, ttl: crate::Ttl) -> Option<Vec<RrSet>> {
+        let steps = self.steps();
+        if steps > STEPS_MAX {
+            return None;
+        }
+        let all_made = (1_usize << steps) - 1;
+        let mixture = |made: usize| {
+            let is_made = |step: usize| made & (1 << step) != 0;
+            let turned = self.turned.iter().enumerate();
+            let turned = turned.map(|(step, (old, new))| if is_made(step) { new } else { old });
+            let from = self.turned.len();
+            let gone = self.gone.iter().enumerate();
+            let gone = gone.filter(|(step, _)| !is_made(from + step)).map(|(_, old)| old);
+            let from = from + self.gone.len();
+            let come = self.come.iter().enumerate();
+            let come = come.filter(|(step, _)| is_made(from + step)).map(|(_, new)| new);
+            let rdata = self.kept.iter().chain(turned).chain(gone).chain(come);
+            RrSet::new(ttl, rdata.cloned()).ok()
+        };
+        Some((1..all_made).filter_map(mixture).collect())
+    }
+}
+
+/// What a TXT record is for, by the word that it begins with, such as `v=spf1`: a name has one of
+/// each at the most. Records of other types have nothing of the kind.
+fn purpose_of(rdata: &Rdata) -> Option<Vec<u8>> {
+    if rdata.rtype() != RrType::TXT {
+        return None;
+    }
+    let text = rdata.txt_joined()?;
+    let word: Vec<u8> =
+        text.iter().copied().take_while(|octet| !matches!(octet, b' ' | b';')).collect();
+    let is_version = word.len() > 2 && word[..2].eq_ignore_ascii_case(b"v=");
+    is_version.then(|| word.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ttl;
+
+    fn rrset(rtype: RrType, lines: &[&str]) -> RrSet {
+        let rdata = lines.iter().map(|line| Rdata::parse(rtype, line, None).expect("rdata"));
+        RrSet::new(Ttl::ZERO, rdata).expect("an RRset")
+    }
+
+    #[test]
+    fn what_is_equal_stays() {
+        let before = rrset(RrType::A, &["192.0.2.1", "192.0.2.2"]);
+        let after = rrset(RrType::A, &["192.0.2.2", "192.0.2.3"]);
+        let way = InPlace::between(&before, &after);
+        assert_eq!(way.kept, rrset(RrType::A, &["192.0.2.2"]).rdata());
+        assert_eq!((way.turned.len(), way.steps()), (1, 1));
+        assert_eq!(way.mixtures(Ttl::ZERO), Some(Vec::new()));
+    }
+
+    #[test]
+    fn there_is_always_a_record() {
+        let five: Vec<String> = (1..=5).map(|n| format!("{n}0 mx{n}.google.example.")).collect();
+        let five: Vec<&str> = five.iter().map(String::as_str).collect();
+        let (many, one) = (rrset(RrType::MX, &five), rrset(RrType::MX, &["0 mx.new.example."]));
+        for (before, after) in [(&many, &one), (&one, &many)] {
+            let way = InPlace::between(before, after);
+            assert_eq!((way.kept.len(), way.turned.len(), way.steps()), (0, 1, 5));
+            let mixtures = way.mixtures(Ttl::ZERO).expect("not too many");
+            assert_eq!(mixtures.len(), 30);
+            assert!(!mixtures.contains(before) && !mixtures.contains(after));
+        }
+    }
+
+    #[test]
+    fn an_spf_record_becomes_the_next_one() {
+        let before = rrset(RrType::TXT, &["\"a=1\"", "\"v=spf1 mx -all\"", "\"z=1\""]);
+        let after = rrset(RrType::TXT, &["\"V=SPF1 ip4:192.0.2.1 -all\"", "\"zz=2\""]);
+        let way = InPlace::between(&before, &after);
+        let spf = |rdata: &Rdata| purpose_of(rdata).is_some();
+        let mixtures = way.mixtures(Ttl::ZERO).expect("not too many");
+        assert_eq!(mixtures.len(), 6);
+        for mixture in mixtures {
+            assert_eq!(mixture.rdata().iter().filter(|one| spf(one)).count(), 1, "{mixture:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_mixtures_are_not_counted_up() {
+        let lines: Vec<String> = (1..=8).map(|n| format!("192.0.2.{n}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let way = InPlace::between(&rrset(RrType::A, &lines[..1]), &rrset(RrType::A, &lines[1..]));
+        assert_eq!((way.steps(), way.mixtures(Ttl::ZERO)), (7, None));
+    }
+}

@@ -1,0 +1,313 @@
+//! The requests of the API as values, and the connection that they go over.
+//!
+//! A request is an [`EndpointSpec`] of Cloudflare's own crate, with that crate's [`Environment`] and
+//! [`Credentials`]. The crate's client is not used: its codes of errors have 16 bits, which those of
+//! DNS do not fit in, it does not give the fields of an answer's head, and its types of records fail
+//! for a whole page where one record is of a type that they do not have.
+//!
+//! What this does not do: it gives no meaning to an answer, beyond what the head says of the rate.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use cloudflare::framework::Environment;
+use cloudflare::framework::auth::Credentials;
+use cloudflare::framework::endpoint::spec::EndpointSpec;
+use cloudflare::framework::endpoint::{Method, RequestBody, serialize_query};
+use cutover_contract::{Name, Secret};
+use cutover_web::{Answer, ClientError, ExchangeError, Kind, exchange};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Url};
+use tokio::time::Instant;
+
+use crate::limits::{EXCHANGE, IDLE_MAX, PAGE_RECORDS, PATIENCE, PATIENCE_MAX};
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) enum Request<'a> {
+    /// The zones of this name, of one account or of any.
+    Zones(&'a Name, Option<&'a str>),
+    /// A page of a zone's records, counted from 1, of one name or of all.
+    Records(&'a ZoneId, Option<&'a Name>, usize),
+    /// Operations on records of a zone: all of them, or none.
+    Batch(&'a ZoneId, String),
+}
+
+/// The identifier of a zone: letters and digits, so that it stays one part of a path.
+#[derive(Clone, Debug)]
+pub(crate) struct ZoneId(String);
+
+impl ZoneId {
+    /// An identifier, if it is one (API reference: 32 characters).
+    pub(crate) fn new(text: String) -> Option<Self> {
+        let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric());
+        ((1..=32).contains(&text.len()) && is_plain).then_some(Self(text))
+    }
+}
+
+/// A name as the API has it: without the dot at its end.
+pub(crate) fn shown(name: &Name) -> String {
+    let text = name.to_string();
+    match name.is_root() {
+        true => text,
+        false => text.trim_end_matches('.').to_owned(),
+    }
+}
+
+impl EndpointSpec for Request<'_> {
+    const IS_RAW_BODY: bool = true;
+    type JsonResponse = ();
+    type ResponseType = Vec<u8>;
+
+    fn method(&self) -> Method {
+        match self {
+            Self::Zones(..) | Self::Records(..) => Method::GET,
+            Self::Batch(..) => Method::POST,
+        }
+    }
+
+    fn path(&self) -> String {
+        match self {
+            Self::Zones(..) => "zones".to_owned(),
+            Self::Records(ZoneId(id), ..) => format!("zones/{id}/dns_records"),
+            Self::Batch(ZoneId(id), _) => format!("zones/{id}/dns_records/batch"),
+        }
+    }
+
+    fn query(&self) -> Option<String> {
+        let mut query: Vec<(&str, String)> = Vec::new();
+        match self {
+            Self::Zones(name, account) => {
+                query.push(("name", shown(name)));
+                query.extend(account.map(|account| ("account.id", account.to_owned())));
+            }
+            Self::Records(_, name, page) => {
+                query.extend(name.map(|name| ("name.exact", shown(name))));
+                // What has an order of its own can be read in pages.
+                query.push(("order", "name".to_owned()));
+                query.push(("page", page.to_string()));
+                query.push(("per_page", PAGE_RECORDS.to_string()));
+            }
+            Self::Batch(..) => return None,
+        }
+        serialize_query(&query)
+    }
+
+    fn body(&self) -> Option<RequestBody<'_>> {
+        match self {
+            Self::Zones(..) | Self::Records(..) => None,
+            Self::Batch(_, body) => Some(RequestBody::Json(body.clone())),
+        }
+    }
+}
+
+/// A request without a whole answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// Cloudflare said before that it takes no more requests for so long: nothing was sent.
+    #[error("no more requests are taken for {} s", .0.as_secs())]
+    Blocked(Duration),
+    /// What came back, if anything.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+}
+
+/// Why an address and a token make no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EndpointError {
+    /// No address of an API.
+    #[error("{0}")]
+    Url(&'static str),
+    /// A token with characters that have no place in a header.
+    #[error("the token is empty, or has characters that an HTTP header cannot have")]
+    Token,
+    /// No client can be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Where the API is, and the token that it knows us by.
+pub(crate) struct Server {
+    client: Client,
+    environment: Environment,
+    /// The address as people know it.
+    pub(crate) peer: String,
+    token: Secret,
+    /// Until when nothing more is sent.
+    blocked: Mutex<Option<Instant>>,
+}
+
+impl Server {
+    /// Takes an address such as `https://api.cloudflare.com/client/v4`. Talks to nobody.
+    pub(crate) fn new(url: &str, token: &Secret) -> Result<Self, EndpointError> {
+        let address = Url::parse(url).map_err(|_| {
+            EndpointError::Url("this is no address such as https://api.cloudflare.com/client/v4")
+        })?;
+        let is_https = match address.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(EndpointError::Url("the address begins with http:// or https://")),
+        };
+        if !address.username().is_empty() || address.password().is_some() {
+            return Err(EndpointError::Url("a name and a password have no place in the address"));
+        }
+        if address.query().is_some() || address.fragment().is_some() {
+            return Err(EndpointError::Url("an address has neither a `?` nor a `#` here"));
+        }
+        let credentials = Credentials::UserAuthToken { token: token.expose().to_owned() };
+        let mut headers = HeaderMap::new();
+        for (field, value) in credentials.headers() {
+            let field = HeaderName::from_bytes(field.as_bytes());
+            let value = HeaderValue::from_str(&value).ok().filter(|_| !token.expose().is_empty());
+            let (Ok(field), Some(mut value)) = (field, value) else {
+                return Err(EndpointError::Token);
+            };
+            value.set_sensitive(true);
+            headers.insert(field, value);
+        }
+        let kind = Kind {
+            is_https,
+            headers,
+            idle_max: IDLE_MAX,
+            user_agent: concat!("cutover/", env!("CARGO_PKG_VERSION")),
+        };
+        let peer = address.as_str().trim_end_matches('/').to_owned();
+        Ok(Self {
+            client: cutover_web::client(kind, EXCHANGE)?,
+            // Without the slash its last part would be replaced.
+            environment: Environment::Custom(format!("{peer}/")),
+            peer,
+            token: token.clone(),
+            blocked: Mutex::new(None),
+        })
+    }
+
+    /// Sends a request, once.
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer, SendError> {
+        if let Some(left) = self.blocked_for() {
+            return Err(SendError::Blocked(left));
+        }
+        let url = request.url(&self.environment);
+        let mut sent = self.client.request(request.method(), url);
+        if let (Some(RequestBody::Json(body)), Some(kind)) =
+            (request.body(), request.content_type())
+        {
+            sent = sent.header(CONTENT_TYPE, kind.as_ref()).body(body);
+        }
+        let answer = exchange(sent, EXCHANGE).await?;
+        if let Some(span) = patience(&answer) {
+            let until = Instant::now() + span;
+            *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        }
+        Ok(answer)
+    }
+
+    /// How long nothing more may be sent.
+    fn blocked_for(&self) -> Option<Duration> {
+        let until = *self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// A text of the other side's without our token, should it have come back to us.
+    pub(crate) fn without_token(&self, text: &str) -> String {
+        text.replace(self.token.expose(), "(the token)")
+    }
+}
+
+/// How long an answer asks us to wait before the next request: because this one came too early, or
+/// because it was the last one of its span.
+pub(crate) fn patience(answer: &Answer) -> Option<Duration> {
+    let span = match answer.status {
+        429 => answer.retry_after().or_else(|| exhausted(answer)).unwrap_or(PATIENCE),
+        _ => exhausted(answer)?,
+    };
+    Some(span.min(PATIENCE_MAX))
+}
+
+/// What is left of a span in which there are no more requests, by the field `Ratelimit`: items such
+/// as `"default";r=50;t=30`, of which `r` is how many are left and `t` for how many seconds
+/// (draft-ietf-httpapi-ratelimit-headers; Cloudflare since 2025-09-03).
+fn exhausted(answer: &Answer) -> Option<Duration> {
+    let value = answer.headers.get("ratelimit")?.to_str().ok()?;
+    let seconds = value.split(',').filter_map(|item| {
+        let number = |name: &str| {
+            let mut parameters = item.split(';').skip(1);
+            let value = parameters.find_map(|part| part.trim().strip_prefix(name))?;
+            value.strip_prefix('=')?.parse::<u64>().ok()
+        };
+        number("t").filter(|_| number("r") == Some(0))
+    });
+    seconds.max().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, fields: &[(&'static str, &str)]) -> Answer {
+        let field = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"))
+        };
+        Answer { status, headers: fields.iter().map(field).collect(), body: Vec::new() }
+    }
+
+    #[test]
+    fn requests() {
+        let environment = Environment::Custom("http://127.0.0.1/client/v4/".to_owned());
+        let zone = Name::absolute("acme.test.").expect("a name");
+        let id = ZoneId::new("abc".to_owned()).expect("an identifier");
+        let url = |request: Request<'_>| request.url(&environment).to_string();
+        assert_eq!(
+            url(Request::Zones(&zone, Some("f00"))),
+            "http://127.0.0.1/client/v4/zones?name=acme.test&account.id=f00"
+        );
+        let star = Name::absolute("*.acme.test.").expect("a name");
+        assert_eq!(
+            url(Request::Records(&id, Some(&star), 2)),
+            "http://127.0.0.1/client/v4/zones/abc/dns_records?name.exact=*.acme.test&order=name\
+             &page=2&per_page=5000"
+        );
+        assert_eq!(
+            url(Request::Batch(&id, String::new())),
+            "http://127.0.0.1/client/v4/zones/abc/dns_records/batch"
+        );
+        for bad in ["", "a/b", "..", "0123456789012345678901234567890123"] {
+            assert!(ZoneId::new(bad.to_owned()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patience_is_read_from_the_head() {
+        for (status, fields, secs) in [
+            (200, &[][..], None),
+            (200, &[("ratelimit", "\"default\";r=50;t=30")], None),
+            (200, &[("ratelimit", "\"default\";r=0;t=30")], Some(30)),
+            (200, &[("ratelimit", "\"burst\";r=3;t=9, \"default\"; r=0; t=40")], Some(40)),
+            (200, &[("ratelimit", "nonsense")], None),
+            (429, &[], Some(300)),
+            (429, &[("retry-after", "12")], Some(12)),
+            (429, &[("retry-after", "99999999")], Some(3600)),
+            (429, &[("ratelimit", "\"default\";r=0;t=7")], Some(7)),
+        ] {
+            let waited = patience(&answer(status, fields));
+            assert_eq!(waited, secs.map(Duration::from_secs), "{status} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let connect = |url: &str, token: &str| Server::new(url, &Secret::new(token));
+        assert!(connect("http://127.0.0.1:1/client/v4/", "a").is_ok());
+        for (url, token) in [
+            ("127.0.0.1", "a"),
+            ("ftp://127.0.0.1", "a"),
+            ("http://me@127.0.0.1", "a"),
+            ("http://127.0.0.1/?a", "a"),
+            ("http://127.0.0.1", ""),
+            ("http://127.0.0.1", "a\nb"),
+        ] {
+            assert!(connect(url, token).is_err(), "{url} {token:?}");
+        }
+    }
+}

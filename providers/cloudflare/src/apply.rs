@@ -1,0 +1,276 @@
+//! Compare-and-set: one batch for a whole change set.
+//!
+//! ```text
+//!  read ──▶ compare ──▶ batch ──▶ 2xx ──▶ read back ──▶ as asked
+//!              │          ├──▶ no answer, 5xx: in doubt     └▶ otherwise: refused, or in doubt
+//!              ▼          ├──▶ what is there is in the way: read; another's? conflict
+//!           conflict      └──▶ otherwise: refused
+//! ```
+//!
+//! The API has no conditional request. Between the comparison and the batch, the time of one request,
+//! a record that somebody else edits is overwritten; one that they delete or add makes the batch
+//! fail, and nothing is changed. The batch is one transaction of Cloudflare's database; what the name
+//! servers have of it becomes visible record by record ("Batch record changes").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{
+    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl,
+};
+use serde::Deserialize;
+
+use crate::api::{Request, Server};
+use crate::convert::{Batch, Holdings, Instruction, Lock, names_of};
+use crate::failure::{denied_act, failed_act, in_doubt, said};
+use crate::limits::{TTL_MAX, TYPES};
+use crate::read::{self, Head};
+
+/// Compares every `before` and makes the changes, all of them or none.
+pub(crate) async fn apply(
+    server: &Server,
+    head: &Head,
+    ttl_min: Ttl,
+    changes: &ChangeSet,
+) -> Result<Receipt, ProviderError> {
+    let zone = changes.zone();
+    check_each(changes, ttl_min)?;
+    check_zone(zone, head)?;
+    let names = names_of(changes.changes().iter().map(|change| &change.key));
+    let live = read::live(server, zone, &head.id, &names).await?;
+    compare(changes, &live)?;
+    check_beside(changes, &live)?;
+    let mut batch = Batch::default();
+    for change in changes.changes() {
+        let added = batch.add(change, live.held.get(&change.key));
+        added.map_err(|error| unsupported(zone, &change.key, &error.to_string()))?;
+    }
+    check_size(changes, head, batch.operations())?;
+    send(server, head, changes, &names, &batch).await?;
+    read_back(server, head, changes, &names).await
+}
+
+/// Refuses what makes no sense whatever the zone holds.
+fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
+    for Change { key, before, after } in changes.changes() {
+        let is_apex = key.name == *changes.zone();
+        let ttl = after.as_ref().map(RrSet::ttl);
+        let old_ttl = before.as_ref().map(RrSet::ttl);
+        let why = match key.rtype {
+            RrType::SOA => "Cloudflare makes the SOA itself".to_owned(),
+            RrType::NS if is_apex => {
+                "Cloudflare makes the NS records of the apex itself".to_owned()
+            }
+            RrType::CNAME if is_apex && after.is_some() => {
+                "Cloudflare would flatten a CNAME at the apex".to_owned()
+            }
+            rtype if rtype.is_made_by_signer() => {
+                "Cloudflare's signer makes such records".to_owned()
+            }
+            rtype if !TYPES.contains(&rtype) => format!("Cloudflare has no {rtype} records"),
+            // What has a TTL from outside of the bounds, such as `automatic` of an odd plan, keeps it.
+            _ => match ttl.filter(|ttl| Some(*ttl) != old_ttl) {
+                Some(ttl) if ttl < ttl_min => {
+                    format!("the smallest TTL of the zone's plan is {ttl_min} s")
+                }
+                Some(ttl) if ttl > TTL_MAX => format!("Cloudflare's largest TTL is {TTL_MAX} s"),
+                Some(_) | None => continue,
+            },
+        };
+        return Err(unsupported(changes.zone(), key, &why));
+    }
+    Ok(())
+}
+
+/// Refuses zones that are not written here.
+fn check_zone(zone: &Name, head: &Head) -> Result<(), ProviderError> {
+    match head.kind.as_str() {
+        "secondary" => Err(ProviderError::Refused {
+            zone: zone.clone(),
+            detail:
+                "the zone is a secondary, whose records come from its primary: name that server \
+                 in the plan"
+                    .to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn rrset_of<'l>(live: &'l Holdings, key: &RrKey) -> Option<&'l RrSet> {
+    live.held.get(key).map(|held| &held.rrset)
+}
+
+fn compare(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
+    for Change { key, before, after: _ } in changes.changes() {
+        if rrset_of(live, key) != before.as_ref() {
+            return Err(conflict(changes.zone(), key, live));
+        }
+    }
+    Ok(())
+}
+
+fn conflict(zone: &Name, key: &RrKey, live: &Holdings) -> ProviderError {
+    ProviderError::Conflict {
+        zone: zone.clone(),
+        key: key.clone(),
+        live: rrset_of(live, key).cloned(),
+    }
+}
+
+/// Refuses what other products hold, what would stand beside Cloudflare's own answers, and other data
+/// beside a CNAME or an NS.
+fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
+    let zone = changes.zone();
+    for Change { key, .. } in changes.changes() {
+        let why = match live.instructions.get(&key.name) {
+            Some(Instruction::Proxied) => {
+                "the name is proxied, so that Cloudflare answers with addresses of its own: set its \
+                 records to `DNS only` first"
+            }
+            Some(Instruction::Flattened) => {
+                "the name has a CNAME that Cloudflare flattens: replace it by A and AAAA records first"
+            }
+            Some(Instruction::Unread) => {
+                "the name has records of a type that is not known here: move them away first"
+            }
+            None => {
+                match live.held.get(key).and_then(|held| held.records.iter().find_map(|r| r.lock)) {
+                    Some(Lock::EmailRouting) => {
+                        "Email Routing holds its records: unlock them in the dashboard under Email > Email \
+                     Routing > Settings. They go with Email Routing when that is disabled, changed \
+                     or not: disable it before the records are changed here"
+                    }
+                    Some(Lock::Product) => {
+                        "another product of Cloudflare's holds its records (`read_only`): change them there"
+                    }
+                    None => continue,
+                }
+            }
+        };
+        return Err(unsupported(zone, key, why));
+    }
+    check_alone(changes, live)
+}
+
+/// A CNAME stands alone (RFC 1034 §3.6.2), and so does an NS that is no apex's, a DS apart (API
+/// reference, "Create DNS Record").
+fn check_alone(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
+    let mut types: BTreeMap<&Name, BTreeSet<RrType>> = BTreeMap::new();
+    for key in live.held.keys() {
+        types.entry(&key.name).or_default().insert(key.rtype);
+    }
+    for Change { key, after, .. } in changes.changes() {
+        let there = types.entry(&key.name).or_default();
+        match after {
+            Some(_) => there.insert(key.rtype),
+            None => there.remove(&key.rtype),
+        };
+    }
+    let zone = changes.zone();
+    for Change { key, after, .. } in changes.changes() {
+        let there = &types[&key.name];
+        let alone = [RrType::CNAME, RrType::NS].into_iter().find(|rtype| there.contains(rtype));
+        let (Some(_), Some(alone)) = (after, alone) else { continue };
+        let may_stay =
+            |rtype: &RrType| *rtype == alone || (alone, *rtype) == (RrType::NS, RrType::DS);
+        let Some(other) = there.iter().find(|rtype| !may_stay(rtype)) else { continue };
+        // Of two that are to be written it is the lonely one that stands in the way.
+        let lonely = RrKey::new(key.name.clone(), alone);
+        let is_new = |c: &&Change| c.key == lonely && c.after.is_some();
+        return Err(match changes.changes().iter().find(is_new) {
+            Some(change) => {
+                let why = format!("the name has {other} records, and {alone} stands alone");
+                unsupported(zone, &change.key, &why)
+            }
+            None => {
+                let why = format!("the name has {alone} records, which stand alone");
+                unsupported(zone, key, &why)
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Refuses what Cloudflare would: two batches would be two changes.
+fn check_size(changes: &ChangeSet, head: &Head, operations: usize) -> Result<(), ProviderError> {
+    if operations <= head.batch_max {
+        return Ok(());
+    }
+    let plan = match head.plan.as_str() {
+        "" => "this zone's plan".to_owned(),
+        plan => format!("the zone's plan (`{plan}`)"),
+    };
+    let why = format!(
+        "the change set takes {operations} operations, and a batch has {} at the most with {plan}",
+        head.batch_max
+    );
+    Err(unsupported(changes.zone(), &changes.changes()[0].key, &why))
+}
+
+async fn send(
+    server: &Server,
+    head: &Head,
+    changes: &ChangeSet,
+    names: &BTreeSet<Name>,
+    batch: &Batch,
+) -> Result<(), ProviderError> {
+    #[derive(Deserialize)]
+    struct Outcome {
+        success: bool,
+    }
+    let zone = changes.zone();
+    let body = serde_json::to_string(batch).map_err(|error| ProviderError::Malformed {
+        zone: zone.clone(),
+        detail: error.to_string(),
+    })?;
+    let answer = server.send(&Request::Batch(&head.id, body)).await;
+    let answer = answer.map_err(|error| failed_act(server, zone, &error))?;
+    let outcome = serde_json::from_slice::<Outcome>(&answer.body);
+    if answer.is_success() && outcome.is_ok_and(|outcome| outcome.success) {
+        return Ok(());
+    }
+    if (400..500).contains(&answer.status) && said(server, &answer).is_of_others() {
+        // Whether it was somebody else's, or ours, that stood in the way.
+        let live = read::live(server, zone, &head.id, names).await?;
+        compare(changes, &live)?;
+    }
+    Err(denied_act(server, zone, &answer))
+}
+
+/// Looks at what Cloudflare made of it.
+async fn read_back(
+    server: &Server,
+    head: &Head,
+    changes: &ChangeSet,
+    names: &BTreeSet<Name>,
+) -> Result<Receipt, ProviderError> {
+    let zone = changes.zone();
+    let live = match read::live(server, zone, &head.id, names).await {
+        Ok(live) => live,
+        Err(error) => {
+            let detail = format!("Cloudflare said yes, and reading back failed: {error}");
+            return Err(in_doubt(server, zone, detail));
+        }
+    };
+    let all = changes.changes();
+    let is_other = |c: &&Change| rrset_of(&live, &c.key) != c.after.as_ref();
+    let Some(change) = all.iter().find(is_other) else {
+        return Ok(Receipt { serial: None, read_back: true });
+    };
+    let key = &change.key;
+    match all.iter().all(|change| rrset_of(&live, &change.key) == change.before.as_ref()) {
+        true => Err(ProviderError::Refused {
+            zone: zone.clone(),
+            detail: format!("Cloudflare said yes and left {key} as it was"),
+        }),
+        false => {
+            let is = rrset_of(&live, key)
+                .map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
+            let detail = format!("Cloudflare said yes, and afterwards {key} {is}");
+            Err(in_doubt(server, zone, detail))
+        }
+    }
+}
+
+fn unsupported(zone: &Name, key: &RrKey, why: &str) -> ProviderError {
+    ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.to_owned() }
+}

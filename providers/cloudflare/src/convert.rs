@@ -1,0 +1,278 @@
+//! To and from the API's JSON: records and RRsets, and batches.
+//!
+//! Cloudflare stores records, each with an identifier and a TTL of its own. What is *held* at a key
+//! is an RRset, with the records that it is made of. An RRset whose records have several TTLs counts
+//! as one with the largest: so long it may be cached.
+//!
+//! Names for which there are *instructions* and no data are not read: proxied records, whose
+//! addresses are Cloudflare's own, a CNAME that is flattened, and types that are unknown here.
+
+mod content;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{Change, InPlace, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::api::shown;
+use crate::limits::{AUTOMATIC, MARK};
+
+pub(crate) use content::Unwritable;
+
+/// A record, as far as it is of interest.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    name: String,
+    #[serde(rename = "type")]
+    rtype: String,
+    #[serde(default)]
+    content: Option<String>,
+    ttl: u32,
+    #[serde(default)]
+    proxied: Option<bool>,
+    #[serde(default)]
+    priority: Option<Value>,
+    #[serde(default)]
+    data: Option<Map<String, Value>>,
+    #[serde(default)]
+    meta: Option<Meta>,
+    #[serde(default)]
+    settings: Option<Settings>,
+    #[serde(default)]
+    locked: Option<bool>,
+    #[serde(default)]
+    read_only: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Meta {
+    #[serde(default)]
+    email_routing: Option<bool>,
+    #[serde(default)]
+    read_only: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Settings {
+    #[serde(default)]
+    flatten_cname: Option<bool>,
+}
+
+/// Why a record is not to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// It belongs to Email Routing.
+    EmailRouting,
+    /// Some other product of Cloudflare's holds it.
+    Product,
+}
+
+/// Why there is no data at a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instruction {
+    /// Cloudflare answers with addresses of its own.
+    Proxied,
+    /// Cloudflare answers with what the CNAME leads to.
+    Flattened,
+    /// A type, or a form of one, that is unknown here.
+    Unread,
+}
+
+/// A record of an RRset.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) id: String,
+    pub(crate) rdata: Rdata,
+    /// As it is served.
+    pub(crate) ttl: Ttl,
+    pub(crate) lock: Option<Lock>,
+}
+
+/// The records of an RRset, and the RRset.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldSet {
+    pub(crate) records: Vec<Held>,
+    pub(crate) rrset: RrSet,
+}
+
+/// What there is, at some names or at all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holdings {
+    pub(crate) held: BTreeMap<RrKey, HeldSet>,
+    pub(crate) instructions: BTreeMap<Name, Instruction>,
+}
+
+/// A record that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadRecord {
+    /// No name.
+    #[error("a record has the name {0:?}")]
+    Name(String),
+    /// No TTL.
+    #[error("a record of {0} has a TTL of {1}")]
+    Ttl(Name, u32),
+    /// Records that make no RRset.
+    #[error("the records of {0} are no RRset: {1}")]
+    RrSet(RrKey, cutover_contract::RrSetError),
+}
+
+/// Puts records together.
+pub(crate) fn holdings(records: Vec<Record>, zone: &Name) -> Result<Holdings, BadRecord> {
+    let mut by_key: BTreeMap<RrKey, Vec<Held>> = BTreeMap::new();
+    let mut instructions = BTreeMap::new();
+    for record in records {
+        let name = Name::absolute(&format!("{}.", record.name.trim_end_matches('.')))
+            .map_err(|_| BadRecord::Name(record.name.clone()))?;
+        if !name.is_at_or_below(zone) {
+            return Err(BadRecord::Name(record.name));
+        }
+        if let Some(instruction) = instruction_of(&record, &name, zone) {
+            instructions.insert(name, instruction);
+            continue;
+        }
+        let rtype: Option<RrType> = record.rtype.parse().ok();
+        let read = rtype.and_then(|rtype| content::read(rtype, &record));
+        let (Some(rtype), Some(rdata)) = (rtype, read) else {
+            instructions.insert(name, Instruction::Unread);
+            continue;
+        };
+        let ttl = match record.ttl {
+            1 => AUTOMATIC,
+            secs => Ttl::from_secs(secs).map_err(|_| BadRecord::Ttl(name.clone(), secs))?,
+        };
+        let lock = lock_of(&record);
+        let held = Held { id: record.id, rdata, ttl, lock };
+        by_key.entry(RrKey::new(name, rtype)).or_default().push(held);
+    }
+    // A name has instructions whatever else is there: what is served is not what is stored.
+    by_key.retain(|key, _| !instructions.contains_key(&key.name));
+    let set = |(key, records): (RrKey, Vec<Held>)| {
+        let ttl = records.iter().map(|held| held.ttl).max().unwrap_or(AUTOMATIC);
+        match RrSet::new(ttl, records.iter().map(|held| held.rdata.clone())) {
+            Ok(rrset) => Ok((key, HeldSet { records, rrset })),
+            Err(error) => Err(BadRecord::RrSet(key, error)),
+        }
+    };
+    let held = by_key.into_iter().map(set).collect::<Result<_, _>>()?;
+    Ok(Holdings { held, instructions })
+}
+
+fn instruction_of(record: &Record, name: &Name, zone: &Name) -> Option<Instruction> {
+    let flatten = record.settings.as_ref().and_then(|settings| settings.flatten_cname);
+    let is_cname = record.rtype == "CNAME";
+    match record.proxied == Some(true) {
+        true => Some(Instruction::Proxied),
+        // A CNAME at the apex is always flattened ("CNAME flattening").
+        false if is_cname && (name == zone || flatten == Some(true)) => {
+            Some(Instruction::Flattened)
+        }
+        false => None,
+    }
+}
+
+fn lock_of(record: &Record) -> Option<Lock> {
+    let meta = record.meta.clone().unwrap_or_default();
+    let says = |flag: Option<bool>| flag == Some(true);
+    match says(meta.email_routing) {
+        true => Some(Lock::EmailRouting),
+        false if says(meta.read_only) || says(record.read_only) || says(record.locked) => {
+            Some(Lock::Product)
+        }
+        false => None,
+    }
+}
+
+/// Operations of one request; the order in which they are made is this one, whatever theirs in JSON.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Batch {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deletes: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    patches: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    posts: Vec<Value>,
+}
+
+impl Batch {
+    /// How many operations there are.
+    pub(crate) fn operations(&self) -> usize {
+        self.deletes.len() + self.patches.len() + self.posts.len()
+    }
+
+    /// Adds what makes this change, where this is held. Records become one another, so that there is
+    /// always one, and their comments, tags and settings stay.
+    pub(crate) fn add(
+        &mut self,
+        change: &Change,
+        held: Option<&HeldSet>,
+    ) -> Result<(), Unwritable> {
+        let Change { key, before, after } = change;
+        let mut left: Vec<&Held> = held.iter().flat_map(|held| &held.records).collect();
+        let mut taken = |rdata: &Rdata| {
+            let at = left.iter().position(|held| held.rdata == *rdata)?;
+            Some(left.swap_remove(at))
+        };
+        match (before, after) {
+            (None, None) => {}
+            (None, Some(after)) => {
+                for rdata in after.rdata() {
+                    self.posts.push(created(key, after.ttl(), rdata)?);
+                }
+            }
+            (Some(before), None) => {
+                for held in before.rdata().iter().filter_map(&mut taken) {
+                    self.deletes.push(json!({ "id": held.id }));
+                }
+            }
+            (Some(before), Some(after)) => {
+                let way = InPlace::between(before, after);
+                for held in way.kept.iter().filter_map(&mut taken) {
+                    if held.ttl != after.ttl() {
+                        self.patches.push(json!({ "id": held.id, "ttl": after.ttl().secs() }));
+                    }
+                }
+                for (old, new) in &way.turned {
+                    let Some(held) = taken(old) else { continue };
+                    let mut patch = content::written(new)?;
+                    patch.insert("id".to_owned(), held.id.clone().into());
+                    if held.ttl != after.ttl() {
+                        patch.insert("ttl".to_owned(), after.ttl().secs().into());
+                    }
+                    self.patches.push(patch.into());
+                }
+                for held in way.gone.iter().filter_map(&mut taken) {
+                    self.deletes.push(json!({ "id": held.id }));
+                }
+                for rdata in &way.come {
+                    self.posts.push(created(key, after.ttl(), rdata)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn created(key: &RrKey, ttl: Ttl, rdata: &Rdata) -> Result<Value, Unwritable> {
+    let mut record = content::written(rdata)?;
+    record.insert("type".to_owned(), key.rtype.to_string().into());
+    record.insert("name".to_owned(), shown(&key.name).into());
+    record.insert("ttl".to_owned(), ttl.secs().into());
+    record.insert("comment".to_owned(), MARK.into());
+    if [RrType::A, RrType::AAAA, RrType::CNAME].contains(&key.rtype) {
+        record.insert("proxied".to_owned(), false.into());
+    }
+    Ok(record.into())
+}
+
+/// Operations that a change takes, or more: what stays may have to get another TTL.
+pub(crate) fn operations_of(_: &Name, change: &Change) -> usize {
+    let records = |rrset: &Option<RrSet>| rrset.as_ref().map_or(0, |rrset| rrset.rdata().len());
+    records(&change.before).max(records(&change.after))
+}
+
+/// The names of some keys.
+pub(crate) fn names_of<'k>(keys: impl Iterator<Item = &'k RrKey>) -> BTreeSet<Name> {
+    keys.map(|key| key.name.clone()).collect()
+}

@@ -1,0 +1,133 @@
+//! What a failed exchange means, as the contract's errors.
+//!
+//! Cloudflare says no with a code in the body: credentials that are not accepted come with HTTP
+//! status 400 as well as 401 and 403, so the code decides, and the status only where there is none.
+
+use cutover_contract::{Name, ProviderError};
+use cutover_web::{Answer, ExchangeError, one_line};
+use serde::Deserialize;
+
+use crate::api::{SendError, Server, patience};
+use crate::limits::{
+    CODES_NO_ZONE, CODES_OF_OTHERS, CODES_THROTTLED, CODES_UNAUTHORIZED, PATIENCE, WORDS_CHARS_MAX,
+};
+
+/// A complaint of the API, with what led to it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Complaint {
+    #[serde(default)]
+    code: u64,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    error_chain: Vec<Complaint>,
+}
+
+#[derive(Deserialize)]
+struct Complaints {
+    #[serde(default)]
+    errors: Vec<Complaint>,
+}
+
+impl Complaint {
+    /// Adds the codes of the whole chain, and the words.
+    fn tell(&self, codes: &mut Vec<u64>, words: &mut Vec<String>) {
+        codes.push(self.code);
+        words.push(format!("{} (code {})", self.message.trim(), self.code));
+        self.error_chain.iter().for_each(|inner| inner.tell(codes, words));
+    }
+}
+
+/// What an answer says: its codes, and its words for people.
+#[derive(Debug)]
+pub(crate) struct Said {
+    codes: Vec<u64>,
+    pub(crate) words: String,
+}
+
+impl Said {
+    fn any_of(&self, codes: &[u64]) -> bool {
+        self.codes.iter().any(|code| codes.contains(code))
+    }
+
+    /// Whether somebody else may have been faster.
+    pub(crate) fn is_of_others(&self) -> bool {
+        self.any_of(CODES_OF_OTHERS)
+    }
+}
+
+/// Reads what an answer says.
+pub(crate) fn said(server: &Server, answer: &Answer) -> Said {
+    let (mut codes, mut words) = (Vec::new(), Vec::new());
+    match serde_json::from_slice(&answer.body) {
+        Ok(Complaints { errors }) => errors.iter().for_each(|one| one.tell(&mut codes, &mut words)),
+        Err(_) => words.push(String::from_utf8_lossy(&answer.body).into_owned()),
+    }
+    let line = one_line(&server.without_token(&words.join("; ")), WORDS_CHARS_MAX);
+    let words = match line.is_empty() {
+        true => format!("HTTP status {}", answer.status),
+        false => format!("HTTP status {}, {line}", answer.status),
+    };
+    Said { codes, words }
+}
+
+/// A question without a whole answer; nothing was changed.
+pub(crate) fn failed(server: &Server, zone: &Name, error: &SendError) -> ProviderError {
+    let (zone, peer) = (zone.clone(), server.peer.clone());
+    match error {
+        SendError::Blocked(left) => ProviderError::Throttled { zone, retry_after: *left },
+        SendError::Exchange(
+            ExchangeError::Connect(_) | ExchangeError::Broken(_) | ExchangeError::Silent(_),
+        ) => ProviderError::Unreachable { zone, peer, detail: error.to_string() },
+        SendError::Exchange(ExchangeError::TooLarge { .. }) => {
+            ProviderError::Malformed { zone, detail: error.to_string() }
+        }
+    }
+}
+
+/// A change without a whole answer: unless nothing was sent, it may have been made.
+pub(crate) fn failed_act(server: &Server, zone: &Name, error: &SendError) -> ProviderError {
+    match error {
+        SendError::Blocked(_) | SendError::Exchange(ExchangeError::Connect(_)) => {
+            failed(server, zone, error)
+        }
+        SendError::Exchange(
+            ExchangeError::Broken(_) | ExchangeError::Silent(_) | ExchangeError::TooLarge { .. },
+        ) => in_doubt(server, zone, error.to_string()),
+    }
+}
+
+/// A question that was answered with no; nothing was changed.
+pub(crate) fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
+    let said = said(server, answer);
+    let zone = zone.clone();
+    let detail = said.words.clone();
+    match answer.status {
+        429 => throttled(zone, answer),
+        _ if said.any_of(CODES_THROTTLED) => throttled(zone, answer),
+        _ if said.any_of(CODES_UNAUTHORIZED) => ProviderError::Unauthorized { zone, detail },
+        _ if said.any_of(CODES_NO_ZONE) => ProviderError::NoSuchZone { zone, detail },
+        401 | 403 => ProviderError::Unauthorized { zone, detail },
+        500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail },
+        200..=299 => ProviderError::Malformed { zone, detail },
+        _ => ProviderError::Refused { zone, detail },
+    }
+}
+
+/// A change that was answered with no. What fails inside of the server, or of a proxy, says nothing
+/// of how far it came.
+pub(crate) fn denied_act(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
+    match answer.status {
+        500..=599 | 200..=299 => in_doubt(server, zone, said(server, answer).words),
+        _ => denied(server, zone, answer),
+    }
+}
+
+/// A change that may have been made.
+pub(crate) fn in_doubt(server: &Server, zone: &Name, detail: String) -> ProviderError {
+    ProviderError::InDoubt { zone: zone.clone(), peer: server.peer.clone(), detail }
+}
+
+fn throttled(zone: Name, answer: &Answer) -> ProviderError {
+    ProviderError::Throttled { zone, retry_after: patience(answer).unwrap_or(PATIENCE) }
+}

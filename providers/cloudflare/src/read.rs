@@ -1,0 +1,195 @@
+//! Reading: zones, and records page by page.
+//!
+//! There is no snapshot: a zone that is changed between two pages shows a record twice, or not at
+//! all. So what was listed is counted against the total that each page tells, and listed anew where
+//! they differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{Name, ProviderError, RrKey, Zone};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::{Request, Server, ZoneId};
+use crate::convert::{Holdings, Record, holdings};
+use crate::failure::{denied, failed};
+use crate::limits::{ATTEMPTS_MAX, BATCH_FREE, BATCH_PAID, PAGES_MAX, QUESTIONS_MAX};
+
+/// What the API answers to a question.
+#[derive(Deserialize)]
+struct Envelope<T> {
+    success: bool,
+    result: Option<Vec<T>>,
+    #[serde(default)]
+    result_info: Option<Info>,
+}
+
+/// Where a page is, and of how many.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Info {
+    total_count: usize,
+    total_pages: usize,
+}
+
+/// A zone, as far as it is of interest.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) id: ZoneId,
+    /// `full`, `partial`, `secondary` and so on.
+    pub(crate) kind: String,
+    /// Operations of one batch.
+    pub(crate) batch_max: usize,
+    /// The plan, as Cloudflare calls it.
+    pub(crate) plan: String,
+}
+
+/// Finds a zone by its name.
+pub(crate) async fn head(
+    server: &Server,
+    zone: &Name,
+    account: Option<&str>,
+) -> Result<Head, ProviderError> {
+    #[derive(Deserialize)]
+    struct Doc {
+        id: String,
+        #[serde(default, rename = "type")]
+        kind: Option<String>,
+        #[serde(default)]
+        plan: Option<Plan>,
+    }
+    #[derive(Default, Deserialize)]
+    struct Plan {
+        #[serde(default)]
+        legacy_id: Option<String>,
+    }
+    let answer: Envelope<Doc> = ask(server, zone, &Request::Zones(zone, account)).await?;
+    let found = answer.result.unwrap_or_default();
+    let refused = |detail: String| ProviderError::Refused { zone: zone.clone(), detail };
+    let [doc] = <[Doc; 1]>::try_from(found).map_err(|found| match found.len() {
+        0 => {
+            let detail = "no zone of this name can be seen with this token".to_owned();
+            ProviderError::NoSuchZone { zone: zone.clone(), detail }
+        }
+        number => refused(format!(
+            "there are {number} zones of this name: name the account in the plan (`account_id`)"
+        )),
+    })?;
+    let id = ZoneId::new(doc.id).ok_or_else(|| malformed(zone, "a zone has no identifier"))?;
+    let plan = doc.plan.unwrap_or_default().legacy_id.unwrap_or_default();
+    let batch_max = match plan.as_str() {
+        "pro" | "business" | "enterprise" => BATCH_PAID,
+        _ => BATCH_FREE,
+    };
+    Ok(Head { id, kind: doc.kind.unwrap_or_default(), batch_max, plan })
+}
+
+/// The whole zone.
+pub(crate) async fn zone(
+    server: &Server,
+    origin: &Name,
+    id: &ZoneId,
+) -> Result<Zone, ProviderError> {
+    let Holdings { held, instructions: _ } = listed(server, origin, id, None).await?;
+    let rrsets = held.into_iter().map(|(key, held)| (key, held.rrset)).collect();
+    Ok(Zone { origin: origin.clone(), rrsets })
+}
+
+/// What there is at these names, and perhaps more.
+pub(crate) async fn live(
+    server: &Server,
+    zone: &Name,
+    id: &ZoneId,
+    names: &BTreeSet<Name>,
+) -> Result<Holdings, ProviderError> {
+    if names.len() > QUESTIONS_MAX {
+        return listed(server, zone, id, None).await;
+    }
+    let asked: Vec<_> = names.iter().map(|name| listed(server, zone, id, Some(name))).collect();
+    let all: Vec<Holdings> = stream::iter(asked).buffered(QUESTIONS_MAX).try_collect().await?;
+    let mut live = Holdings::default();
+    for Holdings { held, instructions } in all {
+        live.held.extend(held);
+        live.instructions.extend(instructions);
+    }
+    Ok(live)
+}
+
+/// The records of a name, or all of them, put together.
+async fn listed(
+    server: &Server,
+    zone: &Name,
+    id: &ZoneId,
+    name: Option<&Name>,
+) -> Result<Holdings, ProviderError> {
+    let mut counts = (0, 0);
+    for _ in 0..ATTEMPTS_MAX {
+        match pages(server, zone, id, name).await? {
+            Ok(records) => {
+                let mut found =
+                    holdings(records, zone).map_err(|bad| malformed(zone, &bad.to_string()))?;
+                if let Some(name) = name {
+                    found.held.retain(|key: &RrKey, _| key.name == *name);
+                    found.instructions.retain(|other, _| other == name);
+                }
+                return Ok(found);
+            }
+            Err(differ) => counts = differ,
+        }
+    }
+    let (listed, total) = counts;
+    let detail = format!(
+        "it is said to have {total} records, and {listed} are listed, {ATTEMPTS_MAX} times over: \
+         someone may be changing it"
+    );
+    Err(malformed(zone, &detail))
+}
+
+/// The records of all pages, or how many there are and how many there should be.
+async fn pages(
+    server: &Server,
+    zone: &Name,
+    id: &ZoneId,
+    name: Option<&Name>,
+) -> Result<Result<Vec<Record>, (usize, usize)>, ProviderError> {
+    let mut records: BTreeMap<String, Record> = BTreeMap::new();
+    let mut total = None;
+    for page in 1..=PAGES_MAX {
+        let answer: Envelope<Record> = ask(server, zone, &Request::Records(id, name, page)).await?;
+        let info = answer.result_info.ok_or_else(|| malformed(zone, "a page has no total"))?;
+        let more = answer.result.unwrap_or_default();
+        let is_empty = more.is_empty();
+        records.extend(more.into_iter().map(|record| (record.id.clone(), record)));
+        let total = *total.get_or_insert(info.total_count);
+        if info.total_count != total || records.len() > total {
+            return Ok(Err((records.len(), info.total_count)));
+        }
+        if page >= info.total_pages || is_empty {
+            return Ok(match records.len() == total {
+                true => Ok(records.into_values().collect()),
+                false => Err((records.len(), total)),
+            });
+        }
+    }
+    Err(malformed(zone, "the list of records has no end"))
+}
+
+async fn ask<T: DeserializeOwned>(
+    server: &Server,
+    zone: &Name,
+    request: &Request<'_>,
+) -> Result<Envelope<T>, ProviderError> {
+    let answer = server.send(request).await.map_err(|error| failed(server, zone, &error))?;
+    if !answer.is_success() {
+        return Err(denied(server, zone, &answer));
+    }
+    match serde_json::from_slice::<Envelope<T>>(&answer.body) {
+        Ok(envelope) if envelope.success => Ok(envelope),
+        Ok(_) => Err(denied(server, zone, &answer)),
+        Err(error) => Err(malformed(zone, &server.without_token(&error.to_string()))),
+    }
+}
+
+fn malformed(zone: &Name, detail: &str) -> ProviderError {
+    ProviderError::Malformed { zone: zone.clone(), detail: detail.to_owned() }
+}

@@ -3,8 +3,8 @@
 //! ```text
 //!  read ──▶ compare ──▶ batch ──▶ 2xx ──▶ read back ──▶ as asked
 //!              │          ├──▶ no answer, 5xx: in doubt     └▶ otherwise: refused, or in doubt
-//!              ▼          ├──▶ what is there is in the way: read; another's? conflict
-//!           conflict      └──▶ otherwise: refused
+//!              ▼          └──▶ 4xx: read, compare ──▶ somebody was faster: conflict
+//!           conflict                             └▶ otherwise: refused
 //! ```
 //!
 //! The API has no conditional request. Between the comparison and the batch, the time of one request,
@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use crate::api::{Request, Server};
 use crate::convert::{Batch, Holdings, Instruction, Lock, names_of};
-use crate::failure::{denied_act, failed_act, in_doubt, said};
+use crate::failure::{denied_act, failed_act, in_doubt};
 use crate::limits::{TTL_MAX, TYPES};
 use crate::read::{self, Head};
 
@@ -228,12 +228,13 @@ async fn send(
     if answer.is_success() && outcome.is_ok_and(|outcome| outcome.success) {
         return Ok(());
     }
-    if (400..500).contains(&answer.status) && said(server, &answer).is_of_others() {
-        // Whether it was somebody else's, or ours, that stood in the way.
+    let error = denied_act(server, zone, &answer);
+    if let ProviderError::Refused { .. } = error {
+        // It may be somebody else's work that stood in the way.
         let live = read::live(server, zone, &head.id, names).await?;
         compare(changes, &live)?;
     }
-    Err(denied_act(server, zone, &answer))
+    Err(error)
 }
 
 /// Looks at what Cloudflare made of it.

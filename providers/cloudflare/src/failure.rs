@@ -9,12 +9,12 @@ use serde::Deserialize;
 
 use crate::api::{SendError, Server, patience};
 use crate::limits::{
-    CODES_NO_ZONE, CODES_OF_OTHERS, CODES_THROTTLED, CODES_UNAUTHORIZED, PATIENCE, WORDS_CHARS_MAX,
+    CODES_NO_ZONE, CODES_THROTTLED, CODES_UNAUTHORIZED, PATIENCE, WORDS_CHARS_MAX,
 };
 
 /// A complaint of the API, with what led to it.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Complaint {
+struct Complaint {
     #[serde(default)]
     code: u64,
     #[serde(default)]
@@ -40,24 +40,19 @@ impl Complaint {
 
 /// What an answer says: its codes, and its words for people.
 #[derive(Debug)]
-pub(crate) struct Said {
+struct Said {
     codes: Vec<u64>,
-    pub(crate) words: String,
+    words: String,
 }
 
 impl Said {
     fn any_of(&self, codes: &[u64]) -> bool {
         self.codes.iter().any(|code| codes.contains(code))
     }
-
-    /// Whether somebody else may have been faster.
-    pub(crate) fn is_of_others(&self) -> bool {
-        self.any_of(CODES_OF_OTHERS)
-    }
 }
 
 /// Reads what an answer says.
-pub(crate) fn said(server: &Server, answer: &Answer) -> Said {
+fn said(server: &Server, answer: &Answer) -> Said {
     let (mut codes, mut words) = (Vec::new(), Vec::new());
     match serde_json::from_slice(&answer.body) {
         Ok(Complaints { errors }) => errors.iter().for_each(|one| one.tell(&mut codes, &mut words)),

@@ -107,11 +107,6 @@ pub(crate) const CODES_NO_ZONE: &[u64] = &[1001, 7000, 7003];
 /// Codes that mean: wait (971, 10429).
 pub(crate) const CODES_THROTTLED: &[u64] = &[971, 10429];
 
-/// Codes of what cannot be with what is there, so that somebody may have been faster: no such record
-/// (81044), a CNAME or other records at the name (81053, 81054, 81056), an equal record (81057,
-/// 81058).
-pub(crate) const CODES_OF_OTHERS: &[u64] = &[81044, 81053, 81054, 81056, 81057, 81058];
-
 const fn secs(secs: u32) -> Ttl {
     match Ttl::from_secs(secs) {
         Ok(ttl) => ttl,

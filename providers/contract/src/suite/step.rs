@@ -131,6 +131,11 @@ impl Run<'_> {
     }
 
     async fn either(&mut self, edits: &[Edit]) -> Done {
+        let is_so = |edit: &Edit| self.zone().truth.get(&edit.key) == edit.after.as_ref();
+        if edits.iter().all(is_so) {
+            let why = "the provider does not show the records that are to be changed";
+            return Err(Halt::Skip(why.to_owned()));
+        }
         let set = self.change_set(edits, &self.zone().truth);
         let soa = self.soa().await?;
         match self.apply(&set).await {

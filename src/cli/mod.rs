@@ -36,6 +36,7 @@ pub fn registry() -> &'static [Adapter] {
         cutover_zonefile::ADAPTER,
         cutover_rfc2136::ADAPTER,
         cutover_powerdns::ADAPTER,
+        cutover_cloudflare::ADAPTER,
         cutover_octodns::ADAPTER,
     ]
 }

@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 
 use super::lab::door::{Answer, Request, Service};
 use super::lab::face::Face;
-pub(crate) use record::is_known;
 use record::{No, Record, asked_for};
 
 /// What a page has at the most, whatever is asked for. The reference is of several minds.
@@ -29,6 +28,11 @@ const PER_PAGE_MAX: usize = 5_000;
 
 /// Octets of all TXT of a name (code 83011).
 const TEXT_OCTETS_MAX: usize = 8_192;
+
+/// Whether the API has records of this type.
+pub(crate) fn has_type(rtype: &str) -> bool {
+    record::is_known(rtype)
+}
 
 #[derive(Clone, Debug)]
 struct Zone {

@@ -11,7 +11,7 @@ use cutover_contract::{
 };
 
 use super::hurried::Hurried;
-use crate::cloudflare::{Cloudflare, is_known};
+use crate::cloudflare::{Cloudflare, has_type};
 use crate::common::{TOKEN, ZONE, adapter, adapter_with, zone};
 use crate::lab::door::{Answer, Door, Mishap, Request};
 
@@ -70,7 +70,7 @@ impl Bench for Fake {
     async fn fresh(&mut self, rrsets: &Rrsets) -> Box<dyn Provider> {
         let mut lines = Vec::new();
         for (key, rrset) in rrsets {
-            if !is_known(&key.rtype.to_string()) {
+            if !has_type(&key.rtype.to_string()) {
                 continue;
             }
             let edit = Edit { key: key.clone(), after: Some(rrset.clone()) };

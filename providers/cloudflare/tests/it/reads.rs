@@ -1,0 +1,82 @@
+//! What is read: pages, totals, and zones of one name.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cutover_contract::ProviderError;
+
+use crate::cloudflare::Cloudflare;
+use crate::common::{SMALL, TOKEN, ZONE, adapter, adapter_with, fake, held, zone};
+use crate::lab::door::Door;
+
+fn many(number: usize) -> Vec<String> {
+    (0..number).map(|n| format!("h{n}.{ZONE}. 300 IN A 192.0.2.{}", n % 250)).collect()
+}
+
+#[tokio::test]
+async fn all_pages_are_read_however_small_they_are() {
+    let lines = many(1_234);
+    let fake = fake("pro", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    for (page, pages) in [(5_000, 1), (1_234, 1), (100, 13), (7, 177)] {
+        fake.page(page);
+        let door = Door::open(fake.clone());
+        let read = adapter(&door.url()).read_zone(&zone()).await.expect("a zone");
+        assert_eq!(read.rrsets, held(&fake));
+        assert_eq!(door.passages().len(), pages + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_total_that_does_not_fit_is_asked_for_again_and_then_not_believed() {
+    let fake = fake("free", SMALL);
+    let door = Door::open(fake.clone());
+    fake.lie(2);
+    let read = adapter(&door.url()).read_zone(&zone()).await.expect("the third time it fits");
+    assert_eq!(read.rrsets, held(&fake));
+    fake.lie(1_000);
+    let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("never");
+    assert!(matches!(error, ProviderError::Malformed { .. }), "{error}");
+    let words = "said to have 6 records, and 5 are listed, 3 times over";
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+#[tokio::test]
+async fn a_record_that_comes_between_two_pages_is_not_missed() {
+    let lines = many(250);
+    let fake = fake("pro", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    fake.page(100);
+    let (meddler, seen) = (fake.clone(), AtomicUsize::new(0));
+    let door = Door::with_mishaps(fake.clone(), move |request| {
+        if request.parameter("page") == Some("2") && seen.fetch_add(1, Ordering::SeqCst) == 0 {
+            // In front of everything: the last record of the first page comes again.
+            meddler.put_line(ZONE, &format!("a.{ZONE}. 300 IN A 192.0.2.1"));
+        }
+        None
+    });
+    let read = adapter(&door.url()).read_zone(&zone()).await.expect("a zone");
+    assert_eq!(read.rrsets.len(), 251);
+    assert_eq!(read.rrsets, held(&fake));
+}
+
+#[tokio::test]
+async fn of_several_zones_of_one_name_the_accounts_is_taken() {
+    let fake = Cloudflare::new(TOKEN);
+    fake.zone_of("a1", ZONE, "free", "full", &[]);
+    fake.zone_of("b2", ZONE, "free", "full", &[format!("b.{ZONE}. 300 IN A 192.0.2.1")]);
+    let door = Door::open(fake.clone());
+    let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("two");
+    assert!(error.to_string().contains("`account_id`"), "{error}");
+    let one = adapter_with(&door.url(), TOKEN, &[("account_id", "b2")]);
+    assert_eq!(one.read_zone(&zone()).await.expect("a zone").rrsets.len(), 1);
+}
+
+#[tokio::test]
+async fn a_zone_that_was_made_anew_is_found_again() {
+    let fake = fake("free", SMALL);
+    let door = Door::open(fake.clone());
+    let provider = adapter(&door.url());
+    provider.read_zone(&zone()).await.expect("a zone");
+    fake.zone(ZONE, "free", &[]);
+    let error = provider.read_zone(&zone()).await.expect_err("the old one is gone");
+    assert!(matches!(error, ProviderError::NoSuchZone { .. }), "{error}");
+    assert_eq!(provider.read_zone(&zone()).await.expect("the new one").rrsets.len(), 0);
+}

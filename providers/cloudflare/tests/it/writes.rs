@@ -1,0 +1,169 @@
+//! What is written: how many requests, and what of a record stays.
+
+use cutover_contract::{ProviderError, Ttl};
+use serde_json::{Value, json};
+
+use crate::common::{SMALL, ZONE, adapter, adapter_with, changes, fake, held, zone};
+use crate::lab::door::{Door, Request};
+
+fn is_batch(request: &Request) -> bool {
+    request.method == "POST"
+}
+
+/// The operations of the last batch: how many deletes, patches, puts and posts.
+fn operations(door: &Door) -> [usize; 4] {
+    let passages = door.passages();
+    let batch = passages.iter().rfind(|passage| is_batch(&passage.request)).expect("a batch");
+    let body: Value = serde_json::from_slice(&batch.request.body).expect("JSON");
+    ["deletes", "patches", "puts", "posts"].map(|field| body[field].as_array().map_or(0, Vec::len))
+}
+
+#[tokio::test]
+async fn records_become_one_another_and_keep_what_is_said_of_them() {
+    let fake = fake("free", &[]);
+    let record = |content: &str, priority: u64| {
+        json!({
+            "type": "MX", "name": ZONE, "content": content, "priority": priority, "ttl": 300,
+            "comment": "ask Ada", "tags": ["owner:ada"]
+        })
+    };
+    let ids = ["a.old.example", "b.old.example"].map(|host| fake.put(ZONE, &record(host, 10)));
+    let door = Door::open(fake.clone());
+    let set = changes(&fake, &["@ MX 300 0 a.new.example. | 10 b.old.example."]);
+    let receipt = adapter(&door.url()).apply(&set).await.expect("made");
+    assert!(receipt.read_back);
+    assert_eq!(operations(&door), [0, 1, 0, 0]);
+    let records = fake.records(ZONE);
+    let told = |field: &str| -> Vec<&Value> { records.iter().map(|r| &r[field]).collect() };
+    assert_eq!(told("id"), [&json!(ids[0]), &json!(ids[1])]);
+    assert_eq!(told("comment"), [&json!("ask Ada"), &json!("ask Ada")]);
+    assert_eq!(told("tags"), [&json!(["owner:ada"]), &json!(["owner:ada"])]);
+    assert_eq!(told("content"), [&json!("a.new.example"), &json!("b.old.example")]);
+}
+
+#[tokio::test]
+async fn a_ttl_alone_is_a_patch_of_each_record_that_has_another_one() {
+    let fake = fake("free", SMALL);
+    fake.put_line(ZONE, "www.acme.test. 60 IN A 192.0.2.3");
+    let door = Door::open(fake.clone());
+    let before = held(&fake);
+    assert_eq!(before.len(), 4, "{before:?}");
+    let set = {
+        let provider = adapter(&door.url());
+        let live = provider.read_zone(&zone()).await.expect("a zone").rrsets;
+        let (_, www) =
+            live.iter().find(|(key, _)| key.to_string() == "www.acme.test. A").expect("it");
+        // The largest counts: so long they may be cached.
+        assert_eq!(www.ttl(), Ttl::from_secs(300).expect("a TTL"));
+        crate::common::changes_from(&live, &["www A 60 192.0.2.1 | 192.0.2.2 | 192.0.2.3"])
+    };
+    adapter(&door.url()).apply(&set).await.expect("made");
+    assert_eq!(operations(&door), [0, 2, 0, 0]);
+}
+
+#[tokio::test]
+async fn automatic_stays_automatic_while_its_ttl_does_not_change() {
+    let fake = fake("free", &[]);
+    fake.put(ZONE, &json!({ "type": "TXT", "name": "t", "content": "\"one\"", "ttl": 1 }));
+    let door = Door::open(fake.clone());
+    let set = changes(&fake, &["t TXT 300 \"two\""]);
+    adapter(&door.url()).apply(&set).await.expect("made");
+    assert_eq!(fake.records(ZONE)[0]["ttl"], 1);
+    let set = changes(&fake, &["t TXT 60 \"two\""]);
+    adapter(&door.url()).apply(&set).await.expect("made");
+    assert_eq!(fake.records(ZONE)[0]["ttl"], 60);
+}
+
+/// A thousand hosts, each with this address.
+fn hosts(number: usize, edit: impl Fn(usize) -> String) -> Vec<String> {
+    (0..number).map(edit).collect()
+}
+
+#[tokio::test]
+async fn a_thousand_changes_are_one_batch_and_two_listings() {
+    let lines = hosts(1_000, |n| format!("h{n}.{ZONE}. 300 IN A 192.0.2.{}", n % 250));
+    let fake = fake("pro", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let door = Door::open(fake.clone());
+    let edits = hosts(1_000, |n| format!("h{n} A 300 203.0.113.{}", n % 250));
+    let edits: Vec<&str> = edits.iter().map(String::as_str).collect();
+    let set = changes(&fake, &edits);
+    let provider = adapter_with(&door.url(), crate::common::TOKEN, &[("plan", "pro")]);
+    provider.apply(&set).await.expect("made");
+    assert_eq!(door.count(is_batch), 1);
+    assert_eq!(operations(&door), [0, 1_000, 0, 0]);
+    // The zone is found, and listed before and after.
+    assert_eq!(door.passages().len(), 4);
+}
+
+#[tokio::test]
+async fn a_batch_has_what_the_plan_allows_and_not_one_operation_more() {
+    for (plan, number) in [("free", 200), ("pro", 3_500)] {
+        let fake = fake(plan, &[]);
+        let door = Door::open(fake.clone());
+        let made = |number: usize| {
+            let edits = hosts(number, |n| format!("h{n} A 300 192.0.2.1"));
+            changes(&fake, &edits.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let error = adapter(&door.url()).apply(&made(number + 1)).await.expect_err("too many");
+        assert!(matches!(error, ProviderError::Unsupported { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("{number} at the most")), "{error}");
+        assert_eq!(door.count(is_batch), 0, "nothing is sent");
+        adapter(&door.url()).apply(&made(number)).await.expect("made");
+        assert_eq!((door.count(is_batch), held(&fake).len()), (1, number));
+    }
+}
+
+#[tokio::test]
+async fn what_others_hold_is_read_and_not_written() {
+    let fake = fake("free", SMALL);
+    fake.lock(ZONE, ZONE, "MX");
+    fake.put(
+        ZONE,
+        &json!({
+            "type": "A", "name": "shop", "content": "192.0.2.7", "ttl": 1, "proxied": true
+        }),
+    );
+    fake.put(
+        ZONE,
+        &json!({
+            "type": "CNAME", "name": "flat", "content": "x.example", "ttl": 300,
+            "settings": { "flatten_cname": true }
+        }),
+    );
+    let door = Door::open(fake.clone());
+    let provider = adapter(&door.url());
+    let shown: Vec<String> = provider
+        .read_zone(&zone())
+        .await
+        .expect("a zone")
+        .rrsets
+        .keys()
+        .map(|k| k.to_string())
+        .collect();
+    assert_eq!(
+        shown,
+        ["acme.test. MX", "acme.test. TXT", "mail.acme.test. CNAME", "www.acme.test. A"]
+    );
+    for (edit, words) in [
+        ("@ MX 300 0 new.example.", "Email Routing holds its records"),
+        ("shop A 300 192.0.2.8", "is proxied"),
+        ("shop TXT 300 \"x\"", "is proxied"),
+        ("flat CNAME 300 y.example.", "flattens"),
+        ("@ NS 300 ns.example.", "NS records of the apex"),
+    ] {
+        let error = provider.apply(&changes(&fake, &[edit])).await.expect_err(edit);
+        assert!(matches!(error, ProviderError::Unsupported { .. }), "{edit}: {error}");
+        assert!(error.to_string().contains(words), "{edit}: {error}");
+    }
+    assert_eq!(door.count(is_batch), 0);
+}
+
+#[tokio::test]
+async fn a_secondary_zone_is_not_written() {
+    let fake = crate::cloudflare::Cloudflare::new(crate::common::TOKEN);
+    fake.zone_of("a1", ZONE, "enterprise", "secondary", &[]);
+    let door = Door::open(fake.clone());
+    let error = adapter(&door.url()).apply(&changes(&fake, &["a A 300 192.0.2.1"])).await;
+    let error = error.expect_err("a secondary");
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+}

@@ -1,5 +1,7 @@
 //! Tests of `cutover` at its boundaries: one binary, one file per feature.
 
+#[path = "../lab/cloudflare/mod.rs"]
+mod cloudflare;
 #[path = "../lab/mod.rs"]
 mod lab;
 

@@ -4,10 +4,15 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::bed::{records, said};
+use crate::cloudflare::Cloudflare;
+use crate::lab::door::Door;
+use crate::lab::face::Face;
 use crate::lab::{Bind, Knot, Pdns, Server};
 
 /// Python with octoDNS in it, as `tests/run` installs it.
@@ -149,7 +154,28 @@ const BACK: [&[&str]; 2] = [
 enum Behind {
     Server(Server),
     Pdns(Pdns),
+    /// A fake, whose zones a BIND serves a second later.
+    Cloudflare(Arc<Cloudflare>, Door),
     Files,
+}
+
+/// A token as long as Cloudflare's.
+const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
+
+/// How much longer everything lives where TTLs have to be half a minute at the least.
+const SLOWER: u32 = 10;
+
+/// Text with the TTLs of [`ZONES`], as they are at a slower place.
+fn slower(text: &str) -> String {
+    let mut text = text.to_owned();
+    for secs in [5, 6] {
+        let longer = secs * SLOWER;
+        for (short, long) in [("$TTL {}\n", "$TTL {}\n"), (". {} IN ", ". {} IN ")] {
+            let at = |form: &str, secs: u32| form.replace("{}", &secs.to_string());
+            text = text.replace(&at(short, secs), &at(long, longer));
+        }
+    }
+    text
 }
 
 /// One kind of provider, with the zones in it.
@@ -169,6 +195,7 @@ impl Behind {
         match self {
             Self::Server(server) => Some(server.addr()),
             Self::Pdns(pdns) => Some(pdns.addr()),
+            Self::Cloudflare(fake, _) => fake.face().map(|face| face.server().addr()),
             Self::Files => None,
         }
     }
@@ -177,6 +204,7 @@ impl Behind {
         match self {
             Self::Server(server) => &server.key().secret,
             Self::Pdns(pdns) => pdns.api_key(),
+            Self::Cloudflare(..) => TOKEN,
             Self::Files => "nothing",
         }
     }
@@ -197,6 +225,9 @@ impl Behind {
                 let (host, port) = (pdns.api().ip(), pdns.api().port());
                 format!("host: \"{host}\", port: {port}, api_key: {secret}")
             }
+            Self::Cloudflare(_, door) => {
+                format!("api_url: \"{}/client/v4\", token: {secret}", door.url())
+            }
             Self::Files => String::new(),
         }
     }
@@ -208,6 +239,7 @@ impl Behind {
             }
             Self::Server(_) | Self::Files => None,
             Self::Pdns(_) => Some("octodns_powerdns.PowerDnsProvider"),
+            Self::Cloudflare(..) => Some("octodns_cloudflare.CloudflareProvider"),
         }
     }
 }
@@ -237,6 +269,40 @@ impl Place {
             pdns.url()
         );
         Self::new(Behind::Pdns(pdns), provider)
+    }
+
+    /// An Enterprise zone, since its TTLs are the shortest.
+    fn cloudflare() -> Self {
+        let zones = ZONES.iter().map(|(zone, text)| (*zone, slower(text))).collect::<Vec<_>>();
+        let zones: Vec<(&str, &str)> = zones.iter().map(|(zone, text)| (*zone, &**text)).collect();
+        let fake = Cloudflare::with_face(TOKEN, Face::start(&zones, Duration::from_secs(1)));
+        let face = fake.face().expect("it has one");
+        for (zone, _) in ZONES {
+            // SOA and NS of the apex are Cloudflare's own.
+            let own = [" IN SOA ", " IN NS "].map(|rtype| (format!("{zone}. "), rtype));
+            let is_own = |line: &String| {
+                own.iter().any(|(owner, rtype)| line.starts_with(owner) && line.contains(rtype))
+            };
+            let mut lines = records(&face.server().transfer(zone));
+            lines.retain(|line| !is_own(line));
+            fake.zone(zone, "enterprise", &lines);
+        }
+        let door = Door::open(fake.clone());
+        let provider = format!(
+            "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: PLACE_SECRET }}, \
+             plan: enterprise, unseen_nodes: 0s }}",
+            door.url()
+        );
+        Self::new(Behind::Cloudflare(fake, door), provider)
+    }
+
+    /// Lines with the TTLs of [`ZONES`], as they are here.
+    fn lines(&self, zones: [&[&str]; 2]) -> Vec<Vec<String>> {
+        let line = |line: &&str| match self.behind {
+            Behind::Cloudflare(..) => slower(line),
+            Behind::Server(_) | Behind::Pdns(_) | Behind::Files => (*line).to_owned(),
+        };
+        zones.iter().map(|lines| lines.iter().map(line).collect()).collect()
     }
 
     fn zonefile() -> Self {
@@ -288,7 +354,10 @@ impl Place {
     pub(crate) fn write(&self, name: &str, hosts: [&str; 2]) {
         let addr = self.behind.addr();
         let authorities = addr.map(|addr| format!(", authorities: [ \"{addr}\" ]"));
-        let plan = plan_text(&self.provider, &authorities.unwrap_or_default(), hosts);
+        let mut plan = plan_text(&self.provider, &authorities.unwrap_or_default(), hosts);
+        if let Behind::Cloudflare(..) = self.behind {
+            plan = plan.replace("cutover_ttl: 2s", "cutover_ttl: 30s");
+        }
         fs::write(self.path(name), plan + self.more).expect("a plan's file");
     }
 
@@ -297,6 +366,9 @@ impl Place {
         let lines = |zone: &str| match &self.behind {
             Behind::Server(server) => records(&server.transfer(zone)),
             Behind::Pdns(pdns) => records(&pdns.transfer(zone)),
+            Behind::Cloudflare(fake, _) => {
+                records(&fake.face().expect("it has one").server().transfer(zone))
+            }
             Behind::Files => {
                 let file = format!("zones/{zone}.zone");
                 let tool = Path::new("named-checkzone");
@@ -347,7 +419,7 @@ impl Place {
         self.write("plan.yaml", ["old", "new"]);
         let (code, said) = self.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
         assert_eq!(code, 0, "{said}");
-        assert_eq!(self.served(), THERE, "there");
+        assert_eq!(self.served(), self.lines(THERE), "there");
         self.octodns_agrees();
         let (code, said) = self.cutover(&["plan", "plan.yaml", "--detailed-exitcode"]);
         assert_eq!(code, 0, "{said}");
@@ -356,7 +428,7 @@ impl Place {
         self.write("back.yaml", ["new", "old"]);
         let (code, said) = self.cutover(&["apply", "back.yaml", "--wait", "--auto-approve"]);
         assert_eq!(code, 0, "{said}");
-        assert_eq!(self.served(), BACK, "back");
+        assert_eq!(self.served(), self.lines(BACK), "back");
         self.octodns_agrees();
         for (zone, _) in ZONES.iter().filter(|_| self.behind.addr().is_some()) {
             let diff = ["zone", "diff", "plan.yaml", zone, "provider", "live"];
@@ -384,6 +456,11 @@ fn knot() {
 #[test]
 fn powerdns() {
     Place::powerdns().there_and_back();
+}
+
+#[test]
+fn cloudflare() {
+    Place::cloudflare().there_and_back();
 }
 
 #[test]

@@ -31,7 +31,7 @@ const TEXT_OCTETS_MAX: usize = 8_192;
 
 /// Whether the API has records of this type.
 pub(crate) fn has_type(rtype: &str) -> bool {
-    record::is_known(rtype)
+    record::types().any(|known| known == rtype)
 }
 
 #[derive(Clone, Debug)]
@@ -193,7 +193,7 @@ impl Cloudflare {
         let mut rrsets: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         // What may have been there and is not any more.
         for name in names {
-            for rtype in ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TLSA", "TXT"] {
+            for rtype in record::types() {
                 if name != &zone.name || rtype != "NS" {
                     rrsets.insert((format!("{name}."), rtype.to_owned()), Vec::new());
                 }

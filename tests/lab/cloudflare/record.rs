@@ -113,10 +113,12 @@ const DATA: &[(&str, &[(&str, Form)])] = {
     ]
 };
 
-/// Whether the API has such records.
-pub(crate) fn is_known(rtype: &str) -> bool {
-    let simple = ["A", "AAAA", "CNAME", "MX", "NS", "OPENPGPKEY", "PTR", "TXT"];
-    simple.contains(&rtype) || fields_of(rtype).is_some()
+/// The types of records that have `content` alone, or a priority beside it.
+const SIMPLE: &[&str] = &["A", "AAAA", "CNAME", "MX", "NS", "OPENPGPKEY", "PTR", "TXT"];
+
+/// Every type of records that the API has.
+pub(crate) fn types() -> impl Iterator<Item = &'static str> {
+    SIMPLE.iter().copied().chain(DATA.iter().map(|(rtype, _)| *rtype))
 }
 
 fn fields_of(rtype: &str) -> Option<&'static [(&'static str, Form)]> {

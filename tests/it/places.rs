@@ -13,7 +13,7 @@ use crate::bed::{records, said};
 use crate::cloudflare::Cloudflare;
 use crate::lab::door::Door;
 use crate::lab::face::Face;
-use crate::lab::{Bind, Knot, Pdns, Server};
+use crate::lab::{Bind, Hasty, Knot, Pdns, Server};
 
 /// Python with octoDNS in it, as `tests/run` installs it.
 pub(crate) fn python() -> PathBuf {
@@ -187,6 +187,8 @@ pub(crate) struct Place {
     octodns: Option<String>,
     /// What is said of the plan beside.
     more: &'static str,
+    /// The clock of `cutover`, where it is not the real one.
+    clock: Option<Hasty>,
     dir: TempDir,
 }
 
@@ -249,7 +251,7 @@ impl Place {
         let settings = behind.settings("env/PLACE_SECRET");
         let octodns = behind.class().map(|class| format!("{{ class: {class}, {settings} }}"));
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { behind, provider, octodns, more: "", dir }
+        Self { behind, provider, octodns, more: "", clock: None, dir }
     }
 
     pub(crate) fn rfc2136(server: Server) -> Self {
@@ -293,7 +295,8 @@ impl Place {
              plan: enterprise, unseen_nodes: 0s }}",
             door.url()
         );
-        Self::new(Behind::Cloudflare(fake, door), provider)
+        let clock = Some(Hasty::start());
+        Self { clock, ..Self::new(Behind::Cloudflare(fake, door), provider) }
     }
 
     /// Lines with the TTLs of [`ZONES`], as they are here.
@@ -340,15 +343,23 @@ impl Place {
         said(&self.command(program, args).output().expect("a program can be run"))
     }
 
+    fn ours(&self, args: &[&str]) -> Command {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_cutover")), args);
+        if let Some(clock) = &self.clock {
+            clock.give_to(&mut command);
+        }
+        command
+    }
+
     /// Starts `cutover`.
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {
-        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_cutover")), args);
+        let mut command = self.ours(args);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("the program can be started")
     }
 
     fn cutover(&self, args: &[&str]) -> (i32, String) {
-        self.run(Path::new(env!("CARGO_BIN_EXE_cutover")), args)
+        said(&self.ours(args).output().expect("a program can be run"))
     }
 
     pub(crate) fn write(&self, name: &str, hosts: [&str; 2]) {

@@ -5,7 +5,7 @@
 //! test process dies before that. Nothing here asks more than the loopback interface.
 //!
 //! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
-//! `pdns-backend-sqlite3` and `sqlite3`; a missing program is a panic that names its package. Uses
+//! `pdns-backend-sqlite3`, `sqlite3` and, for clocks, `libfaketime`; a missing program is a panic that names its package. Uses
 //! the standard library and `tempfile` only.
 //!
 //! A secondary made by [`Bind::secondary_of`] is never told of a change before its lag has passed:
@@ -16,6 +16,7 @@
 mod bind;
 pub(crate) mod door;
 pub(crate) mod face;
+mod hasty;
 mod knot;
 mod lag;
 mod loopback;
@@ -27,6 +28,7 @@ mod soa;
 #[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
 pub(crate) use {
     bind::Bind,
+    hasty::Hasty,
     knot::Knot,
     loopback::loopback,
     pdns::{Pdns, PdnsZone},

@@ -16,6 +16,7 @@ mod faults;
 mod garbage;
 mod gather;
 mod history;
+mod judges;
 mod language;
 mod oracle;
 mod places;

@@ -160,7 +160,7 @@ enum Behind {
 }
 
 /// A token as long as Cloudflare's.
-const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
+pub(crate) const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
 
 /// How much longer everything lives where TTLs have to be half a minute at the least.
 const SLOWER: u32 = 10;
@@ -273,8 +273,12 @@ impl Place {
         Self::new(Behind::Pdns(pdns), provider)
     }
 
-    /// An Enterprise zone, since its TTLs are the shortest.
     fn cloudflare() -> Self {
+        Self::cloudflare_behind(|door| format!("{}/client/v4", door.url()))
+    }
+
+    /// Enterprise zones, since their TTLs are the shortest, behind this address.
+    pub(crate) fn cloudflare_behind(address: impl FnOnce(&Door) -> String) -> Self {
         let zones = ZONES.iter().map(|(zone, text)| (*zone, slower(text))).collect::<Vec<_>>();
         let zones: Vec<(&str, &str)> = zones.iter().map(|(zone, text)| (*zone, &**text)).collect();
         let fake = Cloudflare::with_face(TOKEN, Face::start(&zones, Duration::from_secs(1)));
@@ -291,9 +295,9 @@ impl Place {
         }
         let door = Door::open(fake.clone());
         let provider = format!(
-            "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: PLACE_SECRET }}, \
+            "{{ type: cloudflare, url: \"{}\", api_token: {{ env: PLACE_SECRET }}, \
              plan: enterprise, unseen_nodes: 0s }}",
-            door.url()
+            address(&door)
         );
         let clock = Some(Hasty::start());
         Self { clock, ..Self::new(Behind::Cloudflare(fake, door), provider) }
@@ -425,12 +429,17 @@ impl Place {
         }
     }
 
-    /// To the end, and nothing is left to do; back to the old host, the same.
-    fn there_and_back(&self) {
+    /// To the new host.
+    pub(crate) fn there(&self) {
         self.write("plan.yaml", ["old", "new"]);
         let (code, said) = self.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
         assert_eq!(code, 0, "{said}");
         assert_eq!(self.served(), self.lines(THERE), "there");
+    }
+
+    /// To the end, and nothing is left to do; back to the old host, the same.
+    fn there_and_back(&self) {
+        self.there();
         self.octodns_agrees();
         let (code, said) = self.cutover(&["plan", "plan.yaml", "--detailed-exitcode"]);
         assert_eq!(code, 0, "{said}");

@@ -55,8 +55,11 @@ impl Said {
 fn said(server: &Server, answer: &Answer) -> Said {
     let (mut codes, mut words) = (Vec::new(), Vec::new());
     match serde_json::from_slice(&answer.body) {
-        Ok(Complaints { errors }) => errors.iter().for_each(|one| one.tell(&mut codes, &mut words)),
-        Err(_) => words.push(String::from_utf8_lossy(&answer.body).into_owned()),
+        Ok(Complaints { errors }) if !errors.is_empty() => {
+            errors.iter().for_each(|one| one.tell(&mut codes, &mut words));
+        }
+        // It may be a proxy's.
+        Ok(_) | Err(_) => words.push(String::from_utf8_lossy(&answer.body).into_owned()),
     }
     let line = one_line(&server.without_token(&words.join("; ")), WORDS_CHARS_MAX);
     let words = match line.is_empty() {

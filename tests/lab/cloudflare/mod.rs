@@ -331,7 +331,7 @@ impl Zone {
             "name_servers": ["ada.ns.cloudflare.test", "bob.ns.cloudflare.test"],
             "original_name_servers": [], "original_registrar": null, "original_dnshost": null,
             "created_on": when, "modified_on": when, "activated_on": when,
-            "owner": { "id": null, "type": "user", "name": null },
+            "owner": { "id": self.account, "type": "user", "name": "the owner" },
             "account": { "id": self.account, "name": "the account" },
             "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read"],
             "plan": { "id": "0".repeat(32), "name": self.plan, "legacy_id": self.plan },

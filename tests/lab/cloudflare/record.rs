@@ -263,11 +263,14 @@ impl Record {
             "id": self.id, "zone_id": zone_id, "zone_name": zone, "name": self.name,
             "type": self.rtype, "content": content, "ttl": self.ttl, "proxied": self.proxied,
             "proxiable": is_proxiable,
-            "settings": {}, "meta": meta, "comment": self.comment, "tags": self.tags,
+            "settings": {}, "meta": meta, "tags": self.tags,
             "created_on": when, "modified_on": when,
         });
         if self.flatten {
             shown["settings"] = json!({ "flatten_cname": true });
+        }
+        if let Some(comment) = &self.comment {
+            shown["comment"] = comment.clone().into();
         }
         if let Some(data) = &self.data {
             shown["data"] = Value::Object(data.clone());

@@ -253,3 +253,17 @@ pub(crate) fn instants(journal: &[Value]) -> BTreeMap<(String, String), String> 
     }
     instants
 }
+
+/// No file below this directory has these octets: journals, artifacts, snapshots, plans.
+pub(crate) fn is_nowhere(secret: &str, dir: &Path) {
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            is_nowhere(secret, &path);
+            continue;
+        }
+        let octets = std::fs::read(&path).expect("a file");
+        let is_there = octets.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!is_there, "{} has the secret", path.display());
+    }
+}

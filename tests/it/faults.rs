@@ -16,30 +16,61 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{records, said};
+use crate::bed::{is_nowhere, records, said};
+use crate::cloudflare::Cloudflare;
+use crate::lab::door::{Door, Mishap};
+use crate::lab::face::Face;
 use crate::lab::relay::{self, Fate, Protocol};
-use crate::lab::{Bind, Pdns, Server, sleep};
+use crate::lab::{Bind, Hasty, Pdns, Server, sleep};
+use crate::places::TOKEN;
 
-/// Longer than either adapter waits for an answer (10 s).
+/// Longer than any adapter waits for an answer: 10 s, and 60 s of a clock that is ten times as fast.
 const LATE: Duration = Duration::from_secs(12);
 
-/// What happens to one request.
-#[derive(Clone, Copy)]
+/// What happens to a request.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Lost,
+    AnswerLost,
+    Late,
+    AnswerLate,
+}
+
+impl Trouble {
+    fn fate(self) -> Fate {
+        match self {
+            Self::Lost => Fate::Lose,
+            Self::AnswerLost => Fate::LoseAnswer,
+            Self::Late => Fate::LateRequest(LATE),
+            Self::AnswerLate => Fate::LateAnswer(LATE),
+        }
+    }
+
+    fn mishap(self) -> Mishap {
+        match self {
+            Self::Lost => Mishap::CutBefore,
+            Self::AnswerLost => Mishap::CutAfter,
+            Self::Late => Mishap::LateEffect(LATE),
+            Self::AnswerLate => Mishap::LateAnswer(LATE),
+        }
+    }
+}
+
+/// What happens to one request of a run.
+#[derive(Clone, Copy, Debug)]
 struct Fault {
-    /// How it is called.
-    name: &'static str,
-    fate: fn() -> Fate,
-    /// Whether every later request has the same fate, until the run halts.
+    trouble: Trouble,
+    /// Whether every later request has the same, until the run halts.
     lasts: bool,
 }
 
 const FAULTS: [Fault; 6] = [
-    Fault { name: "lost", fate: || Fate::Lose, lasts: false },
-    Fault { name: "answer lost", fate: || Fate::LoseAnswer, lasts: false },
-    Fault { name: "late", fate: || Fate::LateRequest(LATE), lasts: false },
-    Fault { name: "answer late", fate: || Fate::LateAnswer(LATE), lasts: false },
-    Fault { name: "all lost", fate: || Fate::Lose, lasts: true },
-    Fault { name: "all answers lost", fate: || Fate::LoseAnswer, lasts: true },
+    Fault { trouble: Trouble::Lost, lasts: false },
+    Fault { trouble: Trouble::AnswerLost, lasts: false },
+    Fault { trouble: Trouble::Late, lasts: false },
+    Fault { trouble: Trouble::AnswerLate, lasts: false },
+    Fault { trouble: Trouble::Lost, lasts: true },
+    Fault { trouble: Trouble::AnswerLost, lasts: true },
 ];
 
 /// How long after one case the next begins: cases wait more than they do, and run side by side.
@@ -60,6 +91,19 @@ www A 192.0.2.80
 enum Behind {
     Bind(Server),
     Pdns(Pdns),
+    /// A fake, and the TTLs that it takes: half a minute at the least.
+    Cloudflare(Arc<Cloudflare>),
+}
+
+/// A way to a server on which there is trouble.
+enum Way {
+    Relay(SocketAddr),
+    Door(Door),
+}
+
+/// The zone with TTLs that Cloudflare takes.
+fn slower(text: &str) -> String {
+    text.replace("$TTL 2\n", "$TTL 30\n").replace("cutover_ttl: 2s", "cutover_ttl: 30s")
 }
 
 /// What one run came to.
@@ -75,17 +119,43 @@ struct Ended {
 }
 
 impl Behind {
+    fn cloudflare(zones: &[(&str, &str)]) -> Self {
+        let slow: Vec<(&str, String)> =
+            zones.iter().map(|(zone, text)| (*zone, slower(text))).collect();
+        let slow: Vec<(&str, &str)> = slow.iter().map(|(zone, text)| (*zone, &**text)).collect();
+        let fake = Cloudflare::with_face(TOKEN, Face::start(&slow, Duration::from_millis(200)));
+        let face = fake.face().expect("it has one");
+        for (zone, _) in zones {
+            let mut lines = records(&face.server().transfer(zone));
+            lines.retain(|line| !line.contains(" IN SOA ") && !line.contains(" IN NS "));
+            fake.zone(zone, "enterprise", &lines);
+        }
+        Self::Cloudflare(fake)
+    }
+
     fn addr(&self) -> SocketAddr {
         match self {
             Self::Bind(server) => server.addr(),
             Self::Pdns(pdns) => pdns.addr(),
+            Self::Cloudflare(fake) => fake.face().expect("it has one").server().addr(),
         }
     }
 
-    fn protocol(&self) -> (Protocol, SocketAddr) {
+    /// A way on which this decides of each request.
+    fn way(&self, trouble: impl Fn() -> Option<Trouble> + Send + Sync + 'static) -> Way {
+        let fate = |trouble: Option<Trouble>| trouble.map_or(Fate::Pass, Trouble::fate);
         match self {
-            Self::Bind(server) => (Protocol::Dns, server.addr()),
-            Self::Pdns(pdns) => (Protocol::Http, pdns.api()),
+            Self::Bind(server) => {
+                let addr = server.addr();
+                Way::Relay(relay::before(addr, Protocol::Dns, move |_| fate(trouble())))
+            }
+            Self::Pdns(pdns) => {
+                let addr = pdns.api();
+                Way::Relay(relay::before(addr, Protocol::Http, move |_| fate(trouble())))
+            }
+            Self::Cloudflare(fake) => {
+                Way::Door(Door::with_mishaps(fake.clone(), move |_| trouble().map(Trouble::mishap)))
+            }
         }
     }
 
@@ -93,10 +163,15 @@ impl Behind {
         match self {
             Self::Bind(server) => &server.key().secret,
             Self::Pdns(pdns) => pdns.api_key(),
+            Self::Cloudflare(_) => TOKEN,
         }
     }
 
-    fn provider(&self, through: SocketAddr) -> String {
+    fn provider(&self, way: &Way) -> String {
+        let through = match way {
+            Way::Relay(address) => address.to_string(),
+            Way::Door(door) => door.addr().to_string(),
+        };
         match self {
             Self::Bind(server) => {
                 let (name, algorithm) = (&server.key().name, server.key().algorithm);
@@ -109,6 +184,10 @@ impl Behind {
                 "{{ type: powerdns, url: \"http://{through}\", \
                  api_key: {{ env: FAULTS_SECRET }} }}"
             ),
+            Self::Cloudflare(_) => format!(
+                "{{ type: cloudflare, url: \"http://{through}/client/v4\", plan: enterprise, \
+                 unseen_nodes: 0s, api_token: {{ env: FAULTS_SECRET }} }}"
+            ),
         }
     }
 
@@ -116,13 +195,18 @@ impl Behind {
         match self {
             Self::Bind(server) => records(&server.transfer(zone)),
             Self::Pdns(pdns) => records(&pdns.transfer(zone)),
+            Self::Cloudflare(fake) => {
+                records(&fake.face().expect("it has one").server().transfer(zone))
+            }
         }
     }
 
+    /// A number that every change counts on.
     fn serial(&self, zone: &str) -> u32 {
         let serial = || match self {
             Self::Bind(server) => server.serial(zone),
             Self::Pdns(pdns) => pdns.serial(zone),
+            Self::Cloudflare(fake) => Some(fake.writes(zone)),
         };
         // One that a hundred runs ask at once may take its time.
         (0..20).find_map(|_| serial()).expect("the server serves the zone")
@@ -130,25 +214,22 @@ impl Behind {
 
     /// A whole cutover of this zone, with this fate for one request of it.
     fn run(&self, zone: &str, meddle: Option<(usize, Fault)>) -> Ended {
-        let (protocol, server) = self.protocol();
         let seen = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&seen);
         let first = Arc::new(AtomicBool::new(true));
         let is_first = Arc::clone(&first);
-        let through = relay::before(server, protocol, move |_| {
+        let way = self.way(move || {
             let this = counter.fetch_add(1, Ordering::SeqCst);
-            match meddle {
-                Some((which, fault)) if which == this => (fault.fate)(),
-                Some((which, Fault { fate, lasts: true, .. }))
-                    if which < this && is_first.load(Ordering::SeqCst) =>
-                {
-                    fate()
-                }
-                _ => Fate::Pass,
-            }
+            let (which, fault) = meddle?;
+            let goes_on = fault.lasts && which < this && is_first.load(Ordering::SeqCst);
+            (which == this || goes_on).then_some(fault.trouble)
         });
+        let clock = matches!(self, Self::Cloudflare(_)).then(Hasty::start);
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let text = plan_text(zone, &self.provider(through), self.addr());
+        let mut text = plan_text(zone, &self.provider(&way), self.addr());
+        if let Self::Cloudflare(_) = self {
+            text = slower(&text);
+        }
         fs::write(dir.path().join("plan.yaml"), text).expect("a plan's file");
         let begin = self.serial(zone);
         let mut exits = Vec::new();
@@ -157,6 +238,9 @@ impl Behind {
             command.args(["apply", "plan.yaml", "--wait", "--auto-approve"]);
             command.current_dir(dir.path()).stdin(Stdio::null());
             command.env("FAULTS_SECRET", self.secret());
+            if let Some(clock) = &clock {
+                clock.give_to(&mut command);
+            }
             let (code, said) = said(&command.output().expect("the program can be run"));
             exits.push(code);
             first.store(false, Ordering::SeqCst);
@@ -166,6 +250,7 @@ impl Behind {
                 self.tells_the_truth(dir.path(), zone, begin, (code, &said));
             }
         }
+        is_nowhere(self.secret(), dir.path());
         let writes = self.serial(zone) - begin;
         let requests = seen.load(Ordering::SeqCst);
         Ended { requests, writes, holds: self.holds(zone), exits }
@@ -252,7 +337,7 @@ fn sweep(start: impl Fn(&[(&str, &str)]) -> Behind) {
         let ended = behind.run(name, Some((request, fault)));
         let holds: Vec<String> =
             ended.holds.iter().map(|line| line.replace(name, "c0.test")).collect();
-        let which = format!("request {request} {}", fault.name);
+        let which = format!("request {request}, {fault:?}");
         assert!(ended.requests > request, "{which}: nothing failed");
         assert_eq!(holds, undisturbed.holds, "{which}");
         assert_eq!(ended.writes, undisturbed.writes, "{which}");
@@ -276,6 +361,11 @@ fn sweep(start: impl Fn(&[(&str, &str)]) -> Behind) {
 #[test]
 fn bind_every_request_fails_in_turn() {
     sweep(|zones| Behind::Bind(Bind::primary(zones)));
+}
+
+#[test]
+fn cloudflare_every_request_fails_in_turn() {
+    sweep(Behind::cloudflare);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::bed::{records, said};
+use crate::bed::{is_nowhere, records, said};
 use crate::cloudflare::Cloudflare;
 use crate::lab::door::Door;
 use crate::lab::face::Face;
@@ -207,7 +207,7 @@ impl Behind {
             Self::Server(server) => &server.key().secret,
             Self::Pdns(pdns) => pdns.api_key(),
             Self::Cloudflare(..) => TOKEN,
-            Self::Files => "nothing",
+            Self::Files => "no secret at all",
         }
     }
 
@@ -363,7 +363,9 @@ impl Place {
     }
 
     fn cutover(&self, args: &[&str]) -> (i32, String) {
-        said(&self.ours(args).output().expect("a program can be run"))
+        let (code, said) = said(&self.ours(args).output().expect("a program can be run"));
+        assert!(!said.contains(self.behind.secret()), "{said}");
+        (code, said)
     }
 
     pub(crate) fn write(&self, name: &str, hosts: [&str; 2]) {
@@ -455,6 +457,7 @@ impl Place {
             let (code, said) = self.cutover(&[&diff[..], &["--detailed-exitcode"]].concat());
             assert_eq!(code, 0, "{said}");
         }
+        is_nowhere(self.behind.secret(), self.dir.path());
     }
 }
 

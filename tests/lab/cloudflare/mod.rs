@@ -42,6 +42,8 @@ struct Zone {
     plan: &'static str,
     kind: &'static str,
     records: Vec<Record>,
+    /// Requests that changed something.
+    writes: u32,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +98,7 @@ impl Cloudflare {
         state.zones.retain(|zone| zone.name != name || zone.account != account);
         let id = state.id();
         let (name, account) = (name.to_owned(), account.to_owned());
-        state.zones.push(Zone { id, name, account, plan, kind, records: Vec::new() });
+        state.zones.push(Zone { id, name, account, plan, kind, records: Vec::new(), writes: 0 });
         let at = state.zones.len() - 1;
         for line in lines {
             let put = state.post(at, &asked_for(line));
@@ -175,6 +177,12 @@ impl Cloudflare {
         let state = self.state();
         let zone = &state.zones[state.place(zone)];
         zone.records.iter().map(|record| record.shown(&zone.id, &zone.name, true)).collect()
+    }
+
+    /// How many requests have changed this zone.
+    pub(crate) fn writes(&self, zone: &str) -> u32 {
+        let state = self.state();
+        state.zones[state.place(zone)].writes
     }
 
     /// The identifier of a zone.
@@ -258,6 +266,7 @@ impl Cloudflare {
             }
             _ => return Err(no_route()),
         };
+        state.zones[at].writes += 1;
         let names = names.iter().filter_map(|record| record["name"].as_str());
         self.tell(&state.zones[at], &names.map(str::to_owned).collect());
         Ok(answer)

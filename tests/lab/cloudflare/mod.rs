@@ -420,8 +420,9 @@ impl State {
             request.parameter("name").is_none_or(|name| name == zone.name)
                 && request.parameter("account.id").is_none_or(|id| id == zone.account)
         };
-        let zones = self.zones.iter().filter(is_meant).map(Zone::shown).collect();
-        paged(zones, request, 20, 50, 0)
+        let zones: Vec<&Zone> = self.zones.iter().filter(is_meant).collect();
+        let page = Page::of(request, 20, 50);
+        page.answer(page.of_all(&zones).iter().map(|zone| zone.shown()), zones.len(), 0)
     }
 
     fn records_listed(&mut self, at: usize, request: &Request) -> Answer {
@@ -432,18 +433,15 @@ impl State {
         let is_meant = |record: &&Record| {
             exact("name").is_none_or(|name| name.eq_ignore_ascii_case(&record.name))
                 && exact("type").is_none_or(|rtype| rtype == record.rtype)
+                && exact("content").is_none_or(|content| content == record.content_listed())
         };
         let mut records: Vec<&Record> = zone.records.iter().filter(is_meant).collect();
         records.sort_by(|a, b| (&a.name, &a.rtype, &a.id).cmp(&(&b.name, &b.rtype, &b.id)));
-        let shown: Vec<Value> =
-            records.iter().map(|record| record.shown(&zone.id, &zone.name, true)).collect();
-        let content = exact("content");
-        let shown =
-            shown.into_iter().filter(|record| content.is_none_or(|c| record["content"] == c));
-        let per_page_max = self.per_page_max.unwrap_or(PER_PAGE_MAX);
+        let page = Page::of(request, 100, self.per_page_max.unwrap_or(PER_PAGE_MAX));
         let lie = usize::from(self.lies > 0);
         self.lies -= lie;
-        paged(shown.collect(), request, 100, per_page_max, lie)
+        let shown = page.of_all(&records).iter().map(|one| one.shown(&zone.id, &zone.name, true));
+        page.answer(shown, records.len(), lie)
     }
 
     fn post(&mut self, at: usize, asked: &Value) -> Result<Value, No> {
@@ -528,26 +526,38 @@ fn check_lock(record: &Record) -> Result<(), No> {
     }
 }
 
-/// A page, of as many as are asked for, and `lie` more in its total than there are.
-fn paged(
-    all: Vec<Value>,
-    request: &Request,
-    default: usize,
-    per_page_max: usize,
-    lie: usize,
-) -> Answer {
-    let number = |field: &str| request.parameter(field).and_then(|text| text.parse::<usize>().ok());
-    let per_page = number("per_page").unwrap_or(default).clamp(1, per_page_max);
-    let page = number("page").unwrap_or(1).max(1);
-    let total = all.len();
-    let items: Vec<Value> = all.into_iter().skip((page - 1) * per_page).take(per_page).collect();
-    let body = json!({
-        "success": true, "errors": [], "messages": [],
-        "result_info": {
-            "page": page, "per_page": per_page, "count": items.len(),
-            "total_count": total + lie, "total_pages": total.div_ceil(per_page),
-        },
-        "result": items,
-    });
-    Answer::new(200, "application/json", body.to_string())
+/// A page, counted from 1.
+struct Page {
+    number: usize,
+    items_max: usize,
+}
+
+impl Page {
+    /// Of as many items as are asked for, or as `default`.
+    fn of(request: &Request, default: usize, items_max: usize) -> Self {
+        let number =
+            |field: &str| request.parameter(field).and_then(|text| text.parse::<usize>().ok());
+        let items_max = number("per_page").unwrap_or(default).clamp(1, items_max);
+        Self { number: number("page").unwrap_or(1).max(1), items_max }
+    }
+
+    /// What of all is on it.
+    fn of_all<'a, T>(&self, all: &'a [T]) -> &'a [T] {
+        let from = (self.number - 1).saturating_mul(self.items_max).min(all.len());
+        &all[from..all.len().min(from + self.items_max)]
+    }
+
+    /// With these items, and `lie` more in its total than there are.
+    fn answer(&self, items: impl Iterator<Item = Value>, total: usize, lie: usize) -> Answer {
+        let items: Vec<Value> = items.collect();
+        let body = json!({
+            "success": true, "errors": [], "messages": [],
+            "result_info": {
+                "page": self.number, "per_page": self.items_max, "count": items.len(),
+                "total_count": total + lie, "total_pages": total.div_ceil(self.items_max),
+            },
+            "result": items,
+        });
+        Answer::new(200, "application/json", body.to_string())
+    }
 }

@@ -242,12 +242,17 @@ impl Record {
         asked
     }
 
+    /// Its content as a list has it.
+    pub(crate) fn content_listed(&self) -> String {
+        match self.rtype.as_str() {
+            "TXT" => split(&self.content),
+            _ => self.content.clone(),
+        }
+    }
+
     /// The record in JSON; `is_listed` as a list has it, where TXT is split.
     pub(crate) fn shown(&self, zone_id: &str, zone: &str, is_listed: bool) -> Value {
-        let content = match (self.rtype == "TXT", is_listed) {
-            (true, true) => split(&self.content),
-            _ => self.content.clone(),
-        };
+        let content = if is_listed { self.content_listed() } else { self.content.clone() };
         let when = "2026-11-27T00:00:00.000000Z";
         let mut meta = json!({
             "auto_added": false, "managed_by_apps": false, "managed_by_argo_tunnel": false

@@ -8,13 +8,16 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::spawn;
+use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
 use super::server::sleep;
 
 /// Octets of a request's body at the most. Our choice: a bound, far above any batch.
 const BODY_OCTETS_MAX: usize = 64 << 20;
+
+/// How often a closed door looks whether its clients are gone, every 10 ms. Our choice.
+const CLOSING_POLLS: usize = 20;
 
 /// What a client asks.
 #[derive(Clone, Debug)]
@@ -122,6 +125,7 @@ struct Inside {
 pub(crate) struct Door {
     inside: Arc<Inside>,
     addr: SocketAddr,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Door {
@@ -153,7 +157,7 @@ impl Door {
             is_shut: AtomicBool::new(false),
         });
         let behind = Arc::clone(&inside);
-        spawn(move || {
+        let listening = spawn(move || {
             for client in listener.incoming().flatten() {
                 if behind.is_shut.load(Ordering::SeqCst) {
                     break;
@@ -162,7 +166,7 @@ impl Door {
                 spawn(move || behind.serve(client));
             }
         });
-        Self { inside, addr }
+        Self { inside, addr, listening: Some(listening) }
     }
 
     /// Where it is.
@@ -196,6 +200,17 @@ impl Drop for Door {
         self.inside.is_shut.store(true, Ordering::SeqCst);
         // The listener waits for somebody.
         let _ = TcpStream::connect(self.addr);
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
+        }
+        // A client that is still connected has the service as well; most are gone by now, and what
+        // the service has, such as servers of its own, goes with it before the process ends.
+        for _ in 0..CLOSING_POLLS {
+            if Arc::strong_count(&self.inside) == 1 {
+                break;
+            }
+            sleep(Duration::from_millis(10));
+        }
     }
 }
 

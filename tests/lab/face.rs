@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread::spawn;
+use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
 use super::bind::Bind;
@@ -25,7 +25,9 @@ struct Push {
 pub(crate) struct Face {
     server: Arc<Server>,
     lag: Duration,
-    pushes: mpsc::Sender<Push>,
+    /// Taken when this is dropped, so that the thread ends.
+    pushes: Option<mpsc::Sender<Push>>,
+    pushing: Option<JoinHandle<()>>,
     given: AtomicU64,
     shown: Arc<AtomicU64>,
 }
@@ -37,7 +39,7 @@ impl Face {
         let (pushes, due) = mpsc::channel::<Push>();
         let shown = Arc::new(AtomicU64::new(0));
         let (behind, last) = (Arc::clone(&server), Arc::clone(&shown));
-        spawn(move || {
+        let pushing = spawn(move || {
             for push in due {
                 sleep(push.due.saturating_duration_since(now()));
                 for lines in push.lines.chunks(LINES_MAX) {
@@ -46,7 +48,8 @@ impl Face {
                 last.store(push.ticket, Ordering::SeqCst);
             }
         });
-        Self { server, lag, pushes, given: AtomicU64::new(0), shown }
+        let (pushes, pushing) = (Some(pushes), Some(pushing));
+        Self { server, lag, pushes, pushing, given: AtomicU64::new(0), shown }
     }
 
     /// The server.
@@ -67,12 +70,22 @@ impl Face {
             ticket: self.given.fetch_add(1, Ordering::SeqCst) + 1,
         };
         let ticket = push.ticket;
-        self.pushes.send(push).expect("the server of a fake takes its changes");
+        let sent = self.pushes.as_ref().map(|pushes| pushes.send(push).is_ok());
+        assert_eq!(sent, Some(true), "the server of a fake takes its changes");
         ticket
     }
 
     /// Whether a change is served by now.
     pub(crate) fn is_shown(&self, ticket: u64) -> bool {
         self.shown.load(Ordering::SeqCst) >= ticket
+    }
+}
+
+impl Drop for Face {
+    fn drop(&mut self) {
+        self.pushes = None;
+        if let Some(pushing) = self.pushing.take() {
+            let _ = pushing.join();
+        }
     }
 }

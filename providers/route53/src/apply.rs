@@ -1,0 +1,246 @@
+//! Compare-and-set: one batch for a whole change set.
+//!
+//! ```text
+//!  read ──▶ compare ──▶ batch ──▶ 2xx ──▶ in sync? ──▶ read back ──▶ as asked
+//!              │          ├──▶ no answer, 5xx: in doubt              └▶ otherwise: in doubt
+//!              ▼          ├──▶ throttled, or another change is on its way: later
+//!           conflict      └──▶ 400: read, compare ──▶ somebody was faster: conflict
+//!                                                 └▶ otherwise: refused
+//! ```
+//!
+//! A batch is made whole or not at all, and a `DELETE` in it has to match what is live in its TTL and
+//! every value, a `CREATE` to find nothing: so Route 53 itself compares. What is read before is read
+//! for the exact spelling that a `DELETE` needs, and for errors that help.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_route53::types::ChangeStatus;
+use cutover_contract::{Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::api::Server;
+use crate::convert::{self, Held, Holdings, Size, names_of};
+use crate::failure::{failed, failed_act, in_doubt};
+use crate::limits::{BATCH_CHARS, BATCH_RECORDS, SYNC_EVERY, SYNC_POLLS_MAX, TYPES, VALUE_CHARS};
+use crate::read;
+
+/// Compares every `before` and makes the changes, all of them or none.
+pub(crate) async fn apply(
+    server: &Server,
+    id: &str,
+    changes: &ChangeSet,
+) -> Result<Receipt, ProviderError> {
+    let zone = changes.zone();
+    check_each(changes)?;
+    let names = names_of(changes.changes().iter().map(|change| &change.key));
+    let live = read::live(server, zone, id, &names).await?;
+    check_beside(changes, &live)?;
+    compare(changes, &live)?;
+    let first = &changes.changes()[0].key;
+    let (batch, size) = convert::batch(changes, &live)
+        .map_err(|error| unsupported(zone, first, &error.to_string()))?;
+    check_size(changes, size)?;
+    let client = server.client().await;
+    // Sent once: after a lost answer a second time would find its own work in the way.
+    let once = aws_config::retry::RetryConfig::disabled();
+    let once = aws_sdk_route53::config::Builder::new().retry_config(once);
+    let sent = client.change_resource_record_sets().hosted_zone_id(id).change_batch(batch);
+    let made = match sent.customize().config_override(once).send().await {
+        Ok(made) => made,
+        Err(error) => {
+            let error = failed_act(server, zone, &error);
+            if let ProviderError::Refused { .. } = error {
+                // It may be somebody else's work that stood in the way.
+                let live = read::live(server, zone, id, &names).await?;
+                compare(changes, &live)?;
+            }
+            return Err(error);
+        }
+    };
+    let info = made.change_info();
+    let is_in_sync = info.is_some_and(|info| *info.status() == ChangeStatus::Insync);
+    if !is_in_sync {
+        let change = info.map(|info| info.id().trim_start_matches("/change/").to_owned());
+        let change = change
+            .ok_or_else(|| in_doubt(server, zone, "the change has no identifier".to_owned()))?;
+        in_sync(server, zone, &change).await?;
+    }
+    read_back(server, id, changes, &names).await
+}
+
+/// Waits until all of Route 53's servers have a change (API reference, GetChange).
+async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), ProviderError> {
+    let client = server.client().await;
+    let mut polls = interval(SYNC_EVERY);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = None;
+    for _ in 0..SYNC_POLLS_MAX {
+        polls.tick().await;
+        match client.get_change().id(change).send().await {
+            Ok(answer) => {
+                last = None;
+                let status = answer.change_info().map(|info| info.status());
+                if status == Some(&ChangeStatus::Insync) {
+                    return Ok(());
+                }
+            }
+            // The change is made; whoever does not answer may do so in a moment.
+            Err(error) => match failed(server, zone, &error) {
+                error @ ProviderError::Throttled { .. } => last = Some(error),
+                error => {
+                    let detail =
+                        format!("the change was made, and who has it is not known: {error}");
+                    return Err(in_doubt(server, zone, detail));
+                }
+            },
+        }
+    }
+    let span = SYNC_EVERY * u32::try_from(SYNC_POLLS_MAX).unwrap_or(u32::MAX);
+    let last = last.map(|error| format!(" ({error})")).unwrap_or_default();
+    let detail = format!(
+        "the change was made, and after {} s not all servers of Route 53 have it{last}",
+        span.as_secs()
+    );
+    Err(in_doubt(server, zone, detail))
+}
+
+/// Refuses what makes no sense whatever the zone holds.
+fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
+    for Change { key, before: _, after } in changes.changes() {
+        let is_apex = key.name == *changes.zone();
+        let why = match key.rtype {
+            RrType::SOA => "Route 53 takes no new SOA but a blind one".to_owned(),
+            RrType::NS if is_apex => {
+                "Route 53 takes no new NS records of the apex but blind ones".to_owned()
+            }
+            RrType::CNAME if is_apex && after.is_some() => {
+                "the apex has an SOA, and a CNAME stands alone".to_owned()
+            }
+            rtype if rtype.is_made_by_signer() => "Route 53's signer makes such records".to_owned(),
+            rtype if !TYPES.contains(&rtype) => format!("Route 53 has no {rtype} records"),
+            _ => {
+                let values = after.iter().flat_map(|rrset| rrset.rdata()).map(convert::value);
+                let longest = values.map(|value| value.chars().count()).max().unwrap_or(0);
+                if longest <= VALUE_CHARS {
+                    continue;
+                }
+                format!("a value has {longest} characters, and Route 53 takes {VALUE_CHARS}")
+            }
+        };
+        return Err(unsupported(changes.zone(), key, &why));
+    }
+    Ok(())
+}
+
+fn rrset_of<'l>(live: &'l Holdings, key: &RrKey) -> Option<&'l RrSet> {
+    live.get(key).and_then(Held::rrset)
+}
+
+fn compare(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
+    for Change { key, before, after: _ } in changes.changes() {
+        let live = rrset_of(live, key);
+        if live != before.as_ref() {
+            return Err(ProviderError::Conflict {
+                zone: changes.zone().clone(),
+                key: key.clone(),
+                live: live.cloned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to touch what says to whom what is answered, and other data beside a CNAME.
+fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
+    let zone = changes.zone();
+    for Change { key, .. } in changes.changes() {
+        let why = match live.get(key) {
+            Some(Held::Routed) => {
+                "it has RRsets with identifiers (weighted, by latency, by place and so on), which one \
+                 RRset cannot replace: make one simple RRset of them first"
+            }
+            Some(Held::Alias) => {
+                "it is an alias of another resource, whose records are Amazon's: replace it by a simple \
+                 RRset first"
+            }
+            Some(Held::Unread) => "it is written in a way that is not known here",
+            Some(Held::Simple(..)) | None => continue,
+        };
+        return Err(unsupported(zone, key, why));
+    }
+    for Change { key, after, .. } in changes.changes() {
+        if after.is_none() {
+            continue;
+        }
+        let mut types: BTreeSet<RrType> =
+            live.keys().filter(|other| other.name == key.name).map(|other| other.rtype).collect();
+        let mut is_new = BTreeSet::new();
+        for other in changes.changes().iter().filter(|other| other.key.name == key.name) {
+            match other.after {
+                Some(_) => is_new.insert(other.key.rtype) | types.insert(other.key.rtype),
+                None => types.remove(&other.key.rtype),
+            };
+        }
+        let other = types.iter().find(|rtype| **rtype != RrType::CNAME);
+        let (Some(other), true) = (other, types.contains(&RrType::CNAME)) else { continue };
+        // Of two that are to be written it is the CNAME that stands in the way.
+        let (rtype, why) = match is_new.contains(&RrType::CNAME) {
+            true => {
+                (RrType::CNAME, format!("the name has {other} records, and a CNAME stands alone"))
+            }
+            false => (key.rtype, "the name has a CNAME, and a CNAME stands alone".to_owned()),
+        };
+        return Err(unsupported(zone, &RrKey::new(key.name.clone(), rtype), &why));
+    }
+    Ok(())
+}
+
+/// Refuses what Route 53 would: two batches would be two changes.
+fn check_size(changes: &ChangeSet, size: Size) -> Result<(), ProviderError> {
+    let Size { records, chars } = size;
+    let why = if records > BATCH_RECORDS {
+        format!(
+            "the change set takes {records} records, those that go and those that come, and a batch \
+             has {BATCH_RECORDS} at the most"
+        )
+    } else if chars > BATCH_CHARS {
+        format!(
+            "the values of the change set have {chars} characters, and those of a batch {BATCH_CHARS} \
+             at the most"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(unsupported(changes.zone(), &changes.changes()[0].key, &why))
+}
+
+/// Looks at what Route 53 made of it.
+async fn read_back(
+    server: &Server,
+    id: &str,
+    changes: &ChangeSet,
+    names: &BTreeSet<Name>,
+) -> Result<Receipt, ProviderError> {
+    let zone = changes.zone();
+    let live = match read::live(server, zone, id, names).await {
+        Ok(live) => live,
+        Err(error) => {
+            let detail = format!("Route 53 said yes, and reading back failed: {error}");
+            return Err(in_doubt(server, zone, detail));
+        }
+    };
+    let is_other = |c: &&Change| rrset_of(&live, &c.key) != c.after.as_ref();
+    match changes.changes().iter().find(is_other) {
+        None => Ok(Receipt { serial: None, read_back: true }),
+        Some(Change { key, .. }) => {
+            let is = rrset_of(&live, key)
+                .map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
+            let detail = format!("Route 53 said yes, and afterwards {key} {is}");
+            Err(in_doubt(server, zone, detail))
+        }
+    }
+}
+
+fn unsupported(zone: &Name, key: &RrKey, why: &str) -> ProviderError {
+    ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.to_owned() }
+}

@@ -51,7 +51,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let is_open = match error {
-        SdkError::ServiceError(answer) => answer.raw().status().is_server_error(),
+        SdkError::ServiceError(answer) => !answer.raw().status().is_client_error(),
         SdkError::ConstructionFailure(_) => false,
         SdkError::DispatchFailure(failure) => !is_credentials(failure) && !is_unconnected(error),
         _ => true,

@@ -1,0 +1,36 @@
+//! The conformance suite, on the lab's fake of Route 53.
+
+#[path = "it/bench.rs"]
+mod bench;
+#[path = "it/common.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod common;
+#[path = "../../../tests/lab/hurried.rs"]
+mod hurried;
+#[path = "../../../tests/lab/mod.rs"]
+mod lab;
+#[path = "../../../tests/lab/route53/mod.rs"]
+mod route53;
+
+use std::path::Path;
+
+use cutover_contract::suite::{self, Limit};
+
+use bench::Fake;
+
+/// What Route 53 refuses, beyond what the capabilities say.
+const LIMITS: &[Limit] = &[
+    Limit {
+        case: "txt/4000-octets",
+        why: "a value has 4000 characters, its quotes included (API reference, ResourceRecord)",
+    },
+    Limit { case: "bounds/1500-made", why: "a batch has 1000 records (Quotas)" },
+];
+
+#[tokio::test]
+async fn the_suite() {
+    let report = suite::run(&mut Fake::new(LIMITS)).await;
+    print!("{report}");
+    report.assert_passed();
+    suite::readme::check(Path::new(env!("CARGO_MANIFEST_DIR")), "cutover-route53", &[report]);
+}

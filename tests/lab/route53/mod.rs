@@ -1,0 +1,532 @@
+//! A fake of the API of Amazon Route 53, as a service behind a door of the lab.
+//!
+//! It does what the API is documented to do, refusals included: batches that are made whole or not at
+//! all, a `DELETE` that has to match what is live in its TTL and every value, 1,000 records and 32,000
+//! characters with an `UPSERT` counted twice, pages of 300 in the order of reversed labels, octal
+//! escapes, changes that are pending before they are in sync, throttling as HTTP status 400. octoDNS
+//! is pointed at it by other tests, unchanged.
+//!
+//! What the zones hold can be served by a [`Face`], a lag after each change; a change is in sync when
+//! it is served.
+//!
+//! What it does not have: signatures are not computed, only the access key is compared; zones are not
+//! made or deleted, aliases and RRsets with identifiers are held and not served.
+
+#![allow(dead_code, reason = "each test binary that includes the fake uses a part of it")]
+
+mod rrset;
+mod xml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::lab::door::{Answer, Request, Service, decoded};
+use super::lab::face::Face;
+pub(crate) use rrset::has_type;
+use rrset::{Rrset, full_name, order_of};
+use xml::Element;
+
+/// RRsets of a page.
+const PAGE_MAX: usize = 300;
+
+#[derive(Clone, Debug)]
+struct Zone {
+    id: String,
+    name: String,
+    is_private: bool,
+    rrsets: Vec<Rrset>,
+    writes: u32,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    zones: Vec<Zone>,
+    ids: u64,
+    /// Changes, and what has to be served for them to be in sync.
+    changes: BTreeMap<String, u64>,
+    /// How many more looks at a change find it pending.
+    pending: usize,
+    /// How many more changes find another one before them.
+    prior: usize,
+    /// Elements and characters of all batches that were made.
+    last_batch: (usize, usize),
+}
+
+/// The fake.
+pub(crate) struct Route53 {
+    access_key: String,
+    state: Mutex<State>,
+    face: Option<Face>,
+}
+
+/// A refusal: status, code and message.
+struct No(u16, &'static str, String);
+
+impl Route53 {
+    /// A fake that knows this access key, and has no zones.
+    pub(crate) fn new(access_key: &str) -> Arc<Self> {
+        let access_key = access_key.to_owned();
+        Arc::new(Self { access_key, state: Mutex::default(), face: None })
+    }
+
+    /// A fake whose zones are served by this.
+    pub(crate) fn with_face(access_key: &str, face: Face) -> Arc<Self> {
+        let access_key = access_key.to_owned();
+        Arc::new(Self { access_key, state: Mutex::default(), face: Some(face) })
+    }
+
+    /// What serves the zones.
+    pub(crate) fn face(&self) -> Option<&Face> {
+        self.face.as_ref()
+    }
+
+    /// A public zone with these records, as lines `OWNER TTL IN TYPE RDATA`; one that is there by this
+    /// name goes. SOA and NS of the apex are made where no line has them.
+    pub(crate) fn zone(&self, name: &str, lines: &[String]) {
+        self.state().zones.retain(|zone| zone.name != format!("{name}."));
+        self.another(name, false, lines);
+    }
+
+    /// One more zone of this name.
+    pub(crate) fn another(&self, name: &str, is_private: bool, lines: &[String]) -> String {
+        let mut state = self.state();
+        state.ids += 1;
+        let id = format!("Z{:013X}", state.ids.wrapping_mul(0x9e37_79b9));
+        let name = format!("{name}.");
+        let mut zone =
+            Zone { id: id.clone(), name: name.clone(), is_private, rrsets: Vec::new(), writes: 0 };
+        let soa = "ns-1.awsdns-01.test. hostmaster.awsdns.test. 1 7200 900 1209600 86400";
+        for own in [
+            format!("{name} 900 IN SOA {soa}"),
+            format!("{name} 172800 IN NS ns-1.awsdns-01.test."),
+        ] {
+            let rtype = format!("{name} ");
+            let word = own.split(' ').nth(3).unwrap_or_default();
+            let is_given =
+                |line: &String| line.starts_with(&rtype) && line.split(' ').nth(3) == Some(word);
+            if !lines.iter().any(is_given) {
+                zone.put(&own);
+            }
+        }
+        lines.iter().for_each(|line| zone.put(line));
+        state.zones.push(zone);
+        id
+    }
+
+    /// Somebody who works on the zone too gives a name and type these lines, or takes all of them.
+    pub(crate) fn replace(&self, zone: &str, name: &str, rtype: &str, lines: &[String]) {
+        let mut state = self.state();
+        let zone = state.place(zone);
+        let name = full_name(&rrset::octal(name)).unwrap_or_else(|error| panic!("{error}"));
+        zone.rrsets.retain(|rrset| rrset.name != name || rrset.rtype != rtype);
+        lines.iter().for_each(|line| zone.put(line));
+        let zone = zone.clone();
+        self.tell(&zone, &BTreeSet::from([(name, rtype.to_owned())]));
+    }
+
+    /// An RRset in the API's own XML, such as an alias or a weighted one.
+    pub(crate) fn put_xml(&self, zone: &str, text: &str) {
+        let element = xml::read(text).expect("XML");
+        let rrset = Rrset::read(&element).unwrap_or_else(|error| panic!("{text}: {error}"));
+        self.state().place(zone).rrsets.push(rrset);
+    }
+
+    /// So many looks at changes find them pending.
+    pub(crate) fn pending(&self, looks: usize) {
+        self.state().pending = looks;
+    }
+
+    /// So many changes find another one before them.
+    pub(crate) fn prior(&self, changes: usize) {
+        self.state().prior = changes;
+    }
+
+    /// What the zone has, as lines of a master file.
+    pub(crate) fn lines(&self, zone: &str) -> Vec<String> {
+        self.state().place(zone).rrsets.iter().flat_map(Rrset::lines).collect()
+    }
+
+    /// How many RRsets it has, of whatever kind.
+    pub(crate) fn count(&self, zone: &str) -> usize {
+        self.state().place(zone).rrsets.len()
+    }
+
+    /// How many requests have changed this zone.
+    pub(crate) fn writes(&self, zone: &str) -> u32 {
+        self.state().place(zone).writes
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of the lock panics")
+    }
+
+    /// Shows what there is at these names and types; a ticket where somebody shows it.
+    fn tell(&self, zone: &Zone, keys: &BTreeSet<(String, String)>) -> Option<u64> {
+        let face = self.face.as_ref()?;
+        let lines = |(name, rtype): &(String, String)| {
+            let is_meant = |rrset: &&Rrset| rrset.name == *name && rrset.rtype == *rtype;
+            let lines = zone.rrsets.iter().filter(is_meant).flat_map(Rrset::lines).collect();
+            ((rrset::decimal(name), rtype.clone()), lines)
+        };
+        let rrsets = keys.iter().map(lines).collect();
+        Some(face.tell(zone.name.trim_end_matches('.'), &rrsets))
+    }
+
+    fn respond(&self, request: &Request) -> Result<Answer, No> {
+        self.check_key(request)?;
+        let parts = request.parts();
+        let parts: Vec<String> = parts.iter().map(|part| decoded(part, false)).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        match (request.method.as_str(), parts.as_slice()) {
+            ("GET", ["2013-04-01", "hostedzonesbyname"]) => Ok(self.by_name(request)),
+            ("GET", ["2013-04-01", "hostedzone"]) => Ok(self.zones()),
+            ("GET", ["2013-04-01", "hostedzone", id]) => self.one(id),
+            ("GET", ["2013-04-01", "hostedzone", id, "rrset"]) => self.listed(id, request),
+            ("POST", ["2013-04-01", "hostedzone", id, "rrset"]) => self.changed(id, request),
+            ("GET", ["2013-04-01", "change", id]) => self.change(id),
+            ("GET", ["2013-04-01", "healthcheck"]) => Ok(answer(
+                "ListHealthChecksResponse",
+                vec![
+                    Element::with("HealthChecks", Vec::new()),
+                    Element::text("Marker", ""),
+                    Element::text("IsTruncated", "false"),
+                    Element::text("MaxItems", "100"),
+                ],
+            )),
+            _ => Err(No(404, "NotFound", "there is no such operation".to_owned())),
+        }
+    }
+
+    fn check_key(&self, request: &Request) -> Result<(), No> {
+        let Some(given) = request.header("authorization") else {
+            let message = "Missing Authentication Token".to_owned();
+            return Err(No(403, "MissingAuthenticationToken", message));
+        };
+        let key = given.split("Credential=").nth(1).and_then(|rest| rest.split('/').next());
+        match key == Some(self.access_key.as_str()) {
+            true => Ok(()),
+            false => {
+                let message = "The security token included in the request is invalid.";
+                Err(No(403, "InvalidClientTokenId", message.to_owned()))
+            }
+        }
+    }
+
+    fn zones(&self) -> Answer {
+        let zones = self.state().zones.iter().map(Zone::shown).collect();
+        answer(
+            "ListHostedZonesResponse",
+            vec![
+                Element::with("HostedZones", zones),
+                Element::text("Marker", ""),
+                Element::text("IsTruncated", "false"),
+                Element::text("MaxItems", "100"),
+            ],
+        )
+    }
+
+    fn by_name(&self, request: &Request) -> Answer {
+        let from = request.parameter("dnsname").map(order_of).unwrap_or_default();
+        let state = self.state();
+        let mut zones: Vec<&Zone> =
+            state.zones.iter().filter(|zone| order_of(&zone.name) >= from).collect();
+        zones.sort_by_key(|zone| (order_of(&zone.name), zone.id.clone()));
+        answer(
+            "ListHostedZonesByNameResponse",
+            vec![
+                Element::with("HostedZones", zones.iter().map(|zone| zone.shown()).collect()),
+                Element::text("IsTruncated", "false"),
+                Element::text("MaxItems", "100"),
+            ],
+        )
+    }
+
+    fn one(&self, id: &str) -> Result<Answer, No> {
+        let mut state = self.state();
+        let zone = state.of_id(id)?;
+        let servers = vec![Element::text("NameServer", "ns-1.awsdns-01.test")];
+        let set = Element::with("DelegationSet", vec![Element::with("NameServers", servers)]);
+        Ok(answer("GetHostedZoneResponse", vec![zone.shown(), set]))
+    }
+
+    fn listed(&self, id: &str, request: &Request) -> Result<Answer, No> {
+        let mut state = self.state();
+        let zone = state.of_id(id)?;
+        let mut rrsets: Vec<&Rrset> = zone.rrsets.iter().collect();
+        rrsets.sort_by_cached_key(|rrset| rrset.order());
+        let from = match request.parameter("name") {
+            None => None,
+            Some(name) => {
+                let name = full_name(name).map_err(|message| No(400, "InvalidInput", message))?;
+                let rtype = request.parameter("type").unwrap_or_default().to_owned();
+                Some((order_of(&name), rtype, request.parameter("identifier").map(str::to_owned)))
+            }
+        };
+        let at = from.map_or(0, |from| rrsets.partition_point(|rrset| rrset.order() < from));
+        let asked = request.parameter("maxitems").and_then(|text| text.parse().ok());
+        let max = asked.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+        let page = &rrsets[at..rrsets.len().min(at + max)];
+        let next = rrsets.get(at + max);
+        let shown = page.iter().map(|rrset| rrset.shown()).collect();
+        let mut children = vec![
+            Element::with("ResourceRecordSets", shown),
+            Element::text("IsTruncated", if next.is_some() { "true" } else { "false" }),
+            Element::text("MaxItems", &max.to_string()),
+        ];
+        if let Some(next) = next {
+            let name = next.name.replace('*', "\\052");
+            children.push(Element::text("NextRecordName", &name));
+            children.push(Element::text("NextRecordType", &next.rtype));
+            let identifier = next.identifier.as_deref();
+            children.extend(identifier.map(|id| Element::text("NextRecordIdentifier", id)));
+        }
+        Ok(answer("ListResourceRecordSetsResponse", children))
+    }
+
+    fn changed(&self, id: &str, request: &Request) -> Result<Answer, No> {
+        let input = |message: &str| No(400, "InvalidInput", message.to_owned());
+        let text = String::from_utf8(request.body.clone()).map_err(|_| input("no UTF-8"))?;
+        let document = xml::read(&text).ok_or_else(|| input("no XML"))?;
+        let batch = document.child("ChangeBatch").and_then(|batch| batch.child("Changes"));
+        let changes = batch.map(|batch| batch.children.clone()).unwrap_or_default();
+        if changes.is_empty() {
+            return Err(input("a batch has at least one change"));
+        }
+        let mut state = self.state();
+        state.of_id(id)?;
+        if state.prior > 0 {
+            state.prior -= 1;
+            let message = "The request was rejected because Route 53 was still processing a prior \
+                           request."
+                .to_owned();
+            return Err(No(400, "PriorRequestNotComplete", message));
+        }
+        let zone = state.of_id(id)?;
+        let before = zone.rrsets.clone();
+        let touched = match zone.change(&changes) {
+            Ok(touched) => touched,
+            Err(messages) => {
+                zone.rrsets = before;
+                return Err(No(400, "InvalidChangeBatch", format!("[{}]", messages.join(", "))));
+            }
+        };
+        zone.writes += 1;
+        let zone = zone.clone();
+        let ticket = self.tell(&zone, &touched).unwrap_or(0);
+        state.ids += 1;
+        let change = format!("C{:013X}", state.ids);
+        state.changes.insert(change.clone(), ticket);
+        let info = change_info(&change, false);
+        Ok(answer("ChangeResourceRecordSetsResponse", vec![info]))
+    }
+
+    fn change(&self, id: &str) -> Result<Answer, No> {
+        let mut state = self.state();
+        let Some(ticket) = state.changes.get(id).copied() else {
+            let message = format!("A change with id {id} does not exist");
+            return Err(No(404, "NoSuchChange", message));
+        };
+        let is_shown = self.face.as_ref().is_none_or(|face| face.is_shown(ticket));
+        let is_in_sync = is_shown && state.pending == 0;
+        state.pending = state.pending.saturating_sub(1);
+        Ok(answer("GetChangeResponse", vec![change_info(id, is_in_sync)]))
+    }
+}
+
+impl Service for Route53 {
+    fn answer(&self, request: &Request) -> Answer {
+        self.respond(request)
+            .unwrap_or_else(|No(status, code, message)| refusal(status, code, &message))
+    }
+}
+
+/// What a refusal looks like.
+pub(crate) fn refusal(status: u16, code: &str, message: &str) -> Answer {
+    let error = vec![
+        Element::text("Type", "Sender"),
+        Element::text("Code", code),
+        Element::text("Message", message),
+    ];
+    let children = vec![
+        Element::with("Error", error),
+        Element::text("RequestId", "b25f48e8-84fd-11e6-80d9-574e0c4664cb"),
+    ];
+    let document = Element::with("ErrorResponse", children).document();
+    Answer::new(status, "text/xml", document)
+}
+
+fn answer(name: &str, children: Vec<Element>) -> Answer {
+    Answer::new(200, "text/xml", Element::with(name, children).document())
+}
+
+fn change_info(id: &str, is_in_sync: bool) -> Element {
+    Element::with(
+        "ChangeInfo",
+        vec![
+            Element::text("Id", &format!("/change/{id}")),
+            Element::text("Status", if is_in_sync { "INSYNC" } else { "PENDING" }),
+            Element::text("SubmittedAt", "2026-11-27T00:00:00.000Z"),
+        ],
+    )
+}
+
+impl State {
+    fn place(&mut self, zone: &str) -> &mut Zone {
+        let name = format!("{zone}.");
+        let found = self.zones.iter_mut().find(|known| known.name == name);
+        found.unwrap_or_else(|| panic!("there is no zone {zone}"))
+    }
+
+    fn of_id(&mut self, id: &str) -> Result<&mut Zone, No> {
+        let found = self.zones.iter_mut().find(|zone| zone.id == id);
+        found.ok_or_else(|| {
+            No(404, "NoSuchHostedZone", format!("No hosted zone found with ID: {id}"))
+        })
+    }
+}
+
+impl Zone {
+    fn shown(&self) -> Element {
+        let config =
+            vec![Element::text("PrivateZone", if self.is_private { "true" } else { "false" })];
+        Element::with(
+            "HostedZone",
+            vec![
+                Element::text("Id", &format!("/hostedzone/{}", self.id)),
+                Element::text("Name", &self.name),
+                Element::text("CallerReference", &self.id),
+                Element::with("Config", config),
+                Element::text("ResourceRecordSetCount", &self.rrsets.len().to_string()),
+            ],
+        )
+    }
+
+    /// Adds a record's line.
+    fn put(&mut self, line: &str) {
+        let new = Rrset::of_line(line);
+        let same = |rrset: &&mut Rrset| {
+            rrset.name == new.name && rrset.rtype == new.rtype && rrset.identifier.is_none()
+        };
+        match self.rrsets.iter_mut().find(same) {
+            Some(rrset) => rrset.values.extend(new.values),
+            None => self.rrsets.push(new),
+        }
+    }
+
+    /// Makes all changes, and says which names and types were touched; the caller undoes what is half
+    /// made.
+    fn change(&mut self, changes: &[Element]) -> Result<BTreeSet<(String, String)>, Vec<String>> {
+        let (mut records, mut chars) = (0, 0);
+        let mut messages = Vec::new();
+        let mut touched = BTreeSet::new();
+        let mut deleted = BTreeSet::new();
+        for change in changes {
+            let action = change.value("Action").unwrap_or_default();
+            let rrset = change.child("ResourceRecordSet").map(Rrset::read);
+            let rrset = match rrset.unwrap_or_else(|| Err("no ResourceRecordSet".to_owned())) {
+                Ok(rrset) => rrset,
+                Err(message) => {
+                    messages.push(message);
+                    continue;
+                }
+            };
+            let times = if action == "UPSERT" { 2 } else { 1 };
+            records += times * rrset.values.len();
+            chars += times * rrset.values.iter().map(|value| value.chars().count()).sum::<usize>();
+            touched.insert((rrset.name.clone(), rrset.rtype.clone()));
+            let made = match action {
+                "CREATE" => self.create(rrset, false),
+                "UPSERT" => self.create(rrset, true),
+                "DELETE" if !deleted.insert(rrset.order()) => {
+                    Err(format!("The resource record set {} is deleted twice", rrset.name))
+                }
+                "DELETE" => self.delete(&rrset),
+                _ => Err(format!("Invalid action {action}")),
+            };
+            messages.extend(made.err());
+        }
+        if records > 1_000 {
+            messages.push(format!("Number of records limit of 1000 exceeded: {records}"));
+        }
+        if chars > 32_000 {
+            messages.push(format!("Number of characters limit of 32000 exceeded: {chars}"));
+        }
+        match messages.is_empty() {
+            true => Ok(touched),
+            false => Err(messages),
+        }
+    }
+
+    fn create(&mut self, new: Rrset, may_replace: bool) -> Result<(), String> {
+        let place = format!("[name='{}', type='{}']", new.name, new.rtype);
+        if new.name != self.name && !new.name.ends_with(&format!(".{}", self.name)) {
+            return Err(format!(
+                "RRSet with DNS name {} is not permitted in zone {}",
+                new.name, self.name
+            ));
+        }
+        let same = |rrset: &Rrset| rrset.name == new.name && rrset.rtype == new.rtype;
+        let is_it = |rrset: &Rrset| same(rrset) && rrset.identifier == new.identifier;
+        let there = self.rrsets.iter().position(is_it);
+        if there.is_some() && !may_replace {
+            return Err(format!(
+                "Tried to create resource record set {place} but it already exists"
+            ));
+        }
+        let is_other =
+            |rrset: &Rrset| same(rrset) && rrset.identifier.is_some() != new.identifier.is_some();
+        if self.rrsets.iter().any(is_other) {
+            return Err(format!(
+                "RRSet of type {} with DNS name {} cannot be created as a non-simple RRSet exists with \
+                 the same name and type, or the other way round",
+                new.rtype, new.name
+            ));
+        }
+        let is_cname = |rtype: &str| rtype == "CNAME";
+        let conflicts = |rrset: &&Rrset| {
+            rrset.name == new.name
+                && rrset.rtype != new.rtype
+                && (is_cname(&rrset.rtype) || is_cname(&new.rtype))
+        };
+        if let Some(other) = self.rrsets.iter().find(conflicts) {
+            return Err(format!(
+                "RRSet of type {} with DNS name {} is not permitted because a conflicting RRSet of \
+                 type {} with the same DNS name already exists in zone {}",
+                new.rtype, new.name, other.rtype, self.name
+            ));
+        }
+        match there {
+            Some(at) => self.rrsets[at] = new,
+            None => self.rrsets.push(new),
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, wanted: &Rrset) -> Result<(), String> {
+        let place = format!("[name='{}', type='{}']", wanted.name, wanted.rtype);
+        if wanted.name == self.name && ["SOA", "NS"].contains(&wanted.rtype.as_str()) {
+            return Err(format!(
+                "A HostedZone must contain at least one {} record for the zone itself.",
+                wanted.rtype
+            ));
+        }
+        let is_it = |rrset: &Rrset| {
+            rrset.name == wanted.name
+                && rrset.rtype == wanted.rtype
+                && rrset.identifier == wanted.identifier
+        };
+        let Some(at) = self.rrsets.iter().position(is_it) else {
+            return Err(format!(
+                "Tried to delete resource record set {place} but it was not found"
+            ));
+        };
+        if !self.rrsets[at].matches(wanted) {
+            return Err(format!(
+                "Tried to delete resource record set {place} but the values provided do not match the \
+                 current values"
+            ));
+        }
+        self.rrsets.remove(at);
+        Ok(())
+    }
+}

@@ -83,6 +83,8 @@ fn denied<E: ProvideErrorMetadata>(
         _ if CODES_UNAUTHORIZED.contains(&code) => ProviderError::Unauthorized { zone, detail },
         "NoSuchHostedZone" => ProviderError::NoSuchZone { zone, detail },
         _ if matches!(status, 401 | 403) => ProviderError::Unauthorized { zone, detail },
+        // An answer that is no refusal, and that nobody can read.
+        _ if status < 400 => ProviderError::Malformed { zone, detail },
         _ if status >= 500 => ProviderError::Unreachable { zone, peer: server.peer(), detail },
         _ => ProviderError::Refused { zone, detail },
     }

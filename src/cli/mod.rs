@@ -37,6 +37,7 @@ pub fn registry() -> &'static [Adapter] {
         cutover_rfc2136::ADAPTER,
         cutover_powerdns::ADAPTER,
         cutover_cloudflare::ADAPTER,
+        cutover_route53::ADAPTER,
         cutover_octodns::ADAPTER,
     ]
 }

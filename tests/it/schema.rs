@@ -67,7 +67,7 @@ fn keys_that_are_not_built_are_not_offered() {
             ".gates",
             ".notify",
             ".approvals",
-            ".profile",
+            ".hosts.profile",
             ".after_switch",
             ".recipients",
             ".envelope",

@@ -22,7 +22,8 @@ use crate::lab::door::{Door, Mishap};
 use crate::lab::face::Face;
 use crate::lab::relay::{self, Fate, Protocol};
 use crate::lab::{Bind, Hasty, Pdns, Server, sleep};
-use crate::places::TOKEN;
+use crate::places::{ACCESS_KEY, SECRET_KEY, TOKEN};
+use crate::route53::Route53;
 
 /// Longer than any adapter waits for an answer: 10 s, and 60 s of a clock that is ten times as fast.
 const LATE: Duration = Duration::from_secs(12);
@@ -93,6 +94,7 @@ enum Behind {
     Pdns(Pdns),
     /// A fake, and the TTLs that it takes: half a minute at the least.
     Cloudflare(Arc<Cloudflare>),
+    Route53(Arc<Route53>),
 }
 
 /// A way to a server on which there is trouble.
@@ -133,11 +135,32 @@ impl Behind {
         Self::Cloudflare(fake)
     }
 
+    fn route53(zones: &[(&str, &str)]) -> Self {
+        let fake = Route53::with_face(ACCESS_KEY, Face::start(zones, Duration::from_millis(200)));
+        let face = fake.face().expect("it has one");
+        for (zone, _) in zones {
+            let soa = face.server().dig(&[zone, "SOA", "+noall", "+answer"]);
+            let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
+            fake.zone(zone, &[records(&face.server().transfer(zone)), vec![soa]].concat());
+        }
+        Self::Route53(fake)
+    }
+
+    /// What serves the zones of a fake.
+    fn face(&self) -> Option<&Server> {
+        let face = match self {
+            Self::Bind(_) | Self::Pdns(_) => None,
+            Self::Cloudflare(fake) => fake.face(),
+            Self::Route53(fake) => fake.face(),
+        };
+        face.map(Face::server)
+    }
+
     fn addr(&self) -> SocketAddr {
         match self {
             Self::Bind(server) => server.addr(),
             Self::Pdns(pdns) => pdns.addr(),
-            Self::Cloudflare(fake) => fake.face().expect("it has one").server().addr(),
+            Self::Cloudflare(_) | Self::Route53(_) => self.face().expect("it has one").addr(),
         }
     }
 
@@ -156,6 +179,9 @@ impl Behind {
             Self::Cloudflare(fake) => {
                 Way::Door(Door::with_mishaps(fake.clone(), move |_| trouble().map(Trouble::mishap)))
             }
+            Self::Route53(fake) => {
+                Way::Door(Door::with_mishaps(fake.clone(), move |_| trouble().map(Trouble::mishap)))
+            }
         }
     }
 
@@ -164,6 +190,7 @@ impl Behind {
             Self::Bind(server) => &server.key().secret,
             Self::Pdns(pdns) => pdns.api_key(),
             Self::Cloudflare(_) => TOKEN,
+            Self::Route53(_) => SECRET_KEY,
         }
     }
 
@@ -188,6 +215,10 @@ impl Behind {
                 "{{ type: cloudflare, url: \"http://{through}/client/v4\", plan: enterprise, \
                  unseen_nodes: 0s, api_token: {{ env: FAULTS_SECRET }} }}"
             ),
+            Self::Route53(_) => format!(
+                "{{ type: route53, endpoint_url: \"http://{through}\", unseen_nodes: 0s, \
+                 access_key_id: {ACCESS_KEY}, secret_access_key: {{ env: FAULTS_SECRET }} }}"
+            ),
         }
     }
 
@@ -195,8 +226,8 @@ impl Behind {
         match self {
             Self::Bind(server) => records(&server.transfer(zone)),
             Self::Pdns(pdns) => records(&pdns.transfer(zone)),
-            Self::Cloudflare(fake) => {
-                records(&fake.face().expect("it has one").server().transfer(zone))
+            Self::Cloudflare(_) | Self::Route53(_) => {
+                records(&self.face().expect("it has one").transfer(zone))
             }
         }
     }
@@ -207,6 +238,7 @@ impl Behind {
             Self::Bind(server) => server.serial(zone),
             Self::Pdns(pdns) => pdns.serial(zone),
             Self::Cloudflare(fake) => Some(fake.writes(zone)),
+            Self::Route53(fake) => Some(fake.writes(zone)),
         };
         // One that a hundred runs ask at once may take its time.
         (0..20).find_map(|_| serial()).expect("the server serves the zone")
@@ -224,7 +256,7 @@ impl Behind {
             let goes_on = fault.lasts && which < this && is_first.load(Ordering::SeqCst);
             (which == this || goes_on).then_some(fault.trouble)
         });
-        let clock = matches!(self, Self::Cloudflare(_)).then(Hasty::start);
+        let clock = self.face().map(|_| Hasty::start());
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut text = plan_text(zone, &self.provider(&way), self.addr());
         if let Self::Cloudflare(_) = self {
@@ -366,6 +398,11 @@ fn bind_every_request_fails_in_turn() {
 #[test]
 fn cloudflare_every_request_fails_in_turn() {
     sweep(Behind::cloudflare);
+}
+
+#[test]
+fn route53_every_request_fails_in_turn() {
+    sweep(Behind::route53);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod cloudflare;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../lab/route53/mod.rs"]
+mod route53;
 
 mod agreement;
 mod bed;

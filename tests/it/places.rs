@@ -14,6 +14,7 @@ use crate::cloudflare::Cloudflare;
 use crate::lab::door::Door;
 use crate::lab::face::Face;
 use crate::lab::{Bind, Hasty, Knot, Pdns, Server};
+use crate::route53::Route53;
 
 /// Python with octoDNS in it, as `tests/run` installs it.
 pub(crate) fn python() -> PathBuf {
@@ -156,11 +157,18 @@ enum Behind {
     Pdns(Pdns),
     /// A fake, whose zones a BIND serves a second later.
     Cloudflare(Arc<Cloudflare>, Door),
+    /// Another one.
+    Route53(Arc<Route53>, Door),
     Files,
 }
 
 /// A token as long as Cloudflare's.
 pub(crate) const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
+
+/// An access key of Amazon's form, and what belongs to it.
+pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+/// See above.
+pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// How much longer everything lives where TTLs have to be half a minute at the least.
 const SLOWER: u32 = 10;
@@ -198,6 +206,7 @@ impl Behind {
             Self::Server(server) => Some(server.addr()),
             Self::Pdns(pdns) => Some(pdns.addr()),
             Self::Cloudflare(fake, _) => fake.face().map(|face| face.server().addr()),
+            Self::Route53(fake, _) => fake.face().map(|face| face.server().addr()),
             Self::Files => None,
         }
     }
@@ -207,6 +216,7 @@ impl Behind {
             Self::Server(server) => &server.key().secret,
             Self::Pdns(pdns) => pdns.api_key(),
             Self::Cloudflare(..) => TOKEN,
+            Self::Route53(..) => SECRET_KEY,
             Self::Files => "no secret at all",
         }
     }
@@ -230,6 +240,10 @@ impl Behind {
             Self::Cloudflare(_, door) => {
                 format!("api_url: \"{}/client/v4\", token: {secret}", door.url())
             }
+            // The address comes by the environment, as boto has it.
+            Self::Route53(..) => {
+                format!("access_key_id: {ACCESS_KEY}, secret_access_key: {secret}")
+            }
             Self::Files => String::new(),
         }
     }
@@ -242,6 +256,7 @@ impl Behind {
             Self::Server(_) | Self::Files => None,
             Self::Pdns(_) => Some("octodns_powerdns.PowerDnsProvider"),
             Self::Cloudflare(..) => Some("octodns_cloudflare.CloudflareProvider"),
+            Self::Route53(..) => Some("octodns_route53.Route53Provider"),
         }
     }
 }
@@ -303,11 +318,32 @@ impl Place {
         Self { clock, ..Self::new(Behind::Cloudflare(fake, door), provider) }
     }
 
+    pub(crate) fn route53() -> Self {
+        let fake = Route53::with_face(ACCESS_KEY, Face::start(ZONES, Duration::from_secs(1)));
+        let face = fake.face().expect("it has one");
+        for (zone, _) in ZONES {
+            // With the zone's own SOA: how long absence is cached comes from it.
+            let soa = face.server().dig(&[zone, "SOA", "+noall", "+answer"]);
+            let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
+            fake.zone(zone, &[records(&face.server().transfer(zone)), vec![soa]].concat());
+        }
+        let door = Door::open(fake.clone());
+        let provider = format!(
+            "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
+             secret_access_key: {{ env: PLACE_SECRET }}, unseen_nodes: 0s }}",
+            door.url()
+        );
+        let clock = Some(Hasty::start());
+        Self { clock, ..Self::new(Behind::Route53(fake, door), provider) }
+    }
+
     /// Lines with the TTLs of [`ZONES`], as they are here.
     fn lines(&self, zones: [&[&str]; 2]) -> Vec<Vec<String>> {
         let line = |line: &&str| match self.behind {
             Behind::Cloudflare(..) => slower(line),
-            Behind::Server(_) | Behind::Pdns(_) | Behind::Files => (*line).to_owned(),
+            Behind::Server(_) | Behind::Pdns(_) | Behind::Route53(..) | Behind::Files => {
+                (*line).to_owned()
+            }
         };
         zones.iter().map(|lines| lines.iter().map(line).collect()).collect()
     }
@@ -340,6 +376,10 @@ impl Place {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("PLACE_SECRET", self.behind.secret());
+        if let Behind::Route53(_, door) = &self.behind {
+            // For octoDNS: it is pointed elsewhere by boto's own variables.
+            command.env("AWS_ENDPOINT_URL", door.url()).env("AWS_DEFAULT_REGION", "us-east-1");
+        }
         command
     }
 
@@ -384,6 +424,9 @@ impl Place {
             Behind::Server(server) => records(&server.transfer(zone)),
             Behind::Pdns(pdns) => records(&pdns.transfer(zone)),
             Behind::Cloudflare(fake, _) => {
+                records(&fake.face().expect("it has one").server().transfer(zone))
+            }
+            Behind::Route53(fake, _) => {
                 records(&fake.face().expect("it has one").server().transfer(zone))
             }
             Behind::Files => {
@@ -484,6 +527,11 @@ fn powerdns() {
 #[test]
 fn cloudflare() {
     Place::cloudflare().there_and_back();
+}
+
+#[test]
+fn route53() {
+    Place::route53().there_and_back();
 }
 
 #[test]

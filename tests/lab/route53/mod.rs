@@ -22,12 +22,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::lab::door::{Answer, Request, Service, decoded};
 use super::lab::face::Face;
-pub(crate) use rrset::has_type;
 use rrset::{Rrset, full_name, order_of};
 use xml::Element;
 
 /// RRsets of a page.
 const PAGE_MAX: usize = 300;
+
+/// Whether the API has RRsets of this type.
+pub(crate) fn has_type(rtype: &str) -> bool {
+    rrset::has_type(rtype)
+}
 
 #[derive(Clone, Debug)]
 struct Zone {

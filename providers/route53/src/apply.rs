@@ -84,15 +84,16 @@ async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), Provi
                     return Ok(());
                 }
             }
-            // The change is made; whoever does not answer may do so in a moment.
-            Err(error) => match failed(server, zone, &error) {
-                error @ ProviderError::Throttled { .. } => last = Some(error),
-                error => {
+            // The change is made; whoever asks for patience may answer in a moment.
+            Err(error) => {
+                let error = failed(server, zone, &error);
+                if !matches!(error, ProviderError::Throttled { .. }) {
                     let detail =
                         format!("the change was made, and who has it is not known: {error}");
                     return Err(in_doubt(server, zone, detail));
                 }
-            },
+                last = Some(error);
+            }
         }
     }
     let span = SYNC_EVERY * u32::try_from(SYNC_POLLS_MAX).unwrap_or(u32::MAX);

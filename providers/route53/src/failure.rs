@@ -41,7 +41,9 @@ where
         SdkError::DispatchFailure(failure) if is_credentials(failure) => {
             ProviderError::Unauthorized { zone, detail: words(server, error) }
         }
-        _ => ProviderError::Unreachable { zone, peer: server.peer(), detail: words(server, error) },
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | _ => {
+            ProviderError::Unreachable { zone, peer: server.peer(), detail: words(server, error) }
+        }
     }
 }
 
@@ -54,7 +56,7 @@ where
         SdkError::ServiceError(answer) => !answer.raw().status().is_client_error(),
         SdkError::ConstructionFailure(_) => false,
         SdkError::DispatchFailure(failure) => !is_credentials(failure) && !is_unconnected(error),
-        _ => true,
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) | _ => true,
     };
     match is_open {
         true => in_doubt(server, zone, words(server, error)),

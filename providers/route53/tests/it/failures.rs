@@ -1,0 +1,151 @@
+//! What goes wrong, and what is said of it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cutover_contract::{Next, ProviderError};
+
+use crate::common::{KEY, SECRET, SMALL, ZONE, adapter, adapter_with, changes, fake, held, zone};
+use crate::lab::door::{Door, Mishap, Request};
+use crate::route53::refusal;
+
+fn is_batch(request: &Request) -> bool {
+    request.method == "POST"
+}
+
+const EDIT: &str = "@ MX 300 0 mail.newhost.example.";
+
+#[tokio::test]
+async fn route_53_itself_compares() {
+    // Between our reading and the batch somebody edits, deletes, or makes it by themselves.
+    for lines in [
+        &["acme.test. 300 IN MX 10 elsewhere.example."][..],
+        &["acme.test. 301 IN MX 10 mail.oldhost.example."],
+        &["acme.test. 300 IN MX 10 mail.oldhost.example.", "acme.test. 300 IN MX 20 b.example."],
+        &[],
+        &["acme.test. 300 IN MX 0 mail.newhost.example."],
+    ] {
+        let fake = fake(SMALL);
+        let (meddler, seen) = (fake.clone(), AtomicUsize::new(0));
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let edited = lines.clone();
+        let door = Door::with_mishaps(fake.clone(), move |request| {
+            if is_batch(request) && seen.fetch_add(1, Ordering::SeqCst) == 0 {
+                meddler.replace(ZONE, "acme.test.", "MX", &edited);
+            }
+            None
+        });
+        let error = adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("stale");
+        let ProviderError::Conflict { live, .. } = &error else { panic!("{lines:?}: {error}") };
+        assert_eq!(live.is_some(), !lines.is_empty());
+        assert_eq!(fake.writes(ZONE), 0);
+    }
+}
+
+#[tokio::test]
+async fn throttling_and_a_change_before_ours_change_nothing_and_are_waited_for() {
+    let fake = fake(SMALL);
+    let before = held(&fake);
+    fake.prior(1);
+    let door = Door::open(fake.clone());
+    let provider = adapter(&door.url());
+    let error = provider.apply(&changes(&fake, &[EDIT])).await.expect_err("another is before us");
+    assert_eq!(error.next(), Next::Retry(Duration::from_secs(5)), "{error}");
+    assert_eq!((door.count(is_batch), held(&fake)), (1, before.clone()));
+    provider.apply(&changes(&fake, &[EDIT])).await.expect("now it is our turn");
+
+    let throttled = Door::with_mishaps(fake.clone(), |request| {
+        is_batch(request).then(|| Mishap::Instead(refusal(400, "Throttling", "Rate exceeded")))
+    });
+    let back = changes(&fake, &["@ MX 300 10 mail.oldhost.example."]);
+    let error = adapter(&throttled.url()).apply(&back).await.expect_err("throttled");
+    assert_eq!(error.next(), Next::Retry(Duration::from_secs(5)), "{error}");
+    assert_eq!(throttled.count(is_batch), 1, "a change is sent once");
+}
+
+#[tokio::test]
+async fn questions_are_asked_again_where_route_53_asks_for_patience() {
+    let fake = fake(SMALL);
+    let seen = AtomicUsize::new(0);
+    let door = Door::with_mishaps(fake.clone(), move |_| {
+        let is_early = seen.fetch_add(1, Ordering::SeqCst) < 2;
+        is_early.then(|| Mishap::Instead(refusal(400, "Throttling", "Rate exceeded")))
+    });
+    let read = adapter(&door.url()).read_zone(&zone()).await.expect("the third time");
+    assert!(read.rrsets.len() > 2);
+}
+
+#[tokio::test]
+async fn a_change_is_waited_for_until_it_is_in_sync() {
+    let fake = fake(SMALL);
+    fake.pending(2);
+    let door = Door::open(fake.clone());
+    adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect("made");
+    assert_eq!(door.count(|request| request.path.contains("/change/")), 3);
+}
+
+#[tokio::test]
+async fn a_change_of_which_nobody_says_who_has_it_is_in_doubt() {
+    let fake = fake(SMALL);
+    let door = Door::with_mishaps(fake.clone(), |request| {
+        let is_sync = request.path.contains("/change/");
+        is_sync.then(|| Mishap::Instead(refusal(403, "AccessDenied", "No.")))
+    });
+    let error = adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("no word");
+    assert_eq!(error.next(), Next::Look, "{error}");
+    assert!(error.to_string().contains("the change was made"), "{error}");
+    assert_eq!(fake.writes(ZONE), 1);
+}
+
+#[tokio::test]
+async fn codes_decide_and_not_the_status() {
+    let fake = fake(SMALL);
+    for (status, code, next) in [
+        (403, "InvalidClientTokenId", "Unauthorized"),
+        (403, "SignatureDoesNotMatch", "Unauthorized"),
+        (400, "ExpiredToken", "Unauthorized"),
+        (403, "AccessDenied", "Unauthorized"),
+        (404, "NoSuchHostedZone", "NoSuchZone"),
+        (400, "InvalidInput", "Refused"),
+    ] {
+        let door = Door::with_mishaps(fake.clone(), move |_| {
+            let message = format!(
+                "No, {SECRET}.\n\nThe Canonical String for this request should have been\n\
+                 x-amz-security-token:TOKEN-OF-SOMEBODY"
+            );
+            Some(Mishap::Instead(refusal(status, code, &message)))
+        });
+        let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("no");
+        let told = format!("{error:?} {error}");
+        assert!(told.starts_with(next), "{status} {code}: {told}");
+        assert!(!told.contains(SECRET) && !told.contains("TOKEN-OF"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_half_there_are_missed_at_once() {
+    let connect = |more: &[(&str, &str)]| {
+        let text = |value: &str| cutover_contract::ConfigValue::Text(value.to_owned());
+        let fields = more.iter().map(|(field, value)| ((*field).to_owned(), text(value)));
+        let config = cutover_contract::Config(fields.collect());
+        (cutover_route53::ADAPTER.connect)(&config, std::path::Path::new("/")).err()
+    };
+    assert!(connect(&[]).is_none(), "credentials are the SDK's affair");
+    for (more, field) in [
+        (&[("access_key_id", "A")][..], "secret_access_key"),
+        (&[("endpoint_url", "route53.example")], "endpoint_url"),
+        (&[("endpoint_url", "http://me@route53.example")], "endpoint_url"),
+        (&[("hosted_zone_id", "/hostedzone/Z1")], "hosted_zone_id"),
+        (&[("unseen_nodes", "soon")], "unseen_nodes"),
+    ] {
+        assert_eq!(connect(more).expect(field).field, field);
+    }
+    // Nobody listens: a change was not sent.
+    let fake = fake(SMALL);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let nobody = adapter_with(&format!("http://{address}"), KEY, &[]);
+    let error = nobody.apply(&changes(&fake, &[EDIT])).await.expect_err("nobody");
+    assert!(matches!(error, ProviderError::Unreachable { .. }), "{error}");
+}

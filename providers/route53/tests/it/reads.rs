@@ -1,0 +1,63 @@
+//! What is read: pages, escapes, and zones of one name.
+
+use cutover_contract::{ProviderError, RrType};
+
+use crate::common::{KEY, SMALL, ZONE, adapter, adapter_with, fake, held, zone};
+use crate::lab::door::Door;
+use crate::route53::Route53;
+
+#[tokio::test]
+async fn all_pages_are_read() {
+    let lines: Vec<String> =
+        (0..1_234).map(|n| format!("h{n}.{ZONE}. 300 IN A 192.0.2.{}", n % 250)).collect();
+    let fake = Route53::new(KEY);
+    fake.zone(ZONE, &lines);
+    let door = Door::open(fake.clone());
+    let mut read = adapter(&door.url()).read_zone(&zone()).await.expect("a zone").rrsets;
+    read.retain(|key, _| key.name != zone() || ![RrType::SOA, RrType::NS].contains(&key.rtype));
+    assert_eq!(read, held(&fake));
+    // 1,236 RRsets in pages of 300, and the zone is found.
+    assert_eq!(door.passages().len(), 6);
+}
+
+#[tokio::test]
+async fn of_several_zones_of_one_name_the_public_one_is_taken() {
+    let fake = fake(SMALL);
+    let other = fake.another(ZONE, true, &[]);
+    // Whose names begin in the same way.
+    fake.another("acme.test.example", false, &[]);
+    let door = Door::open(fake.clone());
+    assert!(adapter(&door.url()).read_zone(&zone()).await.expect("a zone").rrsets.len() > 2);
+    let named = |id: &str| adapter_with(&door.url(), KEY, &[("hosted_zone_id", id)]);
+    let private = named(&other).read_zone(&zone()).await.expect("the named one");
+    assert_eq!(private.rrsets.len(), 2);
+    let third = fake.another(ZONE, false, &[]);
+    let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("two public ones");
+    assert!(error.to_string().contains("`hosted_zone_id`"), "{error}");
+    assert_eq!(named(&third).read_zone(&zone()).await.expect("the named one").rrsets.len(), 2);
+    let elsewhere = cutover_contract::Name::from_user("other.test").expect("a name");
+    let error = named(&third).read_zone(&elsewhere).await.expect_err("another name");
+    assert!(matches!(error, ProviderError::NoSuchZone { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn private_zones_alone_are_no_zone() {
+    let fake = Route53::new(KEY);
+    fake.another(ZONE, true, &[]);
+    let door = Door::open(fake.clone());
+    let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("private");
+    assert!(matches!(error, ProviderError::NoSuchZone { .. }), "{error}");
+    assert!(error.to_string().contains("private"), "{error}");
+}
+
+#[tokio::test]
+async fn a_zone_that_was_made_anew_is_found_again() {
+    let fake = fake(SMALL);
+    let door = Door::open(fake.clone());
+    let provider = adapter(&door.url());
+    provider.read_zone(&zone()).await.expect("a zone");
+    fake.zone(ZONE, &[]);
+    let error = provider.read_zone(&zone()).await.expect_err("the old one is gone");
+    assert!(matches!(error, ProviderError::NoSuchZone { .. }), "{error}");
+    assert_eq!(provider.read_zone(&zone()).await.expect("the new one").rrsets.len(), 2);
+}

@@ -39,6 +39,8 @@ struct Zone {
     name: String,
     is_private: bool,
     rrsets: Vec<Rrset>,
+    /// Whether they are in the order of a listing.
+    is_sorted: bool,
     writes: u32,
 }
 
@@ -97,8 +99,14 @@ impl Route53 {
         state.ids += 1;
         let id = format!("Z{:013X}", state.ids.wrapping_mul(0x9e37_79b9));
         let name = format!("{name}.");
-        let mut zone =
-            Zone { id: id.clone(), name: name.clone(), is_private, rrsets: Vec::new(), writes: 0 };
+        let mut zone = Zone {
+            id: id.clone(),
+            name: name.clone(),
+            is_private,
+            rrsets: Vec::new(),
+            is_sorted: false,
+            writes: 0,
+        };
         let soa = "ns-1.awsdns-01.test. hostmaster.awsdns.test. 1 7200 900 1209600 86400";
         for own in [
             format!("{name} 900 IN SOA {soa}"),
@@ -256,8 +264,11 @@ impl Route53 {
     fn listed(&self, id: &str, request: &Request) -> Result<Answer, No> {
         let mut state = self.state();
         let zone = state.of_id(id)?;
-        let mut rrsets: Vec<&Rrset> = zone.rrsets.iter().collect();
-        rrsets.sort_by_cached_key(|rrset| rrset.order());
+        if !zone.is_sorted {
+            zone.rrsets.sort_by_cached_key(Rrset::order);
+            zone.is_sorted = true;
+        }
+        let rrsets = &zone.rrsets;
         let from = match request.parameter("name") {
             None => None,
             Some(name) => {
@@ -271,7 +282,7 @@ impl Route53 {
         let max = asked.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
         let page = &rrsets[at..rrsets.len().min(at + max)];
         let next = rrsets.get(at + max);
-        let shown = page.iter().map(|rrset| rrset.shown()).collect();
+        let shown = page.iter().map(Rrset::shown).collect();
         let mut children = vec![
             Element::with("ResourceRecordSets", shown),
             Element::text("IsTruncated", if next.is_some() { "true" } else { "false" }),
@@ -307,6 +318,7 @@ impl Route53 {
         }
         let zone = state.of_id(id)?;
         let before = zone.rrsets.clone();
+        zone.is_sorted = false;
         let touched = match zone.change(&changes) {
             Ok(touched) => touched,
             Err(messages) => {
@@ -375,10 +387,13 @@ fn change_info(id: &str, is_in_sync: bool) -> Element {
 }
 
 impl State {
+    /// A zone to be changed, or looked at.
     fn place(&mut self, zone: &str) -> &mut Zone {
         let name = format!("{zone}.");
         let found = self.zones.iter_mut().find(|known| known.name == name);
-        found.unwrap_or_else(|| panic!("there is no zone {zone}"))
+        let found = found.unwrap_or_else(|| panic!("there is no zone {zone}"));
+        found.is_sorted = false;
+        found
     }
 
     fn of_id(&mut self, id: &str) -> Result<&mut Zone, No> {

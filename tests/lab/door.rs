@@ -24,7 +24,9 @@ const CLOSING_POLLS: usize = 20;
 pub(crate) struct Request {
     /// `GET`, `POST` and so on.
     pub(crate) method: String,
-    /// The path, as it was sent.
+    /// The path and the query, as they were sent.
+    pub(crate) target: String,
+    /// The path alone.
     pub(crate) path: String,
     /// What stands behind the `?`, decoded, in its order.
     pub(crate) query: Vec<(String, String)>,
@@ -294,6 +296,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
     };
     let mut request = Request {
         method: method.to_owned(),
+        target: target.to_owned(),
         path: path.to_owned(),
         query: query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect(),
         headers: Vec::new(),

@@ -30,7 +30,7 @@ pub(crate) use {
     bind::Bind,
     hasty::Hasty,
     knot::Knot,
-    loopback::loopback,
+    loopback::{free_port, loopback},
     pdns::{Pdns, PdnsZone},
     server::{Server, TsigKey, sleep},
 };

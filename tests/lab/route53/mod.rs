@@ -14,6 +14,7 @@
 
 #![allow(dead_code, reason = "each test binary that includes the fake uses a part of it")]
 
+pub(crate) mod moto;
 mod rrset;
 mod xml;
 

@@ -121,7 +121,7 @@ fn conflict(zone: &Name, key: &RrKey, live: &Holdings) -> ProviderError {
 fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
     let zone = changes.zone();
     for Change { key, .. } in changes.changes() {
-        let why = match live.instructions.get(&key.name) {
+        let why = match live.instructions.get(key) {
             Some(Instruction::Proxied) => {
                 "the name is proxied, so that Cloudflare answers with addresses of its own: set its \
                  records to `DNS only` first"
@@ -130,7 +130,7 @@ fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderErro
                 "the name has a CNAME that Cloudflare flattens: replace it by A and AAAA records first"
             }
             Some(Instruction::Unread) => {
-                "the name has records of a type that is not known here: move them away first"
+                "it has records that are written in a way that is not known here"
             }
             None => {
                 match live.held.get(key).and_then(|held| held.records.iter().find_map(|r| r.lock)) {

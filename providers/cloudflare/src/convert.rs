@@ -4,8 +4,9 @@
 //! is an RRset, with the records that it is made of. An RRset whose records have several TTLs counts
 //! as one with the largest: so long it may be cached.
 //!
-//! Names for which there are *instructions* and no data are not read: proxied records, whose
-//! addresses are Cloudflare's own, a CNAME that is flattened, and types that are unknown here.
+//! Where there are *instructions* and no data, nothing is read: of proxied names no addresses and no
+//! CNAME, since Cloudflare answers with addresses of its own; the same of names with a CNAME that is
+//! flattened; and records that are not understood. Other types of such names are as anywhere.
 
 mod content;
 
@@ -69,7 +70,10 @@ pub(crate) enum Lock {
     Product,
 }
 
-/// Why there is no data at a name.
+/// What Cloudflare answers by itself at names that are proxied or flattened.
+const ADDRESSES: [RrType; 3] = [RrType::A, RrType::AAAA, RrType::CNAME];
+
+/// Why there is no data at a name and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instruction {
     /// Cloudflare answers with addresses of its own.
@@ -101,7 +105,7 @@ pub(crate) struct HeldSet {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {
     pub(crate) held: BTreeMap<RrKey, HeldSet>,
-    pub(crate) instructions: BTreeMap<Name, Instruction>,
+    pub(crate) instructions: BTreeMap<RrKey, Instruction>,
 }
 
 /// A record that makes no sense.
@@ -128,14 +132,16 @@ pub(crate) fn holdings(records: Vec<Record>, zone: &Name) -> Result<Holdings, Ba
         if !name.is_at_or_below(zone) {
             return Err(BadRecord::Name(record.name));
         }
+        // A type that has no name here has no key either, and stands in nobody's way.
+        let Ok(rtype) = record.rtype.parse::<RrType>() else { continue };
         if let Some(instruction) = instruction_of(&record, &name, zone) {
-            instructions.insert(name, instruction);
+            for rtype in ADDRESSES {
+                instructions.insert(RrKey::new(name.clone(), rtype), instruction);
+            }
             continue;
         }
-        let rtype: Option<RrType> = record.rtype.parse().ok();
-        let read = rtype.and_then(|rtype| content::read(rtype, &record));
-        let (Some(rtype), Some(rdata)) = (rtype, read) else {
-            instructions.insert(name, Instruction::Unread);
+        let Some(rdata) = content::read(rtype, &record) else {
+            instructions.insert(RrKey::new(name, rtype), Instruction::Unread);
             continue;
         };
         let ttl = match record.ttl {
@@ -146,8 +152,8 @@ pub(crate) fn holdings(records: Vec<Record>, zone: &Name) -> Result<Holdings, Ba
         let held = Held { id: record.id, rdata, ttl, lock };
         by_key.entry(RrKey::new(name, rtype)).or_default().push(held);
     }
-    // A name has instructions whatever else is there: what is served is not what is stored.
-    by_key.retain(|key, _| !instructions.contains_key(&key.name));
+    // Whatever else is there: what is served is not what is stored.
+    by_key.retain(|key, _| !instructions.contains_key(key));
     let set = |(key, records): (RrKey, Vec<Held>)| {
         let ttl = records.iter().map(|held| held.ttl).max().unwrap_or(AUTOMATIC);
         match RrSet::new(ttl, records.iter().map(|held| held.rdata.clone())) {

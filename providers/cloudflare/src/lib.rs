@@ -5,8 +5,8 @@
 //! place, and the adapter declares what may be seen in between ([`Atomicity::Record`]). The API cannot
 //! compare, so the adapter does, right before.
 //!
-//! What this does not do: it splits no change set; writes nothing at names that are proxied or
-//! flattened, no record that Email Routing or another product holds, and neither SOA nor NS of the
+//! What this does not do: it splits no change set; reads and writes no addresses of names that are
+//! proxied or flattened; writes no record that Email Routing or another product holds, and neither SOA nor NS of the
 //! apex, which are Cloudflare's; and it takes no settings of proxies from the environment.
 
 mod api;
@@ -78,6 +78,8 @@ pub const ADAPTER: Adapter = Adapter {
 struct Cloudflare {
     server: Server,
     account: Option<String>,
+    /// What the zones' plan is, as far as the user says.
+    plan: String,
     batch_max: usize,
     ttl_min: Ttl,
     unseen_nodes: Duration,
@@ -96,10 +98,11 @@ fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> 
         EndpointError::Url(_) | EndpointError::Client(_) => wrong("url", &error.to_string()),
         EndpointError::Token => wrong("api_token", &error.to_string()),
     })?;
-    let (batch_max, ttl_min) = match config.text("plan") {
-        None | Some("free") => (limits::BATCH_FREE, limits::TTL_MIN),
-        Some("enterprise") => (limits::BATCH_PAID, limits::TTL_MIN_ENTERPRISE),
-        Some(_) => (limits::BATCH_PAID, limits::TTL_MIN),
+    let plan = config.text("plan").unwrap_or("free").to_owned();
+    let (batch_max, ttl_min) = match plan.as_str() {
+        "free" => (limits::BATCH_FREE, limits::TTL_MIN),
+        "enterprise" => (limits::BATCH_PAID, limits::TTL_MIN_ENTERPRISE),
+        _ => (limits::BATCH_PAID, limits::TTL_MIN),
     };
     let unseen_nodes = match config.text("unseen_nodes") {
         None => limits::UNSEEN_NODES,
@@ -108,7 +111,7 @@ fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> 
     };
     let account = config.text("account_id").map(str::to_owned);
     let heads = Mutex::default();
-    Ok(Box::new(Cloudflare { server, account, batch_max, ttl_min, unseen_nodes, heads }))
+    Ok(Box::new(Cloudflare { server, account, plan, batch_max, ttl_min, unseen_nodes, heads }))
 }
 
 impl Cloudflare {
@@ -117,7 +120,7 @@ impl Cloudflare {
         if let Some(head) = heads.get(zone) {
             return Ok(head.clone());
         }
-        let head = read::head(&self.server, zone, self.account.as_deref()).await?;
+        let head = read::head(&self.server, zone, self.account.as_deref(), &self.plan).await?;
         heads.insert(zone.clone(), head.clone());
         Ok(head)
     }

@@ -40,15 +40,19 @@ pub(crate) struct Head {
     pub(crate) kind: String,
     /// Operations of one batch.
     pub(crate) batch_max: usize,
-    /// The plan, as Cloudflare calls it.
+    /// The plan, as Cloudflare calls it: `free`, `pro`, `business`, `enterprise`, or nothing.
     pub(crate) plan: String,
 }
+
+/// The plans, each with more than those before it.
+const PLANS: [&str; 4] = ["free", "pro", "business", "enterprise"];
 
 /// Finds a zone by its name.
 pub(crate) async fn head(
     server: &Server,
     zone: &Name,
     account: Option<&str>,
+    claimed: &str,
 ) -> Result<Head, ProviderError> {
     #[derive(Deserialize)]
     struct Doc {
@@ -81,6 +85,16 @@ pub(crate) async fn head(
         "pro" | "business" | "enterprise" => BATCH_PAID,
         _ => BATCH_FREE,
     };
+    // What is claimed decides which TTLs and how large steps are planned for.
+    let rank = |name: &str| PLANS.iter().position(|plan| *plan == name);
+    if let (Some(claimed_rank), Some(rank)) = (rank(claimed), rank(&plan))
+        && claimed_rank > rank
+    {
+        return Err(refused(format!(
+            "the zone's plan at Cloudflare is `{plan}`, and the provider in the plan says \
+             `plan: {claimed}`: correct that"
+        )));
+    }
     Ok(Head { id, kind: doc.kind.unwrap_or_default(), batch_max, plan })
 }
 
@@ -130,7 +144,7 @@ async fn listed(
                     holdings(records, zone).map_err(|bad| malformed(zone, &bad.to_string()))?;
                 if let Some(name) = name {
                     found.held.retain(|key: &RrKey, _| key.name == *name);
-                    found.instructions.retain(|other, _| other == name);
+                    found.instructions.retain(|key: &RrKey, _| key.name == *name);
                 }
                 return Ok(found);
             }

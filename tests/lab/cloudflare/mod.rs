@@ -374,7 +374,8 @@ impl Zone {
                     let message = "An A, AAAA, or CNAME record with that host already exists.";
                     return Err(No::new(400, 81053, message));
                 }
-                ("CNAME", _) | (_, "CNAME") => {
+                // At the apex a CNAME is flattened, and stands beside others.
+                ("CNAME", _) | (_, "CNAME") if record.name != self.name => {
                     let message = "A CNAME record with that host already exists.";
                     return Err(No::new(400, 81054, message));
                 }

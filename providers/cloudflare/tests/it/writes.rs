@@ -130,6 +130,13 @@ async fn what_others_hold_is_read_and_not_written() {
             "settings": { "flatten_cname": true }
         }),
     );
+    // Of an apex that is proxied, too, mail is as anywhere.
+    fake.put(
+        ZONE,
+        &json!({
+            "type": "A", "name": "@", "content": "192.0.2.8", "ttl": 1, "proxied": true
+        }),
+    );
     let door = Door::open(fake.clone());
     let provider = adapter(&door.url());
     let shown: Vec<String> = provider
@@ -147,7 +154,8 @@ async fn what_others_hold_is_read_and_not_written() {
     for (edit, words) in [
         ("@ MX 300 0 new.example.", "Email Routing holds its records"),
         ("shop A 300 192.0.2.8", "is proxied"),
-        ("shop TXT 300 \"x\"", "is proxied"),
+        ("shop AAAA 300 2001:db8::1", "is proxied"),
+        ("@ A 300 192.0.2.9", "is proxied"),
         ("flat CNAME 300 y.example.", "flattens"),
         ("@ NS 300 ns.example.", "NS records of the apex"),
     ] {
@@ -156,6 +164,18 @@ async fn what_others_hold_is_read_and_not_written() {
         assert!(error.to_string().contains(words), "{edit}: {error}");
     }
     assert_eq!(door.count(is_batch), 0);
+    let beside = changes(&fake, &["shop TXT 300 \"x\"", "@ TXT 300 \"v=spf1 -all\""]);
+    provider.apply(&beside).await.expect("made");
+}
+
+#[tokio::test]
+async fn a_plan_that_the_zone_has_not_is_noticed_when_it_is_read() {
+    let fake = fake("free", SMALL);
+    let door = Door::open(fake.clone());
+    let provider = adapter_with(&door.url(), crate::common::TOKEN, &[("plan", "enterprise")]);
+    let error = provider.read_zone(&zone()).await.expect_err("it is free");
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("`plan: enterprise`"), "{error}");
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ enum Behind {
     /// Another one.
     Route53(Arc<Route53>, Door),
     /// And somebody else's of the same.
-    Moto(Arc<Moto>, #[expect(dead_code, reason = "it is open while this lives")] Door),
+    Moto(Arc<Moto>, Door),
     Files,
 }
 
@@ -180,15 +180,6 @@ impl Behind {
     }
 }
 
-/// Route 53 behind a door, as a plan has it.
-fn amazon(door: &Door) -> String {
-    format!(
-        "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-         secret_access_key: {{ env: PLACE_SECRET }}, unseen_nodes: 0s }}",
-        door.url()
-    )
-}
-
 impl Place {
     fn new(behind: Behind, provider: String) -> Self {
         let settings = behind.settings("env/PLACE_SECRET");
@@ -256,10 +247,15 @@ impl Place {
             fake.zone(zone, &[records(&face.server().transfer(zone)), vec![soa]].concat());
         }
         let door = Door::open(fake.clone());
-        let provider = amazon(&door);
+        let provider = format!(
+            "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
+             secret_access_key: {{ env: PLACE_SECRET }}, unseen_nodes: 0s }}",
+            door.url()
+        );
         Self { clock: Some(Hasty::start()), ..Self::new(Behind::Route53(fake, door), provider) }
     }
 
+    /// Credentials and address come as Amazon's own tools have them.
     fn moto() -> Self {
         let face = Face::start(ZONES, Duration::from_secs(1));
         let lines = |zone: &str| {
@@ -271,7 +267,7 @@ impl Place {
             ZONES.iter().map(|(zone, _)| (*zone, lines(zone))).collect();
         let moto = Moto::start(&python(), ACCESS_KEY, &zones, face);
         let door = Door::open(moto.clone());
-        let provider = amazon(&door);
+        let provider = "{ type: route53, unseen_nodes: 0s }".to_owned();
         Self { clock: Some(Hasty::start()), ..Self::new(Behind::Moto(moto, door), provider) }
     }
 
@@ -316,9 +312,10 @@ impl Place {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("PLACE_SECRET", self.behind.secret());
-        if let Behind::Route53(_, door) = &self.behind {
-            // For octoDNS: it is pointed elsewhere by boto's own variables.
+        // Amazon's own variables: for octoDNS, and for a plan that has nothing of the kind.
+        if let Behind::Route53(_, door) | Behind::Moto(_, door) = &self.behind {
             command.env("AWS_ENDPOINT_URL", door.url()).env("AWS_DEFAULT_REGION", "us-east-1");
+            command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         }
         command
     }

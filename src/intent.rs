@@ -16,6 +16,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl};
 
 use crate::calendar::window::Windows;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
+use crate::spec::gate::GatesSpec;
 use crate::spec::{
     AssumeSpec, Clocks, DkimRecord, Endpoint, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate,
     OverrideSpec, PlanSpec, ProviderSpec, RecordSpec, ResolverSpec, SenderSpec, SwitchKind,
@@ -63,6 +64,8 @@ pub struct Intent {
     pub terms: Terms,
     /// When the switch may begin; `None`: at any time.
     pub windows: Option<Windows>,
+    /// What has to pass before and behind the switch.
+    pub gates: GatesSpec,
     /// Other records.
     pub records: Vec<RecordSpec>,
     /// Facts that cannot be seen.
@@ -183,6 +186,11 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         let help = "add `migrate:` to move mail domains, or `records:` to change records";
         resolver.report(Diagnostic::error(NOTHING_TO_DO, spec.name.span, title, help));
     }
+    if let Some(gate) = spec.gates.all().next().filter(|_| spec.migrate.is_none()) {
+        let title = "there is no switch that this gate could stand before or behind".to_owned();
+        let help = "add `migrate:`, or take `gates:` out";
+        resolver.report(Diagnostic::error(UNKNOWN_ANCHOR, gate.probe.span, title, help));
+    }
     let found = resolver.found;
     if !found.is_empty() {
         return Err(found);
@@ -214,6 +222,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         moves,
         terms,
         windows: spec.migrate.and_then(|migrate| migrate.windows),
+        gates: spec.gates,
         records: spec.records,
         assume: spec.assume,
         overrides: spec.overrides,

@@ -13,6 +13,7 @@ pub mod intent;
 pub mod journal;
 pub mod model;
 pub mod observe;
+pub mod probe;
 pub mod proof;
 pub mod recipe;
 pub mod render;

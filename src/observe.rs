@@ -10,12 +10,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use cutover_contract::{Capabilities, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+use cutover_contract::{Capabilities, Name, ProviderError, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::diag::Diagnostic;
 use crate::intent::Intent;
-use crate::spec::Authority;
+use crate::spec::{Authority, ResolverAddress};
 use crate::spf::{SpfRecord, Target};
 
 /// A question to the world, closed over protocols.
@@ -37,9 +38,74 @@ pub enum Query {
         /// Which RRset.
         key: RrKey,
     },
+    /// One RRset as a resolver gives it.
+    Resolved {
+        /// Whom to ask.
+        resolver: ResolverAddress,
+        /// Which RRset.
+        key: RrKey,
+    },
+    /// What a command says.
+    Command {
+        /// The program and its arguments; no shell.
+        argv: Vec<String>,
+        /// How long it may take; then it is killed, and all that it has started.
+        within: Duration,
+    },
+    /// What a web server answers to a GET.
+    Http {
+        /// The address.
+        url: String,
+        /// A text that is looked for in the beginning of the answer's body.
+        contains: Option<String>,
+        /// How long it may take.
+        within: Duration,
+    },
 }
 
-/// The records of a name outside of the plan's zones, as a resolver gave them.
+/// An answer to a [`Query`].
+#[derive(Debug)]
+pub enum Answer {
+    /// To [`Query::Held`]: the RRsets in the order of the keys.
+    Held(Result<Vec<Option<RrSet>>, ProviderError>),
+    /// To [`Query::Served`].
+    Served(Served),
+    /// To [`Query::Resolved`].
+    Resolved(Outside),
+    /// To [`Query::Command`]; or why it could not be run to its end.
+    Command(Result<Said, String>),
+    /// To [`Query::Http`]; or why there is no answer.
+    Http(Result<Page, String>),
+}
+
+/// What one authoritative server said to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// This RRset, or none.
+    Answer(Option<RrSet>),
+    /// Nothing that can be used, and why.
+    Unanswered(String),
+}
+
+/// What a command said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its exit code; `None` where a signal has ended it.
+    pub code: Option<i32>,
+    /// The beginning of what it wrote, to both outputs.
+    pub output: String,
+}
+
+/// What a web server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The status code.
+    pub status: u16,
+    /// Whether the text that was looked for is there; `true` where none was.
+    pub contains: bool,
+}
+
+/// The records of a name as a resolver gave them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outside {
     /// These; aliases have been followed.

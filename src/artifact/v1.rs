@@ -1,5 +1,6 @@
 //! `cutover/artifact/1`: the wire types, apart from the domain's.
 
+mod gate;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +118,9 @@ struct StepV1 {
     origin: Option<Origin>,
     /// The change whose replaced version a wait waits out.
     over: Option<StepId>,
-    /// When a checkpoint may be reached; none: at any time.
+    /// What a gate asks.
+    gate: Option<gate::GateV1>,
+    /// When a checkpoint may be reached or a gate asked; none: at any time.
     window: Option<window::WindowV1>,
     /// What takes it back: a step of the way back, `keep`, or `never` and why; none for steps that
     /// do nothing.
@@ -129,6 +132,7 @@ struct StepV1 {
 enum KindV1 {
     Change,
     Wait,
+    Gate,
     Checkpoint,
 }
 
@@ -198,6 +202,7 @@ fn octets_about(artifact: &Artifact) -> usize {
     let steps = std::iter::once(&artifact.graph).chain(back).flat_map(StepGraph::steps);
     let changes = steps.map(|step| match &step.primitive {
         Primitive::Change(changes) => changes.changes().len(),
+        Primitive::Gate(gate) => 2 + 2 * gate.expect.len(),
         Primitive::Wait(_) | Primitive::Checkpoint => 1,
     });
     OTHERS + CHANGE * changes.sum::<usize>()
@@ -347,10 +352,11 @@ fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
 
 fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
     let Step { id, primitive, after, title, reason, window } = step;
-    let (kind, changes, wait) = match primitive {
-        Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None),
-        Primitive::Wait(wait) => (KindV1::Wait, Vec::new(), Some(wait)),
-        Primitive::Checkpoint => (KindV1::Checkpoint, Vec::new(), None),
+    let (kind, changes, wait, gate) = match primitive {
+        Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None, None),
+        Primitive::Wait(wait) => (KindV1::Wait, Vec::new(), Some(wait), None),
+        Primitive::Gate(gate) => (KindV1::Gate, Vec::new(), None, Some(gate)),
+        Primitive::Checkpoint => (KindV1::Checkpoint, Vec::new(), None, None),
     };
     StepV1 {
         id: id.clone(),
@@ -368,6 +374,7 @@ fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
         wait_secs: wait.map(|wait| wait.span.as_secs()),
         origin: wait.map(|wait| wait.origin),
         over: wait.and_then(|wait| wait.over.clone()),
+        gate: gate.map(gate::wire),
         window: window.as_ref().map(window::wire),
         undo: undo.map(wire_undo),
     }
@@ -514,6 +521,7 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
         wait_secs,
         origin,
         over,
+        gate,
         window,
         undo: _,
     } = wire;
@@ -531,19 +539,22 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
     if wait_secs.is_some_and(|secs| secs > WAIT_SECS_MAX) {
         return Err(value(&id, "it waits longer than anything may be cached"));
     }
-    let primitive = match (kind, wait_secs, origin) {
-        (KindV1::Change, None, None) => Primitive::Change(read_changes(&id, changes, zones)?),
-        (KindV1::Wait, Some(secs), Some(origin)) if changes.is_empty() => {
+    let primitive = match (kind, wait_secs, origin, gate) {
+        (KindV1::Change, None, None, None) => Primitive::Change(read_changes(&id, changes, zones)?),
+        (KindV1::Wait, Some(secs), Some(origin), None) if changes.is_empty() => {
             Primitive::Wait(Wait { span: Duration::from_secs(secs), origin, over })
         }
-        (KindV1::Checkpoint, None, None) if changes.is_empty() => Primitive::Checkpoint,
-        (KindV1::Change | KindV1::Wait | KindV1::Checkpoint, _, _) => {
+        (KindV1::Gate, None, None, Some(gate)) if changes.is_empty() => {
+            Primitive::Gate(gate::read(&id, gate)?)
+        }
+        (KindV1::Checkpoint, None, None, None) if changes.is_empty() => Primitive::Checkpoint,
+        (KindV1::Change | KindV1::Wait | KindV1::Gate | KindV1::Checkpoint, ..) => {
             return Err(value(&id, "its keys do not fit its kind"));
         }
     };
     let window = window.map(|window| window::read(&id, &window)).transpose()?.flatten();
-    if window.is_some() && primitive != Primitive::Checkpoint {
-        return Err(value(&id, "only a checkpoint has a window"));
+    if window.is_some() && !matches!(primitive, Primitive::Checkpoint | Primitive::Gate(_)) {
+        return Err(value(&id, "only a checkpoint and a gate have a window"));
     }
     Ok(Step { id, primitive, after, title, reason, window })
 }

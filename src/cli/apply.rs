@@ -4,16 +4,21 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::planning::Input;
-use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, providers};
+use super::rollback::come_back;
+use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, reach};
 use super::{Failure, base, dress, home, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
 use crate::digest::Digest;
+use crate::graph::gate::{Failing, Gate};
+use crate::graph::{Primitive, StepId};
+use crate::journal::{Event, HaltReason};
+use crate::render::harmless;
 use crate::render::status::halt;
 use crate::render::text;
 use crate::world::Outcome;
 use crate::world::real::now;
-use crate::world::real::store::{Found, Store};
+use crate::world::real::store::{Found, Lock, Store};
 
 /// Run a plan or a sealed artifact, or go on with a run
 #[derive(clap::Args)]
@@ -23,24 +28,25 @@ stay with `--wait`. It can be stopped and taken up again at any moment.")]
 pub(super) struct Args {
     #[command(flatten)]
     run: RunArgs,
+    /// Run a plan anew that a gate has turned back, although it has not changed
+    #[arg(long)]
+    again: bool,
 }
 
-pub(super) async fn run(Args { run: args }: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(Args { run: args, again }: Args) -> Result<Exit, Failure> {
     let input = planning::read(&args.input)?;
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
-    if let Some(found) = &found {
-        not_turned_back(found, &args.input)?;
-    }
     let seen = found.as_ref().map(|found| found.journal.clone());
-    let open = found.as_ref().filter(|found| found.run.state.finished.is_none());
-    if let Some(found) = open {
-        same_as_open(&input, found, &args)?;
+    if let Some(found) = &found
+        && is_under_way(&input, &store, found, &args, again)?
+    {
         let lock = lock(&store)?;
         // Somebody may have gone on with it before the lock was ours.
         let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
-        let providers = providers(&args.input, &found.run.artifact)?;
-        return applied(go_on(found, providers, args.wait, &lock, None).await?);
+        let reached = reach(&args.input, &found.run.artifact)?;
+        let ended = go_on(found, reached, args.wait, &lock, None).await?;
+        return applied(&store, &args, ended, &lock).await;
     }
     let artifact = match input {
         Input::Artifact(artifact) => match found {
@@ -65,14 +71,25 @@ pub(super) async fn run(Args { run: args }: Args) -> Result<Exit, Failure> {
     let lock = lock(&store)?;
     newest_still(&store, seen.as_deref())?;
     // What is not there for a run must not be found out when it is open.
-    let providers = providers(&args.input, &artifact)?;
+    let reached = reach(&args.input, &artifact)?;
     let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
-    applied(go_on(found, providers, args.wait, &lock, None).await?)
+    let ended = go_on(found, reached, args.wait, &lock, None).await?;
+    applied(&store, &args, ended, &lock).await
 }
 
-fn applied(ended: Ended) -> Result<Exit, Failure> {
+async fn applied(
+    store: &Store,
+    args: &RunArgs,
+    ended: Ended,
+    lock: &Lock,
+) -> Result<Exit, Failure> {
+    let ended = come_back(store, args, ended, lock).await?;
     let Ended { outcome, artifact, .. } = ended;
     match outcome {
+        Outcome::Finished if artifact.is_way_back() => {
+            put(&turned(store, &artifact, &args.input)?)?;
+            Ok(Exit::Halted)
+        }
         Outcome::Finished => {
             put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
             Ok(Exit::Done)
@@ -82,26 +99,89 @@ fn applied(ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::Waiting)
         }
         Outcome::Halted(event) => {
-            put(&halt(&event, false, dress(&std::io::stdout())))?;
-            Ok(Exit::Halted)
+            put(&halt(&event, artifact.is_way_back(), dress(&std::io::stdout())))?;
+            let Some(step) = is_asking(&artifact, &event) else {
+                return Ok(Exit::of_halt(&event, artifact.is_way_back()));
+            };
+            put(&format!(
+                "Whoever knows better lets it pass with `cutover confirm {} {step} --reason WHY`.\n",
+                shell(&args.input)
+            ))?;
+            Ok(Exit::ApprovalNeeded)
         }
     }
 }
 
-/// A run that goes back does nothing else, and nothing else is begun before it has come back.
-fn not_turned_back(found: &Found, input: &Path) -> Result<(), Failure> {
-    let artifact = &found.run.artifact;
-    let goes_back = artifact.is_way_back() && found.run.state.finished.is_none();
-    match goes_back || found.run.state.turned_back.is_some() {
-        false => Ok(()),
-        true => {
+/// The gate at which the run has halted, if a person may let it pass.
+fn is_asking<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
+    match (event, &artifact.graph.get(event.step()?)?.primitive) {
+        (
+            Event::Halted { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
+            Primitive::Gate(Gate { on_fail: Failing::Ask, .. }),
+        ) => Some(step),
+        _ => None,
+    }
+}
+
+/// Why a run has come back by itself, and how to go on.
+fn turned(store: &Store, back: &Artifact, input: &Path) -> Result<String, Failure> {
+    let turned = store.turned(back).map_err(|error| Failure::error(&error))?;
+    let state = turned.map(|turned| turned.run.state);
+    let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
+    let gate = by.map_or("a gate", StepId::as_str);
+    let words = by.and_then(|by| state.as_ref()?.last_words.get(by));
+    let words = words.map_or(String::new(), |words| format!("\n  {}", harmless(words)));
+    Ok(format!(
+        "went back: {gate} has failed{words}\nSee to the cause, and run the plan anew with `cutover apply {} --again`, or change it.\n",
+        shell(input)
+    ))
+}
+
+/// Whether the newest run has to be gone on with: it is open, or a gate has turned it back and it has
+/// not come back yet.
+fn is_under_way(
+    input: &Input,
+    store: &Store,
+    found: &Found,
+    args: &RunArgs,
+    again: bool,
+) -> Result<bool, Failure> {
+    let (artifact, state) = (&found.run.artifact, &found.run.state);
+    let by_gate = match artifact.is_way_back() {
+        true => store.turned(artifact).map_err(|error| Failure::error(&error))?,
+        false => None,
+    };
+    let by_gate = match &by_gate {
+        Some(turned) => turned.run.state.turned_by.is_some(),
+        None => state.turned_by.is_some(),
+    };
+    let is_back = artifact.is_way_back() && state.finished.is_some();
+    match (artifact.is_way_back() || state.turned_back.is_some(), by_gate) {
+        // A run that goes back does nothing else, and nothing else is begun before it has come back.
+        (true, false) if !is_back => {
             let text = format!(
                 "error: the run of {} goes back\nhelp: go on with `cutover rollback {}`; then it can be applied anew",
                 artifact.name,
-                shell(input)
+                shell(&args.input)
             );
             Err(Failure::new(Exit::Usage, text))
         }
+        // A pipeline that applies whatever it is given would go there and back for ever.
+        (true, true) if is_back && !again && is_same(input, found) => {
+            Err(Failure::new(Exit::Halted, turned(store, artifact, &args.input)?.trim_end()))
+        }
+        (true, _) if is_back => Ok(false),
+        (true, _) => Ok(true),
+        (false, _) if state.finished.is_some() => Ok(false),
+        (false, _) => same_as_open(input, found, args).map(|()| true),
+    }
+}
+
+/// Whether a run is of this very plan, or artifact.
+fn is_same(input: &Input, found: &Found) -> bool {
+    match input {
+        Input::Plan(plan) => Digest::of(plan.source.text.as_bytes()) == found.run.artifact.plan,
+        Input::Artifact(other) => other.plan == found.run.artifact.plan,
     }
 }
 

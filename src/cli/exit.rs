@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::journal::{Event, HaltReason};
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -17,7 +19,8 @@ pub enum Exit {
     Refuted,
     /// The run waits; the time to resume was printed.
     Waiting,
-    /// The run stopped, safe: drift, a refusal, or a server that does not answer.
+    /// The run stopped, safe: drift, a refusal, a server that does not answer, a gate that has not
+    /// passed, or a way back that is gone to its end.
     Halted,
     /// Somebody has to agree first.
     ApprovalNeeded,
@@ -26,6 +29,21 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// How a halt ends a command. On a way back nothing else is left to try where the provider says no.
+    #[must_use]
+    pub(super) fn of_halt(event: &Event, goes_back: bool) -> Self {
+        let Event::Halted { reason, .. } = event else { return Self::Halted };
+        match reason {
+            HaltReason::NoWayBack => Self::Stuck,
+            HaltReason::Refused if goes_back => Self::Stuck,
+            HaltReason::Refused
+            | HaltReason::Drift
+            | HaltReason::Unanswered
+            | HaltReason::Failed
+            | HaltReason::Undecided => Self::Halted,
+        }
+    }
+
     /// The number that the process ends with.
     #[must_use]
     pub fn number(self) -> u8 {

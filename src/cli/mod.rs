@@ -5,6 +5,7 @@
 
 mod apply;
 mod check;
+mod confirm;
 pub mod exit;
 mod explain;
 mod log;
@@ -25,7 +26,9 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use cutover_contract::Adapter;
 
+use crate::probe;
 use crate::render::{Dress, harmless};
+use crate::spec::Registry;
 use crate::world::real::connect::ConnectError;
 use exit::Exit;
 
@@ -40,6 +43,12 @@ pub fn registry() -> &'static [Adapter] {
         cutover_route53::ADAPTER,
         cutover_octodns::ADAPTER,
     ]
+}
+
+/// What the plan language takes from adapters and probes.
+#[must_use]
+pub fn language() -> Registry<'static> {
+    Registry { adapters: registry(), probes: &probe::KEYS }
 }
 
 /// Moves a domain's mail from one host to another: plans the DNS changes, their order and their
@@ -59,6 +68,7 @@ enum Command {
     Explain(explain::Args),
     Apply(apply::Args),
     Rollback(rollback::Args),
+    Confirm(confirm::Args),
     Status(status::Args),
     Log(log::Args),
     Zone(zone::Args),
@@ -170,6 +180,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             Command::Explain(args) => explain::run(args).await,
             Command::Apply(args) => apply::run(args).await,
             Command::Rollback(args) => rollback::run(args).await,
+            Command::Confirm(args) => confirm::run(args).await,
             Command::Status(args) => status::run(&args),
             Command::Log(args) => log::run(&args),
             Command::Zone(args) => zone::run(args).await,

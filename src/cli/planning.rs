@@ -6,7 +6,7 @@ use std::path::Path;
 use cutover_contract::Name;
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, dress, home, registry, tell};
+use super::{Failure, StateArgs, dress, home, language, registry, tell};
 use crate::artifact::{
     Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict,
 };
@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
         // Not JSON with a format: then it is a plan, or wants to be one.
         Err(ReadError::Json(_)) if !text.trim_start().starts_with("{\n  \"format\"") => {
             let source = Source { name: path.display().to_string(), text };
-            let intent = parse(&source, registry()).and_then(resolve);
+            let intent = parse(&source, language()).and_then(resolve);
             let intent = intent.map_err(|found| refuse(&found, &source))?;
             Ok(Input::Plan(Box::new(Plan { source, intent })))
         }
@@ -114,13 +114,13 @@ fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
 /// Reads the world and compiles the plan.
 pub(super) async fn plan(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Artifact, Failure> {
     let Plan { source, intent } = plan;
-    let providers = connect(registry(), &intent.providers, &home(path))
+    let connected = connect(registry(), &intent.providers, &home(path))
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let asks_delegation = |provider: &str| {
         let kind = &intent.providers[provider].kind;
         registry().iter().any(|adapter| adapter.kind == kind && adapter.asks_delegation)
     };
-    let seen = snapshot(intent, &providers, &asks_delegation).await;
+    let seen = snapshot(intent, &connected.providers, &asks_delegation).await;
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     remember(&state.dir(path), &mut snapshot, now()).map_err(|error| Failure::error(&error))?;
     let compiled =

@@ -1,17 +1,16 @@
 //! `cutover rollback`
 
 use super::exit::Exit;
-use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, providers};
+use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, reach};
 use super::{Failure, dress, planning, put};
 use crate::artifact::{Artifact, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{RunState, StepState};
-use crate::journal::{Event, HaltReason};
 use crate::render::status::halt;
 use crate::render::text;
 use crate::sim;
 use crate::world::real::now;
-use crate::world::real::store::{Found, Store};
+use crate::world::real::store::{Found, Lock, Store};
 use crate::world::{Outcome, tool};
 
 /// Take a run back to a rollback point, along the proved way back
@@ -46,8 +45,8 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
             return Ok(Exit::Done);
         }
         let lock = lock(&store)?;
-        let providers = providers(&args.input, &found.run.artifact)?;
-        return came_back(go_on(still(&store)?, providers, args.wait, &lock, None).await?);
+        let reached = reach(&args.input, &found.run.artifact)?;
+        return came_back(go_on(still(&store)?, reached, args.wait, &lock, None).await?);
     }
     let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
@@ -68,18 +67,25 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     let found = still(&store)?;
     let turn = found.run.state.turned_back.is_none().then_some(to.as_str());
     // What is not there for the way back must not be found out when the run has turned.
-    let connected = providers(&args.input, &found.run.artifact)?;
-    let ended = go_on(found, connected, args.wait, &lock, turn).await?;
-    if ended.outcome != Outcome::Finished {
-        return came_back(ended);
-    }
-    let Ended { artifact, state, outcome: _ } = ended;
-    let point = state.way_back(&artifact, &to);
-    let point = point.map_err(|error| Failure::error(&error))?;
-    let back = way_back(&artifact, &state, point);
-    let connected = providers(&args.input, &back)?;
+    let reached = reach(&args.input, &found.run.artifact)?;
+    let ended = go_on(found, reached, args.wait, &lock, turn).await?;
+    came_back(come_back(&store, &args, ended, &lock).await?)
+}
+
+/// Goes the way back of a run that was turned, once what had begun is settled.
+pub(super) async fn come_back(
+    store: &Store,
+    args: &RunArgs,
+    ended: Ended,
+    lock: &Lock,
+) -> Result<Ended, Failure> {
+    let Ended { artifact, state, outcome: Outcome::Finished } = &ended else { return Ok(ended) };
+    let Some(to) = &state.turned_back else { return Ok(ended) };
+    let point = state.way_back(artifact, to).map_err(|error| Failure::error(&error))?;
+    let back = way_back(artifact, state, point);
+    let reached = reach(&args.input, &back)?;
     let found = store.create(back).map_err(|error| Failure::error(&error))?;
-    came_back(go_on(found, connected, args.wait, &lock, None).await?)
+    go_on(found, reached, args.wait, lock, None).await
 }
 
 /// The point to go back to: the one that the run goes back to already, or was asked for, or that it
@@ -146,8 +152,7 @@ fn came_back(ended: Ended) -> Result<Exit, Failure> {
         }
         Outcome::Halted(event) => {
             put(&halt(&event, true, dress(&std::io::stdout())))?;
-            let is_refused = matches!(event, Event::Halted { reason: HaltReason::Refused, .. });
-            Ok(if is_refused { Exit::Stuck } else { Exit::Halted })
+            Ok(Exit::of_halt(&event, true))
         }
     }
 }

@@ -1,11 +1,8 @@
 //! What the commands that drive a run have in common.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use cutover_contract::Provider;
 
 use super::exit::Exit;
 use super::progress::Shown;
@@ -13,13 +10,11 @@ use super::{Failure, StateArgs, home, registry, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_exact;
 use crate::engine::RunState;
-use crate::world::real::connect::connect;
+use crate::graph::StepId;
+use crate::world::real::connect::{Connected, connect};
 use crate::world::real::store::{Found, JournalFile, Lock, Store};
 use crate::world::real::{Real, now};
-use crate::world::{Outcome, Patience, Progress, drive, tool};
-
-/// The adapters by the providers' names.
-pub(super) type Providers = BTreeMap<String, Box<dyn Provider>>;
+use crate::world::{DriveError, Outcome, Patience, Progress, Run, drive, tool};
 
 /// What is run, and how.
 #[derive(clap::Args)]
@@ -65,9 +60,18 @@ pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
     store.lock(&owner).map_err(|error| Failure::error(&error))
 }
 
-pub(super) fn providers(input: &Path, artifact: &Artifact) -> Result<Providers, Failure> {
-    connect(registry(), &artifact.providers, &home(input))
-        .map_err(|(name, error)| Failure::connect(&name, &error))
+/// What a run talks to.
+pub(super) struct Reach {
+    connected: Connected,
+    /// Where commands are run.
+    home: PathBuf,
+}
+
+pub(super) fn reach(input: &Path, artifact: &Artifact) -> Result<Reach, Failure> {
+    let home = home(input);
+    let connected = connect(registry(), &artifact.providers, &home)
+        .map_err(|(name, error)| Failure::connect(&name, &error))?;
+    Ok(Reach { connected, home })
 }
 
 /// Shows what is to be done and asks on a terminal; elsewhere somebody must have agreed before. How the
@@ -102,22 +106,13 @@ pub(super) fn ask(
 /// Drives a run, with progress on standard error; with `turn_to` it is turned back to that point first.
 pub(super) async fn go_on(
     found: Found,
-    providers: Providers,
+    reach: Reach,
     wait: bool,
     _lock: &Lock,
     turn_to: Option<&str>,
 ) -> Result<Ended, Failure> {
-    let Found { mut run, entries: _, journal, torn } = found;
-    if torn > 0 {
-        tell(&format!(
-            "note: the last line of {} was incomplete and is cut off ({torn} octets)",
-            journal.display()
-        ));
-    }
+    let (mut run, mut world) = opened(found, reach)?;
     let artifact = Arc::clone(&run.artifact);
-    let zones = artifact.zones.iter().map(|(name, zone)| (name.clone(), zone.provider.clone()));
-    let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
-    let mut world = Real { providers, zones: zones.collect(), journal };
     let patience = if wait { Patience::Stay } else { Patience::Leave };
     let shown = Shown::new(&artifact);
     let mut watch =
@@ -129,4 +124,41 @@ pub(super) async fn go_on(
     shown.finish();
     let outcome = ended.map_err(|error| Failure::error(&error))?;
     Ok(Ended { outcome, artifact, state: run.state })
+}
+
+/// Writes something down in a run, and does nothing else.
+pub(super) fn allow(
+    found: Found,
+    reach: Reach,
+    _lock: &Lock,
+    step: StepId,
+    reason: String,
+) -> Result<(), Failure> {
+    let (mut run, mut world) = opened(found, reach)?;
+    let shown = step.clone();
+    run.allow(&mut world, step, reason, &mut |_, _| {}).map_err(|error| match error {
+        DriveError::Illegal(error) => {
+            let help = "help: `cutover status` shows what the run waits for; only a gate with `on_fail: ask` that has not passed can be let pass";
+            Failure::new(Exit::Usage, format!("error: {shown} cannot be let pass: {error}\n{help}"))
+        }
+        DriveError::Append(_) => Failure::error(&error),
+    })
+}
+
+/// A run and the world that it is in.
+fn opened(
+    found: Found,
+    Reach { connected: Connected { providers, secrets }, home }: Reach,
+) -> Result<(Run, Real), Failure> {
+    let Found { run, entries: _, journal, torn } = found;
+    if torn > 0 {
+        tell(&format!(
+            "note: the last line of {} was incomplete and is cut off ({torn} octets)",
+            journal.display()
+        ));
+    }
+    let zones = run.artifact.zones.iter();
+    let zones = zones.map(|(name, zone)| (name.clone(), zone.provider.clone())).collect();
+    let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
+    Ok((run, Real { providers, zones, home, secrets, journal }))
 }

@@ -123,9 +123,12 @@ impl<'a> Asking<'a> {
             usage(format!("the plan has no provider `{name}`, but {}", known.join(", ")))
         })?;
         let one = BTreeMap::from([(name.clone(), spec.clone())]);
-        let providers = connect(registry(), &one, &home(self.plan))
+        let connected = connect(registry(), &one, &home(self.plan))
             .map_err(|(name, error)| Failure::connect(&name, &error))?;
-        providers[&name].read_zone(&self.zone).await.map_err(|error| Failure::error(&error))
+        connected.providers[&name]
+            .read_zone(&self.zone)
+            .await
+            .map_err(|error| Failure::error(&error))
     }
 
     /// Reads a master file.

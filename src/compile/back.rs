@@ -45,10 +45,13 @@ pub struct Return {
     pub patterns: usize,
 }
 
+/// The point at which everything is ready for the switch.
+pub(super) const BEFORE_SWITCH: &str = "before-switch";
+
 /// The points that a run can go back to.
 const POINTS: &[(&str, Option<MovePoint>)] = &[
     ("start", None),
-    ("before-switch", Some(MovePoint::BeforeSwitch)),
+    (BEFORE_SWITCH, Some(MovePoint::BeforeSwitch)),
     ("before-contract", Some(MovePoint::BeforeContract)),
 ];
 

@@ -12,6 +12,7 @@ pub mod back;
 mod derive;
 mod emit;
 mod forward;
+pub mod gates;
 mod gather;
 mod unbroken;
 
@@ -66,7 +67,7 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
     let known = Known::default();
     let model = model(&draft, &known);
     let derived = forward::order(&draft, &model);
-    let graph = emit::graph(bare(&draft), &derived.constraints);
+    let graph = gates::with_gates(&draft, emit::graph(bare(&draft), &derived.constraints));
     let findings = findings(&draft, &model, &graph);
     let there = derive::paths(draft.nodes.len(), &derived.constraints)
         .expect("the derivation has made no circle");
@@ -78,6 +79,13 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
         true => back::ways_back(&draft, &there, &known),
         false => Vec::new(),
     };
+    if findings.refuted.is_empty() && !graph.steps().is_empty() {
+        let points: Vec<&str> = returns.iter().map(|one| one.name).collect();
+        let lost = gates::without_way_back(intent, &points);
+        if !lost.is_empty() {
+            return Err(lost);
+        }
+    }
     let assumptions = assumptions.into_iter().chain(stated(&draft)).collect();
     drop(draft);
     Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })

@@ -32,16 +32,21 @@
 //! Nothing is tried for ever: how often and how long stands in [`poll`]. A run that cannot proceed
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
+pub mod gate;
 pub mod outcome;
 pub mod poll;
+mod transition;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::artifact::{Artifact, RollbackPoint, Undo};
 use crate::calendar::{Timestamp, later};
 use crate::digest::Digest;
+use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Entry, Event};
+use gate::{Judgement, Tally};
+use transition::{name, next_state};
 
 /// What is known of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,13 @@ pub enum StepState {
         /// When it ends.
         until: Timestamp,
     },
+    /// A gate is being asked.
+    Probing {
+        /// What it has found so far.
+        tally: Tally,
+        /// When it was asked last.
+        last: Timestamp,
+    },
     /// Done.
     Done {
         /// When.
@@ -92,8 +104,12 @@ pub struct RunState {
     pub opened: Option<Timestamp>,
     /// When it finished.
     pub finished: Option<Timestamp>,
-    /// The rollback point that somebody wants to go back to.
+    /// What each gate that has not passed said last.
+    pub last_words: BTreeMap<StepId, String>,
+    /// The rollback point that the run goes back to.
     pub turned_back: Option<String>,
+    /// The gate whose failure turned it, if it was one.
+    pub turned_by: Option<StepId>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,
 }
@@ -209,7 +225,9 @@ impl RunState {
             halted: None,
             opened: None,
             finished: None,
+            last_words: BTreeMap::new(),
             turned_back: None,
+            turned_by: None,
             last: None,
         }
     }
@@ -249,7 +267,8 @@ impl RunState {
             | StepState::Begun
             | StepState::InDoubt { .. }
             | StepState::Written { .. }
-            | StepState::Waiting { .. } => None,
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. } => None,
         });
         done.max().or(self.opened)
     }
@@ -279,8 +298,11 @@ impl RunState {
             | Event::Lapsed { .. }
             | Event::WaitEnded { .. }
             | Event::Reached { .. }
+            | Event::Probed { .. }
             | Event::Halted { .. }
             | Event::Finished => is_open && self.halted.is_none(),
+            // What somebody lets pass stands still.
+            Event::Allowed { .. } => is_open && self.turned_back.is_none(),
         };
         if !may_follow {
             return Err(IllegalEvent::NotOpen(name(event).to_owned()));
@@ -293,12 +315,16 @@ impl RunState {
                 }
                 self.opened = Some(at);
             }
-            Event::Resumed { .. } => self.resume(at),
-            Event::TurnedBack { to } => {
+            Event::Resumed { .. } => self.resume(artifact, at),
+            Event::TurnedBack { to, because } => {
                 self.way_back(artifact, to)?;
+                if let Some(gate) = because {
+                    self.failed_into(artifact, gate, to)?;
+                }
                 self.turned_back = Some(to.clone());
+                self.turned_by.clone_from(because);
                 self.finished = None;
-                self.resume(at);
+                self.resume(artifact, at);
             }
             Event::Finished => {
                 if let Some(place) = self.open().next() {
@@ -313,8 +339,13 @@ impl RunState {
                 }
                 self.halted = Some(event.clone());
             }
+            Event::Allowed { step, .. } => {
+                self.apply_to_step(artifact, at, step, event)?;
+                self.resume(artifact, at);
+            }
             Event::Begun { step }
             | Event::Written { step, .. }
+            | Event::Probed { step, .. }
             | Event::Unsure { step, .. }
             | Event::NotMade { step }
             | Event::Propagated { step, .. }
@@ -327,9 +358,17 @@ impl RunState {
         Ok(())
     }
 
-    fn resume(&mut self, at: Timestamp) {
-        self.halted = None;
-        for state in &mut self.steps {
+    fn resume(&mut self, artifact: &Artifact, at: Timestamp) {
+        let again = self.halted.take().is_some();
+        for (step, state) in artifact.graph.steps().iter().zip(&mut self.steps) {
+            // A gate that has come to nothing begins anew; what others have found so far stays.
+            if let (Primitive::Gate(gate), StepState::Probing { tally, .. }) =
+                (&step.primitive, &*state)
+                && again
+                && tally.judge(&gate.pace) != Judgement::Open
+            {
+                *state = StepState::Pending { lapsed: None };
+            }
             // Whoever had begun is gone: whether it was sent has to be looked for.
             if *state == StepState::Begun {
                 *state = StepState::InDoubt { since: at };
@@ -346,8 +385,30 @@ impl RunState {
     fn is_unsettled(&self, place: usize) -> bool {
         match self.steps[place] {
             StepState::Begun | StepState::InDoubt { .. } | StepState::Written { .. } => true,
-            StepState::Pending { .. } | StepState::Waiting { .. } | StepState::Done { .. } => false,
+            StepState::Pending { .. }
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. }
+            | StepState::Done { .. } => false,
         }
+    }
+
+    /// Only a gate that has failed, and that the plan lets lead back to this point, turns a run.
+    fn failed_into(
+        &self,
+        artifact: &Artifact,
+        gate: &StepId,
+        to: &str,
+    ) -> Result<(), IllegalEvent> {
+        let place = artifact.graph.place(gate);
+        let place = place.ok_or_else(|| IllegalEvent::UnknownStep(gate.clone()))?;
+        if let Primitive::Gate(gate) = &artifact.graph.steps()[place].primitive
+            && let StepState::Probing { tally, .. } = self.steps[place]
+            && tally.judge(&gate.pace) == Judgement::Failed
+            && gate.on_fail == (Failing::Rollback { to: to.to_owned() })
+        {
+            return Ok(());
+        }
+        Err(IllegalEvent::Step { step: gate.clone(), event: "turned_back".to_owned() })
     }
 
     fn has_begun(&self, artifact: &Artifact, id: &StepId) -> bool {
@@ -422,19 +483,28 @@ impl RunState {
         {
             return Err(IllegalEvent::Span(id.clone()));
         }
-        if matches!(event, Event::Reached { .. })
+        if matches!(event, Event::Reached { .. } | Event::Probed { .. })
             && step.window.as_ref().is_some_and(|w| !w.is_open(at))
         {
             return Err(IllegalEvent::Window(id.clone()));
         }
         let next = next_state(&step.primitive, self.steps[place], at, event);
-        let begins =
-            matches!(self.steps[place], StepState::Pending { .. } | StepState::Waiting { .. });
+        let begins = matches!(
+            self.steps[place],
+            StepState::Pending { .. } | StepState::Waiting { .. } | StepState::Probing { .. }
+        );
         let next = next.filter(|_| !(begins && self.turned_back.is_some()));
         let next = next.ok_or_else(|| IllegalEvent::Step {
             step: id.clone(),
             event: name(event).to_owned(),
         })?;
+        if let Event::Probed { detail, .. } = event {
+            match (next, detail.is_empty()) {
+                (StepState::Done { .. }, _) => drop(self.last_words.remove(id)),
+                (_, true) => {}
+                (_, false) => drop(self.last_words.insert(id.clone(), detail.clone())),
+            }
+        }
         self.steps[place] = next;
         if matches!(next, StepState::Done { .. }) {
             self.ready.remove(&place);
@@ -446,60 +516,5 @@ impl RunState {
             }
         }
         Ok(())
-    }
-}
-
-/// Every legal transition of a step; `None`: there is none.
-fn next_state(
-    primitive: &Primitive,
-    state: StepState,
-    at: Timestamp,
-    event: &Event,
-) -> Option<StepState> {
-    use StepState::{Begun, Done, InDoubt, Pending, Waiting, Written};
-    match (primitive, state, event) {
-        (Primitive::Change(_), Pending { .. }, Event::Begun { .. }) => Some(Begun),
-        (Primitive::Change(_), Begun | InDoubt { .. }, Event::Written { .. }) => {
-            Some(Written { at })
-        }
-        (Primitive::Change(_), Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
-        // Nothing was made: what has to be there is compared again before anything is sent.
-        (Primitive::Change(_), Begun | InDoubt { .. }, Event::NotMade { .. }) => {
-            Some(Pending { lapsed: None })
-        }
-        (Primitive::Change(_), Written { .. }, Event::Propagated { .. }) => Some(Done { at }),
-        (Primitive::Wait(_), Pending { lapsed }, Event::WaitBegun { since, until, .. })
-            if lapsed.is_none_or(|lapsed| lapsed <= *since) =>
-        {
-            Some(Waiting { until: *until })
-        }
-        (Primitive::Wait(_), Waiting { until }, Event::Lapsed { .. }) if at >= until => {
-            Some(Pending { lapsed: Some(at) })
-        }
-        (Primitive::Wait(_), Waiting { until }, Event::WaitEnded { .. }) if at >= until => {
-            Some(Done { at })
-        }
-        (Primitive::Checkpoint, Pending { .. }, Event::Reached { .. }) => Some(Done { at }),
-        (Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint, _, _) => None,
-    }
-}
-
-/// The event's name as it stands in the journal.
-fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Opened { .. } => "opened",
-        Event::Resumed { .. } => "resumed",
-        Event::Begun { .. } => "begun",
-        Event::Written { .. } => "written",
-        Event::Unsure { .. } => "unsure",
-        Event::NotMade { .. } => "not_made",
-        Event::Propagated { .. } => "propagated",
-        Event::WaitBegun { .. } => "wait_begun",
-        Event::Lapsed { .. } => "lapsed",
-        Event::WaitEnded { .. } => "wait_ended",
-        Event::Reached { .. } => "reached",
-        Event::Halted { .. } => "halted",
-        Event::TurnedBack { .. } => "turned_back",
-        Event::Finished => "finished",
     }
 }

@@ -7,24 +7,18 @@ use std::time::Duration;
 
 use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
 
-use super::StepState;
 use super::poll::{
     Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
     all_equal, wait_begun,
 };
+use super::{RunState, StepState, gate};
+use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_span};
 use crate::graph::{Primitive, Step};
 use crate::journal::{Difference, Event, HaltReason};
+use crate::observe::Served;
+use crate::probe::{self, Round};
 use crate::spec::Authority;
-
-/// What one server said to one question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Served {
-    /// This RRset, or none.
-    Answer(Option<RrSet>),
-    /// Nothing that can be used, and why.
-    Unanswered(String),
-}
 
 /// After the provider was asked what it holds.
 pub fn looked(
@@ -90,9 +84,10 @@ pub fn looked(
             events
         }
         StepState::Pending { .. } | StepState::Begun | StepState::InDoubt { .. } => drift(),
-        StepState::Written { .. } | StepState::Waiting { .. } | StepState::Done { .. } => {
-            Vec::new()
-        }
+        StepState::Written { .. }
+        | StepState::Waiting { .. }
+        | StepState::Probing { .. }
+        | StepState::Done { .. } => Vec::new(),
     }
 }
 
@@ -214,9 +209,35 @@ pub fn seen(
             StepState::Pending { lapsed: None }
             | StepState::Begun
             | StepState::InDoubt { .. }
+            | StepState::Probing { .. }
             | StepState::Done { .. },
             _,
         ) => Vec::new(),
+    }
+}
+
+/// After a gate's probe has been answered.
+pub fn probed(
+    artifact: &Artifact,
+    state: &RunState,
+    memory: &mut Memory,
+    step: &Step,
+    round: Round,
+    now: Timestamp,
+) -> Vec<Event> {
+    let Primitive::Gate(gate) = &step.primitive else { unreachable!("only gates are probed") };
+    let since = gate::since(state.ready_since(artifact, step), now);
+    let mut rounds = memory.rounds.remove(&step.id).unwrap_or_default();
+    rounds.push(round);
+    match gate::ask(artifact, gate, &rounds, since) {
+        // `poll` asks for the same again.
+        probe::Next::Ask(_) => {
+            memory.rounds.insert(step.id.clone(), rounds);
+            Vec::new()
+        }
+        probe::Next::Found(finding, detail) => {
+            vec![Event::Probed { step: step.id.clone(), finding, detail }]
+        }
     }
 }
 

@@ -9,13 +9,17 @@ use std::time::Duration;
 
 use cutover_contract::{Change, ChangeSet, Name, Receipt, RrKey, RrSet};
 
+use super::gate::{self, Judgement};
 use super::{RunState, StepState};
 use crate::artifact::Artifact;
 use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Timestamp, later};
+use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Primitive, Step, StepId, Wait};
-use crate::journal::Event;
+use crate::journal::{Event, HaltReason};
 use crate::model::{ASKED_MAX, spread};
+use crate::observe::Query;
+use crate::probe::{self, Round};
 use crate::spec::Authority;
 
 /// How often servers are asked whether they serve a change: our choice; a server that has to be
@@ -36,7 +40,7 @@ pub const TRIES_MAX: u32 = 5;
 pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// What this process remembers besides the journal: lost with it, and never needed to be right.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Memory {
     /// Changes that this process has sent and the provider has confirmed.
     pub(super) sent: BTreeMap<StepId, Receipt>,
@@ -51,6 +55,8 @@ pub struct Memory {
     pub(super) seen_before: BTreeSet<StepId>,
     /// How often a change was sent and not made, or a wait lapsed; no answer in between resets it.
     pub(super) setbacks: BTreeMap<StepId, u32>,
+    /// What gates have asked and been answered since their last finding.
+    pub(super) rounds: BTreeMap<StepId, Vec<Round>>,
 }
 
 /// One thing to do.
@@ -89,6 +95,13 @@ pub enum Next<'a> {
         changes: ChangeSet,
         /// Whom to ask.
         servers: Vec<&'a Authority>,
+    },
+    /// Ask what a gate's probe wants to know; then [`super::outcome::probed`].
+    Probe {
+        /// The step.
+        step: &'a Step,
+        /// The questions.
+        queries: Vec<Query>,
     },
     /// Nothing can be done before this.
     Sleep {
@@ -155,6 +168,7 @@ fn of_step<'a>(
             None => Next::Record(Event::Reached { step: step.id.clone() }),
         },
         Primitive::Wait(wait) => of_wait(artifact, state, at, now, step, wait),
+        Primitive::Gate(gate) => of_gate(artifact, state, memory, now, step, gate),
         Primitive::Change(changes) => of_change(artifact, at, memory, now, step, changes),
     }
 }
@@ -164,6 +178,72 @@ fn of_step<'a>(
 pub fn opening(step: &Step, now: Timestamp) -> Option<Timestamp> {
     let windows = step.window.as_ref().filter(|windows| !windows.is_open(now))?;
     Some(windows.next_open(now).unwrap_or_else(|| later(now, SEARCH_MAX)))
+}
+
+fn of_gate<'a>(
+    artifact: &'a Artifact,
+    state: &RunState,
+    memory: &Memory,
+    now: Timestamp,
+    step: &'a Step,
+    gate: &'a Gate,
+) -> Next<'a> {
+    let ready = state.ready_since(artifact, step);
+    let due = match state.of(artifact, &step.id) {
+        StepState::Probing { tally, last } => match tally.judge(&gate.pace) {
+            Judgement::Open => gate::again(gate, last),
+            judgement @ (Judgement::Passed | Judgement::Failed | Judgement::Undecided) => {
+                let detail = tally.said(state.last_words.get(&step.id));
+                return Next::Record(gate_ends(artifact, state, step, gate, judgement, detail));
+            }
+        },
+        StepState::Pending { .. }
+        | StepState::Begun
+        | StepState::InDoubt { .. }
+        | StepState::Written { .. }
+        | StepState::Waiting { .. }
+        | StepState::Done { .. } => ready.map_or(now, |ready| gate::first(gate, ready)),
+    };
+    if let Some(until) = opening(step, now.max(due)) {
+        return Next::Sleep { until, is_wait: true };
+    }
+    if now < due {
+        return Next::Sleep { until: due, is_wait: true };
+    }
+    let rounds = memory.rounds.get(&step.id).map_or(&[][..], Vec::as_slice);
+    match gate::ask(artifact, gate, rounds, gate::since(ready, now)) {
+        probe::Next::Ask(queries) => Next::Probe { step, queries },
+        probe::Next::Found(finding, detail) => {
+            Next::Record(Event::Probed { step: step.id.clone(), finding, detail })
+        }
+    }
+}
+
+/// What is written down when a gate has not passed.
+fn gate_ends(
+    artifact: &Artifact,
+    state: &RunState,
+    step: &Step,
+    gate: &Gate,
+    judgement: Judgement,
+    detail: String,
+) -> Event {
+    let halted = |reason, detail| Event::Halted {
+        step: step.id.clone(),
+        reason,
+        detail,
+        differences: Vec::new(),
+    };
+    match (judgement, &gate.on_fail) {
+        (Judgement::Failed, Failing::Rollback { to }) => match state.way_back(artifact, to) {
+            Ok(_) => Event::TurnedBack { to: to.clone(), because: Some(step.id.clone()) },
+            Err(error) => halted(HaltReason::NoWayBack, format!("{detail}; {error}")),
+        },
+        (Judgement::Failed, Failing::Halt | Failing::Ask) => halted(HaltReason::Failed, detail),
+        (Judgement::Undecided | Judgement::Open | Judgement::Passed, _) => {
+            halted(HaltReason::Undecided, detail)
+        }
+    }
 }
 
 fn of_wait<'a>(
@@ -189,6 +269,7 @@ fn of_wait<'a>(
             StepState::Begun
             | StepState::InDoubt { .. }
             | StepState::Written { .. }
+            | StepState::Probing { .. }
             | StepState::Done { .. },
             _,
         ) => unreachable!("a wait is pending or waiting, and a done step is not polled"),
@@ -230,7 +311,8 @@ fn current(artifact: &Artifact, state: &RunState, place: usize, change: &Change)
             StepState::Begun
             | StepState::InDoubt { .. }
             | StepState::Written { .. }
-            | StepState::Waiting { .. } => return None,
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. } => return None,
         }
     }
     // A way back to what was there before is no lapse: nothing is left to be waited out.
@@ -294,8 +376,8 @@ fn of_change<'a>(
                 Next::See { step, changes, servers: zone.asked().collect() }
             }
         },
-        StepState::Waiting { .. } | StepState::Done { .. } => {
-            unreachable!("a change does not wait, and a done step is not polled")
+        StepState::Waiting { .. } | StepState::Probing { .. } | StepState::Done { .. } => {
+            unreachable!("a change does not wait and is not probed, and a done step is not polled")
         }
     }
 }

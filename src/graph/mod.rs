@@ -1,8 +1,9 @@
 //! The graph of steps: what is done, what is waited for, and what comes after what.
 //!
 //! Everything that a mail engineer names (lower TTLs, widen SPF, swap MX) is compiled into a few
-//! primitives; engine, simulator and renderers know these and nothing else. Three of the design's
-//! six are obeyed so far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Checkpoint`].
+//! primitives; engine, simulator and renderers know these and nothing else. Four of the design's
+//! six are obeyed so far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Gate`],
+//! [`Primitive::Checkpoint`].
 //!
 //! Every edge and every wait says where it comes from ([`Cause`]): a bad pattern that it keeps from
 //! coming true, a rule of ours, or a key of the plan. Nothing is waited for without a reason.
@@ -10,6 +11,7 @@
 //! Invariants: ids are unique, every `after` names a step of the graph, and there is no circle. The
 //! graph does not say *when*: durations are in it, instants are in the journal.
 
+pub mod gate;
 pub mod paths;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::ChangeSet;
+use gate::Gate;
 use paths::Paths;
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -70,7 +73,7 @@ pub struct Step {
     pub title: String,
     /// Why, for people.
     pub reason: String,
-    /// For a checkpoint: when it may be reached; `None`: at any time.
+    /// For a checkpoint, when it may be reached; for a gate, when it may be asked. `None`: at any time.
     pub window: Option<Windows>,
 }
 
@@ -81,6 +84,8 @@ pub enum Primitive {
     Change(ChangeSet),
     /// Ends by time alone.
     Wait(Wait),
+    /// Ends when a probe has passed.
+    Gate(Gate),
     /// The run may rest here.
     Checkpoint,
 }

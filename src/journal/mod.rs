@@ -15,6 +15,7 @@ use cutover_contract::{RrKey, RrSet};
 use crate::calendar::Timestamp;
 use crate::digest::Digest;
 use crate::graph::StepId;
+use crate::probe::Finding;
 
 pub use v1::FORMAT;
 
@@ -105,6 +106,22 @@ pub enum Event {
         /// The step.
         step: StepId,
     },
+    /// A gate was asked.
+    Probed {
+        /// The step.
+        step: StepId,
+        /// What was found.
+        finding: Finding,
+        /// In words; may be empty.
+        detail: String,
+    },
+    /// A person lets a gate pass that has not.
+    Allowed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
     /// The run stopped, safe.
     Halted {
         /// The step.
@@ -116,10 +133,12 @@ pub enum Event {
         /// What differs.
         differences: Vec<Difference>,
     },
-    /// Somebody wants to go back: what has begun is settled, and nothing else begins.
+    /// The run goes back: what has begun is settled, and nothing else begins.
     TurnedBack {
         /// The rollback point.
         to: String,
+        /// The gate that has failed; `None`: somebody wants it.
+        because: Option<StepId>,
     },
     /// Everything is done; of a run that was turned back, all that had begun is settled.
     Finished,
@@ -134,6 +153,12 @@ pub enum HaltReason {
     Refused,
     /// Somebody who has to answer does not.
     Unanswered,
+    /// A gate has failed.
+    Failed,
+    /// A gate has not found out what is true.
+    Undecided,
+    /// A gate has failed, and the way back that it leads to cannot be gone.
+    NoWayBack,
 }
 
 /// What was planned, expected and found at one RRset.
@@ -221,6 +246,8 @@ impl Event {
             | Self::Lapsed { step, .. }
             | Self::WaitEnded { step }
             | Self::Reached { step }
+            | Self::Probed { step, .. }
+            | Self::Allowed { step, .. }
             | Self::Halted { step, .. } => Some(step),
             Self::Opened { .. }
             | Self::Resumed { .. }

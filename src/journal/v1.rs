@@ -8,6 +8,7 @@ use crate::artifact::RrSetV1;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
 use crate::graph::StepId;
+use crate::probe::Finding;
 
 /// The name of the format; it stands in a run's first entry.
 pub const FORMAT: &str = "cutover/journal/1";
@@ -37,8 +38,10 @@ enum EventV1 {
     Lapsed { step: StepId, detail: String },
     WaitEnded { step: StepId },
     Reached { step: StepId },
+    Probed { step: StepId, finding: Finding, detail: String },
+    Allowed { step: StepId, reason: String },
     Halted { step: StepId, reason: ReasonV1, detail: String, differences: Vec<DifferenceV1> },
-    TurnedBack { to: String },
+    TurnedBack { to: String, because: Option<StepId> },
     Finished {},
 }
 
@@ -48,6 +51,9 @@ enum ReasonV1 {
     Drift,
     Refused,
     Unanswered,
+    Failed,
+    Undecided,
+    NoWayBack,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,17 +109,22 @@ fn wire_event(event: &Event) -> EventV1 {
         Event::Lapsed { step, detail } => EventV1::Lapsed { step, detail },
         Event::WaitEnded { step } => EventV1::WaitEnded { step },
         Event::Reached { step } => EventV1::Reached { step },
+        Event::Probed { step, finding, detail } => EventV1::Probed { step, finding, detail },
+        Event::Allowed { step, reason } => EventV1::Allowed { step, reason },
         Event::Halted { step, reason, detail, differences } => EventV1::Halted {
             step,
             reason: match reason {
                 HaltReason::Drift => ReasonV1::Drift,
                 HaltReason::Refused => ReasonV1::Refused,
                 HaltReason::Unanswered => ReasonV1::Unanswered,
+                HaltReason::Failed => ReasonV1::Failed,
+                HaltReason::Undecided => ReasonV1::Undecided,
+                HaltReason::NoWayBack => ReasonV1::NoWayBack,
             },
             detail,
             differences: differences.iter().map(wire_difference).collect(),
         },
-        Event::TurnedBack { to } => EventV1::TurnedBack { to },
+        Event::TurnedBack { to, because } => EventV1::TurnedBack { to, because },
         Event::Finished => EventV1::Finished {},
     }
 }
@@ -149,17 +160,22 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         EventV1::Lapsed { step, detail } => Event::Lapsed { step, detail },
         EventV1::WaitEnded { step } => Event::WaitEnded { step },
         EventV1::Reached { step } => Event::Reached { step },
+        EventV1::Probed { step, finding, detail } => Event::Probed { step, finding, detail },
+        EventV1::Allowed { step, reason } => Event::Allowed { step, reason },
         EventV1::Halted { step, reason, detail, differences } => Event::Halted {
             step,
             reason: match reason {
                 ReasonV1::Drift => HaltReason::Drift,
                 ReasonV1::Refused => HaltReason::Refused,
                 ReasonV1::Unanswered => HaltReason::Unanswered,
+                ReasonV1::Failed => HaltReason::Failed,
+                ReasonV1::Undecided => HaltReason::Undecided,
+                ReasonV1::NoWayBack => HaltReason::NoWayBack,
             },
             detail,
             differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
         },
-        EventV1::TurnedBack { to } => Event::TurnedBack { to },
+        EventV1::TurnedBack { to, because } => Event::TurnedBack { to, because },
         EventV1::Finished {} => Event::Finished,
     })
 }

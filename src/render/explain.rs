@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::calendar::within;
-use super::{Dress, Paint, harmless, since_start};
+use super::{Dress, Paint, gate, harmless, since_start};
 use crate::artifact::{Artifact, Outcome, Undo};
 use crate::calendar::show_span;
 use crate::fact::TABLE;
@@ -28,6 +28,9 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     }
     if let Primitive::Wait(wait) = primitive {
         text += &format!("  how long: {}\n", show_span(wait.span));
+    }
+    if let Primitive::Gate(gate) = primitive {
+        text += &gate::lines(gate, "  ");
     }
     text += &window.as_ref().map(|windows| within(windows, "  ")).unwrap_or_default();
     match after.is_empty() {

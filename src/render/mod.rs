@@ -8,6 +8,7 @@ pub mod calendar;
 mod chain;
 mod difference;
 pub mod explain;
+mod gate;
 pub mod status;
 pub mod text;
 mod timeline;

@@ -9,10 +9,11 @@ use super::difference::difference;
 use super::{Dress, Paint, harmless, lines};
 use crate::artifact::Artifact;
 use crate::calendar::window::{SEARCH_MAX, Windows};
-use crate::calendar::{Timestamp, show_exact, show_instant, show_span};
+use crate::calendar::{Timestamp, later, show_exact, show_instant, show_span};
+use crate::engine::gate::Tally;
 use crate::engine::poll::opening;
 use crate::engine::{RunState, StepState};
-use crate::graph::Step;
+use crate::graph::{Primitive, Step};
 use crate::journal::{Difference, Entry, Event, HaltReason};
 
 /// Shows where a run stands.
@@ -55,6 +56,12 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
         let step = &artifact.graph.steps()[place];
         match state.at(place) {
             StepState::Waiting { until } => Some((until, step, "ends")),
+            StepState::Probing { last, .. } => match &step.primitive {
+                Primitive::Gate(gate) => {
+                    Some((later(last, gate.pace.every), step, "is asked again"))
+                }
+                Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => None,
+            },
             StepState::Pending { .. } => Some((opening(step, now)?, step, "can be reached")),
             StepState::Begun
             | StepState::InDoubt { .. }
@@ -83,6 +90,15 @@ fn row(step: &Step, state: StepState, closed: Option<&Windows>, now: Timestamp) 
             ('>', format!("written {}, propagating", show_instant(at, now)))
         }
         StepState::Waiting { until } => ('~', format!("until {}", show_instant(until, now))),
+        StepState::Probing { tally, last } => {
+            let Tally { passed, failed, inconclusive, .. } = tally;
+            let open = match inconclusive {
+                0 => String::new(),
+                count => format!(", {count} inconclusive"),
+            };
+            let asked = show_instant(last, now);
+            ('?', format!("{passed} passed, {failed} failed{open}, last asked {asked}"))
+        }
         StepState::Done { at } => ('x', format!("done {}", show_instant(at, now))),
     };
     format!("  [{mark}] {}  {word}", step.id).trim_end().to_owned() + "\n"
@@ -104,6 +120,9 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         HaltReason::Drift => "what is live is not what the plan was made for",
         HaltReason::Refused => "the provider does not make the change",
         HaltReason::Unanswered => "somebody who has to answer does not",
+        HaltReason::Failed => "the gate has failed",
+        HaltReason::Undecided => "the gate has not found out what is true",
+        HaltReason::NoWayBack => "the gate has failed, and there is no way back",
     };
     let heading = dress.paint(Paint::Heading, &format!("halted at {step}: {what}"));
     let mut text = format!("{heading}\n");
@@ -118,7 +137,11 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         text +=
             &difference(&lines(key, expected.as_ref()), &lines(key, live.as_ref()), "    ", dress);
     }
-    text += "\nNothing was overwritten. ";
+    if matches!(reason, HaltReason::Drift | HaltReason::Refused | HaltReason::Unanswered) {
+        text += "\nNothing was overwritten. ";
+    } else {
+        text += "\nNothing that the gate holds back was begun. ";
+    }
     let again = if goes_back { "roll back again" } else { "apply again" };
     text += &match (reason, goes_back) {
         (HaltReason::Drift, true) => {
@@ -129,6 +152,12 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         ),
         (HaltReason::Refused, _) => format!("See to the cause and {again}.\n"),
         (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
+        (HaltReason::Failed | HaltReason::Undecided, _) => format!(
+            "See to the cause and {again}: the gate begins anew. Or go back with `cutover rollback`.\n"
+        ),
+        (HaltReason::NoWayBack, _) => {
+            format!("See to the cause and {again}: from here the only way is on.\n")
+        }
     };
     text
 }
@@ -165,7 +194,17 @@ pub fn entry(entry: &Entry) -> String {
         Event::WaitEnded { step } => format!("{step}: over"),
         Event::Reached { step } => format!("{step}: reached"),
         Event::Halted { step, .. } => format!("{step}: halted"),
-        Event::TurnedBack { to } => format!("turned back to {to}"),
+        Event::Probed { step, finding, detail } if detail.is_empty() => {
+            format!("{step}: {}", finding.word())
+        }
+        Event::Probed { step, finding, detail } => {
+            format!("{step}: {}: {detail}", finding.word())
+        }
+        Event::Allowed { step, reason } => format!("{step}: let pass by a person: {reason}"),
+        Event::TurnedBack { to, because: None } => format!("turned back to {to}"),
+        Event::TurnedBack { to, because: Some(gate) } => {
+            format!("turned back to {to}, since {gate} has failed")
+        }
         Event::Finished => "finished".into(),
     };
     // One line an entry: what others wrote cannot pass for another one.

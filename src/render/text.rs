@@ -8,7 +8,7 @@ use cutover_contract::{Change, Name, RrKey, RrSet};
 use super::calendar::within;
 use super::difference::difference;
 use super::timeline::timeline;
-use super::{Dress, Paint, chain, count, harmless, lines, since_start, table, zone_heading};
+use super::{Dress, Paint, chain, count, gate, harmless, lines, since_start, table, zone_heading};
 use crate::artifact::{Artifact, Checked, Forecast, Outcome, Verdict};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step, StepId, Wait};
@@ -65,8 +65,12 @@ fn head(artifact: &Artifact, dress: Dress) -> String {
         artifact.graph.steps().iter().filter(|step| test(&step.primitive)).count()
     };
     let end = artifact.forecast.iter().map(|f| f.end).max().unwrap_or_default();
+    let gates = match kinds(|p| matches!(p, Primitive::Gate(_))) {
+        0 => String::new(),
+        gates => format!(", {}", count(gates, "gate")),
+    };
     format!(
-        "{name}  {digest}\n\n{} in {}, {}; done after {} at the earliest\n",
+        "{name}  {digest}\n\n{} in {}, {}{gates}; done after {} at the earliest\n",
         count(kinds(|p| matches!(p, Primitive::Change(_))), "change"),
         count(artifact.zones.len(), "zone"),
         count(kinds(|p| matches!(p, Primitive::Wait(_))), "wait"),
@@ -122,6 +126,9 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
             let why = harmless(&cause.why);
             text += &format!("       for: {} ({}), {why}\n", cause.of, wait.origin.word());
+        }
+        if let Primitive::Gate(gate) = primitive {
+            text += &gate::lines(gate, "       ");
         }
         if let Primitive::Change(changes) = primitive {
             for Change { key, before, after } in changes.changes() {

@@ -28,6 +28,7 @@ pub(super) fn timeline(artifact: &Artifact) -> String {
         let mark = match step.primitive {
             Primitive::Change(_) => '#',
             Primitive::Wait(_) => '=',
+            Primitive::Gate(_) => '?',
             Primitive::Checkpoint => 'o',
         };
         let (from, to) = (column(*begin, total), column(*end, total));

@@ -3,6 +3,7 @@
 //! `shape` has reported by now what is of the wrong form; here such values are passed over in
 //! silence, and what is left is read on, so that one run shows all that is wrong.
 
+mod gate;
 mod record;
 mod window;
 
@@ -17,7 +18,8 @@ use super::yaml::{Kind, Node};
 use super::{
     AssumeSpec, Authority, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint,
     Exception, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate, OverrideSpec, PlanSpec, Point,
-    ProviderSpec, ResolverSpec, SecretRef, SenderSpec, SwitchKind, ZoneSpec, shape,
+    ProviderSpec, Registry, ResolverSpec, SecretRef, SenderSpec, SwitchKind, ZoneSpec, resolver,
+    shape,
 };
 use crate::calendar;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, listed, quoted};
@@ -57,7 +59,7 @@ struct Decoder<'d> {
 
 pub(super) fn plan(
     root: &Node,
-    adapters: &[Adapter],
+    registry: Registry<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<PlanSpec> {
     let mut decoder = Decoder { found };
@@ -65,7 +67,7 @@ pub(super) fn plan(
     // Everything is read, so that everything is reported, before the name is asked for.
     let spec = PlanSpec {
         name: name.map(|t| Spanned { value: t.value.to_owned(), span: t.span }).unwrap_or(NAMELESS),
-        providers: decoder.providers(root, adapters),
+        providers: decoder.providers(root, registry.adapters),
         resolver: decoder.resolver(root.get("resolver")),
         zones: entries(root.get("zones")).filter_map(|(k, v)| decoder.zone(k, v)).collect(),
         hosts: entries(root.get("hosts"))
@@ -74,6 +76,7 @@ pub(super) fn plan(
         migrate: root.get("migrate").and_then(|node| decoder.migrate(node)),
         records: items(root.get("records")).filter_map(|node| decoder.record(node)).collect(),
         clocks: decoder.clocks(root.get("clocks")),
+        gates: decoder.gates(root.get("gates"), registry.probes),
         assume: items(root.get("assume")).filter_map(|node| decoder.assume(node)).collect(),
         overrides: items(root.get("override")).filter_map(overridden).collect(),
     };
@@ -196,11 +199,7 @@ impl Decoder<'_> {
     }
 
     fn socket(&mut self, text: Spanned<&str>) -> Option<SocketAddr> {
-        let in_brackets = text.value.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-        let bare = in_brackets.unwrap_or(text.value).parse::<IpAddr>().ok();
-        let bare = bare.filter(|ip| in_brackets.is_none() || ip.is_ipv6());
-        let address = text.value.parse().ok().or(bare.map(|ip| SocketAddr::new(ip, DNS_PORT)));
-        let address = address.filter(|address| address.port() > 0);
+        let address = resolver::socket(text.value, DNS_PORT);
         if address.is_none() {
             let title = format!("{} is no address", quoted(text.value));
             let help =

@@ -6,6 +6,8 @@
 //! adapters' own keys come in as an argument.
 
 mod decode;
+pub mod gate;
+pub mod resolver;
 pub mod shape;
 pub mod v1;
 pub mod yaml;
@@ -20,6 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::window::Windows;
 use crate::diag::{Diagnostic, Severity, Source, Spanned};
 use crate::fact::{Fact, Value};
+use gate::{GatesSpec, ProbeKeys};
+
+pub use resolver::{ResolverAddress, Transport};
 
 /// A plan, decoded: each value checked for itself.
 #[derive(Clone, Debug)]
@@ -40,6 +45,8 @@ pub struct PlanSpec {
     pub records: Vec<RecordSpec>,
     /// How long things live that no TTL says.
     pub clocks: Clocks,
+    /// What has to pass before and behind the switch.
+    pub gates: GatesSpec,
     /// Facts that cannot be seen.
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
@@ -377,18 +384,27 @@ impl Default for Clocks {
     }
 }
 
+/// What the plan language takes from those who bring keys of their own.
+#[derive(Clone, Copy)]
+pub struct Registry<'r> {
+    /// The adapters.
+    pub adapters: &'r [Adapter],
+    /// The probes.
+    pub probes: &'r [ProbeKeys],
+}
+
 /// Reads a plan.
 ///
 /// # Errors
 /// Every diagnostic of the plan's form and of its single values, warnings included.
-pub fn parse(source: &Source, adapters: &[Adapter]) -> Result<PlanSpec, Vec<Diagnostic>> {
+pub fn parse(source: &Source, registry: Registry<'_>) -> Result<PlanSpec, Vec<Diagnostic>> {
     let root = yaml::parse(source).map_err(|diagnostic| vec![*diagnostic])?;
     if !matches!(root.kind, yaml::Kind::Map(_)) {
         return Err(vec![no_plan(&root)]);
     }
     let mut found = Vec::new();
-    v1::plan(adapters).check(&root, &mut found);
-    let spec = decode::plan(&root, adapters, &mut found);
+    v1::plan(registry).check(&root, &mut found);
+    let spec = decode::plan(&root, registry, &mut found);
     match spec {
         Some(spec) if found.iter().all(|d| d.severity == Severity::Warning) => Ok(spec),
         _ => Err(found),

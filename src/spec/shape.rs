@@ -67,6 +67,8 @@ pub enum Shape {
         doc: &'static str,
         /// The words and the keys that come with them.
         variants: Vec<(&'static str, Vec<Field>)>,
+        /// Words of the target language that are not obeyed yet.
+        not_built: &'static [&'static str],
     },
     /// A reference to a secret: a mapping with keys that the language fixes. What is no such
     /// mapping may be the secret itself, so that it is not shown.
@@ -197,7 +199,7 @@ impl Shape {
                 "minProperties": min,
             }),
             Self::Object(fields) | Self::Secret(fields) => object_schema(fields, None),
-            Self::Tagged { tag, doc, variants } => {
+            Self::Tagged { tag, doc, variants, not_built: _ } => {
                 let of = variants
                     .iter()
                     .map(|(word, fields)| object_schema(fields, Some((tag, doc, word))));

@@ -7,6 +7,8 @@
 use cutover_contract::{Adapter, ConfigField, FieldKind};
 use serde_json::{Value, json};
 
+use super::Registry;
+use super::gate::{OnFail, ProbeKeys};
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
 use crate::fact;
 
@@ -18,9 +20,9 @@ const SLUG: Shape = Shape::Text(Form::Slug);
 const SPAN: Shape = Shape::Text(Form::Span);
 const PORT_NUMBER_MAX: i64 = 65_535;
 
-/// The shape of a whole plan; the adapters bring the keys of their providers.
+/// The shape of a whole plan; adapters and probes bring keys of their own.
 #[must_use]
-pub fn plan(adapters: &[Adapter]) -> Shape {
+pub fn plan(registry: Registry<'_>) -> Shape {
     Shape::Object(vec![
         required(
             "version",
@@ -31,7 +33,7 @@ pub fn plan(adapters: &[Adapter]) -> Shape {
         required(
             "providers",
             "The DNS providers that hold the zones, by names of your choice.",
-            map(Form::Slug, 1, provider(adapters)),
+            map(Form::Slug, 1, provider(registry.adapters)),
         ),
         optional(
             "resolver",
@@ -61,7 +63,11 @@ pub fn plan(adapters: &[Adapter]) -> Shape {
         ),
         not_built("waves", "groups of mailboxes that move one after another"),
         not_built("dual_delivery", "copies of new mail to the old host, for a while"),
-        not_built("gates", "probes that must pass before or after a step"),
+        optional(
+            "gates",
+            "Probes that have to pass before and behind the switch.",
+            gates(registry.probes),
+        ),
         not_built("notify", "who is told, and when"),
         optional(
             "assume",
@@ -80,7 +86,12 @@ pub fn plan(adapters: &[Adapter]) -> Shape {
 fn provider(adapters: &[Adapter]) -> Shape {
     let fields = |adapter: &Adapter| adapter.fields.iter().map(adapter_field).collect();
     let variants = adapters.iter().map(|adapter| (adapter.kind, fields(adapter))).collect();
-    Shape::Tagged { tag: "type", doc: "The adapter that talks to the provider.", variants }
+    Shape::Tagged {
+        tag: "type",
+        doc: "The adapter that talks to the provider.",
+        variants,
+        not_built: &[],
+    }
 }
 
 fn adapter_field(field: &ConfigField) -> Field {
@@ -121,6 +132,85 @@ fn secret() -> Shape {
         ),
     ])
 }
+
+fn gates(probes: &[ProbeKeys]) -> Shape {
+    Shape::Object(vec![
+        optional(
+            "before_switch",
+            "What has to pass before the switch, asked within its window.",
+            list(1, gate(probes)),
+        ),
+        optional(
+            "after_switch",
+            "What has to pass behind the switch, before the old side is left.",
+            list(1, gate(probes)),
+        ),
+        optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
+    ])
+}
+
+const ON_FAIL_DOC: &str = "What happens when a gate behind the switch fails: `halt` (unless said), `rollback` to the point before the switch along the proved way back, or `ask`: halt, and a person may let it pass. Before the switch there is nothing to go back from, and `rollback` halts.";
+
+fn gate(probes: &[ProbeKeys]) -> Shape {
+    const TIMES: Shape = Shape::Int { min: 1, max: COUNT_MAX };
+    const LIMIT: Shape = Shape::Int { min: 0, max: COUNT_MAX };
+    let fields = |probe: &ProbeKeys| {
+        let own = probe.fields.iter().map(adapter_field);
+        let common = [
+            optional(
+                "delay",
+                "How long after what comes before it the probe is asked for the first time; left out, at once, and for `seen` when what was there before has expired.",
+                SPAN,
+            ),
+            optional("every", "From one time to the next; 1m unless said.", SPAN),
+            optional("for", "How long it is asked, in place of `count`.", SPAN),
+            optional("count", "How many answers make the gate; 1 unless said.", TIMES),
+            optional(
+                "success_limit",
+                "How many passes in a row are enough; without `count` or `for` it is asked until then.",
+                TIMES,
+            ),
+            optional("fail_limit", "How many failures are put up with; 0 unless said.", LIMIT),
+            optional(
+                "inconclusive_limit",
+                "How many inconclusive answers are put up with; 0 unless said.",
+                LIMIT,
+            ),
+            optional(
+                "unanswered_limit",
+                "How many times in a row nobody may answer; 4 unless said.",
+                LIMIT,
+            ),
+            optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
+        ];
+        own.chain(common).collect()
+    };
+    let variants = probes.iter().map(|probe| (probe.name, fields(probe))).collect();
+    let whole = Shape::Tagged {
+        tag: "probe",
+        doc: "What is asked.",
+        variants,
+        not_built: NOT_BUILT_PROBES,
+    };
+    // A probe that needs no keys may be written as its name alone.
+    Shape::AnyOf(vec![SLUG, whole])
+}
+
+/// Probes of the target language that are not built yet.
+pub(super) const NOT_BUILT_PROBES: &[&str] = &[
+    "certificates",
+    "dkim",
+    "dnsbl",
+    "mta_sts",
+    "recipients",
+    "rejected_recipients",
+    "round_trip",
+    "spf",
+    "starttls",
+];
+
+/// Answers of a gate at the most. Our choice: ten weeks of one a minute.
+const COUNT_MAX: i64 = 100_000;
 
 fn zone() -> Shape {
     let named = Shape::Object(vec![
@@ -380,8 +470,8 @@ fn clocks() -> Shape {
 
 /// The JSON Schema of a plan (draft 2020-12).
 #[must_use]
-pub fn schema(adapters: &[Adapter]) -> Value {
-    let mut schema = plan(adapters).schema();
+pub fn schema(registry: Registry<'_>) -> Value {
+    let mut schema = plan(registry).schema();
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("cutover plan, version 1");
     schema

@@ -9,25 +9,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, Name, ProviderError, Receipt, RrSet};
+use cutover_contract::{ChangeSet, Name, ProviderError, Receipt};
 
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later};
 use crate::digest::Digest;
-use crate::engine::outcome::{self, Served};
+use crate::engine::outcome;
 use crate::engine::poll::{Memory, Next, poll};
 use crate::engine::{IllegalEvent, RunState, StepState};
+use crate::graph::StepId;
 use crate::journal::{Entry, Event};
-use crate::observe::Query;
-
-/// An answer to a [`Query`].
-#[derive(Debug)]
-pub enum Answer {
-    /// To [`Query::Held`]: the RRsets in the order of the keys.
-    Held(Result<Vec<Option<RrSet>>, ProviderError>),
-    /// To [`Query::Served`].
-    Served(Served),
-}
+use crate::observe::{Answer, Query, Served};
+use crate::probe::Round;
 
 /// Everything that touches the world.
 pub trait World {
@@ -132,7 +125,26 @@ impl Run {
         to: &str,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        self.record(world, world.now(), Event::TurnedBack { to: to.to_owned() }, watch)
+        self.record(
+            world,
+            world.now(),
+            Event::TurnedBack { to: to.to_owned(), because: None },
+            watch,
+        )
+    }
+
+    /// Lets a gate pass that was left to a person.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub fn allow<W: World>(
+        &mut self,
+        world: &mut W,
+        step: StepId,
+        reason: String,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        self.record(world, world.now(), Event::Allowed { step, reason }, watch)
     }
 
     fn record<W: World>(
@@ -193,9 +205,7 @@ pub async fn drive<W: World>(
                 let query = Query::Held { zone: zone.clone(), keys };
                 let answer = match world.ask(std::slice::from_ref(&query)).await.pop() {
                     Some(Answer::Held(answer)) => answer,
-                    Some(Answer::Served(_)) | None => {
-                        unreachable!("one answer of the query's kind")
-                    }
+                    Some(_) | None => unreachable!("one answer of the query's kind"),
                 };
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
                 (outcome::looked(at, &mut memory, step, answer, now), now)
@@ -221,13 +231,22 @@ pub async fn drive<W: World>(
                 }
                 let answers = world.ask(&queries).await.into_iter().map(|answer| match answer {
                     Answer::Served(served) => served,
-                    Answer::Held(_) => unreachable!("an answer of the query's kind"),
+                    Answer::Held(_)
+                    | Answer::Resolved(_)
+                    | Answer::Command(_)
+                    | Answer::Http(_) => unreachable!("an answer of the query's kind"),
                 });
                 let answers: Vec<Served> = answers.collect();
                 let answers: Vec<Vec<Served>> =
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
                 (outcome::seen(at, &mut memory, step, &changes, &servers, &answers, now), now)
+            }
+            Next::Probe { step, queries } => {
+                let answers = world.ask(&queries).await;
+                let now = after(world);
+                let round = Round { queries, answers };
+                (outcome::probed(&artifact, &run.state, &mut memory, step, round, now), now)
             }
         };
         if !events.is_empty() {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cutover::cli::registry;
+use cutover::cli::language;
 use cutover::compile::{Compiled, compile};
 use cutover::diag::Source;
 use cutover::intent::{Intent, resolve};
@@ -75,7 +75,7 @@ fn versions() -> (String, String) {
 
 fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
     let source = Source { name: "plan.yaml".into(), text: plan.clone() };
-    let intent = resolve(parse(&source, registry()).expect("a plan")).expect("a plan");
+    let intent = resolve(parse(&source, language()).expect("a plan")).expect("a plan");
     let mut snapshot = Snapshot::default();
     for name in intent.zones.keys() {
         let nothing = |_: &Path| Err(std::io::Error::other("no include"));

@@ -10,13 +10,13 @@ use jsonschema::Validator;
 use serde_json::{Map, Number, Value, json};
 
 use crate::language::{assert_well_formed, findings, plan, plans};
-use crate::registry::adapters;
+use crate::registry::language;
 
 /// How many mutations are tried. Our choice: some ten seconds of a slow build.
 const MUTATIONS: u64 = 10_000;
 
 fn validator() -> Validator {
-    jsonschema::validator_for(&v1::schema(adapters())).expect("our schema is a schema")
+    jsonschema::validator_for(&v1::schema(language())).expect("our schema is a schema")
 }
 
 /// The JSON of a node; `None` where a key is no text, which JSON cannot say.
@@ -125,7 +125,7 @@ fn the_whole_plans_use_every_key() {
         .collect();
     let mut used = Vec::new();
     values.iter().for_each(|value| keys(value, &mut used));
-    wanted(&v1::schema(adapters()), &used);
+    wanted(&v1::schema(language()), &used);
 }
 
 /// Texts that have been trouble somewhere.

@@ -21,7 +21,7 @@ use crate::agreement::Dice;
 use crate::storm::{Fate, Faults, Storm};
 
 /// The plans, and how many runs are made of each. Our choice: half a minute of a slow build.
-const PLANS: &[(&str, u64)] = &[("quickstart", 150), ("web-move", 500)];
+const PLANS: &[(&str, u64)] = &[("quickstart", 150), ("web-move", 500), ("gates", 100)];
 /// Processes that a run may take before the weather gets calm. Our choice.
 const STORMY_PROCESSES: usize = 60;
 /// Processes that a run may take altogether: in calm weather one is enough, but for a heal or two.
@@ -88,6 +88,7 @@ fn weather(seed: u64) -> Faults {
         lag: one(400),
         edit: one(8),
         set_back: one(20),
+        gate: one(300),
     }
 }
 
@@ -119,9 +120,19 @@ pub(crate) struct Ended {
     pub(crate) journal: Vec<Entry>,
 }
 
+fn is_gated(artifact: &Artifact) -> bool {
+    artifact.graph.steps().iter().any(|step| matches!(step.primitive, Primitive::Gate(_)))
+}
+
 /// Runs a seed to its end: finished, or halted and left so.
 pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
-    let mut world = Storm::of(artifact, seed, weather(seed));
+    let mut weather = weather(seed);
+    // A wait is asked for at its ends only: what falls back in between, when a gate asks, is for the
+    // gate to find, and not for the wait.
+    if is_gated(artifact) {
+        weather.fall_back = 0;
+    }
+    let mut world = Storm::of(artifact, seed, weather);
     let is_healed = seed.is_multiple_of(2);
     let mut run = resumed(artifact, &[]);
     for process in 0..PROCESSES_MAX {
@@ -145,7 +156,7 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
             Some(Ok(Outcome::Waiting { until })) => world.revive(until),
             Some(Ok(Outcome::Halted(_))) if is_healed => heal(&mut world, artifact, &run.state),
             Some(Ok(outcome)) => {
-                let finished = outcome == Outcome::Finished;
+                let finished = outcome == Outcome::Finished && run.state.turned_back.is_none();
                 check_end(&world, artifact, finished);
                 return Ended { finished, journal: world.journal };
             }
@@ -184,7 +195,9 @@ fn allowed(
                 StepState::Begun | StepState::InDoubt { .. } => {
                     versions.push(change.after.clone());
                 }
-                StepState::Pending { .. } | StepState::Waiting { .. } => {}
+                StepState::Pending { .. }
+                | StepState::Waiting { .. }
+                | StepState::Probing { .. } => {}
             }
         }
     }
@@ -255,6 +268,8 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::Unsure { .. }
             | Event::NotMade { .. }
             | Event::Lapsed { .. }
+            | Event::Probed { .. }
+            | Event::Allowed { .. }
             | Event::Halted { .. }
             | Event::TurnedBack { .. }
             | Event::Finished => {}
@@ -284,7 +299,7 @@ fn check_served(
                 let later = artifact.graph.steps().iter().skip(place);
                 let mut later = later.filter_map(|step| match &step.primitive {
                     Primitive::Change(changes) => Some(changes.changes()),
-                    Primitive::Wait(_) | Primitive::Checkpoint => None,
+                    Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint => None,
                 });
                 let of_key = |all: &[Change]| {
                     all.iter().any(|one| one.key == change.key && one.after == served)
@@ -336,7 +351,7 @@ fn every_run_finishes_or_halts_with_nothing_overwritten() {
     let halted: usize = counts.iter().map(|count| count.halted).sum();
     println!("{finished} finished, {halted} halted; {kinds:?}");
     assert!(finished > halted && halted > 100, "{finished} finished, {halted} halted");
-    assert_eq!(kinds.len(), 13, "every kind of entry was seen: {kinds:?}");
+    assert_eq!(kinds.len(), 15, "every kind of entry but `allowed` was seen: {kinds:?}");
 }
 
 /// How a run ends in which something goes wrong every time; `None`: it finishes all the same.

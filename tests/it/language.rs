@@ -8,7 +8,7 @@ use cutover::diag::{Diagnostic, Source, render_all};
 use cutover::spec::shape::NOT_BUILT_YET;
 use cutover::{intent, spec};
 
-use crate::registry::adapters;
+use crate::registry::language;
 
 /// A path of the workspace.
 pub(crate) fn path(relative: &str) -> PathBuf {
@@ -41,7 +41,7 @@ pub(crate) fn plans(directory: &str) -> Vec<Source> {
 
 /// What is wrong with a plan, as far as it can be known without a network.
 pub(crate) fn findings(source: &Source) -> Vec<Diagnostic> {
-    match spec::parse(source, adapters()) {
+    match spec::parse(source, language()) {
         Ok(spec) => intent::resolve(spec).err().unwrap_or_default(),
         Err(found) => found,
     }

@@ -21,7 +21,7 @@ use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granula
 
 use crate::bed::said;
 use crate::recipes::STATED;
-use crate::registry::adapters;
+use crate::registry::language;
 
 /// What the zones' provider can do, where nothing else is said: one that hides nothing.
 pub(crate) const CAPABILITIES: Capabilities = Capabilities {
@@ -66,7 +66,7 @@ impl Case {
         zone_file: &dyn Fn(&str) -> String,
     ) -> Option<Self> {
         let source = Source { name: "plan.yaml".into(), text: plan.to_owned() };
-        let spec = parse(&source, adapters()).ok()?;
+        let spec = parse(&source, language()).ok()?;
         let intent = resolve(spec).ok()?;
         let mut snapshot = Snapshot::default();
         for name in intent.zones.keys() {
@@ -120,7 +120,9 @@ fn with_wait(graph: &StepGraph, id: &str, span: Duration) -> StepGraph {
         Primitive::Wait(wait) if step.id.as_str() == id => {
             Step { primitive: Primitive::Wait(Wait { span, ..wait.clone() }), ..step.clone() }
         }
-        Primitive::Wait(_) | Primitive::Change(_) | Primitive::Checkpoint => step.clone(),
+        Primitive::Wait(_) | Primitive::Change(_) | Primitive::Gate(_) | Primitive::Checkpoint => {
+            step.clone()
+        }
     });
     StepGraph::new(steps.collect()).expect("a graph")
 }

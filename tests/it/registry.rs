@@ -1,8 +1,8 @@
-//! The adapters that the tests know: those of the command line.
+//! What the plan language knows of in the tests: all that the command line does.
 
-use cutover_contract::Adapter;
+use cutover::spec::Registry;
 
-/// Every adapter, with its keys.
-pub(crate) fn adapters() -> &'static [Adapter] {
-    cutover::cli::registry()
+/// Every adapter and probe, with its keys.
+pub(crate) fn language() -> Registry<'static> {
+    cutover::cli::language()
 }

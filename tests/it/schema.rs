@@ -6,13 +6,13 @@ use cutover::spec::v1;
 use serde_json::Value;
 
 use crate::language::path;
-use crate::registry::adapters;
+use crate::registry::language;
 
 const FILE: &str = "schemas/plan.v1.json";
 
 #[test]
 fn the_file_is_the_language() {
-    let schema = v1::schema(adapters());
+    let schema = v1::schema(language());
     let text = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
     #[expect(clippy::disallowed_methods, reason = "only a person says that the file is to change")]
     let update = std::env::var_os("UPDATE_SCHEMAS").is_some();
@@ -50,7 +50,7 @@ fn properties(schema: &Value, way: &str, visit: &mut impl FnMut(&str, &Value)) {
 #[test]
 fn each_property_has_a_sentence() {
     let mut count = 0;
-    properties(&v1::schema(adapters()), "", &mut |way, property| {
+    properties(&v1::schema(language()), "", &mut |way, property| {
         let description = property["description"].as_str().unwrap_or_default();
         assert!(description.ends_with('.') && description.len() > 10, "{way}: {description:?}");
         count += 1;
@@ -60,15 +60,14 @@ fn each_property_has_a_sentence() {
 
 #[test]
 fn keys_that_are_not_built_are_not_offered() {
-    properties(&v1::schema(adapters()), "", &mut |way, _| {
+    properties(&v1::schema(language()), "", &mut |way, _| {
         for word in [
             ".waves",
             ".dual_delivery",
-            ".gates",
             ".notify",
             ".approvals",
             ".hosts.profile",
-            ".after_switch",
+            ".hosts.after_switch",
             ".recipients",
             ".envelope",
             ".sts_refresh",
@@ -93,5 +92,5 @@ fn objects_are_closed() {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-    closed(&v1::schema(adapters()));
+    closed(&v1::schema(language()));
 }

@@ -12,11 +12,10 @@ use std::time::Duration;
 use chrono::SubsecRound;
 use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
-use cutover::engine::outcome::Served;
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event};
-use cutover::observe::Query;
-use cutover::world::{Answer, World};
+use cutover::observe::{Answer, Outside, Page, Query, Said, Served};
+use cutover::world::World;
 use cutover_contract::{
     ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
 };
@@ -42,6 +41,8 @@ pub(crate) struct Faults {
     pub(crate) lapses: bool,
     /// The servers cannot be told.
     pub(crate) publish: usize,
+    /// What a gate asks says no, cannot tell, or is not there.
+    pub(crate) gate: usize,
     /// A question to a server gets no answer.
     pub(crate) silence: usize,
     /// A server serves the version before for a while.
@@ -383,6 +384,22 @@ impl Storm {
                     self.fallen_back.entry((*server, key.clone())).or_default().push(episode);
                 }
                 Answer::Served(Served::Answer(self.serves(*server, key, self.now)))
+            }
+            Query::Resolved { key, .. } => Answer::Resolved(match self.held(key) {
+                _ if self.strikes(self.faults.silence) => Outside::Unknown("silence".to_owned()),
+                Some(rrset) => Outside::Records(rrset.shared_rdata()),
+                None => Outside::Absent,
+            }),
+            Query::Command { .. } => {
+                let code = match self.strikes(self.faults.gate) {
+                    true => i32::try_from(1 + self.dice.below(3)).expect("a code"),
+                    false => 0,
+                };
+                Answer::Command(Ok(Said { code: Some(code), output: "a word".to_owned() }))
+            }
+            Query::Http { .. } => {
+                let contains = !self.strikes(self.faults.gate);
+                Answer::Http(Ok(Page { status: 200, contains }))
             }
         }
     }

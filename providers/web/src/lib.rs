@@ -108,23 +108,31 @@ pub struct Kind {
     pub user_agent: &'static str,
 }
 
+/// How TLS is spoken: with `ring` and the system's authorities, or with none where nothing is to be
+/// trusted.
+///
+/// # Errors
+/// This machine has no certificates of authorities, or TLS cannot be set up.
+pub fn tls(is_wanted: bool) -> Result<rustls::ClientConfig, rustls::Error> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?;
+    let tls = match is_wanted {
+        true => tls.with_platform_verifier()?,
+        false => tls.with_root_certificates(rustls::RootCertStore::empty()),
+    };
+    Ok(tls.with_no_client_auth())
+}
+
 /// Makes a client. Talks to nobody.
 ///
 /// # Errors
 /// [`ClientError`].
 pub fn client(kind: Kind, bounds: Bounds) -> Result<Client, ClientError> {
-    use rustls_platform_verifier::BuilderVerifierExt as _;
-
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(ClientError::Tls)?;
-    let tls = match kind.is_https {
-        true => tls.with_platform_verifier().map_err(ClientError::Tls)?,
-        false => tls.with_root_certificates(rustls::RootCertStore::empty()),
-    };
     Client::builder()
-        .tls_backend_preconfigured(tls.with_no_client_auth())
+        .tls_backend_preconfigured(tls(kind.is_https).map_err(ClientError::Tls)?)
         .default_headers(kind.headers)
         .user_agent(kind.user_agent)
         .redirect(reqwest::redirect::Policy::none())

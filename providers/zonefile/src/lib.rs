@@ -2,7 +2,7 @@
 //!
 //! What is not changed stays as it is, octet for octet, comments, blank lines and order too. The
 //! text is read by [`read()`] and changed by [`edit()`]: pure functions, of the text and of what
-//! loads included files. Only this module, `disk` and `reload` touch the world.
+//! loads included files. Only this module and `disk` touch the world.
 //!
 //! A change is: read, compare, edit, read the result again and compare it with what is wanted,
 //! write a temporary file beside the old one, look whether the old one is still the same, rename,
@@ -23,7 +23,6 @@ mod plan;
 mod read;
 mod reading;
 mod record;
-mod reload;
 mod ttl;
 
 #[cfg(test)]
@@ -40,8 +39,13 @@ use cutover_contract::{
     RrSet, RrType, Ttl, Zone,
 };
 
+use cutover_process::{Ended, run, shown};
+
 use crate::disk::ReplaceError;
-use crate::reload::ReloadError;
+
+/// How long a reload may take. Our choice: `rndc reload` answers in milliseconds, `systemctl
+/// reload` in seconds.
+const RELOAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 pub use crate::edit::{Edited, edit};
 pub use crate::error::{Place, Problem, ReadError};
@@ -180,9 +184,15 @@ impl ZoneFiles {
         task.await.expect("the work does not panic, and is not cancelled")
     }
 
-    async fn reload(&self) -> Result<(), ReloadError> {
+    async fn reload(&self) -> Result<(), String> {
         let Some((program, arguments)) = &self.reload else { return Ok(()) };
-        reload::run(program, arguments, &self.base, reload::TIME_MAX).await
+        match run(program, arguments, &self.base, RELOAD_TIME_MAX).await {
+            Ok(Ended { status, .. }) if status.success() => Ok(()),
+            Ok(Ended { status, output }) => {
+                Err(format!("`{program}` ended with {status}{}", shown(&output)))
+            }
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -237,13 +247,15 @@ impl Provider for ZoneFiles {
     }
 
     async fn publish(&self, zone: &Name) -> Result<(), ProviderError> {
-        let refused =
-            |error| ProviderError::Refused { zone: zone.clone(), detail: not_reloaded(&error) };
+        let refused = |error: String| ProviderError::Refused {
+            zone: zone.clone(),
+            detail: not_reloaded(&error),
+        };
         self.reload().await.map_err(refused)
     }
 }
 
-fn not_reloaded(error: &ReloadError) -> String {
+fn not_reloaded(error: &str) -> String {
     format!("the file is written, but the servers may not have it: {error}")
 }
 

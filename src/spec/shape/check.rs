@@ -169,8 +169,8 @@ impl Shape {
                 let scalars = unknown.filter(|(_, value)| value.is_scalar());
                 found.extend(scalars.map(|(_, value)| secret_in_plan(value.span)));
             }
-            (Self::Tagged { tag, variants, .. }, Kind::Map(entries)) => {
-                check_tagged(tag, variants, node, entries, found);
+            (Self::Tagged { tag, variants, not_built, doc: _ }, Kind::Map(entries)) => {
+                check_tagged(tag, variants, not_built, node, entries, found);
             }
             // A number or a text that is good; `takes` left no other pair.
             _ => {}
@@ -372,6 +372,7 @@ fn known_keys(fields: &[Field], tag: Option<&str>) -> String {
 fn check_tagged(
     tag: &'static str,
     variants: &[(&'static str, Vec<Field>)],
+    not_built: &[&'static str],
     node: &Node,
     entries: &[(Node, Node)],
     found: &mut Vec<Diagnostic>,
@@ -401,6 +402,9 @@ fn check_tagged(
     };
     match variants.iter().find(|(variant, _)| variant == word) {
         Some((_, fields)) => check_fields(fields, Some(tag), node, entries, found),
+        None if not_built.contains(&word.as_str()) => {
+            found.push(not_built_yet(word, "it belongs to the target language", value.span));
+        }
         None => check_word(word, &words, &[], value.span, found),
     }
 }

@@ -28,6 +28,14 @@ pub enum ConnectError {
     },
 }
 
+/// Adapters, and the secrets that they were made with.
+pub struct Connected {
+    /// The adapters by the providers' names.
+    pub providers: BTreeMap<String, Box<dyn Provider>>,
+    /// The secrets: what has to be taken out of whatever others write.
+    pub secrets: Vec<Secret>,
+}
+
 /// Makes the adapters of some providers; relative paths start at `base`.
 ///
 /// # Errors
@@ -36,11 +44,12 @@ pub fn connect(
     adapters: &[Adapter],
     providers: &BTreeMap<String, ProviderSpec>,
     base: &Path,
-) -> Result<BTreeMap<String, Box<dyn Provider>>, (String, ConnectError)> {
-    let mut connected = BTreeMap::new();
+) -> Result<Connected, (String, ConnectError)> {
+    let mut connected = Connected { providers: BTreeMap::new(), secrets: Vec::new() };
     for (name, spec) in providers {
-        let provider = connect_one(adapters, spec, base).map_err(|error| (name.clone(), error))?;
-        connected.insert(name.clone(), provider);
+        let provider = connect_one(adapters, spec, base, &mut connected.secrets);
+        let provider = provider.map_err(|error| (name.clone(), error))?;
+        connected.providers.insert(name.clone(), provider);
     }
     Ok(connected)
 }
@@ -49,20 +58,29 @@ fn connect_one(
     adapters: &[Adapter],
     spec: &ProviderSpec,
     base: &Path,
+    secrets: &mut Vec<Secret>,
 ) -> Result<Box<dyn Provider>, ConnectError> {
     let adapter = adapters.iter().find(|adapter| adapter.kind == spec.kind);
     let adapter = adapter.ok_or_else(|| ConnectError::UnknownKind(spec.kind.clone()))?;
-    Ok((adapter.connect)(&config(&spec.config, base)?, base)?)
+    Ok((adapter.connect)(&config(&spec.config, base, secrets)?, base)?)
 }
 
-fn config(spec: &BTreeMap<String, ConfigSpec>, base: &Path) -> Result<Config, ConnectError> {
+fn config(
+    spec: &BTreeMap<String, ConfigSpec>,
+    base: &Path,
+    secrets: &mut Vec<Secret>,
+) -> Result<Config, ConnectError> {
     let mut config = Config::default();
     for (key, value) in spec {
         let value = match value {
             ConfigSpec::Text(text) => ConfigValue::Text(text.clone()),
             ConfigSpec::Argv(argv) => ConfigValue::Argv(argv.clone()),
-            ConfigSpec::Secret(reference) => ConfigValue::Secret(secret(reference, base)?),
-            ConfigSpec::Object(object) => ConfigValue::Object(self::config(object, base)?),
+            ConfigSpec::Secret(reference) => {
+                let secret = secret(reference, base)?;
+                secrets.push(secret.clone());
+                ConfigValue::Secret(secret)
+            }
+            ConfigSpec::Object(object) => ConfigValue::Object(self::config(object, base, secrets)?),
             ConfigSpec::Number(number) => ConfigValue::Number(*number),
             ConfigSpec::Bool(flag) => ConfigValue::Bool(*flag),
         };

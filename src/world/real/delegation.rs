@@ -15,8 +15,7 @@ use futures_util::future::join_all;
 use super::dns::{self, Referral, Resolver};
 use super::see::{DNS_PORT, addresses};
 use crate::diag::{Code, Diagnostic};
-use crate::engine::outcome::Served;
-use crate::observe::Outside;
+use crate::observe::{Outside, Served};
 use crate::spec::{Authority, ZoneSpec};
 
 /// A zone at a provider that the parent zone does not lead to.

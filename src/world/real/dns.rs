@@ -13,16 +13,15 @@ use hickory_proto::dnssec::{Algorithm, DigestType, PublicKeyBuf};
 use hickory_proto::op::{Edns, Message, MessageType, Query as Question, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name as WireName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use crate::engine::outcome::Served;
-use crate::observe::Outside;
-use crate::spec::ResolverSpec;
+use crate::observe::{Outside, Served};
+use crate::spec::{ResolverAddress, ResolverSpec, Transport};
 
 /// How long one question may take. Our choice: an authoritative server that is slower is ill.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
@@ -250,6 +249,21 @@ fn rdata_of(record: &Record) -> Option<Rdata> {
     Rdata::from_wire(RrType::new(record.record_type().into()), &octets).ok()
 }
 
+/// A server that is asked in these ways.
+fn at(server: SocketAddr, mut connections: Vec<ConnectionConfig>) -> NameServerConfig {
+    connections.iter_mut().for_each(|connection| connection.port = server.port());
+    NameServerConfig::new(server.ip(), true, connections)
+}
+
+/// A resolver that keeps nothing: what it says is what its servers say now.
+fn builder(servers: Vec<NameServerConfig>) -> ResolverBuilder<TokioRuntimeProvider> {
+    let mut options = ResolverOpts::default();
+    options.cache_size = 0;
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options)
+}
+
 /// Who answers for names outside of the plan's zones.
 pub(crate) struct Resolver(Option<TokioResolver>);
 
@@ -259,8 +273,6 @@ impl Resolver {
     /// # Errors
     /// Where the system's configuration cannot be read; the text says why.
     pub(crate) fn new(spec: &ResolverSpec) -> Result<Self, String> {
-        let mut options = ResolverOpts::default();
-        options.cache_size = 0;
         let resolver = match spec {
             ResolverSpec::None => None,
             ResolverSpec::System => {
@@ -268,23 +280,31 @@ impl Resolver {
                 Some(builder.build().map_err(|error| error.to_string())?)
             }
             ResolverSpec::Servers(servers) => {
-                let servers = servers.iter().map(|server| {
-                    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-                    let connections = connections.map(|mut connection| {
-                        connection.port = server.port();
-                        connection
-                    });
-                    NameServerConfig::new(server.ip(), true, connections.to_vec())
-                });
-                let config =
-                    ResolverConfig::from_parts(None, Vec::new(), servers.collect::<Vec<_>>());
-                let builder =
-                    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-                let builder = builder.with_options(options);
-                Some(builder.build().map_err(|error| error.to_string())?)
+                let connections = || vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+                let servers = servers.iter().map(|server| at(*server, connections()));
+                Some(builder(servers.collect()).build().map_err(|error| error.to_string())?)
             }
         };
         Ok(Self(resolver))
+    }
+
+    /// One resolver, asked in one way.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up; the text says why.
+    pub(crate) fn one(resolver: &ResolverAddress) -> Result<Self, String> {
+        let connections = match &resolver.transport {
+            Transport::Udp => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+            Transport::Tcp => vec![ConnectionConfig::tcp()],
+            Transport::Tls { name } => vec![ConnectionConfig::tls(name.as_str().into())],
+            Transport::Https { name, path } => {
+                vec![ConnectionConfig::https(name.as_str().into(), Some(path.as_str().into()))]
+            }
+        };
+        let tls = cutover_web::tls(resolver.transport.is_encrypted());
+        let tls = tls.map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let builder = builder(vec![at(resolver.address, connections)]).with_tls_config(tls);
+        Ok(Self(Some(builder.build().map_err(|error| error.to_string())?)))
     }
 
     /// Whether nobody may be asked.

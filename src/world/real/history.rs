@@ -74,7 +74,8 @@ fn of_run(
             StepState::Begun
             | StepState::InDoubt { .. }
             | StepState::Written { .. }
-            | StepState::Waiting { .. } => now,
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. } => now,
         };
         for change in changes.changes() {
             let hold = hold_of_replaced(change.before.as_ref(), zone, &change.key);

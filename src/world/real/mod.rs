@@ -3,21 +3,24 @@
 pub mod connect;
 pub mod delegation;
 mod dns;
+mod gate;
 pub mod history;
 pub mod see;
 pub mod store;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::SubsecRound;
-use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt};
+use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, Secret};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{Answer, World};
+use super::World;
 use crate::calendar::Timestamp;
 use crate::journal::Entry;
-use crate::observe::Query;
+use crate::observe::{Answer, Outside, Query};
+use dns::Resolver;
 use store::JournalFile;
 
 /// The time now, in whole milliseconds: what a journal can hold.
@@ -36,6 +39,10 @@ pub struct Real {
     pub providers: BTreeMap<String, Box<dyn Provider>>,
     /// Which provider holds which zone.
     pub zones: BTreeMap<Name, String>,
+    /// Where commands are run: the plan's directory.
+    pub home: PathBuf,
+    /// What is taken out of whatever a command writes.
+    pub secrets: Vec<Secret>,
     /// The run's journal.
     pub journal: JournalFile,
 }
@@ -53,6 +60,16 @@ impl Real {
             }
             Query::Served { zone: _, server, key } => {
                 Answer::Served(dns::served(*server, key).await)
+            }
+            Query::Resolved { resolver, key } => Answer::Resolved(match Resolver::one(resolver) {
+                Ok(resolver) => resolver.outside(key).await,
+                Err(why) => Outside::Unknown(why),
+            }),
+            Query::Command { argv, within } => {
+                Answer::Command(gate::command(argv, &self.home, *within, &self.secrets).await)
+            }
+            Query::Http { url, contains, within } => {
+                Answer::Http(gate::http(url, contains.as_deref(), *within).await)
             }
         }
     }

@@ -10,9 +10,8 @@ use futures_util::stream::{self, StreamExt};
 use super::delegation::{Delegation, delegation};
 use super::dns::{self, Resolver};
 use crate::diag::{Code, Diagnostic, Severity, Span};
-use crate::engine::outcome::Served;
 use crate::intent::Intent;
-use crate::observe::{Outside, Snapshot, ZoneSeen, questions};
+use crate::observe::{Outside, Served, Snapshot, ZoneSeen, questions};
 use crate::spec::{Authority, ResolverSpec, ZoneSpec};
 
 /// A zone that cannot be read at its provider.

@@ -183,6 +183,21 @@ impl Store {
         Ok(None)
     }
 
+    /// The run that this way back leads back.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub fn turned(&self, back: &Artifact) -> Result<Option<Found>, StoreError> {
+        for dir in self.runs()?.values().rev() {
+            let found = read_run(dir)?;
+            let state = &found.run.state;
+            if state.turned_back.is_some() && Some(state.artifact()) == back.parent {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes room for a new run, of which nothing is known yet: writes its artifact, and an empty
     /// journal.
     ///

@@ -11,7 +11,7 @@ use cutover_memory::Memory;
 use insta::assert_snapshot;
 
 use super::{HOST, acme, moves, plan, read, shown};
-use crate::registry::adapters;
+use crate::registry::language;
 
 /// Records alone, without a move; `live` is in the zone.
 fn records(live: &str, records: &str) -> String {
@@ -204,7 +204,7 @@ fn with_floor(live: &str, records: &str) -> String {
         "version: 1\nname: floor\nproviders: {{ p: {{ type: zonefile, directory: . }} }}\nzones: {{ acme.test: {{ provider: p }} }}\nrecords:\n{records}"
     );
     let source = Source { name: "plan.yaml".into(), text };
-    let intent = parse(&source, adapters()).and_then(resolve).expect("a plan");
+    let intent = parse(&source, language()).and_then(resolve).expect("a plan");
     let (name, zone) = read("acme.test", &acme(live));
     let mut capabilities = Memory::new([zone.clone()]).capabilities(&name);
     capabilities.ttl_min = Ttl::from_wire(600);
@@ -216,7 +216,7 @@ fn with_floor(live: &str, records: &str) -> String {
     };
     let steps = compiled.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(changes) => Some((&step.id, &changes.changes()[0])),
-        Primitive::Wait(_) | Primitive::Checkpoint => None,
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint => None,
     });
     steps
         .map(|(id, c)| {

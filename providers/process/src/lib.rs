@@ -1,6 +1,6 @@
-//! The command that tells the servers of a new file.
+//! Commands: what tells servers of a new file, what a gate asks.
 //!
-//! It is run without a shell, in a process group of its own, with nothing to read. At the time
+//! One is run without a shell, in a process group of its own, with nothing to read. At the time
 //! limit the whole group is killed. What it leaves running in the background behind a success is
 //! left alone, but its output goes nowhere from then on.
 
@@ -15,17 +15,14 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long a reload may take. Our choice: `rndc reload` answers in milliseconds, `systemctl
-/// reload` in seconds.
-pub(crate) const TIME_MAX: Duration = Duration::from_secs(30);
 /// Octets of output at the most that are kept; the rest is read and dropped. Our choice.
-const OUTPUT_OCTETS_MAX: usize = 64 * 1024;
+pub const OUTPUT_OCTETS_MAX: usize = 64 * 1024;
 /// How long a command that has ended is waited for to be reaped, and its output to end. Our choice.
 const ENDING_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// A reload that did not succeed.
+/// A command that did not come to its end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReloadError {
+pub enum RunError {
     /// It was not run.
     #[error("`{program}` cannot be run: {error}")]
     NotRun {
@@ -33,16 +30,6 @@ pub(crate) enum ReloadError {
         program: String,
         /// The system's word.
         error: io::Error,
-    },
-    /// It ended with another status than success.
-    #[error("`{program}` ended with {status}{}", shown(output))]
-    Failed {
-        /// The program.
-        program: String,
-        /// How it ended.
-        status: ExitStatus,
-        /// What it wrote.
-        output: String,
     },
     /// It was killed.
     #[error("`{program}` was killed after {} s{}", limit.as_secs(), shown(output))]
@@ -56,7 +43,19 @@ pub(crate) enum ReloadError {
     },
 }
 
-fn shown(output: &str) -> String {
+/// A command that came to its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// What it wrote to both outputs, at the most [`OUTPUT_OCTETS_MAX`] octets; of a success, what was
+    /// read when it ended.
+    pub output: String,
+}
+
+/// Output as the end of a sentence; nothing where there is none.
+#[must_use]
+pub fn shown(output: &str) -> String {
     match output.trim() {
         "" => String::new(),
         text => format!(": {text}"),
@@ -64,13 +63,16 @@ fn shown(output: &str) -> String {
 }
 
 /// Runs a program with its arguments in a directory, for `limit` at the most.
-pub(crate) async fn run(
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(
     program: &str,
     arguments: &[String],
     directory: &Path,
     limit: Duration,
-) -> Result<(), ReloadError> {
-    let not_run = |error| ReloadError::NotRun { program: program.to_owned(), error };
+) -> Result<Ended, RunError> {
+    let not_run = |error| RunError::NotRun { program: program.to_owned(), error };
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir(directory)
@@ -98,15 +100,15 @@ pub(crate) async fn run(
     let output = match &ended {
         Ok(Ok(status)) if status.success() => {
             readers.iter().flatten().for_each(JoinHandle::abort);
-            return Ok(());
+            output.kept()
         }
         _ => output.collected(readers).await,
     };
     let program = program.to_owned();
     match ended {
-        Ok(Ok(status)) => Err(ReloadError::Failed { program, status, output }),
-        Ok(Err(error)) => Err(ReloadError::NotRun { program, error }),
-        Err(_) => Err(ReloadError::TimedOut { program, limit, output }),
+        Ok(Ok(status)) => Ok(Ended { status, output }),
+        Ok(Err(error)) => Err(RunError::NotRun { program, error }),
+        Err(_) => Err(RunError::TimedOut { program, limit, output }),
     }
 }
 
@@ -149,6 +151,10 @@ impl Output {
                 reader.abort();
             }
         }
+        self.kept()
+    }
+
+    fn kept(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).into_owned()
     }
@@ -158,7 +164,9 @@ impl Output {
 mod tests {
     use super::*;
 
-    fn sh(script: &str, limit: Duration) -> Result<(), ReloadError> {
+    const TIME_MAX: Duration = Duration::from_secs(30);
+
+    fn sh(script: &str, limit: Duration) -> Result<Ended, RunError> {
         let arguments = ["-c".to_owned(), script.to_owned()];
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -175,12 +183,11 @@ mod tests {
 
     #[test]
     fn a_failure_has_status_and_output_of_a_bounded_size() {
-        let error = sh("echo out; echo err >&2; exit 3", TIME_MAX).expect_err("a failure");
-        let text = error.to_string();
-        assert!(text.starts_with("`/bin/sh` ended with exit status: 3: "), "{text}");
-        assert!(text.contains("out") && text.contains("err"), "{text}");
-        let error = sh("yes | head -c 1000000; exit 1", TIME_MAX).expect_err("a failure");
-        let ReloadError::Failed { output, .. } = error else { panic!("{error}") };
+        let Ended { status, output } =
+            sh("echo out; echo err >&2; exit 3", TIME_MAX).expect("an end");
+        assert_eq!(status.code(), Some(3));
+        assert!(output.contains("out") && output.contains("err"), "{output}");
+        let Ended { output, .. } = sh("yes | head -c 1000000; exit 1", TIME_MAX).expect("an end");
         assert_eq!(output.len(), OUTPUT_OCTETS_MAX);
     }
 
@@ -197,11 +204,15 @@ mod tests {
     fn at_the_limit_the_whole_group_is_killed() {
         let limit = Duration::from_millis(300);
         let error = sh("sleep 600 & echo $!; sleep 600", limit).expect_err("too slow");
-        let ReloadError::TimedOut { output, .. } = &error else { panic!("{error}") };
+        let RunError::TimedOut { output, .. } = &error else { panic!("{error}") };
         let grandchild = output.trim();
         assert!(!grandchild.is_empty(), "the limit is long enough to start");
-        // Its output has ended, so it is gone, or is a zombie that its new parent will reap.
-        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
-        assert!(state.as_ref().map_or(true, |s| s.contains(") Z ")), "{state:?}");
+        // It is gone, or a zombie that its new parent will reap, or on the way there: flag `PF_EXITING`
+        // in the ninth field (proc(5)).
+        let Ok(state) = std::fs::read_to_string(format!("/proc/{grandchild}/stat")) else { return };
+        let (_, fields) = state.rsplit_once(") ").expect("a name in parentheses");
+        let fields: Vec<&str> = fields.split(' ').collect();
+        let flags: u64 = fields[6].parse().expect("flags");
+        assert!(fields[0] == "Z" || flags & 0x4 != 0, "{state}");
     }
 }

@@ -1,0 +1,224 @@
+//! Gates: steps that are put between others when the order stands.
+//!
+//! A gate only adds: what it comes after it comes after, and what comes after it still comes after
+//! all that it came after before. So no proof needs to know of it, and each is judged with it in place.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use cutover_contract::{Name, RrKey, RrSet};
+
+use super::back::BEFORE_SWITCH as POINT;
+use crate::diag::{Code, Diagnostic};
+use crate::graph::gate::{Expected, Failing, Gate};
+use crate::graph::paths::Paths;
+use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
+use crate::intent::Intent;
+use crate::model::hold::hold_of_replaced;
+use crate::model::spread;
+use crate::observe::Snapshot;
+use crate::probe;
+use crate::proof::draft::{Draft, Kind, MovePoint};
+use crate::proof::paths_of;
+use crate::spec::gate::{GateSpec, OnFail};
+
+/// A gate that would lead to a rollback point which the plan does not have.
+pub const NO_WAY_BACK: Code = Code::semantic("no-way-back");
+
+/// Where gates stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    BeforeSwitch,
+    AfterSwitch,
+}
+
+impl Place {
+    fn word(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => "before-switch",
+            Self::AfterSwitch => "after-switch",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => "before_switch",
+            Self::AfterSwitch => "after_switch",
+        }
+    }
+}
+
+/// The graph with the plan's gates in it.
+pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
+    let intent = draft.intent;
+    if graph.steps().is_empty() || intent.gates.all().next().is_none() {
+        return graph;
+    }
+    let mut steps: Vec<Step> = graph.steps().to_vec();
+    let paths = paths_of(&graph);
+    for (place, gates) in [
+        (Place::BeforeSwitch, &intent.gates.before_switch),
+        (Place::AfterSwitch, &intent.gates.after_switch),
+    ] {
+        let Some((befores, follower)) = between(draft, &graph, place) else { continue };
+        let window = follower
+            .and_then(|follower| steps[follower].window.clone())
+            .filter(|_| place == Place::BeforeSwitch);
+        let expect = expected(draft, &graph, &paths, &befores, follower);
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        for spec in gates {
+            let number = numbers.entry(&spec.probe.value).or_insert(0);
+            *number += 1;
+            let id = id(place, spec, *number);
+            let cause = Cause::new(Origin::User, "gates", "the plan says so (`gates`)");
+            // What kept the follower back keeps the gate back now.
+            let held = follower.filter(|_| place == Place::BeforeSwitch);
+            let held = held.map(|follower| &graph.steps()[follower].after);
+            if let Some(follower) = follower {
+                steps[follower].after.insert(id.clone(), cause.clone());
+            }
+            let after = befores.iter().map(|before| {
+                let id = &graph.steps()[*before].id;
+                let cause = held.and_then(|held| held.get(id)).unwrap_or(&cause);
+                (id.clone(), cause.clone())
+            });
+            let gate = gate(place, spec, &expect);
+            steps.push(Step {
+                id,
+                after: after.collect(),
+                title: title(&gate),
+                reason: format!(
+                    "the plan wants to know before it goes on (`gates.{}`)",
+                    place.key()
+                ),
+                primitive: Primitive::Gate(gate),
+                window: window.clone(),
+            });
+        }
+    }
+    StepGraph::new(steps).expect("steps put between others make no circle")
+}
+
+/// Gates that would go back to a point that there is no way back to.
+pub(super) fn without_way_back(intent: &Intent, points: &[&str]) -> Vec<Diagnostic> {
+    let gates = intent.gates.after_switch.iter();
+    let lost = gates.filter(|one| one.on_fail == OnFail::Rollback && !points.contains(&POINT));
+    lost.map(|one| {
+        let title = format!("there is no way back to `{POINT}` that this gate could lead to");
+        let help = "write `on_fail: halt`: the verdict says what keeps the plan from going back";
+        Diagnostic::error(NO_WAY_BACK, one.probe.span, title, help)
+    })
+    .collect()
+}
+
+fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
+    let nth = if number == 1 { String::new() } else { format!("/{number}") };
+    StepId::new(format!("gate/{}/{}{nth}", place.word(), spec.probe.value))
+}
+
+fn gate(place: Place, spec: &GateSpec, expect: &[Expected]) -> Gate {
+    let keys = probe::of_name(&spec.probe.value).map(|probe| probe.keys);
+    let after_expiry = keys.is_some_and(|keys| keys.after_expiry);
+    let expired = expect.iter().map(|one| one.expires).max().filter(|_| after_expiry);
+    Gate {
+        probe: spec.probe.value.clone(),
+        settings: spec.settings.clone(),
+        expect: match keys.is_some_and(|keys| keys.in_dns) {
+            true => expect.to_vec(),
+            false => Vec::new(),
+        },
+        delay: spec.delay.or(expired).unwrap_or(Duration::ZERO),
+        pace: spec.pace,
+        on_fail: match (spec.on_fail, place) {
+            (OnFail::Ask, _) => Failing::Ask,
+            (OnFail::Rollback, Place::AfterSwitch) => Failing::Rollback { to: POINT.to_owned() },
+            // Nothing of the switch has been made that could be taken back.
+            (OnFail::Rollback, Place::BeforeSwitch) | (OnFail::Halt, _) => Failing::Halt,
+        },
+    }
+}
+
+fn title(gate: &Gate) -> String {
+    let doc = probe::of_name(&gate.probe).map_or("", |probe| probe.doc);
+    format!("check that {doc}")
+}
+
+/// The places of the steps that a gate comes after, and of the one that comes after it.
+fn between(
+    draft: &Draft<'_>,
+    graph: &StepGraph,
+    place: Place,
+) -> Option<(Vec<usize>, Option<usize>)> {
+    let of = |node: usize| graph.place(&draft.nodes[node].id);
+    let point = |point| draft.point(point).and_then(of);
+    match place {
+        Place::BeforeSwitch => {
+            let follower = point(MovePoint::BeforeSwitch)?;
+            let befores = graph.steps()[follower].after.keys();
+            Some((befores.filter_map(|id| graph.place(id)).collect(), Some(follower)))
+        }
+        Place::AfterSwitch => {
+            let is_switch = |node: &usize| match &draft.nodes[*node].kind {
+                Kind::Change { transition, .. } => transition.is_switch(),
+                Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+            };
+            let switch = (0..draft.nodes.len()).filter(is_switch);
+            let befores: Vec<usize> = switch.filter_map(of).collect();
+            (!befores.is_empty()).then(|| (befores, point(MovePoint::BeforeContract)))
+        }
+    }
+}
+
+/// What should be found in DNS between these steps: what has been made by then, and what may come
+/// about meanwhile.
+fn expected(
+    draft: &Draft<'_>,
+    graph: &StepGraph,
+    paths: &Paths,
+    befores: &[usize],
+    follower: Option<usize>,
+) -> Vec<Expected> {
+    let is_before = |place: usize| befores.iter().any(|b| *b == place || paths.leads(place, *b));
+    let is_after = |place: usize| follower.is_some_and(|f| f == place || paths.leads(f, place));
+    // What has been waited out before the gate is not waited for again.
+    let waited = |place: usize| {
+        let spans = befores.iter().filter_map(|before| paths.between(place, *before));
+        Duration::from_secs(spans.max().unwrap_or(0))
+    };
+    let margin = draft.intent.terms.clocks.margin;
+    let mut made: BTreeMap<(&Name, &RrKey), Expected> = BTreeMap::new();
+    for (place, step) in graph.steps().iter().enumerate() {
+        let Primitive::Change(changes) = &step.primitive else { continue };
+        for change in changes.changes() {
+            let at = (changes.zone(), &change.key);
+            match (is_before(place), is_after(place)) {
+                (true, _) => {
+                    let (zone, key) = (changes.zone().clone(), change.key.clone());
+                    let hold = hold(draft.snapshot, &zone, &key, change.before.as_ref());
+                    made.insert(
+                        at,
+                        Expected {
+                            zone,
+                            key,
+                            versions: vec![change.after.clone()],
+                            replaced: change.before.clone(),
+                            expires: (hold + margin).saturating_sub(waited(place)),
+                        },
+                    );
+                }
+                (false, false) => {
+                    if let Some(expected) = made.get_mut(&at) {
+                        expected.versions.push(change.after.clone());
+                    }
+                }
+                (false, true) => {}
+            }
+        }
+    }
+    let made: Vec<Expected> = made.into_values().collect();
+    spread(&made).cloned().collect()
+}
+
+fn hold(snapshot: &Snapshot, zone: &Name, key: &RrKey, before: Option<&RrSet>) -> Duration {
+    hold_of_replaced(before, &snapshot.zones[zone], key)
+}

@@ -1,0 +1,87 @@
+//! Whether a web server answers as it should.
+
+use cutover_contract::{ConfigField, FieldKind};
+
+use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, check_within, text, within};
+use crate::diag::quoted;
+use crate::observe::{Answer, Page, Query};
+use crate::spec::gate::{BadSetting, Settings};
+
+pub(super) const PROBE: Probe = Probe {
+    keys: ProbeKeys { name: "http", fields: FIELDS, check, in_dns: false, after_expiry: false },
+    doc: "a web server answers that all is well",
+    next,
+};
+
+const URL: &str = "url";
+const CONTAINS: &str = "contains";
+
+const FIELDS: &[ConfigField] = &[
+    ConfigField {
+        name: URL,
+        kind: FieldKind::Text,
+        required: true,
+        doc: "What is asked for with GET; redirects are not followed. A status from 200 to 299 passes, 429 and 503 are inconclusive, any other fails.",
+    },
+    ConfigField {
+        name: CONTAINS,
+        kind: FieldKind::Text,
+        required: false,
+        doc: "A text that has to stand in the first 64 KiB of the answer.",
+    },
+    ConfigField {
+        name: "within",
+        kind: FieldKind::Duration,
+        required: false,
+        doc: "How long it may take, 30s unless said.",
+    },
+];
+
+fn check(settings: &Settings) -> Result<(), BadSetting> {
+    let url = text(settings, URL).unwrap_or_default();
+    let bad = |problem: &str, help: &str| {
+        Err(BadSetting { key: URL, problem: problem.to_owned(), help: help.to_owned() })
+    };
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
+        return bad(
+            "this is no address of a web server",
+            "write `https://HOST/PATH` or `http://HOST/PATH`",
+        );
+    };
+    // It would stand in artifact and journal.
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.contains('@') {
+        return bad(
+            "there is a user in this address, and whoever reads the plan would read the password",
+            "use `probe: command` with a program that knows the secret",
+        );
+    }
+    check_within(settings)
+}
+
+fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
+    let url = text(asked.settings, URL).unwrap_or_default().to_owned();
+    let Some(Round { answers, .. }) = rounds.last() else {
+        let contains = text(asked.settings, CONTAINS).map(str::to_owned);
+        return Next::Ask(vec![Query::Http { url, contains, within: within(asked.settings) }]);
+    };
+    let [Answer::Http(answer)] = &answers[..] else {
+        unreachable!("an answer of the question's kind")
+    };
+    match answer {
+        Ok(Page { status: 200..=299, contains: true }) => Next::Found(Finding::Pass, String::new()),
+        Ok(Page { status: 200..=299, contains: false }) => {
+            let wanted = quoted(text(asked.settings, CONTAINS).unwrap_or_default());
+            Next::Found(Finding::Fail, format!("{url} answers without {wanted}"))
+        }
+        // "Try again later" (RFC 6585 §4, RFC 9110 §15.6.4).
+        Ok(Page { status: status @ (429 | 503), .. }) => {
+            Next::Found(Finding::Inconclusive, format!("{url} answers with status {status}"))
+        }
+        Ok(Page { status, .. }) => {
+            Next::Found(Finding::Fail, format!("{url} answers with status {status}"))
+        }
+        Err(why) => Next::Found(Finding::Unanswered, format!("{url} does not answer: {why}")),
+    }
+}

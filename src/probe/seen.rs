@@ -1,0 +1,123 @@
+//! Whether resolvers give out what was changed.
+//!
+//! They are asked for names that are published and for nothing else: a resolver keeps a "no" as it
+//! keeps an answer, and a question that comes too early would plant one.
+
+use std::time::Duration;
+
+use cutover_contract::{ConfigField, FieldKind, Rdata, RrSet};
+
+use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest, texts};
+use crate::calendar::show_span;
+use crate::graph::gate::Expected;
+use crate::observe::{Answer, Outside, Query};
+use crate::spec::gate::{BadSetting, Settings};
+use crate::spec::resolver::ResolverAddress;
+
+pub(super) const PROBE: Probe = Probe {
+    keys: ProbeKeys { name: "seen", fields: FIELDS, check, in_dns: true, after_expiry: true },
+    doc: "resolvers give out what was changed",
+    next,
+};
+
+const RESOLVERS: &str = "resolvers";
+
+const FIELDS: &[ConfigField] = &[ConfigField {
+    name: RESOLVERS,
+    kind: FieldKind::Argv,
+    required: true,
+    doc: "The resolvers: ADDRESS or ADDRESS:PORT (over UDP), `tcp://ADDRESS`, `tls://ADDRESS#NAME`, `https://ADDRESS/dns-query#NAME`; NAME is what the certificate has to have.",
+}];
+
+/// Resolvers of one gate at the most. Our choice: the large public ones, and an office's own.
+const RESOLVERS_MAX: usize = 64;
+
+fn check(settings: &Settings) -> Result<(), BadSetting> {
+    let listed = texts(settings, RESOLVERS);
+    let help = "write `192.0.2.53`, `tcp://192.0.2.53`, `tls://192.0.2.53#dns.example` or `https://192.0.2.53/dns-query#dns.example`";
+    let bad = |problem: String, help: &str| {
+        Err(BadSetting { key: RESOLVERS, problem, help: help.to_owned() })
+    };
+    if listed.len() > RESOLVERS_MAX {
+        let problem = format!("more than {RESOLVERS_MAX} resolvers are listed");
+        return bad(problem, "list those that many people use, and your own");
+    }
+    for text in listed {
+        if let Err(error) = text.parse::<ResolverAddress>() {
+            let shown = crate::diag::quoted(text);
+            return bad(format!("{shown} names no resolver: {error}"), help);
+        }
+    }
+    Ok(())
+}
+
+/// The names that are published whatever comes about beside the gate.
+fn published<'a>(asked: &Asked<'a>) -> impl Iterator<Item = &'a Expected> {
+    asked.expect.iter().filter(|expected| expected.versions.iter().all(Option::is_some))
+}
+
+fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
+    let Some(Round { queries, answers }) = rounds.last() else {
+        let resolvers = texts(asked.settings, RESOLVERS).iter();
+        let resolvers = resolvers.filter_map(|text| text.parse::<ResolverAddress>().ok());
+        let queries = resolvers.flat_map(|resolver| {
+            published(asked).map(move |expected| Query::Resolved {
+                resolver: resolver.clone(),
+                key: expected.key.clone(),
+            })
+        });
+        let queries: Vec<Query> = queries.collect();
+        return match queries.is_empty() {
+            true => Next::Found(Finding::Pass, "nothing was published to look for".to_owned()),
+            false => Next::Ask(queries),
+        };
+    };
+    let expected: Vec<&Expected> = published(asked).collect();
+    let found = queries.iter().zip(answers).zip(expected.iter().cycle());
+    let found = found.map(|((query, answer), expected)| {
+        let (Query::Resolved { resolver, key }, Answer::Resolved(answer)) = (query, answer) else {
+            unreachable!("an answer of the question's kind")
+        };
+        let (finding, said) = of_one(expected, answer, asked.since);
+        (finding, format!("{resolver} {said} {key}"))
+    });
+    let (finding, said) = gravest(found.collect());
+    Next::Found(finding, said)
+}
+
+/// What one resolver's answer shows: caches are allowed to be late for as long as the TTL says.
+fn of_one(expected: &Expected, answer: &Outside, since: Duration) -> (Finding, String) {
+    let is = |version: &Option<RrSet>| match (version, answer) {
+        (Some(version), Outside::Records(records)) => same(version.rdata(), records),
+        (None, Outside::Absent) => true,
+        (_, Outside::Records(_) | Outside::Absent | Outside::Unknown(_)) => false,
+    };
+    if expected.versions.iter().any(is) {
+        return (Finding::Pass, "gives out the new".to_owned());
+    }
+    match answer {
+        Outside::Unknown(why) => (Finding::Unanswered, format!("does not answer ({why}) for")),
+        Outside::Records(_) | Outside::Absent if is(&expected.replaced) => {
+            match expected.expires.checked_sub(since).filter(|left| !left.is_zero()) {
+                Some(left) => (
+                    Finding::Inconclusive,
+                    format!("may have, and has, for another {} the old", show_span(left)),
+                ),
+                None => (
+                    Finding::Fail,
+                    format!(
+                        "has, {} after the last server gave it out, the old",
+                        show_span(Duration::from_secs(since.as_secs()))
+                    ),
+                ),
+            }
+        }
+        Outside::Records(_) => (Finding::Fail, "gives out another".to_owned()),
+        Outside::Absent => (Finding::Fail, "says that there is no".to_owned()),
+    }
+}
+
+/// Whether the records are the same: a resolver counts TTLs down, and gives records in any order.
+fn same(one: &[Rdata], other: &[Rdata]) -> bool {
+    one.len() == other.len() && one.iter().all(|rdata| other.contains(rdata))
+}

@@ -1,0 +1,55 @@
+//! Whether every authoritative server serves what was changed.
+
+use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest};
+use crate::graph::gate::Expected;
+use crate::observe::{Answer, Query, Served};
+
+pub(super) const PROBE: Probe = Probe {
+    keys: ProbeKeys {
+        name: "served",
+        fields: &[],
+        check: |_| Ok(()),
+        in_dns: true,
+        after_expiry: false,
+    },
+    doc: "every authoritative server serves what was changed",
+    next,
+};
+
+fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
+    let of = |expected: &Expected| (asked.servers)(&expected.zone);
+    let Some(Round { queries, answers }) = rounds.last() else {
+        let queries = asked.expect.iter().flat_map(|expected| {
+            of(expected).into_iter().map(|server| Query::Served {
+                zone: expected.zone.clone(),
+                server,
+                key: expected.key.clone(),
+            })
+        });
+        let queries: Vec<Query> = queries.collect();
+        return match queries.is_empty() {
+            true => Next::Found(Finding::Pass, "there is nobody to ask".to_owned()),
+            false => Next::Ask(queries),
+        };
+    };
+    let expected = asked.expect.iter().flat_map(|one| of(one).into_iter().map(move |_| one));
+    let found = expected.zip(queries.iter().zip(answers)).map(|(expected, (query, answer))| {
+        let (Query::Served { server, key, .. }, Answer::Served(served)) = (query, answer) else {
+            unreachable!("an answer of the question's kind")
+        };
+        match served {
+            Served::Answer(served) if expected.versions.contains(served) => {
+                (Finding::Pass, String::new())
+            }
+            Served::Answer(served) if *served == expected.replaced => {
+                (Finding::Fail, format!("{server} serves the old {key}"))
+            }
+            Served::Answer(_) => (Finding::Fail, format!("{server} serves another {key}")),
+            Served::Unanswered(why) => {
+                (Finding::Unanswered, format!("{server} does not answer for {key}: {why}"))
+            }
+        }
+    });
+    let (finding, said) = gravest(found.collect());
+    Next::Found(finding, said)
+}

@@ -1,0 +1,63 @@
+//! What a gate asks, as people read it.
+
+use super::{count, harmless};
+use crate::calendar::show_span;
+use crate::graph::gate::{Failing, Gate};
+use crate::spec::ConfigSpec;
+use crate::spec::gate::Pace;
+
+/// A line on what is asked, one on how often, and one on what happens otherwise.
+pub(super) fn lines(gate: &Gate, indent: &str) -> String {
+    let Gate { probe, settings, expect, delay, pace, on_fail } = gate;
+    let settings = settings.iter().map(|(key, value)| format!(" {key} {}", shown(value)));
+    let about = match expect.len() {
+        0 => String::new(),
+        names => format!(", for {}", count(names, "RRset")),
+    };
+    let asks = format!("{probe}{}{about}", settings.collect::<String>());
+    let first = match delay.is_zero() {
+        true => String::new(),
+        false => format!("{} after what comes before it, ", show_span(*delay)),
+    };
+    let (asks, passes, otherwise) = (harmless(&asks), passes(pace), otherwise(pace, on_fail));
+    format!(
+        "{indent}asks: {asks}\n{indent}passes: {first}{passes}\n{indent}otherwise: {otherwise}\n"
+    )
+}
+
+fn shown(value: &ConfigSpec) -> String {
+    match value {
+        ConfigSpec::Text(text) => format!("`{text}`"),
+        ConfigSpec::Argv(texts) => format!("`{}`", texts.join(" ")),
+        ConfigSpec::Number(number) => number.to_string(),
+        ConfigSpec::Bool(flag) => flag.to_string(),
+        ConfigSpec::Secret(_) => "a secret".to_owned(),
+        ConfigSpec::Object(_) => "settings".to_owned(),
+    }
+}
+
+fn passes(pace: &Pace) -> String {
+    let every = show_span(pace.every);
+    match (pace.count, pace.success_limit) {
+        (Some(1), None) => "when it is answered once".to_owned(),
+        (Some(answers), None) => format!("after {answers} answers, one every {every}"),
+        (None, Some(row)) => format!("after {row} passes in a row, one every {every}"),
+        (Some(answers), Some(row)) => {
+            format!("after {row} passes in a row of {answers} answers, one every {every}")
+        }
+        (None, None) => "never".to_owned(),
+    }
+}
+
+fn otherwise(pace: &Pace, on_fail: &Failing) -> String {
+    let Pace { fail_limit, inconclusive_limit, unanswered_limit, .. } = pace;
+    let then = match on_fail {
+        Failing::Halt => "halts".to_owned(),
+        Failing::Rollback { to } => format!("goes back to {to}"),
+        Failing::Ask => "halts, and a person may let it pass".to_owned(),
+    };
+    format!(
+        "with more than {} the run {then}; with more than {inconclusive_limit} inconclusive, or {unanswered_limit} in a row not answered, it halts",
+        count(usize::try_from(*fail_limit).unwrap_or(usize::MAX), "failure"),
+    )
+}

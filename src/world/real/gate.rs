@@ -1,0 +1,72 @@
+//! Commands and web servers, asked for gates.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cutover_contract::Secret;
+use cutover_process::{Ended, run};
+use cutover_web::{Bounds, Kind, client, exchange, one_line};
+
+use crate::observe::{Page, Said};
+
+/// Characters of a command's output that are kept. Our choice: what a person reads of a line.
+const OUTPUT_CHARS_MAX: usize = 1_000;
+/// Octets of a page that are read: what the key `contains` promises to look at, and no more.
+const PAGE_OCTETS_MAX: usize = 64 * 1024;
+/// What stands in place of a secret.
+const REDACTED: &str = "[secret]";
+
+/// Runs a command in a directory.
+///
+/// # Errors
+/// Why it did not come to its end.
+pub(super) async fn command(
+    argv: &[String],
+    home: &Path,
+    within: Duration,
+    secrets: &[Secret],
+) -> Result<Said, String> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err("it names no program".to_owned());
+    };
+    let ended = run(program, arguments, home, within).await;
+    let Ended { status, output } = ended.map_err(|error| redacted(&error.to_string(), secrets))?;
+    let output = one_line(&redacted(&output, secrets), OUTPUT_CHARS_MAX);
+    Ok(Said { code: status.code(), output })
+}
+
+/// Without the secrets that this process knows.
+fn redacted(text: &str, secrets: &[Secret]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets {
+        text = text.replace(secret.expose(), REDACTED);
+    }
+    text
+}
+
+/// Asks a web server.
+///
+/// # Errors
+/// Why there is no answer.
+pub(super) async fn http(
+    url: &str,
+    contains: Option<&str>,
+    within: Duration,
+) -> Result<Page, String> {
+    let bounds = Bounds {
+        connect_max: within,
+        progress_max: within,
+        whole_max: within,
+        octets_max: PAGE_OCTETS_MAX,
+    };
+    let kind = Kind {
+        is_https: url.starts_with("https://"),
+        headers: Default::default(),
+        idle_max: 0,
+        user_agent: concat!("cutover/", env!("CARGO_PKG_VERSION")),
+    };
+    let client = client(kind, bounds).map_err(|error| error.to_string())?;
+    let answer = exchange(client.get(url), bounds).await.map_err(|error| error.to_string())?;
+    let contains = contains.is_none_or(|text| String::from_utf8_lossy(&answer.body).contains(text));
+    Ok(Page { status: answer.status, contains })
+}

@@ -16,6 +16,7 @@ mod engine;
 mod explain;
 mod faults;
 mod garbage;
+mod gates;
 mod gather;
 mod history;
 mod judges;

@@ -5,7 +5,8 @@
 //! test process dies before that. Nothing here asks more than the loopback interface.
 //!
 //! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
-//! `pdns-backend-sqlite3`, `sqlite3` and, for clocks, `libfaketime`; a missing program is a panic that names its package. Uses
+//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `openssl` and, for clocks, `libfaketime`; a missing program is
+//! a panic that names its package. Uses
 //! the standard library and `tempfile` only.
 //!
 //! A secondary made by [`Bind::secondary_of`] is never told of a change before its lag has passed:
@@ -24,6 +25,7 @@ mod pdns;
 pub(crate) mod relay;
 mod server;
 mod soa;
+mod unbound;
 
 #[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
 pub(crate) use {
@@ -33,4 +35,5 @@ pub(crate) use {
     loopback::{free_port, loopback},
     pdns::{Pdns, PdnsZone},
     server::{Server, TsigKey, sleep},
+    unbound::Unbound,
 };

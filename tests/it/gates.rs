@@ -1,0 +1,318 @@
+//! Gates on real servers: BIND holds the zones, unbound resolves, and a run goes on, halts, or goes
+//! back by itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bed::{Bed, end_state, is_nowhere, said};
+use crate::lab::door::{Answer, Door, Request, Service};
+use crate::lab::{Unbound, free_port, loopback, sleep};
+
+const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
+const SEEN: &str = "gate/after-switch/seen";
+
+/// A bed whose plan has gates.
+struct Gated {
+    bed: Bed,
+    /// The authority that is trusted; `None`: the system's.
+    trusted: Option<PathBuf>,
+}
+
+impl Gated {
+    fn new(bed: Bed) -> Self {
+        Self { bed, trusted: None }
+    }
+
+    /// Puts these gates into the plan, as flow mappings.
+    fn with(self, before_switch: &[&str], after_switch: &[&str]) -> Self {
+        let list = |key: &str, gates: &[&str]| {
+            let lines: String = gates.iter().map(|gate| format!("    - {gate}\n")).collect();
+            if lines.is_empty() { lines } else { format!("  {key}:\n{lines}") }
+        };
+        let gates = list("before_switch", before_switch) + &list("after_switch", after_switch);
+        let plan = fs::read_to_string(self.bed.plan()).expect("the plan");
+        fs::write(self.bed.plan(), format!("{plan}\ngates:\n{gates}")).expect("it is written");
+        self
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.bed.command(args);
+        if let Some(authority) = &self.trusted {
+            command.env("SSL_CERT_FILE", authority);
+        }
+        command
+    }
+
+    fn cutover(&self, args: &[&str]) -> (i32, String) {
+        said(&self.command(args).output().expect("the program can be run"))
+    }
+
+    fn served(&self) -> BTreeSet<String> {
+        self.bed.served().concat().into_iter().collect()
+    }
+
+    /// Whether mail goes to the new host.
+    fn is_switched(&self) -> bool {
+        self.served().contains("acme.test. 2 IN MX 10 mx.acme.test.")
+    }
+
+    /// What a gate has found, in order, by the journal of the first run.
+    fn found(&self, gate: &str) -> Vec<String> {
+        let events = self.bed.journal().into_iter();
+        let probed = events.filter_map(|entry| Some(entry["event"].get("probed")?.clone()));
+        let mine = probed.filter(|probed| probed["step"] == gate);
+        mine.map(|probed| probed["finding"].as_str().expect("a word").to_owned()).collect()
+    }
+}
+
+fn seen(resolvers: &[String], more: &str) -> String {
+    let resolvers: Vec<String> = resolvers.iter().map(|one| format!("\"{one}\"")).collect();
+    format!("{{ probe: seen, resolvers: [ {} ], every: 1s, {more} }}", resolvers.join(", "))
+}
+
+#[test]
+fn resolvers_are_asked_over_every_transport() {
+    let bed = Bed::bind();
+    let unbound = Unbound::before(&bed.primary, "");
+    let (gate, count) = (seen(&unbound.addresses(), "count: 2"), "gate/after-switch/served");
+    let served = "{ probe: served, every: 1s, for: 2s }";
+    let mut gated = Gated::new(bed).with(&["served"], &[&gate, served]);
+    gated.trusted = Some(unbound.authority());
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(gated.bed.served(), end_state());
+    assert_eq!(gated.found(SEEN), ["pass", "pass"]);
+    assert_eq!(gated.found(count), ["pass", "pass", "pass"]);
+    assert_eq!(gated.found("gate/before-switch/served"), ["pass"]);
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_no_answer() {
+    let bed = Bed::bind();
+    let unbound = Unbound::before(&bed.primary, "");
+    let gate = seen(&unbound.addresses()[2..], "unanswered_limit: 0");
+    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("has not found out") && said.contains("does not answer"), "{said}");
+    assert_eq!(gated.found(SEEN), ["unanswered"]);
+    assert!(gated.is_switched(), "nothing is taken back since nobody has said no");
+}
+
+/// A resolver that keeps records longer than it may, and one that is down: the run goes back because
+/// of the first, and says so.
+#[test]
+fn a_gate_that_fails_takes_the_run_back() {
+    let bed = Bed::bind();
+    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
+    let ready = r#"{ probe: command, run: [ test, -e, ready ], every: 1s }"#;
+    let gate = seen(&unbound.addresses()[..1], "count: 3, fail_limit: 1, on_fail: rollback");
+    let gated = Gated::new(bed).with(&[ready], &[&gate]);
+
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("halted at gate/before-switch/command: the gate has failed"), "{said}");
+    assert!(!gated.is_switched());
+    let before_switch = gated.served();
+
+    fs::write(gated.bed.dir().join("ready"), "").expect("a file");
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("went back: gate/after-switch/seen has failed"), "{said}");
+    assert!(said.contains("the old acme.test. MX"), "{said}");
+    assert_eq!(gated.found(SEEN), ["fail", "fail"]);
+    let turned =
+        gated.bed.journal().into_iter().find_map(|e| e["event"].get("turned_back").cloned());
+    let turned = turned.expect("the run has turned");
+    assert_eq!((&turned["to"], &turned["because"]), (&"before-switch".into(), &SEEN.into()));
+    assert_eq!(gated.served(), before_switch, "as it was at the rollback point");
+
+    // A pipeline that applies whatever it has does not go there and back for ever.
+    let (code, said) = gated.cutover(APPLY);
+    assert!(code == 5 && said.contains("--again"), "{code}: {said}");
+    assert_eq!(gated.served(), before_switch);
+    let (code, said) =
+        gated.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve", "--again"]);
+    assert!(code == 5 && said.contains("went back"), "{code}: {said}");
+    assert_eq!(gated.served(), before_switch);
+}
+
+/// Entries of all runs.
+fn journals(bed: &Bed) -> Vec<Vec<Value>> {
+    let folder = bed.dir().join(".cutover/two-domains");
+    let texts = (1..)
+        .map_while(|run| fs::read_to_string(folder.join(format!("{run:04}/journal.jsonl"))).ok());
+    let read = |text: String| {
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        text[..whole].lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
+    };
+    texts.map(read).collect()
+}
+
+/// Killed in the middle of its way back, and a colleague edits: the run is taken up by `apply`, halts,
+/// and comes back when the zone is as it was.
+#[test]
+fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
+    let gate = "{ probe: command, run: [ \"false\" ], every: 1s, on_fail: rollback }";
+    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
+    let mut child = gated
+        .command(APPLY)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    while journals(&gated.bed).len() < 2 || journals(&gated.bed)[1].is_empty() {
+        assert_eq!(child.try_wait().expect("a child"), None);
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().expect("SIGKILL can be sent");
+    child.wait().expect("a child");
+    assert!(gated.is_switched(), "the way back has only begun");
+
+    gated
+        .bed
+        .primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
+    let (code, said) = gated.cutover(APPLY);
+    assert!(code == 5 && said.contains("MX 20 mx.acme.test."), "{code}: {said}");
+    gated
+        .bed
+        .primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
+    let (code, said) = gated.cutover(APPLY);
+    assert!(
+        code == 5 && said.contains("went back: gate/after-switch/command has failed"),
+        "{code}: {said}"
+    );
+    assert!(gated.served().contains("acme.test. 2 IN MX 10 mail.acme.test."));
+    assert_eq!(journals(&gated.bed).len(), 2, "the way back is one run");
+}
+
+/// What is still in a cache, as it may be, is neither yes nor no.
+#[test]
+fn an_old_answer_within_its_time_is_inconclusive() {
+    let bed = Bed::bind();
+    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
+    let gate = seen(&unbound.addresses()[..1], "delay: 0s, inconclusive_limit: 1, count: 9");
+    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 5, "{said}");
+    assert_eq!(gated.found(SEEN), ["inconclusive", "inconclusive"], "{said}");
+    assert!(said.contains("has not found out what is true"), "{said}");
+    let (code, said) = gated.cutover(&["status", "plan.yaml"]);
+    assert!(code == 0 && said.contains("[?] gate/after-switch/seen"), "{said}");
+    // It begins anew, and by now the answer is too old to be excused.
+    sleep(Duration::from_secs(3));
+    let (code, said) = gated.cutover(APPLY);
+    assert!(code == 5 && said.contains("the gate has failed"), "{code}: {said}");
+    assert_eq!(gated.found(SEEN).last().map(String::as_str), Some("fail"));
+}
+
+#[test]
+fn a_resolver_that_is_down_is_not_taken_for_no() {
+    let down = std::net::SocketAddr::new(loopback(1), free_port(loopback(1), None)).to_string();
+    let gate = seen(&[down], "unanswered_limit: 1, on_fail: rollback");
+    let gated = Gated::new(Bed::bind()).with(&[], &[&gate]);
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 5, "{said}");
+    assert_eq!(gated.found(SEEN), ["unanswered", "unanswered"], "{said}");
+    assert!(gated.is_switched() && said.contains("has not found out"), "{said}");
+}
+
+/// What was left to a person waits for one.
+#[test]
+fn a_person_lets_a_gate_pass() {
+    let gate = "{ probe: command, run: [ \"false\" ], on_fail: ask }";
+    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
+    let (code, said) = gated.cutover(APPLY);
+    assert!(
+        code == 6 && said.contains("cutover confirm plan.yaml gate/after-switch/command"),
+        "{code}: {said}"
+    );
+    let confirm =
+        |step| gated.cutover(&["confirm", "plan.yaml", step, "--reason", "seen with my own eyes"]);
+    for other in ["gate/after-switch/nothing", "checkpoint/before-contract"] {
+        let (code, said) = confirm(other);
+        assert!(code == 2 && said.contains("cannot be let pass"), "{code}: {said}");
+    }
+    let (code, said) = confirm("gate/after-switch/command");
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = confirm("gate/after-switch/command");
+    assert!(code == 2, "it is passed already: {said}");
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(gated.bed.served(), end_state());
+    let (_, log) = gated.cutover(&["log", "plan.yaml"]);
+    assert!(log.contains("let pass by a person: seen with my own eyes"), "{log}");
+}
+
+/// Failures that are put up with, a command that hangs with all that it has started, and a secret that
+/// it prints.
+#[test]
+fn commands_are_bounded_and_tell_no_secrets() {
+    let script = r#"#!/bin/sh
+echo "$$ $BED_TSIG" >>"$0.log"
+runs=$(wc -l <"$0.log")
+case $runs in
+1) echo "the secret is $BED_TSIG"; exit 1 ;;
+2) sleep 600 & echo $! >"$0.child"; wait ;;
+3) exit 2 ;;
+4) kill -9 $$ ;;
+*) head -c 5000000 /dev/zero | tr '\0' x ;;
+esac
+"#;
+    let gate = "{ probe: command, run: [ sh, check ], within: 2s, every: 1s, count: 4, fail_limit: 1, inconclusive_limit: 1, unanswered_limit: 1 }";
+    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
+    let check = gated.bed.dir().join("check");
+    fs::write(&check, script).expect("a script");
+    let (code, said) = gated.cutover(APPLY);
+    assert_eq!(code, 0, "{said}");
+    let found = gated.found("gate/after-switch/command");
+    assert_eq!(found, ["fail", "unanswered", "inconclusive", "unanswered", "pass", "pass"]);
+    let child = fs::read_to_string(gated.bed.dir().join("check.child")).expect("a number");
+    let state = fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    let secret = &gated.bed.primary.key().secret;
+    is_nowhere(secret, &gated.bed.dir().join(".cutover"));
+    let (_, log) = gated.cutover(&["log", "plan.yaml"]);
+    assert!(log.contains("the secret is [secret]") && !log.contains(secret.as_str()), "{log}");
+}
+
+/// A web server's word, by its status and by what it says.
+#[test]
+fn web_servers_are_asked() {
+    let served = gated_page(200, "all is well");
+    assert_eq!(served.0, 0, "{}", served.1);
+    let other = gated_page(200, "all is lost");
+    assert!(other.0 == 5 && other.1.contains("answers without `is well`"), "{}", other.1);
+    let late = gated_page(503, "");
+    assert!(late.0 == 5 && late.1.contains("has not found out"), "{}", late.1);
+    let gone = gated_page(404, "");
+    assert!(gone.0 == 5 && gone.1.contains("status 404"), "{}", gone.1);
+}
+
+fn gated_page(status: u16, body: &'static str) -> (i32, String) {
+    let page = Door::open(Arc::new(Page { status, body }));
+    let gate = format!("{{ probe: http, url: \"{}/health\", contains: is well }}", page.url());
+    Gated::new(Bed::bind()).with(&[&gate], &[]).cutover(APPLY)
+}
+
+/// A web server with one page.
+struct Page {
+    status: u16,
+    body: &'static str,
+}
+
+impl Service for Page {
+    fn answer(&self, _: &Request) -> Answer {
+        Answer::new(self.status, "text/plain", self.body)
+    }
+}

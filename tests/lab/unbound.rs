@@ -1,0 +1,146 @@
+//! Unbound: a resolver that asks a server of the lab, over each transport that clients use.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::loopback::{free_port, loopback};
+use super::server::{Plan, Program, Server, TsigKey, output, tool};
+
+const UNBOUND: Program = Program {
+    name: "unbound",
+    package: "unbound",
+    port_taken: &["Address already in use"],
+    zone_broken: "fatal error",
+    updates_made: |_| 0,
+};
+
+/// The name in its certificate.
+const NAME: &str = "resolver.test";
+
+/// A resolver.
+pub(crate) struct Unbound {
+    server: Server,
+    tls: SocketAddr,
+    https: SocketAddr,
+}
+
+impl Unbound {
+    /// One that asks this server for its zones, with more lines in its `server:` clause, such as
+    /// `cache-min-ttl: 3600`.
+    pub(crate) fn before(authority: &Server, more: &str) -> Self {
+        let address = loopback(1);
+        let [tls, https] = [(); 2].map(|()| SocketAddr::new(address, free_port(address, None)));
+        // A resolver has no zone of its own that it could be asked for.
+        let listens = Cell::new(None);
+        let is_ready = || {
+            let zone = authority.zones().first().expect("a zone");
+            listens.get().is_some_and(|addr| dig(addr, zone, "SOA").split(' ').count() == 7)
+        };
+        let configure = |dir: &Path, addr: SocketAddr, _: &TsigKey| {
+            listens.set(Some(addr));
+            certificate(dir);
+            let text = configuration(dir, addr, [tls, https], authority, more);
+            let file = dir.join("unbound.conf");
+            std::fs::write(&file, text).expect("the configuration can be written");
+            ["-d", "-c", file.to_str().expect("text")].map(str::to_owned).to_vec()
+        };
+        let server = Server::start(&Plan {
+            program: &UNBOUND,
+            address,
+            port_wish: None,
+            key: TsigKey::generate("hmac-sha256"),
+            zones: Vec::new(),
+            configure: &configure,
+            prepare: &is_ready,
+        });
+        Self { server, tls, https }
+    }
+
+    /// Over UDP, TCP, TLS and HTTPS, as a plan names it.
+    pub(crate) fn addresses(&self) -> [String; 4] {
+        let (plain, tls, https) = (self.server.addr(), self.tls, self.https);
+        [
+            plain.to_string(),
+            format!("tcp://{plain}"),
+            format!("tls://{tls}#{NAME}"),
+            format!("https://{https}/dns-query#{NAME}"),
+        ]
+    }
+
+    /// The certificate of the authority that has signed its own.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.server.dir().join("ca.pem")
+    }
+
+    /// Has it look something up and keep it; what `dig` shows in short form.
+    pub(crate) fn look_up(&self, name: &str, rtype: &str) -> String {
+        dig(self.server.addr(), name, rtype)
+    }
+}
+
+fn dig(addr: SocketAddr, name: &str, rtype: &str) -> String {
+    let mut dig = tool("dig", "bind9-dnsutils");
+    dig.arg(format!("@{}", addr.ip())).args(["-p", &addr.port().to_string()]);
+    dig.args(["+short", "+tries=1", "+time=2", name, rtype]);
+    output(dig, "")
+}
+
+fn configuration(
+    dir: &Path,
+    addr: SocketAddr,
+    [tls, https]: [SocketAddr; 2],
+    authority: &Server,
+    more: &str,
+) -> String {
+    let dir = dir.display();
+    let interfaces =
+        [addr, tls, https].map(|at| format!("  interface: {}@{}\n", at.ip(), at.port()));
+    let at = authority.addr();
+    let zones = authority.zones().iter().map(|zone| {
+        let forward = format!("forward-addr: {}@{}", at.ip(), at.port());
+        format!("forward-zone:\n  name: \"{zone}\"\n  {forward}\n")
+    });
+    format!(
+        "server:
+  directory: \"{dir}\"
+  chroot: \"\"
+  username: \"\"
+  pidfile: \"{dir}/unbound.pid\"
+  use-syslog: no
+  do-daemonize: no
+{}  tls-port: {}
+  https-port: {}
+  tls-service-key: \"{dir}/host.key\"
+  tls-service-pem: \"{dir}/host.pem\"
+  do-not-query-localhost: no
+  access-control: 127.0.0.0/8 allow
+  local-zone: \"test.\" nodefault
+  module-config: \"iterator\"
+  qname-minimisation: no
+  {more}
+{}",
+        interfaces.concat(),
+        tls.port(),
+        https.port(),
+        zones.collect::<String>()
+    )
+}
+
+/// Makes an authority, and a certificate that it has signed.
+fn certificate(dir: &Path) {
+    std::fs::write(dir.join("host.cnf"), format!("subjectAltName=DNS:{NAME}\n")).expect("a file");
+    let curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    for arguments in [
+        format!("req -x509 {curve} -keyout ca.key -out ca.pem -subj /CN=lab -days 7"),
+        format!("req {curve} -keyout host.key -out host.csr -subj /CN={NAME}"),
+        "x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out host.pem -days 7 \
+         -extfile host.cnf"
+            .to_owned(),
+    ] {
+        let mut openssl = tool("openssl", "openssl");
+        openssl.args(arguments.split_whitespace()).current_dir(dir);
+        output(openssl, "");
+    }
+    assert!(dir.join("host.pem").exists(), "openssl makes certificates");
+}

@@ -3,9 +3,12 @@
 //! Nothing here asks a clock: `now` is always an argument. Spans are whole seconds or milliseconds
 //! and never negative; instants are UTC. When something may begin by a wall clock says [`window`].
 
+pub mod steady;
 pub mod window;
 
 use std::time::Duration;
+
+pub use steady::{Moment, Steady};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike, Utc};
 

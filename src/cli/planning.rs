@@ -10,6 +10,7 @@ use super::{Failure, StateArgs, dress, home, language, registry, tell};
 use crate::artifact::{
     Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict,
 };
+use crate::calendar::Moment;
 use crate::compile::back::Return;
 use crate::compile::{Compiled, compile, touched};
 use crate::diag::{Diagnostic, Source, render_all};
@@ -24,9 +25,9 @@ use crate::spec::parse;
 use crate::world::real::connect::connect;
 use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::remember;
-use crate::world::real::now;
 use crate::world::real::see::{NO_AUTHORITIES, UNKNOWN_EXCEPTION, authorities_agree, snapshot};
 use crate::world::real::store::read_text;
+use crate::world::real::{now, steady};
 use crate::world::tool;
 use crate::{artifact, sim};
 
@@ -122,7 +123,8 @@ pub(super) async fn plan(path: &Path, plan: &Plan, state: &StateArgs) -> Result<
     };
     let seen = snapshot(intent, &connected.providers, &asks_delegation).await;
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
-    remember(&state.dir(path), &mut snapshot, now()).map_err(|error| Failure::error(&error))?;
+    let now = Moment { at: now(), steady: steady() };
+    remember(&state.dir(path), &mut snapshot, now).map_err(|error| Failure::error(&error))?;
     let compiled =
         compile(intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
     let disagreeing = authorities_agree(

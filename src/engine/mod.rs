@@ -38,9 +38,10 @@ pub mod poll;
 mod transition;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::artifact::{Artifact, RollbackPoint, Undo};
-use crate::calendar::{Timestamp, later};
+use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
@@ -96,6 +97,8 @@ pub struct RunState {
     steps: Vec<StepState>,
     /// How many steps have to be done before each; by place.
     unmet: Vec<usize>,
+    /// When each came to its state, by the clock that nobody sets; of a wait, from when it counts.
+    stamps: Vec<Option<Steady>>,
     /// The places of the steps that are ready and not done: only they have to be looked at.
     ready: BTreeSet<usize>,
     /// The last halt that nobody has resumed from.
@@ -206,7 +209,7 @@ pub fn replay(
 ) -> Result<RunState, (u64, IllegalEvent)> {
     let mut state = RunState::new(artifact, digest);
     for entry in entries {
-        state.apply(artifact, entry.at, &entry.event).map_err(|error| (entry.seq, error))?;
+        state.apply(artifact, entry.moment(), &entry.event).map_err(|error| (entry.seq, error))?;
     }
     Ok(state)
 }
@@ -220,6 +223,7 @@ impl RunState {
         Self {
             artifact: digest,
             steps: vec![StepState::Pending { lapsed: None }; steps.len()],
+            stamps: vec![None; steps.len()],
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
             unmet,
             halted: None,
@@ -273,6 +277,28 @@ impl RunState {
         done.max().or(self.opened)
     }
 
+    /// [`RunState::ready_since`] by the clock that nobody sets.
+    fn ready_stamp(&self, artifact: &Artifact, step: &Step) -> Option<Steady> {
+        let places = step.after.keys().filter_map(|id| artifact.graph.place(id));
+        let done = places.filter_map(|place| match self.steps[place] {
+            StepState::Done { at } => Some((at, self.stamps[place])),
+            StepState::Pending { .. }
+            | StepState::Begun
+            | StepState::InDoubt { .. }
+            | StepState::Written { .. }
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. } => None,
+        });
+        done.max_by_key(|(at, _)| *at)?.1
+    }
+
+    /// How much of a span is still to come since the step at a place came to its state, of a wait since
+    /// it counts, by the clock that nobody sets; nothing where it cannot say.
+    #[must_use]
+    pub fn remaining(&self, place: usize, span: Duration, now: Moment) -> Duration {
+        now.remaining(self.stamps[place], span)
+    }
+
     /// Adds one event.
     ///
     /// # Errors
@@ -280,9 +306,10 @@ impl RunState {
     pub fn apply(
         &mut self,
         artifact: &Artifact,
-        at: Timestamp,
+        moment: Moment,
         event: &Event,
     ) -> Result<(), IllegalEvent> {
+        let at = moment.at;
         let is_open = self.opened.is_some() && self.finished.is_none();
         let may_follow = match event {
             Event::Opened { .. } => self.opened.is_none(),
@@ -315,7 +342,7 @@ impl RunState {
                 }
                 self.opened = Some(at);
             }
-            Event::Resumed { .. } => self.resume(artifact, at),
+            Event::Resumed { .. } => self.resume(artifact, moment),
             Event::TurnedBack { to, because } => {
                 self.way_back(artifact, to)?;
                 if let Some(gate) = because {
@@ -324,7 +351,7 @@ impl RunState {
                 self.turned_back = Some(to.clone());
                 self.turned_by.clone_from(because);
                 self.finished = None;
-                self.resume(artifact, at);
+                self.resume(artifact, moment);
             }
             Event::Finished => {
                 if let Some(place) = self.open().next() {
@@ -340,8 +367,8 @@ impl RunState {
                 self.halted = Some(event.clone());
             }
             Event::Allowed { step, .. } => {
-                self.apply_to_step(artifact, at, step, event)?;
-                self.resume(artifact, at);
+                self.apply_to_step(artifact, moment, step, event)?;
+                self.resume(artifact, moment);
             }
             Event::Begun { step }
             | Event::Written { step, .. }
@@ -352,15 +379,16 @@ impl RunState {
             | Event::WaitBegun { step, .. }
             | Event::Lapsed { step, .. }
             | Event::WaitEnded { step }
-            | Event::Reached { step } => self.apply_to_step(artifact, at, step, event)?,
+            | Event::Reached { step } => self.apply_to_step(artifact, moment, step, event)?,
         }
         self.last = Some(at);
         Ok(())
     }
 
-    fn resume(&mut self, artifact: &Artifact, at: Timestamp) {
+    fn resume(&mut self, artifact: &Artifact, moment: Moment) {
         let again = self.halted.take().is_some();
-        for (step, state) in artifact.graph.steps().iter().zip(&mut self.steps) {
+        let states = self.steps.iter_mut().zip(&mut self.stamps);
+        for (step, (state, stamp)) in artifact.graph.steps().iter().zip(states) {
             // A gate that has come to nothing begins anew; what others have found so far stays.
             if let (Primitive::Gate(gate), StepState::Probing { tally, .. }) =
                 (&step.primitive, &*state)
@@ -371,7 +399,8 @@ impl RunState {
             }
             // Whoever had begun is gone: whether it was sent has to be looked for.
             if *state == StepState::Begun {
-                *state = StepState::InDoubt { since: at };
+                *state = StepState::InDoubt { since: moment.at };
+                *stamp = moment.steady;
             }
         }
     }
@@ -465,10 +494,11 @@ impl RunState {
     fn apply_to_step(
         &mut self,
         artifact: &Artifact,
-        at: Timestamp,
+        moment: Moment,
         id: &StepId,
         event: &Event,
     ) -> Result<(), IllegalEvent> {
+        let at = moment.at;
         let place = artifact.graph.place(id);
         let place = place.ok_or_else(|| IllegalEvent::UnknownStep(id.clone()))?;
         let step = &artifact.graph.steps()[place];
@@ -480,6 +510,12 @@ impl RunState {
             (&step.primitive, event)
             && (Some(*since) < self.ready_since(artifact, step)
                 || *until != later(*since, wait.span))
+        {
+            return Err(IllegalEvent::Span(id.clone()));
+        }
+        if let (Primitive::Wait(wait), Event::WaitEnded { .. } | Event::Lapsed { .. }) =
+            (&step.primitive, event)
+            && !moment.remaining(self.stamps[place], wait.span).is_zero()
         {
             return Err(IllegalEvent::Span(id.clone()));
         }
@@ -505,6 +541,12 @@ impl RunState {
                 (_, false) => drop(self.last_words.insert(id.clone(), detail.clone())),
             }
         }
+        // A wait counts from when its predecessors were done, where it says so.
+        let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);
+        self.stamps[place] = match counts_from_before {
+            true => self.ready_stamp(artifact, step),
+            false => moment.steady,
+        };
         self.steps[place] = next;
         if matches!(next, StepState::Done { .. }) {
             self.ready.remove(&place);

@@ -13,7 +13,7 @@ use super::gate::{self, Judgement};
 use super::{RunState, StepState};
 use crate::artifact::Artifact;
 use crate::calendar::window::SEARCH_MAX;
-use crate::calendar::{Timestamp, later};
+use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::journal::{Event, HaltReason};
@@ -122,7 +122,7 @@ pub fn poll<'a>(
     artifact: &'a Artifact,
     state: &RunState,
     memory: &Memory,
-    now: Timestamp,
+    now: Moment,
 ) -> Next<'a> {
     if state.finished.is_some() {
         return Next::Finished;
@@ -152,11 +152,11 @@ fn of_step<'a>(
     artifact: &'a Artifact,
     state: &RunState,
     memory: &Memory,
-    now: Timestamp,
+    moment: Moment,
     place: usize,
 ) -> Next<'a> {
+    let now = moment.at;
     let step = &artifact.graph.steps()[place];
-    let at = state.at(place);
     if let Some((_, again)) = memory.tries.get(&step.id)
         && now < *again
     {
@@ -167,9 +167,9 @@ fn of_step<'a>(
             Some(until) => Next::Sleep { until, is_wait: true },
             None => Next::Record(Event::Reached { step: step.id.clone() }),
         },
-        Primitive::Wait(wait) => of_wait(artifact, state, at, now, step, wait),
+        Primitive::Wait(wait) => of_wait(artifact, state, place, moment, step, wait),
         Primitive::Gate(gate) => of_gate(artifact, state, memory, now, step, gate),
-        Primitive::Change(changes) => of_change(artifact, at, memory, now, step, changes),
+        Primitive::Change(changes) => of_change(artifact, state, place, memory, moment, changes),
     }
 }
 
@@ -249,13 +249,17 @@ fn gate_ends(
 fn of_wait<'a>(
     artifact: &'a Artifact,
     state: &RunState,
-    at: StepState,
-    now: Timestamp,
+    place: usize,
+    moment: Moment,
     step: &'a Step,
     wait: &Wait,
 ) -> Next<'a> {
-    match (at, see(artifact, state, step, wait)) {
-        (StepState::Waiting { until }, _) if now < until => Next::Sleep { until, is_wait: true },
+    let now = moment.at;
+    let left = state.remaining(place, wait.span, moment);
+    match (state.at(place), see(artifact, state, step, wait)) {
+        (StepState::Waiting { until }, _) if now < until || !left.is_zero() => {
+            Next::Sleep { until: until.max(later(now, left)), is_wait: true }
+        }
         // What was waited out must still be replaced everywhere, and be so again after a lapse.
         (StepState::Waiting { .. } | StepState::Pending { lapsed: Some(_) }, Some(see)) => see,
         (StepState::Waiting { .. }, None) => {
@@ -325,19 +329,21 @@ pub(super) fn wait_begun(step: &Step, wait: &Wait, since: Timestamp) -> Event {
 
 fn of_change<'a>(
     artifact: &'a Artifact,
-    at: StepState,
+    state: &RunState,
+    place: usize,
     memory: &Memory,
-    now: Timestamp,
-    step: &'a Step,
+    moment: Moment,
     changes: &'a ChangeSet,
 ) -> Next<'a> {
+    let now = moment.at;
+    let step = &artifact.graph.steps()[place];
     let zone = &artifact.zones[changes.zone()];
     let look = || Next::Look {
         step,
         zone: changes.zone(),
         keys: changes.changes().iter().map(|change| change.key.clone()).collect(),
     };
-    match at {
+    match state.at(place) {
         StepState::Pending { .. } if memory.seen_before.contains(&step.id) => {
             Next::Record(Event::Begun { step: step.id.clone() })
         }
@@ -357,7 +363,8 @@ fn of_change<'a>(
         StepState::Begun => Next::Perform { step, changes },
         StepState::InDoubt { since } => {
             let missed = memory.missed_once.get(&step.id);
-            let settled = later(since, zone.settle_max);
+            let left = state.remaining(place, zone.settle_max, moment);
+            let settled = later(since, zone.settle_max).max(later(now, left));
             // The second look comes when nothing can land any more.
             if missed.is_some() && now < settled {
                 return Next::Sleep { until: settled, is_wait: false };
@@ -365,10 +372,14 @@ fn of_change<'a>(
             look()
         }
         StepState::Written { at } => match zone.served_within {
-            Some(within) if now < later(at, within) => {
-                Next::Sleep { until: later(at, within), is_wait: true }
+            Some(within) => {
+                let left = state.remaining(place, within, moment);
+                let served = later(at, within).max(later(now, left));
+                if now < served {
+                    return Next::Sleep { until: served, is_wait: true };
+                }
+                Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 })
             }
-            Some(_) => Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 }),
             None => {
                 let asked = spread(changes.changes()).cloned().collect();
                 let changes = ChangeSet::new(changes.zone().clone(), asked);

@@ -12,7 +12,7 @@ mod v1;
 
 use cutover_contract::{RrKey, RrSet};
 
-use crate::calendar::Timestamp;
+use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
 use crate::graph::StepId;
 use crate::probe::Finding;
@@ -26,6 +26,8 @@ pub struct Entry {
     pub seq: u64,
     /// When it was written.
     pub at: Timestamp,
+    /// The same by the clock that nobody sets.
+    pub steady: Option<Steady>,
     /// The digest of the line before it; of nothing for the first.
     pub prev: Digest,
     /// What happened.
@@ -206,6 +208,12 @@ pub enum EntryError {
 }
 
 impl Entry {
+    /// When it was written, by both clocks.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment { at: self.at, steady: self.steady }
+    }
+
     /// The entry as a line, without the line end.
     #[must_use]
     pub fn line(&self) -> String {

@@ -18,6 +18,7 @@ pub const FORMAT: &str = "cutover/journal/1";
 struct EntryV1 {
     seq: u64,
     at: String,
+    steady: Option<String>,
     prev: Digest,
     event: EventV1,
     /// Of this line; empty while the digest itself is computed.
@@ -68,10 +69,11 @@ struct DifferenceV1 {
 }
 
 pub(super) fn line(entry: &Entry) -> String {
-    let Entry { seq, at, prev, event } = entry;
+    let Entry { seq, at, steady, prev, event } = entry;
     let event = wire_event(event);
     let at = show_exact(*at);
-    let mut wire = EntryV1 { seq: *seq, at, prev: *prev, event, digest: String::new() };
+    let steady = steady.map(|steady| steady.to_string());
+    let mut wire = EntryV1 { seq: *seq, at, steady, prev: *prev, event, digest: String::new() };
     wire.digest = Digest::of(write(&wire).as_bytes()).to_string();
     write(&wire)
 }
@@ -82,8 +84,13 @@ fn write(wire: &EntryV1) -> String {
 
 pub(super) fn read(line: &str) -> Result<Entry, EntryError> {
     // The digest is looked at when the entry is encoded again.
-    let EntryV1 { seq, at, prev, event, digest: _ } = serde_json::from_str(line)?;
-    Ok(Entry { seq, at: instant(&at)?, prev, event: read_event(event)? })
+    let EntryV1 { seq, at, steady, prev, event, digest: _ } = serde_json::from_str(line)?;
+    let steady = steady.map(|text| {
+        let none = || EntryError::Value(format!("`{text}` is no time of a machine"));
+        text.parse().map_err(|()| none())
+    });
+    let steady = steady.transpose()?;
+    Ok(Entry { seq, at: instant(&at)?, steady, prev, event: read_event(event)? })
 }
 
 fn instant(text: &str) -> Result<Timestamp, EntryError> {

@@ -12,7 +12,7 @@ use cutover_memory::Memory as MemoryProvider;
 use futures_util::FutureExt;
 
 use crate::artifact::{Artifact, Forecast};
-use crate::calendar::Timestamp;
+use crate::calendar::{Steady, Timestamp};
 use crate::digest::Digest;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event};
@@ -73,6 +73,11 @@ impl Ideal {
 impl World for Ideal {
     fn now(&self) -> Timestamp {
         self.now
+    }
+
+    fn steady(&self) -> Option<Steady> {
+        let millis = u64::try_from(self.now.timestamp_millis()).ok()?;
+        Some(Steady { boot: 0, millis })
     }
 
     async fn sleep_until(&mut self, until: Timestamp) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cutover_contract::{ChangeSet, Name, ProviderError, Receipt};
 
 use crate::artifact::Artifact;
-use crate::calendar::{Timestamp, later};
+use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::outcome;
 use crate::engine::poll::{Memory, Next, poll};
@@ -26,6 +26,8 @@ use crate::probe::Round;
 pub trait World {
     /// The time, in whole milliseconds: what a journal can hold.
     fn now(&self) -> Timestamp;
+    /// The time by the clock that nobody sets, where there is one.
+    fn steady(&self) -> Option<Steady>;
     /// Sleeps until then; may come back early, never late without need.
     fn sleep_until(&mut self, until: Timestamp) -> impl Future<Output = ()>;
     /// Asks; the answers come in the order of the questions.
@@ -154,10 +156,11 @@ impl Run {
         event: Event,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        let entry = Entry { seq: self.seq, at, prev: self.head, event };
+        let steady = world.steady();
+        let entry = Entry { seq: self.seq, at, steady, prev: self.head, event };
         // Whether it may follow is decided before it is written: a journal holds legal events only.
         // Where it cannot be written the run ends here, and the state in memory with it.
-        self.state.apply(&self.artifact, entry.at, &entry.event)?;
+        self.state.apply(&self.artifact, entry.moment(), &entry.event)?;
         world.append(&entry).map_err(DriveError::Append)?;
         self.seq += 1;
         self.head = Digest::of(entry.line().as_bytes());
@@ -181,11 +184,12 @@ pub async fn drive<W: World>(
     let mut pausing_since = world.now();
     loop {
         let now = world.now();
+        let moment = Moment { at: now, steady: world.steady() };
         let artifact = Arc::clone(&run.artifact);
         // An event has the instant of what decided it, and a clock that is set back in between
         // does not make it illegal.
         let after = |world: &W| world.now().max(now);
-        let (events, at) = match poll(&artifact, &run.state, &memory, now) {
+        let (events, at) = match poll(&artifact, &run.state, &memory, moment) {
             Next::Finished => return Ok(Outcome::Finished),
             Next::Halted => {
                 let event = run.state.halted.clone();

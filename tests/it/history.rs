@@ -123,7 +123,7 @@ fn what_has_expired_since_is_forgotten() {
         RrKey::new(cutover_contract::Name::from_user("acme.test").expect("a name"), RrType::MX);
     let earlier = |at: Timestamp| {
         let mut case = Case::of(&plan, &|_| zone.clone());
-        remember(&place.path(".cutover"), &mut case.snapshot, at)
+        remember(&place.path(".cutover"), &mut case.snapshot, at.into())
             .expect("journals that can be read");
         case.snapshot.earlier.get(&mx).cloned().unwrap_or_default()
     };

@@ -10,6 +10,7 @@ mod route53;
 mod agreement;
 mod bed;
 mod cli;
+mod clocks;
 mod delegation;
 mod desk;
 mod engine;

@@ -136,7 +136,7 @@ fn an_event_that_cannot_follow_is_refused_with_its_line() {
         let mut lines: Vec<String> = entries[..kept].iter().map(Entry::line).collect();
         let prev = Digest::of(lines.last().map_or("", String::as_str).as_bytes());
         let seq = u64::try_from(kept).expect("64 bits");
-        lines.push(Entry { seq, at, prev, event }.line());
+        lines.push(Entry { seq, at, steady: None, prev, event }.line());
         let said = refused((lines.join("\n") + "\n").as_bytes(), &[kept + 1], &context);
         assert!(said.contains(word), "{context}: {said}");
     }

@@ -9,9 +9,9 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chrono::SubsecRound;
+use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
-use cutover::calendar::{Timestamp, later};
+use cutover::calendar::{Steady, Timestamp, later};
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event};
 use cutover::observe::{Answer, Outside, Page, Query, Said, Served};
@@ -51,8 +51,8 @@ pub(crate) struct Faults {
     pub(crate) lag: usize,
     /// A colleague edits.
     pub(crate) edit: usize,
-    /// The clock is set back by up to ten minutes.
-    pub(crate) set_back: usize,
+    /// The wall clock is set, by up to two hours ahead or back.
+    pub(crate) set_clock: usize,
 }
 
 /// How a change can fail.
@@ -92,7 +92,8 @@ pub(crate) struct Storm {
     pub(crate) effects: Vec<ChangeSet>,
     pub(crate) violations: Vec<String>,
     /// Instants in the journal are no measure of time then.
-    pub(crate) was_set_back: bool,
+    /// What the wall clock shows more than the time that it is.
+    pub(crate) skew: TimeDelta,
     /// Calls since the process began; one that never ends is one that makes too many.
     pub(crate) calls: usize,
     /// After so many entries the process dies.
@@ -152,7 +153,7 @@ impl Storm {
             edited: BTreeSet::new(),
             effects: Vec::new(),
             violations: Vec::new(),
-            was_set_back: false,
+            skew: TimeDelta::zero(),
             calls: 0,
             entries_max: None,
             is_blind: dice.below(3) == 0,
@@ -181,13 +182,14 @@ impl Storm {
         self.history.keys().cloned().collect()
     }
 
-    /// Another process, some time later.
+    /// Another process, at this time by the wall clock.
     pub(crate) fn revive(&mut self, until: Timestamp) {
+        let until = until - self.skew;
         self.is_dead = false;
         self.calls = 0;
         // What was seen and not written down is as if nobody had asked.
         if let Some(last) = self.journal.last() {
-            self.fallen_back.values_mut().for_each(|e| e.retain(|(from, _)| *from < last.at));
+            self.fallen_back.values_mut().for_each(|e| e.retain(|(from, _)| *from < truly(last)));
         }
         self.advance(until);
     }
@@ -300,9 +302,9 @@ impl Storm {
         }
         let millis = Duration::from_millis(self.dice.next() % 1_500);
         self.advance(later(self.now, millis));
-        if self.strikes(self.faults.set_back) {
-            self.was_set_back = true;
-            self.now -= Duration::from_secs(self.dice.next() % 600);
+        if self.strikes(self.faults.set_clock) {
+            let secs = i64::try_from(self.dice.next() % 14_400).expect("a few hours") - 7_200;
+            self.skew = TimeDelta::seconds(secs);
         }
     }
 
@@ -405,13 +407,26 @@ impl Storm {
     }
 }
 
+/// When an entry was written, whatever the wall clock said.
+pub(crate) fn truly(entry: &Entry) -> Timestamp {
+    let steady = entry.steady.expect("a storm has a steady clock");
+    let millis = i64::try_from(steady.millis).expect("some decades");
+    Timestamp::from_timestamp_millis(millis).expect("a valid instant")
+}
+
 impl World for Storm {
     fn now(&self) -> Timestamp {
-        self.now
+        self.now + self.skew
+    }
+
+    fn steady(&self) -> Option<Steady> {
+        let millis = u64::try_from(self.now.timestamp_millis()).expect("after 1970");
+        Some(Steady { boot: 0, millis })
     }
 
     async fn sleep_until(&mut self, until: Timestamp) {
         self.call().await;
+        let until = until - self.skew;
         let until = match self.dice.below(4) {
             // It may come back early.
             0 => (self.now + (until - self.now) / 2).trunc_subsecs(3),

@@ -125,7 +125,7 @@ fn an_artifact_has_one_text_for_each_window() {
     let none = "\"window\": null";
     let some = "\"window\": { \"open\": [\"Sat 20:00-23:00 UTC\"], \"closed\": [] }";
     let error = Artifact::decode(&SEALED.replacen(none, some, 1)).expect_err("no checkpoint");
-    assert!(error.to_string().contains("only a checkpoint has a window"), "{error}");
+    assert!(error.to_string().contains("only a checkpoint and a gate have a window"), "{error}");
     let empty = "\"window\": { \"open\": [], \"closed\": [] }";
     Artifact::decode(&SEALED.replacen(none, empty, 1)).expect_err("not the one encoding");
 }
@@ -188,7 +188,7 @@ fn a_journal_in_which_the_switch_began_outside_is_refused() {
     let place = journal.iter().position(is_reached).expect("it is reached");
     let state = replay(&artifact, artifact.digest(), &journal[..place]).expect("a legal journal");
     let event = &journal[place].event;
-    let apply = |instant: &str| state.clone().apply(&artifact, at(instant), event);
+    let apply = |instant: &str| state.clone().apply(&artifact, at(instant).into(), event);
     let refused = Err(IllegalEvent::Window(StepId::new(BEFORE_SWITCH)));
     assert_eq!(apply("2026-12-05T18:59:59.999Z"), refused);
     assert_eq!(apply("2026-12-05T19:00:00Z"), Ok(()));
@@ -224,7 +224,7 @@ fn a_run_that_waits_for_a_window_says_so() {
     let world = waiting(&artifact);
     let run = resumed(&artifact, &world.journal);
     let opens = at("2026-12-05T19:00:00Z");
-    let next = |now| poll(&artifact, &run.state, &Memory::default(), now);
+    let next = |now: Timestamp| poll(&artifact, &run.state, &Memory::default(), now.into());
     assert_eq!(next(world.now), Next::Sleep { until: opens, is_wait: true });
     let step = StepId::new(BEFORE_SWITCH);
     assert_eq!(next(opens), Next::Record(Event::Reached { step }));
@@ -245,7 +245,7 @@ fn what_does_not_open_is_looked_at_again() {
     let world = waiting(&artifact);
     let run = resumed(&artifact, &world.journal);
     let until = later(world.now, SEARCH_MAX);
-    let next = poll(&artifact, &run.state, &Memory::default(), world.now);
+    let next = poll(&artifact, &run.state, &Memory::default(), world.now.into());
     assert_eq!(next, Next::Sleep { until, is_wait: true });
     let shown = status(&artifact, &run.state, world.now, Dress::Plain);
     let words =

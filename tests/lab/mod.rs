@@ -30,7 +30,7 @@ mod unbound;
 #[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
 pub(crate) use {
     bind::Bind,
-    hasty::Hasty,
+    hasty::{Hasty, SetClock},
     knot::Knot,
     loopback::{free_port, loopback},
     pdns::{Pdns, PdnsZone},

@@ -11,7 +11,7 @@ use std::{fs, io};
 use cutover_contract::{RrKey, RrSet, Ttl};
 
 use super::store::{StoreError, read_run};
-use crate::calendar::{Timestamp, later};
+use crate::calendar::{Moment, later};
 use crate::engine::StepState;
 use crate::graph::Primitive;
 use crate::model::hold::hold_of_replaced;
@@ -21,7 +21,7 @@ use crate::observe::Snapshot;
 ///
 /// # Errors
 /// [`StoreError`], for a journal that cannot be trusted: nobody knows then what it has done.
-pub fn remember(state: &Path, snapshot: &mut Snapshot, now: Timestamp) -> Result<(), StoreError> {
+pub fn remember(state: &Path, snapshot: &mut Snapshot, now: Moment) -> Result<(), StoreError> {
     let mut earlier: BTreeMap<RrKey, Vec<Option<RrSet>>> = BTreeMap::new();
     for plan in folders(state)? {
         for run in folders(&plan)? {
@@ -56,7 +56,7 @@ fn of_run(
     dir: &Path,
     snapshot: &mut Snapshot,
     earlier: &mut BTreeMap<RrKey, Vec<Option<RrSet>>>,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<(), StoreError> {
     let found = read_run(dir)?;
     let (artifact, state) = (&found.run.artifact, &found.run.state);
@@ -75,12 +75,14 @@ fn of_run(
             | StepState::InDoubt { .. }
             | StepState::Written { .. }
             | StepState::Waiting { .. }
-            | StepState::Probing { .. } => now,
+            | StepState::Probing { .. } => now.at,
         };
         for change in changes.changes() {
             let hold = hold_of_replaced(change.before.as_ref(), zone, &change.key);
             let live = zone.get(&change.key);
-            if now < later(since, hold) && change.before.as_ref() != live {
+            let is_held =
+                now.at < later(since, hold) || !state.remaining(place, hold, now).is_zero();
+            if is_held && change.before.as_ref() != live {
                 let versions = earlier.entry(change.key.clone()).or_default();
                 if !versions.contains(&change.before) {
                     versions.push(change.before.clone());

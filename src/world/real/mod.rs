@@ -17,7 +17,7 @@ use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, Secret
 use futures_util::stream::{self, StreamExt as _};
 
 use super::World;
-use crate::calendar::Timestamp;
+use crate::calendar::{Steady, Timestamp};
 use crate::journal::Entry;
 use crate::observe::{Answer, Outside, Query};
 use dns::Resolver;
@@ -28,6 +28,26 @@ use store::JournalFile;
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Timestamp {
     chrono::Utc::now().trunc_subsecs(3)
+}
+
+/// How long the machine has been up, the time included in which it was suspended: Linux's
+/// `CLOCK_BOOTTIME` (clock_gettime(2)); `None` on other systems.
+#[must_use]
+#[cfg(target_os = "linux")]
+pub fn steady() -> Option<Steady> {
+    use nix::time::{ClockId, clock_gettime};
+
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let boot = u32::from_str_radix(boot.get(..8)?, 16).ok()?;
+    let up = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
+    Some(Steady { boot, millis: u64::try_from(up.as_millis()).ok()? })
+}
+
+/// How long the machine has been up: not known on this system.
+#[must_use]
+#[cfg(not(target_os = "linux"))]
+pub fn steady() -> Option<Steady> {
+    None
 }
 
 /// The longest sleep at a time.
@@ -78,6 +98,10 @@ impl Real {
 impl World for Real {
     fn now(&self) -> Timestamp {
         now()
+    }
+
+    fn steady(&self) -> Option<Steady> {
+        steady()
     }
 
     async fn sleep_until(&mut self, until: Timestamp) {

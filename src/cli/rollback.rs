@@ -11,7 +11,7 @@ use crate::render::text;
 use crate::sim;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lock, Store};
-use crate::world::{Outcome, tool};
+use crate::world::{Outcome, Run, tool};
 
 /// Take a run back to a rollback point, along the proved way back
 #[derive(clap::Args)]
@@ -41,8 +41,7 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     };
     if found.run.artifact.is_way_back() {
         if found.run.state.finished.is_some() {
-            put("nothing to do: the run has come back\n")?;
-            return Ok(Exit::Done);
+            return further(&store, &found, &args, asked.as_deref()).await;
         }
         let lock = lock(&store)?;
         let reached = reach(&args.input, &found.run.artifact)?;
@@ -51,15 +50,9 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
         let Found { run, .. } = &found;
-        let point = run.state.way_back(&run.artifact, &to).map_err(|error| {
-            Failure::new(Exit::Usage, format!("error: {error}\n{}", instead(&run.artifact)))
-        })?;
+        let point = reachable(&run.artifact, &run.state, &to)?;
         let preview = || way_back(&run.artifact, &run.state, point);
-        let show = || {
-            put(&text::plan(&preview(), dress(&std::io::stdout())))?;
-            put(&stays(&run.artifact, &run.state))
-        };
-        if let Some(exit) = ask(args.auto_approve, "Go back like", show)? {
+        if let Some(exit) = agreed(&args, preview, run)? {
             return Ok(exit);
         }
     }
@@ -70,6 +63,65 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     let reached = reach(&args.input, &found.run.artifact)?;
     let ended = go_on(found, reached, args.wait, &lock, turn).await?;
     came_back(come_back(&store, &args, ended, &lock).await?)
+}
+
+fn reachable<'a>(
+    artifact: &'a Artifact,
+    state: &RunState,
+    to: &str,
+) -> Result<&'a RollbackPoint, Failure> {
+    state.way_back(artifact, to).map_err(|error| {
+        Failure::new(Exit::Usage, format!("error: {error}\n{}", instead(artifact)))
+    })
+}
+
+/// Shows a way back of a run and asks.
+fn agreed(
+    args: &RunArgs,
+    preview: impl Fn() -> Artifact,
+    run: &Run,
+) -> Result<Option<Exit>, Failure> {
+    let show = || {
+        put(&text::plan(&preview(), dress(&std::io::stdout())))?;
+        put(&stays(&run.artifact, &run.state))
+    };
+    ask(args.auto_approve, "Go back like", show)
+}
+
+/// A run that has come back to one point can go on to an earlier one.
+///
+/// All that it ever did counts as done, so that what was taken back already is looked for, found, and
+/// waited for once more: what it had replaced may still be cached.
+async fn further(
+    store: &Store,
+    came: &Found,
+    args: &RunArgs,
+    asked: Option<&str>,
+) -> Result<Exit, Failure> {
+    let error = |error| Failure::error(&error);
+    let there = store.turned(&came.run.artifact).map_err(error)?.map(|found| found.run);
+    let place = |run: &Run, name: &str| {
+        run.artifact.rollback_points.iter().position(|point| point.name == name)
+    };
+    let further = there.zip(asked).filter(|(run, to)| {
+        let at = run.state.turned_back.as_deref().and_then(|at| place(run, at));
+        place(run, to).is_none_or(|to| Some(to) < at)
+    });
+    let nothing = || put("nothing to do: the run has come back\n").map(|()| Exit::Done);
+    let Some((run, to)) = further else { return nothing() };
+    let point = reachable(&run.artifact, &run.state, to)?;
+    let back = way_back(&run.artifact, &run.state, point);
+    if back.graph == came.run.artifact.graph {
+        return nothing();
+    }
+    if let Some(exit) = agreed(args, || back.clone(), &run)? {
+        return Ok(exit);
+    }
+    let lock = lock(store)?;
+    newest_still(store, Some(&came.journal))?;
+    let reached = reach(&args.input, &back)?;
+    let found = store.create(back).map_err(error)?;
+    came_back(go_on(found, reached, args.wait, &lock, None).await?)
 }
 
 /// Goes the way back of a run that was turned, once what had begun is settled.

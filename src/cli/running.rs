@@ -150,7 +150,7 @@ fn opened(
     found: Found,
     Reach { connected: Connected { providers, secrets }, home }: Reach,
 ) -> Result<(Run, Real), Failure> {
-    let Found { run, entries: _, journal, torn } = found;
+    let Found { run, journal, torn } = found;
     if torn > 0 {
         tell(&format!(
             "note: the last line of {} was incomplete and is cut off ({torn} octets)",

@@ -227,9 +227,6 @@ impl Entry {
     pub fn read(line: &[u8], seq: u64, prev: Digest) -> Result<Self, EntryError> {
         let line = std::str::from_utf8(line).map_err(|_| EntryError::NoText)?;
         let entry = v1::read(line)?;
-        if entry.line() != line {
-            return Err(EntryError::Altered);
-        }
         if entry.seq != seq {
             return Err(EntryError::Number { expected: seq, found: entry.seq });
         }

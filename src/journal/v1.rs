@@ -68,23 +68,49 @@ struct DifferenceV1 {
     live: Option<RrSetV1>,
 }
 
+/// What stands behind an entry's digest.
+const END: &str = "\"}";
+
 pub(super) fn line(entry: &Entry) -> String {
+    let mut line = write(&wire(entry, String::new()));
+    let digest = Digest::of(line.as_bytes());
+    line.insert_str(line.len() - END.len(), &digest.to_string());
+    line
+}
+
+fn wire(entry: &Entry, digest: String) -> EntryV1 {
     let Entry { seq, at, steady, prev, event } = entry;
-    let event = wire_event(event);
-    let at = show_exact(*at);
-    let steady = steady.map(|steady| steady.to_string());
-    let mut wire = EntryV1 { seq: *seq, at, steady, prev: *prev, event, digest: String::new() };
-    wire.digest = Digest::of(write(&wire).as_bytes()).to_string();
-    write(&wire)
+    EntryV1 {
+        seq: *seq,
+        at: show_exact(*at),
+        steady: steady.map(|steady| steady.to_string()),
+        prev: *prev,
+        event: wire_event(event),
+        digest,
+    }
 }
 
 fn write(wire: &EntryV1) -> String {
     serde_json::to_string(wire).expect("names, numbers and texts are always written")
 }
 
+/// Reads an entry that is written as [`line`] writes it, its digest included.
 pub(super) fn read(line: &str) -> Result<Entry, EntryError> {
-    // The digest is looked at when the entry is encoded again.
-    let EntryV1 { seq, at, steady, prev, event, digest: _ } = serde_json::from_str(line)?;
+    let read: EntryV1 = serde_json::from_str(line)?;
+    let digest = read.digest.clone();
+    let entry = of_wire(read)?;
+    // The digest is that of the line without it.
+    let end = line.len().saturating_sub(digest.len() + END.len());
+    let without = [line.get(..end).unwrap_or_default(), END].concat();
+    let is_its_own = Digest::of(without.as_bytes()).to_string() == digest;
+    match is_its_own && write(&wire(&entry, digest)) == line {
+        true => Ok(entry),
+        false => Err(EntryError::Altered),
+    }
+}
+
+fn of_wire(wire: EntryV1) -> Result<Entry, EntryError> {
+    let EntryV1 { seq, at, steady, prev, event, digest: _ } = wire;
     let steady = steady.map(|text| {
         let none = || EntryError::Value(format!("`{text}` is no time of a machine"));
         text.parse().map_err(|()| none())

@@ -138,6 +138,21 @@ fn a_gate_that_fails_takes_the_run_back() {
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 5 && said.contains("--again"), "{code}: {said}");
     assert_eq!(gated.served(), before_switch);
+    // From there a person takes it back to the start: the TTLs are as they were.
+    let (code, said) = gated.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
+    let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
+    let (code, said) = gated.cutover(&to_start);
+    assert!(code == 0 && said.contains("has come back"), "{code}: {said}");
+    assert!(
+        gated.served().contains("acme.test. 6 IN MX 10 mail.acme.test."),
+        "{:?}",
+        gated.served()
+    );
+    let (code, said) = gated.cutover(&to_start);
+    assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
+
+    // It is run anew because somebody says so, and comes back again.
     let (code, said) =
         gated.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve", "--again"]);
     assert!(code == 5 && said.contains("went back"), "{code}: {said}");

@@ -11,12 +11,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufRead as _, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::artifact::{self, Artifact};
 use crate::digest::Digest;
-use crate::engine::{IllegalEvent, replay};
+use crate::engine::IllegalEvent;
 use crate::journal::{Entry, EntryError};
 use crate::world::Run;
 
@@ -62,7 +62,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// The line, from one.
-        line: usize,
+        line: u64,
         /// Why.
         source: EntryError,
     },
@@ -100,8 +100,6 @@ pub struct Lock {
 pub struct Found {
     /// The run.
     pub run: Run,
-    /// Its journal's entries.
-    pub entries: Vec<Entry>,
     /// Its journal's file.
     pub journal: PathBuf,
     /// How many octets of an incomplete last line stand at the end.
@@ -214,7 +212,7 @@ impl Store {
         sync_dir(&dir)?;
         sync_dir(&self.dir)?;
         let run = Run::new(artifact, digest);
-        Ok(Found { run, entries: Vec::new(), journal, torn: 0 })
+        Ok(Found { run, journal, torn: 0 })
     }
 }
 
@@ -263,28 +261,53 @@ pub fn read_artifact(path: &Path) -> Result<Artifact, StoreError> {
 pub(super) fn read_run(dir: &Path) -> Result<Found, StoreError> {
     let artifact = read_artifact(&dir.join(ARTIFACT))?;
     let journal = dir.join(JOURNAL);
-    let octets = read_octets(&journal, JOURNAL_OCTETS_MAX)?;
-    let mut lines: Vec<&[u8]> = octets.split(|octet| *octet == b'\n').collect();
-    // What stands behind the last line end is a line that was not written to its end.
-    let torn = lines.pop().expect("a split gives at least one part").len() as u64;
     let digest = artifact.digest();
     let mut run = Run::new(artifact, digest);
-    let mut entries = Vec::new();
-    for (line, octets) in lines.into_iter().enumerate() {
-        let entry = Entry::read(octets, run.seq, run.head);
-        let entry = entry.map_err(|source| StoreError::Entry {
-            path: journal.clone(),
-            line: line + 1,
+    let torn = read_journal(&journal, &mut |line, entry, head| {
+        run.state
+            .apply(&run.artifact, entry.moment(), &entry.event)
+            .map_err(|source| StoreError::Illegal { path: journal.clone(), line, source })?;
+        run.seq += 1;
+        run.head = head;
+        Ok(())
+    })?;
+    Ok(Found { run, journal, torn })
+}
+
+/// Takes the entries of a journal one by one, each with the number of its line, from one, and that
+/// line's digest. How many octets of an incomplete last line stand behind them.
+///
+/// # Errors
+/// [`StoreError`], for a line that is no entry or does not follow, and whatever `take` says.
+pub fn read_journal(
+    path: &Path,
+    take: &mut dyn FnMut(u64, &Entry, Digest) -> Result<(), StoreError>,
+) -> Result<u64, StoreError> {
+    let file = File::open(path).map_err(io(path))?;
+    let octets = file.metadata().map_err(io(path))?.len();
+    if octets > JOURNAL_OCTETS_MAX {
+        let octets_max = JOURNAL_OCTETS_MAX;
+        return Err(StoreError::TooLarge { path: path.to_owned(), octets_max });
+    }
+    let mut lines = BufReader::with_capacity(1 << 16, file);
+    let (mut line, mut head) = (Vec::new(), Digest::of(b""));
+    for seq in 0.. {
+        line.clear();
+        lines.read_until(b'\n', &mut line).map_err(io(path))?;
+        // What stands behind the last line end is a line that was not written to its end.
+        if line.pop_if(|last| *last == b'\n').is_none() {
+            break;
+        }
+        let number = seq + 1;
+        let entry = Entry::read(&line, seq, head).map_err(|source| StoreError::Entry {
+            path: path.to_owned(),
+            line: number,
             source,
         })?;
-        run.seq += 1;
-        run.head = Digest::of(octets);
-        entries.push(entry);
+        head = Digest::of(&line);
+        take(number, &entry, head)?;
     }
-    run.state = replay(&run.artifact, digest, &entries).map_err(|(seq, source)| {
-        StoreError::Illegal { path: journal.clone(), line: seq + 1, source }
-    })?;
-    Ok(Found { run, entries, journal, torn })
+    Ok(line.len() as u64)
 }
 
 /// A journal that is written to.

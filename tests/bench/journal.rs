@@ -1,0 +1,289 @@
+//! Long runs: how quickly a journal of a million entries is read, and what a run of two weeks needs.
+//!
+//! * `replay`: `cutover status` reads, checks and folds a journal of 1,000,000 entries, against
+//!   `sha256sum` of the same file, which reads it and gives it a digest and nothing else. The bounds are
+//!   two seconds, and that memory is that of a journal of 1,000 entries.
+//! * `weeks`: a run of 14 days whose gate is asked once a minute, in a simulated world, against one of a
+//!   day: memory has to stay flat.
+//!
+//! Medians of five. `cargo bench --bench journal`.
+
+use std::fs;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use cutover::artifact::Artifact;
+use cutover::calendar::{Steady, Timestamp, later};
+use cutover::digest::Digest;
+use cutover::journal::{Entry, Event};
+use cutover::observe::{Answer, Query, Said, Served};
+use cutover::probe::Finding;
+use cutover::world::{Outcome, Patience, Run, World, drive};
+use cutover_contract::{
+    ChangeSet, Name, Provider as _, ProviderError, Receipt, RrKey, RrSet, Zone,
+};
+use cutover_memory::Memory;
+use futures_util::FutureExt as _;
+
+// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ENTRIES: u64 = 1_000_000;
+/// The bound of the issue that asked for it.
+const REPLAY_MAX: Duration = Duration::from_secs(2);
+/// How much more memory a thousand times as many entries may take. Our choice: what an allocator varies.
+const MEMORY_RATIO_MAX: f64 = 1.2;
+
+#[expect(clippy::disallowed_methods, reason = "this is what is measured")]
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let done = work();
+    (start.elapsed(), done)
+}
+
+/// The gates' plan with a gate before the switch that passes after so many answers.
+fn artifact(dir: &Path, every: &str, answers: u32) -> Artifact {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    fs::create_dir_all(dir.join("gates")).expect("a directory");
+    for zone in ["acme.test.zone", "host.test.zone"] {
+        fs::copy(root.join("gates").join(zone), dir.join("gates").join(zone)).expect("a zone");
+    }
+    let plan = fs::read_to_string(root.join("gates.yaml")).expect("the plan");
+    let gates = plan.find("gates:\n  before").expect("gates");
+    let end = plan.find("# What nobody can see").expect("what is stated");
+    let gate = format!(
+        "gates:\n  before_switch:\n    - {{ probe: command, run: [ \"true\" ], every: {every}, \
+         success_limit: {answers}, fail_limit: 100000 }}\n"
+    );
+    let plan = format!("{}{gate}{}", &plan[..gates], &plan[end..]);
+    fs::write(dir.join("plan.yaml"), plan).expect("it is written");
+    let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .args(["plan", "--format", "json", "plan.yaml"])
+        .current_dir(dir)
+        .output()
+        .expect("the program can be run");
+    Artifact::decode(&String::from_utf8_lossy(&output.stdout)).expect("an artifact")
+}
+
+/// A world in which everything goes as planned, and whose journal is counted and forgotten.
+struct Forgetful {
+    now: Timestamp,
+    provider: Memory,
+    kept: Option<Vec<Entry>>,
+    entries: u64,
+}
+
+impl Forgetful {
+    fn of(artifact: &Artifact) -> Self {
+        let mut zones: Vec<Zone> = Vec::new();
+        let mut touched = std::collections::BTreeSet::new();
+        for step in artifact.graph.steps() {
+            let cutover::graph::Primitive::Change(changes) = &step.primitive else { continue };
+            if !zones.iter().any(|zone| zone.origin == *changes.zone()) {
+                let (origin, rrsets) = (changes.zone().clone(), Default::default());
+                zones.push(Zone { origin, rrsets });
+            }
+            let mut all = zones.iter_mut();
+            let zone = all.find(|zone| zone.origin == *changes.zone()).expect("a zone");
+            for change in changes.changes() {
+                if touched.insert(change.key.clone()) {
+                    zone.rrsets
+                        .extend(change.before.clone().map(|rrset| (change.key.clone(), rrset)));
+                }
+            }
+        }
+        let now = Timestamp::from_timestamp(1_800_000_000, 0).expect("an instant");
+        Self { now, provider: Memory::new(zones), kept: None, entries: 0 }
+    }
+
+    fn held(&self, zone: &Name, keys: &[RrKey]) -> Vec<Option<RrSet>> {
+        let read = self.provider.read_rrsets(zone, keys).now_or_never();
+        read.expect("memory is quick").expect("and never fails")
+    }
+}
+
+impl World for Forgetful {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn steady(&self) -> Option<Steady> {
+        Some(Steady { boot: 0, millis: u64::try_from(self.now.timestamp_millis()).expect("late") })
+    }
+
+    async fn sleep_until(&mut self, until: Timestamp) {
+        self.now = until;
+    }
+
+    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
+        let answer = |query: &Query| match query {
+            Query::Held { zone, keys } => Answer::Held(Ok(self.held(zone, keys))),
+            Query::Served { zone, key, .. } => {
+                let held = self.held(zone, std::slice::from_ref(key)).pop().flatten();
+                Answer::Served(Served::Answer(held))
+            }
+            Query::Command { .. } => {
+                Answer::Command(Ok(Said { code: Some(0), output: String::new() }))
+            }
+            Query::Resolved { .. } | Query::Http { .. } => unreachable!("no gate asks this"),
+        };
+        queries.iter().map(answer).collect()
+    }
+
+    async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        self.provider.apply(changes).await
+    }
+
+    async fn publish(&mut self, _: &Name) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
+        self.entries += 1;
+        if let Some(kept) = &mut self.kept {
+            kept.push(entry.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Writes a run's folder, whose journal has so many entries: as the engine writes them up to the gate,
+/// and then that gate's findings, one failure in so many that it never ends.
+fn written(artifact: &Artifact, dir: &Path, entries: u64) {
+    let mut world = Forgetful { kept: Some(Vec::new()), ..Forgetful::of(artifact) };
+    let mut run = Run::new(artifact.clone(), artifact.digest());
+    drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
+    let kept = world.kept.unwrap_or_default();
+    let is_probe = |entry: &&Entry| matches!(entry.event, Event::Probed { .. });
+    let first = kept.iter().find(is_probe).expect("the gate is asked");
+    let folder = dir.join(".cutover/gates/0001");
+    fs::create_dir_all(&folder).expect("a directory");
+    fs::write(folder.join("artifact.json"), artifact.encode()).expect("it is written");
+    let file = fs::File::create(folder.join("journal.jsonl")).expect("a journal");
+    let mut file = BufWriter::new(file);
+    let mut prev = Digest::of(b"");
+    let before = kept.iter().take_while(|entry| !is_probe(entry)).cloned();
+    let probes = (first.seq..).map(|seq| {
+        let (finding, detail) = match seq % 50 {
+            0 => (Finding::Fail, "`true` says no: a word on what was found".to_owned()),
+            _ => (Finding::Pass, String::new()),
+        };
+        let event =
+            Event::Probed { step: first.event.step().expect("a step").clone(), finding, detail };
+        let at = later(first.at, Duration::from_secs(60 * (seq - first.seq)));
+        Entry { seq, at, event, ..first.clone() }
+    });
+    for entry in before.chain(probes).take(usize::try_from(entries).expect("64 bits")) {
+        let line = Entry { prev, ..entry }.line();
+        prev = Digest::of(line.as_bytes());
+        writeln!(file, "{line}").expect("it is written");
+    }
+    file.flush().expect("it is written");
+}
+
+/// Runs a command to its end; the most memory that it had, in KiB, where it is told.
+fn run(command: &mut Command) -> u64 {
+    let mut child = command.stdout(Stdio::null()).spawn().expect("it can be run");
+    let mut peak = 0;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = mark.and_then(|mark| mark.trim().split(' ').next()?.parse().ok());
+        peak = peak.max(number.unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("a child") {
+            assert!(status.success());
+            return peak;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn replay() -> bool {
+    let dir = tempfile::tempdir().expect("a directory");
+    let artifact = artifact(dir.path(), "1m", 100_000);
+    let (long, short) = (dir.path().join("long"), dir.path().join("short"));
+    for (at, entries) in [(&long, ENTRIES), (&short, 1_000)] {
+        fs::create_dir_all(at).expect("a directory");
+        fs::copy(dir.path().join("plan.yaml"), at.join("plan.yaml")).expect("the plan");
+        written(&artifact, at, entries);
+    }
+    let status = |at: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(["status", "plan.yaml"]).current_dir(at);
+        command
+    };
+    let journal = long.join(".cutover/gates/0001/journal.jsonl");
+    let (mut ours, mut theirs, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let (time, peak) = timed(|| run(&mut status(&long)));
+        ours.push(time);
+        peaks.push(peak);
+        theirs.push(timed(|| run(Command::new("sha256sum").arg(&journal))).0);
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    let memory = (run(&mut status(&short)), peaks.into_iter().max().unwrap_or(0));
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    let ratio = memory.1 as f64 / memory.0.max(1) as f64;
+    let octets = fs::metadata(&journal).expect("a journal").len();
+    println!(
+        "replay: {ENTRIES} entries, {} MB: {ours:.2?}, sha256sum {theirs:.2?}, {:.1} times; memory {} KiB, {} KiB for 1,000 entries",
+        octets / 1_000_000,
+        ours.as_secs_f64() / theirs.as_secs_f64(),
+        memory.1,
+        memory.0,
+    );
+    ours < REPLAY_MAX && ratio < MEMORY_RATIO_MAX
+}
+
+/// Runs a gate that is asked once a minute for so many days; entries, and memory in KiB behind it.
+fn weeks_of(days: u32) -> (u64, u64) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let artifact = artifact(dir.path(), "1m", days * 1_440);
+    let mut world = Forgetful::of(&artifact);
+    let mut run = Run::new(artifact.clone(), artifact.digest());
+    let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
+    assert!(matches!(ended, Some(Ok(Outcome::Finished))), "{ended:?}");
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let memory = mark.and_then(|mark| mark.trim().split(' ').next()?.parse().ok());
+    (world.entries, memory.expect("a number"))
+}
+
+fn weeks() -> bool {
+    // One after the other in one process: the most that was ever needed does not grow.
+    let day = weeks_of(1);
+    let fortnight = weeks_of(14);
+    println!(
+        "weeks: a day {} entries, {} KiB; 14 days {} entries, {} KiB",
+        day.0, day.1, fortnight.0, fortnight.1
+    );
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    let ratio = fortnight.1 as f64 / day.1 as f64;
+    fortnight.0 > 20_000 && ratio < MEMORY_RATIO_MAX
+}
+
+fn main() -> ExitCode {
+    type Bench = (&'static str, fn() -> bool);
+    let all: [Bench; 2] = [("weeks", weeks), ("replay", replay)];
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let mut held = true;
+    for (name, bench) in all {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            let holds = bench();
+            if !holds {
+                println!("{name}: a bound does not hold");
+            }
+            held &= holds;
+        }
+    }
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -17,6 +17,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl};
 use crate::calendar::window::Windows;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
 use crate::spec::gate::GatesSpec;
+use crate::spec::notify::Notice;
 use crate::spec::{
     AssumeSpec, Clocks, DkimRecord, Endpoint, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate,
     OverrideSpec, PlanSpec, ProviderSpec, RecordSpec, ResolverSpec, SenderSpec, SwitchKind,
@@ -66,6 +67,8 @@ pub struct Intent {
     pub windows: Option<Windows>,
     /// What has to pass before and behind the switch.
     pub gates: GatesSpec,
+    /// Who is told, and when.
+    pub notify: Vec<Notice>,
     /// Other records.
     pub records: Vec<RecordSpec>,
     /// Facts that cannot be seen.
@@ -223,6 +226,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         terms,
         windows: spec.migrate.and_then(|migrate| migrate.windows),
         gates: spec.gates,
+        notify: spec.notify,
         records: spec.records,
         assume: spec.assume,
         overrides: spec.overrides,

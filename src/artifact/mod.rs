@@ -17,6 +17,7 @@ use cutover_contract::Name;
 
 use crate::digest::Digest;
 use crate::graph::{StepGraph, StepId};
+use crate::spec::notify::Notice;
 use crate::spec::{Authority, Exception, ProviderSpec};
 
 pub use v1::FORMAT;
@@ -38,6 +39,8 @@ pub struct Artifact {
     pub parent: Option<Digest>,
     /// The providers by name, secrets as references.
     pub providers: BTreeMap<String, ProviderSpec>,
+    /// Who is told, and when.
+    pub notify: Vec<Notice>,
     /// The zones that are changed.
     pub zones: BTreeMap<Name, SealedZone>,
     /// What is known of its safety.

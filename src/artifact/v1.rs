@@ -15,6 +15,7 @@ use super::{
 };
 use crate::digest::Digest;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
+use crate::spec::notify::{Notice, unknown_placeholder};
 use crate::spec::shape::Form;
 use crate::spec::{Authority, Exception, ProviderSpec};
 
@@ -36,6 +37,7 @@ struct ArtifactV1 {
     plan: Digest,
     parent: Option<Digest>,
     providers: BTreeMap<String, ProviderSpec>,
+    notify: Vec<Notice>,
     zones: Vec<ZoneV1>,
     verdict: VerdictV1,
     steps: Vec<StepV1>,
@@ -242,6 +244,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         plan,
         parent,
         providers,
+        notify,
         zones,
         verdict,
         graph,
@@ -257,6 +260,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         plan: *plan,
         parent: *parent,
         providers: providers.clone(),
+        notify: notify.clone(),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
         verdict: wire_verdict(verdict),
         steps: graph.steps().iter().map(|step| wire_step(step, undos.get(&step.id))).collect(),
@@ -400,6 +404,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         plan,
         parent,
         providers,
+        notify,
         zones,
         verdict,
         steps,
@@ -407,6 +412,10 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         forecast,
     } = wire;
     check_name(&name)?;
+    let texts = notify.iter().filter_map(|notice| notice.text.as_deref());
+    if let Some(word) = texts.into_iter().find_map(unknown_placeholder) {
+        return Err(value("notify", format!("nothing is filled in for `{{{word}}}`")));
+    }
     let zones = zones.into_iter().map(read_zone);
     let zones: BTreeMap<Name, SealedZone> = zones.collect::<Result<_, _>>()?;
     if let Some(zone) = zones.values().find(|zone| !providers.contains_key(&zone.provider)) {
@@ -437,6 +446,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         plan,
         parent,
         providers,
+        notify,
         zones,
         verdict,
         graph,

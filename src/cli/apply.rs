@@ -172,7 +172,8 @@ fn is_under_way(
         }
         (true, _) if is_back => Ok(false),
         (true, _) => Ok(true),
-        (false, _) if state.finished.is_some() => Ok(false),
+        // Somebody may have died before everybody was told.
+        (false, _) if state.finished.is_some() => Ok(!state.untold.is_empty()),
         (false, _) => same_as_open(input, found, args).map(|()| true),
     }
 }

@@ -187,6 +187,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         plan,
         parent: None,
         providers,
+        notify: intent.notify.clone(),
         zones,
         verdict: Verdict { assumptions, ..verdict },
         graph,

@@ -4,6 +4,8 @@ use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cutover_contract::Secret;
+
 use super::exit::Exit;
 use super::progress::Shown;
 use super::{Failure, StateArgs, home, registry, tell};
@@ -11,7 +13,7 @@ use crate::artifact::Artifact;
 use crate::calendar::show_exact;
 use crate::engine::RunState;
 use crate::graph::StepId;
-use crate::world::real::connect::{Connected, connect};
+use crate::world::real::connect::{Connected, connect, secret};
 use crate::world::real::store::{Found, JournalFile, Lock, Store};
 use crate::world::real::{Real, now};
 use crate::world::{DriveError, Outcome, Patience, Progress, Run, drive, tool};
@@ -63,6 +65,7 @@ pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
 /// What a run talks to.
 pub(super) struct Reach {
     connected: Connected,
+    webhooks: Vec<Secret>,
     /// Where commands are run.
     home: PathBuf,
 }
@@ -71,7 +74,10 @@ pub(super) fn reach(input: &Path, artifact: &Artifact) -> Result<Reach, Failure>
     let home = home(input);
     let connected = connect(registry(), &artifact.providers, &home)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
-    Ok(Reach { connected, home })
+    let webhooks = artifact.notify.iter().map(|notice| secret(&notice.webhook, &home));
+    let webhooks = webhooks.collect::<Result<_, _>>();
+    let webhooks = webhooks.map_err(|error| Failure::connect("notify", &error))?;
+    Ok(Reach { connected, webhooks, home })
 }
 
 /// Shows what is to be done and asks on a terminal; elsewhere somebody must have agreed before. How the
@@ -148,7 +154,7 @@ pub(super) fn allow(
 /// A run and the world that it is in.
 fn opened(
     found: Found,
-    Reach { connected: Connected { providers, secrets }, home }: Reach,
+    Reach { connected: Connected { providers, secrets }, webhooks, home }: Reach,
 ) -> Result<(Run, Real), Failure> {
     let Found { run, journal, torn } = found;
     if torn > 0 {
@@ -160,5 +166,5 @@ fn opened(
     let zones = run.artifact.zones.iter();
     let zones = zones.map(|(name, zone)| (name.clone(), zone.provider.clone())).collect();
     let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
-    Ok((run, Real { providers, zones, home, secrets, journal }))
+    Ok((run, Real { providers, zones, home, secrets, webhooks, journal }))
 }

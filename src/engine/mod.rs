@@ -35,6 +35,7 @@
 pub mod gate;
 pub mod outcome;
 pub mod poll;
+pub mod tell;
 mod transition;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,7 @@ use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Entry, Event};
 use gate::{Judgement, Tally};
+use tell::{Untold, occasioned};
 use transition::{name, next_state};
 
 /// What is known of one step.
@@ -107,6 +109,10 @@ pub struct RunState {
     pub opened: Option<Timestamp>,
     /// When it finished.
     pub finished: Option<Timestamp>,
+    /// What somebody has not been told yet, in the order in which it happened.
+    pub untold: Vec<Untold>,
+    /// How many entries there are.
+    entries: u64,
     /// What each gate that has not passed said last.
     pub last_words: BTreeMap<StepId, String>,
     /// The rollback point that the run goes back to.
@@ -229,6 +235,8 @@ impl RunState {
             halted: None,
             opened: None,
             finished: None,
+            untold: Vec::new(),
+            entries: 0,
             last_words: BTreeMap::new(),
             turned_back: None,
             turned_by: None,
@@ -328,6 +336,9 @@ impl RunState {
             | Event::Probed { .. }
             | Event::Halted { .. }
             | Event::Finished => is_open && self.halted.is_none(),
+            Event::Told { seq, notice, .. } => {
+                self.untold.iter().any(|one| one.seq == *seq && one.notice == *notice)
+            }
             // What somebody lets pass stands still.
             Event::Allowed { .. } => is_open && self.turned_back.is_none(),
         };
@@ -343,6 +354,9 @@ impl RunState {
                 self.opened = Some(at);
             }
             Event::Resumed { .. } => self.resume(artifact, moment),
+            Event::Told { seq, notice, .. } => {
+                self.untold.retain(|one| one.seq != *seq || one.notice != *notice);
+            }
             Event::TurnedBack { to, because } => {
                 self.way_back(artifact, to)?;
                 if let Some(gate) = because {
@@ -381,6 +395,11 @@ impl RunState {
             | Event::WaitEnded { step }
             | Event::Reached { step } => self.apply_to_step(artifact, moment, step, event)?,
         }
+        let words = event.step().or(self.turned_by.as_ref());
+        let words = words.and_then(|step| self.last_words.get(step));
+        let is_turned = self.turned_back.is_some();
+        self.untold.extend(occasioned(artifact, self.entries, at, event, is_turned, words));
+        self.entries += 1;
         self.last = Some(at);
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::poll::{
     Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
     all_equal, wait_begun,
 };
+use super::tell::Untold;
 use super::{RunState, StepState, gate};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_span};
@@ -239,6 +240,13 @@ pub fn probed(
             vec![Event::Probed { step: step.id.clone(), finding, detail }]
         }
     }
+}
+
+/// After somebody was told. Nobody who does not listen holds a run up.
+#[must_use]
+pub fn told(untold: &Untold, answer: Result<(), String>) -> Vec<Event> {
+    let Untold { seq, notice, .. } = *untold;
+    vec![Event::Told { seq, notice, problem: answer.err() }]
 }
 
 /// At the end of a wait something is not as it was when the wait began.

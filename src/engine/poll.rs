@@ -10,6 +10,7 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Name, Receipt, RrKey, RrSet};
 
 use super::gate::{self, Judgement};
+use super::tell::Untold;
 use super::{RunState, StepState};
 use crate::artifact::Artifact;
 use crate::calendar::window::SEARCH_MAX;
@@ -103,6 +104,11 @@ pub enum Next<'a> {
         /// The questions.
         queries: Vec<Query>,
     },
+    /// Tell somebody; then [`super::outcome::told`].
+    Tell {
+        /// What.
+        untold: Untold,
+    },
     /// Nothing can be done before this.
     Sleep {
         /// Until when.
@@ -124,6 +130,9 @@ pub fn poll<'a>(
     memory: &Memory,
     now: Moment,
 ) -> Next<'a> {
+    if let Some(untold) = state.untold.first() {
+        return Next::Tell { untold: untold.clone() };
+    }
     if state.finished.is_some() {
         return Next::Finished;
     }

@@ -142,6 +142,15 @@ pub enum Event {
         /// The gate that has failed; `None`: somebody wants it.
         because: Option<StepId>,
     },
+    /// Somebody was told of what an entry says.
+    Told {
+        /// The number of that entry.
+        seq: u64,
+        /// The place of the notice in the artifact.
+        notice: usize,
+        /// Why it could not be done; `None`: it was.
+        problem: Option<String>,
+    },
     /// Everything is done; of a run that was turned back, all that had begun is settled.
     Finished,
 }
@@ -257,6 +266,7 @@ impl Event {
             Self::Opened { .. }
             | Self::Resumed { .. }
             | Self::TurnedBack { .. }
+            | Self::Told { .. }
             | Self::Finished => None,
         }
     }

@@ -205,6 +205,10 @@ pub fn entry(entry: &Entry) -> String {
         Event::TurnedBack { to, because: Some(gate) } => {
             format!("turned back to {to}, since {gate} has failed")
         }
+        Event::Told { seq, problem: None, .. } => format!("told of entry {seq}"),
+        Event::Told { seq, problem: Some(problem), .. } => {
+            format!("could not be told of entry {seq}: {problem}")
+        }
         Event::Finished => "finished".into(),
     };
     // One line an entry: what others wrote cannot pass for another one.

@@ -12,6 +12,7 @@ use super::{Dress, Paint, chain, count, gate, harmless, lines, since_start, tabl
 use crate::artifact::{Artifact, Checked, Forecast, Outcome, Verdict};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step, StepId, Wait};
+use crate::spec::notify::Notice;
 
 /// What is said where there is nothing to do.
 pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything is as the plan wants it";
@@ -45,6 +46,10 @@ pub fn plan(artifact: &Artifact, dress: Dress) -> String {
         match artifact.is_way_back() {
             true => String::new(),
             false => format!("{}\n\n{}", heading("The way back"), chain::ways_back(artifact)),
+        },
+        match artifact.notify.is_empty() {
+            true => String::new(),
+            false => format!("{}\n\n{}", heading("Who is told"), notices(artifact)),
         },
         format!("{}\n\n{}", heading("Verdict"), verdict(artifact)),
     ]
@@ -180,6 +185,14 @@ fn exposure(artifact: &Artifact) -> String {
         }
     }
     table(["RRset", "TTL", "replaced", "old one gone", "waited"], &rows)
+}
+
+fn notices(artifact: &Artifact) -> String {
+    let rows = artifact.notify.iter().map(|Notice { at, webhook, text: _ }| {
+        let at: Vec<&str> = at.iter().map(|occasion| occasion.word()).collect();
+        format!("  at {}: the webhook in {}\n", at.join(", "), harmless(&webhook.to_string()))
+    });
+    rows.collect()
 }
 
 fn verdict(artifact: &Artifact) -> String {

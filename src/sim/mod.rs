@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::{Steady, Timestamp};
 use crate::digest::Digest;
+use crate::engine::tell::Message;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event};
 use crate::observe::{Answer, Outside, Page, Query, Said, Served};
@@ -115,6 +116,10 @@ impl World for Ideal {
         self.provider.publish(zone).await
     }
 
+    async fn tell(&mut self, _: &Message) -> Result<(), String> {
+        Ok(())
+    }
+
     fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
         self.journal.push(entry.clone());
         Ok(())
@@ -189,6 +194,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::Lapsed { .. }
             | Event::Halted { .. }
             | Event::Allowed { .. }
+            | Event::Told { .. }
             | Event::TurnedBack { .. }
             | Event::Finished => {}
         }

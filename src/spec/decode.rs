@@ -4,6 +4,7 @@
 //! silence, and what is left is read on, so that one run shows all that is wrong.
 
 mod gate;
+mod notify;
 mod record;
 mod window;
 
@@ -77,6 +78,7 @@ pub(super) fn plan(
         records: items(root.get("records")).filter_map(|node| decoder.record(node)).collect(),
         clocks: decoder.clocks(root.get("clocks")),
         gates: decoder.gates(root.get("gates"), registry.probes),
+        notify: items(root.get("notify")).filter_map(|node| decoder.notice(node)).collect(),
         assume: items(root.get("assume")).filter_map(|node| decoder.assume(node)).collect(),
         overrides: items(root.get("override")).filter_map(overridden).collect(),
     };

@@ -7,12 +7,14 @@
 
 mod decode;
 pub mod gate;
+pub mod notify;
 pub mod resolver;
 pub mod shape;
 pub mod v1;
 pub mod yaml;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use crate::calendar::window::Windows;
 use crate::diag::{Diagnostic, Severity, Source, Spanned};
 use crate::fact::{Fact, Value};
 use gate::{GatesSpec, ProbeKeys};
+use notify::Notice;
 
 pub use resolver::{ResolverAddress, Transport};
 
@@ -47,6 +50,8 @@ pub struct PlanSpec {
     pub clocks: Clocks,
     /// What has to pass before and behind the switch.
     pub gates: GatesSpec,
+    /// Who is told, and when.
+    pub notify: Vec<Notice>,
     /// Facts that cannot be seen.
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
@@ -151,6 +156,17 @@ pub enum SecretRef {
     File(String),
     /// In what a command prints; trailing line ends are dropped.
     Command(Vec<String>),
+}
+
+impl fmt::Display for SecretRef {
+    /// Where it is, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the file {path}"),
+            Self::Command(argv) => write!(f, "what `{}` prints", argv.join(" ")),
+        }
+    }
 }
 
 /// Who answers for names outside of the plan's zones.

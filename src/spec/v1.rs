@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Registry;
 use super::gate::{OnFail, ProbeKeys};
+use super::notify::Occasion;
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
 use crate::fact;
 
@@ -68,7 +69,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "Probes that have to pass before and behind the switch.",
             gates(registry.probes),
         ),
-        not_built("notify", "who is told, and when"),
+        optional("notify", "Who is told of what happens, and when.", list(1, notice())),
         optional(
             "assume",
             "Facts that cannot be seen; each stands in the verdict, for the reviewer.",
@@ -211,6 +212,26 @@ pub(super) const NOT_BUILT_PROBES: &[&str] = &[
 
 /// Answers of a gate at the most. Our choice: ten weeks of one a minute.
 const COUNT_MAX: i64 = 100_000;
+
+fn notice() -> Shape {
+    Shape::Object(vec![
+        required(
+            "at",
+            "When: the switch begins, the run goes back and has come back, it is done, it has halted.",
+            list(1, Shape::Choice(Occasion::WORDS)),
+        ),
+        required(
+            "webhook",
+            "An address that takes JSON by POST, with the words in `text`, as chats do; whoever has it can write there, so it is a secret.",
+            secret(),
+        ),
+        optional(
+            "text",
+            "The words, with {plan}, {occasion}, {step}, {why} and {at} in them.",
+            TEXT,
+        ),
+    ])
+}
 
 fn zone() -> Shape {
     let named = Shape::Object(vec![

@@ -16,6 +16,7 @@ use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::outcome;
 use crate::engine::poll::{Memory, Next, poll};
+use crate::engine::tell::{Message, message};
 use crate::engine::{IllegalEvent, RunState, StepState};
 use crate::graph::StepId;
 use crate::journal::{Entry, Event};
@@ -39,6 +40,8 @@ pub trait World {
     ) -> impl Future<Output = Result<Receipt, ProviderError>>;
     /// Has a zone's servers told of what its provider holds, where that is an act of its own.
     fn publish(&mut self, zone: &Name) -> impl Future<Output = Result<(), ProviderError>>;
+    /// Tells somebody; why that could not be done.
+    fn tell(&mut self, message: &Message) -> impl Future<Output = Result<(), String>>;
     /// Writes an entry down so that it survives a crash.
     ///
     /// # Errors
@@ -245,6 +248,10 @@ pub async fn drive<W: World>(
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
                 (outcome::seen(at, &mut memory, step, &changes, &servers, &answers, now), now)
+            }
+            Next::Tell { untold } => {
+                let answer = world.tell(&message(&artifact, &untold)).await;
+                (outcome::told(&untold, answer), after(world))
             }
             Next::Probe { step, queries } => {
                 let answers = world.ask(&queries).await;

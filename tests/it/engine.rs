@@ -275,6 +275,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::Lapsed { .. }
             | Event::Probed { .. }
             | Event::Allowed { .. }
+            | Event::Told { .. }
             | Event::Halted { .. }
             | Event::TurnedBack { .. }
             | Event::Finished => {}
@@ -356,7 +357,7 @@ fn every_run_finishes_or_halts_with_nothing_overwritten() {
     let halted: usize = counts.iter().map(|count| count.halted).sum();
     println!("{finished} finished, {halted} halted; {kinds:?}");
     assert!(finished > halted && halted > 100, "{finished} finished, {halted} halted");
-    assert_eq!(kinds.len(), 15, "every kind of entry but `allowed` was seen: {kinds:?}");
+    assert_eq!(kinds.len(), 16, "every kind of entry but `allowed` was seen: {kinds:?}");
 }
 
 /// How a run ends in which something goes wrong every time; `None`: it finishes all the same.

@@ -320,6 +320,53 @@ fn gated_page(status: u16, body: &'static str) -> (i32, String) {
     Gated::new(Bed::bind()).with(&[&gate], &[]).cutover(APPLY)
 }
 
+/// Everybody is told of the switch, of the way back and why, and of its end, once each; and a secret that
+/// leads to them stands nowhere.
+#[test]
+fn people_are_told_once_and_why() {
+    let chat = Door::open(Arc::new(Page { status: 204, body: "" }));
+    let deaf = Door::open(Arc::new(Page { status: 500, body: "" }));
+    let gate = "{ probe: command, run: [ sh, -c, \"echo '<!channel> @all'; exit 1\" ], on_fail: rollback }";
+    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
+    let plan = fs::read_to_string(gated.bed.plan()).expect("the plan");
+    let notify = "notify:
+  - { at: [ switch, rollback, done, halted ], webhook: { file: chat } }
+  - { at: [ rollback ], webhook: { env: DEAF }, text: \"{plan} {occasion} {step}\" }
+";
+    fs::write(gated.bed.plan(), plan + notify).expect("it is written");
+    let (code, said) = gated.cutover(APPLY);
+    assert!(code == 1 && said.contains("the file chat"), "nothing was begun: {code}: {said}");
+    assert!(gated.bed.journal().is_empty());
+    let token = "T0/B0/a-token-of-the-chat";
+    fs::write(gated.bed.dir().join("chat"), format!("{}/{token}\n", chat.url())).expect("a file");
+    let mut command = gated.command(APPLY);
+    command.env("DEAF", format!("{}/{token}", deaf.url()));
+    let (code, said) = crate::bed::said(&command.output().expect("it can be run"));
+    assert_eq!(code, 5, "{said}");
+    let told: Vec<Value> = chat
+        .passages()
+        .iter()
+        .map(|passage| serde_json::from_slice(&passage.request.body).expect("JSON"))
+        .collect();
+    let whys: Vec<&str> = told.iter().map(|one| one["why"].as_str().expect("why")).collect();
+    assert_eq!(told.len(), 3, "{whys:?}");
+    assert_eq!(whys[0], "the switch begins");
+    assert!(
+        whys[1].contains("goes back to before-switch, since the gate has failed: "),
+        "{whys:?}"
+    );
+    assert_eq!(whys[2], "the run has come back");
+    let text = told[1]["text"].as_str().expect("a text");
+    assert!(text.contains("&lt;!channel&gt;") && !text.contains("@all"), "{text}");
+    assert!(chat.passages().iter().all(|passage| passage.request.target.ends_with(token)));
+    // Who does not listen is asked twice, and holds nothing up.
+    assert_eq!(deaf.passages().len(), 4);
+    let (_, log) = gated.cutover(&["log", "plan.yaml"]);
+    assert!(log.contains("could not be told of entry") && log.contains("status 500"), "{log}");
+    is_nowhere(token, &gated.bed.dir().join(".cutover"));
+    assert!(!said.contains(token) && !log.contains(token));
+}
+
 /// A web server with one page.
 struct Page {
     status: u16,

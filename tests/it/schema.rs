@@ -64,7 +64,6 @@ fn keys_that_are_not_built_are_not_offered() {
         for word in [
             ".waves",
             ".dual_delivery",
-            ".notify",
             ".approvals",
             ".hosts.profile",
             ".hosts.after_switch",

@@ -12,6 +12,7 @@ use std::time::Duration;
 use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
 use cutover::calendar::{Steady, Timestamp, later};
+use cutover::engine::tell::Message;
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event};
 use cutover::observe::{Answer, Outside, Page, Query, Said, Served};
@@ -447,6 +448,14 @@ impl World for Storm {
         let fate = self.fate(changes);
         self.call().await;
         fate
+    }
+
+    async fn tell(&mut self, message: &Message) -> Result<(), String> {
+        self.call().await;
+        match self.strikes(self.faults.publish) {
+            true => Err(format!("nobody listens to {}", message.text)),
+            false => Ok(()),
+        }
     }
 
     async fn publish(&mut self, zone: &Name) -> Result<(), ProviderError> {

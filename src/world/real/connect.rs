@@ -89,19 +89,20 @@ fn config(
     Ok(config)
 }
 
-fn secret(reference: &SecretRef, base: &Path) -> Result<Secret, ConnectError> {
-    let (place, text) = match reference {
-        SecretRef::Env(name) => {
-            #[expect(clippy::disallowed_methods, reason = "secrets may come from the environment")]
-            let text = std::env::var(name).map_err(|error| error.to_string());
-            (format!("the environment variable {name}"), text)
-        }
+/// Looks a secret up; a relative path starts at `base`.
+///
+/// # Errors
+/// [`ConnectError::Secret`].
+pub fn secret(reference: &SecretRef, base: &Path) -> Result<Secret, ConnectError> {
+    #[expect(clippy::disallowed_methods, reason = "secrets may come from the environment")]
+    let text = match reference {
+        SecretRef::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
         SecretRef::File(path) => {
-            let text = std::fs::read_to_string(base.join(path)).map_err(|error| error.to_string());
-            (format!("the file {path}"), text)
+            std::fs::read_to_string(base.join(path)).map_err(|error| error.to_string())
         }
-        SecretRef::Command(argv) => (format!("what `{}` prints", argv[0]), run(argv, base)),
+        SecretRef::Command(argv) => run(argv, base),
     };
+    let place = reference.to_string();
     match text {
         Ok(text) if text.trim().is_empty() => {
             Err(ConnectError::Secret { place, problem: "it is empty".into() })

@@ -44,6 +44,16 @@ fn redacted(text: &str, secrets: &[Secret]) -> String {
     text
 }
 
+/// The kind of client for an address of anybody's.
+pub(super) fn asks(url: &str) -> Kind {
+    Kind {
+        is_https: url.starts_with("https://"),
+        headers: Default::default(),
+        idle_max: 0,
+        user_agent: concat!("cutover/", env!("CARGO_PKG_VERSION")),
+    }
+}
+
 /// Asks a web server.
 ///
 /// # Errors
@@ -59,13 +69,7 @@ pub(super) async fn http(
         whole_max: within,
         octets_max: PAGE_OCTETS_MAX,
     };
-    let kind = Kind {
-        is_https: url.starts_with("https://"),
-        headers: Default::default(),
-        idle_max: 0,
-        user_agent: concat!("cutover/", env!("CARGO_PKG_VERSION")),
-    };
-    let client = client(kind, bounds).map_err(|error| error.to_string())?;
+    let client = client(asks(url), bounds).map_err(|error| error.to_string())?;
     let answer = exchange(client.get(url), bounds).await.map_err(|error| error.to_string())?;
     let contains = contains.is_none_or(|text| String::from_utf8_lossy(&answer.body).contains(text));
     Ok(Page { status: answer.status, contains })

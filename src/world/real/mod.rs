@@ -5,6 +5,7 @@ pub mod delegation;
 mod dns;
 mod gate;
 pub mod history;
+mod notify;
 pub mod see;
 pub mod store;
 
@@ -18,6 +19,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::World;
 use crate::calendar::{Steady, Timestamp};
+use crate::engine::tell::Message;
 use crate::journal::Entry;
 use crate::observe::{Answer, Outside, Query};
 use dns::Resolver;
@@ -63,6 +65,8 @@ pub struct Real {
     pub home: PathBuf,
     /// What is taken out of whatever a command writes.
     pub secrets: Vec<Secret>,
+    /// The addresses of those who are told, in the order of the artifact.
+    pub webhooks: Vec<Secret>,
     /// The run's journal.
     pub journal: JournalFile,
 }
@@ -122,6 +126,13 @@ impl World for Real {
 
     async fn publish(&mut self, zone: &Name) -> Result<(), ProviderError> {
         self.provider(zone).publish(zone).await
+    }
+
+    async fn tell(&mut self, message: &Message) -> Result<(), String> {
+        let Some(webhook) = self.webhooks.get(message.untold.notice) else {
+            return Err("there is no such notice".to_owned());
+        };
+        notify::webhook(webhook, message).await
     }
 
     fn append(&mut self, entry: &Entry) -> std::io::Result<()> {

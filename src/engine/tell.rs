@@ -1,0 +1,173 @@
+//! What people have to be told, and in which words.
+
+use crate::artifact::Artifact;
+use crate::calendar::{Timestamp, show_second};
+use crate::graph::StepId;
+use crate::journal::{Event, HaltReason};
+use crate::proof::draft::BEFORE_SWITCH;
+use crate::spec::notify::{Notice, Occasion};
+
+/// Something that somebody has not been told yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// The number of the entry that it is about.
+    pub seq: u64,
+    /// The place of the notice in the artifact.
+    pub notice: usize,
+    /// What has happened.
+    pub occasion: Occasion,
+    /// When.
+    pub at: Timestamp,
+    /// At which step, if at any.
+    pub step: Option<StepId>,
+    /// Why, in words; may be empty.
+    pub why: String,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// In words.
+    pub text: String,
+    /// The plan's name.
+    pub plan: String,
+    /// What has happened.
+    pub untold: Untold,
+}
+
+/// What an event gives to tell.
+pub(super) fn occasioned(
+    artifact: &Artifact,
+    seq: u64,
+    at: Timestamp,
+    event: &Event,
+    turned_back: bool,
+    last_words: Option<&String>,
+) -> Vec<Untold> {
+    let (occasion, step, why) = match event {
+        Event::Reached { step } if step.as_str() == BEFORE_SWITCH => {
+            (Occasion::Switch, Some(step), "the switch begins".to_owned())
+        }
+        Event::Halted { step, reason, detail, differences } => {
+            let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
+            let reason = match reason {
+                HaltReason::Drift => "what is live is not what the plan was made for",
+                HaltReason::Refused => "the provider does not make the change",
+                HaltReason::Unanswered => "somebody who has to answer does not",
+                HaltReason::Failed => "the gate has failed",
+                HaltReason::Undecided => "the gate has not found out what is true",
+                HaltReason::NoWayBack => "the gate has failed, and there is no way back",
+            };
+            let parts = [reason.to_owned(), detail.clone(), keys.join(", ")];
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            (Occasion::Halted, Some(step), parts.join(": "))
+        }
+        Event::TurnedBack { to, because: Some(gate) } => {
+            let words = last_words.map_or(String::new(), |words| format!(": {words}"));
+            (
+                Occasion::Rollback,
+                Some(gate),
+                format!("the run goes back to {to}, since the gate has failed{words}"),
+            )
+        }
+        Event::TurnedBack { to, because: None } => (
+            Occasion::Rollback,
+            None,
+            format!("the run goes back to {to}, since somebody wants it"),
+        ),
+        Event::Finished if artifact.is_way_back() => {
+            (Occasion::Rollback, None, "the run has come back".to_owned())
+        }
+        // What had begun is settled; the way back is a run of its own.
+        Event::Finished if !turned_back => {
+            (Occasion::Done, None, "everything is as the plan wants it".to_owned())
+        }
+        Event::Opened { .. }
+        | Event::Resumed { .. }
+        | Event::Begun { .. }
+        | Event::Written { .. }
+        | Event::Unsure { .. }
+        | Event::NotMade { .. }
+        | Event::Propagated { .. }
+        | Event::WaitBegun { .. }
+        | Event::Lapsed { .. }
+        | Event::WaitEnded { .. }
+        | Event::Reached { .. }
+        | Event::Probed { .. }
+        | Event::Allowed { .. }
+        | Event::Told { .. }
+        | Event::Finished => return Vec::new(),
+    };
+    let wanted = artifact.notify.iter().enumerate();
+    let wanted = wanted.filter(|(_, notice)| notice.at.contains(&occasion));
+    wanted
+        .map(|(notice, _)| Untold {
+            seq,
+            notice,
+            occasion,
+            at,
+            step: step.cloned(),
+            why: why.clone(),
+        })
+        .collect()
+}
+
+/// What is said of something.
+#[must_use]
+pub fn message(artifact: &Artifact, untold: &Untold) -> Message {
+    let Notice { text, .. } = &artifact.notify[untold.notice];
+    let step = untold.step.as_ref().map_or("", StepId::as_str);
+    let ours = match step {
+        "" => "cutover {plan}: {why} ({at})",
+        _ => "cutover {plan}: {why} (at {step}, {at})",
+    };
+    let mut said = String::new();
+    // From left to right, so that nothing is filled into what was filled in.
+    for part in text.as_deref().unwrap_or(ours).split('{').enumerate() {
+        match part {
+            (0, part) => said += part,
+            (_, part) => {
+                let (word, rest) = part.split_once('}').unwrap_or((part, ""));
+                said += &match word {
+                    "plan" => artifact.name.clone(),
+                    "occasion" => untold.occasion.word().to_owned(),
+                    "step" => step.to_owned(),
+                    "why" => quiet(&untold.why),
+                    "at" => show_second(untold.at),
+                    _ => String::new(),
+                };
+                said += rest;
+            }
+        }
+    }
+    Message { text: said, plan: artifact.name.clone(), untold: untold.clone() }
+}
+
+/// Text that came from elsewhere and must call nobody, whatever chat shows it.
+fn quiet(text: &str) -> String {
+    let mut quiet = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !c.is_control() || *c == '\n') {
+        match c {
+            '&' => quiet += "&amp;",
+            '<' => quiet += "&lt;",
+            '>' => quiet += "&gt;",
+            // With a space of no width behind it, it is no mention.
+            '@' => quiet += "@\u{200b}",
+            c => quiet.push(c),
+        }
+    }
+    quiet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_by_what_a_record_says() {
+        assert_eq!(
+            quiet("<!channel> @here & \u{1b}[31m"),
+            "&lt;!channel&gt; @\u{200b}here &amp; [31m"
+        );
+    }
+}

@@ -18,6 +18,7 @@ use crate::calendar::window::Windows;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
 use crate::spec::gate::GatesSpec;
 use crate::spec::notify::Notice;
+use crate::spec::task::TasksSpec;
 use crate::spec::{
     AssumeSpec, Clocks, DkimRecord, Endpoint, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate,
     OverrideSpec, PlanSpec, ProviderSpec, RecordSpec, ResolverSpec, SenderSpec, SwitchKind,
@@ -67,6 +68,8 @@ pub struct Intent {
     pub windows: Option<Windows>,
     /// What has to pass before and behind the switch.
     pub gates: GatesSpec,
+    /// Work outside of DNS.
+    pub tasks: TasksSpec,
     /// Who is told, and when.
     pub notify: Vec<Notice>,
     /// Other records.
@@ -189,10 +192,14 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         let help = "add `migrate:` to move mail domains, or `records:` to change records";
         resolver.report(Diagnostic::error(NOTHING_TO_DO, spec.name.span, title, help));
     }
-    if let Some(gate) = spec.gates.all().next().filter(|_| spec.migrate.is_none()) {
-        let title = "there is no switch that this gate could stand before or behind".to_owned();
-        let help = "add `migrate:`, or take `gates:` out";
-        resolver.report(Diagnostic::error(UNKNOWN_ANCHOR, gate.probe.span, title, help));
+    let placed = [
+        spec.gates.all().next().map(|gate| (gate.probe.span, "gate", "gates")),
+        spec.tasks.all().next().map(|task| (task.name.span, "task", "tasks")),
+    ];
+    for (span, what, key) in placed.into_iter().flatten().filter(|_| spec.migrate.is_none()) {
+        let title = format!("there is no switch that this {what} could stand before or behind");
+        let help = format!("add `migrate:`, or take `{key}:` out");
+        resolver.report(Diagnostic::error(UNKNOWN_ANCHOR, span, title, help));
     }
     let found = resolver.found;
     if !found.is_empty() {
@@ -226,6 +233,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         terms,
         windows: spec.migrate.and_then(|migrate| migrate.windows),
         gates: spec.gates,
+        tasks: spec.tasks,
         notify: spec.notify,
         records: spec.records,
         assume: spec.assume,

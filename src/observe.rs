@@ -52,6 +52,16 @@ pub enum Query {
         /// How long it may take; then it is killed, and all that it has started.
         within: Duration,
     },
+    /// Whether a command that was started for a step has ended.
+    Ended {
+        /// The step's id.
+        step: String,
+    },
+    /// Whether a person has said elsewhere that a step is done.
+    Confirmed {
+        /// The step's id.
+        step: String,
+    },
     /// What a web server answers to a GET.
     Http {
         /// The address.
@@ -74,6 +84,10 @@ pub enum Answer {
     Resolved(Outside),
     /// To [`Query::Command`]; or why it could not be run to its end.
     Command(Result<Said, String>),
+    /// To [`Query::Ended`]: what it said; or why it did not come to its end. `None`: it still runs.
+    Ended(Option<Result<Said, String>>),
+    /// To [`Query::Confirmed`]: in which words.
+    Confirmed(Option<String>),
     /// To [`Query::Http`]; or why there is no answer.
     Http(Result<Page, String>),
 }

@@ -38,9 +38,10 @@ impl Artifact {
             let is_made = match &step.primitive {
                 // It stands behind one step.
                 Primitive::Wait(_) => step.after.keys().all(|before| made.contains(before)),
-                Primitive::Change(_) | Primitive::Gate(_) | Primitive::Checkpoint => {
-                    point.takes_back.get(&step.id).is_none_or(is_done)
-                }
+                Primitive::Change(_)
+                | Primitive::Gate(_)
+                | Primitive::Task(_)
+                | Primitive::Checkpoint => point.takes_back.get(&step.id).is_none_or(is_done),
             };
             let mut after = BTreeMap::new();
             for (before, cause) in &step.after {

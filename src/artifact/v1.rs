@@ -1,6 +1,8 @@
 //! `cutover/artifact/1`: the wire types, apart from the domain's.
 
 mod gate;
+mod task;
+mod verdict;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +12,7 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Artifact, Checked, Forecast, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict,
-};
+use super::{Artifact, Forecast, ReadError, RollbackPoint, SealedZone, Undo};
 use crate::digest::Digest;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 use crate::spec::notify::{Notice, unknown_placeholder};
@@ -39,7 +39,7 @@ struct ArtifactV1 {
     providers: BTreeMap<String, ProviderSpec>,
     notify: Vec<Notice>,
     zones: Vec<ZoneV1>,
-    verdict: VerdictV1,
+    verdict: verdict::VerdictV1,
     steps: Vec<StepV1>,
     rollback_points: Vec<RollbackPointV1>,
     forecast: Vec<ForecastV1>,
@@ -73,29 +73,6 @@ struct ExceptionV1 {
     reason: String,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VerdictV1 {
-    outcome: OutcomeV1,
-    holding: Vec<String>,
-    broken: Vec<String>,
-    overrides: BTreeMap<String, String>,
-    atoms: usize,
-    patterns: usize,
-    patterns_back: usize,
-    assumptions: Vec<String>,
-    present: Vec<String>,
-    story: Vec<String>,
-    derivation: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OutcomeV1 {
-    Proved,
-    Refuted,
-}
-
 /// Why a step comes after another.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +99,8 @@ struct StepV1 {
     over: Option<StepId>,
     /// What a gate asks.
     gate: Option<gate::GateV1>,
+    /// What a task does.
+    task: Option<task::TaskV1>,
     /// When a checkpoint may be reached or a gate asked; none: at any time.
     window: Option<window::WindowV1>,
     /// What takes it back: a step of the way back, `keep`, or `never` and why; none for steps that
@@ -135,6 +114,7 @@ enum KindV1 {
     Change,
     Wait,
     Gate,
+    Task,
     Checkpoint,
 }
 
@@ -205,7 +185,7 @@ fn octets_about(artifact: &Artifact) -> usize {
     let changes = steps.map(|step| match &step.primitive {
         Primitive::Change(changes) => changes.changes().len(),
         Primitive::Gate(gate) => 2 + 2 * gate.expect.len(),
-        Primitive::Wait(_) | Primitive::Checkpoint => 1,
+        Primitive::Wait(_) | Primitive::Task(_) | Primitive::Checkpoint => 1,
     });
     OTHERS + CHANGE * changes.sum::<usize>()
 }
@@ -262,7 +242,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         providers: providers.clone(),
         notify: notify.clone(),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
-        verdict: wire_verdict(verdict),
+        verdict: verdict::wire(verdict),
         steps: graph.steps().iter().map(|step| wire_step(step, undos.get(&step.id))).collect(),
         rollback_points: rollback_points.iter().map(wire_point).collect(),
         forecast: forecast
@@ -273,37 +253,6 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
                 end_secs: end.as_secs(),
             })
             .collect(),
-    }
-}
-
-fn wire_verdict(verdict: &Verdict) -> VerdictV1 {
-    let Verdict {
-        outcome,
-        holding,
-        broken,
-        overrides,
-        checked: Checked { atoms, patterns, patterns_back },
-        assumptions,
-        present,
-        story,
-        derivation,
-    } = verdict.clone();
-    let outcome = match outcome {
-        Outcome::Proved => OutcomeV1::Proved,
-        Outcome::Refuted => OutcomeV1::Refuted,
-    };
-    VerdictV1 {
-        outcome,
-        holding,
-        broken,
-        overrides,
-        atoms,
-        patterns,
-        patterns_back,
-        assumptions,
-        present,
-        story,
-        derivation,
     }
 }
 
@@ -356,11 +305,12 @@ fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
 
 fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
     let Step { id, primitive, after, title, reason, window } = step;
-    let (kind, changes, wait, gate) = match primitive {
-        Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None, None),
-        Primitive::Wait(wait) => (KindV1::Wait, Vec::new(), Some(wait), None),
-        Primitive::Gate(gate) => (KindV1::Gate, Vec::new(), None, Some(gate)),
-        Primitive::Checkpoint => (KindV1::Checkpoint, Vec::new(), None, None),
+    let (kind, changes, wait, gate, task) = match primitive {
+        Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None, None, None),
+        Primitive::Wait(wait) => (KindV1::Wait, Vec::new(), Some(wait), None, None),
+        Primitive::Gate(gate) => (KindV1::Gate, Vec::new(), None, Some(gate), None),
+        Primitive::Task(task) => (KindV1::Task, Vec::new(), None, None, Some(task)),
+        Primitive::Checkpoint => (KindV1::Checkpoint, Vec::new(), None, None, None),
     };
     StepV1 {
         id: id.clone(),
@@ -379,6 +329,7 @@ fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
         origin: wait.map(|wait| wait.origin),
         over: wait.and_then(|wait| wait.over.clone()),
         gate: gate.map(gate::wire),
+        task: task.map(task::wire),
         window: window.as_ref().map(window::wire),
         undo: undo.map(wire_undo),
     }
@@ -439,7 +390,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
             end: Duration::from_secs(end_secs),
         })
         .collect();
-    let verdict = read_verdict(verdict);
+    let verdict = verdict::read(verdict);
     Ok(Artifact {
         name,
         tool,
@@ -462,38 +413,6 @@ fn read_graph(
 ) -> Result<StepGraph, ReadError> {
     let steps = steps.into_iter().map(|step| read_step(step, zones));
     StepGraph::new(steps.collect::<Result<_, _>>()?).map_err(|e| value("steps", e))
-}
-
-fn read_verdict(wire: VerdictV1) -> Verdict {
-    let VerdictV1 {
-        outcome,
-        holding,
-        broken,
-        overrides,
-        atoms,
-        patterns,
-        patterns_back,
-        assumptions,
-        present,
-        story,
-        derivation,
-    } = wire;
-    let outcome = match outcome {
-        OutcomeV1::Proved => Outcome::Proved,
-        OutcomeV1::Refuted => Outcome::Refuted,
-    };
-    let checked = Checked { atoms, patterns, patterns_back };
-    Verdict {
-        outcome,
-        holding,
-        broken,
-        overrides,
-        checked,
-        assumptions,
-        present,
-        story,
-        derivation,
-    }
 }
 
 /// The name is that of a folder: it may lead to no other place.
@@ -532,6 +451,7 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
         origin,
         over,
         gate,
+        task,
         window,
         undo: _,
     } = wire;
@@ -549,16 +469,21 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
     if wait_secs.is_some_and(|secs| secs > WAIT_SECS_MAX) {
         return Err(value(&id, "it waits longer than anything may be cached"));
     }
-    let primitive = match (kind, wait_secs, origin, gate) {
-        (KindV1::Change, None, None, None) => Primitive::Change(read_changes(&id, changes, zones)?),
-        (KindV1::Wait, Some(secs), Some(origin), None) if changes.is_empty() => {
+    let primitive = match (kind, wait_secs, origin, gate, task) {
+        (KindV1::Change, None, None, None, None) => {
+            Primitive::Change(read_changes(&id, changes, zones)?)
+        }
+        (KindV1::Wait, Some(secs), Some(origin), None, None) if changes.is_empty() => {
             Primitive::Wait(Wait { span: Duration::from_secs(secs), origin, over })
         }
-        (KindV1::Gate, None, None, Some(gate)) if changes.is_empty() => {
+        (KindV1::Gate, None, None, Some(gate), None) if changes.is_empty() => {
             Primitive::Gate(gate::read(&id, gate)?)
         }
-        (KindV1::Checkpoint, None, None, None) if changes.is_empty() => Primitive::Checkpoint,
-        (KindV1::Change | KindV1::Wait | KindV1::Gate | KindV1::Checkpoint, ..) => {
+        (KindV1::Task, None, None, None, Some(task)) if changes.is_empty() => {
+            Primitive::Task(task::read(&id, task)?)
+        }
+        (KindV1::Checkpoint, None, None, None, None) if changes.is_empty() => Primitive::Checkpoint,
+        (KindV1::Change | KindV1::Wait | KindV1::Gate | KindV1::Task | KindV1::Checkpoint, ..) => {
             return Err(value(&id, "its keys do not fit its kind"));
         }
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::planning::Input;
 use super::rollback::come_back;
-use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, reach};
+use super::running::{Ended, RunArgs, ask, asks, go_on, lock, newest_still, reach};
 use super::{Failure, base, dress, home, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
@@ -84,7 +84,7 @@ async fn applied(
     lock: &Lock,
 ) -> Result<Exit, Failure> {
     let ended = come_back(store, args, ended, lock).await?;
-    let Ended { outcome, artifact, .. } = ended;
+    let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
             put(&turned(store, &artifact, &args.input)?)?;
@@ -94,12 +94,23 @@ async fn applied(
             put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
             Ok(Exit::Done)
         }
+        Outcome::Asked => {
+            put(&asks(&artifact, &state, &args.input))?;
+            Ok(Exit::ApprovalNeeded)
+        }
         Outcome::Waiting { until } => {
+            put(&asks(&artifact, &state, &args.input))?;
             put(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }
         Outcome::Halted(event) => {
             put(&halt(&event, artifact.is_way_back(), dress(&std::io::stdout())))?;
+            if let Some(step) = is_in_doubt(&artifact, &event) {
+                let plan = shell(&args.input);
+                put(&format!(
+                    "Say whether it was done: `cutover confirm {plan} {step} --reason WHY`, or `cutover confirm {plan} {step} --not-done`.\n"
+                ))?;
+            }
             let Some(step) = is_asking(&artifact, &event) else {
                 return Ok(Exit::of_halt(&event, artifact.is_way_back()));
             };
@@ -119,6 +130,16 @@ fn is_asking<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
             Event::Halted { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
             Primitive::Gate(Gate { on_fail: Failing::Ask, .. }),
         ) => Some(step),
+        _ => None,
+    }
+}
+
+/// The task at which the run has halted because nobody knows whether it was done.
+fn is_in_doubt<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
+    match (event, &artifact.graph.get(event.step()?)?.primitive) {
+        (Event::Halted { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => {
+            Some(step)
+        }
         _ => None,
     }
 }

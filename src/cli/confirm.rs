@@ -1,42 +1,76 @@
 //! `cutover confirm`
 
-use super::exit::Exit;
-use super::running::{allow, lock, newest_still, reach};
-use super::{Failure, StateArgs, planning, put, shell};
-use crate::graph::StepId;
-use crate::world::real::store::Store;
+use std::path::PathBuf;
 
-/// Let a gate pass that has failed and was left to a person (`on_fail: ask`)
+use super::exit::Exit;
+use super::running::{Word, cannot_be_said, newest_still, owner, reach, say};
+use super::{Failure, StateArgs, planning, put, shell};
+use crate::calendar::Moment;
+use crate::graph::StepId;
+use crate::journal::Event;
+use crate::world::real::store::{Found, Store, StoreError};
+use crate::world::real::{inbox, now, steady};
+
+/// Say that a task is done, or let a gate pass that was left to a person
 #[derive(clap::Args)]
 #[command(after_help = "\
-The gate counts as passed from then on, and the reason stands in the journal. Nothing else is done: go \
-on with `apply`.")]
+The step counts as done from then on, and the reason stands in the journal. A process that runs the plan \
+takes it up within a second; otherwise go on with `apply`.")]
 pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
-    input: std::path::PathBuf,
+    input: PathBuf,
     /// The step, as `status` names it
     step: String,
-    /// Why
-    #[arg(long, value_name = "WHY")]
-    reason: String,
+    /// Why, or how that is known
+    #[arg(long, value_name = "WHY", required_unless_present = "not_done")]
+    reason: Option<String>,
+    /// Say that a task of which nobody knows whether it was done was not: it is run again
+    #[arg(long, conflicts_with = "reason")]
+    not_done: bool,
     #[command(flatten)]
     state: StateArgs,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { input: path, step, reason, state } = args;
+    let Args { input: path, step, reason, not_done: _, state } = args;
     let input = planning::read(&path)?;
     let store = Store::new(&state.dir(&path), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
-    let usage = |text: String| Failure::new(Exit::Usage, format!("error: {text}"));
-    let none = || usage(format!("there is no run of {}", input.name()));
-    let seen = found.ok_or_else(none)?.journal;
-    let lock = lock(&store)?;
-    let found = newest_still(&store, Some(&seen))?.ok_or_else(none)?;
+    let none = || {
+        let text = format!("error: there is no run of {}", input.name());
+        Failure::new(Exit::Usage, text)
+    };
+    let found = found.ok_or_else(none)?;
     let step = StepId::new(step);
-    let reached = reach(&path, &found.run.artifact)?;
-    allow(found, reached, &lock, step.clone(), reason)?;
-    put(&format!("{step} is passed: go on with `cutover apply {}`\n", shell(&path)))?;
+    let word = reason.map_or(Word::NotDone, Word::Done);
+    match store.lock(&owner()) {
+        Ok(lock) => {
+            let found = newest_still(&store, Some(&found.journal))?.ok_or_else(none)?;
+            let reached = reach(&path, &found.run.artifact)?;
+            say(found, reached, &lock, &step, word)?;
+            put(&format!("{step}: written down; go on with `cutover apply {}`\n", shell(&path)))?;
+        }
+        Err(StoreError::Locked { .. }) => {
+            leave_word(&found, &step, word)?;
+            put(&format!("{step}: the process that runs the plan takes it up\n"))?;
+        }
+        Err(error) => return Err(Failure::error(&error)),
+    }
     Ok(Exit::Done)
+}
+
+/// Leaves a word for the process that has the lock, if the run is waiting for it.
+fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
+    let Word::Done(reason) = word else {
+        let text = "error: a process runs the plan, and knows whether it has done it";
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    let moment = Moment { at: now(), steady: steady() };
+    let event = Event::Allowed { step: step.clone(), reason: reason.clone() };
+    let mut state = found.run.state.clone();
+    let may_follow = state.apply(&found.run.artifact, moment, &event);
+    may_follow.map_err(|error| cannot_be_said(step, &error))?;
+    let inbox = inbox::of_journal(&found.journal);
+    inbox::say(&inbox, step.as_str(), &reason).map_err(|error| Failure::error(&error))
 }

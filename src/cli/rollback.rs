@@ -1,11 +1,14 @@
 //! `cutover rollback`
 
+use std::collections::BTreeSet;
+
 use super::exit::Exit;
-use super::running::{Ended, RunArgs, ask, go_on, lock, newest_still, reach};
+use super::running::{Ended, RunArgs, ask, asks, go_on, lock, newest_still, reach};
 use super::{Failure, dress, planning, put};
 use crate::artifact::{Artifact, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{RunState, StepState};
+use crate::graph::{Primitive, Step, StepId};
 use crate::render::status::halt;
 use crate::render::text;
 use crate::sim;
@@ -45,7 +48,7 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
         }
         let lock = lock(&store)?;
         let reached = reach(&args.input, &found.run.artifact)?;
-        return came_back(go_on(still(&store)?, reached, args.wait, &lock, None).await?);
+        return came_back(&args, go_on(still(&store)?, reached, args.wait, &lock, None).await?);
     }
     let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
@@ -62,7 +65,7 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     // What is not there for the way back must not be found out when the run has turned.
     let reached = reach(&args.input, &found.run.artifact)?;
     let ended = go_on(found, reached, args.wait, &lock, turn).await?;
-    came_back(come_back(&store, &args, ended, &lock).await?)
+    came_back(&args, come_back(&store, &args, ended, &lock).await?)
 }
 
 fn reachable<'a>(
@@ -90,8 +93,8 @@ fn agreed(
 
 /// A run that has come back to one point can go on to an earlier one.
 ///
-/// All that it ever did counts as done, so that what was taken back already is looked for, found, and
-/// waited for once more: what it had replaced may still be cached.
+/// All that it ever changed counts as done, so that what was taken back already is looked for, found, and
+/// waited for once more: what it had replaced may still be cached. Tasks are taken back once.
 async fn further(
     store: &Store,
     came: &Found,
@@ -110,8 +113,15 @@ async fn further(
     let nothing = || put("nothing to do: the run has come back\n").map(|()| Exit::Done);
     let Some((run, to)) = further else { return nothing() };
     let point = reachable(&run.artifact, &run.state, to)?;
-    let back = way_back(&run.artifact, &run.state, point);
-    if back.graph == came.run.artifact.graph {
+    let before = store.ways_back(run.state.artifact()).map_err(error)?;
+    let undone = before.iter().flat_map(|back| tasks_taken_back(back, &run)).collect();
+    let back = way_back_but(&run.artifact, &run.state, point, &undone);
+    let is_left = |step: &Step| match &step.primitive {
+        Primitive::Change(_) => came.run.artifact.graph.get(&step.id).is_none(),
+        Primitive::Task(_) => true,
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint => false,
+    };
+    if !back.graph.steps().iter().any(is_left) {
         return nothing();
     }
     if let Some(exit) = agreed(args, || back.clone(), &run)? {
@@ -121,7 +131,19 @@ async fn further(
     newest_still(store, Some(&came.journal))?;
     let reached = reach(&args.input, &back)?;
     let found = store.create(back).map_err(error)?;
-    came_back(go_on(found, reached, args.wait, &lock, None).await?)
+    came_back(args, go_on(found, reached, args.wait, &lock, None).await?)
+}
+
+/// The tasks of a run that its way back has taken back.
+fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
+    let takes_back = there.artifact.rollback_points.iter().flat_map(|point| &point.takes_back);
+    let is_undone = |undo: &StepId| {
+        let step = back.artifact.graph.get(undo);
+        let is_task = step.is_some_and(|step| matches!(step.primitive, Primitive::Task(_)));
+        is_task && matches!(back.state.of(&back.artifact, undo), StepState::Done { .. })
+    };
+    let undone = takes_back.filter(|(undo, _)| is_undone(undo));
+    undone.map(|(_, task)| task.clone()).collect()
 }
 
 /// Goes the way back of a run that was turned, once what had begun is settled.
@@ -172,7 +194,18 @@ fn instead(artifact: &Artifact) -> String {
 /// The way back from where a run stands. What has begun counts as done: before it is settled nobody
 /// knows better.
 fn way_back(artifact: &Artifact, state: &RunState, point: &RollbackPoint) -> Artifact {
-    let is_done = |step: &_| !matches!(state.of(artifact, step), StepState::Pending { .. });
+    way_back_but(artifact, state, point, &BTreeSet::new())
+}
+
+/// The same, with steps that count as not begun.
+fn way_back_but(
+    artifact: &Artifact,
+    state: &RunState,
+    point: &RollbackPoint,
+    but: &BTreeSet<StepId>,
+) -> Artifact {
+    let has_begun = |step: &_| !matches!(state.of(artifact, step), StepState::Pending { .. });
+    let is_done = |step: &_| has_begun(step) && !but.contains(step);
     let mut back = artifact.back(state.artifact(), point, &is_done, tool());
     back.forecast = sim::forecast(&back);
     back
@@ -191,14 +224,19 @@ fn stays(artifact: &Artifact, state: &RunState) -> String {
     }
 }
 
-fn came_back(ended: Ended) -> Result<Exit, Failure> {
-    let Ended { outcome, artifact, state: _ } = ended;
+fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
+    let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished => {
             put(&format!("done: {} has come back\n", artifact.name))?;
             Ok(Exit::Done)
         }
+        Outcome::Asked => {
+            put(&asks(&artifact, &state, &args.input))?;
+            Ok(Exit::ApprovalNeeded)
+        }
         Outcome::Waiting { until } => {
+            put(&asks(&artifact, &state, &args.input))?;
             put(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }

@@ -1,5 +1,6 @@
 //! What the commands that drive a run have in common.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,12 +9,16 @@ use cutover_contract::Secret;
 
 use super::exit::Exit;
 use super::progress::Shown;
-use super::{Failure, StateArgs, home, registry, tell};
+use super::{Failure, StateArgs, home, registry, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_exact;
-use crate::engine::RunState;
-use crate::graph::StepId;
+use crate::engine::{IllegalEvent, RunState};
+use crate::graph::task::Task;
+use crate::graph::{Primitive, StepId};
+use crate::render::harmless;
+use crate::spec::task::Work;
 use crate::world::real::connect::{Connected, connect, secret};
+use crate::world::real::inbox;
 use crate::world::real::store::{Found, JournalFile, Lock, Store};
 use crate::world::real::{Real, now};
 use crate::world::{DriveError, Outcome, Patience, Progress, Run, drive, tool};
@@ -56,10 +61,14 @@ pub(super) fn newest_still(store: &Store, seen: Option<&Path>) -> Result<Option<
     }
 }
 
-pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
+/// What others are told who want the lock.
+pub(super) fn owner() -> String {
     let process = std::process::id();
-    let owner = format!("{} with process {process} since {}", tool(), show_exact(now()));
-    store.lock(&owner).map_err(|error| Failure::error(&error))
+    format!("{} with process {process} since {}", tool(), show_exact(now()))
+}
+
+pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
+    store.lock(&owner()).map_err(|error| Failure::error(&error))
 }
 
 /// What a run talks to.
@@ -132,23 +141,58 @@ pub(super) async fn go_on(
     Ok(Ended { outcome, artifact, state: run.state })
 }
 
-/// Writes something down in a run, and does nothing else.
-pub(super) fn allow(
+/// What a person says of a step.
+#[derive(Clone)]
+pub(super) enum Word {
+    /// It counts as passed, or done, and why.
+    Done(String),
+    /// A task of which nobody knows whether it was done was not.
+    NotDone,
+}
+
+/// Writes down what a person says of a step, and does nothing else.
+pub(super) fn say(
     found: Found,
     reach: Reach,
     _lock: &Lock,
-    step: StepId,
-    reason: String,
+    step: &StepId,
+    word: Word,
 ) -> Result<(), Failure> {
     let (mut run, mut world) = opened(found, reach)?;
-    let shown = step.clone();
-    run.allow(&mut world, step, reason, &mut |_, _| {}).map_err(|error| match error {
-        DriveError::Illegal(error) => {
-            let help = "help: `cutover status` shows what the run waits for; only a gate with `on_fail: ask` that has not passed can be let pass";
-            Failure::new(Exit::Usage, format!("error: {shown} cannot be let pass: {error}\n{help}"))
-        }
+    let said = match word {
+        Word::Done(reason) => run.allow(&mut world, step.clone(), reason, &mut |_, _| {}),
+        Word::NotDone => run.disown(&mut world, step.clone(), &mut |_, _| {}),
+    };
+    said.map_err(|error| match error {
+        DriveError::Illegal(error) => cannot_be_said(step, &error),
         DriveError::Append(_) => Failure::error(&error),
     })
+}
+
+/// A word that the run is not waiting for.
+pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
+    let help = "help: `cutover status` shows what the run waits for: a task, or a gate with `on_fail: ask` that has not passed";
+    Failure::new(Exit::Usage, format!("error: {step} cannot be let pass: {error}\n{help}"))
+}
+
+/// What a person has to do so that a run can go on; empty where there is nothing.
+pub(super) fn asks(artifact: &Artifact, state: &RunState, input: &Path) -> String {
+    let ready = state.ready().map(|place| &artifact.graph.steps()[place]);
+    let tasks = ready.filter_map(|step| match &step.primitive {
+        Primitive::Task(Task { work: Work::Manual(words), .. }) => Some(format!(
+            "{} waits for a person: {}\nSay that it is done with `cutover confirm {} {} --reason WHY`.\n",
+            step.id,
+            harmless(words),
+            shell(input),
+            step.id,
+        )),
+        Primitive::Task(_)
+        | Primitive::Change(_)
+        | Primitive::Wait(_)
+        | Primitive::Gate(_)
+        | Primitive::Checkpoint => None,
+    });
+    tasks.collect()
 }
 
 /// A run and the world that it is in.
@@ -165,6 +209,19 @@ fn opened(
     }
     let zones = run.artifact.zones.iter();
     let zones = zones.map(|(name, zone)| (name.clone(), zone.provider.clone())).collect();
+    let inbox = inbox::of_journal(&journal);
     let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
-    Ok((run, Real { providers, zones, home, secrets, webhooks, journal }))
+    Ok((
+        run,
+        Real {
+            providers,
+            zones,
+            home,
+            secrets,
+            webhooks,
+            inbox,
+            running: BTreeMap::new(),
+            journal,
+        },
+    ))
 }

@@ -45,12 +45,14 @@ pub struct Return {
     pub patterns: usize,
 }
 
+/// The point before the first step.
+pub(super) const START: &str = "start";
 /// The point at which everything is ready for the switch.
 pub(super) const BEFORE_SWITCH: &str = "before-switch";
 
 /// The points that a run can go back to.
 const POINTS: &[(&str, Option<MovePoint>)] = &[
-    ("start", None),
+    (START, None),
     (BEFORE_SWITCH, Some(MovePoint::BeforeSwitch)),
     ("before-contract", Some(MovePoint::BeforeContract)),
 ];

@@ -56,7 +56,10 @@ pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
         let nth = if *number == 1 { String::new() } else { format!("/{number}") };
         let over = match before.primitive {
             Primitive::Change(_) => Some(before.id.clone()),
-            Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint => None,
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => None,
         };
         let title = match (&over, name) {
             (Some(_), None) => {

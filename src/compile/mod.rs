@@ -14,6 +14,7 @@ mod emit;
 mod forward;
 pub mod gates;
 mod gather;
+mod tasks;
 mod unbroken;
 
 use std::sync::Arc;
@@ -67,7 +68,9 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
     let known = Known::default();
     let model = model(&draft, &known);
     let derived = forward::order(&draft, &model);
-    let graph = gates::with_gates(&draft, emit::graph(bare(&draft), &derived.constraints));
+    // Gates come behind tasks, and ask what they have done.
+    let ordered = emit::graph(bare(&draft), &derived.constraints);
+    let graph = gates::with_gates(&draft, tasks::with_tasks(&draft, ordered));
     let findings = findings(&draft, &model, &graph);
     let there = derive::paths(draft.nodes.len(), &derived.constraints)
         .expect("the derivation has made no circle");
@@ -75,10 +78,11 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
     closed.push(unbroken::statements(&draft, &findings));
     // The models of the ways back are as large as this one.
     drop((model, derived));
-    let returns = match findings.refuted.is_empty() {
+    let mut returns = match findings.refuted.is_empty() {
         true => back::ways_back(&draft, &there, &known),
         false => Vec::new(),
     };
+    tasks::taken_back(intent, &mut returns);
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
         let points: Vec<&str> = returns.iter().map(|one| one.name).collect();
         let lost = gates::without_way_back(intent, &points);

@@ -37,6 +37,7 @@ pub mod outcome;
 pub mod poll;
 pub mod tell;
 mod transition;
+pub mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -334,6 +335,7 @@ impl RunState {
             | Event::WaitEnded { .. }
             | Event::Reached { .. }
             | Event::Probed { .. }
+            | Event::Did { .. }
             | Event::Halted { .. }
             | Event::Finished => is_open && self.halted.is_none(),
             Event::Told { seq, notice, .. } => {
@@ -387,6 +389,7 @@ impl RunState {
             Event::Begun { step }
             | Event::Written { step, .. }
             | Event::Probed { step, .. }
+            | Event::Did { step, .. }
             | Event::Unsure { step, .. }
             | Event::NotMade { step }
             | Event::Propagated { step, .. }

@@ -11,7 +11,7 @@ use cutover_contract::{Change, ChangeSet, Name, Receipt, RrKey, RrSet};
 
 use super::gate::{self, Judgement};
 use super::tell::Untold;
-use super::{RunState, StepState};
+use super::{RunState, StepState, work};
 use crate::artifact::Artifact;
 use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Moment, Timestamp, later};
@@ -56,8 +56,34 @@ pub struct Memory {
     pub(super) seen_before: BTreeSet<StepId>,
     /// How often a change was sent and not made, or a wait lapsed; no answer in between resets it.
     pub(super) setbacks: BTreeMap<StepId, u32>,
+    /// Commands of tasks that run, and when they were looked at last.
+    pub(super) running: BTreeMap<StepId, Timestamp>,
+    /// Until when nobody is asked whether a person has confirmed a task.
+    pub(super) asked: BTreeMap<StepId, Timestamp>,
+    /// Until when the check of a person's work is not run.
+    pub(super) checked: BTreeMap<StepId, Timestamp>,
     /// What gates have asked and been answered since their last finding.
     pub(super) rounds: BTreeMap<StepId, Vec<Round>>,
+}
+
+impl Memory {
+    /// Whether the check of a person's work is to be run.
+    pub(super) fn is_due(&self, step: &StepId, now: Timestamp) -> bool {
+        self.checked.get(step).is_none_or(|until| *until <= now)
+    }
+
+    /// Whether it was asked a moment ago whether a person has confirmed.
+    pub(super) fn is_asked(&self, step: &StepId, now: Timestamp) -> bool {
+        self.asked.get(step).is_some_and(|until| now < *until)
+    }
+
+    pub(super) fn note_asked(&mut self, step: &StepId, now: Timestamp, pause: Duration) {
+        self.asked.insert(step.clone(), later(now, pause));
+    }
+
+    pub(super) fn note_checked(&mut self, step: &StepId, now: Timestamp, pause: Duration) {
+        self.checked.insert(step.clone(), later(now, pause));
+    }
 }
 
 /// One thing to do.
@@ -104,6 +130,32 @@ pub enum Next<'a> {
         /// The questions.
         queries: Vec<Query>,
     },
+    /// Start a task's command; then [`super::work::started`].
+    Start {
+        /// The step.
+        step: &'a Step,
+        /// The program and its arguments.
+        argv: &'a [String],
+        /// How long it may take.
+        within: Duration,
+    },
+    /// Ask something for a task; then [`super::work::asked`].
+    Ask {
+        /// The step.
+        step: &'a Step,
+        /// The question.
+        queries: Vec<Query>,
+    },
+    /// A command runs that has to be looked after.
+    Busy {
+        /// When to look again.
+        until: Timestamp,
+    },
+    /// Nothing can be done before a person has done something.
+    Await {
+        /// When to look again.
+        until: Timestamp,
+    },
     /// Tell somebody; then [`super::outcome::told`].
     Tell {
         /// What.
@@ -140,20 +192,33 @@ pub fn poll<'a>(
         return Next::Halted;
     }
     let mut sleep: Option<(Timestamp, bool)> = None;
+    let mut busy: Option<Timestamp> = None;
+    let mut person: Option<Timestamp> = None;
     let mut open = false;
+    let sooner = |one: Option<Timestamp>, other| Some(one.map_or(other, |one| one.min(other)));
     for place in state.open() {
         open = true;
         let next = of_step(artifact, state, memory, now, place);
-        let Next::Sleep { until, is_wait } = next else { return next };
-        if sleep.is_none_or(|(other, _)| until < other) {
-            sleep = Some((until, is_wait));
+        if let Next::Sleep { until, is_wait } = next {
+            if sleep.is_none_or(|(other, _)| until < other) {
+                sleep = Some((until, is_wait));
+            }
+        } else if let Next::Busy { until } = next {
+            busy = sooner(busy, until);
+        } else if let Next::Await { until } = next {
+            person = sooner(person, until);
+        } else {
+            return next;
         }
     }
-    match (open, sleep) {
-        (false, _) => Next::Record(Event::Finished),
-        (true, Some((until, is_wait))) => Next::Sleep { until, is_wait },
+    match (open, busy, sleep, person) {
+        (false, ..) => Next::Record(Event::Finished),
+        // Waits end no later than the next look.
+        (true, Some(until), _, _) => Next::Busy { until },
+        (true, None, Some((until, is_wait)), _) => Next::Sleep { until, is_wait },
+        (true, None, None, Some(until)) => Next::Await { until },
         // A graph without circles always has a step that is ready.
-        (true, None) => Next::Halted,
+        (true, None, None, None) => Next::Halted,
     }
 }
 
@@ -178,6 +243,7 @@ fn of_step<'a>(
         },
         Primitive::Wait(wait) => of_wait(artifact, state, place, moment, step, wait),
         Primitive::Gate(gate) => of_gate(artifact, state, memory, now, step, gate),
+        Primitive::Task(task) => work::next(state, place, memory, moment, step, task),
         Primitive::Change(changes) => of_change(artifact, state, place, memory, moment, changes),
     }
 }

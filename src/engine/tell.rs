@@ -54,8 +54,8 @@ pub(super) fn occasioned(
                 HaltReason::Drift => "what is live is not what the plan was made for",
                 HaltReason::Refused => "the provider does not make the change",
                 HaltReason::Unanswered => "somebody who has to answer does not",
-                HaltReason::Failed => "the gate has failed",
-                HaltReason::Undecided => "the gate has not found out what is true",
+                HaltReason::Failed => "it has failed",
+                HaltReason::Undecided => "nobody knows what is true",
                 HaltReason::NoWayBack => "the gate has failed, and there is no way back",
             };
             let parts = [reason.to_owned(), detail.clone(), keys.join(", ")];
@@ -94,6 +94,7 @@ pub(super) fn occasioned(
         | Event::WaitEnded { .. }
         | Event::Reached { .. }
         | Event::Probed { .. }
+        | Event::Did { .. }
         | Event::Allowed { .. }
         | Event::Told { .. }
         | Event::Finished => return Vec::new(),

@@ -52,8 +52,23 @@ pub(super) fn next_state(
         {
             Some(Done { at })
         }
+        (Primitive::Task(_), Pending { .. }, Event::Begun { .. }) => Some(Begun),
+        (Primitive::Task(_), Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
+        (Primitive::Task(_), Begun | InDoubt { .. }, Event::NotMade { .. }) => {
+            Some(Pending { lapsed: None })
+        }
+        // It is done, by whomever.
         (
-            Primitive::Change(_) | Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint,
+            Primitive::Task(_),
+            Pending { .. } | Begun | InDoubt { .. },
+            Event::Did { .. } | Event::Allowed { .. },
+        ) => Some(Done { at }),
+        (
+            Primitive::Change(_)
+            | Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint,
             _,
             _,
         ) => None,
@@ -85,6 +100,7 @@ pub(super) fn name(event: &Event) -> &'static str {
         Event::WaitEnded { .. } => "wait_ended",
         Event::Reached { .. } => "reached",
         Event::Probed { .. } => "probed",
+        Event::Did { .. } => "did",
         Event::Allowed { .. } => "allowed",
         Event::Halted { .. } => "halted",
         Event::TurnedBack { .. } => "turned_back",

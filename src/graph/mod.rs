@@ -1,9 +1,9 @@
 //! The graph of steps: what is done, what is waited for, and what comes after what.
 //!
 //! Everything that a mail engineer names (lower TTLs, widen SPF, swap MX) is compiled into a few
-//! primitives; engine, simulator and renderers know these and nothing else. Four of the design's
+//! primitives; engine, simulator and renderers know these and nothing else. Five of the design's
 //! six are obeyed so far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Gate`],
-//! [`Primitive::Checkpoint`].
+//! [`Primitive::Task`], [`Primitive::Checkpoint`].
 //!
 //! Every edge and every wait says where it comes from ([`Cause`]): a bad pattern that it keeps from
 //! coming true, a rule of ours, or a key of the plan. Nothing is waited for without a reason.
@@ -13,6 +13,7 @@
 
 pub mod gate;
 pub mod paths;
+pub mod task;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -25,6 +26,7 @@ use paths::Paths;
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
+use task::Task;
 
 use crate::calendar::window::Windows;
 
@@ -86,6 +88,8 @@ pub enum Primitive {
     Wait(Wait),
     /// Ends when a probe has passed.
     Gate(Gate),
+    /// An effect outside of DNS.
+    Task(Task),
     /// The run may rest here.
     Checkpoint,
 }

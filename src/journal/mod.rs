@@ -117,7 +117,14 @@ pub enum Event {
         /// In words; may be empty.
         detail: String,
     },
-    /// A person lets a gate pass that has not.
+    /// A task is done.
+    Did {
+        /// The step.
+        step: StepId,
+        /// What the command, or the check, wrote; may be empty.
+        output: String,
+    },
+    /// A person lets a gate pass that has not, or says that a task is done.
     Allowed {
         /// The step.
         step: StepId,
@@ -164,9 +171,9 @@ pub enum HaltReason {
     Refused,
     /// Somebody who has to answer does not.
     Unanswered,
-    /// A gate has failed.
+    /// A gate or a task has failed.
     Failed,
-    /// A gate has not found out what is true.
+    /// A gate has not found out what is true, or nobody knows whether a task was done.
     Undecided,
     /// A gate has failed, and the way back that it leads to cannot be gone.
     NoWayBack,
@@ -261,6 +268,7 @@ impl Event {
             | Self::WaitEnded { step }
             | Self::Reached { step }
             | Self::Probed { step, .. }
+            | Self::Did { step, .. }
             | Self::Allowed { step, .. }
             | Self::Halted { step, .. } => Some(step),
             Self::Opened { .. }

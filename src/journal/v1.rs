@@ -40,6 +40,7 @@ enum EventV1 {
     WaitEnded { step: StepId },
     Reached { step: StepId },
     Probed { step: StepId, finding: Finding, detail: String },
+    Did { step: StepId, output: String },
     Allowed { step: StepId, reason: String },
     Halted { step: StepId, reason: ReasonV1, detail: String, differences: Vec<DifferenceV1> },
     TurnedBack { to: String, because: Option<StepId> },
@@ -144,6 +145,7 @@ fn wire_event(event: &Event) -> EventV1 {
         Event::WaitEnded { step } => EventV1::WaitEnded { step },
         Event::Reached { step } => EventV1::Reached { step },
         Event::Probed { step, finding, detail } => EventV1::Probed { step, finding, detail },
+        Event::Did { step, output } => EventV1::Did { step, output },
         Event::Allowed { step, reason } => EventV1::Allowed { step, reason },
         Event::Halted { step, reason, detail, differences } => EventV1::Halted {
             step,
@@ -196,6 +198,7 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         EventV1::WaitEnded { step } => Event::WaitEnded { step },
         EventV1::Reached { step } => Event::Reached { step },
         EventV1::Probed { step, finding, detail } => Event::Probed { step, finding, detail },
+        EventV1::Did { step, output } => Event::Did { step, output },
         EventV1::Allowed { step, reason } => Event::Allowed { step, reason },
         EventV1::Halted { step, reason, detail, differences } => Event::Halted {
             step,

@@ -50,7 +50,10 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
         let begin = before.max().copied().unwrap_or_default();
         let span = match &step.primitive {
             Primitive::Wait(wait) => wait.span,
-            Primitive::Change(_) | Primitive::Gate(_) | Primitive::Checkpoint => Duration::ZERO,
+            Primitive::Change(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => Duration::ZERO,
         };
         ends.insert(place, begin + span);
         now = now.max(begin);

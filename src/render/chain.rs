@@ -214,7 +214,10 @@ pub(super) fn ways_back(artifact: &Artifact) -> String {
             let before = step.after.keys().filter_map(|id| ends.get(id)).max();
             let span = match &step.primitive {
                 Primitive::Wait(wait) => wait.span,
-                Primitive::Change(_) | Primitive::Gate(_) | Primitive::Checkpoint => Duration::ZERO,
+                Primitive::Change(_)
+                | Primitive::Gate(_)
+                | Primitive::Task(_)
+                | Primitive::Checkpoint => Duration::ZERO,
             };
             ends.insert(&step.id, before.copied().unwrap_or_default() + span);
         }

@@ -29,8 +29,10 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     if let Primitive::Wait(wait) = primitive {
         text += &format!("  how long: {}\n", show_span(wait.span));
     }
-    if let Primitive::Gate(gate) = primitive {
-        text += &gate::lines(gate, "  ");
+    match primitive {
+        Primitive::Gate(gate) => text += &gate::lines(gate, "  "),
+        Primitive::Task(task) => text += &gate::of_task(task, "  "),
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => {}
     }
     text += &window.as_ref().map(|windows| within(windows, "  ")).unwrap_or_default();
     match after.is_empty() {

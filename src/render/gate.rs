@@ -1,10 +1,12 @@
-//! What a gate asks, as people read it.
+//! What a gate asks and a task runs, as people read it.
 
 use super::{count, harmless};
 use crate::calendar::show_span;
 use crate::graph::gate::{Failing, Gate};
+use crate::graph::task::Task;
 use crate::spec::ConfigSpec;
 use crate::spec::gate::Pace;
+use crate::spec::task::Work;
 
 /// A line on what is asked, one on how often, and one on what happens otherwise.
 pub(super) fn lines(gate: &Gate, indent: &str) -> String {
@@ -23,6 +25,19 @@ pub(super) fn lines(gate: &Gate, indent: &str) -> String {
     format!(
         "{indent}asks: {asks}\n{indent}passes: {first}{passes}\n{indent}otherwise: {otherwise}\n"
     )
+}
+
+/// What a task runs besides what its title says.
+pub(super) fn of_task(task: &Task, indent: &str) -> String {
+    let Task { work, check, within } = task;
+    let limit = match work {
+        Work::Command(_) => format!("{indent}within: {}\n", show_span(*within)),
+        Work::Manual(_) => String::new(),
+    };
+    let check = check.as_ref().map_or(String::new(), |argv| {
+        format!("{indent}done when: `{}` says so\n", harmless(&argv.join(" ")))
+    });
+    limit + &check
 }
 
 fn shown(value: &ConfigSpec) -> String {

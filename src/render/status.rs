@@ -60,7 +60,10 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
                 Primitive::Gate(gate) => {
                     Some((later(last, gate.pace.every), step, "is asked again"))
                 }
-                Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => None,
+                Primitive::Change(_)
+                | Primitive::Wait(_)
+                | Primitive::Task(_)
+                | Primitive::Checkpoint => None,
             },
             StepState::Pending { .. } => Some((opening(step, now)?, step, "can be reached")),
             StepState::Begun
@@ -116,11 +119,14 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
 #[must_use]
 pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
     let Event::Halted { step, reason, detail, differences } = event else { return String::new() };
+    let is_task = step.as_str().split('/').any(|part| part == "task");
     let what = match reason {
         HaltReason::Drift => "what is live is not what the plan was made for",
         HaltReason::Refused => "the provider does not make the change",
         HaltReason::Unanswered => "somebody who has to answer does not",
+        HaltReason::Failed if is_task => "the task has failed",
         HaltReason::Failed => "the gate has failed",
+        HaltReason::Undecided if is_task => "nobody knows whether the task was done",
         HaltReason::Undecided => "the gate has not found out what is true",
         HaltReason::NoWayBack => "the gate has failed, and there is no way back",
     };
@@ -140,7 +146,7 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
     if matches!(reason, HaltReason::Drift | HaltReason::Refused | HaltReason::Unanswered) {
         text += "\nNothing was overwritten. ";
     } else {
-        text += "\nNothing that the gate holds back was begun. ";
+        text += "\nNothing that comes behind it was begun. ";
     }
     let again = if goes_back { "roll back again" } else { "apply again" };
     text += &match (reason, goes_back) {
@@ -152,6 +158,9 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         ),
         (HaltReason::Refused, _) => format!("See to the cause and {again}.\n"),
         (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
+        (HaltReason::Failed | HaltReason::Undecided, _) if is_task => {
+            format!("See to the cause and {again}: what is not done is run again.\n")
+        }
         (HaltReason::Failed | HaltReason::Undecided, _) => format!(
             "See to the cause and {again}: the gate begins anew. Or go back with `cutover rollback`.\n"
         ),
@@ -200,6 +209,8 @@ pub fn entry(entry: &Entry) -> String {
         Event::Probed { step, finding, detail } => {
             format!("{step}: {}: {detail}", finding.word())
         }
+        Event::Did { step, output } if output.is_empty() => format!("{step}: done"),
+        Event::Did { step, output } => format!("{step}: done: {output}"),
         Event::Allowed { step, reason } => format!("{step}: let pass by a person: {reason}"),
         Event::TurnedBack { to, because: None } => format!("turned back to {to}"),
         Event::TurnedBack { to, because: Some(gate) } => {

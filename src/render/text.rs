@@ -70,10 +70,12 @@ fn head(artifact: &Artifact, dress: Dress) -> String {
         artifact.graph.steps().iter().filter(|step| test(&step.primitive)).count()
     };
     let end = artifact.forecast.iter().map(|f| f.end).max().unwrap_or_default();
-    let gates = match kinds(|p| matches!(p, Primitive::Gate(_))) {
-        0 => String::new(),
-        gates => format!(", {}", count(gates, "gate")),
-    };
+    let also = [
+        (kinds(|p| matches!(p, Primitive::Gate(_))), "gate"),
+        (kinds(|p| matches!(p, Primitive::Task(_))), "task"),
+    ];
+    let also = also.into_iter().filter(|(number, _)| *number > 0);
+    let gates: String = also.map(|(number, what)| format!(", {}", count(number, what))).collect();
     format!(
         "{name}  {digest}\n\n{} in {}, {}{gates}; done after {} at the earliest\n",
         count(kinds(|p| matches!(p, Primitive::Change(_))), "change"),
@@ -132,8 +134,10 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
             let why = harmless(&cause.why);
             text += &format!("       for: {} ({}), {why}\n", cause.of, wait.origin.word());
         }
-        if let Primitive::Gate(gate) = primitive {
-            text += &gate::lines(gate, "       ");
+        match primitive {
+            Primitive::Gate(gate) => text += &gate::lines(gate, "       "),
+            Primitive::Task(task) => text += &gate::of_task(task, "       "),
+            Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => {}
         }
         if let Primitive::Change(changes) = primitive {
             for Change { key, before, after } in changes.changes() {

@@ -29,6 +29,7 @@ pub(super) fn timeline(artifact: &Artifact) -> String {
             Primitive::Change(_) => '#',
             Primitive::Wait(_) => '=',
             Primitive::Gate(_) => '?',
+            Primitive::Task(_) => '+',
             Primitive::Checkpoint => 'o',
         };
         let (from, to) = (column(*begin, total), column(*end, total));

@@ -102,6 +102,10 @@ impl World for Ideal {
                 Query::Command { .. } => {
                     Answer::Command(Ok(Said { code: Some(0), output: String::new() }))
                 }
+                Query::Ended { .. } => {
+                    Answer::Ended(Some(Ok(Said { code: Some(0), output: String::new() })))
+                }
+                Query::Confirmed { .. } => Answer::Confirmed(Some("it is done".to_owned())),
                 Query::Http { .. } => Answer::Http(Ok(Page { status: 200, contains: true })),
             });
         }
@@ -114,6 +118,10 @@ impl World for Ideal {
 
     async fn publish(&mut self, zone: &Name) -> Result<(), ProviderError> {
         self.provider.publish(zone).await
+    }
+
+    async fn start(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
+        Ok(())
     }
 
     async fn tell(&mut self, _: &Message) -> Result<(), String> {
@@ -174,7 +182,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
                 let begin = since(begins.get(step).copied().unwrap_or(*at));
                 forecasts.insert(step, Forecast { step: step.clone(), begin, end: since(*at) });
             }
-            Event::Probed { step, .. } => {
+            Event::Probed { step, .. } | Event::Did { step, .. } | Event::Allowed { step, .. } => {
                 let begin = *begins.entry(step).or_insert(*at);
                 let (begin, end) = (since(begin), since(*at));
                 forecasts.insert(step, Forecast { step: step.clone(), begin, end });
@@ -193,7 +201,6 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::NotMade { .. }
             | Event::Lapsed { .. }
             | Event::Halted { .. }
-            | Event::Allowed { .. }
             | Event::Told { .. }
             | Event::TurnedBack { .. }
             | Event::Finished => {}

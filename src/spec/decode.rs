@@ -6,6 +6,7 @@
 mod gate;
 mod notify;
 mod record;
+mod task;
 mod window;
 
 use std::collections::BTreeMap;
@@ -78,6 +79,7 @@ pub(super) fn plan(
         records: items(root.get("records")).filter_map(|node| decoder.record(node)).collect(),
         clocks: decoder.clocks(root.get("clocks")),
         gates: decoder.gates(root.get("gates"), registry.probes),
+        tasks: decoder.tasks(root.get("tasks")),
         notify: items(root.get("notify")).filter_map(|node| decoder.notice(node)).collect(),
         assume: items(root.get("assume")).filter_map(|node| decoder.assume(node)).collect(),
         overrides: items(root.get("override")).filter_map(overridden).collect(),

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod notify;
 pub mod resolver;
 pub mod shape;
+pub mod task;
 pub mod v1;
 pub mod yaml;
 
@@ -26,6 +27,7 @@ use crate::diag::{Diagnostic, Severity, Source, Spanned};
 use crate::fact::{Fact, Value};
 use gate::{GatesSpec, ProbeKeys};
 use notify::Notice;
+use task::TasksSpec;
 
 pub use resolver::{ResolverAddress, Transport};
 
@@ -50,6 +52,8 @@ pub struct PlanSpec {
     pub clocks: Clocks,
     /// What has to pass before and behind the switch.
     pub gates: GatesSpec,
+    /// Work outside of DNS.
+    pub tasks: TasksSpec,
     /// Who is told, and when.
     pub notify: Vec<Notice>,
     /// Facts that cannot be seen.

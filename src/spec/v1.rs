@@ -69,6 +69,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "Probes that have to pass before and behind the switch.",
             gates(registry.probes),
         ),
+        optional("tasks", "Work outside of DNS, before and behind the switch.", tasks()),
         optional("notify", "Who is told of what happens, and when.", list(1, notice())),
         optional(
             "assume",
@@ -212,6 +213,47 @@ pub(super) const NOT_BUILT_PROBES: &[&str] = &[
 
 /// Answers of a gate at the most. Our choice: ten weeks of one a minute.
 const COUNT_MAX: i64 = 100_000;
+
+fn tasks() -> Shape {
+    let task = || {
+        Shape::Object(vec![
+            required("name", "A name for the task; its step is `task/NAME`.", SLUG),
+            optional(
+                "run",
+                "The program and its arguments, run without a shell in the plan's directory; exit code 0 means done.",
+                list(1, TEXT),
+            ),
+            optional(
+                "manual",
+                "What a person has to do, in words; `cutover confirm` says that it is done.",
+                TEXT,
+            ),
+            optional(
+                "check",
+                "A command that says whether it is done: exit code 0, and 1 for no. With it a task that is done already is not done again, a crash in the middle is settled, and a person need not confirm.",
+                list(1, TEXT),
+            ),
+            optional(
+                "within",
+                "How long the command may take, 1h unless said; then it is killed with all that it has started.",
+                SPAN,
+            ),
+            optional("undo", "The command that takes it back, on the way back.", list(1, TEXT)),
+        ])
+    };
+    Shape::Object(vec![
+        optional(
+            "before_switch",
+            "What has to be done before the switch, one after the other, from the beginning of the run on.",
+            list(1, task()),
+        ),
+        optional(
+            "after_switch",
+            "What has to be done behind the switch, one after the other, before the old side is left.",
+            list(1, task()),
+        ),
+    ])
+}
 
 fn notice() -> Shape {
     Shape::Object(vec![

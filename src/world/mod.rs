@@ -17,8 +17,8 @@ use crate::digest::Digest;
 use crate::engine::outcome;
 use crate::engine::poll::{Memory, Next, poll};
 use crate::engine::tell::{Message, message};
-use crate::engine::{IllegalEvent, RunState, StepState};
-use crate::graph::StepId;
+use crate::engine::{IllegalEvent, RunState, StepState, work};
+use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event};
 use crate::observe::{Answer, Query, Served};
 use crate::probe::Round;
@@ -40,6 +40,13 @@ pub trait World {
     ) -> impl Future<Output = Result<Receipt, ProviderError>>;
     /// Has a zone's servers told of what its provider holds, where that is an act of its own.
     fn publish(&mut self, zone: &Name) -> impl Future<Output = Result<(), ProviderError>>;
+    /// Starts a command for a step, which [`Query::Ended`] asks for; why it cannot be started.
+    fn start(
+        &mut self,
+        step: &StepId,
+        argv: &[String],
+        within: Duration,
+    ) -> impl Future<Output = Result<(), String>>;
     /// Tells somebody; why that could not be done.
     fn tell(&mut self, message: &Message) -> impl Future<Output = Result<(), String>>;
     /// Writes an entry down so that it survives a crash.
@@ -85,6 +92,8 @@ pub enum Outcome {
         /// Until when.
         until: Timestamp,
     },
+    /// Nothing can be done before a person has done something.
+    Asked,
     /// The run stopped, safe, with this event.
     Halted(Event),
 }
@@ -150,6 +159,20 @@ impl Run {
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
         self.record(world, world.now(), Event::Allowed { step, reason }, watch)
+    }
+
+    /// Says of a task of which nobody knows whether it was done that it was not.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub fn disown<W: World>(
+        &mut self,
+        world: &mut W,
+        step: StepId,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        begin(world, self, watch)?;
+        self.record(world, world.now(), Event::NotMade { step }, watch)
     }
 
     fn record<W: World>(
@@ -241,6 +264,8 @@ pub async fn drive<W: World>(
                     Answer::Held(_)
                     | Answer::Resolved(_)
                     | Answer::Command(_)
+                    | Answer::Ended(_)
+                    | Answer::Confirmed(_)
                     | Answer::Http(_) => unreachable!("an answer of the query's kind"),
                 });
                 let answers: Vec<Served> = answers.collect();
@@ -248,6 +273,32 @@ pub async fn drive<W: World>(
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
                 (outcome::seen(at, &mut memory, step, &changes, &servers, &answers, now), now)
+            }
+            Next::Busy { until } => {
+                // Nobody leaves a command alone.
+                pausing_since = now;
+                world.sleep_until(until).await;
+                continue;
+            }
+            Next::Await { .. } if patience == Patience::Leave => return Ok(Outcome::Asked),
+            Next::Await { until } => {
+                watch(&run.state, Progress::Sleeping { until });
+                world.sleep_until(until).await;
+                continue;
+            }
+            Next::Start { step, argv, within } => {
+                let answer = world.start(&step.id, argv, within).await;
+                let now = after(world);
+                (work::started(&mut memory, step, answer, now), now)
+            }
+            Next::Ask { step, queries } => {
+                let answer = world.ask(&queries).await.pop().expect("one answer");
+                let place = artifact.graph.place(&step.id).expect("a step of the artifact");
+                let Primitive::Task(task) = &step.primitive else { unreachable!("a task asks") };
+                let moment = Moment { at: after(world), steady: world.steady() };
+                let events =
+                    work::asked(&run.state, place, &mut memory, step, task, answer, moment);
+                (events, moment.at)
             }
             Next::Tell { untold } => {
                 let answer = world.tell(&message(&artifact, &untold)).await;

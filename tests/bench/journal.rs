@@ -19,6 +19,7 @@ use cutover::calendar::{Steady, Timestamp, later};
 use cutover::digest::Digest;
 use cutover::engine::RunState;
 use cutover::engine::tell::Message;
+use cutover::graph::StepId;
 use cutover::journal::{Entry, Event};
 use cutover::observe::{Answer, Query, Said, Served};
 use cutover::probe::Finding;
@@ -120,15 +121,16 @@ impl World for Forgetful {
     }
 
     async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
+        let said = || Said { code: Some(0), output: String::new() };
         let answer = |query: &Query| match query {
             Query::Held { zone, keys } => Answer::Held(Ok(self.held(zone, keys))),
             Query::Served { zone, key, .. } => {
                 let held = self.held(zone, std::slice::from_ref(key)).pop().flatten();
                 Answer::Served(Served::Answer(held))
             }
-            Query::Command { .. } => {
-                Answer::Command(Ok(Said { code: Some(0), output: String::new() }))
-            }
+            Query::Command { .. } => Answer::Command(Ok(said())),
+            Query::Ended { .. } => Answer::Ended(Some(Ok(said()))),
+            Query::Confirmed { .. } => Answer::Confirmed(Some("it is done".to_owned())),
             Query::Resolved { .. } | Query::Http { .. } => unreachable!("no gate asks this"),
         };
         queries.iter().map(answer).collect()
@@ -139,6 +141,10 @@ impl World for Forgetful {
     }
 
     async fn publish(&mut self, _: &Name) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn start(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
         Ok(())
     }
 

@@ -35,6 +35,7 @@ mod run;
 mod schema;
 mod store;
 mod storm;
+mod tasks;
 mod theorem;
 mod traps;
 mod windows;

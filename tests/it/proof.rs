@@ -120,9 +120,11 @@ fn with_wait(graph: &StepGraph, id: &str, span: Duration) -> StepGraph {
         Primitive::Wait(wait) if step.id.as_str() == id => {
             Step { primitive: Primitive::Wait(Wait { span, ..wait.clone() }), ..step.clone() }
         }
-        Primitive::Wait(_) | Primitive::Change(_) | Primitive::Gate(_) | Primitive::Checkpoint => {
-            step.clone()
-        }
+        Primitive::Wait(_)
+        | Primitive::Change(_)
+        | Primitive::Gate(_)
+        | Primitive::Task(_)
+        | Primitive::Checkpoint => step.clone(),
     });
     StepGraph::new(steps.collect()).expect("a graph")
 }

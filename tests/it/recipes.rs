@@ -195,7 +195,9 @@ fn shown(rrset: Option<&RrSet>) -> String {
 fn changes(plan: &Artifact) -> impl Iterator<Item = &ChangeSet> {
     plan.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(changes) => Some(changes),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint => None,
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+            None
+        }
     })
 }
 

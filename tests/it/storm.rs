@@ -13,7 +13,7 @@ use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
 use cutover::calendar::{Steady, Timestamp, later};
 use cutover::engine::tell::Message;
-use cutover::graph::Primitive;
+use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event};
 use cutover::observe::{Answer, Outside, Page, Query, Said, Served};
 use cutover::world::World;
@@ -103,6 +103,8 @@ pub(crate) struct Storm {
     /// The provider compares nothing: only the engine stands between it and an edit.
     is_blind: bool,
     is_dead: bool,
+    /// Commands of this process.
+    running: BTreeSet<String>,
     provider: Memory,
     settle_max: Duration,
     servers: Vec<SocketAddr>,
@@ -160,6 +162,7 @@ impl Storm {
             is_blind: dice.below(3) == 0,
             dice,
             is_dead: false,
+            running: BTreeSet::new(),
             provider: Memory::new(zones.into_values()),
             settle_max: settle_max.unwrap_or_default(),
             servers: servers.into_iter().collect(),
@@ -188,6 +191,7 @@ impl Storm {
         let until = until - self.skew;
         self.is_dead = false;
         self.calls = 0;
+        self.running.clear();
         // What was seen and not written down is as if nobody had asked.
         if let Some(last) = self.journal.last() {
             self.fallen_back.values_mut().for_each(|e| e.retain(|(from, _)| *from < truly(last)));
@@ -400,6 +404,18 @@ impl Storm {
                 };
                 Answer::Command(Ok(Said { code: Some(code), output: "a word".to_owned() }))
             }
+            Query::Ended { step } => Answer::Ended(match self.dice.below(3) {
+                0 => None,
+                _ if !self.running.remove(step) => Some(Err("nobody has started it".to_owned())),
+                _ if self.strikes(self.faults.gate) => Some(match self.dice.below(2) {
+                    0 => Err("it was killed after an hour".to_owned()),
+                    _ => Ok(Said { code: Some(1), output: "a word".to_owned() }),
+                }),
+                _ => Some(Ok(Said { code: Some(0), output: String::new() })),
+            }),
+            Query::Confirmed { .. } => {
+                Answer::Confirmed((self.dice.below(9) == 0).then(|| "it is done".to_owned()))
+            }
             Query::Http { .. } => {
                 let contains = !self.strikes(self.faults.gate);
                 Answer::Http(Ok(Page { status: 200, contains }))
@@ -448,6 +464,15 @@ impl World for Storm {
         let fate = self.fate(changes);
         self.call().await;
         fate
+    }
+
+    async fn start(&mut self, step: &StepId, _: &[String], _: Duration) -> Result<(), String> {
+        self.call().await;
+        if self.strikes(self.faults.gate) {
+            return Err("there is no such program".to_owned());
+        }
+        self.running.insert(step.to_string());
+        Ok(())
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), String> {

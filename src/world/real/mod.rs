@@ -5,6 +5,7 @@ pub mod delegation;
 mod dns;
 mod gate;
 pub mod history;
+pub mod inbox;
 mod notify;
 pub mod see;
 pub mod store;
@@ -20,10 +21,12 @@ use futures_util::stream::{self, StreamExt as _};
 use super::World;
 use crate::calendar::{Steady, Timestamp};
 use crate::engine::tell::Message;
+use crate::graph::StepId;
 use crate::journal::Entry;
-use crate::observe::{Answer, Outside, Query};
+use crate::observe::{Answer, Outside, Query, Said};
 use dns::Resolver;
 use store::JournalFile;
+use tokio::task::JoinHandle;
 
 /// The time now, in whole milliseconds: what a journal can hold.
 #[must_use]
@@ -67,6 +70,10 @@ pub struct Real {
     pub secrets: Vec<Secret>,
     /// The addresses of those who are told, in the order of the artifact.
     pub webhooks: Vec<Secret>,
+    /// Where people say that something is done while this process has the lock.
+    pub inbox: PathBuf,
+    /// Commands that were started, by the ids of their steps.
+    pub running: BTreeMap<String, JoinHandle<Result<Said, String>>>,
     /// The run's journal.
     pub journal: JournalFile,
 }
@@ -77,8 +84,19 @@ impl Real {
         &*self.providers[&self.zones[zone]]
     }
 
+    async fn ended(&mut self, step: &str) -> Option<Result<Said, String>> {
+        let command = match self.running.get(step) {
+            Some(command) if !command.is_finished() => return None,
+            Some(_) | None => self.running.remove(step),
+        };
+        let Some(command) = command else { return Some(Err("nobody has started it".to_owned())) };
+        Some(command.await.unwrap_or_else(|error| Err(error.to_string())))
+    }
+
     async fn answer(&self, query: &Query) -> Answer {
         match query {
+            Query::Ended { .. } => Answer::Ended(None),
+            Query::Confirmed { step } => Answer::Confirmed(inbox::taken(&self.inbox, step)),
             Query::Held { zone, keys } => {
                 Answer::Held(self.provider(zone).read_rrsets(zone, keys).await)
             }
@@ -116,6 +134,10 @@ impl World for Real {
     }
 
     async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
+        // What was started is here and nowhere else.
+        if let [Query::Ended { step }] = queries {
+            return vec![Answer::Ended(self.ended(step).await)];
+        }
         let asked = stream::iter(queries.iter().map(|query| self.answer(query)));
         asked.buffered(see::AT_ONCE_MAX).collect().await
     }
@@ -126,6 +148,18 @@ impl World for Real {
 
     async fn publish(&mut self, zone: &Name) -> Result<(), ProviderError> {
         self.provider(zone).publish(zone).await
+    }
+
+    async fn start(
+        &mut self,
+        step: &StepId,
+        argv: &[String],
+        within: Duration,
+    ) -> Result<(), String> {
+        let (argv, home, secrets) = (argv.to_vec(), self.home.clone(), self.secrets.clone());
+        let work = async move { gate::command(&argv, &home, within, &secrets).await };
+        self.running.insert(step.to_string(), tokio::spawn(work));
+        Ok(())
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), String> {

@@ -196,6 +196,21 @@ impl Store {
         Ok(None)
     }
 
+    /// The runs that lead the run of an artifact back.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub fn ways_back(&self, of: Digest) -> Result<Vec<Run>, StoreError> {
+        let mut found = Vec::new();
+        for dir in self.runs()?.values() {
+            let Found { run, .. } = read_run(dir)?;
+            if run.artifact.is_way_back() && run.artifact.parent == Some(of) {
+                found.push(run);
+            }
+        }
+        Ok(found)
+    }
+
     /// Makes room for a new run, of which nothing is known yet: writes its artifact, and an empty
     /// journal.
     ///

@@ -62,7 +62,10 @@ fn as_late_as_possible(graph: &StepGraph, last: &[usize]) -> Times {
             (Some(until), is_last) => {
                 let span = match &step.primitive {
                     Primitive::Wait(wait) => i64::try_from(wait.span.as_secs()).expect("small"),
-                    Primitive::Change(_) | Primitive::Gate(_) | Primitive::Checkpoint => 0,
+                    Primitive::Change(_)
+                    | Primitive::Gate(_)
+                    | Primitive::Task(_)
+                    | Primitive::Checkpoint => 0,
                 };
                 ends.insert(place, *until);
                 if is_last { (until - span).min(NOW) } else { until - span }

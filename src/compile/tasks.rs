@@ -1,0 +1,130 @@
+//! Tasks: work outside of DNS, put between the steps when their order stands, and taken back on the
+//! way back where the plan says how.
+//!
+//! Like gates they only add: no edge is taken away, so every proof holds with them in place.
+
+use std::collections::BTreeSet;
+
+use super::back::{BEFORE_SWITCH, Return, START};
+use crate::graph::task::Task;
+use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
+use crate::intent::Intent;
+use crate::proof::draft::{BACK_BEGIN, Draft, Kind, MovePoint};
+use crate::spec::task::{TaskSpec, Work};
+
+fn id(task: &TaskSpec) -> StepId {
+    StepId::new(format!("task/{}", task.name.value))
+}
+
+fn cause() -> Cause {
+    Cause::new(Origin::User, "tasks", "the plan says so (`tasks`)")
+}
+
+/// The graph with the plan's tasks in it.
+pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
+    let tasks = &draft.intent.tasks;
+    if graph.steps().is_empty() || tasks.all().next().is_none() {
+        return graph;
+    }
+    let mut steps = graph.steps().to_vec();
+    let of = |node: usize| graph.place(&draft.nodes[node].id);
+    let point = |point| draft.point(point).and_then(of);
+    let is_switch = |node: &usize| match &draft.nodes[*node].kind {
+        Kind::Change { transition, .. } => transition.is_switch(),
+        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+    };
+    let switch: Vec<StepId> = (0..draft.nodes.len())
+        .filter(is_switch)
+        .filter_map(of)
+        .map(|place| graph.steps()[place].id.clone())
+        .collect();
+    for (tasks, first, follower) in [
+        (&tasks.before_switch, Vec::new(), point(MovePoint::BeforeSwitch)),
+        (&tasks.after_switch, switch, point(MovePoint::BeforeContract)),
+    ] {
+        let mut after = first;
+        for task in tasks {
+            let id = id(task);
+            steps.push(step(id.clone(), of_spec(task), &after, title(task)));
+            after = vec![id];
+        }
+        if let (Some(follower), [last]) = (follower, &after[..])
+            && !tasks.is_empty()
+        {
+            steps[follower].after.insert(last.clone(), cause());
+        }
+    }
+    StepGraph::new(steps).expect("steps put between others make no circle")
+}
+
+/// The ways back with what takes the tasks back.
+pub(super) fn taken_back(intent: &Intent, returns: &mut [Return]) {
+    for one in returns {
+        let (first, last) = match one.name {
+            START => (&intent.tasks.after_switch[..], &intent.tasks.before_switch[..]),
+            BEFORE_SWITCH => (&intent.tasks.after_switch[..], &[][..]),
+            _ => continue,
+        };
+        let begin = StepId::new(BACK_BEGIN);
+        let mut steps = one.graph.steps().to_vec();
+        // What was done last is taken back first: behind the switch before anything else.
+        let followers: Vec<usize> = one.graph.place(&begin).map_or(Vec::new(), |place| {
+            let behind = one.graph.followers(place).iter().copied();
+            // A wait stands behind one step, and is made with it.
+            behind.filter(|p| !matches!(steps[*p].primitive, Primitive::Wait(_))).collect()
+        });
+        let mut after = vec![begin];
+        let undo = |task: &TaskSpec, after: &mut Vec<StepId>, one: &mut Return| {
+            let Some(argv) = task.undo.clone() else {
+                one.kept.push(id(task));
+                return None;
+            };
+            let back = StepId::new(format!("back/{}", id(task)));
+            one.takes_back.insert(back.clone(), id(task));
+            let work = Task { work: Work::Command(argv), check: None, within: task.within };
+            let title = format!("take back: {}", title(task));
+            let step = step(back.clone(), work, after, title);
+            *after = vec![back];
+            Some(step)
+        };
+        let undone: Vec<Step> =
+            first.iter().rev().filter_map(|task| undo(task, &mut after, one)).collect();
+        if let (false, [last]) = (undone.is_empty(), &after[..]) {
+            for follower in followers {
+                steps[follower].after.insert(last.clone(), cause());
+            }
+        }
+        steps.extend(undone);
+        // What was done before the switch is taken back when all the rest has been.
+        let followed: BTreeSet<&StepId> = steps.iter().flat_map(|step| step.after.keys()).collect();
+        let sinks = steps.iter().map(|step| &step.id).filter(|id| !followed.contains(id));
+        let mut after: Vec<StepId> = sinks.cloned().collect();
+        let undone: Vec<Step> =
+            last.iter().rev().filter_map(|task| undo(task, &mut after, one)).collect();
+        steps.extend(undone);
+        one.graph = StepGraph::new(steps).expect("steps at both ends make no circle");
+    }
+}
+
+fn of_spec(task: &TaskSpec) -> Task {
+    let TaskSpec { name: _, work, check, within, undo: _ } = task;
+    Task { work: work.clone(), check: check.clone(), within: *within }
+}
+
+fn title(task: &TaskSpec) -> String {
+    match &task.work {
+        Work::Command(argv) => format!("run `{}`", argv.join(" ")),
+        Work::Manual(words) => format!("by hand: {words}"),
+    }
+}
+
+fn step(id: StepId, task: Task, after: &[StepId], title: String) -> Step {
+    Step {
+        id,
+        primitive: Primitive::Task(task),
+        after: after.iter().map(|id| (id.clone(), cause())).collect(),
+        title,
+        reason: "the plan wants it done (`tasks`)".to_owned(),
+        window: None,
+    }
+}

@@ -1,0 +1,66 @@
+//! Tasks.
+
+use std::time::Duration;
+
+use super::{Decoder, ONE_OF, argv, items, text};
+use crate::diag::{Code, Spanned, quoted};
+use crate::spec::task::{TaskSpec, TasksSpec, WITHIN, Work};
+use crate::spec::yaml::Node;
+
+/// Two tasks of one name.
+const TWO_TASKS: Code = Code::semantic("said-twice");
+/// A span that is too short to do anything in.
+const TOO_SHORT: Code = Code::semantic("too-short");
+
+impl Decoder<'_> {
+    pub(super) fn tasks(&mut self, node: Option<&Node>) -> TasksSpec {
+        let Some(node) = node else { return TasksSpec::default() };
+        let mut of = |key| items(node.get(key)).filter_map(|one| self.task(one)).collect();
+        let tasks =
+            TasksSpec { before_switch: of("before_switch"), after_switch: of("after_switch") };
+        let all: Vec<&TaskSpec> = tasks.all().collect();
+        for (place, task) in all.iter().enumerate() {
+            if all[..place].iter().any(|other| other.name.value == task.name.value) {
+                let title = format!("there are two tasks {}", quoted(&task.name.value));
+                self.error(TWO_TASKS, task.name.span, title, "give one of them another name");
+            }
+        }
+        tasks
+    }
+
+    fn task(&mut self, node: &Node) -> Option<TaskSpec> {
+        let name = text(node.get("name")?)?;
+        let run = node.get("run").map(argv);
+        let manual = node.get("manual").and_then(text);
+        let within = self.span(node.get("within")).unwrap_or(WITHIN);
+        if within < Duration::from_secs(1)
+            && let Some(place) = node.get("within")
+        {
+            let title = "nothing is done within less than a second".to_owned();
+            self.error(TOO_SHORT, place.span, title, "write `1s` or longer");
+        }
+        let work = match (run, manual, node.get("manual")) {
+            (Some(run), None, None) => Work::Command(run),
+            (None, Some(words), _) => Work::Manual(words.value.to_owned()),
+            (None, None, Some(_)) => return None,
+            (Some(_), _, Some(place)) => {
+                let title = "a task is done by a command or by a person".to_owned();
+                self.error(ONE_OF, place.span, title, "keep one of `run` and `manual`");
+                return None;
+            }
+            (_, _, None) => {
+                let title = "nothing says what is to be done".to_owned();
+                let help = "add `run: [PROGRAM, ARGUMENT]`, or `manual:` with words for a person";
+                self.error(ONE_OF, name.span, title, help);
+                return None;
+            }
+        };
+        Some(TaskSpec {
+            name: Spanned { value: name.value.to_owned(), span: name.span },
+            work,
+            check: node.get("check").map(argv),
+            within,
+            undo: node.get("undo").map(argv),
+        })
+    }
+}

@@ -93,6 +93,8 @@ pub struct SealedZone {
     pub except: Vec<Exception>,
     /// Where nobody can be asked: how long after a write it is taken to be served everywhere.
     pub served_within: Option<Duration>,
+    /// How long the absence of a name may be cached (RFC 2308 §5).
+    pub absence: Duration,
     /// After how long an effect whose outcome is unknown can no longer land.
     pub settle_max: Duration,
 }

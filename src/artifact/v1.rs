@@ -63,6 +63,7 @@ struct ZoneV1 {
     authorities: Vec<Authority>,
     authorities_except: Vec<ExceptionV1>,
     served_within_secs: Option<u64>,
+    absence_secs: u64,
     settle_max_secs: u64,
 }
 
@@ -289,7 +290,7 @@ fn read_undo(text: String) -> Undo {
 }
 
 fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
-    let SealedZone { provider, authorities, except, served_within, settle_max } = zone;
+    let SealedZone { provider, authorities, except, served_within, absence, settle_max } = zone;
     ZoneV1 {
         name: name.clone(),
         provider: provider.clone(),
@@ -299,6 +300,7 @@ fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
             .map(|e| ExceptionV1 { address: e.address, reason: e.reason.clone() })
             .collect(),
         served_within_secs: served_within.map(|span| span.as_secs()),
+        absence_secs: absence.as_secs(),
         settle_max_secs: settle_max.as_secs(),
     }
 }
@@ -430,6 +432,7 @@ fn read_zone(wire: ZoneV1) -> Result<(Name, SealedZone), ReadError> {
         authorities: wire.authorities,
         except: except.map(|e| Exception { address: e.address, reason: e.reason }).collect(),
         served_within: wire.served_within_secs.map(Duration::from_secs),
+        absence: Duration::from_secs(wire.absence_secs),
         settle_max: Duration::from_secs(wire.settle_max_secs),
     };
     if zone.served_within.is_none() && zone.asked().next().is_none() {

@@ -17,6 +17,7 @@ use crate::diag::{Diagnostic, Source, render_all};
 use crate::digest::Digest;
 use crate::graph::StepId;
 use crate::intent::{Intent, resolve};
+use crate::model::hold::hold;
 use crate::observe::Snapshot;
 use crate::proof::invariant::REVERSIBLE;
 use crate::proof::{Counterexample, Findings};
@@ -170,6 +171,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
                 authorities: seen.authorities.clone(),
                 except: spec.except.iter().map(|except| except.value.clone()).collect(),
                 served_within: seen.capabilities.served_within,
+                absence: hold(None, seen),
                 settle_max: seen.capabilities.settle_max,
             };
             (name, sealed)

@@ -47,7 +47,8 @@ use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Entry, Event};
+use crate::journal::{Entry, Event, HaltReason};
+use crate::model::hold::CAP;
 use gate::{Judgement, Tally};
 use tell::{Untold, occasioned};
 use transition::{name, next_state};
@@ -102,6 +103,8 @@ pub struct RunState {
     unmet: Vec<usize>,
     /// When each came to its state, by the clock that nobody sets; of a wait, from when it counts.
     stamps: Vec<Option<Steady>>,
+    /// Steps that drift has held up: what somebody else had put there may be cached from then on.
+    held: Vec<Option<Held>>,
     /// The places of the steps that are ready and not done: only they have to be looked at.
     ready: BTreeSet<usize>,
     /// The last halt that nobody has resumed from.
@@ -122,6 +125,13 @@ pub struct RunState {
     pub turned_by: Option<StepId>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,
+}
+
+/// From when on, and for how long, a step is held up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    from: Moment,
+    span: Duration,
 }
 
 /// An event that cannot follow.
@@ -231,6 +241,7 @@ impl RunState {
             artifact: digest,
             steps: vec![StepState::Pending { lapsed: None }; steps.len()],
             stamps: vec![None; steps.len()],
+            held: vec![None; steps.len()],
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
             unmet,
             halted: None,
@@ -408,7 +419,9 @@ impl RunState {
     }
 
     fn resume(&mut self, artifact: &Artifact, moment: Moment) {
-        let again = self.halted.take().is_some();
+        let halted = self.halted.take();
+        self.hold_up(artifact, halted.as_ref(), moment);
+        let again = halted.is_some();
         let states = self.steps.iter_mut().zip(&mut self.stamps);
         for (step, (state, stamp)) in artifact.graph.steps().iter().zip(states) {
             // A gate that has come to nothing begins anew; what others have found so far stays.
@@ -425,6 +438,31 @@ impl RunState {
                 *stamp = moment.steady;
             }
         }
+    }
+
+    /// What halted a run as drift was served, and whoever has put it back has put it back by now: from
+    /// now on it may be cached for as long as its TTL, or its absence, says.
+    fn hold_up(&mut self, artifact: &Artifact, halted: Option<&Event>, moment: Moment) {
+        let Some(Event::Halted { step, reason: HaltReason::Drift, differences, .. }) = halted
+        else {
+            return;
+        };
+        let Some(place) = artifact.graph.place(step) else { return };
+        let absence = artifact.zones.values().map(|zone| zone.absence).max().unwrap_or_default();
+        let spans = differences.iter().map(|one| match &one.live {
+            Some(live) => live.ttl().duration().min(CAP),
+            None => absence,
+        });
+        self.held[place] = spans.max().map(|span| Held { from: moment, span });
+    }
+
+    /// Until when a step is held up by what somebody else had put there; `None`: it is not.
+    #[must_use]
+    pub fn held_until(&self, place: usize, now: Moment) -> Option<Timestamp> {
+        let Held { from, span } = self.held[place]?;
+        let left = now.remaining(from.steady, span);
+        let until = later(from.at, span).max(later(now.at, left));
+        (now.at < until).then_some(until)
     }
 
     /// The places of the steps that have to be seen to before the run is finished, in the order of the
@@ -532,6 +570,11 @@ impl RunState {
             (&step.primitive, event)
             && (Some(*since) < self.ready_since(artifact, step)
                 || *until != later(*since, wait.span))
+        {
+            return Err(IllegalEvent::Span(id.clone()));
+        }
+        if matches!(event, Event::Begun { .. } | Event::WaitEnded { .. })
+            && self.held_until(place, moment).is_some()
         {
             return Err(IllegalEvent::Span(id.clone()));
         }

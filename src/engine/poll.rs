@@ -231,6 +231,9 @@ fn of_step<'a>(
 ) -> Next<'a> {
     let now = moment.at;
     let step = &artifact.graph.steps()[place];
+    if let Some(until) = state.held_until(place, moment) {
+        return Next::Sleep { until, is_wait: true };
+    }
     if let Some((_, again)) = memory.tries.get(&step.id)
         && now < *again
     {

@@ -65,7 +65,10 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
                 | Primitive::Task(_)
                 | Primitive::Checkpoint => None,
             },
-            StepState::Pending { .. } => Some((opening(step, now)?, step, "can be reached")),
+            StepState::Pending { .. } => match state.held_until(place, now.into()) {
+                Some(until) => Some((until, step, "is held up by what somebody had put there")),
+                None => Some((opening(step, now)?, step, "can be reached")),
+            },
             StepState::Begun
             | StepState::InDoubt { .. }
             | StepState::Written { .. }
@@ -149,6 +152,13 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         text += "\nNothing that comes behind it was begun. ";
     }
     let again = if goes_back { "roll back again" } else { "apply again" };
+    let ttls = differences.iter().filter_map(|one| Some(one.live.as_ref()?.ttl().duration()));
+    if let (HaltReason::Drift, Some(ttl)) = (reason, ttls.max()) {
+        let ttl = show_span(ttl);
+        text += &format!(
+            "What is live may be cached for {ttl}: that is waited for when it is put back. "
+        );
+    }
     text += &match (reason, goes_back) {
         (HaltReason::Drift, true) => {
             format!("Put the zone back to what was expected and {again}.\n")

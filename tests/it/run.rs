@@ -274,3 +274,39 @@ fn killed_after_every_journal_entry_in_turn() {
         assert!(seen.insert(wait.clone()), "{wait}: once, and not started anew by a kill");
     }
 }
+
+/// What somebody had put there, and has taken away again, may be cached: it is waited for, by its TTL.
+#[test]
+fn what_somebody_had_put_there_is_waited_out() {
+    let bed = Bed::bind();
+    let args = ["apply", "plan.yaml", "--wait", "--auto-approve"];
+    let mut child = bed.spawn(&args);
+    let is_lowered = |entry: &serde_json::Value| kind(entry) == "propagated lower/acme.test/@/MX";
+    while !bed.journal().iter().any(is_lowered) {
+        assert_eq!(child.try_wait().expect("a child"), None);
+    }
+    // Raised in the middle: whoever asks now keeps it for longer than the wait lasts.
+    bed.primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 20 MX 10 mail.acme.test.");
+    assert_eq!(child.wait().expect("a child").code(), Some(5));
+    bed.primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mail.acme.test.");
+    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    assert_eq!(code, 4, "{said}");
+    let (_, said) = bed.cutover(&["status", "plan.yaml"]);
+    assert!(
+        said.contains("is held up by what somebody had put there") || said.contains("until"),
+        "{said}"
+    );
+    let (code, said) = bed.cutover(&args);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(bed.served(), end_state());
+    let journal = bed.journal();
+    let at = |wanted: &str| {
+        let entry = journal.iter().find(|entry| kind(entry).starts_with(wanted));
+        let text = entry.and_then(|entry| entry["steady"].as_str()).expect(wanted);
+        text.parse::<cutover::calendar::Steady>().expect("a time of this machine")
+    };
+    let waited = at("begun switch/acme.test/@/MX").since(at("resumed")).expect("one boot");
+    assert!(waited >= Duration::from_secs(19), "{waited:?}");
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::planning::Input;
 use super::rollback::come_back;
-use super::running::{Ended, RunArgs, ask, asks, go_on, lock, newest_still, reach};
+use super::running::{Ended, RunArgs, Turn, ask, asks, go_on, lock, newest_still, reach};
 use super::{Failure, base, dress, home, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
@@ -31,14 +31,18 @@ pub(super) struct Args {
     /// Run a plan anew that a gate has turned back, although it has not changed
     #[arg(long)]
     again: bool,
+    /// Plan anew from what is live, and have the new artifact take the place of the open run
+    #[arg(long)]
+    replan: bool,
 }
 
-pub(super) async fn run(Args { run: args, again }: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit, Failure> {
     let input = planning::read(&args.input)?;
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
     let seen = found.as_ref().map(|found| found.journal.clone());
     if let Some(found) = &found
+        && open_run(Some(found)).is_none_or(|open| !takes_its_place(&input, open, replan))
         && is_under_way(&input, &store, found, &args, again)?
     {
         let lock = lock(&store)?;
@@ -48,15 +52,18 @@ pub(super) async fn run(Args { run: args, again }: Args) -> Result<Exit, Failure
         let ended = go_on(found, reached, args.wait, &lock, None).await?;
         return applied(&store, &args, ended, &lock).await;
     }
+    let open = open_run(found.as_ref()).map(|found| found.run.state.artifact());
     let artifact = match input {
-        Input::Artifact(artifact) => match found {
+        Input::Artifact(artifact) => match &found {
             Some(found) if found.run.state.artifact() == artifact.digest() => {
                 tell("nothing to change: the run of this artifact is finished");
                 return Ok(Exit::Done);
             }
             Some(_) | None => *artifact,
         },
-        Input::Plan(plan) => planning::plan(&args.input, &plan, &args.state).await?,
+        Input::Plan(plan) => {
+            Artifact { parent: open, ..planning::plan(&args.input, &plan, &args.state).await? }
+        }
     };
     if artifact.graph.steps().is_empty() {
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
@@ -69,9 +76,17 @@ pub(super) async fn run(Args { run: args, again }: Args) -> Result<Exit, Failure
         return Ok(exit);
     }
     let lock = lock(&store)?;
-    newest_still(&store, seen.as_deref())?;
+    let found = newest_still(&store, seen.as_deref())?;
     // What is not there for a run must not be found out when it is open.
     let reached = reach(&args.input, &artifact)?;
+    if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
+        let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
+        let reached = reach(&args.input, &open.run.artifact)?;
+        let ended = go_on(open, reached, args.wait, &lock, away).await?;
+        if ended.outcome != Outcome::Finished {
+            return applied(&store, &args, ended, &lock).await;
+        }
+    }
     let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
     let ended = go_on(found, reached, args.wait, &lock, None).await?;
     applied(&store, &args, ended, &lock).await
@@ -158,6 +173,24 @@ fn turned(store: &Store, back: &Artifact, input: &Path) -> Result<String, Failur
     ))
 }
 
+/// The run that goes its way, if there is one.
+fn open_run(found: Option<&Found>) -> Option<&Found> {
+    let goes = |found: &&Found| {
+        let state = &found.run.state;
+        state.finished.is_none() && state.turned_back.is_none() && !found.run.artifact.is_way_back()
+    };
+    found.filter(goes)
+}
+
+/// Whether what is to be applied takes the place of an open run: somebody says so, or it was planned as
+/// the run's successor.
+fn takes_its_place(input: &Input, open: &Found, replan: bool) -> bool {
+    match input {
+        Input::Plan(_) => replan,
+        Input::Artifact(artifact) => artifact.parent == Some(open.run.state.artifact()),
+    }
+}
+
 /// Whether the newest run has to be gone on with: it is open, or a gate has turned it back and it has
 /// not come back yet.
 fn is_under_way(
@@ -231,7 +264,8 @@ fn same_as_open(input: &Input, found: &Found, args: &RunArgs) -> Result<(), Fail
         "error: {what}\n  the run in {shown} goes on with {digest}\n\
          help: put the plan back to what it was and apply it, or finish the run with its own artifact:\n\
          {finish}\n\
-         or give the run up where it stands, and plan anew from what is live then:\n  \
+         or plan anew from what is live, and have that take its place: `--replan` with `plan -o` or `apply`;\n\
+         or give the run up where it stands, with what it has begun:\n  \
          mv {shown} {given_up}",
     );
     Err(Failure::new(Exit::Usage, text))

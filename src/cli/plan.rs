@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::Exit;
+use super::planning::Plan;
 use super::{Failure, StateArgs, dress, planning, put, shell, tell};
 use crate::artifact::Artifact;
+use crate::digest::Digest;
 use crate::render::text;
+use crate::world::real::store::{Found, Store};
 
 /// Compare plans with live DNS and show what would be done, in which order, and when
 #[derive(clap::Args)]
@@ -24,6 +27,9 @@ pub(super) struct Args {
     /// How to show the plan
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Make it the successor of the run that is open: applied, it takes that run's place
+    #[arg(long)]
+    replan: bool,
     /// End with 0 where there is nothing to change, with 2 where there is, with 1 after any error
     #[arg(long)]
     detailed_exitcode: bool,
@@ -56,7 +62,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let mut changes = false;
     for path in &args.plans {
         let plan = planning::read_plan(path)?;
-        let artifact = planning::plan(path, &plan, &args.state).await?;
+        let mut artifact = planning::plan(path, &plan, &args.state).await?;
+        if args.replan {
+            artifact.parent = Some(open(path, &plan, &args.state)?);
+        }
         changes |= !artifact.graph.steps().is_empty();
         put(&args.format.show(&artifact))?;
         planning::not_refuted(&artifact)?;
@@ -70,6 +79,18 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         true => Ok(Exit::Changes),
         false => Ok(Exit::Done),
     }
+}
+
+/// The digest of the run that is open.
+fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
+    let store = Store::new(&state.dir(path), &plan.intent.name);
+    let found = store.newest().map_err(|error| Failure::error(&error))?;
+    let goes = |found: &Found| found.run.state.finished.is_none() && !found.run.state.leaves();
+    let open = found.filter(|found| goes(found) && !found.run.artifact.is_way_back());
+    open.map(|found| found.run.state.artifact()).ok_or_else(|| {
+        let text = format!("error: no run of {} is open that this could take the place of\nhelp: plan without `--replan`", plan.intent.name);
+        Failure::new(Exit::Usage, text)
+    })
 }
 
 fn write(output: &Path, artifact: &Artifact) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::exit::Exit;
-use super::running::{Ended, RunArgs, ask, asks, go_on, lock, newest_still, reach};
+use super::running::{Ended, RunArgs, Turn, ask, asks, go_on, lock, newest_still, reach};
 use super::{Failure, dress, planning, put};
 use crate::artifact::{Artifact, RollbackPoint, Undo};
 use crate::calendar::show_instant;
@@ -61,7 +61,7 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     }
     let lock = lock(&store)?;
     let found = still(&store)?;
-    let turn = found.run.state.turned_back.is_none().then_some(to.as_str());
+    let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
     // What is not there for the way back must not be found out when the run has turned.
     let reached = reach(&args.input, &found.run.artifact)?;
     let ended = go_on(found, reached, args.wait, &lock, turn).await?;

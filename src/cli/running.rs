@@ -12,6 +12,7 @@ use super::progress::Shown;
 use super::{Failure, StateArgs, home, registry, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_exact;
+use crate::digest::Digest;
 use crate::engine::{IllegalEvent, RunState};
 use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
@@ -118,13 +119,22 @@ pub(super) fn ask(
     }
 }
 
-/// Drives a run, with progress on standard error; with `turn_to` it is turned back to that point first.
+/// Where a run that leaves its way goes.
+#[derive(Clone, Copy)]
+pub(super) enum Turn<'t> {
+    /// Back to this point.
+    Back(&'t str),
+    /// Nowhere: this artifact takes its place.
+    Away(Digest),
+}
+
+/// Drives a run, with progress on standard error; with `turn` it leaves its way first.
 pub(super) async fn go_on(
     found: Found,
     reach: Reach,
     wait: bool,
     _lock: &Lock,
-    turn_to: Option<&str>,
+    turn: Option<Turn<'_>>,
 ) -> Result<Ended, Failure> {
     let (mut run, mut world) = opened(found, reach)?;
     let artifact = Arc::clone(&run.artifact);
@@ -132,7 +142,11 @@ pub(super) async fn go_on(
     let shown = Shown::new(&artifact);
     let mut watch =
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
-    let ended = match turn_to.map(|to| run.turn_back(&mut world, to, &mut watch)) {
+    let turned = turn.map(|turn| match turn {
+        Turn::Back(to) => run.turn_back(&mut world, to, &mut watch),
+        Turn::Away(by) => run.give_way(&mut world, by, &mut watch),
+    });
+    let ended = match turned {
         Some(Err(error)) => Err(error),
         Some(Ok(())) | None => drive(&mut world, &mut run, patience, &mut watch).await,
     };

@@ -124,6 +124,8 @@ pub struct RunState {
     pub last_words: BTreeMap<StepId, String>,
     /// The rollback point that the run goes back to.
     pub turned_back: Option<String>,
+    /// The artifact that takes its place.
+    pub replaced: Option<Digest>,
     /// The gate whose failure turned it, if it was one.
     pub turned_by: Option<StepId>,
     /// When the last entry was written.
@@ -173,6 +175,7 @@ impl RunState {
             entries: 0,
             last_words: BTreeMap::new(),
             turned_back: None,
+            replaced: None,
             turned_by: None,
             last: None,
         }
@@ -275,7 +278,7 @@ impl RunState {
                 self.untold.iter().any(|one| one.seq == *seq && one.notice == *notice)
             }
             // What somebody lets pass stands still.
-            Event::Allowed { .. } => is_open && self.turned_back.is_none(),
+            Event::Allowed { .. } | Event::Replaced { .. } => is_open && !self.leaves(),
         };
         if !may_follow {
             return Err(IllegalEvent::NotOpen(name(event).to_owned()));
@@ -300,6 +303,10 @@ impl RunState {
                 self.turned_back = Some(to.clone());
                 self.turned_by.clone_from(because);
                 self.finished = None;
+                self.resume(artifact, moment);
+            }
+            Event::Replaced { by } => {
+                self.replaced = Some(*by);
                 self.resume(artifact, moment);
             }
             Event::Finished => {
@@ -333,8 +340,8 @@ impl RunState {
         }
         let words = event.step().or(self.turned_by.as_ref());
         let words = words.and_then(|step| self.last_words.get(step));
-        let is_turned = self.turned_back.is_some();
-        self.untold.extend(occasioned(artifact, self.entries, at, event, is_turned, words));
+        let leaves = self.leaves();
+        self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
         self.entries += 1;
         self.last = Some(at);
         Ok(())
@@ -390,7 +397,13 @@ impl RunState {
     /// The places of the steps that have to be seen to before the run is finished, in the order of the
     /// graph: those that are ready, or, of a run that was turned back, those that have begun.
     pub fn open(&self) -> impl Iterator<Item = usize> {
-        self.ready().filter(|place| self.turned_back.is_none() || self.is_unsettled(*place))
+        self.ready().filter(|place| !self.leaves() || self.is_unsettled(*place))
+    }
+
+    /// Whether the run goes no further: it was turned back, or another takes its place.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        self.turned_back.is_some() || self.replaced.is_some()
     }
 
     fn is_unsettled(&self, place: usize) -> bool {
@@ -516,7 +529,7 @@ impl RunState {
             self.steps[place],
             StepState::Pending { .. } | StepState::Waiting { .. } | StepState::Probing { .. }
         );
-        let next = next.filter(|_| !(begins && self.turned_back.is_some()));
+        let next = next.filter(|_| !(begins && self.leaves()));
         let next = next.ok_or_else(|| IllegalEvent::Step {
             step: id.clone(),
             event: name(event).to_owned(),

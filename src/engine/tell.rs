@@ -41,7 +41,7 @@ pub(super) fn occasioned(
     seq: u64,
     at: Timestamp,
     event: &Event,
-    turned_back: bool,
+    leaves: bool,
     last_words: Option<&String>,
 ) -> Vec<Untold> {
     let (occasion, step, why) = match event {
@@ -78,8 +78,8 @@ pub(super) fn occasioned(
         Event::Finished if artifact.is_way_back() => {
             (Occasion::Rollback, None, "the run has come back".to_owned())
         }
-        // What had begun is settled; the way back is a run of its own.
-        Event::Finished if !turned_back => {
+        // What had begun is settled; what follows is a run of its own.
+        Event::Finished if !leaves => {
             (Occasion::Done, None, "everything is as the plan wants it".to_owned())
         }
         Event::Opened { .. }
@@ -96,6 +96,7 @@ pub(super) fn occasioned(
         | Event::Probed { .. }
         | Event::Did { .. }
         | Event::Allowed { .. }
+        | Event::Replaced { .. }
         | Event::Told { .. }
         | Event::Finished => return Vec::new(),
     };

@@ -104,6 +104,7 @@ pub(super) fn name(event: &Event) -> &'static str {
         Event::Allowed { .. } => "allowed",
         Event::Halted { .. } => "halted",
         Event::TurnedBack { .. } => "turned_back",
+        Event::Replaced { .. } => "replaced",
         Event::Told { .. } => "told",
         Event::Finished => "finished",
     }

@@ -149,6 +149,11 @@ pub enum Event {
         /// The gate that has failed; `None`: somebody wants it.
         because: Option<StepId>,
     },
+    /// Another artifact takes the run's place: what has begun is settled, and nothing else begins.
+    Replaced {
+        /// The artifact.
+        by: Digest,
+    },
     /// Somebody was told of what an entry says.
     Told {
         /// The number of that entry.
@@ -274,6 +279,7 @@ impl Event {
             Self::Opened { .. }
             | Self::Resumed { .. }
             | Self::TurnedBack { .. }
+            | Self::Replaced { .. }
             | Self::Told { .. }
             | Self::Finished => None,
         }

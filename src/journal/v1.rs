@@ -44,6 +44,7 @@ enum EventV1 {
     Allowed { step: StepId, reason: String },
     Halted { step: StepId, reason: ReasonV1, detail: String, differences: Vec<DifferenceV1> },
     TurnedBack { to: String, because: Option<StepId> },
+    Replaced { by: Digest },
     Told { seq: u64, notice: usize, problem: Option<String> },
     Finished {},
 }
@@ -161,6 +162,7 @@ fn wire_event(event: &Event) -> EventV1 {
             differences: differences.iter().map(wire_difference).collect(),
         },
         Event::TurnedBack { to, because } => EventV1::TurnedBack { to, because },
+        Event::Replaced { by } => EventV1::Replaced { by },
         Event::Told { seq, notice, problem } => EventV1::Told { seq, notice, problem },
         Event::Finished => EventV1::Finished {},
     }
@@ -214,6 +216,7 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
             differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
         },
         EventV1::TurnedBack { to, because } => Event::TurnedBack { to, because },
+        EventV1::Replaced { by } => Event::Replaced { by },
         EventV1::Told { seq, notice, problem } => Event::Told { seq, notice, problem },
         EventV1::Finished {} => Event::Finished,
     })

@@ -37,6 +37,9 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     if let Some(to) = &state.turned_back {
         text += &format!("; turned back to {to}");
     }
+    if let Some(by) = &state.replaced {
+        text += &format!("; {} takes its place", by.short());
+    }
     let goes_back = artifact.is_way_back() || state.turned_back.is_some();
     match (&state.finished, &state.halted) {
         (Some(at), _) => text += &format!("; finished {}\n", show_instant(*at, now)),
@@ -47,7 +50,7 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
 }
 
 fn is_running(state: &RunState) -> bool {
-    let may_begin = state.opened.is_some() && state.turned_back.is_none();
+    let may_begin = state.opened.is_some() && !state.leaves();
     may_begin && state.finished.is_none() && state.halted.is_none()
 }
 
@@ -164,7 +167,7 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
             format!("Put the zone back to what was expected and {again}.\n")
         }
         (HaltReason::Drift, false) => format!(
-            "Put the zone back to what was expected and {again}, or plan anew from what is live.\n"
+            "Put the zone back to what was expected and {again}, or plan anew from what is live: `apply --replan`.\n"
         ),
         (HaltReason::Refused, _) => format!("See to the cause and {again}.\n"),
         (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
@@ -226,6 +229,7 @@ pub fn entry(entry: &Entry) -> String {
         Event::TurnedBack { to, because: Some(gate) } => {
             format!("turned back to {to}, since {gate} has failed")
         }
+        Event::Replaced { by } => format!("another artifact takes its place: {by}"),
         Event::Told { seq, problem: None, .. } => format!("told of entry {seq}"),
         Event::Told { seq, problem: Some(problem), .. } => {
             format!("could not be told of entry {seq}: {problem}")

@@ -201,6 +201,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::NotMade { .. }
             | Event::Lapsed { .. }
             | Event::Halted { .. }
+            | Event::Replaced { .. }
             | Event::Told { .. }
             | Event::TurnedBack { .. }
             | Event::Finished => {}

@@ -147,6 +147,19 @@ impl Run {
         )
     }
 
+    /// Has another artifact take the run's place; [`drive`] then settles what has begun.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub fn give_way<W: World>(
+        &mut self,
+        world: &mut W,
+        by: Digest,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        self.record(world, world.now(), Event::Replaced { by }, watch)
+    }
+
     /// Lets a gate pass that was left to a person.
     ///
     /// # Errors

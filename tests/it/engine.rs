@@ -278,6 +278,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::Did { .. }
             | Event::Allowed { .. }
             | Event::Told { .. }
+            | Event::Replaced { .. }
             | Event::Halted { .. }
             | Event::TurnedBack { .. }
             | Event::Finished => {}

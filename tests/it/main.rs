@@ -22,6 +22,7 @@ mod gather;
 mod history;
 mod judges;
 mod language;
+mod lost;
 mod oracle;
 mod places;
 mod plans;

@@ -198,6 +198,11 @@ impl Place {
         Self::new(Behind::Server(server), provider)
     }
 
+    /// The same, with a clock that runs faster for `cutover`.
+    pub(crate) fn hasty(self) -> Self {
+        Self { clock: Some(Hasty::start()), ..self }
+    }
+
     pub(crate) fn powerdns() -> Self {
         let pdns = Pdns::primary(ZONES);
         let provider = format!(

@@ -25,14 +25,14 @@ use crate::run::kind;
 use crate::storm::{Faults, Storm};
 
 /// Drives through every wait, in calm weather.
-fn driven(world: &mut Storm, run: &mut Run) -> Result<Outcome, DriveError> {
+pub(crate) fn driven(world: &mut Storm, run: &mut Run) -> Result<Outcome, DriveError> {
     world.calls = 0;
     let ended = drive(world, run, Patience::Stay, &mut |_, _| {}).now_or_never();
     ended.expect("nobody dies in calm weather")
 }
 
 /// A run that died after so many entries.
-fn died(artifact: &Arc<Artifact>, entries: usize) -> Storm {
+pub(crate) fn died(artifact: &Arc<Artifact>, entries: usize) -> Storm {
     let mut world = Storm::of(artifact, 1, Faults::default());
     world.entries_max = Some(entries);
     let ended = driven(&mut world, &mut resumed(artifact, &[]));
@@ -248,8 +248,6 @@ fn entries(dir: &Path) -> Vec<(usize, Value)> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kill {
     Never,
-    /// After each entry, but for those behind which a change is sent.
-    BetweenChanges,
     /// After each entry, and where a change has begun a second time some moments later.
     Everywhere,
 }
@@ -281,11 +279,7 @@ fn killed(
             let last = entries.last().map(|(run, entry)| format!("{run} {}", kind(entry)));
             let Some(last) = last else { continue };
             let is_begun = last.contains(" begun ");
-            let strikes = match when {
-                Kill::Never => false,
-                Kill::BetweenChanges => !is_begun,
-                Kill::Everywhere => true,
-            };
+            let strikes = when == Kill::Everywhere;
             if strikes && killed_after.insert((last.clone(), 0)) {
                 kill(&mut child);
                 break;
@@ -335,8 +329,80 @@ fn killed_after_every_entry_of_the_way_there_and_back() {
     there_and_back(&|| Place::rfc2136(Bind::primary(places::ZONES)), Kill::Everywhere);
 }
 
-/// What may have been sent to PowerDNS is looked for over a minute: that would take an hour here.
+/// What may have been sent to PowerDNS is looked for over a minute; the clock runs ten times as fast.
 #[test]
-fn killed_between_the_changes_of_the_way_there_and_back_on_powerdns() {
-    there_and_back(&Place::powerdns, Kill::BetweenChanges);
+fn killed_after_every_entry_of_the_way_there_and_back_on_powerdns() {
+    there_and_back(&|| Place::powerdns().hasty(), Kill::Everywhere);
+}
+
+/// Runs this to its end or to the entry that `until` waits for, and kills it whenever the dice say so. How
+/// often that was.
+fn killed_by_dice(
+    place: &Place,
+    args: &[&str],
+    dice: &mut Dice,
+    until: &dyn Fn(&(usize, Value)) -> bool,
+) -> usize {
+    /// How often it is looked at.
+    const LOOK: Duration = Duration::from_millis(20);
+    let dir = place.path(".cutover/old-to-new");
+    for process in 0..1_000 {
+        let mut child = place.spawn(args);
+        let looks = dice.below(100);
+        let mut ended = None;
+        for _ in 0..looks {
+            ended = child.try_wait().expect("the child can be waited for");
+            if ended.is_some() || entries(&dir).iter().any(until) {
+                break;
+            }
+            sleep(LOOK);
+        }
+        if let Some(status) = ended {
+            assert_eq!(status.code(), Some(0));
+            return process;
+        }
+        child.kill().expect("SIGKILL can be sent");
+        child.wait().expect("the child can be waited for");
+        if entries(&dir).iter().any(until) {
+            return process;
+        }
+    }
+    panic!("it comes to an end")
+}
+
+/// Twenty runs of their own, each killed at instants that its seed says.
+#[test]
+fn killed_at_any_time_of_the_way_there_and_back() {
+    // Undisturbed, or by dice.
+    let went = |dice: Option<Dice>| {
+        let place = Place::rfc2136(Bind::primary(places::ZONES));
+        place.write("plan.yaml", ["old", "new"]);
+        let kills = match dice {
+            None => {
+                killed(&place, APPLY, Kill::Never, &is_switched)
+                    + killed(&place, BACK, Kill::Never, &|_| false)
+            }
+            Some(mut dice) => {
+                killed_by_dice(&place, APPLY, &mut dice, &is_switched)
+                    + killed_by_dice(&place, BACK, &mut dice, &|_| false)
+            }
+        };
+        (place.served(), kills)
+    };
+    let (undisturbed, _) = went(None);
+    // Some at a time: they mostly wait.
+    let of_seed = |seed: u64| {
+        let (served, kills) = went(Some(Dice(seed)));
+        assert_eq!(served, undisturbed, "seed {seed}");
+        kills
+    };
+    let mut kills = 0;
+    for seeds in (1..=20).collect::<Vec<u64>>().chunks(5) {
+        kills += std::thread::scope(|scope| {
+            let runs: Vec<_> = seeds.iter().map(|seed| scope.spawn(|| of_seed(*seed))).collect();
+            runs.into_iter().map(|run| run.join().expect("a seed")).sum::<usize>()
+        });
+    }
+    println!("20 runs there and back, killed {kills} times");
+    assert!(kills > 100, "{kills}");
 }

@@ -310,3 +310,41 @@ fn what_somebody_had_put_there_is_waited_out() {
     let waited = at("begun switch/acme.test/@/MX").since(at("resumed")).expect("one boot");
     assert!(waited >= Duration::from_secs(19), "{waited:?}");
 }
+
+/// A colleague's edit is taken for granted: the plan is made anew from what is live, names the run whose
+/// place it takes, and goes on from there.
+#[test]
+fn a_plan_that_is_made_anew_takes_the_place_of_its_run() {
+    let bed = Bed::bind();
+    let (code, said) = bed.cutover(&["plan", "plan.yaml", "--replan"]);
+    assert!(code == 2 && said.contains("no run of two-domains is open"), "{code}: {said}");
+    let mut child = bed.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    let is_lowered = |entry: &serde_json::Value| kind(entry) == "propagated lower/acme.test/@/MX";
+    while !bed.journal().iter().any(is_lowered) {
+        assert_eq!(child.try_wait().expect("a child"), None);
+    }
+    bed.primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 3 MX 20 mail.acme.test.");
+    assert_eq!(child.wait().expect("a child").code(), Some(5));
+    let (code, said) = bed.cutover(&["plan", "plan.yaml", "--replan", "-o", "new.json"]);
+    assert_eq!(code, 0, "{said}");
+    let read = |path: &str| fs::read_to_string(bed.dir().join(path)).expect("a file");
+    let new: serde_json::Value = serde_json::from_str(&read("new.json")).expect("JSON");
+    let sealed = read(".cutover/two-domains/0001/artifact.json");
+    let first: serde_json::Value = serde_json::from_str(&sealed).expect("JSON");
+    assert_eq!(new["parent"], first["digest"]);
+    let (code, said) = bed.cutover(&["apply", "new.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, 0, "{said}");
+    // What the first run had lowered is restored; the colleague's own TTL is taken as it is.
+    let mut end = end_state();
+    for record in end.iter_mut().flatten() {
+        if record.starts_with("acme.test. 6 IN MX") {
+            *record = record.replacen(" 6 ", " 3 ", 1);
+        }
+    }
+    assert_eq!(bed.served(), end);
+    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    assert!(!log.contains("lower/acme.example/@/MX: begun"), "it is low already: {log}");
+    let last = bed.journal().iter().map(kind).collect::<Vec<_>>();
+    assert!(last.ends_with(&["replaced ".to_owned(), "finished ".to_owned()]), "{last:?}");
+}

@@ -61,8 +61,7 @@ fn of_run(
     let found = read_run(dir)?;
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     // A run that was turned back has lowered TTLs that its way back may have left low.
-    let keeps_ttls =
-        artifact.is_way_back() || (state.finished.is_some() && state.turned_back.is_none());
+    let keeps_ttls = artifact.is_way_back() || (state.finished.is_some() && !state.leaves());
     let mut first_ttls: BTreeMap<RrKey, Ttl> = BTreeMap::new();
     for (place, step) in artifact.graph.steps().iter().enumerate() {
         let Primitive::Change(changes) = &step.primitive else { continue };

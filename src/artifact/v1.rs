@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Artifact, Forecast, ReadError, RollbackPoint, SealedZone, Undo};
 use crate::digest::Digest;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
-use crate::spec::notify::{Notice, unknown_placeholder};
+use crate::spec::notify::{MailSpec, MailTls, Notice, Way, is_mailbox, unknown_placeholder};
 use crate::spec::shape::Form;
 use crate::spec::{Authority, Exception, ProviderSpec};
 
@@ -365,6 +365,18 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         forecast,
     } = wire;
     check_name(&name)?;
+    let mails = notify.iter().filter_map(|notice| match &notice.way {
+        Way::Mail(mail) => Some(mail),
+        Way::Webhook(_) => None,
+    });
+    for MailSpec { from, to, tls, login, .. } in mails {
+        if !to.iter().chain([from]).all(|address| is_mailbox(address)) {
+            return Err(value("notify", "an address is no mail address"));
+        }
+        if *tls == MailTls::None && login.is_some() {
+            return Err(value("notify", "a password would go in the clear"));
+        }
+    }
     let texts = notify.iter().filter_map(|notice| notice.text.as_deref());
     if let Some(word) = texts.into_iter().find_map(unknown_placeholder) {
         return Err(value("notify", format!("nothing is filled in for `{{{word}}}`")));

@@ -5,8 +5,6 @@ use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cutover_contract::Secret;
-
 use super::exit::Exit;
 use super::progress::Shown;
 use super::{Failure, StateArgs, home, registry, shell, tell};
@@ -17,9 +15,12 @@ use crate::engine::{IllegalEvent, RunState};
 use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
 use crate::render::harmless;
+use crate::spec::SecretRef;
+use crate::spec::notify::Way;
 use crate::spec::task::Work;
 use crate::world::real::connect::{Connected, connect, secret};
 use crate::world::real::inbox;
+use crate::world::real::notify::Reached;
 use crate::world::real::store::{Found, JournalFile, Lock, Store};
 use crate::world::real::{Real, now};
 use crate::world::{DriveError, Outcome, Patience, Progress, Run, drive, tool};
@@ -75,19 +76,30 @@ pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
 /// What a run talks to.
 pub(super) struct Reach {
     connected: Connected,
-    webhooks: Vec<Secret>,
+    notices: Vec<Reached>,
     /// Where commands are run.
     home: PathBuf,
 }
 
 pub(super) fn reach(input: &Path, artifact: &Artifact) -> Result<Reach, Failure> {
     let home = home(input);
-    let connected = connect(registry(), &artifact.providers, &home)
+    let mut connected = connect(registry(), &artifact.providers, &home)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
-    let webhooks = artifact.notify.iter().map(|notice| secret(&notice.webhook, &home));
-    let webhooks = webhooks.collect::<Result<_, _>>();
-    let webhooks = webhooks.map_err(|error| Failure::connect("notify", &error))?;
-    Ok(Reach { connected, webhooks, home })
+    let mut known = |reference: &SecretRef| {
+        let secret = secret(reference, &home);
+        let secret = secret.map_err(|error| Failure::connect("notify", &error))?;
+        connected.secrets.push(secret.clone());
+        Ok(secret)
+    };
+    let notices = artifact.notify.iter().map(|notice| match &notice.way {
+        Way::Webhook(webhook) => Ok(Reached::Webhook(known(webhook)?)),
+        Way::Mail(mail) => {
+            let password = mail.login.as_ref().map(|login| known(&login.password));
+            Ok(Reached::Mail(mail.clone(), password.transpose()?))
+        }
+    });
+    let notices = notices.collect::<Result<_, Failure>>()?;
+    Ok(Reach { connected, notices, home })
 }
 
 /// Shows what is to be done and asks on a terminal; elsewhere somebody must have agreed before. How the
@@ -212,7 +224,7 @@ pub(super) fn asks(artifact: &Artifact, state: &RunState, input: &Path) -> Strin
 /// A run and the world that it is in.
 fn opened(
     found: Found,
-    Reach { connected: Connected { providers, secrets }, webhooks, home }: Reach,
+    Reach { connected: Connected { providers, secrets }, notices, home }: Reach,
 ) -> Result<(Run, Real), Failure> {
     let Found { run, journal, torn } = found;
     if torn > 0 {
@@ -227,15 +239,6 @@ fn opened(
     let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
     Ok((
         run,
-        Real {
-            providers,
-            zones,
-            home,
-            secrets,
-            webhooks,
-            inbox,
-            running: BTreeMap::new(),
-            journal,
-        },
+        Real { providers, zones, home, secrets, notices, inbox, running: BTreeMap::new(), journal },
     ))
 }

@@ -12,7 +12,7 @@ use super::{Dress, Paint, chain, count, gate, harmless, lines, since_start, tabl
 use crate::artifact::{Artifact, Checked, Forecast, Outcome, Verdict};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step, StepId, Wait};
-use crate::spec::notify::Notice;
+use crate::spec::notify::{Notice, Way};
 
 /// What is said where there is nothing to do.
 pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything is as the plan wants it";
@@ -192,9 +192,13 @@ fn exposure(artifact: &Artifact) -> String {
 }
 
 fn notices(artifact: &Artifact) -> String {
-    let rows = artifact.notify.iter().map(|Notice { at, webhook, text: _ }| {
+    let rows = artifact.notify.iter().map(|Notice { at, way, text: _ }| {
         let at: Vec<&str> = at.iter().map(|occasion| occasion.word()).collect();
-        format!("  at {}: the webhook in {}\n", at.join(", "), harmless(&webhook.to_string()))
+        let who = match way {
+            Way::Webhook(webhook) => format!("the webhook in {webhook}"),
+            Way::Mail(mail) => format!("{} by {}:{}", mail.to.join(", "), mail.server, mail.port),
+        };
+        format!("  at {}: {}\n", at.join(", "), harmless(&who))
     });
     rows.collect()
 }

@@ -52,10 +52,77 @@ impl Occasion {
 pub struct Notice {
     /// When.
     pub at: Vec<Occasion>,
-    /// Where: an address that takes JSON by POST. Whoever has it can write there, so it is a secret.
-    pub webhook: SecretRef,
+    /// How.
+    pub way: Way,
     /// In which words; `None`: in ours.
     pub text: Option<String>,
+}
+
+/// How somebody is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// By POST, at an address that takes JSON. Whoever has it can write there, so it is a secret.
+    Webhook(SecretRef),
+    /// By mail.
+    Mail(MailSpec),
+}
+
+/// Mail to somebody, by way of a submission server (RFC 6409) or a relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSpec {
+    /// The server's name, which its certificate has to have.
+    pub server: String,
+    /// Its port.
+    pub port: u16,
+    /// How TLS is spoken.
+    pub tls: MailTls,
+    /// The sender's address.
+    pub from: String,
+    /// The recipients' addresses.
+    pub to: Vec<String>,
+    /// As whom.
+    pub login: Option<Login>,
+}
+
+/// As whom a server is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password.
+    pub password: SecretRef,
+}
+
+/// How TLS is spoken with a mail server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailTls {
+    /// From the start (RFC 8314 §3.3).
+    Implicit,
+    /// After STARTTLS, without which nothing is sent (RFC 3207).
+    Starttls,
+    /// Not at all: for a relay on this machine.
+    None,
+}
+
+impl MailTls {
+    /// The words in a plan.
+    pub const WORDS: &'static [&'static str] = &["implicit", "starttls", "none"];
+}
+
+/// Whether this is an address that mail can be sent to (RFC 5321 §4.1.2), without quotes.
+#[must_use]
+pub fn is_mailbox(text: &str) -> bool {
+    let is_fine = |c: char| c.is_ascii_graphic() && !"<>()[]\\,;:\"".contains(c);
+    text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty()
+            && !domain.is_empty()
+            && !domain.contains('@')
+            && text.chars().all(is_fine)
+    })
 }
 
 /// What can stand in a text, each in braces.
@@ -74,6 +141,22 @@ pub fn unknown_placeholder(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mailboxes() {
+        for (text, fine) in [
+            ("ops@acme.test", true),
+            ("a.b+c@acme.test", true),
+            ("ops", false),
+            ("@acme.test", false),
+            ("ops@", false),
+            ("a@b@c", false),
+            ("ops@acme.test\r\nBcc: x@y.test", false),
+            ("<ops@acme.test>", false),
+        ] {
+            assert_eq!(is_mailbox(text), fine, "{text:?}");
+        }
+    }
 
     #[test]
     fn placeholders_are_known_and_closed() {

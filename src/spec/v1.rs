@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Registry;
 use super::gate::{OnFail, ProbeKeys};
-use super::notify::Occasion;
+use super::notify::{MailTls, Occasion};
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
 use crate::fact;
 
@@ -262,16 +262,32 @@ fn notice() -> Shape {
             "When: the switch begins, the run goes back and has come back, it is done, it has halted.",
             list(1, Shape::Choice(Occasion::WORDS)),
         ),
-        required(
+        optional(
             "webhook",
             "An address that takes JSON by POST, with the words in `text`, as chats do; whoever has it can write there, so it is a secret.",
             secret(),
         ),
+        optional("mail", "Mail, in place of `webhook`.", mail()),
         optional(
             "text",
             "The words, with {plan}, {occasion}, {step}, {why} and {at} in them.",
             TEXT,
         ),
+    ])
+}
+
+fn mail() -> Shape {
+    Shape::Object(vec![
+        required("server", "HOST:PORT of a submission server or a relay.", TEXT),
+        optional(
+            "tls",
+            "How TLS is spoken: `implicit` (unless said, at port 465), `starttls` (unless said, at others; nothing is sent without it), `none`.",
+            Shape::Choice(MailTls::WORDS),
+        ),
+        required("from", "The sender's address.", TEXT),
+        required("to", "The recipients' addresses.", list(1, TEXT)),
+        optional("user", "The user, where the server wants one.", TEXT),
+        optional("password", "The user's password.", secret()),
     ])
 }
 

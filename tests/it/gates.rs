@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use serde_json::Value;
 
 use crate::bed::{Bed, end_state, is_nowhere, said};
 use crate::lab::door::{Answer, Door, Request, Service};
-use crate::lab::{Unbound, free_port, loopback, sleep};
+use crate::lab::{Unbound, certificate, free_port, loopback, sleep};
+use crate::places::python;
 
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 const SEEN: &str = "gate/after-switch/seen";
@@ -365,6 +367,58 @@ fn people_are_told_once_and_why() {
     assert!(log.contains("could not be told of entry") && log.contains("status 500"), "{log}");
     is_nowhere(token, &gated.bed.dir().join(".cutover"));
     assert!(!said.contains(token) && !log.contains(token));
+}
+
+/// Mail to people, by a submission server that wants TLS and a password.
+#[test]
+fn people_are_told_by_mail() {
+    let gated = Gated::new(Bed::bind());
+    let dir = gated.bed.dir().to_path_buf();
+    certificate(&dir, "localhost");
+    let (host, password) = ("127.0.0.1", "a password of the mail server");
+    let port = free_port(host.parse().expect("an address"), None);
+    let mut server = Command::new(python());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/smtp.py");
+    server.arg(script).args([host, &port.to_string()]).arg(&dir).args(["robot", password]);
+    let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python");
+    let mut line = String::new();
+    let stdout = server.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    assert_eq!(line, "ready\n");
+    let plan = fs::read_to_string(gated.bed.plan()).expect("the plan");
+    let notify = format!(
+        "notify:
+  - at: [ switch, done ]
+    mail: {{ server: \"localhost:{port}\", from: cutover@acme.test, to: [ ops@acme.test, it@acme.test ],
+            user: robot, password: {{ env: MAIL_PASSWORD }} }}
+    text: \"{{plan}}: {{why}} — über {{step}}\"
+  - {{ at: [ done ], mail: {{ server: \"localhost:{port}\", from: cutover@acme.test, to: [ ops@acme.test ] }} }}
+"
+    );
+    fs::write(gated.bed.plan(), plan + &notify).expect("it is written");
+    let mut command = gated.command(APPLY);
+    command.env("MAIL_PASSWORD", password).env("SSL_CERT_FILE", dir.join("ca.pem"));
+    let (code, said) = said(&command.output().expect("it can be run"));
+    drop(server.stdin.take());
+    server.wait().expect("it ends with its input");
+    assert_eq!(code, 0, "{said}");
+    let messages = fs::read_to_string(dir.join("messages")).expect("messages");
+    let messages: Vec<Value> =
+        messages.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    for (message, word) in messages.iter().zip(["switch", "done"]) {
+        assert_eq!((&message["user"], &message["tls"]), (&"robot".into(), &true.into()));
+        let to = message["to"].as_array().expect("recipients").iter();
+        let to: BTreeSet<&str> = to.filter_map(Value::as_str).collect();
+        assert_eq!(to, BTreeSet::from(["it@acme.test", "ops@acme.test"]));
+        let text = message["text"].as_str().expect("a message");
+        assert!(text.contains(&format!("Subject: cutover two-domains: {word}\r\n")), "{text}");
+        assert!(text.contains("Auto-Submitted: auto-generated\r\n"), "{text}");
+    }
+    // Who does not say who they are is not served, and the run is done all the same.
+    let (_, log) = gated.cutover(&["log", "plan.yaml"]);
+    assert!(log.contains("could not be told of entry") && !log.contains(password), "{log}");
+    is_nowhere(password, &gated.bed.dir().join(".cutover"));
 }
 
 /// A web server with one page.

@@ -25,6 +25,7 @@ mod pdns;
 pub(crate) mod relay;
 mod server;
 mod soa;
+mod tls;
 mod unbound;
 
 #[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
@@ -35,5 +36,6 @@ pub(crate) use {
     loopback::{free_port, loopback},
     pdns::{Pdns, PdnsZone},
     server::{Server, TsigKey, sleep},
+    tls::certificate,
     unbound::Unbound,
 };

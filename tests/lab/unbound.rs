@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::loopback::{free_port, loopback};
 use super::server::{Plan, Program, Server, TsigKey, output, tool};
+use super::tls::certificate;
 
 const UNBOUND: Program = Program {
     name: "unbound",
@@ -39,7 +40,7 @@ impl Unbound {
         };
         let configure = |dir: &Path, addr: SocketAddr, _: &TsigKey| {
             listens.set(Some(addr));
-            certificate(dir);
+            certificate(dir, NAME);
             let text = configuration(dir, addr, [tls, https], authority, more);
             let file = dir.join("unbound.conf");
             std::fs::write(&file, text).expect("the configuration can be written");
@@ -125,22 +126,4 @@ fn configuration(
         https.port(),
         zones.collect::<String>()
     )
-}
-
-/// Makes an authority, and a certificate that it has signed.
-fn certificate(dir: &Path) {
-    std::fs::write(dir.join("host.cnf"), format!("subjectAltName=DNS:{NAME}\n")).expect("a file");
-    let curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    for arguments in [
-        format!("req -x509 {curve} -keyout ca.key -out ca.pem -subj /CN=lab -days 7"),
-        format!("req {curve} -keyout host.key -out host.csr -subj /CN={NAME}"),
-        "x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out host.pem -days 7 \
-         -extfile host.cnf"
-            .to_owned(),
-    ] {
-        let mut openssl = tool("openssl", "openssl");
-        openssl.args(arguments.split_whitespace()).current_dir(dir);
-        output(openssl, "");
-    }
-    assert!(dir.join("host.pem").exists(), "openssl makes certificates");
 }

@@ -6,7 +6,7 @@ mod dns;
 mod gate;
 pub mod history;
 pub mod inbox;
-mod notify;
+pub mod notify;
 pub mod see;
 pub mod store;
 
@@ -25,6 +25,7 @@ use crate::graph::StepId;
 use crate::journal::Entry;
 use crate::observe::{Answer, Outside, Query, Said};
 use dns::Resolver;
+use notify::Reached;
 use store::JournalFile;
 use tokio::task::JoinHandle;
 
@@ -68,8 +69,8 @@ pub struct Real {
     pub home: PathBuf,
     /// What is taken out of whatever a command writes.
     pub secrets: Vec<Secret>,
-    /// The addresses of those who are told, in the order of the artifact.
-    pub webhooks: Vec<Secret>,
+    /// Those who are told, in the order of the artifact.
+    pub notices: Vec<Reached>,
     /// Where people say that something is done while this process has the lock.
     pub inbox: PathBuf,
     /// Commands that were started, by the ids of their steps.
@@ -163,10 +164,10 @@ impl World for Real {
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), String> {
-        let Some(webhook) = self.webhooks.get(message.untold.notice) else {
+        let Some(reached) = self.notices.get(message.untold.notice) else {
             return Err("there is no such notice".to_owned());
         };
-        notify::webhook(webhook, message).await
+        notify::tell(reached, message).await
     }
 
     fn append(&mut self, entry: &Entry) -> std::io::Result<()> {

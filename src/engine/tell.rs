@@ -3,7 +3,7 @@
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_second};
 use crate::graph::StepId;
-use crate::journal::{Event, HaltReason};
+use crate::journal::Event;
 use crate::proof::draft::BEFORE_SWITCH;
 use crate::spec::notify::{Notice, Occasion};
 
@@ -50,15 +50,7 @@ pub(super) fn occasioned(
         }
         Event::Halted { step, reason, detail, differences } => {
             let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
-            let reason = match reason {
-                HaltReason::Drift => "what is live is not what the plan was made for",
-                HaltReason::Refused => "the provider does not make the change",
-                HaltReason::Unanswered => "somebody who has to answer does not",
-                HaltReason::Failed => "it has failed",
-                HaltReason::Undecided => "nobody knows what is true",
-                HaltReason::NoWayBack => "the gate has failed, and there is no way back",
-            };
-            let parts = [reason.to_owned(), detail.clone(), keys.join(", ")];
+            let parts = [reason.words(step).to_owned(), detail.clone(), keys.join(", ")];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             (Occasion::Halted, Some(step), parts.join(": "))
         }

@@ -184,6 +184,25 @@ pub enum HaltReason {
     NoWayBack,
 }
 
+impl HaltReason {
+    /// In words, at this step.
+    #[must_use]
+    pub fn words(self, step: &StepId) -> &'static str {
+        // Also where it is taken back: `back/task/…`.
+        let is_task = step.as_str().split('/').any(|part| part == "task");
+        match self {
+            Self::Drift => "what is live is not what the plan was made for",
+            Self::Refused => "the provider does not make the change",
+            Self::Unanswered => "somebody who has to answer does not",
+            Self::Failed if is_task => "the task has failed",
+            Self::Failed => "the gate has failed",
+            Self::Undecided if is_task => "nobody knows whether the task was done",
+            Self::Undecided => "the gate has not found out what is true",
+            Self::NoWayBack => "the gate has failed, and there is no way back",
+        }
+    }
+}
+
 /// What was planned, expected and found at one RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {

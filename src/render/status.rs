@@ -126,17 +126,7 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
 pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
     let Event::Halted { step, reason, detail, differences } = event else { return String::new() };
     let is_task = step.as_str().split('/').any(|part| part == "task");
-    let what = match reason {
-        HaltReason::Drift => "what is live is not what the plan was made for",
-        HaltReason::Refused => "the provider does not make the change",
-        HaltReason::Unanswered => "somebody who has to answer does not",
-        HaltReason::Failed if is_task => "the task has failed",
-        HaltReason::Failed => "the gate has failed",
-        HaltReason::Undecided if is_task => "nobody knows whether the task was done",
-        HaltReason::Undecided => "the gate has not found out what is true",
-        HaltReason::NoWayBack => "the gate has failed, and there is no way back",
-    };
-    let heading = dress.paint(Paint::Heading, &format!("halted at {step}: {what}"));
+    let heading = dress.paint(Paint::Heading, &format!("halted at {step}: {}", reason.words(step)));
     let mut text = format!("{heading}\n");
     if !detail.is_empty() {
         text += &format!("  {}\n", harmless(detail).trim().replace('\n', "\n  "));

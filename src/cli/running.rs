@@ -87,12 +87,15 @@ pub(super) fn reach(input: &Path, artifact: &Artifact) -> Result<Reach, Failure>
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let mut known = |reference: &SecretRef| {
         let secret = secret(reference, &home);
-        let secret = secret.map_err(|error| Failure::connect("notify", &error))?;
+        let secret = secret.map_err(|error| untold(&error.to_string()))?;
         connected.secrets.push(secret.clone());
         Ok(secret)
     };
     let notices = artifact.notify.iter().map(|notice| match &notice.way {
-        Way::Webhook(webhook) => Ok(Reached::Webhook(known(webhook)?)),
+        Way::Webhook(webhook) => match known(webhook)? {
+            address if is_web(address.expose()) => Ok(Reached::Webhook(address)),
+            _ => Err(untold(&format!("{webhook} is no address of a web server"))),
+        },
         Way::Mail(mail) => {
             let password = mail.login.as_ref().map(|login| known(&login.password));
             Ok(Reached::Mail(mail.clone(), password.transpose()?))
@@ -100,6 +103,17 @@ pub(super) fn reach(input: &Path, artifact: &Artifact) -> Result<Reach, Failure>
     });
     let notices = notices.collect::<Result<_, Failure>>()?;
     Ok(Reach { connected, notices, home })
+}
+
+/// Somebody who is to be told cannot be reached: that must not be found out when there is something to
+/// tell.
+fn untold(problem: &str) -> Failure {
+    Failure::new(Exit::Error, format!("error: nobody can be told (`notify`): {problem}"))
+}
+
+fn is_web(address: &str) -> bool {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
 /// Shows what is to be done and asks on a terminal; elsewhere somebody must have agreed before. How the

@@ -13,8 +13,10 @@ use crate::calendar::{Timestamp, later, show_exact, show_instant, show_span};
 use crate::engine::gate::Tally;
 use crate::engine::poll::opening;
 use crate::engine::{RunState, StepState};
+use crate::graph::task::Task;
 use crate::graph::{Primitive, Step};
 use crate::journal::{Difference, Entry, Event, HaltReason};
+use crate::spec::task::Work;
 
 /// Shows where a run stands.
 #[must_use]
@@ -30,7 +32,8 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     for (place, step) in steps.iter().enumerate() {
         let closed = step.window.as_ref().filter(|windows| !windows.is_open(now));
         let closed = closed.filter(|_| ready.contains(&place));
-        text += &row(step, state.at(place), closed, now);
+        let asked = is_by_hand(step) && ready.contains(&place);
+        text += &row(step, state.at(place), closed, asked, now);
     }
     let done = (0..steps.len()).filter(|p| matches!(state.at(*p), StepState::Done { .. })).count();
     text += &format!("\n{done} of {} steps done", steps.len());
@@ -86,9 +89,23 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     }
 }
 
-/// A step and its state; `closed`: the windows that it waits for.
-fn row(step: &Step, state: StepState, closed: Option<&Windows>, now: Timestamp) -> String {
+/// Whether a step is a person's work.
+fn is_by_hand(step: &Step) -> bool {
+    matches!(&step.primitive, Primitive::Task(Task { work: Work::Manual(_), .. }))
+}
+
+/// A step and its state; `closed`: the windows that it waits for; `asked`: whether it waits for a person.
+fn row(
+    step: &Step,
+    state: StepState,
+    closed: Option<&Windows>,
+    asked: bool,
+    now: Timestamp,
+) -> String {
     let (mark, word) = match state {
+        StepState::Pending { .. } if asked => {
+            ('~', format!("waits for a person: {}", harmless(&step.title)))
+        }
         StepState::Pending { .. } => match closed {
             Some(windows) => ('~', waiting(windows, now)),
             None => (' ', String::new()),
@@ -214,7 +231,10 @@ pub fn entry(entry: &Entry) -> String {
         }
         Event::Did { step, output } if output.is_empty() => format!("{step}: done"),
         Event::Did { step, output } => format!("{step}: done: {output}"),
-        Event::Allowed { step, reason } => format!("{step}: let pass by a person: {reason}"),
+        Event::Allowed { step, reason } if step.as_str().starts_with("gate/") => {
+            format!("{step}: let pass by a person: {reason}")
+        }
+        Event::Allowed { step, reason } => format!("{step}: done, says a person: {reason}"),
         Event::TurnedBack { to, because: None } => format!("turned back to {to}"),
         Event::TurnedBack { to, because: Some(gate) } => {
             format!("turned back to {to}, since {gate} has failed")

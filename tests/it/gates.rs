@@ -339,6 +339,9 @@ fn people_are_told_once_and_why() {
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 1 && said.contains("the file chat"), "nothing was begun: {code}: {said}");
     assert!(gated.bed.journal().is_empty());
+    fs::write(gated.bed.dir().join("chat"), "a word\n").expect("a file");
+    let (code, said) = gated.cutover(APPLY);
+    assert!(code == 1 && said.contains("no address of a web server"), "{code}: {said}");
     let token = "T0/B0/a-token-of-the-chat";
     fs::write(gated.bed.dir().join("chat"), format!("{}/{token}\n", chat.url())).expect("a file");
     let mut command = gated.command(APPLY);

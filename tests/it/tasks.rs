@@ -165,7 +165,7 @@ fn people_say_when_their_work_is_done() {
     assert_eq!(child.wait().expect("a child").code(), Some(0));
     assert_eq!(bed.served(), end_state());
     let (_, log) = bed.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("task/tell: let pass by a person: by letter"), "{log}");
+    assert!(log.contains("task/tell: done, says a person: by letter"), "{log}");
     assert!(log.contains("task/look: done"), "{log}");
 }
 

@@ -82,7 +82,8 @@ fn seen(resolvers: &[String], more: &str) -> String {
 fn resolvers_are_asked_over_every_transport() {
     let bed = Bed::bind();
     let unbound = Unbound::before(&bed.primary, "");
-    let (gate, count) = (seen(&unbound.addresses(), "count: 2"), "gate/after-switch/served");
+    let (gate, count) =
+        (seen(&unbound.addresses(), "success_limit: 2"), "gate/after-switch/served");
     let served = "{ probe: served, every: 1s, for: 2s }";
     let mut gated = Gated::new(bed).with(&["served"], &[&gate, served]);
     gated.trusted = Some(unbound.authority());
@@ -247,11 +248,14 @@ fn a_resolver_that_is_down_is_not_taken_for_no() {
 /// What was left to a person waits for one.
 #[test]
 fn a_person_lets_a_gate_pass() {
-    let gate = "{ probe: command, run: [ \"false\" ], on_fail: ask }";
-    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
+    let bed = Bed::bind();
+    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
+    let gate = seen(&unbound.addresses()[..1], "on_fail: ask");
+    let gated = Gated::new(bed).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert!(
-        code == 6 && said.contains("cutover confirm plan.yaml gate/after-switch/command"),
+        code == 6 && said.contains("cutover confirm plan.yaml gate/after-switch/seen"),
         "{code}: {said}"
     );
     let confirm =
@@ -260,9 +264,9 @@ fn a_person_lets_a_gate_pass() {
         let (code, said) = confirm(other);
         assert!(code == 2 && said.contains("cannot be let pass"), "{code}: {said}");
     }
-    let (code, said) = confirm("gate/after-switch/command");
+    let (code, said) = confirm(SEEN);
     assert_eq!(code, 0, "{said}");
-    let (code, said) = confirm("gate/after-switch/command");
+    let (code, said) = confirm(SEEN);
     assert!(code == 2, "it is passed already: {said}");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
@@ -308,6 +312,9 @@ esac
 fn web_servers_are_asked() {
     let served = gated_page(200, "all is well");
     assert_eq!(served.0, 0, "{}", served.1);
+    let long = format!("all is well{}", "x".repeat(1 << 20)).leak();
+    let long = gated_page(200, long);
+    assert_eq!(long.0, 0, "{}", long.1);
     let other = gated_page(200, "all is lost");
     assert!(other.0 == 5 && other.1.contains("answers without `is well`"), "{}", other.1);
     let late = gated_page(503, "");

@@ -149,11 +149,24 @@ pub fn client(kind: Kind, bounds: Bounds) -> Result<Client, ClientError> {
 /// # Errors
 /// [`ExchangeError`]; after any but [`ExchangeError::Connect`] the request may have been carried out.
 pub async fn exchange(request: RequestBuilder, bounds: Bounds) -> Result<Answer, ExchangeError> {
-    let whole = timeout(bounds.whole_max, received(request, bounds)).await;
+    let whole = timeout(bounds.whole_max, received(request, bounds, false)).await;
     whole.unwrap_or(Err(ExchangeError::Silent(bounds.whole_max)))
 }
 
-async fn received(request: RequestBuilder, bounds: Bounds) -> Result<Answer, ExchangeError> {
+/// The same, but of a longer answer only the beginning is read.
+///
+/// # Errors
+/// [`ExchangeError`], [`ExchangeError::TooLarge`] never.
+pub async fn beginning(request: RequestBuilder, bounds: Bounds) -> Result<Answer, ExchangeError> {
+    let read = timeout(bounds.whole_max, received(request, bounds, true)).await;
+    read.unwrap_or(Err(ExchangeError::Silent(bounds.whole_max)))
+}
+
+async fn received(
+    request: RequestBuilder,
+    bounds: Bounds,
+    is_cut: bool,
+) -> Result<Answer, ExchangeError> {
     let Bounds { progress_max, octets_max, .. } = bounds;
     let silent = |_| ExchangeError::Silent(progress_max);
     let failed = |error: reqwest::Error| match error.is_connect() {
@@ -168,6 +181,10 @@ async fn received(request: RequestBuilder, bounds: Bounds) -> Result<Answer, Exc
     loop {
         let chunk = timeout(progress_max, response.chunk()).await.map_err(silent)?;
         let Some(chunk) = chunk.map_err(ExchangeError::Broken)? else { break };
+        if is_cut && body.len() + chunk.len() >= octets_max {
+            body.extend_from_slice(&chunk[..octets_max - body.len()]);
+            break;
+        }
         if body.len() + chunk.len() > octets_max {
             return Err(ExchangeError::TooLarge { octets_max });
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cutover_contract::Secret;
 use cutover_process::{Ended, run};
-use cutover_web::{Bounds, Kind, client, exchange, one_line};
+use cutover_web::{Bounds, Kind, beginning, client, one_line};
 
 use crate::observe::{Page, Said};
 
@@ -70,7 +70,7 @@ pub(super) async fn http(
         octets_max: PAGE_OCTETS_MAX,
     };
     let client = client(asks(url), bounds).map_err(|error| error.to_string())?;
-    let answer = exchange(client.get(url), bounds).await.map_err(|error| error.to_string())?;
+    let answer = beginning(client.get(url), bounds).await.map_err(|error| error.to_string())?;
     let contains = contains.is_none_or(|text| String::from_utf8_lossy(&answer.body).contains(text));
     Ok(Page { status: answer.status, contains })
 }

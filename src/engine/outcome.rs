@@ -27,6 +27,7 @@ pub fn looked(
     memory: &mut Memory,
     step: &Step,
     answer: Result<Vec<Option<RrSet>>, ProviderError>,
+    is_held: bool,
     now: Timestamp,
 ) -> Vec<Event> {
     let Primitive::Change(changes) = &step.primitive else {
@@ -42,7 +43,8 @@ pub fn looked(
     let id = || step.id.clone();
     let drift = || vec![drift(step, changes, &live)];
     match at {
-        StepState::Pending { .. } if is_before => {
+        // What is held up begins later, whatever is there by then.
+        StepState::Pending { .. } if is_before || (is_after && is_held) => {
             memory.seen_before.insert(id());
             Vec::new()
         }
@@ -160,15 +162,24 @@ fn setback(memory: &mut Memory, step: &Step) -> bool {
     *setbacks >= TRIES_MAX
 }
 
-/// After every server was asked for every RRset of a change; `answers` in the order of servers,
-/// each with one answer for each change.
+/// What every server said of every RRset of a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'s> {
+    /// The change whose new version is to be served.
+    pub changes: &'s ChangeSet,
+    /// Who was asked.
+    pub servers: &'s [&'s Authority],
+    /// In the order of the servers, each with one answer for each change.
+    pub answers: &'s [Vec<Served>],
+}
+
+/// After every server was asked for every RRset of a change. `held`: until when the step is held up.
 pub fn seen(
     at: StepState,
     memory: &mut Memory,
     step: &Step,
-    changes: &ChangeSet,
-    servers: &[&Authority],
-    answers: &[Vec<Served>],
+    Sight { changes, servers, answers }: Sight<'_>,
+    held: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Event> {
     let mut behind = Vec::new();
@@ -197,6 +208,10 @@ pub fn seen(
             let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
             let pause = if tries < SEE_QUICKLY_COUNT { SEE_EVERY } else { SEE_SLOWLY_EVERY };
             memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
+            Vec::new()
+        }
+        (StepState::Waiting { .. }, true) if held.is_some() => {
+            memory.tries.insert(step.id.clone(), (0, held.unwrap_or(now)));
             Vec::new()
         }
         (StepState::Waiting { .. }, true) => {

@@ -231,9 +231,6 @@ fn of_step<'a>(
 ) -> Next<'a> {
     let now = moment.at;
     let step = &artifact.graph.steps()[place];
-    if let Some(until) = state.held_until(place, moment) {
-        return Next::Sleep { until, is_wait: true };
-    }
     if let Some((_, again)) = memory.tries.get(&step.id)
         && now < *again
     {
@@ -334,12 +331,16 @@ fn of_wait<'a>(
 ) -> Next<'a> {
     let now = moment.at;
     let left = state.remaining(place, wait.span, moment);
+    let held = state.held_until(place, moment);
     match (state.at(place), see(artifact, state, step, wait)) {
         (StepState::Waiting { until }, _) if now < until || !left.is_zero() => {
             Next::Sleep { until: until.max(later(now, left)), is_wait: true }
         }
         // What was waited out must still be replaced everywhere, and be so again after a lapse.
         (StepState::Waiting { .. } | StepState::Pending { lapsed: Some(_) }, Some(see)) => see,
+        (StepState::Waiting { .. }, None) if held.is_some() => {
+            Next::Sleep { until: held.unwrap_or(now), is_wait: true }
+        }
         (StepState::Waiting { .. }, None) => {
             Next::Record(Event::WaitEnded { step: step.id.clone() })
         }
@@ -421,16 +422,20 @@ fn of_change<'a>(
         zone: changes.zone(),
         keys: changes.changes().iter().map(|change| change.key.clone()).collect(),
     };
+    // It is looked at before that is waited for: what is still there need not be.
+    let held = state.held_until(place, moment);
+    let begin = || match held {
+        Some(until) => Next::Sleep { until, is_wait: true },
+        None => Next::Record(Event::Begun { step: step.id.clone() }),
+    };
     match state.at(place) {
-        StepState::Pending { .. } if memory.seen_before.contains(&step.id) => {
-            Next::Record(Event::Begun { step: step.id.clone() })
-        }
+        StepState::Pending { .. } if memory.seen_before.contains(&step.id) => begin(),
         // To look at so many is to read the zone, and the adapter reads it to compare. What it then
         // finds otherwise is looked at here.
         StepState::Pending { .. }
             if changes.changes().len() > ASKED_MAX && !memory.setbacks.contains_key(&step.id) =>
         {
-            Next::Record(Event::Begun { step: step.id.clone() })
+            begin()
         }
         StepState::Pending { .. } => look(),
         StepState::Begun | StepState::InDoubt { .. } if memory.found.contains(&step.id) => {

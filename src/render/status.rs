@@ -61,7 +61,10 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     let waits = state.ready().filter_map(|place| {
         let step = &artifact.graph.steps()[place];
         match state.at(place) {
-            StepState::Waiting { until } => Some((until, step, "ends")),
+            StepState::Waiting { until } => {
+                let held = state.held_until(place, now.into());
+                Some((until.max(held.unwrap_or(until)), step, "ends"))
+            }
             StepState::Probing { last, .. } => match &step.primitive {
                 Primitive::Gate(gate) => {
                     Some((later(last, gate.pace.every), step, "is asked again"))
@@ -178,7 +181,10 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         ),
         (HaltReason::Refused, _) => format!("See to the cause and {again}.\n"),
         (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
-        (HaltReason::Failed | HaltReason::Undecided, _) if is_task => {
+        (HaltReason::Undecided, _) if is_task => {
+            "Find out whether it was done, and say so.\n".to_owned()
+        }
+        (HaltReason::Failed, _) if is_task => {
             format!("See to the cause and {again}: what is not done is run again.\n")
         }
         (HaltReason::Failed | HaltReason::Undecided, _) => format!(

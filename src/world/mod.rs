@@ -14,11 +14,11 @@ use cutover_contract::{ChangeSet, Name, ProviderError, Receipt};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
-use crate::engine::outcome;
+use crate::engine::outcome::{self, Sight};
 use crate::engine::poll::{Memory, Next, poll};
 use crate::engine::tell::{Message, message};
 use crate::engine::{IllegalEvent, RunState, StepState, work};
-use crate::graph::{Primitive, StepId};
+use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Entry, Event};
 use crate::observe::{Answer, Query, Served};
 use crate::probe::Round;
@@ -251,7 +251,8 @@ pub async fn drive<W: World>(
                     Some(_) | None => unreachable!("one answer of the query's kind"),
                 };
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
-                (outcome::looked(at, &mut memory, step, answer, now), now)
+                let is_held = held(run, world, step).is_some();
+                (outcome::looked(at, &mut memory, step, answer, is_held, now), now)
             }
             Next::Perform { step, changes } => {
                 let answer = world.perform(changes).await;
@@ -285,7 +286,10 @@ pub async fn drive<W: World>(
                 let answers: Vec<Vec<Served>> =
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
-                (outcome::seen(at, &mut memory, step, &changes, &servers, &answers, now), now)
+                let held = held(run, world, step);
+                let sight = Sight { changes: &changes, servers: &servers, answers: &answers };
+                let seen = outcome::seen(at, &mut memory, step, sight, held, now);
+                (seen, now)
             }
             Next::Busy { until } => {
                 // Nobody leaves a command alone.
@@ -331,6 +335,12 @@ pub async fn drive<W: World>(
             run.record(world, at, event, watch)?;
         }
     }
+}
+
+/// Until when a step is held up by what somebody else had put there.
+fn held<W: World>(run: &Run, world: &W, step: &Step) -> Option<Timestamp> {
+    let place = run.artifact.graph.place(&step.id)?;
+    run.state.held_until(place, Moment { at: world.now(), steady: world.steady() })
 }
 
 /// Opens a run, or takes it up again.

@@ -89,6 +89,8 @@ impl fmt::Debug for Code {
 
 /// A secret that stands in the plan itself. Its place is blanked wherever the plan is shown.
 pub const SECRET_IN_PLAN: Code = Code::form("secret-in-plan");
+/// The same within a value of the right form. What stands there is not shown.
+pub const SECRET_IN_VALUE: Code = Code::semantic("secret-in-plan");
 
 /// Findings that are collected at the most. Our choice: nobody reads more, and a plan of garbage
 /// would make hundreds of thousands.
@@ -304,7 +306,9 @@ fn without_secrets<'d>(
     diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
 ) -> Source {
     let mut text = source.text.clone();
-    for diagnostic in diagnostics.into_iter().filter(|d| d.code == SECRET_IN_PLAN) {
+    for diagnostic in
+        diagnostics.into_iter().filter(|d| [SECRET_IN_PLAN, SECRET_IN_VALUE].contains(&d.code))
+    {
         let secret = diagnostic.span.within(&source.text);
         let blank = "*".repeat(secret.len());
         text.replace_range(secret, &blank);

@@ -39,12 +39,14 @@ const FIELDS: &[ConfigField] = &[
 
 fn check(settings: &Settings) -> Result<(), BadSetting> {
     let url = text(settings, URL).unwrap_or_default();
-    let bad = |problem: &str, help: &str| {
-        Err(BadSetting { key: URL, problem: problem.to_owned(), help: help.to_owned() })
+    let bad = |is_secret: bool, problem: &str, help: &str| {
+        let (problem, help) = (problem.to_owned(), help.to_owned());
+        Err(BadSetting { key: URL, is_secret, problem, help })
     };
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
         return bad(
+            false,
             "this is no address of a web server",
             "write `https://HOST/PATH` or `http://HOST/PATH`",
         );
@@ -53,6 +55,7 @@ fn check(settings: &Settings) -> Result<(), BadSetting> {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if host.contains('@') {
         return bad(
+            true,
             "there is a user in this address, and whoever reads the plan would read the password",
             "use `probe: command` with a program that knows the secret",
         );

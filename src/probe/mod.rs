@@ -144,6 +144,7 @@ fn check_within(settings: &Settings) -> Result<(), BadSetting> {
         false => Ok(()),
         true => Err(BadSetting {
             key: "within",
+            is_secret: false,
             problem: "nobody answers within less than a second".to_owned(),
             help: "write `1s` or longer".to_owned(),
         }),

@@ -36,7 +36,7 @@ fn check(settings: &Settings) -> Result<(), BadSetting> {
     let listed = texts(settings, RESOLVERS);
     let help = "write `192.0.2.53`, `tcp://192.0.2.53`, `tls://192.0.2.53#dns.example` or `https://192.0.2.53/dns-query#dns.example`";
     let bad = |problem: String, help: &str| {
-        Err(BadSetting { key: RESOLVERS, problem, help: help.to_owned() })
+        Err(BadSetting { key: RESOLVERS, is_secret: false, problem, help: help.to_owned() })
     };
     if listed.len() > RESOLVERS_MAX {
         let problem = format!("more than {RESOLVERS_MAX} resolvers are listed");

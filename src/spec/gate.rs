@@ -31,6 +31,8 @@ pub struct ProbeKeys {
 pub struct BadSetting {
     /// The key.
     pub key: &'static str,
+    /// Whether it has a secret in it, and is not shown.
+    pub is_secret: bool,
     /// What is wrong.
     pub problem: String,
     /// What to write.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Decoder, ONE_OF, items, text};
-use crate::diag::{Code, Spanned, did_you_mean, listed, quoted};
+use crate::diag::{Code, SECRET_IN_VALUE, Spanned, did_you_mean, listed, quoted};
 use crate::spec::gate::{GateSpec, GatesSpec, OnFail, Pace, ProbeKeys};
 use crate::spec::shape::{NOT_BUILT_YET_ANCHOR, whole};
 use crate::spec::v1::NOT_BUILT_PROBES;
@@ -55,7 +55,8 @@ impl Decoder<'_> {
             keys.fields.iter().all(|field| !field.required || settings.contains_key(field.name));
         if is_whole && let Err(bad) = (keys.check)(&settings) {
             let place = node.get(bad.key).map_or(probe.span, |value| value.span);
-            self.error(BAD_PROBE, place, bad.problem, &bad.help);
+            let code = if bad.is_secret { SECRET_IN_VALUE } else { BAD_PROBE };
+            self.error(code, place, bad.problem, &bad.help);
         }
         let pace = self.pace(node);
         Some(GateSpec {

@@ -9,6 +9,8 @@ use crate::spec::shape::{NOT_BUILT_YET_ANCHOR, whole};
 use crate::spec::v1::NOT_BUILT_PROBES;
 use crate::spec::yaml::Node;
 
+/// A gate that cannot pass.
+const NEVER_PASSES: Code = Code::semantic("never-passes");
 /// A span that is too short.
 const TOO_OFTEN: Code = Code::semantic("too-often");
 /// A value of a probe's key that it cannot use.
@@ -103,9 +105,18 @@ impl Decoder<'_> {
             self.error(ONE_OF, place.span, title, "keep one of them");
         }
         let success_limit = number("success_limit");
+        let answers = count.or(long.map(|long| times(long, every)));
+        if let (Some(answers), Some(row), Some(place)) =
+            (answers, success_limit, node.get("success_limit"))
+            && row > answers
+        {
+            let title = format!("{answers} answers never have {row} passes in a row among them");
+            let help = format!("write {answers} or less, or ask more often");
+            self.error(NEVER_PASSES, place.span, title, &help);
+        }
         Pace {
             every,
-            count: count.or(long.map(|long| times(long, every))).or(match success_limit {
+            count: answers.or(match success_limit {
                 Some(_) => None,
                 None => Some(1),
             }),

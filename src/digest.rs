@@ -16,6 +16,14 @@ impl Digest {
         Self(Sha256::digest(octets).into())
     }
 
+    /// The digests of two texts that begin alike, which is read once.
+    #[must_use]
+    pub fn of_both(beginning: &[u8], one: &[u8], other: &[u8]) -> (Self, Self) {
+        let begun = Sha256::new().chain_update(beginning);
+        let of = |hash: Sha256, end: &[u8]| Self(hash.chain_update(end).finalize().into());
+        (of(begun.clone(), one), of(begun, other))
+    }
+
     /// The first twelve hexadecimal digits, for people: `sha256:0123456789ab`.
     #[must_use]
     pub fn short(&self) -> String {

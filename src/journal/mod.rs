@@ -260,20 +260,20 @@ impl Entry {
         v1::line(self)
     }
 
-    /// Reads a line and checks that it follows.
+    /// Reads a line and checks that it follows; with the line's digest.
     ///
     /// # Errors
     /// [`EntryError`].
-    pub fn read(line: &[u8], seq: u64, prev: Digest) -> Result<Self, EntryError> {
+    pub fn read(line: &[u8], seq: u64, prev: Digest) -> Result<(Self, Digest), EntryError> {
         let line = std::str::from_utf8(line).map_err(|_| EntryError::NoText)?;
-        let entry = v1::read(line)?;
+        let (entry, digest) = v1::read(line)?;
         if entry.seq != seq {
             return Err(EntryError::Number { expected: seq, found: entry.seq });
         }
         if entry.prev != prev {
             return Err(EntryError::Chain);
         }
-        Ok(entry)
+        Ok((entry, digest))
     }
 }
 

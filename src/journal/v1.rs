@@ -97,17 +97,17 @@ fn write(wire: &EntryV1) -> String {
     serde_json::to_string(wire).expect("names, numbers and texts are always written")
 }
 
-/// Reads an entry that is written as [`line`] writes it, its digest included.
-pub(super) fn read(line: &str) -> Result<Entry, EntryError> {
+/// Reads an entry that is written as [`line`] writes it, its digest included; with the line's digest.
+pub(super) fn read(line: &str) -> Result<(Entry, Digest), EntryError> {
     let read: EntryV1 = serde_json::from_str(line)?;
     let digest = read.digest.clone();
     let entry = of_wire(read)?;
     // The digest is that of the line without it.
     let end = line.len().saturating_sub(digest.len() + END.len());
-    let without = [line.get(..end).unwrap_or_default(), END].concat();
-    let is_its_own = Digest::of(without.as_bytes()).to_string() == digest;
-    match is_its_own && write(&wire(&entry, digest)) == line {
-        true => Ok(entry),
+    let (front, behind) = line.split_at_checked(end).unwrap_or_default();
+    let (own, whole) = Digest::of_both(front.as_bytes(), END.as_bytes(), behind.as_bytes());
+    match own.to_string() == digest && write(&wire(&entry, digest)) == line {
+        true => Ok((entry, whole)),
         false => Err(EntryError::Altered),
     }
 }

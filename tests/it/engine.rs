@@ -108,9 +108,11 @@ fn check_chain(journal: &[Entry]) {
     for (seq, entry) in journal.iter().enumerate() {
         let line = entry.line();
         let seq = u64::try_from(seq).expect("64 bits");
-        let read = Entry::read(line.as_bytes(), seq, head).expect("an entry that follows");
+        let read = Entry::read(line.as_bytes(), seq, head);
+        let (read, digest) = read.expect("an entry that follows");
         assert_eq!(read, *entry);
         head = Digest::of(line.as_bytes());
+        assert_eq!(digest, head);
     }
 }
 

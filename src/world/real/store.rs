@@ -314,12 +314,9 @@ pub fn read_journal(
             break;
         }
         let number = seq + 1;
-        let entry = Entry::read(&line, seq, head).map_err(|source| StoreError::Entry {
-            path: path.to_owned(),
-            line: number,
-            source,
-        })?;
-        head = Digest::of(&line);
+        let (entry, digest) = Entry::read(&line, seq, head)
+            .map_err(|source| StoreError::Entry { path: path.to_owned(), line: number, source })?;
+        head = digest;
         take(number, &entry, head)?;
     }
     Ok(line.len() as u64)

@@ -85,7 +85,7 @@ pub enum Answer {
     /// To [`Query::Command`]; or why it could not be run to its end.
     Command(Result<Said, String>),
     /// To [`Query::Ended`]: what it said; or why it did not come to its end. `None`: it still runs.
-    Ended(Option<Result<Said, String>>),
+    Ended(Option<Result<Said, NoEnd>>),
     /// To [`Query::Confirmed`]: in which words.
     Confirmed(Option<String>),
     /// To [`Query::Http`]; or why there is no answer.
@@ -108,6 +108,15 @@ pub struct Said {
     pub code: Option<i32>,
     /// The beginning of what it wrote, to both outputs.
     pub output: String,
+}
+
+/// Why a command did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoEnd {
+    /// It was not run: nothing was done.
+    NotRun(String),
+    /// It ran, and nobody knows how far it came.
+    Cut(String),
 }
 
 /// What a web server answered.

@@ -105,6 +105,11 @@ async fn applied(
             put(&turned(store, &artifact, &args.input)?)?;
             Ok(Exit::Halted)
         }
+        // Somebody died between the two runs.
+        Outcome::Finished if let Some(by) = state.replaced => {
+            put(&format!("{} takes the run's place: apply it, or plan anew\n", by.short()))?;
+            Ok(Exit::Halted)
+        }
         Outcome::Finished => {
             put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
             Ok(Exit::Done)

@@ -12,7 +12,7 @@ use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Step;
 use crate::graph::task::Task;
 use crate::journal::{Event, HaltReason};
-use crate::observe::{Answer, Query, Said};
+use crate::observe::{Answer, NoEnd, Query, Said};
 use crate::spec::task::Work;
 
 /// How often somebody looks whether a command has ended, or a person has confirmed. Our choice.
@@ -153,8 +153,12 @@ pub fn asked(
             let detail = if output.is_empty() { how } else { format!("{how}: {output}") };
             vec![Event::NotMade { step: id() }, halted(step, HaltReason::Failed, detail)]
         }
-        // Killed in the middle of what it did.
-        Answer::Ended(Some(Err(why))) => {
+        Answer::Ended(Some(Err(NoEnd::NotRun(why)))) => {
+            memory.running.remove(&step.id);
+            started(memory, step, Err(why), now)
+        }
+        // In the middle of what it did.
+        Answer::Ended(Some(Err(NoEnd::Cut(why)))) => {
             memory.running.remove(&step.id);
             memory.seen_before.remove(&step.id);
             vec![Event::Unsure { step: id(), detail: why }]

@@ -15,7 +15,7 @@ use cutover::calendar::{Steady, Timestamp, later};
 use cutover::engine::tell::Message;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event};
-use cutover::observe::{Answer, Outside, Page, Query, Said, Served};
+use cutover::observe::{Answer, NoEnd, Outside, Page, Query, Said, Served};
 use cutover::world::World;
 use cutover_contract::{
     ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
@@ -406,9 +406,11 @@ impl Storm {
             }
             Query::Ended { step } => Answer::Ended(match self.dice.below(3) {
                 0 => None,
-                _ if !self.running.remove(step) => Some(Err("nobody has started it".to_owned())),
+                _ if !self.running.remove(step) => {
+                    Some(Err(NoEnd::Cut("nobody has started it".to_owned())))
+                }
                 _ if self.strikes(self.faults.gate) => Some(match self.dice.below(2) {
-                    0 => Err("it was killed after an hour".to_owned()),
+                    0 => Err(NoEnd::Cut("it was killed after an hour".to_owned())),
                     _ => Ok(Said { code: Some(1), output: "a word".to_owned() }),
                 }),
                 _ => Some(Ok(Said { code: Some(0), output: String::new() })),

@@ -201,5 +201,12 @@ fn tasks_are_taken_back() {
 fn a_program_that_is_not_there_fails() {
     let bed = with_tasks(&["{ name: copy, run: [ ./no-such-program ] }"], &[], "");
     let (code, said) = bed.cutover(APPLY);
-    assert!(code == 5 && said.contains("no-such-program"), "{code}: {said}");
+    assert!(
+        code == 5 && said.contains("halted at task/copy: the task has failed"),
+        "{code}: {said}"
+    );
+    assert!(said.contains("`./no-such-program` cannot be run"), "{said}");
+    // It was not run, so nobody has to say whether it was done.
+    let (code, said) = bed.cutover(&["confirm", "plan.yaml", "task/copy", "--not-done"]);
+    assert!(code == 2, "{code}: {said}");
 }

@@ -31,6 +31,14 @@ pub enum RunError {
         /// The system's word.
         error: io::Error,
     },
+    /// It was run, and the system does not say how it ended.
+    #[error("`{program}` was lost sight of: {error}")]
+    Lost {
+        /// The program.
+        program: String,
+        /// The system's word.
+        error: io::Error,
+    },
     /// It was killed.
     #[error("`{program}` was killed after {} s{}", limit.as_secs(), shown(output))]
     TimedOut {
@@ -107,7 +115,7 @@ pub async fn run(
     let program = program.to_owned();
     match ended {
         Ok(Ok(status)) => Ok(Ended { status, output }),
-        Ok(Err(error)) => Err(RunError::NotRun { program, error }),
+        Ok(Err(error)) => Err(RunError::Lost { program, error }),
         Err(_) => Err(RunError::TimedOut { program, limit, output }),
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use cutover_contract::Secret;
-use cutover_process::{Ended, run};
+use cutover_process::{Ended, RunError, run};
 use cutover_web::{Bounds, Kind, beginning, client, one_line};
 
-use crate::observe::{Page, Said};
+use crate::observe::{NoEnd, Page, Said};
 
 /// Characters of a command's output that are kept. Our choice: what a person reads of a line.
 const OUTPUT_CHARS_MAX: usize = 1_000;
@@ -25,12 +25,18 @@ pub(super) async fn command(
     home: &Path,
     within: Duration,
     secrets: &[Secret],
-) -> Result<Said, String> {
+) -> Result<Said, NoEnd> {
     let Some((program, arguments)) = argv.split_first() else {
-        return Err("it names no program".to_owned());
+        return Err(NoEnd::NotRun("it names no program".to_owned()));
     };
-    let ended = run(program, arguments, home, within).await;
-    let Ended { status, output } = ended.map_err(|error| redacted(&error.to_string(), secrets))?;
+    let Ended { status, output } =
+        run(program, arguments, home, within).await.map_err(|error| {
+            let said = redacted(&error.to_string(), secrets);
+            match error {
+                RunError::NotRun { .. } => NoEnd::NotRun(said),
+                RunError::Lost { .. } | RunError::TimedOut { .. } => NoEnd::Cut(said),
+            }
+        })?;
     let output = one_line(&redacted(&output, secrets), OUTPUT_CHARS_MAX);
     Ok(Said { code: status.code(), output })
 }

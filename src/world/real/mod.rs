@@ -23,7 +23,7 @@ use crate::calendar::{Steady, Timestamp};
 use crate::engine::tell::Message;
 use crate::graph::StepId;
 use crate::journal::Entry;
-use crate::observe::{Answer, Outside, Query, Said};
+use crate::observe::{Answer, NoEnd, Outside, Query, Said};
 use dns::Resolver;
 use notify::Reached;
 use store::JournalFile;
@@ -74,7 +74,7 @@ pub struct Real {
     /// Where people say that something is done while this process has the lock.
     pub inbox: PathBuf,
     /// Commands that were started, by the ids of their steps.
-    pub running: BTreeMap<String, JoinHandle<Result<Said, String>>>,
+    pub running: BTreeMap<String, JoinHandle<Result<Said, NoEnd>>>,
     /// The run's journal.
     pub journal: JournalFile,
 }
@@ -85,13 +85,14 @@ impl Real {
         &*self.providers[&self.zones[zone]]
     }
 
-    async fn ended(&mut self, step: &str) -> Option<Result<Said, String>> {
+    async fn ended(&mut self, step: &str) -> Option<Result<Said, NoEnd>> {
         let command = match self.running.get(step) {
             Some(command) if !command.is_finished() => return None,
             Some(_) | None => self.running.remove(step),
         };
-        let Some(command) = command else { return Some(Err("nobody has started it".to_owned())) };
-        Some(command.await.unwrap_or_else(|error| Err(error.to_string())))
+        let cut = |why: String| Err(NoEnd::Cut(why));
+        let Some(command) = command else { return Some(cut("nobody has started it".to_owned())) };
+        Some(command.await.unwrap_or_else(|error| cut(error.to_string())))
     }
 
     async fn answer(&self, query: &Query) -> Answer {
@@ -109,7 +110,8 @@ impl Real {
                 Err(why) => Outside::Unknown(why),
             }),
             Query::Command { argv, within } => {
-                Answer::Command(gate::command(argv, &self.home, *within, &self.secrets).await)
+                let said = gate::command(argv, &self.home, *within, &self.secrets).await;
+                Answer::Command(said.map_err(|(NoEnd::NotRun(why) | NoEnd::Cut(why))| why))
             }
             Query::Http { url, contains, within } => {
                 Answer::Http(gate::http(url, contains.as_deref(), *within).await)

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod compile;
 pub mod diag;
 pub mod digest;
+pub mod dkim;
 pub mod engine;
 pub mod fact;
 pub mod graph;

@@ -18,6 +18,7 @@ pub mod probe;
 pub mod proof;
 pub mod recipe;
 pub mod render;
+pub mod resolution;
 pub mod sim;
 pub mod spec;
 pub mod spf;

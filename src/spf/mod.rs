@@ -16,11 +16,13 @@ mod hint;
 mod identity;
 mod macros;
 mod meaning;
+mod network;
 mod outcome;
 
 pub use eval::{Answer, Client, EXPLANATION_OCTETS_MAX, World, check_host, check_mail};
 pub use hint::{BadTerm, mechanism_with_equals_sign};
 pub use meaning::TermMeaning;
+pub use network::Network;
 pub use outcome::{
     EXCHANGES_MAX, Evaluation, Outcome, POINTERS_MAX, Problem, Reached, TERMS_MAX, VOIDS_MAX,
 };

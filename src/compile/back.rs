@@ -328,6 +328,15 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
             format!("people read their mail at `{old}` again from here on"),
             format!("{served} was passed"),
         ),
+        Back::Unstated(one) if draft.asks_a_person(one) => (
+            format!(
+                "by hand: `{}` of {} is {} again",
+                one.fact.value,
+                one.subject.value,
+                draft.value_before(one)
+            ),
+            format!("{served} had begun, and only a person knows that it was taken back"),
+        ),
         Back::Unstated(one) => (
             format!(
                 "from here on `{}` of {} is no longer {}",

@@ -89,6 +89,34 @@ struct Version {
     records: Option<RrSet>,
     lives: Duration,
     taken: Vec<(usize, usize)>,
+    /// Which choices led to it, each with how many states had been read before.
+    choices: Vec<(usize, usize)>,
+}
+
+impl Version {
+    fn is_like(&self, other: &Self) -> bool {
+        self.content == other.content && self.lives == other.lives
+    }
+}
+
+/// Leaves out of versions whatever was read and made no difference: where every choice from some
+/// point on leads to the same answer, that answer hangs on nothing that was read from there on.
+fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
+    let Some(first) = all.first() else { return };
+    if all.iter().all(|version| version.is_like(first)) {
+        let read = first.choices.get(depth).map_or(first.taken.len(), |(_, read)| *read);
+        let mut version = all.swap_remove(0);
+        version.taken.truncate(read);
+        found.push(version);
+        return;
+    }
+    let choice = |version: &Version| version.choices.get(depth).map(|(choice, _)| *choice);
+    while !all.is_empty() {
+        let wanted = choice(&all[0]);
+        let end = all.iter().position(|version| choice(version) != wanted).unwrap_or(all.len());
+        let rest = all.split_off(end);
+        collapse(std::mem::replace(&mut all, rest), depth + 1, found);
+    }
 }
 
 /// The occurrences of a track for one question.
@@ -108,17 +136,17 @@ struct Chosen<'c, 'l> {
 
 #[derive(Default)]
 struct State {
-    /// What was chosen, and how many there are.
-    asked: Vec<(usize, usize)>,
+    /// What was chosen, and how many there are; and how many states had been read by then.
+    asked: Vec<(usize, usize, usize)>,
     /// The state that each track is in, as far as it was read.
     taken: Vec<(usize, usize)>,
 }
 
 impl<'l> Chosen<'_, 'l> {
     fn choose(&self, possible: usize) -> usize {
-        let asked = &mut self.state.borrow_mut().asked;
+        let State { asked, taken } = &mut *self.state.borrow_mut();
         let choice = self.script.get(asked.len()).copied().unwrap_or(0);
-        asked.push((choice, possible));
+        asked.push((choice, possible, taken.len()));
         choice
     }
 
@@ -293,8 +321,9 @@ impl Answers {
             };
             let lives = hold(records.as_ref(), zone);
             let State { asked, taken } = chosen.state.into_inner();
-            versions.push(Version { content: Content::of(&found), records, lives, taken });
-            match next_script(asked) {
+            let choices = asked.iter().map(|(choice, _, read)| (*choice, *read)).collect();
+            versions.push(Version { content: Content::of(&found), records, lives, taken, choices });
+            match next_script(asked.into_iter().map(|(choice, of, _)| (choice, of)).collect()) {
                 Some(_) if versions.len() >= VERSIONS_MAX => {
                     undecided = true;
                     break;
@@ -304,12 +333,11 @@ impl Answers {
             }
         }
         let earlier = earlier(library, key);
-        let same = |one: &Version, other: &Version| {
-            one.content == other.content && one.lives == other.lives
-        };
-        if !undecided && earlier.is_empty() && versions.iter().all(|one| same(one, &versions[0])) {
+        if !undecided && earlier.is_empty() && versions.iter().all(|one| one.is_like(&versions[0])) {
             return None;
         }
+        let all = std::mem::take(&mut versions);
+        collapse(all, 0, &mut versions);
         let tracks = tracks.into_inner();
         let margin = draft.intent.terms.clocks.margin;
         let mut known: BTreeMap<(usize, usize, Duration), usize> = BTreeMap::new();
@@ -320,7 +348,7 @@ impl Answers {
                 None => classes.push(Class { content, versions: vec![version] }),
             }
         };
-        for Version { content, records, lives, taken } in versions {
+        for Version { content, records, lives, taken, choices: _ } in versions {
             let mut version: Vec<usize> = Vec::new();
             for (track, occurrence) in &taken {
                 let of = &tracks[track][*occurrence];

@@ -9,7 +9,7 @@ use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::{DomainMove, Selector};
 use crate::model::{Goal, Route, Stage, Track, Transition, Verb};
-use crate::observe::ZoneSeen;
+use crate::observe::{Seen, ZoneSeen};
 
 /// A selector that nobody publishes.
 pub(super) const DKIM_MISSING: Code = Code::semantic("dkim-missing");
@@ -39,7 +39,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
                     Some(_) => {
                         collision(selector, "two senders publish different keys there", found)
                     }
-                    None => publish(zone(selector), host, selector, rdata, found),
+                    None => publish(kitchen, zone(selector), host, selector, rdata, found),
                 },
             }
         }
@@ -93,8 +93,27 @@ fn collision(selector: &Selector, what: &str, found: &mut Found) {
     );
 }
 
-fn publish(zone: &ZoneSeen, host: &str, selector: &Selector, rdata: &Rdata, found: &mut Found) {
+fn publish(
+    kitchen: &Kitchen<'_>,
+    zone: &ZoneSeen,
+    host: &str,
+    selector: &Selector,
+    rdata: &Rdata,
+    found: &mut Found,
+) {
     let owner = &selector.owner.value;
+    if let Some(target) = rdata.target()
+        && kitchen.end.look_up(&RrKey::new(target.clone(), RrType::TXT)) == Seen::Absent
+    {
+        let title = format!("{owner} would lead to {target}, where there is no key");
+        let help = "look for a typing error, and let the host publish the key first";
+        found.report(
+            Diagnostic::error(DKIM_MISSING, selector.owner.span, title, help)
+                .label(format!("a sender of `{host}` signs with it"))
+                .why("mail that is signed with a key which nobody publishes fails DKIM"),
+        );
+        return;
+    }
     let live = there(zone, owner);
     let same =
         |change: &Change| change.before.as_ref().is_some_and(|b| b.rdata() == [rdata.clone()]);

@@ -26,6 +26,9 @@ pub const OWNED_TWICE: Code = Code::semantic("owned-twice");
 /// A record that cannot stand at its name.
 pub const CNAME_CLASH: Code = Code::semantic("cname-clash");
 
+/// An exchange that has no address, or is an alias.
+pub(crate) const UNUSABLE_EXCHANGE: Code = Code::semantic("unusable-exchange");
+
 /// One kind of record.
 pub struct Recipe {
     /// Its name.

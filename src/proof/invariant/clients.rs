@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{host, label, leads};
+use super::{Leads, host, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot, discovery_of};
@@ -390,11 +390,13 @@ fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     .or_steady(format!(
         "the MX records of {domain} lead to `{to}` already: who is set up for `{from}` does not see what arrives there"
     ));
-    let reached = bench.cases(ID, (label(Side::To), domain, 0), &|v| leads(v, domain, Side::To));
-    for (choice, _) in reached.iter() {
-        for client in &clients {
-            for blind in &blind {
-                bench.forbid(ID, (choice, NOW), &[*client, *blind], &harm);
+    for (extent, number) in [(Leads::Some, 0), (Leads::Only, 1)] {
+        let harm = Harm { id: format!("{}/{number}", harm.id).into(), ..harm.clone() };
+        let reaches =
+            |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == extent);
+        for (choice, _) in bench.cases(ID, ("leads-new-as", domain, number), &reaches).iter() {
+            for (client, blind) in clients.iter().flat_map(|c| blind.iter().map(move |b| (*c, *b))) {
+                bench.forbid(ID, (choice, NOW), &[client, blind], &harm);
             }
         }
     }

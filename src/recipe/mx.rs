@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen};
+use super::{Found, Kitchen, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::DomainMove;
 use crate::model::{Route, Stage, Track, Transition, Verb, change};
@@ -28,7 +28,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         live_exchanges_are_known(kitchen, one, &key, found);
         new_exchanges_are_usable(kitchen, one, found);
         let rdata = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
-        let goal = kitchen.goal(zone, &key, Some(rdata.collect()));
+        let goal = kitchen.goal(zone, &key, Some(records_of(rdata)));
         let route = Route {
             stage: Stage::Switch,
             lower: kitchen.lowering(),
@@ -119,7 +119,7 @@ fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
         let behind = worst.checked_add(10)?.checked_add(preference - best)?;
         all.push(Rdata::mx(behind, name));
     }
-    RrSet::new(first.ttl(), all).ok()
+    Some(RrSet::new(first.ttl(), all).expect("MX records of two RRsets make one"))
 }
 
 /// Whatever is live and unknown would be swept away without anybody having said so.

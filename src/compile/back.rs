@@ -421,7 +421,6 @@ pub fn is_refuted(
     let present = present(&model);
     let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));
     patterns.any(|pattern| {
-        !present.contains_key(&*pattern.harm.id)
-            && way.can_come_true(pattern, &among)
+        !present.contains_key(&*pattern.harm.id) && way.can_come_true(pattern, &among)
     })
 }

@@ -217,7 +217,13 @@ fn put_at<'l>(at: &'l Overlay, key: &RrKey, zone: &'l ZoneSeen) -> Option<&'l Rr
 }
 
 /// Whether a track's RRsets at or below a name are there in one of its states.
-fn is_there(library: &Library<'_>, zone: &ZoneSeen, track: usize, at: &Overlay, name: &Name) -> bool {
+fn is_there(
+    library: &Library<'_>,
+    zone: &ZoneSeen,
+    track: usize,
+    at: &Overlay,
+    name: &Name,
+) -> bool {
     let mut below = library.row(track).keys().filter(|key| key.name.is_at_or_below(name));
     below.any(|key| put_at(at, key, zone).is_some())
 }
@@ -244,9 +250,8 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
         let mut absences: Vec<(usize, Vec<usize>)> = Vec::new();
         for track in draft.owners_below(name) {
             let all = self.occurrences(track);
-            let there = |place: usize| {
-                is_there(self.library, self.zone, track, all[place].overlay, name)
-            };
+            let there =
+                |place: usize| is_there(self.library, self.zone, track, all[place].overlay, name);
             if let Some(taken) = self.taken(track) {
                 if there(taken) {
                     return true;
@@ -333,7 +338,8 @@ impl Answers {
             }
         }
         let earlier = earlier(library, key);
-        if !undecided && earlier.is_empty() && versions.iter().all(|one| one.is_like(&versions[0])) {
+        if !undecided && earlier.is_empty() && versions.iter().all(|one| one.is_like(&versions[0]))
+        {
             return None;
         }
         let all = std::mem::take(&mut versions);
@@ -342,18 +348,20 @@ impl Answers {
         let margin = draft.intent.terms.clocks.margin;
         let mut known: BTreeMap<(usize, usize, Duration), usize> = BTreeMap::new();
         let mut classes: Vec<Class> = Vec::new();
-        let mut put = |content: Content, version: Vec<usize>| {
-            match classes.iter_mut().find(|class| class.content == content) {
-                Some(class) => class.versions.push(version),
-                None => classes.push(Class { content, versions: vec![version] }),
-            }
+        let mut put = |content: Content, version: Vec<usize>| match classes
+            .iter_mut()
+            .find(|class| class.content == content)
+        {
+            Some(class) => class.versions.push(version),
+            None => classes.push(Class { content, versions: vec![version] }),
         };
         for Version { content, records, lives, taken, choices: _ } in versions {
             let mut version: Vec<usize> = Vec::new();
             for (track, occurrence) in &taken {
                 let of = &tracks[track][*occurrence];
                 let atom = *known.entry((*track, *occurrence, lives)).or_insert_with(|| {
-                    let ends = of.ends.iter().map(|step| Ending { step: *step, hold: lives + margin });
+                    let ends =
+                        of.ends.iter().map(|step| Ending { step: *step, hold: lives + margin });
                     let (key, records) = (key.clone(), records.clone());
                     let what = What::Answer { key, records, exposed: of.exposed };
                     atoms.push(Atom { what, start: of.start, ends: ends.collect() });
@@ -385,7 +393,8 @@ impl Answers {
 fn earlier(library: &Library<'_>, key: &RrKey) -> Vec<(Content, Option<RrSet>)> {
     let earlier = &library.draft.snapshot.earlier;
     let own = earlier.get(key).into_iter().flatten().map(|rrset| {
-        let content = rrset.as_ref().map_or(Content::Absent, |r| Content::Records(r.shared_rdata()));
+        let content =
+            rrset.as_ref().map_or(Content::Absent, |r| Content::Records(r.shared_rdata()));
         (content, rrset.clone())
     });
     let alias = RrKey::new(key.name.clone(), RrType::CNAME);

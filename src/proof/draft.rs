@@ -326,7 +326,10 @@ impl<'d> Draft<'d> {
         let from = RrKey::new(name.clone(), RrType::new(0));
         let first = self.owners.partition_point(|(owned, _)| **owned < from);
         let below = self.owners[first..].iter();
-        below.take_while(|(key, _)| key.name.is_at_or_below(name)).map(|(_, track)| *track).collect()
+        below
+            .take_while(|(key, _)| key.name.is_at_or_below(name))
+            .map(|(_, track)| *track)
+            .collect()
     }
 
     /// Whether a name exists in a zone whatever the plan does.
@@ -447,9 +450,11 @@ impl<'d> Draft<'d> {
         };
         let earlier = self.intent.assume.iter().filter(same).filter(|one| one.from < stated.from);
         let row = stated.fact.value.row();
-        let is_old = self.intent.moves.iter().any(|one| {
-            stated.subject.value.host() == Some(one.from.name.as_str())
-        });
+        let is_old = self
+            .intent
+            .moves
+            .iter()
+            .any(|one| stated.subject.value.host() == Some(one.from.name.as_str()));
         match earlier.max_by_key(|one| one.from) {
             Some(before) => before.value,
             None => row.of_old.filter(|_| is_old).unwrap_or(row.unknown),

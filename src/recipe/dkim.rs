@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
+use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen};
+use super::{Found, Kitchen, records_of};
 use crate::diag::{Code, Diagnostic};
+use crate::dkim::KeyRecord;
 use crate::intent::{DomainMove, Selector};
 use crate::model::{Goal, Route, Stage, Track, Transition, Verb};
 use crate::observe::{Seen, ZoneSeen};
@@ -115,14 +116,17 @@ fn publish(
         return;
     }
     let live = there(zone, owner);
-    let same =
-        |change: &Change| change.before.as_ref().is_some_and(|b| b.rdata() == [rdata.clone()]);
-    if !live.is_empty() && !live.iter().all(same) {
+    let live = live.iter().filter_map(|change| change.before.as_ref());
+    let live: Vec<&Rdata> = live.flat_map(RrSet::rdata).collect();
+    if !live.iter().all(|live| is_same_key(live, rdata)) || live.len() > 1 {
         collision(selector, "another key is published there", found);
         return;
     }
+    // A live key that says the same stays as it is spelled.
+    let rdata = live.first().copied().unwrap_or(rdata);
     let key = RrKey::new(owner.clone(), rdata.rtype());
-    let goal = Goal { key: key.clone(), rdata: Some(vec![rdata.clone()]), ttl: None };
+    let records = Some(records_of([rdata.clone()]));
+    let goal = Goal { key: key.clone(), records, ttl: None };
     let route = Route {
         stage: Stage::Expand,
         lower: None,
@@ -133,6 +137,11 @@ fn publish(
     let transitions = goal.transitions(zone, &route);
     let track = Track::new(zone.zone.origin.clone(), key, transitions);
     found.track(track, selector.owner.span);
+}
+
+fn is_same_key(one: &Rdata, other: &Rdata) -> bool {
+    let read = |rdata| KeyRecord::of_rdata(rdata).and_then(Result::ok);
+    one == other || read(one).is_some_and(|key| read(other) == Some(key))
 }
 
 fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Found) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen, UNUSABLE_EXCHANGE};
+use super::{Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::{DomainMove, Exchange};
 use crate::model::{Route, Stage, Track, Transition, Verb, change};
@@ -26,7 +26,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         live_exchanges_are_known(kitchen, one, &key, found);
         new_exchanges_are_usable(kitchen, one, found);
         let rdata = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
-        let goal = kitchen.goal(zone, &key, Some(rdata.collect()));
+        let goal = kitchen.goal(zone, &key, Some(records_of(rdata)));
         let route = Route {
             stage: Stage::Switch,
             lower: kitchen.lowering(),
@@ -117,7 +117,7 @@ fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
         let behind = worst.checked_add(10)?.checked_add(preference - best)?;
         all.push(Rdata::mx(behind, name));
     }
-    RrSet::new(first.ttl(), all).ok()
+    Some(RrSet::new(first.ttl(), all).expect("MX records of two RRsets make one"))
 }
 
 /// Whatever is live and unknown would be swept away without anybody having said so.
@@ -220,9 +220,7 @@ fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut
 /// An exchange outside of the plan's zones of which a resolver says that it has no address.
 fn does_not_exist(kitchen: &Kitchen<'_>, exchange: &Exchange, found: &mut Found) {
     let name = &exchange.name.value;
-    let absent = |rtype| {
-        kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)) == Seen::Absent
-    };
+    let absent = |rtype| kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)) == Seen::Absent;
     if absent(RrType::A) && absent(RrType::AAAA) {
         let title = format!("the exchange {name} does not exist, or has no address");
         let help = "look for a typing error, and at the host's documentation";

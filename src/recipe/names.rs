@@ -201,7 +201,8 @@ fn of_server(servers: &BTreeMap<Name, Name>, track: &Track, span: Span) -> Optio
         let zone = servers.get(&change.key.name).filter(|_| leads && !only_ttl)?;
         Some((change, zone))
     })?;
-    let title = format!("{} is a name server of {zone}, and a plan does not move it", change.key.name);
+    let title =
+        format!("{} is a name server of {zone}, and a plan does not move it", change.key.name);
     let help = "change the addresses of name servers by themselves, with the parent's glue, and plan again when the old ones have expired";
     let problem = Diagnostic::error(SERVER_ADDRESS, span, title, help);
     Some(problem.why("while some resolvers ask the old address and others the new one, there are two copies of the zone, and nothing that is waited for holds for both"))

@@ -2,7 +2,7 @@
 
 use cutover_contract::{Rdata, RrKey, RrType};
 
-use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE};
+use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Goal, Route, Stage, Track};
 use crate::observe::Seen;
@@ -103,9 +103,10 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
         found.report(Diagnostic::error(TTL_FLOOR, record.name.span, title, help));
         return;
     }
+    let records = record.to.clone().map(records_of);
     let goal = match (with_switch, record.ttl) {
-        (true, None) => kitchen.goal(zone, &key, record.to.clone()),
-        (_, ttl) => Goal { key: key.clone(), rdata: record.to.clone(), ttl },
+        (true, None) => kitchen.goal(zone, &key, records),
+        (_, ttl) => Goal { key: key.clone(), records, ttl },
     };
     // A TTL that was lowered for this change alone comes back as soon as the change has taken
     // effect. Nothing has to be lowered first where it can change only after other things anyway.

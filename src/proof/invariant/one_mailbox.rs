@@ -212,9 +212,11 @@ fn early_at_new(bench: &mut Bench<'_>, at_old: usize) {
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[store, local, at_old], &harm);
     }
     let new = Subject::Host(to.clone());
-    let says = |fact| bench.draft().intent.assume.iter().any(|one| {
-        one.fact.value == fact && one.subject.value == new && one.value == Value::True
-    });
+    let says = |fact| {
+        bench.draft().intent.assume.iter().any(|one| {
+            one.fact.value == fact && one.subject.value == new && one.value == Value::True
+        })
+    };
     if !says(Fact::Clients) {
         return;
     }

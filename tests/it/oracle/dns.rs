@@ -236,12 +236,35 @@ fn exposed(atomicity: Atomicity, zone: &Records, changes: &[&Change]) -> Vec<Rec
     contents
 }
 
+/// What is the same for one question in every execution of a plan.
+struct Question {
+    origin: Name,
+    /// The name and those above it, the zone first.
+    names: Vec<Name>,
+    negative_secs: i64,
+    /// The records that count, before the first step.
+    base: Records,
+    /// The places of the changes that count, in each change set that was looked at.
+    relevant: RefCell<HashMap<usize, Rc<Vec<usize>>>>,
+}
+
+/// The change sets that count for a question, and when they are made, by their place in memory.
+type Signature = Vec<(usize, i64, i64)>;
+
+/// What was found in other executions of the same plan.
+#[derive(Default)]
+pub(super) struct Cache {
+    questions: RefCell<HashMap<RrKey, Rc<Question>>>,
+    held: RefCell<HashMap<(RrKey, Signature), Rc<Vec<Held>>>>,
+}
+
 /// Everything that resolvers may say in one execution.
 pub(super) struct Dns<'a> {
     zones: &'a Zones,
     atomicity: Atomicity,
     margin_secs: i64,
     made: Vec<(&'a Name, i64, i64, &'a [Change])>,
+    cache: &'a Cache,
     held: RefCell<HashMap<RrKey, Rc<Vec<Held>>>>,
 }
 
@@ -269,9 +292,10 @@ impl<'a> Dns<'a> {
         margin_secs: i64,
         steps: (&'a [Step], &'a [Step]),
         execution: &Execution,
+        cache: &'a Cache,
     ) -> Self {
         let made = made(steps.0, steps.1, execution);
-        Self { zones, atomicity, margin_secs, made, held: RefCell::default() }
+        Self { zones, atomicity, margin_secs, made, cache, held: RefCell::default() }
     }
 
     /// The zone that a name lies in.
@@ -285,30 +309,67 @@ impl<'a> Dns<'a> {
         if let Some(known) = self.held.borrow().get(key) {
             return Rc::clone(known);
         }
-        let held = Rc::new(self.look(key));
+        let held = self.look(key);
         self.held.borrow_mut().insert(key.clone(), Rc::clone(&held));
         held
     }
 
-    fn look(&self, key: &RrKey) -> Vec<Held> {
-        let Some(origin) = self.zone(&key.name) else { return Vec::new() };
+    fn question(&self, key: &RrKey) -> Option<Rc<Question>> {
+        if let Some(known) = self.cache.questions.borrow().get(key) {
+            return Some(Rc::clone(known));
+        }
+        let origin = self.zone(&key.name)?;
         let zone = &self.zones[origin];
-        let negative = negative_ttl_secs(zone, origin);
         let names = path(origin, &key.name);
-        let relevant = |name: &Name| counts(origin, &names, name);
-        let base: Records = zone
-            .iter()
-            .filter(|(key, _)| relevant(&key.name))
-            .map(|(key, set)| (key.clone(), set.clone()))
-            .collect();
-        let mut made: Vec<Made<'_>> = Vec::new();
+        let base = zone.iter().filter(|(key, _)| counts(origin, &names, &key.name));
+        let base = base.map(|(key, set)| (key.clone(), set.clone())).collect();
+        let negative_secs = negative_ttl_secs(zone, origin);
+        let origin = origin.clone();
+        let question = Question { origin, names, negative_secs, base, relevant: RefCell::default() };
+        let question = Rc::new(question);
+        self.cache.questions.borrow_mut().insert(key.clone(), Rc::clone(&question));
+        Some(question)
+    }
+
+    fn look(&self, key: &RrKey) -> Rc<Vec<Held>> {
+        let Some(question) = self.question(key) else { return Rc::default() };
+        let mut made = Vec::new();
+        let mut signature = Signature::new();
         for (zone, begin, end, changes) in &self.made {
-            let changes: Vec<&Change> =
-                changes.iter().filter(|change| relevant(&change.key.name)).collect();
-            if *zone == origin && !changes.is_empty() {
-                made.push(Made { begin: *begin, end: *end, changes });
+            if **zone != question.origin {
+                continue;
+            }
+            let place = changes.as_ptr() as usize;
+            let known = question.relevant.borrow().get(&place).cloned();
+            let relevant = known.unwrap_or_else(|| {
+                let owners = changes.iter().map(|change| &change.key.name).enumerate();
+                let counting = owners.filter(|(_, owner)| counts(&question.origin, &question.names, owner));
+                let found: Rc<Vec<usize>> = Rc::new(counting.map(|(place, _)| place).collect());
+                question.relevant.borrow_mut().insert(place, Rc::clone(&found));
+                found
+            });
+            if !relevant.is_empty() {
+                signature.push((place, *begin, *end));
+                made.push((*begin, *end, *changes, relevant));
             }
         }
+        let entry = (key.clone(), signature);
+        if let Some(known) = self.cache.held.borrow().get(&entry) {
+            return Rc::clone(known);
+        }
+        let made = made.iter().map(|(begin, end, changes, relevant)| Made {
+            begin: *begin,
+            end: *end,
+            changes: relevant.iter().map(|place| &changes[*place]).collect(),
+        });
+        let made: Vec<Made<'_>> = made.collect();
+        let held = Rc::new(self.answers(key, &question, &made));
+        self.cache.held.borrow_mut().insert(entry, Rc::clone(&held));
+        held
+    }
+
+    fn answers(&self, key: &RrKey, question: &Question, made: &[Made<'_>]) -> Vec<Held> {
+        let Question { origin, negative_secs, base, .. } = question;
         let mut instants: Vec<i64> = made.iter().flat_map(|one| [one.begin, one.end]).collect();
         instants.push(NOW);
         instants.retain(|instant| *instant <= NOW);
@@ -321,8 +382,8 @@ impl<'a> Dns<'a> {
             let sides = if instant == NOW { &sides[..] } else { &sides[..2] };
             for side in sides {
                 let is_now = *side == Side::Now;
-                for content in self.contents(&base, &made, instant, *side) {
-                    let (answer, ttl) = answer(&content, origin, key, negative);
+                for content in self.contents(base, made, instant, *side) {
+                    let (answer, ttl) = answer(&content, origin, key, *negative_secs);
                     let left = (!is_now).then(|| instant + ttl + self.margin_secs - NOW);
                     match held.iter_mut().find(|one| one.answer == answer && one.ttl_secs == ttl) {
                         Some(one) => {

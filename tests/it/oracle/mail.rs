@@ -14,9 +14,9 @@ use std::net::IpAddr;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::dns::{Answer, Dns, Resolved, Zones, plain};
+use super::dns::{Answer, Cache, Dns, Resolved, Zones, plain};
 use super::language::{Fact, HAS_NAMES_AND_ADDRESSES, Host, Plan};
-use super::schedule::{Execution, NOW, Step};
+use super::schedule::{Back, Execution, NOW, Step};
 use super::spf::{self, Reply, Resolver, Verdict};
 
 /// Views of one SPF evaluation that are tried.
@@ -54,7 +54,6 @@ pub(super) fn name(text: &str) -> Name {
 pub(super) struct Ground<'a> {
     plan: &'a Plan,
     zones: &'a Zones,
-    done: Zones,
     steps: &'a [Step],
     ids: HashMap<&'a str, usize>,
     old: BTreeSet<IpAddr>,
@@ -63,11 +62,14 @@ pub(super) struct Ground<'a> {
     old_servers: BTreeSet<IpAddr>,
     new_servers: BTreeSet<IpAddr>,
     domains: Vec<(Name, Kind)>,
+    /// Domains that have MX records by the plan alone.
+    added: BTreeSet<Name>,
     spf_owners: BTreeSet<Name>,
     /// What a domain's live SPF record lets pass.
     live: BTreeMap<Name, BTreeSet<IpAddr>>,
     /// From where the senders of a host send, by host, place and domain.
     sources: BTreeMap<(&'static str, usize, Name), BTreeSet<IpAddr>>,
+    cache: Cache,
 }
 
 fn addresses(zones: &Zones, owner: &Name) -> BTreeSet<IpAddr> {
@@ -92,6 +94,12 @@ fn exchanges_of(zones: &Zones, domain: &Name) -> Vec<Name> {
 fn spf_text(records: &[Rdata]) -> Vec<String> {
     let texts = records.iter().filter_map(Rdata::txt_joined);
     texts.filter(|text| spf::is_spf(text)).filter_map(|text| String::from_utf8(text).ok()).collect()
+}
+
+/// A wildcard's owner stands for every name below: for one that exists nowhere.
+fn any_below(owner: &Name) -> Name {
+    let up = owner.parent().filter(|_| owner.is_wildcard());
+    up.and_then(|up| up.child("any-name").ok()).unwrap_or_else(|| owner.clone())
 }
 
 /// The addresses that some terms name, where DNS says what these zones say.
@@ -182,7 +190,8 @@ impl<'a> Ground<'a> {
             keys.filter(move |key| key.rtype == rtype).map(|key| key.name.clone())
         };
         let owners: BTreeSet<Name> = every(RrType::MX).chain(moving.iter().cloned()).collect();
-        let domains = owners.into_iter().filter(|owner| !owner.is_wildcard()).map(|owner| {
+        let owners: BTreeSet<Name> = owners.into_iter().map(|owner| any_below(&owner)).collect();
+        let domains = owners.into_iter().map(|owner| {
             let is_below = moving.iter().any(|domain| owner.is_at_or_below(domain));
             let exchanges = exchanges_of(zones, &owner);
             let kind = match moving.contains(&owner) {
@@ -193,9 +202,15 @@ impl<'a> Ground<'a> {
             (owner, kind)
         });
         let domains: Vec<(Name, Kind)> = domains.collect();
-        let spf_owners: BTreeSet<Name> = every(RrType::TXT)
-            .filter(|owner| !spf_text(plain(zones, owner, RrType::TXT).records()).is_empty())
-            .collect();
+        let is_added = |(owner, kind): &&(Name, Kind)| {
+            *kind != Kind::Moves && plain(zones, owner, RrType::MX).records().is_empty()
+        };
+        let added = domains.iter().filter(is_added).map(|(owner, _)| owner.clone()).collect();
+        let has_spf = |zones: &Zones, owner: &Name| {
+            !spf_text(plain(zones, owner, RrType::TXT).records()).is_empty()
+        };
+        let spf_owners: BTreeSet<Name> =
+            every(RrType::TXT).filter(|owner| has_spf(zones, owner) || has_spf(&done, owner)).collect();
         let live = spf_owners.iter().map(|owner| {
             let texts = spf_text(plain(zones, owner, RrType::TXT).records());
             let ips = texts.iter().flat_map(|text| authorised(zones, &text[6..], owner, 5));
@@ -203,7 +218,8 @@ impl<'a> Ground<'a> {
         });
         let live = live.collect();
         Self {
-            plan, zones, done, steps, ids, old, new, old_servers, new_servers, domains, spf_owners, live, sources,
+            plan, zones, steps, ids, old, new, old_servers, new_servers, domains, added, spf_owners, live, sources,
+            cache: Cache::default(),
         }
     }
 }
@@ -213,6 +229,8 @@ pub(super) struct World<'a> {
     ground: &'a Ground<'a>,
     execution: &'a Execution,
     back_ids: HashMap<&'a str, usize>,
+    /// What is done before the point that is gone back to, and stays.
+    before_point: &'a BTreeSet<usize>,
     dns: Dns<'a>,
     harm: RefCell<Harm>,
 }
@@ -285,15 +303,26 @@ struct Routes {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn of(ground: &'a Ground<'a>, back: &'a [Step], execution: &'a Execution) -> Self {
+    pub(super) fn of(
+        ground: &'a Ground<'a>,
+        back: Option<&'a Back>,
+        execution: &'a Execution,
+    ) -> Self {
+        static NOTHING: BTreeSet<usize> = BTreeSet::new();
+        let nothing: &'static BTreeSet<usize> = &NOTHING;
+        let before_point = back.map_or(nothing, |back| &back.before_point);
+        let back: &[Step] = back.map_or(&[], |back| &back.steps);
         let steps = (ground.steps, back);
         let plan = ground.plan;
-        let dns = Dns::of(ground.zones, plan.atomicity, plan.margin_secs, steps, execution);
+        let dns = Dns::of(ground.zones, plan.atomicity, plan.margin_secs, steps, execution, &ground.cache);
         let back_ids = back.iter().enumerate().map(|(place, step)| (step.id.as_str(), place)).collect();
-        Self { ground, execution, back_ids, dns, harm: RefCell::default() }
+        Self { ground, execution, back_ids, before_point, dns, harm: RefCell::default() }
     }
 
     fn add(&self, invariant: &'static str, domain: &Name, what: impl Into<String>, sure: bool) {
+        // What was no mail domain before the plan is not a domain whose mail can be lost by it.
+        let is_mail = invariant != "deliverable" || !self.ground.added.contains(domain);
+        let sure = sure && is_mail;
         let sureness = if sure { Sureness::Sure } else { Sureness::Possible };
         let mut harm = self.harm.borrow_mut();
         let known = harm.entry((invariant, domain.to_string(), what.into())).or_insert(sureness);
@@ -356,6 +385,8 @@ impl<'a> World<'a> {
                         last = before;
                     }
                     None if self.back_ids.contains_key(format!("back/{}", id(from)).as_str()) => {}
+                    // It was so before the point that is gone back to.
+                    None if self.is_before_point(&id(from)) => {}
                     // Nobody says that it was taken back, and nobody that it was not.
                     None => values.push((before, None)),
                 }
@@ -366,6 +397,10 @@ impl<'a> World<'a> {
         }
         let may = values.into_iter().filter(|(_, until)| until.is_none_or(|until| until > NOW));
         may.map(|(value, _)| value).collect()
+    }
+
+    fn is_before_point(&self, id: &str) -> bool {
+        self.ground.ids.get(id).is_some_and(|place| self.before_point.contains(place))
     }
 
     fn may(&self, fact: &str, subject: &str, value: &'static str, unsaid: &'static str) -> bool {
@@ -628,11 +663,16 @@ impl<'a> World<'a> {
         if relays && new_relays {
             looped("both pass it on", now.to_old || now.to_new);
         }
-        if mail.contains("relay_by_mx") && now.to_old {
-            looped("the old host passes it to itself", true);
+        let names = |host: &Host| {
+            let views = self.exchanges(domain, 0);
+            let is_own = |one: &Name| host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *one);
+            views.iter().flatten().any(is_own)
+        };
+        if mail.contains("relay_by_mx") && (now.to_old || names(self.host(false))) {
+            looped("the old host passes it to itself", now.to_old);
         }
-        if new_mail.contains("relay_by_mx") && now.to_new {
-            looped("the new host passes it to itself", true);
+        if new_mail.contains("relay_by_mx") && (now.to_new || names(self.host(true))) {
+            looped("the new host passes it to itself", now.to_new);
         }
     }
 
@@ -644,7 +684,8 @@ impl<'a> World<'a> {
         let new_mail = self.values("mail", "new", "store");
         let new_relays = new_mail.contains("relay") || new_mail.contains("relay_by_mx");
         let synced = self.values("synced", "old", "false");
-        let is_copied = synced.contains("true") || self.stated("synced", "old").is_empty();
+        let is_ever = self.stated("synced", "old").iter().any(|one| one.value == "true");
+        let is_copied = synced.contains("true") || !is_ever;
         let local = self.may("routes_local", "old", "true", "true");
         let is_stored = mail.contains("store") && (late.to_old || local || (new_relays && now.to_new));
         if at_new && is_copied && is_stored {
@@ -727,11 +768,12 @@ impl<'a> World<'a> {
             time.filter(|(begin, _)| *begin <= NOW).and(step.changes.as_ref())
         });
         changes.flat_map(|(_, changes)| changes).any(|change| {
-            let is_same = match (&change.before, &change.after) {
-                (Some(before), Some(after)) => before.same_rdata(after),
-                _ => false,
+            let is_new = match (&change.before, &change.after) {
+                (Some(before), Some(after)) => !before.same_rdata(after),
+                (None, Some(_)) => true,
+                (_, None) => false,
             };
-            names.contains(&change.key.name) && !is_same
+            names.contains(&change.key.name) && is_new
         })
     }
 
@@ -970,8 +1012,4 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Everything that the world is made of, for people.
-    pub(super) fn done(ground: &Ground<'_>) -> usize {
-        ground.done.len()
-    }
 }

@@ -15,6 +15,7 @@ mod spf;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cutover::compile::rebuilt;
 use cutover::graph::{Primitive, StepGraph};
@@ -78,11 +79,12 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
     steps.collect()
 }
 
-fn backs_of(case: &Case) -> Vec<Back> {
+fn backs_of(case: &Case, steps: &[Step]) -> Vec<Back> {
     let place = |id| case.graph.place(id);
     let backs = case.returns.iter().map(|one| Back {
         name: one.name.to_string(),
         at: one.at.as_ref().and_then(place),
+        before_point: schedule::closure(steps, one.at.as_ref().and_then(place)),
         steps: steps_of(&one.graph),
         takes_back: one
             .takes_back
@@ -140,7 +142,7 @@ struct Tally {
 }
 
 /// What this execution harms that was well before the first step.
-fn harm(ground: &Ground<'_>, back: &[Step], execution: &Execution, before: &Harm) -> Harm {
+fn harm(ground: &Ground<'_>, back: Option<&Back>, execution: &Execution, before: &Harm) -> Harm {
     let mut harm = World::of(ground, back, execution).harm();
     harm.retain(|key, sureness| before.get(key).is_none_or(|known| known < sureness));
     harm
@@ -154,7 +156,16 @@ fn capabilities(plan: &Plan) -> Capabilities {
     Capabilities { atomicity: plan.atomicity, ..CAPABILITIES }
 }
 
-fn compiled(plan: &Plan) -> Option<Case> {
+/// The plan, compiled; an error where the compiler itself has failed.
+fn compiled(plan: &Plan) -> Result<Option<Case>, String> {
+    let attempt = || try_compiled(plan);
+    catch_unwind(AssertUnwindSafe(attempt)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })
+}
+
+fn try_compiled(plan: &Plan) -> Option<Case> {
     let zone = |name: &str| {
         let zone = plan.zones.iter().find(|(zone, _)| zone == name);
         zone.expect("a zone of the plan").1.clone()
@@ -178,7 +189,15 @@ fn judge(seed: u64, tally: &mut Tally) {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     (0..4).for_each(|_| drop(random.below(2)));
     let plan = Plan::random(&mut random);
-    let Some(case) = compiled(&plan).filter(|case| !case.graph.steps().is_empty()) else {
+    let case = match compiled(&plan) {
+        Ok(case) => case.filter(|case| !case.graph.steps().is_empty()),
+        Err(panic) => {
+            let told = format!("{}{panic}\n", shown(&plan, "none"));
+            tally.disagreements.push(Disagreement { seed, kind: "the compiler panics".to_owned(), told });
+            None
+        }
+    };
+    let Some(case) = case else {
         tally.refused += 1;
         return;
     };
@@ -192,7 +211,7 @@ fn judge(seed: u64, tally: &mut Tally) {
         .collect();
     let ground = Ground::of(&plan, &zones, &steps);
     let nothing = Execution { there: vec![None; steps.len()], back: None };
-    let before = World::of(&ground, &[], &nothing).harm();
+    let before = World::of(&ground, None, &nothing).harm();
     let said = said_of(&case);
     let mut differs = |kind: String, ids: &str, more: String| {
         let told = format!("{}{more}", shown(&plan, ids));
@@ -203,7 +222,7 @@ fn judge(seed: u64, tally: &mut Tally) {
         if said.present.contains(invariant) || *invariant == "minimal-touch" || *invariant == "reversible" {
             continue;
         }
-        let found = harm(&ground, &[], &schedule::there(&steps, starts), &before);
+        let found = harm(&ground, None, &schedule::there(&steps, starts), &before);
         if !found.keys().any(|(name, ..)| name == invariant) {
             let was = before.keys().any(|(name, ..)| name == invariant);
             let kind = format!("refuted: {invariant}{}", if was { " (present)" } else { "" });
@@ -215,7 +234,7 @@ fn judge(seed: u64, tally: &mut Tally) {
     let is_open = |name: &str| !names.contains(name) && !said.present.contains(name) && !plan.more.contains(name);
     let mut seen = BTreeSet::new();
     for last in tried(steps.len(), &mut random) {
-        let found = harm(&ground, &[], &schedule::there(&steps, &last), &before);
+        let found = harm(&ground, None, &schedule::there(&steps, &last), &before);
         tally.executions += 1;
         for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
             if seen.insert((*invariant, what.clone())) {
@@ -223,7 +242,7 @@ fn judge(seed: u64, tally: &mut Tally) {
             }
         }
     }
-    let backs = backs_of(&case);
+    let backs = backs_of(&case, &steps);
     for back in backs.iter().filter(|back| names.is_empty() && !back.steps.is_empty()) {
         for _ in 0..6 {
             let count = 1 + random.below(2);
@@ -231,7 +250,7 @@ fn judge(seed: u64, tally: &mut Tally) {
             let count = 1 + random.below(2);
             let last_back: Vec<usize> = (0..count).map(|_| random.place(back.steps.len())).collect();
             let Some(execution) = schedule::back(&steps, back, &last_there, &last_back) else { continue };
-            let found = harm(&ground, &back.steps, &execution, &before);
+            let found = harm(&ground, Some(back), &execution, &before);
             tally.executions += 1;
             for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
                 if seen.insert((*invariant, what.clone())) {

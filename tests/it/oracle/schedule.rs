@@ -32,6 +32,8 @@ pub(super) struct Back {
     pub(super) name: String,
     /// The step of the way there that has to be done.
     pub(super) at: Option<usize>,
+    /// What is done when that one is.
+    pub(super) before_point: BTreeSet<usize>,
     pub(super) steps: Vec<Step>,
     /// Which step of the way there each step takes back.
     pub(super) takes_back: BTreeMap<usize, usize>,
@@ -72,6 +74,18 @@ pub(super) fn as_late_as_possible(
         }
     }
     times
+}
+
+/// A step and all that it comes after.
+pub(super) fn closure(steps: &[Step], of: Option<usize>) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<usize> = of.into_iter().collect();
+    while let Some(place) = open.pop() {
+        if found.insert(place) {
+            open.extend(&steps[place].after);
+        }
+    }
+    found
 }
 
 /// What has begun on the way there, and on the way back.

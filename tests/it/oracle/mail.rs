@@ -38,7 +38,7 @@ pub(super) enum Sureness {
     Sure,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Moves,
     /// It names an exchange of the old host, and stays there.
@@ -231,6 +231,7 @@ pub(super) struct World<'a> {
     back_ids: HashMap<&'a str, usize>,
     /// What is done before the point that is gone back to, and stays.
     before_point: &'a BTreeSet<usize>,
+    point: &'a str,
     dns: Dns<'a>,
     harm: RefCell<Harm>,
 }
@@ -311,12 +312,13 @@ impl<'a> World<'a> {
         static NOTHING: BTreeSet<usize> = BTreeSet::new();
         let nothing: &'static BTreeSet<usize> = &NOTHING;
         let before_point = back.map_or(nothing, |back| &back.before_point);
+        let point = back.map_or("", |back| back.name.as_str());
         let back: &[Step] = back.map_or(&[], |back| &back.steps);
         let steps = (ground.steps, back);
         let plan = ground.plan;
         let dns = Dns::of(ground.zones, plan.atomicity, plan.margin_secs, steps, execution, &ground.cache);
         let back_ids = back.iter().enumerate().map(|(place, step)| (step.id.as_str(), place)).collect();
-        Self { ground, execution, back_ids, before_point, dns, harm: RefCell::default() }
+        Self { ground, execution, back_ids, before_point, point, dns, harm: RefCell::default() }
     }
 
     fn add(&self, invariant: &'static str, domain: &Name, what: impl Into<String>, sure: bool) {
@@ -386,7 +388,7 @@ impl<'a> World<'a> {
                     }
                     None if self.back_ids.contains_key(format!("back/{}", id(from)).as_str()) => {}
                     // It was so before the point that is gone back to.
-                    None if self.is_before_point(&id(from)) => {}
+                    None if self.is_before_point(&id(from), from) => {}
                     // Nobody says that it was taken back, and nobody that it was not.
                     None => values.push((before, None)),
                 }
@@ -399,8 +401,14 @@ impl<'a> World<'a> {
         may.map(|(value, _)| value).collect()
     }
 
-    fn is_before_point(&self, id: &str) -> bool {
-        self.ground.ids.get(id).is_some_and(|place| self.before_point.contains(place))
+    /// Whether a fact is of a part of the move that is not gone back over.
+    fn is_before_point(&self, id: &str, from: &str) -> bool {
+        let is_kept = match self.point {
+            "before-contract" => matches!(from, "expand" | "switch"),
+            "before-switch" => from == "expand",
+            _ => false,
+        };
+        is_kept || self.ground.ids.get(id).is_some_and(|place| self.before_point.contains(place))
     }
 
     fn may(&self, fact: &str, subject: &str, value: &'static str, unsaid: &'static str) -> bool {
@@ -547,8 +555,8 @@ impl<'a> World<'a> {
                             let is_known = is_old || (is_new && kind == Kind::Moves);
                             let stated = self.is_known_to_accept("address", &ip.to_string())
                                 || self.is_known_to_accept("name", &exchange.to_string());
-                            if !is_known && !stated && longer == 0 {
-                                self.add("deliverable", domain, format!("nobody knows {ip}"), true);
+                            if !is_known && !stated {
+                                self.add("deliverable", domain, format!("nobody knows {ip}"), longer == 0);
                             }
                         }
                     }
@@ -676,6 +684,12 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whether the last copy from the new host to the old one may have begun, or is never made.
+    fn is_copied_back(&self) -> bool {
+        let stated = self.stated("synced", "new").iter().any(|one| one.value == "true");
+        !stated || self.is_taken_back("synced", "true").contains(&true)
+    }
+
     fn of_mailboxes(&self, domain: &Name, now: &Routes, late: &Routes) {
         let lost = |what: &str, sure: bool| self.add("one-mailbox", domain, what, sure);
         let (at_old, at_new) = self.people();
@@ -698,8 +712,10 @@ impl<'a> World<'a> {
         if mail.contains("off") && synced.contains("false") {
             lost("the old host goes without a last copy", true);
         }
-        if at_old && relays && now.to_old {
-            lost("passed on to where nobody reads yet", true);
+        let copies = self.stated("synced", "new").iter().any(|one| one.value == "true" && one.from.is_some());
+        let is_later = self.execution.back.is_some() && !self.is_copied_back();
+        if at_old && relays && now.to_old && !is_later {
+            lost("passed on to where nobody reads yet", !copies);
         }
         if at_old && relays {
             lost("passed on to where nobody reads yet, from its own", false);
@@ -707,16 +723,14 @@ impl<'a> World<'a> {
         match self.execution.back {
             None => {
                 if at_old && now.to_new && !new_relays {
-                    lost("stored where nobody reads yet", true);
+                    lost("stored where nobody reads yet", !copies);
                 }
                 if at_old && self.may("routes_local", "new", "true", "true") {
                     lost("stored where nobody reads yet, by its own", false);
                 }
             }
             Some(_) => {
-                let back = self.is_taken_back("synced", "true");
-                let stated = self.stated("synced", "new").iter().any(|one| one.value == "true");
-                let is_copied = back.contains(&true) || !stated;
+                let is_copied = self.is_copied_back();
                 let begun = self.has_begun("checkpoint/before-switch");
                 if at_old && begun && is_copied && late.to_new {
                     lost("stored at the new host after its last copy back", now.to_new);
@@ -751,13 +765,16 @@ impl<'a> World<'a> {
             let hosts = |exchange: &Name| self.hosts_of(exchange, domain);
             if (was || is) && !by_name {
                 let is_shut = |exchange: &Name| hosts(exchange).iter().any(|host| may_not(host));
+                if exchanges.iter().any(is_shut) {
+                    self.add("transport-policy", domain, "an exchange is not allowed by MTA-STS", false);
+                }
                 if exchanges.iter().all(is_shut) {
                     let is_known = exchanges.iter().all(|one| hosts(one).iter().any(|h| *h != "" && may_not(h)));
                     self.add("transport-policy", domain, "no exchange is allowed by MTA-STS", is_known);
                 }
             }
             if exchanges.iter().all(|exchange| self.fails_dane(exchange, &hosts(exchange))) {
-                self.add("transport-policy", domain, "no certificate matches TLSA", true);
+                self.add("transport-policy", domain, "no certificate matches TLSA", exchanges.iter().all(|one| !hosts(one).contains("")));
             }
         }
     }
@@ -862,6 +879,23 @@ impl<'a> World<'a> {
             if views.iter().any(|view| view.records().is_empty()) {
                 let is_outside = views.iter().any(|view| matches!(view, Resolved::Outside(_)));
                 harm(format!("clients of the new host look for {owner}"), !is_outside && !at_old);
+            }
+        }
+        for label in SERVICES {
+            let Ok(owner) = Name::relative_to(label, domain) else { continue };
+            let rtype = if label.starts_with('_') { RrType::SRV } else { RrType::A };
+            let meant = plain(self.ground.zones, &owner, rtype);
+            let views = self.dns.resolved(&owner, rtype, 0);
+            let leads = |view: &Resolved| {
+                let mut targets = view.records().iter().filter_map(Rdata::srv_target);
+                !view.records().is_empty()
+                    && targets.all(|target| {
+                        let views = self.dns.resolved(&target, RrType::A, 0);
+                        views.iter().all(|view| !view.records().is_empty())
+                    })
+            };
+            if !meant.records().is_empty() && !views.iter().all(leads) {
+                harm(format!("{owner} leads nowhere"), false);
             }
         }
         let servers = |ip: &IpAddr| self.ground.old_servers.contains(ip) || self.ground.old.contains(ip);
@@ -1004,8 +1038,10 @@ impl<'a> World<'a> {
                 for held in self.dns.held(&change.key).iter().filter(|one| one.for_longer(0)) {
                     let is_there = !matches!(held.answer, Answer::NoData | Answer::NxDomain);
                     if held.ttl_secs > plan.cutover_ttl_secs {
-                        let domain = change.key.name.clone();
-                        self.add("reach", &domain, step.id.clone(), is_switch && is_there);
+                        let owner = &change.key.name;
+                        let is_of_move = change.key.rtype == RrType::MX
+                            && self.ground.domains.contains(&(owner.clone(), Kind::Moves));
+                        self.add("reach", owner, step.id.clone(), is_switch && is_there && is_of_move);
                     }
                 }
             }

@@ -5,14 +5,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::OnceLock;
 
 use cutover_contract::Atomicity;
 use serde_json::Value;
 
 use super::Random;
 
-/// Facts and keys of the language that is being built; what it does not have yet is not written.
-pub(super) const HAS_NAMES_AND_ADDRESSES: bool = false;
+const SCHEMA: &str = include_str!("../../../schemas/plan.v1.json");
+
+/// The JSON Schema of the language.
+fn schema() -> &'static Value {
+    static READ: OnceLock<Value> = OnceLock::new();
+    READ.get_or_init(|| serde_json::from_str(SCHEMA).expect("JSON"))
+}
+
+/// The facts that the language has.
+pub(super) fn facts_of_language() -> Vec<&'static str> {
+    let item = &schema()["properties"]["assume"]["items"]["properties"];
+    let facts = item["fact"]["enum"].as_array().expect("facts");
+    facts.iter().filter_map(Value::as_str).collect()
+}
+
+fn has(fact: &str) -> bool {
+    facts_of_language().contains(&fact)
+}
+
+/// Whether facts may be of names and addresses; before, they were of hosts alone.
+pub(super) fn has_names() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| has("published"))
+}
 
 pub(super) struct Exchange {
     pub(super) preference: u16,
@@ -249,6 +272,7 @@ impl Made<'_> {
             "v=spf1 ip4:192.0.2.10/32 include:_spf2.acme.test -all",
             "v=spf1 include:_spf.isp.example ip4:192.0.2.10 -all",
             "v=spf1 -all",
+            "v=spf1 ip4:192.0.2.10 ip6:2001:db8::10 -all",
         ]);
         if !record.is_empty() {
             self.line(&format!("@ TXT \"{record}\""));
@@ -394,6 +418,9 @@ impl Made<'_> {
         if self.one_in(10) {
             self.line("www A 192.0.2.80");
         }
+        if self.one_in(20) {
+            self.line("gone DNAME www.acme.test.");
+        }
         if self.one_in(9) {
             let exchange = self.of(&["mail", "oldmx"]);
             self.line(&format!("lists MX 10 {exchange}"));
@@ -508,15 +535,95 @@ impl Made<'_> {
             more("serves", "old", ["false", "true"][self.random.place(2)], moments[self.random.place(4)]);
         }
         if self.acme.contains("_mta-sts") && self.random.below(3) > 0 || self.one_in(40) {
-            more("sts_allows", "new", "true", [None, None, Some("expand"), Some("switch")][self.random.place(4)]);
+            more("sts_allows", "new", "true", moments[self.random.place(4)]);
         }
         if self.acme.contains("_mta-sts") && self.one_in(8) {
             more("sts_allows", "old", ["false", "true"][self.random.place(2)], moments[self.random.place(4)]);
         }
         if self.acme.contains("TLSA") && self.one_in(2) || self.one_in(40) {
-            more("tlsa_matches", ["new", "old"][self.random.place(2)], "true", [None, None, Some("expand")][self.random.place(3)]);
+            more("tlsa_matches", ["new", "old"][self.random.place(2)], "true", moments[self.random.place(4)]);
+        }
+        if has_names() {
+            self.newer_facts(&mut facts);
         }
         facts
+    }
+
+    /// Facts of names and addresses, and those that came with them.
+    fn newer_facts(&mut self, facts: &mut Vec<Fact>) {
+        let moments = [None, None, Some("expand"), Some("switch"), Some("contract")];
+        // What a plan needs that has such things in it, mostly; and at times what it does not.
+        let mut more = Vec::new();
+        let text = |host: &Host| {
+            let mut text = String::new();
+            host_text(host, &mut text);
+            text
+        };
+        let (old, new) = (text(&self.old), text(&self.new));
+        if !self.old.discovery.is_empty() || self.acme.contains("SRV") {
+            more.push(("redirects", "host", "old".to_owned(), "true", 3));
+        }
+        if new.contains("mx.new.example") {
+            more.push(("published", "name", "mx.new.example.".to_owned(), "true", 3));
+        }
+        if new.contains("s1.dkim.new.example") {
+            more.push(("published", "name", "s1.dkim.new.example.".to_owned(), "true", 3));
+        }
+        if new.contains("s2.dkim.new.example") {
+            more.push(("published", "name", "s2.dkim.new.example.".to_owned(), "true", 3));
+        }
+        if new.contains("mx.del.acme.test") {
+            more.push(("published", "name", "mx.del.acme.test.".to_owned(), "true", 3));
+        }
+        if old.contains("backup.isp") {
+            more.push(("accepts", "name", "backup.isp.example.".to_owned(), "true", 3));
+            more.push(("published", "name", "backup.isp.example.".to_owned(), "true", 3));
+        }
+        if self.acme.contains("_spf.isp.example") {
+            more.push(("published", "name", "_spf.isp.example.".to_owned(), "true", 3));
+        }
+        if self.acme.contains("_mta-sts") {
+            more.push(("sts_allows", "name", "acme.test.".to_owned(), "true", 2));
+        }
+        if self.acme.contains("TLSA") {
+            more.push(("tlsa_matches", "name", "mail.acme.test.".to_owned(), "true", 2));
+        }
+        if self.acme.contains("p=none") {
+            more.push(("passes_dmarc", "name", "acme.test.".to_owned(), "true", 2));
+        }
+        if self.acme.contains("lists MX") {
+            more.push(("stays", "name", "lists.acme.test.".to_owned(), "true", 3));
+        }
+        if self.acme.contains("SRV 0 1 587") {
+            more.push(("clients", "name", "_submission._tcp.acme.test.".to_owned(), "false", 3));
+        }
+        if self.acme.contains("2001:db8") {
+            more.push(("ipv6_only", "host", "new".to_owned(), "false", 2));
+            more.push(("ipv4_only", "host", "new".to_owned(), "false", 2));
+            more.push(("ipv4_only", "name", "acme.test.".to_owned(), "false", 1));
+            more.push(("ipv6_only", "name", "acme.test.".to_owned(), "false", 1));
+        }
+        if self.acme.contains("o1._domainkey") {
+            more.push(("signs", "name", "o1._domainkey.acme.test.".to_owned(), "false", 2));
+        }
+        if self.acme.contains("v=spf1") {
+            more.push(("sends", "name", "acme.test.".to_owned(), "false", 1));
+        }
+        more.push(("accepts", "address", "192.0.2.99".to_owned(), "true", 2));
+        more.push(("accepts", "address", "192.0.2.80".to_owned(), "true", 1));
+        for (fact, kind, subject, value, quarters) in more {
+            if self.random.below(4) >= quarters {
+                continue;
+            }
+            let value = match self.one_in(20) {
+                true if value == "true" => "false",
+                true => "true",
+                false => value,
+            };
+            let from = moments[if self.one_in(4) { self.random.place(5) } else { 0 }];
+            let settle_secs = if from.is_some() && self.one_in(6) { 7_200 } else { 0 };
+            facts.push(Fact { fact, kind, subject, value, from, settle_secs });
+        }
     }
 }
 
@@ -750,7 +857,8 @@ impl Coverage {
         keys("", &value, &mut seen);
         for fact in &plan.facts {
             let from = fact.from.unwrap_or("already");
-            seen.insert(format!("fact {} {} {from}", fact.fact, fact.kind));
+            seen.insert(format!("fact {} {from}", fact.fact));
+            seen.insert(format!("fact {} of {}", fact.fact, fact.kind));
             seen.insert(format!("value {} {}", fact.fact, fact.value));
         }
         for (_, zone) in &plan.zones {
@@ -772,6 +880,63 @@ impl Coverage {
         }
         seen.insert(format!("adapter {:?}", plan.atomicity));
         seen.into_iter().for_each(|what| self.add(what));
+    }
+}
+
+/// What of the language the plans of the oracle never have in them, and why.
+const NOT_JUDGED: [(&str, &str); 8] = [
+    ("key notify", "it tells people, and changes nothing"),
+    ("key providers", "an adapter's own keys; what it can do is chosen by the oracle"),
+    ("key zones.*.authorities", "who is asked; the world knows servers without addresses"),
+    ("key gates.before_switch.", "what is probed and how often changes no step's place"),
+    ("key gates.after_switch.", "as before the switch"),
+    ("key tasks.before_switch.", "a task's command is not run by the world"),
+    ("key tasks.after_switch.", "as before the switch"),
+    ("key gates.on_fail", "which way is gone back: all of them are tried"),
+];
+
+/// Everything that the plans have to have in them: each key and fact of the language, each moment,
+/// each value, and what zones and SPF records are made of.
+pub(super) fn wanted() -> BTreeSet<String> {
+    let mut wanted = BTreeSet::new();
+    schema_keys("", schema(), &mut wanted);
+    wanted.retain(|key| !NOT_JUDGED.iter().any(|(start, _)| key.starts_with(start)));
+    for fact in facts_of_language() {
+        for from in ["already", "expand", "switch", "contract"] {
+            wanted.insert(format!("fact {fact} {from}"));
+        }
+        wanted.insert(format!("value {fact} {}", usual(fact)));
+    }
+    for value in ["store", "relay", "relay_by_mx", "reject", "off"] {
+        wanted.insert(format!("value mail {value}"));
+    }
+    let others = [
+        "adapter ChangeSet", "adapter RrSet", "adapter Record", "adapter None", "zone wildcard",
+        "zone A", "zone AAAA", "zone CNAME", "zone DNAME", "zone MX", "zone NS", "zone SRV", "zone TLSA",
+        "zone TXT", "spf a", "spf mx", "spf ip4", "spf ip6", "spf include", "spf redirect",
+        "spf exists", "spf ptr", "spf all",
+    ];
+    wanted.extend(others.map(str::to_owned));
+    wanted
+}
+
+fn schema_keys(path: &str, value: &Value, seen: &mut BTreeSet<String>) {
+    let start = if path.is_empty() { "key ".to_owned() } else { format!("{path}.") };
+    for (key, below) in value["properties"].as_object().into_iter().flatten() {
+        let path = format!("{start}{key}");
+        schema_keys(&path, below, seen);
+        seen.insert(path);
+    }
+    if value["additionalProperties"].is_object() {
+        let path = format!("{start}*");
+        schema_keys(&path, &value["additionalProperties"], seen);
+        seen.insert(path);
+    }
+    if value["items"].is_object() {
+        schema_keys(path, &value["items"], seen);
+    }
+    for word in ["anyOf", "oneOf"] {
+        value[word].as_array().into_iter().flatten().for_each(|one| schema_keys(path, one, seen));
     }
 }
 

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::dns::{Answer, Cache, Dns, Resolved, Zones, plain};
-use super::language::{Fact, HAS_NAMES_AND_ADDRESSES, Host, Plan};
+use super::language::{Fact, Host, Plan, has_names};
 use super::schedule::{Back, Execution, NOW, Step};
 use super::spf::{self, Reply, Resolver, Verdict};
 
@@ -507,7 +507,7 @@ impl<'a> World<'a> {
     }
 
     fn is_known_to_accept(&self, kind: &str, subject: &str) -> bool {
-        HAS_NAMES_AND_ADDRESSES
+        has_names()
             && self.stated("accepts", subject).iter().any(|one| one.kind == kind)
             && !self.may("accepts", subject, "false", "false")
     }
@@ -583,7 +583,7 @@ impl<'a> World<'a> {
             !self.stated(fact, subject).is_empty() && !self.may(fact, subject, "true", "true")
         });
         if counts && !is_stated {
-            let sure = family == RrType::A || HAS_NAMES_AND_ADDRESSES;
+            let sure = family == RrType::A || has_names();
             self.add("deliverable", domain, format!("{family} of no exchange"), sure);
         }
     }
@@ -658,7 +658,7 @@ impl<'a> World<'a> {
         }
         if self.may("routes_local", "new", "true", "true") && new_refuses {
             let stated = !self.stated("routes_local", "new").is_empty();
-            lost("the new host refuses it from its own", stated || HAS_NAMES_AND_ADDRESSES);
+            lost("the new host refuses it from its own", stated || has_names());
         }
         if now.to_old && relays && new_refuses {
             lost("the new host refuses what is passed on", true);
@@ -914,7 +914,7 @@ impl<'a> World<'a> {
                 }
             }
         }
-        if HAS_NAMES_AND_ADDRESSES && at_new && uses_old && !self.host(false).discovery.is_empty()
+        if has_names() && at_new && uses_old && !self.host(false).discovery.is_empty()
             && self.may("redirects", "old", "false", "false")
         {
             harm("clients of the old host see no new mail".to_owned(), true);
@@ -969,7 +969,7 @@ impl<'a> World<'a> {
                     for view in self.dns.resolved(&name(&owner), RrType::TXT, 0) {
                         let is_sure = match &view {
                             Resolved::Outside(target) if self.is_published(target) => continue,
-                            Resolved::Outside(_) => HAS_NAMES_AND_ADDRESSES,
+                            Resolved::Outside(_) => has_names(),
                             _ => true,
                         };
                         if !Self::has_key(&view) {

@@ -9,11 +9,79 @@
 //! What is stated is an assumption, and every verdict lists it.
 
 use std::fmt;
+use std::net::IpAddr;
+
+use cutover_contract::Name;
+
+/// What a fact is stated of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A host of the plan.
+    Host(String),
+    /// A DNS name: a domain, an exchange, a key's owner, a name outside of the zones.
+    Name(Name),
+    /// An address of an exchange.
+    Address(IpAddr),
+}
+
+impl Subject {
+    /// The host, if it is one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Host(host) => Some(host),
+            Self::Name(_) | Self::Address(_) => None,
+        }
+    }
+
+    /// Its key in a line of `assume:`.
+    #[must_use]
+    pub fn kind(&self) -> SubjectKind {
+        match self {
+            Self::Host(_) => SubjectKind::Host,
+            Self::Name(_) => SubjectKind::Name,
+            Self::Address(_) => SubjectKind::Address,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => f.write_str(host),
+            Self::Name(name) => write!(f, "{name}"),
+            Self::Address(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+/// The kinds of [`Subject`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectKind {
+    /// `host:`.
+    Host,
+    /// `name:`.
+    Name,
+    /// `address:`.
+    Address,
+}
+
+impl SubjectKind {
+    /// The key in a line of `assume:`.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Name => "name",
+            Self::Address => "address",
+        }
+    }
+}
 
 /// A kind of fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fact {
-    /// The host accepts every recipient of the domains.
+    /// The mail of every recipient is taken.
     Accepts,
     /// What the host does with mail that arrives for the domains.
     Mail,
@@ -21,8 +89,10 @@ pub enum Fact {
     RoutesLocal,
     /// People and programs send through the host.
     Sends,
-    /// Mail clients are set up to use the host.
+    /// Mail clients are set up to use the host, or the name.
     Clients,
+    /// Clients that are set up for the host see the mailboxes of the other side.
+    Redirects,
     /// The last copy of the host's mailboxes to the other side has been made.
     Synced,
     /// The host serves the mailboxes to clients.
@@ -31,6 +101,18 @@ pub enum Fact {
     StsAllows,
     /// The certificates of the host's exchanges match their TLSA records.
     TlsaMatches,
+    /// A name outside of the zones has what the plan needs there.
+    Published,
+    /// Somebody signs mail with a DKIM key.
+    Signs,
+    /// All mail that is sent as a domain passes DMARC.
+    PassesDmarc,
+    /// A domain that does not move stays at the old host.
+    Stays,
+    /// Some senders have IPv4 alone.
+    Ipv4Only,
+    /// Some senders have IPv6 alone.
+    Ipv6Only,
 }
 
 /// The value of a fact.
@@ -102,106 +184,231 @@ pub struct Row {
     pub fact: Fact,
     /// Its word in a plan.
     pub word: &'static str,
-    /// What it says of the host.
+    /// What it says of its subject, as a clause behind the subject.
     pub meaning: &'static str,
+    /// What it can be stated of.
+    pub subjects: &'static [SubjectKind],
     /// The values that it can have.
     pub values: &'static [Value],
     /// The value that `assume:` states where it names none.
     pub stated: Value,
-    /// The value that the proof takes where nobody states one: the worst. `None`: a plan key says it.
-    pub unknown: Option<Value>,
+    /// The value of a host that mail leaves, before anybody states another: what mail relies on
+    /// today. `None`: nobody knows, as of all others.
+    pub of_old: Option<Value>,
+    /// The value that the proof takes where nobody states one: the worst.
+    pub unknown: Value,
     /// What may establish it.
     pub sources: &'static [Source],
+    /// The invariants whose patterns read it.
+    pub read_by: &'static [&'static str],
 }
 
 const YES_NO: &[Value] = &[Value::True, Value::False];
+const HOST: &[SubjectKind] = &[SubjectKind::Host];
+const NAME: &[SubjectKind] = &[SubjectKind::Name];
+const HOST_OR_NAME: &[SubjectKind] = &[SubjectKind::Host, SubjectKind::Name];
 
 /// Every kind of fact.
 pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Accepts,
         word: "accepts",
-        meaning: "accepts every recipient of the domains",
+        meaning: "takes the mail of every recipient, and brings it to the mailboxes that people read",
+        subjects: &[SubjectKind::Host, SubjectKind::Name, SubjectKind::Address],
         values: YES_NO,
         stated: Value::True,
-        unknown: Some(Value::False),
+        of_old: Some(Value::True),
+        unknown: Value::False,
         sources: &[Source::Assume],
+        read_by: &["deliverable"],
     },
     Row {
         fact: Fact::Mail,
         word: "mail",
         meaning: "does so with mail that arrives for the domains",
+        subjects: HOST,
         values: &[Value::Store, Value::Relay, Value::RelayByMx, Value::Reject, Value::Off],
         stated: Value::Relay,
-        unknown: None,
+        of_old: Some(Value::Store),
+        // What shall take mail puts it into mailboxes: the rest is stated.
+        unknown: Value::Store,
         sources: &[Source::PlanKey("migrate"), Source::Assume],
+        read_by: &["deliverable", "one-mailbox", "no-loop", "clients"],
     },
     Row {
         fact: Fact::RoutesLocal,
         word: "routes_local",
-        meaning: "keeps mail of its own customers for the domains, whatever the MX records say",
+        meaning: "keeps the mail that its own customers send to the domains, whatever the MX records say",
+        subjects: HOST,
         values: YES_NO,
         stated: Value::False,
-        unknown: Some(Value::True),
+        of_old: None,
+        unknown: Value::True,
         sources: &[Source::Assume],
+        read_by: &["deliverable", "one-mailbox"],
     },
     Row {
         fact: Fact::Sends,
         word: "sends",
         meaning: "is what people and programs send through, as the domains",
+        subjects: HOST_OR_NAME,
         values: YES_NO,
         stated: Value::False,
-        unknown: Some(Value::True),
+        of_old: None,
+        unknown: Value::True,
         sources: &[Source::PlanKey("senders"), Source::Assume],
+        read_by: &["authenticated", "deliverable"],
     },
     Row {
         fact: Fact::Clients,
         word: "clients",
         meaning: "is what mail clients are set up to use",
+        subjects: HOST_OR_NAME,
         values: YES_NO,
         stated: Value::False,
-        unknown: Some(Value::True),
+        of_old: None,
+        unknown: Value::True,
         sources: &[Source::Assume],
+        read_by: &["clients", "one-mailbox"],
+    },
+    Row {
+        fact: Fact::Redirects,
+        word: "redirects",
+        meaning: "shows the clients that are set up for it the mailboxes of the other side",
+        subjects: HOST,
+        values: YES_NO,
+        stated: Value::True,
+        of_old: None,
+        unknown: Value::False,
+        sources: &[Source::Snapshot("no discovery record of the old host"), Source::Assume],
+        read_by: &["clients"],
     },
     Row {
         fact: Fact::Synced,
         word: "synced",
         meaning: "has had its mailboxes copied to the other side for the last time",
+        subjects: HOST,
         values: YES_NO,
         stated: Value::True,
-        unknown: Some(Value::False),
+        of_old: None,
+        unknown: Value::False,
         sources: &[Source::Assume],
+        read_by: &["one-mailbox"],
     },
     Row {
         fact: Fact::Serves,
         word: "serves",
         meaning: "serves every mailbox to its user's clients",
+        subjects: HOST,
         values: YES_NO,
         stated: Value::True,
-        unknown: Some(Value::False),
+        of_old: Some(Value::True),
+        unknown: Value::False,
         sources: &[Source::Assume],
+        read_by: &["clients"],
     },
     Row {
         fact: Fact::StsAllows,
         word: "sts_allows",
         meaning: "is allowed by every MTA-STS policy that senders may have cached",
+        subjects: HOST_OR_NAME,
         values: YES_NO,
         stated: Value::True,
-        unknown: Some(Value::False),
+        of_old: Some(Value::True),
+        unknown: Value::False,
         sources: &[Source::Snapshot("no `_mta-sts` record at the domain"), Source::Assume],
+        read_by: &["transport-policy"],
     },
     Row {
         fact: Fact::TlsaMatches,
         word: "tlsa_matches",
         meaning: "has certificates that match every version of its exchanges' TLSA records",
+        subjects: HOST_OR_NAME,
         values: YES_NO,
         stated: Value::True,
-        unknown: Some(Value::False),
+        of_old: None,
+        unknown: Value::False,
         sources: &[
             Source::Snapshot("no TLSA record at its exchanges"),
             Source::PlanKey("tlsa"),
             Source::Assume,
         ],
+        read_by: &["transport-policy"],
+    },
+    Row {
+        fact: Fact::Published,
+        word: "published",
+        meaning: "has what the plan needs there, and keeps it",
+        subjects: NAME,
+        values: YES_NO,
+        stated: Value::True,
+        of_old: None,
+        unknown: Value::False,
+        sources: &[Source::Snapshot("a resolver's answer (`resolver:`)"), Source::Assume],
+        read_by: &["deliverable", "authenticated", "spf-sound", "clients"],
+    },
+    Row {
+        fact: Fact::Signs,
+        word: "signs",
+        meaning: "is a key that somebody signs mail with",
+        subjects: NAME,
+        values: YES_NO,
+        stated: Value::False,
+        of_old: None,
+        unknown: Value::True,
+        sources: &[Source::PlanKey("dkim"), Source::Assume],
+        read_by: &["authenticated"],
+    },
+    Row {
+        fact: Fact::PassesDmarc,
+        word: "passes_dmarc",
+        meaning: "is a domain of which all mail passes DMARC",
+        subjects: NAME,
+        values: YES_NO,
+        stated: Value::True,
+        of_old: None,
+        unknown: Value::False,
+        sources: &[Source::Assume],
+        read_by: &["authenticated"],
+    },
+    Row {
+        fact: Fact::Stays,
+        word: "stays",
+        meaning: "is a domain that stays at the old host, which stays on for it",
+        subjects: NAME,
+        values: YES_NO,
+        stated: Value::True,
+        of_old: None,
+        unknown: Value::False,
+        sources: &[
+            Source::Snapshot("MX records that name an exchange of the old host"),
+            Source::Assume,
+        ],
+        read_by: &["deliverable"],
+    },
+    Row {
+        fact: Fact::Ipv4Only,
+        word: "ipv4_only",
+        meaning: "is reached by some senders over IPv4 alone",
+        subjects: HOST_OR_NAME,
+        values: YES_NO,
+        stated: Value::False,
+        of_old: None,
+        unknown: Value::True,
+        sources: &[Source::Assume],
+        read_by: &["deliverable"],
+    },
+    Row {
+        fact: Fact::Ipv6Only,
+        word: "ipv6_only",
+        meaning: "is reached by some senders over IPv6 alone",
+        subjects: HOST_OR_NAME,
+        values: YES_NO,
+        stated: Value::False,
+        of_old: None,
+        unknown: Value::True,
+        sources: &[Source::Snapshot("no exchange with an IPv6 address today"), Source::Assume],
+        read_by: &["deliverable"],
     },
 ];
 
@@ -212,10 +419,17 @@ pub const WORDS: &[&str] = &[
     "routes_local",
     "sends",
     "clients",
+    "redirects",
     "synced",
     "serves",
     "sts_allows",
     "tlsa_matches",
+    "published",
+    "signs",
+    "passes_dmarc",
+    "stays",
+    "ipv4_only",
+    "ipv6_only",
 ];
 
 /// The words of all values, for the plan's schema.
@@ -254,6 +468,16 @@ impl fmt::Display for Fact {
 mod tests {
     use super::*;
 
+    const INVARIANTS: &[&str] = &[
+        "deliverable",
+        "one-mailbox",
+        "no-loop",
+        "authenticated",
+        "spf-sound",
+        "transport-policy",
+        "clients",
+    ];
+
     #[test]
     fn every_fact_has_one_row_and_its_words_stand_in_the_lists() {
         let words: Vec<&str> = TABLE.iter().map(|row| row.word).collect();
@@ -261,7 +485,11 @@ mod tests {
         for row in TABLE {
             assert_eq!(Fact::of_word(row.word), Some(row.fact));
             assert!(row.values.contains(&row.stated), "{}", row.word);
-            assert!(row.unknown.is_none_or(|value| row.values.contains(&value)));
+            assert!(row.values.contains(&row.unknown));
+            assert!(row.of_old.is_none_or(|value| row.values.contains(&value)));
+            for reader in row.read_by {
+                assert!(INVARIANTS.contains(reader), "{reader}");
+            }
             for value in row.values {
                 assert_eq!(row.fact.value(value.word()), Some(*value));
             }

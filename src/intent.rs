@@ -16,6 +16,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl};
 
 use crate::calendar::window::Windows;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
+use crate::fact::Subject;
 use crate::spec::gate::GatesSpec;
 use crate::spec::notify::Notice;
 use crate::spec::task::TasksSpec;
@@ -409,12 +410,15 @@ impl Resolver<'_> {
         let spec = self.spec;
         let mut seen: Vec<(&AssumeSpec, Span)> = Vec::new();
         for one in &spec.assume {
-            let AssumeSpec { fact, host, from, .. } = one;
-            if !spec.hosts.contains_key(&host.value) {
-                self.unknown("host", host, spec.hosts.keys());
+            let AssumeSpec { fact, subject, from, .. } = one;
+            if let Subject::Host(host) = &subject.value
+                && !spec.hosts.contains_key(host)
+            {
+                let host = Spanned { value: host.clone(), span: subject.span };
+                self.unknown("host", &host, spec.hosts.keys());
                 continue;
             }
-            if spec.migrate.is_none() {
+            if spec.migrate.is_none() && (subject.value.host().is_some() || from.is_some()) {
                 let title = "no mail moves in this plan, so nothing relies on this".to_owned();
                 let help = "add `migrate:`, or take the assumption out";
                 self.report(Diagnostic::error(UNKNOWN_REFERENCE, fact.span, title, help));
@@ -422,11 +426,11 @@ impl Resolver<'_> {
             }
             let same = |(other, _): &&(&AssumeSpec, Span)| {
                 other.fact.value == fact.value
-                    && other.host.value == host.value
+                    && other.subject.value == subject.value
                     && (other.from == *from || other.from.is_none() != from.is_none())
             };
             if let Some((_, first)) = seen.iter().find(same) {
-                let title = format!("`{}` of `{}` is stated twice", fact.value, host.value);
+                let title = format!("`{}` of {} is stated twice", fact.value, subject.value);
                 let help = "keep one of the two: a fact that changes is stated once for each part of the move";
                 self.report(
                     Diagnostic::error(SAID_TWICE, fact.span, title, help)

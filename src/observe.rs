@@ -7,7 +7,9 @@
 //!
 //! Names that are not published yet are never asked at a resolver: it would keep the "no".
 
-use std::collections::{BTreeMap, BTreeSet};
+mod questions;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,10 @@ use std::time::Duration;
 use cutover_contract::{Capabilities, Name, ProviderError, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::diag::Diagnostic;
-use crate::intent::Intent;
+use crate::resolution::{Reply, reply};
 use crate::spec::{Authority, ResolverAddress};
-use crate::spf::{SpfRecord, Target};
+
+pub use questions::{MAIL_ALIASES, MAIL_SERVICES, discovery_of, is_dkim, questions};
 
 /// A question to the world, closed over protocols.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,12 +183,18 @@ impl ZoneSeen {
         ancestors.filter(|at| self.get(&RrKey::new(at.clone(), RrType::NS)).is_some()).last()
     }
 
-    /// What a wildcard says in place of an RRset whose name does not exist, alias or records.
+    /// What a wildcard or a DNAME says in place of an RRset whose name does not exist, alias or
+    /// records.
     #[must_use]
     pub fn wildcard_of(&self, key: &RrKey) -> Option<&RrSet> {
-        let owner = owner_in(&self.zone, &key.name).filter(|owner| *owner != key.name)?;
-        let alias = RrKey::new(owner.clone(), RrType::CNAME);
-        self.get(&RrKey::new(owner, key.rtype)).or_else(|| self.get(&alias))
+        let at = |rtype| self.get(&RrKey::new(key.name.clone(), rtype));
+        if at(key.rtype).or_else(|| at(RrType::CNAME)).is_some() {
+            return None;
+        }
+        match reply(&&self.zone, key) {
+            Reply::Records(rrset) | Reply::Alias { by: rrset, .. } => Some(rrset),
+            Reply::Absent | Reply::Delegated(_) => None,
+        }
     }
 }
 
@@ -215,8 +224,22 @@ pub enum Seen<'s> {
     Unknown(&'s str),
 }
 
+/// Where a question leads in the plan's zones, aliases followed.
+enum End<'s> {
+    /// To these records.
+    Records(&'s RrSet),
+    /// To a name that has none.
+    Absent,
+    /// Out of the zones, to this question.
+    Outside(RrKey),
+    /// Nowhere: aliases lead in a circle, or on and on.
+    Circle,
+}
+
 /// Aliases that are followed at the most; resolvers do about as many. Our choice.
-const ALIASES_MAX: usize = 8;
+pub const ALIASES_MAX: usize = 8;
+/// Why a question has no answer where there are more.
+pub const MANY_ALIASES: &str = "more than eight aliases in a row";
 
 impl Snapshot {
     /// The plan's zone that a name lies in.
@@ -233,30 +256,35 @@ impl Snapshot {
         ancestors.into_iter().find_map(|name| self.zones.get(&name))
     }
 
-    /// The plan's zone that answers for a name: not where it hands the name on to others.
-    fn answers_for(&self, name: &Name) -> Option<&ZoneSeen> {
-        self.zone_of(name).filter(|seen| seen.delegation_of(name).is_none())
+    /// Follows a question through the plan's zones.
+    fn follow(&self, key: &RrKey) -> End<'_> {
+        let mut key = key.clone();
+        for _ in 0..=ALIASES_MAX {
+            let Some(seen) = self.zone_of(&key.name) else { return End::Outside(key) };
+            match reply(&&seen.zone, &key) {
+                Reply::Records(rrset) => return End::Records(rrset),
+                Reply::Alias { target, by: _ } => key.name = target,
+                Reply::Absent => return End::Absent,
+                Reply::Delegated(_) => return End::Outside(key),
+            }
+        }
+        End::Circle
     }
 
     /// What a resolver would be told: aliases followed, wildcards applied.
     #[must_use]
     pub fn look_up(&self, key: &RrKey) -> Seen<'_> {
-        let mut name = key.name.clone();
-        for _ in 0..ALIASES_MAX {
-            let Some(seen) = self.answers_for(&name) else {
-                return self.look_outside(&RrKey::new(name, key.rtype));
-            };
-            let Some(owner) = owner_in(&seen.zone, &name) else { return Seen::Absent };
-            if let Some(rrset) = seen.get(&RrKey::new(owner.clone(), key.rtype)) {
-                return Seen::Records(rrset.rdata());
-            }
-            let alias = seen.get(&RrKey::new(owner, RrType::CNAME));
-            match alias.and_then(|rrset| rrset.rdata().first()?.target()) {
-                Some(target) => name = target,
-                None => return Seen::Absent,
-            }
+        match self.follow(key) {
+            End::Records(rrset) => Seen::Records(rrset.rdata()),
+            End::Absent => Seen::Absent,
+            End::Outside(key) => match self.outside.get(&key) {
+                Some(Outside::Records(records)) => Seen::Records(records),
+                Some(Outside::Absent) => Seen::Absent,
+                Some(Outside::Unknown(why)) => Seen::Unknown(why),
+                None => Seen::Unknown("nobody was asked"),
+            },
+            End::Circle => Seen::Unknown(MANY_ALIASES),
         }
-        Seen::Unknown("more than eight aliases in a row")
     }
 
     /// As [`Snapshot::look_up`], as an answer of its own.
@@ -269,110 +297,12 @@ impl Snapshot {
         }
     }
 
-    fn look_outside(&self, key: &RrKey) -> Seen<'_> {
-        match self.outside.get(key) {
-            Some(Outside::Records(records)) => Seen::Records(records),
-            Some(Outside::Absent) => Seen::Absent,
-            Some(Outside::Unknown(why)) => Seen::Unknown(why),
-            None => Seen::Unknown("nobody was asked"),
-        }
-    }
-
     /// The outside name that an alias chain from `key` ends in, if it leaves the plan's zones.
     #[must_use]
     pub fn leaves_at(&self, key: &RrKey) -> Option<RrKey> {
-        let mut name = key.name.clone();
-        for _ in 0..ALIASES_MAX {
-            let Some(seen) = self.answers_for(&name) else {
-                return Some(RrKey::new(name, key.rtype));
-            };
-            let owner = owner_in(&seen.zone, &name)?;
-            if seen.get(&RrKey::new(owner.clone(), key.rtype)).is_some() {
-                return None;
-            }
-            name = seen.get(&RrKey::new(owner, RrType::CNAME))?.rdata().first()?.target()?;
-        }
-        None
-    }
-}
-
-/// The owner name in the zone that answers for `name`: itself, or the wildcard at its closest
-/// encloser (RFC 4592 §3.3.1). `None` where the name does not exist.
-fn owner_in(zone: &Zone, name: &Name) -> Option<Name> {
-    let exists = |name: &Name| {
-        let from = RrKey::new(name.clone(), RrType::new(0));
-        zone.rrsets.range(from..).next().is_some_and(|(key, _)| key.name.is_at_or_below(name))
-    };
-    if exists(name) {
-        return Some(name.clone());
-    }
-    let mut encloser = name.parent()?;
-    while !exists(&encloser) {
-        if encloser == zone.origin {
-            return None;
-        }
-        encloser = encloser.parent()?;
-    }
-    encloser.child("*").ok().filter(|wildcard| zone.at(wildcard).next().is_some())
-}
-
-/// The names outside of the zones that are still to be asked.
-#[must_use]
-pub fn questions(intent: &Intent, snapshot: &Snapshot) -> BTreeSet<RrKey> {
-    let mut open = BTreeSet::new();
-    let mut ask = |key: RrKey| {
-        if let Some(key) = snapshot.leaves_at(&key)
-            && !snapshot.outside.contains_key(&key)
-        {
-            open.insert(key);
-        }
-    };
-    for one in &intent.moves {
-        let domain = &one.domain.value;
-        let mut records: Vec<(Name, SpfRecord)> = Vec::new();
-        let at = |name: &Name| -> Vec<(Name, SpfRecord)> {
-            let Seen::Records(txt) = snapshot.look_up(&RrKey::new(name.clone(), RrType::TXT))
-            else {
-                return Vec::new();
-            };
-            txt.iter().filter_map(SpfRecord::of_rdata).map(|r| (name.clone(), r)).collect()
-        };
-        records.extend(at(domain));
-        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
-        for spf in hosts.flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref()) {
-            records.push((domain.clone(), SpfRecord::of_terms(&spf.value)));
-        }
-        let mut reached = BTreeSet::new();
-        while let Some((of, record)) = records.pop() {
-            for target in record.targets(&of) {
-                match target {
-                    Target::Record(name) => {
-                        if !reached.insert(name.clone()) {
-                            continue;
-                        }
-                        records.extend(at(&name));
-                        ask(RrKey::new(name, RrType::TXT));
-                    }
-                    // Only the exchanges of domains that move change with the switch.
-                    Target::Exchanges(name) => {
-                        let moves = intent.moves.iter().find(|one| one.domain.value == name);
-                        for exchange in moves
-                            .iter()
-                            .flat_map(|one| one.from.exchanges.iter().chain(&one.to.exchanges))
-                        {
-                            ask(RrKey::new(exchange.name.value.clone(), RrType::A));
-                            ask(RrKey::new(exchange.name.value.clone(), RrType::AAAA));
-                        }
-                    }
-                    // Only what the plan's zones say of a name can change with the plan.
-                    Target::Addresses(name) if snapshot.zone_of(&name).is_some() => {
-                        ask(RrKey::new(name.clone(), RrType::A));
-                        ask(RrKey::new(name, RrType::AAAA));
-                    }
-                    Target::Addresses(_) => {}
-                }
-            }
+        match self.follow(key) {
+            End::Outside(key) => Some(key),
+            End::Records(_) | End::Absent | End::Circle => None,
         }
     }
-    open
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the library: each may import those above it, and nothing below.
 const LAYERS: &[&str] = &[
-    "calendar", "digest", "diag", "spf", "fact", "spec", "intent", "observe", "model", "graph",
+    "calendar", "digest", "diag", "resolution", "spf", "dkim", "fact", "spec", "intent", "observe", "model", "graph",
     "probe", "recipe", "proof", "compile", "artifact", "journal", "engine", "render", "world",
     "sim", "cli",
 ];

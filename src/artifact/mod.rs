@@ -155,8 +155,16 @@ pub enum Outcome {
 impl Verdict {
     /// The broken invariants that the plan does not say may be broken.
     pub fn forbidding(&self) -> impl Iterator<Item = &String> {
-        self.broken.iter().filter(|name| !self.overrides.contains_key(*name))
+        self.broken.iter().filter(|name| !is_overridden(&self.overrides, name))
     }
+}
+
+/// Whether the plan says that an invariant, or a defect by its id, may be broken: by that very word,
+/// or a defect by the name of its invariant.
+#[must_use]
+pub fn is_overridden(overrides: &BTreeMap<String, String>, name: &str) -> bool {
+    let invariant = name.split('/').next().unwrap_or(name);
+    overrides.contains_key(name) || overrides.contains_key(invariant)
 }
 
 /// When a step begins and ends in an ideal run, from its beginning.

@@ -8,7 +8,7 @@ use cutover_contract::Name;
 use super::exit::Exit;
 use super::{Failure, StateArgs, dress, home, language, registry, tell};
 use crate::artifact::{
-    Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict,
+    Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict, is_overridden,
 };
 use crate::calendar::Moment;
 use crate::compile::back::Return;
@@ -20,7 +20,7 @@ use crate::intent::{Intent, resolve};
 use crate::model::hold::hold;
 use crate::observe::Snapshot;
 use crate::proof::invariant::REVERSIBLE;
-use crate::proof::{Counterexample, Findings};
+use crate::proof::{Counterexample, Defect, Findings};
 use crate::render::{Dress, harmless};
 use crate::spec::parse;
 use crate::world::real::connect::connect;
@@ -178,7 +178,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         })
         .collect();
     if !zones.is_empty() {
-        assumptions.push("no record that is changed had a longer TTL, or other data, within its TTL before this plan".into());
+        assumptions.push("nothing in the plan's zones that it changes, or that its reasoning rests on, had other data, a longer TTL, or was absent, within the time that this may be cached, before the plan was made".into());
     }
     let used: BTreeSet<&String> = zones.values().map(|zone| &zone.provider).collect();
     let providers = intent.providers.iter().filter(|(name, _)| used.contains(name));
@@ -220,13 +220,13 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
 }
 
 fn rollback_point(one: Return) -> RollbackPoint {
-    let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _ } = one;
+    let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _, read: _ } = one;
     let residue = kept.iter().map(|step| format!("{step} stays as it is")).collect();
     RollbackPoint { name: name.to_owned(), at, graph, takes_back, residue }
 }
 
 fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Verdict {
-    let Findings { holding, present, refuted, unstated: _, patterns, atoms } = findings;
+    let Findings { holding, present, steady: _, refuted, unstated: _, patterns, atoms } = findings;
     let owned = |name: &&str| (*name).to_owned();
     let mut broken: Vec<&str> = refuted.iter().map(|one| one.invariant).collect();
     broken.dedup();
@@ -240,15 +240,24 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     });
     let story = story.chain(more);
     let overrides =
-        intent.overrides.iter().map(|one| (one.invariant.clone(), one.reason.clone())).collect();
+        intent.overrides.iter().map(|one| (one.what.value.clone(), one.reason.clone())).collect();
+    let broken: Vec<String> =
+        broken.iter().map(owned).chain(present.iter().map(|defect| defect.id.clone())).collect();
+    let accepted = present.iter().all(|defect| is_overridden(&overrides, &defect.id));
     Verdict {
-        outcome: if refuted.is_empty() { Outcome::Proved } else { Outcome::Refuted },
+        outcome: match refuted.is_empty() && accepted {
+            true => Outcome::Proved,
+            false => Outcome::Refuted,
+        },
         holding: holding.iter().map(owned).collect(),
-        broken: broken.iter().map(owned).collect(),
+        broken,
         overrides,
         checked: Checked { atoms: *atoms, patterns: *patterns, patterns_back: 0 },
         assumptions: Vec::new(),
-        present: present.iter().map(|(invariant, harm)| format!("{invariant}: {harm}")).collect(),
+        present: present
+            .iter()
+            .map(|Defect { id, what, fix, invariant: _ }| format!("{id}: {what} ({fix})"))
+            .collect(),
         story: story.collect(),
         derivation: closed.concat(),
     }

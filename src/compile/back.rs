@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use super::emit::{self, Bare};
 use super::forward::why;
+use crate::fact::{Fact, Subject};
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, StepGraph, StepId};
 use crate::intent::Intent;
@@ -43,6 +44,8 @@ pub struct Return {
     pub no_return: BTreeMap<StepId, String>,
     /// How many patterns were looked at.
     pub patterns: usize,
+    /// The facts that patterns were made with.
+    pub read: BTreeSet<(Fact, Subject)>,
 }
 
 /// The point before the first step.
@@ -82,7 +85,7 @@ fn way_back(
     let why = "the old host may be switched off from there on";
     let mut no_return: BTreeMap<usize, String> =
         release.into_iter().map(|step| (step, why.to_owned())).collect();
-    let (whole, kept, derived, patterns) = loop {
+    let (whole, kept, derived, patterns, read) = loop {
         // Passing a point is what people notice of it, so that goes back too; what lies behind a
         // point of no return does not.
         let behind = |step: usize| {
@@ -112,14 +115,14 @@ fn way_back(
             .iter()
             .enumerate()
             .filter(|(_, one)| way.concerns(one))
-            .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.what.as_ref())))
+            .filter(|(_, one)| !present.contains_key(&*one.harm.id))
             .collect();
         let rules = Backward { way: &way, draft: &whole, model: &model };
         let steps = whole.nodes.len();
         let derived = derive(steps, given(&whole), &patterns, &shared(&whole), &rules);
         match first_of_no_return(&way, &model, &derived) {
             Some((step, harm)) => no_return.insert(step, harm),
-            None => break (whole.clone(), kept, derived, patterns.len()),
+            None => break (whole.clone(), kept, derived, patterns.len(), model.read.clone()),
         };
     };
     // A point that lies behind a point of no return cannot be gone back to.
@@ -142,6 +145,7 @@ fn way_back(
         kept: kept.iter().map(id).collect(),
         no_return: no_return.into_iter().map(|(step, why)| (id(&step), why)).collect(),
         patterns,
+        read,
     })
 }
 
@@ -206,11 +210,11 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
             given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
         }
     }
-    let mut facts: BTreeMap<(_, &str), usize> = BTreeMap::new();
+    let mut facts: BTreeMap<(_, &Subject), usize> = BTreeMap::new();
     for (step, node) in draft.nodes.iter().enumerate().skip(begin) {
         let Kind::Back(BackStep { what: Back::Unstated(one), .. }) = &node.kind else { continue };
         // The last to begin is the first to be taken back: the nodes stand in that order.
-        if let Some(before) = facts.insert((one.fact.value, &one.host.value), step) {
+        if let Some(before) = facts.insert((one.fact.value, &one.subject.value), step) {
             let why = "one value of a fact after the other";
             given.push(Constraint::plain(before, step, Origin::Policy, "one-at-a-time", why));
         }
@@ -326,16 +330,16 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
         ),
         Back::Unstated(one) => (
             format!(
-                "from here on `{}` of `{}` is no longer {}",
-                one.fact.value, one.host.value, one.value
+                "from here on `{}` of {} is no longer {}",
+                one.fact.value, one.subject.value, one.value
             ),
             format!("{served} had begun"),
         ),
         Back::Stated(one) => (
             format!(
-                "from here on `{}` of `{}` is {}",
+                "from here on `{}` of {} is {}",
                 one.fact.value,
-                one.host.value,
+                one.subject.value,
                 one.fact.value.row().stated
             ),
             format!("the plan states it: {}", one.reason),
@@ -408,7 +412,7 @@ pub fn is_refuted(
     let present = present(&model);
     let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));
     patterns.any(|pattern| {
-        !present.contains_key(&(pattern.invariant, pattern.harm.what.as_ref()))
+        !present.contains_key(&*pattern.harm.id)
             && way.can_come_true(pattern, &among)
     })
 }

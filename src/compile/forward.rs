@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use crate::calendar::show_span;
-use crate::fact::Value;
+use crate::fact::{Subject, Value};
 use crate::graph::{Cause, Origin};
 use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Transition};
@@ -24,7 +24,7 @@ pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
         .patterns
         .iter()
         .enumerate()
-        .filter(|(_, one)| !present.contains_key(&(one.invariant, one.harm.what.as_ref())))
+        .filter(|(_, one)| !present.contains_key(&*one.harm.id))
         .collect();
     let shared: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
     let mut derived =
@@ -113,7 +113,7 @@ impl Forward<'_, '_> {
         lay: &Lay<'_>,
     ) -> Option<usize> {
         let (from, to) = (one.from, one.to);
-        let worst = stated.fact.value.row().unknown == Some(stated.value);
+        let worst = stated.fact.value.row().unknown == stated.value;
         if !worst && !matches!(stated.value, Value::Reject | Value::Off) {
             return Some(to);
         }
@@ -206,11 +206,12 @@ pub(super) fn why(
             "that there is no {key} may be cached for {base}, and {} for safety",
             show_span(clocks.margin)
         ),
-        What::InFlight { host, .. } => format!(
-            "mail that `{host}` sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
+        What::InFlight { of, .. } => format!(
+            "mail that {} sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
+            shown(of),
             show_span(clocks.queue_life)
         ),
-        What::Fact { fact, host, .. } => format!("`{fact}` of `{host}` settles"),
+        What::Fact { fact, subject, .. } => format!("`{fact}` of {} settles", shown(subject)),
         What::MailboxesAt { .. } | What::Begun => String::new(),
     };
     let extra = match held.extra.is_zero() {
@@ -222,6 +223,14 @@ pub(super) fn why(
         ),
     };
     (cause, because + &extra)
+}
+
+/// A subject in a sentence.
+fn shown(of: &Subject) -> String {
+    match of {
+        Subject::Host(host) => format!("`{host}`"),
+        Subject::Name(_) | Subject::Address(_) => of.to_string(),
+    }
 }
 
 /// The order that the plan has by itself: one version of an RRset after the other, the points of the
@@ -240,7 +249,7 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
         }
     }
     of_points(draft, &mut given);
-    let mut stated: BTreeMap<(_, &str), Vec<(Point, usize)>> = BTreeMap::new();
+    let mut stated: BTreeMap<(_, &Subject), Vec<(Point, usize)>> = BTreeMap::new();
     for (step, node) in draft.nodes.iter().enumerate() {
         let Kind::Stated(one) = &node.kind else { continue };
         let (after, before) = match one.from {
@@ -254,14 +263,14 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
             before.map(|before| Constraint::plain(step, before, Origin::User, "from", why));
         given.extend(after.into_iter().chain(before));
         if let Some(from) = one.from {
-            stated.entry((one.fact.value, &one.host.value)).or_default().push((from, step));
+            stated.entry((one.fact.value, &one.subject.value)).or_default().push((from, step));
         }
     }
     for ((fact, host), mut steps) in stated {
         steps.sort();
         let last = point(MovePoint::Release).filter(|_| {
             fact == crate::fact::Fact::Mail
-                && draft.intent.moves.iter().any(|one| one.from.name == host)
+                && draft.intent.moves.iter().any(|one| host.host() == Some(&*one.from.name))
         });
         let steps: Vec<usize> = steps.into_iter().map(|(_, step)| step).chain(last).collect();
         for pair in steps.windows(2) {

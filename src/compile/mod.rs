@@ -14,15 +14,17 @@ mod emit;
 mod forward;
 pub mod gates;
 mod gather;
+mod granted;
 mod tasks;
 mod unbroken;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cutover_contract::RrKey;
 
-use crate::calendar::show_span;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic, did_you_mean, listed};
+use crate::fact::{Fact, Subject};
 use crate::graph::StepGraph;
 use crate::intent::Intent;
 use crate::model::end::in_the_end;
@@ -35,6 +37,11 @@ use crate::recipe::{Cooked, Kitchen, cook};
 
 use back::Return;
 use emit::Bare;
+
+/// A statement that nothing relies on.
+pub const UNREAD_FACT: Code = Code::semantic("unread-fact");
+/// An override of a defect that is not there.
+pub const UNKNOWN_DEFECT: Code = Code::semantic("unknown-defect");
 
 /// What compiling a plan gives.
 #[derive(Debug)]
@@ -62,7 +69,7 @@ pub struct Compiled {
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
     let end = Arc::new(in_the_end(intent, snapshot));
     let kitchen = Kitchen { intent, snapshot, end: &end };
-    let Cooked { tracks, assumptions, warnings } = cook(&kitchen)?;
+    let Cooked { tracks, assumptions, mut warnings } = cook(&kitchen)?;
     let tracks = gather::gather(intent, snapshot, &end, tracks);
     let draft = Draft::of(intent, snapshot, end, &tracks);
     let known = Known::default();
@@ -77,6 +84,7 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
     let mut closed = unbroken::explain(&draft, &model, &derived, &findings);
     closed.push(unbroken::statements(&draft, &findings));
     // The models of the ways back are as large as this one.
+    let read = model.read.clone();
     drop((model, derived));
     let mut returns = match findings.refuted.is_empty() {
         true => back::ways_back(&draft, &there, &known),
@@ -90,9 +98,75 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
             return Err(lost);
         }
     }
-    let assumptions = assumptions.into_iter().chain(stated(&draft)).collect();
+    let mut found = unknown_defects(intent, &findings);
+    if findings.refuted.is_empty() {
+        let (errors, remarks) = unread(&draft, &read, &returns);
+        found.extend(errors);
+        warnings.extend(remarks);
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let assumptions = assumptions.into_iter().chain(granted::granted(&draft, &findings)).collect();
     drop(draft);
     Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })
+}
+
+/// Overrides of defects that are not there.
+fn unknown_defects(intent: &Intent, findings: &Findings) -> Vec<Diagnostic> {
+    let named = intent.overrides.iter().filter(|one| one.what.value.contains('/'));
+    let unknown = named.filter(|one| !findings.present.iter().any(|d| d.id == one.what.value));
+    unknown
+        .map(|one| {
+            let title = format!("there is no defect `{}`", one.what.value);
+            let ids: Vec<&str> = findings.present.iter().map(|defect| &*defect.id).collect();
+            let help = match did_you_mean(&one.what.value, ids.iter().copied()) {
+                Some(guess) => format!("did you mean `{guess}`?"),
+                None if ids.is_empty() => "take the override out: nothing is broken".to_owned(),
+                None => format!("what is broken: {}", listed(ids.into_iter())),
+            };
+            Diagnostic::error(UNKNOWN_DEFECT, one.what.span, title, help)
+        })
+        .collect()
+}
+
+/// Statements that no pattern of the plan reads: errors where the whole move lies before it, remarks
+/// where a part of it has been made and what is left may need them no longer.
+fn unread(
+    draft: &Draft<'_>,
+    read: &BTreeSet<(Fact, Subject)>,
+    returns: &[Return],
+) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    let (mut errors, mut remarks) = (Vec::new(), Vec::new());
+    if draft.nodes.is_empty() {
+        return (errors, remarks);
+    }
+    let whole = draft.intent.moves.is_empty() || draft.point(MovePoint::BeforeSwitch).is_some();
+    let to = draft.intent.moves.first().map(|one| one.to.name.as_str());
+    for one in &draft.intent.assume {
+        let of = (one.fact.value, one.subject.value.clone());
+        // What is stated for the way back stands there also where nothing of it is needed.
+        let for_back = one.subject.value.host() == to
+            && one.from.is_none()
+            && matches!(one.fact.value, Fact::Synced | Fact::Clients | Fact::RoutesLocal);
+        if for_back || read.contains(&of) || returns.iter().any(|back| back.read.contains(&of)) {
+            continue;
+        }
+        let row = one.fact.value.row();
+        let title = format!(
+            "nothing in this plan relies on `{}` of {}",
+            one.fact.value, one.subject.value
+        );
+        let help = format!(
+            "take it out: {} would read it, and nothing that the plan changes or leads to asks for it",
+            listed(row.read_by.iter().copied())
+        );
+        match whole {
+            true => errors.push(Diagnostic::error(UNREAD_FACT, one.fact.span, title, help)),
+            false => remarks.push(Diagnostic::warning(UNREAD_FACT, one.fact.span, title, help)),
+        }
+    }
+    (errors, remarks)
 }
 
 /// The draft and the model of a plan that has been compiled: what tests change a graph against.
@@ -108,26 +182,6 @@ pub fn rebuilt<'d>(
     (draft, model)
 }
 
-/// What somebody states, as sentences for the verdict.
-fn stated(draft: &Draft<'_>) -> Vec<String> {
-    if draft.nodes.is_empty() {
-        return Vec::new();
-    }
-    let sentences = draft.intent.assume.iter().map(|one| {
-        let (host, meaning) = (&one.host.value, one.fact.value.row().meaning);
-        let from = one.from.map_or(String::new(), |from| format!("from {} on ", from.word()));
-        let settle = match one.settle.is_zero() {
-            true => String::new(),
-            false => format!(" (what was so before settles within {})", show_span(one.settle)),
-        };
-        format!(
-            "{from}`{}` of `{host}` is {}{settle}: whether it {meaning}; {}",
-            one.fact.value, one.value, one.reason
-        )
-    });
-    sentences.collect()
-}
-
 fn bare(draft: &Draft<'_>) -> Vec<Bare> {
     let steps = draft.nodes.iter().enumerate().map(|(step, node)| {
         let (title, reason) = match &node.kind {
@@ -137,8 +191,8 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
             Kind::Point(point) => of_point(draft, *point),
             Kind::Stated(one) => (
                 format!(
-                    "from here on `{}` of `{}` is {}",
-                    one.fact.value, one.host.value, one.value
+                    "from here on `{}` of {} is {}",
+                    one.fact.value, one.subject.value, one.value
                 ),
                 format!("the plan states it: {}", one.reason),
             ),

@@ -1,11 +1,13 @@
 //! Why no order would do: a derivation for each pattern that nothing breaks.
 
+use std::collections::BTreeSet;
+
 use super::derive::{Derived, paths};
 use crate::calendar::show_span;
-use crate::fact::Fact;
+use crate::fact::{Fact, Subject, Value};
 use crate::proof::Findings;
 use crate::proof::draft::Draft;
-use crate::proof::model::Model;
+use crate::proof::model::{Model, yaml_word};
 use crate::proof::pattern::Start;
 
 /// Derivations that are shown at the most: our choice, more would hide the first.
@@ -74,28 +76,51 @@ pub(super) fn statements(draft: &Draft<'_>, findings: &Findings) -> Vec<String> 
         return Vec::new();
     }
     let mut lines = vec![
-        "nobody states these facts; what is so can be written into the plan:".to_owned(),
+        "nobody states these facts; what is so can be written into the plan, each with its reason:"
+            .to_owned(),
         "assume:".to_owned(),
     ];
-    for (fact, host) in &findings.unstated {
-        let leaves = draft.intent.moves.iter().any(|one| one.from.name == *host);
-        let from = match fact {
-            Fact::Sends | Fact::Clients | Fact::Synced if leaves => ", from: contract",
-            Fact::Accepts
-            | Fact::Mail
-            | Fact::RoutesLocal
-            | Fact::Sends
-            | Fact::Clients
-            | Fact::Synced
-            | Fact::Serves
-            | Fact::StsAllows
-            | Fact::TlsaMatches => "",
-        };
-        lines.push(format!(
-            "  - {{ fact: {fact}, host: {host}{from}, reason: \"...\" }}  # {}: {}",
-            fact.row().stated,
-            fact.row().meaning
-        ));
+    for ((fact, of), invariants) in &findings.unstated {
+        lines.push(statement(draft, *fact, of, &format!("for {}", words(invariants))));
+    }
+    let back = for_the_way_back(draft);
+    if !back.is_empty() {
+        lines.push("  # and for the way back; without these the switch is a point of no return:".to_owned());
+        lines.extend(back);
     }
     lines
+}
+
+/// One line of `assume:`, and what it buys.
+fn statement(draft: &Draft<'_>, fact: Fact, of: &Subject, buys: &str) -> String {
+    let row = fact.row();
+    let leaves = draft.intent.moves.iter().any(|one| of.host() == Some(&*one.from.name));
+    let from = match fact {
+        Fact::Sends | Fact::Clients | Fact::Synced if leaves => ", from: contract",
+        Fact::Redirects if leaves => ", from: switch",
+        _ => "",
+    };
+    format!(
+        "  - {{ fact: {fact}, {}: {}, value: {}{from}, reason: \"\" }}  # {of} {}{}: {buys}",
+        of.kind().key(),
+        yaml_word(of),
+        row.stated,
+        if row.stated == Value::False { "no longer, or never, " } else { "" },
+        row.meaning,
+    )
+}
+
+/// The facts of the new host that nobody states and the way back relies on.
+fn for_the_way_back(draft: &Draft<'_>) -> Vec<String> {
+    let Some(one) = draft.intent.moves.first() else { return Vec::new() };
+    let of = Subject::Host(one.to.name.clone());
+    let stated = |fact: &Fact| {
+        draft.intent.assume.iter().any(|one| one.fact.value == *fact && one.subject.value == of)
+    };
+    let missing = [Fact::Synced, Fact::Clients].into_iter().filter(|fact| !stated(fact));
+    missing.map(|fact| statement(draft, fact, &of, "for `reversible`")).collect()
+}
+
+fn words(names: &BTreeSet<&'static str>) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
 }

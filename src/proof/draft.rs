@@ -1,16 +1,17 @@
 //! The steps of a plan before they have an order: what recipes want to be changed, the points of the
 //! move, and the moments at which stated facts begin to be true.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use cutover_contract::{Change, ChangeSet, Name, RrKey};
+use cutover_contract::{Change, ChangeSet, Name, RrKey, RrType};
 
+use super::parties::Parties;
 use crate::fact::Fact;
 use crate::graph::{Primitive, StepId};
 use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
-use crate::observe::Snapshot;
+use crate::observe::{Snapshot, ZoneSeen};
 use crate::spec::{AssumeSpec, Point};
 
 /// A step without an order.
@@ -119,6 +120,8 @@ pub struct Draft<'d> {
     pub snapshot: &'d Snapshot,
     /// What will be seen when all is done; see [`crate::model::end::in_the_end`].
     pub end: Arc<Snapshot>,
+    /// Whose servers take mail.
+    pub parties: Arc<Parties>,
     /// What recipes make of it.
     pub tracks: &'d [Track],
     /// The steps.
@@ -129,10 +132,12 @@ pub struct Draft<'d> {
     /// The steps that take back the transitions of each track, in the order in which they are made,
     /// each with the place of its transition.
     back_of_track: Vec<Vec<(usize, usize)>>,
-    /// The tracks that change something at a name.
-    at_name: HashMap<&'d Name, Vec<usize>>,
+    /// The track that changes each RRset, in the order of the RRsets.
+    owners: Arc<Vec<(&'d RrKey, usize)>>,
     /// The zones that have wildcards, or come to have some.
     with_wildcards: HashSet<&'d Name>,
+    /// The zones that have delegations or DNAMEs, or come to have some.
+    with_cuts: HashSet<&'d Name>,
     /// How many steps lead there; behind them stand those of the way back.
     pub forward: usize,
 }
@@ -149,33 +154,44 @@ impl<'d> Draft<'d> {
         let mut draft = Self {
             intent,
             snapshot,
+            parties: Arc::new(Parties::of(intent, snapshot, &end)),
             end,
             tracks,
             nodes: Vec::new(),
             points: BTreeMap::new(),
             of_track: Vec::new(),
             back_of_track: vec![Vec::new(); tracks.len()],
-            at_name: HashMap::new(),
+            owners: Arc::default(),
             with_wildcards: HashSet::new(),
+            with_cuts: HashSet::new(),
             forward: 0,
         };
-        let wild = |name: &Name| name.is_wildcard();
+        let cuts = |key: &RrKey, origin: &Name| {
+            key.rtype == RrType::DNAME || (key.rtype == RrType::NS && key.name != *origin)
+        };
         for (origin, zone) in &snapshot.zones {
-            if zone.zone.rrsets.keys().any(|key| wild(&key.name)) {
+            if zone.zone.rrsets.keys().any(|key| key.name.is_wildcard()) {
                 draft.with_wildcards.insert(origin);
             }
-        }
-        for (place, track) in tracks.iter().enumerate() {
-            for change in track.transitions.iter().flat_map(|transition| &transition.changes) {
-                if wild(&change.key.name) {
-                    draft.with_wildcards.insert(&track.zone);
-                }
-                let at = draft.at_name.entry(&change.key.name).or_default();
-                if at.last() != Some(&place) {
-                    at.push(place);
-                }
+            if zone.zone.rrsets.keys().any(|key| cuts(key, origin)) {
+                draft.with_cuts.insert(origin);
             }
         }
+        let mut owners: Vec<(&RrKey, usize)> = Vec::new();
+        for (place, track) in tracks.iter().enumerate() {
+            for change in track.transitions.iter().flat_map(|transition| &transition.changes) {
+                if change.key.name.is_wildcard() {
+                    draft.with_wildcards.insert(&track.zone);
+                }
+                if cuts(&change.key, &track.zone) {
+                    draft.with_cuts.insert(&track.zone);
+                }
+                owners.push((&change.key, place));
+            }
+        }
+        owners.sort_unstable();
+        owners.dedup();
+        draft.owners = Arc::new(owners);
         if tracks.iter().all(|track| track.transitions.is_empty()) {
             draft.of_track = vec![Vec::new(); tracks.len()];
             return draft;
@@ -210,7 +226,7 @@ impl<'d> Draft<'d> {
             intent.assume.iter().filter(|stated| draft.is_a_step(stated)).collect();
         for stated in steps {
             let point = stated.from.map_or("", Point::word);
-            let text = format!("assume/{point}/{}/{}", stated.fact.value, stated.host.value);
+            let text = format!("assume/{point}/{}/{}", stated.fact.value, stated.subject.value);
             draft.nodes.push(Node { id: StepId::new(text), kind: Kind::Stated(stated) });
         }
         draft.forward = draft.nodes.len();
@@ -247,7 +263,7 @@ impl<'d> Draft<'d> {
                     push(id, Some(step), Back::Point(MovePoint::BeforeSwitch));
                     for stated in self.stated_for_the_way_back() {
                         let text =
-                            format!("back/assume/{}/{}", stated.fact.value, stated.host.value);
+                            format!("back/assume/{}/{}", stated.fact.value, stated.subject.value);
                         push(text, Some(step), Back::Stated(stated));
                     }
                 }
@@ -268,7 +284,7 @@ impl<'d> Draft<'d> {
         intent.assume.iter().filter(move |one| {
             matches!(one.fact.value, Fact::Synced | Fact::Clients)
                 && one.from.is_none()
-                && Some(one.host.value.as_str()) == to
+                && one.subject.value.host() == to
         })
     }
 
@@ -285,10 +301,39 @@ impl<'d> Draft<'d> {
         self.with_wildcards.contains(zone)
     }
 
-    /// The tracks that change something at a name.
+    /// Whether a zone has delegations or DNAMEs, or comes to have some.
     #[must_use]
-    pub fn tracks_at(&self, name: &Name) -> &[usize] {
-        self.at_name.get(name).map_or(&[], Vec::as_slice)
+    pub fn has_cuts(&self, zone: &Name) -> bool {
+        self.with_cuts.contains(zone)
+    }
+
+    /// The track that changes an RRset.
+    #[must_use]
+    pub fn owner_of(&self, key: &RrKey) -> Option<usize> {
+        let place = self.owners.binary_search_by(|(owned, _)| (*owned).cmp(key)).ok()?;
+        Some(self.owners[place].1)
+    }
+
+    /// The RRsets that the plan changes, in order.
+    pub fn owned(&self) -> impl Iterator<Item = &'d RrKey> + use<'_, 'd> {
+        self.owners.iter().map(|(key, _)| *key)
+    }
+
+    /// The tracks that change something at or below a name.
+    pub fn owners_below(&self, name: &Name) -> BTreeSet<usize> {
+        let from = RrKey::new(name.clone(), RrType::new(0));
+        let first = self.owners.partition_point(|(owned, _)| **owned < from);
+        let below = self.owners[first..].iter();
+        below.take_while(|(key, _)| key.name.is_at_or_below(name)).map(|(_, track)| *track).collect()
+    }
+
+    /// Whether a name exists in a zone whatever the plan does.
+    #[must_use]
+    pub fn is_there_for_ever(&self, zone: &ZoneSeen, name: &Name) -> bool {
+        let from = RrKey::new(name.clone(), RrType::new(0));
+        let below = zone.zone.rrsets.range(from..).map(|(key, _)| key);
+        let mut below = below.take_while(|key| key.name.is_at_or_below(name));
+        below.any(|key| self.owner_of(key).is_none())
     }
 
     /// The step of the way back for something of the way there.

@@ -2,24 +2,29 @@
 //!
 //! A value that changes in a step *may hold* together with the one before while the step runs, and
 //! the one before goes on to hold for as long as it settles. A fact that nobody states has its worst
-//! value for ever.
+//! value for ever; what a host does that takes the mail today, it goes on to do until somebody states
+//! another thing ([`crate::fact::Row::of_old`]).
+//!
+//! Which statements some pattern was made with is kept: a statement that nothing relies on is an
+//! error of the plan.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::draft::{Back, Draft, MovePoint};
 use super::pattern::{Atom, Ending, Start, What};
 use super::view::Library;
-use crate::fact::{Fact, Value};
-use crate::spec::AssumeSpec;
+use crate::fact::{Fact, Subject, Value};
+use crate::spec::{AssumeSpec, Point};
 
 /// The values of facts, as far as somebody has asked for them.
 #[derive(Debug)]
 pub struct Facts<'d> {
     library: &'d Library<'d>,
-    known: RefCell<BTreeMap<(Fact, String), Values>>,
-    in_flight: RefCell<BTreeMap<String, Vec<usize>>>,
+    known: RefCell<BTreeMap<(Fact, Subject), Values>>,
+    in_flight: RefCell<BTreeMap<Subject, Vec<usize>>>,
+    read: RefCell<BTreeSet<(Fact, Subject)>>,
 }
 
 /// The values that a fact may have, each with its atom.
@@ -37,48 +42,95 @@ impl<'d> Facts<'d> {
     /// Nothing has been asked yet.
     #[must_use]
     pub fn of(library: &'d Library<'d>) -> Self {
-        Self { library, known: RefCell::default(), in_flight: RefCell::default() }
+        Self {
+            library,
+            known: RefCell::default(),
+            in_flight: RefCell::default(),
+            read: RefCell::default(),
+        }
     }
 
     fn draft(&self) -> &'d Draft<'d> {
         self.library.draft
     }
 
-    /// The values that a fact may have, each with its atom.
+    /// The facts that were asked for.
     #[must_use]
-    pub fn values(&self, fact: Fact, host: &str) -> Values {
-        if let Some(known) = self.known.borrow().get(&(fact, host.to_owned())) {
+    pub fn into_read(self) -> BTreeSet<(Fact, Subject)> {
+        self.read.into_inner()
+    }
+
+    /// The values that a fact may have, each with its atom. Whoever asks relies on it.
+    #[must_use]
+    pub fn values(&self, fact: Fact, subject: &Subject) -> Values {
+        let of = (fact, subject.clone());
+        self.read.borrow_mut().insert(of.clone());
+        if let Some(known) = self.known.borrow().get(&of) {
             return known.clone();
         }
-        let phases = self.phases(fact, host);
+        let phases = self.phases(fact, subject);
         let atoms: Values = phases
             .into_iter()
             .map(|Phase { value, start, ends, unknown }| {
-                let what = What::Fact { fact, host: host.to_owned(), value, unknown };
+                let what = What::Fact { fact, subject: subject.clone(), value, unknown };
                 (value, self.library.add(Atom { what, start, ends }))
             })
             .collect();
-        self.known.borrow_mut().insert((fact, host.to_owned()), atoms.clone());
+        self.known.borrow_mut().insert(of, atoms.clone());
         atoms
     }
 
     /// The atoms of one value.
     #[must_use]
-    pub fn having(&self, fact: Fact, host: &str, value: Value) -> Vec<usize> {
-        let all = self.values(fact, host);
+    pub fn having(&self, fact: Fact, subject: &Subject, value: Value) -> Vec<usize> {
+        let all = self.values(fact, subject);
         all.into_iter().filter(|(has, _)| *has == value).map(|(_, atom)| atom).collect()
     }
 
-    fn phases(&self, fact: Fact, host: &str) -> Vec<Phase> {
+    /// The atoms of one value of a host's fact.
+    #[must_use]
+    pub fn of_host(&self, fact: Fact, host: &str, value: Value) -> Vec<usize> {
+        self.having(fact, &Subject::Host(host.to_owned()), value)
+    }
+
+    /// The atoms of one value of a fact that several subjects can have: of the first of them that
+    /// somebody states, or else of the first.
+    #[must_use]
+    pub fn of_first(&self, fact: Fact, subjects: &[Subject], value: Value) -> Vec<usize> {
+        let stated = subjects.iter().find(|subject| self.is_stated(fact, subject));
+        match stated.or(subjects.first()) {
+            Some(subject) => self.having(fact, subject, value),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether somebody states the fact.
+    #[must_use]
+    pub fn is_stated(&self, fact: Fact, subject: &Subject) -> bool {
+        let mut stated = self.draft().intent.assume.iter();
+        stated.any(|one| one.fact.value == fact && one.subject.value == *subject)
+    }
+
+    /// Whether somebody states the fact with this value, from the first step on and for ever.
+    #[must_use]
+    pub fn is_always(&self, fact: Fact, subject: &Subject, value: Value) -> bool {
+        let all = self.values(fact, subject);
+        self.is_stated(fact, subject) && all.iter().all(|(has, _)| *has == value)
+    }
+
+    fn phases(&self, fact: Fact, subject: &Subject) -> Vec<Phase> {
         let draft = self.draft();
         let mut stated: Vec<&AssumeSpec> = draft
             .intent
             .assume
             .iter()
-            .filter(|one| one.fact.value == fact && one.host.value == host)
+            .filter(|one| one.fact.value == fact && one.subject.value == *subject)
             .collect();
         stated.sort_by_key(|one| one.from);
-        let (initial, unknown) = self.initial(fact, host, &stated);
+        if fact == Fact::Sends && stated.is_empty() && self.is_new(subject) {
+            return self.begins_to_send();
+        }
+        let (initial, unknown) = self.initial(fact, subject, &stated);
         let mut phases =
             vec![Phase { value: initial, start: Start::Always, ends: Vec::new(), unknown }];
         let mut begun: Vec<(&AssumeSpec, usize)> = Vec::new();
@@ -89,12 +141,52 @@ impl<'d> Facts<'d> {
             }
         }
         if fact == Fact::Mail
-            && draft.intent.moves.iter().any(|one| one.from.name == host)
+            && self.is_old(subject)
             && let Some(release) = draft.point(MovePoint::Release)
         {
             begin(&mut phases, Value::Off, release, Duration::ZERO);
         }
-        self.way_back(fact, host, &begun, &mut phases);
+        self.way_back(fact, subject, &begun, &mut phases);
+        phases
+    }
+
+    fn is_old(&self, subject: &Subject) -> bool {
+        let moves = &self.draft().intent.moves;
+        subject.host().is_some_and(|host| moves.iter().any(|one| one.from.name == host))
+    }
+
+    fn is_new(&self, subject: &Subject) -> bool {
+        let moves = &self.draft().intent.moves;
+        subject.host().is_some_and(|host| moves.iter().any(|one| one.to.name == host))
+    }
+
+    /// The new host sends from the switch on; or from when the old one sends no longer, if that is
+    /// earlier.
+    fn begins_to_send(&self) -> Vec<Phase> {
+        let draft = self.draft();
+        let phase = |value, start, ends| Phase { value, start, ends, unknown: false };
+        let Some(switch) = draft.point(MovePoint::BeforeSwitch) else {
+            return vec![phase(Value::True, Start::Always, Vec::new())];
+        };
+        let ends = vec![Ending { step: switch, hold: Duration::ZERO }];
+        let mut phases = vec![
+            phase(Value::False, Start::Always, ends),
+            phase(Value::True, Start::Begin(switch), Vec::new()),
+        ];
+        let stops = draft.intent.assume.iter().filter(|one| {
+            one.fact.value == Fact::Sends
+                && one.value == Value::False
+                && self.is_old(&one.subject.value)
+        });
+        for stop in stops {
+            match (stop.from, draft.step_of(stop)) {
+                (None, _) => phases.push(phase(Value::True, Start::Always, Vec::new())),
+                (Some(Point::Expand), Some(step)) => {
+                    phases.push(phase(Value::True, Start::Begin(step), Vec::new()));
+                }
+                (Some(_), _) => {}
+            }
+        }
         phases
     }
 
@@ -103,7 +195,7 @@ impl<'d> Facts<'d> {
     fn way_back(
         &self,
         fact: Fact,
-        host: &str,
+        subject: &Subject,
         begun: &[(&AssumeSpec, usize)],
         phases: &mut Vec<Phase>,
     ) {
@@ -124,22 +216,21 @@ impl<'d> Facts<'d> {
             });
             current = Some(phases.len() - 1);
         }
-        let of_new = |back: &Back<'_>| matches!(back, Back::Stated(one) if one.fact.value == fact && one.host.value == host);
+        let of_new = |back: &Back<'_>| matches!(back, Back::Stated(one) if one.fact.value == fact && one.subject.value == *subject);
         if let Some(step) = draft.back_step(&of_new) {
-            let stated = fact.row().stated;
-            let before = fact.row().unknown.unwrap_or(stated);
+            let row = fact.row();
             *phases = vec![Phase {
-                value: before,
+                value: row.unknown,
                 start: Start::Always,
                 ends: Vec::new(),
                 unknown: false,
             }];
-            begin(phases, stated, step, Duration::ZERO);
+            begin(phases, row.stated, step, Duration::ZERO);
         }
     }
 
     /// The value before the first step, and whether nobody states it.
-    fn initial(&self, fact: Fact, host: &str, stated: &[&AssumeSpec]) -> (Value, bool) {
+    fn initial(&self, fact: Fact, subject: &Subject, stated: &[&AssumeSpec]) -> (Value, bool) {
         let draft = self.draft();
         // Stated without a beginning, or with a part of the move that lies behind already.
         let already = stated.iter().rev().find(|one| draft.step_of(one).is_none());
@@ -147,52 +238,34 @@ impl<'d> Facts<'d> {
             return (one.value, false);
         }
         let row = fact.row();
-        match row.unknown {
-            // What takes mail now puts it into mailboxes; what shall take it will.
-            None => (Value::Store, false),
-            Some(worst) => (worst, stated.is_empty() && self.matters(fact, host)),
+        match row.of_old.filter(|_| self.is_old(subject)) {
+            Some(today) => (today, false),
+            // What shall take mail puts it into mailboxes, and nobody has to say so.
+            None => (row.unknown, stated.is_empty() && fact != Fact::Mail),
         }
     }
 
-    /// Whether anybody has to say anything at all.
-    fn matters(&self, fact: Fact, host: &str) -> bool {
-        let moves = &self.draft().intent.moves;
-        match fact {
-            Fact::Sends => moves.iter().any(|one| {
-                one.from.name == host
-                    && one.from.senders.iter().any(|sender| sender.says_anything())
-            }),
-            Fact::Accepts
-            | Fact::Mail
-            | Fact::RoutesLocal
-            | Fact::Clients
-            | Fact::Synced
-            | Fact::Serves
-            | Fact::StsAllows
-            | Fact::TlsaMatches => true,
-        }
-    }
-
-    /// Mail of the old host in flight: until the last message has been delivered that was sent before
-    /// people stopped; none: nobody sends through it, as somebody states.
+    /// Mail of a host or a domain in flight: until the last message has been delivered that was sent
+    /// before people stopped; none: nobody sends, as somebody states.
     #[must_use]
-    pub fn old_in_flight(&self, host: &str) -> Vec<usize> {
-        if let Some(known) = self.in_flight.borrow().get(host) {
+    pub fn in_flight(&self, of: &Subject) -> Vec<usize> {
+        let sending = self.having(Fact::Sends, of, Value::True);
+        if let Some(known) = self.in_flight.borrow().get(of) {
             return known.clone();
         }
         let clocks = self.draft().intent.terms.clocks;
         let life = clocks.queue_life + clocks.margin;
         let mut found = Vec::new();
         // While people send, mail may be in flight; the atom of the value says until when they do.
-        for sending in self.having(Fact::Sends, host, Value::True) {
+        for sending in sending {
             let Atom { start, ends, what } = self.library.atoms.borrow()[sending].clone();
             let unknown = matches!(what, What::Fact { unknown: true, .. });
             let ends =
                 ends.into_iter().map(|one| Ending { hold: one.hold + life, ..one }).collect();
-            let what = What::InFlight { host: host.to_owned(), unknown };
+            let what = What::InFlight { of: of.clone(), unknown };
             found.push(self.library.add(Atom { what, start, ends }));
         }
-        self.in_flight.borrow_mut().insert(host.to_owned(), found.clone());
+        self.in_flight.borrow_mut().insert(of.clone(), found.clone());
         found
     }
 }

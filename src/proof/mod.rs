@@ -32,13 +32,16 @@ pub mod draft;
 pub mod facts;
 pub mod invariant;
 pub mod model;
+pub mod parties;
 pub mod pattern;
+pub mod spf_view;
+mod states;
 mod story;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::fact::Fact;
+use crate::fact::{Fact, Subject};
 use crate::graph::{Primitive, StepGraph};
 
 use crate::graph::paths::Paths;
@@ -53,17 +56,31 @@ pub use story::{Told, says, tell};
 pub struct Findings {
     /// The invariants that hold in every order, at every delay, and for every cached answer.
     pub holding: Vec<&'static str>,
-    /// What is broken before the first step, and not made worse later: one line each, with the
-    /// invariant.
-    pub present: Vec<(&'static str, String)>,
+    /// What is broken before the first step.
+    pub present: Vec<Defect>,
+    /// What is so before the first step, and would be harm if nobody meant it to be: one sentence each.
+    pub steady: Vec<String>,
     /// The first counterexample of each harm, by invariant.
     pub refuted: Vec<Counterexample>,
-    /// What nobody states, and would have to be so: fact, host, value.
-    pub unstated: BTreeSet<(Fact, String)>,
+    /// What nobody states, and would have to be so; each with the invariants that rely on it.
+    pub unstated: BTreeMap<(Fact, Subject), BTreeSet<&'static str>>,
     /// How many patterns were looked at.
     pub patterns: usize,
     /// How many atoms they consist of.
     pub atoms: usize,
+}
+
+/// Something that is broken before the first step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defect {
+    /// The invariant.
+    pub invariant: &'static str,
+    /// What exactly is broken.
+    pub id: String,
+    /// What happens.
+    pub what: String,
+    /// What would help.
+    pub fix: String,
 }
 
 /// A counterexample.
@@ -133,18 +150,16 @@ impl Placed {
 pub fn is_refuted(placed: &Placed, model: &Model) -> bool {
     let present = present(model);
     model.patterns.iter().any(|pattern| {
-        !present.contains_key(&(pattern.invariant, pattern.harm.what.as_ref()))
-            && placed.can_come_true(pattern, model)
+        !present.contains_key(&*pattern.harm.id) && placed.can_come_true(pattern, model)
     })
 }
 
-/// The harm that is done before the first step: it refutes nothing by itself, and neither does the
-/// same harm in a later state.
+/// The harm that is done before the first step, by its id. The same harm in a later state is no other
+/// one; any other address, sender, selector or family is.
 #[must_use]
-pub fn present(model: &Model) -> BTreeMap<(&'static str, &str), &Pattern> {
+pub fn present(model: &Model) -> BTreeMap<&str, &Pattern> {
     let there = model.patterns.iter().filter(|pattern| pattern.is_present(&model.atoms));
-    let seen = there.filter(|pattern| pattern.unknown(&model.atoms).next().is_none());
-    seen.map(|pattern| ((pattern.invariant, pattern.harm.what.as_ref()), pattern)).collect()
+    there.map(|pattern| (&*pattern.harm.id, pattern)).collect()
 }
 
 /// Checks every pattern against a graph.
@@ -153,24 +168,26 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
     let placed = Placed::of(draft, graph);
     let present = present(model);
     let mut refuted: BTreeMap<&'static str, Vec<Counterexample>> = BTreeMap::new();
-    let mut told: BTreeSet<(&'static str, &str)> = BTreeSet::new();
-    let mut unstated: BTreeSet<(Fact, String)> = BTreeSet::new();
-    let mut untold: BTreeSet<(&'static str, Fact, &str)> = BTreeSet::new();
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    let mut unstated: BTreeMap<(Fact, Subject), BTreeSet<&'static str>> = BTreeMap::new();
+    let mut untold: BTreeSet<(&'static str, Fact, &Subject)> = BTreeSet::new();
     for (number, pattern) in model.patterns.iter().enumerate() {
-        let harm = (pattern.invariant, pattern.harm.what.as_ref());
-        if present.contains_key(&harm) || told.contains(&harm) {
+        let harm = &*pattern.harm.id;
+        if present.contains_key(harm) || told.contains(harm) {
             continue;
         }
         if placed.can_come_true(pattern, model) {
             told.insert(harm);
             // One story is enough for a fact that nobody states, however many domains it is told of.
-            let facts: Vec<(Fact, &str)> = pattern.unknown(&model.atoms).collect();
+            let facts: Vec<(Fact, &Subject)> = pattern.unknown(&model.atoms).collect();
             let is_known = !facts.is_empty()
                 && facts
                     .iter()
-                    .all(|(fact, host)| untold.contains(&(pattern.invariant, *fact, host)));
-            untold.extend(facts.iter().map(|(fact, host)| (pattern.invariant, *fact, *host)));
-            unstated.extend(facts.into_iter().map(|(fact, host)| (fact, host.to_owned())));
+                    .all(|(fact, of)| untold.contains(&(pattern.invariant, *fact, *of)));
+            untold.extend(facts.iter().map(|(fact, of)| (pattern.invariant, *fact, *of)));
+            for (fact, of) in facts {
+                unstated.entry((fact, of.clone())).or_default().insert(pattern.invariant);
+            }
             if is_known {
                 continue;
             }
@@ -179,14 +196,28 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
             refuted.entry(pattern.invariant).or_default().push(one);
         }
     }
+    let (steady, defects): (Vec<&Pattern>, Vec<&Pattern>) =
+        present.into_values().partition(|pattern| pattern.harm.steady.is_some());
+    let defects: Vec<Defect> = defects
+        .into_iter()
+        .map(|pattern| Defect {
+            invariant: pattern.invariant,
+            id: pattern.harm.id.to_string(),
+            what: pattern.harm.what.to_string(),
+            fix: pattern.harm.fix.to_string(),
+        })
+        .collect();
+    let steady = steady.into_iter().filter_map(|pattern| pattern.harm.steady.as_deref());
+    let steady: BTreeSet<String> = steady.map(str::to_owned).collect();
     let broken = |name: &str| {
-        refuted.contains_key(name) || present.keys().any(|(invariant, _)| *invariant == name)
+        refuted.contains_key(name) || defects.iter().any(|defect| defect.invariant == name)
     };
     let names = invariant::ALL.iter().map(|invariant| invariant.name);
     Findings {
         holding: names.clone().filter(|name| !broken(name)).collect(),
-        present: present.keys().map(|(invariant, harm)| (*invariant, (*harm).to_owned())).collect(),
+        steady: steady.into_iter().collect(),
         refuted: names.filter_map(|name| refuted.remove(name)).flatten().collect(),
+        present: defects,
         unstated,
         patterns: model.patterns.len(),
         atoms: model.atoms.len(),

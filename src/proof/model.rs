@@ -1,8 +1,9 @@
 //! The model: every atom of a plan, and every bad pattern that an invariant makes of them.
 
 use std::any::Any;
-use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,17 +13,15 @@ use super::draft::{Back, Draft, MovePoint};
 use super::facts::Facts;
 use super::invariant;
 use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
-use super::view::{Choice, Library, View, cases};
-use crate::fact::{Fact, Value};
+use super::parties::Parties;
+use super::view::{Choice, Library, View, cases, visit};
+use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host};
 use crate::observe::Snapshot;
 
 /// Patterns that one choice of answers makes at the most. Our choice: more would come from names
 /// with dozens of versions, and nobody could read what is found.
 const PATTERNS_MAX: usize = 10_000;
-
-/// Names with MX records of one zone that are looked at, besides the domains that move. Our choice.
-const DOMAINS_MAX: usize = 1_000;
 
 /// Everything that must not come true, and what it consists of.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +30,8 @@ pub struct Model {
     pub atoms: Vec<Atom>,
     /// Every bad pattern.
     pub patterns: Vec<Pattern>,
+    /// The facts that patterns were made with.
+    pub read: BTreeSet<(Fact, Subject)>,
 }
 
 /// A mail domain.
@@ -68,9 +69,13 @@ pub struct Bench<'d> {
     pub facts: Facts<'d>,
     /// The zones when all is done.
     pub end: Arc<Snapshot>,
+    /// The mail domains of all zones.
+    domains: Rc<[Domain<'d>]>,
     /// The patterns so far.
     patterns: Vec<Pattern>,
     mailboxes: OnceCell<Mailboxes>,
+    /// What could not be decided, by invariant and name.
+    undecided: RefCell<BTreeSet<(&'static str, Name)>>,
     known: &'d Known,
 }
 
@@ -99,8 +104,10 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
         library: &library,
         facts: Facts::of(&library),
         end: Arc::clone(&draft.end),
+        domains: domains(draft).into(),
         patterns: Vec::new(),
         mailboxes: OnceCell::new(),
+        undecided: RefCell::default(),
         known,
     };
     if !draft.nodes.is_empty() {
@@ -108,8 +115,35 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
             (invariant.patterns)(&mut bench);
         }
     }
-    let Bench { patterns, .. } = bench;
-    Model { atoms: library.atoms.into_inner(), patterns }
+    let Bench { mut patterns, facts, undecided, .. } = bench;
+    patterns.extend(undecided.into_inner().into_iter().map(|(invariant, of)| Pattern {
+        invariant,
+        atoms: Vec::new(),
+        harm: Harm::new(
+            format!("{invariant}/{}/undecided", shown(&of)),
+            format!(
+                "this cannot be decided for {of}: more combinations of answers are possible than are looked at"
+            ),
+            "split the plan into smaller ones, or change fewer records under one name at a time",
+        ),
+        undecided: true,
+    }));
+    let read = facts.into_read();
+    Model { atoms: library.atoms.into_inner(), patterns, read }
+}
+
+/// The mail domains that a change of these zones can harm: those that move, and every name that has
+/// MX records, or comes to have some.
+fn domains<'d>(draft: &Draft<'d>) -> Vec<Domain<'d>> {
+    let moving: BTreeMap<&Name, &DomainMove> =
+        draft.intent.moves.iter().map(|one| (&one.domain.value, one)).collect();
+    let is_mx = |key: &&'d RrKey| key.rtype == RrType::MX;
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let names = live.filter(is_mx).chain(draft.owned().filter(is_mx)).map(|key| &key.name);
+    let names: BTreeSet<&Name> = names.filter(|name| !moving.contains_key(name)).collect();
+    let others = names.into_iter().map(|name| Domain { name, moves: None });
+    let moves = draft.intent.moves.iter();
+    moves.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).chain(others).collect()
 }
 
 impl<'d> Bench<'d> {
@@ -117,26 +151,19 @@ impl<'d> Bench<'d> {
         self.library.draft
     }
 
-    /// The mail domains that a change of these zones can harm: those that move, and every zone that
-    /// has MX records of its own.
-    pub(super) fn domains(&self) -> Vec<Domain<'d>> {
-        let draft = self.draft();
-        let moving = draft.intent.moves.iter();
-        let mut domains: Vec<Domain<'d>> =
-            moving.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).collect();
-        let known: std::collections::BTreeSet<&Name> =
-            domains.iter().map(|domain| domain.name).collect();
-        for zone in draft.snapshot.zones.values() {
-            let takes_mail = zone.zone.rrsets.keys().filter(|key| key.rtype == RrType::MX);
-            // A zone with more than that is a hoster's, and each has the same exchanges.
-            let others = takes_mail.map(|key| &key.name).take(DOMAINS_MAX);
-            domains.extend(
-                others
-                    .filter(|name| !known.contains(name))
-                    .map(|name| Domain { name, moves: None }),
-            );
-        }
-        domains
+    /// The mail domains that a change of these zones can harm.
+    pub(super) fn domains(&self) -> Rc<[Domain<'d>]> {
+        Rc::clone(&self.domains)
+    }
+
+    /// The domains that move.
+    pub(super) fn moving(&self) -> impl Iterator<Item = (&'d Name, &'d DomainMove)> + use<'d> {
+        self.draft().intent.moves.iter().map(|one| (&one.domain.value, one))
+    }
+
+    /// Whose servers take mail.
+    pub(super) fn parties(&self) -> &'d Parties {
+        &self.draft().parties
     }
 
     /// The two hosts of the move: where the mail is now, and where it shall be.
@@ -150,7 +177,7 @@ impl<'d> Bench<'d> {
     /// The label names the evaluation: what it asks for, of which name, and a number that tells those
     /// of one name apart. Two with one label are the same, and are made once.
     pub(super) fn cases<T: Clone + Send + Sync + 'static>(
-        &mut self,
+        &self,
         invariant: &'static str,
         (what, of, number): (&'static str, &Name, usize),
         evaluate: &dyn Fn(&View<'_>) -> Option<T>,
@@ -163,7 +190,7 @@ impl<'d> Bench<'d> {
         let found = match cases(self.library, evaluate) {
             Ok(found) => Arc::new(found),
             Err(super::view::TooMany) => {
-                self.too_many(invariant);
+                self.too_many(invariant, of);
                 Arc::default()
             }
         };
@@ -171,15 +198,33 @@ impl<'d> Bench<'d> {
         found
     }
 
-    fn too_many(&mut self, invariant: &'static str) {
-        self.patterns.push(Pattern {
-            invariant,
-            atoms: Vec::new(),
-            harm: Harm::new(
-                "nobody can say: there are more combinations of answers than are looked at",
-                "split the plan into smaller ones",
-            ),
-        });
+    fn too_many(&self, invariant: &'static str, of: &Name) {
+        self.undecided.borrow_mut().insert((invariant, of.clone()));
+    }
+
+    /// All of something that can be met in any view; an empty list where there are too many views,
+    /// which is a pattern of its own.
+    pub(super) fn met<T: Clone + Ord + Send + Sync + 'static>(
+        &self,
+        invariant: &'static str,
+        (what, of, number): (&'static str, &Name, usize),
+        look: &dyn Fn(&View<'_>) -> Vec<T>,
+    ) -> Arc<Vec<T>> {
+        let label = (what, of.clone(), number);
+        let known = self.known.map().get(&label).cloned();
+        if let Some(known) = known.and_then(|known| known.downcast::<Vec<T>>().ok()) {
+            return known;
+        }
+        let found: RefCell<BTreeSet<T>> = RefCell::default();
+        let all = match visit(self.library, &|view| found.borrow_mut().extend(look(view))) {
+            Ok(()) => Arc::new(found.into_inner().into_iter().collect()),
+            Err(super::view::TooMany) => {
+                self.too_many(invariant, of);
+                Arc::default()
+            }
+        };
+        self.known.map().insert(label, Arc::<Vec<T>>::clone(&all));
+        all
     }
 
     /// Adds patterns: each combination of versions of the chosen answers, together with these atoms.
@@ -208,7 +253,7 @@ impl<'d> Bench<'d> {
             let Some(answers) = self.library.answers(key) else { continue };
             let versions = &answers.classes[*class].versions;
             if sets.len().saturating_mul(versions.len()) > PATTERNS_MAX {
-                self.too_many(invariant);
+                self.too_many(invariant, &key.name);
                 return;
             }
             sets = sets
@@ -228,6 +273,7 @@ impl<'d> Bench<'d> {
             invariant,
             atoms,
             harm: harm.clone(),
+            undecided: false,
         }));
     }
 
@@ -244,6 +290,7 @@ impl<'d> Bench<'d> {
             invariant,
             atoms: others.iter().chain(version).map(held).collect(),
             harm: harm.clone(),
+            undecided: false,
         });
     }
 
@@ -282,11 +329,10 @@ impl<'d> Bench<'d> {
     }
 
     /// What would help where a fact is not stated, or not stated well.
-    pub(super) fn statement(&self, fact: Fact, host: &str, value: Value, from: &str) -> String {
-        let stated = self.draft().intent.assume.iter();
-        if stated.clone().any(|one| one.fact.value == fact && one.host.value == host) {
+    pub(super) fn statement(&self, fact: Fact, of: &Subject, value: Value, from: &str) -> String {
+        if self.facts.is_stated(fact, of) {
             return format!(
-                "what the plan states of `{fact}` of `{host}` is not enough: let it be {value} earlier (`from:`), if that is so"
+                "what the plan states of `{fact}` of {of} is not enough: let it be {value} earlier (`from:`), if that is so"
             );
         }
         let from = if from.is_empty() { String::new() } else { format!(", from: {from}") };
@@ -295,7 +341,33 @@ impl<'d> Bench<'d> {
             false => format!(", value: {value}"),
         };
         format!(
-            "state it, if it is so: `assume: [ {{ fact: {fact}, host: {host}{named}{from}, reason: \"...\" }} ]`"
+            "state it, if it is so: `assume: [ {{ fact: {fact}, {}: {}{named}{from}, reason: WHY }} ]`",
+            of.kind().key(),
+            yaml_word(of)
         )
+    }
+
+    /// The same for a host.
+    pub(super) fn of_host(&self, fact: Fact, host: &str, value: Value, from: &str) -> String {
+        self.statement(fact, &Subject::Host(host.to_owned()), value, from)
+    }
+}
+
+/// A subject as it stands in a line of YAML.
+#[must_use]
+pub fn yaml_word(of: &Subject) -> String {
+    match of {
+        Subject::Host(_) => of.to_string(),
+        Subject::Name(_) | Subject::Address(_) => format!("\"{of}\""),
+    }
+}
+
+/// A name as it stands in the id of a harm: without its last dot.
+#[must_use]
+pub fn shown(name: &Name) -> String {
+    let text = name.to_string();
+    match text.strip_suffix('.') {
+        Some("") | None => text,
+        Some(bare) => bare.to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cutover_contract::{RrKey, RrSet};
 
-use crate::fact::{Fact, Value};
+use crate::fact::{Fact, Subject, Value};
 
 /// Since when an atom can be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +57,8 @@ pub enum What {
     Fact {
         /// The kind.
         fact: Fact,
-        /// The host.
-        host: String,
+        /// What it is a fact of.
+        subject: Subject,
         /// The value.
         value: Value,
         /// Nobody states it: it is the worst that can be.
@@ -66,9 +66,9 @@ pub enum What {
     },
     /// Mail of a sender may be in flight.
     InFlight {
-        /// The host.
-        host: String,
-        /// Nobody says when people stop sending through it.
+        /// The host, or the domain that undeclared senders send as.
+        of: Subject,
+        /// Nobody says when people stop sending.
         unknown: bool,
     },
     /// The mailboxes may be at this host.
@@ -92,22 +92,40 @@ pub struct Pattern {
     pub atoms: Vec<Held>,
     /// What happens then.
     pub harm: Harm,
+    /// More is possible than was looked at: that is no proof of anything.
+    pub undecided: bool,
 }
 
 /// What happens, and what would help.
 #[derive(Clone, Debug)]
 pub struct Harm {
+    /// Its id: what exactly is broken, such as `authenticated/acme.test/old/people/spf/192.0.2.1`. Two
+    /// harms of one id are the same harm.
+    pub id: Arc<str>,
     /// What happens: `a sender ...`.
     pub what: Arc<str>,
     /// What would help.
     pub fix: Arc<str>,
+    /// What it is called where it is so before the first step and somebody means it to be: no defect,
+    /// but a state to know of.
+    pub steady: Option<Arc<str>>,
 }
 
 impl Harm {
     /// This harm, and what would help.
     #[must_use]
-    pub fn new(what: impl Into<Arc<str>>, fix: impl Into<Arc<str>>) -> Self {
-        Self { what: what.into(), fix: fix.into() }
+    pub fn new(
+        id: impl Into<Arc<str>>,
+        what: impl Into<Arc<str>>,
+        fix: impl Into<Arc<str>>,
+    ) -> Self {
+        Self { id: id.into(), what: what.into(), fix: fix.into(), steady: None }
+    }
+
+    /// The same, of a kind that zones can be in on purpose.
+    #[must_use]
+    pub fn or_steady(self, called: impl Into<Arc<str>>) -> Self {
+        Self { steady: Some(called.into()), ..self }
     }
 }
 
@@ -156,17 +174,20 @@ impl Break {
 }
 
 impl Pattern {
-    /// Whether it is true before the first step, and stays so whatever is done.
+    /// Whether it is true before the first step, and was seen: what nobody states is no defect that
+    /// anybody has seen.
     #[must_use]
     pub fn is_present(&self, atoms: &[Atom]) -> bool {
         self.atoms.iter().all(|held| atoms[held.atom].start == Start::Always)
+            && self.unknown(atoms).next().is_none()
+            && !self.undecided
     }
 
-    /// What it takes that nobody has stated: that is no defect that anybody has seen.
-    pub fn unknown<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = (Fact, &'a str)> {
+    /// What it takes that nobody has stated.
+    pub fn unknown<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = (Fact, &'a Subject)> {
         self.atoms.iter().filter_map(|held| match &atoms[held.atom].what {
-            What::Fact { fact, host, unknown: true, .. } => Some((*fact, host.as_str())),
-            What::InFlight { host, unknown: true } => Some((Fact::Sends, host.as_str())),
+            What::Fact { fact, subject, unknown: true, .. } => Some((*fact, subject)),
+            What::InFlight { of, unknown: true } => Some((Fact::Sends, of)),
             What::Fact { .. }
             | What::Answer { .. }
             | What::InFlight { .. }

@@ -13,7 +13,7 @@ use super::draft::{Draft, Kind};
 use super::model::Model;
 use super::pattern::{Atom, Held, Pattern, What};
 use crate::calendar::show_span;
-use crate::fact::{Fact, Value};
+use crate::fact::{Fact, Subject, Value};
 use crate::graph::{Primitive, StepGraph};
 
 /// What a story is told of.
@@ -63,7 +63,8 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
     }
     let at = show_span(now);
     for Held { atom, .. } in &pattern.atoms {
-        story.extend(says(&model.atoms[*atom]).map(|what| format!("at T+{at} {what}")));
+        let line = says(&model.atoms[*atom]).map(|what| format!("at T+{at} {what}"));
+        story.extend(line.filter(|line| !story.contains(line)));
     }
     story.push(format!("then {}", pattern.harm.what));
     story.extend(until(told, pattern));
@@ -90,34 +91,37 @@ pub fn says(atom: &Atom) -> Option<String> {
                 }
             })
         }
-        What::Fact { fact, host, value, unknown } => Some(match unknown {
-            true => format!("nobody says whether `{host}` {} (`{fact}`)", fact.row().meaning),
-            false => match fact {
-                Fact::Mail => match value {
-                    Value::Store => format!("`{host}` may put what arrives into its own mailboxes"),
-                    Value::Relay => format!("`{host}` may pass on what arrives"),
-                    Value::RelayByMx => {
-                        format!("`{host}` may pass on what arrives to where the MX records lead")
-                    }
-                    Value::Reject => format!("`{host}` may refuse what arrives"),
-                    Value::Off => format!("`{host}` may be off"),
-                    Value::True | Value::False => format!("`{host}` takes mail"),
-                },
-                Fact::Accepts
-                | Fact::RoutesLocal
-                | Fact::Sends
-                | Fact::Clients
-                | Fact::Synced
-                | Fact::Serves
-                | Fact::StsAllows
-                | Fact::TlsaMatches => {
-                    format!("it may be {value} that `{host}` {} (`{fact}`)", fact.row().meaning)
-                }
-            },
-        }),
-        What::InFlight { host, .. } => Some(format!("mail of `{host}` may be in flight")),
+        What::Fact { fact, subject, value, unknown } => Some(says_fact(*fact, subject, *value, *unknown)),
+        What::InFlight { of: Subject::Host(host), .. } => {
+            Some(format!("mail of `{host}` may be in flight"))
+        }
+        What::InFlight { of, .. } => Some(format!("mail of {of} may be in flight")),
         What::MailboxesAt { host } => Some(format!("people may read their mail at `{host}`")),
         What::Begun => None,
+    }
+}
+
+/// What is said of a fact, as a clause.
+fn says_fact(fact: Fact, of: &Subject, value: Value, unknown: bool) -> String {
+    let shown = match of {
+        Subject::Host(host) => format!("`{host}`"),
+        Subject::Name(_) | Subject::Address(_) => of.to_string(),
+    };
+    let meaning = fact.row().meaning;
+    if unknown {
+        return format!("nobody says whether {shown} {meaning} (`{fact}`)");
+    }
+    match value {
+        Value::True | Value::False => {
+            format!("it may be {value} that {shown} {meaning} (`{fact}`)")
+        }
+        Value::Store => format!("{shown} may put what arrives into its own mailboxes"),
+        Value::Relay => format!("{shown} may pass on what arrives"),
+        Value::RelayByMx => {
+            format!("{shown} may pass on what arrives to where the MX records lead")
+        }
+        Value::Reject => format!("{shown} may refuse what arrives"),
+        Value::Off => format!("{shown} may be off"),
     }
 }
 

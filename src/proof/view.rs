@@ -7,19 +7,20 @@
 //! for, whatever the answers to all other questions. When those can be served together is not asked
 //! here: patterns say what must not be, and the order sees to it that it cannot.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use cutover_contract::{RrKey, RrType};
+use cutover_contract::{Name, RrKey};
 
-use super::answers::{Answers, Content};
+use super::answers::{Answers, Content, next_script};
 use super::draft::Draft;
+use super::parties::Parties;
 use super::pattern::Atom;
-use crate::observe::Outside;
+use super::states::Row;
+use crate::observe::{ALIASES_MAX, MANY_ALIASES, Outside};
+use crate::resolution::reply;
 
-/// Aliases that are followed at the most; resolvers do about as many. Our choice.
-const ALIASES_MAX: usize = 8;
 /// Views of one evaluation at the most. Our choice: a mail domain has some dozens.
 const VIEWS_MAX: usize = 20_000;
 
@@ -31,13 +32,20 @@ pub struct Library<'d> {
     /// Every atom.
     pub atoms: RefCell<Vec<Atom>>,
     answers: RefCell<HashMap<RrKey, Option<Rc<Answers>>>>,
+    rows: Vec<OnceCell<Row>>,
 }
 
 impl<'d> Library<'d> {
     /// Nothing has been asked yet.
     #[must_use]
     pub fn of(draft: &'d Draft<'d>) -> Self {
-        Self { draft, atoms: RefCell::default(), answers: RefCell::default() }
+        let rows = draft.tracks.iter().map(|_| OnceCell::new()).collect();
+        Self { draft, atoms: RefCell::default(), answers: RefCell::default(), rows }
+    }
+
+    /// The states of a track.
+    pub(super) fn row(&self, track: usize) -> &Row {
+        self.rows[track].get_or_init(|| Row::of(self.draft, track))
     }
 
     /// The answers to a question; `None`: it never changes.
@@ -46,7 +54,7 @@ impl<'d> Library<'d> {
         if let Some(known) = self.answers.borrow().get(key) {
             return known.clone();
         }
-        let found = Answers::of(self.draft, key, &mut self.atoms.borrow_mut()).map(Rc::new);
+        let found = Answers::of(self, key, &mut self.atoms.borrow_mut()).map(Rc::new);
         self.answers.borrow_mut().insert(key.clone(), found.clone());
         found
     }
@@ -83,45 +91,51 @@ struct State {
     /// What was chosen, and how many there are, in the order of the questions.
     asked: Vec<(usize, usize)>,
     chosen: Picked,
+    /// An answer was met of which not every version is known.
+    undecided: bool,
 }
 
 impl View<'_> {
     /// What a resolver is told in this view: aliases followed, wildcards applied.
     #[must_use]
     pub fn look_up(&self, key: &RrKey) -> Outside {
-        let snapshot = self.library.draft.snapshot;
         let mut key = key.clone();
-        for _ in 0..ALIASES_MAX {
-            let content = match self.choose(&key) {
-                Some(content) => content,
-                None => {
-                    let Some(zone) = snapshot.zone_of(&key.name) else {
-                        return snapshot.told(&key);
-                    };
-                    let alias = RrKey::new(key.name.clone(), RrType::CNAME);
-                    match (zone.get(&key), zone.get(&alias)) {
-                        (None, Some(alias)) if zone.delegation_of(&key.name).is_none() => {
-                            let target = alias.rdata().first().and_then(|alias| alias.target());
-                            target.map_or(Content::Absent, Content::Alias)
-                        }
-                        (None, None) => match zone.wildcard_of(&key) {
-                            Some(alias) if alias.rtype() == RrType::CNAME => {
-                                let target = alias.rdata().first().and_then(|alias| alias.target());
-                                target.map_or(Content::Absent, Content::Alias)
-                            }
-                            Some(_) | None => return snapshot.told(&key),
-                        },
-                        (_, _) => return snapshot.told(&key),
-                    }
-                }
-            };
-            match content {
-                Content::Records(records) => return Outside::Records(records),
-                Content::Absent => return Outside::Absent,
-                Content::Alias(target) => key.name = target,
+        for _ in 0..=ALIASES_MAX {
+            match self.content(&key) {
+                Some(Content::Records(records)) => return Outside::Records(records),
+                Some(Content::Absent) => return Outside::Absent,
+                Some(Content::Alias(target)) => key.name = target,
+                Some(Content::Delegated) | None => return self.outside(&key),
             }
         }
-        Outside::Unknown("more than eight aliases in a row".into())
+        Outside::Unknown(MANY_ALIASES.into())
+    }
+
+    /// The name outside of the plan's zones that a question leads to in this view.
+    #[must_use]
+    pub fn leaves_at(&self, key: &RrKey) -> Option<Name> {
+        let mut key = key.clone();
+        for _ in 0..=ALIASES_MAX {
+            match self.content(&key) {
+                Some(Content::Records(_) | Content::Absent) => return None,
+                Some(Content::Alias(target)) => key.name = target,
+                Some(Content::Delegated) | None => return Some(key.name),
+            }
+        }
+        None
+    }
+
+    /// What is answered in this view, aliases not followed; `None` outside of the plan's zones.
+    fn content(&self, key: &RrKey) -> Option<Content> {
+        self.choose(key).or_else(|| {
+            let zone = self.library.draft.snapshot.zone_of(&key.name)?;
+            Some(Content::of(&reply(&&zone.zone, key)))
+        })
+    }
+
+    fn outside(&self, key: &RrKey) -> Outside {
+        let known = self.library.draft.snapshot.outside.get(key).cloned();
+        known.unwrap_or_else(|| Outside::Unknown("nobody was asked".into()))
     }
 
     /// What was published for a question before the first step, aliases not followed.
@@ -139,6 +153,12 @@ impl View<'_> {
         self.library.draft.snapshot.told(key)
     }
 
+    /// Whose servers take mail.
+    #[must_use]
+    pub fn parties(&self) -> &Parties {
+        &self.library.draft.parties
+    }
+
     /// Whether what is answered to a question never changes.
     #[must_use]
     pub fn is_constant(&self, key: &RrKey) -> bool {
@@ -148,16 +168,10 @@ impl View<'_> {
     /// What is published for a question in this view, aliases not followed.
     #[must_use]
     pub fn answer(&self, key: &RrKey) -> Outside {
-        match self.choose(key) {
+        match self.content(key) {
             Some(Content::Records(records)) => Outside::Records(records),
             Some(Content::Alias(_) | Content::Absent) => Outside::Absent,
-            None => match self.library.draft.snapshot.zone_of(&key.name) {
-                Some(zone) => match zone.get(key) {
-                    Some(rrset) => Outside::Records(rrset.shared_rdata()),
-                    None => Outside::Absent,
-                },
-                None => self.library.draft.snapshot.told(key),
-            },
+            Some(Content::Delegated) | None => self.outside(key),
         }
     }
 
@@ -165,6 +179,7 @@ impl View<'_> {
     fn choose(&self, key: &RrKey) -> Option<Content> {
         let answers = self.library.answers(key)?;
         let mut state = self.state.borrow_mut();
+        state.undecided |= answers.undecided;
         let class = match picked(&state.chosen, &answers) {
             Some(class) => class,
             None => {
@@ -225,6 +240,19 @@ pub fn cases<T: Clone>(
     Ok(found)
 }
 
+/// Looks at every view that an evaluation tells apart.
+///
+/// # Errors
+/// [`TooMany`].
+pub fn visit(library: &Library<'_>, look: &dyn Fn(&View<'_>)) -> Result<(), TooMany> {
+    let mut views = 0;
+    let look = |view: &View<'_>| {
+        look(view);
+        None::<()>
+    };
+    each(library, &Picked::new(), &mut views, &mut |_, _| Ok(true), &look)
+}
+
 /// Leaves out of a choice whatever does not matter.
 fn least<T: Clone>(
     library: &Library<'_>,
@@ -276,6 +304,9 @@ fn each<T>(
         let view = View { library, state: RefCell::new(state) };
         let result = evaluate(&view);
         let state = view.state.into_inner();
+        if state.undecided {
+            return Err(TooMany);
+        }
         if !visit(&state.chosen, result)? {
             return Ok(());
         }
@@ -284,16 +315,4 @@ fn each<T>(
             None => return Ok(()),
         }
     }
-}
-
-/// The next choices: the last that has one left is moved on, and what came after it begins anew.
-fn next_script(mut asked: Vec<(usize, usize)>) -> Option<Vec<usize>> {
-    while let Some((choice, possible)) = asked.pop() {
-        if choice + 1 < possible {
-            let mut script: Vec<usize> = asked.iter().map(|(choice, _)| *choice).collect();
-            script.push(choice + 1);
-            return Some(script);
-        }
-    }
-    None
 }

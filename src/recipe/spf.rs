@@ -15,13 +15,13 @@ use std::collections::BTreeSet;
 use cutover_contract::{Name, RrKey, RrSet, RrType, Ttl};
 
 use super::{Found, Kitchen};
-use crate::diag::{Code, Diagnostic, Span};
+use crate::diag::{Code, Diagnostic, Span, quoted};
 use crate::intent::{DomainMove, Exchange, Host};
 use crate::model::spf_cost::{Cost, cost};
 use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
 use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
 use crate::observe::{Seen, Snapshot};
-use crate::spf::{SpfRecord, TERMS_MAX, Target, Term};
+use crate::spf::{BadTerm, SpfRecord, TERMS_MAX, Target, Term};
 
 /// Two SPF records at one name.
 pub(super) const SPF_TWICE: Code = Code::semantic("spf-two-records");
@@ -31,8 +31,8 @@ pub(super) const SPF_LOOKUPS: Code = Code::semantic("spf-lookups");
 pub(super) const SPF_FREEZE: Code = Code::semantic("spf-freeze");
 /// A term that leads to no record, or to two.
 pub(super) const SPF_INCLUDE: Code = Code::semantic("spf-include");
-/// Terms of a sender that are no terms.
-pub(super) const SPF_TERMS: Code = Code::semantic("spf-terms");
+/// A live record that no receiver can read.
+pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
 
 /// What SPF says of senders that no term names, where nobody has said it: "probably not" and not
 /// "no". DMARC treats both alike, and a forgotten sender is not rejected for it. Our choice.
@@ -71,9 +71,13 @@ impl Versions {
             return None;
         }
         let live = records.into_iter().next();
-        let old = terms(std::slice::from_ref(&one.from), found);
-        let new = terms(std::slice::from_ref(&one.to), found);
-        let others = terms(&one.others, found);
+        if let Some(live) = &live {
+            is_readable(live, one, found)?;
+        }
+        let domain = &one.domain.value;
+        let old = terms(std::slice::from_ref(&one.from), domain);
+        let new = terms(std::slice::from_ref(&one.to), domain);
+        let others = terms(&one.others, domain);
         if live.is_none() && old.is_empty() && new.is_empty() && others.is_empty() {
             return None;
         }
@@ -133,7 +137,8 @@ impl Versions {
         let with = |record: &SpfRecord| {
             let others = self.live.iter().flat_map(RrSet::rdata);
             let others = others.filter(|rdata| SpfRecord::of_rdata(rdata).is_none()).cloned();
-            RrSet::new(ttl, others.chain([record.rdata()])).ok()
+            RrSet::new(ttl, others.chain([record.rdata()]))
+                .expect("a record and others of the same type are an RRset")
         };
         let is_live = |record: &SpfRecord| {
             let spf = |rrset: &RrSet| rrset.rdata().iter().find_map(SpfRecord::of_rdata);
@@ -146,20 +151,20 @@ impl Versions {
             transitions.push(Transition {
                 verb: if current.is_some() { Verb::Widen } else { Verb::Publish },
                 stage: Stage::Expand,
-                changes: vec![change(&self.key, current.as_ref(), widened.as_ref())],
+                changes: vec![change(&self.key, current.as_ref(), Some(&widened))],
                 title: format!("widen the SPF record of {} to both sides", one.domain.value),
                 reason: format!(
                     "`{}` may send before `{}` has stopped",
                     one.to.name, one.from.name
                 ),
             });
-            current = widened;
+            current = Some(widened);
         }
         if self.narrowed != self.widened {
             transitions.push(Transition {
                 verb: Verb::Narrow,
                 stage: Stage::Retire,
-                changes: vec![change(&self.key, current.as_ref(), narrowed.as_ref())],
+                changes: vec![change(&self.key, current.as_ref(), Some(&narrowed))],
                 title: format!(
                     "narrow the SPF record of {} to the senders that stay",
                     one.domain.value
@@ -174,20 +179,30 @@ impl Versions {
     }
 }
 
+/// A live record with a term that is an error is left to whoever wrote it: widened or narrowed, it
+/// would still pass for nobody.
+fn is_readable(live: &SpfRecord, one: &DomainMove, found: &mut Found) -> Option<()> {
+    let Err(BadTerm { term, meant }) = live.check() else { return Some(()) };
+    let title = format!("{} in the live SPF record of {} is no term", quoted(&term), one.domain.value);
+    let help = match meant {
+        Some(meant) => format!("write {} in the zone, if that is meant, then plan again", quoted(&meant)),
+        None => "write it right in the zone, or take it out, then plan again".to_owned(),
+    };
+    found.report(
+        Diagnostic::error(SPF_SYNTAX, one.domain.span, title, help)
+            .label(format!("the record is `{live}`"))
+            .why("a term that is an error makes all of the record one for every receiver (RFC 7208 §4.6): SPF passes for nobody"),
+    );
+    None
+}
+
 /// The SPF terms that hosts declare for their senders.
-fn terms(hosts: &[Host], found: &mut Found) -> Vec<Declared> {
+fn terms(hosts: &[Host], domain: &Name) -> Vec<Declared> {
     let mut terms: Vec<Declared> = Vec::new();
     for spf in hosts.iter().flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref())
     {
         for term in SpfRecord::of_terms(&spf.value).terms {
-            if term.is_all() || term.to_string().to_ascii_lowercase().starts_with("v=spf1") {
-                let title = format!("`{term}` is not a sender");
-                let help = "write only the terms that authorise this sender, such as `include:_spf.example.com`";
-                found.report(
-                    Diagnostic::error(SPF_TERMS, spf.span, title, help)
-                        .why("the record's beginning and its `all` belong to the domain, which has one record for all senders"),
-                );
-            } else if !terms.iter().any(|declared| declared.term == term) {
+            if !terms.iter().any(|declared| declared.term.same_as(&term, domain)) {
                 terms.push(Declared { term, span: spf.span });
             }
         }
@@ -221,7 +236,9 @@ impl Parts<'_> {
         let mut widened = SpfRecord { terms: Vec::new() };
         let mut narrowed = SpfRecord { terms: Vec::new() };
         for term in &base.terms {
-            let is_old = |old: &Declared| old.term == *term || as_mechanism(&old.term) == *term;
+            let is_old = |old: &Declared| {
+                self.same(&old.term, term) || self.same(&as_mechanism(&old.term), term)
+            };
             let only_old = self.old.iter().any(is_old) && !self.stays(term);
             if self.changes_meaning(term) {
                 // What it means now goes on until nobody relies on it. What it will mean comes
@@ -237,20 +254,21 @@ impl Parts<'_> {
                 continue;
             }
             widened.terms.push(term.clone());
-            if !only_old && !thawed.contains(term) {
+            if !only_old && !self.is_among(term, &thawed) {
                 narrowed.terms.push(term.clone());
             }
         }
         if live.is_none() {
             for Declared { term, span } in &self.old {
                 for term in self.now(&as_mechanism(term), *span, found)? {
-                    add_once(&mut widened, term);
+                    self.add_once(&mut widened, term);
                 }
             }
         }
         for Declared { term: declared, span } in &self.staying {
             let term = as_mechanism(declared);
-            let standing = if narrowed.has(declared) { declared.clone() } else { term };
+            let stands = narrowed.has(declared, &self.one.domain.value);
+            let standing = if stands { declared.clone() } else { term };
             let later = self.later(&standing, *span, found)?;
             // Where an earlier run has frozen it already, the addresses do for now.
             let meant: Vec<Term> = self
@@ -258,18 +276,49 @@ impl Parts<'_> {
                 .iter()
                 .filter_map(Meaning::frozen)
                 .collect();
-            if meant.is_empty() || !meant.iter().all(|term| base.has(term) && thawed.contains(term))
-            {
-                later.into_iter().for_each(|term| add_once(&mut widened, term));
+            let is_frozen = |term: &Term| {
+                self.is_among(term, &base.terms) && self.is_among(term, &thawed)
+            };
+            if meant.is_empty() || !meant.iter().all(is_frozen) {
+                later.into_iter().for_each(|term| self.add_once(&mut widened, term));
             }
-            add_once(&mut narrowed, standing);
+            self.add_once(&mut narrowed, standing);
         }
         self.keep_an_ending(base, &mut narrowed);
-        Some((without_repeats(widened, base), without_repeats(narrowed, base)))
+        Some((self.without_repeats(widened, base), self.without_repeats(narrowed, base)))
     }
 
     fn stays(&self, term: &Term) -> bool {
-        self.staying.iter().any(|staying| as_mechanism(&staying.term) == *term)
+        self.staying.iter().any(|staying| self.same(&as_mechanism(&staying.term), term))
+    }
+
+    /// Whether two terms say the same in the domain's record.
+    fn same(&self, one: &Term, other: &Term) -> bool {
+        one.same_as(other, &self.one.domain.value)
+    }
+
+    fn is_among(&self, term: &Term, terms: &[Term]) -> bool {
+        terms.iter().any(|other| self.same(term, other))
+    }
+
+    fn add_once(&self, record: &mut SpfRecord, term: Term) {
+        if !record.has(&term, &self.one.domain.value) {
+            record.add(term);
+        }
+    }
+
+    /// Freezing may say what is said already; a record that is not changed keeps what it repeats.
+    fn without_repeats(&self, record: SpfRecord, base: &SpfRecord) -> SpfRecord {
+        if record == *base {
+            return record;
+        }
+        let mut terms: Vec<Term> = Vec::with_capacity(record.terms.len());
+        for term in record.terms {
+            if !self.is_among(&term, &terms) {
+                terms.push(term);
+            }
+        }
+        SpfRecord { terms }
     }
 
     /// The addresses that an earlier run has put in the place of `mx` and `a`: of declared terms
@@ -277,7 +326,7 @@ impl Parts<'_> {
     fn thawed(&self, base: &SpfRecord) -> Vec<Term> {
         let mut meant: Vec<Meaning> = Vec::new();
         for Declared { term, .. } in
-            self.old.iter().chain(&self.staying).filter(|d| !base.has(&d.term))
+            self.old.iter().chain(&self.staying).filter(|d| !self.is_among(&d.term, &base.terms))
         {
             if self.stays(term) {
                 meant.extend(self.means(term, self.kitchen.end));
@@ -289,7 +338,7 @@ impl Parts<'_> {
                 meant.extend(self.old_exchanges(&domain));
             }
         }
-        let declared = |term: &Term| self.staying.iter().any(|staying| staying.term == *term);
+        let declared = |term: &Term| self.staying.iter().any(|d| self.same(&d.term, term));
         meant.iter().filter_map(Meaning::frozen).filter(|term| !declared(term)).collect()
     }
 
@@ -413,7 +462,7 @@ impl Parts<'_> {
                     continue;
                 }
                 let records = self.records_at(&name);
-                let declared = self.staying.iter().any(|declared| declared.term == *term);
+                let declared = self.staying.iter().any(|declared| self.same(&declared.term, term));
                 match records {
                     Some(records) if records.len() != 1 && declared && of == *domain => {
                         self.refuse_include(term, records.len(), span, found);
@@ -482,24 +531,4 @@ fn as_mechanism(term: &Term) -> Term {
         Some((_, name)) if term.is_redirect() => Term::new(&format!("include:{name}")),
         _ => term.clone(),
     }
-}
-
-fn add_once(record: &mut SpfRecord, term: Term) {
-    if !record.has(&term) {
-        record.add(term);
-    }
-}
-
-/// Freezing may say what is said already; a record that is not changed keeps what it repeats.
-fn without_repeats(record: SpfRecord, base: &SpfRecord) -> SpfRecord {
-    if record == *base {
-        return record;
-    }
-    let mut terms: Vec<Term> = Vec::with_capacity(record.terms.len());
-    for term in record.terms {
-        if !terms.contains(&term) {
-            terms.push(term);
-        }
-    }
-    SpfRecord { terms }
 }

@@ -130,9 +130,12 @@ fn facts() -> String {
         text += &format!("\n  {}: a host {}\n", row.word, row.meaning);
         text += &format!("      values: {}; `assume:` states {}\n", values.join(", "), row.stated);
         text += &format!("      established by: {}\n", sources.join("; "));
-        text += &match row.unknown {
-            Some(worst) => format!("      where nobody does, it counts as {worst}\n"),
-            None => "      where nobody says otherwise, mail is put into mailboxes\n".to_owned(),
+        text += &match row.of_old {
+            Some(today) => format!(
+                "      where nobody does, it counts as {today} of a host that mail leaves, else as {}\n",
+                row.unknown
+            ),
+            None => format!("      where nobody does, it counts as {}\n", row.unknown),
         };
     }
     text

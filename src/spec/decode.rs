@@ -18,14 +18,14 @@ use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl
 use super::shape::{Form, whole};
 use super::yaml::{Kind, Node};
 use super::{
-    AssumeSpec, Authority, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint,
+    AssumeSpec, Authority, KEEP_OLD, OVERRUN, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint,
     Exception, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate, OverrideSpec, PlanSpec, Point,
     ProviderSpec, Registry, ResolverSpec, SecretRef, SenderSpec, SwitchKind, ZoneSpec, resolver,
     shape,
 };
 use crate::calendar;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, listed, quoted};
-use crate::fact::Fact;
+use crate::fact::{Fact, Subject, SubjectKind};
 
 /// A text that is no domain name.
 pub(super) const BAD_NAME: Code = Code::semantic("bad-name");
@@ -46,10 +46,6 @@ pub(super) const BAD_FACT: Code = Code::semantic("bad-fact");
 
 /// 5 min: a way back then takes minutes, and no provider in wide use refuses it. Our choice.
 const CUTOVER_TTL: u32 = 300;
-/// 7 d: the cap that RFC 8767 §4 recommends for any cache.
-const KEEP_OLD: Duration = Duration::from_secs(7 * 86_400);
-/// 24 h: 8.7 % of measured resolvers extend TTLs (PAM 2023); the bound is our choice (PROOF §2).
-const OVERRUN: Duration = Duration::from_secs(86_400);
 /// The port of DNS (RFC 1035 §4.2).
 const DNS_PORT: u16 = 53;
 /// The domain that stands in while a template is checked.
@@ -82,7 +78,7 @@ pub(super) fn plan(
         tasks: decoder.tasks(root.get("tasks")),
         notify: items(root.get("notify")).filter_map(|node| decoder.notice(node)).collect(),
         assume: items(root.get("assume")).filter_map(|node| decoder.assume(node)).collect(),
-        overrides: items(root.get("override")).filter_map(overridden).collect(),
+        overrides: items(root.get("override")).filter_map(|node| decoder.overridden(node)).collect(),
     };
     name.map(|_| spec)
 }
@@ -498,7 +494,7 @@ impl Decoder<'_> {
     fn assume(&mut self, node: &Node) -> Option<AssumeSpec> {
         let word = text(node.get("fact")?)?;
         let fact = Fact::of_word(word.value)?;
-        let host = text(node.get("host")?)?;
+        let subject = self.subject(node, fact)?;
         let settle = self.span(node.get("settle"));
         let value = match node.get("value") {
             None => Some(fact.row().stated),
@@ -524,10 +520,87 @@ impl Decoder<'_> {
         };
         Some(AssumeSpec {
             fact: Spanned { value: fact, span: word.span },
-            host: Spanned { value: host.value.to_owned(), span: host.span },
+            subject,
             value: value?,
             from,
             settle: settle.unwrap_or_default(),
+            reason: text(node.get("reason")?)?.value.to_owned(),
+        })
+    }
+
+    /// What a fact is stated of: one of a host, a name and an address, as the fact has it.
+    fn subject(&mut self, node: &Node, fact: Fact) -> Option<Spanned<Subject>> {
+        let kinds = fact.row().subjects;
+        let all = [SubjectKind::Host, SubjectKind::Name, SubjectKind::Address];
+        let said: Vec<(SubjectKind, &Node)> =
+            all.into_iter().filter_map(|kind| Some((kind, node.get(kind.key())?))).collect();
+        let wanted = listed(kinds.iter().map(|kind| kind.key()));
+        let (kind, of) = match said.as_slice() {
+            [one] => *one,
+            [] => {
+                let title = format!("nothing says what `{fact}` is true of");
+                self.error(BAD_FACT, node.span, title, &format!("add one of {wanted}"));
+                return None;
+            }
+            [_, (_, second), ..] => {
+                let title = "a fact is stated of one thing at a time".to_owned();
+                self.error(BAD_FACT, second.span, title, &format!("keep one of {wanted}"));
+                return None;
+            }
+        };
+        if !kinds.contains(&kind) {
+            let title = format!("`{fact}` is never stated of {}", kind.key());
+            self.error(BAD_FACT, of.span, title, &format!("write {wanted}"));
+            return None;
+        }
+        let text = text(of)?;
+        let value = match kind {
+            SubjectKind::Host => Some(Subject::Host(text.value.to_owned())),
+            SubjectKind::Name => match Name::from_user(text.value) {
+                Ok(name) => Some(Subject::Name(name)),
+                Err(error) => {
+                    let title = format!("{} is no name: {error}", quoted(text.value));
+                    self.error(BAD_NAME, text.span, title, "write it as it stands in DNS");
+                    None
+                }
+            },
+            SubjectKind::Address => match text.value.parse() {
+                Ok(address) => Some(Subject::Address(address)),
+                Err(_) => {
+                    let title = format!("{} is no IP address", quoted(text.value));
+                    self.error(BAD_FACT, text.span, title, "write `192.0.2.1` or `2001:db8::1`");
+                    None
+                }
+            },
+        };
+        Some(Spanned { value: value?, span: text.span })
+    }
+
+    fn overridden(&mut self, node: &Node) -> Option<OverrideSpec> {
+        let said = (node.get("invariant"), node.get("defect"));
+        let what = match said {
+            (Some(one), None) | (None, Some(one)) => text(one)?,
+            (Some(_), Some(defect)) => {
+                let title = "an override names an invariant or a defect".to_owned();
+                self.error(ONE_OF, defect.span, title, "keep one of `invariant` and `defect`");
+                return None;
+            }
+            (None, None) => {
+                let title = "this override does not say what may be broken".to_owned();
+                self.error(ONE_OF, node.span, title, "add `invariant:` or `defect:`");
+                return None;
+            }
+        };
+        let known = super::v1::INVARIANTS.iter().any(|name| {
+            what.value == *name || what.value.strip_prefix(name).is_some_and(|r| r.starts_with('/'))
+        });
+        if !known {
+            let title = format!("{} is the id of no defect", quoted(what.value));
+            self.error(BAD_FACT, what.span, title, "copy the id that the verdict shows");
+            return None;
+        }
+        Some(OverrideSpec {
+            what: Spanned { value: what.value.to_owned(), span: what.span },
             reason: text(node.get("reason")?)?.value.to_owned(),
         })
     }
@@ -541,13 +614,6 @@ impl Decoder<'_> {
             queue_life: self.span(node.get("queue_life")).unwrap_or(default.queue_life),
         }
     }
-}
-
-fn overridden(node: &Node) -> Option<OverrideSpec> {
-    Some(OverrideSpec {
-        invariant: text(node.get("invariant")?)?.value.to_owned(),
-        reason: text(node.get("reason")?)?.value.to_owned(),
-    })
 }
 
 /// Whether this is an IP address, with the final dot of a name or without.

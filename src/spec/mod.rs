@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::window::Windows;
 use crate::diag::{Diagnostic, Severity, Source, Spanned};
-use crate::fact::{Fact, Value};
+use crate::fact::{Fact, Subject, Value};
 use gate::{GatesSpec, ProbeKeys};
 use notify::Notice;
 use task::TasksSpec;
@@ -67,8 +67,8 @@ pub struct PlanSpec {
 pub struct AssumeSpec {
     /// The kind.
     pub fact: Spanned<Fact>,
-    /// The host that it is true of.
-    pub host: Spanned<String>,
+    /// What it is true of.
+    pub subject: Spanned<Subject>,
     /// What is true.
     pub value: Value,
     /// Where it begins to be true; `None`: it is so already.
@@ -102,11 +102,11 @@ impl Point {
     }
 }
 
-/// An invariant that may be broken.
+/// What may be broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OverrideSpec {
-    /// The invariant.
-    pub invariant: String,
+    /// An invariant by its name, or a defect by its id, which begins with the invariant's name.
+    pub what: Spanned<String>,
     /// Why.
     pub reason: String,
 }
@@ -397,6 +397,11 @@ impl Clocks {
     /// 5 d: "the give-up time generally needs to be at least 4-5 days" (RFC 5321 §4.5.4.1).
     pub const QUEUE_LIFE: Duration = Duration::from_secs(5 * 86_400);
 }
+
+/// 7 d: the cap that RFC 8767 §4 recommends for any cache.
+pub const KEEP_OLD: Duration = Duration::from_secs(7 * 86_400);
+/// 24 h: 8.7 % of measured resolvers extend TTLs (PAM 2023); the bound is our choice (PROOF §2).
+pub const OVERRUN: Duration = Duration::from_secs(86_400);
 
 impl Default for Clocks {
     fn default() -> Self {

@@ -485,7 +485,17 @@ fn assume() -> Shape {
             "The kind of fact; `cutover explain facts` lists what each means.",
             Shape::Choice(fact::WORDS),
         ),
-        required("host", "The host that it is true of, one of `hosts`.", SLUG),
+        optional("host", "The host that it is true of, one of `hosts`.", SLUG),
+        optional(
+            "name",
+            "The DNS name that it is true of, in the place of a host: a domain, an exchange, the owner of a key or of a discovery record, a name outside of the zones.",
+            TEXT,
+        ),
+        optional(
+            "address",
+            "The address that it is true of, in the place of a host: an exchange's.",
+            TEXT,
+        ),
         optional(
             "value",
             "What is true; left out, what keeps mail safe.",
@@ -506,7 +516,12 @@ pub(super) const FROM_WORDS: &[&str] = &["expand", "switch", "contract"];
 
 fn overridden() -> Shape {
     Shape::Object(vec![
-        required("invariant", "The invariant.", Shape::Choice(INVARIANTS)),
+        optional("invariant", "An invariant, wherever it is broken.", Shape::Choice(INVARIANTS)),
+        optional(
+            "defect",
+            "In its place: what is broken before the first step, by the id that the verdict shows.",
+            TEXT,
+        ),
         required("reason", "Why it may be broken; the reviewer sees it.", TEXT),
     ])
 }

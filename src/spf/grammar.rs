@@ -55,13 +55,22 @@ pub(super) struct Prefixes {
     pub(super) ip6_bits: u8,
 }
 
+impl Prefixes {
+    /// All bits: what is meant where nothing is said.
+    pub(super) const WHOLE: Self = Self { ip4_bits: IP4_BITS, ip6_bits: IP6_BITS };
+}
+
+/// The names of the mechanisms (RFC 7208 §5).
+pub(super) const MECHANISMS: &[&str] =
+    &["all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"];
+
 /// Bits of an IPv4 address.
 const IP4_BITS: u8 = 32;
 /// Bits of an IPv6 address.
 const IP6_BITS: u8 = 128;
 
 /// What a modifier means here; whatever else has the right form means nothing (RFC 7208 §6).
-enum Modifier {
+pub(super) enum Modifier {
     Redirect(DomainSpec),
     Explanation(DomainSpec),
     Unknown,
@@ -108,13 +117,14 @@ fn name_length(text: &[u8]) -> usize {
 }
 
 /// A modifier's name and value: only where `=` follows the name immediately (RFC 7208 §4.6.1).
-fn split_modifier(text: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_modifier(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, rest) = text.split_at(name_length(text));
     let value = rest.strip_prefix(b"=")?;
     (!name.is_empty()).then_some((name, value))
 }
 
-fn modifier(name: &[u8], value: &[u8]) -> Option<Modifier> {
+/// Reads a modifier; `None` where its value is not allowed.
+pub(super) fn modifier(name: &[u8], value: &[u8]) -> Option<Modifier> {
     if name.eq_ignore_ascii_case(b"redirect") {
         return DomainSpec::parse(value).map(Modifier::Redirect);
     }
@@ -124,7 +134,8 @@ fn modifier(name: &[u8], value: &[u8]) -> Option<Modifier> {
     MacroString::parse(value, Place::Term).map(|_| Modifier::Unknown)
 }
 
-fn directive(text: &[u8]) -> Option<Directive> {
+/// Reads a mechanism with its qualifier; `None` where the grammar does not allow it.
+pub(super) fn directive(text: &[u8]) -> Option<Directive> {
     let term = Term::new(std::str::from_utf8(text).ok()?);
     let (on_match, text) = match text {
         [b'+', rest @ ..] => (Outcome::Pass, rest),

@@ -1,8 +1,9 @@
 //! SPF (RFC 7208), in two views that share nothing but a record's version and its terms' spelling.
 //!
 //! [`SpfRecord`] is a list of terms: what is needed to widen and narrow one record without changing
-//! what it means. Terms keep the spelling in which they were written. Comparison ignores case and
-//! the qualifier `+`, which is the default (RFC 7208 §4.6.2). It takes any terms, also wrong ones.
+//! what it means. Terms keep the spelling in which they were written, and equality ignores no more of
+//! it than case and the qualifier `+`; [`Term::same_as`] compares what they mean. It takes any terms,
+//! also wrong ones; [`SpfRecord::check`] names those.
 //!
 //! [`check_host`] says what a receiver makes of a record: the whole of RFC 7208, strictly, as the
 //! published test suite wants it. Nothing here asks a server; the answers are given as a function.
@@ -11,11 +12,17 @@ mod eval;
 #[cfg(test)]
 mod eval_tests;
 mod grammar;
+mod hint;
 mod identity;
 mod macros;
+mod meaning;
+mod network;
 mod outcome;
 
 pub use eval::{Answer, Client, EXPLANATION_OCTETS_MAX, World, check_host, check_mail};
+pub use hint::{BadTerm, mechanism_with_equals_sign};
+pub use meaning::TermMeaning;
+pub use network::Network;
 pub use outcome::{
     EXCHANGES_MAX, Evaluation, Outcome, POINTERS_MAX, Problem, Reached, TERMS_MAX, VOIDS_MAX,
 };
@@ -96,12 +103,6 @@ impl Term {
             _ => None,
         }
     }
-
-    /// The prefix lengths of `a` and `mx`, `/24` or `//64` (RFC 7208 §5.6).
-    #[must_use]
-    pub fn has_prefix_length(&self) -> bool {
-        self.0.contains('/')
-    }
 }
 
 impl PartialEq for Term {
@@ -145,10 +146,10 @@ impl SpfRecord {
         Rdata::txt(self.to_string().as_bytes())
     }
 
-    /// Whether it has this term.
+    /// Whether it has a term that says the same in the record of `domain`.
     #[must_use]
-    pub fn has(&self, term: &Term) -> bool {
-        self.terms.contains(term)
+    pub fn has(&self, term: &Term, domain: &Name) -> bool {
+        self.terms.iter().any(|own| own.same_as(term, domain))
     }
 
     /// What the terms make an evaluator for `domain` ask.
@@ -218,6 +219,65 @@ mod tests {
     fn terms_are_equal_whatever_their_case_and_plus() {
         assert_eq!(Term::new("+Include:A.test"), Term::new("include:a.test"));
         assert_ne!(Term::new("~include:a.test"), Term::new("include:a.test"));
+    }
+
+    #[test]
+    fn terms_that_mean_the_same() {
+        let domain = Name::from_user("acme.test").expect("a name");
+        for same in [
+            &["ip4:192.0.2.10", "ip4:192.0.2.10/32", "+IP4:192.0.2.10"][..],
+            &["ip4:192.0.2.0/24", "ip4:192.0.2.10/24"],
+            &["ip4:0.0.0.0/0", "ip4:192.0.2.10/0"],
+            &["ip6:2001:db8::10", "ip6:2001:DB8:0::10/128", "ip6:2001:db8:0:0:0:0:0:10"],
+            &["ip6:2001:db8::/32", "ip6:2001:db8:1::1/32"],
+            &["ip6:::/0", "ip6:2001:db8::1/0"],
+            &["?ip4:192.0.2.10", "?ip4:192.0.2.10/32"],
+            &["mx", "mx:acme.test", "MX:Acme.Test.", "mx/32", "mx//128", "mx:acme.test/32//128"],
+            &["mx/24", "mx:acme.test/24", "mx/24//128"],
+            &["mx//64", "mx:acme.test./32//64"],
+            &["a", "a:acme.test.", "+a/32"],
+            &["a:b.test", "A:B.test./32"],
+            &["ptr", "ptr:acme.test"],
+            &["include:b.test", "Include:B.Test."],
+            &["exists:%{i}.b.test", "EXISTS:%{i}.B.test."],
+            &["exists:%{I}.b.test"],
+            &["redirect=b.test", "REDIRECT=b.test."],
+            &["exp=b.test", "exp=B.test."],
+            &["-all", "-ALL"],
+            &["~all"],
+            &["a:b/c.test"],
+            &["x=y", "X=Y"],
+            &["no-term"],
+        ] {
+            for (one, other) in same.iter().flat_map(|one| same.iter().map(move |o| (one, o))) {
+                let (one, other) = (Term::new(one), Term::new(other));
+                assert!(one.same_as(&other, &domain), "{one} and {other}");
+            }
+        }
+        for (one, other) in [
+            ("ip4:192.0.2.10", "ip4:192.0.2.11"),
+            ("ip4:192.0.2.10", "?ip4:192.0.2.10"),
+            ("ip4:192.0.2.0/24", "ip4:192.0.2.0/25"),
+            ("ip4:192.0.2.10", "ip6:::ffff:192.0.2.10"),
+            ("mx", "a"),
+            ("mx", "mx/24"),
+            ("mx", "mx:b.test"),
+            ("mx//64", "mx/24"),
+            ("include:b.test", "redirect=b.test"),
+            ("exists:%{i}.b.test", "exists:%{I}.b.test"),
+            ("include:%{d}", "include:acme.test"),
+            ("all", "-all"),
+        ] {
+            let (one, other) = (Term::new(one), Term::new(other));
+            assert!(!one.same_as(&other, &domain), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_length_of_all_bits_is_none() {
+        for (text, has) in [("mx/24", true), ("a:b.test//64", true), ("mx", false), ("mx/32//128", false)] {
+            assert_eq!(Term::new(text).has_prefix_length(), has, "{text}");
+        }
     }
 
     #[test]

@@ -1,281 +1,566 @@
 //! `authenticated`: mail that may be in flight passes SPF and has a DKIM key that verifies it, as far
-//! as its sender declares them.
+//! as its sender declares them; and what a domain's record authorises today goes on to pass.
 //!
 //! DMARC (RFC 9989) is content with one of the two. That is not enough to plan on: receivers refuse
 //! mail on an SPF `-all` before they look at a signature, and whoever forwards mail breaks SPF and
-//! leaves DKIM alone. So each has to hold for itself, for every declared sender, in every view.
+//! leaves DKIM alone. So each has to hold for itself, for every address that a sender's terms name,
+//! and for every one of its selectors: the sender chooses.
 //!
-//! When a sender's mail can be in flight: that of the old host until `queue_life` after people have
-//! stopped sending through it, that of the new host from the switch on, that of all others always.
+//! A host of the move that declares no sender sends from where nobody knows. A domain that does not
+//! move, and a host that mail leaves, send from wherever the record of today lets them.
+//!
+//! When a sender's mail can be in flight: that of a host until `queue_life` after people have stopped
+//! sending through it, that of all others always.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::super::draft::MovePoint;
-use crate::calendar::Timestamp;
-use crate::intent::{DomainMove, Host, Sender};
-use crate::model::spf_meaning::{Meaning, meaning};
-use crate::observe::{Outside, Snapshot};
-use crate::proof::model::Bench;
+use crate::dkim::KeyRecord;
+use crate::fact::{Fact, Subject, Value};
+use crate::intent::{DomainMove, Host, Selector, Sender};
+use crate::observe::{Outside, Snapshot, is_dkim};
+use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::{Harm, Start, What};
-use crate::proof::view::View;
-use crate::spf::{Answer, Client, Outcome, SpfRecord, Target, Term, check_host};
+use crate::proof::spf_view::{Edges, Source, evaluated, passes, sources};
+use crate::proof::view::{Choice, View};
+use crate::spf::{Outcome, SpfRecord, Term};
 
 const ID: &str = "authenticated";
+const NOW: Duration = Duration::ZERO;
+/// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let switch = bench.draft().point(MovePoint::BeforeSwitch);
+    let edges = edges(bench);
     let always = bench.atom(
-        What::InFlight { host: "every other sender".to_owned(), unknown: false },
+        What::InFlight { of: Subject::Host("every other sender".to_owned()), unknown: false },
         Start::Always,
         Vec::new(),
     );
-    let Some((_, to)) = bench.sides() else { return };
-    let new = bench.atom(
-        What::InFlight { host: to.name.clone(), unknown: false },
-        switch.map_or(Start::Always, Start::Begin),
-        Vec::new(),
-    );
-    for one in &bench.draft().intent.moves {
-        let domain = &one.domain.value;
+    for (domain, one) in bench.moving() {
+        let hosts = [(&one.from, 0), (&one.to, 1)];
+        let hosts = hosts.into_iter().chain(one.others.iter().map(|host| (host, 2)));
         let mut stream = 0;
-        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
-        for (number, host) in hosts.enumerate() {
+        for (host, part) in hosts {
+            let of = Subject::Host(host.name.clone());
+            let in_flight = |bench: &Bench<'_>| match part {
+                2 if !bench.facts.is_stated(Fact::Sends, &of) => vec![always],
+                _ => bench.facts.in_flight(&of),
+            };
             for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
-                let before = Sources::of(sender, domain, bench.draft().snapshot);
-                let after = Sources::of(sender, domain, &bench.end);
-                let old = bench.facts.old_in_flight(&one.from.name);
-                let streams: Vec<(Vec<usize>, Sources)> = match number {
-                    0 => vec![(old, before)],
-                    1 => vec![(vec![new], after)],
-                    _ if before == after => vec![(vec![always], before)],
-                    // A sender that stays, and whose own address changes with the plan.
-                    _ => vec![(old, before), (vec![new], after)],
+                of_spf(bench, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
+                of_dkim(bench, domain, (host, sender), &mut stream, &in_flight);
+            }
+            if part == 1 && !host.senders.iter().any(Sender::says_anything) {
+                undeclared(bench, domain, host, &in_flight);
+            }
+        }
+        as_today(bench, domain, Some(one), &edges);
+    }
+    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    for domain in changing_records(bench).into_iter().filter(|name| !moving.contains(name)) {
+        as_today(bench, domain, None, &edges);
+    }
+    keys_in_use(bench);
+    stricter_policies(bench);
+}
+
+/// Every network that some SPF record names, as seen or in the course of the plan.
+fn edges(bench: &Bench<'_>) -> Edges {
+    let draft = bench.draft();
+    let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let live = live.filter(|(key, _)| key.rtype == RrType::TXT).map(|(_, rrset)| rrset.rdata());
+    let outside = draft.snapshot.outside.values().filter_map(|answer| match answer {
+        Outside::Records(records) => Some(&**records),
+        Outside::Absent | Outside::Unknown(_) => None,
+    });
+    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let after = changes.filter_map(|change| change.after.as_ref()).map(RrSet::rdata);
+    let records = live.chain(outside).chain(after).flatten();
+    let declared = draft.intent.moves.iter().flat_map(|one| {
+        [&one.from, &one.to].into_iter().chain(&one.others).flat_map(|host| &host.senders)
+    });
+    let declared = declared.filter_map(|sender| sender.spf.as_ref());
+    let declared = declared.map(|spf| SpfRecord::of_terms(&spf.value));
+    Edges::of(records.filter_map(SpfRecord::of_rdata).chain(declared))
+}
+
+/// What somebody says of a name outside of the zones.
+fn trusted<'b>(bench: &'b Bench<'_>) -> impl Fn(&Name) -> bool + use<'b> {
+    let stated = bench.draft().intent.assume.iter();
+    let names: BTreeSet<&Name> = stated
+        .filter(|one| one.fact.value == Fact::Published && one.value == Value::True)
+        .filter_map(|one| match &one.subject.value {
+            Subject::Name(name) => Some(name),
+            Subject::Host(_) | Subject::Address(_) => None,
+        })
+        .collect();
+    move |name| names.contains(name)
+}
+
+/// Whether a receiver lets all that comes through one term pass, or else what it does not.
+struct Stream<'s> {
+    domain: &'s Name,
+    host: &'s Host,
+    sender: &'s Sender,
+    sources: BTreeSet<Source>,
+    term: Term,
+}
+
+/// Mail of a sender that declares SPF terms: every address of each of them.
+fn of_spf(
+    bench: &mut Bench<'_>,
+    (domain, part): (&Name, u8),
+    (host, sender): (&Host, &Sender),
+    stream: &mut usize,
+    edges: &Edges,
+    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+) {
+    let Some(spf) = &sender.spf else { return };
+    let terms = SpfRecord::of_terms(&spf.value).terms;
+    let snapshot = bench.draft().snapshot;
+    let before = sources(&terms, domain, snapshot, edges);
+    let end = std::sync::Arc::clone(&bench.end);
+    let after = sources(&terms, domain, &end, edges);
+    let mut streams: BTreeMap<String, BTreeSet<Source>> = match part {
+        0 => before,
+        1 => after,
+        // A sender that stays, and whose own addresses change with the plan, has both in turn.
+        _ => {
+            let mut both = before;
+            for (term, more) in after {
+                both.entry(term).or_default().extend(more);
+            }
+            both
+        }
+    };
+    // A term that leads nowhere authorises nobody: mail comes from where nobody knows.
+    for (term, sources) in &mut streams {
+        if sources.is_empty() {
+            sources.insert(Source::Behind(domain.clone(), term.clone()));
+        }
+    }
+    for (term, sources) in streams {
+        let of = Stream { domain, host, sender, sources, term: Term::new(&term) };
+        *stream += 1;
+        let number = *stream;
+        // Most of a record's addresses pass by the same term: those are looked at one by one only
+        // where that term does not do for all of them.
+        let all = |view: &View<'_>, trusted: &dyn Fn(&Name) -> bool| {
+            let behind = Source::Behind(domain.clone(), of.term.to_string());
+            is_fixed(view, &of.term, domain) && passes(view, domain, &behind, trusted)
+        };
+        let some_fails = {
+            let trusted = trusted(bench);
+            let fails = |view: &View<'_>| {
+                let ok = all(view, &trusted)
+                    || of.sources.iter().all(|source| passes(view, domain, source, &trusted));
+                (!ok).then_some(())
+            };
+            let label = ("spf", domain, number << 16);
+            let found = bench.cases(ID, label, &fails);
+            !found.is_empty()
+        };
+        if !some_fails {
+            continue;
+        }
+        let in_flight = in_flight(bench);
+        for (place, source) in of.sources.iter().enumerate() {
+            let found = {
+                let trusted = trusted(bench);
+                let fails = |view: &View<'_>| {
+                    (!passes(view, domain, source, &trusted)).then_some(())
                 };
-                for (in_flight, sources) in streams {
-                    stream += 1;
-                    of_stream(bench, one, (host, sender, stream), &in_flight, &sources);
+                bench.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
+            };
+            let harm = spf_harm(&of, source);
+            for (choice, ()) in found.iter() {
+                for atom in &in_flight {
+                    bench.forbid(ID, (choice, NOW), &[*atom], &harm);
                 }
             }
         }
     }
 }
 
-fn of_stream(
-    bench: &mut Bench<'_>,
-    one: &DomainMove,
-    (host, sender, stream): (&Host, &Sender, usize),
-    in_flight: &[usize],
-    sources: &Sources,
-) {
-    let domain = &one.domain.value;
-    if sender.spf.is_some() {
-        let harm = Harm::new(
-            format!(
-                "mail that `{}` sent as {domain} (`{}`) fails SPF: receivers that obey `-all`, or DMARC, refuse it",
-                host.name, sender.name
-            ),
-            format!(
-                "publish the SPF terms of `{}` before it sends, and keep them until its last message has arrived",
-                host.name
-            ),
-        );
-        for (choice, ()) in bench
-            .cases(ID, ("spf", domain, stream), &|view| (!sources.pass(view, domain)).then_some(()))
-            .iter()
-        {
-            for atom in in_flight {
-                bench.forbid(ID, (choice, Duration::ZERO), &[*atom], &harm);
-            }
-        }
-    }
-    if sender.selectors.is_empty() {
-        return;
-    }
-    let harm = Harm::new(
+fn spf_harm(of: &Stream<'_>, source: &Source) -> Harm {
+    let Stream { domain, host, sender, .. } = of;
+    let from = match source {
+        Source::Address(ip) => format!("from {ip}"),
+        Source::Behind(_, term) => format!("from where `{term}` leads"),
+    };
+    Harm::new(
+        format!("{ID}/{}/{}/{}/spf/{source}", shown(domain), host.name, sender.name),
         format!(
-            "mail that `{}` sent as {domain} (`{}`) fails DKIM, and wherever it was forwarded DMARC too",
+            "mail that `{}` sent as {domain} (`{}`) {from} fails SPF: receivers that obey `-all`, or DMARC, refuse it",
             host.name, sender.name
         ),
         format!(
-            "publish the DKIM key of `{}` before it sends, and keep it until its last message has arrived",
+            "publish the SPF terms of `{}` before it sends, and keep them until its last message has arrived",
             host.name
         ),
-    );
-    for (choice, ()) in bench
-        .cases(ID, ("dkim", domain, stream), &|view| (!key_seen(view, sender)).then_some(()))
-        .iter()
-    {
-        for atom in in_flight {
-            bench.forbid(ID, (choice, Duration::ZERO), &[*atom], &harm);
+    )
+}
+
+/// Whether all that a term leads to is the same throughout the plan.
+fn is_fixed(view: &View<'_>, term: &Term, domain: &Name) -> bool {
+    use crate::spf::Target;
+    match term.target(domain) {
+        None => true,
+        Some(Target::Addresses(_) | Target::Exchanges(_)) => false,
+        Some(Target::Record(name)) => {
+            let key = RrKey::new(name.clone(), RrType::TXT);
+            view.is_constant(&key)
+                && match view.look_up(&key) {
+                    Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).all(|r| {
+                        r.terms.iter().all(|term| {
+                            term.network().is_some() || term.is_all() || !term.costs_lookup()
+                        })
+                    }),
+                    Outside::Absent | Outside::Unknown(_) => false,
+                }
         }
     }
+}
+
+/// Mail of a host that declares no sender: it comes from where nobody knows.
+fn undeclared(
+    bench: &mut Bench<'_>,
+    domain: &Name,
+    host: &Host,
+    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+) {
+    let found = {
+        let trusted = trusted(bench);
+        let fails = |view: &View<'_>| {
+            let outcome = evaluated(view, domain, NOBODY, &trusted).outcome;
+            (!matches!(outcome, Outcome::Pass | Outcome::None)).then_some(())
+        };
+        bench.cases(ID, ("undeclared", domain, 0), &fails)
+    };
+    if found.is_empty() {
+        return;
+    }
+    let of = Subject::Host(host.name.clone());
+    let harm = Harm::new(
+        format!("{ID}/{}/{}/undeclared", shown(domain), host.name),
+        format!(
+            "mail that `{}` sends as {domain} comes from where nobody says, and fails SPF",
+            host.name
+        ),
+        format!(
+            "declare what `{}` sends with under `senders:`; where it sends nothing, {}",
+            host.name,
+            bench.statement(Fact::Sends, &of, Value::False, "")
+        ),
+    );
+    let in_flight = in_flight(bench);
+    for (choice, ()) in found.iter() {
+        for atom in &in_flight {
+            bench.forbid(ID, (choice, NOW), &[*atom], &harm);
+        }
+    }
+}
+
+/// What the record of today lets pass, and no sender of the move declares: somebody may rely on it.
+fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
+    let snapshot = bench.draft().snapshot;
+    let live = records_at(snapshot, domain);
+    let Some(live) = live.first() else { return };
+    let terms: Vec<Term> = live.terms_that_count().cloned().collect();
+    let today: BTreeSet<Source> =
+        sources(&terms, domain, snapshot, edges).into_values().flatten().collect();
+    // Of a host that mail leaves, and that declares no sender, it is what it sends from.
+    let of_old = one.filter(|one| !one.from.senders.iter().any(Sender::says_anything));
+    let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
+        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
+        let spf = hosts.flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref());
+        let terms: Vec<Term> =
+            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect();
+        sources(&terms, domain, snapshot, edges).into_values().flatten().collect()
+    });
+    let of = match of_old {
+        Some(one) => Subject::Host(one.from.name.clone()),
+        None => Subject::Name(domain.clone()),
+    };
+    let rest: Vec<&Source> = today.iter().filter(|source| !declared.contains(source)).collect();
+    if rest.is_empty() {
+        return;
+    }
+    let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
+        let trusted = trusted(bench);
+        let fails = |view: &View<'_>| {
+            sources.iter().any(|source| !passes(view, domain, source, &trusted)).then_some(())
+        };
+        bench.cases(ID, ("today", domain, number), &fails)
+    };
+    if failing(bench, 0, &rest).is_empty() {
+        return;
+    }
+    for (place, source) in rest.iter().enumerate() {
+        let found = failing(bench, place + 1, &[*source]);
+        let harm = Harm::new(
+            format!("{ID}/{}/today/spf/{source}", shown(domain)),
+            format!(
+                "mail as {domain} from {source}, which its SPF record lets pass today, fails SPF: nobody says that nothing is sent from there"
+            ),
+            format!(
+                "leave the term in the record, or declare its sender at a host; where nothing is sent from there, {}",
+                bench.statement(Fact::Sends, &of, Value::False, "")
+            ),
+        );
+        // What fails today, and was only authorised by a term behind another, fails for itself.
+        for (choice, ()) in found.iter().filter(|(choice, ())| !choice.is_empty()) {
+            for atom in bench.facts.in_flight(&of) {
+                bench.forbid(ID, (choice, NOW), &[atom], &harm);
+            }
+        }
+    }
+}
+
+fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {
+    match at.told(&RrKey::new(name.clone(), RrType::TXT)) {
+        Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).collect(),
+        Outside::Absent | Outside::Unknown(_) => Vec::new(),
+    }
+}
+
+/// The names whose SPF records the plan can change, by themselves or by what they lead to.
+fn changing_records<'d>(bench: &Bench<'d>) -> Vec<&'d Name> {
+    let draft = bench.draft();
+    let rrsets = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let texts = rrsets.filter(|(key, _)| key.rtype == RrType::TXT);
+    let spf = texts.filter(|(_, rrset)| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some()));
+    // A record whose own terms all name addresses changes only by itself.
+    let can_change = |key: &RrKey, rrset: &RrSet| {
+        let leads = |record: SpfRecord| record.terms.iter().any(Term::costs_lookup);
+        draft.owner_of(key).is_some() || rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(leads)
+    };
+    spf.filter(|(key, rrset)| can_change(key, rrset)).map(|(key, _)| &key.name).collect()
+}
+
+/// Mail of a sender that declares selectors: it may sign with any of them.
+fn of_dkim(
+    bench: &mut Bench<'_>,
+    domain: &Name,
+    (host, sender): (&Host, &Sender),
+    stream: &mut usize,
+    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+) {
+    for selector in &sender.selectors {
+        *stream += 1;
+        let owner = &selector.owner.value;
+        let id = format!("{ID}/{}/{}/{}/dkim", shown(domain), host.name, sender.name);
+        let missing = Harm::new(
+            format!("{id}/{}", shown(owner)),
+            format!(
+                "mail that `{}` sent as {domain} (`{}`) and signed with {owner} fails DKIM, and wherever it was forwarded DMARC too",
+                host.name, sender.name
+            ),
+            format!(
+                "publish the DKIM key of `{}` before it sends, and keep it until its last message has arrived",
+                host.name
+            ),
+        );
+        let fails = |view: &View<'_>| (key(view, selector) == Key::Missing).then_some(());
+        let found = bench.cases(ID, ("dkim", domain, *stream), &fails);
+        for (choice, ()) in found.iter() {
+            for atom in in_flight(bench) {
+                bench.forbid(ID, (choice, NOW), &[atom], &missing);
+            }
+        }
+        let unseen = bench.met(ID, ("dkim-unseen", domain, *stream), &|view| {
+            match key(view, selector) {
+                Key::Unseen(name) => vec![name],
+                Key::There | Key::Missing => Vec::new(),
+            }
+        });
+        for name in unseen.iter() {
+            // A key that is in use today is there.
+            if selector.publish.is_none() {
+                continue;
+            }
+            let of = Subject::Name(name.clone());
+            let harm = Harm::new(
+                format!("{id}/{}", shown(name)),
+                format!(
+                    "`{}` signs mail as {domain} with {owner}, which leads to {name}, and nobody could ask whether there is a key",
+                    host.name
+                ),
+                format!(
+                    "configure a `resolver:`, or {}",
+                    bench.statement(Fact::Published, &of, Value::True, "")
+                ),
+            );
+            let missing = bench.facts.having(Fact::Published, &of, Value::False);
+            for atom in in_flight(bench) {
+                for bad in &missing {
+                    bench.forbid(ID, (&Choice::new(), NOW), &[*bad, atom], &harm);
+                }
+            }
+        }
+    }
+}
+
+/// What a receiver finds that looks for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Key {
+    There,
+    Missing,
+    /// It lies at this name, which nobody could ask.
+    Unseen(Name),
 }
 
 /// Whether a receiver finds the key that the sender signs with: what the plan publishes for it, or
-/// what was there when the plan was made. Where an alias leads to a name that never changes, the key
-/// behind it is the host's own business.
-fn key_seen(view: &View<'_>, sender: &Sender) -> bool {
-    sender.selectors.iter().any(|selector| {
-        let owner = &selector.owner.value;
-        let txt = RrKey::new(owner.clone(), RrType::TXT);
-        let alias = RrKey::new(owner.clone(), RrType::CNAME);
-        let meant = match &selector.publish {
-            Some(rdata) => Outside::Records([rdata.clone()].into()),
-            None => match view.published(&alias) {
-                Outside::Records(alias) => Outside::Records(alias),
-                Outside::Absent | Outside::Unknown(_) => view.live(&txt),
+/// what was there when the plan was made.
+fn key(view: &View<'_>, selector: &Selector) -> Key {
+    let owner = &selector.owner.value;
+    let txt = RrKey::new(owner.clone(), RrType::TXT);
+    let alias = RrKey::new(owner.clone(), RrType::CNAME);
+    if let Some(published) = &selector.publish {
+        let found = match published.rtype() {
+            RrType::CNAME => view.answer(&alias),
+            _ => view.look_up(&txt),
+        };
+        if found != Outside::Records([published.clone()].into()) {
+            return Key::Missing;
+        }
+    }
+    match view.look_up(&txt) {
+        Outside::Records(records) if usable(&records) => match &selector.publish {
+            Some(_) => Key::There,
+            // Another key than the one that was there verifies nothing that was signed.
+            None => match view.live(&txt) {
+                Outside::Records(live) if usable(&live) && live != records => Key::Missing,
+                // A key that the plan's own records publish.
+                Outside::Records(_) | Outside::Absent | Outside::Unknown(_) => Key::There,
             },
-        };
-        match (&meant, view.answer(&alias)) {
-            (Outside::Records(meant), Outside::Records(found)) => {
-                // The name that the alias leads to.
-                let target = found.iter().find_map(Rdata::target);
-                let behind = target.map(|name| RrKey::new(name, RrType::TXT));
-                let gone = behind.is_some_and(|key| {
-                    !view.is_constant(&key) && view.look_up(&key) == Outside::Absent
-                });
-                *meant == found && !gone
-            }
-            (Outside::Records(_), Outside::Absent | Outside::Unknown(_)) => {
-                view.look_up(&txt) == meant
-            }
-            // The plan's own records publish it, or nobody does.
-            (Outside::Absent, Outside::Records(_)) => true,
-            (Outside::Absent, _) => view.look_up(&txt) != Outside::Absent,
-            (Outside::Unknown(_), _) => true,
-        }
-    })
-}
-
-/// Where a sender's mail comes from, as far as its declared terms tell.
-#[derive(PartialEq, Eq)]
-struct Sources {
-    addresses: BTreeSet<IpAddr>,
-    /// Included records that name no address that could be seen: the record has to name them.
-    includes: BTreeSet<Name>,
-}
-
-impl Sources {
-    fn of(sender: &Sender, domain: &Name, meant: &Snapshot) -> Self {
-        let mut sources = Self { addresses: BTreeSet::new(), includes: BTreeSet::new() };
-        let declared = sender.spf.iter().flat_map(|spf| SpfRecord::of_terms(&spf.value).terms);
-        for term in declared {
-            match term.target(domain) {
-                None => sources.addresses.extend(address_of(&term)),
-                Some(Target::Record(name)) => {
-                    let found = addresses_of(&name, meant);
-                    if found.is_empty() {
-                        sources.includes.insert(name);
-                    }
-                    sources.addresses.extend(found);
-                }
-                Some(target @ (Target::Exchanges(_) | Target::Addresses(_))) => {
-                    let meanings = meaning(&target, meant).unwrap_or_default();
-                    sources.addresses.extend(meanings.iter().filter_map(|meaning| match meaning {
-                        Meaning::Address(address) => Some(*address),
-                        Meaning::Unseen(..) => None,
-                    }));
-                }
-            }
-        }
-        sources
+        },
+        Outside::Records(_) | Outside::Absent => Key::Missing,
+        Outside::Unknown(_) => Key::Unseen(view.leaves_at(&txt).unwrap_or(txt.name)),
     }
+}
 
-    /// Whether a receiver with this view lets all of them pass. What nobody could see is not held
-    /// against the plan: it stands among the assumptions.
-    fn pass(&self, view: &View<'_>, domain: &Name) -> bool {
-        let world = |key: &RrKey| match view.look_up(key) {
-            Outside::Records(records) => Answer::Records(
-                records.iter().cloned().map(|one| seen_only(one, view, key)).collect(),
-            ),
-            Outside::Absent => Answer::Absent,
-            Outside::Unknown(_) => Answer::Unknown,
-        };
-        let passes = |ip: &IpAddr| {
-            let mail_from = format!("postmaster@{}", domain.to_string().trim_end_matches('.'));
-            let client = Client {
-                ip: *ip,
-                mail_from: &mail_from,
-                helo: "unknown",
-                receiver: "unknown",
-                now: Timestamp::UNIX_EPOCH,
-            };
-            let evaluation = check_host(&client, domain, &world);
-            evaluation.outcome == Outcome::Pass || !evaluation.unanswered.is_empty()
-        };
-        let named = |name: &Name| match view.look_up(&RrKey::new(domain.clone(), RrType::TXT)) {
-            Outside::Records(txt) => {
-                let records = txt.iter().filter_map(SpfRecord::of_rdata);
-                records
-                    .flat_map(|r| r.targets(domain).collect::<Vec<_>>())
-                    .any(|target| target == Target::Record(name.clone()))
-            }
-            Outside::Absent => false,
+/// Whether one of these texts is a key that verifies anything (RFC 6376 §3.6.1, §6.1.2).
+fn usable(records: &[Rdata]) -> bool {
+    let mut keys = records.iter().filter_map(KeyRecord::of_rdata);
+    keys.any(|record| record.is_ok_and(|record| !record.is_revoked()))
+}
+
+/// Keys that the plan changes or takes away, and that no sender of the move declares: whoever signs
+/// with them, nobody has said.
+fn keys_in_use(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let declared: BTreeSet<&Name> = draft
+        .intent
+        .moves
+        .iter()
+        .flat_map(|one| [&one.from, &one.to].into_iter().chain(&one.others))
+        .flat_map(|host| &host.senders)
+        .flat_map(|sender| &sender.selectors)
+        .map(|selector| &selector.owner.value)
+        .collect();
+    let names: BTreeSet<Name> = draft
+        .snapshot
+        .zones
+        .values()
+        .flat_map(|zone| zone.zone.rrsets.keys())
+        .filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME) && is_dkim(&key.name))
+        .filter(|key| !declared.contains(&key.name))
+        .map(|key| key.name.clone())
+        .collect();
+    for name in names {
+        let key = RrKey::new(name.clone(), RrType::TXT);
+        let is_key = |answer: &Outside| match answer {
+            Outside::Records(records) => usable(records),
             Outside::Unknown(_) => true,
+            Outside::Absent => false,
         };
-        self.addresses.iter().all(passes) && self.includes.iter().all(named)
-    }
-}
-
-/// An SPF record without the terms that lead to what nobody could see: whether those would let a
-/// sender pass does not matter where its own terms do.
-fn seen_only(rdata: Rdata, view: &View<'_>, key: &RrKey) -> Rdata {
-    let Some(mut record) = SpfRecord::of_rdata(&rdata) else { return rdata };
-    let types = |target: &Target| match target {
-        Target::Record(name) => (name.clone(), vec![RrType::TXT]),
-        Target::Exchanges(name) => (name.clone(), vec![RrType::MX]),
-        Target::Addresses(name) => (name.clone(), vec![RrType::A, RrType::AAAA]),
-    };
-    let is_unseen = |term: &Term| {
-        term.target(&key.name).is_some_and(|target| {
-            let (name, types) = types(&target);
-            types.into_iter().any(|rtype| {
-                matches!(view.look_up(&RrKey::new(name.clone(), rtype)), Outside::Unknown(_))
-            })
-        })
-    };
-    let all = record.terms.len();
-    record.terms.retain(|term| !is_unseen(term));
-    if record.terms.len() == all { rdata } else { record.rdata() }
-}
-
-/// The address of an `ip4` or `ip6` term; of a network, its first.
-fn address_of(term: &Term) -> Option<IpAddr> {
-    let text = term.to_string();
-    let (mechanism, value) = text.split_once(':')?;
-    let is_ip = mechanism.eq_ignore_ascii_case("ip4") || mechanism.eq_ignore_ascii_case("ip6");
-    if is_ip { value.split('/').next()?.parse().ok() } else { None }
-}
-
-/// The addresses that an included record names, in it or in what it includes.
-fn addresses_of(name: &Name, meant: &Snapshot) -> BTreeSet<IpAddr> {
-    /// Records that are looked at, so that a circle of includes ends. Our choice.
-    const RECORDS_MAX: usize = 16;
-    /// Addresses of each that are looked at. Our choice: the records of large hosts name whole
-    /// networks, of each of which one address stands for the rest.
-    const ADDRESSES_MAX: usize = 32;
-    let mut found = BTreeSet::new();
-    let mut seen = BTreeSet::from([name.clone()]);
-    let mut open = vec![name.clone()];
-    while let Some(name) = open.pop() {
-        let Outside::Records(txt) = meant.told(&RrKey::new(name.clone(), RrType::TXT)) else {
+        let other = |view: &View<'_>| {
+            let live = view.live(&key);
+            (is_key(&live) && view.look_up(&key) != live).then_some(())
+        };
+        let found = bench.cases(ID, ("key", &name, 0), &other);
+        if found.iter().all(|(choice, ())| choice.is_empty()) {
             continue;
-        };
-        for record in txt.iter().filter_map(SpfRecord::of_rdata) {
-            found.extend(record.terms.iter().filter_map(address_of).take(ADDRESSES_MAX));
-            for target in record.targets(&name) {
-                if let Target::Record(next) = target
-                    && seen.len() < RECORDS_MAX
-                    && seen.insert(next.clone())
-                {
-                    open.push(next);
-                }
+        }
+        let of = Subject::Name(name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/dkim", shown(&name)),
+            format!("mail that somebody signs with {name} fails DKIM: nobody says that it is not used"),
+            format!(
+                "leave the key, or declare its sender at a host; where nobody signs with it, {}",
+                bench.statement(Fact::Signs, &of, Value::False, "")
+            ),
+        );
+        for (choice, ()) in found.iter() {
+            for signs in bench.facts.having(Fact::Signs, &of, Value::True) {
+                bench.forbid(ID, (choice, NOW), &[signs], &harm);
             }
         }
     }
-    found
+}
+
+/// DMARC records that the plan makes stricter: mail that passed so far may be refused.
+fn stricter_policies(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let keys: BTreeSet<&RrKey> = draft
+        .owned()
+        .filter(|key| key.rtype == RrType::TXT || key.rtype == RrType::CNAME)
+        .filter(|key| key.name.labels().next().is_some_and(|l| l.eq_ignore_ascii_case(b"_dmarc")))
+        .collect();
+    for key in keys {
+        let Some(domain) = key.name.parent() else { continue };
+        let text = RrKey::new(key.name.clone(), RrType::TXT);
+        let stricter = |view: &View<'_>| {
+            let (live, found) = (strictness(&view.live(&text)), strictness(&view.look_up(&text)));
+            let more = found.iter().zip(&live).any(|(found, live)| found > live);
+            more.then_some(())
+        };
+        let of = Subject::Name(domain.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/dmarc", shown(&domain)),
+            format!(
+                "receivers obey a stricter DMARC policy of {domain}, and nobody says that all of its mail passes"
+            ),
+            bench.statement(Fact::PassesDmarc, &of, Value::True, ""),
+        );
+        for (choice, ()) in bench.cases(ID, ("dmarc", &domain, 0), &stricter).iter() {
+            for bad in bench.facts.having(Fact::PassesDmarc, &of, Value::False) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+}
+
+/// How strict a DMARC record is (RFC 7489 §6.3, RFC 9989): for the domain and for names below it
+/// (none, quarantine, reject), and in the alignment of DKIM and SPF; and of how much mail.
+fn strictness(answer: &Outside) -> [u8; 5] {
+    let records = match answer {
+        Outside::Records(records) => records,
+        Outside::Absent => return [0; 5],
+        // What nobody has seen, the adversary says.
+        Outside::Unknown(_) => return [u8::MAX; 5],
+    };
+    let texts = records.iter().filter_map(Rdata::txt_joined);
+    let texts = texts.map(|text| String::from_utf8_lossy(&text).to_ascii_lowercase());
+    let mut policies = texts.filter(|text| text.trim_start().starts_with("v=dmarc1"));
+    let (Some(policy), None) = (policies.next(), policies.next()) else { return [0; 5] };
+    let tag = |name: &str| {
+        let mut tags = policy.split(';').filter_map(|tag| tag.split_once('='));
+        tags.find(|(tag, _)| tag.trim() == name).map(|(_, value)| value.trim().to_owned())
+    };
+    let rank = |value: Option<String>| match value.as_deref() {
+        Some("reject") => 2,
+        Some("quarantine") => 1,
+        Some(_) | None => 0,
+    };
+    let strict = |name: &str| u8::from(tag(name).as_deref() == Some("s"));
+    let p = rank(tag("p"));
+    let below = tag("sp").map_or(p, |value| rank(Some(value)));
+    let share = tag("pct").and_then(|pct| pct.parse::<u8>().ok()).unwrap_or(100).min(100);
+    [p, below, strict("adkim"), strict("aspf"), if p > 0 { share } else { 0 }]
 }

@@ -1,127 +1,291 @@
-//! `clients`: every user finds and reaches a server that serves the mailbox.
+//! `clients`: every user finds and reaches a server that serves the mailbox, and sees new mail there.
 //!
 //! Clients that look for their server ask discovery records; clients that are set up never look
-//! again, and stay with their server until somebody changes them. Both must find a host that serves.
+//! again, and stay with the name that they were given until somebody changes them. So discovery
+//! records must lead to a host that serves, the names behind them must keep leading there, and who is
+//! set up for the old host sees no new mail from the switch on unless that host shows it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use cutover_contract::{RrKey, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Side, host, moving};
-use crate::fact::{Fact, Value};
+use super::{host, label, leads};
+use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::Outside;
-use crate::proof::model::Bench;
+use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot, discovery_of};
+use crate::proof::model::{Bench, shown};
+use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::{Choice, View};
 
 const ID: &str = "clients";
+const NOW: Duration = Duration::ZERO;
+
+/// Services of which a client asks for one or the other record (RFC 8314 §5.1).
+const PAIRS: &[[&str; 2]] = &[
+    ["_imap._tcp", "_imaps._tcp"],
+    ["_pop3._tcp", "_pop3s._tcp"],
+    ["_submission._tcp", "_submissions._tcp"],
+];
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let Some((from, to)) = bench.sides() else { return };
+    let Some((from, to)) = bench.sides() else {
+        records_alone(bench);
+        return;
+    };
     let Some(mailboxes) = bench.mailboxes().copied() else { return };
-    let at_new = mailboxes.new;
     let (from, to) = (&from.name, &to.name);
-    let idle = bench.facts.having(Fact::Serves, to, Value::False);
-    let off = bench.facts.having(Fact::Mail, from, Value::Off);
-    let serve = bench.statement(Fact::Serves, to, Value::True, "");
+    let none = Choice::new();
+    let idle = bench.facts.of_host(Fact::Serves, to, Value::False);
+    let off = bench.facts.of_host(Fact::Mail, from, Value::Off);
+    let serve = bench.of_host(Fact::Serves, to, Value::True, "");
     for idle in &idle {
         let harm = Harm::new(
+            format!("{ID}/{to}/serves"),
             format!(
                 "people are to read their mail at `{to}`, which does not serve every mailbox yet: they cannot log in, or find nothing"
             ),
             serve.clone(),
         );
-        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[at_new, *idle], &harm);
+        bench.forbid(ID, (&none, NOW), &[mailboxes.new, *idle], &harm);
     }
-    for client in bench.facts.having(Fact::Clients, from, Value::True) {
+    for idle in bench.facts.of_host(Fact::Serves, from, Value::False) {
+        let harm = Harm::new(
+            format!("{ID}/{from}/serves"),
+            format!("people read their mail at `{from}`, which serves their mailboxes no longer"),
+            format!("let `{from}` serve until people read at `{to}`"),
+        );
+        for at_old in mailboxes.at_old() {
+            bench.forbid(ID, (&none, NOW), &[at_old, idle], &harm);
+        }
+    }
+    for client in bench.facts.of_host(Fact::Clients, from, Value::True) {
         for off in &off {
             let harm = Harm::new(
+                format!("{ID}/{from}/set-up"),
                 format!(
                     "a mail client that is set up for `{from}` finds nobody there: its user can neither read nor send"
                 ),
-                bench.statement(Fact::Clients, from, Value::False, "contract"),
+                bench.of_host(Fact::Clients, from, Value::False, "contract"),
             );
-            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, *off], &harm);
+            bench.forbid(ID, (&none, NOW), &[client, *off], &harm);
         }
     }
-    let late = bench.late();
-    for (domain, one) in moving(bench) {
-        let keys: Vec<RrKey> =
-            one.from.discovery.keys().chain(one.to.discovery.keys()).cloned().collect();
-        for key in keys {
-            let at = usize::from(key.rtype.number());
-            for (choice, _) in bench
-                .cases(ID, ("names-new", &key.name, at), &|view| names(view, one, &key, Side::To))
-                .iter()
-            {
-                for idle in &idle {
-                    let harm = Harm::new(
-                        format!(
-                            "a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"
-                        ),
-                        serve.clone(),
-                    );
-                    bench.forbid(ID, (choice, Duration::ZERO), &[*idle], &harm);
-                }
+    for (domain, one) in bench.moving() {
+        let found = Discovery::of(bench, domain, one);
+        for key in &found.keys {
+            of_record(bench, (domain, one), key, (&idle, &off));
+        }
+        of_pairs(bench, domain, &found);
+        left_behind(bench, domain, one, &found, &off);
+        if found.old_has_clients {
+            sees_new_mail(bench, domain, one);
+        }
+    }
+    names_in_use(bench, &idle);
+}
+
+/// The discovery records of a domain.
+struct Discovery {
+    /// Those that a host of the move declares, or the plan changes.
+    keys: BTreeSet<RrKey>,
+    /// Those that nobody declares and the plan leaves, and that lead to the old host.
+    left: BTreeSet<RrKey>,
+    /// Whether anything says that clients use the old host.
+    old_has_clients: bool,
+}
+
+impl Discovery {
+    fn of(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Self {
+        let draft = bench.draft();
+        let declared = one.from.discovery.keys().chain(one.to.discovery.keys());
+        let mut keys: BTreeSet<RrKey> = declared.cloned().collect();
+        let mut left = BTreeSet::new();
+        let old = OldNames::of(bench, one);
+        for key in possible(domain) {
+            if keys.contains(&key) {
+                continue;
             }
-            let harm = Harm::new(
-                format!(
-                    "a mail client that asks for {key} of {domain} finds nothing, while the mailboxes are still at `{from}`"
-                ),
-                format!("take {key} away when the mailboxes have moved"),
-            );
-            for (choice, _) in
-                bench.cases(ID, ("gone", &key.name, at), &|view| gone(view, one, &key)).iter()
-            {
-                for at_old in mailboxes.at_old() {
-                    bench.forbid(ID, (choice, Duration::ZERO), &[at_old], &harm);
-                }
-            }
-            for (choice, harm) in bench
-                .cases(ID, ("nowhere", &key.name, at), &|view| leads_nowhere(view, &key))
-                .iter()
-            {
-                bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
-            }
-            for (choice, _) in bench
-                .cases(ID, ("names-old", &key.name, at), &|view| names(view, one, &key, Side::From))
-                .iter()
-            {
-                for off in &off {
-                    let harm = Harm::new(
-                        format!(
-                            "a mail client that asks for {key} is led to `{from}`, where nobody answers any more"
-                        ),
-                        format!("leave `{from}` on until nobody can have the old {key}"),
-                    );
-                    bench.forbid(ID, (choice, late), &[*off], &harm);
-                }
+            if draft.owner_of(&key).is_some() {
+                keys.insert(key);
+            } else if old.leads_there(draft.snapshot, &key) {
+                left.insert(key);
             }
         }
+        let old_has_clients = !one.from.discovery.is_empty() || !left.is_empty();
+        Self { keys, left, old_has_clients }
     }
 }
 
-/// Whether a discovery record leads to a name whose addresses the plan takes away, or publishes late.
-/// A name that never has any is the host's own business.
-fn leads_nowhere(view: &View<'_>, key: &RrKey) -> Option<Harm> {
-    let Outside::Records(found) = view.answer(key) else { return None };
-    let target = found.iter().find_map(|rdata| rdata.target().or(rdata.srv_target()))?;
-    let addresses = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
-    let changes = addresses.iter().any(|key| !view.is_constant(key));
-    let absent = addresses.iter().all(|key| view.look_up(key) == Outside::Absent);
-    (changes && absent).then(|| {
-        Harm::new(
-            format!("a mail client that asks for {key} is led to {target}, which has no address"),
-            format!("let {target} have an address as long as {key} can lead there"),
-        )
+/// Every discovery record that a domain can have.
+fn possible(domain: &Name) -> impl Iterator<Item = RrKey> {
+    let services = MAIL_SERVICES.iter().map(|labels| (*labels, RrType::SRV));
+    let aliases = MAIL_ALIASES.iter().flat_map(|label| {
+        [RrType::CNAME, RrType::A, RrType::AAAA].map(|rtype| (*label, rtype))
+    });
+    services.chain(aliases).filter_map(move |(labels, rtype)| {
+        let name = Name::from_user(labels).and_then(|name| name.join(domain)).ok()?;
+        Some(RrKey::new(name, rtype))
     })
 }
 
-/// Whether what the old host has for clients is not found in this view.
-fn gone(view: &View<'_>, one: &DomainMove, key: &RrKey) -> Option<()> {
-    one.from.discovery.get(key)?;
-    (view.look_up(key) == Outside::Absent).then_some(())
+/// By which names and addresses clients know the old host.
+struct OldNames {
+    names: BTreeSet<Name>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl OldNames {
+    fn of(bench: &Bench<'_>, one: &DomainMove) -> Self {
+        let targets = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
+        let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
+        let names: BTreeSet<Name> = targets.chain(exchanges).collect();
+        let snapshot = bench.draft().snapshot;
+        let addresses = names.iter().flat_map(|name| addresses(snapshot, name)).collect();
+        Self { names, addresses }
+    }
+
+    fn leads_there(&self, snapshot: &Snapshot, key: &RrKey) -> bool {
+        let Some(live) = snapshot.zone_of(&key.name).and_then(|zone| zone.get(key)) else {
+            return false;
+        };
+        live.rdata().iter().any(|rdata| match (target(rdata), rdata.ip()) {
+            (Some(name), _) => {
+                self.names.contains(&name)
+                    || addresses(snapshot, &name).iter().any(|ip| self.addresses.contains(ip))
+            }
+            (None, Some(ip)) => self.addresses.contains(&ip),
+            (None, None) => false,
+        })
+    }
+}
+
+fn target(rdata: &Rdata) -> Option<Name> {
+    rdata.target().or(rdata.srv_target())
+}
+
+fn addresses(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
+    let of = |rtype| match snapshot.look_up(&RrKey::new(name.clone(), rtype)) {
+        Seen::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
+        Seen::Absent | Seen::Unknown(_) => Vec::new(),
+    };
+    [of(RrType::A), of(RrType::AAAA)].concat()
+}
+
+/// One discovery record that a host declares, or the plan changes.
+fn of_record(
+    bench: &mut Bench<'_>,
+    (domain, one): (&Name, &DomainMove),
+    key: &RrKey,
+    (idle, off): (&[usize], &[usize]),
+) {
+    let (from, to) = (&one.from.name, &one.to.name);
+    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let id = |what: &str| format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype);
+    let at = usize::from(key.rtype.number());
+    let cases = |bench: &Bench<'_>, what, side| {
+        bench.cases(ID, (what, &key.name, at), &|view| names(view, one, key, side))
+    };
+    for (choice, ()) in cases(bench, "names-new", Side::To).iter() {
+        let harm = Harm::new(
+            id("names-new"),
+            format!(
+                "a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"
+            ),
+            bench.of_host(Fact::Serves, to, Value::True, ""),
+        );
+        for idle in idle {
+            bench.forbid(ID, (choice, NOW), &[*idle], &harm);
+        }
+    }
+    let early = bench.cases(ID, ("early", &key.name, at), &|view| early(view, one, key));
+    for (choice, ()) in early.iter() {
+        let harm = Harm::new(
+            id("early"),
+            format!(
+                "a mail client that asks for {key} of {domain} does not find what it found before, while the mailboxes are still at `{from}`"
+            ),
+            format!("change {key} when the mailboxes have moved"),
+        );
+        for at_old in mailboxes.at_old() {
+            bench.forbid(ID, (choice, NOW), &[at_old], &harm);
+        }
+    }
+    let nowhere = bench.cases(ID, ("nowhere", &key.name, at), &|view| leads_nowhere(view, key));
+    for (choice, (target, is_seen)) in nowhere.iter() {
+        let of = Subject::Name(target.clone());
+        let harm = Harm::new(
+            id("nowhere"),
+            match is_seen {
+                true => format!(
+                    "a mail client that asks for {key} is led to {target}, which has no address"
+                ),
+                false => format!(
+                    "a mail client that asks for {key} is led to {target}, and nobody could ask what that is: it may not exist"
+                ),
+            },
+            match is_seen {
+                true => format!("let {target} have an address as long as {key} can lead there"),
+                false => format!(
+                    "configure a `resolver:`, or {}",
+                    bench.statement(Fact::Published, &of, Value::True, "")
+                ),
+            },
+        );
+        match is_seen {
+            true => bench.forbid(ID, (choice, NOW), &[], &harm),
+            // What clients find today is seen by that.
+            false if choice.is_empty() => {}
+            false => {
+                for bad in bench.facts.having(Fact::Published, &of, Value::False) {
+                    bench.forbid(ID, (choice, NOW), &[bad], &harm);
+                }
+            }
+        }
+    }
+    let late = bench.late();
+    for (choice, ()) in cases(bench, "names-old", Side::From).iter() {
+        let harm = Harm::new(
+            id("names-old"),
+            format!(
+                "a mail client that asks for {key} is led to `{from}`, where nobody answers any more"
+            ),
+            format!("leave `{from}` on until nobody can have the old {key}"),
+        );
+        for off in off {
+            bench.forbid(ID, (choice, late), &[*off], &harm);
+        }
+    }
+}
+
+/// The name that a discovery record leads to, where that has no address; and whether somebody has
+/// seen that.
+fn leads_nowhere(view: &View<'_>, key: &RrKey) -> Option<(Name, bool)> {
+    let Outside::Records(found) = view.answer(key) else { return None };
+    let target = found.iter().find_map(target)?;
+    let of = |rtype| view.look_up(&RrKey::new(target.clone(), rtype));
+    match (of(RrType::A), of(RrType::AAAA)) {
+        (Outside::Records(_), _) | (_, Outside::Records(_)) => None,
+        (Outside::Absent, Outside::Absent) => Some((target, true)),
+        (_, _) => Some((target, false)),
+    }
+}
+
+/// Whether what clients find at the old host is not found in this view, nor what the new one has.
+fn early(view: &View<'_>, one: &DomainMove, key: &RrKey) -> Option<()> {
+    let live = view.live(key);
+    if live == Outside::Absent && view.published(key) == Outside::Absent {
+        return None;
+    }
+    let declared = one.from.discovery.contains_key(key) || one.to.discovery.contains_key(key);
+    let found = view.look_up(key);
+    match declared {
+        // What takes its place is judged by whom it names.
+        true => (one.from.discovery.contains_key(key) && found == Outside::Absent).then_some(()),
+        false => (found != live).then_some(()),
+    }
 }
 
 /// Whether a discovery record names a host in this view.
@@ -138,5 +302,252 @@ fn names(view: &View<'_>, one: &DomainMove, key: &RrKey, side: Side) -> Option<(
     match view.answer(key) {
         Outside::Records(found) => found.contains(wanted).then_some(()),
         Outside::Absent | Outside::Unknown(_) => None,
+    }
+}
+
+/// Of a service with two records, one has to be found at any time.
+fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
+    for pair in PAIRS {
+        let keys: Vec<RrKey> = pair
+            .iter()
+            .filter_map(|labels| Name::from_user(labels).and_then(|name| name.join(domain)).ok())
+            .map(|name| RrKey::new(name, RrType::SRV))
+            .collect();
+        if !keys.iter().any(|key| found.keys.contains(key)) {
+            continue;
+        }
+        let has = |snapshot: &Snapshot| {
+            keys.iter().any(|key| matches!(snapshot.look_up(key), Seen::Records(_)))
+        };
+        // What the new host does not offer is gone in the end.
+        let ends = |key: &RrKey| {
+            bench.moving().any(|(name, one)| name == domain && one.to.discovery.contains_key(key))
+        };
+        if !has(bench.draft().snapshot) || !keys.iter().any(ends) {
+            continue;
+        }
+        let neither = |view: &View<'_>| {
+            keys.iter().all(|key| view.look_up(key) == Outside::Absent).then_some(())
+        };
+        let harm = Harm::new(
+            format!("{ID}/{}/neither/{}", shown(domain), pair[0]),
+            format!(
+                "a mail client finds neither {} nor {} of {domain}: it cannot be set up",
+                pair[0], pair[1]
+            ),
+            "let the absence of the new record expire before the old one is taken away",
+        );
+        for (choice, ()) in bench.cases(ID, (pair[0], domain, 1), &neither).iter() {
+            bench.forbid(ID, (choice, NOW), &[], &harm);
+        }
+    }
+}
+
+/// Records for mail clients that nobody declares, and that still lead to the old host when it goes.
+fn left_behind(
+    bench: &mut Bench<'_>,
+    domain: &Name,
+    one: &DomainMove,
+    found: &Discovery,
+    off: &[usize],
+) {
+    for key in &found.left {
+        let of = Subject::Name(key.name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/left/{} {}", shown(domain), shown(&key.name), key.rtype),
+            format!(
+                "a mail client that asks for {key} is led to `{}`, where nobody answers any more: no part of the plan changes it",
+                one.from.name
+            ),
+            format!(
+                "declare it under `discovery:`, or change it under `records:`; or {}",
+                bench.statement(Fact::Clients, &of, Value::False, "")
+            ),
+        );
+        for uses in bench.facts.having(Fact::Clients, &of, Value::True) {
+            for off in off {
+                bench.forbid(ID, (&Choice::new(), NOW), &[uses, *off], &harm);
+            }
+        }
+    }
+}
+
+/// Who is set up for the old host while mail goes to the new one.
+fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+    let (from, to) = (&one.from.name, &one.to.name);
+    let clients = bench.facts.of_host(Fact::Clients, from, Value::True);
+    let blind = bench.facts.of_host(Fact::Redirects, from, Value::False);
+    let harm = Harm::new(
+        format!("{ID}/{}/empty-mailbox", shown(domain)),
+        format!(
+            "a mail client that is set up for `{from}` sees no new mail: it goes to `{to}`, and `{from}` does not show it"
+        ),
+        format!(
+            "set every client up anew before the switch, or {}",
+            bench.of_host(Fact::Redirects, from, Value::True, "switch")
+        ),
+    )
+    .or_steady(format!(
+        "the MX records of {domain} lead to `{to}` already: who is set up for `{from}` does not see what arrives there"
+    ));
+    let reached = bench.cases(ID, (label(Side::To), domain, 0), &|v| leads(v, domain, Side::To));
+    for (choice, _) in reached.iter() {
+        for client in &clients {
+            for blind in &blind {
+                bench.forbid(ID, (choice, NOW), &[*client, *blind], &harm);
+            }
+        }
+    }
+}
+
+/// Names that clients are set up with: what discovery records of the old host lead to, and every name
+/// that leads to its addresses and that the plan changes.
+fn names_in_use(bench: &mut Bench<'_>, idle: &[usize]) {
+    let Some((from, to)) = bench.sides() else { return };
+    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let (draft, parties) = (bench.draft(), bench.parties());
+    let mut names: BTreeMap<Name, ()> = BTreeMap::new();
+    let mut old: BTreeSet<IpAddr> = BTreeSet::new();
+    let mut new: BTreeSet<IpAddr> = BTreeSet::new();
+    for (_, one) in bench.moving() {
+        for target in one.from.discovery.values().filter_map(|rdata| target(&rdata.value)) {
+            if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(target) {
+                old.extend(addresses(draft.snapshot, entry.key()));
+                entry.insert(());
+            }
+        }
+        for target in one.to.discovery.values().filter_map(|rdata| target(&rdata.value)) {
+            new.extend(addresses(&bench.end, &target));
+        }
+    }
+    let is_old = |ip: &IpAddr| old.contains(ip) || parties.has(Side::From, *ip);
+    for key in draft.owned() {
+        let leads = matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME);
+        if leads && addresses(draft.snapshot, &key.name).iter().any(is_old) {
+            names.entry(key.name.clone()).or_default();
+        }
+    }
+    let is_new = |ip: &IpAddr| new.contains(ip) || parties.has(Side::To, *ip);
+    for name in names.into_keys() {
+        // Where clients that look are led, and what they ask for, is judged as such.
+        let is_record = |rtype| discovery_of(&RrKey::new(name.clone(), rtype)).is_some();
+        let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
+        if is_record(RrType::CNAME) || !keys.iter().any(|key| bench.library.answers(key).is_some()) {
+            continue;
+        }
+        let where_to = |view: &View<'_>, led: Led| {
+            keys.iter().any(|key| led_to(view, key, &is_new) == Some(led)).then_some(())
+        };
+        let set_up = [Subject::Name(name.clone()), Subject::Host(from.name.clone())];
+        let away = Harm::new(
+            format!("{ID}/{}/away", shown(&name)),
+            format!(
+                "a mail client that is set up with {name} no longer finds `{}` there: its user can neither read nor send",
+                from.name
+            ),
+            format!("leave {name} where it is as long as clients of `{}` use it", from.name),
+        );
+        let clients = match bench.facts.is_stated(Fact::Clients, &set_up[0]) {
+            true => bench.facts.having(Fact::Clients, &set_up[0], Value::True),
+            false => bench.facts.having(Fact::Clients, &set_up[1], Value::True),
+        };
+        for (choice, ()) in
+            bench.cases(ID, ("led-away", &name, 0), &|view| where_to(view, Led::Away)).iter()
+        {
+            for client in &clients {
+                bench.forbid(ID, (choice, NOW), &[*client], &away);
+            }
+        }
+        let to_new = Harm::new(
+            format!("{ID}/{}/to-new", shown(&name)),
+            format!(
+                "a mail client that is set up with {name} is led to `{}` while the mailboxes are at `{}`, or not served there yet",
+                to.name, from.name
+            ),
+            format!("let {name} lead to `{}` when the mailboxes have moved", to.name),
+        );
+        for (choice, ()) in
+            bench.cases(ID, ("led-to-new", &name, 0), &|view| where_to(view, Led::ToNew)).iter()
+        {
+            for client in &clients {
+                for bad in mailboxes.at_old().chain(idle.iter().copied()) {
+                    bench.forbid(ID, (choice, NOW), &[*client, bad], &to_new);
+                }
+            }
+        }
+    }
+}
+
+/// Where a name leads that led to the old host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Led {
+    Away,
+    ToNew,
+}
+
+fn led_to(view: &View<'_>, key: &RrKey, is_new: &dyn Fn(&IpAddr) -> bool) -> Option<Led> {
+    let (live, found) = (view.live(key), view.look_up(key));
+    let ips = |answer: &Outside| -> Vec<IpAddr> {
+        match answer {
+            Outside::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
+            Outside::Absent | Outside::Unknown(_) => Vec::new(),
+        }
+    };
+    let (live, now) = (ips(&live), ips(&found));
+    if matches!(found, Outside::Unknown(_)) {
+        return Some(Led::Away);
+    }
+    let other: Vec<&IpAddr> = now.iter().filter(|ip| !live.contains(ip)).collect();
+    match (live.is_empty(), now.is_empty()) {
+        (false, true) => Some(Led::Away),
+        (_, _) if other.is_empty() => None,
+        (_, _) if other.into_iter().all(is_new) => Some(Led::ToNew),
+        (_, _) => Some(Led::Away),
+    }
+}
+
+/// A plan that moves no mail, and changes what clients find their servers by.
+fn records_alone(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let mut keys: BTreeSet<RrKey> = BTreeSet::new();
+    let discovery: Vec<(&RrKey, &Rdata)> = draft
+        .snapshot
+        .zones
+        .values()
+        .flat_map(|zone| &zone.zone.rrsets)
+        .filter(|(key, _)| discovery_of(key).is_some())
+        .flat_map(|(key, rrset)| rrset.rdata().iter().map(move |rdata| (key, rdata)))
+        .collect();
+    for (key, rdata) in discovery {
+        keys.insert(key.clone());
+        if let Some(name) = target(rdata) {
+            keys.extend([RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype)));
+        }
+    }
+    for key in keys {
+        if bench.library.answers(&key).is_none() {
+            continue;
+        }
+        let at = usize::from(key.rtype.number());
+        let changed = |view: &View<'_>| {
+            let live = view.live(&key);
+            (live != Outside::Absent && view.look_up(&key) != live).then_some(())
+        };
+        let of = Subject::Name(key.name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/changed/{}", shown(&key.name), key.rtype),
+            format!(
+                "a mail client that finds its server by {key} finds another one, or none: nobody says that this serves its mailbox"
+            ),
+            format!(
+                "move the mail with `migrate:`, or {}",
+                bench.statement(Fact::Clients, &of, Value::False, "")
+            ),
+        );
+        for (choice, ()) in bench.cases(ID, ("changed", &key.name, at), &changed).iter() {
+            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
     }
 }

@@ -1,115 +1,357 @@
 //! `deliverable`: over every route a host accepts the mail, and none that it may reach rejects a
 //! valid recipient.
 //!
-//! A route is an MX record and an address, or that a host keeps the mail of its own customers. What
-//! DNS alone can break: no MX record, a null MX, an exchange that no host has, an exchange without an
-//! address. What a host can break: it does not know a recipient, it refuses, or it is off while the
-//! only exchanges that a sender knows are its own. A host that relays, or that people send through,
-//! has a queue: it must not be off before that is empty.
+//! A route is an exchange and an address, over either family: a sender may use any exchange, and may
+//! have one family alone (RFC 5321 §5.1, §5.2). It is also that a host keeps the mail of its own
+//! customers. What DNS alone can break: a null MX, no address, an address of which nobody says that it
+//! takes the mail. What a host can break: it does not know a recipient, it refuses, or it is off while
+//! the only exchanges that a sender knows are its own. A host that relays, or that people send
+//! through, has a queue: it must not be off before that is empty.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Leads, Side, host, label, leads, moving};
-use crate::fact::{Fact, Value};
+use super::super::draft::{Draft, MovePoint};
+use super::{Leads, host, label, leads};
+use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::Outside;
-use crate::proof::model::{Bench, Domain};
-use crate::proof::pattern::Harm;
+use crate::proof::answers::Content;
+use crate::proof::model::{Bench, Domain, shown};
+use crate::proof::parties::{Family, Route, Routes, Side, routes, routes_today};
+use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::{Choice, View};
 
 const ID: &str = "deliverable";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
-    for one in bench.domains() {
-        for (choice, harm) in
-            bench.cases(ID, ("dns", one.name, 0), &|view| of_dns(view, &one)).iter()
-        {
-            bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
-        }
-        of_stale_mx(bench, &one);
-        stays_at_old_host(bench, &one);
+    for one in bench.domains().iter() {
+        of_dns(bench, one);
+        of_family(bench, one, Family::V4);
+        of_family(bench, one, Family::V6);
+        strangers(bench, one);
+        unseen(bench, one);
+        stays_at_old_host(bench, one);
     }
-    for (domain, one) in moving(bench) {
+    for (domain, one) in bench.moving() {
         of_new_host(bench, domain, one);
         of_old_host(bench, domain, one);
         of_relays(bench, domain, one);
     }
     let Some((from, to)) = bench.sides() else { return };
-    let outbound = bench.facts.old_in_flight(&from.name);
-    let off = bench.facts.having(Fact::Mail, &from.name, Value::Off);
-    for (in_flight, off) in
-        outbound.into_iter().flat_map(|one| off.iter().map(move |off| (one, off)))
-    {
-        let harm = Harm::new(
-            format!(
-                "mail that people sent through `{}` waits in its queue, and is lost with it",
-                from.name
-            ),
-            bench.statement(Fact::Sends, &from.name, Value::False, "contract"),
-        );
-        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[in_flight, *off], &harm);
+    let old = Subject::Host(from.name.clone());
+    let off = bench.facts.having(Fact::Mail, &old, Value::Off);
+    for in_flight in bench.facts.in_flight(&old) {
+        for off in &off {
+            let harm = Harm::new(
+                format!("{ID}/{}/queue", from.name),
+                format!(
+                    "mail that people sent through `{}` waits in its queue, and is lost with it",
+                    from.name
+                ),
+                bench.statement(Fact::Sends, &old, Value::False, "contract"),
+            );
+            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[in_flight, *off], &harm);
+        }
     }
     // Other customers of a host come to it whatever DNS says.
-    for (side, refuses) in [(from, Value::Reject), (to, Value::Reject)] {
-        let local = bench.facts.having(Fact::RoutesLocal, &side.name, Value::True);
-        let rejects = bench.facts.having(Fact::Mail, &side.name, refuses);
-        for (local, rejects) in local.iter().flat_map(|l| rejects.iter().map(move |r| (*l, *r))) {
-            let harm = Harm::new(
-                format!("mail from other customers of `{}` stays there, and is refused", side.name),
-                bench.statement(Fact::RoutesLocal, &side.name, Value::False, ""),
-            );
-            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[local, rejects], &harm);
+    for side in [from, to] {
+        let refusals = [
+            (Fact::Mail, Value::Reject, "is refused"),
+            (Fact::Accepts, Value::False, "is refused, for the host does not know every recipient"),
+        ];
+        for (fact, value, what) in refusals {
+            let bad = bench.facts.of_host(fact, &side.name, value);
+            if bad.is_empty() {
+                continue;
+            }
+            for local in bench.facts.of_host(Fact::RoutesLocal, &side.name, Value::True) {
+                for bad in &bad {
+                    let harm = Harm::new(
+                        format!("{ID}/{}/local/{fact}", side.name),
+                        format!("mail from other customers of `{}` stays there, and {what}", side.name),
+                        bench.of_host(Fact::RoutesLocal, &side.name, Value::False, ""),
+                    );
+                    bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[local, *bad], &harm);
+                }
+            }
         }
     }
 }
 
-/// The old MX records are used for a while after the look-up, and some resolvers keep them too long:
-/// as long as that, what they lead to has to be there.
-fn of_stale_mx(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let Some(moves) = one.moves else { return };
-    let late = bench.late();
+/// How much longer old MX records count than other answers: they are used for a while after the
+/// look-up, and some resolvers keep them too long. As long as that, what they lead to has to be there.
+fn lateness(bench: &Bench<'_>, one: &Domain<'_>, choice: &Choice) -> impl Fn(&RrKey) -> Duration + use<> {
     let mx = RrKey::new(one.name.clone(), RrType::MX);
-    let stale = |view: &View<'_>| {
-        leads(view, moves, Side::From)?;
-        of_dns(view, one)
+    let late = bench.late();
+    let old = bench.parties().names(Side::From);
+    let is_old = one.moves.is_some()
+        && choice.get(&mx).is_some_and(|class| {
+            bench.library.answers(&mx).is_some_and(|answers| match &answers.classes[*class].content {
+                Content::Records(records) => {
+                    records.iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
+                }
+                Content::Absent => old.contains(one.name),
+                Content::Alias(_) | Content::Delegated => false,
+            })
+        });
+    move |key| if is_old && *key == mx { late } else { Duration::ZERO }
+}
+
+/// A domain that the plan neither moves nor touches is as it is, and none of its business.
+fn is_untouched(one: &Domain<'_>, choice: &Choice) -> bool {
+    one.moves.is_none() && choice.is_empty()
+}
+
+/// A null MX, or no address at all.
+fn of_dns(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let domain = one.name;
+    let today = routes_today(bench.draft().snapshot, domain);
+    let takes_mail = today != Routes::Nowhere;
+    let harm = |view: &View<'_>| match routes(view, domain) {
+        Routes::Nowhere => takes_mail.then(|| {
+            Harm::new(
+                format!("{ID}/{}/null-mx", shown(domain)),
+                format!("a sender finds a null MX for {domain} (RFC 7505): the message bounces"),
+                "a null MX says that a domain takes no mail: take it out of the plan",
+            )
+        }),
+        Routes::To(routes) if routes.is_empty() => Some(Harm::new(
+            format!("{ID}/{}/no-address", shown(domain)),
+            format!(
+                "a sender finds no address for any exchange of {domain}: the message waits, and bounces in the end"
+            ),
+            "publish the addresses and let their absence expire before the MX records name them; remove old ones only when no MX record that names them can be cached",
+        )),
+        Routes::To(_) | Routes::Unknown(_) => None,
     };
-    for (choice, harm) in bench.cases(ID, ("stale", one.name, 0), &stale).iter() {
-        let extra = |key: &RrKey| if *key == mx { late } else { Duration::ZERO };
-        bench.forbid_with(ID, choice, &extra, &[], harm);
+    for (choice, harm) in bench.cases(ID, ("dns", domain, 0), &harm).iter() {
+        if !is_untouched(one, choice) {
+            let extra = lateness(bench, one, choice);
+            bench.forbid_with(ID, choice, &extra, &[], harm);
+        }
+    }
+}
+
+/// A peer that has one family alone, and finds only addresses of the other.
+fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
+    let domain = one.name;
+    let has = |routes: &Routes| match routes {
+        Routes::To(routes) => routes.iter().any(|route| route.family == family),
+        Routes::Nowhere | Routes::Unknown(_) => true,
+    };
+    let (fact, words, number) = match family {
+        Family::V4 => (Fact::Ipv4Only, "IPv4", 4),
+        Family::V6 => (Fact::Ipv6Only, "IPv6", 6),
+    };
+    // Who has IPv6 alone does not reach the domain today either where it has no such address.
+    if family == Family::V6 && !has(&routes_today(bench.draft().snapshot, domain)) {
+        return;
+    }
+    let cut_off = |view: &View<'_>| match routes(view, domain) {
+        Routes::To(all) if !all.is_empty() && !has(&Routes::To(all.clone())) => Some(()),
+        Routes::To(_) | Routes::Nowhere | Routes::Unknown(_) => None,
+    };
+    for (choice, ()) in bench.cases(ID, ("family", domain, number), &cut_off).iter() {
+        if is_untouched(one, choice) {
+            continue;
+        }
+        let host = one.moves.map(|moves| Subject::Host(moves.to.name.clone()));
+        let subjects: Vec<Subject> =
+            host.into_iter().chain([Subject::Name(domain.clone())]).collect();
+        let statement = bench.statement(fact, &subjects[0], Value::False, "");
+        let harm = Harm::new(
+            format!("{ID}/{}/{}", shown(domain), fact),
+            format!(
+                "a sender that has {words} alone finds no exchange of {domain} with such an address: the message waits, and bounces in the end"
+            ),
+            format!("publish an {words} address for an exchange, before the other one goes; or {statement}"),
+        );
+        let extra = lateness(bench, one, choice);
+        for peers in bench.facts.of_first(fact, &subjects, Value::True) {
+            bench.forbid_with(ID, choice, &extra, &[peers], &harm);
+        }
+    }
+}
+
+/// Addresses behind exchanges of which nobody says that they take the domain's mail.
+fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let domain = one.name;
+    let parties = bench.parties();
+    let known: Vec<Route> = match (one.moves, routes_today(bench.draft().snapshot, domain)) {
+        // Where mail goes today, it goes on to go: nobody has to say so of a domain that stays.
+        (None, Routes::To(routes)) => routes,
+        (_, _) => Vec::new(),
+    };
+    let is_strange = |route: &Route| match one.moves {
+        Some(_) => parties.whose(route).is_none(),
+        None => !known.iter().any(|other| match route.ip {
+            Some(_) => other.ip == route.ip,
+            None => other.exchange == route.exchange,
+        }),
+    };
+    let met = bench.met(ID, ("routes", domain, 0), &|view| match routes(view, domain) {
+        Routes::To(routes) => routes,
+        Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
+    });
+    let mut seen: Vec<(Name, Option<std::net::IpAddr>)> = Vec::new();
+    for (number, route) in met.iter().enumerate().filter(|(_, route)| is_strange(route)) {
+        let to = (route.exchange.clone(), route.ip);
+        if seen.contains(&to) {
+            continue;
+        }
+        seen.push(to);
+        let comes = |view: &View<'_>| match routes(view, domain) {
+            Routes::To(all) => all.contains(route).then_some(()),
+            Routes::Nowhere | Routes::Unknown(_) => None,
+        };
+        let by_name = Subject::Name(route.exchange.clone());
+        let by_address = route.ip.map(Subject::Address);
+        // A name of one of the hosts that leads elsewhere is told by where it leads.
+        let of_host = [Side::From, Side::To]
+            .into_iter()
+            .any(|side| parties.names(side).contains(&route.exchange));
+        let subjects: Vec<Subject> = match (of_host, by_address) {
+            (true, Some(address)) => vec![address, by_name],
+            (_, address) => [by_name].into_iter().chain(address).collect(),
+        };
+        let at = route.ip.map_or(String::new(), |ip| format!(" at {ip}"));
+        let harm = Harm::new(
+            format!("{ID}/{}/stranger/{}", shown(domain), subjects[0]),
+            format!(
+                "a sender of mail for {domain} connects to {}{at}: nobody says that this takes mail for {domain}",
+                route.exchange
+            ),
+            format!(
+                "let the exchange lead to a host of the move as long as MX records that name it can be cached; or {}",
+                bench.statement(Fact::Accepts, &subjects[0], Value::True, "")
+            ),
+        );
+        for (choice, ()) in bench.cases(ID, ("stranger", domain, number), &comes).iter() {
+            if is_untouched(one, choice) {
+                continue;
+            }
+            let extra = lateness(bench, one, choice);
+            for bad in bench.facts.of_first(Fact::Accepts, &subjects, Value::False) {
+                bench.forbid_with(ID, choice, &extra, &[bad], &harm);
+            }
+        }
+    }
+}
+
+/// Exchanges of the new host, and of domains that the plan touches, that nobody could ask for.
+fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let domain = one.name;
+    let parties = bench.parties();
+    let names = bench.met(ID, ("unseen", domain, 0), &|view| match routes(view, domain) {
+        Routes::To(routes) => {
+            let unknown = routes.into_iter().filter(|route| route.ip.is_none());
+            unknown.map(|route| route.exchange).collect()
+        }
+        Routes::Unknown(name) => vec![name],
+        Routes::Nowhere => Vec::new(),
+    });
+    for (number, name) in names.iter().enumerate() {
+        // What takes the mail today is seen by that.
+        if parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name) {
+            continue;
+        }
+        let leads = |view: &View<'_>| match routes(view, domain) {
+            Routes::To(routes) => {
+                routes.iter().any(|route| route.ip.is_none() && route.exchange == *name).then_some(())
+            }
+            Routes::Unknown(other) => (other == *name).then_some(()),
+            Routes::Nowhere => None,
+        };
+        let of = Subject::Name(name.clone());
+        // A third party that is said to take the mail is there.
+        if one.moves.is_none_or(|_| !parties.names(Side::To).contains(name))
+            && bench.facts.is_stated(Fact::Accepts, &of)
+        {
+            continue;
+        }
+        let harm = Harm::new(
+            format!("{ID}/{}/unseen/{}", shown(domain), shown(name)),
+            format!(
+                "a sender of mail for {domain} looks for {name}, and nobody could ask what it leads to: it may not exist"
+            ),
+            format!(
+                "configure a `resolver:`, or {}",
+                bench.statement(Fact::Published, &of, Value::True, "")
+            ),
+        );
+        for (choice, ()) in bench.cases(ID, ("unseen-name", domain, number), &leads).iter() {
+            // A domain that stays as it is may still hang on a host that goes.
+            if is_untouched(one, choice) && bench.sides().is_none() {
+                continue;
+            }
+            for bad in bench.facts.having(Fact::Published, &of, Value::False) {
+                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            }
+        }
     }
 }
 
 /// A domain that does not move, and whose mail comes to the host that the others leave.
 fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
     let (None, Some((from, _))) = (one.moves, bench.sides()) else { return };
-    let domain = one.name;
-    let reaches = |view: &View<'_>| match view.look_up(&RrKey::new(domain.clone(), RrType::MX)) {
-        Outside::Records(mx) => {
-            let mut exchanges = mx.iter().filter_map(Rdata::as_mx);
-            exchanges.any(|(_, exchange)| from.has_exchange(&exchange)).then_some(())
+    let (domain, parties) = (one.name, bench.parties());
+    let reaches = |view: &View<'_>| match routes(view, domain) {
+        Routes::To(routes) => {
+            routes.iter().any(|route| parties.whose(route) == Some(Side::From)).then_some(())
         }
-        Outside::Absent | Outside::Unknown(_) => None,
+        Routes::Nowhere | Routes::Unknown(_) => None,
     };
-    let gone: Vec<usize> = [Value::Reject, Value::Off]
+    let cases = bench.cases(ID, ("stays", domain, 0), &reaches);
+    if cases.is_empty() {
+        return;
+    }
+    let of = Subject::Name(domain.clone());
+    let release = bench.draft().point(MovePoint::Release).map(Start::Begin);
+    let old = Subject::Host(from.name.clone());
+    let off = bench.facts.having(Fact::Mail, &old, Value::Off);
+    let (released, switched_off): (Vec<usize>, Vec<usize>) = off
         .into_iter()
-        .flat_map(|value| bench.facts.having(Fact::Mail, &from.name, value))
-        .collect();
+        .partition(|atom| Some(bench.library.atoms.borrow()[*atom].start) == release);
+    let stays = match is_known_to_stay(bench.draft(), domain) {
+        true => Vec::new(),
+        false => bench.facts.having(Fact::Stays, &of, Value::False),
+    };
     let late = bench.late();
-    for (choice, ()) in bench.cases(ID, ("stays", domain, 0), &reaches).iter() {
-        for gone in &gone {
-            let harm = Harm::new(
-                format!(
-                    "mail for {domain}, which does not move, comes to `{}`, which takes it no longer",
-                    from.name
-                ),
-                format!("add {domain} to `domains:`, or give it MX records of another host"),
-            );
+    for (choice, ()) in cases.iter() {
+        let harm = Harm::new(
+            format!("{ID}/{}/left-behind", shown(domain)),
+            format!(
+                "mail for {domain}, which does not move, comes to `{}`, which takes it no longer",
+                from.name
+            ),
+            format!(
+                "add {domain} to `domains:`, or give it MX records of another host; or {}",
+                bench.statement(Fact::Stays, &of, Value::True, "")
+            ),
+        );
+        for stays in &stays {
+            for gone in &released {
+                bench.forbid(ID, (choice, late), &[*gone, *stays], &harm);
+            }
+        }
+        for gone in &switched_off {
             bench.forbid(ID, (choice, late), &[*gone], &harm);
         }
     }
+}
+
+/// Whether a domain plainly goes on at the old host: its MX records name an exchange of that host, and
+/// it is no part of a domain that moves, which people forget.
+#[must_use]
+pub fn is_known_to_stay(draft: &Draft<'_>, domain: &Name) -> bool {
+    let old = draft.parties.names(Side::From);
+    let key = RrKey::new(domain.clone(), RrType::MX);
+    let live = draft.snapshot.zone_of(domain).and_then(|zone| zone.get(&key));
+    let named = live.is_some_and(|mx| {
+        mx.rdata().iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
+    });
+    named && !draft.intent.moves.iter().any(|one| domain.is_at_or_below(&one.domain.value))
 }
 
 fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
@@ -122,30 +364,30 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
         (Fact::Mail, Value::Reject, "refuses mail for the domain: 550 5.7.1, the message bounces"),
     ];
+    let reached = bench.cases(ID, (label(Side::To), domain, 0), &|v| leads(v, domain, Side::To));
+    if reached.is_empty() {
+        return;
+    }
     for (fact, value, what) in refusals {
-        let bad = bench.facts.having(fact, to, value);
-        if bad.is_empty() {
-            continue;
-        }
-        for (choice, _) in
-            bench.cases(ID, ("leads-new", domain, 0), &|view| leads(view, one, Side::To)).iter()
-        {
-            for bad in &bad {
-                let fix = match fact == Fact::Accepts {
-                    true => bench.statement(Fact::Accepts, to, Value::True, ""),
-                    false => format!("let `{to}` take the domain before senders come to it"),
-                };
-                let harm = Harm::new(
-                    format!("a sender of mail for {domain} connects to `{to}`, which {what}"),
-                    fix,
-                );
-                bench.forbid(ID, (choice, Duration::ZERO), &[*bad], &harm);
+        for bad in bench.facts.of_host(fact, to, value) {
+            let fix = match fact == Fact::Accepts {
+                true => bench.of_host(Fact::Accepts, to, Value::True, ""),
+                false => format!("let `{to}` take the domain before senders come to it"),
+            };
+            let harm = Harm::new(
+                format!("{ID}/{}/{to}/{fact}", shown(domain)),
+                format!("a sender of mail for {domain} connects to `{to}`, which {what}"),
+                fix,
+            );
+            for (choice, _) in reached.iter() {
+                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
     }
-    let only = |view: &View<'_>| leads(view, one, Side::To).filter(|leads| *leads == Leads::Only);
-    for off in bench.facts.having(Fact::Mail, to, Value::Off) {
+    let only = |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == Leads::Only);
+    for off in bench.facts.of_host(Fact::Mail, to, Value::Off) {
         let harm = Harm::new(
+            format!("{ID}/{}/{to}/off", shown(domain)),
             format!(
                 "a sender of mail for {domain} finds nobody at `{to}`: the message waits, and bounces in the end"
             ),
@@ -159,27 +401,19 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
 
 /// What a host that is passed on to does with the mail: it takes it, or the sender's message bounces.
 fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
-    let passes_on = |bench: &Bench<'_>, host: &str| -> Vec<usize> {
-        let values = bench.facts.values(Fact::Mail, host).into_iter();
-        let passes = values.filter(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
-        passes.map(|(_, atom)| atom).collect()
-    };
-    let takes_not = |bench: &Bench<'_>, host: &str| -> Vec<usize> {
-        let refuses = [Value::Reject, Value::Off];
-        let refuses =
-            refuses.into_iter().flat_map(|value| bench.facts.having(Fact::Mail, host, value));
-        refuses.collect()
-    };
     for (side, other) in [(Side::From, &one.to), (Side::To, &one.from)] {
-        let mut bad = takes_not(bench, &other.name);
-        if side == Side::From {
-            bad.extend(bench.facts.having(Fact::Accepts, &other.name, Value::False));
-        }
-        let relays = passes_on(bench, &host(one, side).name);
-        if relays.is_empty() || bad.is_empty() {
+        let relays = passing_on(bench, &host(one, side).name);
+        if relays.is_empty() {
             continue;
         }
+        let refusals =
+            [(Fact::Mail, Value::Reject), (Fact::Mail, Value::Off), (Fact::Accepts, Value::False)];
+        let bad: Vec<usize> = refusals
+            .into_iter()
+            .flat_map(|(fact, value)| bench.facts.of_host(fact, &other.name, value))
+            .collect();
         let harm = Harm::new(
+            format!("{ID}/{}/{}/passed-on", shown(domain), host(one, side).name),
             format!(
                 "mail for {domain} comes to `{}`, which passes it on to `{}`, and that one does not take it: the message bounces",
                 host(one, side).name,
@@ -192,7 +426,7 @@ fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
         );
         for (choice, _) in
-            bench.cases(ID, (label(side), domain, 0), &|view| leads(view, one, side)).iter()
+            bench.cases(ID, (label(side), domain, 0), &|view| leads(view, domain, side)).iter()
         {
             for (relays, bad) in relays.iter().flat_map(|r| bad.iter().map(move |b| (*r, *b))) {
                 bench.forbid(ID, (choice, Duration::ZERO), &[relays, bad], &harm);
@@ -201,35 +435,52 @@ fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     }
 }
 
+/// The atoms of a host that passes mail on.
+pub(super) fn passing_on(bench: &Bench<'_>, host: &str) -> Vec<usize> {
+    let all = bench.facts.values(Fact::Mail, &Subject::Host(host.to_owned())).into_iter();
+    let passes = all.filter(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
+    passes.map(|(_, atom)| atom).collect()
+}
+
 fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let from = &one.from.name;
     let late = bench.late();
-    let relays = bench.facts.values(Fact::Mail, from);
-    let relays = relays.iter().any(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
+    let relays = !passing_on(bench, from).is_empty();
     let queue = bench.draft().intent.terms.clocks.queue_life;
-    let reached = bench.cases(ID, ("leads-old", domain, 0), &|view| leads(view, one, Side::From));
-    for reject in bench.facts.having(Fact::Mail, from, Value::Reject) {
-        let harm = Harm::new(
-            format!(
-                "a sender of mail for {domain} that still has the old MX records connects to `{from}`: 550, the message bounces"
-            ),
-            format!(
-                "let `{from}` refuse mail only when nobody can have the old MX records, or relay it until then"
-            ),
-        );
-        for (choice, _) in reached.iter() {
-            bench.forbid(ID, (choice, late), &[reject], &harm);
+    let reached = bench.cases(ID, (label(Side::From), domain, 0), &|v| leads(v, domain, Side::From));
+    if reached.is_empty() {
+        return;
+    }
+    let refusals = [
+        (Fact::Mail, Value::Reject, "550, the message bounces"),
+        (Fact::Accepts, Value::False, "550 5.1.1 for a recipient that it does not know any more, the message bounces"),
+    ];
+    for (fact, value, what) in refusals {
+        for reject in bench.facts.of_host(fact, from, value) {
+            let harm = Harm::new(
+                format!("{ID}/{}/{from}/{fact}", shown(domain)),
+                format!(
+                    "a sender of mail for {domain} that has the old MX records connects to `{from}`: {what}"
+                ),
+                format!(
+                    "let `{from}` refuse mail only when nobody can have the old MX records, or relay it until then"
+                ),
+            );
+            for (choice, _) in reached.iter() {
+                bench.forbid(ID, (choice, late), &[reject], &harm);
+            }
         }
     }
-    for off in bench.facts.having(Fact::Mail, from, Value::Off) {
+    for off in bench.facts.of_host(Fact::Mail, from, Value::Off) {
         let harm = Harm::new(
+            format!("{ID}/{}/{from}/off", shown(domain)),
             format!(
                 "a sender of mail for {domain} that still has the old MX records finds nobody at `{from}`: the message waits, and bounces in the end"
             ),
             format!("leave `{from}` on until nobody can have the old MX records"),
         );
         let alone = bench.cases(ID, ("only-old", domain, 0), &|view| {
-            leads(view, one, Side::From).filter(|leads| *leads == Leads::Only)
+            leads(view, domain, Side::From).filter(|leads| *leads == Leads::Only)
         });
         for (choice, _) in alone.iter() {
             bench.forbid(ID, (choice, late), &[off], &harm);
@@ -238,129 +489,12 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             continue;
         }
         let harm = Harm::new(
-            format!(
-                "mail for {domain} that `{from}` took and has not passed on yet is lost with it"
-            ),
+            format!("{ID}/{}/{from}/queue", shown(domain)),
+            format!("mail for {domain} that `{from}` took and has not passed on yet is lost with it"),
             format!("leave `{from}` on until its queue is empty"),
         );
         for (choice, _) in reached.iter() {
             bench.forbid(ID, (choice, late + queue), &[off], &harm);
         }
     }
-}
-
-/// What DNS alone can break.
-fn of_dns(view: &View<'_>, one: &Domain<'_>) -> Option<Harm> {
-    let domain = one.name;
-    // Of a domain that stays where it is, the plan names no hosts.
-    let known = one.moves.map(|one| {
-        let exchanges =
-            [Side::From, Side::To].into_iter().flat_map(|side| &host(one, side).exchanges);
-        exchanges.map(|exchange| &exchange.name.value).collect::<BTreeSet<&Name>>()
-    });
-    let mx = match view.look_up(&RrKey::new(domain.clone(), RrType::MX)) {
-        Outside::Records(mx) => mx,
-        Outside::Absent => {
-            return Some(Harm::new(
-                format!(
-                    "a sender finds no MX records for {domain} and connects to its own address (RFC 5321 §5.1): the message is lost or bounces"
-                ),
-                "replace the MX records in one change, and never leave them empty",
-            ));
-        }
-        Outside::Unknown(_) => return None,
-    };
-    let mut reachable = false;
-    for (_, exchange) in mx.iter().filter_map(Rdata::as_mx) {
-        if exchange.is_root() {
-            return Some(Harm::new(
-                format!("a sender finds a null MX for {domain} (RFC 7505): the message bounces"),
-                "a null MX says that a domain takes no mail: take it out of the plan",
-            ));
-        }
-        if known.as_ref().is_some_and(|known| !known.contains(&exchange)) {
-            return Some(Harm::new(
-                format!(
-                    "a sender connects to {exchange}, which no host of the move has: nobody says that it accepts"
-                ),
-                format!(
-                    "add {exchange} to the exchanges of a host, or take it out of the MX records"
-                ),
-            ));
-        }
-        let wrong = one.moves.and_then(|one| {
-            wrong_address(view, one, &exchange).or_else(|| moved_away(view, one, &exchange))
-        });
-        if wrong.is_some() {
-            return wrong;
-        }
-        let address = |rtype| view.look_up(&RrKey::new(exchange.clone(), rtype));
-        reachable |= [RrType::A, RrType::AAAA]
-            .into_iter()
-            .any(|rtype| matches!(address(rtype), Outside::Records(_) | Outside::Unknown(_)));
-    }
-    if reachable {
-        return None;
-    }
-    Some(Harm::new(
-        format!(
-            "a sender finds no address for any exchange of {domain}: the message waits, and bounces in the end"
-        ),
-        "publish the addresses and let their absence expire before the MX records name them; remove old ones only when no MX record that names them can be cached",
-    ))
-}
-
-/// Whether an exchange of the old host, and of nobody else, leads to an address that it did not have
-/// when the plan was made.
-fn moved_away(view: &View<'_>, one: &DomainMove, exchange: &Name) -> Option<Harm> {
-    if !one.from.has_exchange(exchange) || one.to.has_exchange(exchange) {
-        return None;
-    }
-    for rtype in [RrType::A, RrType::AAAA] {
-        let key = RrKey::new(exchange.clone(), rtype);
-        let (Outside::Records(found), Outside::Records(known)) =
-            (view.look_up(&key), view.live(&key))
-        else {
-            continue;
-        };
-        if let Some(ip) = found.iter().filter(|rdata| !known.contains(rdata)).find_map(Rdata::ip) {
-            return Some(Harm::new(
-                format!(
-                    "a sender that has the old MX records connects to {exchange} at {ip}: nobody says that this takes mail for `{}`",
-                    one.from.name
-                ),
-                format!(
-                    "leave {exchange} where it is until nobody can have MX records that name it"
-                ),
-            ));
-        }
-    }
-    None
-}
-
-/// Whether an exchange of the new host, for which the plan names the addresses, leads elsewhere. An
-/// exchange that both hosts share may lead to either.
-fn wrong_address(view: &View<'_>, one: &DomainMove, exchange: &Name) -> Option<Harm> {
-    let meant = one.to.exchanges.iter().find(|other| other.name.value == *exchange)?;
-    if one.from.has_exchange(exchange) || meant.addresses.is_empty() {
-        return None;
-    }
-    for rtype in [RrType::A, RrType::AAAA] {
-        let Outside::Records(found) = view.look_up(&RrKey::new(exchange.clone(), rtype)) else {
-            continue;
-        };
-        let other = found.iter().filter_map(Rdata::ip).find(|ip| !meant.addresses.contains(ip));
-        if let Some(ip) = other {
-            return Some(Harm::new(
-                format!(
-                    "a sender connects to {exchange} at {ip}, which is none of the addresses of `{}`: whatever answers there does not know the recipients",
-                    one.to.name
-                ),
-                format!(
-                    "replace the address of {exchange}, and let the old one expire, before the MX records name it"
-                ),
-            ));
-        }
-    }
-    None
 }

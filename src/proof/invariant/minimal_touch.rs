@@ -11,7 +11,7 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrType};
 
 use super::super::draft::Kind;
-use crate::proof::model::Bench;
+use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::Choice;
 
@@ -49,6 +49,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 }
                 let published = bench.atom(What::Begun, Start::Begin(step), Vec::new());
                 let harm = Harm::new(
+                    format!("{ID}/{}/{}", shown(name), shown(&change.key.name)),
                     format!(
                         "{} comes to exist, and {name}, which a wildcard answered for, is gone: nobody finds it any more",
                         change.key.name

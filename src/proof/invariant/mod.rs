@@ -13,12 +13,14 @@ mod reach;
 mod spf_sound;
 mod transport_policy;
 
-use super::model::{Bench, Domain};
+use cutover_contract::Name;
+
+use super::model::Bench;
+use super::parties::{Family, Route, Routes, Side, routes};
 use super::view::View;
 use crate::intent::{DomainMove, Host};
-use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use crate::observe::Outside;
+pub use deliverable::is_known_to_stay;
 
 /// Something that has to be true at every instant.
 pub struct Invariant {
@@ -85,72 +87,32 @@ pub const REACH: &str = reach::ID;
 /// The invariant of the way back.
 pub const REVERSIBLE: &str = "reversible";
 
-/// Which host's exchange a sender may come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    From,
-    To,
-}
-
 /// Whether senders with this view may come to an exchange of a host, and whether that is all that
 /// they can come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Leads {
-    /// Some exchange is the host's.
+    /// Some route leads there.
     Some,
-    /// Every exchange is.
+    /// Over one family of addresses at least every route does: a peer may have that one alone.
     Only,
 }
 
-/// Where the MX records lead in a view.
-fn leads(view: &View<'_>, one: &DomainMove, side: Side) -> Option<Leads> {
-    let Outside::Records(mx) = view.look_up(&RrKey::new(one.domain.value.clone(), RrType::MX))
-    else {
+/// Where the MX records of a domain lead in a view.
+fn leads(view: &View<'_>, domain: &Name, side: Side) -> Option<Leads> {
+    let Routes::To(routes) = routes(view, domain) else { return None };
+    let parties = view.parties();
+    let leads = |route: &Route| parties.whose(route) == Some(side);
+    if !routes.iter().any(leads) {
         return None;
+    }
+    let only = |family| {
+        let mut of_family = routes.iter().filter(|route| route.family == family).peekable();
+        of_family.peek().is_some() && of_family.all(leads)
     };
-    let exchanges: Vec<Name> = mx.iter().filter_map(Rdata::as_mx).map(|(_, name)| name).collect();
-    let of_side = exchanges.iter().filter(|name| is_of(view, one, name, side)).count();
-    match of_side {
-        0 => None,
-        all if all == exchanges.len() => Some(Leads::Only),
-        _ => Some(Leads::Some),
+    match only(Family::V4) || only(Family::V6) {
+        true => Some(Leads::Only),
+        false => Some(Leads::Some),
     }
-}
-
-/// Whether an exchange leads to a host in this view. A name that both hosts have is told apart by
-/// the addresses that the plan gives the new one.
-fn is_of(view: &View<'_>, one: &DomainMove, exchange: &Name, side: Side) -> bool {
-    let (from, to) = (one.from.has_exchange(exchange), one.to.has_exchange(exchange));
-    if !(from && to) {
-        return match side {
-            Side::From => from,
-            Side::To => to,
-        };
-    }
-    let meant: Vec<_> = one
-        .to
-        .exchanges
-        .iter()
-        .filter(|other| other.name.value == *exchange)
-        .flat_map(|other| &other.addresses)
-        .collect();
-    if meant.is_empty() {
-        return true;
-    }
-    let mut of_side = false;
-    for rtype in [RrType::A, RrType::AAAA] {
-        let Outside::Records(found) = view.look_up(&RrKey::new(exchange.clone(), rtype)) else {
-            continue;
-        };
-        of_side |= found.iter().filter_map(Rdata::ip).any(|ip| {
-            meant.contains(&&ip)
-                == match side {
-                    Side::To => true,
-                    Side::From => false,
-                }
-        });
-    }
-    of_side
 }
 
 /// The label of the evaluation [`leads`].
@@ -166,10 +128,4 @@ fn host(one: &DomainMove, side: Side) -> &Host {
         Side::From => &one.from,
         Side::To => &one.to,
     }
-}
-
-/// The domains that move.
-fn moving<'d>(bench: &Bench<'d>) -> impl Iterator<Item = (&'d Name, &'d DomainMove)> + use<'d> {
-    let domains = bench.domains();
-    domains.into_iter().filter_map(|Domain { name, moves }| Some((name, moves?)))
 }

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use super::{Side, label, leads, moving};
+use super::deliverable::passing_on;
+use super::{label, leads};
 use crate::fact::{Fact, Value};
-use crate::proof::model::Bench;
+use crate::proof::model::{Bench, shown};
+use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::Choice;
 
@@ -13,16 +15,10 @@ const ID: &str = "no-loop";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let Some((from, to)) = bench.sides() else { return };
-    let passes_on = |bench: &Bench<'_>, host: &str| -> Vec<usize> {
-        let values = bench.facts.values(Fact::Mail, host).into_iter();
-        values
-            .filter(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx))
-            .map(|(_, atom)| atom)
-            .collect()
-    };
-    for old in passes_on(bench, &from.name) {
-        for new in passes_on(bench, &to.name) {
+    for old in passing_on(bench, &from.name) {
+        for new in passing_on(bench, &to.name) {
             let harm = Harm::new(
+                format!("{ID}/{}/{}", from.name, to.name),
                 format!(
                     "`{}` passes mail for unknown recipients to `{}`, and that one passes it back: 554 5.4.6, the message bounces",
                     from.name, to.name
@@ -33,9 +29,10 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         }
     }
     for (side, host) in [(Side::From, from), (Side::To, to)] {
-        for relays in bench.facts.having(Fact::Mail, &host.name, Value::RelayByMx) {
-            for (domain, one) in moving(bench) {
+        for relays in bench.facts.of_host(Fact::Mail, &host.name, Value::RelayByMx) {
+            for (domain, _) in bench.moving() {
                 let harm = Harm::new(
+                    format!("{ID}/{}/{}/by-mx", shown(domain), host.name),
                     format!(
                         "`{}` follows the MX records of {domain} to pass mail on, and finds itself there: 554 5.4.6, the message bounces",
                         host.name
@@ -46,7 +43,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     ),
                 );
                 for (choice, _) in
-                    bench.cases(ID, (label(side), domain, 0), &|view| leads(view, one, side)).iter()
+                    bench.cases(ID, (label(side), domain, 0), &|v| leads(v, domain, side)).iter()
                 {
                     bench.forbid(ID, (choice, Duration::ZERO), &[relays], &harm);
                 }

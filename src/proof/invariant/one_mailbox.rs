@@ -7,9 +7,10 @@
 
 use std::time::Duration;
 
-use super::{Side, leads, moving};
-use crate::fact::{Fact, Value};
-use crate::proof::model::Bench;
+use super::{label, leads};
+use crate::fact::{Fact, Subject, Value};
+use crate::proof::model::{Bench, shown};
+use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::Choice;
 
@@ -22,19 +23,20 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     to_the_old_host(bench);
     let (from, to) = (&from.name, &to.name);
     let late = bench.late();
-    let stores = bench.facts.having(Fact::Mail, from, Value::Store);
+    let stores = bench.facts.of_host(Fact::Mail, from, Value::Store);
     // The last copy has begun, or nobody says that there is one.
-    let copies = bench.facts.values(Fact::Synced, from);
+    let copies = bench.facts.values(Fact::Synced, &Subject::Host(from.clone()));
     let never = copies.iter().all(|(value, _)| *value == Value::False);
     let begun: Vec<usize> = match never {
         true => copies.iter().map(|(_, atom)| *atom).collect(),
-        false => bench.facts.having(Fact::Synced, from, Value::True),
+        false => bench.facts.of_host(Fact::Synced, from, Value::True),
     };
-    let copy = bench.statement(Fact::Synced, from, Value::True, "contract");
-    for (domain, one) in moving(bench) {
+    let copy = bench.of_host(Fact::Synced, from, Value::True, "contract");
+    for (domain, _) in bench.moving() {
         let reached =
-            bench.cases(ID, ("leads-old", domain, 0), &|view| leads(view, one, Side::From));
+            bench.cases(ID, (label(Side::From), domain, 0), &|v| leads(v, domain, Side::From));
         let harm = Harm::new(
+            format!("{ID}/{}/stored-late", shown(domain)),
             format!(
                 "a message for {domain} is put into a mailbox at `{from}` after the last copy to `{to}`, where its reader is: nobody sees it"
             ),
@@ -46,35 +48,38 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             }
         }
     }
-    let local = bench.facts.having(Fact::RoutesLocal, from, Value::True);
+    let local = bench.facts.of_host(Fact::RoutesLocal, from, Value::True);
     for ((store, begun), local) in
         pairs(&stores, &begun).flat_map(|pair| local.iter().map(move |local| (pair, *local)))
     {
         let harm = Harm::new(
+            format!("{ID}/{from}/local"),
             format!(
                 "mail from other customers of `{from}` never leaves it, and is put into a mailbox that nobody reads any more"
             ),
             format!(
                 "{}; or let `{from}` relay",
-                bench.statement(Fact::RoutesLocal, from, Value::False, "contract")
+                bench.of_host(Fact::RoutesLocal, from, Value::False, "contract")
             ),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[store, local, at_new, begun], &harm);
     }
-    let clients = bench.facts.having(Fact::Clients, from, Value::True);
+    let clients = bench.facts.of_host(Fact::Clients, from, Value::True);
     for (client, begun) in pairs(&clients, &begun) {
         let harm = Harm::new(
+            format!("{ID}/{from}/written-late"),
             format!(
                 "a mail client that is still set up for `{from}` writes there after the last copy: what it writes is lost"
             ),
-            bench.statement(Fact::Clients, from, Value::False, "contract"),
+            bench.of_host(Fact::Clients, from, Value::False, "contract"),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, at_new, begun], &harm);
     }
-    let off = bench.facts.having(Fact::Mail, from, Value::Off);
-    let open = bench.facts.having(Fact::Synced, from, Value::False);
+    let off = bench.facts.of_host(Fact::Mail, from, Value::Off);
+    let open = bench.facts.of_host(Fact::Synced, from, Value::False);
     for (open, off) in pairs(&open, &off) {
         let harm = Harm::new(
+            format!("{ID}/{from}/not-copied"),
             format!(
                 "`{from}` is switched off before its mailboxes have been copied for the last time: what only it has is lost"
             ),
@@ -91,25 +96,29 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
     let Some(mailboxes) = bench.mailboxes().copied() else { return };
     let (from, to) = (&from.name, &to.name);
     let late = bench.late();
-    let copies = bench.facts.values(Fact::Synced, to);
+    let copies = bench.facts.values(Fact::Synced, &Subject::Host(to.clone()));
     let never = copies.iter().all(|(value, _)| *value == Value::False);
     let begun: Vec<usize> = match never {
         true => copies.iter().map(|(_, atom)| *atom).collect(),
-        false => bench.facts.having(Fact::Synced, to, Value::True),
+        false => bench.facts.of_host(Fact::Synced, to, Value::True),
     };
-    let copy = bench.statement(Fact::Synced, to, Value::True, "");
+    let copy = bench.of_host(Fact::Synced, to, Value::True, "");
     let at_old: Vec<usize> = mailboxes.at_old().collect();
-    for (domain, one) in moving(bench) {
+    for (domain, _) in bench.moving() {
         let harm = Harm::new(
+            format!("{ID}/{}/stored-early", shown(domain)),
             format!(
                 "a message for {domain} is put into a mailbox at `{to}` while its reader is at `{from}`, and no copy comes after: nobody sees it"
             ),
             format!(
                 "let the mailboxes move before senders come to the new host; for the way back, {copy}"
             ),
-        );
+        )
+        .or_steady(format!(
+            "the MX records of {domain} lead to `{to}` already: what arrives there before the switch lies in the mailboxes that people read from the switch on"
+        ));
         for (choice, _) in
-            bench.cases(ID, ("leads-new", domain, 0), &|view| leads(view, one, Side::To)).iter()
+            bench.cases(ID, (label(Side::To), domain, 0), &|v| leads(v, domain, Side::To)).iter()
         {
             for (at_old, begun) in pairs(&at_old, &begun) {
                 bench.forbid(ID, (choice, late), &[at_old, begun], &harm);
@@ -117,9 +126,11 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         }
     }
     relayed_early(bench, &at_old, &begun);
+    early_at_new(bench, mailboxes.old);
     let Some(again) = mailboxes.again else { return };
     if never {
         let harm = Harm::new(
+            format!("{ID}/{to}/left-there"),
             format!(
                 "what came in at `{to}` since the switch stays there, while people read at `{from}` again"
             ),
@@ -130,22 +141,24 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         }
         return;
     }
-    let local = bench.facts.having(Fact::RoutesLocal, to, Value::True);
+    let local = bench.facts.of_host(Fact::RoutesLocal, to, Value::True);
     for (local, begun) in pairs(&local, &begun) {
         let harm = Harm::new(
+            format!("{ID}/{to}/local-again"),
             format!(
                 "mail from other customers of `{to}` never leaves it, while people read at `{from}` again"
             ),
-            bench.statement(Fact::RoutesLocal, to, Value::False, ""),
+            bench.of_host(Fact::RoutesLocal, to, Value::False, ""),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, local, begun], &harm);
     }
-    for (client, begun) in pairs(&bench.facts.having(Fact::Clients, to, Value::True), &begun) {
+    for (client, begun) in pairs(&bench.facts.of_host(Fact::Clients, to, Value::True), &begun) {
         let harm = Harm::new(
+            format!("{ID}/{to}/written-late"),
             format!(
                 "a mail client that is set up for `{to}` writes there after the last copy back: what it writes is lost"
             ),
-            bench.statement(Fact::Clients, to, Value::False, ""),
+            bench.of_host(Fact::Clients, to, Value::False, ""),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, again, begun], &harm);
     }
@@ -157,8 +170,9 @@ fn relayed_early(bench: &mut Bench<'_>, at_old: &[usize], begun: &[usize]) {
     let Some((from, to)) = bench.sides() else { return };
     let (from, to) = (&from.name, &to.name);
     for value in [Value::Relay, Value::RelayByMx] {
-        for relays in bench.facts.having(Fact::Mail, from, value) {
+        for relays in bench.facts.of_host(Fact::Mail, from, value) {
             let harm = Harm::new(
+                format!("{ID}/{from}/passed-on-early"),
                 format!(
                     "`{from}` passes mail on to `{to}` while people read at `{from}`, and no copy comes after: nobody sees it"
                 ),
@@ -170,6 +184,45 @@ fn relayed_early(bench: &mut Bench<'_>, at_old: &[usize], begun: &[usize]) {
                 bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[at_old, relays, begun], &harm);
             }
         }
+    }
+}
+
+/// What comes to the new host before people read there, whatever DNS says: from its own customers, or
+/// from clients that somebody says are set up for it already.
+fn early_at_new(bench: &mut Bench<'_>, at_old: usize) {
+    let Some((from, to)) = bench.sides() else { return };
+    let (from, to) = (&from.name, &to.name);
+    let stores = bench.facts.of_host(Fact::Mail, to, Value::Store);
+    let local = bench.facts.of_host(Fact::RoutesLocal, to, Value::True);
+    for (store, local) in pairs(&stores, &local) {
+        let harm = Harm::new(
+            format!("{ID}/{to}/local-early"),
+            format!(
+                "mail from other customers of `{to}` stays there while people read at `{from}`: they do not see it"
+            ),
+            format!(
+                "claim the domain at `{to}` no earlier than the switch, or let `{to}` relay until then; {}",
+                bench.of_host(Fact::RoutesLocal, to, Value::False, "")
+            ),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[store, local, at_old], &harm);
+    }
+    let new = Subject::Host(to.clone());
+    let says = |fact| bench.draft().intent.assume.iter().any(|one| {
+        one.fact.value == fact && one.subject.value == new && one.value == Value::True
+    });
+    if !says(Fact::Clients) {
+        return;
+    }
+    for client in bench.facts.of_host(Fact::Clients, to, Value::True) {
+        let harm = Harm::new(
+            format!("{ID}/{to}/written-early"),
+            format!(
+                "a mail client that is set up for `{to}` writes there while the mailbox is at `{from}`"
+            ),
+            format!("let clients of `{to}` begin with the switch (`from: switch`)"),
+        );
+        bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[client, at_old], &harm);
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::draft::{Kind, MovePoint};
 use crate::calendar::show_span;
 use crate::model::Stage;
 use crate::model::hold::{CAP, hold};
-use crate::proof::model::Bench;
+use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::{Ending, Harm, Start, What};
 
 pub(super) const ID: &str = "reach";
@@ -50,6 +50,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                         continue;
                     }
                     let harm = Harm::new(
+                        format!("{ID}/{} {}", shown(&change.key.name), change.key.rtype),
                         format!(
                             "the switch, or a way back, takes up to {} and not {}",
                             show_span(lives),

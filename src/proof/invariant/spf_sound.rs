@@ -1,134 +1,217 @@
-//! `spf-sound`: in every view, the domain has at most one SPF record, of at most ten look-ups and two
-//! void ones (RFC 7208 §4.5, §4.6.4), and no include leads to a name without a record (§5.2).
+//! `spf-sound`: in every view, a domain has at most one SPF record, of at most ten look-ups and two
+//! void ones (RFC 7208 §4.5, §4.6.4), and every term leads where it can be evaluated (§5.2).
+//!
+//! What an evaluation comes to is asked of the evaluator itself, for a client that no term names: it
+//! looks at all of them. What a record leads to and nobody has seen may cost anything.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
 
-use crate::calendar::Timestamp;
-use crate::model::spf_cost::cost;
-use crate::observe::Outside;
-use crate::proof::model::Bench;
+use crate::fact::{Fact, Subject, Value};
+use crate::observe::{Outside, Snapshot};
+use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::Harm;
+use crate::proof::spf_view::evaluated;
 use crate::proof::view::View;
-use crate::spf::{Answer, Client, Outcome, SpfRecord, TERMS_MAX, Target, VOIDS_MAX, check_host};
+use crate::spf::{Outcome, Problem, SpfRecord, TERMS_MAX, Target};
 
 const ID: &str = "spf-sound";
+const NOW: Duration = Duration::ZERO;
+/// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
+/// SPF records that are followed at the most, so that a circle of includes ends. Our choice.
+const RECORDS_MAX: usize = 64;
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
-    for one in bench.domains() {
-        for (choice, harm) in
-            bench.cases(ID, ("sound", one.name, 0), &|view| harm(view, one.name)).iter()
-        {
-            bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
-        }
-    }
-}
-
-fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
-    let mut records = records_at(view, domain)?;
-    if records.len() > 1 {
-        return Some(Harm::new(
-            format!(
-                "a receiver sees {} SPF records for {domain}: SPF is an error for every sender",
-                records.len()
-            ),
-            "keep one SPF record and edit it as one value",
-        ));
-    }
-    let record = records.pop()?;
-    let lookups = cost(&record, domain, &|key| view.look_up(key)).lookups;
-    if lookups > TERMS_MAX {
-        return Some(Harm::new(
-            format!(
-                "a receiver needs {lookups} look-ups for the SPF record of {domain}: SPF is an error for every sender"
-            ),
-            "take out includes that nobody uses, or give a sender a subdomain of its own",
-        ));
-    }
-    // A record that can be seen but names nothing makes the whole evaluation an error.
-    let mut open = vec![(record, domain.clone())];
-    let mut seen = std::collections::BTreeSet::new();
-    let mut voids = 0;
-    while let Some((record, of)) = open.pop() {
-        for target in record.targets(&of) {
-            let name = match target {
-                Target::Record(name) => name,
-                Target::Addresses(name) => {
-                    voids += usize::from(is_void(view, &name, &[RrType::A, RrType::AAAA]));
-                    continue;
-                }
-                Target::Exchanges(name) => {
-                    voids += usize::from(is_void(view, &name, &[RrType::MX]));
-                    continue;
-                }
-            };
-            if !seen.insert(name.clone()) {
-                continue;
+    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    for domain in domains(bench) {
+        let moves = moving.contains(&domain);
+        let stated = stated(bench);
+        let trusted = |name: &Name| stated.contains(name);
+        let broken = |view: &View<'_>| harm(view, &domain, &trusted);
+        for (choice, harm) in bench.cases(ID, ("sound", &domain, 0), &broken).iter() {
+            // A domain that the plan does not touch is none of its business.
+            if moves || !choice.is_empty() {
+                bench.forbid(ID, (choice, NOW), &[], harm);
             }
-            let Some(found) = records_at(view, &name) else { continue };
-            if found.len() != 1 {
-                return Some(Harm::new(
-                    format!(
-                        "a receiver finds {} SPF records at {name}, which the record of {domain} includes: SPF is an error for every sender",
-                        found.len()
-                    ),
-                    format!(
-                        "take {name} out of the SPF record first, and let that record expire before it is removed"
-                    ),
-                ));
-            }
-            open.extend(found.into_iter().map(|record| (record, name.clone())));
         }
+        unseen(bench, &domain);
     }
-    if voids <= VOIDS_MAX {
-        return broken(view, domain);
-    }
-    Some({
-        Harm::new(
-            format!(
-                "{voids} terms of the SPF record of {domain} lead to nothing, and receivers allow {VOIDS_MAX}: SPF is an error for every sender"
-            ),
-            "take the terms out whose names have no records",
-        )
-    })
 }
 
-/// What else makes an evaluation an error: whatever a receiver finds when no term matches.
-fn broken(view: &View<'_>, domain: &Name) -> Option<Harm> {
-    let world = |key: &RrKey| match view.look_up(key) {
-        Outside::Records(records) => Answer::Records(records.to_vec()),
-        Outside::Absent => Answer::Absent,
-        Outside::Unknown(_) => Answer::Unknown,
-    };
-    let client = Client {
-        // "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
-        ip: IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1)),
-        mail_from: "postmaster@invalid",
-        helo: "unknown",
-        receiver: "unknown",
-        now: Timestamp::UNIX_EPOCH,
-    };
-    let evaluation = check_host(&client, domain, &world);
-    let problem = evaluation.problem.filter(|_| evaluation.unanswered.is_empty())?;
-    (evaluation.outcome == Outcome::PermError).then(|| {
-        Harm::new(
-            format!("a receiver cannot evaluate the SPF record of {domain} ({problem}): SPF is an error for every sender"),
-            "mend the record, or what it leads to",
-        )
-    })
+/// Every name that has an SPF record, or comes to have one; the domains that move, whatever they have.
+fn domains(bench: &Bench<'_>) -> BTreeSet<Name> {
+    let draft = bench.draft();
+    let is_spf = |rdata: &cutover_contract::Rdata| SpfRecord::of_rdata(rdata).is_some();
+    let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let live = live.filter(|(key, rrset)| key.rtype == RrType::TXT && rrset.rdata().iter().any(is_spf));
+    let owned = draft.owned().filter(|key| key.rtype == RrType::TXT || key.rtype == RrType::CNAME);
+    let moving = bench.moving().map(|(name, _)| name);
+    let names = live.map(|(key, _)| &key.name).chain(owned.map(|key| &key.name)).chain(moving);
+    names.cloned().collect()
 }
 
-fn is_void(view: &View<'_>, name: &Name, types: &[RrType]) -> bool {
-    types.iter().all(|rtype| view.look_up(&RrKey::new(name.clone(), *rtype)) == Outside::Absent)
+/// Names outside of the zones that somebody says are well.
+fn stated(bench: &Bench<'_>) -> BTreeSet<Name> {
+    let stated = bench.draft().intent.assume.iter();
+    let well = stated.filter(|one| one.fact.value == Fact::Published && one.value == Value::True);
+    let names = well.filter_map(|one| match &one.subject.value {
+        Subject::Name(name) => Some(name.clone()),
+        Subject::Host(_) | Subject::Address(_) => None,
+    });
+    names.collect()
 }
 
-/// The SPF records at a name; `None` where nobody knows.
-fn records_at(view: &View<'_>, name: &Name) -> Option<Vec<SpfRecord>> {
-    match view.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+fn records_at(answer: Outside) -> Option<Vec<SpfRecord>> {
+    match answer {
         Outside::Records(txt) => Some(txt.iter().filter_map(SpfRecord::of_rdata).collect()),
         Outside::Absent => Some(Vec::new()),
         Outside::Unknown(_) => None,
     }
+}
+
+fn harm(view: &View<'_>, domain: &Name, trusted: &dyn Fn(&Name) -> bool) -> Option<Harm> {
+    let found = records_at(view.look_up(&RrKey::new(domain.clone(), RrType::TXT)))?;
+    let harm = |what: &str, says: String, fix: String| {
+        Some(Harm::new(format!("{ID}/{}/{what}", shown(domain)), says, fix))
+    };
+    if found.len() > 1 {
+        return harm(
+            "twice",
+            format!(
+                "a receiver sees {} SPF records for {domain}: SPF is an error for every sender",
+                found.len()
+            ),
+            "keep one SPF record and edit it as one value".to_owned(),
+        );
+    }
+    if found.is_empty() {
+        return None;
+    }
+    let evaluation = evaluated(view, domain, NOBODY, trusted);
+    match (evaluation.outcome, evaluation.problem) {
+        (Outcome::PermError, Some(Problem::ManyTerms)) => harm(
+            "look-ups",
+            format!(
+                "a receiver needs more than {TERMS_MAX} look-ups for the SPF record of {domain}: SPF is an error for every sender"
+            ),
+            "take out includes that nobody uses, or give a sender a subdomain of its own".to_owned(),
+        ),
+        (Outcome::PermError, Some(Problem::ManyVoids)) => harm(
+            "voids",
+            format!(
+                "more terms of the SPF record of {domain} lead to nothing than receivers allow: SPF is an error for every sender"
+            ),
+            "take the terms out whose names have no records".to_owned(),
+        ),
+        (Outcome::PermError, Some(problem)) => {
+            let (what, fix) = match &problem {
+                Problem::NoRecord { term, .. } => (
+                    format!("leads-nowhere/{term}"),
+                    format!(
+                        "take `{term}` out of the record first, and let that record expire before what it leads to is removed"
+                    ),
+                ),
+                Problem::Syntax { term, .. } => {
+                    (format!("syntax/{term}"), format!("correct `{term}`"))
+                }
+                Problem::ManyRecords { .. }
+                | Problem::ManyTerms
+                | Problem::ManyVoids
+                | Problem::ManyExchanges { .. }
+                | Problem::Unanswered(_) => {
+                    ("broken".to_owned(), "mend the record, or what it leads to".to_owned())
+                }
+            };
+            harm(
+                &what,
+                format!(
+                    "a receiver cannot evaluate the SPF record of {domain} ({problem}): SPF is an error for every sender"
+                ),
+                fix,
+            )
+        }
+        (_, _) => None,
+    }
+}
+
+/// What a record leads to that nobody could ask, where the record is not the one of today: it may be
+/// none, or cost too much.
+fn unseen(bench: &mut Bench<'_>, domain: &Name) {
+    let own = RrKey::new(domain.clone(), RrType::TXT);
+    let names = bench.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
+    for (number, name) in names.iter().enumerate() {
+        let today = today_has(bench.draft().snapshot, domain, name);
+        let leads = |view: &View<'_>| {
+            let other = view.look_up(&own) != view.live(&own);
+            ((other || !today) && unseen_in(view, domain).contains(name)).then_some(())
+        };
+        let of = Subject::Name(name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/unseen/{}", shown(domain), shown(name)),
+            format!(
+                "the SPF record of {domain} leads to {name}, and nobody could ask what is there: it may be no record, or one that costs too many look-ups, and SPF is an error for every sender then"
+            ),
+            format!(
+                "configure a `resolver:`, or {}",
+                bench.statement(Fact::Published, &of, Value::True, "")
+            ),
+        );
+        for (choice, ()) in bench.cases(ID, ("spf-unseen", domain, number + 1), &leads).iter() {
+            for bad in bench.facts.having(Fact::Published, &of, Value::False) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+}
+
+/// Whether the record of today leads to a name.
+fn today_has(snapshot: &Snapshot, domain: &Name, wanted: &Name) -> bool {
+    let found = unseen_at(&|key| snapshot.told(key), &|key| {
+        snapshot.leaves_at(key).map(|key| key.name)
+    }, domain);
+    found.contains(wanted)
+}
+
+fn unseen_in(view: &View<'_>, domain: &Name) -> Vec<Name> {
+    unseen_at(&|key| view.look_up(key), &|key| view.leaves_at(key), domain)
+}
+
+fn unseen_at(
+    look_up: &dyn Fn(&RrKey) -> Outside,
+    leaves_at: &dyn Fn(&RrKey) -> Option<Name>,
+    domain: &Name,
+) -> Vec<Name> {
+    let mut unseen = BTreeSet::new();
+    let mut reached = BTreeSet::from([domain.clone()]);
+    let mut open = vec![domain.clone()];
+    while let Some(of) = open.pop() {
+        let key = RrKey::new(of.clone(), RrType::TXT);
+        let Some(records) = records_at(look_up(&key)) else {
+            unseen.extend(leaves_at(&key));
+            continue;
+        };
+        for target in records.iter().flat_map(|record| record.targets(&of).collect::<Vec<_>>()) {
+            let (name, types) = match target {
+                Target::Record(name) => {
+                    if reached.len() < RECORDS_MAX && reached.insert(name.clone()) {
+                        open.push(name);
+                    }
+                    continue;
+                }
+                Target::Exchanges(name) => (name, vec![RrType::MX]),
+                Target::Addresses(name) => (name, vec![RrType::A, RrType::AAAA]),
+            };
+            for rtype in types {
+                let key = RrKey::new(name.clone(), rtype);
+                if matches!(look_up(&key), Outside::Unknown(_)) {
+                    unseen.extend(leaves_at(&key));
+                }
+            }
+        }
+    }
+    unseen.into_iter().collect()
 }

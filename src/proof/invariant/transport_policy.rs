@@ -1,44 +1,60 @@
 //! `transport-policy`: a sender that obeys MTA-STS (RFC 8461) and DANE (RFC 7672) can deliver.
 //!
 //! A policy that senders have cached is not in DNS and cannot be read from there: where a domain has
-//! an `_mta-sts` record, somebody has to state that every policy in circulation allows the new
-//! exchanges. TLSA records are in DNS; what the certificates match is said by the host's `tlsa:`, or
-//! stated.
+//! an `_mta-sts` record, or an alias there that nobody could follow, somebody has to state that every
+//! policy in circulation allows the exchanges that senders come to. That of today allows those of
+//! today; from when the plan changes the record or the policy's host, nobody knows. TLSA records are
+//! in DNS; what the certificates match is said by the host's `tlsa:`, or stated.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Side, host, is_of, label, leads, moving};
-use crate::fact::{Fact, Value};
+use super::{host, label, leads};
+use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::Bench;
+use crate::proof::model::{Bench, Domain, shown};
+use crate::proof::parties::{Routes, Side, routes, routes_today};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
 const ID: &str = "transport-policy";
+const NOW: Duration = Duration::ZERO;
 /// The port of SMTP, as it stands in front of TLSA records (RFC 7672 §2.1).
 const TLSA_LABELS: &str = "_25._tcp";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
-    for (domain, one) in moving(bench) {
-        let to = &one.to.name;
-        for bad in bench.facts.having(Fact::StsAllows, to, Value::False) {
+    for (domain, one) in bench.moving() {
+        let allowed = Subject::Name(domain.clone());
+        for side in [Side::From, Side::To] {
+            let name = &host(one, side).name;
+            let of = Subject::Host(name.clone());
             let harm = Harm::new(
+                format!("{ID}/{}/sts/{name}", shown(domain)),
                 format!(
-                    "a sender that has cached the MTA-STS policy of {domain} may not deliver to `{to}`, which the policy does not list: the message waits"
+                    "a sender that has cached an MTA-STS policy of {domain} may not deliver to `{name}`, which the policy does not list: the message waits, and bounces in the end"
                 ),
-                bench.statement(Fact::StsAllows, to, Value::True, ""),
+                bench.statement(Fact::StsAllows, &of, Value::True, ""),
             );
+            // Today's policy allows today's exchanges, as long as neither changes.
             let in_force = |view: &View<'_>| {
-                policy(view, domain).then(|| leads(view, one, Side::To)).flatten()
+                let asked = match side {
+                    Side::To => policy(view, domain),
+                    Side::From => policy_changed(view, domain),
+                };
+                asked.then(|| leads(view, domain, side)).flatten().map(drop)
             };
-            for (choice, _) in bench.cases(ID, ("policy", domain, 0), &in_force).iter() {
-                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            for (choice, ()) in
+                bench.cases(ID, ("policy", domain, usize::from(side == Side::To)), &in_force).iter()
+            {
+                for bad in not_allowed(bench, &of, &allowed, side) {
+                    bench.forbid(ID, (choice, NOW), &[bad], &harm);
+                }
             }
         }
+        said_of_old(bench, domain, one);
         for side in [Side::From, Side::To] {
             let host = host(one, side);
             if host.tlsa.is_empty() {
@@ -48,93 +64,212 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 .cases(ID, (label(side), domain, 1), &|view| mismatch(view, domain, one, side))
                 .iter()
             {
-                bench.forbid(ID, (choice, Duration::ZERO), &[], harm);
+                bench.forbid(ID, (choice, NOW), &[], harm);
             }
         }
         if one.from.tlsa.is_empty() {
-            other_tlsa_of_old_host(bench, one);
+            other_tlsa(bench, domain, one);
         }
         if !one.to.tlsa.is_empty() {
             continue;
         }
-        for bad in bench.facts.having(Fact::TlsaMatches, to, Value::False) {
-            let harm = Harm::new(
-                format!(
-                    "a sender that obeys DANE finds TLSA records of an exchange of `{to}` that its certificate may not match: the message waits, and bounces in the end"
-                ),
-                format!(
-                    "say what the certificates match with `tlsa:` at the host, or {}",
-                    bench.statement(Fact::TlsaMatches, to, Value::True, "")
-                ),
-            );
-            for (choice, _) in bench
-                .cases(ID, ("tlsa", domain, 0), &|view| tlsa(view, one, Side::To).map(drop))
-                .iter()
-            {
-                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+        let to = &one.to.name;
+        let harm = Harm::new(
+            format!("{ID}/{}/tlsa/{to}", shown(domain)),
+            format!(
+                "a sender that obeys DANE finds TLSA records of an exchange of `{to}` that its certificate may not match: the message waits, and bounces in the end"
+            ),
+            format!(
+                "say what the certificates match with `tlsa:` at the host, or {}",
+                bench.of_host(Fact::TlsaMatches, to, Value::True, "")
+            ),
+        );
+        for (choice, ()) in
+            bench.cases(ID, ("tlsa", domain, 0), &|view| tlsa(view, domain, Side::To).map(drop)).iter()
+        {
+            for bad in bench.facts.of_host(Fact::TlsaMatches, to, Value::False) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+    for one in bench.domains().iter().filter(|one| one.moves.is_none()) {
+        of_others(bench, one);
+    }
+}
+
+/// The atoms of a policy that does not allow a host. What is stated of the domain counts as well; of
+/// the old host, what nobody states is not known once the policy is another one.
+fn not_allowed(bench: &Bench<'_>, of: &Subject, domain: &Subject, side: Side) -> Vec<usize> {
+    let stated = |of: &Subject| bench.facts.is_stated(Fact::StsAllows, of);
+    match side {
+        Side::From if !stated(of) => bench.facts.having(Fact::StsAllows, domain, Value::False),
+        Side::To if !stated(of) && stated(domain) => {
+            bench.facts.having(Fact::StsAllows, domain, Value::False)
+        }
+        Side::From | Side::To => bench.facts.having(Fact::StsAllows, of, Value::False),
+    }
+}
+
+/// Somebody says that the policy does not allow the old host, from some moment on.
+fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+    let from = Subject::Host(one.from.name.clone());
+    if !bench.facts.is_stated(Fact::StsAllows, &from) {
+        return;
+    }
+    let in_force = |view: &View<'_>| {
+        policy(view, domain).then(|| leads(view, domain, Side::From)).flatten().map(drop)
+    };
+    let harm = Harm::new(
+        format!("{ID}/{}/sts/{from}", shown(domain)),
+        format!(
+            "a sender that has cached an MTA-STS policy of {domain} may not deliver to `{from}`, which the policy does not list: the message waits, and bounces in the end"
+        ),
+        format!("let the policy list `{from}` as long as MX records that name it can be cached"),
+    );
+    for (choice, ()) in bench.cases(ID, ("policy", domain, 2), &in_force).iter() {
+        for bad in bench.facts.having(Fact::StsAllows, &from, Value::False) {
+            bench.forbid(ID, (choice, NOW), &[bad], &harm);
+        }
+    }
+}
+
+/// A domain that does not move, and whose policy, exchanges or TLSA records the plan changes.
+fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let domain = one.name;
+    let today = routes_today(bench.draft().snapshot, domain);
+    let allowed = Subject::Name(domain.clone());
+    let other = |view: &View<'_>| {
+        let other_routes = || match (routes(view, domain), &today) {
+            (Routes::To(now), Routes::To(today)) => {
+                now.iter().any(|route| !today.iter().any(|t| t.exchange == route.exchange))
+            }
+            (_, _) => false,
+        };
+        (policy_changed(view, domain) || (policy(view, domain) && other_routes())).then_some(())
+    };
+    let harm = Harm::new(
+        format!("{ID}/{}/sts", shown(domain)),
+        format!(
+            "a sender that obeys MTA-STS meets a policy of {domain} of which nobody says that it allows every exchange: the message waits, and bounces in the end"
+        ),
+        bench.statement(Fact::StsAllows, &allowed, Value::True, ""),
+    );
+    for (choice, ()) in bench.cases(ID, ("policy", domain, 3), &other).iter() {
+        if !choice.is_empty() {
+            for bad in bench.facts.having(Fact::StsAllows, &allowed, Value::False) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+    let exchanges = bench.met(ID, ("exchanges", domain, 0), &|view| match routes(view, domain) {
+        Routes::To(routes) => routes.into_iter().map(|route| route.exchange).collect(),
+        Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
+    });
+    for (number, exchange) in exchanges.iter().enumerate() {
+        let Some(key) = tlsa_key(exchange) else { continue };
+        let of = Subject::Name(exchange.clone());
+        let other = |view: &View<'_>| {
+            let found = view.look_up(&key);
+            let known = |ip| match &today {
+                Routes::To(today) => today.iter().any(|t| t.exchange == *exchange && t.ip == ip),
+                Routes::Nowhere | Routes::Unknown(_) => false,
+            };
+            let Routes::To(now) = routes(view, domain) else { return None };
+            let mut here = now.iter().filter(|route| route.exchange == *exchange).peekable();
+            here.peek()?;
+            let moved = here.any(|route| !known(route.ip));
+            let is_there = matches!(found, Outside::Records(_) | Outside::Unknown(_));
+            (is_there && (moved || found != view.live(&key))).then_some(())
+        };
+        let harm = Harm::new(
+            format!("{ID}/{}/tlsa/{}", shown(domain), shown(exchange)),
+            format!(
+                "a sender of mail for {domain} that obeys DANE finds TLSA records of {exchange} that its certificate may not match: the message waits, and bounces in the end"
+            ),
+            bench.statement(Fact::TlsaMatches, &of, Value::True, ""),
+        );
+        for (choice, ()) in bench.cases(ID, ("tlsa-of", domain, number), &other).iter() {
+            if choice.is_empty() {
+                continue;
+            }
+            for bad in bench.facts.having(Fact::TlsaMatches, &of, Value::False) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
             }
         }
     }
 }
 
 /// TLSA records of the old host that are not those which were there: nobody says what they match.
-fn other_tlsa_of_old_host(bench: &mut Bench<'_>, one: &DomainMove) {
+fn other_tlsa(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let from = &one.from.name;
-    let bad = bench.facts.having(Fact::TlsaMatches, from, Value::False);
-    if bad.is_empty() {
-        return;
-    }
     let other = |view: &View<'_>| {
-        let (exchange, records) = tlsa(view, one, Side::From)?;
-        let name = Name::from_user(TLSA_LABELS).and_then(|labels| labels.join(&exchange)).ok()?;
-        let was = view.live(&RrKey::new(name, RrType::TLSA));
+        let (exchange, records) = tlsa(view, domain, Side::From)?;
+        let was = view.live(&tlsa_key(&exchange)?);
         (was != Outside::Records(records)).then_some(())
     };
-    for (choice, ()) in bench.cases(ID, ("other-tlsa", &one.domain.value, 0), &other).iter() {
-        for bad in &bad {
-            let harm = Harm::new(
-                format!(
-                    "a sender that obeys DANE finds other TLSA records of an exchange of `{from}` than before, and its certificate may match none of them: the message waits, and bounces in the end"
-                ),
-                format!(
-                    "say what the certificates match with `tlsa:` at the host, or {}",
-                    bench.statement(Fact::TlsaMatches, from, Value::True, "")
-                ),
-            );
-            bench.forbid(ID, (choice, Duration::ZERO), &[*bad], &harm);
+    for (choice, ()) in bench.cases(ID, ("other-tlsa", domain, 0), &other).iter() {
+        let harm = Harm::new(
+            format!("{ID}/{}/tlsa/{from}", shown(domain)),
+            format!(
+                "a sender that obeys DANE finds other TLSA records of an exchange of `{from}` than before, and its certificate may match none of them: the message waits, and bounces in the end"
+            ),
+            format!(
+                "say what the certificates match with `tlsa:` at the host, or {}",
+                bench.of_host(Fact::TlsaMatches, from, Value::True, "")
+            ),
+        );
+        for bad in bench.facts.of_host(Fact::TlsaMatches, from, Value::False) {
+            bench.forbid(ID, (choice, NOW), &[bad], &harm);
         }
     }
 }
 
-/// Whether the domain says that it has a policy.
+fn below(label: &str, domain: &Name) -> Option<Name> {
+    Name::from_user(label).and_then(|name| name.join(domain)).ok()
+}
+
+/// Whether senders may have a policy of the domain (RFC 8461 §3.1, §8.2).
 fn policy(view: &View<'_>, domain: &Name) -> bool {
-    let Ok(name) = Name::from_user("_mta-sts").and_then(|name| name.join(domain)) else {
-        return false;
-    };
+    let Some(name) = below("_mta-sts", domain) else { return false };
     let key = RrKey::new(name, RrType::TXT);
     let has = |answer: Outside| match answer {
         Outside::Records(txt) => {
             txt.iter().filter_map(Rdata::txt_joined).any(|text| text.starts_with(b"v=STSv1"))
         }
-        Outside::Absent | Outside::Unknown(_) => false,
+        Outside::Absent => false,
+        // An alias that nobody could follow leads to whoever runs the policy.
+        Outside::Unknown(_) => true,
     };
     // Taking the record away ends no policy that somebody has (RFC 8461 §3.1).
     has(view.live(&key)) || has(view.look_up(&key))
 }
 
+/// Whether a policy is in force that is not the one of before: its record, or where its host lies, has
+/// changed.
+fn policy_changed(view: &View<'_>, domain: &Name) -> bool {
+    let record = below("_mta-sts", domain).map(|name| RrKey::new(name, RrType::TXT));
+    let hosts = below("mta-sts", domain).into_iter().flat_map(|name| {
+        [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype))
+    });
+    policy(view, domain)
+        && record.into_iter().chain(hosts).any(|key| match view.look_up(&key) {
+            // Without the record, or the host, senders go on with the policy that they have.
+            Outside::Absent => false,
+            found @ (Outside::Records(_) | Outside::Unknown(_)) => found != view.live(&key),
+        })
+}
+
+fn tlsa_key(exchange: &Name) -> Option<RrKey> {
+    Some(RrKey::new(below(TLSA_LABELS, exchange)?, RrType::TLSA))
+}
+
 /// The TLSA records of an exchange of a host to which the MX records lead in this view.
-fn tlsa(view: &View<'_>, one: &DomainMove, side: Side) -> Option<(Name, Arc<[Rdata]>)> {
-    let Outside::Records(mx) = view.look_up(&RrKey::new(one.domain.value.clone(), RrType::MX))
-    else {
-        return None;
-    };
-    mx.iter().filter_map(Rdata::as_mx).find_map(|(_, exchange)| {
-        if !is_of(view, one, &exchange, side) {
-            return None;
-        }
-        let name = Name::from_user(TLSA_LABELS).and_then(|labels| labels.join(&exchange)).ok()?;
-        match view.look_up(&RrKey::new(name, RrType::TLSA)) {
-            Outside::Records(records) => Some((exchange, records)),
+fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Option<(Name, Arc<[Rdata]>)> {
+    let Routes::To(routes) = routes(view, domain) else { return None };
+    let parties = view.parties();
+    routes.into_iter().filter(|route| parties.whose(route) == Some(side)).find_map(|route| {
+        match view.look_up(&tlsa_key(&route.exchange)?) {
+            Outside::Records(records) => Some((route.exchange, records)),
             Outside::Absent | Outside::Unknown(_) => None,
         }
     })
@@ -142,12 +277,13 @@ fn tlsa(view: &View<'_>, one: &DomainMove, side: Side) -> Option<(Name, Arc<[Rda
 
 /// TLSA records of which the certificate behind the exchange matches none.
 fn mismatch(view: &View<'_>, domain: &Name, one: &DomainMove, side: Side) -> Option<Harm> {
-    let (exchange, records) = tlsa(view, one, side)?;
+    let (exchange, records) = tlsa(view, domain, side)?;
     let host = host(one, side);
     if records.iter().any(|record| host.tlsa.contains(record)) {
         return None;
     }
     Some(Harm::new(
+        format!("{ID}/{}/tlsa/{}", shown(domain), shown(&exchange)),
         format!(
             "a sender of mail for {domain} that obeys DANE finds TLSA records of {exchange} of which the certificate of `{}` matches none: the message waits, and bounces in the end",
             host.name

@@ -1,0 +1,149 @@
+//! What a proof takes for granted: the complete list of what was taken out of the adversary's hands,
+//! by somebody's word, by an observation, or by a clock.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use crate::calendar::show_span;
+use crate::fact::Subject;
+use crate::model::hold::CAP;
+use crate::observe::Outside;
+use crate::proof::Findings;
+use crate::proof::draft::Draft;
+use crate::proof::invariant::is_known_to_stay;
+use crate::proof::parties::{Routes, Side, routes_today};
+use crate::spec::Clocks;
+use crate::spec::{KEEP_OLD, OVERRUN};
+
+/// Records of a name that are shown; the rest is counted. Our choice: a line.
+const SHOWN_MAX: usize = 4;
+
+/// One sentence each.
+pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
+    if draft.nodes.is_empty() {
+        return Vec::new();
+    }
+    let mut all = stated(draft);
+    all.extend(findings.steady.iter().cloned());
+    all.extend(staying(draft));
+    all.extend(clocks(draft));
+    all.extend(seen_outside(draft));
+    all.extend(wildcards(draft));
+    all.push(format!(
+        "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: where none does, resolvers may give answers that have expired (RFC 8767 §5)",
+        show_span(CAP)
+    ));
+    all
+}
+
+/// What somebody states.
+fn stated(draft: &Draft<'_>) -> Vec<String> {
+    let sentences = draft.intent.assume.iter().map(|one| {
+        let row = one.fact.value.row();
+        let of = match &one.subject.value {
+            Subject::Host(host) => format!("`{host}`"),
+            Subject::Name(_) | Subject::Address(_) => one.subject.value.to_string(),
+        };
+        let from = one.from.map_or(String::new(), |from| format!("from {} on, ", from.word()));
+        let settle = match one.settle.is_zero() {
+            true => String::new(),
+            false => format!(" (what was so before settles within {})", show_span(one.settle)),
+        };
+        format!(
+            "{from}`{}` of {of} is {}{settle}: whether it {}; {}",
+            one.fact.value, one.value, row.meaning, one.reason
+        )
+    });
+    sentences.collect()
+}
+
+/// Domains whose mail goes on at the old host.
+fn staying(draft: &Draft<'_>) -> Option<String> {
+    let from = &draft.intent.moves.first()?.from.name;
+    let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
+    let zones = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let names = zones.filter(|key| key.rtype == RrType::MX).map(|key| &key.name);
+    let stays = |name: &&Name| {
+        !moving.contains(*name)
+            && is_known_to_stay(draft, name)
+            && match routes_today(draft.snapshot, name) {
+                Routes::To(routes) => {
+                    routes.iter().any(|r| draft.parties.whose(r) == Some(Side::From))
+                }
+                Routes::Nowhere | Routes::Unknown(_) => false,
+            }
+    };
+    let names: Vec<String> = names.filter(stays).map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| {
+        format!("`{from}` stays on for {}, whose mail goes on to it", names.join(", "))
+    })
+}
+
+/// Clocks that are lower than what is known of the world.
+fn clocks(draft: &Draft<'_>) -> Vec<String> {
+    let Clocks { margin, use_, queue_life } = draft.intent.terms.clocks;
+    let moves = !draft.intent.moves.is_empty();
+    let terms = &draft.intent.terms;
+    let all: [(&str, Duration, Duration, bool, &str); 5] = [
+        ("margin", margin, Clocks::MARGIN, true, "clocks of resolvers and ours differ, and TTLs are whole seconds"),
+        ("use", use_, Clocks::USE, moves, "an answer is used through a whole SMTP dialogue (RFC 5321 §4.5.3.2)"),
+        ("queue_life", queue_life, Clocks::QUEUE_LIFE, moves, "senders try for four to five days (RFC 5321 §4.5.4.1)"),
+        ("overrun", terms.overrun, OVERRUN, moves, "some resolvers keep records longer than their TTL"),
+        ("keep_old", terms.keep_old, KEEP_OLD, moves, "late mail, and people who have not left the old host"),
+    ];
+    let low = all.into_iter().filter(|(_, is, default, counts, _)| *counts && is < default);
+    low.map(|(name, is, default, _, why)| {
+        format!(
+            "`{name}` is {}, less than the usual {}: {why}",
+            show_span(is),
+            show_span(default)
+        )
+    })
+    .collect()
+}
+
+/// What a resolver answered for names outside of the zones.
+fn seen_outside(draft: &Draft<'_>) -> Vec<String> {
+    let seen = draft.snapshot.outside.iter().filter_map(|(key, answer)| match answer {
+        Outside::Records(records) => {
+            let data: Vec<String> =
+                records.iter().take(SHOWN_MAX).map(Rdata::to_string).collect();
+            let more = match records.len().saturating_sub(SHOWN_MAX) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            Some(format!("{key} stays {}{more}, as a resolver answered", data.join(", ")))
+        }
+        Outside::Absent => Some(format!("{key} goes on not to exist, as a resolver answered")),
+        Outside::Unknown(_) => None,
+    });
+    seen.collect()
+}
+
+/// Names that a wildcard answers for, and that are taken out of it.
+fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let changes = draft.tracks.iter().flat_map(|track| {
+        track.transitions.iter().flat_map(|t| &t.changes).map(move |change| (&track.zone, change))
+    });
+    for (origin, change) in changes {
+        if change.before.is_some() || !draft.has_wildcards(origin) {
+            continue;
+        }
+        let zone = &draft.snapshot.zones[origin];
+        let name = &change.key.name;
+        for rtype in [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrType::CNAME] {
+            let key = RrKey::new(name.clone(), rtype);
+            if draft.owner_of(&key).is_none()
+                && zone.wildcard_of(&key).is_some_and(|wild| wild.rtype() == rtype)
+            {
+                found.insert(format!(
+                    "nobody relies on the {rtype} records of {name} and of what lies below it, which a wildcard answers for until the plan publishes {name}"
+                ));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,212 @@
+//! Whose server takes the mail: a host is known by its exchanges' names, and by their addresses under
+//! whatever name.
+//!
+//! The old host has the addresses that its exchanges have when the plan is made, the new one those
+//! that its exchanges have when all is done. Whatever else answers behind an exchange is a stranger:
+//! nobody has said that it takes the mail.
+
+use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::view::View;
+use crate::intent::{DomainMove, Exchange, Intent};
+use crate::observe::{Outside, Seen, Snapshot};
+
+/// The two hosts of a move.
+#[derive(Debug, Default)]
+pub struct Parties {
+    /// The names of the old host's exchanges, and of the new one's.
+    names: [HashSet<Name>; 2],
+    /// Their addresses.
+    addresses: [BTreeSet<IpAddr>; 2],
+    /// Exchanges of a third party, which both hosts list and the move leaves alone.
+    shared: HashSet<Name>,
+}
+
+/// One of the hosts of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The one that mail leaves.
+    From,
+    /// The one that takes it in the end.
+    To,
+}
+
+/// The family of an address: a peer may have either alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// Where a sender may connect to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// The exchange.
+    pub exchange: Name,
+    /// Over which kind of address.
+    pub family: Family,
+    /// The address; `None`: nobody knows whether there is one, and which.
+    pub ip: Option<IpAddr>,
+}
+
+/// Where the mail of a domain may go in one view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Routes {
+    /// To these; of the names, those without an address have none here.
+    To(Vec<Route>),
+    /// Nowhere: a null MX (RFC 7505).
+    Nowhere,
+    /// To where a name leads that nobody has asked.
+    Unknown(Name),
+}
+
+/// The addresses that a name has at one time, aliases followed.
+fn addresses(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
+    let of = |rtype| match snapshot.look_up(&RrKey::new(name.clone(), rtype)) {
+        Seen::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
+        Seen::Absent | Seen::Unknown(_) => Vec::new(),
+    };
+    [of(RrType::A), of(RrType::AAAA)].concat()
+}
+
+impl Parties {
+    /// The hosts of a plan, as it was seen and as it will be in the end.
+    #[must_use]
+    pub fn of(intent: &Intent, snapshot: &Snapshot, end: &Snapshot) -> Self {
+        let mut parties = Self::default();
+        for one in &intent.moves {
+            for exchange in &one.from.exchanges {
+                let name = &exchange.name.value;
+                if parties.shared.contains(name) || parties.names[0].contains(name) {
+                    continue;
+                }
+                if is_shared(one, name, snapshot, end) {
+                    parties.shared.insert(name.clone());
+                    continue;
+                }
+                parties.names[0].insert(name.clone());
+                let given = |ip: &IpAddr| given(one, name).any(|other| other == ip);
+                let live = addresses(snapshot, name).into_iter();
+                parties.addresses[0].extend(live.filter(|ip| !given(ip)));
+            }
+            for exchange in &one.to.exchanges {
+                let name = &exchange.name.value;
+                if !parties.shared.contains(name) && parties.names[1].insert(name.clone()) {
+                    parties.addresses[1].extend(addresses(end, name));
+                }
+                parties.addresses[1].extend(&exchange.addresses);
+            }
+        }
+        parties
+    }
+
+    /// The names of a host's exchanges, without those of third parties.
+    #[must_use]
+    pub fn names(&self, side: Side) -> &HashSet<Name> {
+        match side {
+            Side::From => &self.names[0],
+            Side::To => &self.names[1],
+        }
+    }
+
+    /// Whether an address is a host's.
+    #[must_use]
+    pub fn has(&self, side: Side, ip: IpAddr) -> bool {
+        match side {
+            Side::From => self.addresses[0].contains(&ip),
+            Side::To => self.addresses[1].contains(&ip),
+        }
+    }
+
+    /// The host that a sender comes to; `None`: neither.
+    #[must_use]
+    pub fn whose(&self, route: &Route) -> Option<Side> {
+        let name = &route.exchange;
+        let named = |side| self.names(side).contains(name);
+        let by_name = match (named(Side::From), named(Side::To)) {
+            (true, false) => Some(Side::From),
+            (false, true) => Some(Side::To),
+            (true, true) | (false, false) => None,
+        };
+        let Some(ip) = route.ip else {
+            // A name that both have is the old one's until the plan says otherwise.
+            return by_name.or(named(Side::From).then_some(Side::From));
+        };
+        match (self.has(Side::From, ip), self.has(Side::To, ip)) {
+            (true, false) => Some(Side::From),
+            (false, true) => Some(Side::To),
+            // Two hosts at one address are told apart by name alone.
+            (true, true) => by_name.or(Some(Side::From)),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Whether an exchange is a third party's: both hosts list it, and the plan leaves it where it is.
+fn is_shared(one: &DomainMove, name: &Name, snapshot: &Snapshot, end: &Snapshot) -> bool {
+    let of_both = one.to.has_exchange(name) && given(one, name).next().is_none();
+    // Where it is all that there is, the two hosts are told apart by nothing else.
+    let others = |exchanges: &[Exchange]| exchanges.iter().any(|e| e.name.value != *name);
+    of_both
+        && others(&one.from.exchanges)
+        && others(&one.to.exchanges)
+        && addresses(snapshot, name) == addresses(end, name)
+}
+
+/// The addresses that the plan gives the new host for an exchange.
+fn given<'o>(one: &'o DomainMove, name: &'o Name) -> impl Iterator<Item = &'o IpAddr> {
+    let same = one.to.exchanges.iter().filter(move |exchange| exchange.name.value == *name);
+    same.flat_map(|exchange| &exchange.addresses)
+}
+
+/// Where a sender of mail for a domain may go in this view: every exchange, over either family
+/// (RFC 5321 §5.1).
+#[must_use]
+pub fn routes(view: &View<'_>, domain: &Name) -> Routes {
+    routes_in(&|key| view.look_up(key), &|key| view.leaves_at(key), domain)
+}
+
+/// The same before the first step.
+#[must_use]
+pub fn routes_today(snapshot: &Snapshot, domain: &Name) -> Routes {
+    let leaves = |key: &RrKey| snapshot.leaves_at(key).map(|key| key.name);
+    routes_in(&|key| snapshot.told(key), &leaves, domain)
+}
+
+fn routes_in(
+    look_up: &dyn Fn(&RrKey) -> Outside,
+    leaves_at: &dyn Fn(&RrKey) -> Option<Name>,
+    domain: &Name,
+) -> Routes {
+    let mx = RrKey::new(domain.clone(), RrType::MX);
+    let exchanges: Vec<Name> = match look_up(&mx) {
+        Outside::Records(mx) => {
+            mx.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange).collect()
+        }
+        // The domain itself is its exchange (RFC 5321 §5.1).
+        Outside::Absent => vec![domain.clone()],
+        Outside::Unknown(_) => return Routes::Unknown(leaves_at(&mx).unwrap_or(mx.name)),
+    };
+    if exchanges.iter().any(Name::is_root) {
+        return Routes::Nowhere;
+    }
+    let mut routes = Vec::new();
+    for exchange in exchanges {
+        for (family, rtype) in [(Family::V4, RrType::A), (Family::V6, RrType::AAAA)] {
+            let to = |ip| Route { exchange: exchange.clone(), family, ip };
+            match look_up(&RrKey::new(exchange.clone(), rtype)) {
+                Outside::Records(records) => {
+                    routes.extend(records.iter().filter_map(Rdata::ip).map(Some).map(to));
+                }
+                Outside::Unknown(_) => routes.push(to(None)),
+                Outside::Absent => {}
+            }
+        }
+    }
+    Routes::To(routes)
+}

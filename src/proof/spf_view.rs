@@ -1,0 +1,277 @@
+//! SPF in a view: where mail comes from, and whether a receiver lets it pass.
+//!
+//! A sender's mail comes from addresses, as far as its terms name any that could be seen; behind a
+//! term that leads to what nobody has seen, or that hangs on the client (`ptr`, `exists`, macros), it
+//! comes from somewhere. What comes from somewhere passes only through that very term, if nothing that
+//! stands before it can refuse it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::view::View;
+use crate::calendar::Timestamp;
+use crate::model::spf_meaning::{Meaning, meaning};
+use crate::observe::{Outside, Seen, Snapshot};
+use crate::spf::{Answer, Client, Evaluation, Network, Outcome, SpfRecord, Target, Term, check_host};
+
+/// SPF records that are followed at the most, so that a circle of includes ends. Our choice: RFC 7208
+/// §4.6.4 allows ten look-ups.
+const RECORDS_MAX: usize = 64;
+/// Addresses that stand for those of one network at the most: its ends, and where others begin or end
+/// within it. Our choice: more would be a record of hundreds of terms.
+const EDGES_MAX: usize = 64;
+
+/// Where mail comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// From this address.
+    Address(IpAddr),
+    /// From wherever a term of a record leads that nobody could follow: the record's domain, and the
+    /// term as it is written.
+    Behind(Name, String),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(ip) => write!(f, "{ip}"),
+            Self::Behind(_, term) => f.write_str(term),
+        }
+    }
+}
+
+/// Names outside of the zones that somebody says are well.
+pub type Trusted<'t> = &'t dyn Fn(&Name) -> bool;
+
+/// The addresses at which the answer of some record can change: the ends of the networks that are
+/// named anywhere, and those right beside them.
+#[derive(Debug, Default)]
+pub struct Edges(BTreeSet<IpAddr>);
+
+impl Edges {
+    /// The edges of the networks in these records.
+    pub fn of(records: impl IntoIterator<Item = SpfRecord>) -> Self {
+        let mut edges = BTreeSet::new();
+        for record in records {
+            for network in record.terms.iter().filter_map(Term::network) {
+                edges.extend([network.first, network.last]);
+                edges.extend(network.neighbours().into_iter().flatten());
+            }
+        }
+        Self(edges)
+    }
+
+    /// Addresses that stand for all of a network: where one of them is treated otherwise, an edge
+    /// lies between.
+    fn within(&self, network: &Network) -> impl Iterator<Item = IpAddr> {
+        let edges = self.0.range(network.first..=network.last).filter(|ip| network.has(**ip));
+        let edges: BTreeSet<IpAddr> = edges.copied().take(EDGES_MAX).collect();
+        edges.into_iter().chain([network.first, network.last]).collect::<BTreeSet<_>>().into_iter()
+    }
+}
+
+/// Where mail comes from that some terms authorise, as they mean it at one time.
+#[must_use]
+pub fn sources(
+    terms: &[Term],
+    domain: &Name,
+    at: &Snapshot,
+    edges: &Edges,
+) -> BTreeMap<String, BTreeSet<Source>> {
+    let mut found: BTreeMap<String, BTreeSet<Source>> = BTreeMap::new();
+    for term in terms {
+        let of = found.entry(term.to_string()).or_default();
+        let mut walk = Walk { at, edges, found: of, reached: BTreeSet::from([domain.clone()]) };
+        walk.term(domain, term);
+    }
+    found
+}
+
+struct Walk<'w> {
+    at: &'w Snapshot,
+    edges: &'w Edges,
+    found: &'w mut BTreeSet<Source>,
+    reached: BTreeSet<Name>,
+}
+
+impl Walk<'_> {
+    fn term(&mut self, of: &Name, term: &Term) {
+        // Only a pass authorises anybody.
+        if !term.is_redirect() && term.on_match() != Some(Outcome::Pass) {
+            return;
+        }
+        if let Some(network) = term.network() {
+            self.found.extend(self.edges.within(&network).map(Source::Address));
+            return;
+        }
+        let behind = Source::Behind(of.clone(), term.to_string());
+        if term.hangs_on_the_client() {
+            self.found.insert(behind);
+            return;
+        }
+        match term.target(of) {
+            Some(Target::Record(name)) => {
+                match self.at.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+                    Seen::Records(txt) => {
+                        if self.reached.len() < RECORDS_MAX && self.reached.insert(name.clone()) {
+                            let records: Vec<SpfRecord> =
+                                txt.iter().filter_map(SpfRecord::of_rdata).collect();
+                            for record in records {
+                                record.terms_that_count().for_each(|term| self.term(&name, term));
+                            }
+                        }
+                    }
+                    Seen::Unknown(_) => drop(self.found.insert(behind)),
+                    Seen::Absent => {}
+                }
+            }
+            Some(target @ (Target::Exchanges(_) | Target::Addresses(_))) => {
+                for one in meaning(&target, self.at).unwrap_or_default() {
+                    match one {
+                        Meaning::Address(ip) => {
+                            let around = term.around(ip).unwrap_or(Network::of(ip, u8::MAX));
+                            self.found.extend(self.edges.within(&around).map(Source::Address));
+                        }
+                        Meaning::Unseen(..) => drop(self.found.insert(behind.clone())),
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+/// What a receiver with this view makes of mail from a source.
+#[must_use]
+pub fn passes(view: &View<'_>, domain: &Name, source: &Source, trusted: Trusted<'_>) -> bool {
+    match source {
+        Source::Address(ip) => evaluated(view, domain, *ip, trusted).outcome == Outcome::Pass,
+        Source::Behind(of, term) => {
+            let wanted = (of, Term::new(term));
+            let mut reached = BTreeSet::new();
+            through(view, domain, (wanted.0, &wanted.1), trusted, &mut reached) == Some(Way::Through)
+        }
+    }
+}
+
+/// The evaluation for an address.
+#[must_use]
+pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr, trusted: Trusted<'_>) -> Evaluation {
+    let world = |key: &RrKey| match view.look_up(key) {
+        Outside::Records(records) => Answer::Records(records.to_vec()),
+        Outside::Absent => Answer::Absent,
+        Outside::Unknown(_) => match view.leaves_at(key).is_some_and(|name| trusted(&name)) {
+            true => Answer::Records(harmless(key)),
+            false => Answer::Unknown,
+        },
+    };
+    let mail_from = format!("postmaster@{}", domain.to_string().trim_end_matches('.'));
+    let client = Client {
+        ip,
+        mail_from: &mail_from,
+        helo: "unknown",
+        receiver: "unknown",
+        now: Timestamp::UNIX_EPOCH,
+    };
+    check_host(&client, domain, &world)
+}
+
+/// What is there, and says nothing of this client: the name is said to be well, and nobody has seen
+/// what it says.
+fn harmless(key: &RrKey) -> Vec<Rdata> {
+    match key.rtype {
+        RrType::TXT => vec![Rdata::txt(b"v=spf1 ?all")],
+        RrType::A => vec![Rdata::a(Ipv4Addr::UNSPECIFIED)],
+        RrType::AAAA => vec![Rdata::aaaa(Ipv6Addr::UNSPECIFIED)],
+        RrType::MX => vec![Rdata::mx(0, &Name::root())],
+        _ => Vec::new(),
+    }
+}
+
+/// Where the way of mail through a record ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// At the term that it passes by.
+    Through,
+    /// Something else may decide, and does not let it pass.
+    Stopped,
+}
+
+/// Whether mail that a term lets pass comes as far as that term; `None`: it comes to the end of this
+/// record.
+fn through(
+    view: &View<'_>,
+    domain: &Name,
+    (of, wanted): (&Name, &Term),
+    trusted: Trusted<'_>,
+    reached: &mut BTreeSet<Name>,
+) -> Option<Way> {
+    if reached.len() >= RECORDS_MAX || !reached.insert(domain.clone()) {
+        return Some(Way::Stopped);
+    }
+    let key = RrKey::new(domain.clone(), RrType::TXT);
+    let records: Vec<SpfRecord> = match view.look_up(&key) {
+        Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).collect(),
+        Outside::Absent => return Some(Way::Stopped),
+        Outside::Unknown(_) => {
+            let trusted = view.leaves_at(&key).is_some_and(|name| trusted(&name));
+            return (!trusted).then_some(Way::Stopped);
+        }
+    };
+    let [record] = records.as_slice() else { return Some(Way::Stopped) };
+    for term in &record.terms {
+        // A redirect of one host stands as `include` in a record that others share.
+        let same = term.same_as(wanted, of) || leads_alike(term, wanted, of);
+        if domain == of && same {
+            return Some(match term.is_redirect() || term.on_match() == Some(Outcome::Pass) {
+                true => Way::Through,
+                false => Way::Stopped,
+            });
+        }
+        if term.is_all() {
+            return Some(match term.on_match() == Some(Outcome::Pass) {
+                true => Way::Through,
+                false => Way::Stopped,
+            });
+        }
+        let Some(on_match) = term.on_match() else { continue };
+        if let Some(Target::Record(name)) = term.target(domain) {
+            match through(view, &name, (of, wanted), trusted, reached) {
+                Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
+                Some(Way::Through) => return Some(Way::Stopped),
+                // An include that fails is no match; one without a record is an error.
+                Some(Way::Stopped) if has_record(view, &name, trusted) => {}
+                Some(Way::Stopped) => return Some(Way::Stopped),
+                None => {}
+            }
+            continue;
+        }
+        // Whoever matches this passes; of all others, who does is for the adversary to say.
+        if on_match != Outcome::Pass {
+            return Some(Way::Stopped);
+        }
+    }
+    let redirect = record.terms.iter().find(|term| term.is_redirect())?;
+    match redirect.target(domain) {
+        Some(Target::Record(name)) => through(view, &name, (of, wanted), trusted, reached),
+        Some(_) | None => Some(Way::Stopped),
+    }
+}
+
+fn leads_alike(term: &Term, wanted: &Term, of: &Name) -> bool {
+    match (term.target(of), wanted.target(of)) {
+        (Some(Target::Record(one)), Some(Target::Record(other))) => one == other,
+        (_, _) => false,
+    }
+}
+
+fn has_record(view: &View<'_>, name: &Name, trusted: Trusted<'_>) -> bool {
+    let key = RrKey::new(name.clone(), RrType::TXT);
+    match view.look_up(&key) {
+        Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).count() == 1,
+        Outside::Absent => false,
+        Outside::Unknown(_) => view.leaves_at(&key).is_some_and(|name| trusted(&name)),
+    }
+}

@@ -1,0 +1,194 @@
+//! The states that a track puts its RRsets into, there and back, and what is seen in between.
+//!
+//! A *row* holds them all, once for each track. For one question most of them look the same: its
+//! *occurrences* are the states that differ in what the question can meet, each with its begin and
+//! what replaces it.
+
+use std::collections::BTreeMap;
+
+use cutover_contract::{Atomicity, Change, InPlace, Rdata, RrKey, RrSet, RrType};
+
+use super::draft::Draft;
+use super::pattern::Start;
+
+/// Records in the place of those of the zone; `None`: there are none.
+pub(super) type Overlay = BTreeMap<RrKey, Option<RrSet>>;
+
+/// All states of a track.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Before the first transition, and after each.
+    overlays: Vec<Overlay>,
+    /// What may be seen while each transition is made, or taken back.
+    exposed: Vec<Vec<Overlay>>,
+    /// The steps that make the transitions.
+    steps: Vec<usize>,
+    /// The steps that take them back, in the order in which they are made, with the place of the
+    /// transition.
+    back: Vec<(usize, usize)>,
+}
+
+/// A state as one question meets it.
+#[derive(Debug)]
+pub(super) struct Occurrence<'r> {
+    pub(super) overlay: &'r Overlay,
+    pub(super) start: Start,
+    /// Each of these steps replaces it.
+    pub(super) ends: Vec<usize>,
+    /// It is seen only while a change is being made.
+    pub(super) exposed: bool,
+}
+
+impl Row {
+    pub(super) fn of(draft: &Draft<'_>, track: usize) -> Self {
+        let of = &draft.tracks[track];
+        let atomicity = draft.snapshot.zones[&of.zone].capabilities.atomicity;
+        let mut overlay = Overlay::new();
+        let mut overlays = vec![overlay.clone()];
+        let mut exposed = Vec::new();
+        for transition in &of.transitions {
+            let seen = seen_between(&transition.changes, atomicity);
+            let with = |seen| [overlay.clone(), seen].into_iter().flatten().collect();
+            exposed.push(seen.into_iter().map(with).collect());
+            for change in &transition.changes {
+                overlay.insert(change.key.clone(), change.after.clone());
+            }
+            overlays.push(overlay.clone());
+        }
+        let (steps, back) = (draft.steps_of(track).to_vec(), draft.back_of(track).to_vec());
+        Self { overlays, exposed, steps, back }
+    }
+
+    /// The states that `looks` tells apart, in the order in which they come about: there, and back.
+    pub(super) fn occurrences<T: PartialEq>(
+        &self,
+        looks: impl Fn(&Overlay) -> T,
+    ) -> Vec<Occurrence<'_>> {
+        let states: Vec<(T, &Overlay)> =
+            self.overlays.iter().map(|overlay| (looks(overlay), overlay)).collect();
+        let first = states[0].1;
+        let mut found =
+            vec![Occurrence { overlay: first, start: Start::Always, ends: Vec::new(), exposed: false }];
+        // The occurrence that each state belongs to.
+        let mut of_state = vec![0];
+        for (number, step) in self.steps.iter().enumerate() {
+            let ((before, _), (after, overlay)) = (&states[number], &states[number + 1]);
+            let current = of_state[number];
+            if before == after {
+                of_state.push(current);
+                continue;
+            }
+            found[current].ends.push(*step);
+            found.push(Occurrence {
+                overlay,
+                start: Start::Begin(*step),
+                ends: Vec::new(),
+                exposed: false,
+            });
+            of_state.push(found.len() - 1);
+        }
+        let mut current: Option<usize> = None;
+        for (step, number) in self.back.iter().copied() {
+            let (after, before) = (of_state[number + 1], of_state[number]);
+            if after == before {
+                continue;
+            }
+            // The way back may begin here, or have come by here.
+            for replaced in [after].into_iter().chain(current) {
+                found[replaced].ends.push(step);
+            }
+            let overlay = found[before].overlay;
+            found.push(Occurrence {
+                overlay,
+                start: Start::Begin(step),
+                ends: Vec::new(),
+                exposed: false,
+            });
+            current = Some(found.len() - 1);
+        }
+        found
+    }
+
+    /// What is seen only while changes are being made, as far as `looks` tells it from what is seen
+    /// before and after.
+    pub(super) fn in_between<T: PartialEq>(
+        &self,
+        looks: impl Fn(&Overlay) -> T,
+    ) -> Vec<Occurrence<'_>> {
+        let mut found = Vec::new();
+        let there = self.steps.iter().enumerate().map(|(number, step)| (number, *step));
+        let back = self.back.iter().map(|(step, number)| (*number, *step));
+        for (number, step) in there.chain(back) {
+            let seen = &self.exposed[number];
+            if seen.is_empty() {
+                continue;
+            }
+            let known = [&self.overlays[number], &self.overlays[number + 1]].map(&looks);
+            for overlay in seen.iter().filter(|overlay| !known.contains(&looks(overlay))) {
+                found.push(Occurrence {
+                    overlay,
+                    start: Start::Begin(step),
+                    ends: vec![step],
+                    exposed: true,
+                });
+            }
+        }
+        found
+    }
+
+    /// The RRsets that the track changes.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RrKey> {
+        self.overlays.last().into_iter().flat_map(BTreeMap::keys)
+    }
+}
+
+/// What may be seen while changes are being made, or taken back, as the adapter declares its calls.
+fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
+    if atomicity == Atomicity::ChangeSet {
+        return Vec::new();
+    }
+    let mut seen: Vec<Overlay> = Vec::new();
+    for change in changes {
+        let (Some(before), Some(after)) = (&change.before, &change.after) else { continue };
+        let both = (before, after);
+        let rrsets: Vec<Option<RrSet>> = match atomicity {
+            Atomicity::Record if change.key.rtype != RrType::CNAME => by_record(both),
+            Atomicity::None if change.key.rtype == RrType::CNAME || before.same_rdata(after) => {
+                vec![None]
+            }
+            Atomicity::None => [None].into_iter().chain(union(both).map(Some)).collect(),
+            Atomicity::ChangeSet | Atomicity::RrSet | Atomicity::Record => Vec::new(),
+        };
+        for rrset in rrsets {
+            let one = Overlay::from([(change.key.clone(), rrset)]);
+            if !seen.contains(&one) {
+                seen.push(one);
+            }
+        }
+    }
+    // Two RRsets at one name, of which one takes the place of the other: two calls.
+    let replaces_type = changes.iter().any(|change| change.key.rtype == RrType::CNAME)
+        && changes.iter().any(|change| change.before.is_none())
+        && changes.iter().any(|change| change.after.is_none());
+    if replaces_type {
+        seen.push(changes.iter().map(|change| (change.key.clone(), None)).collect());
+    }
+    seen
+}
+
+/// Records become one another, in either direction; how many of them have, nobody knows.
+fn by_record((one, other): (&RrSet, &RrSet)) -> Vec<Option<RrSet>> {
+    let ttl = one.ttl().max(other.ttl());
+    let there = InPlace::between(one, other).mixtures(ttl);
+    let back = InPlace::between(other, one).mixtures(ttl);
+    match there.zip(back) {
+        Some((there, back)) => there.into_iter().chain(back).map(Some).collect(),
+        None => union((one, other)).map(Some).into_iter().chain([None]).collect(),
+    }
+}
+
+/// All records of both.
+fn union((one, other): (&RrSet, &RrSet)) -> Option<RrSet> {
+    let all: Vec<Rdata> = one.rdata().iter().chain(other.rdata()).cloned().collect();
+    RrSet::new(one.ttl().max(other.ttl()), all).ok()
+}

@@ -1,0 +1,146 @@
+//! What a term means, whatever its spelling: `ip4:192.0.2.10` and `+IP4:192.0.2.10/32` are one.
+//!
+//! Only what stands in the record itself is looked at: whether two names have the same addresses is
+//! no question of spelling.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use cutover_contract::Name;
+
+use super::grammar::{self, Mechanism, Modifier, Prefixes};
+use super::outcome::Outcome;
+use super::{Term, macros};
+
+/// What a term says, in one form for all spellings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TermMeaning(Says);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Says {
+    /// A mechanism and what a match means.
+    Directive(Outcome, Matches),
+    Redirect(Domain),
+    Explanation(Domain),
+    /// A modifier that means nothing, and what the grammar does not allow: as it is spelled, in
+    /// lower case.
+    Else(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Matches {
+    All,
+    Include(Domain),
+    A(Domain, Prefixes),
+    Mx(Domain, Prefixes),
+    Ptr(Domain),
+    Exists(Domain),
+    Ip4(Ipv4Addr, u8),
+    Ip6(Ipv6Addr, u8),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Domain {
+    Name(Name),
+    /// A text with macros, in lower case where case does not count.
+    Macros(String),
+}
+
+impl Term {
+    /// What it says in the record of `domain`: host bits are masked, names have neither case nor a
+    /// last dot, and what is left out is what is meant (RFC 7208 §4.6.2, §4.7, §5.6).
+    #[must_use]
+    pub fn meaning(&self, domain: &Name) -> TermMeaning {
+        TermMeaning(says(&self.0, domain).unwrap_or_else(|| Says::Else(self.canonical())))
+    }
+
+    /// Whether two terms say the same in the record of `domain`.
+    #[must_use]
+    pub fn same_as(&self, other: &Self, domain: &Name) -> bool {
+        self == other || self.meaning(domain) == other.meaning(domain)
+    }
+
+    /// Whether a prefix length of `a` or `mx` takes in more than single addresses (RFC 7208 §5.6).
+    #[must_use]
+    pub fn has_prefix_length(&self) -> bool {
+        match grammar::directive(self.0.as_bytes()).map(|directive| directive.mechanism) {
+            Some(Mechanism::A(_, prefixes) | Mechanism::Mx(_, prefixes)) => {
+                prefixes != Prefixes::WHOLE
+            }
+            _ => false,
+        }
+    }
+}
+
+fn says(text: &str, domain: &Name) -> Option<Says> {
+    if let Some((name, value)) = grammar::split_modifier(text.as_bytes()) {
+        let value_text = std::str::from_utf8(value).ok()?;
+        return match grammar::modifier(name, value)? {
+            Modifier::Redirect(_) => Some(Says::Redirect(Domain::of(value_text))),
+            Modifier::Explanation(_) => Some(Says::Explanation(Domain::of(value_text))),
+            Modifier::Unknown => None,
+        };
+    }
+    let directive = grammar::directive(text.as_bytes())?;
+    // The grammar has allowed it; what is behind the colon is needed as it was written.
+    let written = text.split_once(':').map(|(_, written)| written);
+    let named = || written.map(Domain::of);
+    // Prefix lengths stand behind the last macro or name.
+    let or_domain = || match written {
+        Some(written) => Domain::of(without_prefixes(written)),
+        None => Domain::Name(domain.clone()),
+    };
+    let matches = match directive.mechanism {
+        Mechanism::All => Matches::All,
+        Mechanism::Include(_) => Matches::Include(named()?),
+        Mechanism::Exists(_) => Matches::Exists(named()?),
+        Mechanism::Ptr(_) => {
+            Matches::Ptr(named().unwrap_or_else(|| Domain::Name(domain.clone())))
+        }
+        Mechanism::A(_, prefixes) => Matches::A(or_domain(), prefixes),
+        Mechanism::Mx(_, prefixes) => Matches::Mx(or_domain(), prefixes),
+        Mechanism::Ip4(address, bits) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            Matches::Ip4((address.to_bits() & mask).into(), bits)
+        }
+        Mechanism::Ip6(address, bits) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            Matches::Ip6((address.to_bits() & mask).into(), bits)
+        }
+    };
+    Some(Says::Directive(directive.on_match, matches))
+}
+
+/// A `domain-spec` without the prefix lengths behind it.
+fn without_prefixes(written: &str) -> &str {
+    let without = |text: &str, mark: &str| {
+        let front = text.trim_end_matches(|c: char| c.is_ascii_digit());
+        (front.len() < text.len()).then(|| front.strip_suffix(mark).map(str::len)).flatten()
+    };
+    let end = without(written, "//").unwrap_or(written.len());
+    let end = without(&written[..end], "/").unwrap_or(end);
+    &written[..end]
+}
+
+impl Domain {
+    fn of(written: &str) -> Self {
+        let bare = written.strip_suffix('.').unwrap_or(written);
+        match macros::name_of(bare).filter(|_| !bare.contains('%')) {
+            Some(name) => Self::Name(name),
+            None => Self::Macros(lower_outside_macros(bare)),
+        }
+    }
+}
+
+/// The case of a macro's letter counts: a capital escapes (RFC 7208 §7.3).
+fn lower_outside_macros(text: &str) -> String {
+    let mut within = false;
+    let lower = |c: char| {
+        within = match c {
+            '{' => true,
+            '}' => false,
+            _ => within,
+        };
+        if within { c } else { c.to_ascii_lowercase() }
+    };
+    text.chars().map(lower).collect()
+}

@@ -1,0 +1,115 @@
+//! The addresses that `ip4` and `ip6` name (RFC 7208 §5.6), and what a match of a term means.
+
+use std::net::IpAddr;
+
+use super::grammar::{self, Mechanism};
+use super::outcome::Outcome;
+use super::{SpfRecord, Term};
+
+/// Addresses with the same leading bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network {
+    /// The lowest address.
+    pub first: IpAddr,
+    /// The highest one.
+    pub last: IpAddr,
+}
+
+impl Network {
+    /// The addresses that agree with this one in so many leading bits.
+    #[must_use]
+    pub fn of(ip: IpAddr, bits: u8) -> Self {
+        match ip {
+            IpAddr::V4(ip) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+                let first = ip.to_bits() & mask;
+                Self { first: IpAddr::V4(first.into()), last: IpAddr::V4((first | !mask).into()) }
+            }
+            IpAddr::V6(ip) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+                let first = ip.to_bits() & mask;
+                Self { first: IpAddr::V6(first.into()), last: IpAddr::V6((first | !mask).into()) }
+            }
+        }
+    }
+
+    /// Whether an address is one of these.
+    #[must_use]
+    pub fn has(&self, ip: IpAddr) -> bool {
+        ip.is_ipv4() == self.first.is_ipv4() && self.first <= ip && ip <= self.last
+    }
+
+    /// The address right before these, and the one right behind them: where the answer of whoever
+    /// looks at this network changes.
+    #[must_use]
+    pub fn neighbours(&self) -> [Option<IpAddr>; 2] {
+        match (self.first, self.last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => [
+                first.to_bits().checked_sub(1).map(|bits| IpAddr::V4(bits.into())),
+                last.to_bits().checked_add(1).map(|bits| IpAddr::V4(bits.into())),
+            ],
+            (IpAddr::V6(first), IpAddr::V6(last)) => [
+                first.to_bits().checked_sub(1).map(|bits| IpAddr::V6(bits.into())),
+                last.to_bits().checked_add(1).map(|bits| IpAddr::V6(bits.into())),
+            ],
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => [None, None],
+        }
+    }
+}
+
+impl Term {
+    /// The addresses of an `ip4` or `ip6`.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        match grammar::directive(self.0.as_bytes())?.mechanism {
+            Mechanism::Ip4(ip, bits) => Some(Network::of(IpAddr::V4(ip), bits)),
+            Mechanism::Ip6(ip, bits) => Some(Network::of(IpAddr::V6(ip), bits)),
+            Mechanism::All
+            | Mechanism::Include(_)
+            | Mechanism::A(..)
+            | Mechanism::Mx(..)
+            | Mechanism::Ptr(_)
+            | Mechanism::Exists(_) => None,
+        }
+    }
+
+    /// The addresses around one that an `a` or `mx` takes in with it (`a/24`).
+    #[must_use]
+    pub fn around(&self, ip: IpAddr) -> Option<Network> {
+        match grammar::directive(self.0.as_bytes())?.mechanism {
+            Mechanism::A(_, prefixes) | Mechanism::Mx(_, prefixes) => {
+                let bits = if ip.is_ipv4() { prefixes.ip4_bits } else { prefixes.ip6_bits };
+                Some(Network::of(ip, bits))
+            }
+            Mechanism::All
+            | Mechanism::Include(_)
+            | Mechanism::Ptr(_)
+            | Mechanism::Exists(_)
+            | Mechanism::Ip4(..)
+            | Mechanism::Ip6(..) => None,
+        }
+    }
+
+    /// What a match means; `None` for modifiers, and for what the grammar does not allow.
+    #[must_use]
+    pub fn on_match(&self) -> Option<Outcome> {
+        Some(grammar::directive(self.0.as_bytes())?.on_match)
+    }
+
+    /// Whether it asks for more than its record names: `ptr`, `exists`, and names with macros.
+    #[must_use]
+    pub fn hangs_on_the_client(&self) -> bool {
+        match grammar::directive(self.0.as_bytes()).map(|directive| directive.mechanism) {
+            Some(Mechanism::Ptr(_) | Mechanism::Exists(_)) => true,
+            Some(_) | None => self.0.contains('%'),
+        }
+    }
+}
+
+impl SpfRecord {
+    /// The terms up to the one that matches everything.
+    pub fn terms_that_count(&self) -> impl Iterator<Item = &Term> {
+        let end = self.terms.iter().position(Term::is_all).unwrap_or(self.terms.len());
+        self.terms[..end].iter()
+    }
+}

@@ -1,0 +1,129 @@
+//! Executions of a plan on an integer clock, with plain steps of the oracle's own.
+//!
+//! An execution is made backwards from the instant that is looked at: chosen steps begin then, all
+//! before them are as late as they can be, and nothing else has begun. So whatever they replaced is
+//! as young in caches as it can be.
+//!
+//! On the way back the run is killed at an instant, what has begun is settled, and the steps that
+//! take back something which has begun are made, again as late as they can be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{Change, Name};
+
+/// The instant at which the world is looked at.
+pub(super) const NOW: i64 = 1_000_000_000;
+
+/// A step, as far as the world sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) id: String,
+    /// The places of what it comes after.
+    pub(super) after: Vec<usize>,
+    /// How long it waits; what is no wait is done at once.
+    pub(super) wait_secs: i64,
+    pub(super) is_wait: bool,
+    /// What it changes, and in which zone.
+    pub(super) changes: Option<(Name, Vec<Change>)>,
+}
+
+/// A way back.
+pub(super) struct Back {
+    pub(super) name: String,
+    /// The step of the way there that has to be done.
+    pub(super) at: Option<usize>,
+    /// What is done when that one is.
+    pub(super) before_point: BTreeSet<usize>,
+    pub(super) steps: Vec<Step>,
+    /// Which step of the way there each step takes back.
+    pub(super) takes_back: BTreeMap<usize, usize>,
+    /// No way back once one of these has begun.
+    pub(super) never: BTreeSet<usize>,
+}
+
+/// When each step begins and ends, by place; `None`: it has not begun.
+pub(super) type Times = Vec<Option<(i64, i64)>>;
+
+/// The execution in which these steps begin at an instant and all before them is as late as it can be.
+pub(super) fn as_late_as_possible(
+    steps: &[Step],
+    is_made: &dyn Fn(usize) -> bool,
+    last: &[usize],
+    instant: i64,
+    ends_by: i64,
+) -> Times {
+    let mut times: Times = vec![None; steps.len()];
+    // For each step, by when it has to have ended, for what comes after it.
+    let mut until: Vec<Option<i64>> = vec![None; steps.len()];
+    for place in (0..steps.len()).rev() {
+        let is_last = last.contains(&place);
+        let bound = until[place];
+        let span = if is_made(place) { steps[place].wait_secs } else { 0 };
+        let (begin, end) = match (bound, is_last) {
+            (None, false) => continue,
+            (None, true) => (instant, ends_by),
+            (Some(until), true) => ((until - span).min(instant), until),
+            (Some(until), false) => (until - span, until),
+        };
+        for before in &steps[place].after {
+            until[*before] = Some(until[*before].map_or(begin, |one| one.min(begin)));
+        }
+        // A step that falls away hands the bound on to what it comes after.
+        if is_made(place) {
+            times[place] = Some((begin, end));
+        }
+    }
+    times
+}
+
+/// A step and all that it comes after.
+pub(super) fn closure(steps: &[Step], of: Option<usize>) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<usize> = of.into_iter().collect();
+    while let Some(place) = open.pop() {
+        if found.insert(place) {
+            open.extend(&steps[place].after);
+        }
+    }
+    found
+}
+
+/// What has begun on the way there, and on the way back.
+#[derive(Clone, Debug)]
+pub(super) struct Execution {
+    pub(super) there: Times,
+    pub(super) back: Option<Times>,
+}
+
+pub(super) fn there(steps: &[Step], last: &[usize]) -> Execution {
+    Execution { there: as_late_as_possible(steps, &|_| true, last, NOW, NOW + 1), back: None }
+}
+
+/// The way back from where these steps had begun last, looked at when those of the way back begin.
+/// `None` where the run does not go back from there.
+pub(super) fn back(
+    steps: &[Step],
+    back: &Back,
+    last_there: &[usize],
+    last_back: &[usize],
+) -> Option<Execution> {
+    let begun = as_late_as_possible(steps, &|_| true, last_there, NOW, NOW);
+    if back.at.is_some_and(|at| begun[at].is_none()) {
+        return None;
+    }
+    if back.never.iter().any(|step| begun[*step].is_some()) {
+        return None;
+    }
+    let mut made = vec![false; back.steps.len()];
+    for (place, step) in back.steps.iter().enumerate() {
+        made[place] = match step.is_wait {
+            false => back.takes_back.get(&place).is_none_or(|there| begun[*there].is_some()),
+            true => step.after.iter().all(|before| made[*before]),
+        };
+    }
+    let last: Vec<usize> = last_back.iter().copied().filter(|place| made[*place]).collect();
+    let times = as_late_as_possible(&back.steps, &|place| made[place], &last, NOW, NOW + 1);
+    let killed = times.iter().flatten().map(|(begin, _)| *begin).min().unwrap_or(NOW);
+    let there = as_late_as_possible(steps, &|_| true, last_there, killed, killed);
+    Some(Execution { there, back: Some(times) })
+}

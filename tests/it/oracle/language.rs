@@ -235,7 +235,11 @@ impl Made<'_> {
                 self.host += "mx1 A 198.51.100.25\nmx2 A 198.51.100.26\n";
                 if self.one_in(2) {
                     let name = "mx2.host.test.".to_owned();
-                    self.new.exchanges.push(Exchange { preference: 20, name, addresses: Vec::new() });
+                    self.new.exchanges.push(Exchange {
+                        preference: 20,
+                        name,
+                        addresses: Vec::new(),
+                    });
                 }
             }
             10 => {
@@ -258,7 +262,10 @@ impl Made<'_> {
         self.acme += "_spf 20m TXT \"v=spf1 ip4:192.0.2.10 -all\"\n";
         self.acme += "_spf2 TXT \"v=spf1 ip4:192.0.2.11 ~all\"\n";
         let record = self.of(&[
-            "", "", "", "",
+            "",
+            "",
+            "",
+            "",
             "v=spf1 ip4:192.0.2.10 -all",
             "v=spf1 ip4:192.0.2.10 -all",
             "v=spf1 include:_spf.acme.test -all",
@@ -280,7 +287,15 @@ impl Made<'_> {
             self.owners.push(("_spf", "TXT"));
             self.owners.push(("_spf2", "TXT"));
         }
-        let old = self.of(&["", "", "ip4:192.0.2.10", "ip4:192.0.2.10", "ip4:192.0.2.10 ip4:192.0.2.11", "mx", "include:_spf.acme.test"]);
+        let old = self.of(&[
+            "",
+            "",
+            "ip4:192.0.2.10",
+            "ip4:192.0.2.10",
+            "ip4:192.0.2.10 ip4:192.0.2.11",
+            "mx",
+            "include:_spf.acme.test",
+        ]);
         let new = match self.random.below(5) {
             0 => "",
             1 => "include:_spf2.acme.test",
@@ -288,7 +303,8 @@ impl Made<'_> {
             _ => "ip4:203.0.113.25",
         };
         let terms = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let mut sender = |spf: &str, dkim: Vec<Dkim>| Sender { name: "people", spf: terms(spf), dkim };
+        let mut sender =
+            |spf: &str, dkim: Vec<Dkim>| Sender { name: "people", spf: terms(spf), dkim };
         let mut old = sender(old, Vec::new());
         let mut new = sender(new, Vec::new());
         self.keys(&mut old, &mut new);
@@ -299,7 +315,11 @@ impl Made<'_> {
             self.new.senders.push(new);
         }
         if self.one_in(8) {
-            let spf = if record.is_empty() { Vec::new() } else { vec!["include:_spf2.acme.test".to_owned()] };
+            let spf = if record.is_empty() {
+                Vec::new()
+            } else {
+                vec!["include:_spf2.acme.test".to_owned()]
+            };
             self.third = Host { name: "crm", ..Host::default() };
             self.third.senders.push(Sender { name: "invoices", spf, dkim: Vec::new() });
         }
@@ -432,8 +452,20 @@ impl Made<'_> {
     }
 
     /// A record of the plan's own.
-    fn record(&mut self, number: u64, is_move: bool, used: &mut BTreeSet<(&'static str, &'static str)>) -> Option<String> {
-        let more = [("note", "TXT"), ("www", "A"), ("@", "MX"), ("new", "A"), ("lists", "MX"), ("eu", "DNAME")];
+    fn record(
+        &mut self,
+        number: u64,
+        is_move: bool,
+        used: &mut BTreeSet<(&'static str, &'static str)>,
+    ) -> Option<String> {
+        let more = [
+            ("note", "TXT"),
+            ("www", "A"),
+            ("@", "MX"),
+            ("new", "A"),
+            ("lists", "MX"),
+            ("eu", "DNAME"),
+        ];
         let mut owners = self.owners.clone();
         owners.extend(more);
         let place = self.random.place(owners.len());
@@ -444,7 +476,12 @@ impl Made<'_> {
         }
         let absent = "absent: true";
         let to = match rtype {
-            "A" => self.of(&["to: [ 192.0.2.99 ]", "to: [ 192.0.2.99 ]", "to: [ 203.0.113.25 ]", absent]),
+            "A" => self.of(&[
+                "to: [ 192.0.2.99 ]",
+                "to: [ 192.0.2.99 ]",
+                "to: [ 203.0.113.25 ]",
+                absent,
+            ]),
             "AAAA" => self.of(&["to: [ \"2001:db8::99\" ]", absent]),
             "MX" => self.of(&[
                 "to: [ 10 mx.acme.test. ]",
@@ -467,9 +504,11 @@ impl Made<'_> {
                 "to: [ '\"v=spf1 ip4:192.0.2.10 ip4:203.0.113.25 -all\"' ]",
                 absent,
             ]),
-            "TXT" if name.starts_with("_spf") => {
-                self.of(&["to: [ '\"v=spf1 ip4:192.0.2.98 -all\"' ]", "to: [ '\"v=spf1 a:1.acme.test a:2.acme.test a:3.acme.test -all\"' ]", absent])
-            }
+            "TXT" if name.starts_with("_spf") => self.of(&[
+                "to: [ '\"v=spf1 ip4:192.0.2.98 -all\"' ]",
+                "to: [ '\"v=spf1 a:1.acme.test a:2.acme.test a:3.acme.test -all\"' ]",
+                absent,
+            ]),
             "TXT" if name.contains("_domainkey") || name.contains("keys") => {
                 self.of(&["to: [ '\"v=DKIM1; p=\"' ]", "to: [ '\"v=DKIM1; p=ZZ\"' ]", absent])
             }
@@ -483,15 +522,34 @@ impl Made<'_> {
             .collect();
         let place = match (earlier.is_empty(), is_move) {
             (false, _) => {
-                let wait = self.of(&["", "", ", wait: 0s", ", wait: 11m", ", wait: 59m", ", wait: 1h", ", wait: 2d"]);
+                let wait = self.of(&[
+                    "",
+                    "",
+                    ", wait: 0s",
+                    ", wait: 11m",
+                    ", wait: 59m",
+                    ", wait: 1h",
+                    ", wait: 2d",
+                ]);
                 format!(", after: [ {} ]{wait}", earlier.join(", "))
             }
             (true, true) => self
-                .of(&["", ", with: expand", ", with: expand", ", with: switch", ", with: contract", ", after: switch", ", after: contract", ", after: expand"])
+                .of(&[
+                    "",
+                    ", with: expand",
+                    ", with: expand",
+                    ", with: switch",
+                    ", with: contract",
+                    ", after: switch",
+                    ", after: contract",
+                    ", after: expand",
+                ])
                 .to_owned(),
             (true, false) => String::new(),
         };
-        Some(format!("{{ id: r{number}, zone: acme.test, name: \"{name}\", type: {rtype}, {to}{ttl}{lower}{place} }}"))
+        Some(format!(
+            "{{ id: r{number}, zone: acme.test, name: \"{name}\", type: {rtype}, {to}{ttl}{lower}{place} }}"
+        ))
     }
 
     fn facts(&mut self) -> Vec<Fact> {
@@ -503,7 +561,8 @@ impl Made<'_> {
             }
             let (mut value, mut from) = (value, from);
             if self.one_in(12) && subject == "old" || self.one_in(20) {
-                from = [None, Some("expand"), Some("switch"), Some("contract")][self.random.place(4)];
+                from =
+                    [None, Some("expand"), Some("switch"), Some("contract")][self.random.place(4)];
             }
             if self.one_in(40) {
                 value = if value == "true" { "false" } else { "true" };
@@ -512,7 +571,14 @@ impl Made<'_> {
                 Some(_) if self.one_in(8) => 7_200,
                 _ => 0,
             };
-            facts.push(Fact { fact, kind: "host", subject: subject.to_owned(), value, from, settle_secs });
+            facts.push(Fact {
+                fact,
+                kind: "host",
+                subject: subject.to_owned(),
+                value,
+                from,
+                settle_secs,
+            });
         }
         let mut more = |fact, subject: &str, value, from| {
             let subject = subject.to_owned();
@@ -520,8 +586,10 @@ impl Made<'_> {
         };
         let moments = [None, Some("expand"), Some("switch"), Some("contract")];
         if self.one_in(3) {
-            let value = ["relay", "relay", "relay", "relay_by_mx", "reject", "store", "off"][self.random.place(7)];
-            let from = [Some("switch"), Some("contract"), Some("contract"), Some("expand")][self.random.place(4)];
+            let value = ["relay", "relay", "relay", "relay_by_mx", "reject", "store", "off"]
+                [self.random.place(7)];
+            let from = [Some("switch"), Some("contract"), Some("contract"), Some("expand")]
+                [self.random.place(4)];
             more("mail", "old", value, from);
         }
         if self.one_in(25) {
@@ -529,19 +597,39 @@ impl Made<'_> {
             more("mail", "new", value, moments[self.random.place(4)]);
         }
         if self.one_in(12) {
-            more("accepts", "old", ["false", "true"][self.random.place(2)], moments[self.random.place(4)]);
+            more(
+                "accepts",
+                "old",
+                ["false", "true"][self.random.place(2)],
+                moments[self.random.place(4)],
+            );
         }
         if self.one_in(25) {
-            more("serves", "old", ["false", "true"][self.random.place(2)], moments[self.random.place(4)]);
+            more(
+                "serves",
+                "old",
+                ["false", "true"][self.random.place(2)],
+                moments[self.random.place(4)],
+            );
         }
         if self.acme.contains("_mta-sts") && self.random.below(3) > 0 || self.one_in(40) {
             more("sts_allows", "new", "true", moments[self.random.place(4)]);
         }
         if self.acme.contains("_mta-sts") && self.one_in(8) {
-            more("sts_allows", "old", ["false", "true"][self.random.place(2)], moments[self.random.place(4)]);
+            more(
+                "sts_allows",
+                "old",
+                ["false", "true"][self.random.place(2)],
+                moments[self.random.place(4)],
+            );
         }
         if self.acme.contains("TLSA") && self.one_in(2) || self.one_in(40) {
-            more("tlsa_matches", ["new", "old"][self.random.place(2)], "true", moments[self.random.place(4)]);
+            more(
+                "tlsa_matches",
+                ["new", "old"][self.random.place(2)],
+                "true",
+                moments[self.random.place(4)],
+            );
         }
         if has_names() {
             self.newer_facts(&mut facts);
@@ -632,7 +720,10 @@ const NAMES: [&str; 4] = ["acme.test", "host.test", "other.test", "new.acme.test
 impl Plan {
     pub(super) fn random(random: &mut Random) -> Self {
         let negative = random.of(&["10m", "10m", "10m", "1d", "2h"]);
-        let soa = format!("$TTL {}\n@ SOA ns1 hostmaster 1 4h 1h 2w {negative}\n@ NS ns1\nns1 A 192.0.2.53\n", random.of(&["1h", "1h", "1h", "1d"]));
+        let soa = format!(
+            "$TTL {}\n@ SOA ns1 hostmaster 1 4h 1h 2w {negative}\n@ NS ns1\nns1 A 192.0.2.53\n",
+            random.of(&["1h", "1h", "1h", "1d"])
+        );
         let mut made = Made {
             random,
             acme: soa.clone(),
@@ -659,13 +750,17 @@ impl Plan {
         let mut other = String::new();
         if made.one_in(6) {
             other = soa.clone();
-            other += made.of(&["@ MX 10 mail.acme.test.\n", "@ MX 10 mail.acme.test.\n@ TXT \"v=spf1 include:_spf.acme.test -all\"\n"]);
+            other += made.of(&[
+                "@ MX 10 mail.acme.test.\n",
+                "@ MX 10 mail.acme.test.\n@ TXT \"v=spf1 include:_spf.acme.test -all\"\n",
+            ]);
             if made.one_in(2) {
                 domains.push(NAMES[2].to_owned());
             }
         }
         let mut records = Vec::new();
-        let wanted = if is_move { [0, 0, 1, 2][made.random.place(4)] } else { 1 + made.random.below(4) };
+        let wanted =
+            if is_move { [0, 0, 1, 2][made.random.place(4)] } else { 1 + made.random.below(4) };
         let mut used = BTreeSet::new();
         for _ in 0..wanted {
             let number = u64::try_from(records.len()).expect("few");
@@ -677,8 +772,17 @@ impl Plan {
         let keep = made.of(&["0s", "1h", "2d", "7d"]);
         let switch = made.of(&["", "", "", ", switch: standby", ", switch: direct"]);
         let restore = made.of(&["", "", ", restore_ttls: false", ", restore_ttls: true"]);
-        let window = made.of(&["", "", "", "", ", window: \"Sat 20:00-23:00 Europe/Berlin\"", ", freeze: \"2026-12-20..2027-01-06 Europe/Berlin\""]);
-        let migrate = format!("keep_old: {keep}, overrun: {overrun}, cutover_ttl: {cutover_ttl}{switch}{restore}{window}");
+        let window = made.of(&[
+            "",
+            "",
+            "",
+            "",
+            ", window: \"Sat 20:00-23:00 Europe/Berlin\"",
+            ", freeze: \"2026-12-20..2027-01-06 Europe/Berlin\"",
+        ]);
+        let migrate = format!(
+            "keep_old: {keep}, overrun: {overrun}, cutover_ttl: {cutover_ttl}{switch}{restore}{window}"
+        );
         let secs = |text: &str| match text {
             "0s" => 0,
             "1h" => 3_600,
@@ -690,7 +794,14 @@ impl Plan {
         let queue_life_secs = [3_600, 432_000][made.random.place(2)];
         let use_secs = [0, 1_800][made.random.place(2)];
         let margin_secs = [0, 60][made.random.place(2)];
-        let atomicity = [Atomicity::ChangeSet, Atomicity::ChangeSet, Atomicity::ChangeSet, Atomicity::RrSet, Atomicity::Record, Atomicity::None][made.random.place(6)];
+        let atomicity = [
+            Atomicity::ChangeSet,
+            Atomicity::ChangeSet,
+            Atomicity::ChangeSet,
+            Atomicity::RrSet,
+            Atomicity::Record,
+            Atomicity::None,
+        ][made.random.place(6)];
         let mut more = String::new();
         if made.one_in(12) {
             let invariant = made.of(&["reach", "clients", "authenticated", "minimal-touch"]);
@@ -864,7 +975,8 @@ impl Coverage {
         for (_, zone) in &plan.zones {
             for line in zone.lines() {
                 let rtype = line.split(' ').find(|word| {
-                    ["A", "AAAA", "CNAME", "DNAME", "MX", "NS", "SOA", "SRV", "TLSA", "TXT"].contains(word)
+                    ["A", "AAAA", "CNAME", "DNAME", "MX", "NS", "SOA", "SRV", "TLSA", "TXT"]
+                        .contains(word)
                 });
                 seen.extend(rtype.map(|rtype| format!("zone {rtype}")));
                 if line.starts_with('*') {
@@ -911,10 +1023,29 @@ pub(super) fn wanted() -> BTreeSet<String> {
         wanted.insert(format!("value mail {value}"));
     }
     let others = [
-        "adapter ChangeSet", "adapter RrSet", "adapter Record", "adapter None", "zone wildcard",
-        "zone A", "zone AAAA", "zone CNAME", "zone DNAME", "zone MX", "zone NS", "zone SRV", "zone TLSA",
-        "zone TXT", "spf a", "spf mx", "spf ip4", "spf ip6", "spf include", "spf redirect",
-        "spf exists", "spf ptr", "spf all",
+        "adapter ChangeSet",
+        "adapter RrSet",
+        "adapter Record",
+        "adapter None",
+        "zone wildcard",
+        "zone A",
+        "zone AAAA",
+        "zone CNAME",
+        "zone DNAME",
+        "zone MX",
+        "zone NS",
+        "zone SRV",
+        "zone TLSA",
+        "zone TXT",
+        "spf a",
+        "spf mx",
+        "spf ip4",
+        "spf ip6",
+        "spf include",
+        "spf redirect",
+        "spf exists",
+        "spf ptr",
+        "spf all",
     ];
     wanted.extend(others.map(str::to_owned));
     wanted

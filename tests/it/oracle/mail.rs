@@ -25,8 +25,16 @@ const VIEWS_MAX: usize = 300;
 const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(233, 252, 0, 99));
 /// What stands before a mail service's SRV records.
 const SERVICES: [&str; 10] = [
-    "_imap._tcp", "_imaps._tcp", "_pop3._tcp", "_pop3s._tcp", "_submission._tcp",
-    "_submissions._tcp", "_autodiscover._tcp", "_sieve._tcp", "_jmap._tcp", "autodiscover",
+    "_imap._tcp",
+    "_imaps._tcp",
+    "_pop3._tcp",
+    "_pop3s._tcp",
+    "_submission._tcp",
+    "_submissions._tcp",
+    "_autodiscover._tcp",
+    "_sieve._tcp",
+    "_jmap._tcp",
+    "autodiscover",
 ];
 
 /// An invariant, the domain that is harmed, and how.
@@ -115,7 +123,9 @@ fn authorised(zones: &Zones, terms: &str, domain: &Name, depth: usize) -> BTreeS
             false => Name::absolute(&format!("{}.", value.split('/').next()?)).ok(),
         };
         match word.to_ascii_lowercase().as_str() {
-            "ip4" | "ip6" => found.extend(value.split('/').next().and_then(|ip| ip.parse::<IpAddr>().ok())),
+            "ip4" | "ip6" => {
+                found.extend(value.split('/').next().and_then(|ip| ip.parse::<IpAddr>().ok()))
+            }
             "a" => found.extend(target().iter().flat_map(|one| addresses(zones, one))),
             "mx" => {
                 for target in target() {
@@ -168,7 +178,8 @@ impl<'a> Ground<'a> {
                 new.extend(addresses(&done, &of_domain(&exchange.name, domain)));
                 new.extend(exchange.addresses.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()));
             }
-            let server = |target: &str| of_domain(target.split(':').next().unwrap_or(target), domain);
+            let server =
+                |target: &str| of_domain(target.split(':').next().unwrap_or(target), domain);
             for (_, target) in &plan.hosts[0].discovery {
                 old_servers.extend(addresses(zones, &server(target)));
             }
@@ -196,7 +207,9 @@ impl<'a> Ground<'a> {
             let exchanges = exchanges_of(zones, &owner);
             let kind = match moving.contains(&owner) {
                 true => Kind::Moves,
-                false if !is_below && exchanges.iter().any(|one| old_names.contains(one)) => Kind::Stays,
+                false if !is_below && exchanges.iter().any(|one| old_names.contains(one)) => {
+                    Kind::Stays
+                }
                 false => Kind::Other,
             };
             (owner, kind)
@@ -209,8 +222,9 @@ impl<'a> Ground<'a> {
         let has_spf = |zones: &Zones, owner: &Name| {
             !spf_text(plain(zones, owner, RrType::TXT).records()).is_empty()
         };
-        let spf_owners: BTreeSet<Name> =
-            every(RrType::TXT).filter(|owner| has_spf(zones, owner) || has_spf(&done, owner)).collect();
+        let spf_owners: BTreeSet<Name> = every(RrType::TXT)
+            .filter(|owner| has_spf(zones, owner) || has_spf(&done, owner))
+            .collect();
         let live = spf_owners.iter().map(|owner| {
             let texts = spf_text(plain(zones, owner, RrType::TXT).records());
             let ips = texts.iter().flat_map(|text| authorised(zones, &text[6..], owner, 5));
@@ -218,7 +232,19 @@ impl<'a> Ground<'a> {
         });
         let live = live.collect();
         Self {
-            plan, zones, steps, ids, old, new, old_servers, new_servers, domains, added, spf_owners, live, sources,
+            plan,
+            zones,
+            steps,
+            ids,
+            old,
+            new,
+            old_servers,
+            new_servers,
+            domains,
+            added,
+            spf_owners,
+            live,
+            sources,
             cache: Cache::default(),
         }
     }
@@ -274,7 +300,8 @@ impl Resolver for Views<'_> {
     fn ask(&mut self, name: &Name, rtype: RrType) -> Reply {
         let key = RrKey::new(name.clone(), rtype);
         let dns = self.dns;
-        let count = self.known.entry(key.clone()).or_insert_with(|| dns.resolved(name, rtype, 0)).len();
+        let count =
+            self.known.entry(key.clone()).or_insert_with(|| dns.resolved(name, rtype, 0)).len();
         let chosen = match self.said.get(&key) {
             Some(said) => *said,
             None => {
@@ -316,8 +343,16 @@ impl<'a> World<'a> {
         let back: &[Step] = back.map_or(&[], |back| &back.steps);
         let steps = (ground.steps, back);
         let plan = ground.plan;
-        let dns = Dns::of(ground.zones, plan.atomicity, plan.margin_secs, steps, execution, &ground.cache);
-        let back_ids = back.iter().enumerate().map(|(place, step)| (step.id.as_str(), place)).collect();
+        let dns = Dns::of(
+            ground.zones,
+            plan.atomicity,
+            plan.margin_secs,
+            steps,
+            execution,
+            &ground.cache,
+        );
+        let back_ids =
+            back.iter().enumerate().map(|(place, step)| (step.id.as_str(), place)).collect();
         Self { ground, execution, back_ids, before_point, point, dns, harm: RefCell::default() }
     }
 
@@ -365,7 +400,9 @@ impl<'a> World<'a> {
     fn values(&self, fact: &str, subject: &str, unsaid: &'static str) -> BTreeSet<&'static str> {
         let stated = self.stated(fact, subject);
         let id = |from: &str| format!("assume/{from}/{fact}/{subject}");
-        let in_run = |one: &&&Fact| one.from.is_none_or(|from| !self.ground.ids.contains_key(id(from).as_str()));
+        let in_run = |one: &&&Fact| {
+            one.from.is_none_or(|from| !self.ground.ids.contains_key(id(from).as_str()))
+        };
         let mut last = stated.iter().rfind(in_run).map_or(unsaid, |one| one.value);
         // Each value with the time from which on it is none any more.
         let mut values: Vec<(&'static str, Option<i64>)> = vec![(last, None)];
@@ -514,7 +551,8 @@ impl<'a> World<'a> {
 
     fn is_published(&self, owner: &Name) -> bool {
         let owner = owner.to_string();
-        !self.stated("published", &owner).is_empty() && !self.may("published", &owner, "false", "false")
+        !self.stated("published", &owner).is_empty()
+            && !self.may("published", &owner, "false", "false")
     }
 
     /// Where messages go, by DNS alone.
@@ -523,7 +561,9 @@ impl<'a> World<'a> {
         let ground = self.ground;
         let of_new_by_name = |exchange: &Name| {
             let host = ground.plan.hosts.get(1);
-            host.is_some_and(|host| host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange))
+            host.is_some_and(|host| {
+                host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
+            })
         };
         for exchanges in self.exchanges(domain, longer) {
             if exchanges.iter().any(Name::is_root) {
@@ -538,12 +578,20 @@ impl<'a> World<'a> {
                         if let Resolved::Outside(target) = &view {
                             may_have_none = !self.is_published(target);
                             routes.to_new |= of_new_by_name(exchange) && kind == Kind::Moves;
-                            if !of_new_by_name(exchange) && !self.is_known_to_accept("name", &exchange.to_string()) {
-                                self.add("deliverable", domain, format!("nobody knows {exchange}"), true);
+                            if !of_new_by_name(exchange)
+                                && !self.is_known_to_accept("name", &exchange.to_string())
+                            {
+                                self.add(
+                                    "deliverable",
+                                    domain,
+                                    format!("nobody knows {exchange}"),
+                                    true,
+                                );
                             }
                             continue;
                         }
-                        let ips: Vec<IpAddr> = view.records().iter().filter_map(Rdata::ip).collect();
+                        let ips: Vec<IpAddr> =
+                            view.records().iter().filter_map(Rdata::ip).collect();
                         may_have_none |= ips.is_empty();
                         for ip in ips {
                             any = true;
@@ -556,7 +604,12 @@ impl<'a> World<'a> {
                             let stated = self.is_known_to_accept("address", &ip.to_string())
                                 || self.is_known_to_accept("name", &exchange.to_string());
                             if !is_known && !stated {
-                                self.add("deliverable", domain, format!("nobody knows {ip}"), longer == 0);
+                                self.add(
+                                    "deliverable",
+                                    domain,
+                                    format!("nobody knows {ip}"),
+                                    longer == 0,
+                                );
                             }
                         }
                     }
@@ -577,7 +630,9 @@ impl<'a> World<'a> {
         let fact = if family == RrType::A { "ipv4_only" } else { "ipv6_only" };
         let exchanges = exchanges_of(self.ground.zones, domain);
         let counts = family == RrType::A
-            || exchanges.iter().any(|exchange| !plain(self.ground.zones, exchange, family).records().is_empty());
+            || exchanges
+                .iter()
+                .any(|exchange| !plain(self.ground.zones, exchange, family).records().is_empty());
         let own = domain.to_string();
         let is_stated = ["old", "new", own.as_str()].iter().any(|subject| {
             !self.stated(fact, subject).is_empty() && !self.may(fact, subject, "true", "true")
@@ -592,8 +647,12 @@ impl<'a> World<'a> {
         for view in self.dns.resolved(domain, RrType::MX, 0) {
             match view {
                 Resolved::NxDomain => self.add("deliverable", domain, "no such domain", true),
-                Resolved::Outside(_) => self.add("deliverable", domain, "MX records elsewhere", false),
-                Resolved::Failure => self.add("deliverable", domain, "an alias without an end", false),
+                Resolved::Outside(_) => {
+                    self.add("deliverable", domain, "MX records elsewhere", false)
+                }
+                Resolved::Failure => {
+                    self.add("deliverable", domain, "an alias without an end", false)
+                }
                 Resolved::NoData | Resolved::Records(_) => {}
             }
         }
@@ -637,7 +696,8 @@ impl<'a> World<'a> {
         if late.only_old && off {
             lost("the old host is off", true);
         }
-        let ever_relays = self.stated("mail", "old").iter().any(|one| one.value.starts_with("relay"));
+        let ever_relays =
+            self.stated("mail", "old").iter().any(|one| one.value.starts_with("relay"));
         if off && ever_relays && queued.to_old {
             lost("the old host's queue is off", true);
         }
@@ -673,7 +733,8 @@ impl<'a> World<'a> {
         }
         let names = |host: &Host| {
             let views = self.exchanges(domain, 0);
-            let is_own = |one: &Name| host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *one);
+            let is_own =
+                |one: &Name| host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *one);
             views.iter().flatten().any(is_own)
         };
         if mail.contains("relay_by_mx") && (now.to_old || names(self.host(false))) {
@@ -701,7 +762,8 @@ impl<'a> World<'a> {
         let is_ever = self.stated("synced", "old").iter().any(|one| one.value == "true");
         let is_copied = synced.contains("true") || !is_ever;
         let local = self.may("routes_local", "old", "true", "true");
-        let is_stored = mail.contains("store") && (late.to_old || local || (new_relays && now.to_new));
+        let is_stored =
+            mail.contains("store") && (late.to_old || local || (new_relays && now.to_new));
         if at_new && is_copied && is_stored {
             let of_late = mail.contains("store") && (now.to_old || local);
             lost("stored at the old host after its last copy", of_late || late.to_old);
@@ -712,7 +774,10 @@ impl<'a> World<'a> {
         if mail.contains("off") && synced.contains("false") {
             lost("the old host goes without a last copy", true);
         }
-        let copies = self.stated("synced", "new").iter().any(|one| one.value == "true" && one.from.is_some());
+        let copies = self
+            .stated("synced", "new")
+            .iter()
+            .any(|one| one.value == "true" && one.from.is_some());
         let is_later = self.execution.back.is_some() && !self.is_copied_back();
         if at_old && relays && now.to_old && !is_later {
             lost("passed on to where nobody reads yet", !copies);
@@ -735,7 +800,11 @@ impl<'a> World<'a> {
                 if at_old && begun && is_copied && late.to_new {
                     lost("stored at the new host after its last copy back", now.to_new);
                 }
-                if at_old && begun && is_copied && self.is_taken_back("clients", "false").contains(&false) {
+                if at_old
+                    && begun
+                    && is_copied
+                    && self.is_taken_back("clients", "false").contains(&false)
+                {
                     lost("clients write at the new host after its last copy back", true);
                 }
                 if at_old && begun && is_copied && self.may("routes_local", "new", "true", "true") {
@@ -750,12 +819,17 @@ impl<'a> World<'a> {
         let owner = domain.child("_mta-sts").expect("a name");
         let is_policy = |view: &Resolved| match view {
             Resolved::Outside(_) => true,
-            other => other.records().iter().filter_map(Rdata::txt_joined).any(|t| t.starts_with(b"v=STSv1")),
+            other => other
+                .records()
+                .iter()
+                .filter_map(Rdata::txt_joined)
+                .any(|t| t.starts_with(b"v=STSv1")),
         };
         let was = is_policy(&plain(self.ground.zones, &owner, RrType::TXT));
         let is = self.dns.resolved(&owner, RrType::TXT, 0).iter().any(is_policy);
         let own = domain.to_string();
-        let by_name = !self.stated("sts_allows", &own).is_empty() && !self.may("sts_allows", &own, "false", "false");
+        let by_name = !self.stated("sts_allows", &own).is_empty()
+            && !self.may("sts_allows", &own, "false", "false");
         let may_not = |host: &str| {
             let is_changed = host == "old" && self.is_policy_changed(domain);
             let unsaid = if host == "old" && !is_changed { "true" } else { "false" };
@@ -766,24 +840,42 @@ impl<'a> World<'a> {
             if (was || is) && !by_name {
                 let is_shut = |exchange: &Name| hosts(exchange).iter().any(|host| may_not(host));
                 if exchanges.iter().any(is_shut) {
-                    self.add("transport-policy", domain, "an exchange is not allowed by MTA-STS", false);
+                    self.add(
+                        "transport-policy",
+                        domain,
+                        "an exchange is not allowed by MTA-STS",
+                        false,
+                    );
                 }
                 if exchanges.iter().all(is_shut) {
-                    let is_known = exchanges.iter().all(|one| hosts(one).iter().any(|h| *h != "" && may_not(h)));
-                    self.add("transport-policy", domain, "no exchange is allowed by MTA-STS", is_known);
+                    let is_known = exchanges
+                        .iter()
+                        .all(|one| hosts(one).iter().any(|h| *h != "" && may_not(h)));
+                    self.add(
+                        "transport-policy",
+                        domain,
+                        "no exchange is allowed by MTA-STS",
+                        is_known,
+                    );
                 }
             }
             if exchanges.iter().all(|exchange| self.fails_dane(exchange, &hosts(exchange))) {
-                self.add("transport-policy", domain, "no certificate matches TLSA", exchanges.iter().all(|one| !hosts(one).contains("")));
+                self.add(
+                    "transport-policy",
+                    domain,
+                    "no certificate matches TLSA",
+                    exchanges.iter().all(|one| !hosts(one).contains("")),
+                );
             }
         }
     }
 
     fn is_policy_changed(&self, domain: &Name) -> bool {
         let names = ["_mta-sts", "mta-sts"].map(|label| domain.child(label).expect("a name"));
-        let changes = self.ground.steps.iter().zip(&self.execution.there).filter_map(|(step, time)| {
-            time.filter(|(begin, _)| *begin <= NOW).and(step.changes.as_ref())
-        });
+        let changes =
+            self.ground.steps.iter().zip(&self.execution.there).filter_map(|(step, time)| {
+                time.filter(|(begin, _)| *begin <= NOW).and(step.changes.as_ref())
+            });
         changes.flat_map(|(_, changes)| changes).any(|change| {
             let is_new = match (&change.before, &change.after) {
                 (Some(before), Some(after)) => !before.same_rdata(after),
@@ -800,15 +892,19 @@ impl<'a> World<'a> {
         for family in [RrType::A, RrType::AAAA] {
             for view in self.dns.resolved(exchange, family, 0) {
                 if matches!(view, Resolved::Outside(_)) {
-                    let of = |host: &Host| host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange);
+                    let of = |host: &Host| {
+                        host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
+                    };
                     hosts.insert(if of(self.host(true)) { "new" } else { "" });
                 }
                 for ip in view.records().iter().filter_map(Rdata::ip) {
-                    hosts.insert(match (self.ground.old.contains(&ip), self.ground.new.contains(&ip)) {
-                        (true, _) => "old",
-                        (false, true) => "new",
-                        (false, false) => "",
-                    });
+                    hosts.insert(
+                        match (self.ground.old.contains(&ip), self.ground.new.contains(&ip)) {
+                            (true, _) => "old",
+                            (false, true) => "new",
+                            (false, false) => "",
+                        },
+                    );
                 }
             }
         }
@@ -816,7 +912,9 @@ impl<'a> World<'a> {
     }
 
     fn fails_dane(&self, exchange: &Name, hosts: &BTreeSet<&'static str>) -> bool {
-        let Some(owner) = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok()) else { return false };
+        let Some(owner) = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok()) else {
+            return false;
+        };
         let live = plain(self.ground.zones, &owner, RrType::TLSA);
         let views = self.dns.resolved(&owner, RrType::TLSA, 0);
         views.iter().filter(|view| !view.records().is_empty()).any(|view| {
@@ -848,7 +946,10 @@ impl<'a> World<'a> {
             harm("the new host does not serve".to_owned(), true);
         }
         if at_old && self.may("serves", "old", "false", "true") {
-            harm("the old host does not serve".to_owned(), !at_new || self.execution.back.is_none());
+            harm(
+                "the old host does not serve".to_owned(),
+                !at_new || self.execution.back.is_none(),
+            );
         }
         if uses_old && off {
             harm("clients of the old host, which is off".to_owned(), true);
@@ -864,12 +965,19 @@ impl<'a> World<'a> {
                 }
                 let leads = |view: &Resolved| {
                     let ips: Vec<IpAddr> = view.records().iter().filter_map(Rdata::ip).collect();
-                    let is_old = |ip: &IpAddr| meant.records().iter().filter_map(Rdata::ip).any(|one| one == *ip);
-                    let is_new = |ip: &IpAddr| self.ground.new_servers.contains(ip) || self.ground.new.contains(ip);
+                    let is_old = |ip: &IpAddr| {
+                        meant.records().iter().filter_map(Rdata::ip).any(|one| one == *ip)
+                    };
+                    let is_new = |ip: &IpAddr| {
+                        self.ground.new_servers.contains(ip) || self.ground.new.contains(ip)
+                    };
                     !ips.is_empty() && ips.iter().all(|ip| is_old(ip) || (is_moved && is_new(ip)))
                 };
                 if uses_old && !self.dns.resolved(&owner, family, 0).iter().all(leads) {
-                    harm(format!("clients of the old host look for {owner} {family}"), family == RrType::A);
+                    harm(
+                        format!("clients of the old host look for {owner} {family}"),
+                        family == RrType::A,
+                    );
                 }
             }
         }
@@ -898,7 +1006,8 @@ impl<'a> World<'a> {
                 harm(format!("{owner} leads nowhere"), false);
             }
         }
-        let servers = |ip: &IpAddr| self.ground.old_servers.contains(ip) || self.ground.old.contains(ip);
+        let servers =
+            |ip: &IpAddr| self.ground.old_servers.contains(ip) || self.ground.old.contains(ip);
         for label in SERVICES.iter().filter(|_| off) {
             let Ok(owner) = Name::relative_to(label, domain) else { continue };
             let rtype = if label.starts_with('_') { RrType::SRV } else { RrType::A };
@@ -909,12 +1018,17 @@ impl<'a> World<'a> {
                     let views = self.dns.resolved(&target, RrType::A, 0);
                     ips.extend(views.iter().flat_map(Resolved::records).filter_map(Rdata::ip));
                 }
-                if ips.iter().any(servers) && self.may("clients", &owner.to_string(), "true", "true") {
+                if ips.iter().any(servers)
+                    && self.may("clients", &owner.to_string(), "true", "true")
+                {
                     harm(format!("{owner} leads to the old host, which is off"), true);
                 }
             }
         }
-        if has_names() && at_new && uses_old && !self.host(false).discovery.is_empty()
+        if has_names()
+            && at_new
+            && uses_old
+            && !self.host(false).discovery.is_empty()
             && self.may("redirects", "old", "false", "false")
         {
             harm("clients of the old host see no new mail".to_owned(), true);
@@ -923,7 +1037,13 @@ impl<'a> World<'a> {
 
     /// SPF of one address, in every view.
     fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
-        let mut views = Views { dns: &self.dns, known: HashMap::new(), chosen: Vec::new(), at: 0, said: HashMap::new() };
+        let mut views = Views {
+            dns: &self.dns,
+            known: HashMap::new(),
+            chosen: Vec::new(),
+            at: 0,
+            said: HashMap::new(),
+        };
         let mut found = BTreeSet::new();
         let sender = spf::Sender::of(ip, &domain.to_string());
         for _ in 0..VIEWS_MAX {
@@ -961,7 +1081,12 @@ impl<'a> World<'a> {
             for (place, sender) in host.senders.iter().enumerate() {
                 for ip in &self.ground.sources[&(host.name, place, domain.clone())] {
                     if self.fails(domain, *ip) {
-                        self.add("authenticated", domain, format!("SPF of {}'s {ip}", host.name), true);
+                        self.add(
+                            "authenticated",
+                            domain,
+                            format!("SPF of {}'s {ip}", host.name),
+                            true,
+                        );
                     }
                 }
                 for dkim in &sender.dkim {
@@ -973,7 +1098,12 @@ impl<'a> World<'a> {
                             _ => true,
                         };
                         if !Self::has_key(&view) {
-                            self.add("authenticated", domain, format!("DKIM of {}'s {}", host.name, dkim.selector), is_sure);
+                            self.add(
+                                "authenticated",
+                                domain,
+                                format!("DKIM of {}'s {}", host.name, dkim.selector),
+                                is_sure,
+                            );
                         }
                     }
                 }
@@ -1000,7 +1130,12 @@ impl<'a> World<'a> {
         for ip in live {
             let is_new = self.ground.new.contains(ip);
             if self.fails(domain, *ip) {
-                self.add("authenticated", domain, format!("SPF of {ip}, which passes today"), is_sure && !is_new);
+                self.add(
+                    "authenticated",
+                    domain,
+                    format!("SPF of {ip}, which passes today"),
+                    is_sure && !is_new,
+                );
             }
         }
     }
@@ -1041,11 +1176,15 @@ impl<'a> World<'a> {
                         let owner = &change.key.name;
                         let is_of_move = change.key.rtype == RrType::MX
                             && self.ground.domains.contains(&(owner.clone(), Kind::Moves));
-                        self.add("reach", owner, step.id.clone(), is_switch && is_there && is_of_move);
+                        self.add(
+                            "reach",
+                            owner,
+                            step.id.clone(),
+                            is_switch && is_there && is_of_move,
+                        );
                     }
                 }
             }
         }
     }
-
 }

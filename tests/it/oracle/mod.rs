@@ -72,7 +72,9 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
         },
         is_wait: matches!(step.primitive, Primitive::Wait(_)),
         changes: match &step.primitive {
-            Primitive::Change(changes) => Some((changes.zone().clone(), changes.changes().to_vec())),
+            Primitive::Change(changes) => {
+                Some((changes.zone().clone(), changes.changes().to_vec()))
+            }
             _ => None,
         },
     });
@@ -111,15 +113,15 @@ fn said_of(case: &Case) -> Said {
         let places = starts.iter().filter_map(|node| case.graph.place(&draft.nodes[*node].id));
         (one.invariant, places.collect())
     });
-    let present = findings.present.iter().map(|(name, _)| *name).collect();
+    let present = findings.present.iter().map(|defect| defect.invariant).collect();
     Said { refuted: refuted.collect(), present }
 }
 
 /// Steps that begin last, together, in the executions that are tried: each alone, and some at random.
 fn tried(steps: usize, random: &mut Random) -> Vec<Vec<usize>> {
     let alone = (0..steps).map(|step| vec![step]);
-    let together = (0..10)
-        .map(|_| (0..2 + random.below(3)).map(|_| random.place(steps)).collect::<Vec<_>>());
+    let together =
+        (0..10).map(|_| (0..2 + random.below(3)).map(|_| random.place(steps)).collect::<Vec<_>>());
     alone.chain(together.collect::<Vec<_>>()).collect()
 }
 
@@ -160,7 +162,8 @@ fn compiled(plan: &Plan) -> Result<Option<Case>, String> {
     let attempt = || try_compiled(plan);
     catch_unwind(AssertUnwindSafe(attempt)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default()
     })
 }
 
@@ -198,7 +201,11 @@ fn judge(seed: u64, tally: &mut Tally) {
         Ok(case) => case.filter(|case| !case.graph.steps().is_empty()),
         Err(panic) => {
             let told = format!("{}{panic}\n", shown(&plan, "none"));
-            tally.disagreements.push(Disagreement { seed, kind: "the compiler panics".to_owned(), told });
+            tally.disagreements.push(Disagreement {
+                seed,
+                kind: "the compiler panics".to_owned(),
+                told,
+            });
             None
         }
     };
@@ -225,7 +232,11 @@ fn judge(seed: u64, tally: &mut Tally) {
         *tally.broken.entry(invariant).or_default() += 1;
         // Known for what it is: it is so before the first step.
         let is_present = starts.is_empty() || before.keys().any(|(name, ..)| name == invariant);
-        if is_present || said.present.contains(invariant) || *invariant == "minimal-touch" || *invariant == "reversible" {
+        if is_present
+            || said.present.contains(invariant)
+            || *invariant == "minimal-touch"
+            || *invariant == "reversible"
+        {
             continue;
         }
         let found = harm(&ground, None, &schedule::there(&steps, starts), &before);
@@ -236,14 +247,20 @@ fn judge(seed: u64, tally: &mut Tally) {
         }
     }
     let names: BTreeSet<&str> = said.refuted.iter().map(|(name, _)| *name).collect();
-    let is_open = |name: &str| !names.contains(name) && !said.present.contains(name) && !plan.more.contains(name);
+    let is_open = |name: &str| {
+        !names.contains(name) && !said.present.contains(name) && !plan.more.contains(name)
+    };
     let mut seen = BTreeSet::new();
     for last in tried(steps.len(), &mut random) {
         let found = harm(&ground, None, &schedule::there(&steps, &last), &before);
         tally.executions += 1;
         for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
             if seen.insert((*invariant, what.clone())) {
-                differs(format!("{invariant}: {}", general(what)), &ids(&steps, &last), format!("harm: {invariant} {domain} {what}\n"));
+                differs(
+                    format!("{invariant}: {}", general(what)),
+                    &ids(&steps, &last),
+                    format!("harm: {invariant} {domain} {what}\n"),
+                );
             }
         }
     }
@@ -253,14 +270,26 @@ fn judge(seed: u64, tally: &mut Tally) {
             let count = 1 + random.below(2);
             let last_there: Vec<usize> = (0..count).map(|_| random.place(steps.len())).collect();
             let count = 1 + random.below(2);
-            let last_back: Vec<usize> = (0..count).map(|_| random.place(back.steps.len())).collect();
-            let Some(execution) = schedule::back(&steps, back, &last_there, &last_back) else { continue };
+            let last_back: Vec<usize> =
+                (0..count).map(|_| random.place(back.steps.len())).collect();
+            let Some(execution) = schedule::back(&steps, back, &last_there, &last_back) else {
+                continue;
+            };
             let found = harm(&ground, Some(back), &execution, &before);
             tally.executions += 1;
             for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
                 if seen.insert((*invariant, what.clone())) {
-                    let ids = format!("{}; back to {}: {}", ids(&steps, &last_there), back.name, ids(&back.steps, &last_back));
-                    differs(format!("back {invariant}: {}", general(what)), &ids, format!("harm: {invariant} {domain} {what}\n"));
+                    let ids = format!(
+                        "{}; back to {}: {}",
+                        ids(&steps, &last_there),
+                        back.name,
+                        ids(&back.steps, &last_back)
+                    );
+                    differs(
+                        format!("back {invariant}: {}", general(what)),
+                        &ids,
+                        format!("harm: {invariant} {domain} {what}\n"),
+                    );
                 }
             }
         }
@@ -304,7 +333,10 @@ fn prover_and_oracle_agree() {
     let text = report(&tally);
     println!("{text}");
     if let Some(file) = asked("CUTOVER_ORACLE_REPORT") {
-        let told = tally.disagreements.iter().map(|one| format!("##### seed {} {}\n{}\n", one.seed, one.kind, one.told));
+        let told = tally
+            .disagreements
+            .iter()
+            .map(|one| format!("##### seed {} {}\n{}\n", one.seed, one.kind, one.told));
         std::fs::write(file, told.collect::<String>()).expect("a report");
     }
     let first = tally.disagreements.first();
@@ -347,7 +379,11 @@ fn one_plan_is_shown() {
     };
     tell(&steps);
     for back in backs_of(&case, &steps) {
-        println!("back to {}; never: {}", back.name, ids(&steps, &back.never.iter().copied().collect::<Vec<_>>()));
+        println!(
+            "back to {}; never: {}",
+            back.name,
+            ids(&steps, &back.never.iter().copied().collect::<Vec<_>>())
+        );
         tell(&back.steps);
     }
 }

@@ -145,6 +145,10 @@ impl Walk<'_> {
 /// What a receiver with this view makes of mail from a source.
 #[must_use]
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
+    // A domain that says nothing of its senders, today and now, has nobody refused.
+    if says_nothing_of_senders(view, domain) {
+        return true;
+    }
     match source {
         Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
         Source::Behind(of, term) => {
@@ -153,6 +157,16 @@ pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
             through(view, domain, (of, &wanted), &mut reached) == Some(Way::Through)
         }
     }
+}
+
+/// Whether a domain has no SPF record in this view, and had none before the first step.
+fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
+    let key = RrKey::new(domain.clone(), RrType::TXT);
+    [view.live(&key), view.look_up(&key)].into_iter().all(|answer| match answer {
+        Outside::Records(txt) => !txt.iter().any(|rdata| SpfRecord::of_rdata(rdata).is_some()),
+        Outside::Absent => true,
+        Outside::Unknown(_) => false,
+    })
 }
 
 /// The evaluation for an address. A name that nobody could ask says nothing of it: whether there is

@@ -286,10 +286,21 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
     // Of a host that mail leaves, and that declares no sender, it is what it sends from.
     let of_old = one.filter(|one| !one.from.senders.iter().any(Sender::says_anything));
     let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
-        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
-        let spf = hosts.flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref());
-        let terms: Vec<Term> = spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect();
-        sources(&terms, domain, snapshot, edges).into_values().flatten().collect()
+        let terms = |host: &Host| -> Vec<Term> {
+            let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
+            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect()
+        };
+        let old = terms(&one.from);
+        let mut found = sources(&old, domain, snapshot, edges);
+        of_old_exchanges(bench, domain, &old, edges, &mut found);
+        let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
+        // What the new host's terms mean today is the old one's.
+        let later = sources(&terms(&one.to), domain, &bench.end, edges);
+        declared.extend(later.into_values().flatten());
+        for host in &one.others {
+            declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
+        }
+        declared
     });
     let of = match of_old {
         Some(one) => Subject::Host(one.from.name.clone()),

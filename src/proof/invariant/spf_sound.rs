@@ -135,12 +135,14 @@ fn unseen(bench: &mut Bench<'_>, domain: &Name) {
     let own = RrKey::new(domain.clone(), RrType::TXT);
     let names = bench.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
     for (number, name) in names.iter().enumerate() {
-        let today = today_has(bench.draft().snapshot, domain, name);
+        let of = Subject::Name(name.clone());
+        // What is stated counts from the first step on.
+        let today = today_has(bench.draft().snapshot, domain, name)
+            && !bench.facts.is_stated(Fact::Published, &of);
         let leads = |view: &View<'_>| {
             let other = view.look_up(&own) != view.live(&own);
             ((other || !today) && unseen_in(view, domain).contains(name)).then_some(())
         };
-        let of = Subject::Name(name.clone());
         let harm = Harm::new(
             format!("{ID}/{}/unseen/{}", shown(domain), shown(name)),
             format!(

@@ -253,7 +253,10 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
     for (step, node) in draft.nodes.iter().enumerate() {
         let Kind::Stated(one) = &node.kind else { continue };
         let (after, before) = match one.from {
-            Some(Point::Switch) => (point(MovePoint::BeforeSwitch), None),
+            // What is said of the switch is so when the old side is left.
+            Some(Point::Switch) => {
+                (point(MovePoint::BeforeSwitch), point(MovePoint::BeforeContract))
+            }
             Some(Point::Contract) => (point(MovePoint::BeforeContract), None),
             Some(Point::Expand) | None => (None, point(MovePoint::BeforeSwitch)),
         };

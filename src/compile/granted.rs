@@ -2,6 +2,7 @@
 //! by somebody's word, by an observation, or by a clock.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
@@ -31,6 +32,9 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     all.extend(clocks(draft));
     all.extend(seen_outside(draft));
     all.extend(wildcards(draft));
+    all.extend(addresses_taken(draft));
+    all.extend(of_few(draft));
+    all.extend(keys_alone(draft));
     all.push(format!(
         "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: where none does, resolvers may give answers that have expired (RFC 8767 §5)",
         show_span(CAP)
@@ -170,4 +174,86 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// Names whose addresses the plan takes away, or changes, and that no mail record leads to: whoever
+/// else is set up with them is not seen.
+fn addresses_taken(draft: &Draft<'_>) -> BTreeSet<String> {
+    let led_to: BTreeSet<Name> = draft
+        .snapshot
+        .zones
+        .values()
+        .flat_map(|zone| zone.zone.rrsets.values())
+        .flat_map(|rrset| rrset.rdata().iter())
+        .filter_map(|rdata| rdata.as_mx().map(|(_, name)| name).or(rdata.srv_target()))
+        .collect();
+    let taken = |key: &&RrKey| {
+        let live = draft.snapshot.told(key);
+        matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME)
+            && !led_to.contains(&key.name)
+            && matches!(live, Outside::Records(_))
+            && draft.end.told(key) != live
+    };
+    let names: BTreeSet<&Name> = draft.owned().filter(taken).map(|key| &key.name).collect();
+    let sentence = |name| {
+        format!("nobody relies on the addresses that {name} has today, which the plan changes")
+    };
+    names.into_iter().map(sentence).collect()
+}
+
+/// Exchanges with addresses that not everybody reaches.
+fn of_few(draft: &Draft<'_>) -> BTreeSet<String> {
+    let exchanges = draft.intent.moves.iter().flat_map(|one| &one.to.exchanges);
+    let names: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
+    let mut found = BTreeSet::new();
+    for name in names {
+        for rtype in [RrType::A, RrType::AAAA] {
+            let Outside::Records(records) = draft.end.told(&RrKey::new(name.clone(), rtype)) else {
+                continue;
+            };
+            for ip in records.iter().filter_map(Rdata::ip).filter(|ip| !is_global(*ip)) {
+                found.insert(format!(
+                    "whoever sends mail reaches {ip}, the address of {name}, which is not an address of the Internet (RFC 6890)"
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Whether an address is one of the Internet, as far as those for other uses are common ones.
+fn is_global(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && (ip.octets()[1] & 0xc0) == 64;
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || shared)
+        }
+        IpAddr::V6(ip) => {
+            let first = ip.segments()[0];
+            let local = (first & 0xfe00) == 0xfc00 || (first & 0xffc0) == 0xfe80;
+            !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || local)
+        }
+    }
+}
+
+/// Senders of the new host that declare keys and no addresses.
+fn keys_alone(draft: &Draft<'_>) -> BTreeSet<String> {
+    let senders = draft.intent.moves.iter().flat_map(|one| {
+        let senders = one.to.senders.iter().filter(|s| s.spf.is_none() && s.says_anything());
+        senders.map(move |sender| (one, sender))
+    });
+    senders
+        .map(|(one, sender)| {
+            format!(
+                "receivers are content with the DKIM key of `{}` (`{}`) for mail as {}: no SPF term is declared for it, and who obeys `-all` alone refuses it",
+                one.to.name, sender.name, one.domain.value
+            )
+        })
+        .collect()
 }

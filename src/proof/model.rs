@@ -7,17 +7,18 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::draft::{Back, Draft, MovePoint};
 use super::facts::Facts;
 use super::invariant;
-use super::parties::Parties;
+use super::parties::{Parties, Side};
 use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
 use super::view::{Choice, Library, View, cases, visit};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host};
 use crate::observe::Snapshot;
+use crate::spf::SpfRecord;
 
 /// Patterns that one choice of answers makes at the most. Our choice: more would come from names
 /// with dozens of versions, and nobody could read what is found.
@@ -132,15 +133,33 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
     Model { atoms: library.atoms.into_inner(), patterns, read }
 }
 
-/// The mail domains that a change of these zones can harm: those that move, and every name that has
-/// MX records, or comes to have some.
+/// The mail domains that a change of these zones can harm: those that move, every name that has MX
+/// records, or comes to have some, and every name with an SPF record: without MX records its own
+/// address takes its mail (RFC 5321 §5.1).
 fn domains<'d>(draft: &Draft<'d>) -> Vec<Domain<'d>> {
     let moving: BTreeMap<&Name, &DomainMove> =
         draft.intent.moves.iter().map(|one| (&one.domain.value, one)).collect();
     let is_mx = |key: &&'d RrKey| key.rtype == RrType::MX;
-    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
-    let names = live.filter(is_mx).chain(draft.owned().filter(is_mx)).map(|key| &key.name);
-    let names: BTreeSet<&Name> = names.filter(|name| !moving.contains_key(name)).collect();
+    let rrsets = || draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let live = rrsets().map(|(key, _)| key);
+    let with_mx = live.filter(is_mx).chain(draft.owned().filter(is_mx)).map(|key| &key.name);
+    let mut names: BTreeSet<&Name> = with_mx.filter(|name| !moving.contains_key(name)).collect();
+    // Servers have SPF records for what they say in HELO (RFC 7208 §2.3), and take mail for others.
+    let exchanges: BTreeSet<Name> = rrsets()
+        .filter(|(key, _)| key.rtype == RrType::MX)
+        .flat_map(|(_, mx)| mx.rdata().iter().filter_map(Rdata::as_mx).map(|(_, name)| name))
+        .chain(draft.parties.names(Side::From).iter().cloned())
+        .chain(draft.parties.names(Side::To).iter().cloned())
+        .collect();
+    let sends = |record: SpfRecord| record.terms_that_count().next().is_some();
+    let with_spf = rrsets().filter(|(key, rrset)| {
+        key.rtype == RrType::TXT
+            && !moving.contains_key(&key.name)
+            && !key.name.labels().any(|label| label.first() == Some(&b'_') || label == b"*")
+            && !exchanges.contains(&key.name)
+            && rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(sends)
+    });
+    names.extend(with_spf.map(|(key, _)| &key.name));
     let others = names.into_iter().map(|name| Domain { name, moves: None });
     let moves = draft.intent.moves.iter();
     moves.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).chain(others).collect()

@@ -142,13 +142,16 @@ impl Walk<'_> {
     }
 }
 
-/// What a receiver with this view makes of mail from a source.
+/// Whether a receiver with this view does not refuse mail from a source: it passes, or the domain says
+/// nothing of its senders, today and now.
+#[must_use]
+pub fn is_let(view: &View<'_>, domain: &Name, source: &Source) -> bool {
+    says_nothing_of_senders(view, domain) || passes(view, domain, source)
+}
+
+/// Whether mail from a source passes at a receiver with this view.
 #[must_use]
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
-    // A domain that says nothing of its senders, today and now, has nobody refused.
-    if says_nothing_of_senders(view, domain) {
-        return true;
-    }
     match source {
         Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
         Source::Behind(of, term) => {
@@ -169,24 +172,45 @@ fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
     })
 }
 
-/// The evaluation for an address. A name that nobody could ask says nothing of it: whether there is
-/// something at all, and what it costs, is `spf-sound`'s to demand.
+/// The evaluation for an address in a view. A name that nobody could ask says nothing of it: whether
+/// there is something at all, and what it costs, is `spf-sound`'s to demand.
 #[must_use]
 pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
-    let world = |key: &RrKey| match view.look_up(key) {
-        Outside::Records(records) => Answer::Records(records.to_vec()),
-        Outside::Absent => Answer::Absent,
-        Outside::Unknown(_) => says_nothing(key).map_or(Answer::Unknown, Answer::Records),
-    };
-    let mail_from = format!("postmaster@{}", domain.to_string().trim_end_matches('.'));
-    let client = Client {
-        ip,
-        mail_from: &mail_from,
-        helo: "unknown",
-        receiver: "unknown",
-        now: Timestamp::UNIX_EPOCH,
-    };
-    check_host(&client, domain, &world)
+    evaluated_in(&|key| view.look_up(key), domain, ip)
+}
+
+/// The same before the first step.
+#[must_use]
+pub fn evaluated_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
+    evaluated_in(&|key| view.live(key), domain, ip)
+}
+
+fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) -> Evaluation {
+    // `exists` matches whatever is there: of what nobody could ask, the adversary says that nothing is.
+    let mut absent: BTreeSet<RrKey> = BTreeSet::new();
+    loop {
+        let world = |key: &RrKey| match look_up(key) {
+            Outside::Records(records) => Answer::Records(records.to_vec()),
+            Outside::Absent => Answer::Absent,
+            Outside::Unknown(_) if absent.contains(key) => Answer::Absent,
+            Outside::Unknown(_) => says_nothing(key).map_or(Answer::Unknown, Answer::Records),
+        };
+        let mail_from = format!("postmaster@{}", domain.to_string().trim_end_matches('.'));
+        let client = Client {
+            ip,
+            mail_from: &mail_from,
+            helo: "unknown",
+            receiver: "unknown",
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let found = check_host(&client, domain, &world);
+        let by = found.path.last().filter(|_| found.outcome == Outcome::Pass);
+        let key = by.and_then(|by| by.term.existence()).map(|name| RrKey::new(name, RrType::A));
+        let unseen = key.filter(|key| matches!(look_up(key), Outside::Unknown(_)));
+        if !unseen.is_some_and(|key| absent.insert(key)) {
+            return found;
+        }
+    }
 }
 
 /// What would be there, and say nothing of this client; none of types that RFC 7208 passes over where

@@ -33,7 +33,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
             let owner = &selector.owner.value;
             match &selector.publish {
                 None if kitchen.comes(&selector.owner.value) => {}
-                None => must_be_there(zone(selector), host, selector, found),
+                None => must_be_there(kitchen, zone(selector), (host, selector), found),
                 Some(rdata) => match published.insert(owner, rdata) {
                     // Two senders of a host that sign with one key.
                     Some(first) if first == rdata => {}
@@ -67,13 +67,20 @@ fn there(zone: &ZoneSeen, owner: &Name) -> Vec<Change> {
         .collect()
 }
 
-fn must_be_there(zone: &ZoneSeen, host: &str, selector: &Selector, found: &mut Found) {
+fn must_be_there(
+    kitchen: &Kitchen<'_>,
+    zone: &ZoneSeen,
+    (host, selector): (&str, &Selector),
+    found: &mut Found,
+) {
     let owner = &selector.owner.value;
     if zone.delegation_of(owner).is_some() {
         found.assume(format!("the DKIM key {owner}, which lies in a zone of others, is published"));
         return;
     }
-    if there(zone, owner).is_empty() {
+    // A DNAME above may lead to it.
+    let led = kitchen.snapshot.look_up(&RrKey::new(owner.clone(), RrType::TXT));
+    if there(zone, owner).is_empty() && led == Seen::Absent {
         let title = format!("there is no DKIM key at {owner}");
         let help = "write what to publish: `{ selector: NAME, cname: ... }` or `{ selector: NAME, txt: ... }`";
         found.report(

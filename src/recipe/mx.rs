@@ -100,9 +100,9 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
             ),
         ];
         // What stands by already has nothing to be done for it.
-        let mut changes = steps.into_iter().filter(|step| {
-            step.changes.iter().any(|change| change.before != change.after)
-        });
+        let mut changes = steps
+            .into_iter()
+            .filter(|step| step.changes.iter().any(|change| change.before != change.after));
         // Whatever comes first begins the switch.
         all.extend(changes.next().map(|first| Transition { stage: Stage::Switch, ..first }));
         all.extend(changes);

@@ -19,8 +19,15 @@ pub(super) const SERVER_ADDRESS: Code = Code::semantic("server-address");
 /// A mail domain whose records come from a wildcard.
 pub(super) const WILDCARD_DOMAIN: Code = Code::semantic("wildcard-domain");
 
+/// A zone that the one above it does not hand on.
+pub(super) const NOT_DELEGATED: Code = Code::semantic("not-delegated");
+/// Two hosts of a move at one address.
+pub(super) const SAME_SERVER: Code = Code::semantic("same-server");
+
 pub(super) fn check(kitchen: &Kitchen<'_>, found: &mut Found) {
     let mut problems = domains(kitchen);
+    problems.extend(one_server(kitchen));
+    problems.extend(not_delegated(kitchen));
     let refused: BTreeSet<&Name> = problems.iter().map(|(name, _)| *name).collect();
     let aliases: BTreeSet<&Name> =
         found.tracks.iter().filter_map(|(track, _)| alias(track)).collect();
@@ -61,6 +68,77 @@ fn domains<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
                 .why("the first name that is published at or below the domain takes all of it out of the wildcard (RFC 4592 §3.3.1), its MX records too");
             problems.push((domain, problem));
         }
+    }
+    problems
+}
+
+/// An address that both hosts of a move have: who connects there comes to one server, whatever name
+/// led to it.
+fn one_server<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
+    let addresses = |snapshot: &crate::observe::Snapshot, name: &Name| -> Vec<std::net::IpAddr> {
+        let of = |rtype| match snapshot.told(&RrKey::new(name.clone(), rtype)) {
+            crate::observe::Outside::Records(found) => found.iter().filter_map(Rdata::ip).collect(),
+            _ => Vec::new(),
+        };
+        [of(RrType::A), of(RrType::AAAA)].concat()
+    };
+    let mut problems = Vec::new();
+    for one in &kitchen.intent.moves {
+        let both = |name: &Name| one.from.has_exchange(name) && one.to.has_exchange(name);
+        let own = |exchange: &&crate::intent::Exchange| !both(&exchange.name.value);
+        let old: Vec<(&Name, std::net::IpAddr)> = one
+            .from
+            .exchanges
+            .iter()
+            .filter(own)
+            .map(|exchange| &exchange.name.value)
+            .flat_map(|name| {
+                addresses(kitchen.snapshot, name).into_iter().map(move |ip| (name, ip))
+            })
+            .collect();
+        for exchange in one.to.exchanges.iter().filter(own) {
+            let new = &exchange.name;
+            let of_new = addresses(&kitchen.end, &new.value);
+            let Some((name, ip)) = old.iter().find(|(_, ip)| of_new.contains(ip)) else { continue };
+            let title = format!(
+                "{} of `{}` and {name} of `{}` are one server: both have the address {ip}",
+                new.value, one.to.name, one.from.name
+            );
+            let help = "give the new host's exchange the addresses of the new host alone; where the old server itself takes the new name, it does not move, and `records:` renames it";
+            let problem = Diagnostic::error(SAME_SERVER, new.span, title, help)
+                .why("mail that comes to this address is taken by whichever server answers there");
+            problems.push((&one.domain.value, problem));
+        }
+    }
+    problems
+}
+
+/// Zones of the plan below another one that does not hand them on, and has other servers.
+fn not_delegated<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
+    let mut problems = Vec::new();
+    for (origin, spec) in &kitchen.intent.zones {
+        let Some(parent) = origin.parent() else { continue };
+        let ns = |name: &Name, zone: &ZoneSeen| {
+            zone.get(&RrKey::new(name.clone(), RrType::NS)).map(|rrset| rrset.shared_rdata())
+        };
+        let (Some(above), Some(zone)) =
+            (kitchen.snapshot.zone_of(&parent), kitchen.snapshot.zones.get(origin))
+        else {
+            continue;
+        };
+        // Servers of both answer from the lower zone, whatever the upper one says.
+        if ns(origin, above).is_some() || ns(origin, zone) == ns(&above.zone.origin, above) {
+            continue;
+        }
+        let title = format!("{} does not delegate {origin}", above.zone.origin);
+        let help = format!(
+            "publish the NS records of {origin} in {}, or take the zone out of the plan",
+            above.zone.origin
+        );
+        let problem = Diagnostic::error(NOT_DELEGATED, spec.name.span, title, help).why(
+            "nobody is led to a zone that the one above it does not delegate (RFC 1034 §4.2.1)",
+        );
+        problems.push((origin, problem));
     }
     problems
 }

@@ -84,6 +84,33 @@ impl Term {
         matches!(self.parts().0.as_str(), "include" | "a" | "mx" | "ptr" | "exists" | "redirect")
     }
 
+    /// The name that an `exists` term without macros asks for.
+    #[must_use]
+    pub fn existence(&self) -> Option<Name> {
+        match self.parts() {
+            (mechanism, Some(name)) if mechanism == "exists" && !name.contains('%') => {
+                Name::from_user(name).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Where somebody answers for a term whose match hangs on the client: the labels of its name
+    /// behind the last macro, or the domain itself.
+    #[must_use]
+    pub fn answered_below(&self, domain: &Name) -> Name {
+        let (_, value) = self.parts();
+        let value = value.unwrap_or_default();
+        let rest = match value.rfind('}') {
+            Some(end) => value[end + 1..].trim_start_matches(|c| c != '.').trim_matches('.'),
+            None => value.split('/').next().unwrap_or_default(),
+        };
+        match rest.is_empty() {
+            true => domain.clone(),
+            false => Name::from_user(rest).unwrap_or_else(|_| domain.clone()),
+        }
+    }
+
     /// What it makes an evaluator for `domain` ask; `None` also where the name has macros in it.
     #[must_use]
     pub fn target(&self, domain: &Name) -> Option<Target> {

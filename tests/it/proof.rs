@@ -363,7 +363,8 @@ fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     // Whoever is behind the other address has to take the mail, and somebody has to say so.
     let moved = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
     assert!(told(moved).contains("nobody says that this takes mail for acme.test."));
-    let said = "assume: [ { fact: accepts, address: 192.0.2.99, reason: it is the same server } ]\n";
+    let said =
+        "assume: [ { fact: accepts, address: 192.0.2.99, reason: it is the same server } ]\n";
     assert_eq!(told(&format!("{moved}{said}")), "");
     let null = "records: [ { zone: acme.test, name: \"@\", type: MX, to: [ \"0 .\" ] } ]\n";
     insta::assert_snapshot!("trap-null-mx", told(null));

@@ -24,7 +24,7 @@ use crate::intent::{DomainMove, Host, Selector, Sender};
 use crate::observe::{Outside, Snapshot, is_dkim};
 use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::{Harm, Start, What};
-use crate::proof::spf_view::{Edges, Source, evaluated, passes, sources};
+use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_let, passes, sources};
 use crate::proof::view::{Choice, View};
 use crate::spf::{Outcome, SpfRecord, Target, Term};
 
@@ -52,7 +52,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             };
             for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
                 of_spf(bench, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
-                of_dkim(bench, domain, (host, sender), &mut stream, &in_flight);
+                of_dkim(bench, (domain, part), (host, sender), &mut stream, &in_flight);
             }
             if part == 1 && !host.senders.iter().any(Sender::says_anything) {
                 undeclared(bench, domain, host, &in_flight);
@@ -138,15 +138,20 @@ fn of_spf(
         let of = Stream { domain, host, sender, sources, term: Term::new(&term) };
         *stream += 1;
         let number = *stream;
+        if part == 1 && of.term.hangs_on_the_client() {
+            on_the_client(bench, &of, &in_flight(bench));
+        }
+        // What shall send passes; of what sends today, a domain that says nothing refuses nothing.
+        let is_well = if part == 1 { passes } else { is_let };
         // Most of a record's addresses pass by the same term: those are looked at one by one only
         // where that term does not do for all of them.
         let all = |view: &View<'_>| {
             let behind = Source::Behind(domain.clone(), of.term.to_string());
-            is_fixed(view, &of.term, domain) && passes(view, domain, &behind)
+            is_fixed(view, &of.term, domain) && is_well(view, domain, &behind)
         };
         let some_fails = {
             let fails = |view: &View<'_>| {
-                let ok = all(view) || of.sources.iter().all(|source| passes(view, domain, source));
+                let ok = all(view) || of.sources.iter().all(|source| is_well(view, domain, source));
                 (!ok).then_some(())
             };
             let label = ("spf", domain, number << 16);
@@ -159,7 +164,7 @@ fn of_spf(
         let usual = in_flight(bench);
         for (place, source) in of.sources.iter().enumerate() {
             let found = {
-                let fails = |view: &View<'_>| (!passes(view, domain, source)).then_some(());
+                let fails = |view: &View<'_>| (!is_well(view, domain, source)).then_some(());
                 bench.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
             };
             let harm = spf_harm(&of, source);
@@ -175,6 +180,25 @@ fn of_spf(
                     bench.forbid(ID, (choice, NOW), &[*atom], &harm);
                 }
             }
+        }
+    }
+}
+
+/// A term of which only its publisher says whom it lets pass: the new host's mail, if so it is.
+fn on_the_client(bench: &mut Bench<'_>, of: &Stream<'_>, in_flight: &[usize]) {
+    let Stream { domain, host, sender, term, .. } = of;
+    let by = Subject::Name(term.answered_below(domain));
+    let harm = Harm::new(
+        format!("{ID}/{}/{}/{}/client/{term}", shown(domain), host.name, sender.name),
+        format!(
+            "mail that `{}` sends as {domain} (`{}`) passes SPF only if `{term}` matches its address, and nobody can tell that in advance",
+            host.name, sender.name
+        ),
+        bench.statement(Fact::Published, &by, Value::True, ""),
+    );
+    for bad in bench.facts.having(Fact::Published, &by, Value::False) {
+        for atom in in_flight {
+            bench.forbid(ID, (&Choice::new(), NOW), &[bad, *atom], &harm);
         }
     }
 }
@@ -279,6 +303,7 @@ fn undeclared(
 fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
     let snapshot = bench.draft().snapshot;
     let live = records_at(snapshot, domain);
+    all_others(bench, domain, one);
     let Some(live) = live.first() else { return };
     let terms: Vec<Term> = live.terms_that_count().cloned().collect();
     let today: BTreeSet<Source> =
@@ -312,7 +337,7 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
     }
     let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
         let fails = |view: &View<'_>| {
-            sources.iter().any(|source| !passes(view, domain, source)).then_some(())
+            sources.iter().any(|source| !is_let(view, domain, source)).then_some(())
         };
         bench.cases(ID, ("today", domain, number), &fails)
     };
@@ -340,6 +365,43 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
     }
 }
 
+/// Mail from where no record names: a record that refuses it, where that of today does not.
+fn all_others(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>) {
+    let undeclared = one.is_some_and(|one| !one.from.senders.iter().any(Sender::says_anything));
+    let refused = |view: &View<'_>| {
+        let today = evaluated_today(view, domain, NOBODY).outcome;
+        let now = evaluated(view, domain, NOBODY).outcome;
+        let worse = match today {
+            Outcome::Pass => now != Outcome::Pass,
+            // Of a host that declares no sender, this is all of its mail.
+            Outcome::None if undeclared => !matches!(now, Outcome::Pass | Outcome::None),
+            Outcome::None | Outcome::Neutral | Outcome::SoftFail => now == Outcome::Fail,
+            Outcome::Fail | Outcome::PermError | Outcome::TempError => false,
+        };
+        worse.then_some(today)
+    };
+    let of = match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
+        Some(one) => Subject::Host(one.from.name.clone()),
+        None => Subject::Name(domain.clone()),
+    };
+    for (choice, today) in bench.cases(ID, ("others", domain, 0), &refused).iter() {
+        let harm = Harm::new(
+            format!("{ID}/{}/today/spf/others", shown(domain)),
+            format!(
+                "mail as {domain} from where no record names fails SPF, and does not today ({}): nobody says that nothing is sent from there",
+                today
+            ),
+            format!(
+                "leave the end of the record as it is, or declare every sender; where nothing else is sent, {}",
+                bench.statement(Fact::Sends, &of, Value::False, "")
+            ),
+        );
+        for atom in bench.facts.in_flight(&of) {
+            bench.forbid(ID, (choice, NOW), &[atom], &harm);
+        }
+    }
+}
+
 fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {
     match at.told(&RrKey::new(name.clone(), RrType::TXT)) {
         Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).collect(),
@@ -348,28 +410,32 @@ fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {
 }
 
 /// The names whose SPF records the plan can change, by themselves or by what they lead to.
-fn changing_records<'d>(bench: &Bench<'d>) -> Vec<&'d Name> {
+fn changing_records<'d>(bench: &Bench<'d>) -> BTreeSet<&'d Name> {
     let draft = bench.draft();
     let rrsets = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
-    let texts = rrsets.filter(|(key, _)| key.rtype == RrType::TXT);
-    let spf =
-        texts.filter(|(_, rrset)| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some()));
-    // Nobody sends as a name that is no host's (RFC 5321 §2.3.5): such records are for including.
-    let is_domain = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
+    let has = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
+    let texts = rrsets.filter(|(key, rrset)| key.rtype == RrType::TXT && has(rrset));
     // A record whose own terms all name addresses changes only by itself.
-    let can_change = |key: &RrKey, rrset: &RrSet| {
+    let leads = |rrset: &RrSet| {
         let leads = |record: SpfRecord| record.terms.iter().any(Term::costs_lookup);
-        draft.owner_of(key).is_some()
-            || rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(leads)
+        rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(leads)
     };
-    let spf = spf.filter(|(key, _)| is_domain(&key.name));
-    spf.filter(|(key, rrset)| can_change(key, rrset)).map(|(key, _)| &key.name).collect()
+    let live = texts.filter(|(_, rrset)| leads(rrset)).map(|(key, _)| key);
+    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let changes = changes.filter(|change| {
+        let rrsets = [&change.before, &change.after];
+        change.key.rtype == RrType::TXT && rrsets.into_iter().flatten().any(has)
+    });
+    // Nobody sends as a name that is no host's (RFC 5321 §2.3.5): such records are for including.
+    let is_domain = |name: &&Name| !name.labels().any(|label| label.first() == Some(&b'_'));
+    let names = live.chain(changes.map(|change| &change.key)).map(|key| &key.name);
+    names.filter(is_domain).collect()
 }
 
 /// Mail of a sender that declares selectors: it may sign with any of them.
 fn of_dkim(
     bench: &mut Bench<'_>,
-    domain: &Name,
+    (domain, part): (&Name, u8),
     (host, sender): (&Host, &Sender),
     stream: &mut usize,
     in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
@@ -403,7 +469,7 @@ fn of_dkim(
             });
         for name in unseen.iter() {
             // A key that is in use today is there.
-            if selector.publish.is_none() {
+            if selector.publish.is_none() && part != 1 {
                 continue;
             }
             let of = Subject::Name(name.clone());
@@ -492,11 +558,10 @@ fn keys_in_use(bench: &mut Bench<'_>) {
         .flat_map(|sender| &sender.selectors)
         .map(|selector| &selector.owner.value)
         .collect();
-    let names: BTreeSet<Name> = draft
-        .snapshot
-        .zones
-        .values()
-        .flat_map(|zone| zone.zone.rrsets.keys())
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    // A key that comes may take the place of what a wildcard answers.
+    let names: BTreeSet<Name> = live
+        .chain(draft.owned())
         .filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME) && is_dkim(&key.name))
         .filter(|key| !declared.contains(&key.name))
         .map(|key| key.name.clone())
@@ -535,19 +600,34 @@ fn keys_in_use(bench: &mut Bench<'_>) {
     }
 }
 
-/// DMARC records that the plan makes stricter: mail that passed so far may be refused.
+/// DMARC policies that the plan makes stricter: mail that passed so far may be refused.
 fn stricter_policies(bench: &mut Bench<'_>) {
     let draft = bench.draft();
-    let keys: BTreeSet<&RrKey> = draft
-        .owned()
-        .filter(|key| key.rtype == RrType::TXT || key.rtype == RrType::CNAME)
-        .filter(|key| key.name.labels().next().is_some_and(|l| l.eq_ignore_ascii_case(b"_dmarc")))
+    let of_policy = |key: &RrKey| {
+        let label = key.name.labels().next()?;
+        let is_text = matches!(key.rtype, RrType::TXT | RrType::CNAME);
+        (is_text && label.eq_ignore_ascii_case(b"_dmarc")).then(|| key.name.parent()).flatten()
+    };
+    let owned: BTreeSet<Name> = draft.owned().filter_map(of_policy).collect();
+    let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let aliases: BTreeSet<Name> = live
+        .filter(|(key, _)| key.rtype == RrType::CNAME)
+        .filter_map(|(key, _)| of_policy(key))
         .collect();
-    for key in keys {
-        let Some(domain) = key.name.parent() else { continue };
-        let text = RrKey::new(key.name.clone(), RrType::TXT);
+    if owned.is_empty() && aliases.is_empty() {
+        return;
+    }
+    // A domain without a policy of its own has that of one above it (RFC 9989: the tree walk).
+    let below = |name: &&Name| {
+        let mut above = std::iter::successors(name.parent(), Name::parent);
+        above.any(|above| owned.contains(&above) || aliases.contains(&above))
+    };
+    let inherits: Vec<Name> =
+        bench.domains().iter().map(|one| one.name).filter(below).cloned().collect();
+    for domain in owned.into_iter().chain(aliases).chain(inherits).collect::<BTreeSet<_>>() {
         let stricter = |view: &View<'_>| {
-            let (live, found) = (strictness(&view.live(&text)), strictness(&view.look_up(&text)));
+            let live = strictness(&domain, &|key| view.live(key));
+            let found = strictness(&domain, &|key| view.look_up(key));
             let more = found.iter().zip(&live).any(|(found, live)| found > live);
             more.then_some(())
         };
@@ -567,31 +647,55 @@ fn stricter_policies(bench: &mut Bench<'_>) {
     }
 }
 
-/// How strict a DMARC record is (RFC 7489 §6.3, RFC 9989): for the domain and for names below it
-/// (none, quarantine, reject), and in the alignment of DKIM and SPF; and of how much mail.
-fn strictness(answer: &Outside) -> [u8; 5] {
-    let records = match answer {
-        Outside::Records(records) => records,
-        Outside::Absent => return [0; 5],
-        // What nobody has seen, the adversary says.
-        Outside::Unknown(_) => return [u8::MAX; 5],
-    };
+/// How strict the DMARC policy is that receivers find for a domain (RFC 7489 §6.3, RFC 9989): for the
+/// domain, for names below it, there or not (none, quarantine, reject), in the alignment of DKIM and
+/// SPF, and of how much mail.
+///
+/// What stands above a domain counts for it where it has no policy of its own.
+fn strictness(domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> [u8; 6] {
+    let mut at = Some(domain.clone());
+    while let Some(name) = at {
+        let owner = Name::from_user("_dmarc").and_then(|label| label.join(&name));
+        let Ok(owner) = owner else { break };
+        match look_up(&RrKey::new(owner, RrType::TXT)) {
+            Outside::Records(records) => {
+                if let Some([p, sp, np, adkim, aspf, share]) = strictness_of(&records) {
+                    return match name == *domain {
+                        true => [p, sp, np, adkim, aspf, share],
+                        false => [sp, sp, np, adkim, aspf, share],
+                    };
+                }
+            }
+            Outside::Absent => {}
+            // Of a domain's own record, the adversary says what nobody has seen.
+            Outside::Unknown(_) if name == *domain => return [u8::MAX; 6],
+            Outside::Unknown(_) => break,
+        }
+        at = name.parent().filter(|above| above.labels().nth(1).is_some());
+    }
+    [0; 6]
+}
+
+fn strictness_of(records: &[Rdata]) -> Option<[u8; 6]> {
     let texts = records.iter().filter_map(Rdata::txt_joined);
     let texts = texts.map(|text| String::from_utf8_lossy(&text).to_ascii_lowercase());
     let mut policies = texts.filter(|text| text.trim_start().starts_with("v=dmarc1"));
-    let (Some(policy), None) = (policies.next(), policies.next()) else { return [0; 5] };
+    let (Some(policy), None) = (policies.next(), policies.next()) else { return None };
     let tag = |name: &str| {
         let mut tags = policy.split(';').filter_map(|tag| tag.split_once('='));
         tags.find(|(tag, _)| tag.trim() == name).map(|(_, value)| value.trim().to_owned())
     };
+    // With `t=y` receivers apply the level below.
+    let test = u8::from(tag("t").as_deref() == Some("y"));
     let rank = |value: Option<String>| match value.as_deref() {
-        Some("reject") => 2,
-        Some("quarantine") => 1,
+        Some("reject") => 2 - test,
+        Some("quarantine") => 1 - test,
         Some(_) | None => 0,
     };
     let strict = |name: &str| u8::from(tag(name).as_deref() == Some("s"));
     let p = rank(tag("p"));
     let below = tag("sp").map_or(p, |value| rank(Some(value)));
+    let absent = tag("np").map_or(below, |value| rank(Some(value)));
     let share = tag("pct").and_then(|pct| pct.parse::<u8>().ok()).unwrap_or(100).min(100);
-    [p, below, strict("adkim"), strict("aspf"), if p > 0 { share } else { 0 }]
+    Some([p, below, absent, strict("adkim"), strict("aspf"), if p > 0 { share } else { 0 }])
 }

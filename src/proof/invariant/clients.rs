@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Leads, host, leads};
+use super::{Leads, host, is_known_to_stay, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot, discovery_of};
@@ -55,10 +55,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         let harm = Harm::new(
             format!("{ID}/{from}/serves"),
             format!("people read their mail at `{from}`, which serves their mailboxes no longer"),
-            format!("let `{from}` serve until people read at `{to}`"),
+            format!("let `{from}` serve until every client is set up for `{to}`"),
         );
-        for at_old in mailboxes.at_old() {
-            bench.forbid(ID, (&none, NOW), &[at_old, idle], &harm);
+        let clients = bench.facts.of_host(Fact::Clients, from, Value::True);
+        for reads in mailboxes.at_old().chain(clients) {
+            bench.forbid(ID, (&none, NOW), &[reads, idle], &harm);
         }
     }
     for client in bench.facts.of_host(Fact::Clients, from, Value::True) {
@@ -79,10 +80,14 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             of_record(bench, (domain, one), key, (&idle, &off));
         }
         of_pairs(bench, domain, &found);
-        left_behind(bench, domain, one, &found, &off);
+        left_behind(bench, one, &found.left, &off);
         if found.old_has_clients {
             sees_new_mail(bench, domain, one);
         }
+    }
+    if let Some((_, one)) = bench.moving().next() {
+        let others = of_other_names(bench, one);
+        left_behind(bench, one, &others, &off);
     }
     names_in_use(bench, &idle);
 }
@@ -104,17 +109,16 @@ impl Discovery {
         let mut keys: BTreeSet<RrKey> = declared.cloned().collect();
         let mut left = BTreeSet::new();
         let old = OldNames::of(bench, one);
+        let mut old_has_clients = !one.from.discovery.is_empty();
         for key in possible(domain) {
-            if keys.contains(&key) {
-                continue;
-            }
+            let leads = old.leads_there(draft.snapshot, &key);
+            old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
                 keys.insert(key);
-            } else if old.leads_there(draft.snapshot, &key) {
+            } else if leads && !keys.contains(&key) {
                 left.insert(key);
             }
         }
-        let old_has_clients = !one.from.discovery.is_empty() || !left.is_empty();
         Self { keys, left, old_has_clients }
     }
 }
@@ -147,17 +151,37 @@ impl OldNames {
         Self { names, addresses }
     }
 
+    /// Whether a discovery record leads to the old host today: itself, as an alias, or by a wildcard.
     fn leads_there(&self, snapshot: &Snapshot, key: &RrKey) -> bool {
-        let Some(live) = snapshot.zone_of(&key.name).and_then(|zone| zone.get(key)) else {
-            return false;
+        self.leads(&|key| snapshot.told(key), key)
+    }
+
+    fn leads(&self, look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> bool {
+        // Where an alias leads is what it is asked for.
+        let types: &[RrType] = match key.rtype {
+            RrType::CNAME => &[RrType::A, RrType::AAAA],
+            ref other => std::slice::from_ref(other),
         };
-        live.rdata().iter().any(|rdata| match (target(rdata), rdata.ip()) {
-            (Some(name), _) => {
-                self.names.contains(&name)
-                    || addresses(snapshot, &name).iter().any(|ip| self.addresses.contains(ip))
-            }
-            (None, Some(ip)) => self.addresses.contains(&ip),
-            (None, None) => false,
+        let is_old = |name: &Name| {
+            let of = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
+            of.iter().any(|key| match look_up(key) {
+                Outside::Records(found) => {
+                    found.iter().filter_map(Rdata::ip).any(|ip| self.addresses.contains(&ip))
+                }
+                Outside::Unknown(_) => self.names.contains(name),
+                Outside::Absent => false,
+            })
+        };
+        types.iter().any(|rtype| {
+            let found = match look_up(&RrKey::new(key.name.clone(), *rtype)) {
+                Outside::Records(found) => found,
+                Outside::Absent | Outside::Unknown(_) => return false,
+            };
+            found.iter().any(|rdata| match (target(rdata), rdata.ip()) {
+                (Some(name), _) => is_old(&name),
+                (None, Some(ip)) => self.addresses.contains(&ip),
+                (None, None) => false,
+            })
         })
     }
 }
@@ -214,13 +238,33 @@ fn of_record(
             bench.forbid(ID, (choice, NOW), &[at_old], &harm);
         }
     }
+    leads_where(bench, key);
+    let late = bench.late();
+    for (choice, ()) in cases(bench, "names-old", Side::From).iter() {
+        let harm = Harm::new(
+            id("names-old"),
+            format!(
+                "a mail client that asks for {key} is led to `{from}`, where nobody answers any more"
+            ),
+            format!("leave `{from}` on until nobody can have the old {key}"),
+        );
+        for off in off {
+            bench.forbid(ID, (choice, late), &[*off], &harm);
+        }
+    }
+}
+
+/// A discovery record that leads to nothing, or to what nobody could ask.
+fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
     let end = std::sync::Arc::clone(&bench.end);
     let nowhere =
-        bench.cases(ID, ("nowhere", &key.name, at), &|view| leads_nowhere(view, key, &end));
+        bench.cases(ID, ("nowhere", &key.name, usize::from(key.rtype.number())), &|view| {
+            leads_nowhere(view, key, &end)
+        });
     for (choice, (target, is_seen)) in nowhere.iter() {
         let of = Subject::Name(target.clone());
         let harm = Harm::new(
-            id("nowhere"),
+            format!("{ID}/{}/nowhere/{}", shown(&key.name), key.rtype),
             match is_seen {
                 true => format!(
                     "a mail client that asks for {key} is led to {target}, which has no address"
@@ -248,19 +292,6 @@ fn of_record(
             }
         }
     }
-    let late = bench.late();
-    for (choice, ()) in cases(bench, "names-old", Side::From).iter() {
-        let harm = Harm::new(
-            id("names-old"),
-            format!(
-                "a mail client that asks for {key} is led to `{from}`, where nobody answers any more"
-            ),
-            format!("leave `{from}` on until nobody can have the old {key}"),
-        );
-        for off in off {
-            bench.forbid(ID, (choice, late), &[*off], &harm);
-        }
-    }
 }
 
 /// The name that a discovery record leads to, where that has no address of a family that it has in the
@@ -271,6 +302,10 @@ fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, 
     let of = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
     let found = of.each_ref().map(|key| view.look_up(key));
     if found.iter().any(|found| matches!(found, Outside::Unknown(_))) {
+        // What clients find today is seen by that.
+        if view.look_up(key) == view.live(key) {
+            return None;
+        }
         let some = found.iter().any(|found| matches!(found, Outside::Records(_)));
         return (!some).then_some((target, false));
     }
@@ -350,18 +385,14 @@ fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
     }
 }
 
-/// Records for mail clients that nobody declares, and that still lead to the old host when it goes.
-fn left_behind(
-    bench: &mut Bench<'_>,
-    domain: &Name,
-    one: &DomainMove,
-    found: &Discovery,
-    off: &[usize],
-) {
-    for key in &found.left {
+/// Records for mail clients that nobody declares, and that still lead to the old host when it goes:
+/// those of the domain, and those of names that do not move, but for such whose mail stays there.
+fn left_behind(bench: &mut Bench<'_>, one: &DomainMove, left: &BTreeSet<RrKey>, off: &[usize]) {
+    let old = OldNames::of(bench, one);
+    for key in left {
         let of = Subject::Name(key.name.clone());
         let harm = Harm::new(
-            format!("{ID}/{}/left/{} {}", shown(domain), shown(&key.name), key.rtype),
+            format!("{ID}/{}/left/{}", shown(&key.name), key.rtype),
             format!(
                 "a mail client that asks for {key} is led to `{}`, where nobody answers any more: no part of the plan changes it",
                 one.from.name
@@ -371,12 +402,34 @@ fn left_behind(
                 bench.statement(Fact::Clients, &of, Value::False, "")
             ),
         );
-        for uses in bench.facts.having(Fact::Clients, &of, Value::True) {
-            for off in off {
-                bench.forbid(ID, (&Choice::new(), NOW), &[uses, *off], &harm);
+        let leads = |view: &View<'_>| old.leads(&|key| view.look_up(key), key).then_some(());
+        let at = usize::from(key.rtype.number());
+        for (choice, ()) in bench.cases(ID, ("left", &key.name, at), &leads).iter() {
+            for uses in bench.facts.having(Fact::Clients, &of, Value::True) {
+                for off in off {
+                    bench.forbid(ID, (choice, NOW), &[uses, *off], &harm);
+                }
             }
         }
     }
+}
+
+/// The discovery records of names that do not move, and that lead to the old host.
+fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<RrKey> {
+    let draft = bench.draft();
+    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    let old = OldNames::of(bench, one);
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let found = live.filter(|key| {
+        let services = RrKey::new(key.name.clone(), RrType::SRV);
+        let of = match key.rtype {
+            RrType::CNAME => discovery_of(key).or_else(|| discovery_of(&services)),
+            _ => discovery_of(key),
+        };
+        of.is_some_and(|domain| !moving.contains(&domain) && !is_known_to_stay(draft, &domain))
+            && old.leads_there(draft.snapshot, key)
+    });
+    found.cloned().collect()
 }
 
 /// Who is set up for the old host while mail goes to the new one.
@@ -539,6 +592,16 @@ fn records_alone(bench: &mut Bench<'_>) {
         if let Some(name) = target(rdata) {
             keys.extend([RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype)));
         }
+    }
+    for one in bench.domains().iter() {
+        let under = bench.draft().snapshot.zone_of(one.name).map(|zone| &zone.zone.origin);
+        if under.is_some_and(|origin| draft.has_wildcards(origin)) {
+            keys.extend(possible(one.name));
+        }
+    }
+    let owned = draft.owned().filter(|key| discovery_of(key).is_some()).cloned();
+    for key in owned.collect::<BTreeSet<_>>() {
+        leads_where(bench, &key);
     }
     for key in keys {
         if bench.library.answers(&key).is_none() {

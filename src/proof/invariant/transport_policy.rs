@@ -167,10 +167,9 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
         Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
     });
     for (number, exchange) in exchanges.iter().enumerate() {
-        let Some(key) = tlsa_key(exchange) else { continue };
         let of = Subject::Name(exchange.clone());
         let other = |view: &View<'_>| {
-            let found = view.look_up(&key);
+            let (key, found) = tlsa_of(view, exchange)?;
             let known = |ip| match &today {
                 Routes::To(today) => today.iter().any(|t| t.exchange == *exchange && t.ip == ip),
                 Routes::Nowhere | Routes::Unknown(_) => false,
@@ -179,9 +178,7 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
             let mut here = now.iter().filter(|route| route.exchange == *exchange).peekable();
             here.peek()?;
             let moved = here.any(|route| !known(route.ip));
-            // Who runs a name outside of the zones has its records match its certificates.
-            let is_there = matches!(found, Outside::Records(_));
-            (is_there && (moved || found != view.live(&key))).then_some(())
+            (moved || !has_those_of_today(view, &key, &found)).then_some(())
         };
         let harm = Harm::new(
             format!("{ID}/{}/tlsa/{}", shown(domain), shown(exchange)),
@@ -205,9 +202,8 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
 fn other_tlsa(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let from = &one.from.name;
     let other = |view: &View<'_>| {
-        let (exchange, records) = tlsa(view, domain, Side::From)?;
-        let was = view.live(&tlsa_key(&exchange)?);
-        (was != Outside::Records(records)).then_some(())
+        let (_, key, records) = tlsa(view, domain, Side::From)?;
+        (!has_those_of_today(view, &key, &records)).then_some(())
     };
     for (choice, ()) in bench.cases(ID, ("other-tlsa", domain, 0), &other).iter() {
         let harm = Harm::new(
@@ -265,21 +261,47 @@ fn tlsa_key(exchange: &Name) -> Option<RrKey> {
     Some(RrKey::new(below(TLSA_LABELS, exchange)?, RrType::TLSA))
 }
 
+/// The TLSA records that a sender may go by at an exchange: those of its name, and those of the name
+/// that it is an alias of (RFC 7672 §2.2.2). No records where there may be some that nobody could ask
+/// for, and that do not belong to whoever runs the name.
+fn tlsa_of(view: &View<'_>, exchange: &Name) -> Option<(RrKey, Arc<[Rdata]>)> {
+    let alias = RrKey::new(exchange.clone(), RrType::CNAME);
+    let target = match view.answer(&alias) {
+        Outside::Records(found) => found.first().and_then(Rdata::target),
+        Outside::Absent | Outside::Unknown(_) => None,
+    };
+    let keys = [Some(exchange), target.as_ref()].into_iter().flatten().filter_map(tlsa_key);
+    keys.into_iter().find_map(|key| match view.look_up(&key) {
+        Outside::Records(records) => Some((key, records)),
+        // Who runs a name outside of the zones has its records match its certificates.
+        Outside::Unknown(_) if view.leaves_at(&key)? != key.name => Some((key, Arc::default())),
+        Outside::Absent | Outside::Unknown(_) => None,
+    })
+}
+
+/// Whether the records that were there are still among these: one that matches is enough (RFC 7672
+/// §2.1), and one did.
+fn has_those_of_today(view: &View<'_>, key: &RrKey, found: &[Rdata]) -> bool {
+    match view.live(key) {
+        Outside::Records(live) => live.iter().all(|rdata| found.contains(rdata)),
+        Outside::Absent => false,
+        Outside::Unknown(_) => found.is_empty(),
+    }
+}
+
 /// The TLSA records of an exchange of a host to which the MX records lead in this view.
-fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Option<(Name, Arc<[Rdata]>)> {
+fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Option<(Name, RrKey, Arc<[Rdata]>)> {
     let Routes::To(routes) = routes(view, domain) else { return None };
     let parties = view.parties();
     routes.into_iter().filter(|route| parties.whose(route) == Some(side)).find_map(|route| {
-        match view.look_up(&tlsa_key(&route.exchange)?) {
-            Outside::Records(records) => Some((route.exchange, records)),
-            Outside::Absent | Outside::Unknown(_) => None,
-        }
+        let (key, records) = tlsa_of(view, &route.exchange)?;
+        Some((route.exchange, key, records))
     })
 }
 
 /// TLSA records of which the certificate behind the exchange matches none.
 fn mismatch(view: &View<'_>, domain: &Name, one: &DomainMove, side: Side) -> Option<Harm> {
-    let (exchange, records) = tlsa(view, domain, side)?;
+    let (exchange, _, records) = tlsa(view, domain, side)?;
     let host = host(one, side);
     if records.iter().any(|record| host.tlsa.contains(record)) {
         return None;

@@ -11,13 +11,15 @@ use cutover_contract::Atomicity;
 use serde_json::Value;
 
 use super::Random;
+use crate::registry::language;
 
-const SCHEMA: &str = include_str!("../../../schemas/plan.v1.json");
-
-/// The JSON Schema of the language.
+/// The JSON Schema of the language, as it is built.
 fn schema() -> &'static Value {
     static READ: OnceLock<Value> = OnceLock::new();
-    READ.get_or_init(|| serde_json::from_str(SCHEMA).expect("JSON"))
+    READ.get_or_init(|| {
+        let schema = cutover::spec::v1::schema(language());
+        serde_json::to_value(schema).expect("JSON")
+    })
 }
 
 /// The facts that the language has.

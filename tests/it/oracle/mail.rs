@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::dns::{Answer, Cache, Dns, Resolved, Zones, plain};
-use super::language::{Fact, Host, Plan, has_names};
+use super::language::{Fact, Host, Plan, Sender, has_names};
 use super::schedule::{Back, Execution, NOW, Step};
 use super::spf::{self, Reply, Resolver, Verdict};
 
@@ -239,6 +239,7 @@ pub(super) struct World<'a> {
 /// Over which the adversary chooses views in one SPF evaluation.
 struct Views<'w> {
     dns: &'w Dns<'w>,
+    is_published: &'w dyn Fn(&Name) -> bool,
     known: HashMap<RrKey, Vec<Resolved>>,
     /// What was chosen, of how many.
     chosen: Vec<(usize, usize)>,
@@ -283,7 +284,12 @@ impl Resolver for Views<'_> {
                 one
             }
         };
-        match self.known[&key].get(chosen) {
+        let known = self.known[&key].get(chosen);
+        match known {
+            // There is one record, within the limits, which lets its own senders pass.
+            Some(Resolved::Outside(target)) if rtype == RrType::TXT && (self.is_published)(target) => {
+                Reply::Records(vec![Rdata::txt(b"v=spf1 -all")])
+            }
             Some(Resolved::Records(records)) => Reply::Records(records.clone()),
             Some(Resolved::NoData | Resolved::NxDomain) => Reply::Nothing,
             Some(Resolved::Outside(_) | Resolved::Failure) | None => Reply::Unknown,
@@ -474,7 +480,9 @@ impl<'a> World<'a> {
     pub(super) fn harm(self) -> Harm {
         for (domain, kind) in &self.ground.domains {
             self.of_routes(domain, *kind);
-            self.of_live_senders(domain, *kind);
+            self.of_live_senders(domain, Some(*kind));
+            self.of_dmarc(domain);
+            self.of_foreign_exchanges(domain);
             if *kind == Kind::Moves {
                 self.of_policies(domain);
                 self.of_clients(domain);
@@ -483,7 +491,12 @@ impl<'a> World<'a> {
         }
         for owner in &self.ground.spf_owners {
             self.of_records(owner);
+            if !self.ground.domains.iter().any(|(domain, _)| domain == owner) {
+                self.of_live_senders(owner, None);
+            }
         }
+        self.of_keys();
+        self.of_names();
         if self.ground.plan.is_move() {
             self.of_speed();
         }
@@ -578,12 +591,15 @@ impl<'a> World<'a> {
         let exchanges = exchanges_of(self.ground.zones, domain);
         let counts = family == RrType::A
             || exchanges.iter().any(|exchange| !plain(self.ground.zones, exchange, family).records().is_empty());
+        let may_count = exchanges.iter().any(|exchange| {
+            matches!(plain(self.ground.zones, exchange, family), Resolved::Outside(_))
+        });
         let own = domain.to_string();
         let is_stated = ["old", "new", own.as_str()].iter().any(|subject| {
             !self.stated(fact, subject).is_empty() && !self.may(fact, subject, "true", "true")
         });
-        if counts && !is_stated {
-            let sure = family == RrType::A || has_names();
+        if (counts || may_count) && !is_stated {
+            let sure = counts && (family == RrType::A || has_names());
             self.add("deliverable", domain, format!("{family} of no exchange"), sure);
         }
     }
@@ -605,8 +621,10 @@ impl<'a> World<'a> {
         let mail = self.values("mail", "old", "store");
         let off = mail.contains("off");
         if kind != Kind::Moves {
+            let own = domain.to_string();
+            let stays = !self.stated("stays", &own).is_empty() && !self.may("stays", &own, "false", "false");
             if off && late.only_old {
-                self.add("deliverable", domain, "the old host is off", kind == Kind::Other);
+                self.add("deliverable", domain, "the old host is off", kind == Kind::Other && !stays);
             }
             if late.to_old && (mail.contains("reject") || mail.len() > 1) {
                 self.add("deliverable", domain, "the old host no longer takes it", false);
@@ -757,7 +775,8 @@ impl<'a> World<'a> {
         let own = domain.to_string();
         let by_name = !self.stated("sts_allows", &own).is_empty() && !self.may("sts_allows", &own, "false", "false");
         let may_not = |host: &str| {
-            let is_changed = host == "old" && self.is_policy_changed(domain);
+            let is_said = !self.stated("sts_allows", host).is_empty();
+            let is_changed = host == "old" && !is_said && self.is_policy_changed(domain);
             let unsaid = if host == "old" && !is_changed { "true" } else { "false" };
             self.may("sts_allows", host, "false", unsaid)
         };
@@ -921,9 +940,82 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whether a policy may be stricter than today's, for mail that nobody looked at.
+    fn of_dmarc(&self, domain: &Name) {
+        let owner = domain.child("_dmarc").expect("a name");
+        let rank = |view: &Resolved| {
+            let texts = view.records().iter().filter_map(Rdata::txt_joined);
+            let texts = texts.filter_map(|text| String::from_utf8(text).ok());
+            let ranks = texts.filter(|text| text.starts_with("v=DMARC1")).map(|text| {
+                ["p=none", "p=quarantine", "p=reject"].iter().rposition(|p| text.contains(p)).unwrap_or(0)
+            });
+            ranks.max().unwrap_or(0)
+        };
+        let own = domain.to_string();
+        let passes = !self.stated("passes_dmarc", &own).is_empty()
+            && !self.may("passes_dmarc", &own, "false", "false");
+        let today = rank(&plain(self.ground.zones, &owner, RrType::TXT));
+        let views = self.dns.resolved(&owner, RrType::TXT, 0);
+        if !passes && views.iter().any(|view| rank(view) > today) {
+            self.add("authenticated", domain, "a stricter DMARC policy", has_names());
+        }
+    }
+
+    /// Exchanges elsewhere may have TLSA records that nobody asked for.
+    fn of_foreign_exchanges(&self, domain: &Name) {
+        for exchange in self.exchanges(domain, 0).iter().flatten() {
+            let views = self.dns.resolved(exchange, RrType::A, 0);
+            if views.iter().any(|view| matches!(view, Resolved::Outside(_))) {
+                self.add("transport-policy", domain, format!("{exchange} may have TLSA records"), false);
+            }
+        }
+    }
+
+    /// Keys that are there today, and that somebody may sign with.
+    fn of_keys(&self) {
+        let keys = self.ground.zones.values().flat_map(|records| records.keys());
+        let keys = keys.filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME));
+        for key in keys.filter(|key| key.name.to_string().contains("._domainkey.")) {
+            let live = plain(self.ground.zones, &key.name, RrType::TXT);
+            let own = key.name.to_string();
+            let selector = own.split('.').next().unwrap_or_default();
+            let senders = self.ground.plan.hosts.iter().flat_map(|host| &host.senders);
+            let is_declared = senders.flat_map(|sender| &sender.dkim).any(|dkim| dkim.selector == selector);
+            let is_unsigned = !self.may("signs", &own, "true", "true");
+            if !Self::has_key(&live) || is_unsigned {
+                continue;
+            }
+            if self.dns.resolved(&key.name, RrType::TXT, 0).iter().any(|view| *view != live) {
+                let sure = !is_declared && has_names();
+                self.add("authenticated", &key.name, "a key that somebody may sign with", sure);
+            }
+        }
+    }
+
+    /// Names that clients may use, and that lead elsewhere.
+    fn of_names(&self) {
+        let changes = self.ground.steps.iter().filter_map(|step| step.changes.as_ref());
+        for change in changes.flat_map(|(_, changes)| changes) {
+            if !matches!(change.key.rtype, RrType::A | RrType::AAAA | RrType::CNAME | RrType::SRV) {
+                continue;
+            }
+            let rtype = if change.key.rtype == RrType::SRV { RrType::SRV } else { RrType::A };
+            let owner = &change.key.name;
+            for rtype in [rtype, if rtype == RrType::A { RrType::AAAA } else { rtype }] {
+                let live = plain(self.ground.zones, owner, rtype);
+                let is_there = !live.records().is_empty();
+                let views = self.dns.resolved(owner, rtype, 0);
+                if is_there && views.iter().any(|view| *view != live) {
+                    self.add("clients", owner, "a name that clients may use", false);
+                }
+            }
+        }
+    }
+
     /// SPF of one address, in every view.
     fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
-        let mut views = Views { dns: &self.dns, known: HashMap::new(), chosen: Vec::new(), at: 0, said: HashMap::new() };
+        let is_published = |name: &Name| self.is_published(name);
+        let mut views = Views { dns: &self.dns, is_published: &is_published, known: HashMap::new(), chosen: Vec::new(), at: 0, said: HashMap::new() };
         let mut found = BTreeSet::new();
         let sender = spf::Sender::of(ip, &domain.to_string());
         for _ in 0..VIEWS_MAX {
@@ -958,6 +1050,14 @@ impl<'a> World<'a> {
                     self.add("authenticated", domain, "the new host's unknown address", true);
                 }
             }
+            let is_bare = |sender: &Sender| sender.spf.is_empty() && sender.dkim.is_empty();
+            if host.senders.iter().any(is_bare) {
+                let views = self.dns.resolved(domain, RrType::TXT, 0);
+                if views.iter().any(|view| !spf_text(view.records()).is_empty()) {
+                    let what = format!("a sender of {} that declares nothing", host.name);
+                    self.add("authenticated", domain, what, false);
+                }
+            }
             for (place, sender) in host.senders.iter().enumerate() {
                 for ip in &self.ground.sources[&(host.name, place, domain.clone())] {
                     if self.fails(domain, *ip) {
@@ -972,7 +1072,9 @@ impl<'a> World<'a> {
                             Resolved::Outside(_) => has_names(),
                             _ => true,
                         };
-                        if !Self::has_key(&view) {
+                        let live = plain(self.ground.zones, &name(&owner), RrType::TXT);
+                        let is_other = host.name == "old" && Self::has_key(&live) && view != live;
+                        if !Self::has_key(&view) || is_other {
                             self.add("authenticated", domain, format!("DKIM of {}'s {}", host.name, dkim.selector), is_sure);
                         }
                     }
@@ -982,20 +1084,21 @@ impl<'a> World<'a> {
     }
 
     /// Whoever passes SPF today, and is named by nobody.
-    fn of_live_senders(&self, domain: &Name, kind: Kind) {
+    fn of_live_senders(&self, domain: &Name, kind: Option<Kind>) {
         let Some(live) = self.ground.live.get(domain) else { return };
         let own = domain.to_string();
         if !self.may("sends", &own, "true", "true") {
             return;
         }
         let is_sure = match kind {
-            Kind::Moves => {
+            None => false,
+            Some(Kind::Moves) => {
                 if !self.is_in_flight("old") {
                     return;
                 }
                 self.host(false).senders.is_empty()
             }
-            Kind::Stays | Kind::Other => true,
+            Some(Kind::Stays | Kind::Other) => true,
         };
         for ip in live {
             let is_new = self.ground.new.contains(ip);

@@ -483,6 +483,7 @@ impl<'a> World<'a> {
             self.of_live_senders(domain, Some(*kind));
             self.of_dmarc(domain);
             self.of_foreign_exchanges(domain);
+            self.of_other_policies(domain);
             if *kind == Kind::Moves {
                 self.of_policies(domain);
                 self.of_clients(domain);
@@ -542,6 +543,7 @@ impl<'a> World<'a> {
             if exchanges.iter().any(Name::is_root) {
                 self.add("deliverable", domain, "a null MX", exchanges.len() == 1);
             }
+            let mut is_gone = true;
             for family in [RrType::A, RrType::AAAA] {
                 let (mut nowhere, mut all_old, mut any) = (true, true, false);
                 for exchange in exchanges.iter().filter(|one| !one.is_root()) {
@@ -577,9 +579,13 @@ impl<'a> World<'a> {
                     all_old &= may_be_old || may_have_none;
                 }
                 routes.only_old |= any && all_old;
+                is_gone &= nowhere;
                 if nowhere && longer == 0 && !exchanges.iter().all(Name::is_root) {
                     self.of_family(domain, family);
                 }
+            }
+            if is_gone && longer == 0 && !exchanges.iter().all(Name::is_root) {
+                self.add("deliverable", domain, "no address of any exchange", true);
             }
         }
         routes
@@ -798,6 +804,18 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A policy, or the exchanges that it has to allow, of a domain that may stay where it is.
+    fn of_other_policies(&self, domain: &Name) {
+        let owner = domain.child("_mta-sts").expect("a name");
+        let policy = plain(self.ground.zones, &owner, RrType::TXT);
+        let is_there = !policy.records().is_empty() || matches!(policy, Resolved::Outside(_));
+        let live = plain(self.ground.zones, domain, RrType::MX);
+        let is_moved = self.dns.resolved(domain, RrType::MX, 0).iter().any(|view| *view != live);
+        if is_there && (is_moved || self.is_policy_changed(domain)) {
+            self.add("transport-policy", domain, "a policy that may not allow the exchanges", false);
+        }
+    }
+
     fn is_policy_changed(&self, domain: &Name) -> bool {
         let names = ["_mta-sts", "mta-sts"].map(|label| domain.child(label).expect("a name"));
         let changes = self.ground.steps.iter().zip(&self.execution.there).filter_map(|(step, time)| {
@@ -933,10 +951,9 @@ impl<'a> World<'a> {
                 }
             }
         }
-        if has_names() && at_new && uses_old && !self.host(false).discovery.is_empty()
-            && self.may("redirects", "old", "false", "false")
-        {
-            harm("clients of the old host see no new mail".to_owned(), true);
+        if has_names() && at_new && uses_old && self.may("redirects", "old", "false", "false") {
+            let is_asked = !self.host(false).discovery.is_empty();
+            harm("clients of the old host see no new mail".to_owned(), is_asked);
         }
     }
 
@@ -1087,8 +1104,15 @@ impl<'a> World<'a> {
     fn of_live_senders(&self, domain: &Name, kind: Option<Kind>) {
         let Some(live) = self.ground.live.get(domain) else { return };
         let own = domain.to_string();
-        if !self.may("sends", &own, "true", "true") {
+        let is_silent = !self.may("sends", &own, "true", "true");
+        if is_silent && kind != Some(Kind::Moves) {
             return;
+        }
+        let texts = spf_text(plain(self.ground.zones, domain, RrType::TXT).records());
+        let is_open = |text: &String| ["exists:", "ptr", "include:", "%{"].iter().any(|one| text.contains(one));
+        let views = self.dns.resolved(domain, RrType::TXT, 0);
+        if texts.iter().any(is_open) && views.iter().any(|view| spf_text(view.records()) != texts) {
+            self.add("authenticated", domain, "whoever passed by what nobody can decide", false);
         }
         let is_sure = match kind {
             None => false,
@@ -1096,7 +1120,7 @@ impl<'a> World<'a> {
                 if !self.is_in_flight("old") {
                     return;
                 }
-                self.host(false).senders.is_empty()
+                self.host(false).senders.is_empty() && !is_silent
             }
             Some(Kind::Stays | Kind::Other) => true,
         };

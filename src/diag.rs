@@ -299,8 +299,8 @@ fn show(diagnostic: &Diagnostic, source: &Source, coloured: bool) -> String {
     renderer.render(&[group])
 }
 
-/// The source with every secret that was found in it blanked, each octet by an asterisk, so that
-/// places stay what they are.
+/// The source with every secret that was found in it blanked, each octet by an asterisk and line ends
+/// kept, so that places stay what they are.
 fn without_secrets<'d>(
     source: &Source,
     diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
@@ -310,7 +310,8 @@ fn without_secrets<'d>(
         diagnostics.into_iter().filter(|d| [SECRET_IN_PLAN, SECRET_IN_VALUE].contains(&d.code))
     {
         let secret = diagnostic.span.within(&source.text);
-        let blank = "*".repeat(secret.len());
+        let blank = |octet| if octet == b'\n' { '\n' } else { '*' };
+        let blank: String = source.text[secret.clone()].bytes().map(blank).collect();
         text.replace_range(secret, &blank);
     }
     Source { name: source.name.clone(), text }

@@ -107,7 +107,9 @@ pub enum Problem {
         has: usize,
     },
     /// More key than the key itself says.
-    #[error("the `p=` of the DKIM key goes on after the key: {says} of its {has} octets are the key")]
+    #[error(
+        "the `p=` of the DKIM key goes on after the key: {says} of its {has} octets are the key"
+    )]
     GoesOn {
         /// Octets that its beginning announces.
         says: usize,
@@ -159,10 +161,10 @@ impl Problem {
             Self::Private => {
                 "whoever has the private key can sign mail as the domain, and DNS shows it to everybody"
             }
-            Self::Revoked => {
-                "mail that is signed with a revoked key fails DKIM (RFC 6376 §3.6.1)"
+            Self::Revoked => "mail that is signed with a revoked key fails DKIM (RFC 6376 §3.6.1)",
+            Self::Weak { .. } => {
+                "mail that is signed with a shorter key fails DKIM (RFC 8301 §3.2)"
             }
-            Self::Weak { .. } => "mail that is signed with a shorter key fails DKIM (RFC 8301 §3.2)",
             Self::NoHash(_) => "rsa-sha1 must not be used, so no signature passes (RFC 8301 §3.1)",
             Self::NotForMail(_) => "verifiers of mail ignore the key (RFC 6376 §3.6.1)",
             Self::Twice(_) | Self::NoTag(_) => {
@@ -262,7 +264,8 @@ impl KeyRecord {
         let listed = |value: &str| -> BTreeSet<String> {
             value.split(':').map(|word| word.trim_matches(BLANKS).to_owned()).collect()
         };
-        let (hashes, services) = (get("h").map(listed), get("s").map_or_else(|| listed("*"), listed));
+        let (hashes, services) =
+            (get("h").map(listed), get("s").map_or_else(|| listed("*"), listed));
         if let (Some(said), Some(hashes)) = (get("h"), &hashes)
             && !hashes.contains("sha256")
         {

@@ -5,9 +5,29 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the library: each may import those above it, and nothing below.
 const LAYERS: &[&str] = &[
-    "calendar", "digest", "diag", "resolution", "spf", "dkim", "fact", "spec", "intent", "observe", "model", "graph",
-    "probe", "recipe", "proof", "compile", "artifact", "journal", "engine", "render", "world",
-    "sim", "cli",
+    "calendar",
+    "digest",
+    "diag",
+    "resolution",
+    "dkim",
+    "spf",
+    "fact",
+    "spec",
+    "intent",
+    "observe",
+    "model",
+    "graph",
+    "probe",
+    "recipe",
+    "proof",
+    "compile",
+    "artifact",
+    "journal",
+    "engine",
+    "render",
+    "world",
+    "sim",
+    "cli",
 ];
 
 /// Lines of a source file at the most.

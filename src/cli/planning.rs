@@ -270,6 +270,15 @@ pub(super) fn not_refuted(artifact: &Artifact) -> Result<(), Failure> {
     if broken.is_empty() {
         return Ok(());
     }
+    if artifact.verdict.story.is_empty() {
+        let ids = broken.iter().map(|id| format!("\n  - {{ defect: \"{id}\", reason: \"\" }}"));
+        let text = format!(
+            "error: not everything is well before the plan begins: {}\nhelp: mend it, or accept each with a reason:\noverride:{}",
+            broken.join(", "),
+            ids.collect::<String>()
+        );
+        return Err(Failure::new(Exit::Refuted, crate::render::harmless(&text)));
+    }
     let story = artifact.verdict.story.join("\n  ");
     let why = artifact.verdict.derivation.join("\n  ");
     let why = if why.is_empty() { why } else { format!("\n\n  {why}") };

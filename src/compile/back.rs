@@ -328,6 +328,15 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
             format!("people read their mail at `{old}` again from here on"),
             format!("{served} was passed"),
         ),
+        Back::Unstated(one) if draft.asks_a_person(one) => (
+            format!(
+                "by hand: `{}` of {} is {} again",
+                one.fact.value,
+                one.subject.value,
+                draft.value_before(one)
+            ),
+            format!("{served} had begun, and only a person knows that it was taken back"),
+        ),
         Back::Unstated(one) => (
             format!(
                 "from here on `{}` of {} is no longer {}",
@@ -412,7 +421,6 @@ pub fn is_refuted(
     let present = present(&model);
     let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));
     patterns.any(|pattern| {
-        !present.contains_key(&*pattern.harm.id)
-            && way.can_come_true(pattern, &among)
+        !present.contains_key(&*pattern.harm.id) && way.can_come_true(pattern, &among)
     })
 }

@@ -76,9 +76,8 @@ fn staying(draft: &Draft<'_>) -> Option<String> {
             }
     };
     let names: Vec<String> = names.filter(stays).map(ToString::to_string).collect();
-    (!names.is_empty()).then(|| {
-        format!("`{from}` stays on for {}, whose mail goes on to it", names.join(", "))
-    })
+    (!names.is_empty())
+        .then(|| format!("`{from}` stays on for {}, whose mail goes on to it", names.join(", ")))
 }
 
 /// Clocks that are lower than what is known of the world.
@@ -87,19 +86,45 @@ fn clocks(draft: &Draft<'_>) -> Vec<String> {
     let moves = !draft.intent.moves.is_empty();
     let terms = &draft.intent.terms;
     let all: [(&str, Duration, Duration, bool, &str); 5] = [
-        ("margin", margin, Clocks::MARGIN, true, "clocks of resolvers and ours differ, and TTLs are whole seconds"),
-        ("use", use_, Clocks::USE, moves, "an answer is used through a whole SMTP dialogue (RFC 5321 §4.5.3.2)"),
-        ("queue_life", queue_life, Clocks::QUEUE_LIFE, moves, "senders try for four to five days (RFC 5321 §4.5.4.1)"),
-        ("overrun", terms.overrun, OVERRUN, moves, "some resolvers keep records longer than their TTL"),
-        ("keep_old", terms.keep_old, KEEP_OLD, moves, "late mail, and people who have not left the old host"),
+        (
+            "margin",
+            margin,
+            Clocks::MARGIN,
+            true,
+            "clocks of resolvers and ours differ, and TTLs are whole seconds",
+        ),
+        (
+            "use",
+            use_,
+            Clocks::USE,
+            moves,
+            "an answer is used through a whole SMTP dialogue (RFC 5321 §4.5.3.2)",
+        ),
+        (
+            "queue_life",
+            queue_life,
+            Clocks::QUEUE_LIFE,
+            moves,
+            "senders try for four to five days (RFC 5321 §4.5.4.1)",
+        ),
+        (
+            "overrun",
+            terms.overrun,
+            OVERRUN,
+            moves,
+            "some resolvers keep records longer than their TTL",
+        ),
+        (
+            "keep_old",
+            terms.keep_old,
+            KEEP_OLD,
+            moves,
+            "late mail, and people who have not left the old host",
+        ),
     ];
     let low = all.into_iter().filter(|(_, is, default, counts, _)| *counts && is < default);
     low.map(|(name, is, default, _, why)| {
-        format!(
-            "`{name}` is {}, less than the usual {}: {why}",
-            show_span(is),
-            show_span(default)
-        )
+        format!("`{name}` is {}, less than the usual {}: {why}", show_span(is), show_span(default))
     })
     .collect()
 }
@@ -108,8 +133,7 @@ fn clocks(draft: &Draft<'_>) -> Vec<String> {
 fn seen_outside(draft: &Draft<'_>) -> Vec<String> {
     let seen = draft.snapshot.outside.iter().filter_map(|(key, answer)| match answer {
         Outside::Records(records) => {
-            let data: Vec<String> =
-                records.iter().take(SHOWN_MAX).map(Rdata::to_string).collect();
+            let data: Vec<String> = records.iter().take(SHOWN_MAX).map(Rdata::to_string).collect();
             let more = match records.len().saturating_sub(SHOWN_MAX) {
                 0 => String::new(),
                 more => format!(" and {more} more"),

@@ -153,10 +153,8 @@ fn unread(
             continue;
         }
         let row = one.fact.value.row();
-        let title = format!(
-            "nothing in this plan relies on `{}` of {}",
-            one.fact.value, one.subject.value
-        );
+        let title =
+            format!("nothing in this plan relies on `{}` of {}", one.fact.value, one.subject.value);
         let help = format!(
             "take it out: {} would read it, and nothing that the plan changes or leads to asks for it",
             listed(row.read_by.iter().copied())

@@ -75,10 +75,7 @@ pub(super) fn taken_back(intent: &Intent, returns: &mut [Return]) {
         });
         let mut after = vec![begin];
         let undo = |task: &TaskSpec, after: &mut Vec<StepId>, one: &mut Return| {
-            let Some(argv) = task.undo.clone() else {
-                one.kept.push(id(task));
-                return None;
-            };
+            let argv = task.undo.clone()?;
             let back = StepId::new(format!("back/{}", id(task)));
             one.takes_back.insert(back.clone(), id(task));
             let work = Task { work: Work::Command(argv), check: None, within: task.within };
@@ -102,6 +99,20 @@ pub(super) fn taken_back(intent: &Intent, returns: &mut [Return]) {
         let undone: Vec<Step> =
             last.iter().rev().filter_map(|task| undo(task, &mut after, one)).collect();
         steps.extend(undone);
+        // Only a person knows what is to be done about work that has no `undo`.
+        let done = first.iter().rev().chain(last.iter().rev());
+        for task in done.filter(|task| task.undo.is_none()) {
+            let back = StepId::new(format!("back/{}", id(task)));
+            one.takes_back.insert(back.clone(), id(task));
+            let words = format!(
+                "`{}` was done and has no `undo`: take it back, or see that it may stay",
+                task.name.value
+            );
+            let title = format!("by hand: {words}");
+            let work = Task { work: Work::Manual(words), check: None, within: task.within };
+            steps.push(step(back.clone(), work, &after, title));
+            after = vec![back];
+        }
         one.graph = StepGraph::new(steps).expect("steps at both ends make no circle");
     }
 }

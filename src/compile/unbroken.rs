@@ -85,7 +85,10 @@ pub(super) fn statements(draft: &Draft<'_>, findings: &Findings) -> Vec<String> 
     }
     let back = for_the_way_back(draft);
     if !back.is_empty() {
-        lines.push("  # and for the way back; without these the switch is a point of no return:".to_owned());
+        lines.push(
+            "  # and for the way back; without these the switch is a point of no return:"
+                .to_owned(),
+        );
         lines.extend(back);
     }
     lines

@@ -1,3 +1,5 @@
+//! What verifiers can use, what they cannot, and what is understood of pasted texts.
+
 use super::*;
 
 /// SubjectPublicKeyInfo of RSA keys that OpenSSL made, their bits in the name.
@@ -139,7 +141,11 @@ fn pasted_texts_are_understood() {
             Some("s1._domainkey"),
             "v=DKIM1; h=sha256; p=AA",
         ),
-        ("s1._domainkey.acme.test. 3600 IN TXT \"v=DKIM1; p=AA\"", Some("s1._domainkey.acme.test."), "v=DKIM1; p=AA"),
+        (
+            "s1._domainkey.acme.test. 3600 IN TXT \"v=DKIM1; p=AA\"",
+            Some("s1._domainkey.acme.test."),
+            "v=DKIM1; p=AA",
+        ),
         ("IN TXT v=DKIM1; p=AA", None, "v=DKIM1; p=AA"),
         ("TXT \"v=DKIM1; p=AA\"", None, "v=DKIM1; p=AA"),
         ("hello", None, "hello"),

@@ -45,10 +45,12 @@ fn set(end: &mut Snapshot, name: &Name, rtype: RrType, rdata: Vec<Rdata>) {
     let Some(zone) = end.zone_of(name).map(|seen| seen.zone.origin.clone()) else { return };
     let Some(seen) = end.zones.get_mut(&zone) else { return };
     let key = RrKey::new(name.clone(), rtype);
-    let Ok(rrset) = RrSet::new(Ttl::ZERO, rdata) else {
+    if rdata.is_empty() {
         seen.zone.rrsets.remove(&key);
         return;
-    };
+    }
+    let rrset = RrSet::new(Ttl::ZERO, rdata)
+        .expect("decoding refuses records that make no RRset, and hosts' are of one type");
     // A CNAME stands alone (RFC 1034 §3.6.2).
     let there: Vec<RrType> = seen.zone.at(name).map(|(other, _)| other).collect();
     for other in there.into_iter().filter(|o| rtype == RrType::CNAME || *o == RrType::CNAME) {

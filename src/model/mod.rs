@@ -14,7 +14,7 @@ pub mod spf_meaning;
 use std::fmt;
 use std::time::Duration;
 
-use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, Name, RrKey, RrSet, RrType, Ttl};
 
 use crate::calendar::show_span;
 use crate::observe::ZoneSeen;
@@ -184,8 +184,8 @@ impl Track {
 pub struct Goal {
     /// Which RRset.
     pub key: RrKey,
-    /// Its records; `None`: none.
-    pub rdata: Option<Vec<Rdata>>,
+    /// Its records, whatever their TTL; `None`: none.
+    pub records: Option<RrSet>,
     /// Its TTL; `None`: the TTL that is there, or [`NEW_TTL`].
     pub ttl: Option<Ttl>,
 }
@@ -215,7 +215,7 @@ impl Goal {
         let live = zone.get(&self.key);
         let new_ttl = Ttl::from_wire(NEW_TTL).max(zone.capabilities.ttl_min);
         let final_ttl = self.ttl.or(live.map(RrSet::ttl)).unwrap_or(new_ttl);
-        let goal = self.rdata.as_ref().and_then(|rdata| RrSet::new(final_ttl, rdata.clone()).ok());
+        let goal = self.records.as_ref().map(|records| records.with_ttl(final_ttl));
         let leaving: Vec<(RrKey, &RrSet)> = match &goal {
             None => Vec::new(),
             Some(_) => in_the_way(zone, &self.key),

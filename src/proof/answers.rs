@@ -89,6 +89,34 @@ struct Version {
     records: Option<RrSet>,
     lives: Duration,
     taken: Vec<(usize, usize)>,
+    /// Which choices led to it, each with how many states had been read before.
+    choices: Vec<(usize, usize)>,
+}
+
+impl Version {
+    fn is_like(&self, other: &Self) -> bool {
+        self.content == other.content && self.lives == other.lives
+    }
+}
+
+/// Leaves out of versions whatever was read and made no difference: where every choice from some
+/// point on leads to the same answer, that answer hangs on nothing that was read from there on.
+fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
+    let Some(first) = all.first() else { return };
+    if all.iter().all(|version| version.is_like(first)) {
+        let read = first.choices.get(depth).map_or(first.taken.len(), |(_, read)| *read);
+        let mut version = all.swap_remove(0);
+        version.taken.truncate(read);
+        found.push(version);
+        return;
+    }
+    let choice = |version: &Version| version.choices.get(depth).map(|(choice, _)| *choice);
+    while !all.is_empty() {
+        let wanted = choice(&all[0]);
+        let end = all.iter().position(|version| choice(version) != wanted).unwrap_or(all.len());
+        let rest = all.split_off(end);
+        collapse(std::mem::replace(&mut all, rest), depth + 1, found);
+    }
 }
 
 /// The occurrences of a track for one question.
@@ -108,17 +136,17 @@ struct Chosen<'c, 'l> {
 
 #[derive(Default)]
 struct State {
-    /// What was chosen, and how many there are.
-    asked: Vec<(usize, usize)>,
+    /// What was chosen, and how many there are; and how many states had been read by then.
+    asked: Vec<(usize, usize, usize)>,
     /// The state that each track is in, as far as it was read.
     taken: Vec<(usize, usize)>,
 }
 
 impl<'l> Chosen<'_, 'l> {
     fn choose(&self, possible: usize) -> usize {
-        let asked = &mut self.state.borrow_mut().asked;
+        let State { asked, taken } = &mut *self.state.borrow_mut();
         let choice = self.script.get(asked.len()).copied().unwrap_or(0);
-        asked.push((choice, possible));
+        asked.push((choice, possible, taken.len()));
         choice
     }
 
@@ -189,7 +217,13 @@ fn put_at<'l>(at: &'l Overlay, key: &RrKey, zone: &'l ZoneSeen) -> Option<&'l Rr
 }
 
 /// Whether a track's RRsets at or below a name are there in one of its states.
-fn is_there(library: &Library<'_>, zone: &ZoneSeen, track: usize, at: &Overlay, name: &Name) -> bool {
+fn is_there(
+    library: &Library<'_>,
+    zone: &ZoneSeen,
+    track: usize,
+    at: &Overlay,
+    name: &Name,
+) -> bool {
     let mut below = library.row(track).keys().filter(|key| key.name.is_at_or_below(name));
     below.any(|key| put_at(at, key, zone).is_some())
 }
@@ -216,9 +250,8 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
         let mut absences: Vec<(usize, Vec<usize>)> = Vec::new();
         for track in draft.owners_below(name) {
             let all = self.occurrences(track);
-            let there = |place: usize| {
-                is_there(self.library, self.zone, track, all[place].overlay, name)
-            };
+            let there =
+                |place: usize| is_there(self.library, self.zone, track, all[place].overlay, name);
             if let Some(taken) = self.taken(track) {
                 if there(taken) {
                     return true;
@@ -293,8 +326,9 @@ impl Answers {
             };
             let lives = hold(records.as_ref(), zone);
             let State { asked, taken } = chosen.state.into_inner();
-            versions.push(Version { content: Content::of(&found), records, lives, taken });
-            match next_script(asked) {
+            let choices = asked.iter().map(|(choice, _, read)| (*choice, *read)).collect();
+            versions.push(Version { content: Content::of(&found), records, lives, taken, choices });
+            match next_script(asked.into_iter().map(|(choice, of, _)| (choice, of)).collect()) {
                 Some(_) if versions.len() >= VERSIONS_MAX => {
                     undecided = true;
                     break;
@@ -304,28 +338,30 @@ impl Answers {
             }
         }
         let earlier = earlier(library, key);
-        let same = |one: &Version, other: &Version| {
-            one.content == other.content && one.lives == other.lives
-        };
-        if !undecided && earlier.is_empty() && versions.iter().all(|one| same(one, &versions[0])) {
+        if !undecided && earlier.is_empty() && versions.iter().all(|one| one.is_like(&versions[0]))
+        {
             return None;
         }
+        let all = std::mem::take(&mut versions);
+        collapse(all, 0, &mut versions);
         let tracks = tracks.into_inner();
         let margin = draft.intent.terms.clocks.margin;
         let mut known: BTreeMap<(usize, usize, Duration), usize> = BTreeMap::new();
         let mut classes: Vec<Class> = Vec::new();
-        let mut put = |content: Content, version: Vec<usize>| {
-            match classes.iter_mut().find(|class| class.content == content) {
-                Some(class) => class.versions.push(version),
-                None => classes.push(Class { content, versions: vec![version] }),
-            }
+        let mut put = |content: Content, version: Vec<usize>| match classes
+            .iter_mut()
+            .find(|class| class.content == content)
+        {
+            Some(class) => class.versions.push(version),
+            None => classes.push(Class { content, versions: vec![version] }),
         };
-        for Version { content, records, lives, taken } in versions {
+        for Version { content, records, lives, taken, choices: _ } in versions {
             let mut version: Vec<usize> = Vec::new();
             for (track, occurrence) in &taken {
                 let of = &tracks[track][*occurrence];
                 let atom = *known.entry((*track, *occurrence, lives)).or_insert_with(|| {
-                    let ends = of.ends.iter().map(|step| Ending { step: *step, hold: lives + margin });
+                    let ends =
+                        of.ends.iter().map(|step| Ending { step: *step, hold: lives + margin });
                     let (key, records) = (key.clone(), records.clone());
                     let what = What::Answer { key, records, exposed: of.exposed };
                     atoms.push(Atom { what, start: of.start, ends: ends.collect() });
@@ -357,7 +393,8 @@ impl Answers {
 fn earlier(library: &Library<'_>, key: &RrKey) -> Vec<(Content, Option<RrSet>)> {
     let earlier = &library.draft.snapshot.earlier;
     let own = earlier.get(key).into_iter().flatten().map(|rrset| {
-        let content = rrset.as_ref().map_or(Content::Absent, |r| Content::Records(r.shared_rdata()));
+        let content =
+            rrset.as_ref().map_or(Content::Absent, |r| Content::Records(r.shared_rdata()));
         (content, rrset.clone())
     });
     let alias = RrKey::new(key.name.clone(), RrType::CNAME);

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use cutover_contract::{Change, ChangeSet, Name, RrKey, RrType};
 
 use super::parties::Parties;
-use crate::fact::Fact;
+use crate::fact::{Fact, Value};
+use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
 use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::{Snapshot, ZoneSeen};
+use crate::spec::task::{WITHIN, Work};
 use crate::spec::{AssumeSpec, Point};
 
 /// A step without an order.
@@ -324,7 +326,10 @@ impl<'d> Draft<'d> {
         let from = RrKey::new(name.clone(), RrType::new(0));
         let first = self.owners.partition_point(|(owned, _)| **owned < from);
         let below = self.owners[first..].iter();
-        below.take_while(|(key, _)| key.name.is_at_or_below(name)).map(|(_, track)| *track).collect()
+        below
+            .take_while(|(key, _)| key.name.is_at_or_below(name))
+            .map(|(_, track)| *track)
+            .collect()
     }
 
     /// Whether a name exists in a zone whatever the plan does.
@@ -413,9 +418,46 @@ impl<'d> Draft<'d> {
             Kind::Back(BackStep { what: Back::Change { track, changes, .. }, .. }) => {
                 change(*track, changes)
             }
+            Kind::Back(BackStep { what: Back::Unstated(one), .. }) if self.asks_a_person(one) => {
+                let work = Work::Manual(format!(
+                    "take back that `{}` of {} is {}, or see that it is not so: mail comes back when you say that it is {} again",
+                    one.fact.value,
+                    one.subject.value,
+                    one.value,
+                    self.value_before(one)
+                ));
+                Primitive::Task(Task { work, check: None, within: WITHIN })
+            }
             Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => {
                 Primitive::Checkpoint
             }
+        }
+    }
+
+    /// Whether only a person can say that a stated fact is no longer so: mail on the way back relies on
+    /// the value before. Where that is the worst value, nothing relies on it.
+    #[must_use]
+    pub fn asks_a_person(&self, stated: &AssumeSpec) -> bool {
+        let row = stated.fact.value.row();
+        stated.fact.value == Fact::Mail || self.value_before(stated) != row.unknown
+    }
+
+    /// The value of a fact before a statement begins.
+    #[must_use]
+    pub fn value_before(&self, stated: &AssumeSpec) -> Value {
+        let same = |one: &&AssumeSpec| {
+            one.fact.value == stated.fact.value && one.subject.value == stated.subject.value
+        };
+        let earlier = self.intent.assume.iter().filter(same).filter(|one| one.from < stated.from);
+        let row = stated.fact.value.row();
+        let is_old = self
+            .intent
+            .moves
+            .iter()
+            .any(|one| stated.subject.value.host() == Some(one.from.name.as_str()));
+        match earlier.max_by_key(|one| one.from) {
+            Some(before) => before.value,
+            None => row.of_old.filter(|_| is_old).unwrap_or(row.unknown),
         }
     }
 }

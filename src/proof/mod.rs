@@ -181,9 +181,7 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
             // One story is enough for a fact that nobody states, however many domains it is told of.
             let facts: Vec<(Fact, &Subject)> = pattern.unknown(&model.atoms).collect();
             let is_known = !facts.is_empty()
-                && facts
-                    .iter()
-                    .all(|(fact, of)| untold.contains(&(pattern.invariant, *fact, *of)));
+                && facts.iter().all(|(fact, of)| untold.contains(&(pattern.invariant, *fact, *of)));
             untold.extend(facts.iter().map(|(fact, of)| (pattern.invariant, *fact, *of)));
             for (fact, of) in facts {
                 unstated.entry((fact, of.clone())).or_default().insert(pattern.invariant);

@@ -14,7 +14,9 @@ use super::view::View;
 use crate::calendar::Timestamp;
 use crate::model::spf_meaning::{Meaning, meaning};
 use crate::observe::{Outside, Seen, Snapshot};
-use crate::spf::{Answer, Client, Evaluation, Network, Outcome, SpfRecord, Target, Term, check_host};
+use crate::spf::{
+    Answer, Client, Evaluation, Network, Outcome, SpfRecord, Target, Term, check_host,
+};
 
 /// SPF records that are followed at the most, so that a circle of includes ends. Our choice: RFC 7208
 /// §4.6.4 allows ten look-ups.
@@ -151,7 +153,8 @@ pub fn passes(view: &View<'_>, domain: &Name, source: &Source, trusted: Trusted<
         Source::Behind(of, term) => {
             let wanted = (of, Term::new(term));
             let mut reached = BTreeSet::new();
-            through(view, domain, (wanted.0, &wanted.1), trusted, &mut reached) == Some(Way::Through)
+            through(view, domain, (wanted.0, &wanted.1), trusted, &mut reached)
+                == Some(Way::Through)
         }
     }
 }

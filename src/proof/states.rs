@@ -67,8 +67,12 @@ impl Row {
         let states: Vec<(T, &Overlay)> =
             self.overlays.iter().map(|overlay| (looks(overlay), overlay)).collect();
         let first = states[0].1;
-        let mut found =
-            vec![Occurrence { overlay: first, start: Start::Always, ends: Vec::new(), exposed: false }];
+        let mut found = vec![Occurrence {
+            overlay: first,
+            start: Start::Always,
+            ends: Vec::new(),
+            exposed: false,
+        }];
         // The occurrence that each state belongs to.
         let mut of_state = vec![0];
         for (number, step) in self.steps.iter().enumerate() {

@@ -91,7 +91,9 @@ pub fn says(atom: &Atom) -> Option<String> {
                 }
             })
         }
-        What::Fact { fact, subject, value, unknown } => Some(says_fact(*fact, subject, *value, *unknown)),
+        What::Fact { fact, subject, value, unknown } => {
+            Some(says_fact(*fact, subject, *value, *unknown))
+        }
         What::InFlight { of: Subject::Host(host), .. } => {
             Some(format!("mail of `{host}` may be in flight"))
         }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen};
+use super::{Found, Kitchen, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::{DomainMove, Exchange};
 use crate::model::end::published;
@@ -64,14 +64,14 @@ fn track(
     let name = &exchange.name.value;
     let key = RrKey::new(name.clone(), rtype);
     let rdata = published(exchange, rtype);
-    let (rdata, takes) = match rdata.is_empty() {
+    let (records, takes) = match rdata.is_empty() {
         true if zone.get(&key).is_none() => return,
         true => (None, "does not take"),
-        false => (Some(rdata), "takes"),
+        false => (Some(records_of(rdata)), "takes"),
     };
     let goal = match used {
-        true => kitchen.goal(zone, &key, rdata),
-        false => Goal { key: key.clone(), rdata, ttl: None },
+        true => kitchen.goal(zone, &key, records),
+        false => Goal { key: key.clone(), records, ttl: None },
     };
     let route = Route {
         stage: if used { Stage::Switch } else { Stage::Expand },

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use cutover_contract::{Rdata, RrKey};
 
-use super::{Found, Kitchen};
+use super::{Found, Kitchen, records_of};
 use crate::diag::Spanned;
 use crate::intent::DomainMove;
 use crate::model::{Route, Stage, Track};
@@ -47,7 +47,7 @@ fn track(
     found: &mut Found,
 ) {
     let zone = zone_of(kitchen, one, key);
-    let goal = kitchen.goal(zone, key, rdata.map(|rdata| vec![rdata.value.clone()]));
+    let goal = kitchen.goal(zone, key, rdata.map(|rdata| records_of([rdata.value.clone()])));
     let (stage, why) = match rdata {
         Some(_) => (Stage::Switch, format!("mail clients find `{}` from here on", one.to.name)),
         None => (Stage::Contract, format!("`{}` does not offer this", one.to.name)),

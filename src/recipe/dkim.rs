@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
+use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen};
+use super::{Found, Kitchen, records_of};
 use crate::diag::{Code, Diagnostic};
+use crate::dkim::KeyRecord;
 use crate::intent::{DomainMove, Selector};
 use crate::model::{Goal, Route, Stage, Track, Transition, Verb};
-use crate::observe::ZoneSeen;
+use crate::observe::{Seen, ZoneSeen};
 
 /// A selector that nobody publishes.
 pub(super) const DKIM_MISSING: Code = Code::semantic("dkim-missing");
@@ -39,7 +40,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
                     Some(_) => {
                         collision(selector, "two senders publish different keys there", found)
                     }
-                    None => publish(zone(selector), host, selector, rdata, found),
+                    None => publish(kitchen, zone(selector), host, selector, rdata, found),
                 },
             }
         }
@@ -93,17 +94,39 @@ fn collision(selector: &Selector, what: &str, found: &mut Found) {
     );
 }
 
-fn publish(zone: &ZoneSeen, host: &str, selector: &Selector, rdata: &Rdata, found: &mut Found) {
+fn publish(
+    kitchen: &Kitchen<'_>,
+    zone: &ZoneSeen,
+    host: &str,
+    selector: &Selector,
+    rdata: &Rdata,
+    found: &mut Found,
+) {
     let owner = &selector.owner.value;
+    if let Some(target) = rdata.target()
+        && kitchen.end.look_up(&RrKey::new(target.clone(), RrType::TXT)) == Seen::Absent
+    {
+        let title = format!("{owner} would lead to {target}, where there is no key");
+        let help = "look for a typing error, and let the host publish the key first";
+        found.report(
+            Diagnostic::error(DKIM_MISSING, selector.owner.span, title, help)
+                .label(format!("a sender of `{host}` signs with it"))
+                .why("mail that is signed with a key which nobody publishes fails DKIM"),
+        );
+        return;
+    }
     let live = there(zone, owner);
-    let same =
-        |change: &Change| change.before.as_ref().is_some_and(|b| b.rdata() == [rdata.clone()]);
-    if !live.is_empty() && !live.iter().all(same) {
+    let live = live.iter().filter_map(|change| change.before.as_ref());
+    let live: Vec<&Rdata> = live.flat_map(RrSet::rdata).collect();
+    if !live.iter().all(|live| is_same_key(live, rdata)) || live.len() > 1 {
         collision(selector, "another key is published there", found);
         return;
     }
+    // A live key that says the same stays as it is spelled.
+    let rdata = live.first().copied().unwrap_or(rdata);
     let key = RrKey::new(owner.clone(), rdata.rtype());
-    let goal = Goal { key: key.clone(), rdata: Some(vec![rdata.clone()]), ttl: None };
+    let records = Some(records_of([rdata.clone()]));
+    let goal = Goal { key: key.clone(), records, ttl: None };
     let route = Route {
         stage: Stage::Expand,
         lower: None,
@@ -114,6 +137,11 @@ fn publish(zone: &ZoneSeen, host: &str, selector: &Selector, rdata: &Rdata, foun
     let transitions = goal.transitions(zone, &route);
     let track = Track::new(zone.zone.origin.clone(), key, transitions);
     found.track(track, selector.owner.span);
+}
+
+fn is_same_key(one: &Rdata, other: &Rdata) -> bool {
+    let read = |rdata| KeyRecord::of_rdata(rdata).and_then(Result::ok);
+    one == other || read(one).is_some_and(|key| read(other) == Some(key))
 }
 
 fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Found) {

@@ -26,6 +26,9 @@ pub const OWNED_TWICE: Code = Code::semantic("owned-twice");
 /// A record that cannot stand at its name.
 pub const CNAME_CLASH: Code = Code::semantic("cname-clash");
 
+/// An exchange that has no address, or is an alias.
+pub(crate) const UNUSABLE_EXCHANGE: Code = Code::semantic("unusable-exchange");
+
 /// One kind of record.
 pub struct Recipe {
     /// Its name.
@@ -114,10 +117,9 @@ impl<'k> Kitchen<'k> {
 
     /// The goal for an RRset that is switched. Where TTLs are not restored, it keeps the one that it
     /// was lowered to; records that are as wanted keep theirs.
-    fn goal(&self, zone: &ZoneSeen, key: &RrKey, rdata: Option<Vec<Rdata>>) -> Goal {
+    fn goal(&self, zone: &ZoneSeen, key: &RrKey, records: Option<RrSet>) -> Goal {
         let live = zone.get(key);
-        let wanted = rdata.as_ref().and_then(|rdata| RrSet::new(Ttl::ZERO, rdata.clone()).ok());
-        let as_wanted = match (live, &wanted) {
+        let as_wanted = match (live, &records) {
             (Some(live), Some(wanted)) => live.same_rdata(wanted),
             (None, _) | (_, None) => false,
         };
@@ -126,8 +128,17 @@ impl<'k> Kitchen<'k> {
             true => self.snapshot.original_ttls.get(key).copied().filter(|_| !as_wanted),
             false => Some(live.map_or(low, |live| live.ttl().min(low))),
         };
-        Goal { key: key.clone(), rdata, ttl }
+        Goal { key: key.clone(), records, ttl }
     }
+}
+
+/// The RRset of these records, for a goal, which has a TTL of its own.
+///
+/// # Panics
+/// Where they make none: what a plan says is checked when it is decoded, and what recipes put
+/// together is of one type and not empty.
+fn records_of(rdata: impl IntoIterator<Item = Rdata>) -> RrSet {
+    RrSet::new(Ttl::ZERO, rdata).expect("decoding refuses records that make no RRset")
 }
 
 /// Says which versions every RRset goes through; in which order, `compile` derives.

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen};
+use super::{Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};
-use crate::intent::DomainMove;
+use crate::intent::{DomainMove, Exchange};
 use crate::model::{Route, Stage, Track, Transition, Verb, change};
 use crate::observe::Seen;
 use crate::spec::{Anchor, SwitchKind, When};
@@ -18,8 +18,6 @@ use crate::spec::{Anchor, SwitchKind, When};
 pub(super) const UNKNOWN_EXCHANGE: Code = Code::semantic("unknown-exchange");
 /// A domain that takes no mail (RFC 7505).
 pub(super) const NULL_MX: Code = Code::semantic("null-mx");
-/// An exchange that has no address, or is an alias.
-pub(super) const UNUSABLE_EXCHANGE: Code = Code::semantic("unusable-exchange");
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     for one in &kitchen.intent.moves {
@@ -28,7 +26,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         live_exchanges_are_known(kitchen, one, &key, found);
         new_exchanges_are_usable(kitchen, one, found);
         let rdata = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
-        let goal = kitchen.goal(zone, &key, Some(rdata.collect()));
+        let goal = kitchen.goal(zone, &key, Some(records_of(rdata)));
         let route = Route {
             stage: Stage::Switch,
             lower: kitchen.lowering(),
@@ -119,7 +117,7 @@ fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
         let behind = worst.checked_add(10)?.checked_add(preference - best)?;
         all.push(Rdata::mx(behind, name));
     }
-    RrSet::new(first.ttl(), all).ok()
+    Some(RrSet::new(first.ttl(), all).expect("MX records of two RRsets make one"))
 }
 
 /// Whatever is live and unknown would be swept away without anybody having said so.
@@ -170,11 +168,13 @@ fn live_exchanges_are_known(
 fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut Found) {
     for exchange in &one.to.exchanges {
         let name = &exchange.name.value;
-        // Names outside of the plan's zones are the other host's business, and not asked here.
-        let Some(zone) = kitchen.zone_of(name) else { continue };
+        let Some(zone) = kitchen.zone_of(name) else {
+            does_not_exist(kitchen, exchange, found);
+            continue;
+        };
         let alias = zone.get(&RrKey::new(name.clone(), RrType::CNAME)).is_some();
         let seen = |rtype| {
-            matches!(kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Records(_))
+            !matches!(kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Absent)
         };
         let published = seen(RrType::A) || seen(RrType::AAAA) || !exchange.addresses.is_empty();
         // Of the plan's other records, only those of the expansion are there before the switch.
@@ -214,6 +214,21 @@ fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut
         };
         found
             .report(Diagnostic::error(UNUSABLE_EXCHANGE, exchange.name.span, title, help).why(why));
+    }
+}
+
+/// An exchange outside of the plan's zones of which a resolver says that it has no address.
+fn does_not_exist(kitchen: &Kitchen<'_>, exchange: &Exchange, found: &mut Found) {
+    let name = &exchange.name.value;
+    let absent = |rtype| kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)) == Seen::Absent;
+    if absent(RrType::A) && absent(RrType::AAAA) {
+        let title = format!("the exchange {name} does not exist, or has no address");
+        let help = "look for a typing error, and at the host's documentation";
+        found.report(
+            Diagnostic::error(UNUSABLE_EXCHANGE, exchange.name.span, title, help)
+                .label("a resolver says so")
+                .why("mail cannot be delivered to a name without an address (RFC 5321 §5.1)"),
+        );
     }
 }
 

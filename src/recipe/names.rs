@@ -1,9 +1,9 @@
 //! What can stand at a name, whichever recipe puts it there: nothing beside a CNAME, nothing that
 //! the zone hands on to others, and no name that takes a domain out of its wildcard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, Name, RrKey, RrType};
+use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
 
 use super::{CNAME_CLASH, Found, Kitchen};
 use crate::diag::{Code, Diagnostic, Span};
@@ -12,6 +12,10 @@ use crate::observe::ZoneSeen;
 
 /// A record at or below a delegation.
 pub(super) const DELEGATED: Code = Code::semantic("delegated");
+/// A record below a DNAME, or a DNAME above records.
+pub(super) const DNAME_OCCLUDES: Code = Code::semantic("dname-occludes");
+/// The address of a name server.
+pub(super) const SERVER_ADDRESS: Code = Code::semantic("server-address");
 /// A mail domain whose records come from a wildcard.
 pub(super) const WILDCARD_DOMAIN: Code = Code::semantic("wildcard-domain");
 
@@ -20,11 +24,13 @@ pub(super) fn check(kitchen: &Kitchen<'_>, found: &mut Found) {
     let refused: BTreeSet<&Name> = problems.iter().map(|(name, _)| *name).collect();
     let aliases: BTreeSet<&Name> =
         found.tracks.iter().filter_map(|(track, _)| alias(track)).collect();
+    let servers = servers(kitchen);
     for (track, span) in found.tracks.iter().filter(|(t, _)| !refused.contains(&t.key.name)) {
         let zone = &kitchen.snapshot.zones[&track.zone];
-        problems.extend(
-            at_name(zone, track, *span, &aliases).map(|problem| (&track.key.name, problem)),
-        );
+        let problem = at_name(zone, track, *span, &aliases)
+            .or_else(|| of_server(&servers, track, *span))
+            .or_else(|| swept_away(kitchen, track, *span));
+        problems.extend(problem.map(|problem| (&track.key.name, problem)));
     }
     let problems: Vec<Diagnostic> = problems.into_iter().map(|(_, problem)| problem).collect();
     found.diagnostics.extend(problems);
@@ -76,7 +82,8 @@ fn at_name(
     span: Span,
     aliases: &BTreeSet<&Name>,
 ) -> Option<Diagnostic> {
-    let name = &put(track).next()?.key.name;
+    let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
+    let name = &changes.next()?.key.name;
     if let Some(cut) = zone.delegation_of(name) {
         let title = format!("{name} does not lie in the zone {}: {cut} is delegated", track.zone);
         let help = format!("add the zone `{cut}` to `zones:`, if it can be changed");
@@ -86,6 +93,43 @@ fn at_name(
                 .why("what a zone says at or below a delegation is not served (RFC 1034 §4.2.1)"),
         );
     }
+    below_dname(zone, track, span).or_else(|| clash(zone, track, span, aliases))
+}
+
+/// What lies below a DNAME is not served, and must not be there (RFC 6672 §2.4).
+fn below_dname(zone: &ZoneSeen, track: &Track, span: Span) -> Option<Diagnostic> {
+    let name = &put(track).next()?.key.name;
+    let dname = |at: &Name| zone.get(&RrKey::new(at.clone(), RrType::DNAME)).is_some();
+    let above = std::iter::successors(name.parent(), Name::parent)
+        .take_while(|at| at.is_at_or_below(&zone.zone.origin))
+        .find(dname);
+    if let Some(above) = above {
+        let title = format!("{name} lies below {above}, which is a DNAME");
+        let help = "publish it where the DNAME leads, or take the DNAME out first";
+        let problem = Diagnostic::error(DNAME_OCCLUDES, span, title, help);
+        return Some(problem.why("what lies below a DNAME is not served (RFC 6672 §2.4)"));
+    }
+    if track.key.rtype != RrType::DNAME {
+        return None;
+    }
+    let mut keys = zone.zone.rrsets.keys();
+    let below = keys.find(|key| key.name != *name && key.name.is_at_or_below(name))?;
+    let title = format!("{name} cannot become a DNAME: {below} lies below it");
+    let help = "take what lies below the name out of the zone first, then plan again";
+    let problem = Diagnostic::error(DNAME_OCCLUDES, span, title, help);
+    Some(problem.why(
+        "a DNAME redirects every name below its own, and nothing may stand there (RFC 6672 §2.4)",
+    ))
+}
+
+/// Nothing stands beside a CNAME.
+fn clash(
+    zone: &ZoneSeen,
+    track: &Track,
+    span: Span,
+    aliases: &BTreeSet<&Name>,
+) -> Option<Diagnostic> {
+    let name = &put(track).next()?.key.name;
     let alias = RrKey::new(name.clone(), RrType::CNAME);
     let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
     let goes = changes.any(|change| change.key == alias && change.after.is_none());
@@ -98,4 +142,68 @@ fn at_name(
     let help = "take the alias or these records out, or give one of them another name";
     let problem = Diagnostic::error(CNAME_CLASH, span, title, help);
     Some(problem.why("a CNAME stands alone (RFC 1034 §3.6.2)"))
+}
+
+/// Records that would go because something else takes their name, and nobody says so. What leads
+/// somewhere may take the place of what leads elsewhere: addresses of an alias, and the reverse.
+fn swept_away(kitchen: &Kitchen<'_>, track: &Track, span: Span) -> Option<Diagnostic> {
+    let leads = |rtype| matches!(rtype, RrType::A | RrType::AAAA | RrType::CNAME);
+    let said = |key: &RrKey| {
+        kitchen.intent.records.iter().any(|record| {
+            record.to.is_none() && record.name.value == key.name && record.rtype.value == key.rtype
+        })
+    };
+    for transition in &track.transitions {
+        let put = transition.changes.iter().find(|change| change.after.is_some())?;
+        let gone = transition.changes.iter().filter(|change| change.after.is_none());
+        for gone in gone {
+            let implied = leads(gone.key.rtype) && leads(put.key.rtype);
+            if implied || said(&gone.key) {
+                continue;
+            }
+            let (name, of) = (&gone.key.name, gone.key.rtype);
+            let title = format!(
+                "the {} records of {name} cannot stand beside its {of} records, which would go",
+                put.key.rtype
+            );
+            let help = format!(
+                "if they shall go, say so: `- {{ zone: {}, name: {}, type: {of}, absent: true }}`; otherwise take another name",
+                track.zone,
+                name.shown_in(&track.zone)
+            );
+            let problem = Diagnostic::error(CNAME_CLASH, span, title, help);
+            return Some(problem.why("a CNAME stands alone (RFC 1034 §3.6.2)"));
+        }
+    }
+    None
+}
+
+/// The names of servers of the plan's zones, and of zones that these delegate.
+fn servers(kitchen: &Kitchen<'_>) -> BTreeMap<Name, Name> {
+    let zones = kitchen.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let ns = zones.filter(|(key, _)| key.rtype == RrType::NS);
+    ns.flat_map(|(key, rrset)| {
+        rrset.rdata().iter().filter_map(Rdata::target).map(|server| (server, key.name.clone()))
+    })
+    .collect()
+}
+
+/// The addresses of a zone's servers: a plan that changes them multiplies every answer by two copies
+/// of the zone.
+fn of_server(servers: &BTreeMap<Name, Name>, track: &Track, span: Span) -> Option<Diagnostic> {
+    let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
+    let (change, zone) = changes.find_map(|change| {
+        let leads = matches!(change.key.rtype, RrType::A | RrType::AAAA | RrType::CNAME);
+        let only_ttl = match (&change.before, &change.after) {
+            (Some(before), Some(after)) => before.same_rdata(after),
+            (_, _) => false,
+        };
+        let zone = servers.get(&change.key.name).filter(|_| leads && !only_ttl)?;
+        Some((change, zone))
+    })?;
+    let title =
+        format!("{} is a name server of {zone}, and a plan does not move it", change.key.name);
+    let help = "change the addresses of name servers by themselves, with the parent's glue, and plan again when the old ones have expired";
+    let problem = Diagnostic::error(SERVER_ADDRESS, span, title, help);
+    Some(problem.why("while some resolvers ask the old address and others the new one, there are two copies of the zone, and nothing that is waited for holds for both"))
 }

@@ -1,10 +1,11 @@
 //! Other records of the plan: each with a place in the order that the user chose.
 
-use cutover_contract::RrKey;
+use cutover_contract::{Rdata, RrKey, RrType};
 
-use super::{CNAME_CLASH, Found, Kitchen};
+use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Goal, Route, Stage, Track};
+use crate::observe::Seen;
 use crate::spec::{Anchor, RecordSpec, When};
 
 /// A TTL below what the provider keeps.
@@ -12,7 +13,55 @@ pub(super) const TTL_FLOOR: Code = Code::semantic("ttl-floor");
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     for record in &kitchen.intent.records {
-        track(kitchen, record, found);
+        if !goes_with_another(kitchen, record) {
+            track(kitchen, record, found);
+        }
+        if record.rtype.value == RrType::MX {
+            exchanges_are_usable(kitchen, record, found);
+        }
+    }
+}
+
+/// Whether these records go because another one takes their name: the same change does both, for an
+/// alias and other records never stand there together (RFC 1034 §3.6.2).
+fn goes_with_another(kitchen: &Kitchen<'_>, record: &RecordSpec) -> bool {
+    let name = &record.name.value;
+    record.to.is_none()
+        && kitchen.intent.records.iter().any(|other| {
+            let types = [record.rtype.value, other.rtype.value];
+            other.to.is_some()
+                && other.name.value == *name
+                && types[0] != types[1]
+                && types.contains(&RrType::CNAME)
+        })
+}
+
+/// As of the exchanges of a host: an exchange has an address, and is no alias (RFC 5321 §5.1,
+/// RFC 2181 §10.3).
+fn exchanges_are_usable(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
+    let exchanges = record.to.iter().flatten().filter_map(Rdata::as_mx).map(|(_, name)| name);
+    for name in exchanges.filter(|name| !name.is_root()) {
+        let seen = |rtype| kitchen.end.look_up(&RrKey::new(name.clone(), rtype));
+        let alias = RrKey::new(name.clone(), RrType::CNAME);
+        let alias = kitchen.end.zone_of(&name).is_some_and(|zone| zone.get(&alias).is_some());
+        let (title, help) = if alias {
+            (
+                format!("the exchange {name} is an alias (CNAME)"),
+                "take another name, or put addresses in the place of the alias first",
+            )
+        } else if seen(RrType::A) == Seen::Absent && seen(RrType::AAAA) == Seen::Absent {
+            (
+                format!("the exchange {name} has no address in the end"),
+                "publish its addresses, or take another name",
+            )
+        } else {
+            continue;
+        };
+        found.report(
+            Diagnostic::error(UNUSABLE_EXCHANGE, record.rtype.span, title, help).why(
+                "an exchange has an address and is no alias (RFC 5321 §5.1, RFC 2181 §10.3): senders refuse to deliver to any other",
+            ),
+        );
     }
 }
 
@@ -20,7 +69,7 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
     let zone = &kitchen.snapshot.zones[&record.zone.value];
     let key = RrKey::new(record.name.value.clone(), record.rtype.value);
     let at_apex = key.name == zone.zone.origin;
-    if at_apex && key.rtype == cutover_contract::RrType::CNAME {
+    if at_apex && key.rtype == RrType::CNAME {
         let title = format!("{} is the zone itself and cannot be an alias", key.name);
         let help = "use A and AAAA records, or your provider's own kind of alias, by hand";
         found.report(
@@ -54,9 +103,10 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
         found.report(Diagnostic::error(TTL_FLOOR, record.name.span, title, help));
         return;
     }
+    let records = record.to.clone().map(records_of);
     let goal = match (with_switch, record.ttl) {
-        (true, None) => kitchen.goal(zone, &key, record.to.clone()),
-        (_, ttl) => Goal { key: key.clone(), rdata: record.to.clone(), ttl },
+        (true, None) => kitchen.goal(zone, &key, records),
+        (_, ttl) => Goal { key: key.clone(), records, ttl },
     };
     // A TTL that was lowered for this change alone comes back as soon as the change has taken
     // effect. Nothing has to be lowered first where it can change only after other things anyway.

@@ -10,7 +10,7 @@
 //! Records that others include are not edited: a term there that would change its meaning is
 //! refused, and so is a declared include that leads to no record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cutover_contract::{Name, RrKey, RrSet, RrType, Ttl};
 
@@ -21,7 +21,7 @@ use crate::model::spf_cost::{Cost, cost};
 use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
 use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
 use crate::observe::{Seen, Snapshot};
-use crate::spf::{BadTerm, SpfRecord, TERMS_MAX, Target, Term};
+use crate::spf::{BadTerm, SpfRecord, TERMS_MAX, Target, Term, TermMeaning};
 
 /// Two SPF records at one name.
 pub(super) const SPF_TWICE: Code = Code::semantic("spf-two-records");
@@ -183,9 +183,12 @@ impl Versions {
 /// would still pass for nobody.
 fn is_readable(live: &SpfRecord, one: &DomainMove, found: &mut Found) -> Option<()> {
     let Err(BadTerm { term, meant }) = live.check() else { return Some(()) };
-    let title = format!("{} in the live SPF record of {} is no term", quoted(&term), one.domain.value);
+    let title =
+        format!("{} in the live SPF record of {} is no term", quoted(&term), one.domain.value);
     let help = match meant {
-        Some(meant) => format!("write {} in the zone, if that is meant, then plan again", quoted(&meant)),
+        Some(meant) => {
+            format!("write {} in the zone, if that is meant, then plan again", quoted(&meant))
+        }
         None => "write it right in the zone, or take it out, then plan again".to_owned(),
     };
     found.report(
@@ -276,9 +279,8 @@ impl Parts<'_> {
                 .iter()
                 .filter_map(Meaning::frozen)
                 .collect();
-            let is_frozen = |term: &Term| {
-                self.is_among(term, &base.terms) && self.is_among(term, &thawed)
-            };
+            let is_frozen =
+                |term: &Term| self.is_among(term, &base.terms) && self.is_among(term, &thawed);
             if meant.is_empty() || !meant.iter().all(is_frozen) {
                 later.into_iter().for_each(|term| self.add_once(&mut widened, term));
             }
@@ -307,14 +309,23 @@ impl Parts<'_> {
         }
     }
 
-    /// Freezing may say what is said already; a record that is not changed keeps what it repeats.
+    /// Freezing may say what is said already: it is said once, as it is spelled in the live record. A
+    /// record that is not changed keeps what it repeats.
     fn without_repeats(&self, record: SpfRecord, base: &SpfRecord) -> SpfRecord {
         if record == *base {
             return record;
         }
+        let meaning = |term: &Term| term.meaning(&self.one.domain.value);
+        let mut live: HashMap<TermMeaning, &Term> = HashMap::new();
+        for term in &base.terms {
+            live.entry(meaning(term)).or_insert(term);
+        }
+        let mut said = HashSet::new();
         let mut terms: Vec<Term> = Vec::with_capacity(record.terms.len());
         for term in record.terms {
-            if !self.is_among(&term, &terms) {
+            let meaning = meaning(&term);
+            let term = live.get(&meaning).map_or(term, |live| (*live).clone());
+            if said.insert(meaning) {
                 terms.push(term);
             }
         }

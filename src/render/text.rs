@@ -1,7 +1,7 @@
 //! The plan as a reviewer reads it: what is different in the end, which steps lead there and why,
 //! when, and what is taken for granted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_contract::{Change, Name, RrKey, RrSet};
 
@@ -203,6 +203,21 @@ fn notices(artifact: &Artifact) -> String {
     rows.collect()
 }
 
+/// The invariants that are broken before the first step, each with what it is broken for.
+fn exceptions(present: &[String]) -> String {
+    let mut by_invariant: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in present {
+        let id = line.split(": ").next().unwrap_or(line);
+        let mut parts = id.split('/');
+        let of = by_invariant.entry(parts.next().unwrap_or(id)).or_default();
+        of.extend(parts.next());
+    }
+    let words = by_invariant.into_iter().map(|(invariant, of)| {
+        format!("`{invariant}` ({})", of.into_iter().collect::<Vec<_>>().join(", "))
+    });
+    harmless(&words.collect::<Vec<_>>().join(", "))
+}
+
 fn verdict(artifact: &Artifact) -> String {
     let Verdict {
         outcome,
@@ -219,8 +234,9 @@ fn verdict(artifact: &Artifact) -> String {
         lines.iter().map(|line| format!("    {}\n", harmless(line))).collect()
     };
     let mut text = match outcome {
-        Outcome::Proved => "  PROVED. ".to_owned(),
-        Outcome::Refuted => {
+        Outcome::Proved if present.is_empty() => "  PROVED. ".to_owned(),
+        _ if story.is_empty() => format!("  PROVED EXCEPT {}.\n  ", exceptions(present)),
+        Outcome::Proved | Outcome::Refuted => {
             format!("  REFUTED: {}\n  ", indented(story).trim_start())
         }
     };
@@ -248,7 +264,7 @@ fn verdict(artifact: &Artifact) -> String {
         }
     }
     if !present.is_empty() {
-        text += &format!("\n  not well already:\n{}", indented(present));
+        text += &format!("\n  broken before the first step:\n{}", indented(present));
     }
     if !assumptions.is_empty() {
         text += "\n  taken for granted:\n";

@@ -3,14 +3,17 @@
 //! `shape` has reported by now what is of the wrong form; here such values are passed over in
 //! silence, and what is left is read on, so that one run shows all that is wrong.
 
+mod assume;
 mod gate;
 mod notify;
 mod record;
+mod sender;
+mod target;
 mod task;
 mod window;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl};
@@ -18,14 +21,12 @@ use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl
 use super::shape::{Form, whole};
 use super::yaml::{Kind, Node};
 use super::{
-    AssumeSpec, Authority, KEEP_OLD, OVERRUN, Clocks, ConfigSpec, DiscoverySpec, DkimRecord, DkimSpec, Endpoint,
-    Exception, ExchangeSpec, HostSpec, MigrateSpec, NameTemplate, OverrideSpec, PlanSpec, Point,
-    ProviderSpec, Registry, ResolverSpec, SecretRef, SenderSpec, SwitchKind, ZoneSpec, resolver,
-    shape,
+    Authority, Clocks, ConfigSpec, DiscoverySpec, Endpoint, Exception, ExchangeSpec, HostSpec,
+    KEEP_OLD, MigrateSpec, NameTemplate, OVERRUN, PlanSpec, ProviderSpec, Registry, ResolverSpec,
+    SecretRef, SwitchKind, ZoneSpec, resolver, shape,
 };
 use crate::calendar;
-use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, listed, quoted};
-use crate::fact::{Fact, Subject, SubjectKind};
+use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, quoted};
 
 /// A text that is no domain name.
 pub(super) const BAD_NAME: Code = Code::semantic("bad-name");
@@ -41,6 +42,8 @@ pub(super) const SPAN_TOO_LONG: Code = Code::semantic("span-too-long");
 pub(super) const ONE_OF: Code = Code::semantic("one-of");
 /// A text that names no point of a plan.
 pub(super) const BAD_ANCHOR: Code = Code::semantic("bad-anchor");
+/// Dots where a reason is wanted.
+pub(super) const NO_REASON: Code = Code::semantic("no-reason");
 /// A value that a fact cannot have.
 pub(super) const BAD_FACT: Code = Code::semantic("bad-fact");
 
@@ -78,7 +81,9 @@ pub(super) fn plan(
         tasks: decoder.tasks(root.get("tasks")),
         notify: items(root.get("notify")).filter_map(|node| decoder.notice(node)).collect(),
         assume: items(root.get("assume")).filter_map(|node| decoder.assume(node)).collect(),
-        overrides: items(root.get("override")).filter_map(|node| decoder.overridden(node)).collect(),
+        overrides: items(root.get("override"))
+            .filter_map(|node| decoder.overridden(node))
+            .collect(),
     };
     name.map(|_| spec)
 }
@@ -170,10 +175,16 @@ impl Decoder<'_> {
     fn template(&mut self, text: Spanned<&str>) -> Option<Spanned<NameTemplate>> {
         let filled = text.value.replace(DOMAIN, SAMPLE_DOMAIN);
         self.no_braces(text, &filled, "`{domain}` is the only thing that is filled in")?;
-        if is_address(&filled) {
-            let title = format!("{} is an address, and a name is wanted", quoted(text.value));
-            let help = "write the name that has this address";
-            let why = "MX, SRV and CNAME records point to names (RFC 1035 §3.3.9); senders do not look up an address as a name";
+        if target::is_address(&filled) {
+            self.address_as_target(text);
+            return None;
+        }
+        if filled == "." {
+            let title = "`.` is no name of a server: it says that there is none".to_owned();
+            let help =
+                "write the name of the server, such as `mx1.example.com.`, or take the entry out";
+            let why =
+                "an MX record with it says that the domain takes no mail at all (RFC 7505 §3)";
             self.report(Diagnostic::error(BAD_NAME, text.span, title, help).why(why));
             return None;
         }
@@ -331,7 +342,7 @@ impl Decoder<'_> {
             .filter_map(|item| {
                 let written = text(item.get("address")?)?;
                 let address = self.socket(written)?;
-                let reason = text(item.get("reason")?)?.value.to_owned();
+                let reason = self.reason(item)?;
                 Some(Spanned { value: Exception { address, reason }, span: written.span })
             })
             .collect();
@@ -380,51 +391,6 @@ impl Decoder<'_> {
         let name = node.get("name").and_then(text).and_then(|text| self.template(text));
         let preference = shape::whole(&node.get("preference")?.kind)?;
         Some(ExchangeSpec { preference: u16::try_from(preference).ok()?, name: name?, addresses })
-    }
-
-    fn sender(&mut self, node: &Node) -> Option<SenderSpec> {
-        let spf = node.get("spf").and_then(text);
-        Some(SenderSpec {
-            spf: spf.map(|t| Spanned { value: t.value.to_owned(), span: t.span }),
-            dkim: items(node.get("dkim")).filter_map(|n| self.dkim(n)).collect(),
-            name: text(node.get("name")?)?.value.to_owned(),
-        })
-    }
-
-    fn dkim(&mut self, node: &Node) -> Option<DkimSpec> {
-        let selector = match text(node) {
-            Some(selector) => selector,
-            None => text(node.get("selector")?)?,
-        };
-        let cname = node.get("cname").map(|node| text(node).and_then(|t| self.template(t)));
-        let txt = node.get("txt");
-        let publish = match (cname, txt) {
-            (None, None) if matches!(node.kind, Kind::Map(_)) => {
-                let title = "nothing says what to publish for this selector".to_owned();
-                let help = "add `cname:` or `txt:`; a selector that is published already is written as its name alone";
-                self.error(ONE_OF, selector.span, title, help);
-                None
-            }
-            (None, None) => None,
-            (Some(cname), None) => Some(DkimRecord::Cname(cname?.value)),
-            (None, Some(txt)) => Some(DkimRecord::Txt(text(txt)?.value.to_owned())),
-            (Some(_), Some(txt)) => {
-                let title = "a selector is either an alias or a key".to_owned();
-                let help = "keep one of `cname` and `txt`: the two cannot stand at one name";
-                self.error(ONE_OF, txt.span, title, help);
-                None
-            }
-        };
-        let braces = "nothing is filled in here: write the label in front of `._domainkey`";
-        self.no_braces(selector, selector.value, braces)?;
-        if let Err(error) = Name::from_user(selector.value) {
-            let title = format!("{} is no DKIM selector: {error}", quoted(selector.value));
-            let help = "write the label in front of `._domainkey`";
-            self.error(BAD_NAME, selector.span, title, help);
-            return None;
-        }
-        let selector = Spanned { value: selector.value.to_owned(), span: selector.span };
-        Some(DkimSpec { selector, publish })
     }
 
     fn discovery(&mut self, node: &Node) -> DiscoverySpec {
@@ -491,118 +457,20 @@ impl Decoder<'_> {
         }
     }
 
-    fn assume(&mut self, node: &Node) -> Option<AssumeSpec> {
-        let word = text(node.get("fact")?)?;
-        let fact = Fact::of_word(word.value)?;
-        let subject = self.subject(node, fact)?;
-        let settle = self.span(node.get("settle"));
-        let value = match node.get("value") {
-            None => Some(fact.row().stated),
-            Some(value) => {
-                let truth = bool_of(Some(value)).map(|truth| truth.to_string());
-                let said = truth.or(text(value).map(|text| text.value.to_owned()))?;
-                let found = fact.value(&said);
-                if found.is_none() {
-                    let title = format!("`{fact}` is never {}", quoted(&said));
-                    let words = fact.row().values.iter().map(|value| value.word());
-                    let help = format!("write one of {}", listed(words));
-                    self.error(BAD_FACT, value.span, title, &help);
-                }
-                found
-            }
-        };
-        let from = match node.get("from").and_then(text).map(|text| text.value) {
-            Some("expand") => Some(Point::Expand),
-            Some("switch") => Some(Point::Switch),
-            Some("contract") => Some(Point::Contract),
-            // Other words have been refused by the shape.
-            Some(_) | None => None,
-        };
-        Some(AssumeSpec {
-            fact: Spanned { value: fact, span: word.span },
-            subject,
-            value: value?,
-            from,
-            settle: settle.unwrap_or_default(),
-            reason: text(node.get("reason")?)?.value.to_owned(),
-        })
-    }
-
-    /// What a fact is stated of: one of a host, a name and an address, as the fact has it.
-    fn subject(&mut self, node: &Node, fact: Fact) -> Option<Spanned<Subject>> {
-        let kinds = fact.row().subjects;
-        let all = [SubjectKind::Host, SubjectKind::Name, SubjectKind::Address];
-        let said: Vec<(SubjectKind, &Node)> =
-            all.into_iter().filter_map(|kind| Some((kind, node.get(kind.key())?))).collect();
-        let wanted = listed(kinds.iter().map(|kind| kind.key()));
-        let (kind, of) = match said.as_slice() {
-            [one] => *one,
-            [] => {
-                let title = format!("nothing says what `{fact}` is true of");
-                self.error(BAD_FACT, node.span, title, &format!("add one of {wanted}"));
-                return None;
-            }
-            [_, (_, second), ..] => {
-                let title = "a fact is stated of one thing at a time".to_owned();
-                self.error(BAD_FACT, second.span, title, &format!("keep one of {wanted}"));
-                return None;
-            }
-        };
-        if !kinds.contains(&kind) {
-            let title = format!("`{fact}` is never stated of {}", kind.key());
-            self.error(BAD_FACT, of.span, title, &format!("write {wanted}"));
-            return None;
+    /// What a reviewer is to judge by: `reason: "..."` of a block that was pasted and not filled in
+    /// says nothing.
+    fn reason(&mut self, node: &Node) -> Option<String> {
+        let reason = text(node.get("reason")?)?;
+        if reason.value.contains(char::is_alphanumeric) {
+            return Some(reason.value.to_owned());
         }
-        let text = text(of)?;
-        let value = match kind {
-            SubjectKind::Host => Some(Subject::Host(text.value.to_owned())),
-            SubjectKind::Name => match Name::from_user(text.value) {
-                Ok(name) => Some(Subject::Name(name)),
-                Err(error) => {
-                    let title = format!("{} is no name: {error}", quoted(text.value));
-                    self.error(BAD_NAME, text.span, title, "write it as it stands in DNS");
-                    None
-                }
-            },
-            SubjectKind::Address => match text.value.parse() {
-                Ok(address) => Some(Subject::Address(address)),
-                Err(_) => {
-                    let title = format!("{} is no IP address", quoted(text.value));
-                    self.error(BAD_FACT, text.span, title, "write `192.0.2.1` or `2001:db8::1`");
-                    None
-                }
-            },
-        };
-        Some(Spanned { value: value?, span: text.span })
-    }
-
-    fn overridden(&mut self, node: &Node) -> Option<OverrideSpec> {
-        let said = (node.get("invariant"), node.get("defect"));
-        let what = match said {
-            (Some(one), None) | (None, Some(one)) => text(one)?,
-            (Some(_), Some(defect)) => {
-                let title = "an override names an invariant or a defect".to_owned();
-                self.error(ONE_OF, defect.span, title, "keep one of `invariant` and `defect`");
-                return None;
-            }
-            (None, None) => {
-                let title = "this override does not say what may be broken".to_owned();
-                self.error(ONE_OF, node.span, title, "add `invariant:` or `defect:`");
-                return None;
-            }
-        };
-        let known = super::v1::INVARIANTS.iter().any(|name| {
-            what.value == *name || what.value.strip_prefix(name).is_some_and(|r| r.starts_with('/'))
-        });
-        if !known {
-            let title = format!("{} is the id of no defect", quoted(what.value));
-            self.error(BAD_FACT, what.span, title, "copy the id that the verdict shows");
-            return None;
-        }
-        Some(OverrideSpec {
-            what: Spanned { value: what.value.to_owned(), span: what.span },
-            reason: text(node.get("reason")?)?.value.to_owned(),
-        })
+        let title = format!("{} is no reason", quoted(reason.value));
+        let help = "write how this is known, or who decided it";
+        self.report(
+            Diagnostic::error(NO_REASON, reason.span, title, help)
+                .why("nothing else speaks for it: the reviewer of the plan goes by these words"),
+        );
+        None
     }
 
     fn clocks(&mut self, node: Option<&Node>) -> Clocks {
@@ -614,12 +482,6 @@ impl Decoder<'_> {
             queue_life: self.span(node.get("queue_life")).unwrap_or(default.queue_life),
         }
     }
-}
-
-/// Whether this is an IP address, with the final dot of a name or without.
-fn is_address(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
-    text.parse::<IpAddr>().is_ok()
 }
 
 fn argv(node: &Node) -> Vec<String> {

@@ -80,8 +80,10 @@ pub enum Shape {
 /// The form of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Any text that is not empty.
+    /// Any text that is not empty, on one line.
     Any,
+    /// The same on several lines.
+    Lines,
     /// A name that the user gives to something: small letters, digits, `-` and `_`, 63 at most.
     Slug,
     /// A span of time.
@@ -136,9 +138,17 @@ pub fn map(keys: Form, min: usize, of: Shape) -> Shape {
 const ANY_PATTERN: &str =
     r"^[^\x00-\x08\x0A-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x08\x0A-\x1F\x7F-\x9F]*$";
 
+/// As [`ANY_PATTERN`], and line ends are allowed.
+const LINES_PATTERN: &str = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$";
+
 /// Whether a text with this character is none of [`Form::Any`].
 fn broken(c: char) -> bool {
     c.is_control() && c != '\t'
+}
+
+/// Whether a text with this character is none of [`Form::Lines`].
+fn broken_in_lines(c: char) -> bool {
+    broken(c) && !matches!(c, '\r' | '\n')
 }
 
 impl Form {
@@ -147,6 +157,7 @@ impl Form {
     pub fn pattern(self) -> &'static str {
         match self {
             Self::Any => ANY_PATTERN,
+            Self::Lines => LINES_PATTERN,
             Self::Slug => "^[a-z0-9][a-z0-9_-]{0,62}$",
             Self::Span => calendar::SPAN_PATTERN,
         }
@@ -159,6 +170,10 @@ impl Form {
             Self::Any => {
                 let blank = |c| matches!(c, ' ' | '\t');
                 !text.contains(broken) && text.contains(|c| !blank(c))
+            }
+            Self::Lines => {
+                let blank = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
+                !text.contains(broken_in_lines) && text.contains(|c| !blank(c))
             }
             Self::Slug => {
                 let inner = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
@@ -174,6 +189,7 @@ impl Form {
     fn wanted(self) -> &'static str {
         match self {
             Self::Any => "one line of text that is not empty",
+            Self::Lines => "text that is not empty",
             Self::Slug => "small letters, digits, `-` and `_`, 63 at most",
             Self::Span => "numbers with units, such as `90s`, `5m`, `1h30m` or `7d`",
         }
@@ -298,6 +314,9 @@ mod tests {
             (Form::Any, "a\nb", false),
             (Form::Any, "a\u{1b}b", false),
             (Form::Any, "a\u{9b}b", false),
+            (Form::Lines, "a\r\nb\tc\n", true),
+            (Form::Lines, " \n", false),
+            (Form::Lines, "a\n\u{1b}b", false),
             (Form::Slug, "a-b_1", true),
             (Form::Slug, slug.as_str(), true),
             (Form::Slug, long.as_str(), false),
@@ -314,7 +333,10 @@ mod tests {
                 Kind::Text(text.to_owned()),
                 match (form, accepted) {
                     (_, true) => None,
-                    (Form::Any, false) if text.trim().is_empty() => Some("this text is empty"),
+                    (Form::Any | Form::Lines, false) if text.trim().is_empty() => {
+                        Some("this text is empty")
+                    }
+                    (Form::Lines, false) => Some("this text has a control character in it"),
                     (Form::Any, false) => {
                         Some("this text has a line end or a control character in it")
                     }

@@ -340,7 +340,11 @@ fn host() -> Shape {
             "The name that the selector points to; `{domain}` is each domain in turn.",
             TEXT,
         ),
-        optional("txt", "The key record itself.", TEXT),
+        optional(
+            "txt",
+            "The key record itself, as the host shows it; quotes and line ends of a zone file are understood.",
+            Shape::Text(Form::Lines),
+        ),
     ]);
     let sender = Shape::Object(vec![
         required("name", "A name for this stream of mail.", SLUG),

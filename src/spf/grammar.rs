@@ -47,7 +47,7 @@ pub(super) enum Mechanism {
 }
 
 /// How many leading bits of an address count (`dual-cidr-length`, RFC 7208 §5.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Prefixes {
     /// Of an IPv4 address: 0 to 32.
     pub(super) ip4_bits: u8,

@@ -1,6 +1,6 @@
 //! What somebody probably meant who wrote a term that is none.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use cutover_contract::Name;
 
@@ -70,7 +70,8 @@ fn meant(term: &str) -> Option<String> {
         return Some(format!("{mechanism}{mark}{}", name.trim_end_matches('.')));
     }
     let (mechanism, value) = term.split_once([':', '=']).unwrap_or((term, ""));
-    let qualifier = &mechanism[..mechanism.len() - mechanism.trim_start_matches(['+', '-', '~', '?']).len()];
+    let qualifier =
+        &mechanism[..mechanism.len() - mechanism.trim_start_matches(['+', '-', '~', '?']).len()];
     // `a:192.0.2.10`, `ip:192.0.2.10`, `ip4:2001:db8::1`, `192.0.2.10`
     for network in [value, term.trim_start_matches(['+', '-', '~', '?'])] {
         let address = network.split_once('/').map_or(network, |(address, _)| address);
@@ -118,10 +119,18 @@ mod tests {
             ("ipv4:192.0.2.10", "ipv4:192.0.2.10", Some("ip4:192.0.2.10")),
             ("ip4:2001:db8::1", "ip4:2001:db8::1", Some("ip6:2001:db8::1")),
             ("192.0.2.10", "192.0.2.10", Some("ip4:192.0.2.10")),
-            ("ip4:192.0.2.1ip4:192.0.2.2", "ip4:192.0.2.1ip4:192.0.2.2", Some("ip4:192.0.2.1 ip4:192.0.2.2")),
+            (
+                "ip4:192.0.2.1ip4:192.0.2.2",
+                "ip4:192.0.2.1ip4:192.0.2.2",
+                Some("ip4:192.0.2.1 ip4:192.0.2.2"),
+            ),
             ("inlcude:a.test", "inlcude:a.test", Some("include:a.test")),
             ("redirect:a.test", "redirect:a.test", Some("redirect=a.test")),
-            ("include:b\u{fc}cher.test", "include:b\u{fc}cher.test", Some("include:xn--bcher-kva.test")),
+            (
+                "include:b\u{fc}cher.test",
+                "include:b\u{fc}cher.test",
+                Some("include:xn--bcher-kva.test"),
+            ),
             ("ip4:192.0.2.256", "ip4:192.0.2.256", None),
             ("include:", "include:", None),
             ("spf.example", "spf.example", None),

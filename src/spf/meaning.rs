@@ -12,10 +12,10 @@ use super::outcome::Outcome;
 use super::{Term, macros};
 
 /// What a term says, in one form for all spellings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TermMeaning(Says);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Says {
     /// A mechanism and what a match means.
     Directive(Outcome, Matches),
@@ -26,7 +26,7 @@ enum Says {
     Else(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Matches {
     All,
     Include(Domain),
@@ -38,7 +38,7 @@ enum Matches {
     Ip6(Ipv6Addr, u8),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Domain {
     Name(Name),
     /// A text with macros, in lower case where case does not count.
@@ -56,7 +56,7 @@ impl Term {
     /// Whether two terms say the same in the record of `domain`.
     #[must_use]
     pub fn same_as(&self, other: &Self, domain: &Name) -> bool {
-        self == other || self.meaning(domain) == other.meaning(domain)
+        self.meaning(domain) == other.meaning(domain)
     }
 
     /// Whether a prefix length of `a` or `mx` takes in more than single addresses (RFC 7208 §5.6).
@@ -93,9 +93,7 @@ fn says(text: &str, domain: &Name) -> Option<Says> {
         Mechanism::All => Matches::All,
         Mechanism::Include(_) => Matches::Include(named()?),
         Mechanism::Exists(_) => Matches::Exists(named()?),
-        Mechanism::Ptr(_) => {
-            Matches::Ptr(named().unwrap_or_else(|| Domain::Name(domain.clone())))
-        }
+        Mechanism::Ptr(_) => Matches::Ptr(named().unwrap_or_else(|| Domain::Name(domain.clone()))),
         Mechanism::A(_, prefixes) => Matches::A(or_domain(), prefixes),
         Mechanism::Mx(_, prefixes) => Matches::Mx(or_domain(), prefixes),
         Mechanism::Ip4(address, bits) => {

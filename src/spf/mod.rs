@@ -275,7 +275,9 @@ mod tests {
 
     #[test]
     fn a_prefix_length_of_all_bits_is_none() {
-        for (text, has) in [("mx/24", true), ("a:b.test//64", true), ("mx", false), ("mx/32//128", false)] {
+        for (text, has) in
+            [("mx/24", true), ("a:b.test//64", true), ("mx", false), ("mx/32//128", false)]
+        {
             assert_eq!(Term::new(text).has_prefix_length(), has, "{text}");
         }
     }

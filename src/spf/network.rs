@@ -16,17 +16,18 @@ pub struct Network {
 }
 
 impl Network {
-    /// The addresses that agree with this one in so many leading bits.
+    /// The addresses that agree with this one in so many leading bits; the address alone where that is
+    /// more than it has.
     #[must_use]
     pub fn of(ip: IpAddr, bits: u8) -> Self {
         match ip {
             IpAddr::V4(ip) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits.into())).unwrap_or(0);
                 let first = ip.to_bits() & mask;
                 Self { first: IpAddr::V4(first.into()), last: IpAddr::V4((first | !mask).into()) }
             }
             IpAddr::V6(ip) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits.into())).unwrap_or(0);
                 let first = ip.to_bits() & mask;
                 Self { first: IpAddr::V6(first.into()), last: IpAddr::V6((first | !mask).into()) }
             }

@@ -34,6 +34,7 @@ mod rfc7208;
 mod rollback;
 mod run;
 mod schema;
+mod static_checks;
 mod store;
 mod storm;
 mod tasks;

@@ -295,7 +295,7 @@ $TTL 1h
 @ NS ns1
 ns1 A 192.0.2.53
 @ MX 10 mail
-@ TXT \"v=spf1 include:_spf -all\"
+@ TXT \"v=spf1 include:_spf.acme.test -all\"
 _spf TXT \"v=spf1 ip4:192.0.2.10 -all\"
 mail A 192.0.2.10
 mx A 203.0.113.25
@@ -315,7 +315,7 @@ migrate: { domains: [ acme.test ], from: old, to: new }
 fn told(body: &str) -> String {
     let stated = if body.contains("migrate:") { STATED } else { "" };
     let plan = format!("{HEAD}{body}{stated}");
-    let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ");
+    let zone = ZONE.to_owned();
     let case = Case::of(&plan, &|_| zone.clone());
     let findings = case.findings(&case.graph);
     let refuted = findings.refuted.iter();
@@ -376,7 +376,7 @@ fn a_fact_that_nobody_states_refutes() {
         assert!(cases.iter().any(|(fact, ..)| *fact == row.fact), "{} has a case", row.word);
     }
     for (fact, host, invariant, more) in cases {
-        let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ") + more;
+        let zone = ZONE.to_owned() + more;
         let line = |stated: &str| {
             format!("  - {{ fact: {fact}, host: {host}{stated}, reason: somebody looked }}\n")
         };
@@ -405,7 +405,7 @@ fn a_fact_that_nobody_states_refutes() {
 /// What the old host does with mail is said by the plan; what is stated otherwise is judged.
 #[test]
 fn what_the_old_host_does_with_mail_is_judged() {
-    let zone = ZONE.replace("include:_spf ", "include:_spf.acme.test ");
+    let zone = ZONE.to_owned();
     let broken = |mail: &str| {
         let mail = format!("  - {{ fact: mail, host: old, {mail}, reason: it is set so }}\n");
         let case = Case::of(&format!("{HEAD}{MOVE}{STATED}{mail}"), &|_| zone.clone());

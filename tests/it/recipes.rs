@@ -242,16 +242,21 @@ fn verbatim(rrset: &RrSet) -> BTreeSet<&[u8]> {
     others.map(Rdata::wire).collect()
 }
 
-/// All records without their TTLs, and of SPF records the terms without their order.
+/// All records without their TTLs, and of SPF records what the terms mean, without their order.
 fn data(zones: &Zones) -> BTreeMap<RrKey, Vec<String>> {
-    let said = |rdata: &Rdata| match SpfRecord::of_rdata(rdata) {
+    let said = |key: &RrKey, rdata: &Rdata| match SpfRecord::of_rdata(rdata) {
         None => rdata.to_string(),
         Some(record) => {
-            let mut terms: Vec<String> = record.terms.iter().map(ToString::to_string).collect();
+            let meant = record.terms.iter().map(|term| format!("{:?}", term.meaning(&key.name)));
+            let mut terms: Vec<String> = meant.collect();
             terms.sort();
             terms.join(" ")
         }
     };
     let rrsets = zones.values().flat_map(|zone| &zone.rrsets);
-    rrsets.map(|(key, rrset)| (key.clone(), rrset.rdata().iter().map(said).collect())).collect()
+    rrsets
+        .map(|(key, rrset)| {
+            (key.clone(), rrset.rdata().iter().map(|rdata| said(key, rdata)).collect())
+        })
+        .collect()
 }

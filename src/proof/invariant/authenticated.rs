@@ -171,9 +171,8 @@ fn of_spf(
         for (place, source) in of.sources.iter().enumerate() {
             let found = {
                 let trusted = trusted(bench);
-                let fails = |view: &View<'_>| {
-                    (!passes(view, domain, source, &trusted)).then_some(())
-                };
+                let fails =
+                    |view: &View<'_>| (!passes(view, domain, source, &trusted)).then_some(());
                 bench.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
             };
             let harm = spf_harm(&of, source);
@@ -278,8 +277,7 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
     let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
         let spf = hosts.flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref());
-        let terms: Vec<Term> =
-            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect();
+        let terms: Vec<Term> = spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect();
         sources(&terms, domain, snapshot, edges).into_values().flatten().collect()
     });
     let of = match of_old {
@@ -333,11 +331,13 @@ fn changing_records<'d>(bench: &Bench<'d>) -> Vec<&'d Name> {
     let draft = bench.draft();
     let rrsets = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let texts = rrsets.filter(|(key, _)| key.rtype == RrType::TXT);
-    let spf = texts.filter(|(_, rrset)| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some()));
+    let spf =
+        texts.filter(|(_, rrset)| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some()));
     // A record whose own terms all name addresses changes only by itself.
     let can_change = |key: &RrKey, rrset: &RrSet| {
         let leads = |record: SpfRecord| record.terms.iter().any(Term::costs_lookup);
-        draft.owner_of(key).is_some() || rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(leads)
+        draft.owner_of(key).is_some()
+            || rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(leads)
     };
     spf.filter(|(key, rrset)| can_change(key, rrset)).map(|(key, _)| &key.name).collect()
 }
@@ -372,12 +372,11 @@ fn of_dkim(
                 bench.forbid(ID, (choice, NOW), &[atom], &missing);
             }
         }
-        let unseen = bench.met(ID, ("dkim-unseen", domain, *stream), &|view| {
-            match key(view, selector) {
+        let unseen =
+            bench.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
                 Key::Unseen(name) => vec![name],
                 Key::There | Key::Missing => Vec::new(),
-            }
-        });
+            });
         for name in unseen.iter() {
             // A key that is in use today is there.
             if selector.publish.is_none() {
@@ -490,7 +489,9 @@ fn keys_in_use(bench: &mut Bench<'_>) {
         let of = Subject::Name(name.clone());
         let harm = Harm::new(
             format!("{ID}/{}/dkim", shown(&name)),
-            format!("mail that somebody signs with {name} fails DKIM: nobody says that it is not used"),
+            format!(
+                "mail that somebody signs with {name} fails DKIM: nobody says that it is not used"
+            ),
             format!(
                 "leave the key, or declare its sender at a host; where nobody signs with it, {}",
                 bench.statement(Fact::Signs, &of, Value::False, "")

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{host, label, leads};
+use super::{Leads, host, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot, discovery_of};
@@ -122,9 +122,9 @@ impl Discovery {
 /// Every discovery record that a domain can have.
 fn possible(domain: &Name) -> impl Iterator<Item = RrKey> {
     let services = MAIL_SERVICES.iter().map(|labels| (*labels, RrType::SRV));
-    let aliases = MAIL_ALIASES.iter().flat_map(|label| {
-        [RrType::CNAME, RrType::A, RrType::AAAA].map(|rtype| (*label, rtype))
-    });
+    let aliases = MAIL_ALIASES
+        .iter()
+        .flat_map(|label| [RrType::CNAME, RrType::A, RrType::AAAA].map(|rtype| (*label, rtype)));
     services.chain(aliases).filter_map(move |(labels, rtype)| {
         let name = Name::from_user(labels).and_then(|name| name.join(domain)).ok()?;
         Some(RrKey::new(name, rtype))
@@ -183,7 +183,8 @@ fn of_record(
 ) {
     let (from, to) = (&one.from.name, &one.to.name);
     let Some(mailboxes) = bench.mailboxes().copied() else { return };
-    let id = |what: &str| format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype);
+    let id =
+        |what: &str| format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype);
     let at = usize::from(key.rtype.number());
     let cases = |bench: &Bench<'_>, what, side| {
         bench.cases(ID, (what, &key.name, at), &|view| names(view, one, key, side))
@@ -390,11 +391,14 @@ fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     .or_steady(format!(
         "the MX records of {domain} lead to `{to}` already: who is set up for `{from}` does not see what arrives there"
     ));
-    let reached = bench.cases(ID, (label(Side::To), domain, 0), &|v| leads(v, domain, Side::To));
-    for (choice, _) in reached.iter() {
-        for client in &clients {
-            for blind in &blind {
-                bench.forbid(ID, (choice, NOW), &[*client, *blind], &harm);
+    for (extent, number) in [(Leads::Some, 0), (Leads::Only, 1)] {
+        let harm = Harm { id: format!("{}/{number}", harm.id).into(), ..harm.clone() };
+        let reaches =
+            |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == extent);
+        for (choice, _) in bench.cases(ID, ("leads-new-as", domain, number), &reaches).iter() {
+            for (client, blind) in clients.iter().flat_map(|c| blind.iter().map(move |b| (*c, *b)))
+            {
+                bench.forbid(ID, (choice, NOW), &[client, blind], &harm);
             }
         }
     }
@@ -432,7 +436,8 @@ fn names_in_use(bench: &mut Bench<'_>, idle: &[usize]) {
         // Where clients that look are led, and what they ask for, is judged as such.
         let is_record = |rtype| discovery_of(&RrKey::new(name.clone(), rtype)).is_some();
         let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
-        if is_record(RrType::CNAME) || !keys.iter().any(|key| bench.library.answers(key).is_some()) {
+        if is_record(RrType::CNAME) || !keys.iter().any(|key| bench.library.answers(key).is_some())
+        {
             continue;
         }
         let where_to = |view: &View<'_>, led: Led| {

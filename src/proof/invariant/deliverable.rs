@@ -69,7 +69,10 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 for bad in &bad {
                     let harm = Harm::new(
                         format!("{ID}/{}/local/{fact}", side.name),
-                        format!("mail from other customers of `{}` stays there, and {what}", side.name),
+                        format!(
+                            "mail from other customers of `{}` stays there, and {what}",
+                            side.name
+                        ),
                         bench.of_host(Fact::RoutesLocal, &side.name, Value::False, ""),
                     );
                     bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[local, *bad], &harm);
@@ -81,18 +84,24 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
 
 /// How much longer old MX records count than other answers: they are used for a while after the
 /// look-up, and some resolvers keep them too long. As long as that, what they lead to has to be there.
-fn lateness(bench: &Bench<'_>, one: &Domain<'_>, choice: &Choice) -> impl Fn(&RrKey) -> Duration + use<> {
+fn lateness(
+    bench: &Bench<'_>,
+    one: &Domain<'_>,
+    choice: &Choice,
+) -> impl Fn(&RrKey) -> Duration + use<> {
     let mx = RrKey::new(one.name.clone(), RrType::MX);
     let late = bench.late();
     let old = bench.parties().names(Side::From);
     let is_old = one.moves.is_some()
         && choice.get(&mx).is_some_and(|class| {
-            bench.library.answers(&mx).is_some_and(|answers| match &answers.classes[*class].content {
-                Content::Records(records) => {
-                    records.iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
+            bench.library.answers(&mx).is_some_and(|answers| {
+                match &answers.classes[*class].content {
+                    Content::Records(records) => {
+                        records.iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
+                    }
+                    Content::Absent => old.contains(one.name),
+                    Content::Alias(_) | Content::Delegated => false,
                 }
-                Content::Absent => old.contains(one.name),
-                Content::Alias(_) | Content::Delegated => false,
             })
         });
     move |key| if is_old && *key == mx { late } else { Duration::ZERO }
@@ -165,7 +174,9 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
             format!(
                 "a sender that has {words} alone finds no exchange of {domain} with such an address: the message waits, and bounces in the end"
             ),
-            format!("publish an {words} address for an exchange, before the other one goes; or {statement}"),
+            format!(
+                "publish an {words} address for an exchange, before the other one goes; or {statement}"
+            ),
         );
         let extra = lateness(bench, one, choice);
         for peers in bench.facts.of_first(fact, &subjects, Value::True) {
@@ -257,9 +268,10 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             continue;
         }
         let leads = |view: &View<'_>| match routes(view, domain) {
-            Routes::To(routes) => {
-                routes.iter().any(|route| route.ip.is_none() && route.exchange == *name).then_some(())
-            }
+            Routes::To(routes) => routes
+                .iter()
+                .any(|route| route.ip.is_none() && route.exchange == *name)
+                .then_some(()),
             Routes::Unknown(other) => (other == *name).then_some(()),
             Routes::Nowhere => None,
         };
@@ -384,7 +396,8 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             }
         }
     }
-    let only = |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == Leads::Only);
+    let only =
+        |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == Leads::Only);
     for off in bench.facts.of_host(Fact::Mail, to, Value::Off) {
         let harm = Harm::new(
             format!("{ID}/{}/{to}/off", shown(domain)),
@@ -447,13 +460,18 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let late = bench.late();
     let relays = !passing_on(bench, from).is_empty();
     let queue = bench.draft().intent.terms.clocks.queue_life;
-    let reached = bench.cases(ID, (label(Side::From), domain, 0), &|v| leads(v, domain, Side::From));
+    let reached =
+        bench.cases(ID, (label(Side::From), domain, 0), &|v| leads(v, domain, Side::From));
     if reached.is_empty() {
         return;
     }
     let refusals = [
         (Fact::Mail, Value::Reject, "550, the message bounces"),
-        (Fact::Accepts, Value::False, "550 5.1.1 for a recipient that it does not know any more, the message bounces"),
+        (
+            Fact::Accepts,
+            Value::False,
+            "550 5.1.1 for a recipient that it does not know any more, the message bounces",
+        ),
     ];
     for (fact, value, what) in refusals {
         for reject in bench.facts.of_host(fact, from, value) {
@@ -490,7 +508,9 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         }
         let harm = Harm::new(
             format!("{ID}/{}/{from}/queue", shown(domain)),
-            format!("mail for {domain} that `{from}` took and has not passed on yet is lost with it"),
+            format!(
+                "mail for {domain} that `{from}` took and has not passed on yet is lost with it"
+            ),
             format!("leave `{from}` on until its queue is empty"),
         );
         for (choice, _) in reached.iter() {

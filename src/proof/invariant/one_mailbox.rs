@@ -7,12 +7,12 @@
 
 use std::time::Duration;
 
-use super::{label, leads};
+use super::{Leads, label, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
-use crate::proof::view::Choice;
+use crate::proof::view::{Choice, View};
 
 const ID: &str = "one-mailbox";
 
@@ -117,11 +117,15 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         .or_steady(format!(
             "the MX records of {domain} lead to `{to}` already: what arrives there before the switch lies in the mailboxes that people read from the switch on"
         ));
-        for (choice, _) in
-            bench.cases(ID, (label(Side::To), domain, 0), &|v| leads(v, domain, Side::To)).iter()
-        {
-            for (at_old, begun) in pairs(&at_old, &begun) {
-                bench.forbid(ID, (choice, late), &[at_old, begun], &harm);
+        // A new exchange that stands by is one thing, and mail that goes nowhere else another.
+        for (extent, number) in [(Leads::Some, 0), (Leads::Only, 1)] {
+            let harm = Harm { id: format!("{}/{number}", harm.id).into(), ..harm.clone() };
+            let reaches =
+                |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == extent);
+            for (choice, _) in bench.cases(ID, ("leads-new-as", domain, number), &reaches).iter() {
+                for (at_old, begun) in pairs(&at_old, &begun) {
+                    bench.forbid(ID, (choice, late), &[at_old, begun], &harm);
+                }
             }
         }
     }
@@ -208,9 +212,11 @@ fn early_at_new(bench: &mut Bench<'_>, at_old: usize) {
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[store, local, at_old], &harm);
     }
     let new = Subject::Host(to.clone());
-    let says = |fact| bench.draft().intent.assume.iter().any(|one| {
-        one.fact.value == fact && one.subject.value == new && one.value == Value::True
-    });
+    let says = |fact| {
+        bench.draft().intent.assume.iter().any(|one| {
+            one.fact.value == fact && one.subject.value == new && one.value == Value::True
+        })
+    };
     if !says(Fact::Clients) {
         return;
     }

@@ -47,7 +47,8 @@ fn domains(bench: &Bench<'_>) -> BTreeSet<Name> {
     let draft = bench.draft();
     let is_spf = |rdata: &cutover_contract::Rdata| SpfRecord::of_rdata(rdata).is_some();
     let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
-    let live = live.filter(|(key, rrset)| key.rtype == RrType::TXT && rrset.rdata().iter().any(is_spf));
+    let live =
+        live.filter(|(key, rrset)| key.rtype == RrType::TXT && rrset.rdata().iter().any(is_spf));
     let owned = draft.owned().filter(|key| key.rtype == RrType::TXT || key.rtype == RrType::CNAME);
     let moving = bench.moving().map(|(name, _)| name);
     let names = live.map(|(key, _)| &key.name).chain(owned.map(|key| &key.name)).chain(moving);
@@ -98,7 +99,8 @@ fn harm(view: &View<'_>, domain: &Name, trusted: &dyn Fn(&Name) -> bool) -> Opti
             format!(
                 "a receiver needs more than {TERMS_MAX} look-ups for the SPF record of {domain}: SPF is an error for every sender"
             ),
-            "take out includes that nobody uses, or give a sender a subdomain of its own".to_owned(),
+            "take out includes that nobody uses, or give a sender a subdomain of its own"
+                .to_owned(),
         ),
         (Outcome::PermError, Some(Problem::ManyVoids)) => harm(
             "voids",
@@ -170,9 +172,11 @@ fn unseen(bench: &mut Bench<'_>, domain: &Name) {
 
 /// Whether the record of today leads to a name.
 fn today_has(snapshot: &Snapshot, domain: &Name, wanted: &Name) -> bool {
-    let found = unseen_at(&|key| snapshot.told(key), &|key| {
-        snapshot.leaves_at(key).map(|key| key.name)
-    }, domain);
+    let found = unseen_at(
+        &|key| snapshot.told(key),
+        &|key| snapshot.leaves_at(key).map(|key| key.name),
+        domain,
+    );
     found.contains(wanted)
 }
 

@@ -3,12 +3,13 @@
 //! What a master file would take, but nobody means, is refused here: a name without its trailing
 //! dot that is already whole, and unquoted text whose blanks would be lost.
 
-use cutover_contract::{Name, Rdata, RrType};
+use cutover_contract::{Name, NameError, Rdata, RrType};
 
+use super::target::{a_label_of_word, a_labels, is_address, no_name, target, with_a_labels};
 use super::{
     BAD_ANCHOR, BAD_NAME, BAD_RDATA, BAD_RECORD_TYPE, DOMAIN, Decoder, ONE_OF, bool_of, items, text,
 };
-use crate::diag::{Diagnostic, Spanned, did_you_mean, quoted};
+use crate::diag::{Diagnostic, Span, Spanned, did_you_mean, quoted};
 use crate::spec::yaml::Node;
 use crate::spec::{Anchor, RecordSpec, When, shape};
 
@@ -34,8 +35,15 @@ impl Decoder<'_> {
         let to = match (node.get("to"), absent) {
             (Some(list), None) => {
                 let rtype = rtype?.value;
-                let rdata = items(Some(list)).filter_map(|n| self.rdata(n, rtype, &zone.value));
-                Some(rdata.collect())
+                let rdata: Vec<Rdata> =
+                    items(Some(list)).filter_map(|n| self.rdata(n, rtype, &zone.value)).collect();
+                let spans: Vec<Span> = items(Some(list)).map(|node| node.span).collect();
+                // Where one is wrong for itself, the others are not judged without it.
+                if let (Some(name), true) = (&name, !rdata.is_empty() && rdata.len() == spans.len())
+                {
+                    self.records_together(&name.value, rtype, &rdata, &spans)?;
+                }
+                Some(rdata)
             }
             (None, Some(_)) => None,
             (Some(_), Some(absent)) => {
@@ -65,8 +73,12 @@ impl Decoder<'_> {
     fn owner(&mut self, node: &Node, zone: &Name) -> Option<Spanned<Name>> {
         let text = text(node)?;
         self.no_braces(text, text.value, "nothing is filled in here: write the name out")?;
-        let title = match Name::relative_to(text.value, zone) {
-            Ok(value) if is_meant_absolute(text.value, zone) => {
+        let ascii = match a_labels(text.value) {
+            Ok(ascii) => ascii,
+            Err(error) => return self.no_idna(text.value, &error, text.span),
+        };
+        let title = match Name::relative_to(&ascii, zone) {
+            Ok(value) if is_meant_absolute(&ascii, zone) => {
                 format!("{} would become {}", quoted(text.value), quoted(&value.to_string()))
             }
             Ok(value) => return Some(Spanned { value, span: text.span }),
@@ -74,6 +86,12 @@ impl Decoder<'_> {
         };
         let help = "write it relative to the zone (`www`, `@` for the zone itself), or absolute with a trailing dot";
         self.error(BAD_NAME, text.span, title, help);
+        None
+    }
+
+    fn no_idna<T>(&mut self, written: &str, error: &NameError, span: Span) -> Option<T> {
+        let help = "write it in its ASCII form, `xn--…`, if you know it";
+        self.error(BAD_NAME, span, no_name(written, error), help);
         None
     }
 
@@ -114,20 +132,39 @@ impl Decoder<'_> {
 
     fn rdata(&mut self, node: &Node, rtype: RrType, zone: &Name) -> Option<Rdata> {
         let text = text(node)?;
-        let title = match Rdata::parse(rtype, text.value, Some(zone)) {
+        let pointed_to = target(rtype, text.value);
+        if let Some(address) = pointed_to.filter(|target| is_address(target)) {
+            self.address_as_target(Spanned { value: address, span: text.span });
+            return None;
+        }
+        let ascii = match with_a_labels(rtype, text.value) {
+            Ok(ascii) => ascii,
+            Err(error) => {
+                return self.no_idna(pointed_to.unwrap_or_default(), &error, text.span);
+            }
+        };
+        let title = match Rdata::parse(rtype, &ascii, Some(zone)) {
             Ok(_) if text.value.contains(DOMAIN) => {
                 format!("nothing fills in `{DOMAIN}` in a record")
             }
             Ok(_) if rtype == RrType::TXT && loses_blanks(text.value) => {
                 "without quotes the blanks of this text are lost".to_owned()
             }
-            Ok(_) if Rdata::parse(rtype, text.value, None).is_err() && ends_in_dots(text.value) => {
+            Ok(_) if Rdata::parse(rtype, &ascii, None).is_err() && ends_in_dots(&ascii) => {
                 let last = text.value.split_whitespace().last().unwrap_or_default();
                 let zone = quoted(&zone.to_string());
                 format!("{} without a trailing dot is a name below {zone}", quoted(last))
             }
             Ok(rdata) => return Some(rdata),
-            Err(error) => format!("this is no {rtype} record: {error}"),
+            Err(error) => {
+                let title = format!("this is no {rtype} record: {error}");
+                if let Some(ascii) = a_label_of_word(text.value) {
+                    let help = format!("write names in ASCII: {}", quoted(&ascii));
+                    self.error(BAD_RDATA, text.span, title, &help);
+                    return None;
+                }
+                title
+            }
         };
         let help = match rtype {
             RrType::A => "write an IPv4 address: `192.0.2.1`",

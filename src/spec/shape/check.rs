@@ -5,7 +5,7 @@
 
 use super::{
     BAD_VALUE, Field, Form, MISSING_KEY, NOT_BUILT_YET, Shape, UNKNOWN_KEY, WRONG_TYPE, broken,
-    whole,
+    broken_in_lines, whole,
 };
 use crate::diag::{Diagnostic, FINDINGS_MAX, SECRET_IN_PLAN, Span, did_you_mean, listed, quoted};
 use crate::spec::yaml::{Kind, Node};
@@ -18,7 +18,11 @@ impl Form {
                 "this text has a line end or a control character in it".to_owned(),
                 "write it on one line, without escapes such as `\\n`".to_owned(),
             ),
-            Self::Any => ("this text is empty".to_owned(), format!("write {wanted}")),
+            Self::Lines if text.contains(broken_in_lines) => (
+                "this text has a control character in it".to_owned(),
+                "write it without escapes such as `\\e`".to_owned(),
+            ),
+            Self::Any | Self::Lines => ("this text is empty".to_owned(), format!("write {wanted}")),
             Self::Slug => {
                 let near = slug(text);
                 let help = match self.accepts(&near) {

@@ -245,3 +245,67 @@ fn what_a_record_repeats_is_no_reason_to_change_it() {
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
     ");
 }
+
+#[test]
+fn spf_same_term_other_words() {
+    for (live, old) in [
+        ("ip4:192.0.2.10/32", "ip4:192.0.2.10"),
+        ("ip4:192.0.2.10", "+IP4:192.0.2.10/32"),
+        ("ip4:192.0.2.77/24", "ip4:192.0.2.0/24"),
+        ("ip6:2001:DB8::10", "ip6:2001:db8:0::10/128"),
+        ("include:_Spf.Old.test.", "include:_spf.old.test"),
+        ("a:smtp.acme.test./32", "a:smtp.acme.test//128"),
+        ("mx:acme.test.", "mx"),
+        ("mx/32//128", "mx:ACME.test"),
+    ] {
+        let steps = record(&format!("v=spf1 {live} -all"), old, "include:_spf.host.test");
+        let narrowed = steps.lines().last().expect("a line");
+        assert!(
+            narrowed.ends_with("-> 3600 \"v=spf1 include:_spf.host.test -all\""),
+            "{live}: {steps}"
+        );
+    }
+    assert_snapshot!(
+        record("v=spf1 mx ip4:192.0.2.10/32 -all", "mx ip4:192.0.2.10", "include:_spf.host.test"),
+        @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "v=spf1 mx ip4:192.0.2.10/32 -all" -> 3600 "v=spf1 ip4:192.0.2.10/32 include:_spf.host.test -all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "v=spf1 ip4:192.0.2.10/32 include:_spf.host.test -all" -> 3600 "v=spf1 include:_spf.host.test -all"
+    "#
+    );
+    // What both sides say stays, and is not said twice.
+    assert_snapshot!(
+        record("v=spf1 ip4:198.51.100.7/32 ip4:192.0.2.10 -all", "ip4:192.0.2.10 ip4:198.51.100.7", "ip4:198.51.100.7"),
+        @r#"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 6m narrow/acme.test/@/TXT
+      3600 "v=spf1 ip4:198.51.100.7/32 ip4:192.0.2.10 -all" -> 3600 "v=spf1 ip4:198.51.100.7/32 -all"
+    "#
+    );
+    // A network is not its first address.
+    assert_snapshot!(record("v=spf1 ip4:192.0.2.0/24 -all", "ip4:192.0.2.0", ""), @"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    ");
+}
+
+#[test]
+fn spf_glued() {
+    let glued = |live: &str| record(live, "mx ip4:192.0.2.10", "include:_spf.host.test");
+    assert_snapshot!(glued("v=spf1 mx ip4:192.0.2.10~all"), @"
+    error[spf-syntax]: `ip4:192.0.2.10~all` in the live SPF record of acme.test. is no term
+    = help: write `ip4:192.0.2.10 ~all` in the zone, if that is meant, then plan again
+    ");
+    assert_snapshot!(glued("v=spf1 include:_spf.host.test inlcude:x.test -all"), @"
+    error[spf-syntax]: `inlcude:x.test` in the live SPF record of acme.test. is no term
+    = help: write `include:x.test` in the zone, if that is meant, then plan again
+    ");
+    assert_snapshot!(glued("v=spf1 ip4:192.0.2.256 -all"), @"
+    error[spf-syntax]: `ip4:192.0.2.256` in the live SPF record of acme.test. is no term
+    = help: write it right in the zone, or take it out, then plan again
+    ");
+}

@@ -1,0 +1,126 @@
+//! `assume:` and `override:`: what somebody states, and what may be broken.
+
+use cutover_contract::Name;
+
+use super::{BAD_FACT, BAD_NAME, Decoder, ONE_OF, bool_of, text};
+use crate::diag::{Spanned, listed, quoted};
+use crate::fact::{Fact, Subject, SubjectKind};
+use crate::spec::yaml::Node;
+use crate::spec::{AssumeSpec, OverrideSpec, Point, v1};
+
+impl Decoder<'_> {
+    pub(super) fn assume(&mut self, node: &Node) -> Option<AssumeSpec> {
+        let word = text(node.get("fact")?)?;
+        let fact = Fact::of_word(word.value)?;
+        let subject = self.subject(node, fact)?;
+        let settle = self.span(node.get("settle"));
+        let value = match node.get("value") {
+            None => Some(fact.row().stated),
+            Some(value) => {
+                let truth = bool_of(Some(value)).map(|truth| truth.to_string());
+                let said = truth.or(text(value).map(|text| text.value.to_owned()))?;
+                let found = fact.value(&said);
+                if found.is_none() {
+                    let title = format!("`{fact}` is never {}", quoted(&said));
+                    let words = fact.row().values.iter().map(|value| value.word());
+                    let help = format!("write one of {}", listed(words));
+                    self.error(BAD_FACT, value.span, title, &help);
+                }
+                found
+            }
+        };
+        let from = match node.get("from").and_then(text).map(|text| text.value) {
+            Some("expand") => Some(Point::Expand),
+            Some("switch") => Some(Point::Switch),
+            Some("contract") => Some(Point::Contract),
+            // Other words have been refused by the shape.
+            Some(_) | None => None,
+        };
+        Some(AssumeSpec {
+            fact: Spanned { value: fact, span: word.span },
+            subject,
+            value: value?,
+            from,
+            settle: settle.unwrap_or_default(),
+            reason: self.reason(node)?,
+        })
+    }
+
+    /// What a fact is stated of: one of a host, a name and an address, as the fact has it.
+    fn subject(&mut self, node: &Node, fact: Fact) -> Option<Spanned<Subject>> {
+        let kinds = fact.row().subjects;
+        let all = [SubjectKind::Host, SubjectKind::Name, SubjectKind::Address];
+        let said: Vec<(SubjectKind, &Node)> =
+            all.into_iter().filter_map(|kind| Some((kind, node.get(kind.key())?))).collect();
+        let wanted = listed(kinds.iter().map(|kind| kind.key()));
+        let (kind, of) = match said.as_slice() {
+            [one] => *one,
+            [] => {
+                let title = format!("nothing says what `{fact}` is true of");
+                self.error(BAD_FACT, node.span, title, &format!("add one of {wanted}"));
+                return None;
+            }
+            [_, (_, second), ..] => {
+                let title = "a fact is stated of one thing at a time".to_owned();
+                self.error(BAD_FACT, second.span, title, &format!("keep one of {wanted}"));
+                return None;
+            }
+        };
+        if !kinds.contains(&kind) {
+            let title = format!("`{fact}` is never stated of {}", kind.key());
+            self.error(BAD_FACT, of.span, title, &format!("write {wanted}"));
+            return None;
+        }
+        let text = text(of)?;
+        let value = match kind {
+            SubjectKind::Host => Some(Subject::Host(text.value.to_owned())),
+            SubjectKind::Name => match Name::from_user(text.value) {
+                Ok(name) => Some(Subject::Name(name)),
+                Err(error) => {
+                    let title = format!("{} is no name: {error}", quoted(text.value));
+                    self.error(BAD_NAME, text.span, title, "write it as it stands in DNS");
+                    None
+                }
+            },
+            SubjectKind::Address => match text.value.parse() {
+                Ok(address) => Some(Subject::Address(address)),
+                Err(_) => {
+                    let title = format!("{} is no IP address", quoted(text.value));
+                    self.error(BAD_FACT, text.span, title, "write `192.0.2.1` or `2001:db8::1`");
+                    None
+                }
+            },
+        };
+        Some(Spanned { value: value?, span: text.span })
+    }
+
+    pub(super) fn overridden(&mut self, node: &Node) -> Option<OverrideSpec> {
+        let said = (node.get("invariant"), node.get("defect"));
+        let what = match said {
+            (Some(one), None) | (None, Some(one)) => text(one)?,
+            (Some(_), Some(defect)) => {
+                let title = "an override names an invariant or a defect".to_owned();
+                self.error(ONE_OF, defect.span, title, "keep one of `invariant` and `defect`");
+                return None;
+            }
+            (None, None) => {
+                let title = "this override does not say what may be broken".to_owned();
+                self.error(ONE_OF, node.span, title, "add `invariant:` or `defect:`");
+                return None;
+            }
+        };
+        let known = v1::INVARIANTS.iter().any(|name| {
+            what.value == *name || what.value.strip_prefix(name).is_some_and(|r| r.starts_with('/'))
+        });
+        if !known {
+            let title = format!("{} is the id of no defect", quoted(what.value));
+            self.error(BAD_FACT, what.span, title, "copy the id that the verdict shows");
+            return None;
+        }
+        let reason = self.reason(node);
+        Some(OverrideSpec {
+            what: Spanned { value: what.value.to_owned(), span: what.span },
+            reason: reason?,
+        })
+    }
+}

@@ -202,10 +202,10 @@ impl Made<'_> {
         let mut exchange =
             Exchange { preference: 10, name: "mx.acme.test.".to_owned(), addresses: Vec::new() };
         match self.random.below(16) {
-            0 => {
+            0 | 13 => {
                 exchange.addresses = vec!["203.0.113.25".to_owned()];
             }
-            1 => {
+            1 if self.one_in(2) => {
                 self.line("mx AAAA 2001:db8:1::25");
             }
             2 => {
@@ -268,12 +268,14 @@ impl Made<'_> {
             "v=spf1 a mx -all",
             "v=spf1 mx -all",
             "v=spf1 a mx ptr -all",
+            "v=spf1 ip4:192.0.2.10 ip4:192.0.2.11 -all",
+            "v=spf1 ip4:192.0.2.10 ip4:192.0.2.11 -all",
+            "v=spf1 ip4:192.0.2.0/24 -all",
             "v=spf1 redirect=_spf.acme.test",
             "v=spf1 exists:%{i}.l.acme.test ip4:192.0.2.10 -all",
             "v=spf1 exists:%{l}.l.acme.test ip4:192.0.2.10 -all",
             "v=spf1 ip4:192.0.2.10/32 include:_spf2.acme.test -all",
             "v=spf1 include:_spf.isp.example ip4:192.0.2.10 -all",
-            "v=spf1 -all",
             "v=spf1 ip4:192.0.2.10 ip6:2001:db8::10 -all",
         ]);
         if !record.is_empty() {
@@ -294,10 +296,15 @@ impl Made<'_> {
         let mut old = sender(old, Vec::new());
         let mut new = sender(new, Vec::new());
         self.keys(&mut old, &mut new);
+        let is_bare = |sender: &Sender| sender.spf.is_empty() && sender.dkim.is_empty();
+        // A sender that says nothing of itself fails wherever there is an SPF record.
+        if is_bare(&new) && !record.is_empty() && self.random.below(4) > 0 {
+            new.spf.push("ip4:203.0.113.25".to_owned());
+        }
         if self.random.below(4) > 0 {
             self.old.senders.push(old);
         }
-        if self.random.below(5) > 0 {
+        if record.is_empty() || self.random.below(8) > 0 {
             self.new.senders.push(new);
         }
         if self.one_in(8) {
@@ -411,7 +418,7 @@ impl Made<'_> {
     }
 
     fn others(&mut self) {
-        match self.random.below(10) {
+        match self.random.below(20) {
             0 => self.line("* A 192.0.2.80"),
             1 => self.line("* MX 10 mail"),
             2 => self.line("* TXT \"v=DKIM1; p=\""),
@@ -498,13 +505,13 @@ impl Made<'_> {
 
     fn facts(&mut self) -> Vec<Fact> {
         let mut facts = Vec::new();
-        let forgetful = self.one_in(3);
+        let forgetful = self.one_in(5);
         for (fact, subject, value, from) in BASE {
             if forgetful && self.one_in(6) {
                 continue;
             }
             let (mut value, mut from) = (value, from);
-            if self.one_in(12) && subject == "old" || self.one_in(20) {
+            if self.one_in(16) && subject == "old" || self.one_in(30) {
                 from = [None, Some("expand"), Some("switch"), Some("contract")][self.random.place(4)];
             }
             if self.one_in(40) {
@@ -521,7 +528,7 @@ impl Made<'_> {
             facts.push(Fact { fact, kind: "host", subject, value, from, settle_secs: 0 });
         };
         let moments = [None, Some("expand"), Some("switch"), Some("contract")];
-        if self.one_in(3) {
+        if self.one_in(5) {
             let value = ["relay", "relay", "relay", "relay_by_mx", "reject", "store", "off"][self.random.place(7)];
             let from = [Some("switch"), Some("contract"), Some("contract"), Some("expand")][self.random.place(4)];
             more("mail", "old", value, from);
@@ -614,7 +621,8 @@ impl Made<'_> {
         more.push(("accepts", "address", "192.0.2.99".to_owned(), "true", 2));
         more.push(("accepts", "address", "192.0.2.80".to_owned(), "true", 1));
         for (fact, kind, subject, value, quarters) in more {
-            if self.random.below(4) >= quarters {
+            let is_left_out = if quarters == 3 { self.random.below(12) == 0 } else { self.random.below(4) >= quarters };
+            if is_left_out {
                 continue;
             }
             let value = match self.one_in(20) {
@@ -644,7 +652,7 @@ impl Plan {
             third: Host::default(),
             owners: Vec::new(),
         };
-        let is_move = made.random.below(5) > 0;
+        let is_move = made.random.below(6) > 0;
         made.old_side();
         made.new_side();
         made.spf();
@@ -667,7 +675,7 @@ impl Plan {
             }
         }
         let mut records = Vec::new();
-        let wanted = if is_move { [0, 0, 1, 2][made.random.place(4)] } else { 1 + made.random.below(4) };
+        let wanted = if is_move { [0, 0, 0, 0, 1, 2][made.random.place(6)] } else { 1 + made.random.below(4) };
         let mut used = BTreeSet::new();
         for _ in 0..wanted {
             let number = u64::try_from(records.len()).expect("few");
@@ -692,7 +700,12 @@ impl Plan {
         let queue_life_secs = [3_600, 432_000][made.random.place(2)];
         let use_secs = [0, 1_800][made.random.place(2)];
         let margin_secs = [0, 60][made.random.place(2)];
-        let atomicity = [Atomicity::ChangeSet, Atomicity::ChangeSet, Atomicity::ChangeSet, Atomicity::RrSet, Atomicity::Record, Atomicity::None][made.random.place(6)];
+        let atomicity = match made.random.below(12) {
+            0..7 => Atomicity::ChangeSet,
+            7 | 8 => Atomicity::RrSet,
+            9 | 10 => Atomicity::Record,
+            _ => Atomicity::None,
+        };
         let mut more = String::new();
         if made.one_in(12) {
             let invariant = made.of(&["reach", "clients", "authenticated", "minimal-touch"]);

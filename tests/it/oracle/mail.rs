@@ -481,7 +481,6 @@ impl<'a> World<'a> {
         for (domain, kind) in &self.ground.domains {
             self.of_routes(domain, *kind);
             self.of_live_senders(domain, Some(*kind));
-            self.of_dmarc(domain);
             self.of_foreign_exchanges(domain);
             self.of_other_policies(domain);
             if *kind == Kind::Moves {
@@ -496,6 +495,9 @@ impl<'a> World<'a> {
                 self.of_live_senders(owner, None);
             }
         }
+        let zones = self.ground.zones.values().flat_map(|records| records.keys());
+        let policies = zones.filter(|key| key.name.to_string().starts_with("_dmarc."));
+        policies.filter_map(|key| key.name.parent()).for_each(|domain| self.of_dmarc(&domain));
         self.of_keys();
         self.of_names();
         if self.ground.plan.is_move() {
@@ -580,19 +582,19 @@ impl<'a> World<'a> {
                 }
                 routes.only_old |= any && all_old;
                 is_gone &= nowhere;
-                if nowhere && longer == 0 && !exchanges.iter().all(Name::is_root) {
-                    self.of_family(domain, family);
+                if nowhere && !exchanges.iter().all(Name::is_root) {
+                    self.of_family(domain, family, longer == 0);
                 }
             }
-            if is_gone && longer == 0 && !exchanges.iter().all(Name::is_root) {
-                self.add("deliverable", domain, "no address of any exchange", true);
+            if is_gone && !exchanges.iter().all(Name::is_root) {
+                self.add("deliverable", domain, "no address of any exchange", longer == 0);
             }
         }
         routes
     }
 
     /// No exchange of a view has an address of this family.
-    fn of_family(&self, domain: &Name, family: RrType) {
+    fn of_family(&self, domain: &Name, family: RrType, is_now: bool) {
         let fact = if family == RrType::A { "ipv4_only" } else { "ipv6_only" };
         let exchanges = exchanges_of(self.ground.zones, domain);
         let counts = family == RrType::A
@@ -605,7 +607,7 @@ impl<'a> World<'a> {
             !self.stated(fact, subject).is_empty() && !self.may(fact, subject, "true", "true")
         });
         if (counts || may_count) && !is_stated {
-            let sure = counts && (family == RrType::A || has_names());
+            let sure = is_now && counts && (family == RrType::A || has_names());
             self.add("deliverable", domain, format!("{family} of no exchange"), sure);
         }
     }
@@ -982,7 +984,17 @@ impl<'a> World<'a> {
     fn of_foreign_exchanges(&self, domain: &Name) {
         for exchange in self.exchanges(domain, 0).iter().flatten() {
             let views = self.dns.resolved(exchange, RrType::A, 0);
-            if views.iter().any(|view| matches!(view, Resolved::Outside(_))) {
+            let live = plain(self.ground.zones, exchange, RrType::A);
+            let six = self.dns.resolved(exchange, RrType::AAAA, 0);
+            let live_six = plain(self.ground.zones, exchange, RrType::AAAA);
+            let is_moved = views.iter().any(|view| *view != live) || six.iter().any(|view| *view != live_six);
+            let owner = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok());
+            let is_changed = owner.is_some_and(|owner| {
+                let live = plain(self.ground.zones, &owner, RrType::TLSA);
+                let views = self.dns.resolved(&owner, RrType::TLSA, 0);
+                views.iter().any(|view| *view != live || (is_moved && !view.records().is_empty()))
+            });
+            if is_changed || views.iter().any(|view| matches!(view, Resolved::Outside(_))) {
                 self.add("transport-policy", domain, format!("{exchange} may have TLSA records"), false);
             }
         }
@@ -1063,7 +1075,8 @@ impl<'a> World<'a> {
             }
             if host.senders.is_empty() && host.name == "new" {
                 let views = self.dns.resolved(domain, RrType::TXT, 0);
-                if views.iter().any(|view| !spf_text(view.records()).is_empty()) {
+                let has_spf = views.iter().any(|view| !spf_text(view.records()).is_empty());
+                if has_spf && self.fails(domain, NOBODY) {
                     self.add("authenticated", domain, "the new host's unknown address", true);
                 }
             }

@@ -71,6 +71,7 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
             _ => 0,
         },
         is_wait: matches!(step.primitive, Primitive::Wait(_)),
+        is_task: matches!(step.primitive, Primitive::Task(_)),
         changes: match &step.primitive {
             Primitive::Change(changes) => Some((changes.zone().clone(), changes.changes().to_vec())),
             _ => None,
@@ -342,7 +343,8 @@ fn one_plan_is_shown() {
     let steps = steps_of(&case.graph);
     let tell = |steps: &[Step]| {
         for step in steps {
-            println!("  {} {} after {}", step.id, step.wait_secs, ids(steps, &step.after));
+            let task = if step.is_task { " (a person)" } else { "" };
+            println!("  {}{task} {} after {}", step.id, step.wait_secs, ids(steps, &step.after));
         }
     };
     tell(&steps);

@@ -33,7 +33,7 @@ pub(super) enum Verdict {
 /// Who answers.
 pub(super) trait Resolver {
     fn ask(&mut self, name: &Name, rtype: RrType) -> Reply;
-    /// Whether a mechanism that nobody can decide matches: `ptr`, and macros of the sender's. `None`:
+    /// Whether a mechanism that nobody can decide matches: `ptr`, and `%{p}`. `None`:
     /// they are evaluated.
     fn undecidable(&mut self) -> Option<bool>;
 }
@@ -153,7 +153,8 @@ impl<R: Resolver> Evaluation<'_, R> {
             Mechanism::A(spec, ..) | Mechanism::Mx(spec, ..) | Mechanism::Ptr(spec) => spec.as_ref(),
         };
         self.count()?;
-        let is_open = matches!(mechanism, Mechanism::Ptr(_)) || spec.is_some_and(|s| of_sender(s));
+        // A name of the sender's own words is like any other that nobody knows: with a wildcard it is there.
+        let is_open = matches!(mechanism, Mechanism::Ptr(_)) || spec.is_some_and(|s| of_pointer(s));
         if is_open && let Some(is_match) = self.resolver.undecidable() {
             return Ok(is_match);
         }
@@ -324,9 +325,9 @@ pub(super) fn is_spf(text: &[u8]) -> bool {
     head && text.get(6).is_none_or(|next| *next == b' ')
 }
 
-/// Whether a domain-spec hangs on the sender's own words, or on names of its address.
-fn of_sender(spec: &str) -> bool {
-    spec.split("%{").skip(1).any(|body| body.starts_with(['s', 'l', 'h', 'p', 'S', 'L', 'H', 'P']))
+/// Whether a domain-spec hangs on names that the sender's address leads to.
+fn of_pointer(spec: &str) -> bool {
+    spec.split("%{").skip(1).any(|body| body.starts_with(['p', 'P']))
 }
 
 fn parse(text: &str) -> Option<Record> {

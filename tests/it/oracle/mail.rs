@@ -553,7 +553,10 @@ impl<'a> World<'a> {
                     let mut may_be_old = false;
                     for view in self.dns.resolved(exchange, family, longer) {
                         if let Resolved::Outside(target) = &view {
-                            may_have_none = !self.is_published(target);
+                            may_have_none |= !self.is_published(target);
+                            if may_have_none {
+                                self.add("deliverable", domain, format!("{target} may not exist"), false);
+                            }
                             routes.to_new |= of_new_by_name(exchange) && kind == Kind::Moves;
                             if !of_new_by_name(exchange) && !self.is_known_to_accept("name", &exchange.to_string()) {
                                 self.add("deliverable", domain, format!("nobody knows {exchange}"), true);
@@ -629,10 +632,12 @@ impl<'a> World<'a> {
         let mail = self.values("mail", "old", "store");
         let off = mail.contains("off");
         if kind != Kind::Moves {
-            let own = domain.to_string();
+            let own = domain.to_string().replace("any-name.", "*.");
             let stays = !self.stated("stays", &own).is_empty() && !self.may("stays", &own, "false", "false");
-            if off && late.only_old {
-                self.add("deliverable", domain, "the old host is off", kind == Kind::Other && !stays);
+            // A host stays on for a domain that stays there.
+            let stays_on = has_names() && (kind == Kind::Stays || stays);
+            if off && late.only_old && !stays_on {
+                self.add("deliverable", domain, "the old host is off", kind == Kind::Other);
             }
             if late.to_old && (mail.contains("reject") || mail.len() > 1) {
                 self.add("deliverable", domain, "the old host no longer takes it", false);
@@ -799,6 +804,9 @@ impl<'a> World<'a> {
                     let is_known = exchanges.iter().all(|one| hosts(one).iter().any(|h| *h != "" && may_not(h)));
                     self.add("transport-policy", domain, "no exchange is allowed by MTA-STS", is_known);
                 }
+            }
+            if exchanges.iter().any(|exchange| self.fails_dane(exchange, &hosts(exchange))) {
+                self.add("transport-policy", domain, "a certificate does not match TLSA", false);
             }
             if exchanges.iter().all(|exchange| self.fails_dane(exchange, &hosts(exchange))) {
                 self.add("transport-policy", domain, "no certificate matches TLSA", exchanges.iter().all(|one| !hosts(one).contains("")));

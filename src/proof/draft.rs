@@ -286,6 +286,7 @@ impl<'d> Draft<'d> {
         intent.assume.iter().filter(move |one| {
             matches!(one.fact.value, Fact::Synced | Fact::Clients)
                 && one.from.is_none()
+                && one.value == one.fact.value.row().stated
                 && one.subject.value.host() == to
         })
     }

@@ -44,9 +44,6 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Names outside of the zones that somebody says are well.
-pub type Trusted<'t> = &'t dyn Fn(&Name) -> bool;
-
 /// The addresses at which the answer of some record can change: the ends of the networks that are
 /// named anywhere, and those right beside them.
 #[derive(Debug, Default)]
@@ -147,28 +144,39 @@ impl Walk<'_> {
 
 /// What a receiver with this view makes of mail from a source.
 #[must_use]
-pub fn passes(view: &View<'_>, domain: &Name, source: &Source, trusted: Trusted<'_>) -> bool {
+pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
+    // A domain that says nothing of its senders, today and now, has nobody refused.
+    if says_nothing_of_senders(view, domain) {
+        return true;
+    }
     match source {
-        Source::Address(ip) => evaluated(view, domain, *ip, trusted).outcome == Outcome::Pass,
+        Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
         Source::Behind(of, term) => {
-            let wanted = (of, Term::new(term));
+            let wanted = Term::new(term);
             let mut reached = BTreeSet::new();
-            through(view, domain, (wanted.0, &wanted.1), trusted, &mut reached)
-                == Some(Way::Through)
+            through(view, domain, (of, &wanted), &mut reached) == Some(Way::Through)
         }
     }
 }
 
-/// The evaluation for an address.
+/// Whether a domain has no SPF record in this view, and had none before the first step.
+fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
+    let key = RrKey::new(domain.clone(), RrType::TXT);
+    [view.live(&key), view.look_up(&key)].into_iter().all(|answer| match answer {
+        Outside::Records(txt) => !txt.iter().any(|rdata| SpfRecord::of_rdata(rdata).is_some()),
+        Outside::Absent => true,
+        Outside::Unknown(_) => false,
+    })
+}
+
+/// The evaluation for an address. A name that nobody could ask says nothing of it: whether there is
+/// something at all, and what it costs, is `spf-sound`'s to demand.
 #[must_use]
-pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr, trusted: Trusted<'_>) -> Evaluation {
+pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
     let world = |key: &RrKey| match view.look_up(key) {
         Outside::Records(records) => Answer::Records(records.to_vec()),
         Outside::Absent => Answer::Absent,
-        Outside::Unknown(_) => match view.leaves_at(key).is_some_and(|name| trusted(&name)) {
-            true => Answer::Records(harmless(key)),
-            false => Answer::Unknown,
-        },
+        Outside::Unknown(_) => says_nothing(key).map_or(Answer::Unknown, Answer::Records),
     };
     let mail_from = format!("postmaster@{}", domain.to_string().trim_end_matches('.'));
     let client = Client {
@@ -181,15 +189,15 @@ pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr, trusted: Trusted<'_
     check_host(&client, domain, &world)
 }
 
-/// What is there, and says nothing of this client: the name is said to be well, and nobody has seen
-/// what it says.
-fn harmless(key: &RrKey) -> Vec<Rdata> {
+/// What would be there, and say nothing of this client; none of types that RFC 7208 passes over where
+/// nobody answers (§5.5).
+fn says_nothing(key: &RrKey) -> Option<Vec<Rdata>> {
     match key.rtype {
-        RrType::TXT => vec![Rdata::txt(b"v=spf1 ?all")],
-        RrType::A => vec![Rdata::a(Ipv4Addr::UNSPECIFIED)],
-        RrType::AAAA => vec![Rdata::aaaa(Ipv6Addr::UNSPECIFIED)],
-        RrType::MX => vec![Rdata::mx(0, &Name::root())],
-        _ => Vec::new(),
+        RrType::TXT => Some(vec![Rdata::txt(b"v=spf1 ?all")]),
+        RrType::A => Some(vec![Rdata::a(Ipv4Addr::UNSPECIFIED)]),
+        RrType::AAAA => Some(vec![Rdata::aaaa(Ipv6Addr::UNSPECIFIED)]),
+        RrType::MX => Some(vec![Rdata::mx(0, &Name::root())]),
+        _ => None,
     }
 }
 
@@ -208,7 +216,6 @@ fn through(
     view: &View<'_>,
     domain: &Name,
     (of, wanted): (&Name, &Term),
-    trusted: Trusted<'_>,
     reached: &mut BTreeSet<Name>,
 ) -> Option<Way> {
     if reached.len() >= RECORDS_MAX || !reached.insert(domain.clone()) {
@@ -218,10 +225,7 @@ fn through(
     let records: Vec<SpfRecord> = match view.look_up(&key) {
         Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).collect(),
         Outside::Absent => return Some(Way::Stopped),
-        Outside::Unknown(_) => {
-            let trusted = view.leaves_at(&key).is_some_and(|name| trusted(&name));
-            return (!trusted).then_some(Way::Stopped);
-        }
+        Outside::Unknown(_) => return None,
     };
     let [record] = records.as_slice() else { return Some(Way::Stopped) };
     for term in &record.terms {
@@ -241,11 +245,11 @@ fn through(
         }
         let Some(on_match) = term.on_match() else { continue };
         if let Some(Target::Record(name)) = term.target(domain) {
-            match through(view, &name, (of, wanted), trusted, reached) {
+            match through(view, &name, (of, wanted), reached) {
                 Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
                 Some(Way::Through) => return Some(Way::Stopped),
                 // An include that fails is no match; one without a record is an error.
-                Some(Way::Stopped) if has_record(view, &name, trusted) => {}
+                Some(Way::Stopped) if has_record(view, &name) => {}
                 Some(Way::Stopped) => return Some(Way::Stopped),
                 None => {}
             }
@@ -258,7 +262,7 @@ fn through(
     }
     let redirect = record.terms.iter().find(|term| term.is_redirect())?;
     match redirect.target(domain) {
-        Some(Target::Record(name)) => through(view, &name, (of, wanted), trusted, reached),
+        Some(Target::Record(name)) => through(view, &name, (of, wanted), reached),
         Some(_) | None => Some(Way::Stopped),
     }
 }
@@ -270,11 +274,11 @@ fn leads_alike(term: &Term, wanted: &Term, of: &Name) -> bool {
     }
 }
 
-fn has_record(view: &View<'_>, name: &Name, trusted: Trusted<'_>) -> bool {
+fn has_record(view: &View<'_>, name: &Name) -> bool {
     let key = RrKey::new(name.clone(), RrType::TXT);
     match view.look_up(&key) {
         Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).count() == 1,
         Outside::Absent => false,
-        Outside::Unknown(_) => view.leaves_at(&key).is_some_and(|name| trusted(&name)),
+        Outside::Unknown(_) => true,
     }
 }

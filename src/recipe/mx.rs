@@ -73,7 +73,7 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
                     reason: reason.to_owned(),
                 }
             };
-        all.extend([
+        let steps = [
             step(
                 Verb::Join,
                 Stage::Switch,
@@ -98,7 +98,14 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
                 &transition.title,
                 &transition.reason,
             ),
-        ]);
+        ];
+        // What stands by already has nothing to be done for it.
+        let mut changes = steps.into_iter().filter(|step| {
+            step.changes.iter().any(|change| change.before != change.after)
+        });
+        // Whatever comes first begins the switch.
+        all.extend(changes.next().map(|first| Transition { stage: Stage::Switch, ..first }));
+        all.extend(changes);
     }
     all
 }

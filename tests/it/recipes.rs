@@ -53,7 +53,13 @@ $TTL 1h
 @ NS ns1
 ns1 A 198.51.100.53
 mx1 A 198.51.100.1
+imap A 198.51.100.2
+smtp A 198.51.100.3
+auto A 198.51.100.4
 _spf TXT \"v=spf1 ip4:198.51.100.0/24 -all\"
+new TXT \"v=DKIM1; p=AAAA\"
+s1 TXT \"v=DKIM1; p=AAAA\"
+new.acme.test.dkim TXT \"v=DKIM1; p=AAAA\"
 ";
 
 /// Two hosts and a move of `acme.test` between them; `old` and `new` are the senders' SPF terms.
@@ -143,16 +149,46 @@ fn planned(zones: &Zones, body: &str) -> Result<Artifact, String> {
         fs::write(dir.path().join(format!("{origin}.zone")), text).expect("a zone file");
         let _ = writeln!(header, "  {origin}: {{ provider: files }}");
     }
-    let stated = if body.contains("migrate:") { STATED } else { "" };
-    fs::write(dir.path().join("plan.yaml"), header + body + stated).expect("the plan's file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-    command.args(["plan", "plan.yaml", "--format", "json"]).current_dir(dir.path());
-    let output = command.output().expect("the program can be run");
-    let stdout = String::from_utf8(output.stdout).expect("UTF-8");
-    match Artifact::decode(&stdout) {
-        Ok(artifact) => Ok(artifact),
-        Err(_) => Err(refusal(&String::from_utf8_lossy(&output.stderr))),
+    let mut assume = if body.contains("migrate:") { STATED.to_owned() } else { String::new() };
+    let declares = |host: &str| {
+        let line = body.lines().find(|line| line.starts_with(host)).unwrap_or_default();
+        ["spf:", "dkim:"].iter().any(|key| line.contains(key))
+    };
+    if body.contains("migrate:") && !declares("  new:") {
+        assume += "  - { fact: sends, host: new, reason: it only takes mail }\n";
     }
+    let mut accepted = String::new();
+    // What the verdict asks for is pasted, as a user would: the rest is what is tested here.
+    for _ in 0..3 {
+        let text = format!("{header}{body}{assume}{accepted}");
+        fs::write(dir.path().join("plan.yaml"), text).expect("the plan's file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(["plan", "plan.yaml", "--format", "json"]).current_dir(dir.path());
+        let output = command.output().expect("the program can be run");
+        let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let Ok(artifact) = Artifact::decode(&stdout) else { return Err(refusal(&said)) };
+        let lines = artifact.verdict.derivation.iter().map(String::as_str).chain(said.lines());
+        let pasted = |start: &str| -> String {
+            let lines = lines.clone().filter(|line| line.starts_with(start));
+            let unique: BTreeSet<String> =
+                lines.map(|line| line.replace("reason: \"\"", "reason: pasted") + "\n").collect();
+            unique.into_iter().collect()
+        };
+        let (facts, defects) = (pasted("  - { fact: "), pasted("  - { defect: "));
+        if artifact.verdict.outcome == Outcome::Proved || (facts.is_empty() && defects.is_empty()) {
+            return Ok(artifact);
+        }
+        if assume.is_empty() && !facts.is_empty() {
+            assume = "assume:\n".to_owned();
+        }
+        assume += &facts;
+        if accepted.is_empty() && !defects.is_empty() {
+            accepted = "override:\n".to_owned();
+        }
+        accepted += &defects;
+    }
+    Err("what the verdict asks for does not do".to_owned())
 }
 
 /// What was refused: titles and helps alone, without the plan's text.

@@ -126,7 +126,8 @@ fn pattern_of(atoms: &[Atom]) -> Pattern {
     Pattern {
         invariant: "deliverable",
         atoms: (0..atoms.len()).map(held).collect(),
-        harm: Harm::new("", ""),
+        harm: Harm::new("", "", ""),
+        undecided: false,
     }
 }
 

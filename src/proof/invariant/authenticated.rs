@@ -26,7 +26,7 @@ use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{Edges, Source, evaluated, passes, sources};
 use crate::proof::view::{Choice, View};
-use crate::spf::{Outcome, SpfRecord, Term};
+use crate::spf::{Outcome, SpfRecord, Target, Term};
 
 const ID: &str = "authenticated";
 const NOW: Duration = Duration::ZERO;
@@ -88,19 +88,6 @@ fn edges(bench: &Bench<'_>) -> Edges {
     Edges::of(records.filter_map(SpfRecord::of_rdata).chain(declared))
 }
 
-/// What somebody says of a name outside of the zones.
-fn trusted<'b>(bench: &'b Bench<'_>) -> impl Fn(&Name) -> bool + use<'b> {
-    let stated = bench.draft().intent.assume.iter();
-    let names: BTreeSet<&Name> = stated
-        .filter(|one| one.fact.value == Fact::Published && one.value == Value::True)
-        .filter_map(|one| match &one.subject.value {
-            Subject::Name(name) => Some(name),
-            Subject::Host(_) | Subject::Address(_) => None,
-        })
-        .collect();
-    move |name| names.contains(name)
-}
-
 /// Whether a receiver lets all that comes through one term pass, or else what it does not.
 struct Stream<'s> {
     domain: &'s Name,
@@ -127,16 +114,20 @@ fn of_spf(
     let after = sources(&terms, domain, &end, edges);
     let mut streams: BTreeMap<String, BTreeSet<Source>> = match part {
         0 => before,
-        1 => after,
-        // A sender that stays, and whose own addresses change with the plan, has both in turn.
+        1 => after.clone(),
+        // A sender that stays has its addresses of today until somebody says otherwise, and those of
+        // the end with them.
         _ => {
             let mut both = before;
-            for (term, more) in after {
-                both.entry(term).or_default().extend(more);
+            for (term, more) in &after {
+                both.entry(term.clone()).or_default().extend(more.iter().cloned());
             }
             both
         }
     };
+    if part == 0 {
+        of_old_exchanges(bench, domain, &terms, edges, &mut streams);
+    }
     // A term that leads nowhere authorises nobody: mail comes from where nobody knows.
     for (term, sources) in &mut streams {
         if sources.is_empty() {
@@ -149,15 +140,13 @@ fn of_spf(
         let number = *stream;
         // Most of a record's addresses pass by the same term: those are looked at one by one only
         // where that term does not do for all of them.
-        let all = |view: &View<'_>, trusted: &dyn Fn(&Name) -> bool| {
+        let all = |view: &View<'_>| {
             let behind = Source::Behind(domain.clone(), of.term.to_string());
-            is_fixed(view, &of.term, domain) && passes(view, domain, &behind, trusted)
+            is_fixed(view, &of.term, domain) && passes(view, domain, &behind)
         };
         let some_fails = {
-            let trusted = trusted(bench);
             let fails = |view: &View<'_>| {
-                let ok = all(view, &trusted)
-                    || of.sources.iter().all(|source| passes(view, domain, source, &trusted));
+                let ok = all(view) || of.sources.iter().all(|source| passes(view, domain, source));
                 (!ok).then_some(())
             };
             let label = ("spf", domain, number << 16);
@@ -167,20 +156,47 @@ fn of_spf(
         if !some_fails {
             continue;
         }
-        let in_flight = in_flight(bench);
+        let usual = in_flight(bench);
         for (place, source) in of.sources.iter().enumerate() {
             let found = {
-                let trusted = trusted(bench);
-                let fails =
-                    |view: &View<'_>| (!passes(view, domain, source, &trusted)).then_some(());
+                let fails = |view: &View<'_>| (!passes(view, domain, source)).then_some(());
                 bench.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
             };
             let harm = spf_harm(&of, source);
+            // An address that a sender which stays has no longer in the end: nobody says when it
+            // stops to send from there.
+            let goes = part == 2 && !after.get(&term).is_some_and(|all| all.contains(source));
+            let in_flight = match goes {
+                true => bench.facts.in_flight(&Subject::Name(domain.clone())),
+                false => usual.clone(),
+            };
             for (choice, ()) in found.iter() {
                 for atom in &in_flight {
                     bench.forbid(ID, (choice, NOW), &[*atom], &harm);
                 }
             }
+        }
+    }
+}
+
+/// `mx` means the exchanges of the old host for its mail, wherever the MX records lead now.
+fn of_old_exchanges(
+    bench: &Bench<'_>,
+    domain: &Name,
+    terms: &[Term],
+    edges: &Edges,
+    found: &mut BTreeMap<String, BTreeSet<Source>>,
+) {
+    for term in terms {
+        let Some(Target::Exchanges(of)) = term.target(domain) else { continue };
+        let moves = bench.moving().filter(|(name, _)| **name == of);
+        for exchange in moves.flat_map(|(_, one)| &one.from.exchanges) {
+            let a = Term::new(&format!("a:{}", shown(&exchange.name.value)));
+            let snapshot = bench.draft().snapshot;
+            let live = sources(&[a], domain, snapshot, edges).into_values().flatten();
+            let given = exchange.addresses.iter().copied().map(Source::Address);
+            let known = live.filter(|source| matches!(source, Source::Address(_)));
+            found.entry(term.to_string()).or_default().extend(known.chain(given));
         }
     }
 }
@@ -206,7 +222,6 @@ fn spf_harm(of: &Stream<'_>, source: &Source) -> Harm {
 
 /// Whether all that a term leads to is the same throughout the plan.
 fn is_fixed(view: &View<'_>, term: &Term, domain: &Name) -> bool {
-    use crate::spf::Target;
     match term.target(domain) {
         None => true,
         Some(Target::Addresses(_) | Target::Exchanges(_)) => false,
@@ -233,16 +248,13 @@ fn undeclared(
     in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
 ) {
     let found = {
-        let trusted = trusted(bench);
         let fails = |view: &View<'_>| {
-            let outcome = evaluated(view, domain, NOBODY, &trusted).outcome;
+            let outcome = evaluated(view, domain, NOBODY).outcome;
             (!matches!(outcome, Outcome::Pass | Outcome::None)).then_some(())
         };
         bench.cases(ID, ("undeclared", domain, 0), &fails)
     };
-    if found.is_empty() {
-        return;
-    }
+    let in_flight = in_flight(bench);
     let of = Subject::Host(host.name.clone());
     let harm = Harm::new(
         format!("{ID}/{}/{}/undeclared", shown(domain), host.name),
@@ -256,7 +268,6 @@ fn undeclared(
             bench.statement(Fact::Sends, &of, Value::False, "")
         ),
     );
-    let in_flight = in_flight(bench);
     for (choice, ()) in found.iter() {
         for atom in &in_flight {
             bench.forbid(ID, (choice, NOW), &[*atom], &harm);
@@ -275,10 +286,21 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
     // Of a host that mail leaves, and that declares no sender, it is what it sends from.
     let of_old = one.filter(|one| !one.from.senders.iter().any(Sender::says_anything));
     let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
-        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
-        let spf = hosts.flat_map(|host| &host.senders).filter_map(|sender| sender.spf.as_ref());
-        let terms: Vec<Term> = spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect();
-        sources(&terms, domain, snapshot, edges).into_values().flatten().collect()
+        let terms = |host: &Host| -> Vec<Term> {
+            let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
+            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect()
+        };
+        let old = terms(&one.from);
+        let mut found = sources(&old, domain, snapshot, edges);
+        of_old_exchanges(bench, domain, &old, edges, &mut found);
+        let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
+        // What the new host's terms mean today is the old one's.
+        let later = sources(&terms(&one.to), domain, &bench.end, edges);
+        declared.extend(later.into_values().flatten());
+        for host in &one.others {
+            declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
+        }
+        declared
     });
     let of = match of_old {
         Some(one) => Subject::Host(one.from.name.clone()),
@@ -289,9 +311,8 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
         return;
     }
     let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
-        let trusted = trusted(bench);
         let fails = |view: &View<'_>| {
-            sources.iter().any(|source| !passes(view, domain, source, &trusted)).then_some(())
+            sources.iter().any(|source| !passes(view, domain, source)).then_some(())
         };
         bench.cases(ID, ("today", domain, number), &fails)
     };
@@ -333,12 +354,15 @@ fn changing_records<'d>(bench: &Bench<'d>) -> Vec<&'d Name> {
     let texts = rrsets.filter(|(key, _)| key.rtype == RrType::TXT);
     let spf =
         texts.filter(|(_, rrset)| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some()));
+    // Nobody sends as a name that is no host's (RFC 5321 §2.3.5): such records are for including.
+    let is_domain = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     // A record whose own terms all name addresses changes only by itself.
     let can_change = |key: &RrKey, rrset: &RrSet| {
         let leads = |record: SpfRecord| record.terms.iter().any(Term::costs_lookup);
         draft.owner_of(key).is_some()
             || rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(leads)
     };
+    let spf = spf.filter(|(key, _)| is_domain(&key.name));
     spf.filter(|(key, rrset)| can_change(key, rrset)).map(|(key, _)| &key.name).collect()
 }
 
@@ -420,11 +444,17 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
     let txt = RrKey::new(owner.clone(), RrType::TXT);
     let alias = RrKey::new(owner.clone(), RrType::CNAME);
     if let Some(published) = &selector.publish {
-        let found = match published.rtype() {
-            RrType::CNAME => view.answer(&alias),
-            _ => view.look_up(&txt),
+        let same = match (published.rtype(), view.answer(&alias), view.look_up(&txt)) {
+            (RrType::CNAME, found, _) => found == Outside::Records([published.clone()].into()),
+            // A live key in other words is the same key.
+            (_, _, Outside::Records(found)) => {
+                let key = |rdata: &Rdata| KeyRecord::of_rdata(rdata).and_then(Result::ok);
+                let wanted = key(published);
+                found.iter().any(|one| one == published || (wanted.is_some() && key(one) == wanted))
+            }
+            (_, _, Outside::Absent | Outside::Unknown(_)) => false,
         };
-        if found != Outside::Records([published.clone()].into()) {
+        if !same {
             return Key::Missing;
         }
     }

@@ -214,7 +214,9 @@ fn of_record(
             bench.forbid(ID, (choice, NOW), &[at_old], &harm);
         }
     }
-    let nowhere = bench.cases(ID, ("nowhere", &key.name, at), &|view| leads_nowhere(view, key));
+    let end = std::sync::Arc::clone(&bench.end);
+    let nowhere =
+        bench.cases(ID, ("nowhere", &key.name, at), &|view| leads_nowhere(view, key, &end));
     for (choice, (target, is_seen)) in nowhere.iter() {
         let of = Subject::Name(target.clone());
         let harm = Harm::new(
@@ -261,17 +263,21 @@ fn of_record(
     }
 }
 
-/// The name that a discovery record leads to, where that has no address; and whether somebody has
-/// seen that.
-fn leads_nowhere(view: &View<'_>, key: &RrKey) -> Option<(Name, bool)> {
+/// The name that a discovery record leads to, where that has no address of a family that it has in the
+/// end, or none at all; and whether somebody has seen that.
+fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, bool)> {
     let Outside::Records(found) = view.answer(key) else { return None };
     let target = found.iter().find_map(target)?;
-    let of = |rtype| view.look_up(&RrKey::new(target.clone(), rtype));
-    match (of(RrType::A), of(RrType::AAAA)) {
-        (Outside::Records(_), _) | (_, Outside::Records(_)) => None,
-        (Outside::Absent, Outside::Absent) => Some((target, true)),
-        (_, _) => Some((target, false)),
+    let of = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
+    let found = of.each_ref().map(|key| view.look_up(key));
+    if found.iter().any(|found| matches!(found, Outside::Unknown(_))) {
+        let some = found.iter().any(|found| matches!(found, Outside::Records(_)));
+        return (!some).then_some((target, false));
     }
+    let lasts = of.each_ref().map(|key| matches!(end.look_up(key), Seen::Records(_)));
+    let gone = found.iter().zip(lasts).any(|(found, lasts)| lasts && *found == Outside::Absent);
+    let nothing = found.iter().all(|found| *found == Outside::Absent);
+    (gone || nothing).then_some((target, true))
 }
 
 /// Whether what clients find at the old host is not found in this view, nor what the new one has.
@@ -440,9 +446,8 @@ fn names_in_use(bench: &mut Bench<'_>, idle: &[usize]) {
         {
             continue;
         }
-        let where_to = |view: &View<'_>, led: Led| {
-            keys.iter().any(|key| led_to(view, key, &is_new) == Some(led)).then_some(())
-        };
+        let where_to =
+            |view: &View<'_>, led: Led| (led_to(view, &keys, &is_new) == Some(led)).then_some(());
         let set_up = [Subject::Name(name.clone()), Subject::Host(from.name.clone())];
         let away = Harm::new(
             format!("{ID}/{}/away", shown(&name)),
@@ -490,25 +495,31 @@ enum Led {
     ToNew,
 }
 
-fn led_to(view: &View<'_>, key: &RrKey, is_new: &dyn Fn(&IpAddr) -> bool) -> Option<Led> {
-    let (live, found) = (view.live(key), view.look_up(key));
+/// Where a name leads in this view, if not where it led: a client may have either family alone.
+fn led_to(view: &View<'_>, keys: &[RrKey; 2], is_new: &dyn Fn(&IpAddr) -> bool) -> Option<Led> {
     let ips = |answer: &Outside| -> Vec<IpAddr> {
         match answer {
             Outside::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
             Outside::Absent | Outside::Unknown(_) => Vec::new(),
         }
     };
-    let (live, now) = (ips(&live), ips(&found));
-    if matches!(found, Outside::Unknown(_)) {
+    let found = keys.each_ref().map(|key| view.look_up(key));
+    if found.iter().any(|found| matches!(found, Outside::Unknown(_))) {
         return Some(Led::Away);
     }
-    let other: Vec<&IpAddr> = now.iter().filter(|ip| !live.contains(ip)).collect();
-    match (live.is_empty(), now.is_empty()) {
-        (false, true) => Some(Led::Away),
-        (_, _) if other.is_empty() => None,
-        (_, _) if other.into_iter().all(is_new) => Some(Led::ToNew),
-        (_, _) => Some(Led::Away),
+    let now = found.each_ref().map(ips);
+    let live = keys.each_ref().map(|key| ips(&view.live(key)));
+    let other: Vec<&IpAddr> =
+        now.iter().flatten().filter(|ip| !live.iter().flatten().any(|l| l == *ip)).collect();
+    if !other.is_empty() {
+        return Some(match other.into_iter().all(is_new) {
+            true => Led::ToNew,
+            false => Led::Away,
+        });
     }
+    // Nothing else is there, and of one family nothing at all where something was.
+    let lost = live.iter().zip(&now).any(|(live, now)| !live.is_empty() && now.is_empty());
+    lost.then_some(Led::Away)
 }
 
 /// A plan that moves no mail, and changes what clients find their servers by.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_contract::{Name, RrKey, RrSet, RrType};
 
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, Snapshot};
@@ -29,9 +29,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
     for domain in domains(bench) {
         let moves = moving.contains(&domain);
-        let stated = stated(bench);
-        let trusted = |name: &Name| stated.contains(name);
-        let broken = |view: &View<'_>| harm(view, &domain, &trusted);
+        let broken = |view: &View<'_>| harm(view, &domain);
         for (choice, harm) in bench.cases(ID, ("sound", &domain, 0), &broken).iter() {
             // A domain that the plan does not touch is none of its business.
             if moves || !choice.is_empty() {
@@ -45,25 +43,16 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
 /// Every name that has an SPF record, or comes to have one; the domains that move, whatever they have.
 fn domains(bench: &Bench<'_>) -> BTreeSet<Name> {
     let draft = bench.draft();
-    let is_spf = |rdata: &cutover_contract::Rdata| SpfRecord::of_rdata(rdata).is_some();
+    let has_spf = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
     let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
-    let live =
-        live.filter(|(key, rrset)| key.rtype == RrType::TXT && rrset.rdata().iter().any(is_spf));
-    let owned = draft.owned().filter(|key| key.rtype == RrType::TXT || key.rtype == RrType::CNAME);
-    let moving = bench.moving().map(|(name, _)| name);
-    let names = live.map(|(key, _)| &key.name).chain(owned.map(|key| &key.name)).chain(moving);
-    names.cloned().collect()
-}
-
-/// Names outside of the zones that somebody says are well.
-fn stated(bench: &Bench<'_>) -> BTreeSet<Name> {
-    let stated = bench.draft().intent.assume.iter();
-    let well = stated.filter(|one| one.fact.value == Fact::Published && one.value == Value::True);
-    let names = well.filter_map(|one| match &one.subject.value {
-        Subject::Name(name) => Some(name.clone()),
-        Subject::Host(_) | Subject::Address(_) => None,
+    let live = live.filter(|(key, rrset)| key.rtype == RrType::TXT && has_spf(rrset));
+    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let comes = changes.filter(|change| {
+        change.key.rtype == RrType::TXT && change.after.as_ref().is_some_and(has_spf)
     });
-    names.collect()
+    let moving = bench.moving().map(|(name, _)| name);
+    let names = live.map(|(key, _)| &key.name).chain(comes.map(|change| &change.key.name));
+    names.chain(moving).cloned().collect()
 }
 
 fn records_at(answer: Outside) -> Option<Vec<SpfRecord>> {
@@ -74,7 +63,7 @@ fn records_at(answer: Outside) -> Option<Vec<SpfRecord>> {
     }
 }
 
-fn harm(view: &View<'_>, domain: &Name, trusted: &dyn Fn(&Name) -> bool) -> Option<Harm> {
+fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
     let found = records_at(view.look_up(&RrKey::new(domain.clone(), RrType::TXT)))?;
     let harm = |what: &str, says: String, fix: String| {
         Some(Harm::new(format!("{ID}/{}/{what}", shown(domain)), says, fix))
@@ -92,7 +81,7 @@ fn harm(view: &View<'_>, domain: &Name, trusted: &dyn Fn(&Name) -> bool) -> Opti
     if found.is_empty() {
         return None;
     }
-    let evaluation = evaluated(view, domain, NOBODY, trusted);
+    let evaluation = evaluated(view, domain, NOBODY);
     match (evaluation.outcome, evaluation.problem) {
         (Outcome::PermError, Some(Problem::ManyTerms)) => harm(
             "look-ups",
@@ -146,12 +135,14 @@ fn unseen(bench: &mut Bench<'_>, domain: &Name) {
     let own = RrKey::new(domain.clone(), RrType::TXT);
     let names = bench.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
     for (number, name) in names.iter().enumerate() {
-        let today = today_has(bench.draft().snapshot, domain, name);
+        let of = Subject::Name(name.clone());
+        // What is stated counts from the first step on.
+        let today = today_has(bench.draft().snapshot, domain, name)
+            && !bench.facts.is_stated(Fact::Published, &of);
         let leads = |view: &View<'_>| {
             let other = view.look_up(&own) != view.live(&own);
             ((other || !today) && unseen_in(view, domain).contains(name)).then_some(())
         };
-        let of = Subject::Name(name.clone());
         let harm = Harm::new(
             format!("{ID}/{}/unseen/{}", shown(domain), shown(name)),
             format!(

@@ -156,7 +156,13 @@ fn in_between(atomicity: Atomicity, change: &Change, replaced: bool) -> Vec<Opti
             let mixtures = InPlace::between(before, after).mixtures(ttl).unwrap_or_default();
             mixtures.into_iter().map(Some).collect()
         }
-        (Atomicity::Record, ..) => if replaced { vec![None] } else { Vec::new() },
+        (Atomicity::Record, ..) => {
+            if replaced {
+                vec![None]
+            } else {
+                Vec::new()
+            }
+        }
         (Atomicity::None, before, after) => {
             let sets = [before, after].into_iter().flatten();
             let mut all: Vec<Rdata> = sets.flat_map(|set| set.rdata().to_vec()).collect();
@@ -325,7 +331,8 @@ impl<'a> Dns<'a> {
         let base = base.map(|(key, set)| (key.clone(), set.clone())).collect();
         let negative_secs = negative_ttl_secs(zone, origin);
         let origin = origin.clone();
-        let question = Question { origin, names, negative_secs, base, relevant: RefCell::default() };
+        let question =
+            Question { origin, names, negative_secs, base, relevant: RefCell::default() };
         let question = Rc::new(question);
         self.cache.questions.borrow_mut().insert(key.clone(), Rc::clone(&question));
         Some(question)
@@ -343,7 +350,8 @@ impl<'a> Dns<'a> {
             let known = question.relevant.borrow().get(&place).cloned();
             let relevant = known.unwrap_or_else(|| {
                 let owners = changes.iter().map(|change| &change.key.name).enumerate();
-                let counting = owners.filter(|(_, owner)| counts(&question.origin, &question.names, owner));
+                let counting =
+                    owners.filter(|(_, owner)| counts(&question.origin, &question.names, owner));
                 let found: Rc<Vec<usize>> = Rc::new(counting.map(|(place, _)| place).collect());
                 question.relevant.borrow_mut().insert(place, Rc::clone(&found));
                 found

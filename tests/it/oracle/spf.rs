@@ -150,7 +150,9 @@ impl<R: Resolver> Evaluation<'_, R> {
             Mechanism::All => return Ok(true),
             Mechanism::Ip(net, bits) => return Ok(is_in(self.sender.ip, *net, *bits)),
             Mechanism::Include(spec) | Mechanism::Exists(spec) => Some(spec),
-            Mechanism::A(spec, ..) | Mechanism::Mx(spec, ..) | Mechanism::Ptr(spec) => spec.as_ref(),
+            Mechanism::A(spec, ..) | Mechanism::Mx(spec, ..) | Mechanism::Ptr(spec) => {
+                spec.as_ref()
+            }
         };
         self.count()?;
         // A name of the sender's own words is like any other that nobody knows: with a wildcard it is there.
@@ -453,7 +455,8 @@ fn is_macro_string(text: &str, any: bool) -> bool {
                 let mut letters = body.chars();
                 let is_letter = letters.next().is_some_and(|c| "slodiphvSLODIPHV".contains(c));
                 let after = letters.as_str();
-                let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                let digits =
+                    after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
                 let is_count = digits == 0 || after[..digits].parse::<u32>().is_ok_and(|n| n > 0);
                 let after = &after[digits..];
                 let after = after.strip_prefix(['r', 'R']).unwrap_or(after);
@@ -504,7 +507,8 @@ impl Names {
                 add(owner, Rdata::a([192, 0, 2, 1 + u8::from(random.below(2) == 0)].into()));
             }
             for exchange in 0..random.below(3) {
-                let exchange = ["a.test", "b.test", "e.test"][usize::try_from(exchange).expect("small")];
+                let exchange =
+                    ["a.test", "b.test", "e.test"][usize::try_from(exchange).expect("small")];
                 add(owner, Rdata::mx(10, &name(exchange).expect("a name")));
             }
         }
@@ -520,16 +524,58 @@ fn pointer(target: &str) -> Rdata {
 }
 
 fn random_record(random: &mut Random) -> String {
-    let mut text = random.of(&["v=spf1", "v=spf1", "v=spf1", "v=spf1", "V=SPF1", "v=spf10"]).to_owned();
+    let mut text =
+        random.of(&["v=spf1", "v=spf1", "v=spf1", "v=spf1", "V=SPF1", "v=spf10"]).to_owned();
     for _ in 0..random.below(5) {
         text += [" ", " ", " ", "  "][random.place(4)];
         text += random.of(&["", "", "", "-", "~", "?", "+"]);
         text += random.of(&[
-            "ip4:192.0.2.1", "ip4:192.0.2.0/24", "ip4:192.0.2.9", "ip4:192.0.2.0/33", "ip4:1.2.3", "ip6:2001:db8::/32",
-            "ip6:::1", "IP4:192.0.2.2", "a", "a/24", "a//64", "a/24//64", "a:b.test", "a:c.test/30", "mx", "mx/31",
-            "mx:b.test", "ptr", "ptr:a.test", "exists:%{i}.a.test", "exists:%{ir}.a.test", "exists:%{dr}.%{l}", "exists:nothing.test",
-            "include:b.test", "include:c.test", "include:d.a.test", "include:none.test", "include", "include:%{d}", "all", "all:x",
-            "all", "redirect=b.test", "redirect=c.test", "exp=e.test", "x=y", "x=%{z}", "moo", "a:%{d1r}.test", "a:%{o2}", "a:b", "a:b.1", "exists:%{h}", "a:%%.test", "a:b.test.", "mx:",
+            "ip4:192.0.2.1",
+            "ip4:192.0.2.0/24",
+            "ip4:192.0.2.9",
+            "ip4:192.0.2.0/33",
+            "ip4:1.2.3",
+            "ip6:2001:db8::/32",
+            "ip6:::1",
+            "IP4:192.0.2.2",
+            "a",
+            "a/24",
+            "a//64",
+            "a/24//64",
+            "a:b.test",
+            "a:c.test/30",
+            "mx",
+            "mx/31",
+            "mx:b.test",
+            "ptr",
+            "ptr:a.test",
+            "exists:%{i}.a.test",
+            "exists:%{ir}.a.test",
+            "exists:%{dr}.%{l}",
+            "exists:nothing.test",
+            "include:b.test",
+            "include:c.test",
+            "include:d.a.test",
+            "include:none.test",
+            "include",
+            "include:%{d}",
+            "all",
+            "all:x",
+            "all",
+            "redirect=b.test",
+            "redirect=c.test",
+            "exp=e.test",
+            "x=y",
+            "x=%{z}",
+            "moo",
+            "a:%{d1r}.test",
+            "a:%{o2}",
+            "a:b",
+            "a:b.1",
+            "exists:%{h}",
+            "a:%%.test",
+            "a:b.test.",
+            "mx:",
         ]);
     }
     text
@@ -558,8 +604,16 @@ fn spf_is_evaluated_as_the_evaluator_that_passes_the_suite_does() {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         random.below(2);
         let names = Names::random(&mut random);
-        let ip: IpAddr = random.of(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "::ffff:192.0.2.1"]).parse().expect("an address");
-        let sender = Sender { ip, local: "jo".to_owned(), domain: "a.test".to_owned(), helo: "b.test".to_owned() };
+        let ip: IpAddr = random
+            .of(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "::ffff:192.0.2.1"])
+            .parse()
+            .expect("an address");
+        let sender = Sender {
+            ip,
+            local: "jo".to_owned(),
+            domain: "a.test".to_owned(),
+            helo: "b.test".to_owned(),
+        };
         let found = format!("{:?}", check(&mut Plain(&names), &sender)).to_ascii_lowercase();
         let client = cutover::spf::Client {
             ip,

@@ -138,7 +138,7 @@ fn rfc7208_section_6_1_redirect() {
     T+12d 1h 12m narrow/acme.test/@/TXT
       3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "v=spf1 include:_spf.host.test -all"
     "#);
-    assert_snapshot!(record("v=spf1 redirect=_spf.host.test", "ip4:192.0.2.10", "redirect=_spf.host.test"), @"
+    assert_snapshot!(record("v=spf1 redirect=_spf.host.test", "ip4:198.51.100.10", "redirect=_spf.host.test"), @"
     T+0s switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
     ");

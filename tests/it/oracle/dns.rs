@@ -261,6 +261,8 @@ type Signature = Vec<(usize, i64, i64)>;
 #[derive(Default)]
 pub(super) struct Cache {
     questions: RefCell<HashMap<RrKey, Rc<Question>>>,
+    /// Whether a name lies in a zone of the plan.
+    within: RefCell<HashMap<Name, bool>>,
     held: RefCell<HashMap<(RrKey, Signature), Rc<Vec<Held>>>>,
 }
 
@@ -272,6 +274,7 @@ pub(super) struct Dns<'a> {
     made: Vec<(&'a Name, i64, i64, &'a [Change])>,
     cache: &'a Cache,
     held: RefCell<HashMap<RrKey, Rc<Vec<Held>>>>,
+    resolved: RefCell<HashMap<(RrKey, i64), Vec<Resolved>>>,
 }
 
 /// The change sets of an execution, in order.
@@ -301,13 +304,30 @@ impl<'a> Dns<'a> {
         cache: &'a Cache,
     ) -> Self {
         let made = made(steps.0, steps.1, execution);
-        Self { zones, atomicity, margin_secs, made, cache, held: RefCell::default() }
+        Self {
+            zones,
+            atomicity,
+            margin_secs,
+            made,
+            cache,
+            held: RefCell::default(),
+            resolved: RefCell::default(),
+        }
     }
 
     /// The zone that a name lies in.
     pub(super) fn zone(&self, name: &Name) -> Option<&'a Name> {
         let zones = self.zones.keys().filter(|zone| name.is_at_or_below(zone));
         zones.max_by_key(|zone| zone.labels().count())
+    }
+
+    fn is_within(&self, name: &Name) -> bool {
+        if let Some(known) = self.cache.within.borrow().get(name) {
+            return *known;
+        }
+        let is_within = self.zone(name).is_some();
+        self.cache.within.borrow_mut().insert(name.clone(), is_within);
+        is_within
     }
 
     /// Every answer that some cache may hold, or may have held up to some time ago.
@@ -450,10 +470,15 @@ impl<'a> Dns<'a> {
     /// Every way in which a question may be answered, aliases followed, with answers that are used for
     /// so much longer.
     pub(super) fn resolved(&self, name: &Name, rtype: RrType, longer_secs: i64) -> Vec<Resolved> {
+        let entry = (RrKey::new(name.clone(), rtype), longer_secs);
+        if let Some(known) = self.resolved.borrow().get(&entry) {
+            return known.clone();
+        }
         let mut found = Vec::new();
         self.follow(name, rtype, longer_secs, LINKS_MAX, &mut found);
         found.sort();
         found.dedup();
+        self.resolved.borrow_mut().insert(entry, found.clone());
         found
     }
 
@@ -465,7 +490,7 @@ impl<'a> Dns<'a> {
         links: usize,
         found: &mut Vec<Resolved>,
     ) {
-        if self.zone(name).is_none() {
+        if !self.is_within(name) {
             return found.push(Resolved::Outside(name.clone()));
         }
         if links == 0 {

@@ -12,6 +12,7 @@ mod language;
 mod mail;
 mod schedule;
 mod spf;
+mod spf_agrees;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -19,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cutover::compile::rebuilt;
 use cutover::graph::{Primitive, StepGraph};
+use cutover::proof::findings;
 use cutover_contract::{Capabilities, Name};
 
 use crate::proof::{CAPABILITIES, Case};
@@ -54,7 +56,7 @@ fn asked(word: &str) -> Option<String> {
 
 /// Plans that are judged. `tests/run` takes the default; more with `CUTOVER_ORACLE_PLANS`.
 pub(crate) fn plans() -> u64 {
-    asked("CUTOVER_ORACLE_PLANS").and_then(|n| n.parse().ok()).unwrap_or(2_000)
+    asked("CUTOVER_ORACLE_PLANS").and_then(|n| n.parse().ok()).unwrap_or(1_000)
 }
 
 /// The seed of the first plan, so that a long run can be split.
@@ -73,7 +75,9 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
         is_wait: matches!(step.primitive, Primitive::Wait(_)),
         is_task: matches!(step.primitive, Primitive::Task(_)),
         changes: match &step.primitive {
-            Primitive::Change(changes) => Some((changes.zone().clone(), changes.changes().to_vec())),
+            Primitive::Change(changes) => {
+                Some((changes.zone().clone(), changes.changes().to_vec()))
+            }
             _ => None,
         },
     });
@@ -105,8 +109,8 @@ struct Said {
 }
 
 fn said_of(case: &Case) -> Said {
-    let findings = case.findings(&case.graph);
     let (draft, model) = rebuilt(&case.intent, &case.snapshot, &case.tracks);
+    let findings = findings(&draft, &model, &case.graph);
     let refuted = findings.refuted.iter().map(|one| {
         let starts = model.patterns[one.pattern].starts(&model.atoms);
         let places = starts.iter().filter_map(|node| case.graph.place(&draft.nodes[*node].id));
@@ -117,11 +121,21 @@ fn said_of(case: &Case) -> Said {
 }
 
 /// Steps that begin last, together, in the executions that are tried: each alone, and some at random.
-fn tried(steps: usize, random: &mut Random) -> Vec<Vec<usize>> {
-    let alone = (0..steps).map(|step| vec![step]);
-    let together = (0..10)
-        .map(|_| (0..2 + random.below(3)).map(|_| random.place(steps)).collect::<Vec<_>>());
-    alone.chain(together.collect::<Vec<_>>()).collect()
+/// Nothing is new when a wait begins.
+fn tried(steps: &[Step], is_refuted: bool, random: &mut Random) -> Vec<Vec<usize>> {
+    let alone = (0..steps.len()).filter(|step| !steps[*step].is_wait).map(|step| vec![step]);
+    let mut tried: Vec<Vec<usize>> = alone.collect();
+    if is_refuted {
+        // Little is left to be found; a few of them will do.
+        while tried.len() > 8 {
+            tried.swap_remove(random.place(tried.len()));
+        }
+    }
+    for _ in 0..if is_refuted { 2 } else { 8 } {
+        let count = 2 + random.below(3);
+        tried.push((0..count).map(|_| random.place(steps.len())).collect());
+    }
+    tried
 }
 
 /// A case where prover and oracle differ.
@@ -142,8 +156,14 @@ struct Tally {
 }
 
 /// What this execution harms that was well before the first step.
-fn harm(ground: &Ground<'_>, back: Option<&Back>, execution: &Execution, before: &Harm) -> Harm {
-    let mut harm = World::of(ground, back, execution).harm();
+fn harm(
+    ground: &Ground<'_>,
+    back: Option<&Back>,
+    execution: &Execution,
+    before: &Harm,
+    with_possible: bool,
+) -> Harm {
+    let mut harm = World::of(ground, back, execution).harm(with_possible);
     harm.retain(|key, sureness| before.get(key).is_none_or(|known| known < sureness));
     harm
 }
@@ -161,7 +181,8 @@ fn compiled(plan: &Plan) -> Result<Option<Case>, String> {
     let attempt = || try_compiled(plan);
     catch_unwind(AssertUnwindSafe(attempt)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default()
     })
 }
 
@@ -205,7 +226,11 @@ fn judge(seed: u64, tally: &mut Tally) {
         Ok(case) => case.filter(|case| !case.graph.steps().is_empty()),
         Err(panic) => {
             let told = format!("{}{panic}\n", shown(&plan, "none"));
-            tally.disagreements.push(Disagreement { seed, kind: "the compiler panics".to_owned(), told });
+            tally.disagreements.push(Disagreement {
+                seed,
+                kind: "the compiler panics".to_owned(),
+                told,
+            });
             None
         }
     };
@@ -222,7 +247,7 @@ fn judge(seed: u64, tally: &mut Tally) {
         .collect();
     let ground = Ground::of(&plan, &zones, &steps);
     let nothing = Execution { there: vec![None; steps.len()], back: None };
-    let before = World::of(&ground, None, &nothing).harm();
+    let before = World::of(&ground, None, &nothing).harm(true);
     let said = said_of(&case);
     let mut differs = |kind: String, ids: &str, more: String| {
         let told = format!("{}{more}", shown(&plan, ids));
@@ -232,10 +257,14 @@ fn judge(seed: u64, tally: &mut Tally) {
         *tally.broken.entry(invariant).or_default() += 1;
         // Known for what it is: it is so before the first step.
         let is_present = starts.is_empty() || before.keys().any(|(name, ..)| name == invariant);
-        if is_present || said.present.contains(invariant) || *invariant == "minimal-touch" || *invariant == "reversible" {
+        if is_present
+            || said.present.contains(invariant)
+            || *invariant == "minimal-touch"
+            || *invariant == "reversible"
+        {
             continue;
         }
-        let found = harm(&ground, None, &schedule::there(&steps, starts), &before);
+        let found = harm(&ground, None, &schedule::there(&steps, starts), &before, true);
         if !found.keys().any(|(name, ..)| name == invariant) {
             let kind = format!("refuted: {invariant}");
             let closed = case.closed.concat().join("\n");
@@ -245,29 +274,45 @@ fn judge(seed: u64, tally: &mut Tally) {
     let names: BTreeSet<&str> = said.refuted.iter().map(|(name, _)| *name).collect();
     let is_open = |name: &str| !names.contains(name) && !plan.more.contains(name);
     let mut seen = BTreeSet::new();
-    for last in tried(steps.len(), &mut random) {
-        let found = harm(&ground, None, &schedule::there(&steps, &last), &before);
+    for last in tried(&steps, !names.is_empty(), &mut random) {
+        let found = harm(&ground, None, &schedule::there(&steps, &last), &before, false);
         tally.executions += 1;
         for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
             if seen.insert((*invariant, what.clone())) {
-                differs(format!("{invariant}: {}", general(what)), &ids(&steps, &last), format!("harm: {invariant} {domain} {what}\n"));
+                differs(
+                    format!("{invariant}: {}", general(what)),
+                    &ids(&steps, &last),
+                    format!("harm: {invariant} {domain} {what}\n"),
+                );
             }
         }
     }
     let backs = backs_of(&case, &steps);
     for back in backs.iter().filter(|back| names.is_empty() && !back.steps.is_empty()) {
-        for _ in 0..10 {
+        for _ in 0..5 {
             let count = 1 + random.below(2);
             let last_there: Vec<usize> = (0..count).map(|_| random.place(steps.len())).collect();
             let count = 1 + random.below(2);
-            let last_back: Vec<usize> = (0..count).map(|_| random.place(back.steps.len())).collect();
-            let Some(execution) = schedule::back(&steps, back, &last_there, &last_back) else { continue };
-            let found = harm(&ground, Some(back), &execution, &before);
+            let last_back: Vec<usize> =
+                (0..count).map(|_| random.place(back.steps.len())).collect();
+            let Some(execution) = schedule::back(&steps, back, &last_there, &last_back) else {
+                continue;
+            };
+            let found = harm(&ground, Some(back), &execution, &before, false);
             tally.executions += 1;
             for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
                 if seen.insert((*invariant, what.clone())) {
-                    let ids = format!("{}; back to {}: {}", ids(&steps, &last_there), back.name, ids(&back.steps, &last_back));
-                    differs(format!("back {invariant}: {}", general(what)), &ids, format!("harm: {invariant} {domain} {what}\n"));
+                    let ids = format!(
+                        "{}; back to {}: {}",
+                        ids(&steps, &last_there),
+                        back.name,
+                        ids(&back.steps, &last_back)
+                    );
+                    differs(
+                        format!("back {invariant}: {}", general(what)),
+                        &ids,
+                        format!("harm: {invariant} {domain} {what}\n"),
+                    );
                 }
             }
         }
@@ -311,7 +356,10 @@ fn prover_and_oracle_agree() {
     let text = report(&tally);
     println!("{text}");
     if let Some(file) = asked("CUTOVER_ORACLE_REPORT") {
-        let told = tally.disagreements.iter().map(|one| format!("##### seed {} {}\n{}\n", one.seed, one.kind, one.told));
+        let told = tally
+            .disagreements
+            .iter()
+            .map(|one| format!("##### seed {} {}\n{}\n", one.seed, one.kind, one.told));
         std::fs::write(file, told.collect::<String>()).expect("a report");
     }
     let first = tally.disagreements.first();
@@ -355,7 +403,11 @@ fn one_plan_is_shown() {
     };
     tell(&steps);
     for back in backs_of(&case, &steps) {
-        println!("back to {}; never: {}", back.name, ids(&steps, &back.never.iter().copied().collect::<Vec<_>>()));
+        println!(
+            "back to {}; never: {}",
+            back.name,
+            ids(&steps, &back.never.iter().copied().collect::<Vec<_>>())
+        );
         tell(&back.steps);
     }
 }

@@ -469,13 +469,31 @@ fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usize, String)
             .map(|(_, step)| *step)
             .collect()
     };
-    let (steps, word) = match anchor {
-        Anchor::Expand => (stages(&|t| t.is_expansion()), "expand".to_owned()),
-        Anchor::Switch => (stages(&|t| t.is_switch()), "switch".to_owned()),
+    // What is stated of a part of the move belongs to it.
+    let stated = |from: Point| {
+        draft.nodes.iter().enumerate().filter_map(move |(step, node)| match &node.kind {
+            Kind::Stated(one) if one.from == Some(from) => Some(step),
+            Kind::Stated(_)
+            | Kind::Change { .. }
+            | Kind::Point(_)
+            | Kind::Beginning
+            | Kind::Back(_) => None,
+        })
+    };
+    let (steps, word): (Vec<usize>, String) = match anchor {
+        Anchor::Expand => {
+            let steps = stages(&|t| t.is_expansion()).into_iter().chain(stated(Point::Expand));
+            (steps.collect(), "expand".to_owned())
+        }
+        Anchor::Switch => {
+            let steps = stages(&|t| t.is_switch()).into_iter().chain(stated(Point::Switch));
+            (steps.collect(), "switch".to_owned())
+        }
         Anchor::Contract => {
             // The point itself too: where nothing is taken away, it stands for the contraction.
             let left = draft.point(MovePoint::BeforeContract);
             let steps = stages(&|t| t.is_contraction()).into_iter().chain(left);
+            let steps = steps.chain(stated(Point::Contract));
             (steps.collect(), "contract".to_owned())
         }
         // A record that is as wanted already has no step, and nothing has to be waited for.

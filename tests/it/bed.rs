@@ -37,7 +37,7 @@ $TTL 5
 @ NS ns1.acme.test.
 @ NS ns2.acme.test.
 @ MX 10 mail.acme.test.
-@ TXT \"v=spf1 mx -all\"
+@ TXT \"v=spf1 mx ip4:192.0.2.11 -all\"
 www CNAME www.acme.test.
 old1._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
 ";

@@ -141,7 +141,7 @@ fn what_was_changed_by_hand_is_taken_for_granted_and_said() {
     let place = Place::new();
     fs::write(place.path("acme.test.zone"), ZONE.replace("@ MX", "@ 300 MX")).expect("the zone");
     let artifact = place.planned();
-    let sentence = "no record that is changed had a longer TTL, or other data, within its TTL before this plan";
+    let sentence = "nothing in the plan's zones that it changes, or that its reasoning rests on, had other data, a longer TTL, or was absent, within the time that this may be cached, before the plan was made";
     assert!(artifact.verdict.assumptions.iter().any(|one| one == sentence));
     assert_eq!(span(&artifact, BEGINNING), None);
 }

@@ -284,7 +284,8 @@ hosts:
   new: { exchanges: [ { preference: 10, name: mx.acme.test., addresses: [ 203.0.113.99 ] } ] }
 migrate: { domains: [ acme.test ], from: old, to: new }
 ";
-    let case = Case::of(&format!("{HEAD}{body}{STATED}"), &|_| ZONE.to_owned());
+    let sends = "  - { fact: sends, host: new, reason: it only takes mail }\n";
+    let case = Case::of(&format!("{HEAD}{body}{STATED}{sends}"), &|_| ZONE.to_owned());
     let id = "wait/switch/acme.test/mx/A";
     assert!(case.with_wait(id, Duration::from_secs(3_660)).is_empty());
     assert_eq!(case.with_wait(id, Duration::from_secs(3_659)), BTreeSet::from(["deliverable"]));
@@ -359,8 +360,11 @@ fn an_include_that_goes_before_the_record_that_names_it_refutes() {
 fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     let harmful = "records: [ { zone: acme.test, name: mail, type: A, absent: true } ]\n";
     insta::assert_snapshot!("trap-other-records", told(harmful));
-    let harmless = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
-    assert_eq!(told(harmless), "");
+    // Whoever is behind the other address has to take the mail, and somebody has to say so.
+    let moved = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
+    assert!(told(moved).contains("nobody says that this takes mail for acme.test."));
+    let said = "assume: [ { fact: accepts, address: 192.0.2.99, reason: it is the same server } ]\n";
+    assert_eq!(told(&format!("{moved}{said}")), "");
     let null = "records: [ { zone: acme.test, name: \"@\", type: MX, to: [ \"0 .\" ] } ]\n";
     insta::assert_snapshot!("trap-null-mx", told(null));
 }

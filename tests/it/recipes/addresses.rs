@@ -98,11 +98,11 @@ fn rfc5321_section_5_1_no_address_of_the_old_server_stays_behind() {
       3600 192.0.2.10 -> 300 192.0.2.10
     T+0s lower/acme.test/mail/AAAA
       86400 2001:db8:1::10 -> 300 2001:db8:1::10
-    T+1d 6m switch/acme.test/mail/A
+    T+1d switch/acme.test/mail/A
       300 192.0.2.10 -> 300 203.0.113.25
-    T+1d 6m remove/acme.test/mail/AAAA
+    T+1d 11m remove/acme.test/mail/AAAA
       300 2001:db8:1::10 -> absent
-    T+8d 11m restore/acme.test/mail/A
+    T+8d 16m restore/acme.test/mail/A
       300 203.0.113.25 -> 3600 203.0.113.25
     ");
 }

@@ -23,12 +23,12 @@ fn srv_records_are_switched_published_and_removed() {
     assert_snapshot!(discovery(live, old, new), @"
     T+0s lower/acme.test/_imaps._tcp/SRV
       86400 0 1 993 mail.acme.test. -> 300 0 1 993 mail.acme.test.
-    T+1d 6m switch/acme.test/@/MX
-      300 10 mail.acme.test. -> 300 10 mx1.host.test.
     T+1d 6m switch/acme.test/_imaps._tcp/SRV
       300 0 1 993 mail.acme.test. -> 300 0 1 993 imap.host.test.
     T+1d 6m publish/acme.test/_submission._tcp/SRV
       absent -> 300 0 1 587 smtp.host.test.
+    T+1d 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
     T+8d 11m restore/acme.test/_imaps._tcp/SRV
       300 0 1 993 imap.host.test. -> 86400 0 1 993 imap.host.test.
     T+8d 11m restore/acme.test/_submission._tcp/SRV
@@ -42,10 +42,10 @@ fn srv_records_are_switched_published_and_removed() {
 fn what_the_old_host_does_not_say_is_not_removed() {
     let live = "_pop3s._tcp SRV 0 1 995 pop.elsewhere.test.\n";
     assert_snapshot!(discovery(live, "pop3: \"mail.acme.test:995\"", "imap: \"imap.host.test:993\""), @"
-    T+0s switch/acme.test/@/MX
-      300 10 mail.acme.test. -> 300 10 mx1.host.test.
     T+0s publish/acme.test/_imaps._tcp/SRV
       absent -> 300 0 1 993 imap.host.test.
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
     T+7d 5m restore/acme.test/_imaps._tcp/SRV
       300 0 1 993 imap.host.test. -> 3600 0 1 993 imap.host.test.
     ");
@@ -58,12 +58,12 @@ fn an_address_becomes_an_alias_in_one_change() {
     T+0s lower/acme.test/autodiscover/CNAME
       A 7200 192.0.2.10 -> 300 192.0.2.10
       AAAA 3600 2001:db8::10 -> 300 2001:db8::10
-    T+2h 6m switch/acme.test/@/MX
-      300 10 mail.acme.test. -> 300 10 mx1.host.test.
     T+2h 6m switch/acme.test/autodiscover/CNAME
       A 300 192.0.2.10 -> absent
       absent -> 300 auto.host.test.
       AAAA 300 2001:db8::10 -> absent
+    T+2h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
     T+7d 2h 11m restore/acme.test/autodiscover/CNAME
       300 auto.host.test. -> 3600 auto.host.test.
     ");

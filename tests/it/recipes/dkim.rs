@@ -92,6 +92,8 @@ fn a_key_of_several_senders_is_published_once() {
     ");
     let other = new.replacen("new.host.test.", "other.host.test.", 1);
     assert_snapshot!(dkim("", "old", &other), @"
+    error[dkim-missing]: new._domainkey.acme.test. would lead to other.host.test., where there is no key
+    = help: look for a typing error, and let the host publish the key first
     error[dkim-collision]: the name new._domainkey.acme.test. is taken: two senders publish different keys there
     = help: choose another selector at the new host: old mail in flight still needs the old key
     ");

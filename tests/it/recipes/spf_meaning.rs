@@ -108,7 +108,7 @@ fn an_address_that_nobody_remembers_stays_when_planned_again_after_the_switch() 
         1,
     );
     assert_snapshot!(plan(&[("acme.test", &zone)], &body), @r#"
-    T+7d narrow/acme.test/@/TXT
+    T+12d 1m narrow/acme.test/@/TXT
       86400 "v=spf1 ip4:192.0.2.10 ip4:203.0.113.25 -all" -> 86400 "v=spf1 mx -all"
     "#);
 }
@@ -170,7 +170,7 @@ fn an_alias_that_is_put_there_is_followed() {
       absent -> 300 mx1.host.test.
     T+8d 11m restore/acme.test/out/CNAME
       300 mx1.host.test. -> 3600 mx1.host.test.
-    T+8d 11m narrow/acme.test/@/TXT
+    T+13d 12m narrow/acme.test/@/TXT
       86400 "v=spf1 ip4:192.0.2.12 ip4:198.51.100.1 -all" -> 86400 "v=spf1 a:out.acme.test -all"
     "#);
 }

@@ -115,7 +115,7 @@ pub(super) fn answer(zone: &Records, origin: &Name, key: &RrKey, negative: i64) 
             let target = set.rdata()[0].target().expect("a DNAME has a target");
             let depth = key.name.labels().count() - name.labels().count();
             let labels = key.name.labels().take(depth).chain(target.labels());
-            return match Name::from_labels(labels.map(|label| label.as_ref())) {
+            return match Name::from_labels(labels) {
                 Ok(target) => (Answer::Alias(target), ttl(set)),
                 Err(_) => (Answer::NxDomain, ttl(set)),
             };
@@ -257,13 +257,16 @@ struct Question {
 /// The change sets that count for a question, and when they are made, by their place in memory.
 type Signature = Vec<(usize, i64, i64)>;
 
+/// The answers to a question, by what was made when.
+type Looked = HashMap<(RrKey, Signature), Rc<Vec<Held>>>;
+
 /// What was found in other executions of the same plan.
 #[derive(Default)]
 pub(super) struct Cache {
     questions: RefCell<HashMap<RrKey, Rc<Question>>>,
     /// Whether a name lies in a zone of the plan.
     within: RefCell<HashMap<Name, bool>>,
-    held: RefCell<HashMap<(RrKey, Signature), Rc<Vec<Held>>>>,
+    held: RefCell<Looked>,
 }
 
 /// Everything that resolvers may say in one execution.
@@ -271,18 +274,17 @@ pub(super) struct Dns<'a> {
     zones: &'a Zones,
     atomicity: Atomicity,
     margin_secs: i64,
-    made: Vec<(&'a Name, i64, i64, &'a [Change])>,
+    made: Vec<Dated<'a>>,
     cache: &'a Cache,
     held: RefCell<HashMap<RrKey, Rc<Vec<Held>>>>,
     resolved: RefCell<HashMap<(RrKey, i64), Vec<Resolved>>>,
 }
 
+/// A zone, when its change set begins and ends to be made, and the changes.
+type Dated<'a> = (&'a Name, i64, i64, &'a [Change]);
+
 /// The change sets of an execution, in order.
-fn made<'a>(
-    there: &'a [Step],
-    back: &'a [Step],
-    execution: &Execution,
-) -> Vec<(&'a Name, i64, i64, &'a [Change])> {
+fn made<'a>(there: &'a [Step], back: &'a [Step], execution: &Execution) -> Vec<Dated<'a>> {
     let nothing = Vec::new();
     let times = execution.back.as_ref().unwrap_or(&nothing);
     let all = there.iter().zip(&execution.there).chain(back.iter().zip(times));

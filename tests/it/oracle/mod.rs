@@ -70,7 +70,10 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
         after: step.after.keys().filter_map(|before| graph.place(before)).collect(),
         wait_secs: match &step.primitive {
             Primitive::Wait(wait) => i64::try_from(wait.span.as_secs()).expect("small"),
-            _ => 0,
+            Primitive::Change(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => 0,
         },
         is_wait: matches!(step.primitive, Primitive::Wait(_)),
         is_task: matches!(step.primitive, Primitive::Task(_)),
@@ -78,7 +81,10 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
             Primitive::Change(changes) => {
                 Some((changes.zone().clone(), changes.changes().to_vec()))
             }
-            _ => None,
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => None,
         },
     });
     steps.collect()
@@ -96,7 +102,7 @@ fn backs_of(case: &Case, steps: &[Step]) -> Vec<Back> {
             .iter()
             .filter_map(|(back, there)| Some((one.graph.place(back)?, place(there)?)))
             .collect(),
-        never: one.no_return.iter().filter_map(|(step, _)| place(step)).collect(),
+        never: one.no_return.keys().filter_map(place).collect(),
     });
     backs.collect()
 }
@@ -349,6 +355,9 @@ fn report(tally: &Tally) -> String {
 
 #[test]
 fn prover_and_oracle_agree() {
+    if let Some(seed) = asked("CUTOVER_ORACLE_SHOW").and_then(|n| n.parse().ok()) {
+        show(seed);
+    }
     let mut tally = Tally::default();
     for seed in first_seed()..first_seed() + plans() {
         judge(seed, &mut tally);
@@ -386,46 +395,23 @@ fn the_plans_have_the_whole_language_in_them() {
     assert!(missing.is_empty(), "never in 1500 plans: {missing:#?}");
 }
 
-/// The steps of one plan and of its ways back, for whoever looks into a disagreement:
-/// `CUTOVER_ORACLE_SEED=N`.
-#[test]
-#[ignore = "shows one plan"]
-fn one_plan_is_shown() {
-    let plan = plan_of(first_seed());
-    println!("{}", shown(&plan.0, ""));
-    let case = compiled(&plan.0).expect("no panic").expect("a plan that can be compiled");
+/// Prints a plan, its steps and its ways back, for whoever looks into a disagreement.
+fn show(seed: u64) {
+    let plan = plan_of(seed).0;
+    println!("{}", shown(&plan, ""));
+    let case = compiled(&plan).expect("no panic").expect("a plan that can be compiled");
     let steps = steps_of(&case.graph);
     let tell = |steps: &[Step]| {
         for step in steps {
             let task = if step.is_task { " (a person)" } else { "" };
-            println!("  {}{task} {} after {}", step.id, step.wait_secs, ids(steps, &step.after));
+            let after = ids(steps, &step.after);
+            println!("  {}{task} {} after {after}", step.id, step.wait_secs);
         }
     };
     tell(&steps);
     for back in backs_of(&case, &steps) {
-        println!(
-            "back to {}; never: {}",
-            back.name,
-            ids(&steps, &back.never.iter().copied().collect::<Vec<_>>())
-        );
+        let never: Vec<usize> = back.never.iter().copied().collect();
+        println!("back to {}; never from: {}", back.name, ids(&steps, &never));
         tell(&back.steps);
     }
-}
-
-#[test]
-#[ignore = "why plans are refuted"]
-fn why_plans_are_refuted() {
-    let mut whys: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in first_seed()..first_seed() + plans() {
-        let Ok(Some(case)) = compiled(&plan_of(seed).0) else { continue };
-        for line in case.closed.concat() {
-            if line.starts_with("  - { fact") || line.starts_with("therefore") {
-                let line: String = line.chars().take(90).collect();
-                *whys.entry(line).or_default() += 1;
-            }
-        }
-    }
-    let mut whys: Vec<_> = whys.into_iter().collect();
-    whys.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    whys.iter().take(60).for_each(|(why, count)| println!("{count:5} {why}"));
 }

@@ -134,7 +134,12 @@ impl<R: Resolver> Evaluation<'_, R> {
         let target = self.expand(target, domain)?;
         match self.check_host(&target)? {
             Verdict::None => Err(Verdict::PermError),
-            verdict => Ok(verdict),
+            verdict @ (Verdict::Neutral
+            | Verdict::Pass
+            | Verdict::Fail
+            | Verdict::SoftFail
+            | Verdict::TempError
+            | Verdict::PermError) => Ok(verdict),
         }
     }
 

@@ -46,7 +46,9 @@ pub(super) fn exchanges_of(zones: &Zones, domain: &Name) -> Vec<Name> {
         Resolved::Records(records) => {
             records.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange).collect()
         }
-        _ => vec![domain.clone()],
+        Resolved::NoData | Resolved::NxDomain | Resolved::Outside(_) | Resolved::Failure => {
+            vec![domain.clone()]
+        }
     }
 }
 
@@ -84,12 +86,10 @@ pub(super) fn authorised(
             }
             "a" => found.extend(target().iter().flat_map(|one| addresses(zones, one))),
             "mx" => {
-                if let Some(target) = target() {
-                    if let Resolved::Records(records) = plain(zones, &target, RrType::MX) {
-                        let exchanges = records.iter().filter_map(Rdata::as_mx);
-                        found.extend(exchanges.flat_map(|(_, one)| addresses(zones, &one)));
-                    }
-                }
+                let answer = target().map(|target| plain(zones, &target, RrType::MX));
+                let records = answer.iter().flat_map(Resolved::records);
+                let exchanges = records.filter_map(Rdata::as_mx);
+                found.extend(exchanges.flat_map(|(_, one)| addresses(zones, &one)));
             }
             "include" | "redirect" => {
                 if let Some(target) = target() {

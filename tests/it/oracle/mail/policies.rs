@@ -16,7 +16,10 @@ impl<'a> World<'a> {
         let owner = domain.child("_mta-sts").expect("a name");
         let is_policy = |view: &Resolved| match view {
             Resolved::Outside(_) => true,
-            other => other
+            other @ (Resolved::Records(_)
+            | Resolved::NoData
+            | Resolved::NxDomain
+            | Resolved::Failure) => other
                 .records()
                 .iter()
                 .filter_map(Rdata::txt_joined)
@@ -56,7 +59,7 @@ impl<'a> World<'a> {
                 if exchanges.iter().all(is_shut) {
                     let is_known = exchanges
                         .iter()
-                        .all(|one| hosts(one).iter().any(|h| *h != "" && may_not(h)));
+                        .all(|one| hosts(one).iter().any(|h| !h.is_empty() && may_not(h)));
                     self.add(
                         "transport-policy",
                         domain,

@@ -301,7 +301,7 @@ impl<'a> World<'a> {
                     lost("clients write at the new host after its last copy back", !copies);
                 }
                 if at_old && begun && is_copied && self.may("routes_local", "new", "true", "true") {
-                    lost("stored at the new host by its own, after the last copy back", true);
+                    lost("stored at the new host by its own, after the last copy back", !copies);
                 }
             }
         }

@@ -173,7 +173,10 @@ impl<'a> World<'a> {
                         let is_sure = match &view {
                             Resolved::Outside(target) if self.is_published(target) => continue,
                             Resolved::Outside(_) => has_names(),
-                            _ => true,
+                            Resolved::Records(_)
+                            | Resolved::NoData
+                            | Resolved::NxDomain
+                            | Resolved::Failure => true,
                         };
                         let live = plain(self.ground.zones, &name(&owner), RrType::TXT);
                         let is_other = host.name == "old" && Self::has_key(&live) && view != live;

@@ -115,7 +115,7 @@ pub(super) fn answer(zone: &Records, origin: &Name, key: &RrKey, negative: i64) 
             let target = set.rdata()[0].target().expect("a DNAME has a target");
             let depth = key.name.labels().count() - name.labels().count();
             let labels = key.name.labels().take(depth).chain(target.labels());
-            return match Name::from_labels(labels.map(|label| label.as_ref())) {
+            return match Name::from_labels(labels) {
                 Ok(target) => (Answer::Alias(target), ttl(set)),
                 Err(_) => (Answer::NxDomain, ttl(set)),
             };
@@ -257,11 +257,16 @@ struct Question {
 /// The change sets that count for a question, and when they are made, by their place in memory.
 type Signature = Vec<(usize, i64, i64)>;
 
+/// The answers to a question, by what was made when.
+type Looked = HashMap<(RrKey, Signature), Rc<Vec<Held>>>;
+
 /// What was found in other executions of the same plan.
 #[derive(Default)]
 pub(super) struct Cache {
     questions: RefCell<HashMap<RrKey, Rc<Question>>>,
-    held: RefCell<HashMap<(RrKey, Signature), Rc<Vec<Held>>>>,
+    /// Whether a name lies in a zone of the plan.
+    within: RefCell<HashMap<Name, bool>>,
+    held: RefCell<Looked>,
 }
 
 /// Everything that resolvers may say in one execution.
@@ -269,17 +274,17 @@ pub(super) struct Dns<'a> {
     zones: &'a Zones,
     atomicity: Atomicity,
     margin_secs: i64,
-    made: Vec<(&'a Name, i64, i64, &'a [Change])>,
+    made: Vec<Dated<'a>>,
     cache: &'a Cache,
     held: RefCell<HashMap<RrKey, Rc<Vec<Held>>>>,
+    resolved: RefCell<HashMap<(RrKey, i64), Vec<Resolved>>>,
 }
 
+/// A zone, when its change set begins and ends to be made, and the changes.
+type Dated<'a> = (&'a Name, i64, i64, &'a [Change]);
+
 /// The change sets of an execution, in order.
-fn made<'a>(
-    there: &'a [Step],
-    back: &'a [Step],
-    execution: &Execution,
-) -> Vec<(&'a Name, i64, i64, &'a [Change])> {
+fn made<'a>(there: &'a [Step], back: &'a [Step], execution: &Execution) -> Vec<Dated<'a>> {
     let nothing = Vec::new();
     let times = execution.back.as_ref().unwrap_or(&nothing);
     let all = there.iter().zip(&execution.there).chain(back.iter().zip(times));
@@ -301,13 +306,30 @@ impl<'a> Dns<'a> {
         cache: &'a Cache,
     ) -> Self {
         let made = made(steps.0, steps.1, execution);
-        Self { zones, atomicity, margin_secs, made, cache, held: RefCell::default() }
+        Self {
+            zones,
+            atomicity,
+            margin_secs,
+            made,
+            cache,
+            held: RefCell::default(),
+            resolved: RefCell::default(),
+        }
     }
 
     /// The zone that a name lies in.
     pub(super) fn zone(&self, name: &Name) -> Option<&'a Name> {
         let zones = self.zones.keys().filter(|zone| name.is_at_or_below(zone));
         zones.max_by_key(|zone| zone.labels().count())
+    }
+
+    fn is_within(&self, name: &Name) -> bool {
+        if let Some(known) = self.cache.within.borrow().get(name) {
+            return *known;
+        }
+        let is_within = self.zone(name).is_some();
+        self.cache.within.borrow_mut().insert(name.clone(), is_within);
+        is_within
     }
 
     /// Every answer that some cache may hold, or may have held up to some time ago.
@@ -450,10 +472,15 @@ impl<'a> Dns<'a> {
     /// Every way in which a question may be answered, aliases followed, with answers that are used for
     /// so much longer.
     pub(super) fn resolved(&self, name: &Name, rtype: RrType, longer_secs: i64) -> Vec<Resolved> {
+        let entry = (RrKey::new(name.clone(), rtype), longer_secs);
+        if let Some(known) = self.resolved.borrow().get(&entry) {
+            return known.clone();
+        }
         let mut found = Vec::new();
         self.follow(name, rtype, longer_secs, LINKS_MAX, &mut found);
         found.sort();
         found.dedup();
+        self.resolved.borrow_mut().insert(entry, found.clone());
         found
     }
 
@@ -465,7 +492,7 @@ impl<'a> Dns<'a> {
         links: usize,
         found: &mut Vec<Resolved>,
     ) {
-        if self.zone(name).is_none() {
+        if !self.is_within(name) {
             return found.push(Resolved::Outside(name.clone()));
         }
         if links == 0 {

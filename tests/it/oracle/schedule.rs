@@ -23,6 +23,8 @@ pub(super) struct Step {
     /// How long it waits; what is no wait is done at once.
     pub(super) wait_secs: i64,
     pub(super) is_wait: bool,
+    /// Somebody does it, and says that it is done.
+    pub(super) is_task: bool,
     /// What it changes, and in which zone.
     pub(super) changes: Option<(Name, Vec<Change>)>,
 }

@@ -1,11 +1,8 @@
 //! SPF straight from RFC 7208, for the oracle alone: no code of the project's own evaluator.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
-
-use super::Random;
+use cutover_contract::{Name, Rdata, RrType};
 
 /// Terms that ask DNS (RFC 7208 §4.6.4), and the names of one `mx` or `ptr`.
 const LOOKUPS_MAX: usize = 10;
@@ -33,7 +30,7 @@ pub(super) enum Verdict {
 /// Who answers.
 pub(super) trait Resolver {
     fn ask(&mut self, name: &Name, rtype: RrType) -> Reply;
-    /// Whether a mechanism that nobody can decide matches: `ptr`, and macros of the sender's. `None`:
+    /// Whether a mechanism that nobody can decide matches: `ptr`, and `%{p}`. `None`:
     /// they are evaluated.
     fn undecidable(&mut self) -> Option<bool>;
 }
@@ -90,7 +87,7 @@ pub(super) fn check(resolver: &mut impl Resolver, sender: &Sender) -> Verdict {
 }
 
 /// A name of a text with dots; `None` for what is no domain name of several labels.
-fn name(text: &str) -> Option<Name> {
+pub(super) fn name(text: &str) -> Option<Name> {
     let text = text.strip_suffix('.').unwrap_or(text);
     Name::from_labels(text.split('.').map(str::as_bytes)).ok()
 }
@@ -137,7 +134,12 @@ impl<R: Resolver> Evaluation<'_, R> {
         let target = self.expand(target, domain)?;
         match self.check_host(&target)? {
             Verdict::None => Err(Verdict::PermError),
-            verdict => Ok(verdict),
+            verdict @ (Verdict::Neutral
+            | Verdict::Pass
+            | Verdict::Fail
+            | Verdict::SoftFail
+            | Verdict::TempError
+            | Verdict::PermError) => Ok(verdict),
         }
     }
 
@@ -155,7 +157,8 @@ impl<R: Resolver> Evaluation<'_, R> {
             }
         };
         self.count()?;
-        let is_open = matches!(mechanism, Mechanism::Ptr(_)) || spec.is_some_and(|s| of_sender(s));
+        // A name of the sender's own words is like any other that nobody knows: with a wildcard it is there.
+        let is_open = matches!(mechanism, Mechanism::Ptr(_)) || spec.is_some_and(|s| of_pointer(s));
         if is_open && let Some(is_match) = self.resolver.undecidable() {
             return Ok(is_match);
         }
@@ -326,9 +329,9 @@ pub(super) fn is_spf(text: &[u8]) -> bool {
     head && text.get(6).is_none_or(|next| *next == b' ')
 }
 
-/// Whether a domain-spec hangs on the sender's own words, or on names of its address.
-fn of_sender(spec: &str) -> bool {
-    spec.split("%{").skip(1).any(|body| body.starts_with(['s', 'l', 'h', 'p', 'S', 'L', 'H', 'P']))
+/// Whether a domain-spec hangs on names that the sender's address leads to.
+fn of_pointer(spec: &str) -> bool {
+    spec.split("%{").skip(1).any(|body| body.starts_with(['p', 'P']))
 }
 
 fn parse(text: &str) -> Option<Record> {
@@ -485,150 +488,4 @@ fn is_domain_spec(text: &str) -> bool {
         && !top.starts_with('-')
         && !top.ends_with('-');
     is_label && !top.chars().all(|c| c.is_ascii_digit())
-}
-
-/// A small world of names for the test below.
-struct Names(BTreeMap<RrKey, Vec<Rdata>>);
-
-impl Names {
-    fn random(random: &mut Random) -> Self {
-        let mut names = BTreeMap::new();
-        let mut add = |owner: &str, rdata: Rdata| {
-            let owner = name(owner).expect("a name");
-            let key = RrKey::new(owner, rdata.rtype());
-            names.entry(key).or_insert_with(Vec::new).push(rdata);
-        };
-        for owner in ["a.test", "b.test", "c.test", "d.a.test"] {
-            for _ in 0..[1, 1, 1, 1, 1, 0, 2][random.place(7)] {
-                add(owner, Rdata::txt(random_record(random).as_bytes()));
-            }
-            if random.below(2) == 0 {
-                add(owner, Rdata::a([192, 0, 2, 1 + u8::from(random.below(2) == 0)].into()));
-            }
-            for exchange in 0..random.below(3) {
-                let exchange =
-                    ["a.test", "b.test", "e.test"][usize::try_from(exchange).expect("small")];
-                add(owner, Rdata::mx(10, &name(exchange).expect("a name")));
-            }
-        }
-        add("1.2.0.192.in-addr.arpa", pointer("d.a.test"));
-        add("192.0.2.1.a.test", Rdata::a([127, 0, 0, 2].into()));
-        add("test.a.jo", Rdata::a([127, 0, 0, 2].into()));
-        Self(names)
-    }
-}
-
-fn pointer(target: &str) -> Rdata {
-    Rdata::from_wire(RrType::PTR, name(target).expect("a name").wire()).expect("a pointer")
-}
-
-fn random_record(random: &mut Random) -> String {
-    let mut text =
-        random.of(&["v=spf1", "v=spf1", "v=spf1", "v=spf1", "V=SPF1", "v=spf10"]).to_owned();
-    for _ in 0..random.below(5) {
-        text += [" ", " ", " ", "  "][random.place(4)];
-        text += random.of(&["", "", "", "-", "~", "?", "+"]);
-        text += random.of(&[
-            "ip4:192.0.2.1",
-            "ip4:192.0.2.0/24",
-            "ip4:192.0.2.9",
-            "ip4:192.0.2.0/33",
-            "ip4:1.2.3",
-            "ip6:2001:db8::/32",
-            "ip6:::1",
-            "IP4:192.0.2.2",
-            "a",
-            "a/24",
-            "a//64",
-            "a/24//64",
-            "a:b.test",
-            "a:c.test/30",
-            "mx",
-            "mx/31",
-            "mx:b.test",
-            "ptr",
-            "ptr:a.test",
-            "exists:%{i}.a.test",
-            "exists:%{ir}.a.test",
-            "exists:%{dr}.%{l}",
-            "exists:nothing.test",
-            "include:b.test",
-            "include:c.test",
-            "include:d.a.test",
-            "include:none.test",
-            "include",
-            "include:%{d}",
-            "all",
-            "all:x",
-            "all",
-            "redirect=b.test",
-            "redirect=c.test",
-            "exp=e.test",
-            "x=y",
-            "x=%{z}",
-            "moo",
-            "a:%{d1r}.test",
-            "a:%{o2}",
-            "a:b",
-            "a:b.1",
-            "exists:%{h}",
-            "a:%%.test",
-            "a:b.test.",
-            "mx:",
-        ]);
-    }
-    text
-}
-
-/// As the world answers, without an adversary.
-struct Plain<'n>(&'n Names);
-
-impl Resolver for Plain<'_> {
-    fn ask(&mut self, name: &Name, rtype: RrType) -> Reply {
-        let found = self.0.0.get(&RrKey::new(name.clone(), rtype));
-        found.map_or(Reply::Nothing, |records| Reply::Records(records.clone()))
-    }
-
-    fn undecidable(&mut self) -> Option<bool> {
-        None
-    }
-}
-
-/// Against the evaluator of `cutover`, which passes the published suite of RFC 7208 and shares no line
-/// with this one.
-#[test]
-fn spf_is_evaluated_as_the_evaluator_that_passes_the_suite_does() {
-    let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in 1..20_000_u64 {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        random.below(2);
-        let names = Names::random(&mut random);
-        let ip: IpAddr = random
-            .of(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "::ffff:192.0.2.1"])
-            .parse()
-            .expect("an address");
-        let sender = Sender {
-            ip,
-            local: "jo".to_owned(),
-            domain: "a.test".to_owned(),
-            helo: "b.test".to_owned(),
-        };
-        let found = format!("{:?}", check(&mut Plain(&names), &sender)).to_ascii_lowercase();
-        let client = cutover::spf::Client {
-            ip,
-            mail_from: "jo@a.test",
-            helo: "b.test",
-            receiver: "unknown",
-            now: chrono::DateTime::UNIX_EPOCH,
-        };
-        let answer = |key: &RrKey| match names.0.get(key) {
-            Some(records) => cutover::spf::Answer::Records(records.clone()),
-            None => cutover::spf::Answer::Absent,
-        };
-        let meant = cutover::spf::check_mail(&client, &answer).outcome.to_string();
-        assert_eq!(found, meant, "seed {seed}, {ip}: {:#?}", names.0);
-        *verdicts.entry(meant).or_default() += 1;
-    }
-    println!("{verdicts:?}");
-    assert!(verdicts.len() >= 6, "every verdict but a temporary error: {verdicts:?}");
 }

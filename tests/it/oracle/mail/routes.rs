@@ -1,0 +1,309 @@
+//! Where messages go, and what the hosts do with them.
+
+use std::net::IpAddr;
+
+use cutover_contract::{Name, Rdata, RrType};
+
+use super::super::dns::{Resolved, plain};
+use super::super::language::{Host, has_names};
+use super::ground::{exchanges_of, of_domain};
+use super::*;
+
+/// What hosts a message to a domain may come to.
+#[derive(Default)]
+pub(super) struct Routes {
+    to_old: bool,
+    only_old: bool,
+    to_new: bool,
+}
+impl<'a> World<'a> {
+    /// The exchanges of each view of a domain; `None`: the message bounces at once.
+    pub(super) fn exchanges(&self, domain: &Name, longer: i64) -> Vec<Vec<Name>> {
+        let mut views = Vec::new();
+        for view in self.dns.resolved(domain, RrType::MX, longer) {
+            match view {
+                Resolved::NoData => views.push(vec![domain.clone()]),
+                Resolved::Records(records) => {
+                    let exchanges = records.iter().filter_map(Rdata::as_mx).map(|(_, one)| one);
+                    views.push(exchanges.collect());
+                }
+                Resolved::NxDomain | Resolved::Outside(_) | Resolved::Failure => {}
+            }
+        }
+        views
+    }
+
+    /// Where messages go, by DNS alone.
+    pub(super) fn routes(&self, domain: &Name, kind: Kind, longer: i64) -> Routes {
+        let mut routes = Routes::default();
+        let ground = self.ground;
+        let of_new_by_name = |exchange: &Name| {
+            let host = ground.plan.hosts.get(1);
+            host.is_some_and(|host| {
+                host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
+            })
+        };
+        for exchanges in self.exchanges(domain, longer) {
+            if exchanges.iter().any(Name::is_root) {
+                self.add("deliverable", domain, "a null MX", exchanges.len() == 1);
+            }
+            let mut is_gone = true;
+            for family in [RrType::A, RrType::AAAA] {
+                let (mut nowhere, mut all_old, mut any) = (true, true, false);
+                for exchange in exchanges.iter().filter(|one| !one.is_root()) {
+                    let mut may_have_none = false;
+                    let mut may_be_old = false;
+                    for view in self.dns.resolved(exchange, family, longer) {
+                        if let Resolved::Outside(target) = &view {
+                            may_have_none |= !self.is_published(target);
+                            if may_have_none {
+                                self.add(
+                                    "deliverable",
+                                    domain,
+                                    format!("{target} may not exist"),
+                                    false,
+                                );
+                            }
+                            routes.to_new |= of_new_by_name(exchange) && kind == Kind::Moves;
+                            if !of_new_by_name(exchange)
+                                && !self.is_known_to_accept("name", &exchange.to_string())
+                            {
+                                self.add(
+                                    "deliverable",
+                                    domain,
+                                    format!("nobody knows {exchange}"),
+                                    true,
+                                );
+                            }
+                            continue;
+                        }
+                        let ips: Vec<IpAddr> =
+                            view.records().iter().filter_map(Rdata::ip).collect();
+                        may_have_none |= ips.is_empty();
+                        for ip in ips {
+                            any = true;
+                            let is_old = ground.old.contains(&ip);
+                            let is_new = ground.new.contains(&ip);
+                            may_be_old |= is_old;
+                            routes.to_old |= is_old;
+                            routes.to_new |= is_new && kind == Kind::Moves;
+                            let is_known = is_old || (is_new && kind == Kind::Moves);
+                            let stated = self.is_known_to_accept("address", &ip.to_string())
+                                || self.is_known_to_accept("name", &exchange.to_string());
+                            if !is_known && !stated {
+                                self.add(
+                                    "deliverable",
+                                    domain,
+                                    format!("nobody knows {ip}"),
+                                    longer == 0,
+                                );
+                            }
+                        }
+                    }
+                    nowhere &= may_have_none;
+                    all_old &= may_be_old || may_have_none;
+                }
+                routes.only_old |= any && all_old;
+                is_gone &= nowhere;
+                if nowhere && !exchanges.iter().all(Name::is_root) {
+                    self.of_family(domain, family, longer == 0);
+                }
+            }
+            if is_gone && !exchanges.iter().all(Name::is_root) {
+                self.add("deliverable", domain, "no address of any exchange", longer == 0);
+            }
+        }
+        routes
+    }
+
+    /// No exchange of a view has an address of this family.
+    pub(super) fn of_family(&self, domain: &Name, family: RrType, is_now: bool) {
+        let fact = if family == RrType::A { "ipv4_only" } else { "ipv6_only" };
+        let exchanges = exchanges_of(self.ground.zones, domain);
+        let counts = family == RrType::A
+            || exchanges
+                .iter()
+                .any(|exchange| !plain(self.ground.zones, exchange, family).records().is_empty());
+        let may_count = exchanges.iter().any(|exchange| {
+            matches!(plain(self.ground.zones, exchange, family), Resolved::Outside(_))
+        });
+        let own = domain.to_string();
+        let is_stated = ["old", "new", own.as_str()].iter().any(|subject| {
+            !self.stated(fact, subject).is_empty() && !self.may(fact, subject, "true", "true")
+        });
+        if (counts || may_count) && !is_stated {
+            let sure = is_now && counts && (family == RrType::A || has_names());
+            self.add("deliverable", domain, format!("{family} of no exchange"), sure);
+        }
+    }
+
+    pub(super) fn of_routes(&self, domain: &Name, kind: Kind) {
+        for view in self.dns.resolved(domain, RrType::MX, 0) {
+            match view {
+                Resolved::NxDomain => self.add("deliverable", domain, "no such domain", true),
+                Resolved::Outside(_) => {
+                    self.add("deliverable", domain, "MX records elsewhere", false)
+                }
+                Resolved::Failure => {
+                    self.add("deliverable", domain, "an alias without an end", false)
+                }
+                Resolved::NoData | Resolved::Records(_) => {}
+            }
+        }
+        let now = self.routes(domain, kind, 0);
+        let late = self.routes(domain, kind, self.late_secs());
+        if !self.ground.plan.is_move() {
+            return;
+        }
+        let mail = self.values("mail", "old", "store");
+        let off = mail.contains("off");
+        if kind != Kind::Moves {
+            let own = domain.to_string().replace("any-name.", "*.");
+            let stays = !self.stated("stays", &own).is_empty()
+                && !self.may("stays", &own, "false", "false");
+            // A host stays on for a domain that stays there.
+            let stays_on = has_names() && (kind == Kind::Stays || stays);
+            if off && late.only_old && !stays_on {
+                self.add("deliverable", domain, "the old host is off", kind == Kind::Other);
+            }
+            if late.to_old && (mail.contains("reject") || mail.len() > 1) {
+                self.add("deliverable", domain, "the old host no longer takes it", false);
+            }
+            return;
+        }
+        let queued = self.routes(domain, kind, self.late_secs() + self.ground.plan.queue_life_secs);
+        self.of_hosts(domain, &now, &late, &queued);
+        self.of_mailboxes(domain, &now, &late);
+    }
+
+    pub(super) fn of_hosts(&self, domain: &Name, now: &Routes, late: &Routes, queued: &Routes) {
+        let lost = |what: &str, sure: bool| self.add("deliverable", domain, what, sure);
+        let mail = self.values("mail", "old", "store");
+        let new_mail = self.values("mail", "new", "store");
+        let (off, rejects) = (mail.contains("off"), mail.contains("reject"));
+        let relays = mail.contains("relay") || mail.contains("relay_by_mx");
+        let local = self.may("routes_local", "old", "true", "true");
+        let new_refuses = self.may("accepts", "new", "false", "false")
+            || new_mail.contains("reject")
+            || new_mail.contains("off");
+        if late.to_old && rejects {
+            lost("the old host rejects it", true);
+        }
+        if late.to_old && self.may("accepts", "old", "false", "true") {
+            lost("the old host does not know a recipient", now.to_old);
+        }
+        if late.only_old && off {
+            lost("the old host is off", true);
+        }
+        let ever_relays =
+            self.stated("mail", "old").iter().any(|one| one.value.starts_with("relay"));
+        if off && ever_relays && queued.to_old {
+            lost("the old host's queue is off", true);
+        }
+        if off && self.is_in_flight("old") {
+            lost("mail in the old host's queue", true);
+        }
+        if local && rejects {
+            lost("the old host rejects it from its own", true);
+        }
+        if local && off {
+            lost("the old host's own have nowhere to go", false);
+        }
+        if now.to_new && new_refuses {
+            lost("the new host refuses it", true);
+        }
+        if late.to_new && new_refuses {
+            lost("the new host refuses it late", false);
+        }
+        if self.may("routes_local", "new", "true", "true") && new_refuses {
+            let stated = !self.stated("routes_local", "new").is_empty();
+            lost("the new host refuses it from its own", stated || has_names());
+        }
+        if now.to_old && relays && new_refuses {
+            lost("the new host refuses what is passed on", true);
+        }
+        let new_relays = new_mail.contains("relay") || new_mail.contains("relay_by_mx");
+        if now.to_new && new_relays && (rejects || off) {
+            lost("the old host refuses what is passed on", true);
+        }
+        let looped = |what: &str, sure: bool| self.add("no-loop", domain, what, sure);
+        if relays && new_relays {
+            looped("both pass it on", now.to_old || now.to_new);
+        }
+        let names = |host: &Host| {
+            let views = self.exchanges(domain, 0);
+            let is_own =
+                |one: &Name| host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *one);
+            views.iter().flatten().any(is_own)
+        };
+        if mail.contains("relay_by_mx") && (now.to_old || names(self.host(false))) {
+            looped("the old host passes it to itself", now.to_old);
+        }
+        if new_mail.contains("relay_by_mx") && (now.to_new || names(self.host(true))) {
+            looped("the new host passes it to itself", now.to_new);
+        }
+    }
+
+    pub(super) fn of_mailboxes(&self, domain: &Name, now: &Routes, late: &Routes) {
+        let lost = |what: &str, sure: bool| self.add("one-mailbox", domain, what, sure);
+        let (at_old, at_new) = self.people();
+        let mail = self.values("mail", "old", "store");
+        let relays = mail.contains("relay") || mail.contains("relay_by_mx");
+        let new_mail = self.values("mail", "new", "store");
+        let new_relays = new_mail.contains("relay") || new_mail.contains("relay_by_mx");
+        let synced = self.values("synced", "old", "false");
+        let is_ever = self.stated("synced", "old").iter().any(|one| one.value == "true");
+        let is_copied = synced.contains("true") || !is_ever;
+        let local = self.may("routes_local", "old", "true", "true");
+        let is_stored =
+            mail.contains("store") && (late.to_old || local || (new_relays && now.to_new));
+        if at_new && is_copied && is_stored {
+            let of_late = mail.contains("store") && (now.to_old || local);
+            lost("stored at the old host after its last copy", of_late || late.to_old);
+        }
+        if at_new && is_copied && self.may("clients", "old", "true", "true") {
+            lost("clients write at the old host after its last copy", true);
+        }
+        if mail.contains("off") && synced.contains("false") {
+            lost("the old host goes without a last copy", true);
+        }
+        let copies = self
+            .stated("synced", "new")
+            .iter()
+            .any(|one| one.value == "true" && one.from.is_some());
+        let is_later = self.execution.back.is_some() && !self.is_copied_back();
+        if at_old && relays && now.to_old && !is_later {
+            lost("passed on to where nobody reads yet", !copies);
+        }
+        if at_old && relays {
+            lost("passed on to where nobody reads yet, from its own", false);
+        }
+        match self.execution.back {
+            None => {
+                if at_old && now.to_new && !new_relays {
+                    lost("stored where nobody reads yet", !copies);
+                }
+                if at_old && self.may("routes_local", "new", "true", "true") {
+                    lost("stored where nobody reads yet, by its own", false);
+                }
+            }
+            Some(_) => {
+                let is_copied = self.is_copied_back();
+                let begun = self.has_begun("checkpoint/before-switch");
+                if at_old && begun && is_copied && late.to_new {
+                    lost("stored at the new host after its last copy back", now.to_new && !copies);
+                }
+                if at_old
+                    && begun
+                    && is_copied
+                    && self.is_taken_back("clients", "false").contains(&false)
+                {
+                    lost("clients write at the new host after its last copy back", !copies);
+                }
+                if at_old && begun && is_copied && self.may("routes_local", "new", "true", "true") {
+                    lost("stored at the new host by its own, after the last copy back", !copies);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Whether mail in flight passes SPF and DKIM, in every view.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::super::dns::{Dns, Resolved, plain};
+use super::super::language::{Sender, has_names};
+use super::super::spf::{self, Reply, Resolver, Verdict};
+use super::ground::*;
+use super::*;
+
+/// Over which the adversary chooses views in one SPF evaluation.
+struct Views<'w> {
+    dns: &'w Dns<'w>,
+    is_published: &'w dyn Fn(&Name) -> bool,
+    known: HashMap<RrKey, Vec<Resolved>>,
+    /// What was chosen, of how many.
+    chosen: Vec<(usize, usize)>,
+    at: usize,
+    /// What was answered in this evaluation already.
+    said: HashMap<RrKey, usize>,
+}
+
+impl Views<'_> {
+    fn choose(&mut self, count: usize) -> usize {
+        if self.at == self.chosen.len() {
+            self.chosen.push((0, count));
+        }
+        self.at += 1;
+        self.chosen[self.at - 1].0
+    }
+
+    /// The next choice; none: all were tried.
+    fn advance(&mut self) -> bool {
+        self.at = 0;
+        self.said.clear();
+        while let Some((one, count)) = self.chosen.pop() {
+            if one + 1 < count {
+                self.chosen.push((one + 1, count));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Resolver for Views<'_> {
+    fn ask(&mut self, name: &Name, rtype: RrType) -> Reply {
+        let key = RrKey::new(name.clone(), rtype);
+        let dns = self.dns;
+        let count =
+            self.known.entry(key.clone()).or_insert_with(|| dns.resolved(name, rtype, 0)).len();
+        let chosen = match self.said.get(&key) {
+            Some(said) => *said,
+            None => {
+                let one = if count > 1 { self.choose(count) } else { 0 };
+                self.said.insert(key.clone(), one);
+                one
+            }
+        };
+        let known = self.known[&key].get(chosen);
+        match known {
+            // There is one record, within the limits, which lets its own senders pass.
+            Some(Resolved::Outside(target))
+                if rtype == RrType::TXT && (self.is_published)(target) =>
+            {
+                Reply::Records(vec![Rdata::txt(b"v=spf1 -all")])
+            }
+            Some(Resolved::Records(records)) => Reply::Records(records.clone()),
+            Some(Resolved::NoData | Resolved::NxDomain) => Reply::Nothing,
+            Some(Resolved::Outside(_) | Resolved::Failure) | None => Reply::Unknown,
+        }
+    }
+
+    fn undecidable(&mut self) -> Option<bool> {
+        Some(self.choose(2) == 1)
+    }
+}
+
+impl<'a> World<'a> {
+    /// Keys that are there today, and that somebody may sign with.
+    pub(super) fn of_keys(&self) {
+        let keys = self.ground.zones.values().flat_map(|records| records.keys());
+        let keys = keys.filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME));
+        for key in keys.filter(|key| key.name.to_string().contains("._domainkey.")) {
+            let live = plain(self.ground.zones, &key.name, RrType::TXT);
+            let own = key.name.to_string();
+            let selector = own.split('.').next().unwrap_or_default();
+            let senders = self.ground.plan.hosts.iter().flat_map(|host| &host.senders);
+            let is_declared =
+                senders.flat_map(|sender| &sender.dkim).any(|dkim| dkim.selector == selector);
+            let is_unsigned = !self.may("signs", &own, "true", "true");
+            if !Self::has_key(&live) || is_unsigned {
+                continue;
+            }
+            if self.dns.resolved(&key.name, RrType::TXT, 0).iter().any(|view| *view != live) {
+                let sure = !is_declared && has_names();
+                self.add("authenticated", &key.name, "a key that somebody may sign with", sure);
+            }
+        }
+    }
+
+    /// SPF of one address, in every view.
+    pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
+        let is_published = |name: &Name| self.is_published(name);
+        let mut views = Views {
+            dns: &self.dns,
+            is_published: &is_published,
+            known: HashMap::new(),
+            chosen: Vec::new(),
+            at: 0,
+            said: HashMap::new(),
+        };
+        let mut found = BTreeSet::new();
+        let sender = spf::Sender::of(ip, &domain.to_string());
+        for _ in 0..VIEWS_MAX {
+            found.insert(spf::check(&mut views, &sender));
+            if !views.advance() {
+                break;
+            }
+        }
+        found
+    }
+
+    pub(super) fn fails(&self, domain: &Name, ip: IpAddr) -> bool {
+        self.outcomes(domain, ip).iter().any(|one| *one != Verdict::Pass)
+    }
+
+    pub(super) fn has_key(view: &Resolved) -> bool {
+        let texts = view.records().iter().filter_map(Rdata::txt_joined);
+        texts.filter_map(|text| String::from_utf8(text).ok()).any(|text| {
+            let mut tags = text.split(';').filter_map(|tag| tag.trim().split_once('='));
+            tags.any(|(tag, value)| tag.trim() == "p" && !value.trim().is_empty())
+        })
+    }
+
+    pub(super) fn of_senders(&self, domain: &Name) {
+        for host in &self.ground.plan.hosts {
+            if !self.is_in_flight(host.name) {
+                continue;
+            }
+            if host.senders.is_empty() && host.name == "new" {
+                let views = self.dns.resolved(domain, RrType::TXT, 0);
+                let has_spf = views.iter().any(|view| !spf_text(view.records()).is_empty());
+                if has_spf && self.fails(domain, NOBODY) {
+                    self.add("authenticated", domain, "the new host's unknown address", true);
+                }
+            }
+            let is_bare = |sender: &Sender| sender.spf.is_empty() && sender.dkim.is_empty();
+            if host.senders.iter().any(is_bare) {
+                let views = self.dns.resolved(domain, RrType::TXT, 0);
+                if views.iter().any(|view| !spf_text(view.records()).is_empty()) {
+                    let what = format!("a sender of {} that declares nothing", host.name);
+                    self.add("authenticated", domain, what, false);
+                }
+            }
+            for (place, sender) in host.senders.iter().enumerate() {
+                for ip in &self.ground.sources[&(host.name, place, domain.clone())] {
+                    if self.fails(domain, *ip) {
+                        self.add(
+                            "authenticated",
+                            domain,
+                            format!("SPF of {}'s {ip}", host.name),
+                            true,
+                        );
+                    }
+                }
+                for dkim in &sender.dkim {
+                    let owner = format!("{}._domainkey.{domain}", dkim.selector);
+                    for view in self.dns.resolved(&name(&owner), RrType::TXT, 0) {
+                        let is_sure = match &view {
+                            Resolved::Outside(target) if self.is_published(target) => continue,
+                            Resolved::Outside(_) => has_names(),
+                            Resolved::Records(_)
+                            | Resolved::NoData
+                            | Resolved::NxDomain
+                            | Resolved::Failure => true,
+                        };
+                        let live = plain(self.ground.zones, &name(&owner), RrType::TXT);
+                        let is_other = host.name == "old" && Self::has_key(&live) && view != live;
+                        if !Self::has_key(&view) || is_other {
+                            self.add(
+                                "authenticated",
+                                domain,
+                                format!("DKIM of {}'s {}", host.name, dkim.selector),
+                                is_sure,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever passes SPF today, and is named by nobody.
+    pub(super) fn of_live_senders(&self, domain: &Name, kind: Option<Kind>) {
+        let Some(live) = self.ground.live.get(domain) else { return };
+        let own = domain.to_string();
+        let is_silent = !self.may("sends", &own, "true", "true");
+        if is_silent && kind != Some(Kind::Moves) {
+            return;
+        }
+        let texts = spf_text(plain(self.ground.zones, domain, RrType::TXT).records());
+        let is_open = |text: &String| {
+            ["exists:", "ptr", "include:", "%{"].iter().any(|one| text.contains(one))
+        };
+        let views = self.dns.resolved(domain, RrType::TXT, 0);
+        if texts.iter().any(is_open) && views.iter().any(|view| spf_text(view.records()) != texts) {
+            self.add("authenticated", domain, "whoever passed by what nobody can decide", false);
+        }
+        let is_sure = match kind {
+            None => false,
+            Some(Kind::Moves) => {
+                if !self.is_in_flight("old") {
+                    return;
+                }
+                self.host(false).senders.is_empty() && !is_silent
+            }
+            Some(Kind::Stays | Kind::Other) => true,
+        };
+        for ip in live {
+            let is_new = self.ground.new.contains(ip);
+            if self.fails(domain, *ip) {
+                self.add(
+                    "authenticated",
+                    domain,
+                    format!("SPF of {ip}, which passes today"),
+                    is_sure && !is_new,
+                );
+            }
+        }
+    }
+
+    /// Whether an SPF record is sound in every view.
+    pub(super) fn of_records(&self, owner: &Name) {
+        let is_domain = self.ground.domains.iter().any(|(domain, _)| domain == owner);
+        let outcomes = self.outcomes(owner, NOBODY);
+        if outcomes.contains(&Verdict::PermError) {
+            self.add("spf-sound", owner, "an error for everybody", is_domain);
+        }
+        if outcomes.contains(&Verdict::TempError) {
+            self.add("spf-sound", owner, "a name that nobody asked", false);
+        }
+    }
+}

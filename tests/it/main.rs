@@ -23,6 +23,7 @@ mod history;
 mod judges;
 mod language;
 mod lost;
+mod moves;
 mod oracle;
 mod places;
 mod plans;

@@ -464,7 +464,7 @@ fn a_refuted_plan_is_shown_and_neither_sealed_nor_run() {
     ] {
         let (code, said) = cutover(&plan, args);
         assert_eq!(code, 3, "{args:?}: {said}");
-        let told = "this plan would do harm: deliverable\n  deliverable is broken";
+        let told = "this plan would do harm: deliverable, clients\n  deliverable is broken";
         assert!(said.contains(told), "{said}");
         assert_eq!(files(), 2, "nothing but plan and zones: {args:?}");
     }

@@ -114,7 +114,16 @@ fn of_spf(
     let after = sources(&terms, domain, &end, edges);
     let mut streams: BTreeMap<String, BTreeSet<Source>> = match part {
         0 => before,
-        1 => after.clone(),
+        // What it sends from by an include of others, it sends from today.
+        1 => {
+            let mut both = after.clone();
+            for (term, more) in &before {
+                if matches!(Term::new(term).target(domain), Some(Target::Record(_))) {
+                    both.entry(term.clone()).or_default().extend(more.iter().cloned());
+                }
+            }
+            both
+        }
         // A sender that stays has its addresses of today until somebody says otherwise, and those of
         // the end with them.
         _ => {
@@ -168,9 +177,9 @@ fn of_spf(
                 bench.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
             };
             let harm = spf_harm(&of, source);
-            // An address that a sender which stays has no longer in the end: nobody says when it
-            // stops to send from there.
-            let goes = part == 2 && !after.get(&term).is_some_and(|all| all.contains(source));
+            // An address that a sender has no longer in the end: nobody says when it stops to send
+            // from there.
+            let goes = part != 0 && !after.get(&term).is_some_and(|all| all.contains(source));
             let in_flight = match goes {
                 true => bench.facts.in_flight(&Subject::Name(domain.clone())),
                 false => usual.clone(),
@@ -526,9 +535,9 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
     }
     match view.look_up(&txt) {
         Outside::Records(records) if usable(&records) => match &selector.publish {
-            Some(_) => Key::There,
+            Some(published) if published.target().is_none() => Key::There,
             // Another key than the one that was there verifies nothing that was signed.
-            None => match view.live(&txt) {
+            led => match view.live(&key_of(led.as_ref(), &txt)) {
                 Outside::Records(live) if usable(&live) && live != records => Key::Missing,
                 // A key that the plan's own records publish.
                 Outside::Records(_) | Outside::Absent | Outside::Unknown(_) => Key::There,
@@ -537,6 +546,12 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
         Outside::Records(_) | Outside::Absent => Key::Missing,
         Outside::Unknown(_) => Key::Unseen(view.leaves_at(&txt).unwrap_or(txt.name)),
     }
+}
+
+/// Where the key lies that a selector leads to.
+fn key_of(published: Option<&Rdata>, own: &RrKey) -> RrKey {
+    let target = published.and_then(Rdata::target);
+    target.map_or_else(|| own.clone(), |target| RrKey::new(target, RrType::TXT))
 }
 
 /// Whether one of these texts is a key that verifies anything (RFC 6376 §3.6.1, §6.1.2).

@@ -414,6 +414,12 @@ fn left_behind(bench: &mut Bench<'_>, one: &DomainMove, left: &BTreeSet<RrKey>, 
     }
 }
 
+/// Whether the old host goes on for a domain, plainly or as somebody states.
+fn stays(bench: &Bench<'_>, domain: &Name) -> bool {
+    let of = Subject::Name(domain.clone());
+    is_known_to_stay(bench.draft(), domain) || bench.facts.is_always(Fact::Stays, &of, Value::True)
+}
+
 /// The discovery records of names that do not move, and that lead to the old host.
 fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<RrKey> {
     let draft = bench.draft();
@@ -426,7 +432,7 @@ fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<RrKey> {
             RrType::CNAME => discovery_of(key).or_else(|| discovery_of(&services)),
             _ => discovery_of(key),
         };
-        of.is_some_and(|domain| !moving.contains(&domain) && !is_known_to_stay(draft, &domain))
+        of.is_some_and(|domain| !moving.contains(&domain) && !stays(bench, &domain))
             && old.leads_there(draft.snapshot, key)
     });
     found.cloned().collect()

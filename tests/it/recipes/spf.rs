@@ -74,25 +74,25 @@ fn a_domain_without_spf_gets_a_record_of_both_sides() {
     assert_snapshot!(spf("@ 1h TXT \"MS=ms123\"\n", "ip4:192.0.2.10", "include:_spf.host.test"), @r#"
     T+0s widen/acme.test/@/TXT
       3600 "MS=ms123" -> 3600 "MS=ms123", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all"
-    T+0s switch/acme.test/@/MX
+    T+1h 6m switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
-    T+12d 6m narrow/acme.test/@/TXT
+    T+12d 1h 12m narrow/acme.test/@/TXT
       3600 "MS=ms123", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all" -> 3600 "MS=ms123", "v=spf1 include:_spf.host.test ~all"
     "#);
     assert_snapshot!(spf("", "mx", "include:_spf.host.test"), @r#"
     T+0s publish/acme.test/@/TXT
       absent -> 3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all"
-    T+0s switch/acme.test/@/MX
+    T+1h 6m switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
-    T+12d 6m narrow/acme.test/@/TXT
+    T+12d 1h 12m narrow/acme.test/@/TXT
       3600 "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all" -> 3600 "v=spf1 include:_spf.host.test ~all"
     "#);
     assert_snapshot!(spf("", "redirect=_spf.host.test", "ip4:198.51.100.7"), @r#"
     T+0s publish/acme.test/@/TXT
       absent -> 3600 "v=spf1 include:_spf.host.test ip4:198.51.100.7 ~all"
-    T+0s switch/acme.test/@/MX
+    T+1h 6m switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
-    T+12d 6m narrow/acme.test/@/TXT
+    T+12d 1h 12m narrow/acme.test/@/TXT
       3600 "v=spf1 include:_spf.host.test ip4:198.51.100.7 ~all" -> 3600 "v=spf1 ip4:198.51.100.7 ~all"
     "#);
 }

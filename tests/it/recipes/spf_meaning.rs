@@ -121,12 +121,12 @@ fn a_term_that_keeps_its_meaning_is_left_alone() {
     T+1h 6m switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx.acme.test.
     ");
-    // The exchange is another one, and the server is the same.
+    // One server under two names does not move.
     let more = "@ TXT \"v=spf1 mx -all\"\nmx A 203.0.113.25\nmail 1h A 203.0.113.25\n";
     let zone = acme(&format!("@ 5m MX 10 mail\n{more}")).replace("mail 1h A 192.0.2.10\n", "");
     assert_snapshot!(plan(&[("acme.test", &zone)], &within_body("mx", "mx")), @"
-    T+0s switch/acme.test/@/MX
-      300 10 mail.acme.test. -> 300 10 mx.acme.test.
+    error[same-server]: mx.acme.test. of `new` and mail.acme.test. of `old` are one server: both have the address 203.0.113.25
+    = help: give the new host's exchange the addresses of the new host alone; where the old server itself takes the new name, it does not move, and `records:` renames it
     ");
 }
 

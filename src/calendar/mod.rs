@@ -19,7 +19,7 @@ pub type Timestamp = DateTime<Utc>;
 pub const SPAN_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The form of a span, as the regular expression that stands in the JSON Schema.
-pub const SPAN_PATTERN: &str = "^[0-9]{1,9}[smhdw]( ?[0-9]{1,9}[smhdw])*$";
+pub const SPAN_PATTERN: &str = "^[0-9]{1,10}[smhdw]( ?[0-9]{1,10}[smhdw])*$";
 
 /// Why a text is no span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,19 @@ pub enum SpanError {
 /// # Errors
 /// [`SpanError`] for another form (a bare number too), and above ten years.
 pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
+    parse_span_to(text, SPAN_MAX)
+}
+
+/// The same up to another bound.
+///
+/// # Errors
+/// [`SpanError`] for another form, and above the bound.
+pub fn parse_span_to(text: &str, max: Duration) -> Result<Duration, SpanError> {
     let mut secs = 0_u64;
     let mut rest = text;
     loop {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number = rest.get(..digits).filter(|d| (1..=9).contains(&d.len()));
+        let number = rest.get(..digits).filter(|d| (1..=10).contains(&d.len()));
         let number: u64 = number.and_then(|d| d.parse().ok()).ok_or(SpanError::Form)?;
         let unit = match rest.as_bytes().get(digits) {
             Some(b's') => 1,
@@ -57,7 +65,7 @@ pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
         rest = rest.strip_prefix(' ').unwrap_or(rest);
     }
     let span = Duration::from_secs(secs);
-    if span <= SPAN_MAX { Ok(span) } else { Err(SpanError::TooLong) }
+    if span <= max { Ok(span) } else { Err(SpanError::TooLong) }
 }
 
 /// Shows a span in days, hours, minutes and seconds: `0s`, `45s`, `1h 5m`, `7d`.

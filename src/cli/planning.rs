@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cutover_contract::Name;
+use cutover_contract::{ChangeSet, Name};
 
 use super::exit::Exit;
 use super::{Failure, StateArgs, dress, home, language, registry, tell};
@@ -15,7 +15,7 @@ use crate::compile::back::Return;
 use crate::compile::{Compiled, compile, touched};
 use crate::diag::{Diagnostic, Source, render_all};
 use crate::digest::Digest;
-use crate::graph::StepId;
+use crate::graph::{Primitive, StepGraph, StepId};
 use crate::intent::{Intent, resolve};
 use crate::model::hold::hold;
 use crate::observe::Snapshot;
@@ -26,7 +26,9 @@ use crate::spec::parse;
 use crate::world::real::connect::connect;
 use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::remember;
-use crate::world::real::see::{NO_AUTHORITIES, UNKNOWN_EXCEPTION, authorities_agree, snapshot};
+use crate::world::real::see::{
+    NO_AUTHORITIES, NOT_WRITABLE, UNKNOWN_EXCEPTION, authorities_agree, snapshot, writable,
+};
 use crate::world::real::store::read_text;
 use crate::world::real::{now, steady};
 use crate::world::tool;
@@ -128,6 +130,11 @@ pub(super) async fn plan(path: &Path, plan: &Plan, state: &StateArgs) -> Result<
     remember(&state.dir(path), &mut snapshot, now).map_err(|error| Failure::error(&error))?;
     let compiled =
         compile(intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
+    let changes = changes_by_zone(&compiled);
+    writable(intent, &connected.providers, &changes).await.map_err(|found| {
+        let is_of_plan = found.iter().any(|diagnostic| diagnostic.code == NOT_WRITABLE);
+        if is_of_plan { refuse(&found, source) } else { unseen(&found, source) }
+    })?;
     let disagreeing = authorities_agree(
         intent,
         &snapshot,
@@ -143,6 +150,18 @@ pub(super) async fn plan(path: &Path, plan: &Plan, state: &StateArgs) -> Result<
         tell(&render_all(&warnings, source, coloured));
     }
     Ok(seal(intent, &snapshot, compiled, Digest::of(source.text.as_bytes())))
+}
+
+/// What is written to each zone, on the way there and on every way back, in an order in which it may be.
+fn changes_by_zone(compiled: &Compiled) -> BTreeMap<Name, Vec<ChangeSet>> {
+    let mut changes: BTreeMap<Name, Vec<ChangeSet>> = BTreeMap::new();
+    let graphs = std::iter::once(&compiled.graph).chain(compiled.returns.iter().map(|r| &r.graph));
+    for step in graphs.flat_map(StepGraph::steps) {
+        if let Primitive::Change(set) = &step.primitive {
+            changes.entry(set.zone().clone()).or_default().push(set.clone());
+        }
+    }
+    changes
 }
 
 fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) -> Artifact {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use cutover_contract::{Config, ConfigValue, Name, RrKey, RrType, Zone};
+use cutover_contract::{Config, ConfigValue, Name, Provider, RrKey, RrType, Zone};
 
 use super::exit::Exit;
 use super::{Failure, dress, home, planning, put, registry, tell};
@@ -125,10 +125,7 @@ impl<'a> Asking<'a> {
         let one = BTreeMap::from([(name.clone(), spec.clone())]);
         let connected = connect(registry(), &one, &home(self.plan))
             .map_err(|(name, error)| Failure::connect(&name, &error))?;
-        connected.providers[&name]
-            .read_zone(&self.zone)
-            .await
-            .map_err(|error| Failure::error(&error))
+        self.read(&*connected.providers[&name]).await
     }
 
     /// Reads a master file.
@@ -137,7 +134,17 @@ impl<'a> Asking<'a> {
         // As on any command line, the path starts where the shell is.
         let file = (cutover_zonefile::ADAPTER.connect)(&Config(config.into()), Path::new("."));
         let file = file.map_err(|error| Failure::error(&error))?;
-        file.read_zone(&self.zone).await.map_err(|error| Failure::error(&error))
+        self.read(&*file).await
+    }
+
+    /// Reads the zone, and tells what is odd about it.
+    async fn read(&self, provider: &dyn Provider) -> Result<Zone, Failure> {
+        let zone = provider.read_zone(&self.zone).await.map_err(|error| Failure::error(&error))?;
+        let remarks = provider.remarks(&self.zone).await.map_err(|error| Failure::error(&error))?;
+        for remark in remarks {
+            tell(&harmless(&format!("warning: {remark}")));
+        }
+        Ok(zone)
     }
 }
 
@@ -149,6 +156,12 @@ async fn dump(args: &Dump) -> Result<Exit, Failure> {
         Format::Json => json(&zone),
         Format::Octodns => {
             let (text, left_out) = octodns(&zone);
+            let divided = zone.rrsets.iter().filter(|(_, set)| set.divided_by_255() != **set);
+            for (key, _) in divided {
+                tell(&harmless(&format!(
+                    "warning: octoDNS joins the strings of {key}, and divides them after 255 octets"
+                )));
+            }
             for key in left_out {
                 tell(&harmless(&format!("warning: octoDNS has no form for {key}: left out")));
             }

@@ -276,10 +276,10 @@ fn at_the_end(
 ) -> Vec<Event> {
     let pairs = || answers.iter().flat_map(|served| changes.changes().iter().zip(served));
     let old_version =
-        pairs().any(|(change, served)| *served == Served::Answer(change.before.clone()));
+        pairs().any(|(change, served)| matches!(served, Served::Answer(answer) if change.starts_from(answer.as_ref())));
     let silent = pairs().all(|(change, served)| match served {
         Served::Unanswered(_) => true,
-        Served::Answer(answer) => *answer == change.after,
+        Served::Answer(answer) => change.leads_to(answer.as_ref()),
     });
     if old_version {
         // The old version is served again, so it may be cached again: count anew.
@@ -300,7 +300,7 @@ fn at_the_end(
         return vec![halted(step, HaltReason::Unanswered, behind.join("; "))];
     }
     let differing = pairs().find(
-        |(change, served)| matches!(served, Served::Answer(answer) if *answer != change.after),
+        |(change, served)| matches!(served, Served::Answer(answer) if !change.leads_to(answer.as_ref())),
     );
     let differences = differing.map(|(change, served)| Difference {
         key: change.key.clone(),
@@ -321,8 +321,8 @@ fn at_the_end(
 
 fn not_yet(change: &Change, served: &Served) -> Option<String> {
     match served {
-        Served::Answer(answer) if *answer == change.after => None,
-        Served::Answer(answer) if *answer == change.before => {
+        Served::Answer(answer) if change.leads_to(answer.as_ref()) => None,
+        Served::Answer(answer) if change.starts_from(answer.as_ref()) => {
             Some(format!("still serves the old {}", change.key))
         }
         Served::Answer(_) => Some(format!("serves another {}", change.key)),

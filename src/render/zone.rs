@@ -25,11 +25,19 @@ pub fn master_file(zone: &Zone) -> String {
     let mut rows = Vec::new();
     for (key, rrset) in first.into_iter().chain(rest) {
         for rdata in rrset.rdata() {
-            rows.push((key.name.shown_in(origin), rrset.ttl().to_string(), key.rtype, rdata));
+            rows.push((key.name.shown_in(origin), rrset.ttl().to_string(), key, rdata));
         }
     }
     let wide = rows.iter().map(|(owner, ..)| owner.len()).max().unwrap_or(0).min(OWNER_CHARS_MAX);
-    for (owner, ttl, rtype, rdata) in rows {
+    for (owner, ttl, RrKey { name, rtype }, rdata) in rows {
+        // Which of the words of such a record are names is not known: they mean what they meant.
+        let elsewhere = rdata.origin_of_words().filter(|words| *words != origin);
+        if let Some(words) = elsewhere {
+            let _ = writeln!(text, "$ORIGIN {words}");
+            let _ = writeln!(text, "{name} {ttl:>6} IN {rtype:6} {rdata}");
+            let _ = writeln!(text, "$ORIGIN {origin}");
+            continue;
+        }
         let _ = writeln!(text, "{owner:wide$} {ttl:>6} IN {rtype:6} {rdata}");
     }
     text

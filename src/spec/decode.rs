@@ -235,9 +235,18 @@ impl Decoder<'_> {
     }
 
     fn ttl(&mut self, node: Option<&Node>) -> Option<Ttl> {
-        // Ten years are below 2³¹ seconds.
-        let secs = self.span(node)?.as_secs();
-        u32::try_from(secs).ok().and_then(|secs| Ttl::from_secs(secs).ok())
+        let text = text(node?)?;
+        match calendar::parse_span_to(text.value, Ttl::MAX.duration()) {
+            Ok(span) => u32::try_from(span.as_secs()).ok().and_then(|s| Ttl::from_secs(s).ok()),
+            // Reported by the shape.
+            Err(calendar::SpanError::Form) => None,
+            Err(calendar::SpanError::TooLong) => {
+                let title = format!("{} is longer than any TTL", quoted(text.value));
+                let help = "a TTL has 2147483647 seconds at the most (RFC 2181 §8)";
+                self.error(SPAN_TOO_LONG, text.span, title, help);
+                None
+            }
+        }
     }
 
     fn providers(&mut self, root: &Node, adapters: &[Adapter]) -> BTreeMap<String, ProviderSpec> {

@@ -16,6 +16,7 @@ mod desk;
 mod engine;
 mod explain;
 mod faults;
+mod forms;
 mod garbage;
 mod gates;
 mod gather;

@@ -75,12 +75,14 @@ const TRICKY: &str = "\
 @ 300 IN MX 10 mx1
 @ 300 IN MX 20 mx2
 @ 300 IN CAA 0 issue \"ca.example; account=1\"
-no 300 IN TXT \"yes\" \"off\"
+no 300 IN TXT \"yes\"
+no 300 IN TXT \"off\"
 on 300 IN TXT \"1:30\"
 12 300 IN TXT \"2026-11-26\"
 0x1f 300 IN TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
 null 300 IN TXT \"~\"
-1e3 300 IN TXT \"# no comment\" \" : a: b\"
+1e3 300 IN TXT \"# no comment\"
+1e3 300 IN TXT \" : a: b\"
 * 300 IN A 192.0.2.1
 _dmarc 300 IN CNAME _dmarc.elsewhere.example.
 six 300 IN AAAA 2001:db8::1
@@ -156,4 +158,128 @@ fn servers_are_asked_for_what_is_theirs() {
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains(expected) && said.contains("2 RRsets at or below"), "{said}");
     }
+}
+
+/// A directory with a zone file of `acme.test` and others, and a plan with these records.
+fn bench(zone: &str, others: &[(&str, &str)], records: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let plan = format!(
+        "version: 1\nname: bench\nproviders: {{ files: {{ type: zonefile, directory: ., served: \
+         {{ assume_within: 1s }} }} }}\nresolver: none\nzones: {{ acme.test: {{ provider: files }} }}\n\
+         records:\n{records}"
+    );
+    let soa = "$TTL 60\n@ SOA ns1 h 1 3600 600 86400 300\n@ NS ns1\nns1 A 192.0.2.53\n";
+    std::fs::write(dir.path().join("plan.yaml"), plan).expect("written");
+    std::fs::write(dir.path().join("acme.test.zone"), soa.to_owned() + zone).expect("written");
+    for (name, text) in others {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    dir
+}
+
+/// Exit code, and both outputs.
+fn run_in(dir: &tempfile::TempDir, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    let output = command.args(args).current_dir(dir.path()).output();
+    let output = output.expect("the program can be run");
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn included_file_found_in_mid_switch() {
+    let dir = bench(
+        "www A 192.0.2.1\n$INCLUDE srv.inc\n$GENERATE 1-2 g$ A 192.0.2.$\n",
+        &[("srv.inc", "_imaps._tcp SRV 0 1 993 ns1\n")],
+        "  - { zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }\n\
+         \x20 - { zone: acme.test, name: _imaps._tcp, type: SRV, to: [ \"0 1 993 mx.example.\" ] }\n\
+         \x20 - { zone: acme.test, name: g2, type: A, to: [ 192.0.2.9 ] }\n",
+    );
+    let before = std::fs::read(dir.path().join("acme.test.zone")).expect("read");
+    let (code, _, said) = run_in(&dir, &["plan", "plan.yaml"]);
+    assert_eq!(code, 2, "{said}");
+    for expected in [
+        "error[not-writable]: _imaps._tcp.acme.test. SRV cannot be written",
+        "srv.inc:1:1",
+        "error[not-writable]: g2.acme.test. A cannot be written",
+        "made by the $GENERATE at ",
+        "acme.test.zone:7:1",
+        "2 problems",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(std::fs::read(dir.path().join("acme.test.zone")).expect("read"), before);
+}
+
+#[test]
+fn files_from_elsewhere_are_not_included_and_not_quoted() {
+    let outside = tempfile::tempdir().expect("a temporary directory");
+    let secret = outside.path().join("secret");
+    std::fs::write(&secret, "hunter2 is the password\n").expect("written");
+    let records = "  - { zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }\n";
+    let dir = bench(&format!("$INCLUDE {}\n", secret.display()), &[], records);
+    for args in [&["plan", "plan.yaml"][..], &["zone", "dump", "plan.yaml", "acme.test"]] {
+        let (code, _, said) = run_in(&dir, args);
+        assert_ne!(code, 0);
+        assert!(said.contains("acme.test.zone:5:10"), "{said}");
+        assert!(said.contains("outside of the provider's directory"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn rrset_with_two_ttls() {
+    let records =
+        "  - { zone: acme.test, name: b, type: A, ttl: 2147483647s, to: [ 192.0.2.2 ] }\n";
+    let dir = bench("a 600 MX 10 x\na 700 MX 20 y\n", &[], records);
+    let (code, dumped, said) = run_in(&dir, &["zone", "dump", "plan.yaml", "acme.test"]);
+    assert_eq!((code, dumped.matches("    600 IN MX").count()), (0, 2), "{dumped}");
+    assert!(said.contains("warning: ") && said.contains("acme.test.zone:6:1"), "{said}");
+    let (code, shown, said) = run_in(&dir, &["plan", "plan.yaml"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("warning[ambiguous-zone]"), "{said}");
+    // The longest TTL that there is (RFC 2181 §8).
+    assert!(shown.contains("+ b.acme.test. 2147483647 A 192.0.2.2"), "{shown}");
+}
+
+#[test]
+fn types_of_real_zones() {
+    let zone = "r RP el.x.test. txt\nh HINFO \"PC\" \"Linux\"\ndb AFSDB 1 db\nc CERT 3 0 0 AAAA\n\
+                l LOC 49 17 60.000 N 8 30 0 E 1m\ns HTTPS 1 . ipv4hint=auto\n$ORIGIN sub\n\
+                w SVCB 1 relative ohttp\n";
+    let records = "  - { zone: acme.test, name: r, type: RP, absent: true }\n\
+                   \x20 - { zone: acme.test, name: new, type: TYPE37, to: [ \"3 0 0 AAAA\" ] }\n\
+                   \x20 - { zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }\n";
+    let dir = bench(zone, &[], records);
+    let (code, dumped, said) = run_in(&dir, &["zone", "dump", "plan.yaml", "acme.test"]);
+    assert_eq!(code, 0, "{said}");
+    for line in [
+        "IN RP     el.x.test. txt.acme.test.",
+        "IN LOC    49 17 60.000 N 8 30 0 E 1m",
+        "$ORIGIN sub.acme.test.\nw.sub.acme.test.     60 IN SVCB   1 relative ohttp\n$ORIGIN acme.test.",
+    ] {
+        assert!(dumped.contains(line), "{line}: {dumped}");
+    }
+    std::fs::write(dir.path().join("dumped"), &dumped).expect("written");
+    let diff =
+        ["zone", "diff", "plan.yaml", "acme.test", "provider", "dumped", "--detailed-exitcode"];
+    let (code, same, _) = run_in(&dir, &diff);
+    assert_eq!(code, 0, "{same}");
+    let (code, _, said) = run_in(&dir, &["plan", "plan.yaml"]);
+    assert_eq!(code, 2, "{said}");
+    for expected in
+        ["r.acme.test. RP cannot be written", "new.acme.test. CERT cannot be", "2 problems"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+/// DNS-SD reads each string for itself (RFC 6763 §6).
+#[test]
+fn strings_of_a_txt_that_are_divided_elsewhere_are_a_change() {
+    let records = "  - { zone: acme.test, name: t, type: TXT, to: [ '\"a=1\" \"b=2\"' ] }\n";
+    let dir = bench("t TXT \"a=1b=2\"\n", &[], records);
+    let (code, shown, said) = run_in(&dir, &["plan", "plan.yaml"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(shown.contains("+ t.acme.test. 60 TXT \"a=1\" \"b=2\""), "{shown}");
 }

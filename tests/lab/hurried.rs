@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
+    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Unwritable, Zone,
 };
 
 /// A provider for which time flies while it waits.
@@ -42,6 +42,14 @@ impl Provider for Hurried {
         keys: &[RrKey],
     ) -> Result<Vec<Option<RrSet>>, ProviderError> {
         hurried(self.provider.read_rrsets(zone, keys)).await
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        hurried(self.provider.check(zone, sets)).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -182,6 +182,30 @@ impl Pdns {
         let (status, said) = self.request("PATCH", &format!("/zones/{zone}."), &body);
         assert_eq!(status, 204, "{rrsets}: {said}\n{}", self.server.log_tail());
     }
+
+    /// Records that somebody puts into the database past the server: `owner ttl type content`, the
+    /// content as PowerDNS has it and whatever it is.
+    pub(crate) fn insert(&self, zone: &str, lines: &[&str]) {
+        let text = |word: &str| word.replace('\'', "''");
+        let mut sql = "PRAGMA busy_timeout=5000;\n".to_owned();
+        for line in lines {
+            let mut words = line.splitn(4, ' ');
+            let mut word = || words.next().unwrap_or_else(|| panic!("{line}"));
+            let (owner, ttl, rtype, content) = (word(), word(), word(), word());
+            let name = if owner == "@" { zone.to_owned() } else { format!("{owner}.{zone}") };
+            let _ = writeln!(
+                sql,
+                "INSERT INTO records (domain_id, name, type, content, ttl, prio, disabled, auth) \
+                 SELECT id, '{}', '{rtype}', '{}', {ttl}, 0, 0, 1 FROM domains WHERE name='{zone}';",
+                text(&name),
+                text(content),
+            );
+        }
+        let mut command = tool("sqlite3", "sqlite3");
+        command.arg(self.server.dir().join("pdns.db"));
+        let said = output(command, &sql);
+        assert!(!said.contains("rror"), "sqlite3: {said}");
+    }
 }
 
 /// Writes the configuration and an empty database; gives the arguments.

@@ -14,13 +14,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cutover_contract::check::{self, Checked};
 use cutover_contract::{
-    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl,
+    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
 };
 use serde::Deserialize;
 
 use crate::api::{Request, Server};
-use crate::convert::{Batch, Holdings, Instruction, Lock, names_of};
+use crate::convert::{Batch, HeldSet, Holdings, Instruction, Lock, names_of};
 use crate::failure::{denied_act, failed_act, in_doubt};
 use crate::limits::{TTL_MAX, TYPES};
 use crate::read::{self, Head};
@@ -38,7 +39,8 @@ pub(crate) async fn apply(
     let names = names_of(changes.changes().iter().map(|change| &change.key));
     let live = read::live(server, zone, &head.id, &names).await?;
     compare(changes, &live)?;
-    check_beside(changes, &live)?;
+    check_held(changes, &live)?;
+    check_alone(changes, &live)?;
     let mut batch = Batch::default();
     for change in changes.changes() {
         let added = batch.add(change, live.held.get(&change.key));
@@ -49,8 +51,53 @@ pub(crate) async fn apply(
     read_back(server, head, changes, &names).await
 }
 
+/// What of these change sets cannot be written.
+pub(crate) async fn check(
+    server: &Server,
+    head: &Head,
+    ttl_min: Ttl,
+    zone: &Name,
+    sets: &[ChangeSet],
+) -> Result<Vec<Unwritable>, ProviderError> {
+    check_zone(zone, head)?;
+    let touched = check::touched(sets);
+    let mut live = read::live(server, zone, &head.id, &names_of(touched.iter())).await?;
+    // What is held by a product of Cloudflare's stays where it is, whatever the plan says.
+    live.held.retain(|key, held| {
+        !touched.contains(key) || held.records.iter().any(|record| record.lock.is_some())
+    });
+    let mut checked = Checked::default();
+    for set in sets {
+        let mut batch = Batch::default();
+        for one in check::one_by_one(set) {
+            checked.note(check_each(&one, ttl_min))?;
+            checked.note(check_held(&one, &live))?;
+            checked.note(check_alone(&one, &live))?;
+            let change = &one.changes()[0];
+            let held = change.before.as_ref().map(HeldSet::of);
+            if let Err(error) = batch.add(change, held.as_ref()) {
+                checked.add(change.key.clone(), error.to_string());
+            }
+        }
+        checked.note(check_alone(set, &live))?;
+        checked.note(check_size(set, head, batch.operations()))?;
+    }
+    Ok(checked.found())
+}
+
+/// Whether Cloudflare takes such a name (code 9000).
+fn is_taken(name: &Name) -> bool {
+    let mut labels = name.labels().peekable();
+    if labels.peek().is_some_and(|label| *label == b"*") {
+        labels.next();
+    }
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_".contains(octet);
+    labels.all(|label| label.iter().all(is_plain))
+}
+
 /// Refuses what makes no sense whatever the zone holds.
 fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
+    check::opaque(changes)?;
     for Change { key, before, after } in changes.changes() {
         let is_apex = key.name == *changes.zone();
         let ttl = after.as_ref().map(RrSet::ttl);
@@ -67,6 +114,18 @@ fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
                 "Cloudflare's signer makes such records".to_owned()
             }
             rtype if !TYPES.contains(&rtype) => format!("Cloudflare has no {rtype} records"),
+            _ if !is_taken(&key.name) => {
+                "Cloudflare takes names of letters, digits, `-`, `_` and a whole `*` in front only"
+                    .to_owned()
+            }
+            RrType::TXT if is_divided_anew(before.as_ref(), after.as_ref()) => {
+                "Cloudflare divides a TXT into strings of 255 octets by itself, and keeps no other \
+                 division"
+                    .to_owned()
+            }
+            RrType::TXT if after.iter().flat_map(RrSet::rdata).any(is_empty) => {
+                "Cloudflare takes no TXT without a single octet".to_owned()
+            }
             // What has a TTL from outside of the bounds, such as `automatic` of an odd plan, keeps it.
             _ => match ttl.filter(|ttl| Some(*ttl) != old_ttl) {
                 Some(ttl) if ttl < ttl_min => {
@@ -79,6 +138,19 @@ fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
         return Err(unsupported(changes.zone(), key, &why));
     }
     Ok(())
+}
+
+/// Whether a TXT that is not there yet is to have another division than Cloudflare's own.
+fn is_divided_anew(before: Option<&RrSet>, after: Option<&RrSet>) -> bool {
+    let is_there = |one| before.is_some_and(|before| before.rdata().contains(one));
+    let after = after.into_iter().flat_map(RrSet::rdata).filter(|one| !is_there(one));
+    after
+        .into_iter()
+        .any(|one| one.txt_joined().is_some_and(|text| cutover_contract::Rdata::txt(&text) != *one))
+}
+
+fn is_empty(txt: &cutover_contract::Rdata) -> bool {
+    txt.txt_joined().is_some_and(|text| text.is_empty())
 }
 
 /// Refuses zones that are not written here.
@@ -116,9 +188,8 @@ fn conflict(zone: &Name, key: &RrKey, live: &Holdings) -> ProviderError {
     }
 }
 
-/// Refuses what other products hold, what would stand beside Cloudflare's own answers, and other data
-/// beside a CNAME or an NS.
-fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
+/// Refuses what other products hold, and what would stand beside Cloudflare's own answers.
+fn check_held(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
     let zone = changes.zone();
     for Change { key, .. } in changes.changes() {
         let why = match live.instructions.get(key) {
@@ -148,7 +219,7 @@ fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderErro
         };
         return Err(unsupported(zone, key, why));
     }
-    check_alone(changes, live)
+    Ok(())
 }
 
 /// A CNAME stands alone (RFC 1034 §3.6.2), and so does an NS that is no apex's, a DS apart (API

@@ -101,6 +101,19 @@ pub(crate) struct HeldSet {
     pub(crate) rrset: RrSet,
 }
 
+impl HeldSet {
+    /// What this RRset would be held as.
+    pub(crate) fn of(rrset: &RrSet) -> Self {
+        let held = |rdata: &Rdata| Held {
+            id: String::new(),
+            rdata: rdata.clone(),
+            ttl: rrset.ttl(),
+            lock: None,
+        };
+        Self { records: rrset.rdata().iter().map(held).collect(), rrset: rrset.clone() }
+    }
+}
+
 /// What there is, at some names or at all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {

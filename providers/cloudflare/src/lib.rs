@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
     FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
-    Zone,
+    Unwritable, Zone,
 };
 use tokio::sync::Mutex;
 
@@ -175,6 +175,16 @@ impl Provider for Cloudflare {
         let live = read::live(&self.server, zone, &head.id, &names).await;
         let live = self.forgetting(zone, live).await?;
         Ok(keys.iter().map(|key| live.held.get(key).map(|held| held.rrset.clone())).collect())
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        let head = self.head(zone).await?;
+        let checked = apply::check(&self.server, &head, self.ttl_min, zone, sets).await;
+        self.forgetting(zone, checked).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -13,6 +13,31 @@ pub struct Change {
     pub after: Option<RrSet>,
 }
 
+impl Change {
+    /// Whether what a server serves is what the change leads to. Some providers divide the strings of a
+    /// TXT as they like: that counts only where the change is about nothing else.
+    #[must_use]
+    pub fn leads_to(&self, served: Option<&RrSet>) -> bool {
+        self.is_served(self.after.as_ref(), served)
+    }
+
+    /// Whether what a server serves is what the change starts from.
+    #[must_use]
+    pub fn starts_from(&self, served: Option<&RrSet>) -> bool {
+        self.is_served(self.before.as_ref(), served)
+    }
+
+    fn is_served(&self, wanted: Option<&RrSet>, served: Option<&RrSet>) -> bool {
+        let reads_as = |one: Option<&RrSet>, other: Option<&RrSet>| match (one, other) {
+            (Some(one), Some(other)) => one.reads_as(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let only_division = reads_as(self.before.as_ref(), self.after.as_ref());
+        served == wanted || !only_division && reads_as(served, wanted)
+    }
+}
+
 /// Changes of one zone that belong together: all are compared, then all are made, or none is
 /// (as far as the adapter's `Capabilities` go).
 ///
@@ -82,5 +107,33 @@ impl ChangeSet {
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Rdata, RrType, Ttl};
+
+    #[test]
+    fn how_a_txt_is_divided_counts_where_nothing_else_changes() {
+        let set = |text: &str| {
+            let rdata = Rdata::parse(RrType::TXT, text, None).expect(text);
+            RrSet::new(Ttl::ZERO, [rdata]).expect("an RRset")
+        };
+        let name = Name::absolute("a.test.").expect("a name");
+        let change = |before: &str, after: &str| Change {
+            key: RrKey::new(name.clone(), RrType::TXT),
+            before: Some(set(before)),
+            after: Some(set(after)),
+        };
+        let [joined, divided, other] = ["\"ab\"", "\"a\" \"b\"", "\"c\""];
+        let served = set(divided);
+        assert!(change(other, joined).leads_to(Some(&served)));
+        assert!(change(joined, other).starts_from(Some(&served)));
+        assert!(!change(other, joined).starts_from(Some(&served)));
+        assert!(!change(divided, joined).leads_to(Some(&served)));
+        assert!(change(divided, joined).starts_from(Some(&served)));
+        assert!(!change(other, joined).leads_to(None));
     }
 }

@@ -9,10 +9,11 @@
 //!
 //! Two rules shape the types. A value that was compared must have been canonical first, so names
 //! are lower case and absolute from the moment they exist, and rdata is compared in canonical form
-//! (RFC 4034 §6.2; TXT joined). And "could not ask" is not "no": [`ProviderError`] says for each
+//! (RFC 4034 §6.2). And "could not ask" is not "no": [`ProviderError`] says for each
 //! failure whether the effect is known to be absent, or has to be looked for.
 
 mod change;
+pub mod check;
 mod config;
 mod in_place;
 mod name;
@@ -24,6 +25,7 @@ mod rtype;
 pub mod suite;
 
 pub use change::{Change, ChangeSet, ChangeSetError};
+pub use check::Unwritable;
 pub use config::{
     Adapter, Config, ConfigError, ConfigField, ConfigValue, Connect, FieldKind, Secret,
 };
@@ -33,6 +35,6 @@ pub use provider::{
     Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Next, Provider, ProviderError,
     Receipt,
 };
-pub use rdata::{Rdata, RdataError, Soa};
+pub use rdata::{Rdata, RdataError, Soa, next_serial};
 pub use rrset::{RrKey, RrSet, RrSetError, Ttl, TtlError, Zone};
 pub use rtype::{RrType, RrTypeError};

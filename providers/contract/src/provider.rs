@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::check::Unwritable;
 use crate::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// The unit in which a provider stores and writes (DNSControl's taxonomy).
@@ -243,6 +244,31 @@ pub trait Provider: Send + Sync {
         zone: &Name,
         keys: &[RrKey],
     ) -> Result<Vec<Option<RrSet>>, ProviderError>;
+
+    /// Which of these change sets of the zone cannot be written, and why. The sets are those of a
+    /// plan and of its ways back, and whether the zone is as each of them expects is not asked. Reads
+    /// what it needs, and changes nothing.
+    ///
+    /// What this lets pass, [`Provider::apply`] can write while nobody else changes the zone; what
+    /// that refuses as unsupported, this finds, all of it.
+    ///
+    /// # Errors
+    /// [`ProviderError`]: what cannot be written was not found out, or nothing can be written to this
+    /// zone at all.
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError>;
+
+    /// What is odd about the zone as the provider holds it, and was read in one of several possible
+    /// ways: each a sentence for people, with its place.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    async fn remarks(&self, _zone: &Name) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
 
     /// Compares every `before` and makes the changes.
     ///

@@ -103,8 +103,8 @@ impl fmt::Debug for RrKey {
 
 /// All records of one name and type: one TTL, and the rdata as a set (RFC 2181 §5).
 ///
-/// Never empty, and all rdata are of one type. Equality is canonical: order, case of names and the
-/// division of TXT into strings do not count; the TTL does.
+/// Never empty, and all rdata are of one type. Equality is canonical: order and the case of names do
+/// not count; the division of TXT into strings and the TTL do.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RrSet {
     ttl: Ttl,
@@ -174,6 +174,40 @@ impl RrSet {
     #[must_use]
     pub fn with_ttl(&self, ttl: Ttl) -> Self {
         Self { ttl, rdata: self.rdata.clone() }
+    }
+
+    /// Whether a record among them is kept as it is and never written.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.rdata.iter().any(Rdata::is_opaque)
+    }
+
+    /// Whether the two are equal but for the division of TXT into strings, which some providers do not
+    /// show.
+    #[must_use]
+    pub fn reads_as(&self, other: &Self) -> bool {
+        let count =
+            |all: &[Rdata], one: &Rdata| all.iter().filter(|rdata| rdata.reads_as(one)).count();
+        self == other
+            || self.ttl == other.ttl
+                && self.rdata.len() == other.rdata.len()
+                && self.rdata.iter().all(|one| {
+                    let theirs = count(&other.rdata, one);
+                    theirs > 0 && theirs == count(&self.rdata, one)
+                })
+    }
+
+    /// The same with every TXT divided after 255 octets, as providers do that show no division.
+    #[must_use]
+    pub fn divided_by_255(&self) -> Self {
+        let divided = |rdata: &Rdata| match rdata.txt_joined() {
+            Some(text) if rdata.rtype() == RrType::TXT => Rdata::txt(&text),
+            Some(_) | None => rdata.clone(),
+        };
+        let mut rdata: Vec<Rdata> = self.rdata.iter().map(divided).collect();
+        rdata.sort();
+        rdata.dedup();
+        Self { ttl: self.ttl, rdata: rdata.into() }
     }
 
     /// Whether the records are equal, whatever the TTLs.

@@ -23,7 +23,7 @@ macro_rules! types {
             $(#[doc = concat!("The type ", stringify!($name), ".")]
             pub const $name: Self = Self($number);)*
 
-            /// Every type with a mnemonic, in the order of their numbers.
+            /// Every type that can be written, and those of a signer, in the order of their numbers.
             pub const KNOWN: &'static [(Self, &'static str)] =
                 &[$((Self($number), stringify!($name))),*];
         }
@@ -38,7 +38,80 @@ types! {
     SVCB = 64, HTTPS = 65, SPF = 99, URI = 256, CAA = 257,
 }
 
+/// Types that are read and shown by their words, and never written: what a zone has of them is kept
+/// as it is. Source: the same registry, checked 2026-11-28; questions and transaction records left
+/// out, since no zone holds them.
+const KEPT: &[(RrType, &str)] = &[
+    (RrType(3), "MD"),
+    (RrType(4), "MF"),
+    (RrType(7), "MB"),
+    (RrType(8), "MG"),
+    (RrType(9), "MR"),
+    (RrType(10), "NULL"),
+    (RrType(11), "WKS"),
+    (RrType(13), "HINFO"),
+    (RrType(14), "MINFO"),
+    (RrType(17), "RP"),
+    (RrType(18), "AFSDB"),
+    (RrType(19), "X25"),
+    (RrType(20), "ISDN"),
+    (RrType(21), "RT"),
+    (RrType(22), "NSAP"),
+    (RrType(23), "NSAP-PTR"),
+    (RrType(24), "SIG"),
+    (RrType(25), "KEY"),
+    (RrType(26), "PX"),
+    (RrType(27), "GPOS"),
+    (RrType(30), "NXT"),
+    (RrType(31), "EID"),
+    (RrType(32), "NIMLOC"),
+    (RrType(34), "ATMA"),
+    (RrType(36), "KX"),
+    (RrType(37), "CERT"),
+    (RrType(38), "A6"),
+    (RrType(40), "SINK"),
+    (RrType(42), "APL"),
+    (RrType(45), "IPSECKEY"),
+    (RrType(49), "DHCID"),
+    (RrType(55), "HIP"),
+    (RrType(56), "NINFO"),
+    (RrType(57), "RKEY"),
+    (RrType(58), "TALINK"),
+    (RrType(62), "CSYNC"),
+    (RrType(66), "DSYNC"),
+    (RrType(67), "HHIT"),
+    (RrType(68), "BRID"),
+    (RrType(100), "UINFO"),
+    (RrType(101), "UID"),
+    (RrType(102), "GID"),
+    (RrType(103), "UNSPEC"),
+    (RrType(104), "NID"),
+    (RrType(105), "L32"),
+    (RrType(106), "L64"),
+    (RrType(107), "LP"),
+    (RrType(108), "EUI48"),
+    (RrType(109), "EUI64"),
+    (RrType(258), "AVC"),
+    (RrType(259), "DOA"),
+    (RrType(260), "AMTRELAY"),
+    (RrType(261), "RESINFO"),
+    (RrType(262), "WALLET"),
+    (RrType(263), "CLA"),
+    (RrType(264), "IPN"),
+    (RrType(32768), "TA"),
+    (RrType(32769), "DLV"),
+];
+
 impl RrType {
+    /// Every type that is read and shown by its mnemonic, and never written.
+    pub const KEPT: &'static [(Self, &'static str)] = KEPT;
+
+    /// Whether records of this type are kept as they are, and never written.
+    #[must_use]
+    pub fn is_kept(self) -> bool {
+        KEPT.iter().any(|(kept, _)| *kept == self)
+    }
+
     /// The type of this number.
     #[must_use]
     pub const fn new(number: u16) -> Self {
@@ -61,7 +134,7 @@ impl RrType {
 
 impl fmt::Display for RrType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Self::KNOWN.iter().find(|(known, _)| known == self) {
+        match Self::KNOWN.iter().chain(KEPT).find(|(known, _)| known == self) {
             Some((_, mnemonic)) => f.pad(mnemonic),
             None => f.pad(&format!("TYPE{}", self.0)),
         }
@@ -79,7 +152,8 @@ impl FromStr for RrType {
 
     fn from_str(text: &str) -> Result<Self, RrTypeError> {
         let upper = text.to_ascii_uppercase();
-        if let Some((known, _)) = Self::KNOWN.iter().find(|(_, mnemonic)| *mnemonic == upper) {
+        let mut named = Self::KNOWN.iter().chain(KEPT);
+        if let Some((known, _)) = named.find(|(_, mnemonic)| *mnemonic == upper) {
             return Ok(*known);
         }
         upper
@@ -110,10 +184,12 @@ mod tests {
 
     #[test]
     fn mnemonics_and_numbers_round_trip() {
-        for (rtype, mnemonic) in RrType::KNOWN {
+        for (rtype, mnemonic) in RrType::KNOWN.iter().chain(RrType::KEPT) {
             assert_eq!(mnemonic.parse(), Ok(*rtype));
             assert_eq!(rtype.to_string(), *mnemonic);
         }
+        assert!(RrType::KEPT.is_sorted());
+        assert!(RrType::KNOWN.iter().all(|(rtype, _)| !rtype.is_kept()));
         assert_eq!("type65280".parse(), Ok(RrType::new(65280)));
         assert_eq!("TYPE15".parse(), Ok(RrType::MX), "RFC 3597 §5");
         for text in ["", "TYPE", "TYPE65536", "TYPE-1", "TYPE+1", "MXX"] {

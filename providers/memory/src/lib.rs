@@ -4,7 +4,7 @@
 //! its futures are ready at once, so that any executor will do. Clones share their zones. Plans
 //! cannot name it.
 //!
-//! As any provider does, it raises the SOA serial with each change set (by 1, RFC 1982), unless the
+//! As any provider does, it raises the SOA serial with each change set (by 1, RFC 1982; 0 is left out), unless the
 //! change set itself raises it. A zone without SOA, which tests may have, has no serial.
 //!
 //! Records of a signer may be put into a zone (RRSIG and the like); as at any provider, they are
@@ -18,9 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Gathered, Granularity, Name,
-    Provider, ProviderError, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Zone,
+    Provider, ProviderError, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
 
 /// Zones in memory, as a provider.
@@ -113,6 +114,26 @@ impl Provider for Memory {
         Ok(keys.iter().map(shown).collect())
     }
 
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        let live = self.zone(zone).ok_or_else(|| no_such_zone(zone))?;
+        let touched = check::touched(sets);
+        let mut checked = Checked::default();
+        for set in sets {
+            for one in check::one_by_one(set) {
+                checked.note(check_each(&one))?;
+            }
+            let types = |name: &Name| live.at(name).map(|(rtype, _)| rtype).collect();
+            for Unwritable { key, why } in check::beside_cname(set, &touched, types) {
+                checked.add(key, why);
+            }
+        }
+        Ok(checked.found())
+    }
+
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         let mut state = self.lock();
         let State { zones, applied } = &mut *state;
@@ -124,15 +145,37 @@ impl Provider for Memory {
     }
 }
 
+/// Refuses what cannot be written, whatever the zone holds.
+fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
+    check::opaque(changes)?;
+    let refused = |key: &RrKey, why: &str| {
+        let zone = changes.zone().clone();
+        Err(ProviderError::Unsupported { zone, key: key.clone(), why: why.to_owned() })
+    };
+    for Change { key, before, after } in changes.changes() {
+        if key.rtype.is_made_by_signer() {
+            return refused(key, "records of this type are made by a signer");
+        }
+        match (key.rtype, before, after) {
+            (RrType::SOA, _, None) => {
+                return refused(key, "a zone without SOA is loaded by no server");
+            }
+            (RrType::SOA, Some(before), Some(after)) if raised(before, after).is_none() => {
+                return refused(key, "the serial would go back (RFC 1982)");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The zone with the changes, and its serial.
 fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), ProviderError> {
     let refused = |key: &RrKey, why: &str| {
         let zone = zone.origin.clone();
         Err(ProviderError::Unsupported { zone, key: key.clone(), why: why.to_owned() })
     };
-    if let Some(change) = changes.changes().iter().find(|c| c.key.rtype.is_made_by_signer()) {
-        return refused(&change.key, "records of this type are made by a signer");
-    }
+    check_each(changes)?;
     let mut after = zone.clone();
     for Change { key, before, after: wanted } in changes.changes() {
         let live = zone.get(key);
@@ -170,7 +213,7 @@ fn raised(before: &RrSet, wanted: &RrSet) -> Option<RrSet> {
     let mut soa = wanted.rdata()[0].as_soa()?;
     // RFC 1982 §3.2: behind means less than half of all numbers ahead.
     match soa.serial.wrapping_sub(old) {
-        0 => soa.serial = old.wrapping_add(1),
+        0 => soa.serial = cutover_contract::next_serial(old),
         ahead if ahead < 1 << 31 => {}
         _ => return None,
     }
@@ -239,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_change_set_is_compared_and_made_and_raises_the_serial() {
-        for (before, after) in [(1, 2), (u32::MAX, 0), (2_026_112_399, 2_026_112_400)] {
+        for (before, after) in [(1, 2), (u32::MAX, 1), (2_026_112_399, 2_026_112_400)] {
             let memory = memory(before);
             let receipt = now(memory.clone().apply(&swap())).expect("applied");
             assert_eq!(receipt, Receipt { serial: Some(after), read_back: false });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Missing, Outcome, Rrsets};
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
+    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Unwritable, Zone,
 };
 use cutover_memory::Memory;
 
@@ -113,6 +113,14 @@ impl Provider for Broken {
             true => self.memory.read_rrsets(zone, keys).await,
             false => Err(self.unread(zone)),
         }
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        self.memory.check(zone, sets).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

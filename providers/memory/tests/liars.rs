@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use cutover_contract::suite::{self, Outcome};
 use cutover_contract::{
     Capabilities, Change, ChangeSet, Name, Provider, ProviderError, Rdata, Receipt, RrKey, RrSet,
-    RrType, Ttl, Zone,
+    RrType, Ttl, Unwritable, Zone,
 };
 use cutover_memory::Memory;
 
@@ -160,6 +160,14 @@ impl Provider for Liar {
             read.fill(None);
         }
         Ok(read)
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        self.memory.check(zone, sets).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -29,7 +29,7 @@ pub(crate) fn rrsets(shown: &Value) -> Result<BTreeMap<RrKey, RrSet>, String> {
         let Some(rdata) = rdata else {
             return Err(place(&"its records depend on who asks (octoDNS calls it dynamic)"));
         };
-        let rdata = rdata.iter().map(|text| Rdata::parse(rtype, text, None));
+        let rdata = rdata.iter().map(|text| Rdata::kept(rtype, text, None));
         let rdata: Result<Vec<Rdata>, _> = rdata.collect();
         let ttl = Ttl::from_secs(ttl).map_err(|error| place(&error))?;
         let rrset = RrSet::new(ttl, rdata.map_err(|error| place(&error))?);
@@ -86,6 +86,13 @@ pub(crate) fn writable(
         return Err("octoDNS's classes do not agree on backslashes, and write other octets than \
                     printable ASCII wrong or not at all"
             .into());
+    }
+    if after.divided_by_255() != *after {
+        return Err(
+            "octoDNS divides a TXT into strings of 255 octets by itself, and keeps no other \
+                    division"
+                .into(),
+        );
     }
     if after.ttl() < ttl_min {
         return Err(format!("the plan says that the provider takes no TTL below {ttl_min} s"));

@@ -22,10 +22,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
     ConfigField, ConfigValue, FieldKind, Gathered, Granularity, Name, Provider, ProviderError,
-    Receipt, RrKey, RrSet, RrType, Ttl, Zone,
+    Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
 use serde_json::{Value, json};
 
@@ -103,6 +104,9 @@ const TYPES: &[RrType] = &[
 /// How long a change of unknown outcome can still land. Our choice: the Python process ends with us,
 /// or when it is too slow, and a minute is left for the one request that the provider had read.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
+/// Change sets that a class is asked to plan before a run. Our choice: each costs a reading of the zone;
+/// what is beyond is looked at without the class.
+const PLANNED_MAX: usize = 32;
 /// How long to wait where a provider asks for patience and does not say how long. Our choice.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long we let ourselves be told to wait. Our choice: a longer time is a typing error.
@@ -195,7 +199,8 @@ impl OctoDns {
     /// Somebody else's words, on one line, without secrets.
     fn words(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for secret in &self.secrets {
+        // Nothing at all is everywhere, and no secret.
+        for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(secret.as_str(), "[secret]");
         }
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -310,6 +315,45 @@ impl OctoDns {
         Ok(())
     }
 
+    /// Refuses what octoDNS cannot be trusted with.
+    fn check_each(&self, changes: &ChangeSet) -> Result<(), ProviderError> {
+        check::opaque(changes)?;
+        let zone = changes.zone();
+        for Change { key, after, .. } in changes.changes() {
+            let types = table::known(&self.class).map_or(TYPES, |known| known.types);
+            convert::writable(key, after.as_ref(), types, self.ttl_min).map_err(|why| {
+                ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Has the class plan what a change set makes, from what is there now, and makes none of it.
+    async fn planned(
+        &self,
+        set: &ChangeSet,
+        live: &BTreeMap<RrKey, RrSet>,
+    ) -> Result<(), ProviderError> {
+        let from_here = set
+            .changes()
+            .iter()
+            .map(|change| Change { before: live.get(&change.key).cloned(), ..change.clone() });
+        let from_here = from_here.filter(|change| change.before != change.after).collect();
+        let Ok(set) = ChangeSet::new(set.zone().clone(), from_here) else { return Ok(()) };
+        // What comes and goes at a name by way of other change sets is not there when this is asked.
+        let alone = convert::stands_alone(&set, live).is_ok();
+        let look = |_, answer: &Value| match alone {
+            true => self.prepared(&set, answer).map_err(Trouble::Told),
+            false => Ok(()),
+        };
+        let asked = self.bridge.ask(&[prepare(&set)], look).await;
+        let key = set.changes().first().map(|change| &change.key);
+        match asked.map_err(|trouble| self.told(set.zone(), key, Stage::Before, trouble)) {
+            Err(ProviderError::Unsupported { .. }) if !alone => Ok(()),
+            other => other,
+        }
+    }
+
     /// What a failure while a change was being made means: one that says that nothing was done is
     /// believed where the zone is as it was. A class may have sent several requests before it.
     async fn settled(&self, changes: &ChangeSet, error: ProviderError) -> ProviderError {
@@ -351,6 +395,19 @@ impl OctoDns {
     }
 }
 
+/// The request that has the class plan a change set.
+fn prepare(changes: &ChangeSet) -> Value {
+    json!({
+        "do": "prepare",
+        "zone": changes.zone().to_string(),
+        "changes": changes.changes().iter().map(convert::change).collect::<Vec<_>>(),
+    })
+}
+
+fn owned((key, rrset): (&RrKey, &RrSet)) -> (RrKey, RrSet) {
+    (key.clone(), rrset.clone())
+}
+
 #[async_trait]
 impl Provider for OctoDns {
     fn capabilities(&self, _: &Name) -> Capabilities {
@@ -383,19 +440,43 @@ impl Provider for OctoDns {
         Ok(keys.iter().map(|key| rrsets.get(key).cloned()).collect())
     }
 
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        let live = self.read(zone).await?;
+        let touched = check::touched(sets);
+        let beside: BTreeMap<RrKey, RrSet> =
+            live.iter().filter(|(key, _)| !touched.contains(key)).map(owned).collect();
+        let mut checked = Checked::default();
+        for (number, set) in sets.iter().enumerate() {
+            let mut is_refused = false;
+            let mut note = |checked: &mut Checked, found: Result<(), ProviderError>| {
+                is_refused |= found.is_err();
+                checked.note(found)
+            };
+            for one in check::one_by_one(set) {
+                note(&mut checked, self.check_each(&one))?;
+            }
+            let alone = convert::stands_alone(set, &beside);
+            let alone = alone.map_err(|(key, why)| ProviderError::Unsupported {
+                zone: zone.clone(),
+                key,
+                why,
+            });
+            note(&mut checked, alone)?;
+            if !is_refused && number < PLANNED_MAX {
+                checked.note(self.planned(set, &live).await)?;
+            }
+        }
+        Ok(checked.found())
+    }
+
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         let zone = changes.zone();
-        for Change { key, after, .. } in changes.changes() {
-            let types = table::known(&self.class).map_or(TYPES, |known| known.types);
-            convert::writable(key, after.as_ref(), types, self.ttl_min).map_err(|why| {
-                ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why }
-            })?;
-        }
-        let prepare = json!({
-            "do": "prepare",
-            "zone": zone.to_string(),
-            "changes": changes.changes().iter().map(convert::change).collect::<Vec<_>>(),
-        });
+        self.check_each(changes)?;
+        let prepare = prepare(changes);
         let mut stage = Stage::Before;
         let look = |number, answer: &Value| {
             if number == 0 {

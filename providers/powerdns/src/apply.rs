@@ -15,14 +15,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType};
+use cutover_contract::check::{self, Checked};
+use cutover_contract::{
+    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
+};
 
 use crate::api::{Act, Server};
 use crate::convert::{self, Head, Marks};
 use crate::failure::{denied_act, failed_act, in_doubt, words};
 use crate::limits::{
     ATTEMPTS_MAX, BODY_SLACK_OCTETS, BODY_UNASKED_OCTETS_MAX, INSTRUCTION_TYPES, NO_COMMENTS,
-    UNREAD_TYPES,
 };
 use crate::read::{self, Disabled, Live};
 
@@ -62,6 +64,34 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     Err(ProviderError::Conflict { zone: zone.clone(), key, live: soa })
 }
 
+/// What of these change sets cannot be written.
+pub(crate) async fn check(
+    server: &Server,
+    zone: &Name,
+    sets: &[ChangeSet],
+) -> Result<Vec<Unwritable>, ProviderError> {
+    let touched = check::touched(sets);
+    let mut names: BTreeSet<Name> = touched.iter().map(|key| key.name.clone()).collect();
+    names.insert(zone.clone());
+    let mut live = read::live(server, zone, &names, Disabled::Seen).await?;
+    check_zone(server, zone, &live.head).await?;
+    let mut checked = Checked::default();
+    for set in sets {
+        let body = convert::patch(set, &live.head, &live.held, Marks::Comments);
+        checked.note(check_size(server, set, body.len()).await)?;
+    }
+    // Disabled records stay where they are, whatever the plan says.
+    live.held.retain(|key, held| !touched.contains(key) || held.has_disabled);
+    for set in sets {
+        for one in check::one_by_one(set) {
+            checked.note(check_each(&one))?;
+            checked.note(check_beside(&one, &live))?;
+        }
+        checked.note(check_beside(set, &live))?;
+    }
+    Ok(checked.found())
+}
+
 /// Makes the order of a signed zone's names right, where the server does not do so by itself.
 pub(crate) async fn rectify(server: &Server, zone: &Name) -> Result<(), ProviderError> {
     let head = read::head(server, zone).await?;
@@ -93,6 +123,7 @@ fn rrset_of<'l>(live: &'l Live, key: &RrKey) -> Option<&'l RrSet> {
 
 /// Refuses what makes no sense whatever the zone holds. The server would take most of it.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
+    check::opaque(changes)?;
     for Change { key, before, after } in changes.changes() {
         let is_apex = key.name == *changes.zone();
         let why = match (key.rtype, before, after) {
@@ -111,14 +142,31 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
             (rtype, ..) if INSTRUCTION_TYPES.contains(&rtype.number()) => {
                 "ALIAS and LUA records are instructions to PowerDNS, and no data"
             }
-            (rtype, ..) if UNREAD_TYPES.contains(&rtype.number()) => {
-                "PowerDNS writes this type in a form that is not known here"
+            // `atApexTypes` and `nonApexTypes` in `pdns/ws-auth.cc`.
+            (RrType::DNSKEY, _, Some(_)) if !is_apex => {
+                "PowerDNS takes a DNSKEY at the apex of a zone only"
+            }
+            (RrType::DS, _, Some(_)) if is_apex => {
+                "PowerDNS takes a DS below the apex of a zone only"
+            }
+            _ if !is_taken(&key.name) => {
+                "PowerDNS takes names of letters, digits, `-`, `_`, `/` and a whole `*` in front only"
             }
             _ => continue,
         };
         return Err(unsupported(changes.zone(), key, why));
     }
     Ok(())
+}
+
+/// Whether the API takes such a name (`apiCheckQNameAllowedCharacters` in `pdns/ws-api.cc`).
+fn is_taken(name: &Name) -> bool {
+    let mut labels = name.labels().peekable();
+    if labels.peek().is_some_and(|label| *label == b"*") {
+        labels.next();
+    }
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_/".contains(octet);
+    labels.all(|label| label.iter().all(is_plain))
 }
 
 fn is_later(after: &RrSet, before: &RrSet) -> bool {
@@ -176,9 +224,10 @@ fn check_beside(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
                  or delete them first";
             return Err(unsupported(zone, key, why));
         }
-        if live.made_up.contains(&key.name) {
-            let why = "the name has ALIAS or LUA records, from which PowerDNS makes up answers: \
-                 delete them first";
+        let made_up = live.made_up.get(&key.name);
+        if made_up.is_some_and(|types| types.contains(&key.rtype) || key.rtype == RrType::CNAME) {
+            let why = "the name has ALIAS or LUA records, from which PowerDNS makes up what it \
+                 answers for this type: delete them first";
             return Err(unsupported(zone, key, why));
         }
     }

@@ -13,10 +13,10 @@ mod content;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl, next_serial};
 use serde::{Deserialize, Serialize};
 
-use crate::convert::content::{read, shown, type_of};
+use crate::convert::content::{read, shown};
 use crate::limits::{INSTRUCTIONS, MARK_ACCOUNT, MARK_TEXT};
 
 /// What the API says of a zone beside its RRsets.
@@ -109,8 +109,8 @@ pub(crate) struct Held {
 pub(crate) struct Holdings {
     /// By key; keys with comments only are there too.
     pub(crate) held: Vec<(RrKey, Held)>,
-    /// Where the server makes up answers.
-    pub(crate) made_up: BTreeSet<Name>,
+    /// Where the server makes up answers, and to which types.
+    pub(crate) made_up: BTreeMap<Name, BTreeSet<RrType>>,
 }
 
 /// Why an answer is no zone.
@@ -125,9 +125,6 @@ pub(crate) enum BadZone {
     /// A name that is none.
     #[error("the name `{0}` cannot be read")]
     Name(String),
-    /// A type that is not known here.
-    #[error("{0} has records of the type {1}, which is not known here")]
-    Type(Name, String),
     /// A TTL above 32 bits.
     #[error("{0} has a TTL of {1} s")]
     Ttl(RrKey, u64),
@@ -156,7 +153,8 @@ pub(crate) fn holdings(
     let ZoneDoc { rrsets } = serde_json::from_slice(body)?;
     let mut holdings = Holdings { held: Vec::with_capacity(rrsets.len()), ..Holdings::default() };
     for doc in rrsets {
-        if let Some(key) = holdings.key(zone, &doc.name, &doc.rtype, &wanted)? {
+        let contents = doc.records.iter().map(|record| &*record.content);
+        if let Some(key) = holdings.key(zone, &doc.name, &doc.rtype, contents, &wanted)? {
             let held = held(&key, doc)?;
             holdings.held.push((key, held));
         }
@@ -184,7 +182,7 @@ pub(crate) fn exported(
         let mut words = line.splitn(5, '\t');
         let mut word = || words.next().ok_or_else(bad);
         let (name, ttl, _class, rtype, content) = (word()?, word()?, word()?, word()?, word()?);
-        let Some(key) = holdings.key(zone, name, rtype, &wanted)? else { continue };
+        let Some(key) = holdings.key(zone, name, rtype, [content], &wanted)? else { continue };
         let ttl = Ttl::from_wire(ttl.parse().map_err(|_| bad())?);
         let rdata = read(key.rtype, content)
             .map_err(|problem| BadZone::Rdata(key.clone(), problem.to_string()))?;
@@ -208,25 +206,34 @@ pub(crate) fn exported(
 
 impl Holdings {
     /// What stands under a name and a type; `None` where it is no data, or not wanted.
-    fn key(
+    fn key<'c>(
         &mut self,
         zone: &Name,
         name: &str,
         rtype: &str,
+        contents: impl IntoIterator<Item = &'c str>,
         wanted: impl Fn(&Name) -> bool,
     ) -> Result<Option<RrKey>, BadZone> {
         let name = Name::absolute(name).map_err(|_| BadZone::Name(name.to_owned()))?;
         if !name.is_at_or_below(zone) || !wanted(&name) {
             return Ok(None);
         }
-        if INSTRUCTIONS.contains(&rtype) {
-            self.made_up.insert(name);
+        if let Some((_, made)) = INSTRUCTIONS.iter().find(|(instruction, _)| *instruction == rtype)
+        {
+            let types = self.made_up.entry(name).or_default();
+            types.extend(made.iter().copied());
+            // LUA has the type that it answers in front.
+            let first = contents.into_iter().filter_map(|content| content.split(' ').next());
+            types.extend(
+                first.filter(|_| made.is_empty()).filter_map(|word| word.parse::<RrType>().ok()),
+            );
             return Ok(None);
         }
-        match type_of(rtype) {
-            None => Err(BadZone::Type(name, rtype.to_owned())),
-            Some(rtype) if rtype.is_made_by_signer() => Ok(None),
-            Some(rtype) => Ok(Some(RrKey::new(name, rtype))),
+        match rtype.parse::<RrType>() {
+            // A type that has no number here has no key either, and stands in nobody's way.
+            Err(_) => Ok(None),
+            Ok(rtype) if rtype.is_made_by_signer() => Ok(None),
+            Ok(rtype) => Ok(Some(RrKey::new(name, rtype))),
         }
     }
 }
@@ -364,10 +371,7 @@ fn marked(held: Option<&Held>) -> Option<Vec<Comment>> {
 /// The SOA with the next serial; 0 is left out, since PowerDNS takes it as "count by yourself".
 fn counted_on(soa: &RrSet) -> Option<RrSet> {
     let mut fields = soa.rdata().first()?.as_soa()?;
-    fields.serial = match fields.serial.wrapping_add(1) {
-        0 => 1,
-        next => next,
-    };
+    fields.serial = next_serial(fields.serial);
     RrSet::new(soa.ttl(), [Rdata::soa(&fields)]).ok()
 }
 

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
     FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
-    Zone,
+    Unwritable, Zone,
 };
 
 use api::{EndpointError, Server};
@@ -115,6 +115,14 @@ impl Provider for PowerDns {
         let names: BTreeSet<Name> = keys.iter().map(|key| key.name.clone()).collect();
         let Live { held, .. } = read::live(&self.server, zone, &names, Disabled::AsItComes).await?;
         Ok(keys.iter().map(|key| held.get(key).and_then(|held| held.rrset.clone())).collect())
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        apply::check(&self.server, zone, sets).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -87,39 +87,11 @@ pub(crate) const NO_COMMENTS: &str = "does not support editing comments";
 pub(crate) const HUNG_UP_HINT: &str = "PowerDNS hangs up on addresses that are not in its \
      `webserver-allow-from`";
 
-/// How a type is written whose fields are those of others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
-    /// As this type.
-    Like(RrType),
-    /// Two names.
-    TwoNames,
-}
-
-/// Types that PowerDNS calls by name and the contract by number, whose fields are those of other
-/// types (`pdns/qtype.hh`, `pdns/dnsrecords.cc`; layouts by RFC 1035 §3.3, 1183, 2230, 2536, 4431,
-/// 4701).
-pub(crate) const NAMED_TYPES: &[(&str, RrType, Layout)] = &[
-    ("MB", RrType::new(7), Layout::Like(RrType::PTR)),
-    ("MG", RrType::new(8), Layout::Like(RrType::PTR)),
-    ("MR", RrType::new(9), Layout::Like(RrType::PTR)),
-    ("HINFO", RrType::new(13), Layout::Like(RrType::TXT)),
-    ("MINFO", RrType::new(14), Layout::TwoNames),
-    ("RP", RrType::new(17), Layout::TwoNames),
-    ("AFSDB", RrType::new(18), Layout::Like(RrType::MX)),
-    ("KEY", RrType::new(25), Layout::Like(RrType::DNSKEY)),
-    ("KX", RrType::new(36), Layout::Like(RrType::MX)),
-    ("DHCID", RrType::new(49), Layout::Like(RrType::OPENPGPKEY)),
-    ("DLV", RrType::new(32769), Layout::Like(RrType::DS)),
-];
-
-/// Types that PowerDNS knows by name, and in no other form, and that cannot be written here:
-/// CERT, IPSECKEY, CSYNC, NID, L32, L64, LP, EUI48, EUI64, TKEY, TSIG.
-pub(crate) const UNREAD_TYPES: &[u16] = &[37, 45, 62, 104, 105, 106, 107, 108, 109, 249, 250];
-
 /// Records that are no data but instructions: the server makes up answers from them when it is
 /// asked (doc.powerdns.com, "Supported record types", and `qtype.hh`).
-pub(crate) const INSTRUCTIONS: &[&str] = &["ALIAS", "LUA"];
+/// Each with the types that are answered; a LUA record says itself which one.
+pub(crate) const INSTRUCTIONS: &[(&str, &[RrType])] =
+    &[("ALIAS", &[RrType::A, RrType::AAAA]), ("LUA", &[])];
 
 /// The numbers of ALIAS and LUA, from the private range.
 pub(crate) const INSTRUCTION_TYPES: &[u16] = &[65401, 65402];

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, ProviderError, RrKey, Zone};
+use cutover_contract::{Name, ProviderError, RrKey, RrType, Zone};
 use cutover_web::Answer;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
@@ -24,8 +24,8 @@ pub(crate) struct Live {
     pub(crate) head: Head,
     /// What is there, by key.
     pub(crate) held: BTreeMap<RrKey, Held>,
-    /// Where the server makes up answers.
-    pub(crate) made_up: BTreeSet<Name>,
+    /// Where the server makes up answers, and to which types.
+    pub(crate) made_up: BTreeMap<Name, BTreeSet<RrType>>,
 }
 
 /// Whether disabled records have to be seen.
@@ -71,7 +71,7 @@ pub(crate) async fn live(
     let mut answers = stream::iter(asked).buffered(QUESTIONS_AT_ONCE).zip(stream::iter(&questions));
     let bad = |bad: BadZone| malformed(server, zone, &bad);
     let mut head = None;
-    let (mut held, mut made_up) = (BTreeMap::new(), BTreeSet::new());
+    let (mut held, mut made_up) = (BTreeMap::new(), BTreeMap::new());
     while let Some((answer, question)) = answers.next().await {
         let answer = answer?;
         // Of several heads the oldest counts: what has moved since has to be seen.

@@ -13,7 +13,10 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType};
+use cutover_contract::check::{self, Checked};
+use cutover_contract::{
+    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
+};
 
 use crate::api::answer::Rcode;
 use crate::api::tcp::{ExchangeError, Server};
@@ -21,7 +24,7 @@ use crate::api::tsig::{ExchangeProblem, SignatureError};
 use crate::api::{Request, Update};
 use crate::convert::{self, Found};
 use crate::failure::{What, denied, failed};
-use crate::limits::ATTEMPTS_MAX;
+use crate::limits::{ATTEMPTS_MAX, MESSAGE_OCTETS_MAX};
 use crate::read::{self, Live};
 
 enum Sent {
@@ -62,6 +65,51 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     })
 }
 
+/// What of these change sets cannot be written. Which types are at a name is known from a transfer.
+pub(crate) async fn check(
+    server: &Server,
+    zone: &Name,
+    sets: &[ChangeSet],
+) -> Result<Vec<Unwritable>, ProviderError> {
+    let soa_key = RrKey::new(zone.clone(), RrType::SOA);
+    let soa = read::live(server, zone, &[]).await?.soa;
+    let touched = check::touched(sets);
+    let is_new = |change: &Change| change.before.is_none() && change.after.is_some();
+    let held = match sets.iter().flat_map(ChangeSet::changes).any(is_new) {
+        true => Some(read::zone(server, zone).await?),
+        false => None,
+    };
+    let there =
+        |name: &Name| held.iter().flat_map(|zone| zone.at(name)).map(|(rtype, _)| rtype).collect();
+    let mut checked = Checked::default();
+    for set in sets {
+        for one in check::one_by_one(set) {
+            checked.note(check_each(&one))?;
+        }
+        for Unwritable { key, why } in check::beside_cname(set, &touched, there) {
+            checked.add(key, why);
+        }
+        let own = set.changes().iter().map(|Change { key, before, .. }| match *key == soa_key {
+            true => Some(soa.clone()),
+            false => before.as_ref().map(Found::of),
+        });
+        let own: Vec<Option<Found>> = own.collect();
+        let octets = server.octets_of(&Request::Update(convert::update(set, &soa, &own)));
+        if octets > MESSAGE_OCTETS_MAX {
+            checked.note(Err(too_large(set, octets)))?;
+        }
+    }
+    Ok(checked.found())
+}
+
+fn too_large(changes: &ChangeSet, octets: usize) -> ProviderError {
+    let why = format!(
+        "the change set takes {octets} octets, and a message has {MESSAGE_OCTETS_MAX}: let less of it \
+         change together"
+    );
+    unsupported(changes.zone(), &changes.changes()[0].key, &why)
+}
+
 const OTHER_SOA: &str = "the server compares prerequisites with another SOA than it serves; BIND \
      does so for zones with `inline-signing yes`";
 
@@ -81,6 +129,7 @@ fn keys_to_read(changes: &ChangeSet) -> Vec<RrKey> {
 
 /// Refuses what an UPDATE cannot do, whatever the zone holds.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
+    check::opaque(changes)?;
     for Change { key, before, after } in changes.changes() {
         let is_apex = key.name == *changes.zone();
         let why = match (key.rtype, before, after) {
@@ -192,10 +241,7 @@ async fn send(server: &Server, changes: &ChangeSet, update: Update) -> Result<Se
 /// know us, it may have been made.
 async fn not_sent(server: &Server, changes: &ChangeSet, error: &ExchangeError) -> ProviderError {
     match error {
-        ExchangeError::TooLarge { octets } => {
-            let why = format!("the change set takes {octets} octets, and a message has 65535");
-            unsupported(changes.zone(), &changes.changes()[0].key, &why)
-        }
+        ExchangeError::TooLarge { octets } => too_large(changes, *octets),
         ExchangeError::Connect(_)
         | ExchangeError::ConnectTimeout
         | ExchangeError::Problem(ExchangeProblem::Signature(SignatureError::NotAccepted(_))) => {

@@ -21,6 +21,14 @@ pub(crate) struct Found {
     pub(crate) octets: Vec<Vec<u8>>,
 }
 
+impl Found {
+    /// What this RRset would be found as.
+    pub(crate) fn of(rrset: &RrSet) -> Self {
+        let octets = rrset.rdata().iter().map(|rdata| rdata.wire().to_vec()).collect();
+        Self { rrset: rrset.clone(), octets }
+    }
+}
+
 /// Why what a server sent is no RRset.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadRecord {
@@ -77,7 +85,7 @@ pub(crate) fn record(
         return Err(BadRecord::OutOfZone(key));
     }
     let rdata = match answer.rdata(record, scratch) {
-        Ok(()) => Rdata::from_wire(key.rtype, scratch).map_err(|error| error.problem),
+        Ok(()) => Rdata::kept_wire(key.rtype, scratch).map_err(|error| error.problem),
         Err(malformed) => Err(malformed.to_string()),
     };
     match rdata {
@@ -94,10 +102,10 @@ pub(crate) fn zone(origin: &Name, mut records: Vec<ZoneRecord>) -> Result<Zone, 
     let mut records = records.into_iter().peekable();
     while let Some((key, ttl, first)) = records.next() {
         let mut rdata = vec![first];
+        let mut ttl = ttl;
         while let Some((_, other_ttl, one)) = records.next_if(|(next, ..)| *next == key) {
-            if other_ttl != ttl {
-                return Err(BadRecord::MixedTtls(key));
-            }
+            // RFC 2181 §5.2 calls it an error. Caches may hold a record for so long.
+            ttl = ttl.max(other_ttl);
             rdata.push(one);
         }
         let rrset = rrset(&key, ttl, rdata)?;
@@ -125,7 +133,7 @@ impl Collector {
     pub(crate) fn of(found: impl IntoIterator<Item = (RrKey, Found)>) -> Self {
         let collected = |(key, Found { rrset, octets }): (RrKey, Found)| {
             // An RRset has its records in another order.
-            let read = |wire: &Vec<u8>| Rdata::from_wire(key.rtype, wire).expect("it was read");
+            let read = |wire: &Vec<u8>| Rdata::kept_wire(key.rtype, wire).expect("it was read");
             let rdata = octets.iter().map(read).collect();
             (key, Collected { ttl: rrset.ttl(), rdata, octets })
         };

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
     FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
-    Zone,
+    Unwritable, Zone,
 };
 
 use api::tcp::Server;
@@ -133,6 +133,14 @@ impl Provider for Rfc2136 {
     ) -> Result<Vec<Option<RrSet>>, ProviderError> {
         let live = read::live(&self.server, zone, keys).await?;
         Ok(live.rrsets.into_iter().map(|found| found.map(|found| found.rrset)).collect())
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        apply::check(&self.server, zone, sets).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

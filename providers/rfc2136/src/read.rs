@@ -141,7 +141,10 @@ pub(crate) async fn zone(server: &Server, origin: &Name) -> Result<Zone, Provide
     let mut records = Vec::new();
     let mut scratch = Vec::new();
     transferred(server, origin, None, |answer, record, _| {
-        records.push(convert::record(answer, record, origin, &mut scratch)?);
+        // Servers that hold a parent's glue, or what lies below another zone of theirs, may send it.
+        if answer.owner(record)?.is_at_or_below(origin) {
+            records.push(convert::record(answer, record, origin, &mut scratch)?);
+        }
         Ok(())
     })
     .await?;

@@ -15,7 +15,10 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_route53::types::ChangeStatus;
-use cutover_contract::{Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType};
+use cutover_contract::check::{self, Checked};
+use cutover_contract::{
+    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::Server;
@@ -105,8 +108,37 @@ async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), Provi
     Err(in_doubt(server, zone, detail))
 }
 
+/// What of these change sets cannot be written.
+pub(crate) async fn check(
+    server: &Server,
+    id: &str,
+    zone: &Name,
+    sets: &[ChangeSet],
+) -> Result<Vec<Unwritable>, ProviderError> {
+    let touched = check::touched(sets);
+    let mut live = read::live(server, zone, id, &names_of(touched.iter())).await?;
+    // What says to whom what is answered stays where it is, whatever the plan says.
+    live.retain(|key, held| !touched.contains(key) || held.rrset().is_none());
+    let mut checked = Checked::default();
+    for set in sets {
+        for one in check::one_by_one(set) {
+            checked.note(check_each(&one))?;
+            checked.note(check_beside(&one, &live))?;
+        }
+        checked.note(check_beside(set, &live))?;
+        let first = &set.changes()[0].key;
+        let held = convert::held_before(set);
+        match held.and_then(|held| convert::batch(set, &held)) {
+            Ok((_, size)) => checked.note(check_size(set, size))?,
+            Err(error) => checked.add(first.clone(), error.to_string()),
+        }
+    }
+    Ok(checked.found())
+}
+
 /// Refuses what makes no sense whatever the zone holds.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
+    check::opaque(changes)?;
     for Change { key, before: _, after } in changes.changes() {
         let is_apex = key.name == *changes.zone();
         let why = match key.rtype {

@@ -192,6 +192,16 @@ pub(crate) fn batch(
     Ok((batch.build()?, size))
 }
 
+/// What a change set expects to be there, as it would be spelt here.
+pub(crate) fn held_before(changes: &ChangeSet) -> Result<Holdings, BuildError> {
+    let before = changes.changes().iter().filter_map(|one| Some((&one.key, one.before.as_ref()?)));
+    let held = |(key, rrset): (&RrKey, &RrSet)| {
+        let set = Box::new(created(key, rrset)?);
+        Ok((key.clone(), Held::Simple(rrset.clone(), set)))
+    };
+    before.map(held).collect()
+}
+
 fn one(action: ChangeAction, set: ResourceRecordSet) -> Result<Change, BuildError> {
     Change::builder().action(action).resource_record_set(set).build()
 }

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
     FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
-    Zone,
+    Unwritable, Zone,
 };
 use tokio::sync::Mutex;
 
@@ -208,6 +208,16 @@ impl Provider for Route53 {
         let live = read::live(&self.server, zone, &id, &names).await;
         let live = self.forgetting(zone, live).await?;
         Ok(keys.iter().map(|key| live.get(key).and_then(Held::rrset).cloned()).collect())
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        let id = self.id(zone).await?;
+        let checked = apply::check(&self.server, &id, zone, sets).await;
+        self.forgetting(zone, checked).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -8,7 +8,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::read::FILE_OCTETS_MAX;
 
@@ -31,6 +31,44 @@ pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
         true => Ok(text),
         false => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 256 MiB")),
     }
+}
+
+/// Reads a file that is included, which has to lie in the directory `root` or below it, whatever links
+/// lead there: the text of a zone may be a stranger's, and what cannot be read of an included file is
+/// quoted in errors.
+///
+/// # Errors
+/// The system's, and `PermissionDenied` for a file elsewhere, whether it is there or not.
+pub fn load_below(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
+    let outside = || {
+        io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it lies outside of the provider's directory, and nothing from there is included",
+        )
+    };
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    let (plain_root, plain_path) = (plain(root)?, plain(path)?);
+    if !plain_path.starts_with(&plain_root) {
+        return Err(outside());
+    }
+    let root = fs::canonicalize(root)?;
+    match fs::canonicalize(path)? {
+        found if found.starts_with(&root) => load(&found),
+        _ => Err(outside()),
+    }
+}
+
+/// The absolute path without `.` and `..`, as it is written: nothing is looked up.
+fn plain(path: &Path) -> io::Result<PathBuf> {
+    let mut plain = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        if part == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    Ok(plain)
 }
 
 /// A file that was not replaced, or that may not stay so.
@@ -129,6 +167,26 @@ mod tests {
         assert!(matches!(replace(&file, b"old", b"new"), Err(ReplaceError::Changed)));
         assert_eq!(load(&file).expect("read"), b"theirs");
         assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn included_files_lie_below_the_root() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (root, secret) = (directory.path().join("root"), directory.path().join("secret"));
+        fs::create_dir_all(root.join("below")).expect("made");
+        fs::write(&secret, "secret").expect("written");
+        fs::write(root.join("below/file"), "text").expect("written");
+        symlink(&secret, root.join("link")).expect("linked");
+        symlink("below/file", root.join("inner")).expect("linked");
+        for inside in ["below/file", "./below/../below/file", "inner"] {
+            assert_eq!(load_below(&root, &root.join(inside)).expect(inside), b"text");
+        }
+        let kind = |path: &Path| load_below(&root, path).map_err(|error| error.kind());
+        for outside in ["../secret", "../absent", "link", "/etc/hostname", "below/../../secret"] {
+            let found = kind(&root.join(outside));
+            assert_eq!(found, Err(io::ErrorKind::PermissionDenied), "{outside}");
+        }
+        assert_eq!(kind(&root.join("absent")), Err(io::ErrorKind::NotFound));
     }
 
     #[test]

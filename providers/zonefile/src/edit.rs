@@ -34,12 +34,51 @@ pub struct Edited {
 /// # Errors
 /// [`EditError`], for what cannot be written into this file.
 pub fn edit(reading: &Reading, changes: &ChangeSet, load: &Load<'_>) -> Result<Edited, EditError> {
-    let plan = plan(reading, changes)?;
+    let mut plan = plan(reading, changes)?;
     let wanted = expected(reading, changes, &plan.soa)?;
     let serial = plan.soa.serial;
+    let refused = |key: &RrKey, why| EditError::new(key, why);
+    let first = &changes.changes()[0].key;
+    // Where lines with different TTLs come next to each other, others of them count than before: their
+    // TTLs are then written as they count now, and what comes of that is looked at again.
+    for _ in 0..EVENED_MAX {
+        let text = written(reading, &plan)?;
+        let again = read(&reading.zone.origin, &reading.files[0].path, text.clone(), load)
+            .map_err(|error| refused(first, Refusal::NotReadable(error)))?;
+        let Some(key) = first_difference(&wanted, &again.zone) else {
+            return Ok(Edited { text, serial });
+        };
+        if !even(&mut plan, reading, &wanted, &again.zone) {
+            return Err(refused(key, Refusal::NotReproduced));
+        }
+    }
+    Err(refused(first, Refusal::NotReproduced))
+}
+
+/// Times that TTLs are written anew. Our choice: each time all are that differ, and twice is enough
+/// unless included files are in between.
+const EVENED_MAX: usize = 4;
+
+/// Has the TTLs of RRsets written that differ in nothing else; says whether there are any.
+fn even(plan: &mut Plan<'_>, reading: &Reading, wanted: &Zone, again: &Zone) -> bool {
+    let mut is_any = false;
+    for (index, entry) in reading.entries().filter(|(_, entry)| entry.source == Source::Main) {
+        let (Some(due), Some(now)) = (wanted.get(&entry.key), again.get(&entry.key)) else {
+            continue;
+        };
+        if due != now && due.same_rdata(now) && !plan.fates.contains_key(&index) {
+            plan.fates.insert(index, Fate::Ttl(due.ttl()));
+            is_any = true;
+        }
+    }
+    is_any
+}
+
+/// The new text.
+fn written(reading: &Reading, plan: &Plan<'_>) -> Result<Vec<u8>, EditError> {
     let mut pen = Pen {
         reading,
-        plan: &plan,
+        plan,
         line_end: line_end(reading.text()),
         patches: Vec::new(),
         owner: None,
@@ -49,15 +88,7 @@ pub fn edit(reading: &Reading, changes: &ChangeSet, load: &Load<'_>) -> Result<E
     for (index, item) in reading.items.iter().enumerate() {
         pen.item(index, item)?;
     }
-    let text = patched(reading.text(), &pen.patches);
-    let refused = |key: &RrKey, why| EditError::new(key, why);
-    let first = &changes.changes()[0].key;
-    let again = read(&reading.zone.origin, &reading.files[0].path, text.clone(), load)
-        .map_err(|error| refused(first, Refusal::NotReadable(error)))?;
-    match first_difference(&wanted, &again.zone) {
-        None => Ok(Edited { text, serial }),
-        Some(key) => Err(refused(key, Refusal::NotReproduced)),
-    }
+    Ok(patched(reading.text(), &pen.patches))
 }
 
 /// The zone as it is to be.

@@ -11,7 +11,7 @@
 //! [`CompareAndSet::ReadCompareWrite`] says that there is one.
 //!
 //! What this does not do: it signs nothing and refuses to edit signed files, writes to no included
-//! file, knows no class but IN, and does not ask whether a server has the file.
+//! file, includes none from outside of the provider's directory, knows no class but IN, and does not ask whether a server has the file.
 
 mod disk;
 mod edit;
@@ -33,10 +33,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
     ConfigField, FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey,
-    RrSet, RrType, Ttl, Zone,
+    RrSet, RrType, Ttl, Unwritable, Zone,
 };
 
 use cutover_process::{Ended, run, shown};
@@ -47,6 +48,11 @@ use crate::disk::ReplaceError;
 /// reload` in seconds.
 const RELOAD_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Octets that are edited to find out what cannot be written. Our choice: about a second. Beyond that
+/// each change is looked at for itself.
+const CHECKED_OCTETS_MAX: usize = 64 << 20;
+
+pub use crate::disk::load_below;
 pub use crate::edit::{Edited, edit};
 pub use crate::error::{Place, Problem, ReadError};
 pub use crate::generate::TemplateError;
@@ -173,6 +179,14 @@ impl ZoneFiles {
         }
     }
 
+    /// The directory that included files lie in, or below.
+    fn root(&self) -> PathBuf {
+        match &self.files {
+            Files::Directory(directory) => directory.clone(),
+            Files::One(file) => file.parent().unwrap_or(Path::new("")).to_owned(),
+        }
+    }
+
     /// Runs work that blocks, on the zone's file.
     async fn on_file<T: Send + 'static>(
         &self,
@@ -221,7 +235,8 @@ impl Provider for ZoneFiles {
     }
 
     async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
-        self.on_file(zone, |zone, path| Ok(read_file(zone, path)?.zone)).await
+        let root = self.root();
+        self.on_file(zone, move |zone, path| Ok(read_file(zone, path, &root)?.zone)).await
     }
 
     async fn read_rrsets(
@@ -233,9 +248,23 @@ impl Provider for ZoneFiles {
         Ok(keys.iter().map(|key| zone.get(key).cloned()).collect())
     }
 
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        let (sets, root) = (sets.to_vec(), self.root());
+        self.on_file(zone, move |zone, path| check_sets(zone, path, &root, &sets)).await
+    }
+
+    async fn remarks(&self, zone: &Name) -> Result<Vec<String>, ProviderError> {
+        let root = self.root();
+        self.on_file(zone, move |zone, path| Ok(read_file(zone, path, &root)?.remarks())).await
+    }
+
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
-        let owned = changes.clone();
-        let work = move |_: &Name, path: &Path| change_file(path, &owned);
+        let (owned, root) = (changes.clone(), self.root());
+        let work = move |_: &Name, path: &Path| change_file(path, &root, &owned);
         let receipt = self.on_file(changes.zone(), work).await?;
         let reloaded = self.reload().await;
         reloaded.map_err(|error| ProviderError::InDoubt {
@@ -259,24 +288,72 @@ fn not_reloaded(error: &str) -> String {
     format!("the file is written, but the servers may not have it: {error}")
 }
 
-fn read_file(zone: &Name, path: &Path) -> Result<Reading, ProviderError> {
+fn read_file(zone: &Name, path: &Path, root: &Path) -> Result<Reading, ProviderError> {
     let text = disk::load(path).map_err(|error| unread(zone, path, &error))?;
-    read(zone, path, text, &disk::load)
+    read(zone, path, text, &|path| load_below(root, path))
         .map_err(|error| ProviderError::Malformed { zone: zone.clone(), detail: error.to_string() })
 }
 
-fn change_file(path: &Path, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+/// Goes through the change sets, and edits the text in memory as they would: what a set would be refused
+/// for is found, and the sets after it find the text as it would be.
+fn check_sets(
+    zone: &Name,
+    path: &Path,
+    root: &Path,
+    sets: &[ChangeSet],
+) -> Result<Vec<Unwritable>, ProviderError> {
+    let load = |path: &Path| load_below(root, path);
+    let mut reading = read_file(zone, path, root)?;
+    let touched = check::touched(sets);
+    let mut checked = Checked::default();
+    let work = reading.text().len().saturating_mul(sets.len());
+    for set in sets {
+        let mut is_refused = false;
+        for one in check::one_by_one(set) {
+            checked.note(check::opaque(&one))?;
+            if let Err(EditError { key, why }) = plan::plan(&reading, &one) {
+                checked.add(key, why.to_string());
+                is_refused = true;
+            }
+        }
+        let types = |name: &Name| reading.zone.at(name).map(|(rtype, _)| rtype).collect();
+        for Unwritable { key, why } in check::beside_cname(set, &touched, types) {
+            checked.add(key, why);
+            is_refused = true;
+        }
+        if is_refused || work > CHECKED_OCTETS_MAX {
+            continue;
+        }
+        match edit(&reading, set, &load) {
+            Ok(Edited { text, serial: _ }) => {
+                let read = read(zone, path, text, &load);
+                reading = read.map_err(|error| ProviderError::Malformed {
+                    zone: zone.clone(),
+                    detail: error.to_string(),
+                })?;
+            }
+            // Who stands beside whom depends on the order, and was looked at above.
+            Err(EditError { why: Refusal::CnameBeside(_), .. }) => {}
+            Err(EditError { key, why }) => checked.add(key, why.to_string()),
+        }
+    }
+    Ok(checked.found())
+}
+
+fn change_file(path: &Path, root: &Path, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
     let zone = changes.zone();
-    let reading = read_file(zone, path)?;
+    let load = |path: &Path| load_below(root, path);
+    let reading = read_file(zone, path, root)?;
+    check::opaque(changes)?;
     compare(&reading.zone, changes)?;
     let Edited { text, serial } =
-        edit(&reading, changes, &disk::load).map_err(|EditError { key, why }| {
+        edit(&reading, changes, &load).map_err(|EditError { key, why }| {
             ProviderError::Unsupported { zone: zone.clone(), key, why: why.to_string() }
         })?;
     match disk::replace(path, reading.text(), &text) {
         Ok(()) => Ok(Receipt { serial: Some(serial), read_back: false }),
         Err(ReplaceError::Changed) => {
-            let now = read_file(zone, path)?.zone;
+            let now = read_file(zone, path, root)?.zone;
             compare(&now, changes)?;
             // Someone changed another part: the SOA stands for the file as a whole.
             let key = RrKey::new(zone.clone(), RrType::SOA);

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrType, Soa, Ttl};
+use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrType, Soa, Ttl, next_serial};
 
 use crate::error::{Place, ReadError};
 use crate::reading::{Entry, Reading, Source};
@@ -237,7 +237,7 @@ fn raised(key: &RrKey, before: &Soa, changes: &ChangeSet) -> Result<Soa, EditErr
     let mut soa = after.and_then(|set| set.rdata()[0].as_soa()).unwrap_or_else(|| before.clone());
     // RFC 1982 §3.2: behind means less than half of all numbers ahead.
     match soa.serial.wrapping_sub(before.serial) {
-        0 => soa.serial = before.serial.wrapping_add(1),
+        0 => soa.serial = next_serial(before.serial),
         ahead if ahead < 1 << 31 => {}
         _ => {
             let why = Refusal::SerialNotRaised { before: before.serial, after: soa.serial };

@@ -180,7 +180,7 @@ impl Reader<'_> {
         }
         if !rtype.is_made_by_signer() {
             let origin = &self.origins[entry.origin];
-            let rdata = Rdata::parse(*rtype, &self.scratch, Some(origin));
+            let rdata = Rdata::kept(*rtype, &self.scratch, Some(origin));
             entry.rdata = Some(rdata.map_err(|error| {
                 Flaw::new(rdata_at, Problem::BadRdata { rtype: *rtype, error })
             })?);

@@ -109,18 +109,51 @@ impl Reading {
         Place::of(path, text, entry.line.start())
     }
 
-    /// The records as RRsets. Where the TTLs of one differ, it has the largest: caches may hold a
-    /// record for so long, and waiting times are computed from it.
+    /// The TTL of each RRset.
+    pub(crate) fn ttls(&self) -> BTreeMap<&RrKey, Ttl> {
+        let mut rows = Rows::of(&self.zone.origin);
+        for item in &self.items {
+            match item {
+                Item::Record(entry) => rows.take(entry),
+                Item::IncludeStart | Item::IncludeEnd => rows.commit(),
+                Item::DefaultTtl(_) => {}
+            }
+        }
+        rows.commit();
+        rows.ttls
+    }
+
+    /// What was read in one of several possible ways: records whose TTL does not count.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let ttls = self.ttls();
+        let records = self.entries().filter(|(_, entry)| entry.rdata.is_some());
+        let other = records.filter(|(_, entry)| ttls[&entry.key] != entry.ttl);
+        other
+            .map(|(_, entry)| {
+                format!(
+                    "{}: this record has the TTL {}, and {} as a whole has {}: an RRset has one TTL, \
+                     and servers serve this one",
+                    self.place(entry),
+                    entry.ttl,
+                    entry.key,
+                    ttls[&entry.key],
+                )
+            })
+            .collect()
+    }
+
+    /// The records as RRsets.
     pub(crate) fn gathered(&self) -> Result<BTreeMap<RrKey, RrSet>, ReadError> {
         let mut records: Vec<(&Entry, &Rdata)> =
             self.entries().filter_map(|(_, entry)| Some((entry, entry.rdata.as_ref()?))).collect();
         // The sort is stable: records of one RRset stay in the order of the file.
         records.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        let ttls = self.ttls();
         let refused = |entry: &Entry, problem| ReadError { place: self.place(entry), problem };
         let mut rrsets = Vec::new();
         for group in records.chunk_by(|(a, _), (b, _)| a.key == b.key) {
             let (first, last) = (group[0].0, group[group.len() - 1].0);
-            let ttl = group.iter().map(|(entry, _)| entry.ttl).max().unwrap_or(first.ttl);
+            let ttl = ttls.get(&first.key).copied().unwrap_or(first.ttl);
             let rrset = RrSet::new(ttl, group.iter().map(|(_, rdata)| (*rdata).clone()))
                 .map_err(|error| refused(last, Problem::BadRrSet(error)))?;
             if first.key.rtype == RrType::SOA && first.key.name != self.zone.origin {
@@ -138,6 +171,71 @@ impl Reading {
                 problem: Problem::NoSoa { zone: apex.name },
             }),
         }
+    }
+}
+
+/// The TTLs of RRsets whose records have several, as BIND has them (`lib/dns/master.c`): of records in a
+/// row, all of one owner, the first one's counts for all ("TTL set to prior TTL"); a later row of the
+/// same owner replaces it. Glue does not end the row of its delegation, an included file does.
+struct Rows<'r> {
+    apex: &'r Name,
+    ttls: BTreeMap<&'r RrKey, Ttl>,
+    owner: Option<&'r Name>,
+    row: BTreeMap<&'r RrKey, Ttl>,
+    /// The servers that the row delegates to.
+    servers: Vec<Name>,
+    glue: Option<&'r Name>,
+    glue_row: BTreeMap<&'r RrKey, Ttl>,
+}
+
+impl<'r> Rows<'r> {
+    fn of(apex: &'r Name) -> Self {
+        Self {
+            apex,
+            ttls: BTreeMap::new(),
+            owner: None,
+            row: BTreeMap::new(),
+            servers: Vec::new(),
+            glue: None,
+            glue_row: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, entry: &'r Entry) {
+        let name = &entry.key.name;
+        if entry.source == Source::Generated {
+            self.ttls.insert(&entry.key, entry.ttl);
+            return;
+        }
+        if self.glue.is_some_and(|glue| glue != name) {
+            self.commit_glue();
+        }
+        if self.glue.is_none() && self.owner != Some(name) {
+            if self.servers.contains(name) {
+                self.glue = Some(name);
+            } else {
+                self.commit();
+                self.owner = Some(name);
+            }
+        }
+        let row = if self.glue.is_some() { &mut self.glue_row } else { &mut self.row };
+        row.entry(&entry.key).or_insert(entry.ttl);
+        let is_delegation = entry.key.rtype == RrType::NS && name != self.apex;
+        if self.glue.is_none() && is_delegation {
+            self.servers.extend(entry.rdata.as_ref().and_then(Rdata::target));
+        }
+    }
+
+    fn commit_glue(&mut self) {
+        self.ttls.append(&mut self.glue_row);
+        self.glue = None;
+    }
+
+    /// Ends the row.
+    fn commit(&mut self) {
+        self.ttls.append(&mut self.row);
+        self.commit_glue();
+        self.servers.clear();
     }
 }
 

@@ -246,7 +246,7 @@ fn rdata_of(record: &Record) -> Option<Rdata> {
     encoder.set_name_encoding(NameEncoding::Uncompressed);
     let data: &RData = &record.data;
     data.emit(&mut encoder).ok()?;
-    Rdata::from_wire(RrType::new(record.record_type().into()), &octets).ok()
+    Rdata::kept_wire(RrType::new(record.record_type().into()), &octets).ok()
 }
 
 /// A server that is asked in these ways.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use cutover_contract::{Name, Provider, ProviderError, Rdata, RrKey, RrSet, RrType, Zone};
+use cutover_contract::{
+    ChangeSet, Name, Provider, ProviderError, Rdata, RrKey, RrSet, RrType, Unwritable, Zone,
+};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
@@ -20,6 +22,10 @@ pub const ZONE_UNREADABLE: Code = Code::semantic("zone-unreadable");
 pub const NO_AUTHORITIES: Code = Code::semantic("no-authorities");
 /// An authoritative server that serves something else than the provider holds.
 pub const AUTHORITY_DISAGREES: Code = Code::semantic("authority-disagrees");
+/// A change that the adapter cannot write.
+pub const NOT_WRITABLE: Code = Code::semantic("not-writable");
+/// A zone that can be read in several ways.
+pub const AMBIGUOUS_ZONE: Code = Code::semantic("ambiguous-zone");
 /// An exception for a server that is not in the list.
 pub const UNKNOWN_EXCEPTION: Code = Code::semantic("unknown-exception");
 /// The resolver cannot be used.
@@ -31,6 +37,8 @@ const ROUNDS_MAX: usize = 12;
 const OUTSIDE_MAX: usize = 20_000;
 /// Questions under way at once. Our choice: quick, and gentle to servers.
 pub(super) const AT_ONCE_MAX: usize = 32;
+/// Remarks on one zone that are shown at the most. Our choice: whoever has read these knows what to do.
+const REMARKS_MAX: usize = 12;
 /// The port of authoritative servers (RFC 1035 §4.2).
 pub(super) const DNS_PORT: u16 = 53;
 
@@ -61,9 +69,9 @@ pub async fn snapshot(
     let mut found = Vec::new();
     for seen in seen.await {
         match seen {
-            Ok((seen, remark)) => {
+            Ok((seen, remarks)) => {
                 snapshot.zones.insert(seen.zone.origin.clone(), seen);
-                snapshot.remarks.extend(remark);
+                snapshot.remarks.extend(remarks);
             }
             Err(diagnostic) => found.push(diagnostic),
         }
@@ -88,9 +96,10 @@ async fn see_zone(
     provider: &dyn Provider,
     resolver: &Resolver,
     asks_delegation: bool,
-) -> Result<(ZoneSeen, Option<Diagnostic>), Diagnostic> {
+) -> Result<(ZoneSeen, Vec<Diagnostic>), Diagnostic> {
     let name = &spec.name.value;
     let zone = provider.read_zone(name).await.map_err(|error| unreadable(spec, &error))?;
+    let mut remarks = ambiguous(spec, provider).await?;
     let capabilities = provider.capabilities(name);
     let mut seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
     let mut remark = None;
@@ -149,7 +158,61 @@ async fn see_zone(
             "a change counts when a server is seen to serve it: take one of the exceptions out";
         return Err(Diagnostic::error(NO_AUTHORITIES, span, title, help));
     }
-    Ok((seen, remark))
+    remarks.extend(remark);
+    Ok((seen, remarks))
+}
+
+/// What an adapter remarks of a zone, as warnings.
+async fn ambiguous(
+    spec: &ZoneSpec,
+    provider: &dyn Provider,
+) -> Result<Vec<Diagnostic>, Diagnostic> {
+    let remarks = provider.remarks(&spec.name.value).await;
+    let remarks = remarks.map_err(|error| unreadable(spec, &error))?;
+    let warning = |remark: &String| {
+        let help = "write one TTL for all records of a name and type";
+        Diagnostic::warning(AMBIGUOUS_ZONE, spec.name.span, remark, help)
+    };
+    Ok(remarks.iter().take(REMARKS_MAX).map(warning).collect())
+}
+
+/// Asks the adapters what they could not write of the changes that a plan and its ways back consist of.
+///
+/// # Errors
+/// Everything that cannot be written, and zones whose adapter could not find out.
+pub async fn writable(
+    intent: &Intent,
+    providers: &BTreeMap<String, Box<dyn Provider>>,
+    changes: &BTreeMap<Name, Vec<ChangeSet>>,
+) -> Result<(), Vec<Diagnostic>> {
+    let asked = join_all(changes.iter().map(|(zone, sets)| async move {
+        let spec = &intent.zones[zone];
+        (spec, providers[&spec.provider.value].check(zone, sets).await)
+    }));
+    let mut found = Vec::new();
+    for (spec, checked) in asked.await {
+        let (zone, span) = (&spec.name.value, spec.name.span);
+        let label = format!("held by `{}`", spec.provider.value);
+        let why = "a run that finds this out stops in the middle, with the mail in between";
+        match checked {
+            Ok(unwritable) => {
+                found.extend(unwritable.into_iter().map(|Unwritable { key, why: limit }| {
+                    let title = format!("{key} cannot be written to the zone {zone}: {limit}");
+                    let help = "do what the message says, or leave the record out of the plan";
+                    Diagnostic::error(NOT_WRITABLE, span, title, help).label(&label).why(why)
+                }))
+            }
+            Err(error @ (ProviderError::Refused { .. } | ProviderError::Unsupported { .. })) => {
+                let title = format!("nothing can be written to the zone {zone}: {error}");
+                let help = "do what the message says, or leave the zone out of the plan";
+                found.push(
+                    Diagnostic::error(NOT_WRITABLE, span, title, help).label(&label).why(why),
+                );
+            }
+            Err(error) => found.push(unreadable(spec, &error)),
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
 /// A provider that shows no SOA leaves open for how long absence is cached (RFC 2308 §5); its servers
@@ -270,6 +333,14 @@ pub async fn served_of(server: SocketAddr, keys: &[RrKey]) -> Asked {
     asked
 }
 
+fn reads_as(served: Option<&RrSet>, held: Option<&RrSet>) -> bool {
+    match (served, held) {
+        (Some(served), Some(held)) => served.reads_as(held),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 /// Checks that every authoritative server serves what the provider holds, for the RRsets that a
 /// plan is going to change: a plan that is made from a server's stale view waits for the wrong TTL.
 pub async fn authorities_agree(
@@ -293,7 +364,8 @@ pub async fn authorities_agree(
         let held = snapshot.zones[&spec.name.value].get(key);
         let span: Span = spec.name.span;
         let diagnostic = match served {
-            Served::Answer(answer) if answer.as_ref() == held => continue,
+            // Not every provider shows how a TXT is divided into strings.
+            Served::Answer(answer) if reads_as(answer.as_ref(), held) => continue,
             Served::Answer(answer) => {
                 let show = |rrset: Option<&RrSet>| {
                     rrset.map_or_else(|| "nothing".to_owned(), |rrset| format!("{rrset:?}"))

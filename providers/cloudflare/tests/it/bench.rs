@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
+    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Unwritable, Zone,
 };
 
 use super::hurried::Hurried;
@@ -61,6 +61,10 @@ impl Bench for Fake {
 
     fn limits(&self) -> &'static [Limit] {
         self.limits
+    }
+
+    fn divides_texts(&self) -> bool {
+        true
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -153,6 +157,14 @@ impl Provider for Behind {
         keys: &[RrKey],
     ) -> Result<Vec<Option<RrSet>>, ProviderError> {
         self.provider.read_rrsets(zone, keys).await
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        self.provider.check(zone, sets).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -5,13 +5,21 @@
 //! so that a type is one line and the three cannot disagree. Types that are not in the table are
 //! opaque octets, `\# 4 0a000001` in presentation form (RFC 3597 §5).
 //!
-//! Invariants: an [`Rdata`] of a type in the table is well-formed, since all octets pass
-//! [`Rdata::from_wire`] or a typed constructor; what is shown reads back to the same octets.
+//! A zone may hold what nobody here understands: octets that are none of their type, or words that a
+//! server takes and that cannot be read. Neither makes the zone unreadable: [`Rdata::kept_wire`] and
+//! [`Rdata::kept`] hold octets and words as they are, but for the types that a delegation or a mail is
+//! found by. Such rdata are *opaque*, as are those of types that are only kept ([`RrType::is_kept`]):
+//! they are shown and compared, and never written.
+//!
+//! Invariants: an [`Rdata`] of a type in the table whose form is [`Form::Fields`] is well-formed,
+//! since all octets pass [`Rdata::from_wire`] or a typed constructor; what is shown reads back to the
+//! same octets.
 //!
 //! What this does not do: it follows no compression pointers (whoever has a whole message takes
 //! them out first), keeps no comments, and does not ask whether a record makes sense to mail.
 
 mod loc;
+mod odd;
 mod read;
 mod show;
 mod svcb;
@@ -28,25 +36,35 @@ mod svcb_tests;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use crate::{Name, RrType};
 
-pub use typed::Soa;
+pub use typed::{Soa, next_serial};
 
 /// The data of one record, in uncompressed wire form with the names in it in lower case
 /// (RFC 4034 §6.2; SVCB and HTTPS targets are lowered too).
 ///
-/// Two rdata are equal when they mean the same: TXT is compared joined across its strings, so that
-/// a provider's way of splitting long values makes no difference. What is held, and written, is the
-/// division into strings that was read.
-#[derive(Clone)]
+/// Two rdata are equal when their octets are. The division of a TXT into strings counts: to DNS-SD
+/// `"a=1" "b=2"` is something else than `"a=1b=2"` (RFC 6763 §6). Whoever asks what SPF or DKIM make of a
+/// TXT joins its strings ([`Rdata::txt_joined`], [`Rdata::reads_as`]).
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rdata {
     rtype: RrType,
     wire: Box<[u8]>,
+    form: Form,
+}
+
+/// What is known of some rdata.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Form {
+    /// The octets are those of the type, or of a type that has no fields here.
+    Fields,
+    /// The octets are not made of the type's fields.
+    Octets,
+    /// There are words only, in place of the octets; names in them lie below this one.
+    Words(Option<Name>),
 }
 
 /// Why a text or some octets are no rdata of their type.
@@ -71,10 +89,28 @@ impl Rdata {
         self.rtype
     }
 
-    /// Uncompressed wire form.
+    /// Uncompressed wire form; of rdata whose words are all that is known, nothing.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
-        &self.wire
+        match self.form {
+            Form::Fields | Form::Octets => &self.wire,
+            Form::Words(_) => &[],
+        }
+    }
+
+    /// Whether the record is kept as it is, and never written.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.form != Form::Fields || self.rtype.is_kept()
+    }
+
+    /// The name below which relative names in the words lie, where words are all that is known.
+    #[must_use]
+    pub fn origin_of_words(&self) -> Option<&Name> {
+        match &self.form {
+            Form::Words(origin) => origin.as_ref(),
+            Form::Fields | Form::Octets => None,
+        }
     }
 
     /// Takes uncompressed wire form; names in it are lowered.
@@ -89,7 +125,40 @@ impl Rdata {
             Some(fields) => wire::checked(fields, wire)?,
             None => wire.to_vec(),
         };
-        Ok(Self { rtype, wire: wire.into_boxed_slice() })
+        Ok(Self { rtype, wire: wire.into_boxed_slice(), form: Form::Fields })
+    }
+
+    /// The same, and octets that are not of the type's fields are held as they are, but for the
+    /// types that a delegation or a mail is found by.
+    ///
+    /// # Errors
+    /// [`RdataError`] for those types, and beyond 65535 octets.
+    pub fn kept_wire(rtype: RrType, wire: &[u8]) -> Result<Self, RdataError> {
+        match Self::from_wire(rtype, wire) {
+            Err(_) if !has_to_be_read(rtype) && u16::try_from(wire.len()).is_ok() => {
+                Ok(Self { rtype, wire: wire.into(), form: Form::Octets })
+            }
+            read => read,
+        }
+    }
+
+    /// The same as [`Rdata::parse`], and words that cannot be read are held as they are, but for the
+    /// types that a delegation or a mail is found by.
+    ///
+    /// # Errors
+    /// [`RdataError`] for those types, and where the text has no words at all.
+    pub fn kept(rtype: RrType, text: &str, origin: Option<&Name>) -> Result<Self, RdataError> {
+        match Self::parse(rtype, text, origin) {
+            Err(_) if !has_to_be_read(rtype) => {
+                if let Some(octets) = read::opaque_octets(text) {
+                    return Self::kept_wire(rtype, &octets);
+                }
+                let text = read::plain_words(text)?;
+                let form = Form::Words(origin.cloned());
+                Ok(Self { rtype, wire: text.into_bytes().into(), form })
+            }
+            read => read,
+        }
     }
 
     /// Reads presentation form (RFC 1035 §5.1; `\# 4 0A000001` for any type, RFC 3597 §5). Names
@@ -105,21 +174,46 @@ impl Rdata {
         Self::from_wire(rtype, &read::record(table::fields_of(rtype), text, origin)?)
     }
 
-    /// What is compared: the wire form, of TXT and SPF the strings joined.
-    fn canonical(&self) -> Cow<'_, [u8]> {
-        match self.txt_joined() {
-            Some(joined) => Cow::Owned(joined),
-            None => Cow::Borrowed(&self.wire),
+    /// Whether the two read the same to whoever joins the strings of a TXT, as SPF and DKIM do.
+    #[must_use]
+    pub fn reads_as(&self, other: &Self) -> bool {
+        match (self.txt_joined(), other.txt_joined()) {
+            (Some(one), Some(other_text)) => self.rtype == other.rtype && one == other_text,
+            _ => self == other,
         }
     }
 }
 
+/// Types by which a delegation, a name or a mail is found: what of them cannot be read could be
+/// anything, so that the zone as a whole is not understood.
+fn has_to_be_read(rtype: RrType) -> bool {
+    matches!(
+        rtype,
+        RrType::A
+            | RrType::AAAA
+            | RrType::CNAME
+            | RrType::DNAME
+            | RrType::MX
+            | RrType::NS
+            | RrType::PTR
+            | RrType::SOA
+            | RrType::SPF
+            | RrType::SRV
+            | RrType::TXT
+    )
+}
+
 impl fmt::Display for Rdata {
-    /// Presentation form: names absolute, strings quoted, hexadecimal in lower case.
+    /// Presentation form: names absolute, strings quoted, hexadecimal in lower case; of words that
+    /// were not understood the words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&match table::fields_of(self.rtype) {
-            Some(fields) => show::record(fields, &self.wire),
-            None => show::opaque(&self.wire),
+        f.pad(&match (&self.form, table::fields_of(self.rtype)) {
+            (Form::Words(_), _) => String::from_utf8_lossy(&self.wire).into_owned(),
+            // Nothing at all has no other form.
+            (Form::Fields, Some(fields)) if !self.wire.is_empty() => {
+                show::record(fields, &self.wire)
+            }
+            (Form::Octets | Form::Fields, _) => show::opaque(&self.wire),
         })
     }
 }
@@ -131,28 +225,17 @@ impl fmt::Debug for Rdata {
 }
 
 impl Ord for Rdata {
+    /// TXT are in the order of their text, for people: the length of its first string says nothing.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.rtype.cmp(&other.rtype).then_with(|| self.canonical().cmp(&other.canonical()))
+        let by_type = self.rtype.cmp(&other.rtype);
+        let by_text = || self.txt_joined().cmp(&other.txt_joined());
+        let by_octets = || (&self.wire, &self.form).cmp(&(&other.wire, &other.form));
+        by_type.then_with(by_text).then_with(by_octets)
     }
 }
 
 impl PartialOrd for Rdata {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Rdata {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Rdata {}
-
-impl Hash for Rdata {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.rtype.hash(state);
-        self.canonical().hash(state);
     }
 }

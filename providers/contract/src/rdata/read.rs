@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::table::{Complaint, Field, Kind};
 use super::words::Words;
-use super::{RdataError, loc, svcb};
-use crate::Name;
+use super::{RdataError, loc, odd, svcb};
+use crate::{Name, RrType};
 
 /// The mnemonics of DNSSEC algorithms, which text may have in place of the number (RFC 4034 §A.1).
 /// Source: IANA "DNS Security Algorithm Numbers", zone signing ones and those of RFC 4034.
@@ -31,6 +31,20 @@ const ALGORITHMS: &[(&str, u8)] = &[
     ("INDIRECT", 252),
     ("PRIVATEDNS", 253),
     ("PRIVATEOID", 254),
+];
+
+/// The mnemonics of certificate types (RFC 4398 §2.1).
+const CERT_TYPES: &[(&str, u32)] = &[
+    ("PKIX", 1),
+    ("SPKI", 2),
+    ("PGP", 3),
+    ("IPKIX", 4),
+    ("ISPKI", 5),
+    ("IPGP", 6),
+    ("ACPKIX", 7),
+    ("IACPKIX", 8),
+    ("URI", 253),
+    ("OID", 254),
 ];
 
 /// The wire form of a text; `fields` is `None` for an opaque type.
@@ -56,6 +70,34 @@ pub(super) fn record(
     match words.is_empty() {
         true => Ok(wire),
         false => Err(RdataError::new("the text goes on behind the last field")),
+    }
+}
+
+/// The octets of a text in the form of unknown types.
+pub(super) fn opaque_octets(text: &str) -> Option<Vec<u8>> {
+    let mut words = Words::of(text).ok()?;
+    let mut wire = Vec::new();
+    let is_whole = words.opaque_mark() && opaque(&mut words, &mut wire).is_ok() && words.is_empty();
+    is_whole.then_some(wire)
+}
+
+/// The words of a text that is not understood, on one line and with single blanks between: what is
+/// shown of them can be read again by whoever does understand them.
+pub(super) fn plain_words(text: &str) -> Result<String, RdataError> {
+    let mut words = Words::of(text)?;
+    let mut line = String::with_capacity(text.len());
+    while let Some(word) = words.any() {
+        if !line.is_empty() && !word.glued {
+            line.push(' ');
+        }
+        let quote = if word.quoted { "\"" } else { "" };
+        line.push_str(quote);
+        line.push_str(word.raw);
+        line.push_str(quote);
+    }
+    match line.is_empty() {
+        true => Err(RdataError::new("the rdata are missing")),
+        false => Ok(line),
     }
 }
 
@@ -101,6 +143,18 @@ fn field(
         Kind::Text => wire.extend(words.string()?),
         Kind::Hex { .. } => push_hex(&joined(words)?, wire)?,
         Kind::Base64 => wire.extend(base64(&joined(words)?)?),
+        Kind::Base64OrNothing if words.is_empty() => {}
+        Kind::Base64OrNothing => wire.extend(base64(&joined(words)?)?),
+        Kind::CertType => push_number(2, named_number(words.plain()?, CERT_TYPES, 65_535)?, wire),
+        Kind::TypeName => {
+            let rtype: RrType =
+                words.plain()?.parse().map_err(|error| format!("is none: {error}"))?;
+            push_number(2, u32::from(rtype.number()), wire);
+        }
+        Kind::Scheme => push_number(1, named_number(words.plain()?, &[("NOTIFY", 1)], 255)?, wire),
+        Kind::Dashed(octets) => odd::read_dashed(words.plain()?, octets, wire)?,
+        Kind::Groups => odd::read_groups(words.plain()?, wire)?,
+        Kind::Odd(form) => odd::read(form, words, origin, wire)?,
         Kind::Location => loc::read(words, wire)?,
         Kind::SvcParams => svcb::read(words, wire)?,
     }
@@ -142,11 +196,11 @@ pub(super) fn push_string(string: &[u8], wire: &mut Vec<u8>) -> Result<(), Compl
 }
 
 /// The last `octets` octets of the number, which has no others.
-fn push_number(octets: usize, number: u32, wire: &mut Vec<u8>) {
+pub(super) fn push_number(octets: usize, number: u32, wire: &mut Vec<u8>) {
     wire.extend_from_slice(&number.to_be_bytes()[4 - octets..]);
 }
 
-fn name(word: &str, origin: Option<&Name>) -> Result<Name, Complaint> {
+pub(super) fn name(word: &str, origin: Option<&Name>) -> Result<Name, Complaint> {
     let name = match origin {
         Some(origin) => Name::relative_to(word, origin),
         None => Name::absolute(word),
@@ -154,10 +208,18 @@ fn name(word: &str, origin: Option<&Name>) -> Result<Name, Complaint> {
     name.map_err(|error| format!("cannot be read: {error}"))
 }
 
-fn algorithm(word: &str) -> Result<u32, Complaint> {
+pub(super) fn algorithm(word: &str) -> Result<u32, Complaint> {
     match ALGORITHMS.iter().find(|(mnemonic, _)| mnemonic.eq_ignore_ascii_case(word)) {
         Some((_, number)) => Ok(u32::from(*number)),
         None => number(word, 255),
+    }
+}
+
+/// A number, or one of these words for it.
+fn named_number(word: &str, names: &[(&str, u32)], max: u32) -> Result<u32, Complaint> {
+    match names.iter().find(|(mnemonic, _)| mnemonic.eq_ignore_ascii_case(word)) {
+        Some((_, number)) => Ok(*number),
+        None => number(word, max),
     }
 }
 
@@ -194,7 +256,7 @@ fn with_units(word: &str) -> Option<u32> {
 }
 
 /// All that is left in one: hexadecimal and base64 may have blanks anywhere.
-fn joined(words: &mut Words<'_>) -> Result<String, Complaint> {
+pub(super) fn joined(words: &mut Words<'_>) -> Result<String, Complaint> {
     let mut joined = words.plain()?.to_owned();
     while !words.is_empty() {
         joined.push_str(words.plain()?);
@@ -202,7 +264,7 @@ fn joined(words: &mut Words<'_>) -> Result<String, Complaint> {
     Ok(joined)
 }
 
-fn push_hex(text: &str, wire: &mut Vec<u8>) -> Result<(), Complaint> {
+pub(super) fn push_hex(text: &str, wire: &mut Vec<u8>) -> Result<(), Complaint> {
     let digits: Option<Vec<u8>> = text.bytes().map(hex_digit).collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0);
     let digits = digits.ok_or("is not made of pairs of hexadecimal digits")?;

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::table::{Field, Kind};
-use super::{loc, svcb, wire};
-use crate::Name;
+use super::{loc, odd, svcb, wire};
+use crate::{Name, RrType};
 
 /// The presentation form of well-formed octets.
 pub(super) fn record(fields: &[Field], wire: &[u8]) -> String {
@@ -60,7 +60,15 @@ fn field(kind: Kind, front: &[u8], text: &mut String) {
         Kind::Tag => text.extend(front[1..].iter().copied().map(char::from)),
         Kind::Text => push_quoted(front, text),
         Kind::Hex { .. } => push_hex(front, text),
-        Kind::Base64 => text.push_str(&base64(front)),
+        Kind::Base64 | Kind::Base64OrNothing => text.push_str(&base64(front)),
+        Kind::TypeName => {
+            let number = u16::try_from(number(front)).expect("two octets are below 65536");
+            text.push_str(&RrType::new(number).to_string());
+        }
+        Kind::Scheme | Kind::CertType => text.push_str(&number(front).to_string()),
+        Kind::Dashed(_) => odd::show_dashed(front, text),
+        Kind::Groups => odd::show_groups(front, text),
+        Kind::Odd(form) => odd::show(form, front, text),
         Kind::Location => loc::show(front, text),
         Kind::SvcParams => svcb::show(front, text),
     }
@@ -117,7 +125,7 @@ pub(super) fn push_quoted(string: &[u8], text: &mut String) {
     text.push('"');
 }
 
-fn push_hex(octets: &[u8], text: &mut String) {
+pub(super) fn push_hex(octets: &[u8], text: &mut String) {
     for octet in octets {
         write!(text, "{octet:02x}").expect("a String takes all that is written");
     }

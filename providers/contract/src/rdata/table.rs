@@ -1,10 +1,14 @@
 //! The fields of each type's rdata: the one place where a type is described.
 //!
+//! Types that are kept and never written ([`RrType::is_kept`]) stand in a table of their own: they are
+//! read so that two readings of one record can be compared, whoever has written its words.
+//!
 //! Not here: RRSIG, NSEC, NSEC3 and NSEC3PARAM. A server's signer makes them, they are never
 //! compared or written, and so they are opaque.
 
 use Kind::*;
 
+use super::odd::Form;
 use crate::RrType;
 
 /// What is wrong with a field, as a predicate to "the preference": `is no number from 0 to 65535`.
@@ -53,6 +57,20 @@ pub(super) enum Kind {
     },
     /// All that is left, at least one octet, in base64.
     Base64,
+    /// All that is left, in base64; nothing is left out.
+    Base64OrNothing,
+    /// A certificate's type in two octets; text may have the mnemonic (RFC 4398 §2.1).
+    CertType,
+    /// A type in two octets, by its mnemonic.
+    TypeName,
+    /// A scheme of DSYNC in one octet; text may have the mnemonic (RFC 9859 §2.1).
+    Scheme,
+    /// So many octets in hexadecimal, with dashes between (RFC 7043 §3.2).
+    Dashed(usize),
+    /// Eight octets as four groups of hexadecimal digits, with colons between (RFC 6742 §2.1).
+    Groups,
+    /// What is written in a way that no other type shares.
+    Odd(Form),
     /// The whole of LOC.
     Location,
     /// The parameters of SVCB and HTTPS: all that is left.
@@ -61,7 +79,7 @@ pub(super) enum Kind {
 
 /// The fields of this type's rdata; `None` where the type is opaque.
 pub(super) fn fields_of(rtype: RrType) -> Option<&'static [Field]> {
-    TABLE.iter().find(|(known, _)| *known == rtype).map(|(_, fields)| *fields)
+    TABLE.iter().chain(KEPT).find(|(known, _)| *known == rtype).map(|(_, fields)| *fields)
 }
 
 const fn f(name: &'static str, kind: Kind) -> Field {
@@ -145,4 +163,98 @@ pub(super) const TABLE: &[(RrType, &[Field])] = &[
     (RrType::SPF, TXT),
     (RrType::URI, &[f("priority", U16), f("weight", U16), f("target", Text)]), // RFC 7553 §4
     (RrType::CAA, &[f("flags field", U8), f("tag", Tag), f("value", Text)]),   // RFC 8659 §4.1
+];
+
+/// RFC 2535 §3.1, and RKEY of draft-reid-dnsext-rkey.
+const KEY: &[Field] = &[
+    f("flags field", U16),
+    f("protocol", U8),
+    f("algorithm", Algorithm),
+    f("key", Base64OrNothing),
+];
+/// RFC 1035 §3.3.
+const ONE_NAME: &[Field] = &[f("name", Name)];
+/// RFC 1035 §3.3.7, RFC 1183 §2.2, draft-wijngaards-dnsop-trust-history.
+const TWO_NAMES: &[Field] = &[f("first name", Name), f("second name", Name)];
+/// RFC 1183 §1 and §3.3, RFC 2230 §3.1, RFC 6742 §2.4.
+const RANKED_NAME: &[Field] = &[f("preference", U16), f("name", Name)];
+
+/// The types that are kept, in the order of their numbers.
+pub(super) const KEPT: &[(RrType, &[Field])] = &[
+    (RrType::new(3), ONE_NAME),                                  // MD
+    (RrType::new(4), ONE_NAME),                                  // MF
+    (RrType::new(7), ONE_NAME),                                  // MB
+    (RrType::new(8), ONE_NAME),                                  // MG
+    (RrType::new(9), ONE_NAME),                                  // MR
+    (RrType::new(11), &[f("list of services", Odd(Form::Wks))]), // WKS, RFC 1035 §3.4.2
+    // HINFO, RFC 1035 §3.3.2
+    (RrType::new(13), &[f("machine", CharString), f("system", CharString)]),
+    (RrType::new(14), TWO_NAMES),                        // MINFO
+    (RrType::new(17), TWO_NAMES),                        // RP
+    (RrType::new(18), RANKED_NAME),                      // AFSDB
+    (RrType::new(19), &[f("address", CharString)]),      // X25, RFC 1183 §3.1
+    (RrType::new(20), &[f("address", CharStrings)]),     // ISDN, RFC 1183 §3.2
+    (RrType::new(21), RANKED_NAME),                      // RT
+    (RrType::new(22), &[f("address", Odd(Form::Nsap))]), // NSAP, RFC 1706 §5
+    (RrType::new(23), ONE_NAME),                         // NSAP-PTR
+    (RrType::new(25), KEY),                              // KEY
+    // PX, RFC 2163 §4
+    (RrType::new(26), &[f("preference", U16), f("domain", Name), f("mapping", Name)]),
+    // GPOS, RFC 1712 §3
+    (
+        RrType::new(27),
+        &[f("longitude", CharString), f("latitude", CharString), f("altitude", CharString)],
+    ),
+    (RrType::new(31), &[f("identifier", Hex { octets_min: 1 })]), // EID
+    (RrType::new(32), &[f("locator", Hex { octets_min: 1 })]),    // NIMLOC
+    (RrType::new(34), &[f("address", Odd(Form::Atma))]),          // ATMA
+    (RrType::new(36), RANKED_NAME),                               // KX
+    // CERT, RFC 4398 §2
+    (
+        RrType::new(37),
+        &[
+            f("certificate type", CertType),
+            f("key tag", U16),
+            f("algorithm", Algorithm),
+            f("certificate", Base64),
+        ],
+    ),
+    (RrType::new(38), &[f("address", Odd(Form::A6))]), // A6, RFC 2874 §3.1
+    // SINK, draft-eastlake-kitchen-sink
+    (
+        RrType::new(40),
+        &[f("meaning", U8), f("coding", U8), f("subcoding", U8), f("data", Base64OrNothing)],
+    ),
+    (RrType::new(42), &[f("list of prefixes", Odd(Form::Apl))]), // APL, RFC 3123 §4
+    (RrType::new(45), &[f("gateway and key", Odd(Form::IpSecKey))]), // IPSECKEY, RFC 4025 §2
+    (RrType::new(49), &[f("digest", Base64)]),                   // DHCID, RFC 4701 §3.1
+    (RrType::new(55), &[f("identity", Odd(Form::Hip))]),         // HIP, RFC 8005 §5
+    (RrType::new(56), &[f("text", CharStrings)]),                // NINFO
+    (RrType::new(57), KEY),                                      // RKEY
+    (RrType::new(58), TWO_NAMES),                                // TALINK
+    // CSYNC, RFC 7477 §2.1
+    (
+        RrType::new(62),
+        &[f("serial", U32), f("flags field", U16), f("list of types", Odd(Form::Types))],
+    ),
+    // DSYNC, RFC 9859 §2.1
+    (
+        RrType::new(66),
+        &[f("type", TypeName), f("scheme", Scheme), f("port", U16), f("target", Name)],
+    ),
+    (RrType::new(67), &[f("identity", Base64)]), // HHIT, RFC 9886 §5.1
+    (RrType::new(68), &[f("identity", Base64)]), // BRID, RFC 9886 §5.2
+    (RrType::new(104), &[f("preference", U16), f("identifier", Groups)]), // NID, RFC 6742 §2.1
+    (RrType::new(105), &[f("preference", U16), f("locator", Ipv4)]), // L32, RFC 6742 §2.2
+    (RrType::new(106), &[f("preference", U16), f("locator", Groups)]), // L64, RFC 6742 §2.3
+    (RrType::new(107), RANKED_NAME),             // LP
+    (RrType::new(108), &[f("address", Dashed(6))]), // EUI48, RFC 7043 §3
+    (RrType::new(109), &[f("address", Dashed(8))]), // EUI64, RFC 7043 §4
+    (RrType::new(258), &[f("text", CharStrings)]), // AVC
+    (RrType::new(259), &[f("object", Odd(Form::Doa))]), // DOA, draft-durand-doa-over-dns
+    (RrType::new(260), &[f("relay", Odd(Form::AmtRelay))]), // AMTRELAY, RFC 8777 §4
+    (RrType::new(261), &[f("text", CharStrings)]), // RESINFO, RFC 9606 §5
+    (RrType::new(262), &[f("text", CharStrings)]), // WALLET
+    (RrType::new(32768), DS),                    // TA
+    (RrType::new(32769), DS),                    // DLV, RFC 4431 §2
 ];

@@ -89,6 +89,8 @@ fn every_type_of_the_table_has_a_mnemonic_and_stands_once() {
     assert_eq!(opaque.len() + table::TABLE.len(), known.len());
     assert!(opaque.iter().all(|rtype| rtype.is_made_by_signer()), "{opaque:?}");
     assert!(table::TABLE.is_sorted_by(|(a, _), (b, _)| a < b));
+    assert!(table::KEPT.is_sorted_by(|(a, _), (b, _)| a < b));
+    assert!(table::KEPT.iter().all(|(rtype, _)| rtype.is_kept()));
 }
 
 #[test]
@@ -322,11 +324,9 @@ fn octets_that_are_too_few_or_too_many_are_refused() {
 }
 
 #[test]
-fn equality_joins_txt_and_ignores_the_case_of_names() {
+fn equality_ignores_quotes_and_the_case_of_names() {
     let same = [
-        (RrType::TXT, "\"ab\"", "a b"),
-        (RrType::TXT, "\"\"", "\"\" \"\""),
-        (RrType::SPF, "\"v=spf1\" \" -all\"", "\"v=spf1 -all\""),
+        (RrType::TXT, "\"ab\"", "ab"),
         (RrType::MX, "10 MAIL", "10 mail.ACME.test."),
         (RrType::SVCB, "1 SVC", "1 svc"),
     ];
@@ -386,4 +386,82 @@ fn txt_values_are_split_at_255_octets() {
     assert_eq!(longest.wire().len(), 65_535);
     assert!(Rdata::from_wire(RrType::TXT, longest.wire()).is_ok());
     assert_eq!(Rdata::a(Ipv4Addr::LOCALHOST).txt_joined(), None);
+}
+
+/// The forms of `types-of-real-zones`, and others; each as it is shown.
+#[test]
+fn types_of_real_zones_are_read_and_kept() {
+    for (rtype, text, shown) in [
+        ("RP", "el.x.test. txt", "el.x.test. txt.acme.test."),
+        ("HINFO", "\"PC\" Linux", "\"PC\" \"Linux\""),
+        ("AFSDB", "1 db", "1 db.acme.test."),
+        ("CERT", "3 0 0 AAAA", "3 0 0 AAAA"),
+        ("CERT", "PKIX 1 RSASHA256 AA AA", "1 1 8 AAAA"),
+        ("APL", "1:192.0.2.0/24 !2:2001:db8::/32", "1:192.0.2.0/24 !2:2001:db8::/32"),
+        ("APL", "\\# 0", "\\# 0"),
+        ("KX", "10 kx", "10 kx.acme.test."),
+        ("DHCID", "AAIB Y2/AuCccgoJbsaxcQc9TUapptP69", "AAIBY2/AuCccgoJbsaxcQc9TUapptP69"),
+        ("EUI48", "00-00-5E-00-53-2a", "00-00-5e-00-53-2a"),
+        ("EUI64", "00-00-5e-ef-10-00-00-2a", "00-00-5e-ef-10-00-00-2a"),
+        ("IPSECKEY", "10 1 2 192.0.2.38 AQNR", "10 1 2 192.0.2.38 AQNR"),
+        ("IPSECKEY", "10 3 2 gw AQNR", "10 3 2 gw.acme.test. AQNR"),
+        ("IPSECKEY", "10 0 0 .", "10 0 0 ."),
+        ("CSYNC", "66 3 A NS AAAA TYPE65280", "66 3 A NS AAAA TYPE65280"),
+        ("L32", "10 10.1.2.0", "10 10.1.2.0"),
+        ("L64", "10 2001:0DB8:1140:1000", "10 2001:0db8:1140:1000"),
+        ("NID", "10 14:4fff:ff20:ee64", "10 0014:4fff:ff20:ee64"),
+        ("LP", "10 l64", "10 l64.acme.test."),
+        ("NSAP", "0x47.0005.80.005a00", "0x47000580005a00"),
+        ("ATMA", "+61.2.0000", "+6120000"),
+        ("A6", "64 ::1 net", "64 ::1 net.acme.test."),
+        ("WKS", "10.0.0.1 tcp telnet ftp 0 1", "10.0.0.1 6 0 1 21 23"),
+        ("HIP", "2 2001 AwEA rvs", "2 2001 AwEA rvs.acme.test."),
+        ("AMTRELAY", "10 1 3 amt", "10 1 3 amt.acme.test."),
+        ("DOA", "1 2 3 \"text/plain\" -", "1 2 3 \"text/plain\" -"),
+        ("DSYNC", "CDS NOTIFY 5359 scan", "CDS 1 5359 scan.acme.test."),
+        ("HHIT", "AA AA", "AAAA"),
+        ("KEY", "49152 255 3", "49152 255 3"),
+        // Not understood, and kept all the same.
+        ("KEY", "NOKEY 255 3", "NOKEY 255 3"),
+        ("SIG", "NXT 1 3 (600 2003) AA==", "NXT 1 3 600 2003 AA=="),
+        ("LOC", "49 17 60.000 N 8 30 60.000 E 1m", "49 17 60.000 N 8 30 60.000 E 1m"),
+        ("HTTPS", "1 . ipv4hint=auto alpn=\"h2\"", "1 . ipv4hint=auto alpn=\"h2\""),
+        ("HTTPS", "1 . ech=\"\"", "1 . ech=\"\""),
+        ("SVCB", "1 . ohttp", "1 . ohttp"),
+        ("TYPE65280", "words of its own", "words of its own"),
+        ("LOC", "\\# 2 0aff", "\\# 2 0aff"),
+    ] {
+        let rtype: RrType = rtype.parse().expect(rtype);
+        let kept = Rdata::kept(rtype, text, Some(&name("acme.test."))).expect(text);
+        assert_eq!(kept.to_string(), shown, "{rtype} {text}");
+        assert!(kept.is_opaque(), "{rtype} {text}");
+        let again = Rdata::kept(rtype, shown, kept.origin_of_words()).expect(shown);
+        assert_eq!(again, kept, "{rtype} {text}");
+    }
+    for (rtype, text) in [
+        (RrType::MX, "\\# 2 000a"),
+        (RrType::A, "\\# 0"),
+        (RrType::TXT, ""),
+        (RrType::CNAME, "a b"),
+        (RrType::LOC, "\"not closed"),
+        (RrType::LOC, ""),
+    ] {
+        assert!(Rdata::kept(rtype, text, None).is_err(), "{rtype} {text}");
+    }
+    assert!(!Rdata::parse(RrType::new(65_280), "\\# 1 00", None).expect("octets").is_opaque());
+}
+
+/// DNS-SD reads each string for itself (RFC 6763 §6), SPF and DKIM join them.
+#[test]
+fn rfc6763_section_6_strings_count_and_joined_they_read_the_same() {
+    let [one, two, other] =
+        [r#""a=1b=2""#, r#""a=1" "b=2""#, r#""a=1" "b=3""#].map(|text| read(RrType::TXT, text));
+    assert_ne!(one, two);
+    assert!(one.reads_as(&two) && !two.reads_as(&other));
+    let set = |all: &[&Rdata]| {
+        crate::RrSet::new(crate::Ttl::ZERO, all.iter().map(|one| (*one).clone())).expect("a set")
+    };
+    assert!(set(&[&one, &other]).reads_as(&set(&[&other, &two])));
+    assert!(!set(&[&one, &other]).reads_as(&set(&[&one, &two])));
+    assert!(!set(&[&one]).reads_as(&set(&[&one, &two])));
 }

@@ -4,8 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Rdata;
 use super::show;
+use super::{Form, Rdata};
 use crate::{Name, RrType};
 
 /// Octets of one string of a TXT at the most (RFC 1035 §3.3: one length octet).
@@ -31,6 +31,16 @@ pub struct Soa {
     pub expire: u32,
     /// Seconds at the most for which "no such name" is cached (RFC 2308 §4).
     pub minimum: u32,
+}
+
+/// The serial after this one (RFC 1982 §3.1). 0 is left out: PowerDNS takes it as "count by yourself",
+/// and RFC 2136 §3.6 has it left out where serials are counted on automatically.
+#[must_use]
+pub fn next_serial(serial: u32) -> u32 {
+    match serial.wrapping_add(1) {
+        0 => 1,
+        next => next,
+    }
 }
 
 impl Rdata {
@@ -169,6 +179,6 @@ impl Rdata {
 
     /// Rdata of fields in wire form that are well-formed, and short enough, by their types.
     fn of(rtype: RrType, fields: &[&[u8]]) -> Self {
-        Self { rtype, wire: fields.concat().into_boxed_slice() }
+        Self { rtype, wire: fields.concat().into_boxed_slice(), form: Form::Fields }
     }
 }

@@ -1,7 +1,7 @@
 //! Checking wire form, field by field.
 
 use super::table::{Complaint, Field, Kind};
-use super::{RdataError, loc, svcb};
+use super::{RdataError, loc, odd, svcb};
 use crate::Name;
 
 /// The octets again, with the names in lower case, where they are well-formed.
@@ -15,6 +15,8 @@ pub(super) fn checked(fields: &[Field], wire: &[u8]) -> Result<Vec<u8>, RdataErr
         if let Kind::Name = kind {
             // A length octet of a label is below 64, so no length is taken for a letter.
             lowered.extend(front.iter().map(u8::to_ascii_lowercase));
+        } else if let Kind::Odd(form) = kind {
+            lowered.extend(odd::lowered(*form, front));
         } else {
             lowered.extend_from_slice(front);
         }
@@ -43,6 +45,12 @@ pub(super) fn extent(kind: Kind, wire: &[u8]) -> Result<usize, Complaint> {
         Kind::Text => Ok(wire.len()),
         Kind::Hex { octets_min } => at_least(octets_min, wire),
         Kind::Base64 => at_least(1, wire),
+        Kind::Base64OrNothing => Ok(wire.len()),
+        Kind::CertType | Kind::TypeName => fixed(2, wire),
+        Kind::Scheme => fixed(1, wire),
+        Kind::Dashed(octets) => fixed(octets, wire),
+        Kind::Groups => fixed(8, wire),
+        Kind::Odd(form) => odd::check(form, wire).map(|()| wire.len()),
         Kind::Location => loc::check(wire).map(|()| wire.len()),
         Kind::SvcParams => svcb::check(wire).map(|()| wire.len()),
     }
@@ -63,7 +71,7 @@ fn at_least(octets_min: usize, wire: &[u8]) -> Result<usize, Complaint> {
     }
 }
 
-fn char_string(wire: &[u8]) -> Result<usize, Complaint> {
+pub(super) fn char_string(wire: &[u8]) -> Result<usize, Complaint> {
     let length = fixed(1, wire).map(|_| usize::from(wire[0]))?;
     fixed(1 + length, wire)
 }

@@ -75,6 +75,11 @@ impl<'t> Words<'t> {
         }
     }
 
+    /// The next word, glued or not.
+    pub(super) fn any(&mut self) -> Option<Word<'t>> {
+        self.words.next()
+    }
+
     /// The next word where it is quoted and glued to the one before.
     pub(super) fn glued_quoted(&mut self) -> Option<Word<'t>> {
         self.words.next_if(|word| word.glued && word.quoted)

@@ -113,6 +113,12 @@ pub trait Bench: Send + Sync {
         &[]
     }
 
+    /// Whether the provider divides TXT into strings by itself, after 255 octets each, so that the
+    /// adapter shows no other division and writes none.
+    fn divides_texts(&self) -> bool {
+        false
+    }
+
     /// The secrets that no error may show, those of [`Fault::WrongCredentials`] included.
     fn secrets(&self) -> Vec<String> {
         Vec::new()

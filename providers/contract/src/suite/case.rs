@@ -48,6 +48,15 @@ pub enum Step {
     },
     /// The adapter refuses this change as unsupported, or the provider does; nothing is changed.
     Refuse(Vec<String>),
+    /// The adapter is asked, all at once, which of these change sets it cannot write, each of them made
+    /// in the belief that those before it were. It finds something at exactly these owners, and
+    /// nothing is changed.
+    Check {
+        /// The sets.
+        sets: Vec<Vec<String>>,
+        /// The owners, as in cases.
+        refused: Vec<String>,
+    },
     /// The adapter makes this change, or refuses it and nothing is changed; it does not say the one
     /// and do the other.
     Either(Vec<String>),

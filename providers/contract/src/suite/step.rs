@@ -1,11 +1,29 @@
 //! What each step does, and what has to be so afterwards.
 
+use std::collections::BTreeSet;
+
 use super::bench::Edit;
 use super::case::{Case, Step};
 use super::run::{Done, Halt, Run, fail, is_refusal, made};
 use super::text;
 use super::watch::at_once;
+use crate::check::Unwritable;
 use crate::{Change, ChangeSet, Name, Next, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl};
+
+/// What was checked and what was then done have to fit: a refusal was known before, and what was found
+/// is refused.
+fn agree(checked: &[Unwritable], applied: &Result<Receipt, ProviderError>) -> Done {
+    match applied {
+        Ok(_) if !checked.is_empty() => {
+            fail(format!("made, and the check refuses it: {checked:?}"))
+        }
+        // What the provider itself refuses may be known to nobody else.
+        Err(error @ ProviderError::Unsupported { .. }) if checked.is_empty() => {
+            fail(format!("the check lets it pass, and then: {error}"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
 
 impl Run<'_> {
     pub(super) async fn step(&mut self, case: &Case, step: &Step) -> Done {
@@ -16,6 +34,10 @@ impl Run<'_> {
                 self.stale(&self.edits(believed), &self.edits(edits)).await
             }
             Step::Refuse(lines) => self.refuse(&self.edits(lines)).await,
+            Step::Check { sets, refused } => {
+                let sets: Vec<Vec<Edit>> = sets.iter().map(|lines| self.edits(lines)).collect();
+                self.check(&sets, refused).await
+            }
             Step::Either(lines) => self.either(&self.edits(lines)).await,
             Step::Repeat(lines) => self.repeat(case, &self.edits(lines)).await,
             Step::Race(one, other) => self.race(&self.edits(one), &self.edits(other)).await,
@@ -46,7 +68,10 @@ impl Run<'_> {
         let set = self.change_set(edits, &self.zone().truth);
         let declared = self.declared(edits);
         let soa = self.soa().await?;
-        match self.apply(&set).await {
+        let checked = self.checked(std::slice::from_ref(&set)).await?;
+        let applied = self.apply(&set).await;
+        agree(&checked, &applied)?;
+        match applied {
             Ok(_) if declared.is_some() => fail(format!("made, and yet {declared:?}")),
             Ok(receipt) => self.was_made(edits, &receipt).await,
             Err(error) if is_refusal(&error) => match declared.or_else(|| self.limit_of(case)) {
@@ -122,10 +147,52 @@ impl Run<'_> {
     async fn refuse(&mut self, edits: &[Edit]) -> Done {
         let set = self.change_set(edits, &self.zone().truth);
         let soa = self.soa().await?;
-        match self.apply(&set).await {
+        let checked = self.checked(std::slice::from_ref(&set)).await?;
+        let applied = self.apply(&set).await;
+        agree(&checked, &applied)?;
+        match applied {
             Ok(_) => return fail("made, though it cannot be"),
             Err(error) if is_refusal(&error) => {}
             Err(error) => return fail(format!("a refusal was due, and it says: {error}")),
+        }
+        self.nothing_changed(soa).await
+    }
+
+    /// What the adapter says that it cannot write of these sets; nothing at all of the zone counts as
+    /// one of them.
+    async fn checked(&mut self, sets: &[ChangeSet]) -> Result<Vec<Unwritable>, Halt> {
+        let result = self.zone().provider.check(&self.origin, sets).await;
+        self.note(&result);
+        match result {
+            Ok(found) => Ok(found),
+            Err(error) if is_refusal(&error) => {
+                let key = sets[0].changes()[0].key.clone();
+                Ok(vec![Unwritable { key, why: error.to_string() }])
+            }
+            Err(error) => fail(format!("check: {error}")),
+        }
+    }
+
+    /// All of the sets are checked together: what is found stands at exactly these owners, and the
+    /// zone is as it was.
+    async fn check(&mut self, sets: &[Vec<Edit>], refused: &[String]) -> Done {
+        let mut belief = self.zone().truth.clone();
+        let mut all = Vec::with_capacity(sets.len());
+        for edits in sets {
+            all.push(self.change_set(edits, &belief));
+            made(&mut belief, edits);
+        }
+        let declared = sets.iter().find_map(|edits| self.declared(edits));
+        if let Some(why) = declared {
+            return Err(Halt::Skip(why));
+        }
+        let soa = self.soa().await?;
+        let found = self.checked(&all).await?;
+        let owner = |text: &String| text::key(&self.origin, &format!("{text} A")).name;
+        let due: BTreeSet<Name> = refused.iter().map(owner).collect();
+        let said: BTreeSet<Name> = found.iter().map(|one| one.key.name.clone()).collect();
+        if due != said {
+            return fail(format!("refused at {due:?} was due, and it says {found:?}"));
         }
         self.nothing_changed(soa).await
     }
@@ -138,7 +205,10 @@ impl Run<'_> {
         }
         let set = self.change_set(edits, &self.zone().truth);
         let soa = self.soa().await?;
-        match self.apply(&set).await {
+        let checked = self.checked(std::slice::from_ref(&set)).await?;
+        let applied = self.apply(&set).await;
+        agree(&checked, &applied)?;
+        match applied {
             Ok(receipt) => self.was_made(edits, &receipt).await,
             Err(error) if is_refusal(&error) => self.nothing_changed(soa).await,
             Err(error) => fail(format!("{error}")),

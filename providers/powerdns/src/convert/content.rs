@@ -4,51 +4,22 @@
 
 use cutover_contract::{Name, Rdata, RdataError, RrType};
 
-use crate::limits::{Layout, NAMED_TYPES, PARAMETERS};
+use crate::limits::PARAMETERS;
 
-/// The type that PowerDNS calls so.
-pub(super) fn type_of(word: &str) -> Option<RrType> {
-    let named = NAMED_TYPES.iter().find(|(name, ..)| *name == word).map(|(_, rtype, _)| *rtype);
-    named.or_else(|| word.parse().ok())
-}
-
-fn layout_of(rtype: RrType) -> Layout {
-    let named = NAMED_TYPES.iter().find(|(_, known, _)| *known == rtype);
-    named.map_or(Layout::Like(rtype), |(_, _, layout)| *layout)
-}
-
-/// Reads rdata as PowerDNS writes them.
+/// Reads rdata as PowerDNS writes them; what is not understood is kept.
 pub(super) fn read(rtype: RrType, content: &str) -> Result<Rdata, RdataError> {
-    let wire = match layout_of(rtype) {
-        Layout::Like(same) if same == rtype => return Rdata::parse(rtype, content, None),
-        Layout::Like(other) => Rdata::parse(other, content, None)?.wire().to_vec(),
-        Layout::TwoNames => {
-            let (first, second) = content.split_once(' ').unwrap_or((content, ""));
-            let name = |text: &str| Rdata::parse(RrType::PTR, text.trim(), None);
-            [name(first)?.wire(), name(second)?.wire()].concat()
-        }
-    };
-    Rdata::from_wire(rtype, &wire)
+    Rdata::kept(rtype, content, None)
 }
 
 /// Rdata as PowerDNS writes them.
 pub(super) fn shown(rdata: &Rdata) -> String {
-    let like = |rtype: RrType, wire: &[u8]| {
-        Rdata::from_wire(rtype, wire).map_or_else(|_| rdata.to_string(), |rdata| rdata.to_string())
-    };
-    match layout_of(rdata.rtype()) {
-        Layout::TwoNames => match Name::from_wire(rdata.wire()) {
-            Some((first, octets)) => {
-                format!("{first} {}", like(RrType::PTR, &rdata.wire()[octets..]))
-            }
-            None => rdata.to_string(),
-        },
-        Layout::Like(RrType::AAAA) => address(rdata),
-        Layout::Like(RrType::LOC) => location(&rdata.to_string()),
-        Layout::Like(RrType::SVCB | RrType::HTTPS) => service(rdata),
+    match rdata.rtype() {
+        RrType::AAAA => address(rdata),
+        RrType::LOC => location(&rdata.to_string()),
+        RrType::SVCB | RrType::HTTPS => service(rdata),
         // Nothing at all has a blank behind it.
-        Layout::Like(_) if rdata.wire().is_empty() => format!("{rdata} "),
-        Layout::Like(rtype) => like(rtype, rdata.wire()),
+        _ if rdata.wire().is_empty() => format!("{rdata} "),
+        _ => rdata.to_string(),
     }
 }
 
@@ -159,7 +130,7 @@ mod tests {
 
     #[track_caller]
     fn check_content(rtype: &str, theirs: &str) {
-        let rtype = type_of(rtype).expect("a type");
+        let rtype: RrType = rtype.parse().expect("a type");
         let rdata = read(rtype, theirs).unwrap_or_else(|error| panic!("{theirs}: {error}"));
         assert_eq!(shown(&rdata), theirs);
         assert_eq!(rdata.rtype(), rtype);
@@ -186,6 +157,25 @@ mod tests {
             ("HTTPS", "1 . ipv6hint=::ffff:192.0.2.1 key65400=\"\""),
         ] {
             check_content(rtype, content);
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_kept() {
+        for (rtype, content) in [
+            ("HTTPS", "1 . ipv4hint=auto alpn=h2"),
+            ("HTTPS", "1 . ech=\"\""),
+            ("LOC", "49 17 60.000 N 8 30 0.000 E 1.00m 1.00m 10000.00m 10.00m"),
+            ("CERT", "3 0 0 AAAA"),
+            ("IPSECKEY", "255 0 0"),
+            ("NID", "10 0014:4fff:ff20:ee64"),
+            ("EUI48", "00-11-22-33-44-55"),
+            ("TYPE65280", "words of a later version"),
+        ] {
+            let rtype: RrType = rtype.parse().expect("a type");
+            let rdata = read(rtype, content).unwrap_or_else(|error| panic!("{content}: {error}"));
+            assert_eq!(rdata.to_string(), content);
+            assert!(rdata.is_opaque(), "{content}");
         }
     }
 

@@ -179,7 +179,7 @@ async fn babble() {
         (http("200 OK", "", "[1, 2]"), "malformed"),
         (http("200 OK", "", "{\"kind\":\"Native\",\"serial\":1,\"rrsets\":{}}"), "malformed"),
         (zone_of("Native", &rrset("acme.test", "A", "1", "192.0.2.1")), "malformed"),
-        (zone_of("Native", &rrset("acme.test.", "NEVER", "1", "x")), "malformed"),
+        (zone_of("Native", &rrset("acme.test.", "MX", "1", "x")), "malformed"),
         (zone_of("Native", &rrset("acme.test.", "A", "1", "no address")), "malformed"),
         (zone_of("Native", &rrset("acme.test.", "A", "-1", "192.0.2.1")), "malformed"),
         (zone_of("Native", &twice.join(",")), "malformed"),

@@ -1,9 +1,9 @@
 //! Reading zones and RRsets.
 
-use cutover_contract::{ProviderError, RrKey, RrType};
+use cutover_contract::{Change, ChangeSet, ProviderError, RrKey, RrType, Zone};
 
 use crate::common::{
-    SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,
+    MX, SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,
 };
 
 /// Every type that the contract names and a person writes, with values that are easily spoilt.
@@ -184,14 +184,70 @@ async fn what_is_not_served_is_not_read_and_not_written() {
 }
 
 #[tokio::test]
-async fn types_that_are_not_known_here_are_named() {
-    let server = pdns(&[SMALL, &["odd 60 EUI48 00-00-5e-00-53-2a"]].concat());
-    let error = adapter_of(&server).read_zone(&zone()).await.err();
-    let Some(ProviderError::Malformed { detail, .. }) = error else { panic!("{error:?}") };
-    assert!(detail.contains("odd.acme.test.") && detail.contains("EUI48"), "{detail}");
-    // Other names do not care.
-    let read = adapter_of(&server).read_rrsets(&zone(), &[key("@ MX")]).await;
-    assert!(read.is_ok_and(|read| read[0].is_some()));
+async fn types_of_real_zones() {
+    let odd = [
+        "eui 60 EUI48 00-00-5e-00-53-2a",
+        "cert 60 CERT 3 0 0 AAAA",
+        "apl 60 APL 1:192.0.2.0/24",
+        "csync 60 CSYNC 66 3 A NS",
+        "gw 60 IPSECKEY 10 1 2 192.0.2.38 AQNR",
+        "l32 60 L32 10 10.1.2.0",
+        "nid 60 NID 10 0014:4fff:ff20:ee64",
+        "rp 60 RP el.x.test. .",
+        "hinfo 60 HINFO \"PC\" \"Linux\"",
+        "loc 60 LOC 49 17 60.000 N 8 30 0.000 E 1.00m 1.00m 10000.00m 10.00m",
+        "auto 60 HTTPS 1 . ipv4hint=auto",
+        "ech 60 HTTPS 1 . ech=\"\"",
+    ];
+    let server = pdns(SMALL);
+    // As a database holds them that somebody else writes.
+    server.insert(ZONE, &odd);
+    let read = adapter_of(&server).read_zone(&zone()).await.expect("it is readable");
+    for line in odd {
+        let mut words = line.splitn(4, ' ');
+        let (owner, _, rtype) = (words.next(), words.next(), words.next());
+        let at = key(&format!("{} {}", owner.expect("one"), rtype.expect("one")));
+        let rrset = read.get(&at).unwrap_or_else(|| panic!("{at} is missing"));
+        assert!(rrset.is_opaque(), "{at}");
+        let gone = Change { key: at.clone(), before: Some(rrset.clone()), after: None };
+        let set = ChangeSet::new(zone(), vec![gone]).expect("a change");
+        let found = adapter_of(&server).check(&zone(), std::slice::from_ref(&set)).await;
+        assert_eq!(found.expect("it can be asked").len(), 1, "{at}");
+        let error = adapter_of(&server).apply(&set).await.expect_err("it is kept");
+        assert!(matches!(error, ProviderError::Unsupported { .. }), "{error}");
+    }
+    // Everything else changes, also beside them, and they do not.
+    let beside = changes(&[], &["cert 60 TXT \"x\""]);
+    let found = adapter_of(&server).check(&zone(), std::slice::from_ref(&beside)).await;
+    assert_eq!(found.expect("it can be asked"), []);
+    adapter_of(&server).apply(&beside).await.expect("made");
+    let mut after = adapter_of(&server).read_zone(&zone()).await.expect("it is readable");
+    after.rrsets.remove(&key("cert TXT")).expect("it is there");
+    let soa = key("@ SOA");
+    let same = |zone: &Zone| zone.rrsets.iter().filter(|(key, _)| **key != soa).count();
+    assert_eq!(same(&after), same(&read));
+    assert!(after.rrsets.iter().all(|(key, rrset)| *key == soa || read.get(key) == Some(rrset)));
+}
+
+/// An MX beside an ALIAS at the apex can be written, an address cannot; of a LUA record the type that
+/// it answers.
+#[tokio::test]
+async fn beside_instructions() {
+    let server = pdns(SMALL);
+    server.insert(ZONE, &["@ 60 ALIAS elsewhere.example.", "lua 60 LUA TXT \"'a'\""]);
+    let adapter = adapter_of(&server);
+    let sets = [
+        changes(&[MX], &["@ 60 MX 0 ."]),
+        changes(&[], &["@ 60 CAA 0 issue \"x\"", "lua 60 A 192.0.2.1"]),
+        changes(&[], &["@ 60 A 192.0.2.1"]),
+        changes(&[], &["@ 60 AAAA 2001:db8::1", "lua 60 TXT \"b\""]),
+    ];
+    let found = adapter.check(&zone(), &sets).await.expect("it can be asked");
+    let keys: Vec<String> = found.iter().map(|one| one.key.to_string()).collect();
+    assert_eq!(keys, ["acme.test. A", "acme.test. AAAA", "lua.acme.test. TXT"]);
+    for (set, is_written) in sets.iter().zip([true, true, false, false]) {
+        assert_eq!(adapter.apply(set).await.is_ok(), is_written, "{set:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Changes that are made, and changes that are not.
 
-use cutover_contract::{ChangeSet, Next, ProviderError};
+use cutover_contract::{ChangeSet, Next, ProviderError, RrSet};
 
 use crate::common::{
     MX, SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,
@@ -33,7 +33,10 @@ async fn apply_in_vain(server: &Pdns, changes: &ChangeSet) -> ProviderError {
 async fn every_type_is_written_as_it_is_read() {
     let server = pdns(SMALL);
     let is_new = |line: &&str| {
-        !line.contains(" SOA ") && !line.starts_with("@ 3600 NS") && !line.starts_with("ns1 0 A")
+        !rrsets(&[line]).values().all(RrSet::is_opaque)
+            && !line.contains(" SOA ")
+            && !line.starts_with("@ 3600 NS")
+            && !line.starts_with("ns1 0 A")
     };
     let new: Vec<&str> = EVERY_TYPE.iter().copied().filter(is_new).collect();
     // The MX, the TXT and the A that are there already are replaced in the same request.
@@ -48,8 +51,6 @@ async fn every_type_is_written_as_it_is_read() {
     assert_eq!(read.len(), expected.len());
     // And so it is served.
     assert_eq!(served(&server), expected);
-    assert!(server.transfer(ZONE).contains("RP\tmail.test. ."));
-
     apply(&server, &changes(&new, &old)).await;
     assert_eq!(contents(&server).await, without_soa(SMALL));
 }
@@ -119,12 +120,12 @@ async fn two_rrsets_are_changed_at_once() {
     let after = ["@ 60 MX 10 mx.new.example.", "@ 60 TXT \"v=spf1 include:new.example -all\""];
     apply(&server, &changes(&before, &after)).await;
     let serial = server.serial(ZONE);
-    // What the server refuses it refuses whole: the apex has no DNSKEY elsewhere.
+    // What cannot be written is refused whole: a DNSKEY stands at the apex.
     let bad = ["@ 60 MX 0 .", "www2 60 DNSKEY 257 3 8 AwEAAQ=="];
     let error = apply_in_vain(&server, &changes(&after[..1], &bad)).await;
     assert_eq!(error.next(), Next::Fix);
-    let ProviderError::Refused { detail, .. } = &error else { panic!("{error}") };
-    assert!(detail.contains("422") && detail.contains("only allowed at apex"), "{detail}");
+    let ProviderError::Unsupported { why, .. } = &error else { panic!("{error}") };
+    assert!(why.contains("at the apex of a zone only"), "{why}");
     assert_eq!(server.serial(ZONE), serial);
 }
 

@@ -124,6 +124,16 @@ impl Server {
         Ok(Transfer { connection, request, ready, sequence, octets: 0 })
     }
 
+    /// Octets of a request, its signature included.
+    pub(crate) fn octets_of(&self, request: &Request) -> usize {
+        let mut octets = request.encode(0);
+        if let Some(key) = &self.key {
+            // Only its length matters.
+            drop(key.sign(&mut octets));
+        }
+        octets.len()
+    }
+
     fn ready(&self, id: u16, request: &Request) -> Result<Ready, ExchangeError> {
         let mut octets = request.encode(id);
         let verifier = self.key.as_ref().map(|key| key.sign(&mut octets));

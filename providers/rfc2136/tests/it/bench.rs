@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
+    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Unwritable, Zone,
 };
 
 use super::proxy::{self, Fate};
@@ -78,6 +78,11 @@ impl Bench for OneServer {
 
     fn limits(&self) -> &'static [Limit] {
         self.kind.limits
+    }
+
+    fn divides_texts(&self) -> bool {
+        // octoDNS joins the strings.
+        self.title().starts_with("octodns")
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -180,6 +185,14 @@ impl Provider for Impatient {
         keys: &[RrKey],
     ) -> Result<Vec<Option<RrSet>>, ProviderError> {
         at_once(self.adapter.read_rrsets(zone, keys)).await
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        at_once(self.adapter.check(zone, sets)).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone,
+    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Unwritable, Zone,
 };
 
 use super::hurried::Hurried;
@@ -140,6 +140,14 @@ impl Provider for Behind {
         keys: &[RrKey],
     ) -> Result<Vec<Option<RrSet>>, ProviderError> {
         self.provider.read_rrsets(zone, keys).await
+    }
+
+    async fn check(
+        &self,
+        zone: &Name,
+        sets: &[ChangeSet],
+    ) -> Result<Vec<Unwritable>, ProviderError> {
+        self.provider.check(zone, sets).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -136,14 +136,52 @@ fn generated_records_are_bounded() {
     assert_eq!(reading(text.as_bytes(), &[]).expect("the edge").zone.rrsets.len(), 65_537);
 }
 
+/// As BIND 9.18 loads each of them.
 #[test]
-fn the_largest_of_different_ttls_is_reported() {
-    let text = format!("{SOA}a 30 A 192.0.2.1\na 90 A 192.0.2.2\na A 192.0.2.3\n");
-    let zone = reading(text.as_bytes(), &[]).expect("a zone").zone;
-    assert_eq!(
-        zone.get(&key("a A")).map(|set| (set.ttl().secs(), set.rdata().len())),
-        Some((90, 3))
+fn rrset_with_two_ttls() {
+    for (text, ttl) in [
+        ("a 600 MX 10 x\na 700 MX 20 y\n", 600),
+        ("a 700 MX 10 x\n  600 MX 20 y\n", 700),
+        ("a 100 MX 10 x\nc A 192.0.2.3\na 200 MX 10 y\n", 200),
+        ("a 900 MX 10 x\nc A 192.0.2.3\na 300 MX 10 y\na 400 MX 10 z\n", 300),
+        ("a 600 MX 10 x\na 700 A 192.0.2.1\na 800 MX 20 y\n", 600),
+        ("a 600 MX 10 x\n$INCLUDE empty\n 700 MX 20 y\n", 700),
+    ] {
+        let text = format!("{SOA}{text}");
+        let read = reading(text.as_bytes(), &[("empty", "")]).expect("a zone");
+        assert_eq!(read.zone.get(&key("a MX")).map(|set| set.ttl().secs()), Some(ttl), "{text}");
+    }
+    // A delegation's glue does not end its row.
+    let text = format!("{SOA}a 600 NS b.a\nb.a A 192.0.2.3\na 700 NS c.a\n");
+    let read = reading(text.as_bytes(), &[]).expect("a zone");
+    assert_eq!(read.zone.get(&key("a NS")).map(|set| set.ttl().secs()), Some(600));
+}
+
+#[test]
+fn types_of_real_zones() {
+    let text = format!(
+        "{SOA}r RP el.x.test. txt\nh HINFO \"PC\" \"Linux\"\ndb AFSDB 1 db\nc CERT 3 0 0 AAAA\n\
+         l LOC 49 17 60.000 N 8 30 0 E 1m\ns HTTPS 1 . ipv4hint=auto ( ; x\n alpn=h2 )\n\
+         e HTTPS 1 . ech=\"\"\no TYPE62 \\# 0\nu TYPE65280 \\# 0\nk KEY NOKEY 255 3\n"
     );
+    let read = reading(text.as_bytes(), &[]).expect("a zone");
+    for (at, shown) in [
+        ("r RP", "el.x.test. txt.example.test."),
+        ("h HINFO", "\"PC\" \"Linux\""),
+        ("db AFSDB", "1 db.example.test."),
+        ("c CERT", "3 0 0 AAAA"),
+        ("l LOC", "49 17 60.000 N 8 30 0 E 1m"),
+        ("s HTTPS", "1 . ipv4hint=auto alpn=h2"),
+        ("e HTTPS", "1 . ech=\"\""),
+        ("o CSYNC", "\\# 0"),
+        ("u TYPE65280", "\\# 0"),
+        ("k KEY", "NOKEY 255 3"),
+    ] {
+        let rrset = read.zone.get(&key(at)).expect(at);
+        assert_eq!(rrset.rdata()[0].to_string(), shown);
+        assert_eq!(rrset.is_opaque(), at != "u TYPE65280", "{at}");
+    }
+    check_error(&format!("{SOA}a CH TXT x\n"), &[], "MAIN:3:3: the class `CH` is not IN");
 }
 
 #[test]

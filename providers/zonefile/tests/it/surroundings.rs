@@ -15,7 +15,7 @@ fn of_the_soa_the_serial_alone_is_edited() {
     let after = |serial: &str| soa.replace("2026112399", serial) + "new 60 A 192.0.2.1\n";
     let text = after("2026112400").replace("new 60", "new");
     check(soa, &["new A 60 192.0.2.1"], &text.replace("\nnew A", "\nnew\tA"));
-    for (serial, raised) in [("4294967295", "0"), ("0", "1"), ("2147483647", "2147483648")] {
+    for (serial, raised) in [("4294967295", "1"), ("0", "1"), ("2147483647", "2147483648")] {
         let soa = |serial| format!("$TTL 60\n@ SOA ns root {serial} 2 3 4 5\n@ TXT x\n");
         check(&soa(serial), &["@ TXT"], &soa(raised).replace("@ TXT x\n", ""));
     }

@@ -1,6 +1,7 @@
 //! The cases, one file for each chapter.
 
 mod bounds;
+mod checking;
 mod comparing;
 mod faults;
 mod owners;
@@ -27,6 +28,7 @@ pub(super) const ALL: &[Chapter] = &[
     replacing::cases,
     together::cases,
     bounds::cases,
+    checking::cases,
     // The last one: it looks at the errors of all others.
     faults::cases,
 ];

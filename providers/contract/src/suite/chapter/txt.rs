@@ -11,9 +11,9 @@ pub(super) fn cases() -> Vec<Case> {
     }));
     cases.push(dkim());
     cases.push(case(
-        "txt/division-does-not-count",
-        "A provider divides long values as it likes. A change that was planned for `ab` finds \
-         `a` `b`, and that is no conflict.",
+        "txt/division-counts",
+        "SPF and DKIM join the strings of a TXT, DNS-SD reads each for itself (RFC 6763 §6): a TXT that \
+         is divided in another place is another one, unless the provider divides it by itself.",
         &["t TXT 300 \"v=spf1 \" \"-all\""],
         vec![
             make(&["t TXT 300 \"v=spf1 ~all\""]),

@@ -1,0 +1,127 @@
+//! What cannot be written, said before anything is.
+//!
+//! A run lasts for days, and a provider that says in the middle of it that it cannot make the next
+//! change leaves the mail in between. So an adapter is asked when a plan is made: what
+//! [`crate::Provider::check`] lets pass, [`crate::Provider::apply`] can write, as long as nobody changes
+//! the zone.
+
+use std::collections::BTreeSet;
+
+use crate::{Change, ChangeSet, Name, ProviderError, RrKey, RrSet, RrType};
+
+/// A change that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritable {
+    /// Which RRset.
+    pub key: RrKey,
+    /// The limit, as a lower-case fragment that says what to do instead where something can be done:
+    /// what [`ProviderError::Unsupported`] would say.
+    pub why: String,
+}
+
+/// Collects what cannot be written, each thing once.
+#[derive(Debug, Default)]
+pub struct Checked {
+    found: Vec<Unwritable>,
+}
+
+impl Checked {
+    /// Takes note of what one check said.
+    ///
+    /// # Errors
+    /// The failure again, where it is not about one RRset.
+    pub fn note(&mut self, result: Result<(), ProviderError>) -> Result<(), ProviderError> {
+        match result {
+            Err(ProviderError::Unsupported { zone: _, key, why }) => {
+                self.add(key, why);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Takes note of one change.
+    pub fn add(&mut self, key: RrKey, why: impl Into<String>) {
+        let one = Unwritable { key, why: why.into() };
+        if !self.found.contains(&one) {
+            self.found.push(one);
+        }
+    }
+
+    /// Whether something was found at this name.
+    #[must_use]
+    pub fn has(&self, name: &Name) -> bool {
+        self.found.iter().any(|one| one.key.name == *name)
+    }
+
+    /// Everything that was found.
+    #[must_use]
+    pub fn found(self) -> Vec<Unwritable> {
+        self.found
+    }
+}
+
+/// Every RRset that one of the sets changes. In what order the sets come is not known to an adapter,
+/// so that what stands beside such an RRset may be gone by then.
+#[must_use]
+pub fn touched(sets: &[ChangeSet]) -> BTreeSet<RrKey> {
+    sets.iter().flat_map(ChangeSet::changes).map(|change| change.key.clone()).collect()
+}
+
+/// The changes of a set, each as a set of its own, so that each is refused for itself.
+pub fn one_by_one(set: &ChangeSet) -> impl Iterator<Item = ChangeSet> + '_ {
+    set.changes()
+        .iter()
+        .filter_map(|change| ChangeSet::new(set.zone().clone(), vec![change.clone()]).ok())
+}
+
+/// Refuses to change records that are kept as they are ([`crate::Rdata::is_opaque`]).
+///
+/// # Errors
+/// [`ProviderError::Unsupported`], for the first of them.
+pub fn opaque(changes: &ChangeSet) -> Result<(), ProviderError> {
+    let is_opaque = |rrset: &Option<RrSet>| rrset.as_ref().is_some_and(RrSet::is_opaque);
+    let found = changes
+        .changes()
+        .iter()
+        .find(|Change { before, after, .. }| is_opaque(before) || is_opaque(after));
+    match found {
+        None => Ok(()),
+        Some(Change { key, .. }) => Err(ProviderError::Unsupported {
+            zone: changes.zone().clone(),
+            key: key.clone(),
+            why:
+                "records of this type or form are kept as they are and never written: change them \
+                  by hand, at the provider"
+                    .to_owned(),
+        }),
+    }
+}
+
+/// A CNAME that would stand beside other records (RFC 1034 §3.6.2), where the name has these types now,
+/// and other sets change what is `touched`.
+pub fn beside_cname(
+    changes: &ChangeSet,
+    touched: &BTreeSet<RrKey>,
+    there: impl Fn(&Name) -> BTreeSet<RrType>,
+) -> Vec<Unwritable> {
+    let mut found = Vec::new();
+    for Change { key, after, .. } in changes.changes() {
+        if after.is_none() {
+            continue;
+        }
+        let mut types: BTreeSet<RrType> = there(&key.name)
+            .into_iter()
+            .filter(|rtype| !touched.contains(&RrKey::new(key.name.clone(), *rtype)))
+            .collect();
+        let own = changes.changes().iter().filter(|change| change.key.name == key.name);
+        types.extend(own.filter(|change| change.after.is_some()).map(|change| change.key.rtype));
+        let other = types.iter().find(|rtype| **rtype != RrType::CNAME);
+        if let (Some(other), true) = (other, types.contains(&RrType::CNAME)) {
+            let other = if key.rtype == RrType::CNAME { *other } else { RrType::CNAME };
+            let why = format!("the name has {other} records, and a CNAME stands alone");
+            found.push(Unwritable { key: key.clone(), why });
+        }
+    }
+    found
+}

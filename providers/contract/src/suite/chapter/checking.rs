@@ -1,0 +1,64 @@
+//! What cannot be written is known before anything is, and what is not understood stays as it is.
+
+use super::super::case::{Case, Step, case, lines, make, refuse};
+use super::SMALL;
+
+/// A zone with records that are kept as they are, beside the usual ones.
+const KEPT: &[&str] = &[
+    "@ MX 300 10 mail.oldhost.example.",
+    "r RP 300 el.suite.test. txt.suite.test.",
+    "h HINFO 300 \"PC\" \"Linux\"",
+    "db AFSDB 300 1 db.suite.test.",
+    "c CERT 300 3 0 0 AAAA",
+    "kx KX 300 10 kx.suite.test.",
+    "d DHCID 300 AAIBY2/AuCccgoJbsaxcQc9TUapptP69",
+];
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "checking/all-at-once",
+            "A plan is asked about as a whole, and hears of everything that cannot be written, not of \
+             the first thing only.",
+            SMALL,
+            vec![Step::Check {
+                sets: vec![
+                    lines(&["www CNAME 300 web.newhost.example."]),
+                    lines(&["@ MX 300 10 mx.newhost.example."]),
+                    lines(&["mail TXT 300 \"beside an alias\"", "fine A 300 192.0.2.7"]),
+                ],
+                refused: lines(&["www", "mail"]),
+            }],
+        ),
+        case(
+            "checking/one-after-another",
+            "What one change set takes away is not in the way of another.",
+            SMALL,
+            vec![Step::Check {
+                sets: vec![
+                    lines(&["www A -"]),
+                    lines(&["www CNAME 300 web.newhost.example."]),
+                    lines(&["www CNAME -", "www A 300 192.0.2.9"]),
+                ],
+                refused: Vec::new(),
+            }],
+        ),
+        case(
+            "checking/kept",
+            "Records that are kept as they are do not make the zone unreadable; beside them everything \
+             else changes, and they do not.",
+            KEPT,
+            vec![
+                make(&["@ MX 300 10 mx.newhost.example.", "c TXT 300 \"beside it\""]),
+                make(&["@ MX 300 10 mail.oldhost.example.", "c TXT -"]),
+                refuse(&["r RP 300 me.suite.test. ."]),
+                refuse(&["h HINFO -"]),
+                refuse(&["new CERT 300 3 0 0 AAAA"]),
+                Step::Check {
+                    sets: vec![lines(&["r RP -", "c CERT -"]), lines(&["x A 300 192.0.2.7"])],
+                    refused: lines(&["r", "c"]),
+                },
+            ],
+        ),
+    ]
+}

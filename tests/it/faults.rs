@@ -347,7 +347,8 @@ migrate:
   keep_old: 1s
   overrun: 1s
 clocks: {{ margin: 1s, use: 0s, queue_life: 1s }}
-{}",
+{}  - {{ fact: published, name: mx.new.test., reason: the host runs it }}
+",
         crate::recipes::STATED
     )
 }

@@ -602,7 +602,7 @@ fn records_alone(bench: &mut Bench<'_>) {
     for one in bench.domains().iter() {
         let under = bench.draft().snapshot.zone_of(one.name).map(|zone| &zone.zone.origin);
         if under.is_some_and(|origin| draft.has_wildcards(origin)) {
-            keys.extend(possible(one.name));
+            keys.extend(possible(one.name).filter(|key| key.rtype == RrType::SRV));
         }
     }
     let owned = draft.owned().filter(|key| discovery_of(key).is_some()).cloned();

@@ -303,6 +303,22 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
                 bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
+        // What was one of several is all that is left.
+        let alone = |view: &View<'_>| match routes(view, domain) {
+            Routes::To(routes) => {
+                let named = routes.iter().any(|route| route.exchange == *name);
+                (named && routes.iter().all(|route| route.ip.is_none())).then_some(())
+            }
+            Routes::Nowhere | Routes::Unknown(_) => None,
+        };
+        for (choice, ()) in bench.cases(ID, ("unseen-alone", domain, number), &alone).iter() {
+            if is_untouched(one, choice) {
+                continue;
+            }
+            for bad in bench.facts.having(Fact::Published, &of, Value::False) {
+                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            }
+        }
     }
 }
 

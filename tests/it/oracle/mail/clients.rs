@@ -100,6 +100,8 @@ impl<'a> World<'a> {
                 }
             }
         }
+        // What comes to the old host, its clients see.
+        let at_new = at_new && self.may_come_to_new(domain);
         if has_names() && at_new && uses_old && self.may("redirects", "old", "false", "false") {
             let is_asked = !self.host(false).discovery.is_empty();
             harm("clients of the old host see no new mail".to_owned(), is_asked);

@@ -156,7 +156,13 @@ impl<'a> Ground<'a> {
             let keys = zones.values().flat_map(|records| records.keys()).chain(&changed);
             keys.filter(move |key| key.rtype == rtype).map(|key| key.name.clone())
         };
-        let owners: BTreeSet<Name> = every(RrType::MX).chain(moving.iter().cloned()).collect();
+        let has_spf = |zones: &Zones, owner: &Name| {
+            !spf_text(plain(zones, owner, RrType::TXT).records()).is_empty()
+        };
+        // Who sends may take mail at its own address (RFC 5321 §5.1).
+        let sends = every(RrType::TXT).filter(|owner| has_spf(zones, owner));
+        let owners: BTreeSet<Name> =
+            every(RrType::MX).chain(sends).chain(moving.iter().cloned()).collect();
         let owners: BTreeSet<Name> = owners.into_iter().map(|owner| any_below(&owner)).collect();
         let domains = owners.into_iter().map(|owner| {
             let is_below = moving.iter().any(|domain| owner.is_at_or_below(domain));
@@ -175,9 +181,6 @@ impl<'a> Ground<'a> {
             *kind != Kind::Moves && plain(zones, owner, RrType::MX).records().is_empty()
         };
         let added = domains.iter().filter(is_added).map(|(owner, _)| owner.clone()).collect();
-        let has_spf = |zones: &Zones, owner: &Name| {
-            !spf_text(plain(zones, owner, RrType::TXT).records()).is_empty()
-        };
         let spf_owners: BTreeSet<Name> = every(RrType::TXT)
             .filter(|owner| has_spf(zones, owner) || has_spf(&done, owner))
             .collect();

@@ -106,7 +106,8 @@ impl<'a> World<'a> {
 
     fn add(&self, invariant: &'static str, domain: &Name, what: impl Into<String>, sure: bool) {
         // What was no mail domain before the plan is not a domain whose mail can be lost by it.
-        let is_mail = invariant != "deliverable" || !self.ground.added.contains(domain);
+        let of_mail = matches!(invariant, "deliverable" | "transport-policy");
+        let is_mail = !of_mail || !self.ground.added.contains(domain);
         let sure = sure && is_mail;
         let sureness = if sure { Sureness::Sure } else { Sureness::Possible };
         let mut harm = self.harm.borrow_mut();

@@ -33,6 +33,21 @@ impl<'a> World<'a> {
         views
     }
 
+    /// Whether some sender may find an exchange of the new host.
+    pub(super) fn may_come_to_new(&self, domain: &Name) -> bool {
+        let own = &self.host(true).exchanges;
+        let named = |name: &Name| own.iter().any(|one| of_domain(&one.name, domain) == *name);
+        let leads = |name: &Name| {
+            let views = [RrType::A, RrType::AAAA].map(|family| self.dns.resolved(name, family, 0));
+            views.iter().flatten().any(|view| {
+                let mut ips = view.records().iter().filter_map(Rdata::ip);
+                ips.any(|ip| self.ground.new.contains(&ip))
+                    || (matches!(view, Resolved::Outside(_)) && named(name))
+            })
+        };
+        self.exchanges(domain, 0).iter().flatten().any(leads)
+    }
+
     /// Where messages go, by DNS alone.
     pub(super) fn routes(&self, domain: &Name, kind: Kind, longer: i64) -> Routes {
         let mut routes = Routes::default();

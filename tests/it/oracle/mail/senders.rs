@@ -125,7 +125,9 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn fails(&self, domain: &Name, ip: IpAddr) -> bool {
-        self.outcomes(domain, ip).iter().any(|one| *one != Verdict::Pass)
+        // What nobody could ask is told of the record, and not of its senders.
+        let outcomes = self.outcomes(domain, ip);
+        outcomes.iter().any(|one| !matches!(one, Verdict::Pass | Verdict::TempError))
     }
 
     pub(super) fn has_key(view: &Resolved) -> bool {
@@ -233,8 +235,21 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Mail from addresses that no record names: refused where today it is not.
+    fn of_others(&self, owner: &Name) {
+        let live = plain(self.ground.zones, owner, RrType::TXT);
+        let texts = spf_text(live.records());
+        let refuses = texts.iter().any(|text| text.ends_with("-all"));
+        let is_refused = self.outcomes(owner, NOBODY).iter().any(|one| *one != Verdict::Pass);
+        let views = self.dns.resolved(owner, RrType::TXT, 0);
+        if !refuses && is_refused && views.iter().any(|view| *view != live) {
+            self.add("authenticated", owner, "whoever else sends", false);
+        }
+    }
+
     /// Whether an SPF record is sound in every view.
     pub(super) fn of_records(&self, owner: &Name) {
+        self.of_others(owner);
         let is_domain = self.ground.domains.iter().any(|(domain, _)| domain == owner);
         let outcomes = self.outcomes(owner, NOBODY);
         if outcomes.contains(&Verdict::PermError) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Leads, label, leads};
 use crate::fact::{Fact, Subject, Value};
+use crate::proof::draft::Back;
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
@@ -132,7 +133,9 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
     relayed_early(bench, &at_old, &begun);
     early_at_new(bench, mailboxes.old);
     let Some(again) = mailboxes.again else { return };
-    if never {
+    // A copy that was made on the way there is none of what came in since.
+    let is_of_back = |back: &Back<'_>| matches!(back, Back::Stated(one) if one.fact.value == Fact::Synced && one.subject.value.host() == Some(to));
+    if never || bench.draft().back_step(&is_of_back).is_none() {
         let harm = Harm::new(
             format!("{ID}/{to}/left-there"),
             format!(
@@ -140,8 +143,8 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
             ),
             copy,
         );
-        for begun in &begun {
-            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, *begun], &harm);
+        for (_, copied) in &copies {
+            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, *copied], &harm);
         }
         return;
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use cutover_contract::{Name, Rdata, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::dns::{Resolved, plain};
 use super::super::spf::{self};
@@ -139,6 +139,21 @@ impl<'a> Ground<'a> {
             for (_, target) in &plan.hosts[0].discovery {
                 old_servers.extend(addresses(zones, &server(target)));
             }
+            // What clients find before the move is the old host's.
+            for label in SERVICES {
+                let Ok(owner) = Name::relative_to(label, domain) else { continue };
+                let rtype = if label.starts_with('_') { RrType::SRV } else { RrType::A };
+                let key = RrKey::new(owner.clone(), rtype.clone());
+                // What a wildcard answers is nobody's mail server.
+                if !zones.values().any(|records| records.contains_key(&key)) {
+                    continue;
+                }
+                let found = plain(zones, &owner, rtype);
+                old_servers.extend(found.records().iter().filter_map(Rdata::ip));
+                for target in found.records().iter().filter_map(Rdata::srv_target) {
+                    old_servers.extend(addresses(zones, &target));
+                }
+            }
             for (_, target) in &plan.hosts[1].discovery {
                 new_servers.extend(addresses(&done, &server(target)));
             }
@@ -160,9 +175,13 @@ impl<'a> Ground<'a> {
             !spf_text(plain(zones, owner, RrType::TXT).records()).is_empty()
         };
         // Who sends may take mail at its own address (RFC 5321 §5.1).
-        let sends = every(RrType::TXT).filter(|owner| has_spf(zones, owner));
+        let is_host = |owner: &Name| !owner.labels().any(|label| label.first() == Some(&b'_'));
+        let sends = every(RrType::TXT).filter(|owner| is_host(owner) && has_spf(zones, owner));
+        let signs = every(RrType::TXT).chain(every(RrType::CNAME)).filter_map(|owner| {
+            owner.to_string().contains("._domainkey.").then(|| owner.parent()?.parent()).flatten()
+        });
         let owners: BTreeSet<Name> =
-            every(RrType::MX).chain(sends).chain(moving.iter().cloned()).collect();
+            every(RrType::MX).chain(sends).chain(signs).chain(moving.iter().cloned()).collect();
         let owners: BTreeSet<Name> = owners.into_iter().map(|owner| any_below(&owner)).collect();
         let domains = owners.into_iter().map(|owner| {
             let is_below = moving.iter().any(|domain| owner.is_at_or_below(domain));

@@ -89,7 +89,10 @@ impl<'a> World<'a> {
         let is_there = !policy.records().is_empty() || matches!(policy, Resolved::Outside(_));
         let live = plain(self.ground.zones, domain, RrType::MX);
         let is_moved = self.dns.resolved(domain, RrType::MX, 0).iter().any(|view| *view != live);
-        if is_there && (is_moved || self.is_policy_changed(domain)) {
+        let host = domain.child("mta-sts").expect("a name");
+        let lies = plain(self.ground.zones, &host, RrType::A);
+        let is_led = self.dns.resolved(&host, RrType::A, 0).iter().any(|view| *view != lies);
+        if is_there && (is_moved || is_led || self.is_policy_changed(domain)) {
             self.add(
                 "transport-policy",
                 domain,

@@ -104,10 +104,18 @@ impl<'a> World<'a> {
 
     /// SPF of one address, in every view.
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
-        let is_published = |name: &Name| self.is_published(name);
+        self.outcomes_where(domain, ip, &|name| self.is_published(name))
+    }
+
+    fn outcomes_where(
+        &self,
+        domain: &Name,
+        ip: IpAddr,
+        is_published: &dyn Fn(&Name) -> bool,
+    ) -> BTreeSet<Verdict> {
         let mut views = Views {
             dns: &self.dns,
-            is_published: &is_published,
+            is_published,
             known: HashMap::new(),
             chosen: Vec::new(),
             at: 0,
@@ -126,7 +134,7 @@ impl<'a> World<'a> {
 
     pub(super) fn fails(&self, domain: &Name, ip: IpAddr) -> bool {
         // What nobody could ask is told of the record, and not of its senders.
-        let outcomes = self.outcomes(domain, ip);
+        let outcomes = self.outcomes_where(domain, ip, &|_| true);
         outcomes.iter().any(|one| !matches!(one, Verdict::Pass | Verdict::TempError))
     }
 

@@ -16,18 +16,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
+use cutover_contract::{Name, RrKey, RrSet, RrType};
 
-use crate::dkim::KeyRecord;
 use crate::fact::{Fact, Subject, Value};
-use crate::intent::{DomainMove, Host, Selector, Sender};
-use crate::observe::{Outside, Snapshot, is_dkim};
+use crate::intent::{DomainMove, Host, Sender};
+use crate::observe::{Outside, Snapshot};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_let, passes, sources};
 use crate::proof::view::{Choice, View};
 use crate::spf::{Outcome, SpfRecord, Target, Term};
+
+mod dkim;
+mod dmarc;
 
 const ID: &str = "authenticated";
 const NOW: Duration = Duration::ZERO;
@@ -53,7 +55,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             };
             for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
                 of_spf(bench, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
-                of_dkim(bench, (domain, part), (host, sender), &mut stream, &in_flight);
+                dkim::of_dkim(bench, (domain, part), (host, sender), &mut stream, &in_flight);
             }
             // Each stream that declares nothing comes from where nobody knows.
             let bare = |sender: &Sender| !sender.says_anything();
@@ -67,8 +69,8 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     for domain in changing_records(bench).into_iter().filter(|name| !moving.contains(name)) {
         as_today(bench, domain, None, &edges);
     }
-    keys_in_use(bench);
-    stricter_policies(bench);
+    dkim::keys_in_use(bench);
+    dmarc::stricter_policies(bench);
 }
 
 /// Every network that some SPF record names, as seen or in the course of the plan.
@@ -305,7 +307,7 @@ fn undeclared(
         let fails = |view: &View<'_>| {
             let outcome = evaluated(view, domain, NOBODY).outcome;
             // Without a record nobody refuses it, but for a DMARC policy that wants either.
-            let refused = || strictness(domain, &|key| view.look_up(key))[0] > 0;
+            let refused = || dmarc::strictness(domain, &|key| view.look_up(key))[0] > 0;
             let ok = outcome == Outcome::Pass || (outcome == Outcome::None && !refused());
             (!ok).then_some(())
         };
@@ -463,282 +465,4 @@ fn changing_records<'d>(bench: &Bench<'d>) -> BTreeSet<&'d Name> {
     let is_domain = |name: &&Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     let names = live.chain(changes.map(|change| &change.key)).map(|key| &key.name);
     names.filter(is_domain).collect()
-}
-
-/// Mail of a sender that declares selectors: it may sign with any of them.
-fn of_dkim(
-    bench: &mut Bench<'_>,
-    (domain, part): (&Name, u8),
-    (host, sender): (&Host, &Sender),
-    stream: &mut usize,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
-) {
-    for selector in &sender.selectors {
-        *stream += 1;
-        let owner = &selector.owner.value;
-        let id = format!("{ID}/{}/{}/{}/dkim", shown(domain), host.name, sender.name);
-        let missing = Harm::new(
-            format!("{id}/{}", shown(owner)),
-            format!(
-                "mail that `{}` sent as {domain} (`{}`) and signed with {owner} fails DKIM, and wherever it was forwarded DMARC too",
-                host.name, sender.name
-            ),
-            format!(
-                "publish the DKIM key of `{}` before it sends, and keep it until its last message has arrived",
-                host.name
-            ),
-        );
-        let fails = |view: &View<'_>| (key(view, selector) == Key::Missing).then_some(());
-        let found = bench.cases(ID, ("dkim", domain, *stream), &fails);
-        for (choice, ()) in found.iter() {
-            for atom in in_flight(bench) {
-                bench.forbid(ID, (choice, NOW), &[atom], &missing);
-            }
-        }
-        let unseen =
-            bench.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
-                Key::Unseen(name) => vec![name],
-                Key::There | Key::Missing => Vec::new(),
-            });
-        for name in unseen.iter() {
-            // A key that is in use today is there.
-            if selector.publish.is_none() && part != 1 {
-                continue;
-            }
-            let of = Subject::Name(name.clone());
-            let harm = Harm::new(
-                format!("{id}/{}", shown(name)),
-                format!(
-                    "`{}` signs mail as {domain} with {owner}, which leads to {name}, and nobody could ask whether there is a key",
-                    host.name
-                ),
-                format!(
-                    "configure a `resolver:`, or {}",
-                    bench.statement(Fact::Published, &of, Value::True, "")
-                ),
-            );
-            let missing = bench.facts.having(Fact::Published, &of, Value::False);
-            for atom in in_flight(bench) {
-                for bad in &missing {
-                    bench.forbid(ID, (&Choice::new(), NOW), &[*bad, atom], &harm);
-                }
-            }
-        }
-    }
-}
-
-/// What a receiver finds that looks for a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Key {
-    There,
-    Missing,
-    /// It lies at this name, which nobody could ask.
-    Unseen(Name),
-}
-
-/// Whether a receiver finds the key that the sender signs with: what the plan publishes for it, or
-/// what was there when the plan was made.
-fn key(view: &View<'_>, selector: &Selector) -> Key {
-    let owner = &selector.owner.value;
-    let txt = RrKey::new(owner.clone(), RrType::TXT);
-    let alias = RrKey::new(owner.clone(), RrType::CNAME);
-    if let Some(published) = &selector.publish {
-        let same = match (published.rtype(), view.answer(&alias), view.look_up(&txt)) {
-            (RrType::CNAME, found, _) => found == Outside::Records([published.clone()].into()),
-            // A live key in other words is the same key.
-            (_, _, Outside::Records(found)) => {
-                let key = |rdata: &Rdata| KeyRecord::of_rdata(rdata).and_then(Result::ok);
-                let wanted = key(published);
-                found.iter().any(|one| one == published || (wanted.is_some() && key(one) == wanted))
-            }
-            (_, _, Outside::Absent | Outside::Unknown(_)) => false,
-        };
-        if !same {
-            return Key::Missing;
-        }
-    }
-    match view.look_up(&txt) {
-        Outside::Records(records) if usable(&records) => match &selector.publish {
-            Some(published) if published.target().is_none() => Key::There,
-            // Another key than the one that was there verifies nothing that was signed.
-            led => match view.live(&key_of(led.as_ref(), &txt)) {
-                Outside::Records(live) if usable(&live) && live != records => Key::Missing,
-                // A key that the plan's own records publish.
-                Outside::Records(_) | Outside::Absent | Outside::Unknown(_) => Key::There,
-            },
-        },
-        Outside::Records(_) | Outside::Absent => Key::Missing,
-        Outside::Unknown(_) => Key::Unseen(view.leaves_at(&txt).unwrap_or(txt.name)),
-    }
-}
-
-/// Where the key lies that a selector leads to.
-fn key_of(published: Option<&Rdata>, own: &RrKey) -> RrKey {
-    let target = published.and_then(Rdata::target);
-    target.map_or_else(|| own.clone(), |target| RrKey::new(target, RrType::TXT))
-}
-
-/// Whether one of these texts is a key that verifies anything (RFC 6376 §3.6.1, §6.1.2).
-fn usable(records: &[Rdata]) -> bool {
-    let mut keys = records.iter().filter_map(KeyRecord::of_rdata);
-    // Of several, a verifier takes any (RFC 6376 §3.6.2.2).
-    match (keys.next(), keys.next()) {
-        (Some(Ok(key)), None) => !key.is_revoked(),
-        (_, _) => false,
-    }
-}
-
-/// Keys that the plan changes or takes away, and that no sender of the move declares: whoever signs
-/// with them, nobody has said.
-fn keys_in_use(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
-    let declared: BTreeSet<&Name> = draft
-        .intent
-        .moves
-        .iter()
-        .flat_map(|one| [&one.from, &one.to].into_iter().chain(&one.others))
-        .flat_map(|host| &host.senders)
-        .flat_map(|sender| &sender.selectors)
-        .map(|selector| &selector.owner.value)
-        .collect();
-    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
-    // A key that comes may take the place of what a wildcard answers.
-    let names: BTreeSet<Name> = live
-        .chain(draft.owned())
-        .filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME) && is_dkim(&key.name))
-        .filter(|key| !declared.contains(&key.name))
-        .map(|key| key.name.clone())
-        .collect();
-    for name in names {
-        let key = RrKey::new(name.clone(), RrType::TXT);
-        let is_key = |answer: &Outside| match answer {
-            Outside::Records(records) => usable(records),
-            Outside::Unknown(_) => true,
-            Outside::Absent => false,
-        };
-        let other = |view: &View<'_>| {
-            let live = view.live(&key);
-            (is_key(&live) && view.look_up(&key) != live).then_some(())
-        };
-        let found = bench.cases(ID, ("key", &name, 0), &other);
-        if found.iter().all(|(choice, ())| choice.is_empty()) {
-            continue;
-        }
-        let of = Subject::Name(name.clone());
-        let harm = Harm::new(
-            format!("{ID}/{}/dkim", shown(&name)),
-            format!(
-                "mail that somebody signs with {name} fails DKIM: nobody says that it is not used"
-            ),
-            format!(
-                "leave the key, or declare its sender at a host; where nobody signs with it, {}",
-                bench.statement(Fact::Signs, &of, Value::False, "")
-            ),
-        );
-        for (choice, ()) in found.iter() {
-            for signs in bench.facts.in_flight_by(Fact::Signs, &of) {
-                bench.forbid(ID, (choice, NOW), &[signs], &harm);
-            }
-        }
-    }
-}
-
-/// DMARC policies that the plan makes stricter: mail that passed so far may be refused.
-fn stricter_policies(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
-    let of_policy = |key: &RrKey| {
-        let label = key.name.labels().next()?;
-        let is_text = matches!(key.rtype, RrType::TXT | RrType::CNAME);
-        (is_text && label.eq_ignore_ascii_case(b"_dmarc")).then(|| key.name.parent()).flatten()
-    };
-    let owned: BTreeSet<Name> = draft.owned().filter_map(of_policy).collect();
-    let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
-    let aliases: BTreeSet<Name> = live
-        .filter(|(key, _)| key.rtype == RrType::CNAME)
-        .filter_map(|(key, _)| of_policy(key))
-        .collect();
-    if owned.is_empty() && aliases.is_empty() {
-        return;
-    }
-    // A domain without a policy of its own has that of one above it (RFC 9989: the tree walk).
-    let below = |name: &&Name| {
-        let mut above = std::iter::successors(name.parent(), Name::parent);
-        above.any(|above| owned.contains(&above) || aliases.contains(&above))
-    };
-    let inherits: Vec<Name> =
-        bench.domains().iter().map(|one| one.name).filter(below).cloned().collect();
-    for domain in owned.into_iter().chain(aliases).chain(inherits).collect::<BTreeSet<_>>() {
-        let stricter = |view: &View<'_>| {
-            let live = strictness(&domain, &|key| view.live(key));
-            let found = strictness(&domain, &|key| view.look_up(key));
-            let more = found.iter().zip(&live).any(|(found, live)| found > live);
-            more.then_some(())
-        };
-        let of = Subject::Name(domain.clone());
-        let harm = Harm::new(
-            format!("{ID}/{}/dmarc", shown(&domain)),
-            format!(
-                "receivers obey a stricter DMARC policy of {domain}, and nobody says that all of its mail passes"
-            ),
-            bench.statement(Fact::PassesDmarc, &of, Value::True, ""),
-        );
-        for (choice, ()) in bench.cases(ID, ("dmarc", &domain, 0), &stricter).iter() {
-            for bad in bench.facts.having(Fact::PassesDmarc, &of, Value::False) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
-            }
-        }
-    }
-}
-
-/// How strict the DMARC policy is that receivers find for a domain (RFC 7489 §6.3, RFC 9989): for the
-/// domain, for names below it, there or not (none, quarantine, reject), in the alignment of DKIM and
-/// SPF, and of how much mail.
-///
-/// What stands above a domain counts for it where it has no policy of its own.
-fn strictness(domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> [u8; 6] {
-    let mut at = Some(domain.clone());
-    while let Some(name) = at {
-        let owner = Name::from_user("_dmarc").and_then(|label| label.join(&name));
-        let Ok(owner) = owner else { break };
-        match look_up(&RrKey::new(owner, RrType::TXT)) {
-            Outside::Records(records) => {
-                if let Some([p, sp, np, adkim, aspf, share]) = strictness_of(&records) {
-                    return match name == *domain {
-                        true => [p, sp, np, adkim, aspf, share],
-                        false => [sp, sp, np, adkim, aspf, share],
-                    };
-                }
-            }
-            Outside::Absent => {}
-            // Of a domain's own record, the adversary says what nobody has seen.
-            Outside::Unknown(_) if name == *domain => return [u8::MAX; 6],
-            Outside::Unknown(_) => break,
-        }
-        at = name.parent().filter(|above| above.labels().nth(1).is_some());
-    }
-    [0; 6]
-}
-
-fn strictness_of(records: &[Rdata]) -> Option<[u8; 6]> {
-    let texts = records.iter().filter_map(Rdata::txt_joined);
-    let texts = texts.map(|text| String::from_utf8_lossy(&text).to_ascii_lowercase());
-    let mut policies = texts.filter(|text| text.trim_start().starts_with("v=dmarc1"));
-    let (Some(policy), None) = (policies.next(), policies.next()) else { return None };
-    let tag = |name: &str| {
-        let mut tags = policy.split(';').filter_map(|tag| tag.split_once('='));
-        tags.find(|(tag, _)| tag.trim() == name).map(|(_, value)| value.trim().to_owned())
-    };
-    // With `t=y` receivers apply the level below.
-    let test = u8::from(tag("t").as_deref() == Some("y"));
-    let rank = |value: Option<String>| match value.as_deref() {
-        Some("reject") => 2 - test,
-        Some("quarantine") => 1 - test,
-        Some(_) | None => 0,
-    };
-    let strict = |name: &str| u8::from(tag(name).as_deref() == Some("s"));
-    let p = rank(tag("p"));
-    let below = tag("sp").map_or(p, |value| rank(Some(value)));
-    let absent = tag("np").map_or(below, |value| rank(Some(value)));
-    let share = tag("pct").and_then(|pct| pct.parse::<u8>().ok()).unwrap_or(100).min(100);
-    Some([p, below, absent, strict("adkim"), strict("aspf"), if p > 0 { share } else { 0 }])
 }

@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Leads, host, is_known_to_stay, leads};
+use super::{Leads, host, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot, discovery_of};
+use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::{Choice, View};
+
+mod names_in_use;
+mod others;
 
 const ID: &str = "clients";
 const NOW: Duration = Duration::ZERO;
@@ -32,7 +35,7 @@ const PAIRS: &[[&str; 2]] = &[
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let Some((from, to)) = bench.sides() else {
-        records_alone(bench);
+        others::records_alone(bench);
         return;
     };
     let Some(mailboxes) = bench.mailboxes().copied() else { return };
@@ -80,17 +83,17 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             of_record(bench, (domain, one), key, (&idle, &off));
         }
         of_pairs(bench, domain, &found);
-        left_behind(bench, one, &found.left, &off);
+        others::left_behind(bench, one, &found.left, &off);
         if found.old_has_clients {
             sees_new_mail(bench, domain, one);
         }
     }
     if let Some((_, one)) = bench.moving().next() {
-        let others = of_other_names(bench, one);
-        left_behind(bench, one, &others, &off);
-        led_along(bench);
+        let left = others::of_other_names(bench, one);
+        others::left_behind(bench, one, &left, &off);
+        others::led_along(bench);
     }
-    names_in_use(bench, &idle);
+    names_in_use::patterns(bench, &idle);
 }
 
 /// The discovery records of a domain.
@@ -339,9 +342,14 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
         });
         records.flat_map(|records| records.iter().filter_map(Rdata::ip)).collect()
     };
-    let is_old = |ip: &IpAddr| parties.has(Side::From, *ip) && !parties.has(Side::To, *ip);
+    let of_old = OldNames::of(bench, one).addresses;
+    let is_old = |ip: &IpAddr| {
+        (parties.has(Side::From, *ip) && !parties.has(Side::To, *ip))
+            || (of_old.contains(ip) && !lasting.contains(ip))
+    };
     let at_old = |view: &View<'_>| {
-        names(view, one, key, Side::To)?;
+        let Outside::Records(answer) = view.answer(key) else { return None };
+        answer.contains(&rdata.value).then_some(())?;
         found(view).iter().any(|ip| is_old(ip)).then_some(())
     };
     let away = |view: &View<'_>| {
@@ -461,122 +469,6 @@ fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
     }
 }
 
-/// Records for mail clients that nobody declares, and that still lead to the old host when it goes:
-/// those of the domain, and those of names that do not move, but for such whose mail stays there.
-fn left_behind(bench: &mut Bench<'_>, one: &DomainMove, left: &BTreeSet<RrKey>, off: &[usize]) {
-    let old = OldNames::of(bench, one);
-    for key in left {
-        let of = Subject::Name(key.name.clone());
-        let harm = Harm::new(
-            format!("{ID}/{}/left/{}", shown(&key.name), key.rtype),
-            format!(
-                "a mail client that asks for {key} is led to `{}`, where nobody answers any more: no part of the plan changes it",
-                one.from.name
-            ),
-            format!(
-                "declare it under `discovery:`, or change it under `records:`; or {}",
-                bench.statement(Fact::Clients, &of, Value::False, "")
-            ),
-        );
-        let leads = |view: &View<'_>| old.leads(&|key| view.look_up(key), key).then_some(());
-        let at = usize::from(key.rtype.number());
-        for (choice, ()) in bench.cases(ID, ("left", &key.name, at), &leads).iter() {
-            for uses in bench.facts.having(Fact::Clients, &of, Value::True) {
-                for off in off {
-                    bench.forbid(ID, (choice, NOW), &[uses, *off], &harm);
-                }
-            }
-        }
-    }
-}
-
-/// Discovery records of names that do not move, and that lead elsewhere with what the plan changes.
-fn led_along(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
-    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
-    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
-    let keys: BTreeSet<RrKey> = live
-        .filter_map(|key| {
-            let asked = match key.rtype {
-                RrType::CNAME => RrKey::new(key.name.clone(), RrType::SRV),
-                _ => key.clone(),
-            };
-            let of = discovery_of(&asked).or_else(|| discovery_of(key))?;
-            let asked = if discovery_of(&asked).is_some() { asked } else { key.clone() };
-            (!moving.contains(&of)).then_some(asked)
-        })
-        .collect();
-    for key in keys {
-        let reached = |look_up: &dyn Fn(&RrKey) -> Outside| -> BTreeSet<IpAddr> {
-            let types = match key.rtype {
-                RrType::SRV => vec![RrType::SRV],
-                _ => vec![RrType::A, RrType::AAAA],
-            };
-            let mut ips = BTreeSet::new();
-            for rtype in types {
-                let Outside::Records(found) = look_up(&RrKey::new(key.name.clone(), rtype)) else {
-                    continue;
-                };
-                for rdata in found.iter() {
-                    ips.extend(rdata.ip());
-                    let Some(name) = rdata.srv_target() else { continue };
-                    for rtype in [RrType::A, RrType::AAAA] {
-                        if let Outside::Records(found) = look_up(&RrKey::new(name.clone(), rtype)) {
-                            ips.extend(found.iter().filter_map(Rdata::ip));
-                        }
-                    }
-                }
-            }
-            ips
-        };
-        let other = |view: &View<'_>| {
-            let live = reached(&|key| view.live(key));
-            (!live.is_empty() && reached(&|key| view.look_up(key)) != live).then_some(())
-        };
-        let of = Subject::Name(key.name.clone());
-        let harm = Harm::new(
-            format!("{ID}/{}/led-along/{}", shown(&key.name), key.rtype),
-            format!(
-                "a mail client that finds its server by {key}, of a domain that does not move, is led elsewhere"
-            ),
-            format!(
-                "give it a name of its own first, or {}",
-                bench.statement(Fact::Clients, &of, Value::False, "")
-            ),
-        );
-        let at = usize::from(key.rtype.number());
-        for (choice, ()) in bench.cases(ID, ("led-along", &key.name, at), &other).iter() {
-            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
-            }
-        }
-    }
-}
-
-/// Whether the old host goes on for a domain, plainly or as somebody states.
-fn stays(bench: &Bench<'_>, domain: &Name) -> bool {
-    let of = Subject::Name(domain.clone());
-    is_known_to_stay(bench.draft(), domain) || bench.facts.is_always(Fact::Stays, &of, Value::True)
-}
-
-/// The discovery records of names that do not move, and that lead to the old host.
-fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<RrKey> {
-    let draft = bench.draft();
-    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
-    let old = OldNames::of(bench, one);
-    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
-    let found = live.filter(|key| {
-        let services = RrKey::new(key.name.clone(), RrType::SRV);
-        let of = match key.rtype {
-            RrType::CNAME => discovery_of(key).or_else(|| discovery_of(&services)),
-            _ => discovery_of(key),
-        };
-        of.is_some_and(|domain| !moving.contains(&domain) && !stays(bench, &domain))
-            && old.leads_there(draft.snapshot, key)
-    });
-    found.cloned().collect()
-}
-
 /// Who is set up for the old host while mail goes to the new one.
 fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let (from, to) = (&one.from.name, &one.to.name);
@@ -603,176 +495,6 @@ fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             for (client, blind) in clients.iter().flat_map(|c| blind.iter().map(move |b| (*c, *b)))
             {
                 bench.forbid(ID, (choice, NOW), &[client, blind], &harm);
-            }
-        }
-    }
-}
-
-/// Names that clients are set up with: what discovery records of the old host lead to, and every name
-/// that leads to its addresses and that the plan changes.
-fn names_in_use(bench: &mut Bench<'_>, idle: &[usize]) {
-    let Some((from, to)) = bench.sides() else { return };
-    let Some(mailboxes) = bench.mailboxes().copied() else { return };
-    let (draft, parties) = (bench.draft(), bench.parties());
-    let mut names: BTreeSet<Name> = BTreeSet::new();
-    let mut old: BTreeSet<IpAddr> = BTreeSet::new();
-    let mut new: BTreeSet<IpAddr> = BTreeSet::new();
-    for (_, one) in bench.moving() {
-        let of_old = OldNames::of(bench, one);
-        let exchanges: Vec<&Name> = one.from.exchanges.iter().map(|e| &e.name.value).collect();
-        let discovered = of_old.names.iter().filter(|name| {
-            let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
-            !exchanges.contains(name) || declared.into_iter().any(|target| target == **name)
-        });
-        names.extend(discovered.cloned());
-        old.extend(of_old.addresses);
-        for target in one.to.discovery.values().filter_map(|rdata| target(&rdata.value)) {
-            new.extend(addresses_of(&bench.end, &target));
-        }
-    }
-    let is_old = |ip: &IpAddr| old.contains(ip) || parties.has(Side::From, *ip);
-    for key in draft.owned() {
-        let leads = matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME);
-        if leads && addresses_of(draft.snapshot, &key.name).iter().any(is_old) {
-            names.insert(key.name.clone());
-        }
-    }
-    let is_new = |ip: &IpAddr| new.contains(ip) || parties.has(Side::To, *ip);
-    for name in names {
-        // Where clients that look are led, and what they ask for, is judged as such.
-        let is_record = |rtype| discovery_of(&RrKey::new(name.clone(), rtype)).is_some();
-        let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
-        if is_record(RrType::CNAME) || !keys.iter().any(|key| bench.library.answers(key).is_some())
-        {
-            continue;
-        }
-        let where_to =
-            |view: &View<'_>, led: Led| (led_to(view, &keys, &is_new) == Some(led)).then_some(());
-        let set_up = [Subject::Name(name.clone()), Subject::Host(from.name.clone())];
-        let away = Harm::new(
-            format!("{ID}/{}/away", shown(&name)),
-            format!(
-                "a mail client that is set up with {name} no longer finds `{}` there: its user can neither read nor send",
-                from.name
-            ),
-            format!("leave {name} where it is as long as clients of `{}` use it", from.name),
-        );
-        let clients = match bench.facts.is_stated(Fact::Clients, &set_up[0]) {
-            true => bench.facts.having(Fact::Clients, &set_up[0], Value::True),
-            false => bench.facts.having(Fact::Clients, &set_up[1], Value::True),
-        };
-        for (choice, ()) in
-            bench.cases(ID, ("led-away", &name, 0), &|view| where_to(view, Led::Away)).iter()
-        {
-            for client in &clients {
-                bench.forbid(ID, (choice, NOW), &[*client], &away);
-            }
-        }
-        let to_new = Harm::new(
-            format!("{ID}/{}/to-new", shown(&name)),
-            format!(
-                "a mail client that is set up with {name} is led to `{}` while the mailboxes are at `{}`, or not served there yet",
-                to.name, from.name
-            ),
-            format!("let {name} lead to `{}` when the mailboxes have moved", to.name),
-        );
-        for (choice, ()) in
-            bench.cases(ID, ("led-to-new", &name, 0), &|view| where_to(view, Led::ToNew)).iter()
-        {
-            for client in &clients {
-                for bad in mailboxes.at_old().chain(idle.iter().copied()) {
-                    bench.forbid(ID, (choice, NOW), &[*client, bad], &to_new);
-                }
-            }
-        }
-    }
-}
-
-/// Where a name leads that led to the old host.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Led {
-    Away,
-    ToNew,
-}
-
-/// Where a name leads in this view, if not where it led: a client may have either family alone.
-fn led_to(view: &View<'_>, keys: &[RrKey; 2], is_new: &dyn Fn(&IpAddr) -> bool) -> Option<Led> {
-    let ips = |answer: &Outside| -> Vec<IpAddr> {
-        match answer {
-            Outside::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
-            Outside::Absent | Outside::Unknown(_) => Vec::new(),
-        }
-    };
-    let found = keys.each_ref().map(|key| view.look_up(key));
-    if found.iter().any(|found| matches!(found, Outside::Unknown(_))) {
-        return Some(Led::Away);
-    }
-    let now = found.each_ref().map(ips);
-    let live = keys.each_ref().map(|key| ips(&view.live(key)));
-    let other: Vec<&IpAddr> =
-        now.iter().flatten().filter(|ip| !live.iter().flatten().any(|l| l == *ip)).collect();
-    if !other.is_empty() {
-        return Some(match other.into_iter().all(is_new) {
-            true => Led::ToNew,
-            false => Led::Away,
-        });
-    }
-    // Nothing else is there, and of one family nothing at all where something was.
-    let lost = live.iter().zip(&now).any(|(live, now)| !live.is_empty() && now.is_empty());
-    lost.then_some(Led::Away)
-}
-
-/// A plan that moves no mail, and changes what clients find their servers by.
-fn records_alone(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
-    let mut keys: BTreeSet<RrKey> = BTreeSet::new();
-    let discovery: Vec<(&RrKey, &Rdata)> = draft
-        .snapshot
-        .zones
-        .values()
-        .flat_map(|zone| &zone.zone.rrsets)
-        .filter(|(key, _)| discovery_of(key).is_some())
-        .flat_map(|(key, rrset)| rrset.rdata().iter().map(move |rdata| (key, rdata)))
-        .collect();
-    for (key, rdata) in discovery {
-        keys.insert(key.clone());
-        if let Some(name) = target(rdata) {
-            keys.extend([RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype)));
-        }
-    }
-    for one in bench.domains().iter() {
-        let under = bench.draft().snapshot.zone_of(one.name).map(|zone| &zone.zone.origin);
-        if under.is_some_and(|origin| draft.has_wildcards(origin)) {
-            keys.extend(possible(one.name).filter(|key| key.rtype == RrType::SRV));
-        }
-    }
-    let owned = draft.owned().filter(|key| discovery_of(key).is_some()).cloned();
-    for key in owned.collect::<BTreeSet<_>>() {
-        leads_where(bench, &key);
-    }
-    for key in keys {
-        if bench.library.answers(&key).is_none() {
-            continue;
-        }
-        let at = usize::from(key.rtype.number());
-        let changed = |view: &View<'_>| {
-            let live = view.live(&key);
-            (live != Outside::Absent && view.look_up(&key) != live).then_some(())
-        };
-        let of = Subject::Name(key.name.clone());
-        let harm = Harm::new(
-            format!("{ID}/{}/changed/{}", shown(&key.name), key.rtype),
-            format!(
-                "a mail client that finds its server by {key} finds another one, or none: nobody says that this serves its mailbox"
-            ),
-            format!(
-                "move the mail with `migrate:`, or {}",
-                bench.statement(Fact::Clients, &of, Value::False, "")
-            ),
-        );
-        for (choice, ()) in bench.cases(ID, ("changed", &key.name, at), &changed).iter() {
-            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
             }
         }
     }

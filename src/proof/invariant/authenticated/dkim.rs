@@ -1,0 +1,192 @@
+//! DKIM keys: those that declared senders sign with, and those that somebody may.
+
+use std::collections::BTreeSet;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::{ID, NOW};
+use crate::dkim::KeyRecord;
+use crate::fact::{Fact, Subject, Value};
+use crate::intent::{Host, Selector, Sender};
+use crate::observe::{Outside, is_dkim};
+use crate::proof::model::{Bench, shown};
+use crate::proof::pattern::Harm;
+use crate::proof::view::{Choice, View};
+
+/// Mail of a sender that declares selectors: it may sign with any of them.
+pub(super) fn of_dkim(
+    bench: &mut Bench<'_>,
+    (domain, part): (&Name, u8),
+    (host, sender): (&Host, &Sender),
+    stream: &mut usize,
+    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+) {
+    for selector in &sender.selectors {
+        *stream += 1;
+        let owner = &selector.owner.value;
+        let id = format!("{ID}/{}/{}/{}/dkim", shown(domain), host.name, sender.name);
+        let missing = Harm::new(
+            format!("{id}/{}", shown(owner)),
+            format!(
+                "mail that `{}` sent as {domain} (`{}`) and signed with {owner} fails DKIM, and wherever it was forwarded DMARC too",
+                host.name, sender.name
+            ),
+            format!(
+                "publish the DKIM key of `{}` before it sends, and keep it until its last message has arrived",
+                host.name
+            ),
+        );
+        let fails = |view: &View<'_>| (key(view, selector) == Key::Missing).then_some(());
+        let found = bench.cases(ID, ("dkim", domain, *stream), &fails);
+        for (choice, ()) in found.iter() {
+            for atom in in_flight(bench) {
+                bench.forbid(ID, (choice, NOW), &[atom], &missing);
+            }
+        }
+        let unseen =
+            bench.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
+                Key::Unseen(name) => vec![name],
+                Key::There | Key::Missing => Vec::new(),
+            });
+        for name in unseen.iter() {
+            // A key that is in use today is there.
+            if selector.publish.is_none() && part != 1 {
+                continue;
+            }
+            let of = Subject::Name(name.clone());
+            let harm = Harm::new(
+                format!("{id}/{}", shown(name)),
+                format!(
+                    "`{}` signs mail as {domain} with {owner}, which leads to {name}, and nobody could ask whether there is a key",
+                    host.name
+                ),
+                format!(
+                    "configure a `resolver:`, or {}",
+                    bench.statement(Fact::Published, &of, Value::True, "")
+                ),
+            );
+            let missing = bench.facts.having(Fact::Published, &of, Value::False);
+            for atom in in_flight(bench) {
+                for bad in &missing {
+                    bench.forbid(ID, (&Choice::new(), NOW), &[*bad, atom], &harm);
+                }
+            }
+        }
+    }
+}
+
+/// What a receiver finds that looks for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Key {
+    There,
+    Missing,
+    /// It lies at this name, which nobody could ask.
+    Unseen(Name),
+}
+
+/// Whether a receiver finds the key that the sender signs with: what the plan publishes for it, or
+/// what was there when the plan was made.
+fn key(view: &View<'_>, selector: &Selector) -> Key {
+    let owner = &selector.owner.value;
+    let txt = RrKey::new(owner.clone(), RrType::TXT);
+    let alias = RrKey::new(owner.clone(), RrType::CNAME);
+    if let Some(published) = &selector.publish {
+        let same = match (published.rtype(), view.answer(&alias), view.look_up(&txt)) {
+            (RrType::CNAME, found, _) => found == Outside::Records([published.clone()].into()),
+            // A live key in other words is the same key.
+            (_, _, Outside::Records(found)) => {
+                let key = |rdata: &Rdata| KeyRecord::of_rdata(rdata).and_then(Result::ok);
+                let wanted = key(published);
+                found.iter().any(|one| one == published || (wanted.is_some() && key(one) == wanted))
+            }
+            (_, _, Outside::Absent | Outside::Unknown(_)) => false,
+        };
+        if !same {
+            return Key::Missing;
+        }
+    }
+    match view.look_up(&txt) {
+        Outside::Records(records) if usable(&records) => match &selector.publish {
+            Some(published) if published.target().is_none() => Key::There,
+            // Another key than the one that was there verifies nothing that was signed.
+            led => match view.live(&key_of(led.as_ref(), &txt)) {
+                Outside::Records(live) if usable(&live) && live != records => Key::Missing,
+                // A key that the plan's own records publish.
+                Outside::Records(_) | Outside::Absent | Outside::Unknown(_) => Key::There,
+            },
+        },
+        Outside::Records(_) | Outside::Absent => Key::Missing,
+        Outside::Unknown(_) => Key::Unseen(view.leaves_at(&txt).unwrap_or(txt.name)),
+    }
+}
+
+/// Where the key lies that a selector leads to.
+fn key_of(published: Option<&Rdata>, own: &RrKey) -> RrKey {
+    let target = published.and_then(Rdata::target);
+    target.map_or_else(|| own.clone(), |target| RrKey::new(target, RrType::TXT))
+}
+
+/// Whether one of these texts is a key that verifies anything (RFC 6376 §3.6.1, §6.1.2).
+fn usable(records: &[Rdata]) -> bool {
+    let mut keys = records.iter().filter_map(KeyRecord::of_rdata);
+    // Of several, a verifier takes any (RFC 6376 §3.6.2.2).
+    match (keys.next(), keys.next()) {
+        (Some(Ok(key)), None) => !key.is_revoked(),
+        (_, _) => false,
+    }
+}
+
+/// Keys that the plan changes or takes away, and that no sender of the move declares: whoever signs
+/// with them, nobody has said.
+pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let declared: BTreeSet<&Name> = draft
+        .intent
+        .moves
+        .iter()
+        .flat_map(|one| [&one.from, &one.to].into_iter().chain(&one.others))
+        .flat_map(|host| &host.senders)
+        .flat_map(|sender| &sender.selectors)
+        .map(|selector| &selector.owner.value)
+        .collect();
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    // A key that comes may take the place of what a wildcard answers.
+    let names: BTreeSet<Name> = live
+        .chain(draft.owned())
+        .filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME) && is_dkim(&key.name))
+        .filter(|key| !declared.contains(&key.name))
+        .map(|key| key.name.clone())
+        .collect();
+    for name in names {
+        let key = RrKey::new(name.clone(), RrType::TXT);
+        let is_key = |answer: &Outside| match answer {
+            Outside::Records(records) => usable(records),
+            Outside::Unknown(_) => true,
+            Outside::Absent => false,
+        };
+        let other = |view: &View<'_>| {
+            let live = view.live(&key);
+            (is_key(&live) && view.look_up(&key) != live).then_some(())
+        };
+        let found = bench.cases(ID, ("key", &name, 0), &other);
+        if found.iter().all(|(choice, ())| choice.is_empty()) {
+            continue;
+        }
+        let of = Subject::Name(name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/dkim", shown(&name)),
+            format!(
+                "mail that somebody signs with {name} fails DKIM: nobody says that it is not used"
+            ),
+            format!(
+                "leave the key, or declare its sender at a host; where nobody signs with it, {}",
+                bench.statement(Fact::Signs, &of, Value::False, "")
+            ),
+        );
+        for (choice, ()) in found.iter() {
+            for signs in bench.facts.in_flight_by(Fact::Signs, &of) {
+                bench.forbid(ID, (choice, NOW), &[signs], &harm);
+            }
+        }
+    }
+}

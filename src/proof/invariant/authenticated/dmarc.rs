@@ -1,0 +1,112 @@
+//! DMARC policies (RFC 7489, RFC 9989): what receivers do with mail that passes neither SPF nor DKIM.
+
+use std::collections::BTreeSet;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::{ID, NOW};
+use crate::fact::{Fact, Subject, Value};
+use crate::observe::Outside;
+use crate::proof::model::{Bench, shown};
+use crate::proof::pattern::Harm;
+use crate::proof::view::View;
+
+/// DMARC policies that the plan makes stricter: mail that passed so far may be refused.
+pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let of_policy = |key: &RrKey| {
+        let label = key.name.labels().next()?;
+        let is_text = matches!(key.rtype, RrType::TXT | RrType::CNAME);
+        (is_text && label.eq_ignore_ascii_case(b"_dmarc")).then(|| key.name.parent()).flatten()
+    };
+    let owned: BTreeSet<Name> = draft.owned().filter_map(of_policy).collect();
+    let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let aliases: BTreeSet<Name> = live
+        .filter(|(key, _)| key.rtype == RrType::CNAME)
+        .filter_map(|(key, _)| of_policy(key))
+        .collect();
+    if owned.is_empty() && aliases.is_empty() {
+        return;
+    }
+    // A domain without a policy of its own has that of one above it (RFC 9989: the tree walk).
+    let below = |name: &&Name| {
+        let mut above = std::iter::successors(name.parent(), Name::parent);
+        above.any(|above| owned.contains(&above) || aliases.contains(&above))
+    };
+    let inherits: Vec<Name> =
+        bench.domains().iter().map(|one| one.name).filter(below).cloned().collect();
+    for domain in owned.into_iter().chain(aliases).chain(inherits).collect::<BTreeSet<_>>() {
+        let stricter = |view: &View<'_>| {
+            let live = strictness(&domain, &|key| view.live(key));
+            let found = strictness(&domain, &|key| view.look_up(key));
+            let more = found.iter().zip(&live).any(|(found, live)| found > live);
+            more.then_some(())
+        };
+        let of = Subject::Name(domain.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/dmarc", shown(&domain)),
+            format!(
+                "receivers obey a stricter DMARC policy of {domain}, and nobody says that all of its mail passes"
+            ),
+            bench.statement(Fact::PassesDmarc, &of, Value::True, ""),
+        );
+        for (choice, ()) in bench.cases(ID, ("dmarc", &domain, 0), &stricter).iter() {
+            for bad in bench.facts.having(Fact::PassesDmarc, &of, Value::False) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+}
+
+/// How strict the DMARC policy is that receivers find for a domain (RFC 7489 §6.3, RFC 9989): for the
+/// domain, for names below it, there or not (none, quarantine, reject), in the alignment of DKIM and
+/// SPF, and of how much mail.
+///
+/// What stands above a domain counts for it where it has no policy of its own.
+pub(super) fn strictness(domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> [u8; 6] {
+    let mut at = Some(domain.clone());
+    while let Some(name) = at {
+        let owner = Name::from_user("_dmarc").and_then(|label| label.join(&name));
+        let Ok(owner) = owner else { break };
+        match look_up(&RrKey::new(owner, RrType::TXT)) {
+            Outside::Records(records) => {
+                if let Some([p, sp, np, adkim, aspf, share]) = strictness_of(&records) {
+                    return match name == *domain {
+                        true => [p, sp, np, adkim, aspf, share],
+                        false => [sp, sp, np, adkim, aspf, share],
+                    };
+                }
+            }
+            Outside::Absent => {}
+            // Of a domain's own record, the adversary says what nobody has seen.
+            Outside::Unknown(_) if name == *domain => return [u8::MAX; 6],
+            Outside::Unknown(_) => break,
+        }
+        at = name.parent().filter(|above| above.labels().nth(1).is_some());
+    }
+    [0; 6]
+}
+
+fn strictness_of(records: &[Rdata]) -> Option<[u8; 6]> {
+    let texts = records.iter().filter_map(Rdata::txt_joined);
+    let texts = texts.map(|text| String::from_utf8_lossy(&text).to_ascii_lowercase());
+    let mut policies = texts.filter(|text| text.trim_start().starts_with("v=dmarc1"));
+    let (Some(policy), None) = (policies.next(), policies.next()) else { return None };
+    let tag = |name: &str| {
+        let mut tags = policy.split(';').filter_map(|tag| tag.split_once('='));
+        tags.find(|(tag, _)| tag.trim() == name).map(|(_, value)| value.trim().to_owned())
+    };
+    // With `t=y` receivers apply the level below.
+    let test = u8::from(tag("t").as_deref() == Some("y"));
+    let rank = |value: Option<String>| match value.as_deref() {
+        Some("reject") => 2 - test,
+        Some("quarantine") => 1 - test,
+        Some(_) | None => 0,
+    };
+    let strict = |name: &str| u8::from(tag(name).as_deref() == Some("s"));
+    let p = rank(tag("p"));
+    let below = tag("sp").map_or(p, |value| rank(Some(value)));
+    let absent = tag("np").map_or(below, |value| rank(Some(value)));
+    let share = tag("pct").and_then(|pct| pct.parse::<u8>().ok()).unwrap_or(100).min(100);
+    Some([p, below, absent, strict("adkim"), strict("aspf"), if p > 0 { share } else { 0 }])
+}

@@ -1,0 +1,193 @@
+//! Discovery records that no host of the move declares: of names that do not move, and of plans that
+//! move nothing.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::super::is_known_to_stay;
+use super::{ID, NOW, OldNames, leads_where, possible, target};
+use crate::fact::{Fact, Subject, Value};
+use crate::intent::DomainMove;
+use crate::observe::{Outside, discovery_of};
+use crate::proof::model::{Bench, shown};
+use crate::proof::pattern::Harm;
+use crate::proof::view::View;
+
+/// Records for mail clients that nobody declares, and that still lead to the old host when it goes:
+/// those of the domain, and those of names that do not move, but for such whose mail stays there.
+pub(super) fn left_behind(
+    bench: &mut Bench<'_>,
+    one: &DomainMove,
+    left: &BTreeSet<RrKey>,
+    off: &[usize],
+) {
+    let old = OldNames::of(bench, one);
+    for key in left {
+        let of = Subject::Name(key.name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/left/{}", shown(&key.name), key.rtype),
+            format!(
+                "a mail client that asks for {key} is led to `{}`, where nobody answers any more: no part of the plan changes it",
+                one.from.name
+            ),
+            format!(
+                "declare it under `discovery:`, or change it under `records:`; or {}",
+                bench.statement(Fact::Clients, &of, Value::False, "")
+            ),
+        );
+        let leads = |view: &View<'_>| old.leads(&|key| view.look_up(key), key).then_some(());
+        let at = usize::from(key.rtype.number());
+        for (choice, ()) in bench.cases(ID, ("left", &key.name, at), &leads).iter() {
+            for uses in bench.facts.having(Fact::Clients, &of, Value::True) {
+                for off in off {
+                    bench.forbid(ID, (choice, NOW), &[uses, *off], &harm);
+                }
+            }
+        }
+    }
+}
+
+/// Discovery records of names that do not move, and that lead elsewhere with what the plan changes.
+pub(super) fn led_along(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let keys: BTreeSet<RrKey> = live
+        .filter_map(|key| {
+            let asked = match key.rtype {
+                RrType::CNAME => RrKey::new(key.name.clone(), RrType::SRV),
+                _ => key.clone(),
+            };
+            let of = discovery_of(&asked).or_else(|| discovery_of(key))?;
+            let asked = if discovery_of(&asked).is_some() { asked } else { key.clone() };
+            (!moving.contains(&of)).then_some(asked)
+        })
+        .collect();
+    for key in keys {
+        let reached = |look_up: &dyn Fn(&RrKey) -> Outside| -> BTreeSet<IpAddr> {
+            let types = match key.rtype {
+                RrType::SRV => vec![RrType::SRV],
+                _ => vec![RrType::A, RrType::AAAA],
+            };
+            let mut ips = BTreeSet::new();
+            for rtype in types {
+                let Outside::Records(found) = look_up(&RrKey::new(key.name.clone(), rtype)) else {
+                    continue;
+                };
+                for rdata in found.iter() {
+                    ips.extend(rdata.ip());
+                    let Some(name) = rdata.srv_target() else { continue };
+                    for rtype in [RrType::A, RrType::AAAA] {
+                        if let Outside::Records(found) = look_up(&RrKey::new(name.clone(), rtype)) {
+                            ips.extend(found.iter().filter_map(Rdata::ip));
+                        }
+                    }
+                }
+            }
+            ips
+        };
+        let other = |view: &View<'_>| {
+            let live = reached(&|key| view.live(key));
+            (!live.is_empty() && reached(&|key| view.look_up(key)) != live).then_some(())
+        };
+        let of = Subject::Name(key.name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/led-along/{}", shown(&key.name), key.rtype),
+            format!(
+                "a mail client that finds its server by {key}, of a domain that does not move, is led elsewhere"
+            ),
+            format!(
+                "give it a name of its own first, or {}",
+                bench.statement(Fact::Clients, &of, Value::False, "")
+            ),
+        );
+        let at = usize::from(key.rtype.number());
+        for (choice, ()) in bench.cases(ID, ("led-along", &key.name, at), &other).iter() {
+            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+}
+
+/// Whether the old host goes on for a domain, plainly or as somebody states.
+fn stays(bench: &Bench<'_>, domain: &Name) -> bool {
+    let of = Subject::Name(domain.clone());
+    is_known_to_stay(bench.draft(), domain) || bench.facts.is_always(Fact::Stays, &of, Value::True)
+}
+
+/// The discovery records of names that do not move, and that lead to the old host.
+pub(super) fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<RrKey> {
+    let draft = bench.draft();
+    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    let old = OldNames::of(bench, one);
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let found = live.filter(|key| {
+        let services = RrKey::new(key.name.clone(), RrType::SRV);
+        let of = match key.rtype {
+            RrType::CNAME => discovery_of(key).or_else(|| discovery_of(&services)),
+            _ => discovery_of(key),
+        };
+        of.is_some_and(|domain| !moving.contains(&domain) && !stays(bench, &domain))
+            && old.leads_there(draft.snapshot, key)
+    });
+    found.cloned().collect()
+}
+
+/// A plan that moves no mail, and changes what clients find their servers by.
+pub(super) fn records_alone(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let mut keys: BTreeSet<RrKey> = BTreeSet::new();
+    let discovery: Vec<(&RrKey, &Rdata)> = draft
+        .snapshot
+        .zones
+        .values()
+        .flat_map(|zone| &zone.zone.rrsets)
+        .filter(|(key, _)| discovery_of(key).is_some())
+        .flat_map(|(key, rrset)| rrset.rdata().iter().map(move |rdata| (key, rdata)))
+        .collect();
+    for (key, rdata) in discovery {
+        keys.insert(key.clone());
+        if let Some(name) = target(rdata) {
+            keys.extend([RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype)));
+        }
+    }
+    for one in bench.domains().iter() {
+        let under = bench.draft().snapshot.zone_of(one.name).map(|zone| &zone.zone.origin);
+        if under.is_some_and(|origin| draft.has_wildcards(origin)) {
+            keys.extend(possible(one.name).filter(|key| key.rtype == RrType::SRV));
+        }
+    }
+    let owned = draft.owned().filter(|key| discovery_of(key).is_some()).cloned();
+    for key in owned.collect::<BTreeSet<_>>() {
+        leads_where(bench, &key);
+    }
+    for key in keys {
+        if bench.library.answers(&key).is_none() {
+            continue;
+        }
+        let at = usize::from(key.rtype.number());
+        let changed = |view: &View<'_>| {
+            let live = view.live(&key);
+            (live != Outside::Absent && view.look_up(&key) != live).then_some(())
+        };
+        let of = Subject::Name(key.name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/changed/{}", shown(&key.name), key.rtype),
+            format!(
+                "a mail client that finds its server by {key} finds another one, or none: nobody says that this serves its mailbox"
+            ),
+            format!(
+                "move the mail with `migrate:`, or {}",
+                bench.statement(Fact::Clients, &of, Value::False, "")
+            ),
+        );
+        for (choice, ()) in bench.cases(ID, ("changed", &key.name, at), &changed).iter() {
+            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+}

@@ -228,7 +228,7 @@ fn outside_nx() {
     let zone = "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 2\n@ NS ns1\nns1 A 192.0.2.53\n";
     let server = Bind::primary(&[("example", zone)]);
     let asked = case("outside-nx").with("127.0.0.1:15353", &server.addr().to_string());
-    asked.exits(REFUSED).says("error[").says("mx.typo.example.");
+    asked.exits(REFUSED).says("error[unusable-exchange]: the exchange mx.typo.example.");
 }
 
 /// A mechanism that nobody can decide is no match, and spares nobody the wait of a day.

@@ -9,6 +9,7 @@ mod route53;
 
 mod agreement;
 mod bed;
+mod cases;
 mod cli;
 mod clocks;
 mod delegation;

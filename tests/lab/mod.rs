@@ -35,7 +35,7 @@ pub(crate) use {
     knot::Knot,
     loopback::{free_port, loopback},
     pdns::{Pdns, PdnsZone},
-    server::{Server, TsigKey, sleep},
+    server::{Server, TsigKey, now, sleep},
     tls::certificate,
     unbound::Unbound,
 };

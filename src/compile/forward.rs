@@ -380,6 +380,9 @@ fn of_stage(
         }
         Stage::After { anchors, wait } => {
             for (other, of) in anchors.iter().flat_map(|anchor| anchored(draft, anchor)) {
+                if wait.is_none() {
+                    given.extend(earlier_expiry(draft, other, step, &of));
+                }
                 let (wait, because) = match wait {
                     Some(wait) => (*wait, "the plan says so (`wait:`)".to_owned()),
                     None => expiry(draft, other),
@@ -460,6 +463,35 @@ fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
         show_span(margin)
     );
     (longest + margin, because)
+}
+
+/// What an earlier run has replaced there is waited out too.
+fn earlier_expiry(
+    draft: &Draft<'_>,
+    other: usize,
+    step: usize,
+    anchor: &str,
+) -> Option<Constraint> {
+    let Kind::Change { track, transition, .. } = &draft.nodes[other].kind else { return None };
+    let zone = &draft.snapshot.zones[&draft.tracks[*track].zone];
+    let earlier = transition.changes.iter().flat_map(|change| {
+        let known = draft.snapshot.earlier.get(&change.key).into_iter().flatten();
+        known.map(|rrset| hold_of_replaced(rrset.as_ref(), zone, &change.key))
+    });
+    let longest = earlier.max()?;
+    let margin = draft.intent.terms.clocks.margin;
+    Some(Constraint {
+        from: draft.beginning()?,
+        to: step,
+        wait: longest + margin,
+        cause: Cause::new(Origin::User, "after", format!("the plan says so (`after: {anchor}`)")),
+        because: format!(
+            "what an earlier run has replaced may be cached for {}, and {} for safety",
+            show_span(longest),
+            show_span(margin)
+        ),
+        name: None,
+    })
 }
 
 /// The steps that an anchor means, with its word.

@@ -259,12 +259,16 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
     let names = bench.met(ID, ("unseen", domain, 0), &|view| match routes(view, domain) {
         Routes::To(routes) => {
             let unknown = routes.into_iter().filter(|route| route.ip.is_none());
-            unknown.map(|route| route.exchange).collect()
+            unknown.map(|route| (route.exchange, true)).collect()
         }
-        Routes::Unknown(name) => vec![name],
+        Routes::Unknown(name) => vec![(name, false)],
         Routes::Nowhere => Vec::new(),
     });
-    for (number, name) in names.iter().enumerate() {
+    let today: Vec<Name> = match routes_today(bench.draft().snapshot, domain) {
+        Routes::To(routes) => routes.into_iter().map(|route| route.exchange).collect(),
+        Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
+    };
+    for (number, (name, is_exchange)) in names.iter().enumerate() {
         // What takes the mail today is seen by that.
         if parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name) {
             continue;
@@ -278,10 +282,12 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             Routes::Nowhere => None,
         };
         let of = Subject::Name(name.clone());
-        // A third party that is said to take the mail is there.
-        if one.moves.is_none_or(|_| !parties.names(Side::To).contains(name))
-            && bench.facts.is_stated(Fact::Accepts, &of)
-        {
+        // A third party that is said to take the mail is there, and of those that nobody knows it has
+        // to be said.
+        let is_new = one.moves.is_some() && parties.names(Side::To).contains(name);
+        let is_known = today.contains(name) && one.moves.is_none();
+        let is_said = bench.facts.is_stated(Fact::Accepts, &of);
+        if *is_exchange && !is_new && (is_said || !is_known) {
             continue;
         }
         let harm = Harm::new(

@@ -271,7 +271,12 @@ fn of_record(
     leads_where(bench, key);
     elsewhere(bench, one, key, off);
     let late = bench.late();
-    for (choice, ()) in cases(bench, "names-old", Side::From).iter() {
+    let old = OldNames::of(bench, one);
+    let leads_old = |view: &View<'_>| match one.from.discovery.contains_key(key) {
+        true => names(view, one, key, Side::From),
+        false => old.leads(&|key| view.look_up(key), key).then_some(()),
+    };
+    for (choice, ()) in bench.cases(ID, ("names-old", &key.name, at), &leads_old).iter() {
         let harm = Harm::new(
             id("names-old"),
             format!(

@@ -143,9 +143,11 @@ impl<'a> World<'a> {
             matches!(plain(self.ground.zones, exchange, family), Resolved::Outside(_))
         });
         let own = domain.to_string();
-        let is_stated = ["old", "new", own.as_str()].iter().any(|subject| {
-            !self.stated(fact, subject).is_empty() && !self.may(fact, subject, "true", "true")
-        });
+        let all = ["old", "new", own.as_str()];
+        let said = || all.iter().filter(|subject| !self.stated(fact, subject).is_empty());
+        // Of two that say otherwise, neither counts.
+        let is_stated = said().next().is_some()
+            && said().all(|subject| !self.may(fact, subject, "true", "true"));
         if (counts || may_count) && !is_stated {
             let sure = is_now && counts && (family == RrType::A || has_names());
             self.add("deliverable", domain, format!("{family} of no exchange"), sure);

@@ -1,0 +1,50 @@
+//! Cases of what is printed to be pasted, and of what is waited for.
+
+use super::{PROVED, case};
+
+/// A backup exchange of a third party stays, with the facts that are demanded of it.
+#[test]
+fn backup_mx() {
+    case("backup-mx").planned().breaks("deliverable").pasted("assume").proves();
+}
+
+/// What is demanded of an exchange outside can be stated as it was printed.
+#[test]
+fn records_mx_outside_pasted() {
+    case("records-mx-outside").planned().breaks("deliverable").pasted("assume").proves();
+}
+
+/// The exchange's address of today is nobody's: it is waited out, and that nobody relies on it is
+/// listed.
+#[test]
+fn newmx_a_changed_1d() {
+    let said = case("newmx-a-changed-1d").planned();
+    let steps = ["switch the A records of mx.acme.test.", "wait 1d 1m", "everything is ready for"];
+    said.proves().in_order(&steps).says("the addresses that mx.acme.test. has today");
+}
+
+/// Mail is led back when the caches have let go of the switched records, which takes a day.
+#[test]
+fn ttl_cutover_long() {
+    case("ttl-cutover-long")
+        .planned()
+        .proves()
+        .says("the last sender is led back 1h 1m after that");
+}
+
+/// What an earlier run replaced seconds ago is waited for behind the next change too.
+#[test]
+fn history_for_after() {
+    let case = case("history-for-after");
+    let (code, text) = case.cutover(&["apply", "first.yaml", "--auto-approve", "--wait"]);
+    assert_eq!(code, PROVED, "{text}");
+    let said = case.file("second.yaml").planned().exits(PROVED);
+    said.never_says("remove the A records of stage.acme.test.  (T+3s)");
+}
+
+/// The wildcard's addresses vanish for a name that gets any record of its own.
+#[test]
+fn wildcard_hides_txt() {
+    let said = case("wildcard-hides-txt").planned();
+    said.proves().says("nobody relies on the A records of new.acme.test.");
+}

@@ -10,7 +10,7 @@
 mod questions;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -285,6 +285,16 @@ impl Snapshot {
             },
             End::Circle => Seen::Unknown(MANY_ALIASES),
         }
+    }
+
+    /// The addresses that a name has, of both families, aliases followed: those that were seen.
+    #[must_use]
+    pub fn addresses(&self, name: &Name) -> Vec<IpAddr> {
+        let of = |rtype| match self.look_up(&RrKey::new(name.clone(), rtype)) {
+            Seen::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
+            Seen::Absent | Seen::Unknown(_) => Vec::new(),
+        };
+        [of(RrType::A), of(RrType::AAAA)].concat()
     }
 
     /// As [`Snapshot::look_up`], as an answer of its own.

@@ -1,7 +1,7 @@
 //! What the contents of one zone answer to one question: RFC 1034 §4.3.2, with wildcards and empty
 //! non-terminals (RFC 4592), DNAME (RFC 6672) and delegations.
 //!
-//! This is the only place where a question meets a zone. What was seen ([`crate::observe`]) is asked
+//! This is the only place where a question meets a zone. What was seen (`observe`) is asked
 //! through it, and so is every version that a plan makes of a zone (`proof::answers`). It follows no
 //! alias: the next name may lie in another zone, and has versions of its own.
 

@@ -55,11 +55,10 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             true => String::new(),
             false => format!(" (what was so before settles within {})", show_span(one.settle)),
         };
-        let arrived = match one.fact.value {
-            Fact::Sends | Fact::Signs if one.from.is_none() && one.value == Value::False => {
-                ", and all that was sent before has arrived"
-            }
-            _ => "",
+        let ends = matches!(one.fact.value, Fact::Sends | Fact::Signs);
+        let arrived = match ends && one.from.is_none() && one.value == Value::False {
+            true => ", and all that was sent before has arrived",
+            false => "",
         };
         format!(
             "{from}`{}` of {of} is {}{settle}{arrived}: whether it {}; {}",

@@ -98,10 +98,12 @@ pub(super) fn statements(draft: &Draft<'_>, findings: &Findings) -> Vec<String> 
 fn statement(draft: &Draft<'_>, fact: Fact, of: &Subject, buys: &str) -> String {
     let row = fact.row();
     let leaves = draft.intent.moves.iter().any(|one| of.host() == Some(&*one.from.name));
-    let from = match fact {
-        Fact::Sends | Fact::Clients | Fact::Synced if leaves => ", from: contract",
-        Fact::Redirects if leaves => ", from: switch",
-        _ => "",
+    let from = if leaves && matches!(fact, Fact::Sends | Fact::Clients | Fact::Synced) {
+        ", from: contract"
+    } else if leaves && fact == Fact::Redirects {
+        ", from: switch"
+    } else {
+        ""
     };
     format!(
         "  - {{ fact: {fact}, {}: {}, value: {}{from}, reason: \"\" }}  # {of} {}{}: {buys}",

@@ -12,7 +12,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::view::View;
 use crate::intent::{DomainMove, Exchange, Intent};
-use crate::observe::{Outside, Seen, Snapshot};
+use crate::observe::{Outside, Snapshot};
 
 /// The two hosts of a move.
 #[derive(Debug, Default)]
@@ -65,15 +65,6 @@ pub enum Routes {
     Unknown(Name),
 }
 
-/// The addresses that a name has at one time, aliases followed.
-fn addresses(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
-    let of = |rtype| match snapshot.look_up(&RrKey::new(name.clone(), rtype)) {
-        Seen::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
-        Seen::Absent | Seen::Unknown(_) => Vec::new(),
-    };
-    [of(RrType::A), of(RrType::AAAA)].concat()
-}
-
 impl Parties {
     /// The hosts of a plan, as it was seen and as it will be in the end.
     #[must_use]
@@ -91,13 +82,13 @@ impl Parties {
                 }
                 parties.names[0].insert(name.clone());
                 let given = |ip: &IpAddr| given(one, name).any(|other| other == ip);
-                let live = addresses(snapshot, name).into_iter();
+                let live = snapshot.addresses(name).into_iter();
                 parties.addresses[0].extend(live.filter(|ip| !given(ip)));
             }
             for exchange in &one.to.exchanges {
                 let name = &exchange.name.value;
                 if !parties.shared.contains(name) && parties.names[1].insert(name.clone()) {
-                    parties.addresses[1].extend(addresses(end, name));
+                    parties.addresses[1].extend(end.addresses(name));
                 }
                 parties.addresses[1].extend(&exchange.addresses);
             }
@@ -155,7 +146,7 @@ fn is_shared(one: &DomainMove, name: &Name, snapshot: &Snapshot, end: &Snapshot)
     of_both
         && others(&one.from.exchanges)
         && others(&one.to.exchanges)
-        && addresses(snapshot, name) == addresses(end, name)
+        && snapshot.addresses(name) == end.addresses(name)
 }
 
 /// The addresses that the plan gives the new host for an exchange.

@@ -2,11 +2,13 @@
 //! the zone hands on to others, and no name that takes a domain out of its wildcard.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
 
 use super::{CNAME_CLASH, Found, Kitchen};
 use crate::diag::{Code, Diagnostic, Span};
+use crate::intent::Exchange;
 use crate::model::Track;
 use crate::observe::ZoneSeen;
 
@@ -75,30 +77,21 @@ fn domains<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
 /// An address that both hosts of a move have: who connects there comes to one server, whatever name
 /// led to it.
 fn one_server<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
-    let addresses = |snapshot: &crate::observe::Snapshot, name: &Name| -> Vec<std::net::IpAddr> {
-        let of = |rtype| match snapshot.told(&RrKey::new(name.clone(), rtype)) {
-            crate::observe::Outside::Records(found) => found.iter().filter_map(Rdata::ip).collect(),
-            _ => Vec::new(),
-        };
-        [of(RrType::A), of(RrType::AAAA)].concat()
-    };
     let mut problems = Vec::new();
     for one in &kitchen.intent.moves {
         let both = |name: &Name| one.from.has_exchange(name) && one.to.has_exchange(name);
-        let own = |exchange: &&crate::intent::Exchange| !both(&exchange.name.value);
-        let old: Vec<(&Name, std::net::IpAddr)> = one
+        let own = |exchange: &&Exchange| !both(&exchange.name.value);
+        let old: Vec<(&Name, IpAddr)> = one
             .from
             .exchanges
             .iter()
             .filter(own)
             .map(|exchange| &exchange.name.value)
-            .flat_map(|name| {
-                addresses(kitchen.snapshot, name).into_iter().map(move |ip| (name, ip))
-            })
+            .flat_map(|name| kitchen.snapshot.addresses(name).into_iter().map(move |ip| (name, ip)))
             .collect();
         for exchange in one.to.exchanges.iter().filter(own) {
             let new = &exchange.name;
-            let of_new = addresses(&kitchen.end, &new.value);
+            let of_new = kitchen.end.addresses(&new.value);
             let Some((name, ip)) = old.iter().find(|(_, ip)| of_new.contains(ip)) else { continue };
             let title = format!(
                 "{} of `{}` and {name} of `{}` are one server: both have the address {ip}",

@@ -280,7 +280,7 @@ fn tlsa_of(view: &View<'_>, exchange: &Name) -> Option<(RrKey, Arc<[Rdata]>)> {
     };
     let is_ours = [RrType::A, RrType::AAAA]
         .iter()
-        .any(|rtype| view.leaves_at(&RrKey::new(exchange.clone(), rtype.clone())).is_none());
+        .any(|rtype| view.leaves_at(&RrKey::new(exchange.clone(), *rtype)).is_none());
     let keys = [Some(exchange), target.as_ref()].into_iter().flatten().filter_map(tlsa_key);
     keys.into_iter().find_map(|key| match view.look_up(&key) {
         Outside::Records(records) => Some((key, records)),

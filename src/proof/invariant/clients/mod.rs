@@ -154,12 +154,12 @@ impl OldNames {
         let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
         let mut names: BTreeSet<Name> = declared.chain(exchanges).collect();
         let mut addresses: BTreeSet<IpAddr> =
-            names.iter().flat_map(|name| addresses_of(snapshot, name)).collect();
+            names.iter().flat_map(|name| snapshot.addresses(name)).collect();
         let new: BTreeSet<Name> =
             one.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
         let is_new = |ip: &IpAddr| {
             bench.parties().has(Side::To, *ip)
-                || new.iter().any(|name| addresses_of(&bench.end, name).contains(ip))
+                || new.iter().any(|name| bench.end.addresses(name).contains(ip))
         };
         for key in possible(&one.domain.value) {
             let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
@@ -169,7 +169,7 @@ impl OldNames {
                 }
                 match (target(rdata), rdata.ip()) {
                     (Some(name), _) if !name.is_root() => {
-                        let found = addresses_of(snapshot, &name).into_iter();
+                        let found = snapshot.addresses(&name).into_iter();
                         addresses.extend(found.filter(|ip| !is_new(ip)));
                         names.insert(name);
                     }
@@ -218,14 +218,6 @@ impl OldNames {
 
 fn target(rdata: &Rdata) -> Option<Name> {
     rdata.target().or(rdata.srv_target())
-}
-
-fn addresses_of(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
-    let of = |rtype| match snapshot.look_up(&RrKey::new(name.clone(), rtype)) {
-        Seen::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
-        Seen::Absent | Seen::Unknown(_) => Vec::new(),
-    };
-    [of(RrType::A), of(RrType::AAAA)].concat()
 }
 
 /// One discovery record that a host declares, or the plan changes.
@@ -336,7 +328,7 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
     let Some(rdata) = one.to.discovery.get(key) else { return };
     let Some(target) = target(&rdata.value) else { return };
     let (parties, to) = (bench.parties(), &one.to.name);
-    let lasting: BTreeSet<IpAddr> = addresses_of(&bench.end, &target).into_iter().collect();
+    let lasting: BTreeSet<IpAddr> = bench.end.addresses(&target).into_iter().collect();
     let at = usize::from(key.rtype.number());
     let found = |view: &View<'_>| -> Vec<IpAddr> {
         let of =
@@ -355,7 +347,7 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
     let at_old = |view: &View<'_>| {
         let Outside::Records(answer) = view.answer(key) else { return None };
         answer.contains(&rdata.value).then_some(())?;
-        found(view).iter().any(|ip| is_old(ip)).then_some(())
+        found(view).iter().any(is_old).then_some(())
     };
     let away = |view: &View<'_>| {
         names(view, one, key, Side::To)?;

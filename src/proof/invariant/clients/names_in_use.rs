@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{ID, NOW, OldNames, addresses_of, target};
+use super::{ID, NOW, OldNames, target};
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, discovery_of};
 use crate::proof::model::{Bench, shown};
@@ -32,13 +32,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>, idle: &[usize]) {
         names.extend(discovered.cloned());
         old.extend(of_old.addresses);
         for target in one.to.discovery.values().filter_map(|rdata| target(&rdata.value)) {
-            new.extend(addresses_of(&bench.end, &target));
+            new.extend(bench.end.addresses(&target));
         }
     }
     let is_old = |ip: &IpAddr| old.contains(ip) || parties.has(Side::From, *ip);
     for key in draft.owned() {
         let leads = matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME);
-        if leads && addresses_of(draft.snapshot, &key.name).iter().any(is_old) {
+        if leads && draft.snapshot.addresses(&key.name).iter().any(is_old) {
             names.insert(key.name.clone());
         }
     }

@@ -143,7 +143,7 @@ impl<'a> Ground<'a> {
             for label in SERVICES {
                 let Ok(owner) = Name::relative_to(label, domain) else { continue };
                 let rtype = if label.starts_with('_') { RrType::SRV } else { RrType::A };
-                let key = RrKey::new(owner.clone(), rtype.clone());
+                let key = RrKey::new(owner.clone(), rtype);
                 // What a wildcard answers is nobody's mail server.
                 if !zones.values().any(|records| records.contains_key(&key)) {
                     continue;

@@ -1,0 +1,257 @@
+//! Mutation: the proof is weakened in each way there is ([`weaken`]), and each has to be missed.
+//!
+//! A mutant is caught where a plan with a mistake in it is refuted no longer, where the timeline of a
+//! move or of a shipped plan becomes another (their snapshots would show it), or where the oracle
+//! finds harm in a plan that the weakened proof has proved.
+//!
+//! The judges come in that order, and the first one ends it. Which mutants change the model of a case
+//! is known beforehand, so that none is compiled in vain. Random plans for the oracle are [`SEEDS`];
+//! with `CUTOVER_MUTANT_PLANS=2000` so many more are tried, for whoever looks for new ones.
+
+mod weaken;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use cutover::graph::{Primitive, StepGraph};
+use cutover::intent::Intent;
+use cutover::observe::Snapshot;
+use cutover::proof::Findings;
+use cutover::proof::model::Known;
+
+use crate::oracle::{Weakened, asked};
+use crate::proof::{CAPABILITIES, Case, inputs, shipped};
+use weaken::{Mutant, that_weaken, weaken};
+
+/// How many mutants there are at the least.
+const MUTANTS_MIN: usize = 60;
+
+/// Random plans by which the oracle catches what no other case does.
+const SEEDS: &[u64] = &[];
+
+/// Mutants that nothing catches, and why.
+const SURVIVORS: &[(&str, &str)] = &[];
+
+/// What a case shows, as far as some test looks at it.
+#[derive(PartialEq, Eq)]
+struct Shown {
+    /// The stories of what is refuted, by invariant.
+    refuted: BTreeMap<&'static str, Vec<String>>,
+    /// Each step with the second at which it begins at the earliest.
+    timeline: Vec<(String, u64)>,
+    assumptions: Vec<String>,
+    ways_back: Vec<String>,
+}
+
+/// What a case is looked at for.
+enum Look {
+    /// These invariants are broken.
+    Refuted(Vec<String>),
+    /// Its timeline, and what it takes for granted.
+    Timeline,
+    /// The same, and the ways back.
+    WaysBack,
+    /// The oracle.
+    Executions(Box<Weakened>),
+}
+
+struct Judge {
+    name: String,
+    look: Look,
+    intent: Intent,
+    snapshot: Snapshot,
+    shown: Shown,
+    /// The mutants that change a model of this case.
+    changed_by: BTreeSet<Mutant>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn timeline(graph: &StepGraph) -> Vec<(String, u64)> {
+    let mut ends: Vec<u64> = Vec::new();
+    let steps = graph.steps().iter().map(|step| {
+        let before = step.after.keys().filter_map(|id| graph.place(id));
+        let begin = before.map(|place| ends[place]).max().unwrap_or(0);
+        let lasts = match &step.primitive {
+            Primitive::Wait(wait) => wait.span.as_secs(),
+            Primitive::Change(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => 0,
+        };
+        ends.push(begin + lasts);
+        (step.id.to_string(), begin)
+    });
+    steps.collect()
+}
+
+fn shown(case: &Case, findings: &Findings) -> Shown {
+    let mut refuted: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for one in &findings.refuted {
+        refuted.entry(one.invariant).or_default().push(one.story.join("\n"));
+    }
+    let ways_back = case.returns.iter().map(|one| {
+        let (steps, taken) = (one.graph.steps().len(), one.takes_back.len());
+        format!("{} {:?} {steps} {taken} {:?} {:?}", one.name, one.at, one.kept, one.no_return)
+    });
+    Shown {
+        refuted,
+        timeline: timeline(&case.graph),
+        assumptions: case.assumptions.clone(),
+        ways_back: ways_back.collect(),
+    }
+}
+
+impl Judge {
+    fn of(name: String, look: Look, intent: Intent, snapshot: Snapshot) -> Option<Self> {
+        let met: Arc<Mutex<BTreeSet<Mutant>>> = Arc::default();
+        let seen = Arc::clone(&met);
+        let known = Known::weakened(Arc::new(move |draft, model| {
+            seen.lock().expect("nobody panics").extend(that_weaken(draft, model));
+        }));
+        let (case, findings) = Case::weakened(intent.clone(), snapshot.clone(), &known)?;
+        let shown = shown(&case, &findings);
+        if let Look::Refuted(invariants) = &look {
+            for one in invariants {
+                assert!(shown.refuted.contains_key(one.as_str()), "{name} breaks {one}");
+            }
+        }
+        let changed_by = std::mem::take(&mut *met.lock().expect("nobody panics"));
+        Some(Self { name, look, intent, snapshot, shown, changed_by })
+    }
+
+    fn of_files(name: String, look: Look, plan: &Path, zones: &Path) -> Self {
+        let read = |path: &Path| {
+            fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        let zone = |zone: &str| read(&zones.join(format!("{zone}.zone")));
+        let (intent, snapshot) = inputs(&CAPABILITIES, &read(plan), &zone).expect("a plan");
+        Self::of(name, look, intent, snapshot).expect("a plan that can be compiled")
+    }
+
+    /// How this case shows that the proof has been weakened.
+    fn catches(&self, mutant: &Mutant) -> Option<String> {
+        let by = mutant.clone();
+        let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
+        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
+        let Some((case, findings)) = weak else { return Some("is refused".to_owned()) };
+        let shown = shown(&case, &findings);
+        match &self.look {
+            Look::Refuted(invariants) => {
+                let mut of = invariants.iter().map(String::as_str);
+                let is_lost = of.any(|one| !shown.refuted.contains_key(one));
+                is_lost.then(|| "is not refuted".to_owned()).or_else(|| {
+                    let mut of = invariants.iter().map(String::as_str);
+                    let other = of.any(|one| shown.refuted.get(one) != self.shown.refuted.get(one));
+                    other.then(|| "has another story".to_owned())
+                })
+            }
+            Look::Timeline | Look::WaysBack => {
+                let is_back = matches!(self.look, Look::WaysBack);
+                if shown.timeline != self.shown.timeline {
+                    Some("has another timeline".to_owned())
+                } else if shown.assumptions != self.shown.assumptions {
+                    Some("takes something else for granted".to_owned())
+                } else {
+                    let other = is_back && shown.ways_back != self.shown.ways_back;
+                    other.then(|| "has other ways back".to_owned())
+                }
+            }
+            Look::Executions(oracle) => {
+                if shown == self.shown {
+                    return None;
+                }
+                let names: BTreeSet<&str> = shown.refuted.keys().copied().collect();
+                oracle.harm(&case, &names).map(|harm| format!("is harmed: {harm}"))
+            }
+        }
+    }
+}
+
+fn traps() -> Vec<Judge> {
+    let dir = root().join("tests/fixtures/traps");
+    let index = fs::read_to_string(dir.join("INDEX")).expect("the index");
+    let refuted = index.lines().filter_map(|line| {
+        let columns: Vec<&str> = line.split(" | ").collect();
+        match columns[..] {
+            [_, "refuted", place, seen, _] => {
+                let look = Look::Refuted(vec![seen.to_owned()]);
+                let dir = dir.join(place);
+                Some(Judge::of_files(place.to_owned(), look, &dir.join("refuted.yaml"), &dir))
+            }
+            _ => None,
+        }
+    });
+    refuted.collect()
+}
+
+fn moves() -> Vec<Judge> {
+    let dir = root().join("tests/fixtures/moves");
+    let entries = fs::read_dir(&dir).expect("the moves");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    let case = |name: String| {
+        let dir = dir.join(&name);
+        Judge::of_files(name, Look::Timeline, &dir.join("plan.yaml"), &dir)
+    };
+    names.into_iter().map(case).collect()
+}
+
+fn plans() -> Vec<Judge> {
+    let dir = root().join("plans");
+    let case = |name: String| {
+        let (plan, zones) = (dir.join(format!("{name}.yaml")), dir.join(&name));
+        Judge::of_files(name, Look::WaysBack, &plan, &zones)
+    };
+    shipped().into_iter().map(case).collect()
+}
+
+fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
+    let cases = seeds.filter_map(|seed| {
+        let plan = Weakened::of(seed)?;
+        let (intent, snapshot) = (plan.intent.clone(), plan.snapshot.clone());
+        Judge::of(format!("seed {seed}"), Look::Executions(Box::new(plan)), intent, snapshot)
+    });
+    cases.collect()
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let begun = std::time::Instant::now();
+    let more = asked("CUTOVER_MUTANT_PLANS").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let mut judges = traps();
+    judges.extend(moves());
+    judges.extend(plans());
+    judges.extend(executed(SEEDS.iter().copied().chain(1..=more)));
+    println!("{} cases, {:?}", judges.len(), begun.elapsed());
+    let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|one| &one.changed_by).collect();
+    let mut survivors = Vec::new();
+    let mut caught: BTreeMap<&str, usize> = BTreeMap::new();
+    for mutant in &mutants {
+        let mut able = judges.iter().filter(|one| one.changed_by.contains(mutant));
+        let by = able.find_map(|one| Some((one, one.catches(mutant)?)));
+        match by {
+            Some((judge, how)) => {
+                println!("{mutant}: {} {how}", judge.name);
+                let kind = how.split(':').next().unwrap_or_default();
+                let kind = ["is not refuted", "has another story", "is refused", "has another timeline", "takes something else for granted", "has other ways back", "is harmed"].into_iter().find(|one| *one == kind);
+                *caught.entry(kind.expect("a kind")).or_default() += 1;
+            }
+            None => {
+                let able = judges.iter().filter(|one| one.changed_by.contains(mutant)).count();
+                println!("{mutant}: NOTHING ({able} cases)");
+                survivors.push(mutant.to_string());
+            }
+        }
+    }
+    println!("{} mutants, {caught:?}, {:?}", mutants.len(), begun.elapsed());
+    assert!(mutants.len() >= MUTANTS_MIN, "{} mutants", mutants.len());
+    let known: Vec<&str> = SURVIVORS.iter().map(|(mutant, _)| *mutant).collect();
+    assert_eq!(survivors, known, "what nothing catches");
+}

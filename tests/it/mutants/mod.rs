@@ -11,6 +11,7 @@
 mod weaken;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,7 @@ use cutover::intent::Intent;
 use cutover::observe::Snapshot;
 use cutover::proof::Findings;
 use cutover::proof::model::Known;
+use cutover_contract::{Atomicity, Capabilities};
 
 use crate::oracle::{Weakened, asked};
 use crate::proof::{CAPABILITIES, Case, inputs, shipped};
@@ -30,6 +32,9 @@ const MUTANTS_MIN: usize = 60;
 
 /// Random plans by which the oracle catches what no other case does.
 const SEEDS: &[u64] = &[];
+
+/// How the plan of a pinned case begins where its provider does not change all records at once.
+const ATOMICITY: &str = "# atomicity: ";
 
 /// Mutants that nothing catches, and why.
 const SURVIVORS: &[(&str, &str)] = &[];
@@ -53,8 +58,10 @@ enum Look {
     Timeline,
     /// The same, and the ways back.
     WaysBack,
-    /// The oracle.
-    Executions(Box<Weakened>),
+    /// All that its line in the snapshot says.
+    Pinned,
+    /// The oracle, and the harm that it finds in spite of the whole proof.
+    Executions(Box<Weakened>, BTreeSet<String>),
 }
 
 struct Judge {
@@ -129,8 +136,21 @@ impl Judge {
             fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         };
         let zone = |zone: &str| read(&zones.join(format!("{zone}.zone")));
-        let (intent, snapshot) = inputs(&CAPABILITIES, &read(plan), &zone).expect("a plan");
+        let plan = read(plan);
+        let by = |atomicity| plan.starts_with(&format!("{ATOMICITY}{atomicity:?}\n"));
+        let all = [Atomicity::Record, Atomicity::None];
+        let atomicity = all.into_iter().find(|one| by(*one)).unwrap_or(CAPABILITIES.atomicity);
+        let capabilities = Capabilities { atomicity, ..CAPABILITIES };
+        let (intent, snapshot) = inputs(&capabilities, &plan, &zone).expect("a plan");
         Self::of(name, look, intent, snapshot).expect("a plan that can be compiled")
+    }
+
+    /// What a weakened proof shows; `None` where the plan is refused then.
+    fn weakened(&self, mutant: &Mutant) -> Option<Shown> {
+        let by = mutant.clone();
+        let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
+        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
+        weak.map(|(case, findings)| shown(&case, &findings))
     }
 
     /// How this case shows that the proof has been weakened.
@@ -138,7 +158,11 @@ impl Judge {
         let by = mutant.clone();
         let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
         let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
-        let Some((case, findings)) = weak else { return Some("is refused".to_owned()) };
+        let Some((case, findings)) = weak else {
+            // What a fact is for that nothing relies on any more, the oracle has no opinion of.
+            let is_seen = !matches!(self.look, Look::Executions(..));
+            return is_seen.then(|| "is refused".to_owned());
+        };
         let shown = shown(&case, &findings);
         match &self.look {
             Look::Refuted(invariants) => {
@@ -161,14 +185,51 @@ impl Judge {
                     other.then(|| "has other ways back".to_owned())
                 }
             }
-            Look::Executions(oracle) => {
+            Look::Pinned => shown.apart(&self.shown),
+            Look::Executions(oracle, known) => {
                 if shown == self.shown {
                     return None;
                 }
                 let names: BTreeSet<&str> = shown.refuted.keys().copied().collect();
-                oracle.harm(&case, &names).map(|harm| format!("is harmed: {harm}"))
+                let harm = oracle.harm(&case, &names);
+                harm.difference(known).next().map(|harm| format!("is harmed: {harm}"))
             }
         }
+    }
+}
+
+impl Shown {
+    /// How this differs from what the whole proof shows.
+    fn apart(&self, whole: &Self) -> Option<String> {
+        let told = |of: &Self| -> Vec<(&'static str, usize)> {
+            of.refuted.iter().map(|(name, stories)| (*name, stories.len())).collect()
+        };
+        if whole.refuted.keys().any(|one| !self.refuted.contains_key(one)) {
+            Some("is not refuted".to_owned())
+        } else if told(self) != told(whole) {
+            Some("has other stories".to_owned())
+        } else if self.timeline != whole.timeline {
+            Some("has another timeline".to_owned())
+        } else if self.ways_back != whole.ways_back {
+            Some("has other ways back".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// As it stands in the snapshot.
+    fn pinned(&self) -> String {
+        let mut text = String::new();
+        for (invariant, stories) in &self.refuted {
+            let _ = writeln!(text, "  {invariant} is broken: {}", stories.len());
+        }
+        for (step, begin) in &self.timeline {
+            let _ = writeln!(text, "  T+{begin} {step}");
+        }
+        self.ways_back.iter().for_each(|one| {
+            let _ = writeln!(text, "  back to {one}");
+        });
+        text
     }
 }
 
@@ -212,13 +273,61 @@ fn plans() -> Vec<Judge> {
     shipped().into_iter().map(case).collect()
 }
 
+fn pinned() -> Vec<Judge> {
+    let dir = root().join("tests/fixtures/mutants");
+    let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    let case = |name: String| {
+        let dir = dir.join(&name);
+        Judge::of_files(name, Look::Pinned, &dir.join("plan.yaml"), &dir)
+    };
+    names.into_iter().map(case).collect()
+}
+
 fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
     let cases = seeds.filter_map(|seed| {
         let plan = Weakened::of(seed)?;
         let (intent, snapshot) = (plan.intent.clone(), plan.snapshot.clone());
-        Judge::of(format!("seed {seed}"), Look::Executions(Box::new(plan)), intent, snapshot)
+        let (case, said) = Case::weakened(intent.clone(), snapshot.clone(), &Known::default())?;
+        let names: BTreeSet<&str> = said.refuted.iter().map(|one| one.invariant).collect();
+        let known = plan.harm(&case, &names);
+        if !known.is_empty() {
+            println!("seed {seed}: {names:?} and yet {known:?}");
+        }
+        let look = Look::Executions(Box::new(plan), known);
+        Judge::of(format!("seed {seed}"), look, intent, snapshot)
     });
     cases.collect()
+}
+
+/// Writes a random plan that shows a mutant to `dir`, for a case of its own.
+fn write_case(dir: &Path, judge: &Judge) {
+    let Look::Executions(plan, _) = &judge.look else { return };
+    let (plan, zones, atomicity) = plan.files();
+    let dir = dir.join(judge.name.replace(' ', "-"));
+    fs::create_dir_all(&dir).expect("a directory");
+    let text = format!("{ATOMICITY}{atomicity:?}\n{plan}");
+    fs::write(dir.join("plan.yaml"), text).expect("a plan");
+    for (name, zone) in zones {
+        fs::write(dir.join(format!("{name}.zone")), zone).expect("a zone");
+    }
+}
+
+/// A random plan in which the mutant shows, though no execution of the oracle does harm: the one that
+/// is refuted no longer before the one that merely has another timeline, and a short one.
+fn showing<'j>(judges: &'j [Judge], mutant: &Mutant) -> Option<(&'j Judge, String)> {
+    let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
+    let random = able.filter(|one| matches!(one.look, Look::Executions(..)));
+    let apart = random.filter_map(|one| {
+        let how = one.weakened(mutant)?.apart(&one.shown)?;
+        let rank = ["is not refuted", "has another timeline", "has other ways back"];
+        let rank = rank.iter().position(|kind| *kind == how).unwrap_or(rank.len());
+        Some(((rank, one.shown.timeline.len()), (one, how)))
+    });
+    apart.take(12).min_by_key(|(rank, _)| *rank).map(|(_, found)| found)
 }
 
 #[test]
@@ -228,11 +337,20 @@ fn every_mutant_is_caught() {
     let mut judges = traps();
     judges.extend(moves());
     judges.extend(plans());
+    judges.extend(pinned());
+    let expected: String = judges
+        .iter()
+        .filter(|one| matches!(one.look, Look::Pinned))
+        .map(|one| format!("{}\n{}", one.name, one.shown.pinned()))
+        .collect();
+    insta::assert_snapshot!("mutants", expected);
+    let write = asked("CUTOVER_MUTANT_CASES").map(PathBuf::from);
+    let mut written: Vec<&Judge> = Vec::new();
     judges.extend(executed(SEEDS.iter().copied().chain(1..=more)));
     println!("{} cases, {:?}", judges.len(), begun.elapsed());
     let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|one| &one.changed_by).collect();
     let mut survivors = Vec::new();
-    let mut caught: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut caught: BTreeMap<String, usize> = BTreeMap::new();
     for mutant in &mutants {
         let mut able = judges.iter().filter(|one| one.changed_by.contains(mutant));
         let by = able.find_map(|one| Some((one, one.catches(mutant)?)));
@@ -240,12 +358,23 @@ fn every_mutant_is_caught() {
             Some((judge, how)) => {
                 println!("{mutant}: {} {how}", judge.name);
                 let kind = how.split(':').next().unwrap_or_default();
-                let kind = ["is not refuted", "has another story", "is refused", "has another timeline", "takes something else for granted", "has other ways back", "is harmed"].into_iter().find(|one| *one == kind);
-                *caught.entry(kind.expect("a kind")).or_default() += 1;
+                *caught.entry(kind.to_owned()).or_default() += 1;
             }
             None => {
                 let able = judges.iter().filter(|one| one.changed_by.contains(mutant)).count();
                 println!("{mutant}: NOTHING ({able} cases)");
+                if let Some(dir) = &write {
+                    let before = written.iter().find_map(|one| {
+                        let is_able = one.changed_by.contains(mutant);
+                        let how = is_able.then(|| one.weakened(mutant)?.apart(&one.shown))??;
+                        Some((*one, how))
+                    });
+                    if let Some((one, how)) = before.or_else(|| showing(&judges, mutant)) {
+                        println!("    {} {how}", one.name);
+                        write_case(dir, one);
+                        written.push(one);
+                    }
+                }
                 survivors.push(mutant.to_string());
             }
         }

@@ -23,7 +23,7 @@ use cutover::graph::{Primitive, StepGraph};
 use cutover::intent::Intent;
 use cutover::observe::Snapshot;
 use cutover::proof::findings;
-use cutover_contract::{Capabilities, Name};
+use cutover_contract::{Atomicity, Capabilities, Name};
 
 use crate::proof::{CAPABILITIES, Case, inputs};
 use dns::Zones;
@@ -275,7 +275,7 @@ fn judge(seed: u64, tally: &mut Tally) {
         }
     }
     let names: BTreeSet<&str> = said.refuted.iter().map(|(name, _)| *name).collect();
-    tally.executions += executed(&plan, &case, &names, &mut random, &mut differs);
+    tally.executions += executed(&plan, &case, (&names, !names.is_empty()), &mut random, &mut differs);
     if names.is_empty() { tally.proved += 1 } else { tally.refuted += 1 }
 }
 
@@ -289,7 +289,7 @@ fn zones_of(case: &Case) -> Zones {
 fn executed(
     plan: &Plan,
     case: &Case,
-    names: &BTreeSet<&str>,
+    (names, is_short): (&BTreeSet<&str>, bool),
     random: &mut Random,
     differs: &mut dyn FnMut(String, &str, String),
 ) -> u64 {
@@ -301,7 +301,7 @@ fn executed(
     let mut executions = 0;
     let is_open = |name: &str| !names.contains(name) && !plan.more.contains(name);
     let mut seen = BTreeSet::new();
-    for last in tried(&steps, !names.is_empty(), random) {
+    for last in tried(&steps, is_short, random) {
         let found = harm(&ground, None, &schedule::there(&steps, &last), &before, false);
         executions += 1;
         for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
@@ -367,14 +367,22 @@ impl Weakened {
         Some(Self { plan, random, intent, snapshot })
     }
 
-    /// The first harm of an execution that this proof does not name.
-    pub(crate) fn harm(&self, case: &Case, names: &BTreeSet<&str>) -> Option<String> {
-        let mut first = None;
+    /// The kinds of harm in executions that this proof does not name.
+    pub(crate) fn harm(&self, case: &Case, names: &BTreeSet<&str>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        if case.graph.steps().is_empty() {
+            return found;
+        }
         let mut random = Random(self.random.0);
-        executed(&self.plan, case, names, &mut random, &mut |kind, _, _| {
-            first.get_or_insert(kind);
+        executed(&self.plan, case, (names, false), &mut random, &mut |kind, _, _| {
+            found.insert(kind);
         });
-        first
+        found
+    }
+
+    /// The plan, its zones by name, and what its provider changes at once.
+    pub(crate) fn files(&self) -> (String, &[(String, String)], Atomicity) {
+        (self.plan.text(), &self.plan.zones, self.plan.atomicity)
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cutover_contract::{ChangeSet, Name};
+use cutover_contract::{ChangeSet, Name, RrSet};
 
 use super::exit::Exit;
 use super::{Failure, StateArgs, dress, home, language, registry, tell};
 use crate::artifact::{
     Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict, is_overridden,
 };
-use crate::calendar::Moment;
+use crate::calendar::{Moment, show_span};
 use crate::compile::back::Return;
 use crate::compile::{Compiled, compile, touched};
 use crate::diag::{Diagnostic, Source, render_all};
@@ -213,7 +213,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         verdict: Verdict { assumptions, ..verdict },
         graph,
         undos: undos(&returns),
-        rollback_points: returns.into_iter().map(rollback_point).collect(),
+        rollback_points: returns.into_iter().map(|one| rollback_point(intent, one)).collect(),
         forecast: Vec::new(),
     };
     artifact.forecast = sim::forecast(&artifact);
@@ -238,9 +238,30 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
     undos
 }
 
-fn rollback_point(one: Return) -> RollbackPoint {
+/// When the last sender follows that had the new records: what is cached of them stays behind.
+fn last_sender(intent: &Intent, graph: &StepGraph) -> Option<String> {
+    let switches = graph.steps().iter().filter(|step| step.id.as_str().starts_with("back/switch/"));
+    let changes = switches.filter_map(|step| match &step.primitive {
+        Primitive::Change(changes) => Some(changes.changes()),
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+            None
+        }
+    });
+    let ttls = changes.flatten().filter_map(|change| change.before.as_ref().map(RrSet::ttl));
+    let ttl = ttls.max()?;
+    let margin = intent.terms.clocks.margin;
+    let (usual, overrun) = (ttl.duration() + margin, intent.terms.overrun);
+    Some(format!(
+        "the last sender is led back {} after that, for so long the new records may be cached; {} where resolvers keep them too long (`overrun`)",
+        show_span(usual),
+        show_span(usual + overrun)
+    ))
+}
+
+fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
     let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _, read: _ } = one;
-    let residue = kept.iter().map(|step| format!("{step} stays as it is")).collect();
+    let kept = kept.iter().map(|step| format!("{step} stays as it is"));
+    let residue = last_sender(intent, &graph).into_iter().chain(kept).collect();
     RollbackPoint { name: name.to_owned(), at, graph, takes_back, residue }
 }
 

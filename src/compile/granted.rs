@@ -8,7 +8,7 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::calendar::show_span;
-use crate::fact::Subject;
+use crate::fact::{Fact, Subject, Value};
 use crate::model::hold::CAP;
 use crate::observe::Outside;
 use crate::proof::Findings;
@@ -55,8 +55,14 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             true => String::new(),
             false => format!(" (what was so before settles within {})", show_span(one.settle)),
         };
+        let arrived = match one.fact.value {
+            Fact::Sends | Fact::Signs if one.from.is_none() && one.value == Value::False => {
+                ", and all that was sent before has arrived"
+            }
+            _ => "",
+        };
         format!(
-            "{from}`{}` of {of} is {}{settle}: whether it {}; {}",
+            "{from}`{}` of {of} is {}{settle}{arrived}: whether it {}; {}",
             one.fact.value, one.value, row.meaning, one.reason
         )
     });

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use cutover_contract::RrKey;
 
 use crate::diag::{Code, Diagnostic, did_you_mean, listed};
-use crate::fact::{Fact, Subject};
+use crate::fact::{Fact, Subject, Value};
 use crate::graph::StepGraph;
 use crate::intent::Intent;
 use crate::model::end::in_the_end;
@@ -40,6 +40,8 @@ use emit::Bare;
 
 /// A statement that nothing relies on.
 pub const UNREAD_FACT: Code = Code::semantic("unread-fact");
+/// A copy back that is said to have been made on the way there.
+pub const NOT_ON_THE_WAY_THERE: Code = Code::semantic("not-on-the-way-there");
 /// An override of a defect that is not there.
 pub const UNKNOWN_DEFECT: Code = Code::semantic("unknown-defect");
 
@@ -111,6 +113,7 @@ pub fn compile_with(
         }
     }
     let mut found = unknown_defects(intent, &findings);
+    found.extend(copies_back(intent));
     if findings.refuted.is_empty() {
         let (errors, remarks) = unread(&draft, &read, &returns);
         found.extend(errors);
@@ -122,6 +125,28 @@ pub fn compile_with(
     let assumptions = assumptions.into_iter().chain(granted::granted(&draft, &findings)).collect();
     drop(draft);
     Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })
+}
+
+/// What is copied back is copied on the way back: whatever is said to have been copied before that,
+/// the new host takes more mail after it.
+fn copies_back(intent: &Intent) -> Vec<Diagnostic> {
+    let to = intent.moves.first().map(|one| one.to.name.as_str());
+    let stated = intent.assume.iter().filter(|one| {
+        one.fact.value == Fact::Synced
+            && one.subject.value.host() == to
+            && one.from.is_some()
+            && one.value == Value::True
+    });
+    stated
+        .map(|one| {
+            let title = format!(
+                "`synced` of {} is said of the way back, and has no `from:`",
+                one.subject.value
+            );
+            let help = "leave `from:` out: the copy is made on the way back, when people have left the new host";
+            Diagnostic::error(NOT_ON_THE_WAY_THERE, one.fact.span, title, help)
+        })
+        .collect()
 }
 
 /// Overrides of defects that are not there.

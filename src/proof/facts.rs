@@ -23,7 +23,7 @@ use crate::spec::{AssumeSpec, Point};
 pub struct Facts<'d> {
     library: &'d Library<'d>,
     known: RefCell<BTreeMap<(Fact, Subject), Values>>,
-    in_flight: RefCell<BTreeMap<Subject, Vec<usize>>>,
+    in_flight: RefCell<BTreeMap<(Fact, Subject), Vec<usize>>>,
     read: RefCell<BTreeSet<(Fact, Subject)>>,
 }
 
@@ -249,8 +249,15 @@ impl<'d> Facts<'d> {
     /// before people stopped; none: nobody sends, as somebody states.
     #[must_use]
     pub fn in_flight(&self, of: &Subject) -> Vec<usize> {
-        let sending = self.having(Fact::Sends, of, Value::True);
-        if let Some(known) = self.in_flight.borrow().get(of) {
+        self.in_flight_by(Fact::Sends, of)
+    }
+
+    /// The same of what somebody sends, or signs.
+    #[must_use]
+    pub fn in_flight_by(&self, fact: Fact, of: &Subject) -> Vec<usize> {
+        let sending = self.having(fact, of, Value::True);
+        let key = (fact, of.clone());
+        if let Some(known) = self.in_flight.borrow().get(&key) {
             return known.clone();
         }
         let clocks = self.draft().intent.terms.clocks;
@@ -265,7 +272,7 @@ impl<'d> Facts<'d> {
             let what = What::InFlight { of: of.clone(), unknown };
             found.push(self.library.add(Atom { what, start, ends }));
         }
-        self.in_flight.borrow_mut().insert(of.clone(), found.clone());
+        self.in_flight.borrow_mut().insert(key, found.clone());
         found
     }
 }

@@ -17,7 +17,7 @@ use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
 use super::view::{Choice, Library, View, cases, visit};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host};
-use crate::observe::Snapshot;
+use crate::observe::{Snapshot, is_dkim};
 use crate::spf::SpfRecord;
 
 /// Patterns that one choice of answers makes at the most. Our choice: more would come from names
@@ -184,6 +184,21 @@ fn domains<'d>(draft: &Draft<'d>) -> Vec<Domain<'d>> {
             && rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(sends)
     });
     names.extend(with_spf.map(|(key, _)| &key.name));
+    // Who signs, or says what is to become of mail, has mail.
+    let of_mail = rrsets().filter_map(|(key, _)| {
+        let mut labels = key.name.labels();
+        let first = labels.next()?;
+        let policy =
+            first.eq_ignore_ascii_case(b"_dmarc") || first.eq_ignore_ascii_case(b"_mta-sts");
+        let at = if policy { 1 } else { usize::from(is_dkim(&key.name)) * 2 };
+        (at > 0).then(|| std::iter::successors(Some(key.name.clone()), Name::parent).nth(at))?
+    });
+    let known: BTreeSet<Name> = of_mail.filter(|name| !exchanges.contains(name)).collect();
+    let zones = draft.snapshot.zones.values();
+    let owners = zones.flat_map(|zone| zone.zone.rrsets.keys()).filter(|key| {
+        matches!(key.rtype, RrType::A | RrType::AAAA) && !moving.contains_key(&key.name)
+    });
+    names.extend(owners.map(|key| &key.name).filter(|name| known.contains(*name)));
     let others = names.into_iter().map(|name| Domain { name, moves: None });
     let moves = draft.intent.moves.iter();
     moves.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).chain(others).collect()

@@ -4,7 +4,7 @@
 //! have expired, and one behind it, until nobody comes to the old host. Each further one is named
 //! with what demands it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{count, since_start, table};
@@ -221,13 +221,18 @@ pub(super) fn ways_back(artifact: &Artifact) -> String {
             };
             ends.insert(&step.id, before.copied().unwrap_or_default() + span);
         }
+        let by_hand = by_hand(steps);
         let switch = steps.iter().filter(|step| step.id.as_str().starts_with("back/switch/"));
         let routed = switch.filter_map(|step| ends.get(&step.id)).max();
         let whole = ends.values().max().copied().unwrap_or_default();
         let routed = match routed {
             Some(after) => format!(
-                "mail is led back {}, ",
-                if after.is_zero() { "at once".to_owned() } else { since_start(*after) }
+                "the MX records are led back {}{}, ",
+                if after.is_zero() { "at once".to_owned() } else { since_start(*after) },
+                match by_hand {
+                    0 => String::new(),
+                    more => format!(", behind {} by hand", count(more, "step")),
+                }
             ),
             None => String::new(),
         };
@@ -251,4 +256,22 @@ pub(super) fn ways_back(artifact: &Artifact) -> String {
         text = "  there is none\n".to_owned();
     }
     text
+}
+
+/// How many things people have to do before the records are led back.
+fn by_hand(steps: &[Step]) -> usize {
+    let mut behind: BTreeMap<&StepId, BTreeSet<&StepId>> = BTreeMap::new();
+    let mut all: BTreeSet<&StepId> = BTreeSet::new();
+    for step in steps {
+        let mut own: BTreeSet<&StepId> =
+            step.after.keys().filter_map(|id| behind.get(id)).flatten().copied().collect();
+        if step.id.as_str().starts_with("back/switch/") {
+            all.extend(&own);
+        }
+        if matches!(&step.primitive, Primitive::Task(_)) {
+            own.insert(&step.id);
+        }
+        behind.insert(&step.id, own);
+    }
+    all.len()
 }

@@ -23,6 +23,7 @@ use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host, Selector, Sender};
 use crate::observe::{Outside, Snapshot, is_dkim};
 use crate::proof::model::{Bench, shown};
+use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_let, passes, sources};
 use crate::proof::view::{Choice, View};
@@ -54,7 +55,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 of_spf(bench, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
                 of_dkim(bench, (domain, part), (host, sender), &mut stream, &in_flight);
             }
-            if part == 1 && !host.senders.iter().any(Sender::says_anything) {
+            // Each stream that declares nothing comes from where nobody knows.
+            let bare = |sender: &Sender| !sender.says_anything();
+            if part == 1 && (host.senders.is_empty() || host.senders.iter().any(bare)) {
                 undeclared(bench, domain, host, &in_flight);
             }
         }
@@ -114,12 +117,19 @@ fn of_spf(
     let after = sources(&terms, domain, &end, edges);
     let mut streams: BTreeMap<String, BTreeSet<Source>> = match part {
         0 => before,
-        // What it sends from by an include of others, it sends from today.
+        // Where the names lead that it sends by, it sends from today: but for those of the old host.
         1 => {
             let mut both = after.clone();
+            let parties = bench.parties();
+            let own = |source: &Source| match source {
+                Source::Address(ip) => !parties.has(Side::From, *ip),
+                Source::Behind(..) => true,
+            };
             for (term, more) in &before {
-                if matches!(Term::new(term).target(domain), Some(Target::Record(_))) {
-                    both.entry(term.clone()).or_default().extend(more.iter().cloned());
+                let target = Term::new(term).target(domain);
+                if matches!(target, Some(Target::Record(_) | Target::Addresses(_))) {
+                    let more = more.iter().filter(|source| own(source)).cloned();
+                    both.entry(term.clone()).or_default().extend(more);
                 }
             }
             both
@@ -147,8 +157,14 @@ fn of_spf(
         let of = Stream { domain, host, sender, sources, term: Term::new(&term) };
         *stream += 1;
         let number = *stream;
-        if part == 1 && of.term.hangs_on_the_client() {
-            on_the_client(bench, &of, &in_flight(bench));
+        if part == 1 {
+            let behind = of.sources.iter().filter_map(|source| match source {
+                Source::Behind(owner, term) => Some((owner.clone(), Term::new(term))),
+                Source::Address(_) => None,
+            });
+            for (owner, term) in behind.filter(|(_, term)| term.hangs_on_the_client()) {
+                on_the_client(bench, &of, (&owner, &term), &in_flight(bench));
+            }
         }
         // What shall send passes; of what sends today, a domain that says nothing refuses nothing.
         let is_well = if part == 1 { passes } else { is_let };
@@ -194,9 +210,14 @@ fn of_spf(
 }
 
 /// A term of which only its publisher says whom it lets pass: the new host's mail, if so it is.
-fn on_the_client(bench: &mut Bench<'_>, of: &Stream<'_>, in_flight: &[usize]) {
-    let Stream { domain, host, sender, term, .. } = of;
-    let by = Subject::Name(term.answered_below(domain));
+fn on_the_client(
+    bench: &mut Bench<'_>,
+    of: &Stream<'_>,
+    (owner, term): (&Name, &Term),
+    in_flight: &[usize],
+) {
+    let Stream { domain, host, sender, .. } = of;
+    let by = Subject::Name(term.answered_below(owner));
     let harm = Harm::new(
         format!("{ID}/{}/{}/{}/client/{term}", shown(domain), host.name, sender.name),
         format!(
@@ -283,7 +304,10 @@ fn undeclared(
     let found = {
         let fails = |view: &View<'_>| {
             let outcome = evaluated(view, domain, NOBODY).outcome;
-            (!matches!(outcome, Outcome::Pass | Outcome::None)).then_some(())
+            // Without a record nobody refuses it, but for a DMARC policy that wants either.
+            let refused = || strictness(domain, &|key| view.look_up(key))[0] > 0;
+            let ok = outcome == Outcome::Pass || (outcome == Outcome::None && !refused());
+            (!ok).then_some(())
         };
         bench.cases(ID, ("undeclared", domain, 0), &fails)
     };
@@ -557,7 +581,11 @@ fn key_of(published: Option<&Rdata>, own: &RrKey) -> RrKey {
 /// Whether one of these texts is a key that verifies anything (RFC 6376 §3.6.1, §6.1.2).
 fn usable(records: &[Rdata]) -> bool {
     let mut keys = records.iter().filter_map(KeyRecord::of_rdata);
-    keys.any(|record| record.is_ok_and(|record| !record.is_revoked()))
+    // Of several, a verifier takes any (RFC 6376 §3.6.2.2).
+    match (keys.next(), keys.next()) {
+        (Some(Ok(key)), None) => !key.is_revoked(),
+        (_, _) => false,
+    }
 }
 
 /// Keys that the plan changes or takes away, and that no sender of the move declares: whoever signs
@@ -608,7 +636,7 @@ fn keys_in_use(bench: &mut Bench<'_>) {
             ),
         );
         for (choice, ()) in found.iter() {
-            for signs in bench.facts.having(Fact::Signs, &of, Value::True) {
+            for signs in bench.facts.in_flight_by(Fact::Signs, &of) {
                 bench.forbid(ID, (choice, NOW), &[signs], &harm);
             }
         }

@@ -5,7 +5,7 @@
 //! records must lead to a host that serves, the names behind them must keep leading there, and who is
 //! set up for the old host sees no new mail from the switch on unless that host shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -88,6 +88,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     if let Some((_, one)) = bench.moving().next() {
         let others = of_other_names(bench, one);
         left_behind(bench, one, &others, &off);
+        led_along(bench);
     }
     names_in_use(bench, &idle);
 }
@@ -142,12 +143,38 @@ struct OldNames {
 }
 
 impl OldNames {
+    /// What the domain's clients find before the mail moves is the old host's, but for what is the new
+    /// one's in the end.
     fn of(bench: &Bench<'_>, one: &DomainMove) -> Self {
-        let targets = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
-        let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
-        let names: BTreeSet<Name> = targets.chain(exchanges).collect();
         let snapshot = bench.draft().snapshot;
-        let addresses = names.iter().flat_map(|name| addresses(snapshot, name)).collect();
+        let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
+        let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
+        let mut names: BTreeSet<Name> = declared.chain(exchanges).collect();
+        let mut addresses: BTreeSet<IpAddr> =
+            names.iter().flat_map(|name| addresses_of(snapshot, name)).collect();
+        let new: BTreeSet<Name> =
+            one.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
+        let is_new = |ip: &IpAddr| {
+            bench.parties().has(Side::To, *ip)
+                || new.iter().any(|name| addresses_of(&bench.end, name).contains(ip))
+        };
+        for key in possible(&one.domain.value) {
+            let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
+            for rdata in published.into_iter().flat_map(|rrset| rrset.rdata()) {
+                if one.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
+                    continue;
+                }
+                match (target(rdata), rdata.ip()) {
+                    (Some(name), _) if !name.is_root() => {
+                        let found = addresses_of(snapshot, &name).into_iter();
+                        addresses.extend(found.filter(|ip| !is_new(ip)));
+                        names.insert(name);
+                    }
+                    (_, Some(ip)) if !is_new(&ip) => drop(addresses.insert(ip)),
+                    (_, _) => {}
+                }
+            }
+        }
         Self { names, addresses }
     }
 
@@ -190,7 +217,7 @@ fn target(rdata: &Rdata) -> Option<Name> {
     rdata.target().or(rdata.srv_target())
 }
 
-fn addresses(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
+fn addresses_of(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
     let of = |rtype| match snapshot.look_up(&RrKey::new(name.clone(), rtype)) {
         Seen::Records(records) => records.iter().filter_map(Rdata::ip).collect(),
         Seen::Absent | Seen::Unknown(_) => Vec::new(),
@@ -239,6 +266,7 @@ fn of_record(
         }
     }
     leads_where(bench, key);
+    elsewhere(bench, one, key, off);
     let late = bench.late();
     for (choice, ()) in cases(bench, "names-old", Side::From).iter() {
         let harm = Harm::new(
@@ -291,6 +319,54 @@ fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
                 }
             }
         }
+    }
+}
+
+/// A record of the new host whose target is not there yet, or never comes to be: it leads to the old
+/// host, or to addresses that it does not have in the end.
+fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]) {
+    let Some(rdata) = one.to.discovery.get(key) else { return };
+    let Some(target) = target(&rdata.value) else { return };
+    let (parties, to) = (bench.parties(), &one.to.name);
+    let lasting: BTreeSet<IpAddr> = addresses_of(&bench.end, &target).into_iter().collect();
+    let at = usize::from(key.rtype.number());
+    let found = |view: &View<'_>| -> Vec<IpAddr> {
+        let of =
+            [RrType::A, RrType::AAAA].map(|rtype| view.look_up(&RrKey::new(target.clone(), rtype)));
+        let records = of.iter().filter_map(|found| match found {
+            Outside::Records(records) => Some(records),
+            Outside::Absent | Outside::Unknown(_) => None,
+        });
+        records.flat_map(|records| records.iter().filter_map(Rdata::ip)).collect()
+    };
+    let is_old = |ip: &IpAddr| parties.has(Side::From, *ip) && !parties.has(Side::To, *ip);
+    let at_old = |view: &View<'_>| {
+        names(view, one, key, Side::To)?;
+        found(view).iter().any(|ip| is_old(ip)).then_some(())
+    };
+    let away = |view: &View<'_>| {
+        names(view, one, key, Side::To)?;
+        found(view).iter().any(|ip| !is_old(ip) && !lasting.contains(ip)).then_some(())
+    };
+    let fix = format!("let {target} lead to `{to}` before {key} names it");
+    let harm = |what: &str, where_to: &str| {
+        Harm::new(
+            format!("{ID}/{}/{what}/{}", shown(&key.name), key.rtype),
+            format!(
+                "a mail client that asks for {key} is told of {target}, as `{to}` has it, and comes to {where_to}"
+            ),
+            fix.clone(),
+        )
+    };
+    let gone = harm("new-at-old", &format!("`{}`, where nobody answers any more", one.from.name));
+    for (choice, ()) in bench.cases(ID, ("new-at-old", &key.name, at), &at_old).iter() {
+        for off in off {
+            bench.forbid(ID, (choice, NOW), &[*off], &gone);
+        }
+    }
+    let away_harm = harm("new-elsewhere", "an address that it does not have in the end");
+    for (choice, ()) in bench.cases(ID, ("new-elsewhere", &key.name, at), &away).iter() {
+        bench.forbid(ID, (choice, NOW), &[], &away_harm);
     }
 }
 
@@ -414,6 +490,69 @@ fn left_behind(bench: &mut Bench<'_>, one: &DomainMove, left: &BTreeSet<RrKey>, 
     }
 }
 
+/// Discovery records of names that do not move, and that lead elsewhere with what the plan changes.
+fn led_along(bench: &mut Bench<'_>) {
+    let draft = bench.draft();
+    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let keys: BTreeSet<RrKey> = live
+        .filter_map(|key| {
+            let asked = match key.rtype {
+                RrType::CNAME => RrKey::new(key.name.clone(), RrType::SRV),
+                _ => key.clone(),
+            };
+            let of = discovery_of(&asked).or_else(|| discovery_of(key))?;
+            let asked = if discovery_of(&asked).is_some() { asked } else { key.clone() };
+            (!moving.contains(&of)).then_some(asked)
+        })
+        .collect();
+    for key in keys {
+        let reached = |look_up: &dyn Fn(&RrKey) -> Outside| -> BTreeSet<IpAddr> {
+            let types = match key.rtype {
+                RrType::SRV => vec![RrType::SRV],
+                _ => vec![RrType::A, RrType::AAAA],
+            };
+            let mut ips = BTreeSet::new();
+            for rtype in types {
+                let Outside::Records(found) = look_up(&RrKey::new(key.name.clone(), rtype)) else {
+                    continue;
+                };
+                for rdata in found.iter() {
+                    ips.extend(rdata.ip());
+                    let Some(name) = rdata.srv_target() else { continue };
+                    for rtype in [RrType::A, RrType::AAAA] {
+                        if let Outside::Records(found) = look_up(&RrKey::new(name.clone(), rtype)) {
+                            ips.extend(found.iter().filter_map(Rdata::ip));
+                        }
+                    }
+                }
+            }
+            ips
+        };
+        let other = |view: &View<'_>| {
+            let live = reached(&|key| view.live(key));
+            (!live.is_empty() && reached(&|key| view.look_up(key)) != live).then_some(())
+        };
+        let of = Subject::Name(key.name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/led-along/{}", shown(&key.name), key.rtype),
+            format!(
+                "a mail client that finds its server by {key}, of a domain that does not move, is led elsewhere"
+            ),
+            format!(
+                "give it a name of its own first, or {}",
+                bench.statement(Fact::Clients, &of, Value::False, "")
+            ),
+        );
+        let at = usize::from(key.rtype.number());
+        for (choice, ()) in bench.cases(ID, ("led-along", &key.name, at), &other).iter() {
+            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
+                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            }
+        }
+    }
+}
+
 /// Whether the old host goes on for a domain, plainly or as somebody states.
 fn stays(bench: &Bench<'_>, domain: &Name) -> bool {
     let of = Subject::Name(domain.clone());
@@ -475,29 +614,31 @@ fn names_in_use(bench: &mut Bench<'_>, idle: &[usize]) {
     let Some((from, to)) = bench.sides() else { return };
     let Some(mailboxes) = bench.mailboxes().copied() else { return };
     let (draft, parties) = (bench.draft(), bench.parties());
-    let mut names: BTreeMap<Name, ()> = BTreeMap::new();
+    let mut names: BTreeSet<Name> = BTreeSet::new();
     let mut old: BTreeSet<IpAddr> = BTreeSet::new();
     let mut new: BTreeSet<IpAddr> = BTreeSet::new();
     for (_, one) in bench.moving() {
-        for target in one.from.discovery.values().filter_map(|rdata| target(&rdata.value)) {
-            if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(target) {
-                old.extend(addresses(draft.snapshot, entry.key()));
-                entry.insert(());
-            }
-        }
+        let of_old = OldNames::of(bench, one);
+        let exchanges: Vec<&Name> = one.from.exchanges.iter().map(|e| &e.name.value).collect();
+        let discovered = of_old.names.iter().filter(|name| {
+            let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
+            !exchanges.contains(name) || declared.into_iter().any(|target| target == **name)
+        });
+        names.extend(discovered.cloned());
+        old.extend(of_old.addresses);
         for target in one.to.discovery.values().filter_map(|rdata| target(&rdata.value)) {
-            new.extend(addresses(&bench.end, &target));
+            new.extend(addresses_of(&bench.end, &target));
         }
     }
     let is_old = |ip: &IpAddr| old.contains(ip) || parties.has(Side::From, *ip);
     for key in draft.owned() {
         let leads = matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME);
-        if leads && addresses(draft.snapshot, &key.name).iter().any(is_old) {
-            names.entry(key.name.clone()).or_default();
+        if leads && addresses_of(draft.snapshot, &key.name).iter().any(is_old) {
+            names.insert(key.name.clone());
         }
     }
     let is_new = |ip: &IpAddr| new.contains(ip) || parties.has(Side::To, *ip);
-    for name in names.into_keys() {
+    for name in names {
         // Where clients that look are led, and what they ask for, is judged as such.
         let is_record = |rtype| discovery_of(&RrKey::new(name.clone(), rtype)).is_some();
         let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));

@@ -50,7 +50,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 bench.cases(ID, ("policy", domain, usize::from(side == Side::To)), &in_force).iter()
             {
                 for bad in not_allowed(bench, &of, &allowed, side) {
-                    bench.forbid(ID, (choice, NOW), &[bad], &harm);
+                    bench.forbid(ID, (choice, lateness(bench, side)), &[bad], &harm);
                 }
             }
         }
@@ -64,7 +64,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 .cases(ID, (label(side), domain, 1), &|view| mismatch(view, domain, one, side))
                 .iter()
             {
-                bench.forbid(ID, (choice, NOW), &[], harm);
+                bench.forbid(ID, (choice, lateness(bench, side)), &[], harm);
             }
         }
         if one.from.tlsa.is_empty() {
@@ -95,6 +95,14 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     }
     for one in bench.domains().iter().filter(|one| one.moves.is_none()) {
         of_others(bench, one);
+    }
+}
+
+/// Old MX records are used for a while after the look-up, and some resolvers keep them too long.
+fn lateness(bench: &Bench<'_>, side: Side) -> Duration {
+    match side {
+        Side::From => bench.late(),
+        Side::To => NOW,
     }
 }
 
@@ -129,7 +137,7 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     );
     for (choice, ()) in bench.cases(ID, ("policy", domain, 2), &in_force).iter() {
         for bad in bench.facts.having(Fact::StsAllows, &from, Value::False) {
-            bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            bench.forbid(ID, (choice, lateness(bench, Side::From)), &[bad], &harm);
         }
     }
 }
@@ -217,7 +225,7 @@ fn other_tlsa(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
         );
         for bad in bench.facts.of_host(Fact::TlsaMatches, from, Value::False) {
-            bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            bench.forbid(ID, (choice, lateness(bench, Side::From)), &[bad], &harm);
         }
     }
 }
@@ -270,12 +278,15 @@ fn tlsa_of(view: &View<'_>, exchange: &Name) -> Option<(RrKey, Arc<[Rdata]>)> {
         Outside::Records(found) => found.first().and_then(Rdata::target),
         Outside::Absent | Outside::Unknown(_) => None,
     };
+    let is_ours = [RrType::A, RrType::AAAA]
+        .iter()
+        .any(|rtype| view.leaves_at(&RrKey::new(exchange.clone(), rtype.clone())).is_none());
     let keys = [Some(exchange), target.as_ref()].into_iter().flatten().filter_map(tlsa_key);
     keys.into_iter().find_map(|key| match view.look_up(&key) {
         Outside::Records(records) => Some((key, records)),
         // Who runs a name outside of the zones has its records match its certificates.
-        Outside::Unknown(_) if view.leaves_at(&key)? != key.name => Some((key, Arc::default())),
-        Outside::Absent | Outside::Unknown(_) => None,
+        Outside::Unknown(_) => is_ours.then(|| (key, Arc::default())),
+        Outside::Absent => None,
     })
 }
 

@@ -31,7 +31,10 @@ use weaken::{Mutant, that_weaken, weaken};
 const MUTANTS_MIN: usize = 60;
 
 /// Random plans by which the oracle catches what no other case does.
-const SEEDS: &[u64] = &[];
+const SEEDS: &[u64] = &[
+    2, 9, 12, 16, 23, 26, 39, 45, 51, 52, 68, 79, 86, 98, 103, 118, 126, 128, 142, 144, 234, 241,
+    245, 263, 297, 321, 324, 335, 340, 374, 381, 396, 414, 461, 482, 536, 563,
+];
 
 /// How the plan of a pinned case begins where its provider does not change all records at once.
 const ATOMICITY: &str = "# atomicity: ";
@@ -337,16 +340,20 @@ fn every_mutant_is_caught() {
     let mut judges = traps();
     judges.extend(moves());
     judges.extend(plans());
-    judges.extend(pinned());
-    let expected: String = judges
+    let pinned = pinned();
+    let expected: String = pinned
         .iter()
-        .filter(|one| matches!(one.look, Look::Pinned))
         .map(|one| format!("{}\n{}", one.name, one.shown.pinned()))
         .collect();
-    insta::assert_snapshot!("mutants", expected);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("mutants", expected));
     let write = asked("CUTOVER_MUTANT_CASES").map(PathBuf::from);
     let mut written: Vec<&Judge> = Vec::new();
     judges.extend(executed(SEEDS.iter().copied().chain(1..=more)));
+    judges.extend(pinned);
     println!("{} cases, {:?}", judges.len(), begun.elapsed());
     let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|one| &one.changed_by).collect();
     let mut survivors = Vec::new();

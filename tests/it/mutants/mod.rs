@@ -47,6 +47,8 @@ const SURVIVORS: &[(&str, &str)] = &[];
 struct Shown {
     /// The stories of what is refuted, by invariant.
     refuted: BTreeMap<&'static str, Vec<String>>,
+    /// What is broken before the first step.
+    present: Vec<String>,
     /// Each step with the second at which it begins at the earliest.
     timeline: Vec<(String, u64)>,
     assumptions: Vec<String>,
@@ -110,6 +112,7 @@ fn shown(case: &Case, findings: &Findings) -> Shown {
     });
     Shown {
         refuted,
+        present: findings.present.iter().map(|defect| defect.id.clone()).collect(),
         timeline: timeline(&case.graph),
         assumptions: case.assumptions.clone(),
         ways_back: ways_back.collect(),
@@ -211,6 +214,8 @@ impl Shown {
             Some("is not refuted".to_owned())
         } else if told(self) != told(whole) {
             Some("has other stories".to_owned())
+        } else if self.present != whole.present {
+            Some("has other defects".to_owned())
         } else if self.timeline != whole.timeline {
             Some("has another timeline".to_owned())
         } else if self.ways_back != whole.ways_back {
@@ -225,6 +230,9 @@ impl Shown {
         let mut text = String::new();
         for (invariant, stories) in &self.refuted {
             let _ = writeln!(text, "  {invariant} is broken: {}", stories.len());
+        }
+        for defect in &self.present {
+            let _ = writeln!(text, "  broken already: {defect}");
         }
         for (step, begin) in &self.timeline {
             let _ = writeln!(text, "  T+{begin} {step}");

@@ -4,9 +4,14 @@
 //! move or of a shipped plan becomes another (their snapshots would show it), or where the oracle
 //! finds harm in a plan that the weakened proof has proved.
 //!
+//! What none of those shows, the cases of `tests/fixtures/mutants` show: plans, many of them random
+//! ones that were kept, of which a snapshot says how they are judged. Mutants that survive them all are
+//! listed, and nothing else may survive.
+//!
 //! The judges come in that order, and the first one ends it. Which mutants change the model of a case
-//! is known beforehand, so that none is compiled in vain. Random plans for the oracle are [`SEEDS`];
-//! with `CUTOVER_MUTANT_PLANS=2000` so many more are tried, for whoever looks for new ones.
+//! is known beforehand, so that none is compiled in vain. Random plans for the oracle are [`SEEDS`]:
+//! where the language of random plans changes, others have to be found. `CUTOVER_MUTANT_PLANS=700`
+//! tries so many more, and `CUTOVER_MUTANT_CASES=DIR` writes those that show what else survives.
 
 mod weaken;
 
@@ -40,7 +45,61 @@ const SEEDS: &[u64] = &[
 const ATOMICITY: &str = "# atomicity: ";
 
 /// Mutants that nothing catches, and why.
-const SURVIVORS: &[(&str, &str)] = &[];
+const SURVIVORS: &[(&str, &str)] = &[
+    ("without clients/*/early/*/AAAA", SAME_SERVER),
+    ("without clients/*/left/AAAA", SAME_SERVER),
+    ("without reach/*/TLSA", AS_LONG),
+    ("the first only of clients/*/early/*/A", TOGETHER),
+    ("the first only of clients/*/early/*/CNAME", TOGETHER),
+    ("the first only of clients/*/early/*/SRV", TOGETHER),
+    ("the first only of clients/*/left/A", SAME_SERVER),
+    ("the first only of clients/*/left/AAAA", SAME_SERVER),
+    ("the first only of clients/*/left/CNAME", SAME_SERVER),
+    ("the first only of clients/*/names-old/*/CNAME", TOGETHER),
+    ("the first only of clients/*/nowhere/SRV", TOGETHER),
+    ("the first only of deliverable/*/*", TOGETHER),
+    ("the first only of deliverable/*/NEW/accepts", TOGETHER),
+    ("the first view only of authenticated/*/dkim", VIEWS),
+    ("the first view only of clients/*/early/*/A", VIEWS),
+    ("the first view only of clients/*/early/*/SRV", VIEWS),
+    ("the first view only of clients/*/left/A", VIEWS),
+    ("the first view only of clients/*/left/AAAA", VIEWS),
+    ("the first view only of clients/*/left/CNAME", VIEWS),
+    ("the first view only of clients/*/names-new/*/CNAME", VIEWS),
+    ("the first view only of clients/*/names-new/*/SRV", VIEWS),
+    ("the first view only of clients/*/names-old/*/CNAME", VIEWS),
+    ("the first view only of clients/*/neither/*", VIEWS),
+    ("the first view only of clients/*/to-new", VIEWS),
+    ("the first view only of clients/NEW/serves", VIEWS),
+    ("the first view only of clients/OLD/set-up", VIEWS),
+    ("the first view only of deliverable/*/OLD/passed-on", VIEWS),
+    ("the first view only of deliverable/*/null-mx", VIEWS),
+    ("the first view only of deliverable/*/unseen/*", VIEWS),
+    ("the first view only of deliverable/OLD/queue", VIEWS),
+    ("the first view only of one-mailbox/NEW/local-again", VIEWS),
+    ("the first view only of one-mailbox/NEW/local-early", VIEWS),
+    ("the first view only of one-mailbox/OLD/local", VIEWS),
+    ("the first view only of one-mailbox/OLD/not-copied", VIEWS),
+    ("the first view only of one-mailbox/OLD/passed-on-early", VIEWS),
+    ("the first view only of reach/*/AAAA", VIEWS),
+    ("the first view only of reach/*/CNAME", VIEWS),
+    ("the first view only of reach/*/MX", VIEWS),
+    ("the first view only of reach/*/SRV", VIEWS),
+    ("the first view only of reach/*/TLSA", VIEWS),
+    ("the first view only of reach/*/TXT", VIEWS),
+    ("the first view only of spf-sound/*/twice", VIEWS),
+    ("the first view only of transport-policy/*/sts", VIEWS),
+    ("the first view only of transport-policy/*/tlsa/NEW", VIEWS),
+];
+
+/// Why a kind of record is not missed.
+const SAME_SERVER: &str = "the other types at the name lead to the same server, and tell of it";
+/// Why the time of a record is not missed.
+const AS_LONG: &str = "one plan alone switches such a record, and others of it wait as long";
+/// Why the second of several is not missed.
+const TOGETHER: &str = "of 700 random plans none needs another step or wait for the second";
+/// Why the second view of a harm is not missed.
+const VIEWS: &str = "of 700 random plans none needs another step or wait for the second view";
 
 /// What a case shows, as far as some test looks at it.
 #[derive(PartialEq, Eq)]
@@ -63,7 +122,7 @@ enum Look {
     Timeline,
     /// The same, and the ways back.
     WaysBack,
-    /// All that its line in the snapshot says.
+    /// All that the snapshot says of it.
     Pinned,
     /// The oracle, and the harm that it finds in spite of the whole proof.
     Executions(Box<Weakened>, BTreeSet<String>),
@@ -349,10 +408,8 @@ fn every_mutant_is_caught() {
     judges.extend(moves());
     judges.extend(plans());
     let pinned = pinned();
-    let expected: String = pinned
-        .iter()
-        .map(|one| format!("{}\n{}", one.name, one.shown.pinned()))
-        .collect();
+    let expected: String =
+        pinned.iter().map(|one| format!("{}\n{}", one.name, one.shown.pinned())).collect();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -394,8 +451,14 @@ fn every_mutant_is_caught() {
             }
         }
     }
+    for (mutant, why) in SURVIVORS {
+        println!("{mutant}: nothing, as {why}");
+    }
     println!("{} mutants, {caught:?}, {:?}", mutants.len(), begun.elapsed());
     assert!(mutants.len() >= MUTANTS_MIN, "{} mutants", mutants.len());
-    let known: Vec<&str> = SURVIVORS.iter().map(|(mutant, _)| *mutant).collect();
-    assert_eq!(survivors, known, "what nothing catches");
+    // More plans have more mutants in them, and are there to be looked at.
+    if more == 0 {
+        let known: Vec<&str> = SURVIVORS.iter().map(|(mutant, _)| *mutant).collect();
+        assert_eq!(survivors, known, "what nothing catches");
+    }
 }

@@ -275,7 +275,8 @@ fn judge(seed: u64, tally: &mut Tally) {
         }
     }
     let names: BTreeSet<&str> = said.refuted.iter().map(|(name, _)| *name).collect();
-    tally.executions += executed(&plan, &case, (&names, !names.is_empty()), &mut random, &mut differs);
+    tally.executions +=
+        executed(&plan, &case, (&names, !names.is_empty()), &mut random, &mut differs);
     if names.is_empty() { tally.proved += 1 } else { tally.refuted += 1 }
 }
 

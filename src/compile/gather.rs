@@ -25,6 +25,7 @@ pub(super) fn gather(
     snapshot: &Snapshot,
     end: &Arc<Snapshot>,
     tracks: Vec<Track>,
+    known: &Known,
 ) -> Vec<Track> {
     let mut plain: BTreeMap<&Name, BTreeSet<usize>> = BTreeMap::new();
     for (place, track) in tracks.iter().enumerate() {
@@ -37,7 +38,7 @@ pub(super) fn gather(
         return tracks;
     }
     let draft = Draft::of(intent, snapshot, Arc::clone(end), &tracks);
-    let model = model(&draft, &Known::default());
+    let model = model(&draft, &known.anew());
     let touched: BTreeSet<usize> =
         model.patterns.iter().flat_map(|one| touches(&model, one)).collect();
     for places in plain.values_mut() {

@@ -67,13 +67,25 @@ pub struct Compiled {
 /// # Errors
 /// All that stands against it, in one go.
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
+    compile_with(intent, snapshot, &Known::default())
+}
+
+/// The same, by models that tests have weakened.
+///
+/// # Errors
+/// As [`compile`].
+#[doc(hidden)]
+pub fn compile_with(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    known: &Known,
+) -> Result<Compiled, Vec<Diagnostic>> {
     let end = Arc::new(in_the_end(intent, snapshot));
     let kitchen = Kitchen { intent, snapshot, end: &end };
     let Cooked { tracks, assumptions, mut warnings } = cook(&kitchen)?;
-    let tracks = gather::gather(intent, snapshot, &end, tracks);
+    let tracks = gather::gather(intent, snapshot, &end, tracks, known);
     let draft = Draft::of(intent, snapshot, end, &tracks);
-    let known = Known::default();
-    let model = model(&draft, &known);
+    let model = model(&draft, known);
     let derived = forward::order(&draft, &model);
     // Gates come behind tasks, and ask what they have done.
     let ordered = emit::graph(bare(&draft), &derived.constraints);
@@ -87,7 +99,7 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
     let read = model.read.clone();
     drop((model, derived));
     let mut returns = match findings.refuted.is_empty() {
-        true => back::ways_back(&draft, &there, &known),
+        true => back::ways_back(&draft, &there, known),
         false => Vec::new(),
     };
     tasks::taken_back(intent, &mut returns);

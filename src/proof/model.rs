@@ -85,12 +85,32 @@ pub struct Bench<'d> {
 /// A way back brings no answers that the way there does not have, and in the same order: so what was
 /// found for one holds for the other, and is kept while a plan is compiled.
 #[derive(Default)]
-pub struct Known(Mutex<HashMap<Label, Arc<dyn Any + Send + Sync>>>);
+pub struct Known {
+    found: Mutex<HashMap<Label, Arc<dyn Any + Send + Sync>>>,
+    weakening: Option<Arc<Weakening>>,
+}
+
+/// Takes something out of a model. Tests alone do that: whatever is taken has to be missed.
+#[doc(hidden)]
+pub type Weakening = dyn Fn(&Draft<'_>, &mut Model) + Send + Sync;
 
 impl Known {
+    /// Nothing is known, and every model is weakened.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn weakened(by: Arc<Weakening>) -> Self {
+        Self { weakening: Some(by), ..Self::default() }
+    }
+
+    /// Nothing is known: for a draft with other answers.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { weakening: self.weakening.clone(), ..Self::default() }
+    }
+
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Label, Arc<dyn Any + Send + Sync>>> {
         // Whoever panicked with it has put in a whole result or none.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,7 +150,11 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
         undecided: true,
     }));
     let read = facts.into_read();
-    Model { atoms: library.atoms.into_inner(), patterns, read }
+    let mut model = Model { atoms: library.atoms.into_inner(), patterns, read };
+    if let Some(weaken) = &known.weakening {
+        weaken(draft, &mut model);
+    }
+    model
 }
 
 /// The mail domains that a change of these zones can harm: those that move, every name that has MX

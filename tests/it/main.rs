@@ -26,6 +26,7 @@ mod judges;
 mod language;
 mod lost;
 mod moves;
+mod mutants;
 mod oracle;
 mod places;
 mod plans;

@@ -8,13 +8,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use cutover::compile::back::{Return, is_refuted};
-use cutover::compile::{Compiled, compile, rebuilt};
+use cutover::compile::{Compiled, compile_with, rebuilt};
 use cutover::diag::Source;
 use cutover::fact::{Fact, Subject};
 use cutover::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
 use cutover::intent::{Intent, resolve};
 use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
+use cutover::proof::model::Known;
 use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
@@ -65,22 +66,19 @@ impl Case {
         plan: &str,
         zone_file: &dyn Fn(&str) -> String,
     ) -> Option<Self> {
-        let source = Source { name: "plan.yaml".into(), text: plan.to_owned() };
-        let spec = parse(&source, language()).ok()?;
-        let intent = resolve(spec).ok()?;
-        let mut snapshot = Snapshot::default();
-        for name in intent.zones.keys() {
-            let text = zone_file(name.to_string().trim_end_matches('.'));
-            let nothing = |_: &Path| Err(std::io::Error::other("no include"));
-            let read = cutover_zonefile::read(name, Path::new("zone"), text.into_bytes(), &nothing);
-            let zone = read.unwrap_or_else(|error| panic!("{name}: {error}")).zone;
-            let seen =
-                ZoneSeen { zone, capabilities: capabilities.clone(), authorities: Vec::new() };
-            snapshot.zones.insert(name.clone(), seen);
-        }
-        let compiled = compile(&intent, &snapshot).ok()?;
-        let Compiled { tracks, graph, returns, assumptions, closed, .. } = compiled;
-        Some(Self { intent, snapshot, tracks, graph, returns, assumptions, closed })
+        let (intent, snapshot) = inputs(capabilities, plan, zone_file)?;
+        Self::weakened(intent, snapshot, &Known::default()).map(|(case, _)| case)
+    }
+
+    /// The same, by a proof that may be weakened; and what that proof says.
+    pub(crate) fn weakened(
+        intent: Intent,
+        snapshot: Snapshot,
+        known: &Known,
+    ) -> Option<(Self, Findings)> {
+        let compiled = compile_with(&intent, &snapshot, known).ok()?;
+        let Compiled { tracks, graph, returns, assumptions, closed, findings, .. } = compiled;
+        Some((Self { intent, snapshot, tracks, graph, returns, assumptions, closed }, findings))
     }
 
     /// A plan of `plans/`.
@@ -125,6 +123,27 @@ impl Case {
         let graph = with_wait(&self.graph, id, span);
         self.findings(&graph).refuted.iter().map(|one| one.invariant).collect()
     }
+}
+
+/// What a plan is compiled from, with its zones as master files; `None` where the plan is refused.
+pub(crate) fn inputs(
+    capabilities: &Capabilities,
+    plan: &str,
+    zone_file: &dyn Fn(&str) -> String,
+) -> Option<(Intent, Snapshot)> {
+    let source = Source { name: "plan.yaml".into(), text: plan.to_owned() };
+    let spec = parse(&source, language()).ok()?;
+    let intent = resolve(spec).ok()?;
+    let mut snapshot = Snapshot::default();
+    for name in intent.zones.keys() {
+        let text = zone_file(name.to_string().trim_end_matches('.'));
+        let nothing = |_: &Path| Err(std::io::Error::other("no include"));
+        let read = cutover_zonefile::read(name, Path::new("zone"), text.into_bytes(), &nothing);
+        let zone = read.unwrap_or_else(|error| panic!("{name}: {error}")).zone;
+        let seen = ZoneSeen { zone, capabilities: capabilities.clone(), authorities: Vec::new() };
+        snapshot.zones.insert(name.clone(), seen);
+    }
+    Some((intent, snapshot))
 }
 
 /// The graph with another span for one wait.
@@ -186,7 +205,7 @@ fn lessened(graph: &StepGraph) -> (Vec<(String, StepGraph)>, BTreeSet<String>) {
     (less, others)
 }
 
-fn shipped() -> Vec<String> {
+pub(crate) fn shipped() -> Vec<String> {
     let plans = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("plans")).expect("plans");
     let names = plans.filter_map(|entry| {
         let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");

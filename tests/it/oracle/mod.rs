@@ -20,10 +20,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cutover::compile::rebuilt;
 use cutover::graph::{Primitive, StepGraph};
+use cutover::intent::Intent;
+use cutover::observe::Snapshot;
 use cutover::proof::findings;
-use cutover_contract::{Capabilities, Name};
+use cutover_contract::{Atomicity, Capabilities, Name};
 
-use crate::proof::{CAPABILITIES, Case};
+use crate::proof::{CAPABILITIES, Case, inputs};
 use dns::Zones;
 use language::{Coverage, Plan};
 use mail::{Ground, Harm, Sureness, World};
@@ -50,7 +52,7 @@ impl Random {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how thorough a test is")]
-fn asked(word: &str) -> Option<String> {
+pub(crate) fn asked(word: &str) -> Option<String> {
     std::env::var(word).ok()
 }
 
@@ -245,12 +247,7 @@ fn judge(seed: u64, tally: &mut Tally) {
         return;
     };
     let steps = steps_of(&case.graph);
-    let zones: Zones = case
-        .snapshot
-        .zones
-        .iter()
-        .map(|(name, seen): (&Name, _)| (name.clone(), seen.zone.rrsets.clone()))
-        .collect();
+    let zones = zones_of(&case);
     let ground = Ground::of(&plan, &zones, &steps);
     let nothing = Execution { there: vec![None; steps.len()], back: None };
     let before = World::of(&ground, None, &nothing).harm(true);
@@ -278,11 +275,36 @@ fn judge(seed: u64, tally: &mut Tally) {
         }
     }
     let names: BTreeSet<&str> = said.refuted.iter().map(|(name, _)| *name).collect();
+    tally.executions +=
+        executed(&plan, &case, (&names, !names.is_empty()), &mut random, &mut differs);
+    if names.is_empty() { tally.proved += 1 } else { tally.refuted += 1 }
+}
+
+fn zones_of(case: &Case) -> Zones {
+    let zones = case.snapshot.zones.iter();
+    zones.map(|(name, seen): (&Name, _)| (name.clone(), seen.zone.rrsets.clone())).collect()
+}
+
+/// Executes a plan in several ways, and tells of harm that the proof does not name: what kind, in
+/// which execution, and what exactly. How many ways that were.
+fn executed(
+    plan: &Plan,
+    case: &Case,
+    (names, is_short): (&BTreeSet<&str>, bool),
+    random: &mut Random,
+    differs: &mut dyn FnMut(String, &str, String),
+) -> u64 {
+    let steps = steps_of(&case.graph);
+    let zones = zones_of(case);
+    let ground = Ground::of(plan, &zones, &steps);
+    let nothing = Execution { there: vec![None; steps.len()], back: None };
+    let before = World::of(&ground, None, &nothing).harm(true);
+    let mut executions = 0;
     let is_open = |name: &str| !names.contains(name) && !plan.more.contains(name);
     let mut seen = BTreeSet::new();
-    for last in tried(&steps, !names.is_empty(), &mut random) {
+    for last in tried(&steps, is_short, random) {
         let found = harm(&ground, None, &schedule::there(&steps, &last), &before, false);
-        tally.executions += 1;
+        executions += 1;
         for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
             if seen.insert((*invariant, what.clone())) {
                 differs(
@@ -293,7 +315,7 @@ fn judge(seed: u64, tally: &mut Tally) {
             }
         }
     }
-    let backs = backs_of(&case, &steps);
+    let backs = backs_of(case, &steps);
     for back in backs.iter().filter(|back| names.is_empty() && !back.steps.is_empty()) {
         for _ in 0..5 {
             let count = 1 + random.below(2);
@@ -305,7 +327,7 @@ fn judge(seed: u64, tally: &mut Tally) {
                 continue;
             };
             let found = harm(&ground, Some(back), &execution, &before, false);
-            tally.executions += 1;
+            executions += 1;
             for (invariant, domain, what) in sure(&found).filter(|(name, ..)| is_open(name)) {
                 if seen.insert((*invariant, what.clone())) {
                     let ids = format!(
@@ -323,7 +345,46 @@ fn judge(seed: u64, tally: &mut Tally) {
             }
         }
     }
-    if names.is_empty() { tally.proved += 1 } else { tally.refuted += 1 }
+    executions
+}
+
+/// A random plan, for a proof that tests have weakened.
+pub(crate) struct Weakened {
+    plan: Plan,
+    random: Random,
+    pub(crate) intent: Intent,
+    pub(crate) snapshot: Snapshot,
+}
+
+impl Weakened {
+    /// The plan of a seed; `None` where it is refused.
+    pub(crate) fn of(seed: u64) -> Option<Self> {
+        let (plan, random) = plan_of(seed);
+        let zone = |name: &str| {
+            let zone = plan.zones.iter().find(|(zone, _)| zone == name);
+            zone.expect("a zone of the plan").1.clone()
+        };
+        let (intent, snapshot) = inputs(&capabilities(&plan), &plan.text(), &zone)?;
+        Some(Self { plan, random, intent, snapshot })
+    }
+
+    /// The kinds of harm in executions that this proof does not name.
+    pub(crate) fn harm(&self, case: &Case, names: &BTreeSet<&str>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        if case.graph.steps().is_empty() {
+            return found;
+        }
+        let mut random = Random(self.random.0);
+        executed(&self.plan, case, (names, false), &mut random, &mut |kind, _, _| {
+            found.insert(kind);
+        });
+        found
+    }
+
+    /// The plan, its zones by name, and what its provider changes at once.
+    pub(crate) fn files(&self) -> (String, &[(String, String)], Atomicity) {
+        (self.plan.text(), &self.plan.zones, self.plan.atomicity)
+    }
 }
 
 /// What is harmed without the names and addresses of the plan.

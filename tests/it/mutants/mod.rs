@@ -1,0 +1,463 @@
+//! Mutation: the proof is weakened in each way there is ([`weaken`]), and each has to be missed.
+//!
+//! A mutant is caught where a plan with a mistake in it is refuted no longer, where the timeline of a
+//! move or of a shipped plan becomes another (their snapshots would show it), or where the oracle
+//! finds harm in a plan that the weakened proof has proved.
+//!
+//! What none of those shows, the cases of `tests/fixtures/mutants` show: plans, many of them random
+//! ones that were kept, of which a snapshot says how they are judged. Mutants that survive them all are
+//! listed, and nothing else may survive.
+//!
+//! The judges come in that order, and the first one ends it. Which mutants change the model of a case
+//! is known beforehand, so that none is compiled in vain. Random plans for the oracle are [`SEEDS`]:
+//! where the language of random plans changes, others have to be found. `CUTOVER_MUTANT_PLANS=700`
+//! tries so many more, and `CUTOVER_MUTANT_CASES=DIR` writes those that show what else survives.
+
+mod weaken;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use cutover::graph::{Primitive, StepGraph};
+use cutover::intent::Intent;
+use cutover::observe::Snapshot;
+use cutover::proof::Findings;
+use cutover::proof::model::Known;
+use cutover_contract::{Atomicity, Capabilities};
+
+use crate::oracle::{Weakened, asked};
+use crate::proof::{CAPABILITIES, Case, inputs, shipped};
+use weaken::{Mutant, that_weaken, weaken};
+
+/// How many mutants there are at the least.
+const MUTANTS_MIN: usize = 60;
+
+/// Random plans by which the oracle catches what no other case does.
+const SEEDS: &[u64] = &[
+    2, 9, 12, 16, 23, 26, 39, 45, 51, 52, 68, 79, 86, 98, 103, 118, 126, 128, 142, 144, 234, 241,
+    245, 263, 297, 321, 324, 335, 340, 374, 381, 396, 414, 461, 482, 536, 563,
+];
+
+/// How the plan of a pinned case begins where its provider does not change all records at once.
+const ATOMICITY: &str = "# atomicity: ";
+
+/// Mutants that nothing catches, and why.
+const SURVIVORS: &[(&str, &str)] = &[
+    ("without clients/*/early/*/AAAA", SAME_SERVER),
+    ("without clients/*/left/AAAA", SAME_SERVER),
+    ("without reach/*/TLSA", AS_LONG),
+    ("the first only of clients/*/early/*/A", TOGETHER),
+    ("the first only of clients/*/early/*/CNAME", TOGETHER),
+    ("the first only of clients/*/early/*/SRV", TOGETHER),
+    ("the first only of clients/*/left/A", SAME_SERVER),
+    ("the first only of clients/*/left/AAAA", SAME_SERVER),
+    ("the first only of clients/*/left/CNAME", SAME_SERVER),
+    ("the first only of clients/*/names-old/*/CNAME", TOGETHER),
+    ("the first only of clients/*/nowhere/SRV", TOGETHER),
+    ("the first only of deliverable/*/*", TOGETHER),
+    ("the first only of deliverable/*/NEW/accepts", TOGETHER),
+    ("the first view only of authenticated/*/dkim", VIEWS),
+    ("the first view only of clients/*/early/*/A", VIEWS),
+    ("the first view only of clients/*/early/*/SRV", VIEWS),
+    ("the first view only of clients/*/left/A", VIEWS),
+    ("the first view only of clients/*/left/AAAA", VIEWS),
+    ("the first view only of clients/*/left/CNAME", VIEWS),
+    ("the first view only of clients/*/names-new/*/CNAME", VIEWS),
+    ("the first view only of clients/*/names-new/*/SRV", VIEWS),
+    ("the first view only of clients/*/names-old/*/CNAME", VIEWS),
+    ("the first view only of clients/*/neither/*", VIEWS),
+    ("the first view only of clients/*/to-new", VIEWS),
+    ("the first view only of clients/NEW/serves", VIEWS),
+    ("the first view only of clients/OLD/set-up", VIEWS),
+    ("the first view only of deliverable/*/OLD/passed-on", VIEWS),
+    ("the first view only of deliverable/*/null-mx", VIEWS),
+    ("the first view only of deliverable/*/unseen/*", VIEWS),
+    ("the first view only of deliverable/OLD/queue", VIEWS),
+    ("the first view only of one-mailbox/NEW/local-again", VIEWS),
+    ("the first view only of one-mailbox/NEW/local-early", VIEWS),
+    ("the first view only of one-mailbox/OLD/local", VIEWS),
+    ("the first view only of one-mailbox/OLD/not-copied", VIEWS),
+    ("the first view only of one-mailbox/OLD/passed-on-early", VIEWS),
+    ("the first view only of reach/*/AAAA", VIEWS),
+    ("the first view only of reach/*/CNAME", VIEWS),
+    ("the first view only of reach/*/MX", VIEWS),
+    ("the first view only of reach/*/SRV", VIEWS),
+    ("the first view only of reach/*/TLSA", VIEWS),
+    ("the first view only of reach/*/TXT", VIEWS),
+    ("the first view only of spf-sound/*/twice", VIEWS),
+    ("the first view only of transport-policy/*/sts", VIEWS),
+    ("the first view only of transport-policy/*/tlsa/NEW", VIEWS),
+];
+
+/// Why a kind of record is not missed.
+const SAME_SERVER: &str = "the other types at the name lead to the same server, and tell of it";
+/// Why the time of a record is not missed.
+const AS_LONG: &str = "one plan alone switches such a record, and others of it wait as long";
+/// Why the second of several is not missed.
+const TOGETHER: &str = "of 700 random plans none needs another step or wait for the second";
+/// Why the second view of a harm is not missed.
+const VIEWS: &str = "of 700 random plans none needs another step or wait for the second view";
+
+/// What a case shows, as far as some test looks at it.
+#[derive(PartialEq, Eq)]
+struct Shown {
+    /// The stories of what is refuted, by invariant.
+    refuted: BTreeMap<&'static str, Vec<String>>,
+    /// What is broken before the first step.
+    present: Vec<String>,
+    /// Each step with the second at which it begins at the earliest.
+    timeline: Vec<(String, u64)>,
+    assumptions: Vec<String>,
+    ways_back: Vec<String>,
+}
+
+/// What a case is looked at for.
+enum Look {
+    /// These invariants are broken.
+    Refuted(Vec<String>),
+    /// Its timeline, and what it takes for granted.
+    Timeline,
+    /// The same, and the ways back.
+    WaysBack,
+    /// All that the snapshot says of it.
+    Pinned,
+    /// The oracle, and the harm that it finds in spite of the whole proof.
+    Executions(Box<Weakened>, BTreeSet<String>),
+}
+
+struct Judge {
+    name: String,
+    look: Look,
+    intent: Intent,
+    snapshot: Snapshot,
+    shown: Shown,
+    /// The mutants that change a model of this case.
+    changed_by: BTreeSet<Mutant>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn timeline(graph: &StepGraph) -> Vec<(String, u64)> {
+    let mut ends: Vec<u64> = Vec::new();
+    let steps = graph.steps().iter().map(|step| {
+        let before = step.after.keys().filter_map(|id| graph.place(id));
+        let begin = before.map(|place| ends[place]).max().unwrap_or(0);
+        let lasts = match &step.primitive {
+            Primitive::Wait(wait) => wait.span.as_secs(),
+            Primitive::Change(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => 0,
+        };
+        ends.push(begin + lasts);
+        (step.id.to_string(), begin)
+    });
+    steps.collect()
+}
+
+fn shown(case: &Case, findings: &Findings) -> Shown {
+    let mut refuted: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for one in &findings.refuted {
+        refuted.entry(one.invariant).or_default().push(one.story.join("\n"));
+    }
+    let ways_back = case.returns.iter().map(|one| {
+        let (steps, taken) = (one.graph.steps().len(), one.takes_back.len());
+        format!("{} {:?} {steps} {taken} {:?} {:?}", one.name, one.at, one.kept, one.no_return)
+    });
+    Shown {
+        refuted,
+        present: findings.present.iter().map(|defect| defect.id.clone()).collect(),
+        timeline: timeline(&case.graph),
+        assumptions: case.assumptions.clone(),
+        ways_back: ways_back.collect(),
+    }
+}
+
+impl Judge {
+    fn of(name: String, look: Look, intent: Intent, snapshot: Snapshot) -> Option<Self> {
+        let met: Arc<Mutex<BTreeSet<Mutant>>> = Arc::default();
+        let seen = Arc::clone(&met);
+        let known = Known::weakened(Arc::new(move |draft, model| {
+            seen.lock().expect("nobody panics").extend(that_weaken(draft, model));
+        }));
+        let (case, findings) = Case::weakened(intent.clone(), snapshot.clone(), &known)?;
+        let shown = shown(&case, &findings);
+        if let Look::Refuted(invariants) = &look {
+            for one in invariants {
+                assert!(shown.refuted.contains_key(one.as_str()), "{name} breaks {one}");
+            }
+        }
+        let changed_by = std::mem::take(&mut *met.lock().expect("nobody panics"));
+        Some(Self { name, look, intent, snapshot, shown, changed_by })
+    }
+
+    fn of_files(name: String, look: Look, plan: &Path, zones: &Path) -> Self {
+        let read = |path: &Path| {
+            fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        let zone = |zone: &str| read(&zones.join(format!("{zone}.zone")));
+        let plan = read(plan);
+        let by = |atomicity| plan.starts_with(&format!("{ATOMICITY}{atomicity:?}\n"));
+        let all = [Atomicity::Record, Atomicity::None];
+        let atomicity = all.into_iter().find(|one| by(*one)).unwrap_or(CAPABILITIES.atomicity);
+        let capabilities = Capabilities { atomicity, ..CAPABILITIES };
+        let (intent, snapshot) = inputs(&capabilities, &plan, &zone).expect("a plan");
+        Self::of(name, look, intent, snapshot).expect("a plan that can be compiled")
+    }
+
+    /// What a weakened proof shows; `None` where the plan is refused then.
+    fn weakened(&self, mutant: &Mutant) -> Option<Shown> {
+        let by = mutant.clone();
+        let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
+        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
+        weak.map(|(case, findings)| shown(&case, &findings))
+    }
+
+    /// How this case shows that the proof has been weakened.
+    fn catches(&self, mutant: &Mutant) -> Option<String> {
+        let by = mutant.clone();
+        let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
+        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
+        let Some((case, findings)) = weak else {
+            // What a fact is for that nothing relies on any more, the oracle has no opinion of.
+            let is_seen = !matches!(self.look, Look::Executions(..));
+            return is_seen.then(|| "is refused".to_owned());
+        };
+        let shown = shown(&case, &findings);
+        match &self.look {
+            Look::Refuted(invariants) => {
+                let mut of = invariants.iter().map(String::as_str);
+                let is_lost = of.any(|one| !shown.refuted.contains_key(one));
+                is_lost.then(|| "is not refuted".to_owned()).or_else(|| {
+                    let mut of = invariants.iter().map(String::as_str);
+                    let other = of.any(|one| shown.refuted.get(one) != self.shown.refuted.get(one));
+                    other.then(|| "has another story".to_owned())
+                })
+            }
+            Look::Timeline | Look::WaysBack => {
+                let is_back = matches!(self.look, Look::WaysBack);
+                if shown.timeline != self.shown.timeline {
+                    Some("has another timeline".to_owned())
+                } else if shown.assumptions != self.shown.assumptions {
+                    Some("takes something else for granted".to_owned())
+                } else {
+                    let other = is_back && shown.ways_back != self.shown.ways_back;
+                    other.then(|| "has other ways back".to_owned())
+                }
+            }
+            Look::Pinned => shown.apart(&self.shown),
+            Look::Executions(oracle, known) => {
+                if shown == self.shown {
+                    return None;
+                }
+                let names: BTreeSet<&str> = shown.refuted.keys().copied().collect();
+                let harm = oracle.harm(&case, &names);
+                harm.difference(known).next().map(|harm| format!("is harmed: {harm}"))
+            }
+        }
+    }
+}
+
+impl Shown {
+    /// How this differs from what the whole proof shows.
+    fn apart(&self, whole: &Self) -> Option<String> {
+        let told = |of: &Self| -> Vec<(&'static str, usize)> {
+            of.refuted.iter().map(|(name, stories)| (*name, stories.len())).collect()
+        };
+        if whole.refuted.keys().any(|one| !self.refuted.contains_key(one)) {
+            Some("is not refuted".to_owned())
+        } else if told(self) != told(whole) {
+            Some("has other stories".to_owned())
+        } else if self.present != whole.present {
+            Some("has other defects".to_owned())
+        } else if self.timeline != whole.timeline {
+            Some("has another timeline".to_owned())
+        } else if self.ways_back != whole.ways_back {
+            Some("has other ways back".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// As it stands in the snapshot.
+    fn pinned(&self) -> String {
+        let mut text = String::new();
+        for (invariant, stories) in &self.refuted {
+            let _ = writeln!(text, "  {invariant} is broken: {}", stories.len());
+        }
+        for defect in &self.present {
+            let _ = writeln!(text, "  broken already: {defect}");
+        }
+        for (step, begin) in &self.timeline {
+            let _ = writeln!(text, "  T+{begin} {step}");
+        }
+        self.ways_back.iter().for_each(|one| {
+            let _ = writeln!(text, "  back to {one}");
+        });
+        text
+    }
+}
+
+fn traps() -> Vec<Judge> {
+    let dir = root().join("tests/fixtures/traps");
+    let index = fs::read_to_string(dir.join("INDEX")).expect("the index");
+    let refuted = index.lines().filter_map(|line| {
+        let columns: Vec<&str> = line.split(" | ").collect();
+        match columns[..] {
+            [_, "refuted", place, seen, _] => {
+                let look = Look::Refuted(vec![seen.to_owned()]);
+                let dir = dir.join(place);
+                Some(Judge::of_files(place.to_owned(), look, &dir.join("refuted.yaml"), &dir))
+            }
+            _ => None,
+        }
+    });
+    refuted.collect()
+}
+
+fn moves() -> Vec<Judge> {
+    let dir = root().join("tests/fixtures/moves");
+    let entries = fs::read_dir(&dir).expect("the moves");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    let case = |name: String| {
+        let dir = dir.join(&name);
+        Judge::of_files(name, Look::Timeline, &dir.join("plan.yaml"), &dir)
+    };
+    names.into_iter().map(case).collect()
+}
+
+fn plans() -> Vec<Judge> {
+    let dir = root().join("plans");
+    let case = |name: String| {
+        let (plan, zones) = (dir.join(format!("{name}.yaml")), dir.join(&name));
+        Judge::of_files(name, Look::WaysBack, &plan, &zones)
+    };
+    shipped().into_iter().map(case).collect()
+}
+
+fn pinned() -> Vec<Judge> {
+    let dir = root().join("tests/fixtures/mutants");
+    let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    let case = |name: String| {
+        let dir = dir.join(&name);
+        Judge::of_files(name, Look::Pinned, &dir.join("plan.yaml"), &dir)
+    };
+    names.into_iter().map(case).collect()
+}
+
+fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
+    let cases = seeds.filter_map(|seed| {
+        let plan = Weakened::of(seed)?;
+        let (intent, snapshot) = (plan.intent.clone(), plan.snapshot.clone());
+        let (case, said) = Case::weakened(intent.clone(), snapshot.clone(), &Known::default())?;
+        let names: BTreeSet<&str> = said.refuted.iter().map(|one| one.invariant).collect();
+        let known = plan.harm(&case, &names);
+        if !known.is_empty() {
+            println!("seed {seed}: {names:?} and yet {known:?}");
+        }
+        let look = Look::Executions(Box::new(plan), known);
+        Judge::of(format!("seed {seed}"), look, intent, snapshot)
+    });
+    cases.collect()
+}
+
+/// Writes a random plan that shows a mutant to `dir`, for a case of its own.
+fn write_case(dir: &Path, judge: &Judge) {
+    let Look::Executions(plan, _) = &judge.look else { return };
+    let (plan, zones, atomicity) = plan.files();
+    let dir = dir.join(judge.name.replace(' ', "-"));
+    fs::create_dir_all(&dir).expect("a directory");
+    let text = format!("{ATOMICITY}{atomicity:?}\n{plan}");
+    fs::write(dir.join("plan.yaml"), text).expect("a plan");
+    for (name, zone) in zones {
+        fs::write(dir.join(format!("{name}.zone")), zone).expect("a zone");
+    }
+}
+
+/// A random plan in which the mutant shows, though no execution of the oracle does harm: the one that
+/// is refuted no longer before the one that merely has another timeline, and a short one.
+fn showing<'j>(judges: &'j [Judge], mutant: &Mutant) -> Option<(&'j Judge, String)> {
+    let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
+    let random = able.filter(|one| matches!(one.look, Look::Executions(..)));
+    let apart = random.filter_map(|one| {
+        let how = one.weakened(mutant)?.apart(&one.shown)?;
+        let rank = ["is not refuted", "has another timeline", "has other ways back"];
+        let rank = rank.iter().position(|kind| *kind == how).unwrap_or(rank.len());
+        Some(((rank, one.shown.timeline.len()), (one, how)))
+    });
+    apart.take(12).min_by_key(|(rank, _)| *rank).map(|(_, found)| found)
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let more = asked("CUTOVER_MUTANT_PLANS").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let mut judges = traps();
+    judges.extend(moves());
+    judges.extend(plans());
+    let pinned = pinned();
+    let expected: String =
+        pinned.iter().map(|one| format!("{}\n{}", one.name, one.shown.pinned())).collect();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("mutants", expected));
+    let write = asked("CUTOVER_MUTANT_CASES").map(PathBuf::from);
+    let mut written: Vec<&Judge> = Vec::new();
+    judges.extend(executed(SEEDS.iter().copied().chain(1..=more)));
+    judges.extend(pinned);
+    println!("{} cases", judges.len());
+    let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|one| &one.changed_by).collect();
+    let mut survivors = Vec::new();
+    let mut caught: BTreeMap<String, usize> = BTreeMap::new();
+    for mutant in &mutants {
+        let mut able = judges.iter().filter(|one| one.changed_by.contains(mutant));
+        let by = able.find_map(|one| Some((one, one.catches(mutant)?)));
+        match by {
+            Some((judge, how)) => {
+                println!("{mutant}: {} {how}", judge.name);
+                let kind = how.split(':').next().unwrap_or_default();
+                *caught.entry(kind.to_owned()).or_default() += 1;
+            }
+            None => {
+                let able = judges.iter().filter(|one| one.changed_by.contains(mutant)).count();
+                println!("{mutant}: NOTHING ({able} cases)");
+                if let Some(dir) = &write {
+                    let before = written.iter().find_map(|one| {
+                        let is_able = one.changed_by.contains(mutant);
+                        let how = is_able.then(|| one.weakened(mutant)?.apart(&one.shown))??;
+                        Some((*one, how))
+                    });
+                    if let Some((one, how)) = before.or_else(|| showing(&judges, mutant)) {
+                        println!("    {} {how}", one.name);
+                        write_case(dir, one);
+                        written.push(one);
+                    }
+                }
+                survivors.push(mutant.to_string());
+            }
+        }
+    }
+    for (mutant, why) in SURVIVORS {
+        println!("{mutant}: nothing, as {why}");
+    }
+    println!("{} mutants, {caught:?}", mutants.len());
+    assert!(mutants.len() >= MUTANTS_MIN, "{} mutants", mutants.len());
+    // More plans have more mutants in them, and are there to be looked at.
+    if more == 0 {
+        let known: Vec<&str> = SURVIVORS.iter().map(|(mutant, _)| *mutant).collect();
+        assert_eq!(survivors, known, "what nothing catches");
+    }
+}

@@ -187,8 +187,16 @@ fn tasks_are_taken_back() {
     let ran = || fs::read_to_string(bed.dir().join("ran")).expect("they ran");
     assert_eq!(ran(), "do one\ndo two\nundo two\n");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
-    let (code, said) = bed.cutover(&to_start);
+    // What has no `undo` a person takes back, or sees that it may stay; and the run waits for that.
+    let mut child = bed.spawn(&to_start);
+    let waits = "waits for a person: by hand: `stays` was done and has no `undo`";
+    while !bed.cutover(&["status", "plan.yaml"]).1.contains(waits) {
+        assert_eq!(child.try_wait().expect("the child can be waited for"), None);
+    }
+    let (code, said) =
+        bed.cutover(&["confirm", "plan.yaml", "back/task/stays", "--reason", "it may stay"]);
     assert_eq!(code, 0, "{said}");
+    assert!(child.wait().expect("the child can be waited for").success());
     assert_eq!(ran(), "do one\ndo two\nundo two\nundo one\n", "each once");
     let (code, said) = bed.cutover(&to_start);
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");

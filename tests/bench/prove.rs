@@ -138,7 +138,7 @@ fn median(rounds: usize, (intent, snapshot): &(Intent, Snapshot)) -> (Duration, 
     (times[times.len() / 2], last.expect("one round at least"))
 }
 
-fn main() {
+fn main() -> std::process::ExitCode {
     let mut per_domain = Vec::new();
     let mut over = false;
     let asked = std::env::args().find_map(|argument| argument.parse::<usize>().ok());
@@ -176,5 +176,5 @@ fn main() {
     );
     let (time, _) = median(11, &parts(&wildcard(200)));
     within("a wildcard and 200 added names", time, Duration::from_millis(50), &mut over);
-    std::process::exit(i32::from(over));
+    std::process::ExitCode::from(u8::from(over))
 }

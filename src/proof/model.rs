@@ -335,6 +335,26 @@ impl<'d> Bench<'d> {
         }));
     }
 
+    /// Adds patterns for each case, together with each of these atoms, one at a time. They are made, and
+    /// a fact is read, only where there is a case.
+    pub(super) fn forbid_each(
+        &mut self,
+        invariant: &'static str,
+        (cases, extra): (&[(Choice, ())], Duration),
+        atoms: &dyn Fn(&Self) -> Vec<usize>,
+        harm: &Harm,
+    ) {
+        if cases.is_empty() {
+            return;
+        }
+        let atoms = atoms(self);
+        for (choice, ()) in cases {
+            for atom in &atoms {
+                self.forbid(invariant, (choice, extra), &[*atom], harm);
+            }
+        }
+    }
+
     /// Adds the pattern of one version of an answer, together with these atoms.
     pub(super) fn forbid_version(
         &mut self,

@@ -304,6 +304,13 @@ fn old_a_removed_start() {
     ]);
 }
 
+/// The certificate of the second exchange counts as well as that of the first.
+#[test]
+fn second_exchange_tlsa() {
+    let said = case("second-exchange-tlsa").planned().breaks("transport-policy");
+    said.says("finds TLSA records of mx2.acme.test.");
+}
+
 /// Senders with IPv4 alone do not reach an exchange that has IPv6 alone.
 #[test]
 fn v6_only() {

@@ -153,11 +153,9 @@ fn unseen(bench: &mut Bench<'_>, domain: &Name) {
                 bench.statement(Fact::Published, &of, Value::True, "")
             ),
         );
-        for (choice, ()) in bench.cases(ID, ("spf-unseen", domain, number + 1), &leads).iter() {
-            for bad in bench.facts.having(Fact::Published, &of, Value::False) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
-            }
-        }
+        let found = bench.cases(ID, ("spf-unseen", domain, number + 1), &leads);
+        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::Published, &of, Value::False);
+        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 

@@ -6,6 +6,7 @@
 //! today; from when the plan changes the record or the policy's host, nobody knows. TLSA records are
 //! in DNS; what the certificates match is said by the host's `tlsa:`, or stated.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,14 +85,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 bench.of_host(Fact::TlsaMatches, to, Value::True, "")
             ),
         );
-        for (choice, ()) in bench
-            .cases(ID, ("tlsa", domain, 0), &|view| tlsa(view, domain, Side::To).map(drop))
-            .iter()
-        {
-            for bad in bench.facts.of_host(Fact::TlsaMatches, to, Value::False) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
-            }
-        }
+        let found = bench.cases(ID, ("tlsa", domain, 0), &|view| {
+            (!tlsa(view, domain, Side::To).is_empty()).then_some(())
+        });
+        let bad = |bench: &Bench<'_>| bench.facts.of_host(Fact::TlsaMatches, to, Value::False);
+        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
     for one in bench.domains().iter().filter(|one| one.moves.is_none()) {
         of_others(bench, one);
@@ -135,11 +133,10 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
         format!("let the policy list `{from}` as long as MX records that name it can be cached"),
     );
-    for (choice, ()) in bench.cases(ID, ("policy", domain, 2), &in_force).iter() {
-        for bad in bench.facts.having(Fact::StsAllows, &from, Value::False) {
-            bench.forbid(ID, (choice, lateness(bench, Side::From)), &[bad], &harm);
-        }
-    }
+    let found = bench.cases(ID, ("policy", domain, 2), &in_force);
+    let bad = |bench: &Bench<'_>| bench.facts.having(Fact::StsAllows, &from, Value::False);
+    let extra = lateness(bench, Side::From);
+    bench.forbid_each(ID, (&found, extra), &bad, &harm);
 }
 
 /// A domain that does not move, and whose policy, exchanges or TLSA records the plan changes.
@@ -177,7 +174,7 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
     for (number, exchange) in exchanges.iter().enumerate() {
         let of = Subject::Name(exchange.clone());
         let other = |view: &View<'_>| {
-            let (key, found) = tlsa_of(view, exchange)?;
+            let all = tlsa_of(view, exchange);
             let known = |ip| match &today {
                 Routes::To(today) => today.iter().any(|t| t.exchange == *exchange && t.ip == ip),
                 Routes::Nowhere | Routes::Unknown(_) => false,
@@ -186,7 +183,8 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
             let mut here = now.iter().filter(|route| route.exchange == *exchange).peekable();
             here.peek()?;
             let moved = here.any(|route| !known(route.ip));
-            (moved || !has_those_of_today(view, &key, &found)).then_some(())
+            let other = all.iter().any(|(key, found)| !has_those_of_today(view, key, found));
+            (!all.is_empty() && (moved || other)).then_some(())
         };
         let harm = Harm::new(
             format!("{ID}/{}/tlsa/{}", shown(domain), shown(exchange)),
@@ -210,8 +208,8 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
 fn other_tlsa(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let from = &one.from.name;
     let other = |view: &View<'_>| {
-        let (_, key, records) = tlsa(view, domain, Side::From)?;
-        (!has_those_of_today(view, &key, &records)).then_some(())
+        let mut all = tlsa(view, domain, Side::From).into_iter();
+        all.any(|(_, key, records)| !has_those_of_today(view, &key, &records)).then_some(())
     };
     for (choice, ()) in bench.cases(ID, ("other-tlsa", domain, 0), &other).iter() {
         let harm = Harm::new(
@@ -272,7 +270,7 @@ fn tlsa_key(exchange: &Name) -> Option<RrKey> {
 /// The TLSA records that a sender may go by at an exchange: those of its name, and those of the name
 /// that it is an alias of (RFC 7672 §2.2.2). No records where there may be some that nobody could ask
 /// for, and that do not belong to whoever runs the name.
-fn tlsa_of(view: &View<'_>, exchange: &Name) -> Option<(RrKey, Arc<[Rdata]>)> {
+fn tlsa_of(view: &View<'_>, exchange: &Name) -> Vec<(RrKey, Arc<[Rdata]>)> {
     let alias = RrKey::new(exchange.clone(), RrType::CNAME);
     let target = match view.answer(&alias) {
         Outside::Records(found) => found.first().and_then(Rdata::target),
@@ -282,12 +280,13 @@ fn tlsa_of(view: &View<'_>, exchange: &Name) -> Option<(RrKey, Arc<[Rdata]>)> {
         .iter()
         .any(|rtype| view.leaves_at(&RrKey::new(exchange.clone(), *rtype)).is_none());
     let keys = [Some(exchange), target.as_ref()].into_iter().flatten().filter_map(tlsa_key);
-    keys.into_iter().find_map(|key| match view.look_up(&key) {
+    let found = keys.filter_map(|key| match view.look_up(&key) {
         Outside::Records(records) => Some((key, records)),
         // Who runs a name outside of the zones has its records match its certificates.
         Outside::Unknown(_) => is_ours.then(|| (key, Arc::default())),
         Outside::Absent => None,
-    })
+    });
+    found.collect()
 }
 
 /// Whether the records that were there are still among these: one that matches is enough (RFC 7672
@@ -300,23 +299,26 @@ fn has_those_of_today(view: &View<'_>, key: &RrKey, found: &[Rdata]) -> bool {
     }
 }
 
-/// The TLSA records of an exchange of a host to which the MX records lead in this view.
-fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Option<(Name, RrKey, Arc<[Rdata]>)> {
-    let Routes::To(routes) = routes(view, domain) else { return None };
+/// The TLSA records of each exchange of a host to which the MX records lead in this view: a sender may
+/// go to any of them.
+fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Vec<(Name, RrKey, Arc<[Rdata]>)> {
+    let Routes::To(routes) = routes(view, domain) else { return Vec::new() };
     let parties = view.parties();
-    routes.into_iter().filter(|route| parties.whose(route) == Some(side)).find_map(|route| {
-        let (key, records) = tlsa_of(view, &route.exchange)?;
-        Some((route.exchange, key, records))
-    })
+    let own = routes.into_iter().filter(|route| parties.whose(route) == Some(side));
+    let exchanges: BTreeSet<Name> = own.map(|route| route.exchange).collect();
+    let all = exchanges.into_iter().flat_map(|exchange| {
+        let found = tlsa_of(view, &exchange).into_iter();
+        found.map(move |(key, records)| (exchange.clone(), key, records))
+    });
+    all.collect()
 }
 
 /// TLSA records of which the certificate behind the exchange matches none.
 fn mismatch(view: &View<'_>, domain: &Name, one: &DomainMove, side: Side) -> Option<Harm> {
-    let (exchange, _, records) = tlsa(view, domain, side)?;
     let host = host(one, side);
-    if records.iter().any(|record| host.tlsa.contains(record)) {
-        return None;
-    }
+    let matches = |records: &[Rdata]| records.iter().any(|record| host.tlsa.contains(record));
+    let (exchange, ..) =
+        tlsa(view, domain, side).into_iter().find(|(_, _, records)| !matches(records))?;
     Some(Harm::new(
         format!("{ID}/{}/tlsa/{}", shown(domain), shown(&exchange)),
         format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{ID, NOW};
+use super::{ID, NOW, Part};
 use crate::dkim::KeyRecord;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Selector, Sender};
@@ -16,7 +16,7 @@ use crate::proof::view::{Choice, View};
 /// Mail of a sender that declares selectors: it may sign with any of them.
 pub(super) fn of_dkim(
     bench: &mut Bench<'_>,
-    (domain, part): (&Name, u8),
+    (domain, part): (&Name, Part),
     (host, sender): (&Host, &Sender),
     stream: &mut usize,
     in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
@@ -38,11 +38,7 @@ pub(super) fn of_dkim(
         );
         let fails = |view: &View<'_>| (key(view, selector) == Key::Missing).then_some(());
         let found = bench.cases(ID, ("dkim", domain, *stream), &fails);
-        for (choice, ()) in found.iter() {
-            for atom in in_flight(bench) {
-                bench.forbid(ID, (choice, NOW), &[atom], &missing);
-            }
-        }
+        bench.forbid_each(ID, (&found, NOW), in_flight, &missing);
         let unseen =
             bench.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
                 Key::Unseen(name) => vec![name],
@@ -50,7 +46,7 @@ pub(super) fn of_dkim(
             });
         for name in unseen.iter() {
             // A key that is in use today is there.
-            if selector.publish.is_none() && part != 1 {
+            if selector.publish.is_none() && part != Part::New {
                 continue;
             }
             let of = Subject::Name(name.clone());
@@ -183,10 +179,7 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
                 bench.statement(Fact::Signs, &of, Value::False, "")
             ),
         );
-        for (choice, ()) in found.iter() {
-            for signs in bench.facts.in_flight_by(Fact::Signs, &of) {
-                bench.forbid(ID, (choice, NOW), &[signs], &harm);
-            }
-        }
+        let signed = |bench: &Bench<'_>| bench.facts.in_flight_by(Fact::Signs, &of);
+        bench.forbid_each(ID, (&found, NOW), &signed, &harm);
     }
 }

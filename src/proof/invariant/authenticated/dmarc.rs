@@ -50,11 +50,9 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
             ),
             bench.statement(Fact::PassesDmarc, &of, Value::True, ""),
         );
-        for (choice, ()) in bench.cases(ID, ("dmarc", &domain, 0), &stricter).iter() {
-            for bad in bench.facts.having(Fact::PassesDmarc, &of, Value::False) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
-            }
-        }
+        let found = bench.cases(ID, ("dmarc", &domain, 0), &stricter);
+        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::PassesDmarc, &of, Value::False);
+        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 

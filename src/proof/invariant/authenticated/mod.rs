@@ -44,14 +44,16 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         Vec::new(),
     );
     for (domain, one) in bench.moving() {
-        let hosts = [(&one.from, 0), (&one.to, 1)];
-        let hosts = hosts.into_iter().chain(one.others.iter().map(|host| (host, 2)));
+        let hosts = [(&one.from, Part::Old), (&one.to, Part::New)];
+        let hosts = hosts.into_iter().chain(one.others.iter().map(|host| (host, Part::Other)));
         let mut stream = 0;
         for (host, part) in hosts {
             let of = Subject::Host(host.name.clone());
-            let in_flight = |bench: &Bench<'_>| match part {
-                2 if !bench.facts.is_stated(Fact::Sends, &of) => vec![always],
-                _ => bench.facts.in_flight(&of),
+            let in_flight = |bench: &Bench<'_>| match part == Part::Other
+                && !bench.facts.is_stated(Fact::Sends, &of)
+            {
+                true => vec![always],
+                false => bench.facts.in_flight(&of),
             };
             for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
                 of_spf(bench, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
@@ -59,7 +61,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             }
             // Each stream that declares nothing comes from where nobody knows.
             let bare = |sender: &Sender| !sender.says_anything();
-            if part == 1 && (host.senders.is_empty() || host.senders.iter().any(bare)) {
+            if part == Part::New && (host.senders.is_empty() || host.senders.iter().any(bare)) {
                 undeclared(bench, domain, host, &in_flight);
             }
         }
@@ -93,6 +95,17 @@ fn edges(bench: &Bench<'_>) -> Edges {
     Edges::of(records.filter_map(SpfRecord::of_rdata).chain(declared))
 }
 
+/// What a host is in a move.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Mail leaves it.
+    Old,
+    /// Mail comes to it.
+    New,
+    /// It sends as the domain, before and after.
+    Other,
+}
+
 /// Whether a receiver lets all that comes through one term pass, or else what it does not.
 struct Stream<'s> {
     domain: &'s Name,
@@ -105,7 +118,7 @@ struct Stream<'s> {
 /// Mail of a sender that declares SPF terms: every address of each of them.
 fn of_spf(
     bench: &mut Bench<'_>,
-    (domain, part): (&Name, u8),
+    (domain, part): (&Name, Part),
     (host, sender): (&Host, &Sender),
     stream: &mut usize,
     edges: &Edges,
@@ -118,9 +131,9 @@ fn of_spf(
     let end = std::sync::Arc::clone(&bench.end);
     let after = sources(&terms, domain, &end, edges);
     let mut streams: BTreeMap<String, BTreeSet<Source>> = match part {
-        0 => before,
+        Part::Old => before,
         // Where the names lead that it sends by, it sends from today: but for those of the old host.
-        1 => {
+        Part::New => {
             let mut both = after.clone();
             let parties = bench.parties();
             let own = |source: &Source| match source {
@@ -138,7 +151,7 @@ fn of_spf(
         }
         // A sender that stays has its addresses of today until somebody says otherwise, and those of
         // the end with them.
-        _ => {
+        Part::Other => {
             let mut both = before;
             for (term, more) in &after {
                 both.entry(term.clone()).or_default().extend(more.iter().cloned());
@@ -146,7 +159,7 @@ fn of_spf(
             both
         }
     };
-    if part == 0 {
+    if part == Part::Old {
         of_old_exchanges(bench, domain, &terms, edges, &mut streams);
     }
     // A term that leads nowhere authorises nobody: mail comes from where nobody knows.
@@ -159,7 +172,7 @@ fn of_spf(
         let of = Stream { domain, host, sender, sources, term: Term::new(&term) };
         *stream += 1;
         let number = *stream;
-        if part == 1 {
+        if part == Part::New {
             let behind = of.sources.iter().filter_map(|source| match source {
                 Source::Behind(owner, term) => Some((owner.clone(), Term::new(term))),
                 Source::Address(_) => None,
@@ -169,7 +182,7 @@ fn of_spf(
             }
         }
         // What shall send passes; of what sends today, a domain that says nothing refuses nothing.
-        let is_well = if part == 1 { passes } else { is_let };
+        let is_well = if part == Part::New { passes } else { is_let };
         // Most of a record's addresses pass by the same term: those are looked at one by one only
         // where that term does not do for all of them.
         let all = |view: &View<'_>| {
@@ -197,7 +210,8 @@ fn of_spf(
             let harm = spf_harm(&of, source);
             // An address that a sender has no longer in the end: nobody says when it stops to send
             // from there.
-            let goes = part != 0 && !after.get(&term).is_some_and(|all| all.contains(source));
+            let goes =
+                part != Part::Old && !after.get(&term).is_some_and(|all| all.contains(source));
             let in_flight = match goes {
                 true => bench.facts.in_flight(&Subject::Name(domain.clone())),
                 false => usual.clone(),

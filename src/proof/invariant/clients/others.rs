@@ -104,11 +104,9 @@ pub(super) fn led_along(bench: &mut Bench<'_>) {
             ),
         );
         let at = usize::from(key.rtype.number());
-        for (choice, ()) in bench.cases(ID, ("led-along", &key.name, at), &other).iter() {
-            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
-            }
-        }
+        let found = bench.cases(ID, ("led-along", &key.name, at), &other);
+        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::Clients, &of, Value::True);
+        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 
@@ -184,10 +182,8 @@ pub(super) fn records_alone(bench: &mut Bench<'_>) {
                 bench.statement(Fact::Clients, &of, Value::False, "")
             ),
         );
-        for (choice, ()) in bench.cases(ID, ("changed", &key.name, at), &changed).iter() {
-            for bad in bench.facts.having(Fact::Clients, &of, Value::True) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
-            }
-        }
+        let found = bench.cases(ID, ("changed", &key.name, at), &changed);
+        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::Clients, &of, Value::True);
+        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }

@@ -23,7 +23,8 @@ use crate::model::{Stage, Track, Verb};
 use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind, MovePoint};
-use crate::proof::model::{Known, Model, model};
+use crate::proof::known::Known;
+use crate::proof::model::{Model, model};
 use crate::proof::pattern::{Atom, Break, Ending, Keep, Pattern, Start};
 use crate::proof::{Placed, paths_of, present};
 

@@ -14,7 +14,8 @@ use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
-use crate::proof::model::{Known, Model, model};
+use crate::proof::known::Known;
+use crate::proof::model::{Model, model};
 use crate::proof::pattern::Pattern;
 
 /// Steps of a zone that are left apart. Our choice: so many can be read one by one.

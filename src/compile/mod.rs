@@ -31,7 +31,8 @@ use crate::model::end::in_the_end;
 use crate::model::{Track, spread};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, MovePoint};
-use crate::proof::model::{Known, Model, model};
+use crate::proof::known::Known;
+use crate::proof::model::{Model, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, Kitchen, cook};
 

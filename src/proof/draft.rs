@@ -1,7 +1,7 @@
 //! The steps of a plan before they have an order: what recipes want to be changed, the points of the
 //! move, and the moments at which stated facts begin to be true.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cutover_contract::{Change, ChangeSet, Name, RrKey, RrType};
@@ -134,8 +134,11 @@ pub struct Draft<'d> {
     /// The steps that take back the transitions of each track, in the order in which they are made,
     /// each with the place of its transition.
     back_of_track: Vec<Vec<(usize, usize)>>,
+    /// The steps of the way back that change no records.
+    back_others: Vec<usize>,
     /// The track that changes each RRset, in the order of the RRsets.
     owners: Arc<Vec<(&'d RrKey, usize)>>,
+    owner_at: Arc<HashMap<&'d RrKey, usize>>,
     /// The zones that have wildcards, or come to have some.
     with_wildcards: HashSet<&'d Name>,
     /// The zones that have delegations or DNAMEs, or come to have some.
@@ -163,7 +166,9 @@ impl<'d> Draft<'d> {
             points: BTreeMap::new(),
             of_track: Vec::new(),
             back_of_track: vec![Vec::new(); tracks.len()],
+            back_others: Vec::new(),
             owners: Arc::default(),
+            owner_at: Arc::default(),
             with_wildcards: HashSet::new(),
             with_cuts: HashSet::new(),
             forward: 0,
@@ -193,6 +198,7 @@ impl<'d> Draft<'d> {
         }
         owners.sort_unstable();
         owners.dedup();
+        draft.owner_at = Arc::new(owners.iter().copied().collect());
         draft.owners = Arc::new(owners);
         if tracks.iter().all(|track| track.transitions.is_empty()) {
             draft.of_track = vec![Vec::new(); tracks.len()];
@@ -240,8 +246,13 @@ impl<'d> Draft<'d> {
     pub fn with_way_back(&self, taken_back: &dyn Fn(usize) -> bool) -> Self {
         let mut draft = self.clone();
         let mut push = |id: String, serves, what| {
-            if let Back::Change { track, number, .. } = &what {
-                draft.back_of_track[*track].push((draft.nodes.len(), *number));
+            match &what {
+                Back::Change { track, number, .. } => {
+                    draft.back_of_track[*track].push((draft.nodes.len(), *number));
+                }
+                Back::Begin | Back::Point(_) | Back::Stated(_) | Back::Unstated(_) => {
+                    draft.back_others.push(draft.nodes.len());
+                }
             }
             let kind = Kind::Back(BackStep { serves, what });
             draft.nodes.push(Node { id: StepId::new(id), kind });
@@ -313,8 +324,7 @@ impl<'d> Draft<'d> {
     /// The track that changes an RRset.
     #[must_use]
     pub fn owner_of(&self, key: &RrKey) -> Option<usize> {
-        let place = self.owners.binary_search_by(|(owned, _)| (*owned).cmp(key)).ok()?;
-        Some(self.owners[place].1)
+        self.owner_at.get(key).copied()
     }
 
     /// The RRsets that the plan changes, in order.
@@ -342,14 +352,13 @@ impl<'d> Draft<'d> {
         below.any(|key| self.owner_of(key).is_none())
     }
 
-    /// The step of the way back for something of the way there.
+    /// The step of the way back for something of the way there that is no change.
     #[must_use]
     pub fn back_step(&self, wanted: &dyn Fn(&Back<'_>) -> bool) -> Option<usize> {
-        let back = self.nodes.iter().skip(self.forward).position(|node| match &node.kind {
+        self.back_others.iter().copied().find(|step| match &self.nodes[*step].kind {
             Kind::Back(BackStep { what, .. }) => wanted(what),
             Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => false,
-        });
-        back.map(|place| self.forward + place)
+        })
     }
 
     /// The step of the way there that a step of the way back serves; `None` for steps that are
@@ -398,7 +407,10 @@ impl<'d> Draft<'d> {
     /// The step at which a stated fact begins to be true.
     #[must_use]
     pub fn step_of(&self, stated: &AssumeSpec) -> Option<usize> {
-        self.nodes.iter().position(|node| match node.kind {
+        if !self.is_a_step(stated) {
+            return None;
+        }
+        self.nodes[..self.forward].iter().rposition(|node| match node.kind {
             Kind::Stated(other) => std::ptr::eq(other, stated),
             Kind::Change { .. } | Kind::Point(_) | Kind::Beginning | Kind::Back(_) => false,
         })

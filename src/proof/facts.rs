@@ -19,7 +19,6 @@ use crate::fact::{Fact, Subject, Value};
 use crate::spec::{AssumeSpec, Point};
 
 /// The values of facts, as far as somebody has asked for them.
-#[derive(Debug)]
 pub struct Facts<'d> {
     library: &'d Library<'d>,
     known: RefCell<BTreeMap<(Fact, Subject), Values>>,

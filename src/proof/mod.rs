@@ -31,6 +31,7 @@ pub mod back;
 pub mod draft;
 pub mod facts;
 pub mod invariant;
+pub mod known;
 pub mod model;
 pub mod parties;
 pub mod pattern;

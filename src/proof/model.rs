@@ -1,10 +1,9 @@
 //! The model: every atom of a plan, and every bad pattern that an invariant makes of them.
 
-use std::any::Any;
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
@@ -12,9 +11,10 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use super::draft::{Back, Draft, MovePoint};
 use super::facts::Facts;
 use super::invariant;
-use super::parties::{Parties, Side};
+use super::known::Known;
+use super::parties::{Parties, Routes, Side, routes};
 use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
-use super::view::{Choice, Library, View, cases, visit};
+use super::view::{Choice, Library, TooMany, Tree, View};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host};
 use crate::observe::{Snapshot, is_dkim};
@@ -36,10 +36,10 @@ pub struct Model {
 }
 
 /// A mail domain.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Domain<'d> {
     /// Its name.
-    pub name: &'d Name,
+    pub name: Name,
     /// How it moves, if it does.
     pub moves: Option<&'d DomainMove>,
 }
@@ -77,59 +77,20 @@ pub struct Bench<'d> {
     mailboxes: OnceCell<Mailboxes>,
     /// What could not be decided, by invariant and name.
     undecided: RefCell<BTreeSet<(&'static str, Name)>>,
-    known: &'d Known,
 }
-
-/// What evaluations have found, by their labels.
-///
-/// A way back brings no answers that the way there does not have, and in the same order: so what was
-/// found for one holds for the other, and is kept while a plan is compiled.
-#[derive(Default)]
-pub struct Known {
-    found: Mutex<HashMap<Label, Arc<dyn Any + Send + Sync>>>,
-    weakening: Option<Arc<Weakening>>,
-}
-
-/// Takes something out of a model. Tests alone do that: whatever is taken has to be missed.
-#[doc(hidden)]
-pub type Weakening = dyn Fn(&Draft<'_>, &mut Model) + Send + Sync;
-
-impl Known {
-    /// Nothing is known, and every model is weakened.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn weakened(by: Arc<Weakening>) -> Self {
-        Self { weakening: Some(by), ..Self::default() }
-    }
-
-    /// Nothing is known: for a draft with other answers.
-    #[must_use]
-    pub fn anew(&self) -> Self {
-        Self { weakening: self.weakening.clone(), ..Self::default() }
-    }
-
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Label, Arc<dyn Any + Send + Sync>>> {
-        // Whoever panicked with it has put in a whole result or none.
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Names an evaluation: what it asks for, of which name, and a number.
-type Label = (&'static str, Name, usize);
 
 /// The model of a plan.
 #[must_use]
 pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
-    let library = Library::of(draft);
+    let library = Library::of(draft, known);
     let mut bench = Bench {
         library: &library,
         facts: Facts::of(&library),
         end: Arc::clone(&draft.end),
-        domains: domains(draft).into(),
+        domains: domains(draft, known),
         patterns: Vec::new(),
         mailboxes: OnceCell::new(),
         undecided: RefCell::default(),
-        known,
     };
     if !draft.nodes.is_empty() {
         for invariant in invariant::ALL {
@@ -151,19 +112,28 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
     }));
     let read = facts.into_read();
     let mut model = Model { atoms: library.atoms.into_inner(), patterns, read };
-    if let Some(weaken) = &known.weakening {
+    if let Some(weaken) = known.weakening() {
         weaken(draft, &mut model);
     }
     model
 }
 
-/// The mail domains that a change of these zones can harm: those that move, every name that has MX
+/// The mail domains that a change of these zones can harm: those that move, and others.
+fn domains<'d>(draft: &Draft<'d>, known: &Known) -> Rc<[Domain<'d>]> {
+    let others = known.once(("domains", Name::root(), 0), || other_domains(draft));
+    let others = others.iter().map(|name| Domain { name: name.clone(), moves: None });
+    let moves = draft.intent.moves.iter();
+    let moving = moves.map(|one| Domain { name: one.domain.value.clone(), moves: Some(one) });
+    moving.chain(others).collect()
+}
+
+/// Those that do not move: every name that has MX
 /// records, or comes to have some, and every name with an SPF record: without MX records its own
 /// address takes its mail (RFC 5321 §5.1).
-fn domains<'d>(draft: &Draft<'d>) -> Vec<Domain<'d>> {
+fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
     let moving: BTreeMap<&Name, &DomainMove> =
         draft.intent.moves.iter().map(|one| (&one.domain.value, one)).collect();
-    let is_mx = |key: &&'d RrKey| key.rtype == RrType::MX;
+    let is_mx = |key: &&RrKey| key.rtype == RrType::MX;
     let rrsets = || draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let live = rrsets().map(|(key, _)| key);
     let with_mx = live.filter(is_mx).chain(draft.owned().filter(is_mx)).map(|key| &key.name);
@@ -199,9 +169,7 @@ fn domains<'d>(draft: &Draft<'d>) -> Vec<Domain<'d>> {
         matches!(key.rtype, RrType::A | RrType::AAAA) && !moving.contains_key(&key.name)
     });
     names.extend(owners.map(|key| &key.name).filter(|name| known.contains(*name)));
-    let others = names.into_iter().map(|name| Domain { name, moves: None });
-    let moves = draft.intent.moves.iter();
-    moves.map(|one| Domain { name: &one.domain.value, moves: Some(one) }).chain(others).collect()
+    names.into_iter().cloned().collect()
 }
 
 impl<'d> Bench<'d> {
@@ -229,60 +197,78 @@ impl<'d> Bench<'d> {
         self.draft().intent.moves.first().map(|one| (&one.from, &one.to))
     }
 
-    /// The smallest sets of answers for which an evaluation finds something; none where there are
-    /// too many to look at, which is a pattern of its own.
+    /// What was made under a label before, or is made now; nothing where there are too many views,
+    /// which is a pattern of its own.
     ///
     /// The label names the evaluation: what it asks for, of which name, and a number that tells those
     /// of one name apart. Two with one label are the same, and are made once.
+    fn once<T: Default + Send + Sync + 'static>(
+        &self,
+        invariant: &'static str,
+        (what, of, number): (&'static str, &Name, usize),
+        make: &dyn Fn() -> Result<T, TooMany>,
+    ) -> Arc<T> {
+        self.library.known.once((what, of.clone(), number), || {
+            make().unwrap_or_else(|TooMany| {
+                self.undecided.borrow_mut().insert((invariant, of.clone()));
+                T::default()
+            })
+        })
+    }
+
+    /// What holds for every model of the plan, made once; of what is named by a label.
+    pub(super) fn always<T: Send + Sync + 'static>(
+        &self,
+        (what, of, number): (&'static str, &Name, usize),
+        make: &dyn Fn() -> T,
+    ) -> Arc<T> {
+        self.library.known.once((what, of.clone(), number), make)
+    }
+
+    /// The smallest sets of answers for which an evaluation finds something; none where there are
+    /// too many to look at.
     pub(super) fn cases<T: Clone + Send + Sync + 'static>(
         &self,
         invariant: &'static str,
-        (what, of, number): (&'static str, &Name, usize),
+        label: (&'static str, &Name, usize),
         evaluate: &dyn Fn(&View<'_>) -> Option<T>,
     ) -> Arc<Vec<(Choice, T)>> {
-        let label = (what, of.clone(), number);
-        let known = self.known.map().get(&label).cloned();
-        if let Some(known) = known.and_then(|known| known.downcast::<Vec<(Choice, T)>>().ok()) {
-            return known;
-        }
-        let found = match cases(self.library, evaluate) {
-            Ok(found) => Arc::new(found),
-            Err(super::view::TooMany) => {
-                self.too_many(invariant, of);
-                Arc::default()
-            }
-        };
-        self.known.map().insert(label, Arc::<Vec<(Choice, T)>>::clone(&found));
-        found
+        self.once(invariant, label, &|| {
+            Ok(Tree::of(self.library, evaluate)?.smallest(&Option::clone))
+        })
     }
 
-    fn too_many(&self, invariant: &'static str, of: &Name) {
-        self.undecided.borrow_mut().insert((invariant, of.clone()));
+    /// Where mail for a domain may go, in every view.
+    pub(super) fn routes(&self, invariant: &'static str, domain: &Name) -> Arc<Tree<Routes>> {
+        self.once(invariant, ("routes", domain, 0), &|| {
+            Tree::of(self.library, &|view| routes(view, domain))
+        })
     }
 
-    /// All of something that can be met in any view; an empty list where there are too many views,
-    /// which is a pattern of its own.
+    /// The smallest sets of answers that make the ways of a domain's mail such as are looked for.
+    pub(super) fn routed<T: Send + Sync + 'static>(
+        &self,
+        invariant: &'static str,
+        (what, domain, number): (&'static str, &Name, usize),
+        wanted: &dyn Fn(&Routes) -> Option<T>,
+    ) -> Arc<Vec<(Choice, T)>> {
+        self.once(invariant, (what, domain, number), &|| {
+            Ok(self.routes(invariant, domain).smallest(wanted))
+        })
+    }
+
+    /// All of something that can be met in any view; nothing where there are too many to look at.
     pub(super) fn met<T: Clone + Ord + Send + Sync + 'static>(
         &self,
         invariant: &'static str,
-        (what, of, number): (&'static str, &Name, usize),
+        label: (&'static str, &Name, usize),
         look: &dyn Fn(&View<'_>) -> Vec<T>,
     ) -> Arc<Vec<T>> {
-        let label = (what, of.clone(), number);
-        let known = self.known.map().get(&label).cloned();
-        if let Some(known) = known.and_then(|known| known.downcast::<Vec<T>>().ok()) {
-            return known;
-        }
-        let found: RefCell<BTreeSet<T>> = RefCell::default();
-        let all = match visit(self.library, &|view| found.borrow_mut().extend(look(view))) {
-            Ok(()) => Arc::new(found.into_inner().into_iter().collect()),
-            Err(super::view::TooMany) => {
-                self.too_many(invariant, of);
-                Arc::default()
-            }
-        };
-        self.known.map().insert(label, Arc::<Vec<T>>::clone(&all));
-        all
+        self.once(invariant, label, &|| {
+            let tree = Tree::of(self.library, look)?;
+            let found: BTreeSet<&T> = tree.found().flatten().collect();
+            Ok(found.into_iter().cloned().collect())
+        })
     }
 
     /// Adds patterns: each combination of versions of the chosen answers, together with these atoms.
@@ -311,7 +297,7 @@ impl<'d> Bench<'d> {
             let Some(answers) = self.library.answers(key) else { continue };
             let versions = &answers.classes[*class].versions;
             if sets.len().saturating_mul(versions.len()) > PATTERNS_MAX {
-                self.too_many(invariant, &key.name);
+                self.undecided.borrow_mut().insert((invariant, key.name.clone()));
                 return;
             }
             sets = sets

@@ -65,6 +65,17 @@ pub enum Routes {
     Unknown(Name),
 }
 
+impl Routes {
+    /// Those that are known.
+    #[must_use]
+    pub fn all(&self) -> &[Route] {
+        match self {
+            Self::To(routes) => routes,
+            Self::Nowhere | Self::Unknown(_) => &[],
+        }
+    }
+}
+
 impl Parties {
     /// The hosts of a plan, as it was seen and as it will be in the end.
     #[must_use]

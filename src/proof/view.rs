@@ -15,6 +15,7 @@ use cutover_contract::{Name, RrKey};
 
 use super::answers::{Answers, Content, next_script};
 use super::draft::Draft;
+use super::known::Known;
 use super::parties::Parties;
 use super::pattern::Atom;
 use super::states::Row;
@@ -25,22 +26,40 @@ use crate::resolution::reply;
 const VIEWS_MAX: usize = 20_000;
 
 /// The answers to all questions that evaluations have asked so far.
-#[derive(Debug)]
 pub struct Library<'d> {
     /// What is being done.
     pub draft: &'d Draft<'d>,
     /// Every atom.
     pub atoms: RefCell<Vec<Atom>>,
-    answers: RefCell<HashMap<RrKey, Option<Rc<Answers>>>>,
+    /// What other models of the plan have found.
+    pub(super) known: &'d Known,
+    looked_up: RefCell<HashMap<RrKey, LookedUp>>,
+    live: RefCell<HashMap<RrKey, Outside>>,
     rows: Vec<OnceCell<Row>>,
+}
+
+/// What is answered to a question.
+#[derive(Clone)]
+enum LookedUp {
+    /// Always this; `None`: it lies outside of the plan's zones.
+    Fixed(Option<Content>),
+    /// One of several things.
+    Several(Rc<Answers>),
 }
 
 impl<'d> Library<'d> {
     /// Nothing has been asked yet.
     #[must_use]
-    pub fn of(draft: &'d Draft<'d>) -> Self {
+    pub fn of(draft: &'d Draft<'d>, known: &'d Known) -> Self {
         let rows = draft.tracks.iter().map(|_| OnceCell::new()).collect();
-        Self { draft, atoms: RefCell::default(), answers: RefCell::default(), rows }
+        Self {
+            draft,
+            atoms: RefCell::default(),
+            known,
+            looked_up: RefCell::default(),
+            live: RefCell::default(),
+            rows,
+        }
     }
 
     /// The states of a track.
@@ -51,11 +70,39 @@ impl<'d> Library<'d> {
     /// The answers to a question; `None`: it never changes.
     #[must_use]
     pub fn answers(&self, key: &RrKey) -> Option<Rc<Answers>> {
-        if let Some(known) = self.answers.borrow().get(key) {
+        match self.look_up(key) {
+            LookedUp::Several(answers) => Some(answers),
+            LookedUp::Fixed(_) => None,
+        }
+    }
+
+    fn look_up(&self, key: &RrKey) -> LookedUp {
+        if let Some(known) = self.looked_up.borrow().get(key) {
             return known.clone();
         }
-        let found = Answers::of(self, key, &mut self.atoms.borrow_mut()).map(Rc::new);
-        self.answers.borrow_mut().insert(key.clone(), found.clone());
+        let found = match self.known.fixed(key) {
+            Some(content) => LookedUp::Fixed(content),
+            None => match Answers::of(self, key, &mut self.atoms.borrow_mut()) {
+                Some(answers) => LookedUp::Several(Rc::new(answers)),
+                None => {
+                    let zone = self.draft.snapshot.zone_of(&key.name);
+                    let content = zone.map(|zone| Content::of(&reply(&&zone.zone, key)));
+                    self.known.keep_fixed(key, content.clone());
+                    LookedUp::Fixed(content)
+                }
+            },
+        };
+        self.looked_up.borrow_mut().insert(key.clone(), found.clone());
+        found
+    }
+
+    /// What a resolver would have been told before the first step.
+    pub(super) fn live(&self, key: &RrKey) -> Outside {
+        if let Some(known) = self.live.borrow().get(key) {
+            return known.clone();
+        }
+        let found = self.known.live(self.draft, key);
+        self.live.borrow_mut().insert(key.clone(), found.clone());
         found
     }
 
@@ -85,8 +132,7 @@ fn picked(picked: &Picked, answers: &Rc<Answers>) -> Option<usize> {
 
 #[derive(Default)]
 struct State {
-    fixed: Picked,
-    /// What to choose at the first questions that are not fixed; beyond it, the first.
+    /// What to choose at the first questions; beyond it, the first.
     script: Vec<usize>,
     /// What was chosen, and how many there are, in the order of the questions.
     asked: Vec<(usize, usize)>,
@@ -127,10 +173,10 @@ impl View<'_> {
 
     /// What is answered in this view, aliases not followed; `None` outside of the plan's zones.
     fn content(&self, key: &RrKey) -> Option<Content> {
-        self.choose(key).or_else(|| {
-            let zone = self.library.draft.snapshot.zone_of(&key.name)?;
-            Some(Content::of(&reply(&&zone.zone, key)))
-        })
+        match self.library.look_up(key) {
+            LookedUp::Fixed(content) => content,
+            LookedUp::Several(answers) => Some(self.choose(&answers)),
+        }
     }
 
     fn outside(&self, key: &RrKey) -> Outside {
@@ -150,7 +196,7 @@ impl View<'_> {
     /// What a resolver would have been told before the first step.
     #[must_use]
     pub fn live(&self, key: &RrKey) -> Outside {
-        self.library.draft.snapshot.told(key)
+        self.library.live(key)
     }
 
     /// Whose servers take mail.
@@ -175,28 +221,20 @@ impl View<'_> {
         }
     }
 
-    /// The answer to a question in this view, aliases not followed; `None`: it never changes.
-    fn choose(&self, key: &RrKey) -> Option<Content> {
-        let answers = self.library.answers(key)?;
+    /// The answer to a question that has several.
+    fn choose(&self, answers: &Rc<Answers>) -> Content {
         let mut state = self.state.borrow_mut();
         state.undecided |= answers.undecided;
-        let class = match picked(&state.chosen, &answers) {
+        let class = match picked(&state.chosen, answers) {
             Some(class) => class,
             None => {
-                let class = match picked(&state.fixed, &answers) {
-                    Some(class) => class,
-                    None => {
-                        let number = state.asked.len();
-                        let class = state.script.get(number).copied().unwrap_or(0);
-                        state.asked.push((class, answers.classes.len()));
-                        class
-                    }
-                };
-                state.chosen.push((Rc::clone(&answers), class));
+                let class = state.script.get(state.asked.len()).copied().unwrap_or(0);
+                state.asked.push((class, answers.classes.len()));
+                state.chosen.push((Rc::clone(answers), class));
                 class
             }
         };
-        Some(answers.classes[class].content.clone())
+        answers.classes[class].content.clone()
     }
 }
 
@@ -204,115 +242,121 @@ impl View<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany;
 
-/// The smallest choices of answers for which an evaluation finds something, with what it finds.
+/// Every view that an evaluation tells apart, with what it finds there.
 ///
-/// # Errors
-/// [`TooMany`].
-pub fn cases<T: Clone>(
-    library: &Library<'_>,
-    evaluate: &dyn Fn(&View<'_>) -> Option<T>,
-) -> Result<Vec<(Choice, T)>, TooMany> {
-    let mut found: Vec<(Choice, T)> = Vec::new();
-    let mut seen: Vec<Picked> = Vec::new();
-    let mut views = 0;
-    each(
-        library,
-        &Picked::new(),
-        &mut views,
-        &mut |choice, result| {
-            let Some(value) = result else { return Ok(true) };
+/// The questions that it asks in one view are a path in the tree of its choices, and what it finds is
+/// a leaf. What stands in no path makes no difference.
+#[derive(Clone, Debug)]
+pub struct Tree<T> {
+    /// The questions that have several answers.
+    keys: Vec<RrKey>,
+    leaves: Vec<Leaf<T>>,
+}
+
+#[derive(Clone, Debug)]
+struct Leaf<T> {
+    /// Which class of answers was met, for some of the questions.
+    met: Met,
+    found: T,
+}
+
+/// Classes of answers, each with the place of its question.
+type Met = Vec<(usize, usize)>;
+
+fn class_in(met: &Met, key: usize) -> Option<usize> {
+    met.iter().find(|(other, _)| *other == key).map(|(_, class)| *class)
+}
+
+impl<T> Default for Tree<T> {
+    fn default() -> Self {
+        Self { keys: Vec::new(), leaves: Vec::new() }
+    }
+}
+
+impl<T> Tree<T> {
+    /// Evaluates in every view.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn of(library: &Library<'_>, evaluate: &dyn Fn(&View<'_>) -> T) -> Result<Self, TooMany> {
+        let mut questions: Vec<Rc<Answers>> = Vec::new();
+        let mut leaves = Vec::new();
+        let mut script = Vec::new();
+        loop {
+            if leaves.len() >= VIEWS_MAX {
+                return Err(TooMany);
+            }
+            let view = View { library, state: RefCell::new(State { script, ..State::default() }) };
+            let found = evaluate(&view);
+            let state = view.state.into_inner();
+            if state.undecided {
+                return Err(TooMany);
+            }
+            let met = state.chosen.into_iter().map(|(answers, class)| {
+                let known = questions.iter().position(|one| Rc::ptr_eq(one, &answers));
+                let place = known.unwrap_or_else(|| {
+                    questions.push(answers);
+                    questions.len() - 1
+                });
+                (place, class)
+            });
+            leaves.push(Leaf { met: met.collect(), found });
+            match next_script(state.asked) {
+                Some(next) => script = next,
+                None => break,
+            }
+        }
+        let keys = questions.iter().map(|answers| answers.key.clone()).collect();
+        Ok(Self { keys, leaves })
+    }
+
+    /// What is found, view by view.
+    pub fn found(&self) -> impl Iterator<Item = &T> {
+        self.leaves.iter().map(|leaf| &leaf.found)
+    }
+
+    /// The smallest choices of answers for which there is something, with what it is.
+    #[must_use]
+    pub fn smallest<U>(&self, wanted: &dyn Fn(&T) -> Option<U>) -> Vec<(Choice, U)> {
+        let values: Vec<Option<U>> = self.found().map(wanted).collect();
+        let holds: Vec<bool> = values.iter().map(Option::is_some).collect();
+        let mut found: Vec<(Choice, U)> = Vec::new();
+        let mut seen: Vec<Met> = Vec::new();
+        for (leaf, value) in self.leaves.iter().zip(values) {
+            let Some(value) = value else { continue };
             // Found already, whatever is chosen for the rest.
-            let known = |least: &Picked| {
-                least.iter().all(|(answers, class)| picked(choice, answers) == Some(*class))
+            let known = |least: &Met| {
+                least.iter().all(|(key, class)| class_in(&leaf.met, *key) == Some(*class))
             };
             if seen.iter().any(known) {
-                return Ok(true);
+                continue;
             }
             // What is left of it lies in it, so no other view has led there yet.
-            let least = least(library, choice.clone(), evaluate)?;
-            let named = least.iter().map(|(answers, class)| (answers.key.clone(), *class));
+            let least = self.least(&leaf.met, &holds);
+            let named = least.iter().map(|(key, class)| (self.keys[*key].clone(), *class));
             found.push((named.collect(), value));
             seen.push(least);
-            Ok(true)
-        },
-        evaluate,
-    )?;
-    Ok(found)
-}
-
-/// Looks at every view that an evaluation tells apart.
-///
-/// # Errors
-/// [`TooMany`].
-pub fn visit(library: &Library<'_>, look: &dyn Fn(&View<'_>)) -> Result<(), TooMany> {
-    let mut views = 0;
-    let look = |view: &View<'_>| {
-        look(view);
-        None::<()>
-    };
-    each(library, &Picked::new(), &mut views, &mut |_, _| Ok(true), &look)
-}
-
-/// Leaves out of a choice whatever does not matter.
-fn least<T: Clone>(
-    library: &Library<'_>,
-    mut choice: Picked,
-    evaluate: &dyn Fn(&View<'_>) -> Option<T>,
-) -> Result<Picked, TooMany> {
-    // In an order that does not hang on the evaluation.
-    choice.sort_by(|(one, _), (other, _)| one.key.cmp(&other.key));
-    for place in (0..choice.len()).rev() {
-        let mut without = choice.clone();
-        without.remove(place);
-        let mut always = true;
-        let mut views = 0;
-        each(
-            library,
-            &without,
-            &mut views,
-            &mut |_, result| {
-                always &= result.is_some();
-                Ok(always)
-            },
-            evaluate,
-        )?;
-        if always {
-            choice = without;
         }
+        found
     }
-    Ok(choice)
-}
 
-/// Is shown each choice, and what the evaluation finds; says whether to go on.
-type Visit<'v, T> = &'v mut dyn FnMut(&Picked, Option<T>) -> Result<bool, TooMany>;
-
-/// Evaluates in every view that has this choice, until `visit` says no.
-fn each<T>(
-    library: &Library<'_>,
-    fixed: &Picked,
-    views: &mut usize,
-    visit: Visit<'_, T>,
-    evaluate: &dyn Fn(&View<'_>) -> Option<T>,
-) -> Result<(), TooMany> {
-    let mut script = Vec::new();
-    loop {
-        *views += 1;
-        if *views > VIEWS_MAX {
-            return Err(TooMany);
+    /// Leaves out of a choice whatever does not matter: where every leaf that it leads to holds.
+    fn least(&self, met: &Met, holds: &[bool]) -> Met {
+        let mut choice = met.clone();
+        // In an order that does not hang on the evaluation.
+        choice.sort_by(|(one, _), (other, _)| self.keys[*one].cmp(&self.keys[*other]));
+        for place in (0..choice.len()).rev() {
+            let (key, class) = choice.remove(place);
+            let fits = |leaf: &Leaf<T>| {
+                let same = |(key, class): &(usize, usize)| {
+                    class_in(&leaf.met, *key).is_none_or(|other| other == *class)
+                };
+                choice.iter().all(same)
+            };
+            if !self.leaves.iter().zip(holds).all(|(leaf, holds)| *holds || !fits(leaf)) {
+                choice.insert(place, (key, class));
+            }
         }
-        let state = State { fixed: fixed.clone(), script, ..State::default() };
-        let view = View { library, state: RefCell::new(state) };
-        let result = evaluate(&view);
-        let state = view.state.into_inner();
-        if state.undecided {
-            return Err(TooMany);
-        }
-        if !visit(&state.chosen, result)? {
-            return Ok(());
-        }
-        match next_script(state.asked) {
-            Some(next) => script = next,
-            None => return Ok(()),
-        }
+        choice
     }
 }

@@ -8,19 +8,20 @@
 //! the only exchanges that a sender knows are its own. A host that relays, or that people send
 //! through, has a queue: it must not be off before that is empty.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::draft::{Draft, MovePoint};
-use super::{Leads, host, label, leads};
+use super::{Leads, host, leading, leading_as};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::proof::answers::Content;
 use crate::proof::model::{Bench, Domain, shown};
-use crate::proof::parties::{Family, Route, Routes, Side, routes, routes_today};
+use crate::proof::parties::{Family, Route, Routes, Side, routes_today};
 use crate::proof::pattern::{Harm, Start};
-use crate::proof::view::{Choice, View};
+use crate::proof::view::Choice;
 
 const ID: &str = "deliverable";
 
@@ -99,7 +100,7 @@ fn lateness(
                     Content::Records(records) => {
                         records.iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
                     }
-                    Content::Absent => old.contains(one.name),
+                    Content::Absent => old.contains(&one.name),
                     Content::Alias(_) | Content::Delegated => false,
                 }
             })
@@ -114,12 +115,12 @@ fn is_untouched(one: &Domain<'_>, choice: &Choice) -> bool {
 
 /// A null MX, or no address at all.
 fn of_dns(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let domain = one.name;
+    let domain = &one.name;
     let today = routes_today(bench.draft().snapshot, domain);
     let takes_mail = today != Routes::Nowhere;
     // Who has no mail today misses none while it is on its way.
     let had_mail = one.moves.is_some() || today != Routes::To(Vec::new());
-    let harm = |view: &View<'_>| match routes(view, domain) {
+    let harm = |routes: &Routes| match routes {
         Routes::Nowhere => takes_mail.then(|| {
             Harm::new(
                 format!("{ID}/{}/null-mx", shown(domain)),
@@ -136,7 +137,7 @@ fn of_dns(bench: &mut Bench<'_>, one: &Domain<'_>) {
         )),
         Routes::To(_) | Routes::Unknown(_) => None,
     };
-    for (choice, harm) in bench.cases(ID, ("dns", domain, 0), &harm).iter() {
+    for (choice, harm) in bench.routed(ID, ("dns", domain, 0), &harm).iter() {
         if !is_untouched(one, choice) {
             let extra = lateness(bench, one, choice);
             bench.forbid_with(ID, choice, &extra, &[], harm);
@@ -146,7 +147,7 @@ fn of_dns(bench: &mut Bench<'_>, one: &Domain<'_>) {
 
 /// A peer that has one family alone, and finds only addresses of the other.
 fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
-    let domain = one.name;
+    let domain = &one.name;
     let has = |routes: &Routes| match routes {
         Routes::To(routes) => routes.iter().any(|route| route.family == family),
         Routes::Nowhere | Routes::Unknown(_) => true,
@@ -159,11 +160,11 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
     if family == Family::V6 && !has(&routes_today(bench.draft().snapshot, domain)) {
         return;
     }
-    let cut_off = |view: &View<'_>| match routes(view, domain) {
-        Routes::To(all) if !all.is_empty() && !has(&Routes::To(all.clone())) => Some(()),
+    let cut_off = |routes: &Routes| match routes {
+        Routes::To(all) if !all.is_empty() && !has(routes) => Some(()),
         Routes::To(_) | Routes::Nowhere | Routes::Unknown(_) => None,
     };
-    for (choice, ()) in bench.cases(ID, ("family", domain, number), &cut_off).iter() {
+    for (choice, ()) in bench.routed(ID, ("family", domain, number), &cut_off).iter() {
         if is_untouched(one, choice) {
             continue;
         }
@@ -189,7 +190,7 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
 
 /// Addresses behind exchanges of which nobody says that they take the domain's mail.
 fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let domain = one.name;
+    let domain = &one.name;
     let parties = bench.parties();
     let known: Vec<Route> = match (one.moves, routes_today(bench.draft().snapshot, domain)) {
         // Where mail goes today, it goes on to go: nobody has to say so of a domain that stays.
@@ -203,10 +204,8 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
             None => other.exchange == route.exchange,
         }),
     };
-    let met = bench.met(ID, ("routes", domain, 0), &|view| match routes(view, domain) {
-        Routes::To(routes) => routes,
-        Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
-    });
+    let ways = bench.routes(ID, domain);
+    let met: BTreeSet<&Route> = ways.found().flat_map(Routes::all).collect();
     let mut seen: Vec<(Name, Option<std::net::IpAddr>)> = Vec::new();
     for (number, route) in met.iter().enumerate().filter(|(_, route)| is_strange(route)) {
         let to = (route.exchange.clone(), route.ip);
@@ -214,10 +213,7 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
             continue;
         }
         seen.push(to);
-        let comes = |view: &View<'_>| match routes(view, domain) {
-            Routes::To(all) => all.contains(route).then_some(()),
-            Routes::Nowhere | Routes::Unknown(_) => None,
-        };
+        let comes = |routes: &Routes| routes.all().contains(route).then_some(());
         let by_name = Subject::Name(route.exchange.clone());
         let by_address = route.ip.map(Subject::Address);
         // A name of one of the hosts that leads elsewhere is told by where it leads.
@@ -240,7 +236,7 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
                 bench.statement(Fact::Accepts, &subjects[0], Value::True, "")
             ),
         );
-        for (choice, ()) in bench.cases(ID, ("stranger", domain, number), &comes).iter() {
+        for (choice, ()) in bench.routed(ID, ("stranger", domain, number), &comes).iter() {
             if is_untouched(one, choice) {
                 continue;
             }
@@ -254,31 +250,36 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
 
 /// Exchanges of the new host, and of domains that the plan touches, that nobody could ask for.
 fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let domain = one.name;
+    let domain = &one.name;
     let parties = bench.parties();
-    let names = bench.met(ID, ("unseen", domain, 0), &|view| match routes(view, domain) {
-        Routes::To(routes) => {
-            let unknown = routes.into_iter().filter(|route| route.ip.is_none());
-            unknown.map(|route| (route.exchange, true)).collect()
-        }
-        Routes::Unknown(name) => vec![(name, false)],
-        Routes::Nowhere => Vec::new(),
-    });
+    let ways = bench.routes(ID, domain);
+    let names: BTreeSet<(&Name, bool)> = ways
+        .found()
+        .flat_map(|routes| {
+            let exchanges = routes.all().iter().filter(|route| route.ip.is_none());
+            let exchanges = exchanges.map(|route| (&route.exchange, true));
+            let domain = match routes {
+                Routes::Unknown(name) => Some((name, false)),
+                Routes::To(_) | Routes::Nowhere => None,
+            };
+            exchanges.chain(domain)
+        })
+        .collect();
     let today: Vec<Name> = match routes_today(bench.draft().snapshot, domain) {
         Routes::To(routes) => routes.into_iter().map(|route| route.exchange).collect(),
         Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
     };
-    for (number, (name, is_exchange)) in names.iter().enumerate() {
+    for (number, (name, is_exchange)) in names.into_iter().enumerate() {
         // What takes the mail today is seen by that.
         if parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name) {
             continue;
         }
-        let leads = |view: &View<'_>| match routes(view, domain) {
+        let leads = |routes: &Routes| match routes {
             Routes::To(routes) => routes
                 .iter()
                 .any(|route| route.ip.is_none() && route.exchange == *name)
                 .then_some(()),
-            Routes::Unknown(other) => (other == *name).then_some(()),
+            Routes::Unknown(other) => (other == name).then_some(()),
             Routes::Nowhere => None,
         };
         let of = Subject::Name(name.clone());
@@ -287,7 +288,7 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
         let is_new = one.moves.is_some() && parties.names(Side::To).contains(name);
         let is_known = today.contains(name) && one.moves.is_none();
         let is_said = bench.facts.is_stated(Fact::Accepts, &of);
-        if *is_exchange && !is_new && (is_said || !is_known) {
+        if is_exchange && !is_new && (is_said || !is_known) {
             continue;
         }
         let harm = Harm::new(
@@ -300,7 +301,7 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
                 bench.statement(Fact::Published, &of, Value::True, "")
             ),
         );
-        for (choice, ()) in bench.cases(ID, ("unseen-name", domain, number), &leads).iter() {
+        for (choice, ()) in bench.routed(ID, ("unseen-name", domain, number), &leads).iter() {
             // A domain that stays as it is may still hang on a host that goes.
             if is_untouched(one, choice) && bench.sides().is_none() {
                 continue;
@@ -310,14 +311,12 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             }
         }
         // What was one of several is all that is left.
-        let alone = |view: &View<'_>| match routes(view, domain) {
-            Routes::To(routes) => {
-                let named = routes.iter().any(|route| route.exchange == *name);
-                (named && routes.iter().all(|route| route.ip.is_none())).then_some(())
-            }
-            Routes::Nowhere | Routes::Unknown(_) => None,
+        let alone = |routes: &Routes| {
+            let routes = routes.all();
+            let named = routes.iter().any(|route| route.exchange == *name);
+            (named && routes.iter().all(|route| route.ip.is_none())).then_some(())
         };
-        for (choice, ()) in bench.cases(ID, ("unseen-alone", domain, number), &alone).iter() {
+        for (choice, ()) in bench.routed(ID, ("unseen-alone", domain, number), &alone).iter() {
             if is_untouched(one, choice) {
                 continue;
             }
@@ -331,14 +330,8 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
 /// A domain that does not move, and whose mail comes to the host that the others leave.
 fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
     let (None, Some((from, _))) = (one.moves, bench.sides()) else { return };
-    let (domain, parties) = (one.name, bench.parties());
-    let reaches = |view: &View<'_>| match routes(view, domain) {
-        Routes::To(routes) => {
-            routes.iter().any(|route| parties.whose(route) == Some(Side::From)).then_some(())
-        }
-        Routes::Nowhere | Routes::Unknown(_) => None,
-    };
-    let cases = bench.cases(ID, ("stays", domain, 0), &reaches);
+    let domain = &one.name;
+    let cases = leading(bench, ID, domain, Side::From);
     if cases.is_empty() {
         return;
     }
@@ -354,7 +347,7 @@ fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
         false => bench.facts.having(Fact::Stays, &of, Value::False),
     };
     let late = bench.late();
-    for (choice, ()) in cases.iter() {
+    for (choice, _) in cases.iter() {
         let harm = Harm::new(
             format!("{ID}/{}/left-behind", shown(domain)),
             format!(
@@ -400,7 +393,7 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
         (Fact::Mail, Value::Reject, "refuses mail for the domain: 550 5.7.1, the message bounces"),
     ];
-    let reached = bench.cases(ID, (label(Side::To), domain, 0), &|v| leads(v, domain, Side::To));
+    let reached = leading(bench, ID, domain, Side::To);
     if reached.is_empty() {
         return;
     }
@@ -420,8 +413,6 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             }
         }
     }
-    let only =
-        |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == Leads::Only);
     for off in bench.facts.of_host(Fact::Mail, to, Value::Off) {
         let harm = Harm::new(
             format!("{ID}/{}/{to}/off", shown(domain)),
@@ -430,7 +421,7 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("let `{to}` be on before senders come to it"),
         );
-        for (choice, _) in bench.cases(ID, ("only-new", domain, 0), &only).iter() {
+        for (choice, _) in leading_as(bench, ID, domain, (Side::To, Leads::Only)).iter() {
             bench.forbid(ID, (choice, Duration::ZERO), &[off], &harm);
         }
     }
@@ -462,9 +453,7 @@ fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                 other.name
             ),
         );
-        for (choice, _) in
-            bench.cases(ID, (label(side), domain, 0), &|view| leads(view, domain, side)).iter()
-        {
+        for (choice, _) in leading(bench, ID, domain, side).iter() {
             for (relays, bad) in relays.iter().flat_map(|r| bad.iter().map(move |b| (*r, *b))) {
                 bench.forbid(ID, (choice, Duration::ZERO), &[relays, bad], &harm);
             }
@@ -484,8 +473,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let late = bench.late();
     let relays = !passing_on(bench, from).is_empty();
     let queue = bench.draft().intent.terms.clocks.queue_life;
-    let reached =
-        bench.cases(ID, (label(Side::From), domain, 0), &|v| leads(v, domain, Side::From));
+    let reached = leading(bench, ID, domain, Side::From);
     if reached.is_empty() {
         return;
     }
@@ -521,9 +509,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("leave `{from}` on until nobody can have the old MX records"),
         );
-        let alone = bench.cases(ID, ("only-old", domain, 0), &|view| {
-            leads(view, domain, Side::From).filter(|leads| *leads == Leads::Only)
-        });
+        let alone = leading_as(bench, ID, domain, (Side::From, Leads::Only));
         for (choice, _) in alone.iter() {
             bench.forbid(ID, (choice, late), &[off], &harm);
         }

@@ -13,11 +13,13 @@ mod reach;
 mod spf_sound;
 mod transport_policy;
 
+use std::sync::Arc;
+
 use cutover_contract::Name;
 
 use super::model::Bench;
-use super::parties::{Family, Route, Routes, Side, routes};
-use super::view::View;
+use super::parties::{Family, Parties, Route, Routes, Side};
+use super::view::Choice;
 use crate::intent::{DomainMove, Host};
 
 pub use deliverable::is_known_to_stay;
@@ -97,10 +99,9 @@ enum Leads {
     Only,
 }
 
-/// Where the MX records of a domain lead in a view.
-fn leads(view: &View<'_>, domain: &Name, side: Side) -> Option<Leads> {
-    let Routes::To(routes) = routes(view, domain) else { return None };
-    let parties = view.parties();
+/// Whether the ways of a domain's mail lead to a host.
+fn leads(parties: &Parties, routes: &Routes, side: Side) -> Option<Leads> {
+    let Routes::To(routes) = routes else { return None };
     let leads = |route: &Route| parties.whose(route) == Some(side);
     if !routes.iter().any(leads) {
         return None;
@@ -115,12 +116,37 @@ fn leads(view: &View<'_>, domain: &Name, side: Side) -> Option<Leads> {
     }
 }
 
-/// The label of the evaluation [`leads`].
-fn label(side: Side) -> &'static str {
-    match side {
+/// The answers with which the mail of a domain may come to a host, and how far.
+fn leading(
+    bench: &Bench<'_>,
+    invariant: &'static str,
+    domain: &Name,
+    side: Side,
+) -> Arc<Vec<(Choice, Leads)>> {
+    let what = match side {
         Side::From => "leads-old",
         Side::To => "leads-new",
-    }
+    };
+    let parties = bench.parties();
+    bench.routed(invariant, (what, domain, 0), &|routes| leads(parties, routes, side))
+}
+
+/// The same where it comes there just so far.
+fn leading_as(
+    bench: &Bench<'_>,
+    invariant: &'static str,
+    domain: &Name,
+    (side, extent): (Side, Leads),
+) -> Arc<Vec<(Choice, Leads)>> {
+    let what = match (side, extent) {
+        (Side::From, Leads::Only) => "only-old",
+        (Side::From, Leads::Some) => "also-old",
+        (Side::To, Leads::Only) => "only-new",
+        (Side::To, Leads::Some) => "also-new",
+    };
+    let parties = bench.parties();
+    let wanted = |routes: &Routes| leads(parties, routes, side).filter(|leads| *leads == extent);
+    bench.routed(invariant, (what, domain, 0), &wanted)
 }
 
 fn host(one: &DomainMove, side: Side) -> &Host {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::deliverable::passing_on;
-use super::{label, leads};
+use super::leading;
 use crate::fact::{Fact, Value};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
@@ -42,9 +42,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                         host.name
                     ),
                 );
-                for (choice, _) in
-                    bench.cases(ID, (label(side), domain, 0), &|v| leads(v, domain, side)).iter()
-                {
+                for (choice, _) in leading(bench, ID, domain, side).iter() {
                     bench.forbid(ID, (choice, Duration::ZERO), &[relays], &harm);
                 }
             }

@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
-use super::{Leads, label, leads};
+use super::{Leads, leading, leading_as};
 use crate::fact::{Fact, Subject, Value};
 use crate::proof::draft::Back;
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
-use crate::proof::view::{Choice, View};
+use crate::proof::view::Choice;
 
 const ID: &str = "one-mailbox";
 
@@ -34,8 +34,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     };
     let copy = bench.of_host(Fact::Synced, from, Value::True, "contract");
     for (domain, _) in bench.moving() {
-        let reached =
-            bench.cases(ID, (label(Side::From), domain, 0), &|v| leads(v, domain, Side::From));
+        let reached = leading(bench, ID, domain, Side::From);
         let harm = Harm::new(
             format!("{ID}/{}/stored-late", shown(domain)),
             format!(
@@ -121,9 +120,7 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         // A new exchange that stands by is one thing, and mail that goes nowhere else another.
         for (extent, number) in [(Leads::Some, 0), (Leads::Only, 1)] {
             let harm = Harm { id: format!("{}/{number}", harm.id).into(), ..harm.clone() };
-            let reaches =
-                |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == extent);
-            for (choice, _) in bench.cases(ID, ("leads-new-as", domain, number), &reaches).iter() {
+            for (choice, _) in leading_as(bench, ID, domain, (Side::To, extent)).iter() {
                 for (at_old, begun) in pairs(&at_old, &begun) {
                     bench.forbid(ID, (choice, late), &[at_old, begun], &harm);
                 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{host, label, leads};
+use super::{host, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
@@ -27,6 +27,7 @@ const NOW: Duration = Duration::ZERO;
 const TLSA_LABELS: &str = "_25._tcp";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
+    let parties = bench.parties();
     for (domain, one) in bench.moving() {
         let allowed = Subject::Name(domain.clone());
         for side in [Side::From, Side::To] {
@@ -45,7 +46,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     Side::To => policy(view, domain),
                     Side::From => policy_changed(view, domain),
                 };
-                asked.then(|| leads(view, domain, side)).flatten().map(drop)
+                asked.then(|| leads(parties, &routes(view, domain), side)).flatten().map(drop)
             };
             for (choice, ()) in
                 bench.cases(ID, ("policy", domain, usize::from(side == Side::To)), &in_force).iter()
@@ -56,14 +57,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             }
         }
         said_of_old(bench, domain, one);
-        for side in [Side::From, Side::To] {
+        for (side, what) in [(Side::From, "tlsa-old"), (Side::To, "tlsa-new")] {
             let host = host(one, side);
             if host.tlsa.is_empty() {
                 continue;
             }
-            for (choice, harm) in bench
-                .cases(ID, (label(side), domain, 1), &|view| mismatch(view, domain, one, side))
-                .iter()
+            for (choice, harm) in
+                bench.cases(ID, (what, domain, 0), &|view| mismatch(view, domain, one, side)).iter()
             {
                 bench.forbid(ID, (choice, lateness(bench, side)), &[], harm);
             }
@@ -123,8 +123,10 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     if !bench.facts.is_stated(Fact::StsAllows, &from) {
         return;
     }
+    let parties = bench.parties();
     let in_force = |view: &View<'_>| {
-        policy(view, domain).then(|| leads(view, domain, Side::From)).flatten().map(drop)
+        let leads = || leads(parties, &routes(view, domain), Side::From);
+        policy(view, domain).then(leads).flatten().map(drop)
     };
     let harm = Harm::new(
         format!("{ID}/{}/sts/{from}", shown(domain)),
@@ -141,7 +143,7 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
 
 /// A domain that does not move, and whose policy, exchanges or TLSA records the plan changes.
 fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let domain = one.name;
+    let domain = &one.name;
     let today = routes_today(bench.draft().snapshot, domain);
     let allowed = Subject::Name(domain.clone());
     let other = |view: &View<'_>| {
@@ -167,11 +169,10 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
             }
         }
     }
-    let exchanges = bench.met(ID, ("exchanges", domain, 0), &|view| match routes(view, domain) {
-        Routes::To(routes) => routes.into_iter().map(|route| route.exchange).collect(),
-        Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
-    });
-    for (number, exchange) in exchanges.iter().enumerate() {
+    let ways = bench.routes(ID, domain);
+    let met = ways.found().flat_map(Routes::all);
+    let exchanges: BTreeSet<&Name> = met.map(|route| &route.exchange).collect();
+    for (number, exchange) in exchanges.into_iter().enumerate() {
         let of = Subject::Name(exchange.clone());
         let other = |view: &View<'_>| {
             let all = tlsa_of(view, exchange);

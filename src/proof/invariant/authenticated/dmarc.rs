@@ -34,7 +34,7 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
         above.any(|above| owned.contains(&above) || aliases.contains(&above))
     };
     let inherits: Vec<Name> =
-        bench.domains().iter().map(|one| one.name).filter(below).cloned().collect();
+        bench.domains().iter().map(|one| &one.name).filter(below).cloned().collect();
     for domain in owned.into_iter().chain(aliases).chain(inherits).collect::<BTreeSet<_>>() {
         let stricter = |view: &View<'_>| {
             let live = strictness(&domain, &|key| view.live(key));

@@ -37,7 +37,7 @@ const NOW: Duration = Duration::ZERO;
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let edges = edges(bench);
+    let edges = bench.always(("edges", &Name::root(), 0), &|| edges(bench));
     let always = bench.atom(
         What::InFlight { of: Subject::Host("every other sender".to_owned()), unknown: false },
         Start::Always,
@@ -68,7 +68,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         as_today(bench, domain, Some(one), &edges);
     }
     let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
-    for domain in changing_records(bench).into_iter().filter(|name| !moving.contains(name)) {
+    let changing =
+        bench.always(("changing-records", &Name::root(), 0), &|| changing_records(bench));
+    for domain in changing.iter().filter(|name| !moving.contains(name)) {
         as_today(bench, domain, None, &edges);
     }
     dkim::keys_in_use(bench);
@@ -111,26 +113,34 @@ struct Stream<'s> {
     domain: &'s Name,
     host: &'s Host,
     sender: &'s Sender,
-    sources: BTreeSet<Source>,
+    sources: &'s BTreeSet<Source>,
     term: Term,
 }
 
-/// Mail of a sender that declares SPF terms: every address of each of them.
-fn of_spf(
-    bench: &mut Bench<'_>,
+/// Where mail comes from, by the term that lets it pass.
+type ByTerm = BTreeMap<String, BTreeSet<Source>>;
+
+/// Where the mail of a sender comes from.
+struct Streams {
+    /// In the course of the plan.
+    by_term: ByTerm,
+    /// When all is done.
+    after: ByTerm,
+}
+
+/// Where mail comes from that a sender's terms authorise.
+fn streams(
+    bench: &Bench<'_>,
     (domain, part): (&Name, Part),
-    (host, sender): (&Host, &Sender),
-    stream: &mut usize,
+    terms: &str,
     edges: &Edges,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
-) {
-    let Some(spf) = &sender.spf else { return };
-    let terms = SpfRecord::of_terms(&spf.value).terms;
+) -> Streams {
+    let terms = SpfRecord::of_terms(terms).terms;
     let snapshot = bench.draft().snapshot;
     let before = sources(&terms, domain, snapshot, edges);
     let end = std::sync::Arc::clone(&bench.end);
     let after = sources(&terms, domain, &end, edges);
-    let mut streams: BTreeMap<String, BTreeSet<Source>> = match part {
+    let mut by_term = match part {
         Part::Old => before,
         // Where the names lead that it sends by, it sends from today: but for those of the old host.
         Part::New => {
@@ -160,16 +170,32 @@ fn of_spf(
         }
     };
     if part == Part::Old {
-        of_old_exchanges(bench, domain, &terms, edges, &mut streams);
+        of_old_exchanges(bench, domain, &terms, edges, &mut by_term);
     }
     // A term that leads nowhere authorises nobody: mail comes from where nobody knows.
-    for (term, sources) in &mut streams {
+    for (term, sources) in &mut by_term {
         if sources.is_empty() {
             sources.insert(Source::Behind(domain.clone(), term.clone()));
         }
     }
-    for (term, sources) in streams {
-        let of = Stream { domain, host, sender, sources, term: Term::new(&term) };
+    Streams { by_term, after }
+}
+
+/// Mail of a sender that declares SPF terms: every address of each of them.
+fn of_spf(
+    bench: &mut Bench<'_>,
+    (domain, part): (&Name, Part),
+    (host, sender): (&Host, &Sender),
+    stream: &mut usize,
+    edges: &Edges,
+    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+) {
+    let Some(spf) = &sender.spf else { return };
+    let label = ("streams", domain, *stream);
+    let found = bench.always(label, &|| streams(bench, (domain, part), &spf.value, edges));
+    let Streams { by_term, after } = &*found;
+    for (term, sources) in by_term {
+        let of = Stream { domain, host, sender, sources, term: Term::new(term) };
         *stream += 1;
         let number = *stream;
         if part == Part::New {
@@ -211,7 +237,7 @@ fn of_spf(
             // An address that a sender has no longer in the end: nobody says when it stops to send
             // from there.
             let goes =
-                part != Part::Old && !after.get(&term).is_some_and(|all| all.contains(source));
+                part != Part::Old && !after.get(term).is_some_and(|all| all.contains(source));
             let in_flight = match goes {
                 true => bench.facts.in_flight(&Subject::Name(domain.clone())),
                 false => usual.clone(),
@@ -255,7 +281,7 @@ fn of_old_exchanges(
     domain: &Name,
     terms: &[Term],
     edges: &Edges,
-    found: &mut BTreeMap<String, BTreeSet<Source>>,
+    found: &mut ByTerm,
 ) {
     for term in terms {
         let Some(Target::Exchanges(of)) = term.target(domain) else { continue };
@@ -350,40 +376,18 @@ fn undeclared(
 
 /// What the record of today lets pass, and no sender of the move declares: somebody may rely on it.
 fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
-    let snapshot = bench.draft().snapshot;
-    let live = records_at(snapshot, domain);
     all_others(bench, domain, one);
-    let Some(live) = live.first() else { return };
-    let terms: Vec<Term> = live.terms_that_count().cloned().collect();
-    let today: BTreeSet<Source> =
-        sources(&terms, domain, snapshot, edges).into_values().flatten().collect();
-    // Of a host that mail leaves, and that declares no sender, it is what it sends from.
-    let of_old = one.filter(|one| !one.from.senders.iter().any(Sender::says_anything));
-    let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
-        let terms = |host: &Host| -> Vec<Term> {
-            let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
-            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect()
-        };
-        let old = terms(&one.from);
-        let mut found = sources(&old, domain, snapshot, edges);
-        of_old_exchanges(bench, domain, &old, edges, &mut found);
-        let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
-        // What the new host's terms mean today is the old one's.
-        let later = sources(&terms(&one.to), domain, &bench.end, edges);
-        declared.extend(later.into_values().flatten());
-        for host in &one.others {
-            declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
-        }
-        declared
-    });
-    let of = match of_old {
-        Some(one) => Subject::Host(one.from.name.clone()),
-        None => Subject::Name(domain.clone()),
-    };
-    let rest: Vec<&Source> = today.iter().filter(|source| !declared.contains(source)).collect();
+    let rest = bench
+        .always(("undeclared-today", domain, 0), &|| undeclared_today(bench, domain, one, edges));
     if rest.is_empty() {
         return;
     }
+    // Of a host that mail leaves, and that declares no sender, it is what it sends from.
+    let of = match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
+        Some(one) => Subject::Host(one.from.name.clone()),
+        None => Subject::Name(domain.clone()),
+    };
+    let rest: Vec<&Source> = rest.iter().collect();
     let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
         let fails = |view: &View<'_>| {
             sources.iter().any(|source| !is_let(view, domain, source)).then_some(())
@@ -412,6 +416,38 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
             }
         }
     }
+}
+
+/// What the record of today lets pass, and no sender of the move declares.
+fn undeclared_today(
+    bench: &Bench<'_>,
+    domain: &Name,
+    one: Option<&DomainMove>,
+    edges: &Edges,
+) -> BTreeSet<Source> {
+    let snapshot = bench.draft().snapshot;
+    let live = records_at(snapshot, domain);
+    let Some(live) = live.first() else { return BTreeSet::new() };
+    let terms: Vec<Term> = live.terms_that_count().cloned().collect();
+    let today = sources(&terms, domain, snapshot, edges).into_values().flatten();
+    let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
+        let terms = |host: &Host| -> Vec<Term> {
+            let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
+            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect()
+        };
+        let old = terms(&one.from);
+        let mut found = sources(&old, domain, snapshot, edges);
+        of_old_exchanges(bench, domain, &old, edges, &mut found);
+        let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
+        // What the new host's terms mean today is the old one's.
+        let later = sources(&terms(&one.to), domain, &bench.end, edges);
+        declared.extend(later.into_values().flatten());
+        for host in &one.others {
+            declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
+        }
+        declared
+    });
+    today.filter(|source| !declared.contains(source)).collect()
 }
 
 /// Mail from where no record names: a record that refuses it, where that of today does not.
@@ -459,7 +495,7 @@ fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {
 }
 
 /// The names whose SPF records the plan can change, by themselves or by what they lead to.
-fn changing_records<'d>(bench: &Bench<'d>) -> BTreeSet<&'d Name> {
+fn changing_records(bench: &Bench<'_>) -> BTreeSet<Name> {
     let draft = bench.draft();
     let rrsets = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let has = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
@@ -478,5 +514,5 @@ fn changing_records<'d>(bench: &Bench<'d>) -> BTreeSet<&'d Name> {
     // Nobody sends as a name that is no host's (RFC 5321 §2.3.5): such records are for including.
     let is_domain = |name: &&Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     let names = live.chain(changes.map(|change| &change.key)).map(|key| &key.name);
-    names.filter(is_domain).collect()
+    names.filter(is_domain).cloned().collect()
 }

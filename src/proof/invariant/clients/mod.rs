@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Leads, host, leads};
+use super::{Leads, host, leading_as};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot};
@@ -107,7 +108,11 @@ struct Discovery {
 }
 
 impl Discovery {
-    fn of(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Self {
+    fn of(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Arc<Self> {
+        bench.always(("discovery", domain, 0), &|| Self::find(bench, domain, one))
+    }
+
+    fn find(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Self {
         let draft = bench.draft();
         let declared = one.from.discovery.keys().chain(one.to.discovery.keys());
         let mut keys: BTreeSet<RrKey> = declared.cloned().collect();
@@ -115,7 +120,7 @@ impl Discovery {
         let old = OldNames::of(bench, one);
         let mut old_has_clients = !one.from.discovery.is_empty();
         for key in possible(domain) {
-            let leads = old.leads_there(draft.snapshot, &key);
+            let leads = old.leads_there(bench, &key);
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
                 keys.insert(key);
@@ -127,19 +132,25 @@ impl Discovery {
     }
 }
 
-/// Every discovery record that a domain can have.
-fn possible(domain: &Name) -> impl Iterator<Item = RrKey> {
+/// The discovery records that a domain can have, by the names in front of it.
+static POSSIBLE: LazyLock<Vec<(Name, RrType)>> = LazyLock::new(|| {
     let services = MAIL_SERVICES.iter().map(|labels| (*labels, RrType::SRV));
     let aliases = MAIL_ALIASES
         .iter()
         .flat_map(|label| [RrType::CNAME, RrType::A, RrType::AAAA].map(|rtype| (*label, rtype)));
-    services.chain(aliases).filter_map(move |(labels, rtype)| {
-        let name = Name::from_user(labels).and_then(|name| name.join(domain)).ok()?;
-        Some(RrKey::new(name, rtype))
-    })
+    let named = services.chain(aliases);
+    named.filter_map(|(labels, rtype)| Some((Name::from_user(labels).ok()?, rtype))).collect()
+});
+
+/// Every discovery record that a domain can have.
+fn possible(domain: &Name) -> impl Iterator<Item = RrKey> {
+    POSSIBLE
+        .iter()
+        .filter_map(move |(labels, rtype)| Some(RrKey::new(labels.join(domain).ok()?, *rtype)))
 }
 
 /// By which names and addresses clients know the old host.
+#[derive(Debug)]
 struct OldNames {
     names: BTreeSet<Name>,
     addresses: BTreeSet<IpAddr>,
@@ -148,7 +159,11 @@ struct OldNames {
 impl OldNames {
     /// What the domain's clients find before the mail moves is the old host's, but for what is the new
     /// one's in the end.
-    fn of(bench: &Bench<'_>, one: &DomainMove) -> Self {
+    fn of(bench: &Bench<'_>, one: &DomainMove) -> Arc<Self> {
+        bench.always(("old-names", &one.domain.value, 0), &|| Self::find(bench, one))
+    }
+
+    fn find(bench: &Bench<'_>, one: &DomainMove) -> Self {
         let snapshot = bench.draft().snapshot;
         let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
         let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
@@ -182,8 +197,8 @@ impl OldNames {
     }
 
     /// Whether a discovery record leads to the old host today: itself, as an alias, or by a wildcard.
-    fn leads_there(&self, snapshot: &Snapshot, key: &RrKey) -> bool {
-        self.leads(&|key| snapshot.told(key), key)
+    fn leads_there(&self, bench: &Bench<'_>, key: &RrKey) -> bool {
+        self.leads(&|key| bench.library.live(key), key)
     }
 
     fn leads(&self, look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> bool {
@@ -339,10 +354,10 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
         });
         records.flat_map(|records| records.iter().filter_map(Rdata::ip)).collect()
     };
-    let of_old = OldNames::of(bench, one).addresses;
+    let of_old = OldNames::of(bench, one);
     let is_old = |ip: &IpAddr| {
         (parties.has(Side::From, *ip) && !parties.has(Side::To, *ip))
-            || (of_old.contains(ip) && !lasting.contains(ip))
+            || (of_old.addresses.contains(ip) && !lasting.contains(ip))
     };
     let at_old = |view: &View<'_>| {
         let Outside::Records(answer) = view.answer(key) else { return None };
@@ -486,9 +501,7 @@ fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     ));
     for (extent, number) in [(Leads::Some, 0), (Leads::Only, 1)] {
         let harm = Harm { id: format!("{}/{number}", harm.id).into(), ..harm.clone() };
-        let reaches =
-            |view: &View<'_>| leads(view, domain, Side::To).filter(|leads| *leads == extent);
-        for (choice, _) in bench.cases(ID, ("leads-new-as", domain, number), &reaches).iter() {
+        for (choice, _) in leading_as(bench, ID, domain, (Side::To, extent)).iter() {
             for (client, blind) in clients.iter().flat_map(|c| blind.iter().map(move |b| (*c, *b)))
             {
                 bench.forbid(ID, (choice, NOW), &[client, blind], &harm);

@@ -30,7 +30,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>, idle: &[usize]) {
             !exchanges.contains(name) || declared.into_iter().any(|target| target == **name)
         });
         names.extend(discovered.cloned());
-        old.extend(of_old.addresses);
+        old.extend(&of_old.addresses);
         for target in one.to.discovery.values().filter_map(|rdata| target(&rdata.value)) {
             new.extend(bench.end.addresses(&target));
         }

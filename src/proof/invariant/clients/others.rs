@@ -129,7 +129,7 @@ pub(super) fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<Rr
             _ => discovery_of(key),
         };
         of.is_some_and(|domain| !moving.contains(&domain) && !stays(bench, &domain))
-            && old.leads_there(draft.snapshot, key)
+            && old.leads_there(bench, key)
     });
     found.cloned().collect()
 }
@@ -153,9 +153,9 @@ pub(super) fn records_alone(bench: &mut Bench<'_>) {
         }
     }
     for one in bench.domains().iter() {
-        let under = bench.draft().snapshot.zone_of(one.name).map(|zone| &zone.zone.origin);
+        let under = bench.draft().snapshot.zone_of(&one.name).map(|zone| &zone.zone.origin);
         if under.is_some_and(|origin| draft.has_wildcards(origin)) {
-            keys.extend(possible(one.name).filter(|key| key.rtype == RrType::SRV));
+            keys.extend(possible(&one.name).filter(|key| key.rtype == RrType::SRV));
         }
     }
     let owned = draft.owned().filter(|key| discovery_of(key).is_some()).cloned();

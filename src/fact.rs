@@ -338,7 +338,7 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Published,
         word: "published",
-        meaning: "has what the plan needs there, and keeps it",
+        meaning: "has what mail needs there, and keeps it: addresses of each family, a record or a key that is sound, and nothing that refuses this mail",
         subjects: NAME,
         values: YES_NO,
         stated: Value::True,

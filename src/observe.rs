@@ -240,6 +240,14 @@ enum End<'s> {
 pub const ALIASES_MAX: usize = 8;
 /// Why a question has no answer where there are more.
 pub const MANY_ALIASES: &str = "more than eight aliases in a row";
+/// Why a question outside of the plan's zones has no answer where there is no resolver.
+pub const NOBODY_ASKED: &str = "nobody was asked";
+
+/// That nobody knows what is at a name.
+#[must_use]
+pub fn unknown_at(key: &RrKey, why: &str) -> Outside {
+    Outside::Unknown(format!("{}: {why}", key.name))
+}
 
 impl Snapshot {
     /// The plan's zone that a name lies in.
@@ -281,7 +289,7 @@ impl Snapshot {
                 Some(Outside::Records(records)) => Seen::Records(records),
                 Some(Outside::Absent) => Seen::Absent,
                 Some(Outside::Unknown(why)) => Seen::Unknown(why),
-                None => Seen::Unknown("nobody was asked"),
+                None => Seen::Unknown(NOBODY_ASKED),
             },
             End::Circle => Seen::Unknown(MANY_ALIASES),
         }
@@ -297,13 +305,14 @@ impl Snapshot {
         [of(RrType::A), of(RrType::AAAA)].concat()
     }
 
-    /// As [`Snapshot::look_up`], as an answer of its own.
+    /// As [`Snapshot::look_up`], as an answer of its own. What nobody knows of one name is another thing
+    /// than what nobody knows of another.
     #[must_use]
     pub fn told(&self, key: &RrKey) -> Outside {
         match self.look_up(key) {
             Seen::Records(records) => Outside::Records(records.into()),
             Seen::Absent => Outside::Absent,
-            Seen::Unknown(why) => Outside::Unknown(why.to_owned()),
+            Seen::Unknown(why) => unknown_at(self.leaves_at(key).as_ref().unwrap_or(key), why),
         }
     }
 

@@ -90,8 +90,9 @@ fn above<'z>(zone: &dyn Contents<'z>, key: &RrKey) -> Option<Reply<'z>> {
     None
 }
 
-/// The name with `from` at its end replaced by `to`.
-fn moved(name: &Name, from: &Name, to: &Name) -> Option<Name> {
+/// The name with `from` at its end replaced by `to`; `None` where it becomes too long.
+#[must_use]
+pub fn moved(name: &Name, from: &Name, to: &Name) -> Option<Name> {
     let labels = name.labels().count().checked_sub(from.labels().count())?;
     Name::from_labels(name.labels().take(labels).chain(to.labels())).ok()
 }

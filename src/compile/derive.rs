@@ -275,7 +275,13 @@ impl<'a> Round<'a> {
         let none = std::iter::empty();
         let mut now = standing.lay(none).expect("the plan's own order has no circle");
         let (mut kept, mut unbroken): (Vec<&Asked<'_>>, Vec<usize>) = (Vec::new(), Vec::new());
+        let mut lost: Vec<&Pattern> = Vec::new();
         for asked in order.iter().copied() {
+            // Where one cannot be broken, nothing is moved for others that hold only where it does.
+            if lost.iter().any(|one| asked.pattern.contains(one)) {
+                unbroken.push(asked.number);
+                continue;
+            }
             if !now.can_come_true(asked) {
                 kept.push(asked);
                 continue;
@@ -301,7 +307,10 @@ impl<'a> Round<'a> {
                     now = lay;
                     kept.push(asked);
                 }
-                None => unbroken.push(asked.number),
+                None => {
+                    unbroken.push(asked.number);
+                    lost.push(asked.pattern);
+                }
             }
         }
         Self { added, unbroken, kept }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use crate::calendar::show_span;
-use crate::fact::{Subject, Value};
+use crate::fact::{Fact, Subject, Value};
 use crate::graph::{Cause, Origin};
 use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Transition};
@@ -206,6 +206,11 @@ pub(super) fn why(
             "that there is no {key} may be cached for {base}, and {} for safety",
             show_span(clocks.margin)
         ),
+        What::InFlight { by: Fact::Signs, of, .. } => format!(
+            "mail that was signed with {} may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
+            shown(of),
+            show_span(clocks.queue_life)
+        ),
         What::InFlight { of, .. } => format!(
             "mail that {} sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
             shown(of),
@@ -272,7 +277,7 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
     for ((fact, host), mut steps) in stated {
         steps.sort();
         let last = point(MovePoint::Release).filter(|_| {
-            fact == crate::fact::Fact::Mail
+            fact == Fact::Mail
                 && draft.intent.moves.iter().any(|one| host.host() == Some(&*one.from.name))
         });
         let steps: Vec<usize> = steps.into_iter().map(|(_, step)| step).chain(last).collect();

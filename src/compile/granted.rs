@@ -12,8 +12,9 @@ use crate::fact::{Fact, Subject, Value};
 use crate::model::hold::CAP;
 use crate::observe::Outside;
 use crate::proof::Findings;
-use crate::proof::draft::Draft;
+use crate::proof::draft::{Draft, MovePoint};
 use crate::proof::invariant::is_known_to_stay;
+use crate::proof::model::other_domains;
 use crate::proof::parties::{Routes, Side, routes_today};
 use crate::spec::Clocks;
 use crate::spec::{KEEP_OLD, OVERRUN};
@@ -33,6 +34,7 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     all.extend(seen_outside(draft));
     all.extend(wildcards(draft));
     all.extend(addresses_taken(draft));
+    all.extend(without_mail(draft));
     all.extend(of_few(draft));
     all.extend(keys_alone(draft));
     all.push(format!(
@@ -204,6 +206,39 @@ fn addresses_taken(draft: &Draft<'_>) -> BTreeSet<String> {
         format!("nobody relies on the addresses that {name} has today, which the plan changes")
     };
     names.into_iter().map(sentence).collect()
+}
+
+/// Names that lead to the old host and have no MX records: a sender takes their addresses (RFC 5321
+/// §5.1), and nothing in DNS says whether somebody has mail there.
+fn without_mail(draft: &Draft<'_>) -> Option<String> {
+    let from = &draft.intent.moves.first()?.from;
+    draft.point(MovePoint::Release)?;
+    let known: BTreeSet<Name> = other_domains(draft)
+        .into_iter()
+        .chain(draft.intent.moves.iter().map(|one| one.domain.value.clone()))
+        .chain(draft.parties.names(Side::From).iter().cloned())
+        .collect();
+    let zones = || draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let mx = zones().filter(|(key, _)| key.rtype == RrType::MX).flat_map(|(_, mx)| mx.rdata());
+    let exchanges: BTreeSet<Name> = mx.filter_map(Rdata::as_mx).map(|(_, name)| name).collect();
+    let zones = zones().filter(|(key, _)| !exchanges.contains(&key.name));
+    let at_old = zones.filter(|(key, rrset)| {
+        let mut ips = rrset.rdata().iter().filter_map(Rdata::ip);
+        !known.contains(&key.name) && ips.any(|ip| draft.parties.is_at_old(ip))
+    });
+    let names: BTreeSet<&Name> = at_old.map(|(key, _)| &key.name).collect();
+    let shown: Vec<String> = names.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+    let more = match names.len().saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!names.is_empty()).then(|| {
+        format!(
+            "nobody has mail at {}{more}: they have no MX records, and their addresses are those of `{}`",
+            shown.join(", "),
+            from.name
+        )
+    })
 }
 
 /// Exchanges with addresses that not everybody reaches.

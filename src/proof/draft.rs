@@ -452,7 +452,10 @@ impl<'d> Draft<'d> {
     #[must_use]
     pub fn asks_a_person(&self, stated: &AssumeSpec) -> bool {
         let row = stated.fact.value.row();
-        stated.fact.value == Fact::Mail || self.value_before(stated) != row.unknown
+        // Who reads at the old host again sees the new one's mailboxes there until it stops to show
+        // them.
+        matches!(stated.fact.value, Fact::Mail | Fact::Redirects)
+            || self.value_before(stated) != row.unknown
     }
 
     /// The value of a fact before a statement begins.

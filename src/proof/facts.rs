@@ -92,15 +92,15 @@ impl<'d> Facts<'d> {
         self.having(fact, &Subject::Host(host.to_owned()), value)
     }
 
-    /// The atoms of one value of a fact that several subjects can have: of the first of them that
-    /// somebody states, or else of the first.
+    /// The atoms of one value of a fact that several subjects can have: of all of them that somebody
+    /// states it of, for of two that say otherwise neither counts; or else of the first.
     #[must_use]
-    pub fn of_first(&self, fact: Fact, subjects: &[Subject], value: Value) -> Vec<usize> {
-        let stated = subjects.iter().find(|subject| self.is_stated(fact, subject));
-        match stated.or(subjects.first()) {
-            Some(subject) => self.having(fact, subject, value),
-            None => Vec::new(),
-        }
+    pub fn of_any(&self, fact: Fact, subjects: &[Subject], value: Value) -> Vec<usize> {
+        let stated = subjects.iter().filter(|subject| self.is_stated(fact, subject));
+        let stated: Vec<&Subject> = stated.collect();
+        let of = if stated.is_empty() { &subjects[..subjects.len().min(1)] } else { &[] };
+        let all = stated.into_iter().chain(of);
+        all.flat_map(|subject| self.having(fact, subject, value)).collect()
     }
 
     /// Whether somebody states the fact.
@@ -268,7 +268,7 @@ impl<'d> Facts<'d> {
             let unknown = matches!(what, What::Fact { unknown: true, .. });
             let ends =
                 ends.into_iter().map(|one| Ending { hold: one.hold + life, ..one }).collect();
-            let what = What::InFlight { of: of.clone(), unknown };
+            let what = What::InFlight { by: fact, of: of.clone(), unknown };
             found.push(self.library.add(Atom { what, start, ends }));
         }
         self.in_flight.borrow_mut().insert(key, found.clone());

@@ -170,11 +170,19 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
     let present = present(model);
     let mut refuted: BTreeMap<&'static str, Vec<Counterexample>> = BTreeMap::new();
     let mut told: BTreeSet<&str> = BTreeSet::new();
+    let mut stories: Vec<&Pattern> = Vec::new();
     let mut unstated: BTreeMap<(Fact, Subject), BTreeSet<&'static str>> = BTreeMap::new();
     let mut untold: BTreeSet<(&'static str, Fact, &Subject)> = BTreeSet::new();
     for (number, pattern) in model.patterns.iter().enumerate() {
         let harm = &*pattern.harm.id;
-        if present.contains_key(harm) || told.contains(harm) {
+        // What holds only where another harm of the invariant does is told with that.
+        let is_told = |one: &&&Pattern| {
+            one.invariant == pattern.invariant && !one.atoms.is_empty() && pattern.contains(one)
+        };
+        if present.contains_key(harm)
+            || told.contains(harm)
+            || stories.iter().find(is_told).is_some()
+        {
             continue;
         }
         if placed.can_come_true(pattern, model) {
@@ -190,6 +198,7 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
             if is_known {
                 continue;
             }
+            stories.push(pattern);
             let story = tell(&Told { draft, model, graph, placed: &placed }, pattern);
             let one = Counterexample { invariant: pattern.invariant, pattern: number, story };
             refuted.entry(pattern.invariant).or_default().push(one);

@@ -127,10 +127,11 @@ fn domains<'d>(draft: &Draft<'d>, known: &Known) -> Rc<[Domain<'d>]> {
     moving.chain(others).collect()
 }
 
-/// Those that do not move: every name that has MX
-/// records, or comes to have some, and every name with an SPF record: without MX records its own
+/// Those that do not move: every name that has MX records, or comes to have some; and every name with
+/// an address that is known by an SPF record, a DKIM key or a policy, for without MX records its own
 /// address takes its mail (RFC 5321 §5.1).
-fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
+#[must_use]
+pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
     let moving: BTreeMap<&Name, &DomainMove> =
         draft.intent.moves.iter().map(|one| (&one.domain.value, one)).collect();
     let is_mx = |key: &&RrKey| key.rtype == RrType::MX;

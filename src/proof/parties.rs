@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::view::View;
-use crate::intent::{DomainMove, Exchange, Intent};
+use crate::intent::{DomainMove, Exchange, Host, Intent};
 use crate::observe::{Outside, Snapshot};
 
 /// The two hosts of a move.
@@ -21,6 +21,8 @@ pub struct Parties {
     names: [HashSet<Name>; 2],
     /// Their addresses.
     addresses: [BTreeSet<IpAddr>; 2],
+    /// Those of the servers that the old host's clients use, where they are not the new host's too.
+    old_servers: BTreeSet<IpAddr>,
     /// Exchanges of a third party, which both hosts list and the move leaves alone.
     shared: HashSet<Name>,
 }
@@ -48,6 +50,8 @@ pub enum Family {
 pub struct Route {
     /// The exchange.
     pub exchange: Name,
+    /// Its preference; lower ones are tried first (RFC 5321 §5.1).
+    pub preference: u16,
     /// Over which kind of address.
     pub family: Family,
     /// The address; `None`: nobody knows whether there is one, and which.
@@ -104,7 +108,24 @@ impl Parties {
                 parties.addresses[1].extend(&exchange.addresses);
             }
         }
+        for one in &intent.moves {
+            let of = |host: &Host, at: &Snapshot| -> Vec<IpAddr> {
+                let rdata = host.discovery.values().map(|rdata| &rdata.value);
+                let names = rdata.filter_map(|rdata| rdata.target().or(rdata.srv_target()));
+                names.flat_map(|name| at.addresses(&name)).collect()
+            };
+            let new = of(&one.to, end);
+            let own = |ip: &IpAddr| !new.contains(ip) && !parties.addresses[1].contains(ip);
+            let old: Vec<IpAddr> = of(&one.from, snapshot).into_iter().filter(own).collect();
+            parties.old_servers.extend(old);
+        }
         parties
+    }
+
+    /// Whether an address is one of the old host's, that of an exchange or of another server.
+    #[must_use]
+    pub fn is_at_old(&self, ip: IpAddr) -> bool {
+        self.addresses[0].contains(&ip) || self.old_servers.contains(&ip)
     }
 
     /// The names of a host's exchanges, without those of third parties.
@@ -186,21 +207,19 @@ fn routes_in(
     domain: &Name,
 ) -> Routes {
     let mx = RrKey::new(domain.clone(), RrType::MX);
-    let exchanges: Vec<Name> = match look_up(&mx) {
-        Outside::Records(mx) => {
-            mx.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange).collect()
-        }
+    let exchanges: Vec<(u16, Name)> = match look_up(&mx) {
+        Outside::Records(mx) => mx.iter().filter_map(Rdata::as_mx).collect(),
         // The domain itself is its exchange (RFC 5321 §5.1).
-        Outside::Absent => vec![domain.clone()],
+        Outside::Absent => vec![(0, domain.clone())],
         Outside::Unknown(_) => return Routes::Unknown(leaves_at(&mx).unwrap_or(mx.name)),
     };
-    if exchanges.iter().any(Name::is_root) {
+    if exchanges.iter().any(|(_, exchange)| exchange.is_root()) {
         return Routes::Nowhere;
     }
     let mut routes = Vec::new();
-    for exchange in exchanges {
+    for (preference, exchange) in exchanges {
         for (family, rtype) in [(Family::V4, RrType::A), (Family::V6, RrType::AAAA)] {
-            let to = |ip| Route { exchange: exchange.clone(), family, ip };
+            let to = |ip| Route { exchange: exchange.clone(), preference, family, ip };
             match look_up(&RrKey::new(exchange.clone(), rtype)) {
                 Outside::Records(records) => {
                     routes.extend(records.iter().filter_map(Rdata::ip).map(Some).map(to));

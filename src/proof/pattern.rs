@@ -66,6 +66,8 @@ pub enum What {
     },
     /// Mail of a sender may be in flight.
     InFlight {
+        /// What somebody does that makes it: sends, or signs.
+        by: Fact,
         /// The host, or the domain that undeclared senders send as.
         of: Subject,
         /// Nobody says when people stop sending.
@@ -187,7 +189,7 @@ impl Pattern {
     pub fn unknown<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = (Fact, &'a Subject)> {
         self.atoms.iter().filter_map(|held| match &atoms[held.atom].what {
             What::Fact { fact, subject, unknown: true, .. } => Some((*fact, subject)),
-            What::InFlight { of, unknown: true } => Some((Fact::Sends, of)),
+            What::InFlight { by, of, unknown: true } => Some((*by, of)),
             What::Fact { .. }
             | What::Answer { .. }
             | What::InFlight { .. }
@@ -214,6 +216,12 @@ impl Pattern {
                 })
             })
         })
+    }
+
+    /// Whether it is true only where another one is: it has all of that one's atoms.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        other.atoms.iter().all(|held| self.atoms.contains(held))
     }
 
     /// The steps that have begun in the least state in which it is true.

@@ -47,28 +47,45 @@ impl std::fmt::Display for Source {
 /// The addresses at which the answer of some record can change: the ends of the networks that are
 /// named anywhere, and those right beside them.
 #[derive(Debug, Default)]
-pub struct Edges(BTreeSet<IpAddr>);
+pub struct Edges {
+    all: BTreeSet<IpAddr>,
+    /// Whether some record refuses by name: `-include:`, `~ptr`.
+    refuse_by_name: bool,
+}
 
 impl Edges {
     /// The edges of the networks in these records.
     pub fn of(records: impl IntoIterator<Item = SpfRecord>) -> Self {
-        let mut edges = BTreeSet::new();
+        let mut edges = Self::default();
         for record in records {
+            edges.refuse_by_name |= record.terms.iter().any(refuses_by_name);
             for network in record.terms.iter().filter_map(Term::network) {
-                edges.extend([network.first, network.last]);
-                edges.extend(network.neighbours().into_iter().flatten());
+                edges.all.extend([network.first, network.last]);
+                edges.all.extend(network.neighbours().into_iter().flatten());
             }
         }
-        Self(edges)
+        edges
+    }
+
+    /// Whether some record refuses by name.
+    pub fn refuse_by_name(&self) -> bool {
+        self.refuse_by_name
     }
 
     /// Addresses that stand for all of a network: where one of them is treated otherwise, an edge
     /// lies between.
     fn within(&self, network: &Network) -> impl Iterator<Item = IpAddr> {
-        let edges = self.0.range(network.first..=network.last).filter(|ip| network.has(**ip));
+        let edges = self.all.range(network.first..=network.last).filter(|ip| network.has(**ip));
         let edges: BTreeSet<IpAddr> = edges.copied().take(EDGES_MAX).collect();
         edges.into_iter().chain([network.first, network.last]).collect::<BTreeSet<_>>().into_iter()
     }
+}
+
+/// Whether a term refuses whom it matches, or says nothing of them, and says by a name who that is.
+fn refuses_by_name(term: &Term) -> bool {
+    term.on_match().is_some_and(|outcome| outcome != Outcome::Pass)
+        && !term.is_all()
+        && term.network().is_none()
 }
 
 /// Where mail comes from that some terms authorise, as they mean it at one time.
@@ -210,6 +227,93 @@ fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) 
         if !unseen.is_some_and(|key| absent.insert(key)) {
             return found;
         }
+    }
+}
+
+/// Terms that an evaluator meets before what decides on mail from an address, and that keep it from
+/// passing if they match: which nobody can say in advance. Each with whose record it stands in.
+#[must_use]
+pub fn may_refuse(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<(Name, String)> {
+    may_refuse_in(&|key| view.look_up(key), domain, ip)
+}
+
+/// The same before the first step.
+#[must_use]
+pub fn may_refuse_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<(Name, String)> {
+    may_refuse_in(&|key| view.live(key), domain, ip)
+}
+
+fn may_refuse_in(
+    look_up: &dyn Fn(&RrKey) -> Outside,
+    domain: &Name,
+    ip: IpAddr,
+) -> BTreeSet<(Name, String)> {
+    let evaluation = evaluated_in(look_up, domain, ip);
+    // The last record is left at the end where a redirect leads to it and nothing in it matches.
+    let last = evaluation.path.last().and_then(|last| match last.term.target(&last.domain) {
+        Some(Target::Record(name)) => Some((name, None)),
+        Some(Target::Exchanges(_) | Target::Addresses(_)) | None => None,
+    });
+    let way = evaluation.path.iter().map(|at| (at.domain.clone(), Some(&at.term))).chain(last);
+    let way: Vec<(Name, Option<&Term>)> = match evaluation.path.is_empty() {
+        true => vec![(domain.clone(), None)],
+        false => way.collect(),
+    };
+    let mut found = BTreeSet::new();
+    for (of, until) in way {
+        let Outside::Records(txt) = look_up(&RrKey::new(of.clone(), RrType::TXT)) else { continue };
+        let records = txt.iter().filter_map(SpfRecord::of_rdata);
+        let terms = records.flat_map(|record| record.terms);
+        for term in terms.take_while(|term| Some(term) != until) {
+            let mut reached = BTreeSet::from([of.clone()]);
+            if refuses_by_name(&term) && is_open(look_up, (&of, &term), &mut reached) {
+                found.insert((of.clone(), term.to_string()));
+            }
+        }
+    }
+    found
+}
+
+/// Whether nobody can say in advance whom a term matches.
+fn is_open(
+    look_up: &dyn Fn(&RrKey) -> Outside,
+    (of, term): (&Name, &Term),
+    reached: &mut BTreeSet<Name>,
+) -> bool {
+    let unseen = |name: &Name, rtype| {
+        matches!(look_up(&RrKey::new(name.clone(), rtype)), Outside::Unknown(_))
+    };
+    let no_address = |name: &Name| unseen(name, RrType::A) || unseen(name, RrType::AAAA);
+    if term.hangs_on_the_client() {
+        return true;
+    }
+    if let Some(name) = term.existence() {
+        return unseen(&name, RrType::A);
+    }
+    match term.target(of) {
+        Some(Target::Record(name)) => {
+            if reached.len() >= RECORDS_MAX || !reached.insert(name.clone()) {
+                return false;
+            }
+            match look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+                Outside::Records(txt) => txt
+                    .iter()
+                    .filter_map(SpfRecord::of_rdata)
+                    .flat_map(|record| record.terms)
+                    .any(|term| is_open(look_up, (&name, &term), reached)),
+                Outside::Absent => false,
+                Outside::Unknown(_) => true,
+            }
+        }
+        Some(Target::Addresses(name)) => no_address(&name),
+        Some(Target::Exchanges(name)) => match look_up(&RrKey::new(name, RrType::MX)) {
+            Outside::Records(mx) => {
+                mx.iter().filter_map(Rdata::as_mx).any(|(_, exchange)| no_address(&exchange))
+            }
+            Outside::Absent => false,
+            Outside::Unknown(_) => true,
+        },
+        None => false,
     }
 }
 

@@ -97,6 +97,9 @@ pub fn says(atom: &Atom) -> Option<String> {
         What::InFlight { of: Subject::Host(host), .. } => {
             Some(format!("mail of `{host}` may be in flight"))
         }
+        What::InFlight { by: Fact::Signs, of, .. } => {
+            Some(format!("mail that was signed with {of} may be in flight"))
+        }
         What::InFlight { of, .. } => Some(format!("mail of {of} may be in flight")),
         What::MailboxesAt { host } => Some(format!("people may read their mail at `{host}`")),
         What::Begun => None,

@@ -19,7 +19,7 @@ use super::known::Known;
 use super::parties::Parties;
 use super::pattern::Atom;
 use super::states::Row;
-use crate::observe::{ALIASES_MAX, MANY_ALIASES, Outside};
+use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, Outside, unknown_at};
 use crate::resolution::reply;
 
 /// Views of one evaluation at the most. Our choice: a mail domain has some dozens.
@@ -180,8 +180,11 @@ impl View<'_> {
     }
 
     fn outside(&self, key: &RrKey) -> Outside {
-        let known = self.library.draft.snapshot.outside.get(key).cloned();
-        known.unwrap_or_else(|| Outside::Unknown("nobody was asked".into()))
+        match self.library.draft.snapshot.outside.get(key) {
+            Some(Outside::Unknown(why)) => unknown_at(key, why),
+            Some(known) => known.clone(),
+            None => unknown_at(key, NOBODY_ASKED),
+        }
     }
 
     /// What was published for a question before the first step, aliases not followed.

@@ -1,6 +1,6 @@
 //! Other records of the plan: each with a place in the order that the user chose.
 
-use cutover_contract::{Rdata, RrKey, RrType};
+use cutover_contract::{Rdata, RrKey, RrSet, RrType};
 
 use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};
@@ -18,6 +18,9 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         }
         if record.rtype.value == RrType::MX {
             exchanges_are_usable(kitchen, record, found);
+        }
+        if record.rtype.value == RrType::CNAME && record.to.is_some() {
+            becomes_no_alias(kitchen, record, found);
         }
     }
 }
@@ -57,6 +60,27 @@ fn exchanges_are_usable(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut 
         } else {
             continue;
         };
+        found.report(
+            Diagnostic::error(UNUSABLE_EXCHANGE, record.rtype.span, title, help).why(
+                "an exchange has an address and is no alias (RFC 5321 §5.1, RFC 2181 §10.3): senders refuse to deliver to any other",
+            ),
+        );
+    }
+}
+
+/// An exchange whose addresses an alias is to take the place of.
+fn becomes_no_alias(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
+    let name = &record.name.value;
+    let alias = RrKey::new(name.clone(), RrType::CNAME);
+    if kitchen.snapshot.zone_of(name).is_some_and(|zone| zone.get(&alias).is_some()) {
+        return;
+    }
+    let zones = kitchen.end.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let mut of_mx = zones.filter(|(key, _)| key.rtype == RrType::MX);
+    let names_it = |mx: &RrSet| mx.rdata().iter().filter_map(Rdata::as_mx).any(|(_, e)| e == *name);
+    if let Some((key, _)) = of_mx.find(|(_, mx)| names_it(mx)) {
+        let title = format!("the exchange {name} of {} becomes an alias (CNAME)", key.name);
+        let help = "leave its addresses, or let the MX records name another exchange first";
         found.report(
             Diagnostic::error(UNUSABLE_EXCHANGE, record.rtype.span, title, help).why(
                 "an exchange has an address and is no alias (RFC 5321 §5.1, RFC 2181 §10.3): senders refuse to deliver to any other",

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{count, since_start, table};
+use super::{count, is_by_hand, since_start, table};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::show_span;
 use crate::graph::{Cause, Origin, Primitive, Step, StepId, Wait};
@@ -221,7 +221,7 @@ pub(super) fn ways_back(artifact: &Artifact) -> String {
             };
             ends.insert(&step.id, before.copied().unwrap_or_default() + span);
         }
-        let by_hand = by_hand(steps);
+        let tasks = tasks_before(steps);
         let switch = steps.iter().filter(|step| step.id.as_str().starts_with("back/switch/"));
         let routed = switch.filter_map(|step| ends.get(&step.id)).max();
         let whole = ends.values().max().copied().unwrap_or_default();
@@ -229,15 +229,20 @@ pub(super) fn ways_back(artifact: &Artifact) -> String {
             Some(after) => format!(
                 "the MX records are led back {}{}, ",
                 if after.is_zero() { "at once".to_owned() } else { since_start(*after) },
-                match by_hand {
+                match tasks.len() {
                     0 => String::new(),
-                    more => format!(", behind {} by hand", count(more, "step")),
+                    more => format!(", behind {}", count(more, "task")),
                 }
             ),
             None => String::new(),
         };
+        let by_hand = steps.iter().filter(|step| is_by_hand(step) && !tasks.contains(&step.id));
+        let later = match by_hand.count() {
+            0 => String::new(),
+            more => format!(" and {} by hand", count(more, "step")),
+        };
         text += &format!(
-            "  to `{}`: {}; {routed}all is done after {} of waiting\n",
+            "  to `{}`: {}; {routed}all is done after {} of waiting{later}\n",
             point.name,
             count(changes, "change"),
             show_span(whole)
@@ -258,8 +263,8 @@ pub(super) fn ways_back(artifact: &Artifact) -> String {
     text
 }
 
-/// How many things people have to do before the records are led back.
-fn by_hand(steps: &[Step]) -> usize {
+/// What has to be done before the records are led back.
+fn tasks_before(steps: &[Step]) -> BTreeSet<&StepId> {
     let mut behind: BTreeMap<&StepId, BTreeSet<&StepId>> = BTreeMap::new();
     let mut all: BTreeSet<&StepId> = BTreeSet::new();
     for step in steps {
@@ -273,5 +278,5 @@ fn by_hand(steps: &[Step]) -> usize {
         }
         behind.insert(&step.id, own);
     }
-    all.len()
+    all
 }

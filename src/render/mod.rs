@@ -19,6 +19,9 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrSet};
 
 use crate::calendar::show_span;
+use crate::graph::task::Task;
+use crate::graph::{Primitive, Step};
+use crate::spec::task::Work;
 
 /// How text is dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,11 @@ impl Dress {
             Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
         }
     }
+}
+
+/// Whether a step is a person's work.
+fn is_by_hand(step: &Step) -> bool {
+    matches!(&step.primitive, Primitive::Task(Task { work: Work::Manual(_), .. }))
 }
 
 /// Text from outside, without control characters that could move a terminal's cursor.

@@ -6,17 +6,15 @@ use cutover_contract::{RrKey, RrSet};
 
 use super::calendar::awaited;
 use super::difference::difference;
-use super::{Dress, Paint, harmless, lines};
+use super::{Dress, Paint, harmless, is_by_hand, lines};
 use crate::artifact::Artifact;
 use crate::calendar::window::{SEARCH_MAX, Windows};
 use crate::calendar::{Timestamp, later, show_exact, show_instant, show_span};
 use crate::engine::gate::Tally;
 use crate::engine::poll::opening;
 use crate::engine::{RunState, StepState};
-use crate::graph::task::Task;
 use crate::graph::{Primitive, Step};
 use crate::journal::{Difference, Entry, Event, HaltReason};
-use crate::spec::task::Work;
 
 /// Shows where a run stands.
 #[must_use]
@@ -90,11 +88,6 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
         }
         None => "\n".into(),
     }
-}
-
-/// Whether a step is a person's work.
-fn is_by_hand(step: &Step) -> bool {
-    matches!(&step.primitive, Primitive::Task(Task { work: Work::Manual(_), .. }))
 }
 
 /// A step and its state; `closed`: the windows that it waits for; `asked`: whether it waits for a person.

@@ -237,7 +237,11 @@ fn verdict(artifact: &Artifact) -> String {
         Outcome::Proved if present.is_empty() => "  PROVED. ".to_owned(),
         _ if story.is_empty() => format!("  PROVED EXCEPT {}.\n  ", exceptions(present)),
         Outcome::Proved | Outcome::Refuted => {
-            format!("  REFUTED: {}\n  ", indented(story).trim_start())
+            let passes = match artifact.verdict.forbidding().next() {
+                Some(_) => "",
+                None => ", AND LET PASS, as the plan says (`override:`)",
+            };
+            format!("  REFUTED{passes}: {}\n  ", indented(story).trim_start())
         }
     };
     if !holding.is_empty() {

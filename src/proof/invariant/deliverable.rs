@@ -14,7 +14,7 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::draft::{Draft, MovePoint};
-use super::{Leads, host, leading, leading_as};
+use super::{Leads, both, comes_to, forbid_as_far, forbid_where_it_leads, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::proof::answers::Content;
@@ -23,7 +23,7 @@ use crate::proof::parties::{Family, Route, Routes, Side, routes_today};
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::Choice;
 
-const ID: &str = "deliverable";
+pub(super) const ID: &str = "deliverable";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     for one in bench.domains().iter() {
@@ -148,24 +148,45 @@ fn of_dns(bench: &mut Bench<'_>, one: &Domain<'_>) {
 /// A peer that has one family alone, and finds only addresses of the other.
 fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
     let domain = &one.name;
-    let has = |routes: &Routes| match routes {
-        Routes::To(routes) => routes.iter().any(|route| route.family == family),
-        Routes::Nowhere | Routes::Unknown(_) => true,
+    let of_family = |routes: &Routes| -> Vec<Route> {
+        routes.all().iter().filter(|route| route.family == family).cloned().collect()
     };
     let (fact, words, number) = match family {
         Family::V4 => (Fact::Ipv4Only, "IPv4", 4),
         Family::V6 => (Fact::Ipv6Only, "IPv6", 6),
     };
     // Who has IPv6 alone does not reach the domain today either where it has no such address.
-    if family == Family::V6 && !has(&routes_today(bench.draft().snapshot, domain)) {
+    let today = routes_today(bench.draft().snapshot, domain);
+    let now = of_family(&today);
+    if family == Family::V6 && now.is_empty() {
         return;
     }
-    let cut_off = |routes: &Routes| match routes {
-        Routes::To(all) if !all.is_empty() && !has(routes) => Some(()),
-        Routes::To(_) | Routes::Nowhere | Routes::Unknown(_) => None,
+    let is_known = now.iter().any(|route| route.ip.is_some());
+    // The exchanges of which nobody knows whether they have such an address, where no other has.
+    let cut_off = |routes: &Routes| {
+        let Routes::To(all) = routes else { return None };
+        let found = of_family(routes);
+        let names: BTreeSet<Name> = found.iter().map(|route| route.exchange.clone()).collect();
+        let none = found.iter().all(|route| route.ip.is_none());
+        (!all.is_empty() && none && (is_known || names.is_empty())).then_some(names)
     };
-    for (choice, ()) in bench.routed(ID, ("family", domain, number), &cut_off).iter() {
-        if is_untouched(one, choice) {
+    let ways = bench.routes(ID, domain);
+    let kinds: BTreeSet<BTreeSet<Name>> = ways.found().filter_map(cut_off).collect();
+    for (place, unknown) in kinds.iter().enumerate() {
+        let just_so = |routes: &Routes| cut_off(routes).filter(|names| names == unknown).map(drop);
+        let label = ("family", domain, (place << 8) + number);
+        let found = bench.routed(ID, label, &just_so);
+        let choices: Vec<&Choice> = found
+            .iter()
+            .map(|(choice, ())| choice)
+            .filter(|choice| !is_untouched(one, choice))
+            .collect();
+        let of = |name: &Name| Subject::Name(name.clone());
+        // Whether the new host's are there is asked anyway.
+        let is_there = |name: &Name| {
+            is_of_new_host(bench, one, name) || !is_in_doubt(bench, one, name, &today)
+        };
+        if choices.is_empty() || unknown.iter().any(is_there) {
             continue;
         }
         let host = one.moves.map(|moves| Subject::Host(moves.to.name.clone()));
@@ -181,11 +202,26 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
                 "publish an {words} address for an exchange, before the other one goes; or {statement}"
             ),
         );
-        let extra = lateness(bench, one, choice);
-        for peers in bench.facts.of_first(fact, &subjects, Value::True) {
-            bench.forbid_with(ID, choice, &extra, &[peers], &harm);
+        let mut sets: Vec<Vec<usize>> = each(&bench.facts.of_any(fact, &subjects, Value::True));
+        for name in unknown {
+            let absent = bench.facts.having(Fact::Published, &of(name), Value::False);
+            let with = |set: &Vec<usize>| -> Vec<Vec<usize>> {
+                absent.iter().map(|atom| [set.as_slice(), &[*atom]].concat()).collect()
+            };
+            sets = sets.iter().flat_map(with).collect();
+        }
+        for choice in choices {
+            let extra = lateness(bench, one, choice);
+            for atoms in &sets {
+                bench.forbid_with(ID, choice, &extra, atoms, &harm);
+            }
         }
     }
+}
+
+/// Sets of one atom each.
+fn each(atoms: &[usize]) -> Vec<Vec<usize>> {
+    atoms.iter().map(|atom| vec![*atom]).collect()
 }
 
 /// Addresses behind exchanges of which nobody says that they take the domain's mail.
@@ -213,7 +249,11 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
             continue;
         }
         seen.push(to);
-        let comes = |routes: &Routes| routes.all().contains(route).then_some(());
+        // Whatever its preference is there.
+        let comes = |routes: &Routes| {
+            let mut all = routes.all().iter();
+            all.any(|one| (&one.exchange, one.ip) == (&route.exchange, route.ip)).then_some(())
+        };
         let by_name = Subject::Name(route.exchange.clone());
         let by_address = route.ip.map(Subject::Address);
         // A name of one of the hosts that leads elsewhere is told by where it leads.
@@ -241,11 +281,26 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
                 continue;
             }
             let extra = lateness(bench, one, choice);
-            for bad in bench.facts.of_first(Fact::Accepts, &subjects, Value::False) {
+            for bad in bench.facts.of_any(Fact::Accepts, &subjects, Value::False) {
                 bench.forbid_with(ID, choice, &extra, &[bad], &harm);
             }
         }
     }
+}
+
+/// Whether an exchange that nobody could ask for may not be there. A third party that is said to take
+/// the mail is there, and of one that nobody knows that has to be said.
+fn is_in_doubt(bench: &Bench<'_>, one: &Domain<'_>, name: &Name, today: &Routes) -> bool {
+    if is_of_new_host(bench, one, name) {
+        return true;
+    }
+    let is_known = one.moves.is_none() && today.all().iter().any(|route| route.exchange == *name);
+    let is_said = bench.facts.is_stated(Fact::Accepts, &Subject::Name(name.clone()));
+    !is_said && (is_known || bench.parties().names(Side::From).contains(name))
+}
+
+fn is_of_new_host(bench: &Bench<'_>, one: &Domain<'_>, name: &Name) -> bool {
+    one.moves.is_some() && bench.parties().names(Side::To).contains(name)
 }
 
 /// Exchanges of the new host, and of domains that the plan touches, that nobody could ask for.
@@ -265,13 +320,14 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             exchanges.chain(domain)
         })
         .collect();
-    let today: Vec<Name> = match routes_today(bench.draft().snapshot, domain) {
-        Routes::To(routes) => routes.into_iter().map(|route| route.exchange).collect(),
-        Routes::Nowhere | Routes::Unknown(_) => Vec::new(),
-    };
+    let today = routes_today(bench.draft().snapshot, domain);
+    // Where nobody knows of any exchange today whether it is there, mail comes by one of them.
+    let all_unknown = today.all().iter().all(|route| route.ip.is_none());
     for (number, (name, is_exchange)) in names.into_iter().enumerate() {
-        // What takes the mail today is seen by that.
-        if parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name) {
+        // What takes the mail today is seen by that, but for one of several.
+        let is_old =
+            parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name);
+        if is_old && all_unknown {
             continue;
         }
         let leads = |routes: &Routes| match routes {
@@ -283,12 +339,7 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             Routes::Nowhere => None,
         };
         let of = Subject::Name(name.clone());
-        // A third party that is said to take the mail is there, and of those that nobody knows it has
-        // to be said.
-        let is_new = one.moves.is_some() && parties.names(Side::To).contains(name);
-        let is_known = today.contains(name) && one.moves.is_none();
-        let is_said = bench.facts.is_stated(Fact::Accepts, &of);
-        if is_exchange && !is_new && (is_said || !is_known) {
+        if is_exchange && !is_in_doubt(bench, one, name, &today) {
             continue;
         }
         let harm = Harm::new(
@@ -301,7 +352,8 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
                 bench.statement(Fact::Published, &of, Value::True, "")
             ),
         );
-        for (choice, ()) in bench.routed(ID, ("unseen-name", domain, number), &leads).iter() {
+        let led = bench.routed(ID, ("unseen-name", domain, number), &leads);
+        for (choice, ()) in led.iter().filter(|_| !is_old) {
             // A domain that stays as it is may still hang on a host that goes.
             if is_untouched(one, choice) && bench.sides().is_none() {
                 continue;
@@ -330,8 +382,15 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
 /// A domain that does not move, and whose mail comes to the host that the others leave.
 fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
     let (None, Some((from, _))) = (one.moves, bench.sides()) else { return };
-    let domain = &one.name;
-    let cases = leading(bench, ID, domain, Side::From);
+    let (domain, parties) = (&one.name, bench.parties());
+    let reaches = |routes: &Routes| {
+        let is_old = |route: &Route| {
+            parties.whose(route) == Some(Side::From)
+                || route.ip.is_some_and(|ip| parties.is_at_old(ip))
+        };
+        routes.all().iter().any(is_old).then_some(())
+    };
+    let cases = bench.routed(ID, ("stays", domain, 0), &reaches);
     if cases.is_empty() {
         return;
     }
@@ -347,7 +406,7 @@ fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
         false => bench.facts.having(Fact::Stays, &of, Value::False),
     };
     let late = bench.late();
-    for (choice, _) in cases.iter() {
+    for (choice, ()) in cases.iter() {
         let harm = Harm::new(
             format!("{ID}/{}/left-behind", shown(domain)),
             format!(
@@ -393,8 +452,7 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
         (Fact::Mail, Value::Reject, "refuses mail for the domain: 550 5.7.1, the message bounces"),
     ];
-    let reached = leading(bench, ID, domain, Side::To);
-    if reached.is_empty() {
+    if !comes_to(bench, domain, Side::To) {
         return;
     }
     for (fact, value, what) in refusals {
@@ -408,9 +466,8 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                 format!("a sender of mail for {domain} connects to `{to}`, which {what}"),
                 fix,
             );
-            for (choice, _) in reached.iter() {
-                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
-            }
+            let bad = (Duration::ZERO, &[vec![bad]][..]);
+            forbid_where_it_leads(bench, (ID, domain, Side::To), bad, &harm);
         }
     }
     for off in bench.facts.of_host(Fact::Mail, to, Value::Off) {
@@ -421,9 +478,8 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("let `{to}` be on before senders come to it"),
         );
-        for (choice, _) in leading_as(bench, ID, domain, (Side::To, Leads::Only)).iter() {
-            bench.forbid(ID, (choice, Duration::ZERO), &[off], &harm);
-        }
+        let off = (Duration::ZERO, &[vec![off]][..]);
+        forbid_as_far(bench, (ID, domain, Side::To), &Leads::ALONE, off, &harm);
     }
 }
 
@@ -453,11 +509,8 @@ fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                 other.name
             ),
         );
-        for (choice, _) in leading(bench, ID, domain, side).iter() {
-            for (relays, bad) in relays.iter().flat_map(|r| bad.iter().map(move |b| (*r, *b))) {
-                bench.forbid(ID, (choice, Duration::ZERO), &[relays, bad], &harm);
-            }
-        }
+        let sets = (Duration::ZERO, &both(&relays, &bad)[..]);
+        forbid_where_it_leads(bench, (ID, domain, side), sets, &harm);
     }
 }
 
@@ -473,8 +526,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let late = bench.late();
     let relays = !passing_on(bench, from).is_empty();
     let queue = bench.draft().intent.terms.clocks.queue_life;
-    let reached = leading(bench, ID, domain, Side::From);
-    if reached.is_empty() {
+    if !comes_to(bench, domain, Side::From) {
         return;
     }
     let refusals = [
@@ -496,9 +548,8 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                     "let `{from}` refuse mail only when nobody can have the old MX records, or relay it until then"
                 ),
             );
-            for (choice, _) in reached.iter() {
-                bench.forbid(ID, (choice, late), &[reject], &harm);
-            }
+            let reject = (late, &[vec![reject]][..]);
+            forbid_where_it_leads(bench, (ID, domain, Side::From), reject, &harm);
         }
     }
     for off in bench.facts.of_host(Fact::Mail, from, Value::Off) {
@@ -509,10 +560,8 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("leave `{from}` on until nobody can have the old MX records"),
         );
-        let alone = leading_as(bench, ID, domain, (Side::From, Leads::Only));
-        for (choice, _) in alone.iter() {
-            bench.forbid(ID, (choice, late), &[off], &harm);
-        }
+        let of = (ID, domain, Side::From);
+        forbid_as_far(bench, of, &Leads::ALONE, (late, &[vec![off]]), &harm);
         if !relays {
             continue;
         }
@@ -523,8 +572,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!("leave `{from}` on until its queue is empty"),
         );
-        for (choice, _) in reached.iter() {
-            bench.forbid(ID, (choice, late + queue), &[off], &harm);
-        }
+        let off = (late + queue, &[vec![off]][..]);
+        forbid_where_it_leads(bench, (ID, domain, Side::From), off, &harm);
     }
 }

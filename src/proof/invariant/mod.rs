@@ -14,11 +14,13 @@ mod spf_sound;
 mod transport_policy;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cutover_contract::Name;
 
 use super::model::Bench;
 use super::parties::{Family, Parties, Route, Routes, Side};
+use super::pattern::{Harm, Start};
 use super::view::Choice;
 use crate::intent::{DomainMove, Host};
 
@@ -89,14 +91,36 @@ pub const REACH: &str = reach::ID;
 /// The invariant of the way back.
 pub const REVERSIBLE: &str = "reversible";
 
-/// Whether senders with this view may come to an exchange of a host, and whether that is all that
-/// they can come to.
+/// How far the mail of a domain comes to a host: what is wider is another harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Leads {
-    /// Some route leads there.
-    Some,
-    /// Over one family of addresses at least every route does: a peer may have that one alone.
+    /// Its exchanges stand by behind others.
+    StandingBy,
+    /// No other exchange is preferred to all of its own.
+    First,
+    /// Over IPv4 every route leads there: a peer may have that alone.
+    OnlyV4,
+    /// Over IPv6 every route leads there.
+    OnlyV6,
+    /// Every route leads there.
     Only,
+}
+
+impl Leads {
+    const ALL: [Self; 5] = [Self::Only, Self::OnlyV4, Self::OnlyV6, Self::First, Self::StandingBy];
+    /// Some peers at least come to nobody else.
+    const ALONE: [Self; 3] = [Self::Only, Self::OnlyV4, Self::OnlyV6];
+
+    /// As it stands in the id of a harm.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::StandingBy => "/standing-by",
+            Self::First => "/first",
+            Self::OnlyV4 => "/over-ipv4",
+            Self::OnlyV6 => "/over-ipv6",
+            Self::Only => "",
+        }
+    }
 }
 
 /// Whether the ways of a domain's mail lead to a host.
@@ -110,29 +134,23 @@ fn leads(parties: &Parties, routes: &Routes, side: Side) -> Option<Leads> {
         let mut of_family = routes.iter().filter(|route| route.family == family).peekable();
         of_family.peek().is_some() && of_family.all(leads)
     };
-    match only(Family::V4) || only(Family::V6) {
-        true => Some(Leads::Only),
-        false => Some(Leads::Some),
+    match (only(Family::V4), only(Family::V6)) {
+        _ if routes.iter().all(leads) => return Some(Leads::Only),
+        (true, _) => return Some(Leads::OnlyV4),
+        (_, true) => return Some(Leads::OnlyV6),
+        (false, false) => {}
+    }
+    let best = |own: bool| {
+        routes.iter().filter(|route| leads(route) == own).map(|route| route.preference).min()
+    };
+    match best(true) <= best(false) {
+        true => Some(Leads::First),
+        false => Some(Leads::StandingBy),
     }
 }
 
-/// The answers with which the mail of a domain may come to a host, and how far.
+/// The answers with which the mail of a domain comes to a host just so far.
 fn leading(
-    bench: &Bench<'_>,
-    invariant: &'static str,
-    domain: &Name,
-    side: Side,
-) -> Arc<Vec<(Choice, Leads)>> {
-    let what = match side {
-        Side::From => "leads-old",
-        Side::To => "leads-new",
-    };
-    let parties = bench.parties();
-    bench.routed(invariant, (what, domain, 0), &|routes| leads(parties, routes, side))
-}
-
-/// The same where it comes there just so far.
-fn leading_as(
     bench: &Bench<'_>,
     invariant: &'static str,
     domain: &Name,
@@ -140,13 +158,86 @@ fn leading_as(
 ) -> Arc<Vec<(Choice, Leads)>> {
     let what = match (side, extent) {
         (Side::From, Leads::Only) => "only-old",
-        (Side::From, Leads::Some) => "also-old",
+        (Side::From, Leads::OnlyV4) => "only-old-v4",
+        (Side::From, Leads::OnlyV6) => "only-old-v6",
+        (Side::From, Leads::First) => "first-old",
+        (Side::From, Leads::StandingBy) => "standing-by-old",
         (Side::To, Leads::Only) => "only-new",
-        (Side::To, Leads::Some) => "also-new",
+        (Side::To, Leads::OnlyV4) => "only-new-v4",
+        (Side::To, Leads::OnlyV6) => "only-new-v6",
+        (Side::To, Leads::First) => "first-new",
+        (Side::To, Leads::StandingBy) => "standing-by-new",
     };
     let parties = bench.parties();
     let wanted = |routes: &Routes| leads(parties, routes, side).filter(|leads| *leads == extent);
     bench.routed(invariant, (what, domain, 0), &wanted)
+}
+
+/// Whether the mail of a domain can come to a host at all.
+fn comes_to(bench: &Bench<'_>, domain: &Name, side: Side) -> bool {
+    let mut all = Leads::ALL.into_iter();
+    all.any(|extent| !leading(bench, deliverable::ID, domain, (side, extent)).is_empty())
+}
+
+/// Adds patterns: the mail of a domain comes to a host, while all of these atoms hold, for each of the
+/// sets. How far it comes there makes harms of its own.
+fn forbid_where_it_leads(
+    bench: &mut Bench<'_>,
+    of: (&'static str, &Name, Side),
+    sets: (Duration, &[Vec<usize>]),
+    harm: &Harm,
+) {
+    forbid_as_far(bench, of, &Leads::ALL, sets, harm);
+}
+
+/// The same where it comes there just so far.
+fn forbid_as_far(
+    bench: &mut Bench<'_>,
+    (invariant, domain, side): (&'static str, &Name, Side),
+    extents: &[Leads],
+    (extra, sets): (Duration, &[Vec<usize>]),
+    harm: &Harm,
+) {
+    if sets.is_empty() {
+        return;
+    }
+    let what = match (side, extents.len() == Leads::ALL.len()) {
+        (Side::From, true) => "leads-old",
+        (Side::From, false) => "alone-old",
+        (Side::To, true) => "leads-new",
+        (Side::To, false) => "alone-new",
+    };
+    let parties = bench.parties();
+    let anyhow = |routes: &Routes| {
+        leads(parties, routes, side).filter(|extent| extents.contains(extent)).map(drop)
+    };
+    let found = bench.routed(invariant, (what, domain, 0), &anyhow);
+    // Where mail comes there whatever is cached, there is one story, and no order to be looked for.
+    if found.iter().any(|(choice, ())| choice.is_empty()) {
+        let begins = |atom: &usize| bench.library.atoms.borrow()[*atom].start != Start::Always;
+        let begin: Vec<&Vec<usize>> = sets.iter().filter(|set| set.iter().any(begins)).collect();
+        let harm = Harm { id: format!("{}/always", harm.id).into(), ..harm.clone() };
+        for atoms in begin {
+            bench.forbid(invariant, (&Choice::new(), extra), atoms, &harm);
+        }
+    }
+    for extent in extents.iter().copied() {
+        let found = leading(bench, invariant, domain, (side, extent));
+        if found.is_empty() {
+            continue;
+        }
+        let harm = Harm { id: format!("{}{}", harm.id, extent.suffix()).into(), ..harm.clone() };
+        for (choice, _) in found.iter() {
+            for atoms in sets {
+                bench.forbid(invariant, (choice, extra), atoms, &harm);
+            }
+        }
+    }
+}
+
+/// Sets of one atom of either kind.
+fn both(ones: &[usize], others: &[usize]) -> Vec<Vec<usize>> {
+    ones.iter().flat_map(|one| others.iter().map(|other| vec![*one, *other])).collect()
 }
 
 fn host(one: &DomainMove, side: Side) -> &Host {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::deliverable::passing_on;
-use super::leading;
+use super::forbid_where_it_leads;
 use crate::fact::{Fact, Value};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
@@ -42,9 +42,8 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                         host.name
                     ),
                 );
-                for (choice, _) in leading(bench, ID, domain, side).iter() {
-                    bench.forbid(ID, (choice, Duration::ZERO), &[relays], &harm);
-                }
+                let relays = (Duration::ZERO, &[vec![relays]][..]);
+                forbid_where_it_leads(bench, (ID, domain, side), relays, &harm);
             }
         }
     }

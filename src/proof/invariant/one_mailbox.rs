@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Leads, leading, leading_as};
+use super::{both, forbid_where_it_leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::proof::draft::Back;
 use crate::proof::model::{Bench, shown};
@@ -34,7 +34,6 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     };
     let copy = bench.of_host(Fact::Synced, from, Value::True, "contract");
     for (domain, _) in bench.moving() {
-        let reached = leading(bench, ID, domain, Side::From);
         let harm = Harm::new(
             format!("{ID}/{}/stored-late", shown(domain)),
             format!(
@@ -42,11 +41,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             ),
             copy.clone(),
         );
-        for (choice, _) in reached.iter() {
-            for (store, begun) in pairs(&stores, &begun) {
-                bench.forbid(ID, (choice, late), &[store, at_new, begun], &harm);
-            }
-        }
+        let sets: Vec<Vec<usize>> =
+            pairs(&stores, &begun).map(|(store, begun)| vec![store, at_new, begun]).collect();
+        forbid_where_it_leads(bench, (ID, domain, Side::From), (late, &sets), &harm);
     }
     let local = bench.facts.of_host(Fact::RoutesLocal, from, Value::True);
     for ((store, begun), local) in
@@ -117,15 +114,8 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         .or_steady(format!(
             "the MX records of {domain} lead to `{to}` already: what arrives there before the switch lies in the mailboxes that people read from the switch on"
         ));
-        // A new exchange that stands by is one thing, and mail that goes nowhere else another.
-        for (extent, number) in [(Leads::Some, 0), (Leads::Only, 1)] {
-            let harm = Harm { id: format!("{}/{number}", harm.id).into(), ..harm.clone() };
-            for (choice, _) in leading_as(bench, ID, domain, (Side::To, extent)).iter() {
-                for (at_old, begun) in pairs(&at_old, &begun) {
-                    bench.forbid(ID, (choice, late), &[at_old, begun], &harm);
-                }
-            }
-        }
+        let sets = both(&at_old, &begun);
+        forbid_where_it_leads(bench, (ID, domain, Side::To), (late, &sets), &harm);
     }
     relayed_early(bench, &at_old, &begun);
     early_at_new(bench, mailboxes.old);

@@ -7,12 +7,13 @@
 //! in DNS; what the certificates match is said by the host's `tlsa:`, or stated.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{host, leads};
+use super::{Leads, host, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
@@ -27,7 +28,6 @@ const NOW: Duration = Duration::ZERO;
 const TLSA_LABELS: &str = "_25._tcp";
 
 pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let parties = bench.parties();
     for (domain, one) in bench.moving() {
         let allowed = Subject::Name(domain.clone());
         for side in [Side::From, Side::To] {
@@ -41,20 +41,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 bench.statement(Fact::StsAllows, &of, Value::True, ""),
             );
             // Today's policy allows today's exchanges, as long as neither changes.
-            let in_force = |view: &View<'_>| {
-                let asked = match side {
-                    Side::To => policy(view, domain),
-                    Side::From => policy_changed(view, domain),
-                };
-                asked.then(|| leads(parties, &routes(view, domain), side)).flatten().map(drop)
+            let asked = |view: &View<'_>| match side {
+                Side::To => policy(view, domain),
+                Side::From => policy_changed(view, domain),
             };
-            for (choice, ()) in
-                bench.cases(ID, ("policy", domain, usize::from(side == Side::To)), &in_force).iter()
-            {
-                for bad in not_allowed(bench, &of, &allowed, side) {
-                    bench.forbid(ID, (choice, lateness(bench, side)), &[bad], &harm);
-                }
-            }
+            let bad = |bench: &Bench<'_>| not_allowed(bench, &of, &allowed, side);
+            let what = if side == Side::To { "policy-new" } else { "policy-old" };
+            under_policy(bench, (domain, side), (what, &asked), &bad, &harm);
         }
         said_of_old(bench, domain, one);
         for (side, what) in [(Side::From, "tlsa-old"), (Side::To, "tlsa-new")] {
@@ -123,11 +116,6 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     if !bench.facts.is_stated(Fact::StsAllows, &from) {
         return;
     }
-    let parties = bench.parties();
-    let in_force = |view: &View<'_>| {
-        let leads = || leads(parties, &routes(view, domain), Side::From);
-        policy(view, domain).then(leads).flatten().map(drop)
-    };
     let harm = Harm::new(
         format!("{ID}/{}/sts/{from}", shown(domain)),
         format!(
@@ -135,10 +123,39 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
         format!("let the policy list `{from}` as long as MX records that name it can be cached"),
     );
-    let found = bench.cases(ID, ("policy", domain, 2), &in_force);
+    let asked = |view: &View<'_>| policy(view, domain);
     let bad = |bench: &Bench<'_>| bench.facts.having(Fact::StsAllows, &from, Value::False);
-    let extra = lateness(bench, Side::From);
-    bench.forbid_each(ID, (&found, extra), &bad, &harm);
+    under_policy(bench, (domain, Side::From), ("policy-said", &asked), &bad, &harm);
+}
+
+/// Adds patterns: a policy is in force that is asked for, and mail comes to a host. How far it comes
+/// there makes harms of its own.
+fn under_policy(
+    bench: &mut Bench<'_>,
+    (domain, side): (&Name, Side),
+    (what, asked): (&'static str, &dyn Fn(&View<'_>) -> bool),
+    bad: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    harm: &Harm,
+) {
+    let parties = bench.parties();
+    let extra = lateness(bench, side);
+    for (number, extent) in Leads::ALL.into_iter().enumerate() {
+        let in_force = |view: &View<'_>| {
+            let leads = || leads(parties, &routes(view, domain), side);
+            asked(view).then(leads).flatten().filter(|leads| *leads == extent).map(drop)
+        };
+        let found = bench.cases(ID, (what, domain, number), &in_force);
+        let harm = Harm { id: format!("{}{}", harm.id, extent.suffix()).into(), ..harm.clone() };
+        bench.forbid_each(ID, (&found, extra), bad, &harm);
+    }
+}
+
+/// Where mail goes today, of whatever domain.
+fn ways_today(bench: &Bench<'_>) -> BTreeSet<(Name, Option<IpAddr>)> {
+    let domains = bench.domains();
+    let ways = domains.iter().map(|one| routes_today(bench.draft().snapshot, &one.name));
+    let all = ways.flat_map(|ways| ways.all().to_vec());
+    all.map(|route| (route.exchange, route.ip)).collect()
 }
 
 /// A domain that does not move, and whose policy, exchanges or TLSA records the plan changes.
@@ -169,6 +186,7 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
             }
         }
     }
+    let ways_today = bench.always(("ways-today", &Name::root(), 0), &|| ways_today(bench));
     let ways = bench.routes(ID, domain);
     let met = ways.found().flat_map(Routes::all);
     let exchanges: BTreeSet<&Name> = met.map(|route| &route.exchange).collect();
@@ -176,10 +194,8 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
         let of = Subject::Name(exchange.clone());
         let other = |view: &View<'_>| {
             let all = tlsa_of(view, exchange);
-            let known = |ip| match &today {
-                Routes::To(today) => today.iter().any(|t| t.exchange == *exchange && t.ip == ip),
-                Routes::Nowhere | Routes::Unknown(_) => false,
-            };
+            // Whose mail it is makes no difference to a certificate.
+            let known = |ip| ways_today.contains(&(exchange.clone(), ip));
             let Routes::To(now) = routes(view, domain) else { return None };
             let mut here = now.iter().filter(|route| route.exchange == *exchange).peekable();
             here.peek()?;

@@ -133,7 +133,10 @@ fn kind_of(draft: &Draft<'_>, id: &str) -> String {
             part.to_owned()
         }
     };
-    let words: Vec<String> = id.split(['/', ' ']).map(word).collect();
+    // How far mail comes to a host makes harms of its own, of one kind.
+    let extents = ["always", "standing-by", "first", "over-ipv4", "over-ipv6"];
+    let parts = id.split(['/', ' ']).filter(|part| !extents.contains(part));
+    let words: Vec<String> = parts.map(word).collect();
     words.join("/")
 }
 

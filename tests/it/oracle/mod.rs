@@ -58,8 +58,11 @@ pub(crate) fn asked(word: &str) -> Option<String> {
 
 /// Plans that are judged. `tests/run` takes the default; more with `CUTOVER_ORACLE_PLANS`.
 pub(crate) fn plans() -> u64 {
-    asked("CUTOVER_ORACLE_PLANS").and_then(|n| n.parse().ok()).unwrap_or(1_000)
+    asked("CUTOVER_ORACLE_PLANS").and_then(|n| n.parse().ok()).unwrap_or(2_000)
 }
+
+/// How often lines are pasted: what is stated may lead to a new demand.
+const PASTED_MAX: usize = 3;
 
 /// The seed of the first plan, so that a long run can be split.
 fn first_seed() -> u64 {
@@ -219,7 +222,9 @@ fn plan_of(seed: u64) -> (Plan, Random) {
     (0..4).for_each(|_| {
         random.below(2);
     });
-    (Plan::random(&mut random), random)
+    let mut plan = Plan::random(&mut random);
+    plan.refuse_by_name(seed);
+    (plan, random)
 }
 
 fn judge(seed: u64, tally: &mut Tally) {
@@ -229,6 +234,14 @@ fn judge(seed: u64, tally: &mut Tally) {
         if matches!(attempt, Ok(None)) && plan.leave_out(all) {
             attempt = compiled(&plan);
         }
+    }
+    // In every third plan the facts are stated that the proof asks for, as people paste them.
+    for _ in 0..PASTED_MAX {
+        let Ok(Some(case)) = &attempt else { break };
+        if !seed.is_multiple_of(3) || !plan.paste(&case.closed.concat()) {
+            break;
+        }
+        attempt = compiled(&plan);
     }
     let case = match attempt {
         Ok(case) => case.filter(|case| !case.graph.steps().is_empty()),

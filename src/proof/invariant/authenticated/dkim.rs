@@ -9,9 +9,11 @@ use crate::dkim::KeyRecord;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Selector, Sender};
 use crate::observe::{Outside, is_dkim};
+use crate::proof::draft::Draft;
 use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::{Choice, View};
+use crate::resolution::moved;
 
 /// Mail of a sender that declares selectors: it may sign with any of them.
 pub(super) fn of_dkim(
@@ -145,14 +147,8 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
         .flat_map(|sender| &sender.selectors)
         .map(|selector| &selector.owner.value)
         .collect();
-    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
-    // A key that comes may take the place of what a wildcard answers.
-    let names: BTreeSet<Name> = live
-        .chain(draft.owned())
-        .filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME) && is_dkim(&key.name))
-        .filter(|key| !declared.contains(&key.name))
-        .map(|key| key.name.clone())
-        .collect();
+    let found = bench.always(("keys-in-use", &Name::root(), 0), &|| possible_keys(draft));
+    let names: Vec<&Name> = found.iter().filter(|name| !declared.contains(name)).collect();
     for name in names {
         let key = RrKey::new(name.clone(), RrType::TXT);
         let is_key = |answer: &Outside| match answer {
@@ -164,13 +160,13 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
             let live = view.live(&key);
             (is_key(&live) && view.look_up(&key) != live).then_some(())
         };
-        let found = bench.cases(ID, ("key", &name, 0), &other);
+        let found = bench.cases(ID, ("key", name, 0), &other);
         if found.iter().all(|(choice, ())| choice.is_empty()) {
             continue;
         }
         let of = Subject::Name(name.clone());
         let harm = Harm::new(
-            format!("{ID}/{}/dkim", shown(&name)),
+            format!("{ID}/{}/dkim", shown(name)),
             format!(
                 "mail that somebody signs with {name} fails DKIM: nobody says that it is not used"
             ),
@@ -182,4 +178,32 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
         let signed = |bench: &Bench<'_>| bench.facts.in_flight_by(Fact::Signs, &of);
         bench.forbid_each(ID, (&found, NOW), &signed, &harm);
     }
+}
+
+/// The names at which verifiers may look for keys: those with a record of their own, now or in the
+/// course of the plan, and those that a DNAME leads to one (RFC 6672 §2.2). Behind a DNAME that leads
+/// out of the zones somebody may use any name: one stands for all.
+fn possible_keys(draft: &Draft<'_>) -> BTreeSet<Name> {
+    let zones = || draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    // A key that comes may take the place of what a wildcard answers.
+    let owners: BTreeSet<&Name> = zones()
+        .map(|(key, _)| key)
+        .chain(draft.owned())
+        .filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME))
+        .map(|key| &key.name)
+        .collect();
+    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let comes = changes.filter_map(|change| Some((&change.key, change.after.as_ref()?)));
+    let redirections = zones().chain(comes).filter(|(key, _)| key.rtype == RrType::DNAME);
+    let mut names: BTreeSet<Name> = owners.iter().copied().cloned().collect();
+    for (key, rrset) in redirections {
+        let Some(target) = rrset.rdata().first().and_then(Rdata::target) else { continue };
+        let below = owners.iter().filter(|name| name.is_at_or_below(&target) && ***name != target);
+        names.extend(below.filter_map(|name| moved(name, &target, &key.name)));
+        if draft.snapshot.zone_of(&target).is_none() {
+            names.extend(key.name.child("any"));
+        }
+    }
+    names.retain(is_dkim);
+    names
 }

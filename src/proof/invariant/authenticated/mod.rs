@@ -24,7 +24,10 @@ use crate::observe::{Outside, Snapshot};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
-use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_let, passes, sources};
+use crate::proof::spf_view::{
+    Edges, Source, evaluated, evaluated_today, is_let, may_refuse, may_refuse_today, passes,
+    sources,
+};
 use crate::proof::view::{Choice, View};
 use crate::spf::{Outcome, SpfRecord, Target, Term};
 
@@ -39,7 +42,11 @@ const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 pub(super) fn patterns(bench: &mut Bench<'_>) {
     let edges = bench.always(("edges", &Name::root(), 0), &|| edges(bench));
     let always = bench.atom(
-        What::InFlight { of: Subject::Host("every other sender".to_owned()), unknown: false },
+        What::InFlight {
+            by: Fact::Sends,
+            of: Subject::Host("every other sender".to_owned()),
+            unknown: false,
+        },
         Start::Always,
         Vec::new(),
     );
@@ -61,7 +68,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             }
             // Each stream that declares nothing comes from where nobody knows.
             let bare = |sender: &Sender| !sender.says_anything();
-            if part == Part::New && (host.senders.is_empty() || host.senders.iter().any(bare)) {
+            let is_bare = match part {
+                Part::New => host.senders.is_empty() || host.senders.iter().any(bare),
+                Part::Other => host.senders.iter().any(bare),
+                // What passes today goes on to pass, whoever sends it.
+                Part::Old => false,
+            };
+            if is_bare {
                 undeclared(bench, domain, host, &in_flight);
             }
         }
@@ -207,6 +220,16 @@ fn of_spf(
                 on_the_client(bench, &of, (&owner, &term), &in_flight(bench));
             }
         }
+        if edges.refuse_by_name() {
+            let who = format!("`{}` sends as {domain} (`{}`)", host.name, sender.name);
+            let from = From { domain, id: format!("{}/{}", host.name, sender.name), who };
+            let all = of.sources.iter().filter_map(|source| match source {
+                Source::Address(ip) => Some(*ip),
+                Source::Behind(..) => None,
+            });
+            let usual = in_flight(bench);
+            may_be_refused(bench, &from, (all.collect(), part == Part::New, number), &usual);
+        }
         // What shall send passes; of what sends today, a domain that says nothing refuses nothing.
         let is_well = if part == Part::New { passes } else { is_let };
         // Most of a record's addresses pass by the same term: those are looked at one by one only
@@ -245,6 +268,62 @@ fn of_spf(
             for (choice, ()) in found.iter() {
                 for atom in &in_flight {
                     bench.forbid(ID, (choice, NOW), &[*atom], &harm);
+                }
+            }
+        }
+    }
+}
+
+/// Whose mail it is.
+struct From<'f> {
+    domain: &'f Name,
+    /// In the id of a harm.
+    id: String,
+    /// In a sentence, behind `mail that`.
+    who: String,
+}
+
+/// Terms that may match mail and refuse it, if somebody outside wants it so: nobody can tell in
+/// advance. What may do so today, and does not as far as anybody says, goes on not to; but for mail
+/// that is sent for the first time.
+fn may_be_refused(
+    bench: &mut Bench<'_>,
+    from: &From<'_>,
+    (sources, is_new, number): (Vec<IpAddr>, bool, usize),
+    in_flight: &[usize],
+) {
+    let From { domain, id, who } = from;
+    let open = |view: &View<'_>| -> Vec<(Name, String)> {
+        let of_source = |ip: &IpAddr| {
+            let mut now = may_refuse(view, domain, *ip);
+            if !is_new {
+                let today = may_refuse_today(view, domain, *ip);
+                now.retain(|term| !today.contains(term));
+            }
+            now
+        };
+        sources.iter().flat_map(of_source).collect()
+    };
+    let all = bench.met(ID, ("may-refuse", domain, number << 16), &open);
+    for (place, term) in all.iter().enumerate() {
+        let (owner, text) = term;
+        let by = Subject::Name(Term::new(text).answered_below(owner));
+        let harm = Harm::new(
+            format!("{ID}/{}/{id}/refused-by/{text}", shown(domain)),
+            format!(
+                "mail that {who} is refused by `{text}` in the SPF record of {owner} if that matches its address, and nobody can tell that in advance"
+            ),
+            format!(
+                "take the term out; or, if it never matches, {}",
+                bench.statement(Fact::Published, &by, Value::True, "")
+            ),
+        );
+        let met = |view: &View<'_>| open(view).contains(term).then_some(());
+        let found = bench.cases(ID, ("may-refuse", domain, (number << 16) + place + 1), &met);
+        for bad in bench.facts.having(Fact::Published, &by, Value::False) {
+            for (choice, ()) in found.iter() {
+                for atom in in_flight {
+                    bench.forbid(ID, (choice, NOW), &[bad, *atom], &harm);
                 }
             }
         }
@@ -377,16 +456,15 @@ fn undeclared(
 /// What the record of today lets pass, and no sender of the move declares: somebody may rely on it.
 fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
     all_others(bench, domain, one);
+    if edges.refuse_by_name() {
+        all_sources_today(bench, domain, one, edges);
+    }
     let rest = bench
         .always(("undeclared-today", domain, 0), &|| undeclared_today(bench, domain, one, edges));
     if rest.is_empty() {
         return;
     }
-    // Of a host that mail leaves, and that declares no sender, it is what it sends from.
-    let of = match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
-        Some(one) => Subject::Host(one.from.name.clone()),
-        None => Subject::Name(domain.clone()),
-    };
+    let of = sends_today(domain, one);
     let rest: Vec<&Source> = rest.iter().collect();
     let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
         let fails = |view: &View<'_>| {
@@ -399,6 +477,13 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
     }
     for (place, source) in rest.iter().enumerate() {
         let found = failing(bench, place + 1, &[*source]);
+        // Who sends from an address of the old host sends through it.
+        let of = match (source, one) {
+            (Source::Address(ip), Some(one)) if bench.parties().has(Side::From, *ip) => {
+                Subject::Host(one.from.name.clone())
+            }
+            (_, _) => of.clone(),
+        };
         let harm = Harm::new(
             format!("{ID}/{}/today/spf/{source}", shown(domain)),
             format!(
@@ -415,6 +500,38 @@ fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edge
                 bench.forbid(ID, (choice, NOW), &[atom], &harm);
             }
         }
+    }
+}
+
+/// What the record of today does not refuse, from wherever it comes, and another one may.
+fn all_sources_today(
+    bench: &mut Bench<'_>,
+    domain: &Name,
+    one: Option<&DomainMove>,
+    edges: &Edges,
+) {
+    let snapshot = bench.draft().snapshot;
+    let terms: Vec<Term> = records_at(snapshot, domain)
+        .first()
+        .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
+    let found = sources(&terms, domain, snapshot, edges).into_values().flatten();
+    let addresses = found.filter_map(|source| match source {
+        Source::Address(ip) => Some(ip),
+        Source::Behind(..) => None,
+    });
+    let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
+    let of = sends_today(domain, one);
+    let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
+    let in_flight = bench.facts.in_flight(&of);
+    may_be_refused(bench, &from, (all.into_iter().collect(), false, 0), &in_flight);
+}
+
+/// Whose mail it is that the record of today lets pass and nobody declares: that of a host that mail
+/// leaves, and that declares no sender; or else anybody's.
+fn sends_today(domain: &Name, one: Option<&DomainMove>) -> Subject {
+    match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
+        Some(one) => Subject::Host(one.from.name.clone()),
+        None => Subject::Name(domain.clone()),
     }
 }
 
@@ -465,10 +582,7 @@ fn all_others(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>) {
         };
         worse.then_some(today)
     };
-    let of = match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
-        Some(one) => Subject::Host(one.from.name.clone()),
-        None => Subject::Name(domain.clone()),
-    };
+    let of = sends_today(domain, one);
     for (choice, today) in bench.cases(ID, ("others", domain, 0), &refused).iter() {
         let harm = Harm::new(
             format!("{ID}/{}/today/spf/others", shown(domain)),

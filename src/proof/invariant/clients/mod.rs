@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{Leads, host, leading_as};
+use super::{both, forbid_where_it_leads, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
-use crate::proof::pattern::Harm;
+use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::{Choice, View};
 
 mod names_in_use;
@@ -78,8 +78,10 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             bench.forbid(ID, (&none, NOW), &[client, *off], &harm);
         }
     }
+    let mut has_clients = false;
     for (domain, one) in bench.moving() {
         let found = Discovery::of(bench, domain, one);
+        has_clients |= found.old_has_clients;
         for key in &found.keys {
             of_record(bench, (domain, one), key, (&idle, &off));
         }
@@ -88,6 +90,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         if found.old_has_clients {
             sees_new_mail(bench, domain, one);
         }
+    }
+    if has_clients {
+        shows_the_others_again(bench, (from, to));
     }
     if let Some((_, one)) = bench.moving().next() {
         let left = others::of_other_names(bench, one);
@@ -124,11 +129,23 @@ impl Discovery {
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
                 keys.insert(key);
-            } else if leads && !keys.contains(&key) {
+            } else if leads && !keys.contains(&key) && is_asked_by(bench, &key) {
                 left.insert(key);
             }
         }
         Self { keys, left, old_has_clients }
+    }
+}
+
+/// Whether a record is what clients find their server by today: an alias, or else addresses of either
+/// family.
+fn is_asked_by(bench: &Bench<'_>, key: &RrKey) -> bool {
+    let alias = RrKey::new(key.name.clone(), RrType::CNAME);
+    let is_alias = bench.library.live(&alias) != Outside::Absent;
+    match key.rtype {
+        RrType::CNAME => is_alias,
+        RrType::A | RrType::AAAA => !is_alias,
+        _ => true,
     }
 }
 
@@ -481,6 +498,25 @@ fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
     }
 }
 
+/// After the way back people read at the old host again, which may show them the new one's mailboxes
+/// still.
+fn shows_the_others_again(bench: &mut Bench<'_>, (from, to): (&String, &String)) {
+    let Some(again) = bench.mailboxes().and_then(|mailboxes| mailboxes.again) else { return };
+    let harm = Harm::new(
+        format!("{ID}/{from}/shows-the-others"),
+        format!(
+            "people read at `{from}` again, which still shows them the mailboxes of `{to}`: nobody sees what arrives at `{from}`"
+        ),
+        format!("let `{from}` show its own mailboxes before people read there again"),
+    );
+    for shows in bench.facts.of_host(Fact::Redirects, from, Value::True) {
+        // What passes log-ins on without being told to goes by where the mailbox is.
+        if bench.library.atoms.borrow()[shows].start != Start::Always {
+            bench.forbid(ID, (&Choice::new(), NOW), &[again, shows], &harm);
+        }
+    }
+}
+
 /// Who is set up for the old host while mail goes to the new one.
 fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     let (from, to) = (&one.from.name, &one.to.name);
@@ -499,13 +535,6 @@ fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     .or_steady(format!(
         "the MX records of {domain} lead to `{to}` already: who is set up for `{from}` does not see what arrives there"
     ));
-    for (extent, number) in [(Leads::Some, 0), (Leads::Only, 1)] {
-        let harm = Harm { id: format!("{}/{number}", harm.id).into(), ..harm.clone() };
-        for (choice, _) in leading_as(bench, ID, domain, (Side::To, extent)).iter() {
-            for (client, blind) in clients.iter().flat_map(|c| blind.iter().map(move |b| (*c, *b)))
-            {
-                bench.forbid(ID, (choice, NOW), &[client, blind], &harm);
-            }
-        }
-    }
+    let sets = both(&clients, &blind);
+    forbid_where_it_leads(bench, (ID, domain, Side::To), (NOW, &sets), &harm);
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::OnceLock;
 
+use cutover::fact;
 use cutover_contract::Atomicity;
 use serde_json::Value;
 
@@ -128,6 +129,78 @@ struct Made<'r> {
 const NAMES: [&str; 4] = ["acme.test", "host.test", "other.test", "new.acme.test"];
 
 impl Plan {
+    /// In some plans SPF records refuse by what nobody can decide: `-ptr`, or a record that nobody
+    /// asked. By the seed alone, so that all other plans are what they were.
+    pub(super) fn refuse_by_name(&mut self, seed: u64) {
+        const SPF: &str = "v=spf1 ";
+        let zone = &mut self.zones[0].1;
+        match seed % 17 {
+            4 => *zone = zone.replacen(SPF, "v=spf1 -ptr ", 1),
+            10 => {
+                *zone = zone.replacen(SPF, "v=spf1 -include:_bad.isp.example ", 1);
+                if seed.is_multiple_of(2) {
+                    self.facts.push(Fact {
+                        fact: "published",
+                        kind: "name",
+                        subject: "_bad.isp.example.".to_owned(),
+                        value: "true",
+                        from: None,
+                        settle_secs: 0,
+                        may_be_needless: true,
+                    });
+                }
+            }
+            14 => {
+                let record = self.records.iter_mut().find(|record| record.contains(SPF));
+                if let Some(record) = record {
+                    *record = record.replacen(SPF, "v=spf1 ~ptr:isp.example ", 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// States the facts of which these lines of a verdict say how to state them; `false`: of none.
+    pub(super) fn paste(&mut self, lines: &[String]) -> bool {
+        let before = self.facts.len();
+        for line in lines.iter().filter_map(|line| line.trim().strip_prefix("- { fact: ")) {
+            let line = line.split(", reason:").next().unwrap_or_default();
+            let mut parts = line.split(", ");
+            let Some(row) = parts.next().and_then(fact::Fact::of_word).map(fact::Fact::row) else {
+                continue;
+            };
+            let mut stated = Fact {
+                fact: row.word,
+                kind: "host",
+                subject: String::new(),
+                value: row.stated.word(),
+                from: None,
+                settle_secs: 0,
+                may_be_needless: true,
+            };
+            for (key, value) in parts.filter_map(|part| part.split_once(": ")) {
+                let value = value.trim_matches('"');
+                match key {
+                    "value" => {
+                        stated.value = row.fact.value(value).map_or(stated.value, |v| v.word());
+                    }
+                    "from" => {
+                        let points = ["expand", "switch", "contract"];
+                        stated.from = points.into_iter().find(|point| *point == value);
+                    }
+                    "name" | "address" | "host" => {
+                        let kinds = ["host", "name", "address"];
+                        stated.kind = kinds.into_iter().find(|k| *k == key).unwrap_or("host");
+                        stated.subject = value.to_owned();
+                    }
+                    _ => {}
+                }
+            }
+            self.facts.push(stated);
+        }
+        self.facts.len() > before
+    }
+
     pub(super) fn random(random: &mut Random) -> Self {
         let negative = random.of(&["10m", "10m", "10m", "1d", "2h"]);
         let soa = format!(

@@ -26,6 +26,9 @@ impl<'a> World<'a> {
                 !at_new || self.execution.back.is_none(),
             );
         }
+        if uses_old && self.may("serves", "old", "false", "true") {
+            harm("clients of the old host, which does not serve".to_owned(), false);
+        }
         if uses_old && off {
             harm("clients of the old host, which is off".to_owned(), true);
         }
@@ -101,8 +104,8 @@ impl<'a> World<'a> {
             }
         }
         // What comes to the old host, its clients see.
-        let at_new = at_new && self.may_come_to_new(domain);
-        if has_names() && at_new && uses_old && self.may("redirects", "old", "false", "false") {
+        let comes = self.may_come_to_new(domain);
+        if has_names() && comes && uses_old && self.may("redirects", "old", "false", "false") {
             let is_asked = !self.host(false).discovery.is_empty();
             harm("clients of the old host see no new mail".to_owned(), is_asked);
         }

@@ -180,8 +180,16 @@ impl<'a> Ground<'a> {
         let signs = every(RrType::TXT).chain(every(RrType::CNAME)).filter_map(|owner| {
             owner.to_string().contains("._domainkey.").then(|| owner.parent()?.parent()).flatten()
         });
-        let owners: BTreeSet<Name> =
-            every(RrType::MX).chain(sends).chain(signs).chain(moving.iter().cloned()).collect();
+        let has_policy = every(RrType::TXT).chain(every(RrType::CNAME)).filter_map(|owner| {
+            let own = owner.to_string();
+            (own.starts_with("_mta-sts.") || own.starts_with("_dmarc.")).then(|| owner.parent())?
+        });
+        let owners: BTreeSet<Name> = every(RrType::MX)
+            .chain(sends)
+            .chain(signs)
+            .chain(has_policy)
+            .chain(moving.iter().cloned())
+            .collect();
         let owners: BTreeSet<Name> = owners.into_iter().map(|owner| any_below(&owner)).collect();
         let domains = owners.into_iter().map(|owner| {
             let is_below = moving.iter().any(|domain| owner.is_at_or_below(domain));

@@ -10,6 +10,17 @@ use super::super::schedule::NOW;
 use super::ground::*;
 use super::*;
 
+/// How strict a DMARC policy is: none, quarantine, reject.
+fn strictness(view: &Resolved) -> usize {
+    let texts = view.records().iter().filter_map(Rdata::txt_joined);
+    let texts = texts.filter_map(|text| String::from_utf8(text).ok());
+    let ranks = texts.filter(|text| text.starts_with("v=DMARC1")).map(|text| {
+        let all = ["p=none", "p=quarantine", "p=reject"];
+        all.iter().rposition(|p| text.contains(p)).unwrap_or(0)
+    });
+    ranks.max().unwrap_or(0)
+}
+
 impl<'a> World<'a> {
     /// MTA-STS and DANE.
     pub(super) fn of_policies(&self, domain: &Name) {
@@ -168,27 +179,30 @@ impl<'a> World<'a> {
         })
     }
 
+    /// Whether a policy of the domain, or of one above it, may have mail refused.
+    pub(super) fn is_strict(&self, domain: &Name) -> bool {
+        let names = std::iter::successors(Some(domain.clone()), Name::parent);
+        let mut owners = names.filter_map(|name| name.child("_dmarc").ok());
+        owners.any(|owner| {
+            let views = self.dns.resolved(&owner, RrType::TXT, 0);
+            views.iter().any(|view| strictness(view) > 0)
+        })
+    }
+
     /// Whether a policy may be stricter than today's, for mail that nobody looked at.
     pub(super) fn of_dmarc(&self, domain: &Name) {
         let owner = domain.child("_dmarc").expect("a name");
-        let rank = |view: &Resolved| {
-            let texts = view.records().iter().filter_map(Rdata::txt_joined);
-            let texts = texts.filter_map(|text| String::from_utf8(text).ok());
-            let ranks = texts.filter(|text| text.starts_with("v=DMARC1")).map(|text| {
-                ["p=none", "p=quarantine", "p=reject"]
-                    .iter()
-                    .rposition(|p| text.contains(p))
-                    .unwrap_or(0)
-            });
-            ranks.max().unwrap_or(0)
-        };
+        let rank = strictness;
         let own = domain.to_string();
         let passes = !self.stated("passes_dmarc", &own).is_empty()
             && !self.may("passes_dmarc", &own, "false", "false");
         let today = rank(&plain(self.ground.zones, &owner, RrType::TXT));
         let views = self.dns.resolved(&owner, RrType::TXT, 0);
-        if !passes && views.iter().any(|view| rank(view) > today) {
-            self.add("authenticated", domain, "a stricter DMARC policy", has_names());
+        if views.iter().any(|view| rank(view) > today) {
+            if !passes {
+                self.add("authenticated", domain, "a stricter DMARC policy", has_names());
+            }
+            self.add("authenticated", domain, "a stricter policy for names below", false);
         }
     }
 
@@ -202,10 +216,12 @@ impl<'a> World<'a> {
             let is_moved =
                 views.iter().any(|view| *view != live) || six.iter().any(|view| *view != live_six);
             let owner = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok());
+            let is_new = !exchanges_of(self.ground.zones, domain).contains(exchange);
             let is_changed = owner.is_some_and(|owner| {
                 let live = plain(self.ground.zones, &owner, RrType::TLSA);
                 let views = self.dns.resolved(&owner, RrType::TLSA, 0);
-                views.iter().any(|view| *view != live || (is_moved && !view.records().is_empty()))
+                let is_other = is_moved || is_new;
+                views.iter().any(|view| *view != live || (is_other && !view.records().is_empty()))
             });
             if is_changed || views.iter().any(|view| matches!(view, Resolved::Outside(_))) {
                 self.add(

@@ -70,7 +70,10 @@ impl<'a> World<'a> {
                     let mut may_be_old = false;
                     for view in self.dns.resolved(exchange, family, longer) {
                         if let Resolved::Outside(target) = &view {
-                            may_have_none |= !self.is_published(target);
+                            // What takes mail is there.
+                            let is_there = self.is_published(target)
+                                || self.is_known_to_accept("name", &exchange.to_string());
+                            may_have_none |= !is_there;
                             if may_have_none {
                                 self.add(
                                     "deliverable",
@@ -142,8 +145,11 @@ impl<'a> World<'a> {
         let may_count = exchanges.iter().any(|exchange| {
             matches!(plain(self.ground.zones, exchange, family), Resolved::Outside(_))
         });
-        let own = domain.to_string();
-        let all = ["old", "new", own.as_str()];
+        let own = domain.to_string().replace("any-name.", "*.");
+        let is_moving =
+            self.ground.domains.iter().any(|(one, kind)| one == domain && *kind == Kind::Moves);
+        let hosts = ["old", "new"].into_iter().filter(|_| is_moving);
+        let all: Vec<&str> = hosts.chain([own.as_str()]).collect();
         let said = || all.iter().filter(|subject| !self.stated(fact, subject).is_empty());
         // Of two that say otherwise, neither counts.
         let is_stated = said().next().is_some()
@@ -222,6 +228,9 @@ impl<'a> World<'a> {
         }
         if local && rejects {
             lost("the old host rejects it from its own", true);
+        }
+        if local && self.may("accepts", "old", "false", "true") {
+            lost("the old host does not know a recipient of its own", false);
         }
         if local && off {
             lost("the old host's own have nowhere to go", false);

@@ -15,6 +15,8 @@ use super::*;
 struct Views<'w> {
     dns: &'w Dns<'w>,
     is_published: &'w dyn Fn(&Name) -> bool,
+    /// Whose records say that this sender passes, or that it does not, as the adversary likes.
+    is_open: &'w dyn Fn(&Name) -> bool,
     known: HashMap<RrKey, Vec<Resolved>>,
     /// What was chosen, of how many.
     chosen: Vec<(usize, usize)>,
@@ -46,6 +48,11 @@ impl Views<'_> {
     }
 }
 
+/// Stands for what the adversary lets a record say.
+fn open_key(target: &Name) -> RrKey {
+    RrKey::new(target.clone(), RrType::new(0))
+}
+
 impl Resolver for Views<'_> {
     fn ask(&mut self, name: &Name, rtype: RrType) -> Reply {
         let key = RrKey::new(name.clone(), rtype);
@@ -62,6 +69,23 @@ impl Resolver for Views<'_> {
         };
         let known = self.known[&key].get(chosen);
         match known {
+            Some(Resolved::Outside(target)) if rtype == RrType::TXT && (self.is_open)(target) => {
+                let says: &[&[u8]] = &[b"v=spf1 -all", b"v=spf1 +all"];
+                let one = match self.said.get(&open_key(target)) {
+                    Some(said) => *said,
+                    None => {
+                        let target = open_key(target);
+                        let one = self.choose(says.len());
+                        self.said.insert(target, one);
+                        one
+                    }
+                };
+                Reply::Records(vec![Rdata::txt(says[one])])
+            }
+            // Whatever is there, it is none of this sender's addresses.
+            Some(Resolved::Outside(target)) if rtype != RrType::TXT && (self.is_open)(target) => {
+                Reply::Records(Vec::new())
+            }
             // There is one record, within the limits, which lets its own senders pass.
             Some(Resolved::Outside(target))
                 if rtype == RrType::TXT && (self.is_published)(target) =>
@@ -104,7 +128,7 @@ impl<'a> World<'a> {
 
     /// SPF of one address, in every view.
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
-        self.outcomes_where(domain, ip, &|name| self.is_published(name))
+        self.outcomes_where(domain, ip, &|name| self.is_published(name), &|_| false)
     }
 
     fn outcomes_where(
@@ -112,10 +136,12 @@ impl<'a> World<'a> {
         domain: &Name,
         ip: IpAddr,
         is_published: &dyn Fn(&Name) -> bool,
+        is_open: &dyn Fn(&Name) -> bool,
     ) -> BTreeSet<Verdict> {
         let mut views = Views {
             dns: &self.dns,
             is_published,
+            is_open,
             known: HashMap::new(),
             chosen: Vec::new(),
             at: 0,
@@ -134,7 +160,8 @@ impl<'a> World<'a> {
 
     pub(super) fn fails(&self, domain: &Name, ip: IpAddr) -> bool {
         // What nobody could ask is told of the record, and not of its senders.
-        let outcomes = self.outcomes_where(domain, ip, &|_| true);
+        let is_open = |name: &Name| !self.is_published(name);
+        let outcomes = self.outcomes_where(domain, ip, &|_| true, &is_open);
         outcomes.iter().any(|one| !matches!(one, Verdict::Pass | Verdict::TempError))
     }
 
@@ -157,11 +184,15 @@ impl<'a> World<'a> {
                 if has_spf && self.fails(domain, NOBODY) {
                     self.add("authenticated", domain, "the new host's unknown address", true);
                 }
+                if self.is_strict(domain) {
+                    self.add("authenticated", domain, "the new host's mail without SPF", false);
+                }
             }
             let is_bare = |sender: &Sender| sender.spf.is_empty() && sender.dkim.is_empty();
             if host.senders.iter().any(is_bare) {
                 let views = self.dns.resolved(domain, RrType::TXT, 0);
-                if views.iter().any(|view| !spf_text(view.records()).is_empty()) {
+                let has_spf = views.iter().any(|view| !spf_text(view.records()).is_empty());
+                if has_spf || self.is_strict(domain) {
                     let what = format!("a sender of {} that declares nothing", host.name);
                     self.add("authenticated", domain, what, false);
                 }
@@ -214,7 +245,7 @@ impl<'a> World<'a> {
         }
         let texts = spf_text(plain(self.ground.zones, domain, RrType::TXT).records());
         let is_open = |text: &String| {
-            ["exists:", "ptr", "include:", "%{"].iter().any(|one| text.contains(one))
+            ["exists:", "ptr", "include:", "%{", " mx", " a:"].iter().any(|one| text.contains(one))
         };
         let views = self.dns.resolved(domain, RrType::TXT, 0);
         if texts.iter().any(is_open) && views.iter().any(|view| spf_text(view.records()) != texts) {
@@ -223,10 +254,11 @@ impl<'a> World<'a> {
         let is_sure = match kind {
             None => false,
             Some(Kind::Moves) => {
-                if !self.is_in_flight("old") {
+                let is_in_flight = self.is_in_flight("old");
+                if !is_in_flight && is_silent {
                     return;
                 }
-                self.host(false).senders.is_empty() && !is_silent
+                is_in_flight && self.host(false).senders.is_empty() && !is_silent
             }
             Some(Kind::Stays | Kind::Other) => true,
         };

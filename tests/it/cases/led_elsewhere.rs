@@ -1,0 +1,71 @@
+//! Cases of what other names hang on, and of what nobody can tell in advance.
+
+use super::{REFUSED, REFUTED, case};
+
+/// Whom a `ptr` refuses, nobody can tell in advance.
+#[test]
+fn refused_by_ptr() {
+    let said = case("refused-by-ptr").planned().breaks("authenticated");
+    said.says("{ fact: published, name: \"out.example.\"").pasted("assume").proves();
+}
+
+/// An SPF record outside that nobody asked may refuse the new host's mail.
+#[test]
+fn refused_by_include() {
+    let said = case("refused-by-include").planned().breaks("authenticated, spf-sound");
+    said.says("{ fact: published, name: \"_bad.out.example.\"").pasted("assume").proves();
+}
+
+/// A DNAME leads verifiers to keys.
+#[test]
+fn dname_above_keys() {
+    let said = case("dname-above-keys").planned().breaks("authenticated");
+    said.says("{ fact: signs, name: \"s1._domainkey.acme.test.\"").pasted("assume").proves();
+}
+
+/// A DNAME leads verifiers of another domain's mail to the keys of this one.
+#[test]
+fn dname_to_keys_of_another() {
+    let said = case("dname-to-keys-of-another").planned().breaks("authenticated");
+    said.says("{ fact: signs, name: \"o1._domainkey.b.test.\"").pasted("assume").proves();
+}
+
+/// A third host sends from where nobody says, and fails SPF already.
+#[test]
+fn third_host_bare() {
+    let said = case("third-host-bare").planned().exits(REFUTED);
+    let said = said.says("{ defect: \"authenticated/acme.test/crm/undeclared\"");
+    said.pasted("override").exits(0).says("PROVED EXCEPT");
+}
+
+/// Another domain's exchange is a server of the old host that is no exchange of this one.
+#[test]
+fn old_server_takes_mail() {
+    let said = case("old-server-takes-mail").planned().breaks("deliverable");
+    said.says("{ fact: stays, name: \"b.test.\"").pasted("assume").proves();
+}
+
+/// An alias is no exchange, also where the name was one before it became an alias.
+#[test]
+fn exchange_becomes_alias() {
+    let said = case("exchange-becomes-alias").exits(REFUSED);
+    said.says("error[unusable-exchange]: the exchange mail.acme.test. of acme.test. becomes");
+}
+
+/// Whoever reads at the old host again must not be shown the new one's mailboxes.
+#[test]
+fn redirects_and_back() {
+    let said = case("redirects-and-back").planned().proves();
+    said.says("to `start`: 6 changes; the MX records are led back at once").says("1 step by hand");
+}
+
+/// What nobody knows of one name outside is another thing than what nobody knows of another.
+#[test]
+fn alias_led_elsewhere() {
+    let said = case("alias-led-elsewhere-key").planned().breaks("authenticated");
+    said.pasted("assume").proves();
+    let said = case("alias-led-elsewhere-sts").planned().breaks("transport-policy");
+    said.pasted("assume").proves();
+    let said = case("alias-led-elsewhere-autodiscover").planned().breaks("clients");
+    said.pasted("assume").proves();
+}

@@ -44,5 +44,6 @@ mod storm;
 mod tasks;
 mod theorem;
 mod traps;
+mod trials;
 mod windows;
 mod zones;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use hickory_proto::dnssec::rdata::DNSKEY;
 use hickory_proto::dnssec::{Algorithm, DigestType, PublicKeyBuf};
-use hickory_proto::op::{Edns, Message, MessageType, Query as Question, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name as WireName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
@@ -180,7 +180,7 @@ async fn over_udp(
     loop {
         let length = socket.recv(&mut buffer).await?;
         // An answer to another question, or a forged one: the right one may still come.
-        if let Ok(answer) = Message::from_vec(&buffer[..length])
+        if let Some(answer) = message(&buffer[..length])
             && answers(&answer, question)
         {
             return Ok(answer);
@@ -199,8 +199,27 @@ async fn over_tcp(
     let length = stream.read_u16().await?;
     let mut buffer = vec![0; usize::from(length)];
     stream.read_exact(&mut buffer).await?;
-    let answer = Message::from_vec(&buffer).map_err(|_| AskError::Garbage)?;
+    let answer = message(&buffer).ok_or(AskError::Garbage)?;
     if answers(&answer, question) { Ok(answer) } else { Err(AskError::Garbage) }
+}
+
+/// Where the kind of a message stands, and the bits of it (RFC 1035 §4.1.1); an UPDATE's are 5.
+const OPCODE_AT: usize = 2;
+const OPCODE: u8 = 0b0111_1000;
+const UPDATE: u8 = 5 << 3;
+
+/// A message to a question. A record may have no octets (RFC 3597 §5): hickory takes such a record in
+/// an UPDATE alone, so it reads this as one.
+fn message(octets: &[u8]) -> Option<Message> {
+    let mut octets = octets.to_vec();
+    let kind = octets.get_mut(OPCODE_AT)?;
+    if *kind & OPCODE != 0 {
+        return None;
+    }
+    *kind |= UPDATE;
+    let mut message = Message::from_vec(&octets).ok()?;
+    message.metadata.op_code = OpCode::Query;
+    Some(message)
 }
 
 fn answers(answer: &Message, question: &Message) -> bool {
@@ -330,5 +349,23 @@ impl Resolver {
             Err(error) if error.is_nx_domain() || error.is_no_records_found() => Outside::Absent,
             Err(error) => Outside::Unknown(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_octets_is_a_record() {
+        let mut wire = vec![0, 1, 0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0];
+        let question = [1, b'a', 4, b't', b'e', b's', b't', 0, 0xff, 0, 0, 1];
+        wire.extend(question);
+        wire.extend([0xc0, 12, 0xff, 0, 0, 1, 0, 0, 0, 60, 0, 0]);
+        let answer = message(&wire).expect("a message");
+        let key = RrKey::new(Name::from_user("a.test").expect("a name"), RrType::new(65_280));
+        let found = rrset_of(&answer, &key).expect("an answer").expect("records");
+        assert!(found.rdata()[0].wire().is_empty());
+        assert_eq!(found.rdata()[0].rtype(), RrType::new(65_280));
     }
 }

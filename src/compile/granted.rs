@@ -277,7 +277,8 @@ fn is_global(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => {
             let first = ip.segments()[0];
             let local = (first & 0xfe00) == 0xfc00 || (first & 0xffc0) == 0xfe80;
-            !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || local)
+            let mapped = ip.to_ipv4_mapped().is_some();
+            !(mapped || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || local)
         }
     }
 }

@@ -103,7 +103,7 @@ pub fn compile_with(
         true => back::ways_back(&draft, &there, known),
         false => Vec::new(),
     };
-    tasks::taken_back(intent, &mut returns);
+    tasks::taken_back(&draft, &mut returns);
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
         let points: Vec<&str> = returns.iter().map(|one| one.name).collect();
         let lost = gates::without_way_back(intent, &points);

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use super::back::{BEFORE_SWITCH, Return, START};
 use crate::graph::task::Task;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
-use crate::intent::Intent;
 use crate::proof::draft::{BACK_BEGIN, Draft, Kind, MovePoint};
+use crate::proof::parties::Side;
 use crate::spec::task::{TaskSpec, Work};
 
 fn id(task: &TaskSpec) -> StepId {
@@ -58,7 +58,12 @@ pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
 }
 
 /// The ways back with what takes the tasks back.
-pub(super) fn taken_back(intent: &Intent, returns: &mut [Return]) {
+///
+/// Mail is led back first: what a program does may fail, or take its time. A plan may want it
+/// otherwise (`undo_first`).
+pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
+    let intent = draft.intent;
+    let routes = routes(draft);
     for one in returns {
         let (first, last) = match one.name {
             START => (&intent.tasks.after_switch[..], &intent.tasks.before_switch[..]),
@@ -67,13 +72,17 @@ pub(super) fn taken_back(intent: &Intent, returns: &mut [Return]) {
         };
         let begin = StepId::new(BACK_BEGIN);
         let mut steps = one.graph.steps().to_vec();
-        // What was done last is taken back first: behind the switch before anything else.
         let followers: Vec<usize> = one.graph.place(&begin).map_or(Vec::new(), |place| {
             let behind = one.graph.followers(place).iter().copied();
             // A wait stands behind one step, and is made with it.
             behind.filter(|p| !matches!(steps[*p].primitive, Primitive::Wait(_))).collect()
         });
-        let mut after = vec![begin];
+        let led_back: Vec<StepId> = one
+            .takes_back
+            .iter()
+            .filter(|(_, there)| routes.contains(there))
+            .map(|(back, _)| back.clone())
+            .collect();
         let undo = |task: &TaskSpec, after: &mut Vec<StepId>, one: &mut Return| {
             let argv = task.undo.clone()?;
             let back = StepId::new(format!("back/{}", id(task)));
@@ -84,13 +93,21 @@ pub(super) fn taken_back(intent: &Intent, returns: &mut [Return]) {
             *after = vec![back];
             Some(step)
         };
+        // What was done last is taken back first.
+        let (before, behind): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
+            first.iter().rev().partition(|task| task.undo_first);
+        let mut after = vec![begin.clone()];
         let undone: Vec<Step> =
-            first.iter().rev().filter_map(|task| undo(task, &mut after, one)).collect();
+            before.iter().filter_map(|task| undo(task, &mut after, one)).collect();
         if let (false, [last]) = (undone.is_empty(), &after[..]) {
             for follower in followers {
                 steps[follower].after.insert(last.clone(), cause());
             }
         }
+        steps.extend(undone);
+        let mut after = if led_back.is_empty() { after } else { led_back };
+        let undone: Vec<Step> =
+            behind.iter().filter_map(|task| undo(task, &mut after, one)).collect();
         steps.extend(undone);
         // What was done before the switch is taken back when all the rest has been.
         let followed: BTreeSet<&StepId> = steps.iter().flat_map(|step| step.after.keys()).collect();
@@ -117,8 +134,24 @@ pub(super) fn taken_back(intent: &Intent, returns: &mut [Return]) {
     }
 }
 
+/// The changes that make senders come to the other host: of MX records, or of an exchange's own
+/// addresses.
+fn routes(draft: &Draft<'_>) -> BTreeSet<StepId> {
+    let is_exchange = |name| {
+        [Side::From, Side::To].into_iter().any(|side| draft.parties.names(side).contains(name))
+    };
+    let found = draft.nodes.iter().filter(|node| match &node.kind {
+        Kind::Change { track, transition, .. } => {
+            let track = &draft.tracks[*track];
+            transition.is_switch() && (track.routes || is_exchange(&track.key.name))
+        }
+        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+    });
+    found.map(|node| node.id.clone()).collect()
+}
+
 fn of_spec(task: &TaskSpec) -> Task {
-    let TaskSpec { name: _, work, check, within, undo: _ } = task;
+    let TaskSpec { name: _, work, check, within, undo: _, undo_first: _ } = task;
     Task { work: work.clone(), check: check.clone(), within: *within }
 }
 

@@ -99,8 +99,9 @@ pub fn sources(
     let mut found: BTreeMap<String, BTreeSet<Source>> = BTreeMap::new();
     for term in terms {
         let of = found.entry(term.to_string()).or_default();
-        let mut walk = Walk { at, edges, found: of, reached: BTreeSet::from([domain.clone()]) };
-        walk.term(domain, term);
+        let reached = BTreeSet::from([domain.clone()]);
+        let mut walk = Walk { at, edges, sender: domain, found: of, reached };
+        walk.term(domain, &term.named(domain, domain));
     }
     found
 }
@@ -108,6 +109,8 @@ pub fn sources(
 struct Walk<'w> {
     at: &'w Snapshot,
     edges: &'w Edges,
+    /// What mail is sent as.
+    sender: &'w Name,
     found: &'w mut BTreeSet<Source>,
     reached: BTreeSet<Name>,
 }
@@ -135,6 +138,7 @@ impl Walk<'_> {
                             let records: Vec<SpfRecord> =
                                 txt.iter().filter_map(SpfRecord::of_rdata).collect();
                             for record in records {
+                                let record = record.named(&name, self.sender);
                                 record.terms_that_count().for_each(|term| self.term(&name, term));
                             }
                         }
@@ -172,9 +176,9 @@ pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
     match source {
         Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
         Source::Behind(of, term) => {
-            let wanted = Term::new(term);
+            let wanted = Term::new(term).named(of, domain);
             let mut reached = BTreeSet::new();
-            through(view, domain, (of, &wanted), &mut reached) == Some(Way::Through)
+            through(view, (domain, domain), (of, &wanted), &mut reached) == Some(Way::Through)
         }
     }
 }
@@ -266,7 +270,8 @@ fn may_refuse_in(
         let terms = records.flat_map(|record| record.terms);
         for term in terms.take_while(|term| Some(term) != until) {
             let mut reached = BTreeSet::from([of.clone()]);
-            if refuses_by_name(&term) && is_open(look_up, (&of, &term), &mut reached) {
+            let term = term.named(&of, domain);
+            if refuses_by_name(&term) && is_open(look_up, (&of, &term, domain), &mut reached) {
                 found.insert((of.clone(), term.to_string()));
             }
         }
@@ -277,7 +282,7 @@ fn may_refuse_in(
 /// Whether nobody can say in advance whom a term matches.
 fn is_open(
     look_up: &dyn Fn(&RrKey) -> Outside,
-    (of, term): (&Name, &Term),
+    (of, term, sender): (&Name, &Term, &Name),
     reached: &mut BTreeSet<Name>,
 ) -> bool {
     let unseen = |name: &Name, rtype| {
@@ -296,11 +301,14 @@ fn is_open(
                 return false;
             }
             match look_up(&RrKey::new(name.clone(), RrType::TXT)) {
-                Outside::Records(txt) => txt
-                    .iter()
-                    .filter_map(SpfRecord::of_rdata)
-                    .flat_map(|record| record.terms)
-                    .any(|term| is_open(look_up, (&name, &term), reached)),
+                Outside::Records(txt) => {
+                    txt.iter().filter_map(SpfRecord::of_rdata).flat_map(|record| record.terms).any(
+                        |term| {
+                            let term = term.named(&name, sender);
+                            is_open(look_up, (&name, &term, sender), reached)
+                        },
+                    )
+                }
                 Outside::Absent => false,
                 Outside::Unknown(_) => true,
             }
@@ -342,7 +350,7 @@ enum Way {
 /// record.
 fn through(
     view: &View<'_>,
-    domain: &Name,
+    (domain, sender): (&Name, &Name),
     (of, wanted): (&Name, &Term),
     reached: &mut BTreeSet<Name>,
 ) -> Option<Way> {
@@ -356,6 +364,7 @@ fn through(
         Outside::Unknown(_) => return None,
     };
     let [record] = records.as_slice() else { return Some(Way::Stopped) };
+    let record = record.named(domain, sender);
     for term in &record.terms {
         // A redirect of one host stands as `include` in a record that others share.
         let same = term.same_as(wanted, of) || leads_alike(term, wanted, of);
@@ -373,7 +382,7 @@ fn through(
         }
         let Some(on_match) = term.on_match() else { continue };
         if let Some(Target::Record(name)) = term.target(domain) {
-            match through(view, &name, (of, wanted), reached) {
+            match through(view, (&name, sender), (of, wanted), reached) {
                 Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
                 Some(Way::Through) => return Some(Way::Stopped),
                 // An include that fails is no match; one without a record is an error.
@@ -390,7 +399,7 @@ fn through(
     }
     let redirect = record.terms.iter().find(|term| term.is_redirect())?;
     match redirect.target(domain) {
-        Some(Target::Record(name)) => through(view, &name, (of, wanted), reached),
+        Some(Target::Record(name)) => through(view, (&name, sender), (of, wanted), reached),
         Some(_) | None => Some(Way::Stopped),
     }
 }

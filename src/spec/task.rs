@@ -33,6 +33,8 @@ pub struct TaskSpec {
     pub within: Duration,
     /// A command that takes it back.
     pub undo: Option<Vec<String>>,
+    /// It is taken back before mail is led back, and mail waits for that.
+    pub undo_first: bool,
 }
 
 /// What is done.

@@ -238,7 +238,16 @@ fn tasks() -> Shape {
                 "How long the command may take, 1h unless said; then it is killed with all that it has started.",
                 SPAN,
             ),
-            optional("undo", "The command that takes it back, on the way back.", list(1, TEXT)),
+            optional(
+                "undo",
+                "The command that takes it back, on the way back: behind the records that lead mail back.",
+                list(1, TEXT),
+            ),
+            optional(
+                "undo_first",
+                "`undo` is run before mail is led back, which waits for it: say so only where mail must not come back before.",
+                Shape::Bool,
+            ),
         ])
     };
     Shape::Object(vec![

@@ -3,13 +3,18 @@
 //! Only what stands in the record itself is looked at: whether two names have the same addresses is
 //! no question of spelling.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cutover_contract::Name;
 
 use super::grammar::{self, Mechanism, Modifier, Prefixes};
+use super::identity::domain_text;
+use super::macros::{MacroString, Place, Values};
 use super::outcome::Outcome;
 use super::{Term, macros};
+
+/// Octets of a term with names in place of macros: more is no name. A bound only.
+const TERM_OCTETS_MAX: usize = 1_024;
 
 /// What a term says, in one form for all spellings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +56,40 @@ impl Term {
     #[must_use]
     pub fn meaning(&self, domain: &Name) -> TermMeaning {
         TermMeaning(says(&self.0, domain).unwrap_or_else(|| Says::Else(self.canonical())))
+    }
+
+    /// The same with the names in place of the macros that stand for them: `d`, the domain of the
+    /// record, and `o`, the domain that mail is sent as (RFC 7208 §7.2). A term with any other macro
+    /// is left as it is.
+    #[must_use]
+    pub fn named(&self, record: &Name, sender: &Name) -> Self {
+        let text = &self.0;
+        let start = text.find([':', '=']).map_or(text.len(), |at| at + 1);
+        let (front, value) = text.split_at(start);
+        let letters = value.split("%{").skip(1).map(|rest| rest.chars().next());
+        let is_name = |letter: Option<char>| matches!(letter, Some('d' | 'D' | 'o' | 'O'));
+        if !value.contains("%{") || !letters.clone().all(is_name) {
+            return self.clone();
+        }
+        let Some(parsed) = MacroString::parse(value.as_bytes(), Place::Term) else {
+            return self.clone();
+        };
+        let [record, sender] = [record, sender].map(domain_text);
+        let expanded = parsed.expand(
+            &Values {
+                sender: "",
+                local_part: "",
+                sender_domain: &sender,
+                domain: &record,
+                ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                validated_name: "",
+                helo: "",
+                receiver: "",
+                now_secs: 0,
+            },
+            TERM_OCTETS_MAX,
+        );
+        Self(format!("{front}{expanded}"))
     }
 
     /// Whether two terms say the same in the record of `domain`.

@@ -167,6 +167,12 @@ impl SpfRecord {
         Self { terms: terms.split_ascii_whitespace().map(Term::new).collect() }
     }
 
+    /// The same with names in place of macros ([`Term::named`]).
+    #[must_use]
+    pub fn named(&self, record: &Name, sender: &Name) -> Self {
+        Self { terms: self.terms.iter().map(|term| term.named(record, sender)).collect() }
+    }
+
     /// As TXT rdata.
     #[must_use]
     pub fn rdata(&self) -> Rdata {

@@ -183,7 +183,7 @@ migrate:
   keep_old: 3s
   overrun: 1s
 clocks: {{ margin: 1s, use: 0s, queue_life: 2s }}
-{}  - {{ fact: redirects, host: old, from: switch, reason: it fetches the mailboxes back }}
+{}  - {{ fact: redirects, host: old, reason: it leads each log-in to where the mailbox is }}
 ",
         crate::recipes::STATED
     )

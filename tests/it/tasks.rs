@@ -204,6 +204,31 @@ fn tasks_are_taken_back() {
     assert!(zone.contains(&"acme.test. 6 IN MX 10 mail.acme.test.".to_owned()), "{zone:?}");
 }
 
+/// The zone when mail is led back.
+fn is_back(bed: &Bed) -> bool {
+    bed.served().concat().iter().any(|line| line.ends_with(" IN MX 10 mail.acme.test."))
+}
+
+/// Trials, line 54: an undo that hangs or fails keeps nobody's mail; one that is to be first does.
+#[test]
+fn mail_is_led_back_before_programs_run() {
+    let gate = "gates:\n  after_switch: [ { probe: command, run: [ \"false\" ], delay: 4s, on_fail: rollback } ]\n";
+    let task = |more: &str| {
+        format!("{{ name: copy, run: [ \"true\" ], undo: [ sh, undo ], within: 30s{more} }}")
+    };
+    let bed = with_tasks(&[], &[&task("")], gate);
+    script(&bed, "undo", "echo undone >>ran; exit 1");
+    let (code, said) = bed.cutover(APPLY);
+    assert!(code == 5 && said.contains("back/task/copy"), "{code}: {said}");
+    assert!(bed.dir().join("ran").exists(), "{said}");
+    assert!(is_back(&bed), "the undo has failed, and mail is led back: {said}");
+    let bed = with_tasks(&[], &[&task(", undo_first: true")], gate);
+    script(&bed, "undo", "echo undone >>ran; exit 1");
+    let (code, said) = bed.cutover(APPLY);
+    assert!(code == 5 && said.contains("back/task/copy"), "{code}: {said}");
+    assert!(!is_back(&bed), "the plan wants it undone first: {said}");
+}
+
 /// A program that is not there says so, and nothing behind it is begun.
 #[test]
 fn a_program_that_is_not_there_fails() {

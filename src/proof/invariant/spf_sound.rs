@@ -187,7 +187,9 @@ fn unseen_at(
             unseen.extend(leaves_at(&key));
             continue;
         };
-        for target in records.iter().flat_map(|record| record.targets(&of).collect::<Vec<_>>()) {
+        let named = records.iter().map(|record| record.named(&of, domain));
+        let targets = named.flat_map(|record| record.targets(&of).collect::<Vec<_>>());
+        for target in targets.collect::<Vec<_>>() {
             let (name, types) = match target {
                 Target::Record(name) => {
                     if reached.len() < RECORDS_MAX && reached.insert(name.clone()) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Decoder, ONE_OF, argv, items, text};
+use super::{Decoder, ONE_OF, argv, bool_of, items, text};
 use crate::diag::{Code, Spanned, quoted};
 use crate::spec::task::{TaskSpec, TasksSpec, WITHIN, Work};
 use crate::spec::yaml::Node;
@@ -55,12 +55,20 @@ impl Decoder<'_> {
                 return None;
             }
         };
+        let undo_first = node.get("undo_first").is_some_and(|first| {
+            if node.get("undo").is_none() {
+                let title = "there is no `undo` to be run first".to_owned();
+                self.error(ONE_OF, first.span, title, "add `undo:`, or take the key out");
+            }
+            bool_of(Some(first)).unwrap_or(false)
+        });
         Some(TaskSpec {
             name: Spanned { value: name.value.to_owned(), span: name.span },
             work,
             check: node.get("check").map(argv),
             within,
             undo: node.get("undo").map(argv),
+            undo_first,
         })
     }
 }

@@ -69,3 +69,42 @@ fn alias_led_elsewhere() {
     let said = case("alias-led-elsewhere-autodiscover").planned().breaks("clients");
     said.pasted("assume").proves();
 }
+
+/// A macro that stands for a name means what that name means, and changes with it.
+#[test]
+fn macros_are_names() {
+    let fails = "fails SPF";
+    for name in ["macro-means-exchanges", "macro-in-an-include", "macro-of-a-subdomain"] {
+        case(name).planned().breaks("authenticated").says(fails);
+    }
+}
+
+/// Clients of a domain that does not move find their server by a wildcard, or by a DNAME.
+#[test]
+fn discovery_by_others() {
+    let said = case("discovery-by-wildcard").planned().breaks("clients");
+    said.says("autodiscover.b.test.").pasted("assume").proves();
+    let said = case("discovery-by-dname").planned().breaks("clients");
+    said.says("autodiscover.b.test.").pasted("assume").proves();
+}
+
+/// The plan itself leads clients of another domain to the host that goes off.
+#[test]
+fn discovery_to_the_old_host() {
+    let said = case("discovery-to-the-old-host").planned().breaks("clients");
+    said.says("autodiscover.b.test.").pasted("assume").proves();
+}
+
+/// A policy that a DNAME leads another domain's receivers to.
+#[test]
+fn dmarc_by_dname() {
+    let said = case("dmarc-by-dname").planned().breaks("authenticated");
+    said.says("{ fact: passes_dmarc, name: \"b.test.\"").pasted("assume").proves();
+}
+
+/// A selector that a wildcard's key answers for gets a key of its own.
+#[test]
+fn key_above_a_wildcard() {
+    let said = case("key-above-a-wildcard").planned().breaks("authenticated");
+    said.says("{ fact: signs, name: \"s1._domainkey.acme.test.\"").pasted("assume").proves();
+}

@@ -50,6 +50,7 @@ const SURVIVORS: &[(&str, &str)] = &[
     ("the first view only of authenticated/*/OTHER/undeclared", VIEWS),
     ("the first view only of authenticated/*/dkim", VIEWS),
     ("the first view only of clients/*/early/*/SRV", VIEWS),
+    ("the first view only of clients/*/led-along/A", VIEWS),
     ("the first view only of clients/*/names-new/*/CNAME", VIEWS),
     ("the first view only of clients/*/names-new/*/SRV", VIEWS),
     ("the first view only of clients/*/names-old/*/A", VIEWS),

@@ -25,16 +25,26 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
         .filter(|(key, _)| key.rtype == RrType::CNAME)
         .filter_map(|(key, _)| of_policy(key))
         .collect();
-    if owned.is_empty() && aliases.is_empty() {
+    if owned.is_empty() && aliases.is_empty() && draft.tracks.is_empty() {
         return;
     }
+    // What a wildcard or a DNAME answers may lie anywhere.
+    let is_made = |name: &&Name| {
+        let zone = draft.snapshot.zone_of(name).map(|zone| &zone.zone.origin);
+        zone.is_some_and(|zone| draft.has_wildcards(zone) || draft.has_cuts(zone))
+    };
     // A domain without a policy of its own has that of one above it (RFC 9989: the tree walk).
     let below = |name: &&Name| {
         let mut above = std::iter::successors(name.parent(), Name::parent);
         above.any(|above| owned.contains(&above) || aliases.contains(&above))
     };
-    let inherits: Vec<Name> =
-        bench.domains().iter().map(|one| &one.name).filter(below).cloned().collect();
+    let inherits: Vec<Name> = bench
+        .domains()
+        .iter()
+        .map(|one| &one.name)
+        .filter(|name| below(name) || is_made(name))
+        .cloned()
+        .collect();
     for domain in owned.into_iter().chain(aliases).chain(inherits).collect::<BTreeSet<_>>() {
         let stricter = |view: &View<'_>| {
             let live = strictness(&domain, &|key| view.live(key));

@@ -148,7 +148,7 @@ fn streams(
     terms: &str,
     edges: &Edges,
 ) -> Streams {
-    let terms = SpfRecord::of_terms(terms).terms;
+    let terms = SpfRecord::of_terms(terms).named(domain, domain).terms;
     let snapshot = bench.draft().snapshot;
     let before = sources(&terms, domain, snapshot, edges);
     let end = std::sync::Arc::clone(&bench.end);
@@ -405,6 +405,7 @@ fn is_fixed(view: &View<'_>, term: &Term, domain: &Name) -> bool {
             view.is_constant(&key)
                 && match view.look_up(&key) {
                     Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).all(|r| {
+                        let r = r.named(&name, domain);
                         r.terms.iter().all(|term| {
                             term.network().is_some() || term.is_all() || !term.costs_lookup()
                         })
@@ -550,7 +551,8 @@ fn undeclared_today(
     let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
         let terms = |host: &Host| -> Vec<Term> {
             let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
-            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).terms).collect()
+            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms)
+                .collect()
         };
         let old = terms(&one.from);
         let mut found = sources(&old, domain, snapshot, edges);

@@ -54,7 +54,10 @@ pub(super) fn led_along(bench: &mut Bench<'_>) {
     let draft = bench.draft();
     let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let others = by_others(bench);
     let keys: BTreeSet<RrKey> = live
+        // Of a name both families are looked at.
+        .chain(others.iter().filter(|key| key.rtype != RrType::AAAA))
         .filter_map(|key| {
             let asked = match key.rtype {
                 RrType::CNAME => RrKey::new(key.name.clone(), RrType::SRV),
@@ -110,6 +113,26 @@ pub(super) fn led_along(bench: &mut Bench<'_>) {
     }
 }
 
+/// Discovery records that a wildcard or a DNAME may answer for, of domains that do not move.
+fn by_others(bench: &Bench<'_>) -> BTreeSet<RrKey> {
+    let draft = bench.draft();
+    let found = bench.always(("discovery-by-others", &Name::root(), 0), &|| {
+        let domains = bench.domains();
+        let domains = domains.iter().filter(|one| {
+            let zone = draft.snapshot.zone_of(&one.name).map(|zone| &zone.zone.origin);
+            let is_made = |zone: &Name| draft.has_wildcards(zone) || draft.has_cuts(zone);
+            one.moves.is_none() && zone.is_some_and(is_made)
+        });
+        let keys = domains.flat_map(|one| possible(&one.name));
+        let is_made = |key: &RrKey| {
+            key.rtype != RrType::CNAME
+                && draft.snapshot.zone_of(&key.name).is_some_and(|zone| zone.get(key).is_none())
+        };
+        keys.filter(is_made).collect::<BTreeSet<RrKey>>()
+    });
+    (*found).clone()
+}
+
 /// Whether the old host goes on for a domain, plainly or as somebody states.
 fn stays(bench: &Bench<'_>, domain: &Name) -> bool {
     let of = Subject::Name(domain.clone());
@@ -122,14 +145,15 @@ pub(super) fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<Rr
     let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
     let old = OldNames::of(bench, one);
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
-    let found = live.filter(|key| {
+    let others = by_others(bench);
+    let found = live.chain(&others).chain(draft.owned()).filter(|key| {
         let services = RrKey::new(key.name.clone(), RrType::SRV);
         let of = match key.rtype {
             RrType::CNAME => discovery_of(key).or_else(|| discovery_of(&services)),
             _ => discovery_of(key),
         };
         of.is_some_and(|domain| !moving.contains(&domain) && !stays(bench, &domain))
-            && old.leads_there(bench, key)
+            && (old.leads_there(bench, key) || draft.owner_of(key).is_some())
     });
     found.cloned().collect()
 }

@@ -11,15 +11,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
 
-use super::{Leads, host, leads};
+use super::super::draft::Kind;
+use super::{Leads, both, forbid_where_it_leads, host, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
 use crate::proof::model::{Bench, Domain, shown};
 use crate::proof::parties::{Routes, Side, routes, routes_today};
-use crate::proof::pattern::Harm;
+use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::View;
 
 const ID: &str = "transport-policy";
@@ -47,7 +48,10 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             };
             let bad = |bench: &Bench<'_>| not_allowed(bench, &of, &allowed, side);
             let what = if side == Side::To { "policy-new" } else { "policy-old" };
-            under_policy(bench, (domain, side), (what, &asked), &bad, &harm);
+            where_asked(bench, (domain, side), (what, &asked), &bad, &harm);
+            if side == Side::From {
+                kept_policies(bench, domain, &bad, &harm);
+            }
         }
         said_of_old(bench, domain, one);
         for (side, what) in [(Side::From, "tlsa-old"), (Side::To, "tlsa-new")] {
@@ -78,11 +82,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 bench.of_host(Fact::TlsaMatches, to, Value::True, "")
             ),
         );
-        let found = bench.cases(ID, ("tlsa", domain, 0), &|view| {
-            (!tlsa(view, domain, Side::To).is_empty()).then_some(())
-        });
+        let asked = |view: &View<'_>| !tlsa(view, domain, Side::To).is_empty();
         let bad = |bench: &Bench<'_>| bench.facts.of_host(Fact::TlsaMatches, to, Value::False);
-        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        where_asked(bench, (domain, Side::To), ("tlsa-of-new", &asked), &bad, &harm);
     }
     for one in bench.domains().iter().filter(|one| one.moves.is_none()) {
         of_others(bench, one);
@@ -125,12 +127,54 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
     );
     let asked = |view: &View<'_>| policy(view, domain);
     let bad = |bench: &Bench<'_>| bench.facts.having(Fact::StsAllows, &from, Value::False);
-    under_policy(bench, (domain, Side::From), ("policy-said", &asked), &bad, &harm);
+    where_asked(bench, (domain, Side::From), ("policy-said", &asked), &bad, &harm);
 }
 
-/// Adds patterns: a policy is in force that is asked for, and mail comes to a host. How far it comes
-/// there makes harms of its own.
-fn under_policy(
+/// Senders keep a policy for as long as it says (RFC 8461 §3.2), whatever becomes of its record: from the
+/// first change of it on they may have the new one, on the way back too.
+fn kept_policies(
+    bench: &mut Bench<'_>,
+    domain: &Name,
+    bad: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    harm: &Harm,
+) {
+    let draft = bench.draft();
+    let Some(record) = below("_mta-sts", domain) else { return };
+    let host = below("mta-sts", domain);
+    let text = RrKey::new(record.clone(), RrType::TXT);
+    let is_there = bench.library.live(&text) != Outside::Absent;
+    let makes_another = |change: &Change| {
+        let is_of =
+            change.key.name == record || (is_there && host.as_ref() == Some(&change.key.name));
+        let is_other = match (&change.before, &change.after) {
+            (Some(before), Some(after)) => !before.same_rdata(after),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        is_of && is_other
+    };
+    let steps = draft.nodes.iter().enumerate().filter_map(|(step, node)| match &node.kind {
+        Kind::Change { transition, .. } => {
+            transition.changes.iter().any(makes_another).then_some(step)
+        }
+        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => None,
+    });
+    let steps: Vec<usize> = steps.collect();
+    if steps.is_empty() {
+        return;
+    }
+    let begun: Vec<usize> = steps
+        .into_iter()
+        .map(|step| bench.atom(What::Begun, Start::Begin(step), Vec::new()))
+        .collect();
+    let sets = both(&begun, &bad(bench));
+    let late = lateness(bench, Side::From);
+    forbid_where_it_leads(bench, (ID, domain, Side::From), (late, &sets), harm);
+}
+
+/// Adds patterns: a view is such as is asked for, and mail comes to a host. How far it comes there makes
+/// harms of its own.
+fn where_asked(
     bench: &mut Bench<'_>,
     (domain, side): (&Name, Side),
     (what, asked): (&'static str, &dyn Fn(&View<'_>) -> bool),

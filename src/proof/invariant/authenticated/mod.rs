@@ -19,20 +19,20 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrSet, RrType};
 
 use crate::fact::{Fact, Subject, Value};
-use crate::intent::{DomainMove, Host, Sender};
-use crate::observe::{Outside, Snapshot};
+use crate::intent::{Host, Sender};
+use crate::observe::Outside;
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, evaluated_today, is_let, may_refuse, may_refuse_today, passes,
-    sources,
+    Edges, Source, evaluated, is_let, may_refuse, may_refuse_today, passes, sources,
 };
 use crate::proof::view::{Choice, View};
 use crate::spf::{Outcome, SpfRecord, Target, Term};
 
 mod dkim;
 mod dmarc;
+mod today;
 
 const ID: &str = "authenticated";
 const NOW: Duration = Duration::ZERO;
@@ -78,13 +78,13 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 undeclared(bench, domain, host, &in_flight);
             }
         }
-        as_today(bench, domain, Some(one), &edges);
+        today::as_today(bench, domain, Some(one), &edges);
     }
     let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
     let changing =
         bench.always(("changing-records", &Name::root(), 0), &|| changing_records(bench));
     for domain in changing.iter().filter(|name| !moving.contains(name)) {
-        as_today(bench, domain, None, &edges);
+        today::as_today(bench, domain, None, &edges);
     }
     dkim::keys_in_use(bench);
     dmarc::stricter_policies(bench);
@@ -451,162 +451,6 @@ fn undeclared(
         for atom in &in_flight {
             bench.forbid(ID, (choice, NOW), &[*atom], &harm);
         }
-    }
-}
-
-/// What the record of today lets pass, and no sender of the move declares: somebody may rely on it.
-fn as_today(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
-    all_others(bench, domain, one);
-    if edges.refuse_by_name() {
-        all_sources_today(bench, domain, one, edges);
-    }
-    let rest = bench
-        .always(("undeclared-today", domain, 0), &|| undeclared_today(bench, domain, one, edges));
-    if rest.is_empty() {
-        return;
-    }
-    let of = sends_today(domain, one);
-    let rest: Vec<&Source> = rest.iter().collect();
-    let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
-        let fails = |view: &View<'_>| {
-            sources.iter().any(|source| !is_let(view, domain, source)).then_some(())
-        };
-        bench.cases(ID, ("today", domain, number), &fails)
-    };
-    if failing(bench, 0, &rest).is_empty() {
-        return;
-    }
-    for (place, source) in rest.iter().enumerate() {
-        let found = failing(bench, place + 1, &[*source]);
-        // Who sends from an address of the old host sends through it.
-        let of = match (source, one) {
-            (Source::Address(ip), Some(one)) if bench.parties().has(Side::From, *ip) => {
-                Subject::Host(one.from.name.clone())
-            }
-            (_, _) => of.clone(),
-        };
-        let harm = Harm::new(
-            format!("{ID}/{}/today/spf/{source}", shown(domain)),
-            format!(
-                "mail as {domain} from {source}, which its SPF record lets pass today, fails SPF: nobody says that nothing is sent from there"
-            ),
-            format!(
-                "leave the term in the record, or declare its sender at a host; where nothing is sent from there, {}",
-                bench.statement(Fact::Sends, &of, Value::False, "")
-            ),
-        );
-        // What fails today, and was only authorised by a term behind another, fails for itself.
-        for (choice, ()) in found.iter().filter(|(choice, ())| !choice.is_empty()) {
-            for atom in bench.facts.in_flight(&of) {
-                bench.forbid(ID, (choice, NOW), &[atom], &harm);
-            }
-        }
-    }
-}
-
-/// What the record of today does not refuse, from wherever it comes, and another one may.
-fn all_sources_today(
-    bench: &mut Bench<'_>,
-    domain: &Name,
-    one: Option<&DomainMove>,
-    edges: &Edges,
-) {
-    let snapshot = bench.draft().snapshot;
-    let terms: Vec<Term> = records_at(snapshot, domain)
-        .first()
-        .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
-    let found = sources(&terms, domain, snapshot, edges).into_values().flatten();
-    let addresses = found.filter_map(|source| match source {
-        Source::Address(ip) => Some(ip),
-        Source::Behind(..) => None,
-    });
-    let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
-    let of = sends_today(domain, one);
-    let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
-    let in_flight = bench.facts.in_flight(&of);
-    may_be_refused(bench, &from, (all.into_iter().collect(), false, 0), &in_flight);
-}
-
-/// Whose mail it is that the record of today lets pass and nobody declares: that of a host that mail
-/// leaves, and that declares no sender; or else anybody's.
-fn sends_today(domain: &Name, one: Option<&DomainMove>) -> Subject {
-    match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
-        Some(one) => Subject::Host(one.from.name.clone()),
-        None => Subject::Name(domain.clone()),
-    }
-}
-
-/// What the record of today lets pass, and no sender of the move declares.
-fn undeclared_today(
-    bench: &Bench<'_>,
-    domain: &Name,
-    one: Option<&DomainMove>,
-    edges: &Edges,
-) -> BTreeSet<Source> {
-    let snapshot = bench.draft().snapshot;
-    let live = records_at(snapshot, domain);
-    let Some(live) = live.first() else { return BTreeSet::new() };
-    let terms: Vec<Term> = live.terms_that_count().cloned().collect();
-    let today = sources(&terms, domain, snapshot, edges).into_values().flatten();
-    let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
-        let terms = |host: &Host| -> Vec<Term> {
-            let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
-            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms)
-                .collect()
-        };
-        let old = terms(&one.from);
-        let mut found = sources(&old, domain, snapshot, edges);
-        of_old_exchanges(bench, domain, &old, edges, &mut found);
-        let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
-        // What the new host's terms mean today is the old one's.
-        let later = sources(&terms(&one.to), domain, &bench.end, edges);
-        declared.extend(later.into_values().flatten());
-        for host in &one.others {
-            declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
-        }
-        declared
-    });
-    today.filter(|source| !declared.contains(source)).collect()
-}
-
-/// Mail from where no record names: a record that refuses it, where that of today does not.
-fn all_others(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>) {
-    let undeclared = one.is_some_and(|one| !one.from.senders.iter().any(Sender::says_anything));
-    let refused = |view: &View<'_>| {
-        let today = evaluated_today(view, domain, NOBODY).outcome;
-        let now = evaluated(view, domain, NOBODY).outcome;
-        let worse = match today {
-            Outcome::Pass => now != Outcome::Pass,
-            // Of a host that declares no sender, this is all of its mail.
-            Outcome::None if undeclared => !matches!(now, Outcome::Pass | Outcome::None),
-            Outcome::None | Outcome::Neutral | Outcome::SoftFail => now == Outcome::Fail,
-            Outcome::Fail | Outcome::PermError | Outcome::TempError => false,
-        };
-        worse.then_some(today)
-    };
-    let of = sends_today(domain, one);
-    for (choice, today) in bench.cases(ID, ("others", domain, 0), &refused).iter() {
-        let harm = Harm::new(
-            format!("{ID}/{}/today/spf/others", shown(domain)),
-            format!(
-                "mail as {domain} from where no record names fails SPF, and does not today ({}): nobody says that nothing is sent from there",
-                today
-            ),
-            format!(
-                "leave the end of the record as it is, or declare every sender; where nothing else is sent, {}",
-                bench.statement(Fact::Sends, &of, Value::False, "")
-            ),
-        );
-        for atom in bench.facts.in_flight(&of) {
-            bench.forbid(ID, (choice, NOW), &[atom], &harm);
-        }
-    }
-}
-
-fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {
-    match at.told(&RrKey::new(name.clone(), RrType::TXT)) {
-        Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).collect(),
-        Outside::Absent | Outside::Unknown(_) => Vec::new(),
     }
 }
 

@@ -121,7 +121,10 @@ fn by_others(bench: &Bench<'_>) -> BTreeSet<RrKey> {
         let domains = domains.iter().filter(|one| {
             let zone = draft.snapshot.zone_of(&one.name).map(|zone| &zone.zone.origin);
             let is_made = |zone: &Name| draft.has_wildcards(zone) || draft.has_cuts(zone);
-            one.moves.is_none() && zone.is_some_and(is_made)
+            // What only comes to have mail has no clients yet.
+            let mx = RrKey::new(one.name.clone(), RrType::MX);
+            let has_mail = bench.library.live(&mx) != Outside::Absent;
+            one.moves.is_none() && has_mail && zone.is_some_and(is_made)
         });
         let keys = domains.flat_map(|one| possible(&one.name));
         let is_made = |key: &RrKey| {

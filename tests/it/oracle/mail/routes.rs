@@ -108,7 +108,13 @@ impl<'a> World<'a> {
                             let is_known = is_old || (is_new && kind == Kind::Moves);
                             let stated = self.is_known_to_accept("address", &ip.to_string())
                                 || self.is_known_to_accept("name", &exchange.to_string());
-                            if !is_known && !stated {
+                            // What takes the mail of a domain that stays goes on to.
+                            let is_today = kind != Kind::Moves
+                                && exchanges_of(ground.zones, domain).iter().any(|one| {
+                                    let live = plain(ground.zones, one, family);
+                                    live.records().iter().filter_map(Rdata::ip).any(|l| l == ip)
+                                });
+                            if !is_known && !stated && !is_today {
                                 self.add(
                                     "deliverable",
                                     domain,
@@ -163,7 +169,16 @@ impl<'a> World<'a> {
     pub(super) fn of_routes(&self, domain: &Name, kind: Kind) {
         for view in self.dns.resolved(domain, RrType::MX, 0) {
             match view {
-                Resolved::NxDomain => self.add("deliverable", domain, "no such domain", true),
+                Resolved::NxDomain => {
+                    // Whoever has no mail today misses none.
+                    let exchanges = exchanges_of(self.ground.zones, domain);
+                    let had_mail = exchanges.iter().any(|one| {
+                        [RrType::A, RrType::AAAA].into_iter().any(|family| {
+                            !plain(self.ground.zones, one, family).records().is_empty()
+                        })
+                    });
+                    self.add("deliverable", domain, "no such domain", had_mail);
+                }
                 Resolved::Outside(_) => {
                     self.add("deliverable", domain, "MX records elsewhere", false)
                 }
@@ -324,7 +339,10 @@ impl<'a> World<'a> {
                     && is_copied
                     && self.is_taken_back("clients", "false").contains(&false)
                 {
-                    lost("clients write at the new host after its last copy back", !copies);
+                    // Who says that clients leave it on the way there says so of the way back too.
+                    let is_of_back = self.stated("clients", "new").iter().all(|o| o.from.is_none());
+                    let sure = !copies && is_of_back;
+                    lost("clients write at the new host after its last copy back", sure);
                 }
                 if at_old && begun && is_copied && self.may("routes_local", "new", "true", "true") {
                     lost("stored at the new host by its own, after the last copy back", !copies);

@@ -170,19 +170,15 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
     let present = present(model);
     let mut refuted: BTreeMap<&'static str, Vec<Counterexample>> = BTreeMap::new();
     let mut told: BTreeSet<&str> = BTreeSet::new();
-    let mut stories: Vec<&Pattern> = Vec::new();
+    let mut always: BTreeSet<&str> = BTreeSet::new();
     let mut unstated: BTreeMap<(Fact, Subject), BTreeSet<&'static str>> = BTreeMap::new();
     let mut untold: BTreeSet<(&'static str, Fact, &Subject)> = BTreeSet::new();
     for (number, pattern) in model.patterns.iter().enumerate() {
         let harm = &*pattern.harm.id;
-        // What holds only where another harm of the invariant does is told with that.
-        let is_told = |one: &&&Pattern| {
-            one.invariant == pattern.invariant && !one.atoms.is_empty() && pattern.contains(one)
-        };
-        if present.contains_key(harm)
-            || told.contains(harm)
-            || stories.iter().find(is_told).is_some()
-        {
+        // What is so whatever is cached is told once, however far mail comes.
+        let whole = harm.rsplit_once('/').map_or(harm, |(whole, _)| whole);
+        let is_told = [harm, whole].into_iter().any(|one| always.contains(one));
+        if present.contains_key(harm) || told.contains(harm) || is_told {
             continue;
         }
         if placed.can_come_true(pattern, model) {
@@ -198,7 +194,7 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
             if is_known {
                 continue;
             }
-            stories.push(pattern);
+            always.extend(harm.strip_suffix(invariant::ALWAYS));
             let story = tell(&Told { draft, model, graph, placed: &placed }, pattern);
             let one = Counterexample { invariant: pattern.invariant, pattern: number, story };
             refuted.entry(pattern.invariant).or_default().push(one);

@@ -254,9 +254,11 @@ fn may_refuse_in(
 ) -> BTreeSet<(Name, String)> {
     let evaluation = evaluated_in(look_up, domain, ip);
     // The last record is left at the end where a redirect leads to it and nothing in it matches.
-    let last = evaluation.path.last().and_then(|last| match last.term.target(&last.domain) {
-        Some(Target::Record(name)) => Some((name, None)),
-        Some(Target::Exchanges(_) | Target::Addresses(_)) | None => None,
+    let last = evaluation.path.last().and_then(|last| {
+        match last.term.named(&last.domain, domain).target(&last.domain) {
+            Some(Target::Record(name)) => Some((name, None)),
+            Some(Target::Exchanges(_) | Target::Addresses(_)) | None => None,
+        }
     });
     let way = evaluation.path.iter().map(|at| (at.domain.clone(), Some(&at.term))).chain(last);
     let way: Vec<(Name, Option<&Term>)> = match evaluation.path.is_empty() {

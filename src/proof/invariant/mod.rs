@@ -88,6 +88,9 @@ pub const ALL: &[Invariant] = &[
 /// The invariant of how quickly the switch, and a way back, take effect.
 pub const REACH: &str = reach::ID;
 
+/// How the id of a harm ends that is done whatever is cached.
+pub const ALWAYS: &str = "/always";
+
 /// The invariant of the way back.
 pub const REVERSIBLE: &str = "reversible";
 
@@ -216,7 +219,7 @@ fn forbid_as_far(
     if found.iter().any(|(choice, ())| choice.is_empty()) {
         let begins = |atom: &usize| bench.library.atoms.borrow()[*atom].start != Start::Always;
         let begin: Vec<&Vec<usize>> = sets.iter().filter(|set| set.iter().any(begins)).collect();
-        let harm = Harm { id: format!("{}/always", harm.id).into(), ..harm.clone() };
+        let harm = Harm { id: format!("{}{ALWAYS}", harm.id).into(), ..harm.clone() };
         for atoms in begin {
             bench.forbid(invariant, (&Choice::new(), extra), atoms, &harm);
         }

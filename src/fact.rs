@@ -109,9 +109,9 @@ pub enum Fact {
     PassesDmarc,
     /// A domain that does not move stays at the old host.
     Stays,
-    /// Some senders have IPv4 alone.
+    /// Some senders or mail clients have IPv4 alone.
     Ipv4Only,
-    /// Some senders have IPv6 alone.
+    /// Some senders or mail clients have IPv6 alone.
     Ipv6Only,
 }
 
@@ -389,26 +389,26 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Ipv4Only,
         word: "ipv4_only",
-        meaning: "is reached by some senders over IPv4 alone",
+        meaning: "is reached by some senders or mail clients over IPv4 alone",
         subjects: HOST_OR_NAME,
         values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
         sources: &[Source::Assume],
-        read_by: &["deliverable"],
+        read_by: &["clients", "deliverable"],
     },
     Row {
         fact: Fact::Ipv6Only,
         word: "ipv6_only",
-        meaning: "is reached by some senders over IPv6 alone",
+        meaning: "is reached by some senders or mail clients over IPv6 alone",
         subjects: HOST_OR_NAME,
         values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
         sources: &[Source::Snapshot("no exchange with an IPv6 address today"), Source::Assume],
-        read_by: &["deliverable"],
+        read_by: &["clients", "deliverable"],
     },
 ];
 

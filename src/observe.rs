@@ -20,7 +20,7 @@ use crate::diag::Diagnostic;
 use crate::resolution::{Reply, reply};
 use crate::spec::{Authority, ResolverAddress};
 
-pub use questions::{MAIL_ALIASES, MAIL_SERVICES, discovery_of, is_dkim, questions};
+pub use questions::{MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions};
 
 /// A question to the world, closed over protocols.
 #[derive(Clone, Debug, PartialEq, Eq)]

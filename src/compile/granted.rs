@@ -10,12 +10,13 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
 use crate::model::hold::CAP;
-use crate::observe::Outside;
+use crate::observe::{ALIASES_MAX, Outside, Snapshot, discovery_of};
 use crate::proof::Findings;
 use crate::proof::draft::{Draft, MovePoint};
 use crate::proof::invariant::is_known_to_stay;
 use crate::proof::model::other_domains;
 use crate::proof::parties::{Routes, Side, routes_today};
+use crate::resolution::{Reply, moved, reply};
 use crate::spec::Clocks;
 use crate::spec::{KEEP_OLD, OVERRUN};
 
@@ -35,6 +36,7 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     all.extend(wildcards(draft));
     all.extend(addresses_taken(draft));
     all.extend(without_mail(draft));
+    all.extend(aliases_of_moving(draft));
     all.extend(of_few(draft));
     all.extend(keys_alone(draft));
     all.push(format!(
@@ -53,9 +55,19 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             Subject::Name(_) | Subject::Address(_) => one.subject.value.to_string(),
         };
         let from = one.from.map_or(String::new(), |from| format!("from {} on, ", from.word()));
-        let settle = match one.settle.is_zero() {
-            true => String::new(),
-            false => format!(" (what was so before settles within {})", show_span(one.settle)),
+        let span = show_span(one.settle);
+        let settle = match (one.fact.value, one.from) {
+            (Fact::Published, Some(_)) => {
+                format!(" (nobody keeps what was answered before for more than {span}, RFC 2308 §5)")
+            }
+            _ if one.settle.is_zero() => String::new(),
+            (_, _) => format!(" (what was so before settles within {span})"),
+        };
+        let by_mailbox = match (one.fact.value, one.from, one.value) {
+            (Fact::Redirects, None, Value::True) => {
+                ", wherever the mailboxes are, on the way back too"
+            }
+            (_, _, _) => "",
         };
         let ends = matches!(one.fact.value, Fact::Sends | Fact::Signs);
         let arrived = match ends && one.from.is_none() && one.value == Value::False {
@@ -63,7 +75,7 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             false => "",
         };
         format!(
-            "{from}`{}` of {of} is {}{settle}{arrived}: whether it {}; {}",
+            "{from}`{}` of {of} is {}{settle}{arrived}: whether it {}{by_mailbox}; {}",
             one.fact.value, one.value, row.meaning, one.reason
         )
     });
@@ -76,15 +88,15 @@ fn staying(draft: &Draft<'_>) -> Option<String> {
     let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
     let zones = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let names = zones.filter(|key| key.rtype == RrType::MX).map(|key| &key.name);
+    let comes_there = |at: &Snapshot, name: &Name| match routes_today(at, name) {
+        Routes::To(routes) => routes.iter().any(|r| draft.parties.whose(r) == Some(Side::From)),
+        Routes::Nowhere | Routes::Unknown(_) => false,
+    };
     let stays = |name: &&Name| {
         !moving.contains(*name)
             && is_known_to_stay(draft, name)
-            && match routes_today(draft.snapshot, name) {
-                Routes::To(routes) => {
-                    routes.iter().any(|r| draft.parties.whose(r) == Some(Side::From))
-                }
-                Routes::Nowhere | Routes::Unknown(_) => false,
-            }
+            && comes_there(draft.snapshot, name)
+            && comes_there(&draft.end, name)
     };
     let names: Vec<String> = names.filter(stays).map(ToString::to_string).collect();
     (!names.is_empty())
@@ -198,6 +210,7 @@ fn addresses_taken(draft: &Draft<'_>) -> BTreeSet<String> {
         let live = draft.snapshot.told(key);
         matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME)
             && !led_to.contains(&key.name)
+            && !is_discovery(&key.name)
             && matches!(live, Outside::Records(_))
             && draft.end.told(key) != live
     };
@@ -227,18 +240,68 @@ fn without_mail(draft: &Draft<'_>) -> Option<String> {
         !known.contains(&key.name) && ips.any(|ip| draft.parties.is_at_old(ip))
     });
     let names: BTreeSet<&Name> = at_old.map(|(key, _)| &key.name).collect();
-    let shown: Vec<String> = names.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "nobody has mail at {}: they have no MX records, and their addresses are those of `{}`",
+            some_of(names.into_iter()),
+            from.name
+        )
+    })
+}
+
+/// Names that are aliases of domains that move, by themselves or below a DNAME: mail for them goes
+/// where that of the domain goes, and nothing in DNS says whether there is any.
+fn aliases_of_moving(draft: &Draft<'_>) -> Option<String> {
+    let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
+    let known: BTreeSet<Name> = other_domains(draft).into_iter().collect();
+    let mx = |name: &Name| RrKey::new(name.clone(), RrType::MX);
+    let leads_along = |name: &Name| {
+        let mut name = name.clone();
+        for _ in 0..=ALIASES_MAX {
+            let zone = draft.snapshot.zone_of(&name)?;
+            match reply(&&zone.zone, &mx(&name)) {
+                Reply::Alias { target, .. } => name = target,
+                Reply::Records(_) | Reply::Absent | Reply::Delegated(_) => break,
+            }
+        }
+        moving.contains(&name).then_some(())
+    };
+    let zones = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+    let names = zones.flat_map(|(key, rrset)| match key.rtype {
+        RrType::CNAME => vec![key.name.clone()],
+        RrType::DNAME => {
+            let target = rrset.rdata().first().and_then(Rdata::target);
+            let target = target.unwrap_or_else(Name::root);
+            moving.iter().filter_map(|domain| moved(domain, &target, &key.name)).collect()
+        }
+        _ => Vec::new(),
+    });
+    let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
+    let names: BTreeSet<Name> = names
+        .filter(|name| is_host(name) && !is_discovery(name) && !known.contains(name))
+        .filter(|name| !moving.contains(name) && leads_along(name).is_some())
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "nobody has mail at {}: aliases of domains that move, and mail for them goes along",
+            some_of(names.iter())
+        )
+    })
+}
+
+/// Whether a name is one that mail clients ask for: what they find there is looked at as such.
+fn is_discovery(name: &Name) -> bool {
+    discovery_of(&RrKey::new(name.clone(), RrType::CNAME)).is_some()
+}
+
+/// The first few of some names; the rest is counted.
+fn some_of<'n>(names: impl ExactSizeIterator<Item = &'n Name>) -> String {
     let more = match names.len().saturating_sub(SHOWN_MAX) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    (!names.is_empty()).then(|| {
-        format!(
-            "nobody has mail at {}{more}: they have no MX records, and their addresses are those of `{}`",
-            shown.join(", "),
-            from.name
-        )
-    })
+    let shown: Vec<String> = names.take(SHOWN_MAX).map(ToString::to_string).collect();
+    format!("{}{more}", shown.join(", "))
 }
 
 /// Exchanges with addresses that not everybody reaches.

@@ -1,5 +1,5 @@
 //! The plan's zones as they are when all is done, as far as it matters to the meaning of names: MX
-//! records, addresses of exchanges, and the plan's other records.
+//! records, addresses of exchanges, records for mail clients, and the plan's other records.
 //!
 //! SPF and DKIM are not in it, and TTLs in it mean nothing.
 
@@ -31,6 +31,18 @@ pub fn in_the_end(intent: &Intent, snapshot: &Snapshot) -> Snapshot {
             for rtype in [RrType::A, RrType::AAAA] {
                 set(&mut end, &exchange.name.value, rtype, published(exchange, rtype));
             }
+        }
+    }
+    for one in &intent.moves {
+        for (key, rdata) in &one.from.discovery {
+            // Only what the old host really says there is taken away.
+            let live = end.zone_of(&key.name).and_then(|zone| zone.get(key));
+            if live.is_some_and(|live| live.rdata() == [rdata.value.clone()]) {
+                set(&mut end, &key.name, key.rtype, Vec::new());
+            }
+        }
+        for (key, rdata) in &one.to.discovery {
+            set(&mut end, &key.name, key.rtype, vec![rdata.value.clone()]);
         }
     }
     for record in &intent.records {

@@ -5,6 +5,7 @@
 //! the zones and for what the plan is going to publish: what nobody has seen, an adversary chooses.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
@@ -44,6 +45,24 @@ pub fn discovery_of(key: &RrKey) -> Option<Name> {
         }
         _ => None,
     }
+}
+
+/// The discovery records that a domain can have, by the names in front of it.
+static POSSIBLE: LazyLock<Vec<(Name, RrType)>> = LazyLock::new(|| {
+    let services = MAIL_SERVICES.iter().map(|labels| (*labels, RrType::SRV));
+    let aliases = MAIL_ALIASES
+        .iter()
+        .flat_map(|label| [RrType::CNAME, RrType::A, RrType::AAAA].map(|rtype| (*label, rtype)));
+    let named = services.chain(aliases);
+    named.filter_map(|(labels, rtype)| Some((Name::from_user(labels).ok()?, rtype))).collect()
+});
+
+/// Every discovery record that a domain can have.
+#[must_use]
+pub fn discovery_keys(domain: &Name) -> impl Iterator<Item = RrKey> {
+    POSSIBLE
+        .iter()
+        .filter_map(move |(labels, rtype)| Some(RrKey::new(labels.join(domain).ok()?, *rtype)))
 }
 
 /// Whether a name holds DKIM keys: it has `_domainkey` behind a selector (RFC 6376 §3.6.2.1).
@@ -91,6 +110,12 @@ pub fn questions(intent: &Intent, snapshot: &Snapshot) -> BTreeSet<RrKey> {
             for (key, rdata) in &host.discovery {
                 asking.of_rrset(key, std::slice::from_ref(&rdata.value));
             }
+        }
+        for key in discovery_keys(&one.domain.value) {
+            if let Seen::Records(found) = snapshot.look_up(&key) {
+                asking.of_rrset(&key, found);
+            }
+            asking.ask(key);
         }
     }
     asking.open

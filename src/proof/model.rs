@@ -129,7 +129,8 @@ fn domains<'d>(draft: &Draft<'d>, known: &Known) -> Rc<[Domain<'d>]> {
 
 /// Those that do not move: every name that has MX records, or comes to have some; and every name with
 /// an address that is known by an SPF record, a DKIM key or a policy, for without MX records its own
-/// address takes its mail (RFC 5321 §5.1).
+/// address takes its mail (RFC 5321 §5.1); and such a name that is an alias, whose mail goes where that
+/// of its target goes.
 #[must_use]
 pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
     let moving: BTreeMap<&Name, &DomainMove> =
@@ -167,7 +168,8 @@ pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
     let known: BTreeSet<Name> = of_mail.filter(|name| !exchanges.contains(name)).collect();
     let zones = draft.snapshot.zones.values();
     let owners = zones.flat_map(|zone| zone.zone.rrsets.keys()).filter(|key| {
-        matches!(key.rtype, RrType::A | RrType::AAAA) && !moving.contains_key(&key.name)
+        matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME)
+            && !moving.contains_key(&key.name)
     });
     names.extend(owners.map(|key| &key.name).filter(|name| known.contains(*name)));
     names.into_iter().cloned().collect()

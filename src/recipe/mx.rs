@@ -16,6 +16,8 @@ use crate::spec::{Anchor, SwitchKind, When};
 
 /// Live MX records that name a host which the plan does not know.
 pub(super) const UNKNOWN_EXCHANGE: Code = Code::semantic("unknown-exchange");
+/// `switch: standby` where nothing can stand by.
+pub(super) const NO_STANDBY: Code = Code::semantic("no-standby");
 /// A domain that takes no mail (RFC 7505).
 pub(super) const NULL_MX: Code = Code::semantic("null-mx");
 
@@ -37,6 +39,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         let mut transitions = goal.transitions(zone, &route);
         if kitchen.intent.terms.switch == SwitchKind::Standby {
             transitions = by_standby(transitions, &key);
+            stands_by(one, &transitions, found);
         }
         let track = Track { routes: true, ..Track::new(one.zone.clone(), key, transitions) };
         found.track(track, one.domain.span);
@@ -108,6 +111,26 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
         all.extend(changes);
     }
     all
+}
+
+/// Says so where there is no version in which the new exchanges stand by.
+fn stands_by(one: &DomainMove, transitions: &[Transition], found: &mut Found) {
+    if transitions.iter().any(|t| matches!(t.verb, Verb::Join | Verb::Prefer)) {
+        return;
+    }
+    let domain = &one.domain.value;
+    let is_switched = transitions.iter().any(|t| t.stage == Stage::Switch);
+    let (title, help) = match is_switched {
+        true => (
+            format!("the exchanges of {domain} are switched directly, not by standing by"),
+            "use lower preferences: those of the side that stands by come behind the others, and end at 65535",
+        ),
+        false => (
+            format!("the MX records of {domain} stay as they are: nothing can stand by"),
+            "give the new exchanges names of their own, or leave `switch: standby` out",
+        ),
+    };
+    found.report(Diagnostic::warning(NO_STANDBY, one.domain.span, title, help));
 }
 
 /// What is served while `second` stands by behind `first`, with the TTL of the first.

@@ -398,6 +398,10 @@ impl Clocks {
     pub const QUEUE_LIFE: Duration = Duration::from_secs(5 * 86_400);
 }
 
+/// How long resolvers may keep the answer that a name outside of the zones is not there: what RFC 2308
+/// §5 gives as a sensible bound. What zones the name lies in, and what their SOA says, is not seen.
+pub const NEGATIVE_OUTSIDE: Duration = Duration::from_secs(24 * 3_600);
+
 /// 7 d: the cap that RFC 8767 §4 recommends for any cache.
 pub const KEEP_OLD: Duration = Duration::from_secs(7 * 86_400);
 /// 24 h: 8.7 % of measured resolvers extend TTLs (PAM 2023); the bound is our choice (PROOF §2).

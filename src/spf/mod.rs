@@ -29,7 +29,7 @@ pub use outcome::{
 
 use std::fmt;
 
-use cutover_contract::{Name, Rdata};
+use cutover_contract::{Name, Rdata, RrType};
 
 /// One term.
 #[derive(Clone, Debug)]
@@ -108,6 +108,19 @@ impl Term {
         match rest.is_empty() {
             true => domain.clone(),
             false => Name::from_user(rest).unwrap_or_else(|_| domain.clone()),
+        }
+    }
+
+    /// The types that an evaluator asks its name for (RFC 7208 §5); those of an address, `ptr` of the
+    /// names that the client's address has.
+    #[must_use]
+    pub fn asks_for(&self) -> &'static [RrType] {
+        match self.parts().0.as_str() {
+            "include" | "redirect" => &[RrType::TXT],
+            "mx" => &[RrType::MX],
+            "exists" => &[RrType::A],
+            "a" | "ptr" => &[RrType::A, RrType::AAAA],
+            _ => &[],
         }
     }
 

@@ -5,6 +5,7 @@
 //! the demand can be met, and that nothing else is in the way.
 
 mod led_elsewhere;
+mod out_of_sight;
 mod pasted;
 mod reported;
 

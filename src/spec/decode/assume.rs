@@ -1,12 +1,14 @@
 //! `assume:` and `override:`: what somebody states, and what may be broken.
 
+use std::time::Duration;
+
 use cutover_contract::Name;
 
 use super::{BAD_FACT, BAD_NAME, Decoder, ONE_OF, bool_of, text};
 use crate::diag::{Spanned, listed, quoted};
 use crate::fact::{Fact, Subject, SubjectKind};
 use crate::spec::yaml::Node;
-use crate::spec::{AssumeSpec, OverrideSpec, Point, v1};
+use crate::spec::{AssumeSpec, NEGATIVE_OUTSIDE, OverrideSpec, Point, v1};
 
 impl Decoder<'_> {
     pub(super) fn assume(&mut self, node: &Node) -> Option<AssumeSpec> {
@@ -36,12 +38,17 @@ impl Decoder<'_> {
             // Other words have been refused by the shape.
             Some(_) | None => None,
         };
+        // Whoever asked before it was there has been told that it is not.
+        let usual = match (fact, from) {
+            (Fact::Published, Some(_)) => NEGATIVE_OUTSIDE,
+            (_, _) => Duration::ZERO,
+        };
         Some(AssumeSpec {
             fact: Spanned { value: fact, span: word.span },
             subject,
             value: value?,
             from,
-            settle: settle.unwrap_or_default(),
+            settle: settle.unwrap_or(usual),
             reason: self.reason(node)?,
         })
     }

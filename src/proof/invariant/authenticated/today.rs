@@ -24,6 +24,7 @@ pub(super) fn as_today(
     edges: &Edges,
 ) {
     all_others(bench, domain, one);
+    of_the_client(bench, domain, one, edges);
     if edges.refuse_by_name() {
         all_sources_today(bench, domain, one, edges);
     }
@@ -92,6 +93,86 @@ fn all_sources_today(
     let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
     let in_flight = bench.facts.in_flight(&of);
     may_be_refused(bench, &from, (all.into_iter().collect(), false, 0), &in_flight);
+}
+
+/// What terms lead to whose match hangs on the client: nobody can tell whose mail passes by which of
+/// the records below them, so each goes on to answer what it answers today.
+fn of_the_client(
+    bench: &mut Bench<'_>,
+    domain: &Name,
+    one: Option<&DomainMove>,
+    edges: &Edges,
+) {
+    let draft = bench.draft();
+    let snapshot = draft.snapshot;
+    let terms_of = |host: &Host| -> Vec<Term> {
+        let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
+        spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms).collect()
+    };
+    let behind = |terms: &[Term]| -> BTreeSet<(Name, String)> {
+        let all = sources(terms, domain, snapshot, edges).into_values().flatten();
+        all.filter_map(|source| match source {
+            Source::Behind(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
+            Source::Behind(..) | Source::Address(_) => None,
+        })
+        .collect()
+    };
+    let live: Vec<Term> = records_at(snapshot, domain)
+        .first()
+        .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
+    let all = behind(&live);
+    if all.is_empty() {
+        return;
+    }
+    // Whose mail it is; the new host's own terms are asked for as such.
+    let hosts = one.into_iter().flat_map(|one| [&one.from].into_iter().chain(&one.others));
+    let declared: Vec<(&Host, BTreeSet<(Name, String)>)> =
+        hosts.map(|host| (host, behind(&terms_of(host)))).collect();
+    for (number, (owner, text)) in all.iter().enumerate() {
+        let term = Term::new(text);
+        let below = term.answered_below(owner);
+        let names: BTreeSet<&Name> = draft
+            .owned()
+            .filter(|key| key.name.is_at_or_below(&below))
+            .map(|key| &key.name)
+            .collect();
+        let senders: Vec<Subject> = declared
+            .iter()
+            .filter(|(_, terms)| terms.contains(&(owner.clone(), text.clone())))
+            .map(|(host, _)| Subject::Host(host.name.clone()))
+            .collect();
+        let senders = if senders.is_empty() { vec![sends_today(domain, one)] } else { senders };
+        for (place, name) in names.into_iter().enumerate() {
+            let keys: Vec<RrKey> =
+                term.asks_for().iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
+            let changed = |view: &View<'_>| {
+                let is_other = |key: &RrKey| {
+                    let live = view.live(key);
+                    live != Outside::Absent && view.look_up(key) != live
+                };
+                keys.iter().any(is_other).then_some(())
+            };
+            let own = Subject::Name(name.clone());
+            let harm = Harm::new(
+                format!("{ID}/{}/today/client/{text}/{}", shown(domain), shown(name)),
+                format!(
+                    "mail as {domain} passes SPF by `{text}` today, which may lead to {name}: that changes, and nobody can tell whose mail fails"
+                ),
+                format!(
+                    "leave {name} as it is until nobody sends by it; where nobody does, {}",
+                    bench.statement(Fact::Sends, &own, Value::False, "")
+                ),
+            );
+            let found = bench.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
+            let bad = |bench: &Bench<'_>| -> Vec<usize> {
+                match bench.facts.is_stated(Fact::Sends, &own) {
+                    true => bench.facts.in_flight(&own),
+                    false => senders.iter().flat_map(|of| bench.facts.in_flight(of)).collect(),
+                }
+            };
+            bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        }
+    }
 }
 
 /// Whose mail it is that the record of today lets pass and nobody declares: that of a host that mail

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
@@ -15,7 +15,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use super::{both, forbid_where_it_leads, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::{MAIL_ALIASES, MAIL_SERVICES, Outside, Seen, Snapshot};
+use crate::observe::{Outside, Seen, Snapshot, discovery_keys};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start};
@@ -87,8 +87,12 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         }
         of_pairs(bench, domain, &found);
         others::left_behind(bench, one, &found.left, &off);
+        others::led_out_of_sight(bench, one, &found.unseen, &off);
         if found.old_has_clients {
             sees_new_mail(bench, domain, one);
+        } else if !found.unseen.is_empty() {
+            // Asked for together with what is unseen, so either statement may stand without the other.
+            bench.facts.of_host(Fact::Redirects, from, Value::False);
         }
     }
     if has_clients {
@@ -108,6 +112,8 @@ struct Discovery {
     keys: BTreeSet<RrKey>,
     /// Those that nobody declares and the plan leaves, and that lead to the old host.
     left: BTreeSet<RrKey>,
+    /// What others of them lead to that nobody could ask: names outside of the zones, and delegations.
+    unseen: BTreeSet<Name>,
     /// Whether anything says that clients use the old host.
     old_has_clients: bool,
 }
@@ -122,18 +128,28 @@ impl Discovery {
         let declared = one.from.discovery.keys().chain(one.to.discovery.keys());
         let mut keys: BTreeSet<RrKey> = declared.cloned().collect();
         let mut left = BTreeSet::new();
+        let mut unseen = BTreeSet::new();
         let old = OldNames::of(bench, one);
         let mut old_has_clients = !one.from.discovery.is_empty();
-        for key in possible(domain) {
+        for key in discovery_keys(domain) {
             let leads = old.leads_there(bench, &key);
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
                 keys.insert(key);
-            } else if leads && !keys.contains(&key) && is_asked_by(bench, &key) {
+            } else if keys.contains(&key) || !is_asked_by(bench, &key) {
+                continue;
+            } else if leads {
                 left.insert(key);
+            } else {
+                unseen.extend(unseen_behind(draft.snapshot, &key));
             }
         }
-        Self { keys, left, old_has_clients }
+        let said = |name: &Name| {
+            let of = Subject::Name(name.clone());
+            bench.facts.is_stated(Fact::Clients, &of)
+        };
+        old_has_clients |= unseen.iter().any(|name| !said(name));
+        Self { keys, left, unseen, old_has_clients }
     }
 }
 
@@ -149,21 +165,18 @@ fn is_asked_by(bench: &Bench<'_>, key: &RrKey) -> bool {
     }
 }
 
-/// The discovery records that a domain can have, by the names in front of it.
-static POSSIBLE: LazyLock<Vec<(Name, RrType)>> = LazyLock::new(|| {
-    let services = MAIL_SERVICES.iter().map(|labels| (*labels, RrType::SRV));
-    let aliases = MAIL_ALIASES
-        .iter()
-        .flat_map(|label| [RrType::CNAME, RrType::A, RrType::AAAA].map(|rtype| (*label, rtype)));
-    let named = services.chain(aliases);
-    named.filter_map(|(labels, rtype)| Some((Name::from_user(labels).ok()?, rtype))).collect()
-});
-
-/// Every discovery record that a domain can have.
-fn possible(domain: &Name) -> impl Iterator<Item = RrKey> {
-    POSSIBLE
-        .iter()
-        .filter_map(move |(labels, rtype)| Some(RrKey::new(labels.join(domain).ok()?, *rtype)))
+/// What a question leads to that nobody could ask: a name outside of the zones, or the delegation that
+/// it lies below.
+fn unseen_behind(snapshot: &Snapshot, key: &RrKey) -> Option<Name> {
+    // Where an alias leads is what it is asked for.
+    let rtype = if key.rtype == RrType::CNAME { RrType::A } else { key.rtype };
+    let key = RrKey::new(key.name.clone(), rtype);
+    if !matches!(snapshot.told(&key), Outside::Unknown(_)) {
+        return None;
+    }
+    let end = snapshot.leaves_at(&key)?.name;
+    let cut = snapshot.zone_of(&end).and_then(|zone| zone.delegation_of(&end));
+    Some(cut.unwrap_or(end))
 }
 
 /// By which names and addresses clients know the old host.
@@ -193,7 +206,7 @@ impl OldNames {
             bench.parties().has(Side::To, *ip)
                 || new.iter().any(|name| bench.end.addresses(name).contains(ip))
         };
-        for key in possible(&one.domain.value) {
+        for key in discovery_keys(&one.domain.value) {
             let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
             for rdata in published.into_iter().flat_map(|rrset| rrset.rdata()) {
                 if one.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
@@ -293,6 +306,7 @@ fn of_record(
         }
     }
     leads_where(bench, key);
+    loses_a_family(bench, (domain, one), key);
     elsewhere(bench, one, key, off);
     let late = bench.late();
     let old = OldNames::of(bench, one);
@@ -350,6 +364,80 @@ fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
                     bench.forbid(ID, (choice, NOW), &[bad], &harm);
                 }
             }
+        }
+    }
+}
+
+/// A discovery record that leads to servers of one family alone, where it led to servers of the other
+/// too: a client may have either alone.
+fn loses_a_family(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMove), key: &RrKey) {
+    // Who takes a record away wants nobody to find anything by it.
+    if Servers::of(&|key| bench.end.told(key), key).is_none() {
+        return;
+    }
+    let subjects = [Subject::Host(one.to.name.clone()), Subject::Name(domain.clone())];
+    let families = [(Fact::Ipv4Only, "IPv4", 4), (Fact::Ipv6Only, "IPv6", 6)];
+    for (fact, words, number) in families {
+        let has = |servers: &Servers| servers.ips.iter().any(|ip| ip.is_ipv4() == (number == 4));
+        let lost = |view: &View<'_>| {
+            let live = Servers::of(&|key| view.live(key), key);
+            let now = Servers::of(&|key| view.look_up(key), key);
+            (has(&live) && !now.is_none() && !now.unseen && !has(&now)).then_some(())
+        };
+        let label = ("family-lost", &key.name, (usize::from(key.rtype.number()) << 8) + number);
+        let harm = Harm::new(
+            format!("{ID}/{}/family/{words}/{} {}", shown(domain), shown(&key.name), key.rtype),
+            format!(
+                "a mail client that has {words} alone asks for {key}, and finds no server with such an address any more"
+            ),
+            format!(
+                "give the server an {words} address; or {}",
+                bench.statement(fact, &subjects[0], Value::False, "")
+            ),
+        );
+        let found = bench.cases(ID, label, &lost);
+        let bad = |bench: &Bench<'_>| bench.facts.of_any(fact, &subjects, Value::True);
+        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+    }
+}
+
+/// The servers that a discovery record leads to.
+struct Servers {
+    ips: BTreeSet<IpAddr>,
+    /// There may be others, which nobody could ask for.
+    unseen: bool,
+}
+
+impl Servers {
+    fn of(look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> Self {
+        let mut found = Self { ips: BTreeSet::new(), unseen: false };
+        let both = [RrType::A, RrType::AAAA];
+        if key.rtype != RrType::SRV {
+            both.into_iter().for_each(|rtype| found.add(look_up, &key.name, rtype));
+            return found;
+        }
+        match look_up(key) {
+            Outside::Records(records) => {
+                for name in records.iter().filter_map(Rdata::srv_target) {
+                    both.iter().for_each(|rtype| found.add(look_up, &name, *rtype));
+                }
+            }
+            Outside::Absent => {}
+            Outside::Unknown(_) => found.unseen = true,
+        }
+        found
+    }
+
+    /// Whether it leads to no server, as everybody knows.
+    fn is_none(&self) -> bool {
+        self.ips.is_empty() && !self.unseen
+    }
+
+    fn add(&mut self, look_up: &dyn Fn(&RrKey) -> Outside, name: &Name, rtype: RrType) {
+        match look_up(&RrKey::new(name.clone(), rtype)) {
+            Outside::Records(records) => self.ips.extend(records.iter().filter_map(Rdata::ip)),
+            Outside::Absent => {}
+            Outside::Unknown(_) => self.unseen = true,
         }
     }
 }

@@ -2,15 +2,14 @@
 //! move nothing.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::is_known_to_stay;
-use super::{ID, NOW, OldNames, leads_where, possible, target};
+use super::{ID, NOW, OldNames, Servers, leads_where, target};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::{Outside, discovery_of};
+use crate::observe::{Outside, discovery_keys, discovery_of};
 use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
@@ -49,15 +48,45 @@ pub(super) fn left_behind(
     }
 }
 
+/// What discovery records of a domain lead to that nobody could ask: it may be the old host.
+pub(super) fn led_out_of_sight(
+    bench: &mut Bench<'_>,
+    one: &DomainMove,
+    names: &BTreeSet<Name>,
+    off: &[usize],
+) {
+    for name in names {
+        let of = Subject::Name(name.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/out-of-sight", shown(name)),
+            format!(
+                "a mail client of {} that asks for its server is told what {name} says, which nobody could ask: it may be led to `{}`, where nobody answers any more",
+                one.domain.value, one.from.name
+            ),
+            format!(
+                "configure a `resolver:`, or {}",
+                bench.statement(Fact::Clients, &of, Value::False, "")
+            ),
+        );
+        for uses in bench.facts.having(Fact::Clients, &of, Value::True) {
+            for off in off {
+                bench.forbid_version(ID, &[], &[uses, *off], &harm);
+            }
+        }
+    }
+}
+
 /// Discovery records of names that do not move, and that lead elsewhere with what the plan changes.
 pub(super) fn led_along(bench: &mut Bench<'_>) {
     let draft = bench.draft();
-    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let others = by_others(bench);
-    let keys: BTreeSet<RrKey> = live
-        // Of a name both families are looked at.
-        .chain(others.iter().filter(|key| key.rtype != RrType::AAAA))
+    of_those_that_stay(bench, live.chain(&others));
+}
+
+fn of_those_that_stay<'k>(bench: &mut Bench<'_>, keys: impl Iterator<Item = &'k RrKey>) {
+    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    let keys: BTreeSet<RrKey> = keys
         .filter_map(|key| {
             let asked = match key.rtype {
                 RrType::CNAME => RrKey::new(key.name.clone(), RrType::SRV),
@@ -67,33 +96,14 @@ pub(super) fn led_along(bench: &mut Bench<'_>) {
             let asked = if discovery_of(&asked).is_some() { asked } else { key.clone() };
             (!moving.contains(&of)).then_some(asked)
         })
+        // Of a name both families are looked at.
+        .filter(|key| key.rtype != RrType::AAAA)
         .collect();
     for key in keys {
-        let reached = |look_up: &dyn Fn(&RrKey) -> Outside| -> BTreeSet<IpAddr> {
-            let types = match key.rtype {
-                RrType::SRV => vec![RrType::SRV],
-                _ => vec![RrType::A, RrType::AAAA],
-            };
-            let mut ips = BTreeSet::new();
-            for rtype in types {
-                let Outside::Records(found) = look_up(&RrKey::new(key.name.clone(), rtype)) else {
-                    continue;
-                };
-                for rdata in found.iter() {
-                    ips.extend(rdata.ip());
-                    let Some(name) = rdata.srv_target() else { continue };
-                    for rtype in [RrType::A, RrType::AAAA] {
-                        if let Outside::Records(found) = look_up(&RrKey::new(name.clone(), rtype)) {
-                            ips.extend(found.iter().filter_map(Rdata::ip));
-                        }
-                    }
-                }
-            }
-            ips
-        };
         let other = |view: &View<'_>| {
-            let live = reached(&|key| view.live(key));
-            (!live.is_empty() && reached(&|key| view.look_up(key)) != live).then_some(())
+            let live = Servers::of(&|key| view.live(key), &key).ips;
+            let now = || Servers::of(&|key| view.look_up(key), &key).ips;
+            (!live.is_empty() && now() != live).then_some(())
         };
         let of = Subject::Name(key.name.clone());
         let harm = Harm::new(
@@ -126,7 +136,7 @@ fn by_others(bench: &Bench<'_>) -> BTreeSet<RrKey> {
             let has_mail = bench.library.live(&mx) != Outside::Absent;
             one.moves.is_none() && has_mail && zone.is_some_and(is_made)
         });
-        let keys = domains.flat_map(|one| possible(&one.name));
+        let keys = domains.flat_map(|one| discovery_keys(&one.name));
         let is_made = |key: &RrKey| {
             key.rtype != RrType::CNAME
                 && draft.snapshot.zone_of(&key.name).is_some_and(|zone| zone.get(key).is_none())
@@ -179,12 +189,8 @@ pub(super) fn records_alone(bench: &mut Bench<'_>) {
             keys.extend([RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype)));
         }
     }
-    for one in bench.domains().iter() {
-        let under = bench.draft().snapshot.zone_of(&one.name).map(|zone| &zone.zone.origin);
-        if under.is_some_and(|origin| draft.has_wildcards(origin)) {
-            keys.extend(possible(&one.name).filter(|key| key.rtype == RrType::SRV));
-        }
-    }
+    let others = by_others(bench);
+    of_those_that_stay(bench, others.iter());
     let owned = draft.owned().filter(|key| discovery_of(key).is_some()).cloned();
     for key in owned.collect::<BTreeSet<_>>() {
         leads_where(bench, &key);

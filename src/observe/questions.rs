@@ -58,7 +58,6 @@ static POSSIBLE: LazyLock<Vec<(Name, RrType)>> = LazyLock::new(|| {
 });
 
 /// Every discovery record that a domain can have.
-#[must_use]
 pub fn discovery_keys(domain: &Name) -> impl Iterator<Item = RrKey> {
     POSSIBLE
         .iter()

@@ -111,8 +111,14 @@ impl Term {
         }
     }
 
-    /// The types that an evaluator asks its name for (RFC 7208 §5); those of an address, `ptr` of the
-    /// names that the client's address has.
+    /// Whether it matches by the names of the client's address: `ptr` (RFC 7208 §5.5).
+    #[must_use]
+    pub fn is_of_host_names(&self) -> bool {
+        self.parts().0 == "ptr"
+    }
+
+    /// The types that an evaluator asks its name for (RFC 7208 §5); `ptr` those of the names that the
+    /// client's address has.
     #[must_use]
     pub fn asks_for(&self) -> &'static [RrType] {
         match self.parts().0.as_str() {

@@ -131,10 +131,14 @@ fn of_the_client(
     for (number, (owner, text)) in all.iter().enumerate() {
         let term = Term::new(text);
         let below = term.answered_below(owner);
+        // Whoever has a name in DNS for its address is a host, and hosts' names have no underscores
+        // (RFC 1123 §2.1).
+        let of_hosts = term.is_of_host_names();
+        let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
         let names: BTreeSet<&Name> = draft
             .owned()
-            .filter(|key| key.name.is_at_or_below(&below))
             .map(|key| &key.name)
+            .filter(|name| name.is_at_or_below(&below) && (!of_hosts || is_host(name)))
             .collect();
         let senders: Vec<Subject> = declared
             .iter()

@@ -92,7 +92,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             sees_new_mail(bench, domain, one);
         } else if !found.unseen.is_empty() {
             // Asked for together with what is unseen, so either statement may stand without the other.
-            bench.facts.of_host(Fact::Redirects, from, Value::False);
+            let _ = bench.facts.of_host(Fact::Redirects, from, Value::False);
         }
     }
     if has_clients {

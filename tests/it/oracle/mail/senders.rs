@@ -255,6 +255,7 @@ impl<'a> World<'a> {
         if texts.iter().any(is_open) && views.iter().any(|view| spf_text(view.records()) != texts) {
             self.add("authenticated", domain, "whoever passed by what nobody can decide", false);
         }
+        self.of_the_client(domain, kind, &texts);
         let is_sure = match kind {
             None => false,
             Some(Kind::Moves) => {
@@ -276,6 +277,40 @@ impl<'a> World<'a> {
                     is_sure && !is_new,
                 );
             }
+        }
+    }
+
+    /// Whoever passes by an address of a name below the domain, which `ptr` or `exists` leads to: the
+    /// adversary's own address may be that one.
+    fn of_the_client(&self, domain: &Name, kind: Option<Kind>, texts: &[String]) {
+        let open = |text: &String| ["exists:", "ptr", "%{"].iter().any(|one| text.contains(one));
+        let records = self.ground.zones.values().flat_map(|records| records.iter());
+        let txt = records.filter(|(key, _)| key.rtype == RrType::TXT);
+        let mut all = txt.flat_map(|(_, rrset)| spf_text(rrset.rdata()));
+        if !all.any(|text| open(&text)) {
+            return;
+        }
+        let own_pointers = texts.iter().any(|text| text.split(' ').any(|term| term == "ptr"));
+        let changes = self.ground.steps.iter().filter_map(|step| step.changes.as_ref());
+        let changed = changes.flat_map(|(_, changes)| changes).map(|change| &change.key.name);
+        let types = [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT];
+        let names: BTreeSet<&Name> = changed.collect();
+        for key in names.iter().flat_map(|n| types.map(|rtype| RrKey::new((*n).clone(), rtype))) {
+            let live = plain(self.ground.zones, &key.name, key.rtype);
+            let views = self.dns.resolved(&key.name, key.rtype, 0);
+            if live.records().is_empty() || views.iter().all(|view| *view == live) {
+                continue;
+            }
+            let is_silent = !self.may("sends", &key.name.to_string(), "true", "true");
+            let is_address = matches!(key.rtype, RrType::A | RrType::AAAA);
+            let stays = matches!(kind, Some(Kind::Stays | Kind::Other));
+            let gone = |view: &Resolved| matches!(view, Resolved::NoData | Resolved::NxDomain);
+            let is_gone = views.iter().any(gone);
+            // Names of hosts have neither asterisks nor underscores.
+            let below = key.name.is_at_or_below(domain) && !key.name.to_string().contains(['*', '_']);
+            let is_sure = own_pointers && is_address && is_gone && stays && below && !is_silent;
+            let what = format!("whoever passes by the addresses of {}", key.name);
+            self.add("authenticated", domain, what, is_sure);
         }
     }
 

@@ -153,13 +153,14 @@ fn kept_policies(
         };
         is_of && is_other
     };
-    let steps = draft.nodes.iter().enumerate().filter_map(|(step, node)| match &node.kind {
-        Kind::Change { transition, .. } => {
-            transition.changes.iter().any(makes_another).then_some(step)
-        }
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => None,
-    });
-    let steps: Vec<usize> = steps.collect();
+    let mut tracks = draft.owners_below(&record);
+    tracks.extend(host.iter().flat_map(|host| draft.owners_below(host)));
+    let of_tracks = tracks.iter().flat_map(|track| draft.steps_of(*track));
+    let makes = |step: &&usize| match &draft.nodes[**step].kind {
+        Kind::Change { transition, .. } => transition.changes.iter().any(makes_another),
+        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+    };
+    let steps: Vec<usize> = of_tracks.filter(makes).copied().collect();
     if steps.is_empty() {
         return;
     }

@@ -265,6 +265,7 @@ impl RunState {
             | Event::Written { .. }
             | Event::Unsure { .. }
             | Event::NotMade { .. }
+            | Event::NotDone { .. }
             | Event::Propagated { .. }
             | Event::WaitBegun { .. }
             | Event::Lapsed { .. }
@@ -332,6 +333,7 @@ impl RunState {
             | Event::Did { step, .. }
             | Event::Unsure { step, .. }
             | Event::NotMade { step }
+            | Event::NotDone { step, .. }
             | Event::Propagated { step, .. }
             | Event::WaitBegun { step, .. }
             | Event::Lapsed { step, .. }

@@ -7,6 +7,7 @@
 //! There is one encoding. The reader encodes again what it has read and refuses any difference, so
 //! that what a reviewer saw is what is run.
 
+mod again;
 mod back;
 mod programs;
 mod v1;

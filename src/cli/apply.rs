@@ -32,6 +32,9 @@ pub(super) struct Args {
     /// Run a plan anew that a gate has turned back, although it has not changed
     #[arg(long)]
     again: bool,
+    /// Run nothing but the artifact that has this digest, as the reviewer has read it
+    #[arg(long, value_name = "SHA256", value_parser = sha256)]
+    digest: Option<Digest>,
     /// Plan anew from what is live, and have the new artifact take the place of the open run
     #[arg(long)]
     replan: bool,
@@ -40,9 +43,17 @@ pub(super) struct Args {
 /// How this command is called.
 const COMMAND: &str = "apply";
 
-pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit, Failure> {
+fn sha256(text: &str) -> Result<Digest, &'static str> {
+    Digest::parse(text).ok_or("write it as `show` prints it: `sha256:` and 64 hexadecimal digits")
+}
+
+pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Result<Exit, Failure> {
     let going = Going { args: &args, command: COMMAND };
     let input = planning::read(&args.input)?;
+    if let Input::Artifact(artifact) = &input {
+        is_reviewed(artifact.digest(), digest)?;
+        planning::holds_together(artifact)?;
+    }
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
     let seen = found.as_ref().map(|found| found.journal.clone());
@@ -53,6 +64,9 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
         let lock = lock(&store)?;
         // Somebody may have gone on with it before the lock was ours.
         let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
+        if !found.run.artifact.is_way_back() {
+            is_reviewed(found.run.state.artifact(), digest)?;
+        }
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
         let ended = go_on(found, reached, going, &lock, None).await?;
         return applied(&store, &args, ended, &lock).await;
@@ -75,6 +89,7 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
         return Ok(Exit::Done);
     }
+    is_reviewed(artifact.digest(), digest)?;
     planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
     if let Some(exit) =
         ask(args.auto_approve, "Apply", || put(&text::plan(&artifact, dress(&std::io::stdout()))))?
@@ -96,6 +111,20 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
     let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
     let ended = go_on(found, reached, going, &lock, None).await?;
     applied(&store, &args, ended, &lock).await
+}
+
+/// Refuses another artifact than the one that was reviewed.
+fn is_reviewed(is: Digest, reviewed: Option<Digest>) -> Result<(), Failure> {
+    match reviewed {
+        Some(reviewed) if reviewed != is => {
+            let text = format!(
+                "error: this is {is}, and not the {reviewed} that was reviewed\n\
+                 help: review it with `cutover show`, or apply the artifact that you have reviewed"
+            );
+            Err(Failure::new(Exit::Refuted, text))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 async fn applied(

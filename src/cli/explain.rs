@@ -35,7 +35,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, text));
     }
     let artifact = match planning::read(&args.subject)? {
-        Input::Artifact(artifact) => *artifact,
+        Input::Artifact(artifact) => {
+            planning::holds_together(&artifact)?;
+            *artifact
+        }
         Input::Plan(plan) => {
             planning::plan(&args.subject, &plan, &args.state, args.commands.allowed()).await?
         }

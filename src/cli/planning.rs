@@ -317,6 +317,24 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     }
 }
 
+/// What an artifact says of itself is not believed: its waits and versions are looked at again, and its
+/// forecast is made anew. [`Artifact::contradictions`] says what that is worth.
+pub(super) fn holds_together(artifact: &Artifact) -> Result<(), Failure> {
+    let mut found = artifact.contradictions();
+    if found.is_empty() && artifact.forecast != sim::forecast(artifact) {
+        found.push("its forecast is not that of its steps".to_owned());
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let lines: String = found.iter().map(|line| format!("\n  {line}")).collect();
+    let text = format!(
+        "error: this artifact is not proved: somebody has edited it, and computed its digest anew{lines}\n\
+         help: make it again with `cutover plan PLAN -o ARTIFACT`"
+    );
+    Err(Failure::new(Exit::Refuted, text))
+}
+
 /// Whether standard output has the verdict already, with the story of what is broken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Story {

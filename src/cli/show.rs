@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::plan::Format;
-use super::{Failure, dress, put};
+use super::{Failure, dress, planning, put};
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
 use crate::sim::forecast_from;
@@ -35,6 +35,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let artifact = read_artifact(&args.artifact)
         .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
+    planning::holds_together(&artifact)?;
     args.format.put(&artifact)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);

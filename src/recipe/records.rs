@@ -3,6 +3,7 @@
 use cutover_contract::{Rdata, RrKey, RrSet, RrType};
 
 use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
+use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Goal, Route, Stage, Track};
 use crate::observe::Seen;
@@ -10,6 +11,8 @@ use crate::spec::{Anchor, RecordSpec, When};
 
 /// A TTL below what the provider keeps.
 pub(super) const TTL_FLOOR: Code = Code::semantic("ttl-floor");
+/// Records that change together with the TTL that should have been lowered before.
+pub(super) const TTL_TOO_LATE: Code = Code::semantic("ttl-too-late");
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     for record in &kitchen.intent.records {
@@ -149,10 +152,32 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
         what: format!("the {} records of {}", key.rtype, key.name),
         why: "the plan asks for it".into(),
     };
+    if route.lower.is_none() {
+        lowered_too_late(record, zone.get(&key), found);
+    }
     let transitions = goal.transitions(zone, &route);
     let id = record.id.as_ref().map(|id| id.value.clone());
     let placed = !matches!(record.when, When::Start);
     let zone = record.zone.value.clone();
     let track = Track { record: id, placed, ..Track::new(zone, key, transitions) };
     found.track(track, record.name.span);
+}
+
+/// A shorter TTL that comes with the new records: it does nothing for those that they replace.
+fn lowered_too_late(record: &RecordSpec, held: Option<&RrSet>, found: &mut Found) {
+    let (Some(held), Some(to), Some(ttl)) = (held, &record.to, record.ttl) else { return };
+    if records_of(to.clone()).same_rdata(held) || ttl >= held.ttl() {
+        return;
+    }
+    let (old, new) = (show_span(held.ttl().duration()), show_span(ttl.duration()));
+    let (rtype, name) = (record.rtype.value, &record.name.value);
+    let title = format!("the {rtype} records of {name} change while their TTL is still {old}");
+    let help = format!(
+        "add `lower_ttl: {new}`: the TTL goes down first, and the change follows when the old one has expired. Leave it as it is if both versions may be seen for {old}"
+    );
+    found.report(
+        Diagnostic::warning(TTL_TOO_LATE, record.name.span, title, help).why(format!(
+            "whoever asked before the change keeps what it replaces for {old}; `ttl: {new}` counts for the new records only"
+        )),
+    );
 }

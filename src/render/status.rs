@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use cutover_contract::{RrKey, RrSet};
 
 use super::calendar::awaited;
@@ -137,7 +138,8 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     });
     match waits.min_by_key(|(until, ..)| *until) {
         Some((until, step, word)) => {
-            format!("; next: {} {word} {}\n", step.id, show_instant(until, now))
+            let zone = step.window.as_ref().map_or(Tz::UTC, Windows::zone);
+            format!("; next: {} {word} {}\n", step.id, show_instant_in(until, now, zone))
         }
         None => "\n".into(),
     }

@@ -3,10 +3,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use cutover::digest::Digest;
 
 use crate::bed::said;
 use crate::desk::Desk;
-use crate::lab::SetClock;
+use crate::lab::{SetClock, sleep};
 
 /// A desk with a plan that is refuted: an address goes together with the switch.
 fn refuted() -> Desk {
@@ -81,7 +85,13 @@ fn without_commands_no_program_of_a_plan_is_run() {
         )
     };
     desk.write("secret.yaml", plan(&provider, zone));
-    desk.write("python.yaml", plan("{ type: octodns, class: octodns.provider.yaml.YamlProvider, python: ./python }", zone));
+    desk.write(
+        "python.yaml",
+        plan(
+            "{ type: octodns, class: octodns.provider.yaml.YamlProvider, python: ./python }",
+            zone,
+        ),
+    );
     desk.write("python", "#!/bin/sh\ntouch ran\n");
     assert_eq!(desk.shell("chmod +x python").0, 0);
     for args in [
@@ -338,4 +348,211 @@ fn status_says_first_what_matters_and_has_exit_codes() {
     desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     let said = desk.refuses(6, &status);
     assert!(said.contains(": task/copy waits for a person\n"), "{said}");
+}
+
+/// An artifact whose digest holds, whatever somebody has put into it.
+fn resealed(text: &str) -> String {
+    let digest = text.split('"').find(|word| word.starts_with("sha256:")).expect("a digest");
+    let blank = text.replacen(digest, "", 1);
+    text.replacen(digest, &Digest::of(blank.as_bytes()).to_string(), 1)
+}
+
+/// Line 9: what an artifact says of itself is looked at again, and a reviewer can name its digest.
+#[test]
+fn an_edited_artifact_is_not_proved_by_its_own_word() {
+    let desk = moving("");
+    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    let artifact = desk.read("plan.json");
+    let wait = |id: &str, secs: &str| {
+        let at = artifact.find(&format!("\"id\": \"{id}\"")).expect("the wait");
+        let (front, behind) = artifact.split_at(at);
+        let from = behind.find("\"wait_secs\": ").expect("its length");
+        let length = behind[from..].find(',').expect("an end");
+        format!("{front}{}\"wait_secs\": {secs}{}", &behind[..from], &behind[from + length..])
+    };
+    let lower = "wait/lower/acme.test/@/MX";
+    let left = artifact.replacen("\"begin_secs\": 0", "\"begin_secs\": 1", 1);
+    let version = artifact.replacen("203.0.113.25", "203.0.113.26", 1);
+    for (edited, word) in [
+        (
+            wait(lower, "0"),
+            "wait/lower/acme.test/@/MX lasts 0s, and what is replaced may be cached for",
+        ),
+        (wait(lower, "3599"), "wait/lower/acme.test/@/MX lasts 59m 59s"),
+        (wait("wait/keep-old/switch/acme.test/@/MX", "0"), "its forecast is not that of its steps"),
+        (left, "its forecast is not that of its steps"),
+        (version, "does not begin with the"),
+    ] {
+        assert_ne!(edited, artifact);
+        desk.write("edited.json", resealed(&edited));
+        for args in [
+            &["show", "edited.json"][..],
+            &["explain", "edited.json"],
+            &["apply", "edited.json", "--auto-approve"],
+        ] {
+            let said = desk.refuses(3, args);
+            assert!(said.contains("error: this artifact is not proved"), "{said}");
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
+    // A refuted plan does not get proved by one word.
+    let other = refuted();
+    let (code, _) = other.shell("cutover plan plan.yaml --format json >refuted.json 2>err");
+    assert_eq!(code, 3);
+    let lies = other.read("refuted.json");
+    for lie in [
+        lies.replace("\"outcome\": \"refuted\"", "\"outcome\": \"proved\""),
+        lies.replace("\"outcome\": \"refuted\"", "\"outcome\": \"proved\"").replace(
+            "\"broken\": [\n      \"deliverable\",\n      \"clients\"\n    ]",
+            "\"broken\": []",
+        ),
+    ] {
+        assert_ne!(lie, lies);
+        other.write("lie.json", resealed(&lie));
+        let said = other.refuses(3, &["apply", "lie.json", "--auto-approve"]);
+        assert!(said.contains("the verdict says that it is proved"), "{said}");
+    }
+    // The digest that a reviewer has read.
+    let digest = artifact.split('"').find(|word| word.starts_with("sha256:")).expect("a digest");
+    let reason = artifact.replacen("every address was created", "nobody has looked", 1);
+    desk.write("edited.json", resealed(&reason));
+    desk.refuses(0, &["show", "edited.json"]);
+    let apply = |input| ["apply", input, "--auto-approve", "--digest", digest];
+    let said = desk.refuses(3, &apply("edited.json"));
+    assert!(said.contains("and not the") && said.contains(digest), "{said}");
+    desk.refuses(2, &["apply", "plan.json", "--digest", "sha256:12"]);
+    desk.ends(4, &apply("plan.json"));
+    desk.ends(4, &apply("plan.yaml"));
+    let other = format!("sha256:{}", "0".repeat(64));
+    desk.refuses(3, &["apply", "plan.yaml", "--digest", &other]);
+}
+
+fn signalled(desk: &Desk, child: Child, name: &str) -> (i32, String) {
+    assert_eq!(desk.shell(&format!("kill -s {name} {}", child.id())).0, 0);
+    said(&child.wait_with_output().expect("it ends"))
+}
+
+/// Line 16: a signal ends what was started, and what is said then says how to go on.
+#[test]
+fn a_signal_ends_what_was_started_and_says_how_to_go_on() {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let desk = moving("tasks: { before_switch: [ { name: copy, run: [ sh, copy.sh ] } ] }\n");
+        desk.write("copy.sh", "sleep 600 & echo $! >child.new; mv child.new child; wait\n");
+        let mut command =
+            desk.command(&["apply", "plan.yaml", "--auto-approve", "--wait", "--no-commands"]);
+        assert_eq!(command.status().expect("it can be run").code(), Some(2));
+        let mut command = desk.command(&["apply", "plan.yaml", "--auto-approve", "--wait"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("it can be started");
+        while !desk.path("child").exists() {
+            sleep(Duration::from_millis(5));
+        }
+        let (ended, text) = signalled(&desk, child, name);
+        assert_eq!(ended, code, "{text}");
+        assert!(text.contains(&format!("stopped by SIG{name}")), "{text}");
+        assert!(text.contains("task/copy: its command was ended, with all that it had"), "{text}");
+        assert!(text.contains("Go on with `cutover apply plan.yaml --wait`"), "{text}");
+        let number = desk.read("child");
+        let state = fs::read_to_string(format!("/proc/{}/stat", number.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "its child is ended with it: {state}");
+        let status = desk.ends(0, &["status", "plan.yaml"]);
+        assert!(status.contains("[?] task/copy  not known whether it was made"), "{status}");
+    }
+    // In the middle of a wait nothing runs, and the run goes on from there.
+    let desk = Desk::planned();
+    desk.write("zones/acme.test.zone", desk.zone().replace("www   A", "www 3 A"));
+    let mut command =
+        desk.command(&["apply", "plan.yaml", "--auto-approve", "--wait", "--state", "kept"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("it can be started");
+    let journal = "kept/move/0001/journal.jsonl";
+    while !desk.read(journal).contains("wait_begun") {
+        sleep(Duration::from_millis(5));
+    }
+    let (ended, text) = signalled(&desk, child, "TERM");
+    assert_eq!(ended, 143, "{text}");
+    assert!(text.contains("`cutover apply plan.yaml --state kept --wait`"), "{text}");
+    assert!(!text.contains("was ended"), "{text}");
+    desk.ends(0, &["apply", "plan.yaml", "--state", "kept", "--wait"]);
+}
+
+/// Line 19: a server that is away is one error, however many questions it does not answer.
+#[test]
+fn a_server_that_is_away_is_one_error() {
+    let desk = Desk::new();
+    let records: String = (0..12)
+        .map(|n| format!("  - {{ zone: acme.test, name: n{n}, type: A, to: [ 192.0.2.9 ] }}\n"))
+        .collect();
+    let plan = desk.read("plan.yaml");
+    let plan = plan.replace(
+        "{ provider: files }",
+        "{ provider: files, authorities: [ \"127.0.53.9:5399\" ] }",
+    );
+    desk.write("plan.yaml", plan.replace("clocks:", &format!("{records}clocks:")));
+    let said = desk.ends(1, &["plan", "plan.yaml"]);
+    assert_eq!(said.matches("error[").count(), 1, "{said}");
+    assert!(said.contains("127.0.53.9:5399 does not answer for"), "{said}");
+    assert!(said.contains("(and for 12 more)") && said.contains("plan.yaml: 1 problem"), "{said}");
+    let zones: String = (0..12)
+        .map(|n| format!("  z{n}.test: {{ provider: p, authorities: [ 127.0.53.9 ] }}\n"))
+        .collect();
+    desk.write(
+        "zones.yaml",
+        format!("version: 1\nname: many\nproviders: {{ p: {{ type: powerdns, url: \"http://127.0.53.9:5399\", api_key: {{ env: HOME }} }} }}\n\
+            resolver: none\nzones:\n{zones}records: [ {{ zone: z0.test, name: new, type: A, to: [ 192.0.2.1 ] }} ]\n"),
+    );
+    let said = desk.ends(1, &["plan", "zones.yaml"]);
+    assert_eq!(said.matches("error[").count(), 1, "{said}");
+    assert!(said.contains("the zones z0.test. and 11 more cannot be read"), "{said}");
+}
+
+/// Line 48: a TTL that goes down together with the records does nothing for those that are replaced.
+#[test]
+fn a_ttl_that_is_lowered_too_late_is_remarked() {
+    let desk = Desk::new();
+    let zone = desk.zone() + "@ 3600 MX 10 mail\nmail A 192.0.2.10\nmx2 A 192.0.2.11\n";
+    desk.write("zones/acme.test.zone", zone);
+    let plan = desk.read("plan.yaml");
+    let records = plan.find("records:").expect("records");
+    let clocks = plan.find("clocks:").expect("clocks");
+    let of =
+        |record: &str| format!("{}records: [ {record} ]\n{}", &plan[..records], &plan[clocks..]);
+    let mx = |more: &str| of(&format!("{{ zone: acme.test, name: '@', type: MX, {more} }}"));
+    for (plan, is_late) in [
+        (mx("to: [ 10 mx2 ], ttl: 60s"), true),
+        (mx("to: [ 10 mx2 ], ttl: 60s, lower_ttl: 60s"), false),
+        (mx("to: [ 10 mx2 ]"), false),
+        (mx("to: [ 10 mx2 ], ttl: 2h"), false),
+        (mx("to: [ 10 mail ], ttl: 60s"), false),
+        (of("{ zone: acme.test, name: www, type: A, to: [ 192.0.2.81 ], ttl: 1s }"), true),
+        (of("{ zone: acme.test, name: new, type: A, to: [ 192.0.2.81 ], ttl: 1s }"), false),
+    ] {
+        desk.write("plan.yaml", &plan);
+        let said = desk.ends(0, &["plan", "plan.yaml"]);
+        assert_eq!(said.contains("warning[ttl-too-late]"), is_late, "{plan}: {said}");
+    }
+    desk.write("plan.yaml", mx("to: [ 10 mx2 ], ttl: 60s"));
+    let (_, said) = desk.cutover(&["plan", "plan.yaml"]);
+    assert!(
+        said.contains("the MX records of acme.test. change while their TTL is still 1h"),
+        "{said}"
+    );
+    assert!(said.contains("add `lower_ttl: 1m`"), "{said}");
+}
+
+/// Line 53: a plan has as many records as a large zone.
+#[test]
+fn a_plan_of_fifty_thousand_records_is_read() {
+    let desk = Desk::new();
+    let mut records = String::new();
+    for n in 0..50_000 {
+        records += &format!(
+            "  - {{ zone: acme.test, name: a-name-that-is-not-short-{n}, type: A, ttl: 1h, to: [ 192.0.2.1, 192.0.2.2 ] }}\n"
+        );
+    }
+    assert!(records.len() > 4 << 20, "{}", records.len());
+    let plan = desk.read("plan.yaml").replace("clocks:", &format!("{records}clocks:"));
+    desk.write("plan.yaml", plan);
+    let said = desk.ends(0, &["check", "plan.yaml"]);
+    assert!(said.contains("plan.yaml: ok"), "{said}");
 }

@@ -1,8 +1,8 @@
 //! Commands: what tells servers of a new file, what a gate asks.
 //!
 //! One is run without a shell, in a process group of its own, with nothing to read. At the time
-//! limit the whole group is killed. What it leaves running in the background behind a success is
-//! left alone, but its output goes nowhere from then on.
+//! limit the whole group is killed, and so it is where nobody waits for it any longer. What it leaves
+//! running in the background behind a success is left alone, but its output goes nowhere from then on.
 
 use std::io;
 use std::path::Path;
@@ -96,10 +96,13 @@ pub async fn run(
         child.stdout.take().map(|pipe| output.read(pipe)),
         child.stderr.take().map(|pipe| output.read(pipe)),
     ];
-    let group = child.id();
+    let mut group = Group(child.id());
     let ended = timeout(limit, child.wait()).await;
-    if ended.is_err() {
-        if let Some(group) = group {
+    if ended.is_ok() {
+        // It was waited for, and its number may be another's.
+        group.0 = None;
+    } else {
+        if let Some(group) = group.0.take() {
             kill_group(group).await;
         }
         // It is dead, or the system is not able to kill it; neither is worth more waiting.
@@ -120,13 +123,35 @@ pub async fn run(
     }
 }
 
+/// A process group that ends with us: whoever drops the command that it was started for has stopped
+/// waiting, and nobody else looks after it.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Where there is no shell, the command itself is still killed when it is dropped.
+            let _ = std::process::Command::new("/bin/sh")
+                .args(kill_arguments(group))
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
+fn kill_arguments(group: u32) -> [String; 4] {
+    ["-c", "kill -s KILL -- \"-$1\"", "sh", &group.to_string()].map(str::to_owned)
+}
+
 /// Kills a process group whose leader was not yet waited for, so that its number is still its own.
 ///
 /// The shell's own `kill` is POSIX, and the only way to signal a group without unsafe code or
 /// another dependency.
 async fn kill_group(group: u32) {
     let shell = Command::new("/bin/sh")
-        .args(["-c", "kill -s KILL -- \"-$1\"", "sh", &group.to_string()])
+        .args(kill_arguments(group))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -67,15 +67,24 @@ pub async fn snapshot(
     }));
     let mut snapshot = Snapshot::default();
     let mut found = Vec::new();
+    let mut unread: BTreeMap<(String, String), Vec<Unread>> = BTreeMap::new();
     for seen in seen.await {
         match seen {
             Ok((seen, remarks)) => {
                 snapshot.zones.insert(seen.zone.origin.clone(), seen);
                 snapshot.remarks.extend(remarks);
             }
-            Err(diagnostic) => found.push(diagnostic),
+            Err(Unseen::Other(diagnostic)) => found.push(*diagnostic),
+            // A provider that is away holds many zones: that is one finding.
+            Err(Unseen::Unread(one)) => {
+                // Many errors name their zone.
+                let problem = one.problem.replace(&one.zone.to_string(), "");
+                let of = (one.provider.clone(), problem);
+                unread.entry(of).or_default().push(one);
+            }
         }
     }
+    found.extend(unread.into_values().map(|same| unreadable(&same)));
     if !found.is_empty() {
         return Err(found);
     }
@@ -91,14 +100,37 @@ pub async fn snapshot(
     Ok(snapshot)
 }
 
+/// Why a zone cannot be seen.
+enum Unseen {
+    /// Its provider does not say what it holds.
+    Unread(Unread),
+    /// Anything else.
+    Other(Box<Diagnostic>),
+}
+
+impl From<Diagnostic> for Unseen {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Other(Box::new(diagnostic))
+    }
+}
+
+/// A zone that its provider does not show.
+struct Unread {
+    zone: Name,
+    span: Span,
+    provider: String,
+    problem: String,
+    help: &'static str,
+}
+
 async fn see_zone(
     spec: &ZoneSpec,
     provider: &dyn Provider,
     resolver: &Resolver,
     asks_delegation: bool,
-) -> Result<(ZoneSeen, Vec<Diagnostic>), Diagnostic> {
+) -> Result<(ZoneSeen, Vec<Diagnostic>), Unseen> {
     let name = &spec.name.value;
-    let zone = provider.read_zone(name).await.map_err(|error| unreadable(spec, &error))?;
+    let zone = provider.read_zone(name).await.map_err(|error| unread(spec, &error))?;
     let mut remarks = ambiguous(spec, provider).await?;
     let capabilities = provider.capabilities(name);
     let mut seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
@@ -114,16 +146,16 @@ async fn see_zone(
         (Some(listed), _) => listed.clone(),
         (None, Some(_)) => Vec::new(),
         (None, None) if !asks_delegation => {
-            return Err(nobody(
+            return Err(Unseen::from(nobody(
                 "add `authorities: [ADDRESS:PORT, ...]` to the zone, or say `served: { assume_within: 5m }` at the provider",
-            ));
+            )));
         }
         (None, None) => {
             parent = delegation(name, resolver).await.map_err(|lost| lost.diagnostic(spec))?;
             remark =
                 parent.as_ref().and_then(|parent| parent.compare(spec, &servers_of(&seen.zone)));
             if let Some(found) = remark.take_if(|found| found.severity == Severity::Error) {
-                return Err(found);
+                return Err(found.into());
             }
             delegated(&seen.zone, parent.as_ref(), resolver).await
         }
@@ -132,9 +164,9 @@ async fn see_zone(
         seen.capabilities.served_within = None;
     }
     if seen.authorities.is_empty() && seen.capabilities.served_within.is_none() {
-        return Err(nobody(
+        return Err(Unseen::from(nobody(
             "none of the zone's NS records leads to an address: add `authorities: [ADDRESS:PORT, ...]` to the zone",
-        ));
+        )));
     }
     if let Some(parent) = &parent {
         parent.keys_match(spec, &seen.authorities).await?;
@@ -147,7 +179,7 @@ async fn see_zone(
             let title =
                 format!("{} is none of the authoritative servers of {name}", except.value.address);
             let help = format!("the servers are {}", listed.join(", "));
-            return Err(Diagnostic::error(UNKNOWN_EXCEPTION, except.span, title, help));
+            return Err(Diagnostic::error(UNKNOWN_EXCEPTION, except.span, title, help).into());
         }
     }
     let excepted = |a: &Authority| spec.except.iter().any(|e| e.value.address == a.address);
@@ -156,19 +188,16 @@ async fn see_zone(
         let span = spec.except.first().map_or(spec.name.span, |except| except.span);
         let help =
             "a change counts when a server is seen to serve it: take one of the exceptions out";
-        return Err(Diagnostic::error(NO_AUTHORITIES, span, title, help));
+        return Err(Diagnostic::error(NO_AUTHORITIES, span, title, help).into());
     }
     remarks.extend(remark);
     Ok((seen, remarks))
 }
 
 /// What an adapter remarks of a zone, as warnings.
-async fn ambiguous(
-    spec: &ZoneSpec,
-    provider: &dyn Provider,
-) -> Result<Vec<Diagnostic>, Diagnostic> {
+async fn ambiguous(spec: &ZoneSpec, provider: &dyn Provider) -> Result<Vec<Diagnostic>, Unseen> {
     let remarks = provider.remarks(&spec.name.value).await;
-    let remarks = remarks.map_err(|error| unreadable(spec, &error))?;
+    let remarks = remarks.map_err(|error| unread(spec, &error))?;
     let warning = |remark: &String| {
         let help = "write one TTL for all records of a name and type";
         Diagnostic::warning(AMBIGUOUS_ZONE, spec.name.span, remark, help)
@@ -209,7 +238,7 @@ pub async fn writable(
                     Diagnostic::error(NOT_WRITABLE, span, title, help).label(&label).why(why),
                 );
             }
-            Err(error) => found.push(unreadable(spec, &error)),
+            Err(error) => found.push(unreadable(&[unread_zone(spec, &error)])),
         }
     }
     if found.is_empty() { Ok(()) } else { Err(found) }
@@ -230,8 +259,11 @@ async fn bring_soa(seen: &mut ZoneSeen) {
     }
 }
 
-fn unreadable(spec: &ZoneSpec, error: &ProviderError) -> Diagnostic {
-    let title = format!("the zone {} cannot be read: {error}", spec.name.value);
+fn unread(spec: &ZoneSpec, error: &ProviderError) -> Unseen {
+    Unseen::Unread(unread_zone(spec, error))
+}
+
+fn unread_zone(spec: &ZoneSpec, error: &ProviderError) -> Unread {
     let help = match error {
         ProviderError::Unauthorized { .. } => {
             "check the provider's credentials, and that they may read the zone"
@@ -246,8 +278,25 @@ fn unreadable(spec: &ZoneSpec, error: &ProviderError) -> Diagnostic {
         | ProviderError::Conflict { .. }
         | ProviderError::Unsupported { .. } => "the provider's own log says more",
     };
-    Diagnostic::error(ZONE_UNREADABLE, spec.name.span, title, help)
-        .label(format!("held by `{}`", spec.provider.value))
+    Unread {
+        zone: spec.name.value.clone(),
+        span: spec.name.span,
+        provider: spec.provider.value.clone(),
+        problem: error.to_string(),
+        help,
+    }
+}
+
+/// Zones that a provider does not show, all for the same reason; at least one.
+fn unreadable(same: &[Unread]) -> Diagnostic {
+    let Unread { zone, span, provider, problem, help } = &same[0];
+    let more = match same.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = if same.len() == 1 { "zone" } else { "zones" };
+    let title = format!("the {what} {zone}{more} cannot be read: {problem}");
+    Diagnostic::error(ZONE_UNREADABLE, *span, title, *help).label(format!("held by `{provider}`"))
 }
 
 /// Every address of every server that the zone's NS records name, or its parent's, on port 53.
@@ -359,13 +408,16 @@ pub async fn authorities_agree(
     }
     let asked = stream::iter(questions.iter().map(|(_, server, key)| dns::served(*server, key)));
     let answers: Vec<Served> = asked.buffered(AT_ONCE_MAX).collect().await;
+    let why = "what this server serves is in caches, and the plan's waits are counted from what is in caches";
     let mut found = Vec::new();
+    // A server that is away does not answer any question: that is one finding.
+    let mut silent: BTreeMap<SocketAddr, Silent> = BTreeMap::new();
     for ((spec, server, key), served) in questions.iter().zip(answers) {
         let held = snapshot.zones[&spec.name.value].get(key);
         let span: Span = spec.name.span;
-        let diagnostic = match served {
+        match served {
             // Not every provider shows how a TXT is divided into strings.
-            Served::Answer(answer) if reads_as(answer.as_ref(), held) => continue,
+            Served::Answer(answer) if reads_as(answer.as_ref(), held) => {}
             Served::Answer(answer) => {
                 let show = |rrset: Option<&RrSet>| {
                     rrset.map_or_else(|| "nothing".to_owned(), |rrset| format!("{rrset:?}"))
@@ -374,20 +426,37 @@ pub async fn authorities_agree(
                     "{server} does not serve the {key} that `{}` holds",
                     spec.provider.value
                 );
-                Diagnostic::error(AUTHORITY_DISAGREES, span, title, "wait until the server has caught up, or correct `authorities:` and `provider:` of the zone")
-                    .label(format!("served: {}; held: {}", show(answer.as_ref()), show(held)))
+                let help = "wait until the server has caught up, or correct `authorities:` and `provider:` of the zone";
+                let label = format!("served: {}; held: {}", show(answer.as_ref()), show(held));
+                let error = Diagnostic::error(AUTHORITY_DISAGREES, span, title, help);
+                found.push(error.label(label).why(why));
             }
             Served::Unanswered(why) => {
-                let title = format!("{server} does not answer for {key}: {why}");
-                Diagnostic::error(
-                    AUTHORITY_DISAGREES,
-                    span,
-                    title,
-                    "bring the server back, or list it under `authorities_except:` with a reason",
-                )
+                let first = || Silent { span, first: (*key).clone(), why, more: 0 };
+                let is_known = silent.contains_key(server);
+                let silent = silent.entry(*server).or_insert_with(first);
+                silent.more += usize::from(is_known);
             }
-        };
-        found.push(diagnostic.why("what this server serves is in caches, and the plan's waits are counted from what is in caches"));
+        }
     }
+    let help = "bring the server back, or list it under `authorities_except:` with a reason";
+    found.extend(silent.into_iter().map(|(server, Silent { span, first, why: problem, more })| {
+        let more = match more {
+            0 => String::new(),
+            more => format!(" (and for {more} more)"),
+        };
+        let title = format!("{server} does not answer for {first}{more}: {problem}");
+        Diagnostic::error(AUTHORITY_DISAGREES, span, title, help).why(why)
+    }));
     found
+}
+
+/// A server without an answer.
+struct Silent {
+    span: Span,
+    /// The first question, and why there was none.
+    first: RrKey,
+    why: String,
+    /// How many other questions it did not answer.
+    more: usize,
 }

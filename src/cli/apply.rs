@@ -28,7 +28,7 @@ stay with `--wait`. It can be stopped and taken up again at any moment.")]
 pub(super) struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// Run a plan anew that a gate has turned back, although it has not changed
+    /// Run a plan anew that a gate or a person has taken back, although it has not changed
     #[arg(long)]
     again: bool,
     /// Plan anew from what is live, and have the new artifact take the place of the open run
@@ -48,8 +48,17 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
         let lock = lock(&store)?;
         // Somebody may have gone on with it before the lock was ours.
         let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
+        let next = store.next(&found).map_err(|error| Failure::error(&error))?;
         let reached = reach(&args.input, &found.run.artifact)?;
         let ended = go_on(found, reached, args.wait, &lock, None).await?;
+        let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
+        // Somebody has agreed to what takes its place, and stopped before it was begun.
+        if let Some(next) = next.filter(|_| settled) {
+            let reached = reach(&args.input, &next)?;
+            let found = store.create(next).map_err(|error| Failure::error(&error))?;
+            let ended = go_on(found, reached, args.wait, &lock, None).await?;
+            return applied(&store, &args, ended, &lock).await;
+        }
         return applied(&store, &args, ended, &lock).await;
     }
     let open = open_run(found.as_ref()).map(|found| found.run.state.artifact());
@@ -67,6 +76,12 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
     };
     if artifact.graph.steps().is_empty() {
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
+        if open.is_some() {
+            put(&format!(
+                "The run that is open stays as it is, with all that it still waits for: go on with `cutover apply {}`.\n",
+                shell(&args.input)
+            ))?;
+        }
         return Ok(Exit::Done);
     }
     planning::not_refuted(&artifact)?;
@@ -81,6 +96,10 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
     let reached = reach(&args.input, &artifact)?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
         let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
+        // A way to go on, whenever this process ends.
+        if away.is_some() {
+            store.keep_next(&open, &artifact).map_err(|error| Failure::error(&error))?;
+        }
         let reached = reach(&args.input, &open.run.artifact)?;
         let ended = go_on(open, reached, args.wait, &lock, away).await?;
         if ended.outcome != Outcome::Finished {
@@ -178,6 +197,15 @@ fn turned(store: &Store, back: &Artifact, input: &Path) -> Result<String, Failur
     ))
 }
 
+/// That somebody has taken the run back, and how to go on.
+fn taken_back(back: &Artifact, input: &Path) -> String {
+    format!(
+        "error: the run of {} was taken back with `cutover rollback`\nhelp: run the plan anew with `cutover apply {} --again`, or change it",
+        back.name,
+        shell(input)
+    )
+}
+
 /// The run that goes its way, if there is one.
 fn open_run(found: Option<&Found>) -> Option<&Found> {
     let goes = |found: &&Found| {
@@ -225,15 +253,24 @@ fn is_under_way(
             );
             Err(Failure::new(Exit::Usage, text))
         }
-        // A pipeline that applies whatever it is given would go there and back for ever.
-        (true, true) if is_back && !again && is_same(input, found) => {
-            Err(Failure::new(Exit::Halted, turned(store, artifact, &args.input)?.trim_end()))
+        // A pipeline that applies whatever it is given would go there and back for ever, or make again
+        // what somebody has just taken back.
+        (true, by_gate) if is_back && !again && is_same(input, found) => {
+            let text = match by_gate {
+                true => turned(store, artifact, &args.input)?,
+                false => taken_back(artifact, &args.input),
+            };
+            Err(Failure::new(Exit::Halted, text.trim_end()))
         }
         (true, _) if is_back => Ok(false),
         (true, _) => Ok(true),
         // Somebody may have died before everybody was told.
         (false, _) if state.finished.is_some() => Ok(!state.untold.is_empty()),
-        (false, _) => same_as_open(input, found, args).map(|()| true),
+        (false, _) => {
+            let next = store.next(found).map_err(|error| Failure::error(&error))?;
+            let goes_on = next.as_ref().unwrap_or(artifact);
+            same_as_open(input, found, goes_on, args).map(|()| true)
+        }
     }
 }
 
@@ -246,15 +283,19 @@ fn is_same(input: &Input, found: &Found) -> bool {
 }
 
 /// An open run goes on with its own artifact, and with nothing else.
-fn same_as_open(input: &Input, found: &Found, args: &RunArgs) -> Result<(), Failure> {
-    let artifact = &found.run.artifact;
+fn same_as_open(
+    input: &Input,
+    found: &Found,
+    artifact: &Artifact,
+    args: &RunArgs,
+) -> Result<(), Failure> {
     let (same, what) = match input {
         Input::Plan(plan) => (
             Digest::of(plan.source.text.as_bytes()) == artifact.plan,
             "the plan has changed since its run began",
         ),
         Input::Artifact(other) => (
-            other.digest() == found.run.state.artifact(),
+            [artifact.digest(), found.run.state.artifact()].contains(&other.digest()),
             "another artifact of this plan is being run",
         ),
     };
@@ -262,7 +303,7 @@ fn same_as_open(input: &Input, found: &Found, args: &RunArgs) -> Result<(), Fail
         return Ok(());
     }
     let folder = base(&found.journal);
-    let digest = found.run.state.artifact().short();
+    let digest = artifact.digest().short();
     let finish = way_to_finish(&folder, artifact, args);
     let (shown, given_up) = (shell(&folder), shell(&folder.with_extension("given-up")));
     let text = format!(

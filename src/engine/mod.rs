@@ -33,6 +33,7 @@
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
 pub mod gate;
+pub mod history;
 mod illegal;
 pub mod outcome;
 pub mod poll;

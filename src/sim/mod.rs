@@ -200,6 +200,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::Unsure { .. }
             | Event::NotMade { .. }
             | Event::Lapsed { .. }
+            | Event::Behind { .. }
             | Event::Halted { .. }
             | Event::Replaced { .. }
             | Event::Told { .. }

@@ -268,7 +268,7 @@ fn notice() -> Shape {
     Shape::Object(vec![
         required(
             "at",
-            "When: the switch begins, the run goes back and has come back, it is done, it has halted.",
+            "When: the switch begins, the run goes back and has come back, it is done, it has halted, servers are behind and it waits for them.",
             list(1, Shape::Choice(Occasion::WORDS)),
         ),
         optional(

@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bed::said;
-use crate::lab::{Bind, Server};
+use crate::lab::{Bind, Server, loopback};
 
 const DONE: i32 = 0;
 
@@ -136,4 +136,45 @@ fn a_plan_made_anew_goes_on_afterwards() {
         trial.cutover(&["apply", "plan.yaml", "--replan", "--wait", "--auto-approve"]);
     assert_eq!(code, DONE, "{text}");
     assert_eq!(www().trim(), "192.0.2.80");
+}
+
+/// Line 6: a server that falls silent is named at once, in the journal and by `status`, with the time
+/// at which the run halts.
+#[test]
+fn a_silent_server_is_named_at_once() {
+    let trial = Trial::new(ZONE);
+    let lag = std::time::Duration::ZERO;
+    let secondary = Bind::secondary_of(&trial.server, loopback(2), lag);
+    let silent = secondary.addr();
+    trial.plan("records: [ { zone: acme.test, name: www, type: A, to: [ 192.0.2.80 ] } ]\n");
+    let path = trial.dir.path().join("plan.yaml");
+    let plan = fs::read_to_string(&path).expect("the plan");
+    let first = format!("authorities: [ \"{}\"", trial.server.addr());
+    let both = plan.replace(&first, &format!("{first}, \"{silent}\""));
+    fs::write(&path, both).expect("the plan");
+    let (code, text) = trial.cutover(&["plan", "plan.yaml", "-o", "p.json"]);
+    assert_eq!(code, DONE, "{text}");
+    drop(secondary);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(["apply", "p.json", "--wait", "--auto-approve"]);
+    command.current_dir(trial.dir.path()).env("SECRET", &trial.server.key().secret);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().expect("the program can be run");
+    let named = || {
+        let (_, status) = trial.cutover(&["status", "p.json"]);
+        let line = status.lines().find(|line| line.contains("does not answer"));
+        line.map(str::to_owned)
+    };
+    let line = loop {
+        if let Some(line) = named() {
+            break line;
+        }
+        assert_eq!(child.try_wait().expect("a child"), None, "it goes on asking");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    child.kill().and_then(|()| child.wait()).expect("it can be ended");
+    assert!(line.contains(&silent.to_string()) && line.contains("then the run halts"), "{line}");
+    let (_, log) = trial.cutover(&["log", "p.json"]);
+    let behind = log.lines().filter(|line| line.contains("does not answer")).count();
+    assert_eq!(behind, 1, "it is named once: {log}");
 }

@@ -183,12 +183,37 @@ impl Diagnostic {
     }
 }
 
+/// Whether a character does something to a terminal, or to what is around it, instead of being seen:
+/// a control, or one that turns the direction of text, ends a line, or has no width (Unicode 17,
+/// §23.2 to §23.9). Those that only join letters are left alone: languages are written with them.
+#[must_use]
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Text from outside, with all that is not seen escaped, but for ends of lines.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c == '\n' || !is_unseen(c) {
+            true => shown.push(c),
+            false => shown.extend(c.escape_default()),
+        }
+    }
+    shown
+}
+
 /// Escapes what would break a line or colour a terminal, and bounds the length.
 fn one_line(text: String) -> String {
-    if text.len() <= MESSAGE_CHARS_MAX && !text.contains(char::is_control) {
+    if text.len() <= MESSAGE_CHARS_MAX && !text.contains(is_unseen) {
         return text;
     }
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    let shown = |c: char| if is_unseen(c) { c.escape_default().to_string() } else { c.into() };
     let mut line: String = text.chars().take(MESSAGE_CHARS_MAX).map(shown).collect();
     if text.chars().nth(MESSAGE_CHARS_MAX).is_some() {
         line.push('…');

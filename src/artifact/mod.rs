@@ -8,6 +8,7 @@
 //! that what a reviewer saw is what is run.
 
 mod back;
+mod programs;
 mod v1;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub use steady::{Moment, Steady};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike, Utc};
+use chrono_tz::Tz;
 
 /// An instant, in UTC.
 pub type Timestamp = DateTime<Utc>;
@@ -100,16 +101,31 @@ pub fn show_exact(at: Timestamp) -> String {
 /// An instant for people, with its zone and its distance from now: `2026-11-23 14:05:10Z (in 3h)`.
 #[must_use]
 pub fn show_instant(at: Timestamp, now: Timestamp) -> String {
+    show_instant_in(at, now, Tz::UTC)
+}
+
+/// The same by the wall clock of a zone: `2026-11-23 15:05:10+01:00 (in 3h)`.
+#[must_use]
+pub fn show_instant_in(at: Timestamp, now: Timestamp, zone: Tz) -> String {
     let distance = (at - now).abs().to_std().unwrap_or_default();
     let distance = show_span(Duration::from_secs(distance.as_secs()));
     let distance = if at >= now { format!("in {distance}") } else { format!("{distance} ago") };
-    format!("{} ({distance})", show_second(at))
+    format!("{} ({distance})", show_second_in(at, zone))
 }
 
 /// An instant for people, with its zone and to the second: `2026-11-23 14:05:10Z`.
 #[must_use]
 pub fn show_second(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// The same by the wall clock of a zone, with its distance from UTC: `2026-11-23 15:05:10+01:00`.
+#[must_use]
+pub fn show_second_in(at: Timestamp, zone: Tz) -> String {
+    match zone {
+        Tz::UTC => show_second(at),
+        zone => at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S%:z").to_string(),
+    }
 }
 
 /// Reads an instant with its distance from UTC, as RFC 3339 writes it: `2026-12-01T09:00:00+01:00`.

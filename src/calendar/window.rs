@@ -112,6 +112,13 @@ impl Windows {
         &self.freezes
     }
 
+    /// The time zone that the first of them is written in: people read the others in it too.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        let of_freeze = || self.freezes.first().map_or(Tz::UTC, |freeze| freeze.zone);
+        self.windows.first().map_or_else(of_freeze, |window| window.zone)
+    }
+
     /// Whether something may begin at this instant.
     #[must_use]
     pub fn is_open(&self, at: Timestamp) -> bool {

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use super::exit::Exit;
-use super::planning::Input;
+use super::planning::{Input, Story};
 use super::rollback::come_back;
-use super::running::{Ended, RunArgs, Turn, ask, asks, go_on, lock, newest_still, reach};
+use super::running::{
+    Ended, Going, RunArgs, Turn, ask, asks, go_on, is_asking, lock, newest_still, reach,
+};
 use super::{Failure, base, dress, home, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
 use crate::digest::Digest;
-use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Event, HaltReason};
 use crate::render::harmless;
@@ -36,7 +37,11 @@ pub(super) struct Args {
     replan: bool,
 }
 
+/// How this command is called.
+const COMMAND: &str = "apply";
+
 pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit, Failure> {
+    let going = Going { args: &args, command: COMMAND };
     let input = planning::read(&args.input)?;
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
@@ -49,14 +54,14 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
         // Somebody may have gone on with it before the lock was ours.
         let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
         let next = store.next(&found).map_err(|error| Failure::error(&error))?;
-        let reached = reach(&args.input, &found.run.artifact)?;
-        let ended = go_on(found, reached, args.wait, &lock, None).await?;
+        let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
+        let ended = go_on(found, reached, going, &lock, None).await?;
         let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
         // Somebody has agreed to what takes its place, and stopped before it was begun.
         if let Some(next) = next.filter(|_| settled) {
-            let reached = reach(&args.input, &next)?;
+            let reached = reach(&args.input, &next, args.commands.allowed())?;
             let found = store.create(next).map_err(|error| Failure::error(&error))?;
-            let ended = go_on(found, reached, args.wait, &lock, None).await?;
+            let ended = go_on(found, reached, going, &lock, None).await?;
             return applied(&store, &args, ended, &lock).await;
         }
         return applied(&store, &args, ended, &lock).await;
@@ -70,9 +75,10 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
             }
             Some(_) | None => *artifact,
         },
-        Input::Plan(plan) => {
-            Artifact { parent: open, ..planning::plan(&args.input, &plan, &args.state).await? }
-        }
+        Input::Plan(plan) => Artifact {
+            parent: open,
+            ..planning::plan(&args.input, &plan, &args.state, args.commands.allowed()).await?
+        },
     };
     if artifact.graph.steps().is_empty() {
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
@@ -84,7 +90,7 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
         }
         return Ok(Exit::Done);
     }
-    planning::not_refuted(&artifact)?;
+    planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
     if let Some(exit) =
         ask(args.auto_approve, "Apply", || put(&text::plan(&artifact, dress(&std::io::stdout()))))?
     {
@@ -93,21 +99,21 @@ pub(super) async fn run(Args { run: args, again, replan }: Args) -> Result<Exit,
     let lock = lock(&store)?;
     let found = newest_still(&store, seen.as_deref())?;
     // What is not there for a run must not be found out when it is open.
-    let reached = reach(&args.input, &artifact)?;
+    let reached = reach(&args.input, &artifact, args.commands.allowed())?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
         let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
         // A way to go on, whenever this process ends.
         if away.is_some() {
             store.keep_next(&open, &artifact).map_err(|error| Failure::error(&error))?;
         }
-        let reached = reach(&args.input, &open.run.artifact)?;
-        let ended = go_on(open, reached, args.wait, &lock, away).await?;
+        let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
+        let ended = go_on(open, reached, going, &lock, away).await?;
         if ended.outcome != Outcome::Finished {
             return applied(&store, &args, ended, &lock).await;
         }
     }
     let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
-    let ended = go_on(found, reached, args.wait, &lock, None).await?;
+    let ended = go_on(found, reached, going, &lock, None).await?;
     applied(&store, &args, ended, &lock).await
 }
 
@@ -117,7 +123,7 @@ async fn applied(
     ended: Ended,
     lock: &Lock,
 ) -> Result<Exit, Failure> {
-    let ended = come_back(store, args, ended, lock).await?;
+    let ended = come_back(store, Going { args, command: COMMAND }, ended, lock).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
@@ -147,7 +153,7 @@ async fn applied(
             if let Some(step) = is_in_doubt(&artifact, &event) {
                 let plan = shell(&args.input);
                 put(&format!(
-                    "Say whether it was done: `cutover confirm {plan} {step} --reason WHY`, or `cutover confirm {plan} {step} --not-done`.\n"
+                    "Say whether it was done: `cutover confirm {plan} {step} --reason WHY`, or `cutover confirm {plan} {step} --not-done --reason WHY`.\n"
                 ))?;
             }
             let Some(step) = is_asking(&artifact, &event) else {
@@ -159,17 +165,6 @@ async fn applied(
             ))?;
             Ok(Exit::ApprovalNeeded)
         }
-    }
-}
-
-/// The gate at which the run has halted, if a person may let it pass.
-fn is_asking<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
-    match (event, &artifact.graph.get(event.step()?)?.primitive) {
-        (
-            Event::Halted { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
-            Primitive::Gate(Gate { on_fail: Failing::Ask, .. }),
-        ) => Some(step),
-        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::running::{Word, cannot_be_said, newest_still, owner, reach, say};
+use super::running::{Reach, Word, cannot_be_said, newest_still, owner, say};
 use super::{Failure, StateArgs, planning, put, shell};
 use crate::calendar::Moment;
 use crate::graph::StepId;
@@ -13,6 +13,9 @@ use crate::world::real::{inbox, now, steady};
 
 /// Say that a task is done, or let a gate pass that was left to a person
 #[derive(clap::Args)]
+#[command(override_usage = "\
+cutover confirm [OPTIONS] <PLAN|ARTIFACT> <STEP> --reason <WHY>
+       cutover confirm [OPTIONS] <PLAN|ARTIFACT> <STEP> --not-done [--reason <WHY>]")]
 #[command(after_help = "\
 The step counts as done from then on, and the reason stands in the journal. A process that runs the plan \
 takes it up within a second; otherwise go on with `apply`.")]
@@ -23,17 +26,25 @@ pub(super) struct Args {
     /// The step, as `status` names it
     step: String,
     /// Why, or how that is known
-    #[arg(long, value_name = "WHY", required_unless_present = "not_done")]
+    #[arg(long, value_name = "WHY", required_unless_present = "not_done", value_parser = reason)]
     reason: Option<String>,
     /// Say that a task of which nobody knows whether it was done was not: it is run again
-    #[arg(long, conflicts_with = "reason")]
+    #[arg(long)]
     not_done: bool,
     #[command(flatten)]
     state: StateArgs,
 }
 
+/// What is written down for good says something.
+fn reason(text: &str) -> Result<String, &'static str> {
+    match text.chars().any(char::is_alphanumeric) {
+        true => Ok(text.to_owned()),
+        false => Err("it says nothing: whoever reads the journal wants to know why"),
+    }
+}
+
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { input: path, step, reason, not_done: _, state } = args;
+    let Args { input: path, step, reason, not_done, state } = args;
     let input = planning::read(&path)?;
     let store = Store::new(&state.dir(&path), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
@@ -43,12 +54,14 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let found = found.ok_or_else(none)?;
     let step = StepId::new(step);
-    let word = reason.map_or(Word::NotDone, Word::Done);
+    let word = match (not_done, reason) {
+        (true, reason) => Word::NotDone(reason),
+        (false, reason) => Word::Done(reason.expect("it is required")),
+    };
     match store.lock(&owner()) {
         Ok(lock) => {
             let found = newest_still(&store, Some(&found.journal))?.ok_or_else(none)?;
-            let reached = reach(&path, &found.run.artifact)?;
-            say(found, reached, &lock, &step, word)?;
+            say(found, Reach::nobody(&path), &lock, &step, word)?;
             put(&format!("{step}: written down; go on with `cutover apply {}`\n", shell(&path)))?;
         }
         Err(StoreError::Locked { .. }) => {

@@ -26,6 +26,31 @@ pub enum Exit {
     ApprovalNeeded,
     /// The run can neither go on nor back by itself: a person has to see to it.
     Stuck,
+    /// A signal has stopped the process, and the run can be taken up again.
+    Stopped(Signal),
+}
+
+/// What a process is asked to end with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// As `kill` and service managers do.
+    Terminate,
+    /// The terminal was closed.
+    HangUp,
+}
+
+impl Signal {
+    /// Its name and number (POSIX `<signal.h>`).
+    #[must_use]
+    pub fn named(self) -> (&'static str, u8) {
+        match self {
+            Self::Interrupt => ("SIGINT", 2),
+            Self::Terminate => ("SIGTERM", 15),
+            Self::HangUp => ("SIGHUP", 1),
+        }
+    }
 }
 
 impl Exit {
@@ -57,6 +82,8 @@ impl Exit {
             Self::Halted => 5,
             Self::ApprovalNeeded => 6,
             Self::Stuck => 7,
+            // As shells have it.
+            Self::Stopped(signal) => 128 + signal.named().1,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::planning::{self, Input};
-use super::{Failure, StateArgs, dress, put};
+use super::{CommandArgs, Failure, StateArgs, dress, put};
 use crate::render::explain;
 
 /// Say why a step or a wait is there and what would break without it; or what an invariant or a fact
@@ -17,6 +17,8 @@ pub(super) struct Args {
     step: Option<String>,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    commands: CommandArgs,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
@@ -34,7 +36,9 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let artifact = match planning::read(&args.subject)? {
         Input::Artifact(artifact) => *artifact,
-        Input::Plan(plan) => planning::plan(&args.subject, &plan, &args.state).await?,
+        Input::Plan(plan) => {
+            planning::plan(&args.subject, &plan, &args.state, args.commands.allowed()).await?
+        }
     };
     let text = match &args.step {
         None => explain::steps(&artifact),

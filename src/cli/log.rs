@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, put, status};
+use super::{Failure, StateArgs, put, shell, status, tell};
 use crate::render::status::entry;
-use crate::world::real::store::read_journal;
+use crate::world::real::store::{Found, read_journal};
 
 /// Show what has happened in the newest run of a plan, with times
 #[derive(clap::Args)]
@@ -13,6 +13,12 @@ pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     plan: PathBuf,
+    /// Show the run of this number: a way back is a run of its own
+    #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
+    run: Option<u32>,
+    /// Show all runs, the oldest first
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -21,21 +27,48 @@ pub(super) struct Args {
 const AT_ONCE: usize = 1 << 16;
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    match status::newest(&args.plan, &args.state)? {
-        Some(found) => {
-            // It was read to its end once, so that nothing is shown of one that cannot be trusted.
-            let (mut text, mut shown) = (String::new(), Ok(()));
-            let read = read_journal(&found.journal, &mut |_, one, _| {
-                text += &(entry(one) + "\n");
-                if text.len() > AT_ONCE && shown.is_ok() {
-                    shown = put(&std::mem::take(&mut text));
-                }
-                Ok(())
-            });
-            read.map_err(|error| Failure::error(&error))?;
-            shown.and_then(|()| put(&text))?;
+    let store = status::store(&args.plan, &args.state)?;
+    let error = |error| Failure::error(&error);
+    let numbers = store.numbers().map_err(error)?;
+    if args.all {
+        for number in &numbers {
+            let Some(found) = store.run(*number).map_err(error)? else { continue };
+            let artifact = &found.run.artifact;
+            let what = if artifact.is_way_back() { "way back of " } else { "" };
+            let digest = found.run.state.artifact();
+            put(&format!("run {number}: {what}{}  {digest}\n", artifact.name))?;
+            show(&found)?;
         }
-        None => put("no run yet\n")?,
+    } else if let Some(number) = args.run {
+        let found = store.run(number).map_err(error)?.ok_or_else(|| {
+            let known: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+            let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+            let text = format!("error: there is no run {number}\nhelp: the runs are: {known}");
+            Failure::new(Exit::Usage, text)
+        })?;
+        show(&found)?;
+    } else if let Some(found) = store.newest().map_err(error)? {
+        show(&found)?;
+        if numbers.len() > 1 {
+            let plan = shell(&args.plan);
+            tell(&format!("note: this is the newest run; `cutover log {plan} --all` shows all"));
+        }
+    } else {
+        put("no run yet\n")?;
     }
     Ok(Exit::Done)
+}
+
+fn show(found: &Found) -> Result<(), Failure> {
+    // It was read to its end once, so that nothing is shown of one that cannot be trusted.
+    let (mut text, mut shown) = (String::new(), Ok(()));
+    let read = read_journal(&found.journal, &mut |_, one, _| {
+        text += &(entry(one) + "\n");
+        if text.len() > AT_ONCE && shown.is_ok() {
+            shown = put(&std::mem::take(&mut text));
+        }
+        Ok(())
+    });
+    read.map_err(|error| Failure::error(&error))?;
+    shown.and_then(|()| put(&text))
 }

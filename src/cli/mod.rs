@@ -26,10 +26,11 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use cutover_contract::Adapter;
 
+use crate::diag::is_unseen;
 use crate::probe;
 use crate::render::{Dress, harmless};
 use crate::spec::Registry;
-use crate::world::real::connect::ConnectError;
+use crate::world::real::connect::{Commands, ConnectError};
 use exit::Exit;
 
 /// Every adapter, one line each.
@@ -90,6 +91,21 @@ impl StateArgs {
     }
 }
 
+/// Whether programs are run.
+#[derive(clap::Args)]
+struct CommandArgs {
+    /// Run no program that the plan names, whatever it is for (secrets, probes, tasks, reloading):
+    /// refuse instead
+    #[arg(long)]
+    no_commands: bool,
+}
+
+impl CommandArgs {
+    fn allowed(&self) -> Commands {
+        if self.no_commands { Commands::Refuse } else { Commands::Run }
+    }
+}
+
 /// The name of the state directory beside a plan.
 const STATE: &str = ".cutover";
 
@@ -121,7 +137,7 @@ struct Failure {
 }
 
 impl Failure {
-    /// What others wrote may stand in the text: it is shown without control characters.
+    /// What others wrote may stand in the text: what is not seen of it is escaped.
     fn new(exit: Exit, text: impl AsRef<str>) -> Self {
         Self { text: harmless(text.as_ref()), exit }
     }
@@ -129,7 +145,9 @@ impl Failure {
     /// A provider that cannot be used.
     fn connect(name: &str, error: &ConnectError) -> Self {
         let exit = match error {
-            ConnectError::UnknownKind(_) | ConnectError::Config(_) => Exit::Usage,
+            ConnectError::UnknownKind(_) | ConnectError::Config(_) | ConnectError::Refused(_) => {
+                Exit::Usage
+            }
             ConnectError::Secret { .. } => Exit::Error,
         };
         Self::new(exit, format!("error: the provider `{name}` cannot be used: {error}"))
@@ -161,8 +179,24 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             let to_stdout = !error.use_stderr();
-            // Nowhere left to say it, should this fail.
-            let _ = error.print();
+            let text = error.render();
+            if to_stdout {
+                let stdout = dress(&std::io::stdout());
+                let text = if stdout == Dress::Coloured {
+                    text.ansi().to_string()
+                } else {
+                    text.to_string()
+                };
+                // Nowhere left to say it, should this fail.
+                let _ = put(&text);
+            } else {
+                let stderr = dress(&std::io::stderr());
+                tell(&if stderr == Dress::Coloured {
+                    text.ansi().to_string()
+                } else {
+                    text.to_string()
+                });
+            }
             return if to_stdout { Exit::Done } else { usage };
         }
     };
@@ -213,14 +247,52 @@ fn shell(path: &Path) -> String {
     }
 }
 
+/// What a terminal may be sent: of all that is not seen, ends of lines, tabs and our own colours.
+/// Whoever shows a text of others escapes it, and this is for what nobody has thought of.
+fn printable(text: &str, dress: Dress) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let colour = colour(rest).filter(|_| dress == Dress::Coloured);
+        let taken = colour.map_or(c.len_utf8(), str::len);
+        match colour.is_some() || matches!(c, '\n' | '\t') || !is_unseen(c) {
+            true => shown.push_str(&rest[..taken]),
+            false => shown.extend(c.escape_default()),
+        }
+        rest = &rest[taken..];
+    }
+    shown
+}
+
+/// The sequence that sets a colour, if the text begins with one (ECMA-48, SGR).
+fn colour(text: &str) -> Option<&str> {
+    let numbers = text.strip_prefix("\u{1b}[")?;
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    numbers[end..].starts_with('m').then(|| &text[..text.len() - numbers.len() + end + 1])
+}
+
 /// Writes a line to standard error.
 fn tell(text: &str) {
+    let text = printable(text.trim_end(), dress(&std::io::stderr()));
     // Nowhere left to say it, should this fail.
-    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes text for people to standard output.
+fn put(text: &str) -> Result<(), Failure> {
+    write_out(&printable(text, dress(&std::io::stdout())))
+}
+
+/// Writes to standard output what machines read; a terminal is none.
+fn put_exactly(text: &str) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        return write_out(&printable(text, Dress::Plain));
+    }
+    write_out(text)
 }
 
 /// Writes to standard output. A reader that went away, as `head` does, is no error.
-fn put(text: &str) -> Result<(), Failure> {
+fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::error(&error)),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::Exit;
-use super::planning::Plan;
-use super::{Failure, StateArgs, dress, planning, put, shell, tell};
+use super::planning::{Plan, Story};
+use super::{CommandArgs, Failure, StateArgs, dress, planning, put, put_exactly, shell, tell};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::render::text;
@@ -35,6 +35,8 @@ pub(super) struct Args {
     detailed_exitcode: bool,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    commands: CommandArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,10 +48,10 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn show(self, artifact: &Artifact) -> String {
+    pub(super) fn put(self, artifact: &Artifact) -> Result<(), Failure> {
         match self {
-            Self::Text => text::plan(artifact, dress(&std::io::stdout())),
-            Self::Json => artifact.encode(),
+            Self::Text => put(&text::plan(artifact, dress(&std::io::stdout()))),
+            Self::Json => put_exactly(&artifact.encode()),
         }
     }
 }
@@ -62,13 +64,23 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let mut changes = false;
     for path in &args.plans {
         let plan = planning::read_plan(path)?;
-        let mut artifact = planning::plan(path, &plan, &args.state).await?;
+        let mut artifact =
+            planning::plan(path, &plan, &args.state, args.commands.allowed()).await?;
         if args.replan {
             artifact.parent = Some(open(path, &plan, &args.state)?);
         }
         changes |= !artifact.graph.steps().is_empty();
-        put(&args.format.show(&artifact))?;
-        planning::not_refuted(&artifact)?;
+        args.format.put(&artifact)?;
+        let story = match args.format {
+            Format::Text => Story::Shown,
+            Format::Json => Story::Untold,
+        };
+        let undone = args
+            .output
+            .as_ref()
+            .map(|output| format!("nothing was written to {}", output.display()));
+        let undone = undone.unwrap_or_else(|| "it cannot be applied as it is".to_owned());
+        planning::not_refuted(&artifact, story, &undone)?;
         if let Some(output) = &args.output {
             write(output, &artifact)?;
             let apply = format!("cutover apply {}", shell(output));

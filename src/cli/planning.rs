@@ -23,7 +23,7 @@ use crate::proof::invariant::REVERSIBLE;
 use crate::proof::{Counterexample, Defect, Findings};
 use crate::render::{Dress, harmless};
 use crate::spec::parse;
-use crate::world::real::connect::connect;
+use crate::world::real::connect::{Commands, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::remember;
 use crate::world::real::see::{
@@ -116,9 +116,14 @@ fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
 }
 
 /// Reads the world and compiles the plan.
-pub(super) async fn plan(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Artifact, Failure> {
+pub(super) async fn plan(
+    path: &Path,
+    plan: &Plan,
+    state: &StateArgs,
+    commands: Commands,
+) -> Result<Artifact, Failure> {
     let Plan { source, intent } = plan;
-    let connected = connect(registry(), &intent.providers, &home(path))
+    let connected = connect(registry(), &intent.providers, &home(path), commands)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let asks_delegation = |provider: &str| {
         let kind = &intent.providers[provider].kind;
@@ -280,7 +285,16 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     let story = shown.flat_map(|Counterexample { invariant, story, .. }| {
         std::iter::once(format!("{invariant} is broken")).chain(story.iter().cloned())
     });
-    let story = story.chain(more);
+    let mut fixes = BTreeSet::new();
+    let is_new = |line: &String| !line.starts_with("fix: ") || fixes.insert(line.clone());
+    let story: Vec<String> = story.chain(more).filter(is_new).collect();
+    // A derivation ends with the harm and what would help: where the story has them, they are said.
+    let is_told = |line: &String| {
+        let harm = line.strip_prefix("therefore ").map(|harm| format!("then {harm}"));
+        let fix = line.strip_prefix("it would be possible so: ").map(|fix| format!("fix: {fix}"));
+        harm.or(fix).is_some_and(|told| story.contains(&told))
+    };
+    let derivation = closed.concat().into_iter().filter(|line| !is_told(line)).collect();
     let overrides =
         intent.overrides.iter().map(|one| (one.what.value.clone(), one.reason.clone())).collect();
     let broken: Vec<String> =
@@ -300,30 +314,50 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
             .iter()
             .map(|Defect { id, what, fix, invariant: _ }| format!("{id}: {what} ({fix})"))
             .collect(),
-        story: story.collect(),
-        derivation: closed.concat(),
+        story,
+        derivation,
     }
 }
 
-/// A refuted plan is shown, and neither sealed into a file nor run, unless the plan itself says that
-/// what is broken may be.
-pub(super) fn not_refuted(artifact: &Artifact) -> Result<(), Failure> {
+/// Whether standard output has the verdict already, with the story of what is broken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Story {
+    /// It has: nothing is said twice.
+    Shown,
+    /// It has not.
+    Untold,
+}
+
+/// A refuted plan is neither written to a file nor run, unless the plan itself says that what is
+/// broken may be. `undone` says what is left undone, so that nobody looks for it.
+pub(super) fn not_refuted(artifact: &Artifact, story: Story, undone: &str) -> Result<(), Failure> {
     let broken: Vec<&str> = artifact.verdict.forbidding().map(String::as_str).collect();
     if broken.is_empty() {
         return Ok(());
     }
-    if artifact.verdict.story.is_empty() {
+    let Verdict { story: told, derivation, .. } = &artifact.verdict;
+    let names = broken.join(", ");
+    let text = if told.is_empty() {
         let ids = broken.iter().map(|id| format!("\n  - {{ defect: \"{id}\", reason: \"\" }}"));
-        let text = format!(
-            "error: not everything is well before the plan begins: {}\nhelp: mend it, or accept each with a reason:\noverride:{}",
-            broken.join(", "),
-            ids.collect::<String>()
-        );
-        return Err(Failure::new(Exit::Refuted, crate::render::harmless(&text)));
-    }
-    let story = artifact.verdict.story.join("\n  ");
-    let why = artifact.verdict.derivation.join("\n  ");
-    let why = if why.is_empty() { why } else { format!("\n\n  {why}") };
-    let text = format!("error: this plan would do harm: {}\n  {story}{why}", broken.join(", "));
-    Err(Failure::new(Exit::Refuted, crate::render::harmless(&text)))
+        let ids: String = ids.collect();
+        format!(
+            "error: not everything is well before the plan begins: {names}\n{undone}\n\
+             help: mend it, or accept each with a reason:\noverride:{ids}"
+        )
+    } else {
+        let told = match story {
+            Story::Shown => "\nhelp: the verdict above says how, and what would help".to_owned(),
+            Story::Untold => {
+                let lines = indented(told);
+                let why = indented(derivation);
+                if why.is_empty() { lines } else { format!("{lines}\n{why}") }
+            }
+        };
+        format!("error: this plan would do harm: {names}\n{undone}{told}")
+    };
+    Err(Failure::new(Exit::Refuted, text))
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::exit::Exit;
-use super::running::{Ended, RunArgs, Turn, ask, asks, go_on, lock, newest_still, reach};
+use super::running::{Ended, Going, RunArgs, Turn, ask, asks, go_on, lock, newest_still, reach};
 use super::{Failure, dress, planning, put};
-use crate::artifact::{Artifact, RollbackPoint, Undo};
+use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
-use crate::engine::{RunState, StepState};
+use crate::engine::{NoWayBack, RunState, StepState};
 use crate::graph::{Primitive, Step, StepId};
 use crate::render::status::halt;
 use crate::render::text;
@@ -30,7 +30,11 @@ pub(super) struct Args {
     run: RunArgs,
 }
 
+/// How this command is called.
+const COMMAND: &str = "rollback";
+
 pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Failure> {
+    let going = Going { args: &args, command: COMMAND };
     let input = planning::read(&args.input)?;
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
@@ -47,8 +51,8 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
             return further(&store, &found, &args, asked.as_deref()).await;
         }
         let lock = lock(&store)?;
-        let reached = reach(&args.input, &found.run.artifact)?;
-        return came_back(&args, go_on(still(&store)?, reached, args.wait, &lock, None).await?);
+        let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
+        return came_back(&args, go_on(still(&store)?, reached, going, &lock, None).await?);
     }
     let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
@@ -63,9 +67,9 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     let found = still(&store)?;
     let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
     // What is not there for the way back must not be found out when the run has turned.
-    let reached = reach(&args.input, &found.run.artifact)?;
-    let ended = go_on(found, reached, args.wait, &lock, turn).await?;
-    came_back(&args, come_back(&store, &args, ended, &lock).await?)
+    let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
+    let ended = go_on(found, reached, going, &lock, turn).await?;
+    came_back(&args, come_back(&store, going, ended, &lock).await?)
 }
 
 fn reachable<'a>(
@@ -74,8 +78,28 @@ fn reachable<'a>(
     to: &str,
 ) -> Result<&'a RollbackPoint, Failure> {
     state.way_back(artifact, to).map_err(|error| {
-        Failure::new(Exit::Usage, format!("error: {error}\n{}", instead(artifact)))
+        let why = match &error {
+            NoWayBack::Unknown { .. } => closed(artifact),
+            NoWayBack::NotReached { .. } | NoWayBack::Passed { .. } => String::new(),
+        };
+        Failure::new(Exit::Usage, format!("error: {error}{why}\n{}", instead(artifact)))
     })
+}
+
+/// Why there is no way back to some points, or to any.
+fn closed(artifact: &Artifact) -> String {
+    let never = artifact.graph.steps().iter().find_map(|step| match artifact.undos.get(&step.id) {
+        Some(Undo::Never(why)) => Some((&step.id, why)),
+        Some(Undo::By(_) | Undo::Keep) | None => None,
+    });
+    match never {
+        Some((step, why)) => format!("\n  nothing leads back behind {step}: {why}"),
+        None if artifact.verdict.outcome == Verdict::Refuted => {
+            "\n  the plan is refuted and let pass (`override:`): no way back was looked for"
+                .to_owned()
+        }
+        None => String::new(),
+    }
 }
 
 /// Shows a way back of a run and asks.
@@ -129,9 +153,10 @@ async fn further(
     }
     let lock = lock(store)?;
     newest_still(store, Some(&came.journal))?;
-    let reached = reach(&args.input, &back)?;
+    let reached = reach(&args.input, &back, args.commands.allowed())?;
     let found = store.create(back).map_err(error)?;
-    came_back(args, go_on(found, reached, args.wait, &lock, None).await?)
+    let going = Going { args, command: COMMAND };
+    came_back(args, go_on(found, reached, going, &lock, None).await?)
 }
 
 /// The tasks of a run that its way back has taken back.
@@ -149,7 +174,7 @@ fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
 /// Goes the way back of a run that was turned, once what had begun is settled.
 pub(super) async fn come_back(
     store: &Store,
-    args: &RunArgs,
+    going: Going<'_>,
     ended: Ended,
     lock: &Lock,
 ) -> Result<Ended, Failure> {
@@ -157,9 +182,9 @@ pub(super) async fn come_back(
     let Some(to) = &state.turned_back else { return Ok(ended) };
     let point = state.way_back(artifact, to).map_err(|error| Failure::error(&error))?;
     let back = way_back(artifact, state, point);
-    let reached = reach(&args.input, &back)?;
+    let reached = reach(&going.args.input, &back, going.args.commands.allowed())?;
     let found = store.create(back).map_err(|error| Failure::error(&error))?;
-    go_on(found, reached, args.wait, lock, None).await
+    go_on(found, reached, going, lock, None).await
 }
 
 /// The point to go back to: the one that the run goes back to already, or was asked for, or that it
@@ -176,7 +201,8 @@ fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
         (None, None) => match state.last_point(artifact) {
             Some(point) => Ok(point.name.clone()),
             None => {
-                let text = format!("error: this plan has no way back\n{}", instead(artifact));
+                let why = closed(artifact);
+                let text = format!("error: this plan has no way back{why}\n{}", instead(artifact));
                 Err(Failure::new(Exit::Usage, text))
             }
         },

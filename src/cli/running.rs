@@ -5,20 +5,24 @@ use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::exit::Exit;
+use tokio::signal::unix;
+
+use super::exit::{Exit, Signal};
 use super::progress::Shown;
-use super::{Failure, StateArgs, home, registry, shell, tell};
+use super::{CommandArgs, Failure, StateArgs, home, registry, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_exact;
 use crate::digest::Digest;
 use crate::engine::{IllegalEvent, RunState};
+use crate::graph::gate::{Failing, Gate};
 use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
+use crate::journal::{Event, HaltReason};
 use crate::render::harmless;
 use crate::spec::SecretRef;
 use crate::spec::notify::Way;
 use crate::spec::task::Work;
-use crate::world::real::connect::{Connected, connect, secret};
+use crate::world::real::connect::{Commands, Connected, connect, secret};
 use crate::world::real::inbox;
 use crate::world::real::notify::Reached;
 use crate::world::real::store::{Found, JournalFile, Lock, Store};
@@ -39,6 +43,8 @@ pub(super) struct RunArgs {
     pub(super) auto_approve: bool,
     #[command(flatten)]
     pub(super) state: StateArgs,
+    #[command(flatten)]
+    pub(super) commands: CommandArgs,
 }
 
 /// How far a run has come.
@@ -81,12 +87,27 @@ pub(super) struct Reach {
     home: PathBuf,
 }
 
-pub(super) fn reach(input: &Path, artifact: &Artifact) -> Result<Reach, Failure> {
+impl Reach {
+    /// For a run that only writes something down: nobody is talked to, and no secret looked up.
+    pub(super) fn nobody(input: &Path) -> Self {
+        let connected = Connected { providers: BTreeMap::new(), secrets: Vec::new() };
+        Self { connected, notices: Vec::new(), home: home(input) }
+    }
+}
+
+pub(super) fn reach(
+    input: &Path,
+    artifact: &Artifact,
+    commands: Commands,
+) -> Result<Reach, Failure> {
+    if commands == Commands::Refuse {
+        runs_nothing(artifact)?;
+    }
     let home = home(input);
-    let mut connected = connect(registry(), &artifact.providers, &home)
+    let mut connected = connect(registry(), &artifact.providers, &home, commands)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let mut known = |reference: &SecretRef| {
-        let secret = secret(reference, &home);
+        let secret = secret(reference, &home, commands);
         let secret = secret.map_err(|error| untold(&error.to_string()))?;
         connected.secrets.push(secret.clone());
         Ok(secret)
@@ -103,6 +124,20 @@ pub(super) fn reach(input: &Path, artifact: &Artifact) -> Result<Reach, Failure>
     });
     let notices = notices.collect::<Result<_, Failure>>()?;
     Ok(Reach { connected, notices, home })
+}
+
+/// Refuses an artifact whose run, or way back, would run a program.
+fn runs_nothing(artifact: &Artifact) -> Result<(), Failure> {
+    let programs = artifact.programs();
+    if programs.is_empty() {
+        return Ok(());
+    }
+    let lines: String = programs.iter().map(|program| format!("\n  {program}")).collect();
+    let text = format!(
+        "error: `--no-commands` refuses to run what this plan names\n\
+         help: read what these do, and leave `--no-commands` out if you trust them:{lines}"
+    );
+    Err(Failure::new(Exit::Usage, text))
 }
 
 /// Somebody who is to be told cannot be reached: that must not be found out when there is something to
@@ -154,17 +189,38 @@ pub(super) enum Turn<'t> {
     Away(Digest),
 }
 
+/// Who drives a run: what was given, and to which command.
+#[derive(Clone, Copy)]
+pub(super) struct Going<'a> {
+    pub(super) args: &'a RunArgs,
+    pub(super) command: &'static str,
+}
+
+impl Going<'_> {
+    /// The command that takes the run up again.
+    fn again(self) -> String {
+        let RunArgs { input, wait, auto_approve: _, state, commands } = self.args;
+        let mut line = format!("cutover {} {}", self.command, shell(input));
+        if let Some(state) = &state.state {
+            line += &format!(" --state {}", shell(state));
+        }
+        line += if *wait { " --wait" } else { "" };
+        line + if commands.no_commands { " --no-commands" } else { "" }
+    }
+}
+
 /// Drives a run, with progress on standard error; with `turn` it leaves its way first.
 pub(super) async fn go_on(
     found: Found,
     reach: Reach,
-    wait: bool,
+    going: Going<'_>,
     _lock: &Lock,
     turn: Option<Turn<'_>>,
 ) -> Result<Ended, Failure> {
     let (mut run, mut world) = opened(found, reach)?;
     let artifact = Arc::clone(&run.artifact);
-    let patience = if wait { Patience::Stay } else { Patience::Leave };
+    let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
+    let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
     let shown = Shown::new(&artifact);
     let mut watch =
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
@@ -174,11 +230,63 @@ pub(super) async fn go_on(
     });
     let ended = match turned {
         Some(Err(error)) => Err(error),
-        Some(Ok(())) | None => drive(&mut world, &mut run, patience, &mut watch).await,
+        Some(Ok(())) | None => {
+            // Whatever is under way is dropped, as a crash would drop it: that is what it is made for.
+            tokio::select! {
+                ended = drive(&mut world, &mut run, patience, &mut watch) => ended,
+                signal = signals.next() => {
+                    let stopped = stopped(signal, &mut run, &mut world, going).await;
+                    shown.finish();
+                    return Err(stopped);
+                }
+            }
+        }
     };
     shown.finish();
     let outcome = ended.map_err(|error| Failure::error(&error))?;
     Ok(Ended { outcome, artifact, state: run.state })
+}
+
+/// The signals that ask a process to end.
+struct Signals([(Signal, unix::Signal); 3]);
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let of = |signal, kind| unix::signal(kind).map(|stream| (signal, stream));
+        Ok(Self([
+            of(Signal::Interrupt, unix::SignalKind::interrupt())?,
+            of(Signal::Terminate, unix::SignalKind::terminate())?,
+            of(Signal::HangUp, unix::SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) -> Signal {
+        let Self([(one, first), (two, second), (three, third)]) = self;
+        tokio::select! {
+            _ = first.recv() => *one,
+            _ = second.recv() => *two,
+            _ = third.recv() => *three,
+        }
+    }
+}
+
+/// Ends what was started, writes that down, and says how to go on.
+async fn stopped(signal: Signal, run: &mut Run, world: &mut Real, going: Going<'_>) -> Failure {
+    let (name, _) = signal.named();
+    let mut text = format!("stopped by {name}");
+    for step in world.end_commands().await {
+        text += &format!("\n  {step}: its command was ended, with all that it had started");
+        let detail = format!("its command was ended when {name} stopped cutover");
+        if let Err(error) = run.cut(world, step, detail, &mut |_, _| {}) {
+            text += &format!("; that could not be written down: {error}");
+        }
+    }
+    text += &format!(
+        "\nNothing is lost: the run is where it was. Go on with `{}`; `cutover status {}` shows where it stands.",
+        going.again(),
+        shell(&going.args.input)
+    );
+    Failure::new(Exit::Stopped(signal), text)
 }
 
 /// What a person says of a step.
@@ -186,8 +294,8 @@ pub(super) async fn go_on(
 pub(super) enum Word {
     /// It counts as passed, or done, and why.
     Done(String),
-    /// A task of which nobody knows whether it was done was not.
-    NotDone,
+    /// A task of which nobody knows whether it was done was not, and how that is known.
+    NotDone(Option<String>),
 }
 
 /// Writes down what a person says of a step, and does nothing else.
@@ -201,7 +309,7 @@ pub(super) fn say(
     let (mut run, mut world) = opened(found, reach)?;
     let said = match word {
         Word::Done(reason) => run.allow(&mut world, step.clone(), reason, &mut |_, _| {}),
-        Word::NotDone => run.disown(&mut world, step.clone(), &mut |_, _| {}),
+        Word::NotDone(reason) => run.disown(&mut world, step.clone(), reason, &mut |_, _| {}),
     };
     said.map_err(|error| match error {
         DriveError::Illegal(error) => cannot_be_said(step, &error),
@@ -215,22 +323,41 @@ pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
     Failure::new(Exit::Usage, format!("error: {step} cannot be let pass: {error}\n{help}"))
 }
 
-/// What a person has to do so that a run can go on; empty where there is nothing.
-pub(super) fn asks(artifact: &Artifact, state: &RunState, input: &Path) -> String {
+/// The gate at which the run has halted, if a person may let it pass.
+pub(super) fn is_asking<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
+    match (event, &artifact.graph.get(event.step()?)?.primitive) {
+        (
+            Event::Halted { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
+            Primitive::Gate(Gate { on_fail: Failing::Ask, .. }),
+        ) => Some(step),
+        _ => None,
+    }
+}
+
+/// The tasks that wait for a person, and what they are, in words.
+pub(super) fn is_by_hand<'a>(
+    artifact: &'a Artifact,
+    state: &'a RunState,
+) -> impl Iterator<Item = (&'a StepId, &'a str)> {
     let ready = state.ready().map(|place| &artifact.graph.steps()[place]);
-    let tasks = ready.filter_map(|step| match &step.primitive {
-        Primitive::Task(Task { work: Work::Manual(words), .. }) => Some(format!(
-            "{} waits for a person: {}\nSay that it is done with `cutover confirm {} {} --reason WHY`.\n",
-            step.id,
-            harmless(words),
-            shell(input),
-            step.id,
-        )),
+    ready.filter_map(|step| match &step.primitive {
+        Primitive::Task(Task { work: Work::Manual(words), .. }) => Some((&step.id, words.as_str())),
         Primitive::Task(_)
         | Primitive::Change(_)
         | Primitive::Wait(_)
         | Primitive::Gate(_)
         | Primitive::Checkpoint => None,
+    })
+}
+
+/// What a person has to do so that a run can go on; empty where there is nothing.
+pub(super) fn asks(artifact: &Artifact, state: &RunState, input: &Path) -> String {
+    let tasks = is_by_hand(artifact, state).map(|(step, words)| {
+        let (words, plan) = (harmless(words), shell(input));
+        format!(
+            "{step} waits for a person: {words}\n\
+             Say that it is done with `cutover confirm {plan} {step} --reason WHY`.\n"
+        )
     });
     tasks.collect()
 }

@@ -1,7 +1,7 @@
 //! `cutover schema`
 
 use super::exit::Exit;
-use super::{Failure, language, put};
+use super::{Failure, language, put_exactly};
 use crate::spec::v1;
 
 /// Print the JSON Schema of plans, for editors
@@ -10,6 +10,6 @@ pub(super) struct Args {}
 
 pub(super) fn run(Args {}: &Args) -> Result<Exit, Failure> {
     let text = serde_json::to_string_pretty(&v1::schema(language()));
-    put(&(text.expect("a schema is always written") + "\n"))?;
+    put_exactly(&(text.expect("a schema is always written") + "\n"))?;
     Ok(Exit::Done)
 }

@@ -35,11 +35,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let artifact = read_artifact(&args.artifact)
         .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
-    let mut text = args.format.show(&artifact);
+    args.format.put(&artifact)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);
-        text += &format!("\n{}", calendar(&artifact, &forecast, start, dress(&std::io::stdout())));
+        put(&format!("\n{}", calendar(&artifact, &forecast, start, dress(&std::io::stdout()))))?;
     }
-    put(&text)?;
     Ok(Exit::Done)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
+use super::running::{is_asking, is_by_hand};
 use super::{Failure, StateArgs, dress, planning, put};
 use crate::render::status::status;
 use crate::world::real::now;
@@ -14,23 +15,52 @@ pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     plan: PathBuf,
+    /// End as `apply` would: with 0 where the run is done, or there is none, 4 where it waits, 5 where
+    /// it has halted or gone back, 6 where it needs a person, 7 where it is stuck
+    #[arg(long)]
+    exit_code: bool,
     #[command(flatten)]
     state: StateArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    match newest(&args.plan, &args.state)? {
-        Some(found) => {
-            let dress = dress(&std::io::stdout());
-            put(&status(&found.run.artifact, &found.run.state, now(), dress))?;
-        }
-        None => put("no run yet\n")?,
+    let store = store(&args.plan, &args.state)?;
+    let Some(found) = store.newest().map_err(|error| Failure::error(&error))? else {
+        put("no run yet\n")?;
+        return Ok(Exit::Done);
+    };
+    let dress = dress(&std::io::stdout());
+    put(&status(&found.run.artifact, &found.run.state, now(), dress))?;
+    match args.exit_code {
+        true => exit(&store, &found),
+        false => Ok(Exit::Done),
     }
-    Ok(Exit::Done)
 }
 
-/// The newest run of the plan in a file.
-pub(super) fn newest(path: &std::path::Path, state: &StateArgs) -> Result<Option<Found>, Failure> {
+/// What `apply` would end with where nothing changes meanwhile.
+fn exit(store: &Store, found: &Found) -> Result<Exit, Failure> {
+    let (artifact, state) = (&found.run.artifact, &found.run.state);
+    if state.finished.is_some() {
+        let turned = match artifact.is_way_back() {
+            true => store.turned(artifact).map_err(|error| Failure::error(&error))?,
+            false => None,
+        };
+        // A gate has turned it back, or it was settled so that another may take its place.
+        let by_gate = turned.is_some_and(|turned| turned.run.state.turned_by.is_some());
+        return Ok(if by_gate || state.replaced.is_some() { Exit::Halted } else { Exit::Done });
+    }
+    if let Some(halted) = &state.halted {
+        return Ok(match is_asking(artifact, halted) {
+            Some(_) => Exit::ApprovalNeeded,
+            None => Exit::of_halt(halted, artifact.is_way_back()),
+        });
+    }
+    let needs_person = is_by_hand(artifact, state).next().is_some();
+    Ok(if needs_person { Exit::ApprovalNeeded } else { Exit::Waiting })
+}
+
+/// The runs of the plan in a file.
+pub(super) fn store(path: &std::path::Path, state: &StateArgs) -> Result<Store, Failure> {
     let input = planning::read(path)?;
-    Store::new(&state.dir(path), input.name()).newest().map_err(|error| Failure::error(&error))
+    Ok(Store::new(&state.dir(path), input.name()))
 }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use cutover_contract::{Config, ConfigValue, Name, Provider, RrKey, RrType, Zone};
 
 use super::exit::Exit;
-use super::{Failure, dress, home, planning, put, registry, tell};
+use super::{CommandArgs, Failure, dress, home, planning, put, put_exactly, registry, tell};
 use crate::diag::did_you_mean;
 use crate::render::harmless;
 use crate::render::zone::{difference, json, master_file, octodns};
 use crate::spec::{ResolverSpec, ZoneSpec};
-use crate::world::real::connect::connect;
+use crate::world::real::connect::{Commands, connect};
 use crate::world::real::see::{Asked, authorities, served_of};
 
 /// Show whole zones, and how they differ
@@ -41,6 +41,8 @@ struct Dump {
     /// How to print it: a master file (RFC 1035), a zone file of octoDNS, or JSON
     #[arg(long, value_enum, default_value_t = Format::Zone)]
     format: Format,
+    #[command(flatten)]
+    commands: CommandArgs,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -69,6 +71,8 @@ struct Diff {
     /// End with 0 where they are equal, 2 where they differ, and 1 after any error
     #[arg(long)]
     detailed_exitcode: bool,
+    #[command(flatten)]
+    commands: CommandArgs,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
@@ -87,15 +91,16 @@ struct Asking<'a> {
     plan: &'a Path,
     intent: crate::intent::Intent,
     zone: Name,
+    commands: Commands,
 }
 
 impl<'a> Asking<'a> {
-    fn new(plan: &'a Path, zone: &str) -> Result<Self, Failure> {
+    fn new(plan: &'a Path, zone: &str, commands: Commands) -> Result<Self, Failure> {
         let planning::Plan { source: _, intent } = planning::read_plan(plan)?;
         let name = Name::from_user(zone);
         let zone =
             name.map_err(|error| usage(format!("`{zone}` is no name of a zone: {error}")))?;
-        Ok(Self { plan, intent, zone })
+        Ok(Self { plan, intent, zone, commands })
     }
 
     fn spec(&self) -> Result<&ZoneSpec, Failure> {
@@ -123,7 +128,7 @@ impl<'a> Asking<'a> {
             usage(format!("the plan has no provider `{name}`, but {}", known.join(", ")))
         })?;
         let one = BTreeMap::from([(name.clone(), spec.clone())]);
-        let connected = connect(registry(), &one, &home(self.plan))
+        let connected = connect(registry(), &one, &home(self.plan), self.commands)
             .map_err(|(name, error)| Failure::connect(&name, &error))?;
         self.read(&*connected.providers[&name]).await
     }
@@ -149,7 +154,7 @@ impl<'a> Asking<'a> {
 }
 
 async fn dump(args: &Dump) -> Result<Exit, Failure> {
-    let asking = Asking::new(&args.plan, &args.zone)?;
+    let asking = Asking::new(&args.plan, &args.zone, args.commands.allowed())?;
     let zone = asking.held(args.provider.as_deref()).await?;
     let text = match args.format {
         Format::Zone => master_file(&zone),
@@ -168,7 +173,7 @@ async fn dump(args: &Dump) -> Result<Exit, Failure> {
             text
         }
     };
-    put(&text)?;
+    put_exactly(&text)?;
     Ok(Exit::Done)
 }
 
@@ -219,7 +224,7 @@ impl Side {
 }
 
 async fn diff(args: &Diff) -> Result<Exit, Failure> {
-    let asking = Asking::new(&args.plan, &args.zone)?;
+    let asking = Asking::new(&args.plan, &args.zone, args.commands.allowed())?;
     let sides = [Side::of(&args.a)?, Side::of(&args.b)?];
     let [a, b] = &sides;
     let zones = [a.zone(&asking).await?, b.zone(&asking).await?];

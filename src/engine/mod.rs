@@ -280,6 +280,7 @@ impl RunState {
             | Event::Written { .. }
             | Event::Unsure { .. }
             | Event::NotMade { .. }
+            | Event::NotDone { .. }
             | Event::Propagated { .. }
             | Event::WaitBegun { .. }
             | Event::Lapsed { .. }
@@ -348,6 +349,7 @@ impl RunState {
             | Event::Did { step, .. }
             | Event::Unsure { step, .. }
             | Event::NotMade { step }
+            | Event::NotDone { step, .. }
             | Event::Propagated { step, .. }
             | Event::WaitBegun { step, .. }
             | Event::Lapsed { step, .. }

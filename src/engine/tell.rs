@@ -81,6 +81,7 @@ pub(super) fn occasioned(
         | Event::Written { .. }
         | Event::Unsure { .. }
         | Event::NotMade { .. }
+        | Event::NotDone { .. }
         | Event::Propagated { .. }
         | Event::WaitBegun { .. }
         | Event::Lapsed { .. }

@@ -58,9 +58,11 @@ pub(super) fn next_state(
         }
         (Primitive::Task(_), Pending { .. }, Event::Begun { .. }) => Some(Begun),
         (Primitive::Task(_), Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
-        (Primitive::Task(_), Begun | InDoubt { .. }, Event::NotMade { .. }) => {
-            Some(Pending { lapsed: None })
-        }
+        (
+            Primitive::Task(_),
+            Begun | InDoubt { .. },
+            Event::NotMade { .. } | Event::NotDone { .. },
+        ) => Some(Pending { lapsed: None }),
         // It is done, by whomever.
         (
             Primitive::Task(_),
@@ -98,6 +100,7 @@ pub(super) fn name(event: &Event) -> &'static str {
         Event::Written { .. } => "written",
         Event::Unsure { .. } => "unsure",
         Event::NotMade { .. } => "not_made",
+        Event::NotDone { .. } => "not_done",
         Event::Propagated { .. } => "propagated",
         Event::WaitBegun { .. } => "wait_begun",
         Event::Lapsed { .. } => "lapsed",

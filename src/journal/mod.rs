@@ -75,6 +75,13 @@ pub enum Event {
         /// The step.
         step: StepId,
     },
+    /// A person says that a task of which nobody knew was not done.
+    NotDone {
+        /// The step.
+        step: StepId,
+        /// How that is known.
+        reason: String,
+    },
     /// Every authoritative server was seen to serve the new version, or is taken to.
     Propagated {
         /// The step.
@@ -293,6 +300,7 @@ impl Event {
             | Self::Written { step, .. }
             | Self::Unsure { step, .. }
             | Self::NotMade { step }
+            | Self::NotDone { step, .. }
             | Self::Propagated { step, .. }
             | Self::WaitBegun { step, .. }
             | Self::Lapsed { step, .. }

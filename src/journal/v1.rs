@@ -34,6 +34,7 @@ enum EventV1 {
     Written { step: StepId, serial: Option<u32> },
     Unsure { step: StepId, detail: String },
     NotMade { step: StepId },
+    NotDone { step: StepId, reason: String },
     Propagated { step: StepId, servers: usize },
     WaitBegun { step: StepId, since: String, until: String },
     Lapsed { step: StepId, detail: String },
@@ -139,6 +140,7 @@ fn wire_event(event: &Event) -> EventV1 {
         Event::Written { step, serial } => EventV1::Written { step, serial },
         Event::Unsure { step, detail } => EventV1::Unsure { step, detail },
         Event::NotMade { step } => EventV1::NotMade { step },
+        Event::NotDone { step, reason } => EventV1::NotDone { step, reason },
         Event::Propagated { step, servers } => EventV1::Propagated { step, servers },
         Event::WaitBegun { step, since, until } => {
             EventV1::WaitBegun { step, since: show_exact(since), until: show_exact(until) }
@@ -194,6 +196,7 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         EventV1::Written { step, serial } => Event::Written { step, serial },
         EventV1::Unsure { step, detail } => Event::Unsure { step, detail },
         EventV1::NotMade { step } => Event::NotMade { step },
+        EventV1::NotDone { step, reason } => Event::NotDone { step, reason },
         EventV1::Propagated { step, servers } => Event::Propagated { step, servers },
         EventV1::WaitBegun { step, since, until } => {
             Event::WaitBegun { step, since: instant(&since)?, until: instant(&until)? }

@@ -1,9 +1,11 @@
 //! A plan on the calendar: windows in words, and the forecast of a run that begins at an instant.
 
+use chrono_tz::Tz;
+
 use super::{Dress, Paint, count, since_start, table};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::window::Windows;
-use crate::calendar::{Timestamp, later, show_second};
+use crate::calendar::{Timestamp, later, show_second_in};
 use crate::graph::{Step, StepId};
 use crate::proof::draft::BEFORE_SWITCH;
 
@@ -37,7 +39,8 @@ fn all(texts: &[impl ToString]) -> String {
     texts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Shows a forecast that counts from `start`.
+/// Shows a forecast that counts from `start`, by the wall clock of the plan's windows; in UTC where it
+/// has none.
 #[must_use]
 pub fn calendar(
     artifact: &Artifact,
@@ -45,15 +48,19 @@ pub fn calendar(
     start: Timestamp,
     dress: Dress,
 ) -> String {
-    let title = format!("On the calendar, begun at {}", show_second(start));
+    let before_switch = artifact.graph.get(&StepId::new(BEFORE_SWITCH));
+    let windows = before_switch.and_then(|step| step.window.as_ref());
+    let zone = windows.map_or(Tz::UTC, Windows::zone);
+    let start = Start { at: start, zone };
+    let title = format!("On the calendar, begun at {}", show_second_in(start.at, zone));
     let mut text = format!("{}\n\n", dress.paint(Paint::Heading, &title));
-    if let Some(step) = artifact.graph.get(&StepId::new(BEFORE_SWITCH)) {
+    if let Some(step) = before_switch {
         text += &switch(step, forecast, start);
     }
     let end = forecast.iter().map(|one| one.end).max().unwrap_or_default();
     let steps = count(forecast.len(), "step");
     text += &format!("  {steps}, all done at {}\n\n", dated(start, end));
-    let shown = |after| show_second(later(start, after));
+    let shown = |after| show_second_in(later(start.at, after), zone);
     let rows: Vec<[String; 3]> = forecast
         .iter()
         .map(|Forecast { step, begin, end }| [step.to_string(), shown(*begin), shown(*end)])
@@ -61,8 +68,15 @@ pub fn calendar(
     text + &table(["step", "begins", "ends"], &rows)
 }
 
+/// When a run begins, and whose wall clock shows its times.
+#[derive(Clone, Copy)]
+struct Start {
+    at: Timestamp,
+    zone: Tz,
+}
+
 /// When the switch is ready, and when it can begin.
-fn switch(step: &Step, forecast: &[Forecast], start: Timestamp) -> String {
+fn switch(step: &Step, forecast: &[Forecast], start: Start) -> String {
     let Some(Forecast { begin, end, .. }) = forecast.iter().find(|one| one.step == step.id) else {
         return String::new();
     };
@@ -78,6 +92,6 @@ fn switch(step: &Step, forecast: &[Forecast], start: Timestamp) -> String {
 }
 
 /// An instant, and how long after the start it is.
-fn dated(start: Timestamp, after: std::time::Duration) -> String {
-    format!("{} ({})", show_second(later(start, after)), since_start(after))
+fn dated(start: Start, after: std::time::Duration) -> String {
+    format!("{} ({})", show_second_in(later(start.at, after), start.zone), since_start(after))
 }

@@ -1,7 +1,7 @@
 //! What people and machines read: pure functions from values to text.
 //!
 //! Output is readable without colour; colour is the caller's decision. Everything that came from
-//! outside is shown without control characters. JSON is the artifact's own encoding and needs
+//! outside is shown with its unseen characters escaped. JSON is the artifact's own encoding and needs
 //! nothing here.
 
 pub mod calendar;
@@ -19,6 +19,7 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrSet};
 
 use crate::calendar::show_span;
+pub use crate::diag::harmless;
 use crate::graph::task::Task;
 use crate::graph::{Primitive, Step};
 use crate::spec::task::Work;
@@ -60,12 +61,6 @@ impl Dress {
 /// Whether a step is a person's work.
 fn is_by_hand(step: &Step) -> bool {
     matches!(&step.primitive, Primitive::Task(Task { work: Work::Manual(_), .. }))
-}
-
-/// Text from outside, without control characters that could move a terminal's cursor.
-#[must_use]
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// A span since the beginning: `T+1d 2h`.

@@ -1,6 +1,7 @@
 //! A run as people read it: what is done, what is being waited for, what stopped it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cutover_contract::{RrKey, RrSet};
 
@@ -9,22 +10,23 @@ use super::difference::difference;
 use super::{Dress, Paint, harmless, is_by_hand, lines};
 use crate::artifact::Artifact;
 use crate::calendar::window::{SEARCH_MAX, Windows};
-use crate::calendar::{Timestamp, later, show_exact, show_instant, show_span};
+use crate::calendar::{Timestamp, later, show_exact, show_instant, show_instant_in, show_span};
 use crate::engine::gate::Tally;
 use crate::engine::poll::opening;
 use crate::engine::{RunState, StepState};
-use crate::graph::{Primitive, Step};
+use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Difference, Entry, Event, HaltReason};
 
 /// Shows where a run stands.
 #[must_use]
 pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dress) -> String {
     let what = if artifact.is_way_back() { "way back of" } else { "run" };
-    let mut text = format!(
-        "{}  {}\n\n",
-        dress.paint(Paint::Heading, &format!("{what} {}", artifact.name)),
-        state.artifact()
-    );
+    let headline = format!("{what} {}: {}", artifact.name, headline(artifact, state, now));
+    let goes_back = artifact.is_way_back() || state.turned_back.is_some();
+    let mut text = format!("{}\n{}\n\n", dress.paint(Paint::Heading, &headline), state.artifact());
+    if let (None, Some(halted)) = (&state.finished, &state.halted) {
+        text += &format!("{}\n", halt(halted, goes_back, dress));
+    }
     for (step, detail) in state.behind().filter(|_| is_running(state)) {
         text += &format!("  ! {step}: {}\n\n", harmless(detail));
     }
@@ -44,13 +46,64 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     if let Some(by) = &state.replaced {
         text += &format!("; {} takes its place", by.short());
     }
-    let goes_back = artifact.is_way_back() || state.turned_back.is_some();
     match (&state.finished, &state.halted) {
         (Some(at), _) => text += &format!("; finished {}\n", show_instant(*at, now)),
-        (None, Some(halted)) => text += &format!("\n\n{}", halt(halted, goes_back, dress)),
+        (None, Some(_)) => text.push('\n'),
         (None, None) => text += &next(artifact, state, now),
     }
     text
+}
+
+/// How a run stands, in one line: what has stopped it, or how long it takes at the least.
+fn headline(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
+    if let Some(at) = state.finished {
+        return format!("finished {}", show_instant(at, now));
+    }
+    if let Some(Event::Halted { step, reason, .. }) = &state.halted {
+        return halted_at(step, *reason);
+    }
+    let by_hand = state.ready().filter(|_| is_running(state));
+    let by_hand = by_hand.map(|place| &artifact.graph.steps()[place]);
+    match by_hand.filter(|step| is_by_hand(step)).map(|step| step.id.as_str()).next() {
+        Some(step) => format!("{step} waits for a person"),
+        None => format!("{} left at the least", show_span(left(artifact, state, now))),
+    }
+}
+
+/// How long the rest of a run takes where nothing goes wrong, and people and programs take no time.
+fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
+    let forecast: BTreeMap<&StepId, Duration> = artifact
+        .forecast
+        .iter()
+        .map(|one| (&one.step, one.end.saturating_sub(one.begin)))
+        .collect();
+    let since_now = |at: Timestamp| (at - now).to_std().unwrap_or_default();
+    let mut ends: BTreeMap<&StepId, Duration> = BTreeMap::new();
+    for (place, step) in artifact.graph.steps().iter().enumerate() {
+        let before = step.after.keys().filter_map(|id| ends.get(id)).max().copied();
+        let ready = before.unwrap_or_default();
+        let whole = forecast.get(&step.id).copied().unwrap_or_default();
+        let end = match state.at(place) {
+            StepState::Done { .. } => Duration::ZERO,
+            StepState::Waiting { until } => since_now(until),
+            // What a checkpoint waits for is its window, and the forecast knows of none.
+            StepState::Pending { .. } => match opening(step, later(now, ready)) {
+                Some(opens) => since_now(opens),
+                None => ready + whole,
+            },
+            StepState::Begun
+            | StepState::InDoubt { .. }
+            | StepState::Written { .. }
+            | StepState::Probing { .. } => ready + whole,
+        };
+        ends.insert(&step.id, end);
+    }
+    let longest = ends.values().max().copied().unwrap_or_default();
+    Duration::from_secs(longest.as_secs())
+}
+
+fn halted_at(step: &StepId, reason: HaltReason) -> String {
+    format!("halted at {step}: {}", reason.words(step))
 }
 
 fn is_running(state: &RunState) -> bool {
@@ -131,7 +184,7 @@ fn row(
 
 fn waiting(windows: &Windows, now: Timestamp) -> String {
     let opens = match windows.next_open(now) {
-        Some(at) => format!("opens at {}", show_instant(at, now)),
+        Some(at) => format!("opens at {}", show_instant_in(at, now, windows.zone())),
         None => format!("does not open within {}", show_span(SEARCH_MAX)),
     };
     format!("waits for {}, {opens}", awaited(windows))
@@ -142,7 +195,7 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
 pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
     let Event::Halted { step, reason, detail, differences } = event else { return String::new() };
     let is_task = step.as_str().split('/').any(|part| part == "task");
-    let heading = dress.paint(Paint::Heading, &format!("halted at {step}: {}", reason.words(step)));
+    let heading = dress.paint(Paint::Heading, &halted_at(step, *reason));
     let mut text = format!("{heading}\n");
     if !detail.is_empty() {
         text += &format!("  {}\n", harmless(detail).trim().replace('\n', "\n  "));
@@ -216,6 +269,7 @@ pub fn entry(entry: &Entry) -> String {
             format!("{step}: not known whether it was made: {detail}")
         }
         Event::NotMade { step } => format!("{step}: not made"),
+        Event::NotDone { step, reason } => format!("{step}: not done, says a person: {reason}"),
         Event::Propagated { step, servers: 0 } => format!("{step}: taken to be served everywhere"),
         Event::Propagated { step, servers } => {
             format!("{step}: served by {}", super::count(*servers, "server"))

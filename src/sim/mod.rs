@@ -199,6 +199,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::Written { .. }
             | Event::Unsure { .. }
             | Event::NotMade { .. }
+            | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
             | Event::Halted { .. }

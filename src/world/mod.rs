@@ -174,7 +174,22 @@ impl Run {
         self.record(world, world.now(), Event::Allowed { step, reason }, watch)
     }
 
-    /// Says of a task of which nobody knows whether it was done that it was not.
+    /// Writes down that a task was ended in the middle, with the process that had started it.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub fn cut<W: World>(
+        &mut self,
+        world: &mut W,
+        step: StepId,
+        detail: String,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        self.record(world, world.now(), Event::Unsure { step, detail }, watch)
+    }
+
+    /// Says of a task of which nobody knows whether it was done that it was not, and how that is
+    /// known.
     ///
     /// # Errors
     /// [`DriveError`].
@@ -182,10 +197,15 @@ impl Run {
         &mut self,
         world: &mut W,
         step: StepId,
+        reason: Option<String>,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
         begin(world, self, watch)?;
-        self.record(world, world.now(), Event::NotMade { step }, watch)
+        let event = match reason {
+            Some(reason) => Event::NotDone { step, reason },
+            None => Event::NotMade { step },
+        };
+        self.record(world, world.now(), event, watch)
     }
 
     fn record<W: World>(

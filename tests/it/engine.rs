@@ -275,6 +275,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::Written { .. }
             | Event::Unsure { .. }
             | Event::NotMade { .. }
+            | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
             | Event::Probed { .. }

@@ -46,5 +46,6 @@ mod tasks;
 mod theorem;
 mod traps;
 mod trials;
+mod trials_desk;
 mod windows;
 mod zones;

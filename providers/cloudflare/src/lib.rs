@@ -36,6 +36,7 @@ pub const ADAPTER: Adapter = Adapter {
     kind: "cloudflare",
     doc: "Cloudflare, over its API of DNS records.",
     asks_delegation: true,
+    is_program: false,
     fields: &[
         ConfigField {
             name: "api_token",

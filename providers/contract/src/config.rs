@@ -133,6 +133,8 @@ pub struct Adapter {
     /// Whether a zone's delegation leads to what this adapter writes. Where it does not, a plan
     /// names the authoritative servers, or says within what time a change is taken to be served.
     pub asks_delegation: bool,
+    /// Whether it starts a program for whatever it is asked, and the plan says what that does.
+    pub is_program: bool,
     /// The README of its crate, whose table of capabilities and cases the conformance suite makes.
     pub readme: &'static str,
     /// Connects; relative paths start at the given directory. Does not yet talk to anyone.

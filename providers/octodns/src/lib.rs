@@ -37,6 +37,7 @@ pub const ADAPTER: Adapter = Adapter {
     kind: "octodns",
     doc: "Any provider that octoDNS has a class for, through Python.",
     asks_delegation: true,
+    is_program: true,
     fields: &[
         ConfigField {
             name: "class",

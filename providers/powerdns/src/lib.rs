@@ -34,6 +34,7 @@ pub const ADAPTER: Adapter = Adapter {
     kind: "powerdns",
     doc: "PowerDNS Authoritative, over its HTTP API.",
     asks_delegation: true,
+    is_program: false,
     fields: &[
         ConfigField {
             name: "url",

@@ -36,6 +36,7 @@ pub const ADAPTER: Adapter = Adapter {
     kind: "rfc2136",
     doc: "A primary server that takes DNS UPDATE, such as BIND or Knot.",
     asks_delegation: true,
+    is_program: false,
     fields: &[
         ConfigField {
             name: "server",

@@ -35,6 +35,7 @@ pub const ADAPTER: Adapter = Adapter {
     kind: "route53",
     doc: "Amazon Route 53, over Amazon's SDK.",
     asks_delegation: true,
+    is_program: false,
     fields: &[
         ConfigField {
             name: "access_key_id",

@@ -68,6 +68,7 @@ pub const ADAPTER: Adapter = Adapter {
     kind: "zonefile",
     doc: "RFC 1035 master files on this machine, edited in place.",
     asks_delegation: false,
+    is_program: false,
     fields: &[
         ConfigField {
             name: "directory",

@@ -2,12 +2,33 @@
 //! here, and nowhere else.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cutover_contract::{Adapter, Config, ConfigError, ConfigValue, Provider, Secret};
 
 use crate::spec::{ConfigSpec, ProviderSpec, SecretRef};
+
+/// How long a secret may take to be had. Our choice: a person finds and types a passphrase in it.
+const SECRET_TIME_MAX: Duration = Duration::from_secs(60);
+/// Octets of a secret at the most. Our choice: a token or a key has some thousands.
+const SECRET_OCTETS_MAX: usize = 64 * 1024;
+/// How often a command is looked at that has closed its output, and not ended. Our choice.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Whether programs may be run that a plan names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commands {
+    /// They may.
+    Run,
+    /// None is run: the plan may be a stranger's (`--no-commands`).
+    Refuse,
+}
 
 /// Why an adapter cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +39,9 @@ pub enum ConnectError {
     /// The adapter does not take its configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// It would run a program.
+    #[error("`--no-commands` refuses to run {0}")]
+    Refused(String),
     /// A secret cannot be had; never its text.
     #[error("the secret in {place} cannot be had: {problem}")]
     Secret {
@@ -44,10 +68,11 @@ pub fn connect(
     adapters: &[Adapter],
     providers: &BTreeMap<String, ProviderSpec>,
     base: &Path,
+    commands: Commands,
 ) -> Result<Connected, (String, ConnectError)> {
     let mut connected = Connected { providers: BTreeMap::new(), secrets: Vec::new() };
     for (name, spec) in providers {
-        let provider = connect_one(adapters, spec, base, &mut connected.secrets);
+        let provider = connect_one(adapters, spec, base, commands, &mut connected.secrets);
         let provider = provider.map_err(|error| (name.clone(), error))?;
         connected.providers.insert(name.clone(), provider);
     }
@@ -58,16 +83,21 @@ fn connect_one(
     adapters: &[Adapter],
     spec: &ProviderSpec,
     base: &Path,
+    commands: Commands,
     secrets: &mut Vec<Secret>,
 ) -> Result<Box<dyn Provider>, ConnectError> {
     let adapter = adapters.iter().find(|adapter| adapter.kind == spec.kind);
     let adapter = adapter.ok_or_else(|| ConnectError::UnknownKind(spec.kind.clone()))?;
-    Ok((adapter.connect)(&config(&spec.config, base, secrets)?, base)?)
+    if adapter.is_program && commands == Commands::Refuse {
+        return Err(ConnectError::Refused(format!("what `type: {}` is made of", adapter.kind)));
+    }
+    Ok((adapter.connect)(&config(&spec.config, base, commands, secrets)?, base)?)
 }
 
 fn config(
     spec: &BTreeMap<String, ConfigSpec>,
     base: &Path,
+    commands: Commands,
     secrets: &mut Vec<Secret>,
 ) -> Result<Config, ConnectError> {
     let mut config = Config::default();
@@ -76,11 +106,13 @@ fn config(
             ConfigSpec::Text(text) => ConfigValue::Text(text.clone()),
             ConfigSpec::Argv(argv) => ConfigValue::Argv(argv.clone()),
             ConfigSpec::Secret(reference) => {
-                let secret = secret(reference, base)?;
+                let secret = secret(reference, base, commands)?;
                 secrets.push(secret.clone());
                 ConfigValue::Secret(secret)
             }
-            ConfigSpec::Object(object) => ConfigValue::Object(self::config(object, base, secrets)?),
+            ConfigSpec::Object(object) => {
+                ConfigValue::Object(self::config(object, base, commands, secrets)?)
+            }
             ConfigSpec::Number(number) => ConfigValue::Number(*number),
             ConfigSpec::Bool(flag) => ConfigValue::Bool(*flag),
         };
@@ -92,37 +124,156 @@ fn config(
 /// Looks a secret up; a relative path starts at `base`.
 ///
 /// # Errors
-/// [`ConnectError::Secret`].
-pub fn secret(reference: &SecretRef, base: &Path) -> Result<Secret, ConnectError> {
+/// [`ConnectError::Secret`] and [`ConnectError::Refused`].
+pub fn secret(
+    reference: &SecretRef,
+    base: &Path,
+    commands: Commands,
+) -> Result<Secret, ConnectError> {
+    if let (SecretRef::Command(argv), Commands::Refuse) = (reference, commands) {
+        return Err(ConnectError::Refused(format!("`{}`", argv.join(" "))));
+    }
+    had(reference, base, SECRET_TIME_MAX)
+        .map_err(|problem| ConnectError::Secret { place: reference.to_string(), problem })
+}
+
+/// What a reference leads to, within a time.
+fn had(reference: &SecretRef, base: &Path, limit: Duration) -> Result<Secret, String> {
     #[expect(clippy::disallowed_methods, reason = "secrets may come from the environment")]
     let text = match reference {
         SecretRef::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
         SecretRef::File(path) => {
-            std::fs::read_to_string(base.join(path)).map_err(|error| error.to_string())
+            let path = base.join(path);
+            // To open a pipe waits for a writer: that is bounded too.
+            bounded(limit, move || File::open(path))
         }
-        SecretRef::Command(argv) => run(argv, base),
-    };
-    let place = reference.to_string();
-    match text {
-        Ok(text) if text.trim().is_empty() => {
-            Err(ConnectError::Secret { place, problem: "it is empty".into() })
-        }
-        Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
-        Err(problem) => Err(ConnectError::Secret { place, problem }),
+        SecretRef::Command(argv) => run(argv, base, limit),
+    }?;
+    if text.len() > SECRET_OCTETS_MAX {
+        return Err(format!("it has more than {} KiB", SECRET_OCTETS_MAX / 1024));
+    }
+    match text.trim() {
+        "" => Err("it is empty".to_owned()),
+        _ => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
     }
 }
 
+/// Reads to the end, or one octet more than a secret may have.
+fn bounded<R: Read>(
+    limit: Duration,
+    open: impl FnOnce() -> io::Result<R> + Send + 'static,
+) -> Result<String, String> {
+    let (tell, told) = mpsc::channel();
+    // A read that hangs keeps its thread, and nobody waits for that.
+    thread::spawn(move || {
+        let mut octets = Vec::new();
+        let enough = SECRET_OCTETS_MAX as u64 + 1;
+        let read = open().and_then(|from| from.take(enough).read_to_end(&mut octets));
+        // Nobody listens any more where the time was over.
+        let _ = tell.send(read.map(|_| octets));
+    });
+    let octets = told.recv_timeout(limit).map_err(|_| too_slow(limit))?;
+    String::from_utf8(octets.map_err(|error| error.to_string())?)
+        .map_err(|_| "it is no text".into())
+}
+
+fn too_slow(limit: Duration) -> String {
+    format!("it was not there within {} s", limit.as_secs())
+}
+
 /// Runs a command without a shell. What it prints on standard error goes to the user's; it may ask
-/// for a passphrase there.
-fn run(argv: &[String], base: &Path) -> Result<String, String> {
-    let output = Command::new(&argv[0])
+/// for a passphrase there. That is why it stays in our own process group, and why at its limit it is
+/// killed without what it has started.
+fn run(argv: &[String], base: &Path, limit: Duration) -> Result<String, String> {
+    #[expect(clippy::disallowed_methods, reason = "a command of the plan has a time limit")]
+    let begun = Instant::now();
+    let mut child = Command::new(&argv[0])
         .args(&argv[1..])
         .current_dir(base)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .output()
+        .spawn()
         .map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        return Err(format!("it ended with {}", output.status));
+    let stdout = child.stdout.take().expect("it is piped");
+    let text = bounded(limit, move || Ok(stdout));
+    let is_enough = text.as_ref().is_ok_and(|text| text.len() <= SECRET_OCTETS_MAX);
+    let status = match is_enough {
+        true => ended(&mut child, limit.saturating_sub(begun.elapsed())),
+        false => Ok(None),
+    };
+    if !matches!(status, Ok(Some(_))) {
+        // It has ended meanwhile, or is killed; whoever it belongs to reaps it with us.
+        let _ = child.kill();
+        let _ = child.wait();
     }
-    String::from_utf8(output.stdout).map_err(|_| "it is no text".into())
+    match (text?, status.map_err(|error| error.to_string())?) {
+        (_, Some(status)) if !status.success() => Err(format!("it ended with {status}")),
+        (text, Some(_)) => Ok(text),
+        (text, None) if !is_enough => Ok(text),
+        (_, None) => Err(too_slow(limit)),
+    }
+}
+
+/// How a command ended that has closed its output, within a time.
+fn ended(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+    let mut left = limit;
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || left.is_zero() {
+            return Ok(status);
+        }
+        #[expect(clippy::disallowed_methods, reason = "a command of the plan has a time limit")]
+        thread::sleep(LOOK_EVERY);
+        left = left.saturating_sub(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> SecretRef {
+        SecretRef::Command(["sh", "-c", script].map(str::to_owned).into())
+    }
+
+    fn problem(reference: &SecretRef, limit: Duration) -> String {
+        had(reference, Path::new("/"), limit).err().expect("a problem")
+    }
+
+    /// Line 11: a secret that does not come is given up at a time that the error names.
+    #[test]
+    fn a_secret_that_hangs_is_given_up() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = dir.path().join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run");
+        assert!(made.success());
+        let pipe = SecretRef::File(pipe.display().to_string());
+        let limit = Duration::from_secs(1);
+        for reference in [
+            shell("sleep 600"),
+            shell("echo half; sleep 600"),
+            shell("sleep 600 & echo whole"),
+            shell("echo whole; exec >&-; sleep 600"),
+            pipe,
+        ] {
+            assert_eq!(problem(&reference, limit), "it was not there within 1 s", "{reference}");
+        }
+    }
+
+    /// Line 11: no more is read of a secret than a secret can have.
+    #[test]
+    fn a_secret_without_end_is_refused() {
+        let large = "it has more than 64 KiB";
+        for endless in
+            [shell("yes"), shell("head -c 65537 /dev/zero"), SecretRef::File("dev/zero".into())]
+        {
+            assert_eq!(problem(&endless, SECRET_TIME_MAX), large, "{endless}");
+        }
+        let whole = shell("head -c 65536 /dev/zero | tr '\\0' x");
+        let whole = had(&whole, Path::new("/"), SECRET_TIME_MAX).expect("it is not too long");
+        assert_eq!(whole.expose().len(), SECRET_OCTETS_MAX);
+        assert!(problem(&shell("exit 3"), SECRET_TIME_MAX).contains("3"));
+        assert_eq!(problem(&shell("echo"), SECRET_TIME_MAX), "it is empty");
+    }
 }

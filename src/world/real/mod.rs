@@ -33,7 +33,8 @@ use tokio::task::JoinHandle;
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Timestamp {
-    chrono::Utc::now().trunc_subsecs(3)
+    // A clock that was never set may stand before 1970: chrono's own `now` panics there.
+    Timestamp::from(std::time::SystemTime::now()).trunc_subsecs(3)
 }
 
 /// How long the machine has been up, the time included in which it was suspended: Linux's
@@ -83,6 +84,21 @@ impl Real {
     fn provider(&self, zone: &Name) -> &dyn Provider {
         // The artifact's reader has checked that each zone has a provider.
         &*self.providers[&self.zones[zone]]
+    }
+
+    /// Ends every command that was started and still runs, with all that it has started; the ids of
+    /// their steps.
+    pub async fn end_commands(&mut self) -> Vec<StepId> {
+        let mut ended = Vec::new();
+        for (step, command) in std::mem::take(&mut self.running) {
+            if !command.is_finished() {
+                ended.push(StepId::new(step));
+            }
+            command.abort();
+            // It is gone when it has been dropped.
+            let _ = command.await;
+        }
+        ended
     }
 
     async fn ended(&mut self, step: &str) -> Option<Result<Said, NoEnd>> {

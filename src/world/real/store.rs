@@ -182,6 +182,23 @@ impl Store {
         Ok(None)
     }
 
+    /// The numbers of all runs, and whether each was opened is not looked at.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn numbers(&self) -> Result<Vec<u32>, StoreError> {
+        Ok(self.runs()?.into_keys().collect())
+    }
+
+    /// The run of a number; `None` where there is none, or it was never opened.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub fn run(&self, number: u32) -> Result<Option<Found>, StoreError> {
+        let Some(dir) = self.runs()?.remove(&number) else { return Ok(None) };
+        Ok(Some(read_run(&dir)?).filter(|found| found.run.state.opened.is_some()))
+    }
+
     /// The run that this way back leads back.
     ///
     /// # Errors

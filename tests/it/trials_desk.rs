@@ -1,0 +1,347 @@
+//! What trials found at the command line, where zone files are enough: one test for each line that
+//! was seen.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bed::said;
+use crate::desk::Desk;
+use crate::lab::SetClock;
+
+/// A desk with a plan that is refuted: an address goes together with the switch.
+fn refuted() -> Desk {
+    let desk = Desk::new();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refuted");
+    let read = |name: &str| fs::read(fixtures.join(name)).expect("a fixture");
+    desk.write("plan.yaml", read("address-goes-first.yaml"));
+    desk.write("zones/acme.test.zone", read("zones/acme.test.zone"));
+    desk
+}
+
+/// The same plan, repaired, with more lines behind it.
+fn moving(more: &str) -> Desk {
+    let desk = refuted();
+    let plan = desk.read("plan.yaml").replace("with: switch", "after: contract");
+    desk.write("plan.yaml", plan.replace("assume_within: 5m", "assume_within: 1s") + more);
+    desk
+}
+
+/// Line 17: of a refuted plan everything is said once, and that nothing was written.
+#[test]
+fn a_refuted_plan_is_told_once() {
+    let desk = refuted();
+    let told = |args: &str| {
+        let (code, _) = desk.shell(&format!("cutover {args} >out 2>err"));
+        assert_eq!(code, 3, "{args}");
+        (desk.read("out"), desk.read("err"))
+    };
+    let sentences = [
+        "then a sender finds no address for any exchange",
+        "then a mail client that is set up with mail.acme.test.",
+        "publish the addresses and let their absence expire",
+        "`deliverable` cannot be kept, whatever the order",
+    ];
+    for (args, undone) in [
+        ("plan plan.yaml -o plan.json", "nothing was written to plan.json"),
+        ("plan plan.yaml", "it cannot be applied as it is"),
+        ("plan plan.yaml --format json", "it cannot be applied as it is"),
+        ("apply plan.yaml --auto-approve", "nothing was changed"),
+        ("apply plan.yaml", "nothing was changed"),
+    ] {
+        let (out, err) = told(args);
+        let text = match args.contains("json") && !args.contains("-o") {
+            // What machines read is no text for people.
+            true => err.clone(),
+            false => format!("{out}{err}"),
+        };
+        for sentence in sentences {
+            assert_eq!(text.matches(sentence).count(), 1, "{args}: {sentence}\n{text}");
+        }
+        assert!(!text.contains("therefore "), "{args}: the harm is told already: {text}");
+        let head = "error: this plan would do harm: deliverable, clients\n";
+        assert!(err.starts_with(&format!("{head}{undone}\n")), "{args}: {err}");
+        assert!(!desk.path("plan.json").exists(), "{args}");
+    }
+    let (out, err) = told("plan plan.yaml");
+    assert!(out.contains("REFUTED: deliverable is broken") && err.lines().count() == 3, "{err}");
+}
+
+/// Line 21: under `--no-commands` no program of a plan is run, by no command.
+#[test]
+fn without_commands_no_program_of_a_plan_is_run() {
+    let desk = Desk::new();
+    let api_key = "api_key: { command: [ sh, -c, 'touch ran; echo key' ] }";
+    let provider = format!("{{ type: powerdns, url: \"http://127.0.53.9:1\", {api_key} }}");
+    let zone = "authorities: [ 127.0.53.9 ]";
+    let plan = |providers: &str, zone: &str| {
+        format!(
+            "version: 1\nname: move\nproviders: {{ p: {providers} }}\nresolver: none\n\
+             zones: {{ acme.test: {{ provider: p, {zone} }} }}\n\
+             records: [ {{ zone: acme.test, name: new, type: A, to: [ 192.0.2.1 ] }} ]\n"
+        )
+    };
+    desk.write("secret.yaml", plan(&provider, zone));
+    desk.write(
+        "python.yaml",
+        plan(
+            "{ type: octodns, class: octodns.provider.yaml.YamlProvider, python: ./python }",
+            zone,
+        ),
+    );
+    desk.write("python", "#!/bin/sh\ntouch ran\n");
+    assert_eq!(desk.shell("chmod +x python").0, 0);
+    for args in [
+        &["plan"][..],
+        &["plan", "--format", "json"],
+        &["explain"],
+        &["apply", "--auto-approve"],
+        &["zone", "dump"],
+        &["zone", "diff"],
+    ] {
+        for (file, word) in [
+            ("secret.yaml", "refuses to run `sh -c touch ran; echo key`"),
+            ("python.yaml", "refuses to run what `type: octodns` is made of"),
+        ] {
+            let mut whole = [args, &[file]].concat();
+            match args {
+                ["zone", "dump"] => whole.push("acme.test"),
+                ["zone", "diff"] => whole.extend(["acme.test", "provider", "live:127.0.53.9:53"]),
+                _ => {}
+            }
+            let said = desk.refuses(2, &[&whole[..], &["--no-commands"]].concat());
+            assert!(said.contains(word), "{whole:?}: {said}");
+            let (_, said) = desk.cutover(&whole);
+            assert!(desk.path("ran").exists(), "it is run otherwise: {whole:?}: {said}");
+            fs::remove_file(desk.path("ran")).expect("it is there");
+        }
+    }
+    // What only a run would start is refused by a run only, and all of it is named.
+    let desk = moving(
+        "tasks:\n  before_switch: [ { name: copy, run: [ touch, ran ], check: [ test, -e, ran ], undo: [ touch, undone ] } ]\n\
+         gates: { before_switch: [ { probe: command, run: [ touch, asked ], count: 1 } ] }\n\
+         notify: [ { at: [ done ], webhook: { command: [ touch, told ] } } ]\n",
+    );
+    let plan = desk
+        .read("plan.yaml")
+        .replace("directory: zones,", "directory: zones, reload: [ touch, reloaded ],");
+    desk.write("plan.yaml", plan);
+    desk.ends(0, &["plan", "plan.yaml", "--no-commands", "-o", "plan.json"]);
+    for input in ["plan.yaml", "plan.json"] {
+        let said = desk.refuses(2, &["apply", input, "--auto-approve", "--no-commands"]);
+        for program in [
+            "touch ran",
+            "test -e ran",
+            "touch undone",
+            "touch asked",
+            "touch told",
+            "touch reloaded",
+        ] {
+            assert!(said.contains(&format!("`{program}`")), "{program}: {said}");
+        }
+    }
+}
+
+/// Line 11: a secret of 100 MB is not read, and the error names the bound.
+#[test]
+fn a_secret_is_no_larger_than_a_secret_can_be() {
+    let desk = Desk::new();
+    let file = fs::File::create(desk.path("large")).expect("a file");
+    file.set_len(100 << 20).expect("a sparse file");
+    for secret in ["file: large", "command: [ cat, large ]"] {
+        desk.write(
+            "plan.yaml",
+            format!(
+                "version: 1\nname: move\nproviders: {{ p: {{ type: powerdns, url: \"http://127.0.53.9:1\", api_key: {{ {secret} }} }} }}\n\
+                 resolver: none\nzones: {{ acme.test: {{ provider: p, authorities: [ 127.0.53.9 ] }} }}\n\
+                 records: [ {{ zone: acme.test, name: new, type: A, to: [ 192.0.2.1 ] }} ]\n"
+            ),
+        );
+        let said = desk.ends(1, &["plan", "plan.yaml"]);
+        assert!(said.contains("cannot be had: it has more than 64 KiB"), "{said}");
+    }
+}
+
+/// Line 14: what is not seen is escaped, wherever it comes from.
+#[test]
+fn what_is_not_seen_is_escaped() {
+    let evil = "\u{202e}\u{1b}[31m\u{200b}\u{2066}\u{9b}2J\r";
+    let desk = Desk::new();
+    let plan = desk.read("plan.yaml");
+    // Whatever a plan may have in its texts.
+    let reason = "it is \u{202e}enif\u{2066} so";
+    desk.write(
+        "reason.yaml",
+        plan.clone()
+            + &format!("override: [ {{ invariant: deliverable, reason: \"{reason}\" }} ]\n"),
+    );
+    desk.write("reload.sh", format!("printf '%s\\n' '{evil}' >&2; exit 1\n"));
+    let name = |end: &str| format!("{}{end}", evil.replace('\r', ""));
+    desk.write(&name(".yaml"), &plan);
+    desk.write(&name("bad.yaml"), "version: 1\n\u{202e}nmae: x\n");
+    let yaml = name(".yaml");
+    let (bad, json) = (name("bad.yaml"), name(".json"));
+    // What machines read is as it is.
+    desk.ends(0, &["plan", "reason.yaml", "-o", "reason.json"]);
+    let whole = desk.ends(0, &["plan", "reason.yaml", "--format", "json"]);
+    assert!(whole == desk.read("reason.json") && whole.contains(reason), "{whole}");
+    for (code, args) in [
+        (0, &["plan", "reason.yaml"][..]),
+        (0, &["plan", "reason.yaml", "-o", "reason.json"]),
+        (0, &["show", "reason.json"]),
+        (0, &["check", &yaml]),
+        (2, &["check", &bad]),
+        (2, &["plan", &bad]),
+        (0, &["plan", &yaml, "-o", &json]),
+        (0, &["show", &json]),
+        (2, &["show", &yaml]),
+        (2, &["explain", evil]),
+        (2, &["explain", &json, evil]),
+        (2, &["apply", evil]),
+        (2, &[evil]),
+        (2, &["plan", "--format", evil]),
+        (2, &["providers", evil]),
+        (2, &["zone", "dump", &yaml, evil]),
+        (5, &["apply", &yaml, "--auto-approve", "--wait"]),
+        (0, &["status", &yaml]),
+        (0, &["log", &yaml]),
+        (2, &["rollback", &yaml, "--to", evil]),
+        (2, &["confirm", &yaml, evil, "--reason", evil]),
+    ] {
+        let output = desk.command(args).output().expect("the program can be run");
+        let (ended, text) = said(&output);
+        assert_eq!(ended, code, "{args:?}: {text}");
+        let unseen = |c: &char| {
+            (c.is_control() && !matches!(c, '\n' | '\t'))
+                || matches!(c, '\u{202e}' | '\u{2066}' | '\u{200b}')
+        };
+        let found = text.chars().find(unseen);
+        assert_eq!(found, None, "{args:?}: {text:?}");
+        if args.contains(&"reason.json") && args[0] == "show" {
+            assert!(text.contains("it is \\u{202e}enif\\u{2066} so"), "{text}");
+        }
+        if args[0] == "apply" && code == 5 {
+            assert!(text.contains("\\u{202e}\\u{1b}[31m"), "what the command says: {text}");
+        }
+    }
+}
+
+/// Line 15: a clock that stands before 1970 is no reason to fall over.
+#[test]
+fn a_clock_before_1970_is_a_clock() {
+    let desk = Desk::waiting();
+    let clock = SetClock::right();
+    clock.set("-70y");
+    for (code, args) in [
+        (0, &["status", "plan.yaml"][..]),
+        (0, &["log", "plan.yaml"]),
+        (0, &["show", "plan.json"]),
+        (0, &["plan", "plan.yaml"]),
+        (4, &["apply", "plan.yaml"]),
+    ] {
+        let mut command = desk.command(args);
+        clock.give_to(&mut command);
+        let (ended, text) = said(&command.output().expect("the program can be run"));
+        assert_eq!(ended, code, "{args:?}: {text}");
+        assert!(!text.contains("panicked"), "{args:?}: {text}");
+        if args[0] == "apply" {
+            assert!(text.contains(" (in 25"), "the clock is set: {text}");
+        }
+    }
+}
+
+/// Line 18: who says that a task was not done can say how that is known, and the usage shows what is
+/// required.
+#[test]
+fn that_a_task_was_not_done_has_a_reason() {
+    let desk =
+        moving("tasks: { before_switch: [ { name: slow, run: [ sleep, '600' ], within: 1s } ] }\n");
+    let said = desk.ends(5, &["apply", "plan.yaml", "--auto-approve"]);
+    let confirm = "cutover confirm plan.yaml task/slow --not-done --reason WHY";
+    assert!(said.contains(confirm), "{said}");
+    let confirm = ["confirm", "plan.yaml", "task/slow"];
+    let usage = desk.refuses(2, &confirm);
+    assert!(usage.contains("--reason <WHY>") && usage.contains("STEP> --not-done"), "{usage}");
+    for nothing in ["", "...", " - "] {
+        let said = desk.refuses(2, &[&confirm[..], &["--reason", nothing]].concat());
+        assert!(said.contains("it says nothing"), "{said}");
+    }
+    let with = ["--not-done", "--reason", "the disk is empty"];
+    desk.ends(0, &[&confirm[..], &with].concat());
+    let said = desk.ends(0, &["log", "plan.yaml"]);
+    let line = "task/slow: not done, says a person: the disk is empty";
+    assert!(said.contains(line), "{said}");
+    // It is run again.
+    let said = desk.ends(5, &["apply", "plan.yaml"]);
+    assert!(said.contains("task/slow: begun"), "{said}");
+}
+
+/// Line 52: where no point is left to go back to, that is said with its reason, and what there is.
+#[test]
+fn a_rollback_that_leads_nowhere_says_why() {
+    let desk = refuted();
+    let lets = ["deliverable", "clients"]
+        .map(|invariant| format!("{{ invariant: {invariant}, reason: the old host is empty }}"));
+    let plan = desk.read("plan.yaml").replace("assume_within: 5m", "assume_within: 1s");
+    desk.write("plan.yaml", format!("{plan}override: [ {} ]\n", lets.join(", ")));
+    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    for args in [&["rollback", "plan.yaml"][..], &["rollback", "plan.yaml", "--to", "start"]] {
+        let said = desk.refuses(2, args);
+        assert!(said.contains("the plan is refuted and let pass"), "{said}");
+        assert!(said.contains("help: "), "{said}");
+    }
+    let desk = moving("");
+    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    let said = desk.refuses(2, &["rollback", "plan.yaml", "--to", "strat"]);
+    assert!(said.contains("there are `start`") || said.contains("there is `start`"), "{said}");
+    assert!(said.contains("nothing leads back behind"), "{said}");
+}
+
+/// Line 66: a way back is a run of its own, and what was before it can be read too.
+#[test]
+fn the_log_of_every_run_can_be_read() {
+    let desk = Desk::waiting();
+    desk.refuses(2, &["log", "plan.yaml", "--run", "2"]);
+    desk.ends(0, &["rollback", "plan.yaml", "--auto-approve", "--wait"]);
+    let newest = desk.ends(0, &["log", "plan.yaml"]);
+    assert!(newest.contains("back/lower/acme.test/www/A: begun"), "{newest}");
+    assert!(newest.contains("cutover log plan.yaml --all"), "{newest}");
+    let first = desk.ends(0, &["log", "plan.yaml", "--run", "1"]);
+    assert!(first.contains("lower/acme.test/www/A: begun") && !first.contains("back/"), "{first}");
+    let all = desk.ends(0, &["log", "plan.yaml", "--all"]);
+    let at = |text: &str| all.find(text).unwrap_or_else(|| panic!("{text}: {all}"));
+    assert!(at("run 1: move  sha256:") < at("Z  lower/acme.test/www/A: begun"));
+    assert!(at("Z  lower/acme.test/www/A: begun") < at("run 2: way back of move  sha256:"));
+    let said = desk.refuses(2, &["log", "plan.yaml", "--run", "7"]);
+    assert!(said.contains("there is no run 7\nhelp: the runs are: 1, 2"), "{said}");
+}
+
+/// Line 67: what has stopped a run is the first that `status` says, then how long it takes; a script
+/// can tell by the exit code.
+#[test]
+fn status_says_first_what_matters_and_has_exit_codes() {
+    let desk = Desk::new();
+    let status = ["status", "plan.yaml", "--exit-code"];
+    let first = |code: i32| {
+        let said = desk.refuses(code, &status);
+        said.lines().next().expect("a line").to_owned()
+    };
+    assert_eq!(first(0), "no run yet");
+    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    let line = first(4);
+    assert!(line.starts_with("run move: ") && line.ends_with("s left at the least"), "{line}");
+    // The last change has to be served, for the second that the plan says.
+    assert!(!line.contains(" 0s"), "{line}");
+    let zone = desk.zone();
+    desk.write("zones/acme.test.zone", zone.replace("192.0.2.80", "192.0.2.81"));
+    desk.ends(5, &["apply", "plan.yaml", "--wait"]);
+    let line = first(5);
+    assert!(line.starts_with("run move: halted at ") && line.contains("www"), "{line}");
+    assert_eq!(desk.ends(0, &["status", "plan.yaml"]).lines().next(), Some(&*line));
+    desk.write("zones/acme.test.zone", zone);
+    desk.ends(0, &["apply", "plan.yaml", "--wait"]);
+    assert!(first(0).starts_with("run move: finished 20"));
+    let desk = moving("tasks: { before_switch: [ { name: copy, manual: copy it } ] }\n");
+    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    let said = desk.refuses(6, &status);
+    assert!(said.contains(": task/copy waits for a person\n"), "{said}");
+}

@@ -20,7 +20,9 @@ use crate::diag::Diagnostic;
 use crate::resolution::{Reply, reply};
 use crate::spec::{Authority, ResolverAddress};
 
-pub use questions::{MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions};
+pub use questions::{
+    MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions,
+};
 
 /// A question to the world, closed over protocols.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,11 +208,24 @@ pub struct Snapshot {
     /// Names outside of them.
     pub outside: BTreeMap<RrKey, Outside>,
     /// What was there before, and may still be cached: versions that an earlier run has replaced.
-    pub earlier: BTreeMap<RrKey, Vec<Option<RrSet>>>,
+    pub earlier: BTreeMap<RrKey, Vec<Earlier>>,
+    /// How long ago an earlier run changed an RRset last; of what is not seen everywhere, no time.
+    pub changed: BTreeMap<RrKey, Duration>,
+    /// An earlier run of this very plan has begun the switch, and gave way before it was through.
+    pub is_switching: bool,
     /// What a person should know of it.
     pub remarks: Vec<Diagnostic>,
     /// The TTLs that RRsets had before an earlier run lowered them, and that nobody has restored.
     pub original_ttls: BTreeMap<RrKey, Ttl>,
+}
+
+/// A version that an earlier run has replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// What it was; `None`: nothing.
+    pub records: Option<RrSet>,
+    /// It has expired, and counts only with those who use or keep answers for longer.
+    pub is_late: bool,
 }
 
 /// The answer for a name, wherever it lies.

@@ -29,7 +29,7 @@ stay with `--wait`. It can be stopped and taken up again at any moment.")]
 pub(super) struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// Run a plan anew that a gate has turned back, although it has not changed
+    /// Run a plan anew that a gate or a person has taken back, although it has not changed
     #[arg(long)]
     again: bool,
     /// Run nothing but the artifact that has this digest, as the reviewer has read it
@@ -67,8 +67,17 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
         if !found.run.artifact.is_way_back() {
             is_reviewed(found.run.state.artifact(), digest)?;
         }
+        let next = store.next(&found).map_err(|error| Failure::error(&error))?;
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
         let ended = go_on(found, reached, going, &lock, None).await?;
+        let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
+        // Somebody has agreed to what takes its place, and stopped before it was begun.
+        if let Some(next) = next.filter(|_| settled) {
+            let reached = reach(&args.input, &next, args.commands.allowed())?;
+            let found = store.create(next).map_err(|error| Failure::error(&error))?;
+            let ended = go_on(found, reached, going, &lock, None).await?;
+            return applied(&store, &args, ended, &lock).await;
+        }
         return applied(&store, &args, ended, &lock).await;
     }
     let open = open_run(found.as_ref()).map(|found| found.run.state.artifact());
@@ -87,6 +96,12 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
     };
     if artifact.graph.steps().is_empty() {
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
+        if open.is_some() {
+            put(&format!(
+                "The run that is open stays as it is, with all that it still waits for: go on with `cutover apply {}`.\n",
+                shell(&args.input)
+            ))?;
+        }
         return Ok(Exit::Done);
     }
     is_reviewed(artifact.digest(), digest)?;
@@ -102,6 +117,10 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
     let reached = reach(&args.input, &artifact, args.commands.allowed())?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
         let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
+        // A way to go on, whenever this process ends.
+        if away.is_some() {
+            store.keep_next(&open, &artifact).map_err(|error| Failure::error(&error))?;
+        }
         let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
         let ended = go_on(open, reached, going, &lock, away).await?;
         if ended.outcome != Outcome::Finished {
@@ -202,6 +221,15 @@ fn turned(store: &Store, back: &Artifact, input: &Path) -> Result<String, Failur
     ))
 }
 
+/// That somebody has taken the run back, and how to go on.
+fn taken_back(back: &Artifact, input: &Path) -> String {
+    format!(
+        "error: the run of {} was taken back with `cutover rollback`\nhelp: run the plan anew with `cutover apply {} --again`, or change it",
+        back.name,
+        shell(input)
+    )
+}
+
 /// The run that goes its way, if there is one.
 fn open_run(found: Option<&Found>) -> Option<&Found> {
     let goes = |found: &&Found| {
@@ -249,15 +277,24 @@ fn is_under_way(
             );
             Err(Failure::new(Exit::Usage, text))
         }
-        // A pipeline that applies whatever it is given would go there and back for ever.
-        (true, true) if is_back && !again && is_same(input, found) => {
-            Err(Failure::new(Exit::Halted, turned(store, artifact, &args.input)?.trim_end()))
+        // A pipeline that applies whatever it is given would go there and back for ever, or make again
+        // what somebody has just taken back.
+        (true, by_gate) if is_back && !again && is_same(input, found) => {
+            let text = match by_gate {
+                true => turned(store, artifact, &args.input)?,
+                false => taken_back(artifact, &args.input),
+            };
+            Err(Failure::new(Exit::Halted, text.trim_end()))
         }
         (true, _) if is_back => Ok(false),
         (true, _) => Ok(true),
         // Somebody may have died before everybody was told.
         (false, _) if state.finished.is_some() => Ok(!state.untold.is_empty()),
-        (false, _) => same_as_open(input, found, args).map(|()| true),
+        (false, _) => {
+            let next = store.next(found).map_err(|error| Failure::error(&error))?;
+            let goes_on = next.as_ref().unwrap_or(artifact);
+            same_as_open(input, found, goes_on, args).map(|()| true)
+        }
     }
 }
 
@@ -270,15 +307,19 @@ fn is_same(input: &Input, found: &Found) -> bool {
 }
 
 /// An open run goes on with its own artifact, and with nothing else.
-fn same_as_open(input: &Input, found: &Found, args: &RunArgs) -> Result<(), Failure> {
-    let artifact = &found.run.artifact;
+fn same_as_open(
+    input: &Input,
+    found: &Found,
+    artifact: &Artifact,
+    args: &RunArgs,
+) -> Result<(), Failure> {
     let (same, what) = match input {
         Input::Plan(plan) => (
             Digest::of(plan.source.text.as_bytes()) == artifact.plan,
             "the plan has changed since its run began",
         ),
         Input::Artifact(other) => (
-            other.digest() == found.run.state.artifact(),
+            [artifact.digest(), found.run.state.artifact()].contains(&other.digest()),
             "another artifact of this plan is being run",
         ),
     };
@@ -286,7 +327,7 @@ fn same_as_open(input: &Input, found: &Found, args: &RunArgs) -> Result<(), Fail
         return Ok(());
     }
     let folder = base(&found.journal);
-    let digest = found.run.state.artifact().short();
+    let digest = artifact.digest().short();
     let finish = way_to_finish(&folder, artifact, args);
     let (shown, given_up) = (shell(&folder), shell(&folder.with_extension("given-up")));
     let text = format!(

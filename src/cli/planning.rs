@@ -132,7 +132,9 @@ pub(super) async fn plan(
     let seen = snapshot(intent, &connected.providers, &asks_delegation).await;
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
-    remember(&state.dir(path), &mut snapshot, now).map_err(|error| Failure::error(&error))?;
+    let digest = Digest::of(source.text.as_bytes());
+    remember(&state.dir(path), (intent, digest), &mut snapshot, now)
+        .map_err(|error| Failure::error(&error))?;
     let compiled =
         compile(intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
     let changes = changes_by_zone(&compiled);
@@ -154,7 +156,7 @@ pub(super) async fn plan(
         let coloured = dress(&std::io::stderr()) == Dress::Coloured;
         tell(&render_all(&warnings, source, coloured));
     }
-    Ok(seal(intent, &snapshot, compiled, Digest::of(source.text.as_bytes())))
+    Ok(seal(intent, &snapshot, compiled, digest))
 }
 
 /// What is written to each zone, on the way there and on every way back, in an order in which it may be.

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use cutover_contract::{RrKey, RrSet};
+
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::{Cause, Origin};
 use crate::model::hold::hold_of_replaced;
-use crate::model::{Stage, Transition};
+use crate::model::{Stage, Track, Transition, Verb};
 use crate::proof::draft::{Draft, Kind, MovePoint, prepares};
 use crate::proof::invariant::REACH;
 use crate::proof::model::Model;
 use crate::proof::pattern::{Break, Keep, Pattern, What};
 use crate::proof::present;
-use crate::spec::{Anchor, AssumeSpec, Point};
+use crate::spec::{Anchor, AssumeSpec, Point, SwitchKind};
 
 /// Derives the order of a draft.
 pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
@@ -351,8 +353,20 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
         }
         return;
     }
-    // The switch was made before this plan, and nobody knows when: count from the beginning.
+    // The switch was begun before this plan, and nobody knows when: count from the beginning, and from
+    // what is left of it.
     given.extend(draft.beginning().map(keep));
+    for (place, track) in draft.tracks.iter().enumerate() {
+        for (transition, step) in track.transitions.iter().zip(draft.steps_of(place)) {
+            if transition.is_switch() && track.routes {
+                given.push(keep(*step));
+            } else if transition.is_switch() {
+                let why = "the old side is left when the switch is made";
+                let (from, to) = (*step, before_contract);
+                given.push(Constraint::plain(from, to, Origin::Policy, "points", why));
+            }
+        }
+    }
 }
 
 /// What a transition's place in the plan says.
@@ -367,6 +381,15 @@ fn of_stage(
     let track = &draft.tracks[place];
     let point = |point| draft.point(point);
     match &transition.stage {
+        // A version that an earlier run has put there takes effect everywhere before the next one.
+        Stage::Switch
+            if draft.snapshot.is_switching
+                && number == 0
+                && track.routes
+                && draft.intent.terms.switch == SwitchKind::Standby =>
+        {
+            given.extend(prepared_before(draft, transition, step));
+        }
         // Whatever else is to be made before or after these, patterns say.
         Stage::Start | Stage::Expand | Stage::Switch | Stage::Contract | Stage::Retire => {}
         Stage::With(anchor) => {
@@ -384,10 +407,8 @@ fn of_stage(
             }
         }
         Stage::After { anchors, wait } => {
+            given.extend(anchors.iter().flat_map(|anchor| done_before(draft, anchor, *wait, step)));
             for (other, of) in anchors.iter().flat_map(|anchor| anchored(draft, anchor)) {
-                if wait.is_none() {
-                    given.extend(earlier_expiry(draft, other, step, &of));
-                }
                 let (wait, because) = match wait {
                     Some(wait) => (*wait, "the plan says so (`wait:`)".to_owned()),
                     None => expiry(draft, other),
@@ -408,6 +429,7 @@ fn of_stage(
         }
         Stage::Next | Stage::SwitchNext => {
             let Some(previous) = number.checked_sub(1).map(|n| draft.steps_of(place)[n]) else {
+                given.extend(prepared_before(draft, transition, step));
                 return;
             };
             let (wait, because) = expiry(draft, previous);
@@ -470,33 +492,105 @@ fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
     (longest + margin, because)
 }
 
-/// What an earlier run has replaced there is waited out too.
-fn earlier_expiry(
+/// How long what an earlier run has replaced at these RRsets may be cached; nothing where it has
+/// expired.
+fn of_earlier_runs<'k>(
     draft: &Draft<'_>,
-    other: usize,
-    step: usize,
-    anchor: &str,
-) -> Option<Constraint> {
-    let Kind::Change { track, transition, .. } = &draft.nodes[other].kind else { return None };
-    let zone = &draft.snapshot.zones[&draft.tracks[*track].zone];
-    let earlier = transition.changes.iter().flat_map(|change| {
-        let known = draft.snapshot.earlier.get(&change.key).into_iter().flatten();
-        known.map(|rrset| hold_of_replaced(rrset.as_ref(), zone, &change.key))
+    keys: impl Iterator<Item = &'k RrKey>,
+    counts: &dyn Fn(&RrKey, Option<&RrSet>) -> bool,
+) -> Option<(Duration, String)> {
+    let snapshot = draft.snapshot;
+    let holds = keys.flat_map(|key| {
+        let known = snapshot.earlier.get(key).into_iter().flatten().filter(|one| !one.is_late);
+        let known = known.map(|one| one.records.as_ref()).filter(|rrset| counts(key, *rrset));
+        let zone = snapshot.zone_of(&key.name);
+        known.filter_map(move |rrset| Some(hold_of_replaced(rrset, zone?, key)))
     });
-    let longest = earlier.max()?;
+    let longest = holds.max()?;
     let margin = draft.intent.terms.clocks.margin;
+    let because = format!(
+        "what an earlier run has replaced may be cached for {}, and {} for safety",
+        show_span(longest),
+        show_span(margin)
+    );
+    Some((longest + margin, because))
+}
+
+/// What an earlier run has done of what an anchor means is waited for too.
+fn done_before(
+    draft: &Draft<'_>,
+    anchor: &Anchor,
+    wait: Option<Duration>,
+    step: usize,
+) -> Option<Constraint> {
+    let of_anchor = |track: &&Track| match anchor {
+        Anchor::Record(id) => track.record.as_deref() == Some(id),
+        // Which part of the move it belonged to, nobody knows any more.
+        Anchor::Expand | Anchor::Switch | Anchor::Contract => true,
+    };
+    let tracks = || draft.tracks.iter().filter(of_anchor);
+    // Where its own step is still to come, that is what is waited for.
+    let is_to_come = tracks().any(|track| !track.transitions.is_empty());
+    let keys = || tracks().map(|track| &track.key);
+    let (wait, because) = match wait {
+        None => of_earlier_runs(draft, keys(), &|_, _| true)?,
+        Some(_) if is_to_come && matches!(anchor, Anchor::Record(_)) => return None,
+        Some(wait) => {
+            let ago = keys().filter_map(|key| draft.snapshot.changed.get(key)).min()?;
+            let left = wait.checked_sub(*ago).filter(|left| !left.is_zero())?;
+            let because = format!(
+                "the plan says so (`wait:`), and an earlier run has made that change {} ago",
+                show_span(*ago)
+            );
+            (left, because)
+        }
+    };
+    let word = match anchor {
+        Anchor::Expand => "expand".to_owned(),
+        Anchor::Switch => "switch".to_owned(),
+        Anchor::Contract => "contract".to_owned(),
+        Anchor::Record(id) => format!("record:{id}"),
+    };
     Some(Constraint {
         from: draft.beginning()?,
         to: step,
-        wait: longest + margin,
-        cause: Cause::new(Origin::User, "after", format!("the plan says so (`after: {anchor}`)")),
-        because: format!(
-            "what an earlier run has replaced may be cached for {}, and {} for safety",
-            show_span(longest),
-            show_span(margin)
-        ),
+        wait,
+        cause: Cause::new(Origin::User, "after", format!("the plan says so (`after: {word}`)")),
+        because,
         name: None,
     })
+}
+
+/// The first step of a track that follows on what an earlier run has done: a TTL that it lowered, or a
+/// switch after which the TTL comes back.
+fn prepared_before(draft: &Draft<'_>, transition: &Transition, step: usize) -> Option<Constraint> {
+    let restores = transition.verb == Verb::Restore;
+    let follows = transition.stage == Stage::Switch;
+    let live = |key: &RrKey| transition.changes.iter().find(|change| change.key == *key);
+    let counts = |key: &RrKey, rrset: Option<&RrSet>| {
+        let before = live(key).and_then(|change| change.before.as_ref());
+        let only_ttl = before.zip(rrset).is_some_and(|(one, other)| one.same_rdata(other));
+        restores || follows || only_ttl
+    };
+    let keys = transition.changes.iter().map(|change| &change.key);
+    let (wait, because) = of_earlier_runs(draft, keys, &counts)?;
+    let (origin, of, why) = match (restores, follows) {
+        (true, _) => (
+            Origin::Policy,
+            "restore",
+            "the short TTL goes when the change has taken effect everywhere",
+        ),
+        (false, true) => (
+            Origin::User,
+            "switch",
+            "each version takes effect everywhere before the next one (`switch: standby`)",
+        ),
+        (false, false) => {
+            (Origin::User, "lower_ttl", "the change shall take effect quickly (`lower_ttl`)")
+        }
+    };
+    let cause = Cause::new(origin, of, why);
+    Some(Constraint { from: draft.beginning()?, to: step, wait, cause, because, name: None })
 }
 
 /// The steps that an anchor means, with its word.

@@ -13,7 +13,6 @@ use crate::diag::{Code, Diagnostic};
 use crate::graph::gate::{Expected, Failing, Gate};
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
-use crate::intent::Intent;
 use crate::model::hold::hold_of_replaced;
 use crate::model::spread;
 use crate::observe::Snapshot;
@@ -82,7 +81,7 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
                 let cause = held.and_then(|held| held.get(id)).unwrap_or(&cause);
                 (id.clone(), cause.clone())
             });
-            let gate = gate(place, spec, &expect);
+            let gate = gate(place, spec, &expect, is_behind(draft));
             steps.push(Step {
                 id,
                 after: after.collect(),
@@ -99,16 +98,29 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     StepGraph::new(steps).expect("steps put between others make no circle")
 }
 
-/// Gates that would go back to a point that there is no way back to.
-pub(super) fn without_way_back(intent: &Intent, points: &[&str]) -> Vec<Diagnostic> {
-    let gates = intent.gates.after_switch.iter();
+/// Gates that would go back to a point that there is no way back to: errors, or warnings where the
+/// switch was made before this plan, which a gate halts then.
+pub(super) fn without_way_back(draft: &Draft<'_>, points: &[&str]) -> Vec<Diagnostic> {
+    let gates = draft.intent.gates.after_switch.iter();
     let lost = gates.filter(|one| one.on_fail == OnFail::Rollback && !points.contains(&POINT));
-    lost.map(|one| {
-        let title = format!("there is no way back to `{POINT}` that this gate could lead to");
-        let help = "write `on_fail: halt`: the verdict says what keeps the plan from going back";
-        Diagnostic::error(NO_WAY_BACK, one.probe.span, title, help)
+    lost.map(|one| match is_behind(draft) {
+        true => {
+            let title = format!("the switch was made before this plan, which has no way back to `{POINT}`: where this gate fails, the run halts");
+            let help = "write `on_fail: halt`, and lead mail back with a plan of its own if need be";
+            Diagnostic::warning(NO_WAY_BACK, one.probe.span, title, help)
+        }
+        false => {
+            let title = format!("there is no way back to `{POINT}` that this gate could lead to");
+            let help = "write `on_fail: halt`: the verdict says what keeps the plan from going back";
+            Diagnostic::error(NO_WAY_BACK, one.probe.span, title, help)
+        }
     })
     .collect()
+}
+
+/// Whether the switch of a move was made before this plan.
+fn is_behind(draft: &Draft<'_>) -> bool {
+    draft.point(MovePoint::BeforeSwitch).is_none()
 }
 
 fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
@@ -116,7 +128,7 @@ fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
     StepId::new(format!("gate/{}/{}{nth}", place.word(), spec.probe.value))
 }
 
-fn gate(place: Place, spec: &GateSpec, expect: &[Expected]) -> Gate {
+fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> Gate {
     let keys = probe::of_name(&spec.probe.value).map(|probe| probe.keys);
     let after_expiry = keys.is_some_and(|keys| keys.after_expiry);
     let expired = expect.iter().map(|one| one.expires).max().filter(|_| after_expiry);
@@ -131,9 +143,11 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected]) -> Gate {
         pace: spec.pace,
         on_fail: match (spec.on_fail, place) {
             (OnFail::Ask, _) => Failing::Ask,
-            (OnFail::Rollback, Place::AfterSwitch) => Failing::Rollback { to: POINT.to_owned() },
-            // Nothing of the switch has been made that could be taken back.
-            (OnFail::Rollback, Place::BeforeSwitch) | (OnFail::Halt, _) => Failing::Halt,
+            (OnFail::Rollback, Place::AfterSwitch) if !is_behind => {
+                Failing::Rollback { to: POINT.to_owned() }
+            }
+            // Nothing of the switch has been made that could be taken back, or it is none of this run's.
+            (OnFail::Rollback | OnFail::Halt, _) => Failing::Halt,
         },
     }
 }
@@ -163,7 +177,14 @@ fn between(
                 Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
             };
             let switch = (0..draft.nodes.len()).filter(is_switch);
-            let befores: Vec<usize> = switch.filter_map(of).collect();
+            let befores: Vec<usize> = match is_behind(draft) {
+                // It was made before this plan, and the old side is still to be left.
+                true => {
+                    point(MovePoint::BeforeContract)?;
+                    draft.beginning().into_iter().chain(switch).filter_map(of).collect()
+                }
+                false => switch.filter_map(of).collect(),
+            };
             (!befores.is_empty()).then(|| (befores, point(MovePoint::BeforeContract)))
         }
     }

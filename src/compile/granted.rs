@@ -58,7 +58,9 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
         let span = show_span(one.settle);
         let settle = match (one.fact.value, one.from) {
             (Fact::Published, Some(_)) => {
-                format!(" (nobody keeps what was answered before for more than {span}, RFC 2308 §5)")
+                format!(
+                    " (nobody keeps what was answered before for more than {span}, RFC 2308 §5)"
+                )
             }
             _ if one.settle.is_zero() => String::new(),
             (_, _) => format!(" (what was so before settles within {span})"),

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use cutover_contract::RrKey;
 
-use crate::diag::{Code, Diagnostic, did_you_mean, listed};
+use crate::diag::{Code, Diagnostic, Severity, did_you_mean, listed};
 use crate::fact::{Fact, Subject};
 use crate::graph::StepGraph;
 use crate::intent::Intent;
@@ -106,10 +106,11 @@ pub fn compile_with(
     tasks::taken_back(&draft, &mut returns);
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
         let points: Vec<&str> = returns.iter().map(|one| one.name).collect();
-        let lost = gates::without_way_back(intent, &points);
-        if !lost.is_empty() {
+        let lost = gates::without_way_back(&draft, &points);
+        if lost.iter().any(|one| one.severity == Severity::Error) {
             return Err(lost);
         }
+        warnings.extend(lost);
     }
     let mut found = unknown_defects(intent, &findings);
     if findings.refuted.is_empty() {

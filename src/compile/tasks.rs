@@ -38,8 +38,12 @@ pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         .filter_map(of)
         .map(|place| graph.steps()[place].id.clone())
         .collect();
+    // What comes before a switch that was made before this plan has had its time.
+    let is_behind = !draft.intent.moves.is_empty() && point(MovePoint::BeforeSwitch).is_none();
+    let nothing = Vec::new();
+    let before_switch = if is_behind { &nothing } else { &tasks.before_switch };
     for (tasks, first, follower) in [
-        (&tasks.before_switch, Vec::new(), point(MovePoint::BeforeSwitch)),
+        (before_switch, Vec::new(), point(MovePoint::BeforeSwitch)),
         (&tasks.after_switch, switch, point(MovePoint::BeforeContract)),
     ] {
         let mut after = first;

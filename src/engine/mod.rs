@@ -33,6 +33,7 @@
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
 pub mod gate;
+pub mod history;
 mod illegal;
 pub mod outcome;
 pub mod poll;
@@ -122,6 +123,8 @@ pub struct RunState {
     entries: u64,
     /// What each gate that has not passed said last.
     pub last_words: BTreeMap<StepId, String>,
+    /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
+    behind: BTreeMap<StepId, String>,
     /// The rollback point that the run goes back to.
     pub turned_back: Option<String>,
     /// The artifact that takes its place.
@@ -174,6 +177,7 @@ impl RunState {
             untold: Vec::new(),
             entries: 0,
             last_words: BTreeMap::new(),
+            behind: BTreeMap::new(),
             turned_back: None,
             replaced: None,
             turned_by: None,
@@ -244,6 +248,17 @@ impl RunState {
         now.remaining(self.stamps[place], span)
     }
 
+    /// Whom steps wait for: servers that do not serve a new version yet, or do not answer.
+    pub fn behind(&self) -> impl Iterator<Item = (&StepId, &str)> {
+        self.behind.iter().map(|(step, detail)| (step, detail.as_str()))
+    }
+
+    /// What was said of the servers that a step waits for.
+    #[must_use]
+    pub fn behind_of(&self, step: &StepId) -> Option<&str> {
+        self.behind.get(step).map(String::as_str)
+    }
+
     /// Adds one event.
     ///
     /// # Errors
@@ -269,6 +284,7 @@ impl RunState {
             | Event::Propagated { .. }
             | Event::WaitBegun { .. }
             | Event::Lapsed { .. }
+            | Event::Behind { .. }
             | Event::WaitEnded { .. }
             | Event::Reached { .. }
             | Event::Probed { .. }
@@ -337,6 +353,7 @@ impl RunState {
             | Event::Propagated { step, .. }
             | Event::WaitBegun { step, .. }
             | Event::Lapsed { step, .. }
+            | Event::Behind { step, .. }
             | Event::WaitEnded { step }
             | Event::Reached { step } => self.apply_to_step(artifact, moment, step, event)?,
         }
@@ -543,6 +560,12 @@ impl RunState {
                 (_, false) => drop(self.last_words.insert(id.clone(), detail.clone())),
             }
         }
+        if let Event::Behind { detail, .. } = event {
+            self.behind.insert(id.clone(), detail.clone());
+            // The step stands where it stood, since when it stood there.
+            return Ok(());
+        }
+        self.behind.remove(id);
         // A wait counts from when its predecessors were done, where it says so.
         let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);
         self.stamps[place] = match counts_from_before {

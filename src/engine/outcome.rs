@@ -14,7 +14,7 @@ use super::poll::{
 use super::tell::Untold;
 use super::{RunState, StepState, gate};
 use crate::artifact::Artifact;
-use crate::calendar::{Timestamp, later, show_span};
+use crate::calendar::{Timestamp, later, show_exact, show_span};
 use crate::graph::{Primitive, Step};
 use crate::journal::{Difference, Event, HaltReason};
 use crate::observe::Served;
@@ -171,6 +171,8 @@ pub struct Sight<'s> {
     pub servers: &'s [&'s Authority],
     /// In the order of the servers, each with one answer for each change.
     pub answers: &'s [Vec<Served>],
+    /// What was written down of servers that the step waits for.
+    pub named: Option<&'s str>,
 }
 
 /// After every server was asked for every RRset of a change. `held`: until when the step is held up.
@@ -178,18 +180,37 @@ pub fn seen(
     at: StepState,
     memory: &mut Memory,
     step: &Step,
-    Sight { changes, servers, answers }: Sight<'_>,
+    Sight { changes, servers, answers, named }: Sight<'_>,
     held: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Event> {
     let mut behind = Vec::new();
+    let mut first_of_each = Vec::new();
+    let mut is_silent = false;
     for (server, served) in servers.iter().zip(answers) {
-        for (change, served) in changes.changes().iter().zip(served) {
-            if let Some(what) = not_yet(change, served) {
-                behind.push(format!("{} {what}", server.address));
-            }
-        }
+        let pairs = changes.changes().iter().zip(served);
+        let own = pairs.filter_map(|(change, served)| {
+            is_silent |= matches!(served, Served::Unanswered(_));
+            not_yet(change, served).map(|what| format!("{} {what}", server.address))
+        });
+        let own: Vec<String> = own.collect();
+        first_of_each.extend(own.first().cloned());
+        behind.extend(own);
     }
+    let name = |until: Timestamp| {
+        let detail = format!(
+            "{}; asked until {}, then the run halts",
+            first_of_each.join("; "),
+            show_exact(until)
+        );
+        // What it says in detail changes with each question: the same servers are named once.
+        let who = |detail: &str| -> Vec<String> {
+            let parts = detail.split("; ").filter_map(|part| part.split(' ').next());
+            parts.map(str::to_owned).collect()
+        };
+        let is_known = named.is_some_and(|named| who(named) == who(&detail));
+        (!is_known).then(|| Event::Behind { step: step.id.clone(), detail })
+    };
     match (at, behind.is_empty()) {
         (StepState::Written { .. }, true) => {
             memory.tries.remove(&step.id);
@@ -206,9 +227,12 @@ pub fn seen(
                 return vec![halted(step, HaltReason::Unanswered, detail)];
             }
             let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
-            let pause = if tries < SEE_QUICKLY_COUNT { SEE_EVERY } else { SEE_SLOWLY_EVERY };
+            let is_quick = tries < SEE_QUICKLY_COUNT;
+            let pause = if is_quick { SEE_EVERY } else { SEE_SLOWLY_EVERY };
             memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
-            Vec::new()
+            // Whoever has not been told yet is behind for a moment; whoever is silent is named at once.
+            let names = is_silent || !is_quick;
+            names.then(|| name(later(at, SEE_MAX))).flatten().into_iter().collect()
         }
         (StepState::Waiting { .. }, true) if held.is_some() => {
             memory.tries.insert(step.id.clone(), (0, held.unwrap_or(now)));
@@ -219,7 +243,9 @@ pub fn seen(
             vec![Event::WaitEnded { step: step.id.clone() }]
         }
         (StepState::Waiting { until }, false) => {
-            at_the_end(memory, step, changes, answers, behind, until, now)
+            let waits = name(later(until, SEE_MAX));
+            let events = at_the_end(memory, step, changes, answers, behind, until, now);
+            if events.is_empty() { waits.into_iter().collect() } else { events }
         }
         (
             StepState::Pending { lapsed: None }

@@ -54,6 +54,7 @@ pub(super) fn occasioned(
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             (Occasion::Halted, Some(step), parts.join(": "))
         }
+        Event::Behind { step, detail } => (Occasion::Behind, Some(step), detail.clone()),
         Event::TurnedBack { to, because: Some(gate) } => {
             let words = last_words.map_or(String::new(), |words| format!(": {words}"));
             (

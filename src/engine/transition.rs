@@ -26,6 +26,10 @@ pub(super) fn next_state(
             Some(Pending { lapsed: None })
         }
         (Primitive::Change(_), Written { .. }, Event::Propagated { .. }) => Some(Done { at }),
+        // Whom it waits for was named; nothing else has happened.
+        (Primitive::Change(_), Written { .. }, Event::Behind { .. })
+        | (Primitive::Wait(_), Pending { lapsed: Some(_) }, Event::Behind { .. }) => Some(state),
+        (Primitive::Wait(_), Waiting { until }, Event::Behind { .. }) if at >= until => Some(state),
         (Primitive::Wait(_), Pending { lapsed }, Event::WaitBegun { since, until, .. })
             if lapsed.is_none_or(|lapsed| lapsed <= *since) =>
         {
@@ -100,6 +104,7 @@ pub(super) fn name(event: &Event) -> &'static str {
         Event::Propagated { .. } => "propagated",
         Event::WaitBegun { .. } => "wait_begun",
         Event::Lapsed { .. } => "lapsed",
+        Event::Behind { .. } => "behind",
         Event::WaitEnded { .. } => "wait_ended",
         Event::Reached { .. } => "reached",
         Event::Probed { .. } => "probed",

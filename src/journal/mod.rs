@@ -105,6 +105,13 @@ pub enum Event {
         /// Which server, and what it served.
         detail: String,
     },
+    /// Servers do not serve a new version yet, or do not answer: they were named.
+    Behind {
+        /// The step.
+        step: StepId,
+        /// Which servers, what they say, and until when they are asked.
+        detail: String,
+    },
     /// A wait ended.
     WaitEnded {
         /// The step.
@@ -297,6 +304,7 @@ impl Event {
             | Self::Propagated { step, .. }
             | Self::WaitBegun { step, .. }
             | Self::Lapsed { step, .. }
+            | Self::Behind { step, .. }
             | Self::WaitEnded { step }
             | Self::Reached { step }
             | Self::Probed { step, .. }

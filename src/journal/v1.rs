@@ -38,6 +38,7 @@ enum EventV1 {
     Propagated { step: StepId, servers: usize },
     WaitBegun { step: StepId, since: String, until: String },
     Lapsed { step: StepId, detail: String },
+    Behind { step: StepId, detail: String },
     WaitEnded { step: StepId },
     Reached { step: StepId },
     Probed { step: StepId, finding: Finding, detail: String },
@@ -145,6 +146,7 @@ fn wire_event(event: &Event) -> EventV1 {
             EventV1::WaitBegun { step, since: show_exact(since), until: show_exact(until) }
         }
         Event::Lapsed { step, detail } => EventV1::Lapsed { step, detail },
+        Event::Behind { step, detail } => EventV1::Behind { step, detail },
         Event::WaitEnded { step } => EventV1::WaitEnded { step },
         Event::Reached { step } => EventV1::Reached { step },
         Event::Probed { step, finding, detail } => EventV1::Probed { step, finding, detail },
@@ -200,6 +202,7 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
             Event::WaitBegun { step, since: instant(&since)?, until: instant(&until)? }
         }
         EventV1::Lapsed { step, detail } => Event::Lapsed { step, detail },
+        EventV1::Behind { step, detail } => Event::Behind { step, detail },
         EventV1::WaitEnded { step } => Event::WaitEnded { step },
         EventV1::Reached { step } => Event::Reached { step },
         EventV1::Probed { step, finding, detail } => Event::Probed { step, finding, detail },

@@ -293,9 +293,14 @@ impl Goal {
     fn only_ttl(&self, live: Option<&RrSet>, goal: Option<&RrSet>, route: &Route) -> Transition {
         let ttl = goal.map_or(Ttl::ZERO, RrSet::ttl);
         let lowered = live.is_some_and(|live| live.ttl() > ttl);
+        // What was lowered for a switch comes back where the switch would have restored it.
+        let stage = match (lowered, &route.lower) {
+            (false, Some(_)) => &route.restore,
+            (_, _) => &route.stage,
+        };
         Transition {
             verb: if lowered { Verb::Lower } else { Verb::Restore },
-            stage: route.stage.clone(),
+            stage: stage.clone(),
             changes: vec![change(&self.key, live, goal)],
             title: format!("set the TTL of {} to {}", route.what, show_span(ttl.duration())),
             reason: route.why.clone(),

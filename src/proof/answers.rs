@@ -62,6 +62,9 @@ pub struct Class {
     /// The versions, each as the atoms that make it: one, but where an answer depends on several
     /// RRsets that change, as below a wildcard.
     pub versions: Vec<Vec<usize>>,
+    /// Versions that have expired before the plan, and count only with those who use an answer, or keep
+    /// it, for longer.
+    pub late: Vec<usize>,
 }
 
 /// The answers to one question, in the order in which they come about.
@@ -348,12 +351,15 @@ impl Answers {
         let margin = draft.intent.terms.clocks.margin;
         let mut known: BTreeMap<(usize, usize, Duration), usize> = BTreeMap::new();
         let mut classes: Vec<Class> = Vec::new();
-        let mut put = |content: Content, version: Vec<usize>| match classes
-            .iter_mut()
-            .find(|class| class.content == content)
+        let put = |classes: &mut Vec<Class>, content: Content| match classes
+            .iter()
+            .position(|c| c.content == content)
         {
-            Some(class) => class.versions.push(version),
-            None => classes.push(Class { content, versions: vec![version] }),
+            Some(place) => place,
+            None => {
+                classes.push(Class { content, versions: Vec::new(), late: Vec::new() });
+                classes.len() - 1
+            }
         };
         for Version { content, records, lives, taken, choices: _ } in versions {
             let mut version: Vec<usize> = Vec::new();
@@ -374,34 +380,45 @@ impl Answers {
                 atoms.push(Atom { what, start: Start::Always, ends: Vec::new() });
                 version.push(atoms.len() - 1);
             }
-            put(content, version);
+            let place = put(&mut classes, content);
+            classes[place].versions.push(version);
         }
         if let Some(beginning) = draft.beginning() {
-            for (content, records) in earlier {
-                let hold = hold(records.as_ref(), zone) + margin;
+            for (content, records, is_late) in earlier {
+                let hold = match is_late {
+                    true => Duration::ZERO,
+                    false => hold(records.as_ref(), zone) + margin,
+                };
                 let ends = vec![Ending { step: beginning, hold }];
                 let what = What::Answer { key: key.clone(), records, exposed: false };
                 atoms.push(Atom { what, start: Start::Always, ends });
-                put(content, vec![atoms.len() - 1]);
+                let place = put(&mut classes, content);
+                match is_late {
+                    true => classes[place].late.push(atoms.len() - 1),
+                    false => classes[place].versions.push(vec![atoms.len() - 1]),
+                }
             }
         }
         Some(Self { key: key.clone(), classes, undecided })
     }
 }
 
-/// What was answered before the snapshot, and may still be cached.
-fn earlier(library: &Library<'_>, key: &RrKey) -> Vec<(Content, Option<RrSet>)> {
+/// What was answered before the snapshot, and may still be cached; and whether only by those who keep
+/// answers too long.
+fn earlier(library: &Library<'_>, key: &RrKey) -> Vec<(Content, Option<RrSet>, bool)> {
     let earlier = &library.draft.snapshot.earlier;
-    let own = earlier.get(key).into_iter().flatten().map(|rrset| {
+    let own = earlier.get(key).into_iter().flatten().map(|one| {
+        let rrset = &one.records;
         let content =
             rrset.as_ref().map_or(Content::Absent, |r| Content::Records(r.shared_rdata()));
-        (content, rrset.clone())
+        (content, rrset.clone(), one.is_late)
     });
     let alias = RrKey::new(key.name.clone(), RrType::CNAME);
-    let aliases = earlier.get(&alias).into_iter().flatten().flatten();
-    let aliases = aliases.filter(|_| key.rtype != RrType::CNAME).filter_map(|rrset| {
+    let aliases = earlier.get(&alias).into_iter().flatten();
+    let aliases = aliases.filter(|_| key.rtype != RrType::CNAME).filter_map(|one| {
+        let rrset = one.records.as_ref()?;
         let target = rrset.rdata().first()?.target()?;
-        Some((Content::Alias(target), Some(rrset.clone())))
+        Some((Content::Alias(target), Some(rrset.clone()), one.is_late))
     });
     own.chain(aliases).collect()
 }

@@ -205,11 +205,22 @@ impl<'d> Draft<'d> {
             return draft;
         }
         let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
-        let switches = stages.clone().any(|stage| *stage == Stage::Switch);
+        let has_switch = stages.clone().any(|stage| *stage == Stage::Switch);
+        // What is left of a switch that has begun does not begin it again.
+        let switches = has_switch && !snapshot.is_switching;
         let contracts =
-            switches || stages.any(|stage| matches!(stage, Stage::Contract | Stage::Retire));
-        // A switch that was made before this plan is counted from its beginning: nobody knows when.
-        if !snapshot.earlier.is_empty() || (contracts && !switches) {
+            has_switch || stages.any(|stage| matches!(stage, Stage::Contract | Stage::Retire));
+        // A switch that was made before this plan is counted from its beginning: nobody knows when. And
+        // what the plan asks to be waited for may have been done by an earlier run.
+        let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
+        let waits = stages.any(|stage| match stage {
+            Stage::After { wait: Some(wait), .. } => {
+                snapshot.changed.values().any(|ago| ago < wait)
+            }
+            _ => false,
+        });
+        let is_behind = contracts && !switches;
+        if waits || is_behind || !snapshot.earlier.is_empty() {
             draft.nodes.push(Node { id: StepId::new(BEGINNING), kind: Kind::Beginning });
         }
         for (place, track) in tracks.iter().enumerate() {

@@ -47,8 +47,8 @@ pub struct Domain<'d> {
 /// Atoms that say where the mailboxes may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Mailboxes {
-    /// Still at the old host.
-    pub old: usize,
+    /// Still at the old host; `None`: an earlier run has begun the switch.
+    pub old: Option<usize>,
     /// At the old host again, after the way back.
     pub again: Option<usize>,
     /// At the new host.
@@ -58,7 +58,7 @@ pub struct Mailboxes {
 impl Mailboxes {
     /// At the old host, still or again.
     pub(super) fn at_old(&self) -> impl Iterator<Item = usize> + use<> {
-        [self.old].into_iter().chain(self.again)
+        self.old.into_iter().chain(self.again)
     }
 }
 
@@ -298,7 +298,11 @@ impl<'d> Bench<'d> {
             vec![others.iter().map(|atom| Held { atom: *atom, extra: Duration::ZERO }).collect()];
         for (key, class) in choice {
             let Some(answers) = self.library.answers(key) else { continue };
-            let versions = &answers.classes[*class].versions;
+            let class = &answers.classes[*class];
+            let late =
+                class.late.iter().filter(|_| !extra(key).is_zero()).map(std::slice::from_ref);
+            let versions: Vec<&[usize]> =
+                class.versions.iter().map(Vec::as_slice).chain(late).collect();
             if sets.len().saturating_mul(versions.len()) > PATTERNS_MAX {
                 self.undecided.borrow_mut().insert((invariant, key.name.clone()));
                 return;
@@ -383,7 +387,9 @@ impl<'d> Bench<'d> {
                 let what = What::MailboxesAt { host: host.to_owned() };
                 self.library.add(Atom { what, start, ends })
             };
-            let old = at(&from.name, Start::Always, end(switch));
+            // Where an earlier run has begun the switch, people have been led to the new one.
+            let old =
+                (!draft.snapshot.is_switching).then(|| at(&from.name, Start::Always, end(switch)));
             let again = back.map(|step| at(&from.name, Start::Begin(step), Vec::new()));
             let new = at(&to.name, switch.map_or(Start::Always, Start::Begin), end(back));
             Mailboxes { old, again, new }

@@ -116,7 +116,7 @@ impl<'k> Kitchen<'k> {
     }
 
     /// The goal for an RRset that is switched. Where TTLs are not restored, it keeps the one that it
-    /// was lowered to; records that are as wanted keep theirs.
+    /// was lowered to; records that are as wanted keep theirs, but for a TTL that an earlier run has lowered.
     fn goal(&self, zone: &ZoneSeen, key: &RrKey, records: Option<RrSet>) -> Goal {
         let live = zone.get(key);
         let as_wanted = match (live, &records) {
@@ -124,9 +124,11 @@ impl<'k> Kitchen<'k> {
             (None, _) | (_, None) => false,
         };
         let low = self.intent.terms.cutover_ttl.max(zone.capabilities.ttl_min);
-        let ttl = match self.intent.terms.restore_ttls || as_wanted {
-            true => self.snapshot.original_ttls.get(key).copied().filter(|_| !as_wanted),
-            false => Some(live.map_or(low, |live| live.ttl().min(low))),
+        let ttl = match (self.intent.terms.restore_ttls, as_wanted) {
+            // What an earlier run has lowered comes back too.
+            (true, _) => self.snapshot.original_ttls.get(key).copied(),
+            (false, true) => None,
+            (false, false) => Some(live.map_or(low, |live| live.ttl().min(low))),
         };
         Goal { key: key.clone(), records, ttl }
     }

@@ -133,7 +133,10 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
     let records = record.to.clone().map(records_of);
     let goal = match (with_switch, record.ttl) {
         (true, None) => kitchen.goal(zone, &key, records),
-        (_, ttl) => Goal { key: key.clone(), records, ttl },
+        (_, ttl) => {
+            let original = kitchen.snapshot.original_ttls.get(&key).copied();
+            Goal { key: key.clone(), records, ttl: ttl.or(original) }
+        }
     };
     // A TTL that was lowered for this change alone comes back as soon as the change has taken
     // effect. Nothing has to be lowered first where it can change only after other things anyway.

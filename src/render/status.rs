@@ -28,6 +28,9 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     if let (None, Some(halted)) = (&state.finished, &state.halted) {
         text += &format!("{}\n", halt(halted, goes_back, dress));
     }
+    for (step, detail) in state.behind().filter(|_| is_running(state)) {
+        text += &format!("  ! {step}: {}\n\n", harmless(detail));
+    }
     let steps = artifact.graph.steps();
     let ready: BTreeSet<usize> = state.ready().filter(|_| is_running(state)).collect();
     for (place, step) in steps.iter().enumerate() {
@@ -275,6 +278,7 @@ pub fn entry(entry: &Entry) -> String {
         }
         Event::WaitBegun { step, until, .. } => format!("{step}: until {}", show_exact(*until)),
         Event::Lapsed { step, detail } => format!("{step}: starts anew: {detail}"),
+        Event::Behind { step, detail } => format!("{step}: {detail}"),
         Event::WaitEnded { step } => format!("{step}: over"),
         Event::Reached { step } => format!("{step}: reached"),
         Event::Halted { step, .. } => format!("{step}: halted"),

@@ -201,6 +201,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::NotMade { .. }
             | Event::NotDone { .. }
             | Event::Lapsed { .. }
+            | Event::Behind { .. }
             | Event::Halted { .. }
             | Event::Replaced { .. }
             | Event::Told { .. }

@@ -16,11 +16,13 @@ pub enum Occasion {
     Done,
     /// The run has halted.
     Halted,
+    /// Servers do not serve a new version yet, or do not answer, and the run waits for them.
+    Behind,
 }
 
 impl Occasion {
     /// The words in a plan.
-    pub const WORDS: &'static [&'static str] = &["switch", "rollback", "done", "halted"];
+    pub const WORDS: &'static [&'static str] = &["switch", "rollback", "done", "halted", "behind"];
 
     /// What a word means.
     #[must_use]
@@ -30,6 +32,7 @@ impl Occasion {
             "rollback" => Some(Self::Rollback),
             "done" => Some(Self::Done),
             "halted" => Some(Self::Halted),
+            "behind" => Some(Self::Behind),
             _ => None,
         }
     }
@@ -42,6 +45,7 @@ impl Occasion {
             Self::Rollback => "rollback",
             Self::Done => "done",
             Self::Halted => "halted",
+            Self::Behind => "behind",
         }
     }
 }

@@ -268,7 +268,7 @@ fn notice() -> Shape {
     Shape::Object(vec![
         required(
             "at",
-            "When: the switch begins, the run goes back and has come back, it is done, it has halted.",
+            "When: the switch begins, the run goes back and has come back, it is done, it has halted, servers are behind and it waits for them.",
             list(1, Shape::Choice(Occasion::WORDS)),
         ),
         optional(
@@ -519,7 +519,11 @@ fn assume() -> Shape {
             "Where it begins to be true: before the switch, with it, or after it. Left out: it is so already, and stays so.",
             Shape::Choice(FROM_WORDS),
         ),
-        optional("settle", "How long the value before may go on to hold after that. Of `published` 1d where nothing is said, for as long may resolvers keep what they were told before.", SPAN),
+        optional(
+            "settle",
+            "How long the value before may go on to hold after that. Of `published` 1d where nothing is said, for as long may resolvers keep what they were told before.",
+            SPAN,
+        ),
         required("reason", "How that is known; the reviewer sees it.", TEXT),
     ])
 }

@@ -307,7 +307,9 @@ pub async fn drive<W: World>(
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let (at, now) = (run.state.of(&artifact, &step.id), after(world));
                 let held = held(run, world, step);
-                let sight = Sight { changes: &changes, servers: &servers, answers: &answers };
+                let named = run.state.behind_of(&step.id);
+                let sight =
+                    Sight { changes: &changes, servers: &servers, answers: &answers, named };
                 let seen = outcome::seen(at, &mut memory, step, sight, held, now);
                 (seen, now)
             }

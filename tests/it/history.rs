@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
+use cutover::digest::Digest;
 use cutover::graph::{Primitive, StepId};
 use cutover::world::real::history::remember;
 use cutover::world::real::now;
@@ -125,13 +126,21 @@ fn what_has_expired_since_is_forgotten() {
         RrKey::new(cutover_contract::Name::from_user("acme.test").expect("a name"), RrType::MX);
     let earlier = |at: Timestamp| {
         let mut case = Case::of(&plan, &|_| zone.clone());
-        remember(&place.path(".cutover"), &mut case.snapshot, at.into())
-            .expect("journals that can be read");
-        case.snapshot.earlier.get(&mx).cloned().unwrap_or_default()
+        remember(
+            &place.path(".cutover"),
+            (&case.intent, Digest::of(plan.as_bytes())),
+            &mut case.snapshot,
+            at.into(),
+        )
+        .expect("journals that can be read");
+        let known = case.snapshot.earlier.get(&mx).cloned().unwrap_or_default();
+        known.iter().map(|one| one.is_late).collect::<Vec<bool>>()
     };
     let begun = now();
-    assert_eq!(earlier(later(begun, Duration::from_secs(86_000))).len(), 1, "not a day old");
-    assert_eq!(earlier(later(begun, Duration::from_secs(86_401))), [], "a day old");
+    let at = |secs| earlier(later(begun, Duration::from_secs(secs)));
+    assert_eq!(at(86_440), [false], "a day old, and a part of the margin");
+    assert_eq!(at(86_475), [true], "some keep it for longer, and some are still using it");
+    assert_eq!(at(86_475 + 86_400 + 1_800), [] as [bool; 0], "a day and half an hour later");
 }
 
 /// What somebody changed by hand before the plan nobody can see: the plan says what it takes for

@@ -34,6 +34,7 @@ mod proof;
 mod readme;
 mod recipes;
 mod registry;
+mod replans;
 mod rfc7208;
 mod rollback;
 mod run;

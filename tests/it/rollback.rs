@@ -208,7 +208,8 @@ fn a_switch_is_taken_back_on_bind() {
     assert!(!first.is_subset(&back), "the TTLs are still low");
 
     // It has come back, and the plan can be applied anew.
-    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    let again = ["apply", "plan.yaml", "--again", "--wait", "--auto-approve"];
+    let (code, said) = bed.cutover(&again);
     assert_eq!(code, 0, "{said}");
     assert_eq!(bed.served(), end_state());
     let (code, said) = bed.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);

@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bed::said;
-use crate::lab::{Bind, Server};
+use crate::lab::{Bind, Server, loopback};
 
 const DONE: i32 = 0;
 
@@ -67,4 +67,114 @@ fn a_record_without_octets() {
     trial.plan("records: [ { zone: acme.test, name: x, type: TYPE65280, absent: true } ]\n");
     trial.applies();
     assert_eq!(trial.server.dig(&["x.acme.test", "TYPE65280", "+short"]).trim(), "");
+}
+
+const WAITING: i32 = 4;
+const HALTED: i32 = 5;
+
+/// Line 55: what a person has taken back is not made again by the next `apply`, as cron calls it.
+#[test]
+fn what_a_person_has_taken_back_stays_taken_back() {
+    let trial = Trial::new(ZONE);
+    trial.plan("records: [ { zone: acme.test, name: www, type: A, to: [ 192.0.2.80 ] } ]\n");
+    trial.applies();
+    let www = || trial.server.dig(&["www.acme.test", "A", "+short"]);
+    assert_eq!(www().trim(), "192.0.2.80");
+    let (code, text) = trial.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, DONE, "{text}");
+    for _ in 0..2 {
+        let (code, text) = trial.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+        assert!(code == HALTED && text.contains("--again"), "{code}: {text}");
+        assert_eq!(www().trim(), "");
+    }
+    let again = ["apply", "plan.yaml", "--again", "--wait", "--auto-approve"];
+    let (code, text) = trial.cutover(&again);
+    assert_eq!(code, DONE, "{text}");
+    assert_eq!(www().trim(), "192.0.2.80");
+    // A plan that has changed is another one.
+    let (code, text) = trial.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, DONE, "{text}");
+    trial.plan("records: [ { zone: acme.test, name: www, type: A, to: [ 192.0.2.81 ] } ]\n");
+    trial.applies();
+    assert_eq!(www().trim(), "192.0.2.81");
+}
+
+/// Line 49: a plan that was made anew goes on with the next `apply`, whenever it was stopped.
+#[test]
+fn a_plan_made_anew_goes_on_afterwards() {
+    let trial = Trial::new(
+        "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 2\n@ NS ns1\n\
+        ns1 A 192.0.2.53\nwww A 192.0.2.80\nx CNAME www\n",
+    );
+    trial.plan(
+        "records:
+  - { id: x, zone: acme.test, name: x, type: CNAME, to: [ new.example. ] }
+  - { zone: acme.test, name: www, type: A, absent: true, after: \"record:x\" }
+",
+    );
+    let www = || trial.server.dig(&["www.acme.test", "A", "+short"]);
+    let (code, text) = trial.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    assert_eq!(code, WAITING, "{text}");
+    for _ in 0..3 {
+        // What the first run has replaced is waited out by whatever takes its place.
+        let (code, text) = trial.cutover(&["apply", "plan.yaml", "--replan", "--auto-approve"]);
+        assert_eq!(code, WAITING, "{text}");
+        assert_eq!(www().trim(), "192.0.2.80", "{text}");
+        let (code, text) = trial.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+        assert_eq!(code, WAITING, "{text}");
+    }
+    // The plan may change with it.
+    trial.plan(
+        "records:
+  - { id: x, zone: acme.test, name: x, type: CNAME, to: [ new.example. ] }
+  - { zone: acme.test, name: note, type: TXT, to: [ '\"hello\"' ] }
+",
+    );
+    let (code, text) = trial.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    assert!(code != DONE && text.contains("--replan"), "{code}: {text}");
+    let (code, text) =
+        trial.cutover(&["apply", "plan.yaml", "--replan", "--wait", "--auto-approve"]);
+    assert_eq!(code, DONE, "{text}");
+    assert_eq!(www().trim(), "192.0.2.80");
+}
+
+/// Line 6: a server that falls silent is named at once, in the journal and by `status`, with the time
+/// at which the run halts.
+#[test]
+fn a_silent_server_is_named_at_once() {
+    let trial = Trial::new(ZONE);
+    let lag = std::time::Duration::ZERO;
+    let secondary = Bind::secondary_of(&trial.server, loopback(2), lag);
+    let silent = secondary.addr();
+    trial.plan("records: [ { zone: acme.test, name: www, type: A, to: [ 192.0.2.80 ] } ]\n");
+    let path = trial.dir.path().join("plan.yaml");
+    let plan = fs::read_to_string(&path).expect("the plan");
+    let first = format!("authorities: [ \"{}\"", trial.server.addr());
+    let both = plan.replace(&first, &format!("{first}, \"{silent}\""));
+    fs::write(&path, both).expect("the plan");
+    let (code, text) = trial.cutover(&["plan", "plan.yaml", "-o", "p.json"]);
+    assert_eq!(code, DONE, "{text}");
+    drop(secondary);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(["apply", "p.json", "--wait", "--auto-approve"]);
+    command.current_dir(trial.dir.path()).env("SECRET", &trial.server.key().secret);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().expect("the program can be run");
+    let named = || {
+        let (_, status) = trial.cutover(&["status", "p.json"]);
+        let line = status.lines().find(|line| line.contains("does not answer"));
+        line.map(str::to_owned)
+    };
+    let line = loop {
+        if let Some(line) = named() {
+            break line;
+        }
+        assert_eq!(child.try_wait().expect("a child"), None, "it goes on asking");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    child.kill().and_then(|()| child.wait()).expect("it can be ended");
+    assert!(line.contains(&silent.to_string()) && line.contains("then the run halts"), "{line}");
+    let (_, log) = trial.cutover(&["log", "p.json"]);
+    let behind = log.lines().filter(|line| line.contains("does not answer")).count();
+    assert_eq!(behind, 1, "it is named once: {log}");
 }

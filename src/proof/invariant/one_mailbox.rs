@@ -118,7 +118,9 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         forbid_where_it_leads(bench, (ID, domain, Side::To), (late, &sets), &harm);
     }
     relayed_early(bench, &at_old, &begun);
-    early_at_new(bench, mailboxes.old);
+    if let Some(at_old) = mailboxes.old {
+        early_at_new(bench, at_old);
+    }
     let Some(again) = mailboxes.again else { return };
     // A copy that was made on the way there is none of what came in since.
     let is_of_back = |back: &Back<'_>| matches!(back, Back::Stated(one) if one.fact.value == Fact::Synced && one.subject.value.host() == Some(to));

@@ -4,6 +4,7 @@
 //! .cutover/NAME/lock                     one writer at a time
 //! .cutover/NAME/0001/artifact.json       what is run
 //! .cutover/NAME/0001/journal.jsonl       what has happened
+//! .cutover/NAME/0001/next-DIGEST.json    what takes its place when it has settled what it began
 //! ```
 //!
 //! Everything that is written is on the disk before it counts. An incomplete last line, which a
@@ -228,6 +229,30 @@ impl Store {
         Ok(found)
     }
 
+    /// Keeps the artifact that takes a run's place, until the run has settled what it has begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn keep_next(&self, open: &Found, next: &Artifact) -> Result<(), StoreError> {
+        let (text, digest) = next.clone().seal();
+        let path = next_of(open, digest);
+        write_new(&path, text.as_bytes())?;
+        sync_dir(path.parent().expect("a journal lies in a folder"))
+    }
+
+    /// The artifact that takes a run's place, if it was kept.
+    ///
+    /// # Errors
+    /// [`StoreError`], for one that cannot be trusted.
+    pub fn next(&self, open: &Found) -> Result<Option<Artifact>, StoreError> {
+        let Some(by) = open.run.state.replaced else { return Ok(None) };
+        let path = next_of(open, by);
+        match path.exists() {
+            true => read_artifact(&path).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Makes room for a new run, of which nothing is known yet: writes its artifact, and an empty
     /// journal.
     ///
@@ -246,6 +271,10 @@ impl Store {
         let run = Run::new(artifact, digest);
         Ok(Found { run, journal, torn: 0 })
     }
+}
+
+fn next_of(open: &Found, digest: Digest) -> PathBuf {
+    open.journal.with_file_name(format!("next-{}.json", digest.short().replace(':', "-")))
 }
 
 const ARTIFACT: &str = "artifact.json";

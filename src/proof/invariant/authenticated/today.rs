@@ -97,12 +97,7 @@ fn all_sources_today(
 
 /// What terms lead to whose match hangs on the client: nobody can tell whose mail passes by which of
 /// the records below them, so each goes on to answer what it answers today.
-fn of_the_client(
-    bench: &mut Bench<'_>,
-    domain: &Name,
-    one: Option<&DomainMove>,
-    edges: &Edges,
-) {
+fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
     let draft = bench.draft();
     let snapshot = draft.snapshot;
     let terms_of = |host: &Host| -> Vec<Term> {
@@ -167,7 +162,8 @@ fn of_the_client(
                     bench.statement(Fact::Sends, &own, Value::False, "")
                 ),
             );
-            let found = bench.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
+            let found =
+                bench.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
             let bad = |bench: &Bench<'_>| -> Vec<usize> {
                 match bench.facts.is_stated(Fact::Sends, &own) {
                     true => bench.facts.in_flight(&own),

@@ -307,7 +307,8 @@ impl<'a> World<'a> {
             let gone = |view: &Resolved| matches!(view, Resolved::NoData | Resolved::NxDomain);
             let is_gone = views.iter().any(gone);
             // Names of hosts have neither asterisks nor underscores.
-            let below = key.name.is_at_or_below(domain) && !key.name.to_string().contains(['*', '_']);
+            let below =
+                key.name.is_at_or_below(domain) && !key.name.to_string().contains(['*', '_']);
             let is_sure = own_pointers && is_address && is_gone && stays && below && !is_silent;
             let what = format!("whoever passes by the addresses of {}", key.name);
             self.add("authenticated", domain, what, is_sure);

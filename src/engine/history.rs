@@ -1,0 +1,152 @@
+//! What earlier runs have left behind: versions that caches may still hold, TTLs that nobody has put
+//! back, and how long ago something was changed.
+//!
+//! A run that was given up has lowered TTLs, or has switched records, and its journal knows when. A new
+//! plan of the same zones has to wait out what was there before, as if it had replaced it itself; the
+//! waits that the plan itself asks for go on to count; and the TTL that it restores in the end is the
+//! one from before, not the lowered one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cutover_contract::{Change, RrKey, RrSet, Ttl};
+
+use super::{RunState, StepState};
+use crate::artifact::Artifact;
+use crate::calendar::{Moment, later};
+use crate::digest::Digest;
+use crate::graph::{Primitive, StepId};
+use crate::intent::Intent;
+use crate::model::hold::{CAP, hold_of_replaced};
+use crate::observe::{Earlier, Snapshot, ZoneSeen};
+use crate::proof::draft::BEFORE_SWITCH;
+
+/// What earlier runs have left of a snapshot's zones. Runs are taken in the order in which they began.
+#[derive(Debug)]
+pub struct History<'s> {
+    snapshot: &'s mut Snapshot,
+    now: Moment,
+    /// The plan that is made anew.
+    plan: Digest,
+    margin: Duration,
+    /// For how long expired answers count, as far as the plan looks at that.
+    late: Duration,
+    /// The TTL that each RRset had before anybody lowered it, and what it was left as.
+    ttls: BTreeMap<RrKey, (Ttl, Option<RrSet>)>,
+}
+
+impl<'s> History<'s> {
+    /// Nothing is known yet.
+    pub fn new(snapshot: &'s mut Snapshot, intent: &Intent, plan: Digest, now: Moment) -> Self {
+        let terms = &intent.terms;
+        let late = match intent.moves.is_empty() {
+            true => Duration::ZERO,
+            false => terms.clocks.use_ + terms.overrun,
+        };
+        snapshot.earlier.clear();
+        snapshot.changed.clear();
+        snapshot.original_ttls.clear();
+        snapshot.is_switching = false;
+        Self { snapshot, now, plan, margin: terms.clocks.margin, late, ttls: BTreeMap::new() }
+    }
+
+    /// Adds a run.
+    pub fn add(&mut self, artifact: &Artifact, state: &RunState) {
+        // Who comes to the end has put back what was to be put back; who was turned back has lowered
+        // TTLs that the way back may have left low.
+        let is_through = !artifact.is_way_back() && state.finished.is_some() && !state.leaves();
+        let has_begun = artifact
+            .graph
+            .place(&StepId::new(BEFORE_SWITCH))
+            .is_some_and(|place| matches!(state.at(place), StepState::Done { .. }));
+        let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
+        self.snapshot.is_switching =
+            goes_its_way && artifact.plan == self.plan && (has_begun || self.snapshot.is_switching);
+        for (place, step) in artifact.graph.steps().iter().enumerate() {
+            let Primitive::Change(changes) = &step.primitive else { continue };
+            let Some(zone) = self.snapshot.zones.get(changes.zone()).cloned() else { continue };
+            let since = match state.at(place) {
+                StepState::Pending { .. } => continue,
+                StepState::Done { at } => at,
+                // Some server may serve it still.
+                StepState::Begun
+                | StepState::InDoubt { .. }
+                | StepState::Written { .. }
+                | StepState::Waiting { .. }
+                | StepState::Probing { .. } => self.now.at,
+            };
+            let by_wall = (self.now.at - since).to_std().unwrap_or_default();
+            let left = state.remaining(place, CAP, self.now);
+            let ago = if left.is_zero() { by_wall } else { by_wall.min(CAP - left) };
+            for change in changes.changes() {
+                let hold = hold_of_replaced(change.before.as_ref(), &zone, &change.key);
+                let hold = hold + self.margin;
+                let counts = |span: Duration| {
+                    self.now.at < later(since, span)
+                        || !state.remaining(place, span, self.now).is_zero()
+                };
+                let is_late = match (counts(hold), counts(hold + self.late)) {
+                    (true, _) => Some(false),
+                    (false, true) => Some(true),
+                    (false, false) => None,
+                };
+                self.changed(change, &zone, is_late, ago);
+                match is_through {
+                    true => drop(self.ttls.remove(&change.key)),
+                    false => self.lowered(artifact, change),
+                }
+            }
+        }
+    }
+
+    fn changed(&mut self, change: &Change, zone: &ZoneSeen, is_late: Option<bool>, ago: Duration) {
+        let last = self.snapshot.changed.entry(change.key.clone()).or_insert(ago);
+        *last = ago.min(*last);
+        let Some(is_late) = is_late.filter(|_| change.before.as_ref() != zone.get(&change.key))
+        else {
+            return;
+        };
+        let versions = self.snapshot.earlier.entry(change.key.clone()).or_default();
+        match versions.iter_mut().find(|one| one.records == change.before) {
+            Some(known) => known.is_late &= is_late,
+            None => versions.push(Earlier { records: change.before.clone(), is_late }),
+        }
+    }
+
+    /// What a run has found as another has left it has the TTL from before that one.
+    fn lowered(&mut self, artifact: &Artifact, change: &Change) {
+        let known = self.ttls.get(&change.key).filter(|(_, left)| *left == change.before);
+        let ttl = known
+            .map(|(ttl, _)| *ttl)
+            .or_else(|| change.before.as_ref().map(RrSet::ttl))
+            // What there was not before has the TTL that the run was to give it in the end.
+            .or_else(|| last_ttl(artifact, &change.key));
+        match ttl {
+            Some(ttl) => drop(self.ttls.insert(change.key.clone(), (ttl, change.after.clone()))),
+            None => drop(self.ttls.remove(&change.key)),
+        }
+    }
+
+    /// What stands as the runs have left it has the TTL that they gave it.
+    pub fn end(self) {
+        let Self { snapshot, ttls, .. } = self;
+        for (key, (ttl, left)) in ttls {
+            let live = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
+            if live.is_some() && live == left.as_ref() {
+                snapshot.original_ttls.insert(key, ttl);
+            }
+        }
+    }
+}
+
+/// The TTL that an RRset has when all of a run's steps are done.
+fn last_ttl(artifact: &Artifact, key: &RrKey) -> Option<Ttl> {
+    let changes = artifact.graph.steps().iter().filter_map(|step| match &step.primitive {
+        Primitive::Change(set) => Some(set.changes()),
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+            None
+        }
+    });
+    let own = changes.flatten().filter(|change| change.key == *key);
+    own.filter_map(|change| change.after.as_ref()).last().map(RrSet::ttl)
+}

@@ -1,0 +1,259 @@
+//! A plan that is made anew after each entry of its run's journal: it waits for no less than the run
+//! would have, and ends where the run would have ended.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutover::artifact::Artifact;
+use cutover::calendar::{Moment, Timestamp, later};
+use cutover::compile::compile;
+use cutover::engine::history::History;
+use cutover::graph::{Primitive, StepGraph, StepId};
+use cutover::intent::Intent;
+use cutover::journal::{Entry, Event};
+use cutover::observe::Snapshot;
+use cutover::proof::paths_of;
+use cutover::world::{DriveError, Outcome, Patience, World as _, drive};
+use cutover_contract::{Name, RrKey, RrSet};
+use futures_util::FutureExt;
+
+use crate::engine::{compiled, resumed};
+use crate::proof::{CAPABILITIES, inputs};
+use crate::storm::{Faults, Storm};
+
+/// Processes that a run may take: each person's word is one, and each window.
+const PROCESSES_MAX: usize = 200;
+/// Entries of the longest run after each of which a plan is made anew; of longer ones, so many evenly
+/// spread. Our choice: some seconds.
+const REPLANS_MAX: usize = 60;
+
+/// When a version was begun to be made, and when it was served everywhere.
+#[derive(Clone, Debug, Default)]
+struct Made {
+    begun: BTreeMap<Version, Timestamp>,
+    served: BTreeMap<Version, Timestamp>,
+}
+
+/// What is served at a key, as text.
+type Version = (RrKey, String);
+
+fn versions<'g>(graph: &'g StepGraph, id: &StepId) -> impl Iterator<Item = Version> + use<'g> {
+    let set = match graph.get(id).map(|step| &step.primitive) {
+        Some(Primitive::Change(set)) => Some(set),
+        Some(_) | None => None,
+    };
+    let changes = set.into_iter().flat_map(|set| set.changes());
+    changes.map(|change| (change.key.clone(), format!("{:?}", change.after)))
+}
+
+impl Made {
+    fn read(&mut self, graph: &StepGraph, journal: &[Entry]) {
+        for entry in journal {
+            match &entry.event {
+                Event::Begun { step } => {
+                    for version in versions(graph, step) {
+                        self.begun.entry(version).or_insert(entry.at);
+                    }
+                }
+                Event::Propagated { step, .. } => {
+                    self.served.extend(versions(graph, step).map(|version| (version, entry.at)));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Goes on with a run, in a world in which nothing goes wrong; whether it came to its end, and not to a
+/// journal that is full.
+fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
+    for _ in 0..PROCESSES_MAX {
+        let mut run = resumed(artifact, &world.journal);
+        let ended = drive(world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
+        match ended.expect("nobody crashes") {
+            Err(DriveError::Append(_)) => return false,
+            Err(error) => panic!("{error}"),
+            Ok(Outcome::Finished) => return true,
+            Ok(Outcome::Waiting { until }) => world.revive(until),
+            Ok(Outcome::Asked) => {
+                let artifact = Arc::clone(&run.artifact);
+                let is_task = |place: &usize| {
+                    matches!(artifact.graph.steps()[*place].primitive, Primitive::Task(_))
+                };
+                let asked = run.state.ready().find(is_task).expect("a task");
+                let step = artifact.graph.steps()[asked].id.clone();
+                if run.allow(world, step, "done".to_owned(), &mut |_, _| {}).is_err() {
+                    return false;
+                }
+                world.revive(later(world.now(), Duration::from_secs(60)));
+            }
+            Ok(halted @ Outcome::Halted(_)) => panic!("{halted:?}"),
+        }
+    }
+    panic!("no end");
+}
+
+fn finish(world: &mut Storm, artifact: &Arc<Artifact>) {
+    assert!(goes_on(world, artifact), "a journal that can be written");
+}
+
+struct Plan {
+    name: String,
+    intent: Intent,
+    snapshot: Snapshot,
+    first: Arc<Artifact>,
+}
+
+impl Plan {
+    fn shipped(name: &str) -> Self {
+        let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+        let text = fs::read_to_string(plans.join(format!("{name}.yaml"))).expect("the plan");
+        Self::of(name, &text, compiled(name), &|zone| {
+            fs::read_to_string(plans.join(name).join(format!("{zone}.zone"))).expect("the zone")
+        })
+    }
+
+    fn of(name: &str, text: &str, sealed: Artifact, zone: &dyn Fn(&str) -> String) -> Self {
+        let (intent, snapshot) = inputs(&CAPABILITIES, text, zone).expect("a plan");
+        let graph = compile(&intent, &snapshot).expect("a plan").graph;
+        let first = of_graph(&sealed, graph);
+        Self { name: name.to_owned(), intent, snapshot, first }
+    }
+
+    /// Stops the run after so many entries, plans anew from what is live, and goes on with that.
+    fn replanned_after(&self, entries: usize, end: &BTreeMap<RrKey, Option<RrSet>>) {
+        let name = format!("{} after {entries} entries", self.name);
+        let mut world = Storm::of(&self.first, 1, Faults::default());
+        world.entries_max = Some(entries);
+        if goes_on(&mut world, &self.first) {
+            return;
+        }
+        world.entries_max = None;
+        world.revive(world.now());
+        let mut run = resumed(&self.first, &world.journal);
+        if run.state.opened.is_none() || run.state.finished.is_some() {
+            return;
+        }
+        let mut snapshot = self.snapshot.clone();
+        for key in world.keys() {
+            let held = world.held(&key);
+            let origin = snapshot.zone_of(&key.name).expect("a zone").zone.origin.clone();
+            let rrsets = &mut snapshot.zones.get_mut(&origin).expect("a zone").zone.rrsets;
+            match held {
+                Some(held) => drop(rrsets.insert(key, held)),
+                None => drop(rrsets.remove(&key)),
+            }
+        }
+        let now = Moment { at: world.now(), steady: world.steady() };
+        let mut history = History::new(&mut snapshot, &self.intent, self.first.plan, now);
+        history.add(&run.artifact, &run.state);
+        history.end();
+        let anew = compile(&self.intent, &snapshot);
+        let anew = anew.unwrap_or_else(|found| panic!("{name}: {found:?}"));
+        assert_eq!(anew.findings.refuted, [], "{name}");
+        let mut made = Made::default();
+        if anew.graph.steps().is_empty() {
+            // Nothing takes the run's place: it goes on.
+            finish(&mut world, &self.first);
+            made.read(&self.first.graph, &world.journal);
+        } else {
+            let second = of_graph(&self.first, anew.graph);
+            run.give_way(&mut world, second.digest(), &mut |_, _| {}).expect("it gives way");
+            finish(&mut world, &self.first);
+            made.read(&self.first.graph, &world.journal);
+            world.journal.clear();
+            finish(&mut world, &second);
+            made.read(&second.graph, &world.journal);
+        }
+        for (key, wanted) in end {
+            assert_eq!(world.held(key), *wanted, "{name}: {key} in the end");
+        }
+        self.waits_hold(&name, &made);
+    }
+
+    /// Between any two changes there is as much time as the first plan has put between them.
+    fn waits_hold(&self, name: &str, made: &Made) {
+        let graph = &self.first.graph;
+        let paths = paths_of(graph);
+        let changes: Vec<usize> = (0..graph.steps().len())
+            .filter(|place| matches!(graph.steps()[*place].primitive, Primitive::Change(_)))
+            .collect();
+        for from in &changes {
+            for to in &changes {
+                let Some(wanted) = paths.between(*from, *to).filter(|_| from != to) else {
+                    continue;
+                };
+                let ids = [*from, *to].map(|place| &graph.steps()[place].id);
+                let served = versions(graph, ids[0]).filter_map(|v| made.served.get(&v)).max();
+                let begun = versions(graph, ids[1]).filter_map(|v| made.begun.get(&v)).min();
+                let (Some(served), Some(begun)) = (served, begun) else { continue };
+                let waited = (*begun - *served).num_seconds();
+                assert!(
+                    u64::try_from(waited).is_ok_and(|waited| waited >= wanted),
+                    "{name}: {} came {waited} s after {}, and the plan wants {wanted} s",
+                    ids[1],
+                    ids[0]
+                );
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let mut world = Storm::of(&self.first, 1, Faults::default());
+        finish(&mut world, &self.first);
+        let entries = world.journal.len();
+        let mut made = Made::default();
+        made.read(&self.first.graph, &world.journal);
+        self.waits_hold(&self.name, &made);
+        let end = world.keys().into_iter().map(|key| (key.clone(), world.held(&key))).collect();
+        let step = entries.div_ceil(REPLANS_MAX);
+        for entries in (1..entries).step_by(step) {
+            self.replanned_after(entries, &end);
+        }
+    }
+}
+
+/// An artifact with these steps, and no way back.
+fn of_graph(sealed: &Artifact, graph: StepGraph) -> Arc<Artifact> {
+    Arc::new(Artifact {
+        graph,
+        undos: BTreeMap::new(),
+        rollback_points: Vec::new(),
+        forecast: Vec::new(),
+        ..sealed.clone()
+    })
+}
+
+/// Line 33: replanning knows what the run has replaced, and waits it out.
+#[test]
+fn replanning_keeps_what_the_run_began() {
+    for name in ["quickstart", "web-move", "gates", "spf-budget", "standby", "two-domains"] {
+        Plan::shipped(name).sweep();
+    }
+}
+
+/// The same of what a plan asks for itself: `lower_ttl`, `after`, `wait`.
+#[test]
+fn replanning_keeps_what_the_plan_asks_to_be_waited_for() {
+    let text = "version: 1
+name: own
+providers: { p: { type: zonefile, directory: zones, served: { assume_within: 1s } } }
+resolver: none
+zones: { a.test: { provider: p } }
+records:
+  - { id: w, zone: a.test, name: www, type: A, to: [ 192.0.2.2 ], lower_ttl: 60s }
+  - { id: x, zone: a.test, name: x, type: CNAME, to: [ new.example. ] }
+  - { zone: a.test, name: old, type: A, absent: true, after: \"record:x\" }
+  - { id: y, zone: a.test, name: y, type: A, to: [ 192.0.2.3 ], after: \"record:w\", wait: 3h }
+  - { zone: a.test, name: y2, type: A, to: [ 192.0.2.3 ], ttl: 5m, after: [ \"record:x\", \"record:y\" ] }
+";
+    let zone = "$TTL 3600\n@ SOA ns1 h 1 30 10 3600 10\n@ NS ns1\nns1 A 192.0.2.53\n\
+        www A 192.0.2.1\nold A 192.0.2.8\nx CNAME old\n";
+    let mut sealed = compiled("web-move");
+    let one = sealed.zones.pop_first().expect("a zone").1;
+    sealed.zones.insert(Name::from_user("a.test").expect("a name"), one);
+    Plan::of("own", text, sealed, &|_| zone.to_owned()).sweep();
+}

@@ -122,10 +122,10 @@ pub fn show_second(at: Timestamp) -> String {
 /// The same by the wall clock of a zone, with its distance from UTC: `2026-11-23 15:05:10+01:00`.
 #[must_use]
 pub fn show_second_in(at: Timestamp, zone: Tz) -> String {
-    match zone {
-        Tz::UTC => show_second(at),
-        zone => at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S%:z").to_string(),
+    if zone == Tz::UTC {
+        return show_second(at);
     }
+    at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
 /// Reads an instant with its distance from UTC, as RFC 3339 writes it: `2026-12-01T09:00:00+01:00`.

@@ -148,5 +148,5 @@ fn last_ttl(artifact: &Artifact, key: &RrKey) -> Option<Ttl> {
         }
     });
     let own = changes.flatten().filter(|change| change.key == *key);
-    own.filter_map(|change| change.after.as_ref()).last().map(RrSet::ttl)
+    own.filter_map(|change| change.after.as_ref()).next_back().map(RrSet::ttl)
 }

@@ -213,11 +213,9 @@ impl<'d> Draft<'d> {
         // A switch that was made before this plan is counted from its beginning: nobody knows when. And
         // what the plan asks to be waited for may have been done by an earlier run.
         let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
-        let waits = stages.any(|stage| match stage {
-            Stage::After { wait: Some(wait), .. } => {
-                snapshot.changed.values().any(|ago| ago < wait)
-            }
-            _ => false,
+        let waits = stages.any(|stage| {
+            let Stage::After { wait: Some(wait), .. } = stage else { return false };
+            snapshot.changed.values().any(|ago| ago < wait)
         });
         let is_behind = contracts && !switches;
         if waits || is_behind || !snapshot.earlier.is_empty() {

@@ -52,16 +52,12 @@ fn versions<'g>(graph: &'g StepGraph, id: &StepId) -> impl Iterator<Item = Versi
 impl Made {
     fn read(&mut self, graph: &StepGraph, journal: &[Entry]) {
         for entry in journal {
-            match &entry.event {
-                Event::Begun { step } => {
-                    for version in versions(graph, step) {
-                        self.begun.entry(version).or_insert(entry.at);
-                    }
+            if let Event::Begun { step } = &entry.event {
+                for version in versions(graph, step) {
+                    self.begun.entry(version).or_insert(entry.at);
                 }
-                Event::Propagated { step, .. } => {
-                    self.served.extend(versions(graph, step).map(|version| (version, entry.at)));
-                }
-                _ => {}
+            } else if let Event::Propagated { step, .. } = &entry.event {
+                self.served.extend(versions(graph, step).map(|version| (version, entry.at)));
             }
         }
     }

@@ -170,7 +170,6 @@ fn a_silent_server_is_named_at_once() {
             break line;
         }
         assert_eq!(child.try_wait().expect("a child"), None, "it goes on asking");
-        std::thread::sleep(std::time::Duration::from_millis(100));
     };
     child.kill().and_then(|()| child.wait()).expect("it can be ended");
     assert!(line.contains(&silent.to_string()) && line.contains("then the run halts"), "{line}");

@@ -73,16 +73,13 @@ fn waits_are_long_enough(artifact: &Artifact, graph: &StepGraph, found: &mut Vec
     }
 }
 
-/// Each change begins with the version that the one before it has left, comes after it, and, where that
-/// one was there to lower the TTL, when the long one has expired.
+/// Each change begins with the version that the one before it has left, and comes after it.
 fn versions_follow(artifact: &Artifact, found: &mut Vec<String>) {
     let graph = &artifact.graph;
     let paths = paths_of(graph);
-    let reach_may_break = super::is_overridden(&artifact.verdict.overrides, "reach");
     let mut last: BTreeMap<&RrKey, (usize, &Change)> = BTreeMap::new();
     for (place, step) in graph.steps().iter().enumerate() {
         let Primitive::Change(changes) = &step.primitive else { continue };
-        let Some(zone) = artifact.zones.get(changes.zone()) else { continue };
         for change in changes.changes() {
             let Some((from, earlier)) = last.insert(&change.key, (place, change)) else { continue };
             let before = &graph.steps()[from].id;
@@ -92,26 +89,9 @@ fn versions_follow(artifact: &Artifact, found: &mut Vec<String>) {
                     step.id, change.key
                 ));
             }
-            let Some(between) = paths.between(from, place) else {
+            if !paths.leads(from, place) {
                 found.push(format!("{} does not come after {before}", step.id));
-                continue;
-            };
-            let least = hold(earlier.before.as_ref(), zone);
-            if only_lowers(earlier) && !reach_may_break && Duration::from_secs(between) < least {
-                found.push(format!(
-                    "{} comes {} after {before}, and the long TTL is cached for {}",
-                    step.id,
-                    show_span(Duration::from_secs(between)),
-                    show_span(least)
-                ));
             }
         }
-    }
-}
-
-fn only_lowers(change: &Change) -> bool {
-    match (&change.before, &change.after) {
-        (Some(before), Some(after)) => before.same_rdata(after) && after.ttl() < before.ttl(),
-        (None, _) | (_, None) => false,
     }
 }

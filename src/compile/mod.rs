@@ -9,6 +9,7 @@
 //! pattern, and why each is closed.
 
 pub mod back;
+mod before;
 mod derive;
 mod emit;
 mod forward;

@@ -12,10 +12,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::diag::{Code, Diagnostic, Source, Span, quoted};
 
-/// Octets of a plan at the most. Our choice: fifty thousand records fit, with 300 octets for each.
-pub const TEXT_OCTETS_MAX: usize = 16 * 1024 * 1024;
-/// Nodes of a plan at the most, aliases expanded. Our choice, as above: 20 for each record.
-const NODES_MAX: usize = 1_000_000;
+/// Octets of a plan at the most. Our choice: ten thousand records fit.
+pub const TEXT_OCTETS_MAX: usize = 4 * 1024 * 1024;
+/// Nodes of a plan at the most, aliases expanded. Our choice, as above.
+const NODES_MAX: usize = 200_000;
 /// Aliases at the most, and anchors. Our choice: enough for shared lists, far too few for a bomb.
 const ALIASES_MAX: usize = 200;
 /// Depth at the most; a plan needs eight.
@@ -80,7 +80,7 @@ pub fn parse(source: &Source) -> Result<Node, Box<Diagnostic>> {
             TOO_LARGE,
             Span { start: 0, end: 0 },
             format!("the plan has {} octets; {TEXT_OCTETS_MAX} is the most", text.len()),
-            "split it into several plans, one for each group of domains or records that changes together",
+            "split it into several plans, one for each group of domains that moves together",
         )));
     }
     let options = serde_saphyr::options! {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::is_known_to_stay;
-use super::{ID, NOW, OldNames, Servers, leads_where, target};
+use super::families::Servers;
+use super::{ID, NOW, OldNames, leads_where, target};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{Outside, discovery_keys, discovery_of};

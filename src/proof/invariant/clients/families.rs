@@ -1,0 +1,88 @@
+//! Families of addresses: a client may have either alone.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use cutover_contract::{Name, Rdata, RrKey, RrType};
+
+use super::{ID, NOW};
+use crate::fact::{Fact, Subject, Value};
+use crate::intent::DomainMove;
+use crate::observe::Outside;
+use crate::proof::model::{Bench, shown};
+use crate::proof::pattern::Harm;
+use crate::proof::view::View;
+
+/// A discovery record that leads to servers of one family alone, where it led to servers of the other
+/// too: a client may have either alone.
+pub(super) fn loses_one(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMove), key: &RrKey) {
+    // Who takes a record away wants nobody to find anything by it.
+    if Servers::of(&|key| bench.end.told(key), key).is_none() {
+        return;
+    }
+    let subjects = [Subject::Host(one.to.name.clone()), Subject::Name(domain.clone())];
+    let families = [(Fact::Ipv4Only, "IPv4", 4), (Fact::Ipv6Only, "IPv6", 6)];
+    for (fact, words, number) in families {
+        let has = |servers: &Servers| servers.ips.iter().any(|ip| ip.is_ipv4() == (number == 4));
+        let lost = |view: &View<'_>| {
+            let live = Servers::of(&|key| view.live(key), key);
+            let now = Servers::of(&|key| view.look_up(key), key);
+            (has(&live) && !now.is_none() && !now.unseen && !has(&now)).then_some(())
+        };
+        let label = ("family-lost", &key.name, (usize::from(key.rtype.number()) << 8) + number);
+        let harm = Harm::new(
+            format!("{ID}/{}/family/{words}/{} {}", shown(domain), shown(&key.name), key.rtype),
+            format!(
+                "a mail client that has {words} alone asks for {key}, and finds no server with such an address any more"
+            ),
+            format!(
+                "give the server an {words} address; or {}",
+                bench.statement(fact, &subjects[0], Value::False, "")
+            ),
+        );
+        let found = bench.cases(ID, label, &lost);
+        let bad = |bench: &Bench<'_>| bench.facts.of_any(fact, &subjects, Value::True);
+        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+    }
+}
+
+/// The servers that a discovery record leads to.
+pub(super) struct Servers {
+    pub(super) ips: BTreeSet<IpAddr>,
+    /// There may be others, which nobody could ask for.
+    unseen: bool,
+}
+
+impl Servers {
+    pub(super) fn of(look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> Self {
+        let mut found = Self { ips: BTreeSet::new(), unseen: false };
+        let both = [RrType::A, RrType::AAAA];
+        if key.rtype != RrType::SRV {
+            both.into_iter().for_each(|rtype| found.add(look_up, &key.name, rtype));
+            return found;
+        }
+        match look_up(key) {
+            Outside::Records(records) => {
+                for name in records.iter().filter_map(Rdata::srv_target) {
+                    both.iter().for_each(|rtype| found.add(look_up, &name, *rtype));
+                }
+            }
+            Outside::Absent => {}
+            Outside::Unknown(_) => found.unseen = true,
+        }
+        found
+    }
+
+    /// Whether it leads to no server, as everybody knows.
+    fn is_none(&self) -> bool {
+        self.ips.is_empty() && !self.unseen
+    }
+
+    fn add(&mut self, look_up: &dyn Fn(&RrKey) -> Outside, name: &Name, rtype: RrType) {
+        match look_up(&RrKey::new(name.clone(), rtype)) {
+            Outside::Records(records) => self.ips.extend(records.iter().filter_map(Rdata::ip)),
+            Outside::Absent => {}
+            Outside::Unknown(_) => self.unseen = true,
+        }
+    }
+}

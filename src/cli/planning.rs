@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cutover_contract::{Change, ChangeSet, Name, RrKey, RrSet, Ttl};
+use cutover_contract::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl};
 
 use super::exit::Exit;
 use super::{Failure, StateArgs, dress, home, language, registry, tell};
@@ -261,9 +261,13 @@ fn last_sender(intent: &Intent, graph: &StepGraph) -> Vec<String> {
             | Primitive::Checkpoint => Vec::new(),
         })
     };
-    let keys: BTreeSet<&RrKey> = changes("back/switch/").map(|(_, change)| &change.key).collect();
+    // Senders ask for MX records; where an exchange's own addresses are switched, for those.
+    let all = || changes("back/switch/").map(|(_, change)| change);
+    let has_mx = all().any(|change| change.key.rtype == RrType::MX);
+    let of_senders = |change: &&Change| !has_mx || change.key.rtype == RrType::MX;
+    let keys: BTreeSet<&RrKey> = all().filter(of_senders).map(|change| &change.key).collect();
     let ttl_of = |change: &Change| change.before.as_ref().map(RrSet::ttl);
-    let Some(first) = changes("back/switch/").filter_map(|(_, change)| ttl_of(change)).max() else {
+    let Some(first) = all().filter(of_senders).filter_map(ttl_of).max() else {
         return Vec::new();
     };
     let margin = intent.terms.clocks.margin;

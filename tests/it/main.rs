@@ -42,6 +42,7 @@ mod schema;
 mod static_checks;
 mod store;
 mod storm;
+mod sweep;
 mod tasks;
 mod theorem;
 mod traps;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrSet};
+use cutover_contract::{Name, RrKey, RrSet, RrType};
 
 use super::back::BEFORE_SWITCH as POINT;
 use crate::calendar::show_span;
@@ -104,15 +104,18 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     StepGraph::new(steps).expect("steps put between others make no circle")
 }
 
-/// When the last of what was there before has expired in caches.
-fn expires(expect: &[Expected]) -> Option<Duration> {
-    expect.iter().map(|one| one.expires).max()
+/// When the last of what was there before has expired in caches. For probes that look for no records:
+/// of what leads senders to a host, where there is any.
+fn expires(expect: &[Expected], in_dns: bool) -> Option<Duration> {
+    let all = || expect.iter().map(|one| one.expires);
+    let of_mx = expect.iter().filter(|one| one.key.rtype == RrType::MX).map(|one| one.expires);
+    of_mx.max().filter(|_| !in_dns).or_else(|| all().max())
 }
 
 /// A gate after the switch that asks for anything, and is asked before everybody can have come over.
 fn early(place: Place, spec: &GateSpec, expect: &[Expected]) -> Option<Diagnostic> {
     let keys = probe::of_name(&spec.probe.value)?.keys;
-    let expires = expires(expect)?;
+    let expires = expires(expect, keys.in_dns)?;
     let delay = spec.delay.filter(|delay| *delay < expires)?;
     if keys.in_dns || !keys.after_expiry || place == Place::BeforeSwitch {
         return None;
@@ -173,7 +176,8 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> 
     // What looks for no records may ask for anything: before the switch, at once.
     let after_expiry =
         keys.is_some_and(|keys| keys.after_expiry && (keys.in_dns || place == Place::AfterSwitch));
-    let expired = expires(expect).filter(|_| after_expiry);
+    let in_dns = keys.is_some_and(|keys| keys.in_dns);
+    let expired = expires(expect, in_dns).filter(|_| after_expiry);
     let delay = spec.delay.or(expired).unwrap_or(Duration::ZERO);
     let kept = expect.iter().map(|one| one.expires + one.overrun).max().unwrap_or_default();
     let may_be_open = keys.is_some_and(|keys| keys.in_dns && keys.after_expiry);

@@ -162,17 +162,17 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
         if !first.is_empty() {
             plan.link_where_it_can(&after, &followers);
         }
-        let mut after = if led_back.is_empty() { after } else { led_back };
-        for spec in behind
-            .into_iter()
-            .chain(by_hand.iter().copied().filter(|spec| draft.facts_by(spec).next().is_some()))
-        {
-            undo(&mut plan, spec, &mut after);
-        }
+        let led_back = if led_back.is_empty() { after } else { led_back };
+        // What a person takes back, and facts hang on, has its place already.
+        let (placed, by_hand): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
+            by_hand.into_iter().partition(|spec| plan.has(&task::undo_id(spec)));
+        let mut after = led_back.clone();
+        behind.into_iter().chain(placed).for_each(|spec| undo(&mut plan, spec, &mut after));
         // What the plan wants done on the way back, where a switch is taken back.
         if one.name != BEFORE_CONTRACT
             && let Some(switch) = draft.point(MovePoint::BeforeSwitch)
         {
+            let mut after = led_back;
             for spec in tasks.at(Place::WayBack) {
                 let id = task::id(spec);
                 takes_back.insert(id.clone(), draft.nodes[switch].id.clone());
@@ -189,8 +189,7 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
             undo(&mut plan, spec, &mut after);
         }
         // Only a person knows what is to be done about work that has no `undo`.
-        let by_hand = by_hand.into_iter().filter(|spec| draft.facts_by(spec).next().is_none());
-        for spec in by_hand.chain(last.into_iter().filter(|spec| spec.undo.is_none())) {
+        for spec in by_hand.into_iter().chain(last.into_iter().filter(|spec| spec.undo.is_none())) {
             undo(&mut plan, spec, &mut after);
         }
         one.graph = StepGraph::new(plan.0).expect("steps at both ends make no circle");

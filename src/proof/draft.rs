@@ -250,9 +250,8 @@ impl<'d> Draft<'d> {
         let steps: Vec<&AssumeSpec> =
             intent.assume.iter().filter(|s| s.by.is_none() && draft.is_a_step(s)).collect();
         for stated in steps {
-            let point = stated.from.map_or("", Point::word);
-            let text = format!("assume/{point}/{}/{}", stated.fact.value, stated.subject.value);
-            draft.nodes.push(Node { id: StepId::new(text), kind: Kind::Stated(stated) });
+            let id = StepId::new(stated_id(stated));
+            draft.nodes.push(Node { id, kind: Kind::Stated(stated) });
         }
         for (place, spec) in intent.tasks.all() {
             if draft.has_place(place) && draft.facts_by(spec).next().is_some() {
@@ -314,7 +313,19 @@ impl<'d> Draft<'d> {
                     }
                 }
                 Kind::Stated(stated) => push(id, Some(step), Back::Unstated(stated)),
-                Kind::Task(spec) => push(id, Some(step), Back::Undone(spec)),
+                Kind::Task(spec) => {
+                    // That a copy is not the last one any more takes no program, and no time.
+                    for stated in self.facts_by(spec).filter(|one| !self.asks_a_person(one)) {
+                        push(
+                            format!("back/{}", stated_id(stated)),
+                            Some(step),
+                            Back::Unstated(stated),
+                        );
+                    }
+                    if self.facts_by(spec).any(|one| self.asks_a_person(one)) {
+                        push(id, Some(step), Back::Undone(spec));
+                    }
+                }
                 Kind::Point(MovePoint::BeforeContract | MovePoint::Release)
                 | Kind::Beginning
                 | Kind::Back(_) => {}
@@ -518,6 +529,12 @@ fn change_id(track: &Track, number: usize) -> StepId {
         zone_word(&track.zone),
         name.shown_in(&track.zone)
     ))
+}
+
+/// The id of the step at which a fact begins to be true.
+fn stated_id(stated: &AssumeSpec) -> String {
+    let point = stated.from.map_or("", Point::word);
+    format!("assume/{point}/{}/{}", stated.fact.value, stated.subject.value)
 }
 
 fn zone_word(zone: &Name) -> String {

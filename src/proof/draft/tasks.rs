@@ -89,7 +89,7 @@ impl<'d> Draft<'d> {
     pub fn end_of(&self, stated: &AssumeSpec) -> Option<usize> {
         self.back_step(&|back| match back {
             Back::Unstated(other) => std::ptr::eq(*other, stated),
-            Back::Undone(spec) => is_by(stated, spec),
+            Back::Undone(spec) => is_by(stated, spec) && self.asks_a_person(stated),
             Back::Begin
             | Back::Change { .. }
             | Back::Point(_)
@@ -118,7 +118,9 @@ impl<'d> Draft<'d> {
     pub fn ended_at(&self, step: usize) -> Vec<&'d AssumeSpec> {
         match &self.nodes[step].kind {
             Kind::Back(BackStep { what: Back::Unstated(one), .. }) => vec![*one],
-            Kind::Back(BackStep { what: Back::Undone(spec), .. }) => self.facts_by(spec).collect(),
+            Kind::Back(BackStep { what: Back::Undone(spec), .. }) => {
+                self.facts_by(spec).filter(|one| self.asks_a_person(one)).collect()
+            }
             Kind::Back(BackStep {
                 what:
                     Back::Begin | Back::Change { .. } | Back::Point(_) | Back::Stated(_) | Back::Task(_),

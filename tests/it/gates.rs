@@ -428,7 +428,7 @@ fn people_are_told_by_mail() {
     }
     // Who does not say who they are is not served, and the run is done all the same.
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("could not be told of `switch`") && !log.contains(password), "{log}");
+    assert!(log.contains("could not be told of `done`") && !log.contains(password), "{log}");
     is_nowhere(password, &gated.bed.dir().join(".cutover"));
 }
 

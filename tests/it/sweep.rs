@@ -420,7 +420,8 @@ impl<'c> Case<'c> {
                 let is_told = code == 0 || text.contains("locked by");
                 assert!(is_told, "{self}: {what}: {code}: {text}");
                 assert_eq!(self.ends(&mut child), Some(0), "{self}: {what}");
-                end.insert("beside.ZONE. 2 IN A 198.51.100.1".to_owned());
+                let owner = if let Place::Files = self.place { "beside" } else { "beside.ZONE." };
+                end.insert(format!("{owner} 2 IN A 198.51.100.1"));
             }
         }
         let args: &[&str] = match trouble {

@@ -373,7 +373,11 @@ impl<'c> Case<'c> {
             if child.try_wait().expect("a child").is_some() {
                 break;
             }
-            assert!(begun.elapsed() < PROCESS_MAX, "{self}: {what}: it hangs before");
+            if begun.elapsed() > PROCESS_MAX {
+                let (_, status) = self.run(&["status", "plan.yaml"]);
+                let last = self.runs().pop().map(|run| Self::lines(&run)).unwrap_or_default();
+                panic!("{self}: {what}: it hangs before: {status}\n{:?}", last.last());
+            }
             sleep(Duration::from_millis(2));
         }
         let comes_late = child.try_wait().expect("a child").is_some();

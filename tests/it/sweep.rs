@@ -31,8 +31,6 @@ use crate::replans::{Made, waits_hold};
 /// How long any process may take. The waits of the longest plan take a quarter of it, and a wait that
 /// starts anew once as much again.
 const PROCESS_MAX: Duration = Duration::from_secs(90);
-/// Cases that run side by side: they mostly wait.
-const AT_ONCE: usize = 10;
 /// Entries of each plan and kind of trouble in the normal run.
 const SAMPLE: usize = 1;
 
@@ -147,6 +145,14 @@ impl Place {
             Self::Bind(_) => Self::Bind(Bind::primary(zones)),
             Self::Pdns(_) => Self::Pdns(Pdns::primary(zones)),
             Self::Files => Self::Files,
+        }
+    }
+
+    /// Cases that run side by side: they mostly wait. PowerDNS's SQLite takes one write at a time.
+    fn at_once(&self) -> usize {
+        match self {
+            Self::Bind(_) | Self::Files => 10,
+            Self::Pdns(_) => 4,
         }
     }
 
@@ -496,7 +502,7 @@ fn sweep(place: &Place) {
     let open = Mutex::new(cases.iter().zip(&names));
     let (open, ends, troubled_ref) = (&open, &ends, &troubled);
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..place.at_once() {
             scope.spawn(move || {
                 while let Some(((plan, trouble, after), zone)) = {
                     let mut open = open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -301,7 +301,7 @@ fn is_under_way(
 /// Whether a run is of this very plan, or artifact.
 fn is_same(input: &Input, found: &Found) -> bool {
     match input {
-        Input::Plan(plan) => Digest::of(plan.source.text.as_bytes()) == found.run.artifact.plan,
+        Input::Plan(plan) => plan.source.digest() == found.run.artifact.plan,
         Input::Artifact(other) => other.plan == found.run.artifact.plan,
     }
 }
@@ -314,10 +314,9 @@ fn same_as_open(
     args: &RunArgs,
 ) -> Result<(), Failure> {
     let (same, what) = match input {
-        Input::Plan(plan) => (
-            Digest::of(plan.source.text.as_bytes()) == artifact.plan,
-            "the plan has changed since its run began",
-        ),
+        Input::Plan(plan) => {
+            (plan.source.digest() == artifact.plan, "the plan has changed since its run began")
+        }
         Input::Artifact(other) => (
             [artifact.digest(), found.run.state.artifact()].contains(&other.digest()),
             "another artifact of this plan is being run",

@@ -22,7 +22,8 @@ use crate::observe::Snapshot;
 use crate::proof::invariant::REVERSIBLE;
 use crate::proof::{Counterexample, Defect, Findings};
 use crate::render::{Dress, harmless};
-use crate::spec::parse;
+use crate::spec::Reading;
+use crate::world::real::beside::beside;
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::remember;
@@ -71,8 +72,9 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
         Ok(artifact) => Ok(Input::Artifact(Box::new(artifact))),
         // Not JSON with a format: then it is a plan, or wants to be one.
         Err(ReadError::Json(_)) if !text.trim_start().starts_with("{\n  \"format\"") => {
-            let source = Source { name: path.display().to_string(), text };
-            let intent = parse(&source, language()).and_then(resolve);
+            let reading = Reading::of(Source::new(path.display().to_string(), text));
+            let (source, spec) = with_files(reading, &home(path)).finish(language());
+            let intent = spec.and_then(resolve);
             let intent = intent.map_err(|found| refuse(&found, &source))?;
             Ok(Input::Plan(Box::new(Plan { source, intent })))
         }
@@ -81,6 +83,17 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
             Err(Failure::new(Exit::Usage, text))
         }
     }
+}
+
+/// Reads the files that a plan names.
+fn with_files(mut reading: Reading, home: &Path) -> Reading {
+    while let Some(wanted) = reading.wanted() {
+        match beside(home, &wanted.path.value) {
+            Ok((name, text)) => reading.add(&wanted, name, text),
+            Err(error) => reading.unusable(&wanted, &error.to_string()),
+        }
+    }
+    reading
 }
 
 /// Reads a plan.
@@ -132,7 +145,7 @@ pub(super) async fn plan(
     let seen = snapshot(intent, &connected.providers, &asks_delegation).await;
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
-    let digest = Digest::of(source.text.as_bytes());
+    let digest = source.digest();
     remember(&state.dir(path), (intent, digest), &mut snapshot, now)
         .map_err(|error| Failure::error(&error))?;
     let compiled =

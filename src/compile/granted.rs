@@ -8,7 +8,7 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::calendar::show_span;
-use crate::fact::{Fact, Subject, Value};
+use crate::fact::{Fact, Value};
 use crate::model::hold::CAP;
 use crate::observe::{ALIASES_MAX, Outside, Snapshot, discovery_of};
 use crate::proof::Findings;
@@ -17,8 +17,7 @@ use crate::proof::invariant::is_known_to_stay;
 use crate::proof::model::other_domains;
 use crate::proof::parties::{Routes, Side, routes_today};
 use crate::resolution::{Reply, moved, reply};
-use crate::spec::Clocks;
-use crate::spec::{KEEP_OLD, OVERRUN};
+use crate::spec::{Clocks, Confirm, KEEP_OLD, OVERRUN, Point};
 
 /// Records of a name that are shown; the rest is counted. Our choice: a line.
 const SHOWN_MAX: usize = 4;
@@ -49,14 +48,9 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
 /// What somebody states.
 fn stated(draft: &Draft<'_>) -> Vec<String> {
     let sentences = draft.intent.assume.iter().map(|one| {
-        let row = one.fact.value.row();
-        let of = match &one.subject.value {
-            Subject::Host(host) => format!("`{host}`"),
-            Subject::Name(_) | Subject::Address(_) => one.subject.value.to_string(),
-        };
-        let from = one.from.map_or(String::new(), |from| format!("from {} on, ", from.word()));
+        let (fact, of) = (one.fact.value, one.subject.value.shown());
         let span = show_span(one.settle);
-        let settle = match (one.fact.value, one.from) {
+        let settle = match (fact, one.from) {
             (Fact::Published, Some(_)) => {
                 format!(
                     " (nobody keeps what was answered before for more than {span}, RFC 2308 §5)"
@@ -65,23 +59,38 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             _ if one.settle.is_zero() => String::new(),
             (_, _) => format!(" (what was so before settles within {span})"),
         };
-        let by_mailbox = match (one.fact.value, one.from, one.value) {
+        let by_mailbox = match (fact, one.from, one.value) {
             (Fact::Redirects, None, Value::True) => {
                 ", wherever the mailboxes are, on the way back too"
             }
             (_, _, _) => "",
         };
-        let ends = matches!(one.fact.value, Fact::Sends | Fact::Signs);
+        let ends = matches!(fact, Fact::Sends | Fact::Signs);
         let arrived = match ends && one.from.is_none() && one.value == Value::False {
             true => ", and all that was sent before has arrived",
             false => "",
         };
-        format!(
-            "{from}`{}` of {of} is {}{settle}{arrived}: whether it {}{by_mailbox}; {}",
-            one.fact.value, one.value, row.meaning, one.reason
-        )
+        let says = fact.says(one.value);
+        let when = one.from.map_or(String::new(), |from| begins(from, &one.confirm));
+        format!("{of} {says} (`{fact}`){settle}{arrived}{by_mailbox}{when}: {}", one.reason)
     });
     sentences.collect()
+}
+
+/// From when on something is so, and by whose word.
+fn begins(from: Point, confirm: &Confirm) -> String {
+    let when = match from {
+        Point::Expand => "before the switch",
+        Point::Switch => "at the switch",
+        Point::Contract => "when the old side is left",
+    };
+    match confirm {
+        Confirm::Nobody => format!(", {when}; nobody is asked"),
+        Confirm::Person { check: None } => format!(", {when}, and from a person's word on"),
+        Confirm::Person { check: Some(_) } => {
+            format!(", {when}, and from when its `check` says so")
+        }
+    }
 }
 
 /// Domains whose mail goes on at the old host.

@@ -8,6 +8,7 @@
 //! What no order can break is said with a derivation: which ways there would be to break the
 //! pattern, and why each is closed.
 
+mod after;
 pub mod back;
 mod before;
 mod derive;
@@ -36,6 +37,7 @@ use crate::proof::known::Known;
 use crate::proof::model::{Model, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, Kitchen, cook};
+use crate::spec::Confirm;
 
 use back::Return;
 use emit::Bare;
@@ -91,7 +93,8 @@ pub fn compile_with(
     let derived = forward::order(&draft, &model);
     // Gates come behind tasks, and ask what they have done.
     let ordered = emit::graph(bare(&draft), &derived.constraints);
-    let graph = gates::with_gates(&draft, tasks::with_tasks(&draft, ordered));
+    let with_tasks = tasks::with_tasks(&draft, ordered)?;
+    let graph = gates::with_gates(&draft, with_tasks);
     let findings = findings(&draft, &model, &graph);
     let there = derive::paths(draft.nodes.len(), &derived.constraints)
         .expect("the derivation has made no circle");
@@ -202,13 +205,18 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                 (transition.title.clone(), transition.reason.clone())
             }
             Kind::Point(point) => of_point(draft, *point),
-            Kind::Stated(one) => (
-                format!(
-                    "from here on `{}` of {} is {}",
-                    one.fact.value, one.subject.value, one.value
-                ),
-                format!("the plan states it: {}", one.reason),
-            ),
+            Kind::Stated(one) => {
+                let says = one.fact.value.says(one.value);
+                let who = match &one.confirm {
+                    Confirm::Nobody => "from here on",
+                    Confirm::Person { check: None } => "by hand: see that",
+                    Confirm::Person { check: Some(_) } => "its check sees that",
+                };
+                (
+                    format!("{who} {} {says} (`{}`)", one.subject.value.shown(), one.fact.value),
+                    format!("the plan states it: {}", one.reason),
+                )
+            }
             Kind::Back(_) => unreachable!("the way there comes without the way back"),
             Kind::Beginning => (
                 "the run begins".to_owned(),

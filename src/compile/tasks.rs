@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::after::{self, After};
 use super::back::{BEFORE_SWITCH, Return, START};
+use crate::diag::Diagnostic;
 use crate::graph::task::Task;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
 use crate::proof::draft::{BACK_BEGIN, Draft, Kind, MovePoint};
@@ -21,11 +23,18 @@ fn cause() -> Cause {
 }
 
 /// The graph with the plan's tasks in it.
-pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
+///
+/// # Errors
+/// Tasks that shall come after what comes after them.
+pub(super) fn with_tasks(
+    draft: &Draft<'_>,
+    graph: StepGraph,
+) -> Result<StepGraph, Vec<Diagnostic>> {
     let tasks = &draft.intent.tasks;
     if graph.steps().is_empty() || tasks.all().next().is_none() {
-        return graph;
+        return Ok(graph);
     }
+    let mut found = Vec::new();
     let mut steps = graph.steps().to_vec();
     let of = |node: usize| graph.place(&draft.nodes[node].id);
     let point = |point| draft.point(point).and_then(of);
@@ -49,7 +58,14 @@ pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         let mut after = first;
         for task in tasks {
             let id = id(task);
-            steps.push(step(id.clone(), of_spec(task), &after, title(task)));
+            let named = after::of_task(draft, &graph, (&mut steps, follower), task);
+            let named = named.unwrap_or_else(|problem| {
+                found.push(problem);
+                After::new()
+            });
+            let mut step = step(id.clone(), of_spec(task), &after, title(task));
+            step.after.extend(named);
+            steps.push(step);
             after = vec![id];
         }
         if let (Some(follower), [last]) = (follower, &after[..])
@@ -58,7 +74,10 @@ pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
             steps[follower].after.insert(last.clone(), cause());
         }
     }
-    StepGraph::new(steps).expect("steps put between others make no circle")
+    match found.is_empty() {
+        true => Ok(StepGraph::new(steps).expect("steps put between others make no circle")),
+        false => Err(found),
+    }
 }
 
 /// The ways back with what takes the tasks back.
@@ -155,7 +174,7 @@ fn routes(draft: &Draft<'_>) -> BTreeSet<StepId> {
 }
 
 fn of_spec(task: &TaskSpec) -> Task {
-    let TaskSpec { name: _, work, check, within, undo: _, undo_first: _ } = task;
+    let TaskSpec { name: _, work, after: _, check, within, undo: _, undo_first: _ } = task;
     Task { work: work.clone(), check: check.clone(), within: *within }
 }
 

@@ -41,7 +41,33 @@ impl Resolver<'_> {
                 self.anchor(anchor, &record.when, &ids);
             }
         }
+        self.task_anchors(&ids);
         self.anchor_cycles(&ids);
+    }
+
+    /// A task comes before the point that it is listed under, and after nothing behind that point.
+    fn task_anchors(&mut self, ids: &BTreeMap<&str, usize>) {
+        let tasks = &self.spec.tasks;
+        let before = tasks.before_switch.iter().map(|task| (task, "before_switch"));
+        let behind = tasks.after_switch.iter().map(|task| (task, "after_switch"));
+        for (task, part) in before.chain(behind) {
+            for anchor in &task.after {
+                let is_late = match (&anchor.value, part) {
+                    (Anchor::Contract, _) | (Anchor::Switch, "before_switch") => true,
+                    (Anchor::Switch | Anchor::Expand | Anchor::Record(_), _) => false,
+                };
+                if is_late {
+                    let title = format!(
+                        "a task in `{part}` is done before {} comes",
+                        quoted(anchor.value.word())
+                    );
+                    let help = "take the anchor out, or move the task";
+                    self.report(Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help));
+                    continue;
+                }
+                self.anchor(anchor, &When::After(task.after.clone()), ids);
+            }
+        }
     }
 
     fn anchor(&mut self, anchor: &Spanned<Anchor>, when: &When, ids: &BTreeMap<&str, usize>) {

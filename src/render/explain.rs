@@ -123,12 +123,15 @@ pub fn words() -> Vec<&'static str> {
 
 /// The table of facts: what each says of a host, and what may establish it.
 fn facts() -> String {
-    let mut text = "Facts about hosts, and what may establish them\n".to_owned();
+    let mut text =
+        "Facts about hosts, names and addresses, and what may establish them\n".to_owned();
     for row in TABLE {
-        let values: Vec<&str> = row.values.iter().map(|value| value.word()).collect();
         let sources: Vec<String> = row.sources.iter().map(ToString::to_string).collect();
-        text += &format!("\n  {}: a host {}\n", row.word, row.meaning);
-        text += &format!("      values: {}; `assume:` states {}\n", values.join(", "), row.stated);
+        text += &format!("\n  {}\n", row.word);
+        for (value, says) in row.says {
+            let stated = if *value == row.stated { " (what `assume:` states)" } else { "" };
+            text += &format!("      {value}{stated}: it {says}\n");
+        }
         text += &format!("      established by: {}\n", sources.join("; "));
         text += &match row.of_old {
             Some(today) => format!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Anchor;
 use crate::diag::Spanned;
 
 /// The tasks of a plan.
@@ -27,6 +28,8 @@ pub struct TaskSpec {
     pub name: Spanned<String>,
     /// What is done.
     pub work: Work,
+    /// What has to have taken effect everywhere before it begins.
+    pub after: Vec<Spanned<Anchor>>,
     /// A command that says whether it is done: exit code 0, and 1 for no.
     pub check: Option<Vec<String>>,
     /// How long a command may take.

@@ -47,5 +47,6 @@ mod theorem;
 mod traps;
 mod trials;
 mod trials_desk;
+mod trials_plan;
 mod windows;
 mod zones;

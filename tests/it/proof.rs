@@ -131,7 +131,7 @@ pub(crate) fn inputs(
     plan: &str,
     zone_file: &dyn Fn(&str) -> String,
 ) -> Option<(Intent, Snapshot)> {
-    let source = Source { name: "plan.yaml".into(), text: plan.to_owned() };
+    let source = Source::new("plan.yaml", plan);
     let spec = parse(&source, language()).ok()?;
     let intent = resolve(spec).ok()?;
     let mut snapshot = Snapshot::default();

@@ -430,6 +430,18 @@ pub fn place(source: &Source, span: Span) -> String {
     format!("{name}:{line}:{column}")
 }
 
+/// Each finding once: what stands in a default is found wherever it is put in.
+#[must_use]
+pub fn distinct(found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(found.len());
+    for one in found {
+        if !kept.contains(one) {
+            kept.push(one.clone());
+        }
+    }
+    kept
+}
+
 /// Shows them all, in the order of their places; of very many the first, and how many more.
 #[must_use]
 pub fn render_all(diagnostics: &[Diagnostic], source: &Source, coloured: bool) -> String {

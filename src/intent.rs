@@ -22,8 +22,8 @@ use crate::spec::gate::GatesSpec;
 use crate::spec::notify::Notice;
 use crate::spec::task::TasksSpec;
 use crate::spec::{
-    AssumeSpec, Clocks, OverrideSpec, PlanSpec, ProviderSpec, RecordSpec, ResolverSpec, SwitchKind,
-    ZoneSpec,
+    AssumeSpec, Clocks, OnDrift, OverrideSpec, PlanSpec, ProviderSpec, RecordSpec, ResolverSpec,
+    SwitchKind, ZoneSpec,
 };
 
 /// A provider, host or zone that the plan does not have.
@@ -75,6 +75,8 @@ pub struct Intent {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// What goes on when a part of the plan cannot.
+    pub on_drift: OnDrift,
 }
 
 /// The times that hold for the whole plan.
@@ -235,6 +237,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         records: spec.records,
         assume: spec.assume,
         overrides: spec.overrides,
+        on_drift: spec.on_drift,
     })
 }
 

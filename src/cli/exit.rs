@@ -57,7 +57,9 @@ impl Exit {
     /// How a halt ends a command. On a way back nothing else is left to try where the provider says no.
     #[must_use]
     pub(super) fn of_halt(event: &Event, goes_back: bool) -> Self {
-        let Event::Halted { reason, .. } = event else { return Self::Halted };
+        let (Event::Halted { reason, .. } | Event::SetAside { reason, .. }) = event else {
+            return Self::Halted;
+        };
         match reason {
             HaltReason::NoWayBack => Self::Stuck,
             HaltReason::Refused if goes_back => Self::Stuck,
@@ -67,6 +69,24 @@ impl Exit {
             | HaltReason::Failed
             | HaltReason::Undecided => Self::Halted,
         }
+    }
+
+    /// The worse of two, for a command that has done several things.
+    #[must_use]
+    pub(super) fn or_worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::Changes => 1,
+            Self::Waiting => 2,
+            Self::ApprovalNeeded => 3,
+            Self::Halted => 4,
+            Self::Refuted => 5,
+            Self::Usage => 6,
+            Self::Error => 7,
+            Self::Stuck => 8,
+            Self::Stopped(_) => 9,
+        };
+        if rank(other) > rank(self) { other } else { self }
     }
 
     /// The number that the process ends with.

@@ -13,7 +13,7 @@ use crate::artifact::{
 use crate::calendar::{Moment, show_span};
 use crate::compile::back::Return;
 use crate::compile::{Compiled, compile, touched};
-use crate::diag::{Diagnostic, Source, render_all};
+use crate::diag::{Diagnostic, Source, distinct, render_all};
 use crate::digest::Digest;
 use crate::graph::{Primitive, StepGraph, StepId};
 use crate::intent::{Intent, resolve};
@@ -108,8 +108,9 @@ pub(super) fn read_plan(path: &Path) -> Result<Plan, Failure> {
     }
 }
 
-fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
+pub(super) fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
     let coloured = dress(&std::io::stderr()) == Dress::Coloured;
+    let found = &distinct(found)[..];
     let errors = match found.len() {
         1 => "1 problem".to_owned(),
         number => format!("{number} problems"),
@@ -185,8 +186,18 @@ fn changes_by_zone(compiled: &Compiled) -> BTreeMap<Name, Vec<ChangeSet>> {
 }
 
 fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) -> Artifact {
-    let Compiled { tracks, graph, findings, returns, closed, mut assumptions, warnings: _ } =
-        compiled;
+    let Compiled {
+        tracks,
+        graph,
+        findings,
+        returns,
+        closed,
+        mut assumptions,
+        shortened,
+        at_old,
+        mut reads,
+        warnings: _,
+    } = compiled;
     let touched: BTreeSet<Name> = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
     let mut verdict = verdict(intent, &findings, closed);
     verdict.checked.patterns_back = returns.iter().map(|one| one.patterns).sum();
@@ -212,12 +223,13 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
                 served_within: seen.capabilities.served_within,
                 absence: hold(None, seen),
                 settle_max: seen.capabilities.settle_max,
+                reads: reads.remove(&name).unwrap_or_default(),
             };
             (name, sealed)
         })
         .collect();
     if !zones.is_empty() {
-        assumptions.push("nothing in the plan's zones that it changes, or that its reasoning rests on, had other data, a longer TTL, or was absent, within the time that this may be cached, before the plan was made".into());
+        assumptions.push("caches hold nothing older than what was live when the plan was made: nobody had changed a record that the plan relies on, lowered its TTL or added it, so shortly before that the version before may still be cached".into());
     }
     let used: BTreeSet<&String> = zones.values().map(|zone| &zone.provider).collect();
     let providers = intent.providers.iter().filter(|(name, _)| used.contains(name));
@@ -229,8 +241,9 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         parent: None,
         providers,
         notify: intent.notify.clone(),
+        on_drift: intent.on_drift,
         zones,
-        verdict: Verdict { assumptions, ..verdict },
+        verdict: Verdict { assumptions, shortened, at_old, ..verdict },
         graph,
         undos: undos(&returns),
         rollback_points: returns.into_iter().map(|one| rollback_point(intent, one)).collect(),
@@ -278,10 +291,21 @@ fn last_sender(intent: &Intent, graph: &StepGraph) -> Option<String> {
     ))
 }
 
+/// What is not taken back, in one sentence.
+fn stays(kept: &[StepId]) -> Option<String> {
+    /// More would hide the sentence that they stand in.
+    const SHOWN_MAX: usize = 4;
+    let shown: Vec<&str> = kept.iter().take(SHOWN_MAX).map(StepId::as_str).collect();
+    let more = match kept.len().saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!kept.is_empty()).then(|| format!("what only adds stays: {}{more}", shown.join(", ")))
+}
+
 fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
     let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _, read: _ } = one;
-    let kept = kept.iter().map(|step| format!("{step} stays as it is"));
-    let residue = last_sender(intent, &graph).into_iter().chain(kept).collect();
+    let residue = last_sender(intent, &graph).into_iter().chain(stays(&kept)).collect();
     RollbackPoint { name: name.to_owned(), at, graph, takes_back, residue }
 }
 
@@ -323,6 +347,8 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
         overrides,
         checked: Checked { atoms: *atoms, patterns: *patterns, patterns_back: 0 },
         assumptions: Vec::new(),
+        shortened: Vec::new(),
+        at_old: Vec::new(),
         present: present
             .iter()
             .map(|Defect { id, what, fix, invariant: _ }| format!("{id}: {what} ({fix})"))

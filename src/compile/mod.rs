@@ -17,13 +17,15 @@ mod forward;
 pub mod gates;
 mod gather;
 mod granted;
+mod left;
+mod reads;
 mod tasks;
 mod unbroken;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cutover_contract::RrKey;
+use cutover_contract::{Name, RrKey};
 
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean, listed};
 use crate::fact::{Fact, Subject};
@@ -62,6 +64,12 @@ pub struct Compiled {
     pub closed: Vec<Vec<String>>,
     /// What the plan takes for granted, one sentence each.
     pub assumptions: Vec<String>,
+    /// The clocks that are shorter than what is known of the world, one sentence each.
+    pub shortened: Vec<String>,
+    /// The records that lead to the old host's addresses in the end.
+    pub at_old: Vec<String>,
+    /// For each zone the others that its records lead into.
+    pub reads: BTreeMap<Name, BTreeSet<Name>>,
     /// What someone should look at.
     pub warnings: Vec<Diagnostic>,
 }
@@ -126,8 +134,23 @@ pub fn compile_with(
         return Err(found);
     }
     let assumptions = assumptions.into_iter().chain(granted::granted(&draft, &findings)).collect();
+    let shortened = granted::shortened(&draft);
+    let at_old = left::at_old(&draft);
+    let changed = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
+    let reads = reads::reads(intent, [snapshot, &draft.end], &changed);
     drop(draft);
-    Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })
+    Ok(Compiled {
+        tracks,
+        graph,
+        findings,
+        returns,
+        closed,
+        assumptions,
+        shortened,
+        at_old,
+        reads,
+        warnings,
+    })
 }
 
 /// Overrides of defects that are not there.
@@ -241,7 +264,7 @@ fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
     match point {
         MovePoint::BeforeSwitch => (
             "everything is ready for the switch".to_owned(),
-            "nothing that users or senders rely on has changed so far".to_owned(),
+            format!("all that is done so far prepares the move: mail still goes to `{old}`"),
         ),
         MovePoint::BeforeContract => (
             "the old side is left from here on".to_owned(),
@@ -257,7 +280,7 @@ fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
 
 /// The RRsets that servers are asked for before a plan that changes them, each once, by zone.
 #[must_use]
-pub fn touched(tracks: &[Track]) -> std::collections::BTreeSet<(cutover_contract::Name, RrKey)> {
+pub fn touched(tracks: &[Track]) -> BTreeSet<(Name, RrKey)> {
     tracks
         .iter()
         .flat_map(|track| {

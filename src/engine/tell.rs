@@ -48,11 +48,16 @@ pub(super) fn occasioned(
         Event::Reached { step } if step.as_str() == BEFORE_SWITCH => {
             (Occasion::Switch, Some(step), "the switch begins".to_owned())
         }
-        Event::Halted { step, reason, detail, differences } => {
+        Event::Halted { step, reason, detail, differences }
+        | Event::SetAside { step, reason, detail, differences } => {
             let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
             let parts = [reason.words(step).to_owned(), detail.clone(), keys.join(", ")];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            (Occasion::Halted, Some(step), parts.join(": "))
+            let rest = match event {
+                Event::SetAside { .. } => "; what does not hang on it goes on",
+                _ => "",
+            };
+            (Occasion::Halted, Some(step), parts.join(": ") + rest)
         }
         Event::Behind { step, detail } => (Occasion::Behind, Some(step), detail.clone()),
         Event::TurnedBack { to, because: Some(gate) } => {

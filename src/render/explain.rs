@@ -63,9 +63,16 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
             None => "\nThere is nothing to take back.\n".to_owned(),
         },
         Some(Undo::By(back)) => format!("\nIt is taken back by {back}.\n"),
-        Some(Undo::Keep) => {
-            "\nOn the way back it stays as it is: it only adds, and harms nobody.\n".to_owned()
-        }
+        Some(Undo::Keep) => match primitive {
+            Primitive::Change(_) => {
+                "\nIt is not taken back: it only adds records, which do no harm when mail is led back.\n"
+                    .to_owned()
+            }
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => "\nIt is not taken back.\n".to_owned(),
+        },
         Some(Undo::Never(why)) => {
             format!("\nThere is no way back from here: {}.\n", harmless(why))
         }
@@ -89,7 +96,7 @@ fn behind_no_return<'a>(artifact: &'a Artifact, id: &StepId) -> Option<(&'a Step
 
 fn edge(other: &StepId, cause: &Cause) -> String {
     let Cause { origin, of, why } = cause;
-    format!("  {other}\n      {} {of}: {}\n", origin.word(), harmless(why))
+    format!("  {other}\n      {} ({of}): {}\n", origin.word(), harmless(why))
 }
 
 /// Lists what can be explained of a plan.

@@ -157,7 +157,7 @@ impl Reading {
         }
         let Some(root) = self.joined() else { return (self.source, Err(self.found)) };
         let parsed = decoded(&root, registry, self.found);
-        (self.source, parsed.map_err(distinct))
+        (self.source, parsed)
     }
 
     /// All files as one tree; `None` where the plan itself is no YAML.
@@ -270,17 +270,6 @@ impl Reading {
         let empty = |item: &Node| Node { span: item.span, kind: Kind::Map(Vec::new()) };
         node.kind = Kind::Map(items.iter().map(|item| (item.clone(), empty(item))).collect());
     }
-}
-
-/// The same finding of a default, or of a file that two lists name, is one.
-fn distinct(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut kept: Vec<Diagnostic> = Vec::with_capacity(found.len());
-    for one in found {
-        if !kept.contains(&one) {
-            kept.push(one);
-        }
-    }
-    kept
 }
 
 /// Puts defaults where the keys are left out.

@@ -22,8 +22,8 @@ use super::shape::{Form, whole};
 use super::yaml::{Kind, Node};
 use super::{
     Authority, Clocks, ConfigSpec, DiscoverySpec, DomainsOf, Endpoint, Exception, ExchangeSpec,
-    HostSpec, KEEP_OLD, MigrateSpec, NameTemplate, OVERRUN, PlanSpec, ProviderSpec, Registry,
-    ResolverSpec, SecretRef, SwitchKind, ZoneSpec, filled, resolver, shape,
+    HostSpec, KEEP_OLD, MigrateSpec, NameTemplate, OVERRUN, OnDrift, PlanSpec, ProviderSpec,
+    Registry, ResolverSpec, SecretRef, SwitchKind, ZoneSpec, filled, resolver, shape,
 };
 use crate::calendar;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, quoted};
@@ -86,6 +86,11 @@ pub(super) fn plan(
         overrides: items(root.get("override"))
             .filter_map(|node| decoder.overridden(node))
             .collect(),
+        on_drift: root
+            .get("on_drift")
+            .and_then(text)
+            .and_then(|word| OnDrift::of_word(word.value))
+            .unwrap_or_default(),
     };
     name.map(|_| spec)
 }

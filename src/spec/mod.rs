@@ -62,6 +62,40 @@ pub struct PlanSpec {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// What goes on when a part of the plan cannot.
+    pub on_drift: OnDrift,
+}
+
+/// What goes on when somebody else has edited a record that the plan changes, or a provider refuses or
+/// does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDrift {
+    /// Nothing: the run halts.
+    Halt,
+    /// What does not hang on it. The default: whoever knows Terraform expects that what does not depend
+    /// on a failed part is applied all the same, and that the command ends as failed.
+    #[default]
+    Isolate,
+}
+
+impl OnDrift {
+    /// The words in a plan.
+    pub const WORDS: &'static [&'static str] = &["halt", "isolate"];
+
+    /// The word in a plan.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Halt => "halt",
+            Self::Isolate => "isolate",
+        }
+    }
+
+    /// What a word says.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Halt, Self::Isolate].into_iter().find(|one| one.word() == word)
+    }
 }
 
 /// A fact that somebody states.

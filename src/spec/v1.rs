@@ -10,10 +10,10 @@ use cutover_contract::{Adapter, ConfigField, FieldKind};
 use serde_json::{Value, json};
 
 use self::host::{host, migrate};
-use super::Registry;
 use super::gate::{OnFail, ProbeKeys};
 use super::notify::{MailTls, Occasion};
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
+use super::{OnDrift, Registry};
 use crate::fact;
 
 /// The number behind `version:`.
@@ -93,6 +93,11 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "override",
             "Invariants that may be broken, by name and with a reason; the reviewer sees them.",
             list(1, overridden()),
+        ),
+        optional(
+            "on_drift",
+            "What goes on when somebody else has edited a record that the plan changes, or a provider refuses or does not answer: `isolate` (unless said), what does not hang on that zone, as with Terraform; `halt`, nothing.",
+            Shape::Choice(OnDrift::WORDS),
         ),
         not_built("approvals", "who must agree to the plan"),
     ])

@@ -354,6 +354,7 @@ pub async fn drive<W: World>(
             pausing_since = world.now();
         }
         for event in events {
+            let event = run.state.isolated(&artifact, event);
             run.record(world, at, event, watch)?;
         }
     }
@@ -378,7 +379,8 @@ fn begin<W: World>(
     }
     let begun = run.state.ready().any(|place| run.state.at(place) == StepState::Begun);
     // Looking in while a wait runs leaves no trace.
-    match run.state.finished.is_none() && (begun || run.state.halted.is_some()) {
+    let stands = run.state.halted.is_some() || run.state.aside().next().is_some();
+    match run.state.finished.is_none() && (begun || stands) {
         true => run.record(world, world.now(), Event::Resumed { tool }, watch),
         false => Ok(()),
     }

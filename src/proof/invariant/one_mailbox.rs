@@ -114,7 +114,13 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         .or_steady(format!(
             "the MX records of {domain} lead to `{to}` already: what arrives there before the switch lies in the mailboxes that people read from the switch on"
         ));
-        let sets = both(&at_old, &begun);
+        // What it passes on, or refuses, does not stay there.
+        let stores = bench.facts.of_host(Fact::Mail, to, Value::Store);
+        let read_there = both(&at_old, &begun);
+        let sets: Vec<Vec<usize>> = read_there
+            .iter()
+            .flat_map(|set| stores.iter().map(move |store| [set.as_slice(), &[*store]].concat()))
+            .collect();
         forbid_where_it_leads(bench, (ID, domain, Side::To), (late, &sets), &harm);
     }
     relayed_early(bench, &at_old, &begun);

@@ -10,10 +10,12 @@ use std::collections::BTreeSet;
 
 use cutover_contract::Name;
 
-use super::RunState;
+use super::{Held, RunState};
 use crate::artifact::Artifact;
+use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::{Primitive, StepGraph};
 use crate::journal::{Event, HaltReason};
+use crate::model::hold::CAP;
 use crate::spec::OnDrift;
 
 /// The zone that a step is about: a change's, or that of the change that a wait waits out.
@@ -107,5 +109,33 @@ impl RunState {
             }),
             _ => unreachable!("nothing else is set aside"),
         }
+    }
+
+    /// What halted a run as drift was served, and whoever has put it back has put it back by now: from
+    /// now on it may be cached for as long as its TTL, or its absence, says.
+    pub(super) fn hold_up(&mut self, artifact: &Artifact, halted: Option<&Event>, moment: Moment) {
+        let Some(
+            Event::Halted { step, reason: HaltReason::Drift, differences, .. }
+            | Event::SetAside { step, reason: HaltReason::Drift, differences, .. },
+        ) = halted
+        else {
+            return;
+        };
+        let Some(place) = artifact.graph.place(step) else { return };
+        let absence = artifact.zones.values().map(|zone| zone.absence).max().unwrap_or_default();
+        let spans = differences.iter().map(|one| match &one.live {
+            Some(live) => live.ttl().duration().min(CAP),
+            None => absence,
+        });
+        self.held[place] = spans.max().map(|span| Held { from: moment, span });
+    }
+
+    /// Until when a step is held up by what somebody else had put there; `None`: it is not.
+    #[must_use]
+    pub fn held_until(&self, place: usize, now: Moment) -> Option<Timestamp> {
+        let Held { from, span } = self.held[place]?;
+        let left = now.remaining(from.steady, span);
+        let until = later(from.at, span).max(later(now.at, left));
+        (now.at < until).then_some(until)
     }
 }

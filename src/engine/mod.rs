@@ -53,8 +53,7 @@ use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Entry, Event, HaltReason};
-use crate::model::hold::CAP;
+use crate::journal::{Entry, Event};
 use crate::spec::OnDrift;
 use gate::{Judgement, Tally};
 
@@ -409,34 +408,6 @@ impl RunState {
                 *stamp = moment.steady;
             }
         }
-    }
-
-    /// What halted a run as drift was served, and whoever has put it back has put it back by now: from
-    /// now on it may be cached for as long as its TTL, or its absence, says.
-    fn hold_up(&mut self, artifact: &Artifact, halted: Option<&Event>, moment: Moment) {
-        let Some(
-            Event::Halted { step, reason: HaltReason::Drift, differences, .. }
-            | Event::SetAside { step, reason: HaltReason::Drift, differences, .. },
-        ) = halted
-        else {
-            return;
-        };
-        let Some(place) = artifact.graph.place(step) else { return };
-        let absence = artifact.zones.values().map(|zone| zone.absence).max().unwrap_or_default();
-        let spans = differences.iter().map(|one| match &one.live {
-            Some(live) => live.ttl().duration().min(CAP),
-            None => absence,
-        });
-        self.held[place] = spans.max().map(|span| Held { from: moment, span });
-    }
-
-    /// Until when a step is held up by what somebody else had put there; `None`: it is not.
-    #[must_use]
-    pub fn held_until(&self, place: usize, now: Moment) -> Option<Timestamp> {
-        let Held { from, span } = self.held[place]?;
-        let left = now.remaining(from.steady, span);
-        let until = later(from.at, span).max(later(now.at, left));
-        (now.at < until).then_some(until)
     }
 
     /// The places of the steps that have to be seen to before the run is finished, in the order of the

@@ -23,6 +23,10 @@ const KEY_OF_TWO_FILES: Code = Code::semantic("said-twice");
 /// Files of a plan at the most. Our choice: one for each of some dozen customers.
 const FILES_MAX: usize = 100;
 
+/// Octets of all files of a plan at the most. Our choice: a hundred thousand records, in files of the
+/// size that one may have.
+const OCTETS_MAX: usize = 8 * yaml::TEXT_OCTETS_MAX;
+
 /// Keys of a plan under which each file may add entries.
 const JOINED_MAPS: &[&str] = &["providers", "zones", "hosts"];
 /// Keys of a plan whose lists are put one behind the other.
@@ -58,6 +62,7 @@ pub struct Reading {
     names: BTreeMap<String, Vec<Node>>,
     /// What has been wanted already: a file is read once, whoever names it.
     asked: Vec<String>,
+    octets: usize,
     found: Vec<Diagnostic>,
 }
 
@@ -70,7 +75,8 @@ impl Reading {
             Ok(root) => roots.push(root),
             Err(diagnostic) => found.push(*diagnostic),
         }
-        Self { source, roots, names: BTreeMap::new(), asked: Vec::new(), found }
+        let octets = source.text.len();
+        Self { source, roots, names: BTreeMap::new(), asked: Vec::new(), octets, found }
     }
 
     /// The next file that has to be read; none: all have been.
@@ -105,6 +111,12 @@ impl Reading {
 
     /// Takes the text of a file, under the name that people know it by.
     pub fn add(&mut self, wanted: &Wanted, name: String, text: String) {
+        self.octets += text.len();
+        if self.octets > OCTETS_MAX {
+            let why = format!("all files together have more than {OCTETS_MAX} octets");
+            self.unusable(wanted, &why);
+            return;
+        }
         match wanted.kind {
             WantedKind::Keys => {
                 let parsed = yaml::parse(&text);

@@ -12,7 +12,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::diag::{Code, Diagnostic, Span, quoted};
 
-/// Octets of a plan at the most. Our choice: ten thousand records fit.
+/// Octets of a file of a plan at the most. Our choice: ten thousand records fit, and as many files as are
+/// needed for more (`include:`).
 pub const TEXT_OCTETS_MAX: usize = 4 * 1024 * 1024;
 /// Nodes of a plan at the most, aliases expanded. Our choice, as above.
 const NODES_MAX: usize = 200_000;
@@ -79,7 +80,7 @@ pub fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
             TOO_LARGE,
             Span { start: 0, end: 0 },
             format!("the plan has {} octets; {TEXT_OCTETS_MAX} is the most", text.len()),
-            "split it into several plans, one for each group of domains that moves together",
+            "put parts of it into files of their own (`include:`), or split it into several plans",
         )));
     }
     let options = serde_saphyr::options! {
@@ -341,7 +342,8 @@ fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     use serde_saphyr::Error;
     use serde_saphyr::budget::BudgetBreach;
     let said = |title: &str, help: &str| (title.to_owned(), help.to_owned());
-    let split = "split it into several plans, one for each group of domains that moves together";
+    let split =
+        "put parts of it into files of their own (`include:`), or split it into several plans";
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map(|key| format!(" {}", quoted(key))).unwrap_or_default();

@@ -278,6 +278,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
+            | Event::SetAside { .. }
             | Event::Probed { .. }
             | Event::Did { .. }
             | Event::Allowed { .. }

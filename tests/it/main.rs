@@ -48,5 +48,6 @@ mod traps;
 mod trials;
 mod trials_desk;
 mod trials_plan;
+mod trials_review;
 mod windows;
 mod zones;

@@ -367,7 +367,9 @@ pub(super) fn say(
 pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
     let help = "help: `cutover status` shows what the run waits for: a task, or a gate with `on_fail: ask` that has not passed";
     let what = match error {
-        IllegalEvent::Step { .. } => format!("{step} does not wait for a person now"),
+        IllegalEvent::Step { .. } => {
+            format!("{step} cannot be confirmed now: it does not wait for a person")
+        }
         IllegalEvent::UnknownStep(_)
         | IllegalEvent::Order { .. }
         | IllegalEvent::Artifact { .. }

@@ -100,15 +100,16 @@ impl RunState {
 
     /// The halt that follows when nothing goes on any more but what is set aside.
     pub(super) fn halt_of_aside(&self) -> Option<Event> {
-        match self.aside.values().next()? {
-            Event::SetAside { step, reason, detail, differences } => Some(Event::Halted {
-                step: step.clone(),
-                reason: *reason,
-                detail: detail.clone(),
-                differences: differences.clone(),
-            }),
-            _ => unreachable!("nothing else is set aside"),
-        }
+        let Event::SetAside { step, reason, detail, differences } = self.aside.values().next()?
+        else {
+            unreachable!("nothing else is set aside")
+        };
+        Some(Event::Halted {
+            step: step.clone(),
+            reason: *reason,
+            detail: detail.clone(),
+            differences: differences.clone(),
+        })
     }
 
     /// What halted a run as drift was served, and whoever has put it back has put it back by now: from

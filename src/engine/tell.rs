@@ -53,9 +53,9 @@ pub(super) fn occasioned(
             let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
             let parts = [reason.words(step).to_owned(), detail.clone(), keys.join(", ")];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            let rest = match event {
-                Event::SetAside { .. } => "; what does not hang on it goes on",
-                _ => "",
+            let rest = match matches!(event, Event::SetAside { .. }) {
+                true => "; what does not hang on it goes on",
+                false => "",
             };
             (Occasion::Halted, Some(step), parts.join(": ") + rest)
         }

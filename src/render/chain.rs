@@ -252,7 +252,9 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
             text += &format!("      {line}\n");
         }
     }
-    for (step, why) in artifact.undos.iter().filter_map(|(step, undo)| match undo {
+    // Where little is shown, the first screen has said it.
+    let undos = artifact.undos.iter().filter(|_| !folds.any());
+    for (step, why) in undos.filter_map(|(step, undo)| match undo {
         crate::artifact::Undo::Never(why) => Some((step, why)),
         crate::artifact::Undo::By(_) | crate::artifact::Undo::Keep => None,
     }) {

@@ -204,11 +204,11 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         return String::new();
     };
     let is_task = step.as_str().split('/').any(|part| part == "task");
-    let heading = match event {
-        Event::SetAside { .. } => {
+    let heading = match matches!(event, Event::SetAside { .. }) {
+        true => {
             format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(step))
         }
-        _ => halted_at(step, *reason),
+        false => halted_at(step, *reason),
     };
     let heading = dress.paint(Paint::Heading, &heading);
     let mut text = format!("{heading}\n");

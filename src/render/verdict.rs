@@ -100,12 +100,12 @@ pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> String {
     };
     if !holding.is_empty() {
         text += &format!(
-            "These are kept whatever caches still hold, however long each step takes, and in whichever order steps\n  come that may come in any order (`cutover explain NAME` says what each means):\n  {}\n",
+            "In every order, at every delay, and for all that caches may still hold, these are kept (`cutover explain NAME`):\n  {}\n",
             holding.join(", ")
         );
     }
     text += &format!(
-        "  how: of {atoms} cached answers and facts that may hold at some time, {} would do harm together;\n  each was shown to be impossible",
+        "  how: of {atoms} cached answers and facts that may hold at some time, {} would do harm together; each is impossible",
         count(*patterns, "combination")
     );
     text += &match patterns_back {

@@ -256,10 +256,10 @@ impl Reading {
 
     /// A list with names of files in it, or a file alone, becomes the list of their names.
     fn expand(&self, node: &mut Node) {
-        let list = match &node.kind {
-            Kind::List(items) => items.iter().collect(),
-            _ if file_of(node).is_some() => vec![&*node],
-            _ => return,
+        let list: Vec<&Node> = match (&node.kind, file_of(node)) {
+            (Kind::List(items), _) => items.iter().collect(),
+            (_, Some(_)) => vec![&*node],
+            (_, None) => return,
         };
         let expanded = list.into_iter().flat_map(|item| {
             let names = file_of(item).and_then(|file| self.names.get(&file.value));

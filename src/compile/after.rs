@@ -22,11 +22,12 @@ pub(super) type After = BTreeMap<StepId, Cause>;
 pub(super) fn of_task(
     draft: &Draft<'_>,
     graph: &StepGraph,
-    (steps, follower): (&mut Vec<Step>, Option<usize>),
+    (steps, follower): (&mut Vec<Step>, Option<&StepId>),
     task: &TaskSpec,
 ) -> Result<After, Diagnostic> {
     let mut after = After::new();
     let paths = paths_of(graph);
+    let follower = follower.and_then(|follower| graph.place(follower));
     for anchor in &task.after {
         for (node, word) in anchored(draft, &anchor.value) {
             let id = &draft.nodes[node].id;

@@ -70,7 +70,14 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             false => "",
         };
         let says = fact.says(one.value);
-        let when = one.from.map_or(String::new(), |from| begins(from, &one.confirm));
+        let when = match (&one.by, one.from) {
+            (Some(by), Some(_)) => format!(", from the end of `task/{}` on", by.value),
+            (Some(by), None) => {
+                format!(", on the way back, from the end of `task/{}` on", by.value)
+            }
+            (None, Some(from)) => begins(from, &one.confirm),
+            (None, None) => String::new(),
+        };
         format!("{of} {says} (`{fact}`){settle}{arrived}{by_mailbox}{when}: {}", one.reason)
     });
     sentences.collect()

@@ -102,6 +102,7 @@ pub fn compile_with(
     // Gates come behind tasks, and ask what they have done.
     let ordered = emit::graph(bare(&draft), &derived.constraints);
     let with_tasks = tasks::with_tasks(&draft, ordered)?;
+    warnings.extend(gates::asked_early(&draft, &with_tasks));
     let graph = gates::with_gates(&draft, with_tasks);
     let findings = findings(&draft, &model, &graph);
     let there = derive::paths(draft.nodes.len(), &derived.constraints)
@@ -240,6 +241,10 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                     format!("the plan states it: {}", one.reason),
                 )
             }
+            Kind::Task(spec) => (
+                tasks::title(spec),
+                format!("{}; {}", tasks::WANTED, tasks::brings_about(draft, spec)),
+            ),
             Kind::Back(_) => unreachable!("the way there comes without the way back"),
             Kind::Beginning => (
                 "the run begins".to_owned(),
@@ -251,6 +256,7 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
             Kind::Point(MovePoint::BeforeContract | MovePoint::Release)
             | Kind::Change { .. }
             | Kind::Stated(_)
+            | Kind::Task(_)
             | Kind::Beginning
             | Kind::Back(_) => None,
         };

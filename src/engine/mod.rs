@@ -58,7 +58,7 @@ use crate::spec::OnDrift;
 use gate::{Judgement, Tally};
 
 pub use illegal::{IllegalEvent, NoWayBack};
-use tell::{Untold, occasioned};
+use tell::{Untold, comes_on, occasioned};
 use transition::{name, next_state};
 
 /// What is known of one step.
@@ -119,6 +119,8 @@ pub struct RunState {
     aside: BTreeMap<usize, Event>,
     /// The last halt that nobody has resumed from.
     pub halted: Option<Event>,
+    /// The last halt, while nothing has come of the run since: whoever was told of it knows.
+    known: Option<Event>,
     /// When the run was opened.
     pub opened: Option<Timestamp>,
     /// When it finished.
@@ -179,6 +181,7 @@ impl RunState {
             unmet,
             aside: BTreeMap::new(),
             halted: None,
+            known: None,
             opened: None,
             finished: None,
             untold: Vec::new(),
@@ -379,7 +382,14 @@ impl RunState {
         let words = event.step().or(self.turned_by.as_ref());
         let words = words.and_then(|step| self.last_words.get(step));
         let leaves = self.leaves();
-        self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
+        if self.known.as_ref() != Some(event) {
+            self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
+        }
+        if matches!(event, Event::Halted { .. }) {
+            self.known = Some(event.clone());
+        } else if comes_on(event) {
+            self.known = None;
+        }
         self.entries += 1;
         self.last = Some(at);
         Ok(())

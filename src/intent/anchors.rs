@@ -9,6 +9,7 @@ use petgraph::visit::EdgeRef;
 
 use super::{Resolver, SAID_TWICE, UNKNOWN_ANCHOR};
 use crate::diag::{Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, quoted};
+use crate::spec::task::Place;
 use crate::spec::{Anchor, When};
 
 impl Resolver<'_> {
@@ -47,18 +48,18 @@ impl Resolver<'_> {
 
     /// A task comes before the point that it is listed under, and after nothing behind that point.
     fn task_anchors(&mut self, ids: &BTreeMap<&str, usize>) {
-        let tasks = &self.spec.tasks;
-        let before = tasks.before_switch.iter().map(|task| (task, "before_switch"));
-        let behind = tasks.after_switch.iter().map(|task| (task, "after_switch"));
-        for (task, part) in before.chain(behind) {
+        let spec = self.spec;
+        for (place, task) in spec.tasks.all() {
             for anchor in &task.after {
-                let is_late = match (&anchor.value, part) {
-                    (Anchor::Contract, _) | (Anchor::Switch, "before_switch") => true,
+                let is_late = match (&anchor.value, place) {
+                    (Anchor::Switch, Place::BeforeSwitch) => true,
+                    (Anchor::Contract, place) => place != Place::BeforeRelease,
                     (Anchor::Switch | Anchor::Expand | Anchor::Record(_), _) => false,
                 };
-                if is_late {
+                if is_late || place == Place::WayBack {
                     let title = format!(
-                        "a task in `{part}` is done before {} comes",
+                        "a task in `{}` is not done after {}",
+                        place.word(),
                         quoted(anchor.value.word())
                     );
                     let help = "take the anchor out, or move the task";

@@ -1,9 +1,10 @@
 //! Zones full of record forms that others have collected: what BIND loads of them is read, dumped and
 //! compared here without loss, from a zone file, over AXFR, and from PowerDNS's database.
 //!
-//! `target/forms` holds the files, each named after its zone: `tests/run` puts dnspython's `example` and what BIND's `genzone.sh` writes
-//! there, and any other file that lies there is tried as well. What BIND does not load is left out
-//! first, and what `dig` does not show for the sake of host names (check-names). The judge is `dig +unknownformat`, which shows every record in octets.
+//! `target/forms` holds the files, each named after its zone: `tests/run` puts there what dnspython's
+//! sources have as `example`, and what BIND's `genzone.sh` writes; any other file that lies there is
+//! tried as well. What BIND does not load is left out first, and what `dig` does not show for the sake
+//! of host names (check-names). The judge is `dig +unknownformat`, which shows every record in octets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

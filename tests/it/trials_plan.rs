@@ -207,8 +207,12 @@ fn a_task_comes_after_what_the_plan_says() {
     let (_, explained) = desk.cutover(&["explain", "plan.json", "task/told"]);
     assert!(explained.contains("after: record:site"), "{explained}");
     for (part, after, said) in [
-        ("before_switch", "switch", "is done before `switch` comes"),
-        ("after_switch", "[ expand, contract ]", "is done before `contract` comes"),
+        ("before_switch", "switch", "a task in `before_switch` is not done after `switch`"),
+        (
+            "after_switch",
+            "[ expand, contract ]",
+            "a task in `after_switch` is not done after `contract`",
+        ),
         ("before_switch", "record:sites", "did you mean `record:site`?"),
         ("before_switch", "[ expand, 1 ]", "wanted text"),
     ] {

@@ -154,7 +154,7 @@ fn kept_policies(
     let of_tracks = tracks.iter().flat_map(|track| draft.steps_of(*track));
     let makes = |step: &&usize| match &draft.nodes[**step].kind {
         Kind::Change { transition, .. } => transition.changes.iter().any(makes_another),
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+        Kind::Point(_) | Kind::Stated(_) | Kind::Task(_) | Kind::Beginning | Kind::Back(_) => false,
     };
     let steps: Vec<usize> = of_tracks.filter(makes).copied().collect();
     if steps.is_empty() {

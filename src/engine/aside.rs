@@ -61,6 +61,11 @@ impl RunState {
         self.aside.values()
     }
 
+    /// The places of the steps that are open, set aside or not.
+    pub(super) fn to_settle(&self) -> impl Iterator<Item = usize> {
+        self.ready().filter(|place| !self.leaves() || self.is_unsettled(*place))
+    }
+
     /// The places of the steps that go on while others are set aside, or would if this one were too.
     pub(super) fn going_on(&self, artifact: &Artifact, also: Option<usize>) -> BTreeSet<usize> {
         let graph = &artifact.graph;

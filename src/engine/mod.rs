@@ -429,11 +429,6 @@ impl RunState {
         }
     }
 
-    /// The same, whether it is set aside or not.
-    fn to_settle(&self) -> impl Iterator<Item = usize> {
-        self.ready().filter(|place| !self.leaves() || self.is_unsettled(*place))
-    }
-
     /// Whether the run goes no further: it was turned back, or another takes its place.
     #[must_use]
     pub fn leaves(&self) -> bool {

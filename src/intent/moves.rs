@@ -145,9 +145,11 @@ impl Resolver<'_> {
 
     /// A host that takes mail has an exchange for each domain.
     fn has_exchanges(&mut self, host: &Host, domain: &Spanned<Name>) {
-        let is_empty = |spec: &HostSpec| spec.exchanges.is_empty();
-        // Said already where it has none at all.
-        if !host.exchanges.is_empty() || self.spec.hosts.get(&host.name).is_none_or(is_empty) {
+        // Where it has none at all, or one whose name is none, that has been said.
+        let is_there = |spec: &HostSpec| {
+            spec.exchanges.is_empty() || spec.exchanges.iter().any(|e| e.domains.has(&domain.value))
+        };
+        if self.spec.hosts.get(&host.name).is_none_or(is_there) {
             return;
         }
         let (name, of) = (quoted(&host.name), quoted(&domain.value.to_string()));

@@ -26,7 +26,7 @@ use super::{
     Registry, ResolverSpec, SecretRef, SwitchKind, ZoneSpec, filled, resolver, shape,
 };
 use crate::calendar;
-use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, quoted};
+use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, quoted};
 
 /// A text that is no domain name.
 pub(super) const BAD_NAME: Code = Code::semantic("bad-name");
@@ -148,8 +148,21 @@ impl Decoder<'_> {
         }
     }
 
-    /// A key that may stand in `defaults:`, and stands nowhere.
-    fn missing(&mut self, key: &str, span: Span, what: &str) {
+    /// A key that may stand in `defaults:`, and stands nowhere; a misspelt one has been reported.
+    fn missing(&mut self, key: &str, node: &Node, span: Span, what: &str) {
+        let is_near = |(word, _): &(Node, Node)| {
+            text(word).is_some_and(|word| did_you_mean(word.value, [key]).is_some())
+        };
+        match &node.kind {
+            Kind::Map(entries) if !entries.iter().any(is_near) => {}
+            Kind::Map(_)
+            | Kind::List(_)
+            | Kind::Text(_)
+            | Kind::Null
+            | Kind::Bool(_)
+            | Kind::Int(_)
+            | Kind::Float(_) => return,
+        }
         let title = format!("the key `{key}` is missing");
         let help = format!("add `{key}:` here, or for all of them under `defaults:`: {what}");
         self.error(MISSING_HERE_AND_THERE, span, title, &help);
@@ -365,9 +378,7 @@ impl Decoder<'_> {
             })
             .collect();
         let name = self.name(key);
-        if node.get("provider").is_none() {
-            self.missing("provider", key.span, "the provider that holds the zone");
-        }
+        self.missing("provider", node, key.span, "the provider that holds the zone");
         let provider = text(node.get("provider")?)?;
         let provider = Spanned { value: provider.value.to_owned(), span: provider.span };
         Some(ZoneSpec { name: name?, provider, authorities, except })

@@ -15,9 +15,7 @@ use crate::spec::{Anchor, RecordSpec, When, shape, template_in};
 
 impl Decoder<'_> {
     pub(super) fn record(&mut self, node: &Node) -> Option<RecordSpec> {
-        if node.get("zone").is_none() {
-            self.missing("zone", node.span, "the zone, one of `zones`");
-        }
+        self.missing("zone", node, node.span, "the zone, one of `zones`");
         let zone = node.get("zone").and_then(|n| self.name(n));
         let rtype = node.get("type").and_then(|n| self.record_type(n));
         let ttl = self.ttl(node.get("ttl"));

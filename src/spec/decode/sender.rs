@@ -54,9 +54,7 @@ impl Decoder<'_> {
         let why = "a term that is an error makes all of the record one for every receiver (RFC 7208 §4.6): SPF passes for nobody";
         let (title, why, help) = if let Some(template) = template_in(&written) {
             let title = format!("nothing fills in `{template}` in {}", quoted(&written));
-            let help =
-                "write the name out; a sender of some domains alone names them with `domains:`";
-            (title, why, help.to_owned())
+            (title, why, "write the name out".to_owned())
         } else if let Some(meant) = mechanism_with_equals_sign(&written) {
             let title = format!("{} authorises nobody", quoted(&written));
             let why = "with `=` it is a modifier that receivers pass over (RFC 7208 §6)";

@@ -12,7 +12,7 @@ pub(super) fn host() -> Shape {
         ),
         required(
             "name",
-            "The name of the exchange; `{domain}` is each domain in turn, and `{domain-dashed}` the same with dashes for dots, as in `{domain-dashed}.mail.protection.outlook.com.`",
+            "The name of the exchange; `{domain}` is each domain in turn, and `{domain-dashed}` the same with dashes for dots, as Microsoft 365 has it.",
             TEXT,
         ),
         optional(

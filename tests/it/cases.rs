@@ -128,7 +128,7 @@ impl Said {
 
     fn proves(self) -> Self {
         self.exits(PROVED)
-            .says("PROVED. In every order, at every delay and for every cached answer")
+            .says("PROVED. In every order, at every delay, and for all that caches may still hold")
     }
 
     /// These steps stand in the plan in this order.

@@ -301,12 +301,9 @@ fn at_the_end(
     now: Timestamp,
 ) -> Vec<Event> {
     let pairs = || answers.iter().flat_map(|served| changes.changes().iter().zip(served));
-    let old_version =
-        pairs().any(|(change, served)| matches!(served, Served::Answer(answer) if change.starts_from(answer.as_ref())));
-    let silent = pairs().all(|(change, served)| match served {
-        Served::Unanswered(_) => true,
-        Served::Answer(answer) => change.leads_to(answer.as_ref()),
-    });
+    let new = |(change, served): &(&Change, &Served)| served.may_be(|is| change.leads_to(is));
+    let old_version = pairs().any(|pair| !new(&pair) && pair.1.may_be(|is| pair.0.starts_from(is)));
+    let silent = pairs().all(|pair| matches!(pair.1, Served::Unanswered(_)) || new(&pair));
     if old_version {
         // The old version is served again, so it may be cached again: count anew.
         memory.tries.insert(step.id.clone(), (0, later(now, SEE_EVERY)));
@@ -325,17 +322,12 @@ fn at_the_end(
     if silent {
         return vec![halted(step, HaltReason::Unanswered, behind.join("; "))];
     }
-    let differing = pairs().find(
-        |(change, served)| matches!(served, Served::Answer(answer) if !change.leads_to(answer.as_ref())),
-    );
+    let differing = pairs().find(|pair| !matches!(pair.1, Served::Unanswered(_)) && !new(pair));
     let differences = differing.map(|(change, served)| Difference {
         key: change.key.clone(),
         planned: change.after.clone(),
         expected: change.after.clone(),
-        live: match served {
-            Served::Answer(live) => live.clone(),
-            Served::Unanswered(_) => None,
-        },
+        live: served.records().cloned(),
     });
     vec![Event::Halted {
         step: step.id.clone(),
@@ -347,12 +339,12 @@ fn at_the_end(
 
 fn not_yet(change: &Change, served: &Served) -> Option<String> {
     match served {
-        Served::Answer(answer) if change.leads_to(answer.as_ref()) => None,
-        Served::Answer(answer) if change.starts_from(answer.as_ref()) => {
+        Served::Unanswered(why) => Some(format!("does not answer for {}: {why}", change.key)),
+        Served::Answer(_) | Served::Wildcard(_) if served.may_be(|is| change.leads_to(is)) => None,
+        Served::Answer(_) | Served::Wildcard(_) if served.may_be(|is| change.starts_from(is)) => {
             Some(format!("still serves the old {}", change.key))
         }
-        Served::Answer(_) => Some(format!("serves another {}", change.key)),
-        Served::Unanswered(why) => Some(format!("does not answer for {}: {why}", change.key)),
+        Served::Answer(_) | Served::Wildcard(_) => Some(format!("serves another {}", change.key)),
     }
 }
 

@@ -553,6 +553,7 @@ pub const INVARIANTS: &[&str] = &[
     "transport-policy",
     "clients",
     "reach",
+    "resolves",
     "reversible",
     "minimal-touch",
 ];

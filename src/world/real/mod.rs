@@ -118,8 +118,11 @@ impl Real {
             Query::Held { zone, keys } => {
                 Answer::Held(self.provider(zone).read_rrsets(zone, keys).await)
             }
-            Query::Served { zone: _, server, key } => {
+            Query::Served { zone: _, server, key, or_absent: false } => {
                 Answer::Served(dns::served(*server, key).await)
+            }
+            Query::Served { zone: _, server, key, or_absent: true } => {
+                Answer::Served(dns::served_or_absent(*server, key).await)
             }
             Query::Resolved { resolver, key } => Answer::Resolved(match Resolver::one(resolver) {
                 Ok(resolver) => resolver.outside(key).await,

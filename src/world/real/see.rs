@@ -374,7 +374,9 @@ pub async fn served_of(server: SocketAddr, keys: &[RrKey]) -> Asked {
     let mut asked = Asked { rrsets: BTreeMap::new(), failed: Vec::new() };
     for (key, served) in keys.iter().zip(answers) {
         match served {
-            Served::Answer(Some(rrset)) => drop(asked.rrsets.insert(key.clone(), rrset)),
+            Served::Answer(Some(rrset)) | Served::Wildcard(rrset) => {
+                drop(asked.rrsets.insert(key.clone(), rrset));
+            }
             Served::Answer(None) => {}
             Served::Unanswered(why) => asked.failed.push((key.clone(), why)),
         }
@@ -413,12 +415,14 @@ pub async fn authorities_agree(
     // A server that is away does not answer any question: that is one finding.
     let mut silent: BTreeMap<SocketAddr, Silent> = BTreeMap::new();
     for ((spec, server, key), served) in questions.iter().zip(answers) {
-        let held = snapshot.zones[&spec.name.value].get(key);
+        let zone = &snapshot.zones[&spec.name.value];
+        let held = zone.served(key);
         let span: Span = spec.name.span;
         match served {
             // Not every provider shows how a TXT is divided into strings.
             Served::Answer(answer) if reads_as(answer.as_ref(), held) => {}
-            Served::Answer(answer) => {
+            Served::Answer(_) | Served::Wildcard(_) => {
+                let answer = served.records();
                 let show = |rrset: Option<&RrSet>| {
                     rrset.map_or_else(|| "nothing".to_owned(), |rrset| format!("{rrset:?}"))
                 };
@@ -427,12 +431,12 @@ pub async fn authorities_agree(
                     spec.provider.value
                 );
                 let help = "wait until the server has caught up, or correct `authorities:` and `provider:` of the zone";
-                let label = format!("served: {}; held: {}", show(answer.as_ref()), show(held));
+                let label = format!("served: {}; held: {}", show(answer), show(held));
                 let error = Diagnostic::error(AUTHORITY_DISAGREES, span, title, help);
                 found.push(error.label(label).why(why));
             }
-            Served::Unanswered(why) => {
-                let first = || Silent { span, first: (*key).clone(), why, more: 0 };
+            Served::Unanswered(ref why) => {
+                let first = || Silent { span, first: (*key).clone(), why: why.clone(), more: 0 };
                 let is_known = silent.contains_key(server);
                 let silent = silent.entry(*server).or_insert_with(first);
                 silent.more += usize::from(is_known);

@@ -57,6 +57,12 @@ pub fn steady() -> Option<Steady> {
     None
 }
 
+/// Sleeps.
+#[expect(clippy::disallowed_methods, reason = "this is where the program sleeps")]
+async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
 /// The longest sleep at a time.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
@@ -151,8 +157,7 @@ impl World for Real {
     async fn sleep_until(&mut self, until: Timestamp) {
         // Not for long at a time: who watches sees the time run, and a clock that is set is seen.
         let span = (until - now()).to_std().unwrap_or_default().min(NAP_MAX);
-        #[expect(clippy::disallowed_methods, reason = "this is where the program sleeps")]
-        tokio::time::sleep(span).await;
+        pause(span).await;
     }
 
     async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {

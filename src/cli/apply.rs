@@ -178,7 +178,8 @@ async fn applied(
             Ok(Exit::Waiting)
         }
         Outcome::Halted(event) => {
-            put(&halt(&event, artifact.is_way_back(), dress(&std::io::stdout())))?;
+            let made = state.made(&artifact, &event);
+            put(&halt(&event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
             if let Some(step) = is_in_doubt(&artifact, &event) {
                 let plan = shell(&args.input);
                 put(&format!(

@@ -60,8 +60,9 @@ impl Exit {
         let Event::Halted { reason, .. } = event else { return Self::Halted };
         match reason {
             HaltReason::NoWayBack => Self::Stuck,
-            HaltReason::Refused if goes_back => Self::Stuck,
+            HaltReason::Refused | HaltReason::Unpublished if goes_back => Self::Stuck,
             HaltReason::Refused
+            | HaltReason::Unpublished
             | HaltReason::Drift
             | HaltReason::Unanswered
             | HaltReason::Failed

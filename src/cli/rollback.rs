@@ -267,7 +267,7 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::Waiting)
         }
         Outcome::Halted(event) => {
-            put(&halt(&event, true, dress(&std::io::stdout())))?;
+            put(&halt(&event, state.made(&artifact, &event), true, dress(&std::io::stdout())))?;
             Ok(Exit::of_halt(&event, true))
         }
     }

@@ -125,6 +125,8 @@ pub struct RunState {
     pub last_words: BTreeMap<StepId, String>,
     /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
     behind: BTreeMap<StepId, String>,
+    /// The places of changes that the provider holds, and whose servers could not be told of them.
+    unpublished: BTreeSet<usize>,
     /// The rollback point that the run goes back to.
     pub turned_back: Option<String>,
     /// The artifact that takes its place.
@@ -133,6 +135,24 @@ pub struct RunState {
     pub turned_by: Option<StepId>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,
+}
+
+/// How much of a change is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Nothing of it.
+    Nothing,
+    /// Some of its RRsets.
+    Part {
+        /// How many of them.
+        written: usize,
+        /// How many it has.
+        all: usize,
+    },
+    /// All of it.
+    All,
+    /// The provider did not say, or something else is there.
+    Unknown,
 }
 
 /// From when on, and for how long, a step is held up.
@@ -178,6 +198,7 @@ impl RunState {
             entries: 0,
             last_words: BTreeMap::new(),
             behind: BTreeMap::new(),
+            unpublished: BTreeSet::new(),
             turned_back: None,
             replaced: None,
             turned_by: None,
@@ -333,9 +354,11 @@ impl RunState {
                 }
                 self.finished = Some(at);
             }
-            Event::Halted { step, .. } => {
-                if artifact.graph.place(step).is_none() {
-                    return Err(IllegalEvent::UnknownStep(step.clone()));
+            Event::Halted { step, reason, .. } => {
+                let place = artifact.graph.place(step);
+                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
+                if *reason == HaltReason::Unpublished {
+                    self.unpublished.insert(place);
                 }
                 self.halted = Some(event.clone());
             }
@@ -425,8 +448,42 @@ impl RunState {
         self.turned_back.is_some() || self.replaced.is_some()
     }
 
+    /// How much of a change was written when the run halted at it; `None`: it is none.
+    #[must_use]
+    pub fn made(&self, artifact: &Artifact, halted: &Event) -> Option<Made> {
+        let Event::Halted { step, reason, differences, .. } = halted else { return None };
+        let place = artifact.graph.place(step)?;
+        let Primitive::Change(changes) = &artifact.graph.steps()[place].primitive else {
+            return None;
+        };
+        let all = changes.changes().len();
+        Some(match self.steps[place] {
+            _ if *reason == HaltReason::Unpublished => Made::All,
+            StepState::Pending { .. } => Made::Nothing,
+            StepState::Written { .. }
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. }
+            | StepState::Done { .. } => Made::All,
+            StepState::Begun | StepState::InDoubt { .. } if differences.is_empty() => Made::Unknown,
+            StepState::Begun | StepState::InDoubt { .. } => {
+                match differences.iter().filter(|one| one.live == one.planned).count() {
+                    0 => Made::Unknown,
+                    written if written == all => Made::All,
+                    written => Made::Part { written, all },
+                }
+            }
+        })
+    }
+
     fn is_unsettled(&self, place: usize) -> bool {
         match self.steps[place] {
+            // That it is there is known. Servers that were not told of it may not be able to load it: what
+            // they are told next is that it is gone again.
+            StepState::InDoubt { .. }
+                if self.turned_back.is_some() && self.unpublished.contains(&place) =>
+            {
+                false
+            }
             StepState::Begun | StepState::InDoubt { .. } | StepState::Written { .. } => true,
             StepState::Pending { .. }
             | StepState::Waiting { .. }
@@ -566,6 +623,7 @@ impl RunState {
             return Ok(());
         }
         self.behind.remove(id);
+        self.unpublished.remove(&place);
         // A wait counts from when its predecessors were done, where it says so.
         let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);
         self.stamps[place] = match counts_from_before {

@@ -151,7 +151,15 @@ pub fn published(
             memory.found.remove(&step.id);
             vec![Event::Written { step: step.id.clone(), serial: None }]
         }
-        Err(error) => failed(memory, step, &error, now),
+        Err(error) => {
+            let unpublished = |event| match event {
+                Event::Halted { step, reason: _, detail, differences } => {
+                    Event::Halted { step, reason: HaltReason::Unpublished, detail, differences }
+                }
+                other => other,
+            };
+            failed(memory, step, &error, now).into_iter().map(unpublished).collect()
+        }
     }
 }
 

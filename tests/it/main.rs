@@ -52,4 +52,5 @@ mod traps;
 mod trials;
 mod trials_desk;
 mod windows;
+mod written;
 mod zones;

@@ -151,6 +151,8 @@ pub enum Made {
     },
     /// All of it.
     All,
+    /// All of it was, and somebody else has written over it.
+    Overwritten,
     /// The provider did not say, or something else is there.
     Unknown,
 }
@@ -460,6 +462,7 @@ impl RunState {
         Some(match self.steps[place] {
             _ if *reason == HaltReason::Unpublished => Made::All,
             StepState::Pending { .. } => Made::Nothing,
+            StepState::Written { .. } if *reason == HaltReason::Drift => Made::Overwritten,
             StepState::Written { .. }
             | StepState::Waiting { .. }
             | StepState::Probing { .. }

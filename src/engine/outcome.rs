@@ -8,8 +8,8 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
 
 use super::poll::{
-    Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
-    all_equal, wait_begun,
+    DOUBT_COUNT, Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY,
+    TRIES_MAX, all_equal, wait_begun,
 };
 use super::tell::Untold;
 use super::{RunState, StepState, gate};
@@ -33,6 +33,11 @@ pub fn looked(
     let Primitive::Change(changes) = &step.primitive else {
         unreachable!("only changes are looked at")
     };
+    if let StepState::Written { .. } = at {
+        memory.doubted.remove(&step.id);
+        // Where the provider does not answer, its servers are asked on.
+        return answer.map_or_else(|_| Vec::new(), |live| overwritten(step, changes, &live));
+    }
     let live = match answer {
         Ok(live) => live,
         Err(error) => return failed(memory, step, &error, now),
@@ -92,6 +97,26 @@ pub fn looked(
         | StepState::Probing { .. }
         | StepState::Done { .. } => Vec::new(),
     }
+}
+
+/// A change that was written, and that the provider holds no more: nobody will ever serve it.
+fn overwritten(step: &Step, changes: &ChangeSet, live: &[Option<RrSet>]) -> Vec<Event> {
+    if all_equal(live, changes.changes().iter().map(|change| &change.after)) {
+        return Vec::new();
+    }
+    let pairs = changes.changes().iter().zip(live).filter(|(change, live)| change.after != **live);
+    let differences = pairs.map(|(change, live)| Difference {
+        key: change.key.clone(),
+        planned: change.after.clone(),
+        expected: change.after.clone(),
+        live: live.clone(),
+    });
+    vec![Event::Halted {
+        step: step.id.clone(),
+        reason: HaltReason::Drift,
+        detail: "another writer has changed it since this run wrote it".to_owned(),
+        differences: differences.collect(),
+    }]
 }
 
 /// After a change was sent.
@@ -238,6 +263,14 @@ pub fn seen(
             let is_quick = tries < SEE_QUICKLY_COUNT;
             let pause = if is_quick { SEE_EVERY } else { SEE_SLOWLY_EVERY };
             memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
+            let is_other = |(change, served): (&Change, &Served)| {
+                !matches!(served, Served::Unanswered(_))
+                    && !served.may_be(|is| change.leads_to(is) || change.starts_from(is))
+            };
+            let mut pairs = answers.iter().flat_map(|served| changes.changes().iter().zip(served));
+            if !is_quick || (tries == DOUBT_COUNT && pairs.any(is_other)) {
+                memory.doubted.insert(step.id.clone());
+            }
             // Whoever has not been told yet is behind for a moment; whoever is silent is named at once.
             let names = is_silent || !is_quick;
             names.then(|| name(later(at, SEE_MAX))).flatten().into_iter().collect()

@@ -30,6 +30,10 @@ pub const SEE_EVERY: Duration = Duration::from_millis(500);
 pub const SEE_QUICKLY_COUNT: u32 = 60;
 /// The slower pace: our choice, gentle to servers and quick enough for waits of minutes.
 pub const SEE_SLOWLY_EVERY: Duration = Duration::from_secs(10);
+/// After how many questions a server that serves neither the old version nor the new one is reason to
+/// ask the provider whether it still holds what was written. Our choice: a moment, for a server that is
+/// two versions behind.
+pub const DOUBT_COUNT: u32 = 4;
 /// How long a change may take to reach every server before the run halts. Our choice: secondaries
 /// that are not notified refresh within an hour in most zones (RFC 1912 §2.2: 20 min to 2 h).
 pub const SEE_MAX: Duration = Duration::from_secs(2 * 3_600);
@@ -50,6 +54,8 @@ pub struct Memory {
     pub(super) found: BTreeSet<StepId>,
     /// Steps that may be tried again only after some time, and how often nobody answered.
     pub(super) tries: BTreeMap<StepId, (u32, Timestamp)>,
+    /// Changes that were written, and of which servers say something else: the provider is asked again.
+    pub(super) doubted: BTreeSet<StepId>,
     /// Changes in doubt that were looked for once and not found.
     pub(super) missed_once: BTreeMap<StepId, Timestamp>,
     /// Changes that were looked at and found as expected: they may begin.
@@ -467,6 +473,8 @@ fn of_change<'a>(
                 }
                 Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 })
             }
+            // Somebody else may have written since.
+            None if memory.doubted.contains(&step.id) => look(),
             None => {
                 let asked = spread(changes.changes()).cloned().collect();
                 let changes = ChangeSet::new(changes.zone().clone(), asked);

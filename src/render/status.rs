@@ -217,6 +217,9 @@ pub fn halt(event: &Event, made: Option<Made>, goes_back: bool, dress: Dress) ->
             format!("\nOf its {all} RRsets {written} are written, and the others are not. ")
         }
         Some(Made::All) => "\nAll of it is written. ".to_owned(),
+        Some(Made::Overwritten) => {
+            "\nIt was written, and somebody else has written over it since. ".to_owned()
+        }
         Some(Made::Unknown) => {
             "\nWhether it is written is not known: look at what the provider holds. ".to_owned()
         }

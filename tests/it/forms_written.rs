@@ -102,3 +102,30 @@ fn records_of_rare_types_are_kept() {
         assert!(code == 2 && text.contains("never written"), "{kind:?}, {code}: {text}");
     }
 }
+
+/// Lines 45 and 12: what an adapter cannot write is known when a plan is made, before any step.
+#[test]
+fn what_cannot_be_written_is_refused_when_a_plan_is_made() {
+    let refused = |ground: &Ground, records: &str, word: &str| {
+        ground.plan(records);
+        let (code, text) = ground.cutover(&["plan", "plan.yaml"]);
+        assert!(
+            code == 2 && text.contains("not-writable") && text.contains(word),
+            "{code}: {text}"
+        );
+    };
+    let cert = "  - { zone: acme.test, name: new, type: CERT, to: [ \"3 0 0 AAAA\" ] }\n";
+    refused(&Ground::new(Kind::PowerDns, ""), cert, "never written");
+    // More than a message of DNS has.
+    let text = "x".repeat(200);
+    let many: Vec<String> = (0..450).map(|number| format!("'\"{number}{text}\"'")).collect();
+    let large =
+        format!("  - {{ zone: acme.test, name: new, type: TXT, to: [ {} ] }}\n", many.join(", "));
+    refused(&Ground::new(Kind::Bind, ""), &large, "octets, and a message has 65535");
+    // What stands in an included file is not written.
+    let ground = Ground::new(Kind::Files, "$INCLUDE more.zone\n");
+    let more = ground.path().with_file_name("zones/more.zone");
+    std::fs::write(more, "www 30 A 192.0.2.1\n").expect("a file");
+    let www = "  - { zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }\n";
+    refused(&ground, www, "more.zone");
+}

@@ -2,8 +2,11 @@
 //! back from there.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
+use crate::bed::said;
 use crate::ground::{Ground, Kind};
+use crate::lab::{Bind, Pdns, PdnsZone};
 
 const HALTED: i32 = 5;
 
@@ -61,4 +64,40 @@ fn of_a_file_that_cannot_be_written_nothing_is() {
     let (code, text) = ground.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
     assert_eq!(code, HALTED, "{text}");
     assert!(text.contains("Nothing of it was written."), "{text}");
+}
+
+/// Line 47: who writes over what a run has written, and its servers do not serve yet, is told of at once.
+#[test]
+fn another_writer_is_noticed_while_servers_are_waited_for() {
+    let zone = "$TTL 30\n@ SOA ns1 hostmaster 1 3600 600 86400 30\n@ NS ns1\nns1 A 192.0.2.53\n\
+        www A 192.0.2.1\n";
+    let pdns =
+        Pdns::start(&[PdnsZone { origin: "acme.test", kind: "Native", master_file: zone }], "");
+    // A server that never gets what PowerDNS has.
+    let behind = Bind::primary(&[("acme.test", zone)]);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let plan = format!(
+        "version: 1\nname: two\nresolver: none\nproviders: {{ dns: {{ type: powerdns, url: \"{}\", api_key: {{ env: SECRET }} }} }}\n\
+         zones: {{ acme.test: {{ provider: dns, authorities: [ \"{}\", \"{}\" ] }} }}\nrecords:\n\
+         \x20 - {{ zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }}\n",
+        pdns.url(),
+        pdns.addr(),
+        behind.addr()
+    );
+    fs::write(dir.path().join("plan.yaml"), plan).expect("a plan");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    command.current_dir(dir.path()).env("SECRET", pdns.api_key());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+    let www = || pdns.dig(&["www.acme.test", "A", "+short"]);
+    while www().trim() != "192.0.2.2" {
+        std::thread::yield_now();
+    }
+    let other = "{\"name\": \"www.acme.test.\", \"type\": \"A\", \"ttl\": 30, \
+        \"changetype\": \"REPLACE\", \"records\": [{\"content\": \"192.0.2.3\", \"disabled\": false}]}";
+    pdns.patch("acme.test", other);
+    let (code, text) = said(&child.wait_with_output().expect("it ends"));
+    assert_eq!(code, HALTED, "{text}");
+    assert!(text.contains("another writer has changed it"), "{text}");
+    assert_eq!(www().trim(), "192.0.2.3", "{text}");
 }

@@ -7,6 +7,7 @@
 //! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
 
 mod anchors;
+mod stated;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,7 +17,6 @@ use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl};
 
 use crate::calendar::window::Windows;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
-use crate::fact::Subject;
 use crate::spec::gate::GatesSpec;
 use crate::spec::notify::Notice;
 use crate::spec::task::TasksSpec;
@@ -195,7 +195,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
     }
     let placed = [
         spec.gates.all().next().map(|gate| (gate.probe.span, "gate", "gates")),
-        spec.tasks.all().next().map(|task| (task.name.span, "task", "tasks")),
+        spec.tasks.all().next().map(|(_, task)| (task.name.span, "task", "tasks")),
     ];
     for (span, what, key) in placed.into_iter().flatten().filter(|_| spec.migrate.is_none()) {
         let title = format!("there is no switch that this {what} could stand before or behind");
@@ -224,6 +224,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
             clocks: spec.clocks,
         },
     );
+    let assume = stated::placed(&spec.tasks, spec.assume);
     Ok(Intent {
         name: spec.name.value,
         name_span: spec.name.span,
@@ -237,7 +238,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         tasks: spec.tasks,
         notify: spec.notify,
         records: spec.records,
-        assume: spec.assume,
+        assume,
         overrides: spec.overrides,
     })
 }
@@ -403,43 +404,6 @@ impl Resolver<'_> {
             }
         }
         moves
-    }
-
-    /// Assumptions are about hosts that the move knows, and each says another thing.
-    fn assumptions(&mut self) {
-        let spec = self.spec;
-        let mut seen: Vec<(&AssumeSpec, Span)> = Vec::new();
-        for one in &spec.assume {
-            let AssumeSpec { fact, subject, from, .. } = one;
-            if let Subject::Host(host) = &subject.value
-                && !spec.hosts.contains_key(host)
-            {
-                let host = Spanned { value: host.clone(), span: subject.span };
-                self.unknown("host", &host, spec.hosts.keys());
-                continue;
-            }
-            if spec.migrate.is_none() && (subject.value.host().is_some() || from.is_some()) {
-                let title = "no mail moves in this plan, so nothing relies on this".to_owned();
-                let help = "add `migrate:`, or take the assumption out";
-                self.report(Diagnostic::error(UNKNOWN_REFERENCE, fact.span, title, help));
-                continue;
-            }
-            let same = |(other, _): &&(&AssumeSpec, Span)| {
-                other.fact.value == fact.value
-                    && other.subject.value == subject.value
-                    && (other.from == *from || other.from.is_none() != from.is_none())
-            };
-            if let Some((_, first)) = seen.iter().find(same) {
-                let title = format!("`{}` of {} is stated twice", fact.value, subject.value);
-                let help = "keep one of the two: a fact that changes is stated once for each part of the move";
-                self.report(
-                    Diagnostic::error(SAID_TWICE, fact.span, title, help)
-                        .also(*first, "first here"),
-                );
-                continue;
-            }
-            seen.push((one, fact.span));
-        }
     }
 
     fn outside(&mut self, name: &Name, span: Span) {

@@ -140,6 +140,41 @@ pub struct Said {
     pub code: Option<i32>,
     /// The beginning of what it wrote, to both outputs.
     pub output: String,
+    /// Whether what it wrote shows that it broke down before it could say anything.
+    pub broke_down: bool,
+}
+
+impl Said {
+    /// An end with this code, and with these words.
+    #[must_use]
+    pub fn with(code: i32, output: impl Into<String>) -> Self {
+        Self { code: Some(code), output: output.into(), broke_down: false }
+    }
+}
+
+/// How a line begins that programs write when they break down: Python, Java, Go, Rust, Node.js, PHP,
+/// Perl modules that die with a stack. What a shell cannot run has the codes 126 and 127 (POSIX).
+const BREAKDOWNS: &[&str] = &[
+    "Traceback (most recent call last):",
+    "Exception in thread ",
+    "Unhandled exception",
+    "Uncaught exception",
+    "panic: ",
+    "fatal error: ",
+    "thread '",
+    "node:internal/",
+    "PHP Fatal error:",
+    "Fatal error: Uncaught ",
+    "Can't locate ",
+];
+
+/// Whether a command's output is that of a program that broke down.
+#[must_use]
+pub fn is_breakdown(output: &str) -> bool {
+    output.lines().any(|line| {
+        let begins = BREAKDOWNS.iter().any(|beginning| line.starts_with(beginning));
+        begins && (!line.starts_with("thread '") || line.contains("panicked at"))
+    })
 }
 
 /// Why a command did not come to its end.

@@ -6,14 +6,12 @@ use super::exit::Exit;
 use super::planning::{Input, Story};
 use super::rollback::come_back;
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, asks, go_on, is_asking, lock, newest_still, reach,
+    Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still, reach,
 };
 use super::{Failure, base, dress, home, planning, put, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::show_instant;
 use crate::digest::Digest;
-use crate::graph::{Primitive, StepId};
-use crate::journal::{Event, HaltReason};
 use crate::render::harmless;
 use crate::render::status::halt;
 use crate::render::text;
@@ -106,12 +104,16 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
     }
     is_reviewed(artifact.digest(), digest)?;
     planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
+    let state = args.state.dir(&args.input);
+    planning::is_alone(&artifact, &state)?;
     if let Some(exit) =
         ask(args.auto_approve, "Apply", || put(&text::plan(&artifact, dress(&std::io::stdout()))))?
     {
         return Ok(exit);
     }
     let lock = lock(&store)?;
+    // Another may have begun while somebody was asked.
+    planning::is_alone(&artifact, &state)?;
     let found = newest_still(&store, seen.as_deref())?;
     // What is not there for a run must not be found out when it is open.
     let reached = reach(&args.input, &artifact, args.commands.allowed())?;
@@ -180,31 +182,9 @@ async fn applied(
         Outcome::Halted(event) => {
             let made = state.made(&artifact, &event);
             put(&halt(&event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
-            if let Some(step) = is_in_doubt(&artifact, &event) {
-                let plan = shell(&args.input);
-                put(&format!(
-                    "Say whether it was done: `cutover confirm {plan} {step} --reason WHY`, or `cutover confirm {plan} {step} --not-done --reason WHY`.\n"
-                ))?;
-            }
-            let Some(step) = is_asking(&artifact, &event) else {
-                return Ok(Exit::of_halt(&event, artifact.is_way_back()));
-            };
-            put(&format!(
-                "Whoever knows better lets it pass with `cutover confirm {} {step} --reason WHY`.\n",
-                shell(&args.input)
-            ))?;
-            Ok(Exit::ApprovalNeeded)
+            put(&has_to_say(&artifact, &event, &args.input))?;
+            Ok(Exit::of_halt(&artifact, &event))
         }
-    }
-}
-
-/// The task at which the run has halted because nobody knows whether it was done.
-fn is_in_doubt<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
-    match (event, &artifact.graph.get(event.step()?)?.primitive) {
-        (Event::Halted { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => {
-            Some(step)
-        }
-        _ => None,
     }
 }
 
@@ -213,11 +193,14 @@ fn turned(store: &Store, back: &Artifact, input: &Path) -> Result<String, Failur
     let turned = store.turned(back).map_err(|error| Failure::error(&error))?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
-    let gate = by.map_or("a gate", StepId::as_str);
     let words = by.and_then(|by| state.as_ref()?.last_words.get(by));
     let words = words.map_or(String::new(), |words| format!("\n  {}", harmless(words)));
+    let why = match by {
+        Some(gate) => format!("{gate} has failed{words}\nSee to the cause, and run"),
+        None => "somebody has asked for it with `cutover rollback`\nRun".to_owned(),
+    };
     Ok(format!(
-        "went back: {gate} has failed{words}\nSee to the cause, and run the plan anew with `cutover apply {} --again`, or change it.\n",
+        "went back: {why} the plan anew with `cutover apply {} --again`, or change it.\n",
         shell(input)
     ))
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::running::{is_asking, is_in_doubt};
+use crate::artifact::Artifact;
 use crate::journal::{Event, HaltReason};
 
 /// How a command ended.
@@ -54,13 +56,15 @@ impl Signal {
 }
 
 impl Exit {
-    /// How a halt ends a command. On a way back nothing else is left to try where the provider says no.
+    /// How a halt ends a command. On a way back nothing else is left to try where the provider says no;
+    /// and whatever only a person can say is asked of one.
     #[must_use]
-    pub(super) fn of_halt(event: &Event, goes_back: bool) -> Self {
+    pub(super) fn of_halt(artifact: &Artifact, event: &Event) -> Self {
         let Event::Halted { reason, .. } = event else { return Self::Halted };
         match reason {
             HaltReason::NoWayBack => Self::Stuck,
-            HaltReason::Refused | HaltReason::Unpublished if goes_back => Self::Stuck,
+            HaltReason::Refused | HaltReason::Unpublished if artifact.is_way_back() => Self::Stuck,
+            _ if needs_word(artifact, event) => Self::ApprovalNeeded,
             HaltReason::Refused
             | HaltReason::Unpublished
             | HaltReason::Drift
@@ -87,6 +91,11 @@ impl Exit {
             Self::Stopped(signal) => 128 + signal.named().1,
         }
     }
+}
+
+/// Whether a person has to say whether a task was done, or may let a gate pass.
+fn needs_word(artifact: &Artifact, event: &Event) -> bool {
+    is_in_doubt(artifact, event).or(is_asking(artifact, event)).is_some()
 }
 
 impl From<Exit> for ExitCode {

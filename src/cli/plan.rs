@@ -81,6 +81,12 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             .map(|output| format!("nothing was written to {}", output.display()));
         let undone = undone.unwrap_or_else(|| "it cannot be applied as it is".to_owned());
         planning::not_refuted(&artifact, story, &undone)?;
+        if let Err(clash) = planning::is_alone(&artifact, &args.state.dir(path)) {
+            tell(&format!(
+                "{}\nnote: it can be planned, and not applied as long as that is so",
+                clash.text
+            ));
+        }
         if let Some(output) = &args.output {
             write(output, &artifact)?;
             let apply = format!("cutover apply {}", shell(output));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cutover_contract::{ChangeSet, Name, RrSet};
+use cutover_contract::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl};
 
 use super::exit::Exit;
 use super::{Failure, StateArgs, dress, home, language, registry, tell};
@@ -26,6 +26,7 @@ use crate::spec::parse;
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::remember;
+use crate::world::real::others::{Clash, clashes};
 use crate::world::real::see::{
     NO_AUTHORITIES, NOT_WRITABLE, UNKNOWN_EXCEPTION, authorities_agree, snapshot, writable,
 };
@@ -245,24 +246,50 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
     undos
 }
 
-/// When the last sender follows that had the new records: what is cached of them stays behind.
-fn last_sender(intent: &Intent, graph: &StepGraph) -> Option<String> {
-    let switches = graph.steps().iter().filter(|step| step.id.as_str().starts_with("back/switch/"));
-    let changes = switches.filter_map(|step| match &step.primitive {
-        Primitive::Change(changes) => Some(changes.changes()),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
-            None
-        }
-    });
-    let ttls = changes.flatten().filter_map(|change| change.before.as_ref().map(RrSet::ttl));
-    let ttl = ttls.max()?;
+/// When the last sender follows that had the new records, as far as the run has come when it goes back:
+/// what is cached of them stays behind, and for longer where their TTL has been put back.
+fn last_sender(intent: &Intent, graph: &StepGraph) -> Vec<String> {
+    let changes = |verb: &'static str| {
+        let steps = graph.steps().iter().filter(move |step| step.id.as_str().starts_with(verb));
+        steps.flat_map(|step| match &step.primitive {
+            Primitive::Change(changes) => {
+                changes.changes().iter().map(|change| (step, change)).collect()
+            }
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => Vec::new(),
+        })
+    };
+    // Senders ask for MX records; where an exchange's own addresses are switched, for those.
+    let all = || changes("back/switch/").map(|(_, change)| change);
+    let has_mx = all().any(|change| change.key.rtype == RrType::MX);
+    let of_senders = |change: &&Change| !has_mx || change.key.rtype == RrType::MX;
+    let keys: BTreeSet<&RrKey> = all().filter(of_senders).map(|change| &change.key).collect();
+    let ttl_of = |change: &Change| change.before.as_ref().map(RrSet::ttl);
+    let Some(first) = all().filter(of_senders).filter_map(ttl_of).max() else {
+        return Vec::new();
+    };
     let margin = intent.terms.clocks.margin;
-    let (usual, overrun) = (ttl.duration() + margin, intent.terms.overrun);
-    Some(format!(
-        "the last sender is led back {} after that, for so long the new records may be cached; {} where resolvers keep them too long (`overrun`)",
-        show_span(usual),
-        show_span(usual + overrun)
-    ))
+    let shown = |ttl: Ttl| {
+        let usual = ttl.duration() + margin;
+        let kept = usual + intent.terms.overrun;
+        (show_span(usual), show_span(kept))
+    };
+    let (usual, kept) = shown(first);
+    let mut lines = vec![format!(
+        "the last sender is led back {usual} after that, for so long the new records may be cached; {kept} where resolvers keep them too long (`overrun`)"
+    )];
+    let longer = changes("back/restore/").filter(|(_, change)| keys.contains(&change.key));
+    let longer = longer.filter_map(|(step, change)| Some((ttl_of(change)?, step)));
+    if let Some((ttl, step)) = longer.max_by_key(|(ttl, _)| *ttl).filter(|(ttl, _)| *ttl > first) {
+        let there = step.id.as_str().trim_start_matches("back/");
+        let (usual, kept) = shown(ttl);
+        lines.push(format!(
+            "once {there} was made, the last sender is led back {usual} after that; {kept} where resolvers keep them too long (`overrun`)"
+        ));
+    }
+    lines
 }
 
 fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
@@ -378,4 +405,31 @@ pub(super) fn not_refuted(artifact: &Artifact, story: Story, undone: &str) -> Re
 
 fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+/// What stands against beginning a run of an artifact: runs of other plans that are open and change the
+/// same records.
+pub(super) fn is_alone(artifact: &Artifact, state: &Path) -> Result<(), Failure> {
+    /// Records that are named; the rest is counted. Our choice: a line.
+    const SHOWN_MAX: usize = 4;
+    let found = clashes(state, artifact).map_err(|error| Failure::error(&error))?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let lines = found.iter().map(|Clash { plan, keys }| {
+        let shown: Vec<String> = keys.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+        let more = match keys.len().saturating_sub(SHOWN_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "the run of `{plan}` is open, and changes the same records: {}{more}",
+            shown.join(", ")
+        )
+    });
+    let lines = lines.collect::<Vec<_>>().join("\n  ");
+    let text = format!(
+        "error: {lines}\nhelp: let it come to its end, or take it back (`cutover rollback`), before this one is applied: each would find what the other has written, and halt"
+    );
+    Err(Failure::new(Exit::Usage, harmless(&text)))
 }

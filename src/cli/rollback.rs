@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::exit::Exit;
-use super::running::{Ended, Going, RunArgs, Turn, ask, asks, go_on, lock, newest_still, reach};
-use super::{Failure, dress, planning, put};
+use super::running::{
+    Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still, owner, reach,
+};
+use super::{Failure, dress, planning, put, shell, tell};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState, StepState};
@@ -12,8 +14,8 @@ use crate::graph::{Primitive, Step, StepId};
 use crate::render::status::halt;
 use crate::render::text;
 use crate::sim;
-use crate::world::real::now;
-use crate::world::real::store::{Found, Lock, Store};
+use crate::world::real::store::{Found, Lock, Store, StoreError};
+use crate::world::real::{inbox, now};
 use crate::world::{Outcome, Run, tool};
 
 /// Take a run back to a rollback point, along the proved way back
@@ -63,13 +65,54 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
             return Ok(exit);
         }
     }
-    let lock = lock(&store)?;
+    let lock = match store.lock(&owner()) {
+        Err(StoreError::Locked { owner, .. }) => {
+            let turned = found.run.state.turned_back.is_some();
+            match told_to_turn(&store, &found, &args, (&to, &owner, turned)).await? {
+                Some(lock) => lock,
+                None => return Ok(Exit::Waiting),
+            }
+        }
+        lock => lock.map_err(|error| Failure::error(&error))?,
+    };
+    let newest = store.newest().map_err(|error| Failure::error(&error))?;
+    if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
+        // Whoever had the lock has gone the way back, or a part of it.
+        let reached = reach(&args.input, &back.run.artifact, args.commands.allowed())?;
+        return came_back(&args, go_on(back, reached, going, &lock, None).await?);
+    }
     let found = still(&store)?;
     let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
     // What is not there for the way back must not be found out when the run has turned.
     let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
     let ended = go_on(found, reached, going, &lock, turn).await?;
     came_back(&args, come_back(&store, going, ended, &lock).await?)
+}
+
+/// Has the process that drives the run turn it back; with the lock, where it is to be waited for until
+/// that process has gone.
+async fn told_to_turn(
+    store: &Store,
+    found: &Found,
+    args: &RunArgs,
+    (to, owner, is_turned): (&str, &str, bool),
+) -> Result<Option<Lock>, Failure> {
+    if !is_turned {
+        let inbox = inbox::of_journal(&found.journal);
+        inbox::want_back(&inbox, to).map_err(|error| Failure::error(&error))?;
+    }
+    let input = shell(&args.input);
+    tell(&format!(
+        "{owner} drives the run, and was told to go back to `{to}`: it settles what has begun, and goes the way back."
+    ));
+    if !args.wait {
+        tell(&format!(
+            "Look with `cutover status {input}`; where that process ends before, go on with `cutover rollback {input}`."
+        ));
+        return Ok(None);
+    }
+    let lock = store.lock_when_free(&self::owner()).await;
+    lock.map(Some).map_err(|error| Failure::error(&error))
 }
 
 fn reachable<'a>(
@@ -268,7 +311,8 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
         }
         Outcome::Halted(event) => {
             put(&halt(&event, state.made(&artifact, &event), true, dress(&std::io::stdout())))?;
-            Ok(Exit::of_halt(&event, true))
+            put(&has_to_say(&artifact, &event, &args.input))?;
+            Ok(Exit::of_halt(&artifact, &event))
         }
     }
 }

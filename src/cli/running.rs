@@ -334,6 +334,31 @@ pub(super) fn is_asking<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e
     }
 }
 
+/// The task at which the run has halted because nobody knows whether it was done.
+pub(super) fn is_in_doubt<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
+    match (event, &artifact.graph.get(event.step()?)?.primitive) {
+        (Event::Halted { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => {
+            Some(step)
+        }
+        _ => None,
+    }
+}
+
+/// What a person has to say of a halt so that the run goes on; empty where there is nothing.
+pub(super) fn has_to_say(artifact: &Artifact, event: &Event, input: &Path) -> String {
+    let plan = shell(input);
+    if let Some(step) = is_in_doubt(artifact, event) {
+        return format!(
+            "Say whether it was done: `cutover confirm {plan} {step} --reason WHY`, or `cutover confirm {plan} {step} --not-done --reason WHY`.\n"
+        );
+    }
+    is_asking(artifact, event).map_or(String::new(), |step| {
+        format!(
+            "Whoever knows better lets it pass with `cutover confirm {plan} {step} --reason WHY`.\n"
+        )
+    })
+}
+
 /// The tasks that wait for a person, and what they are, in words.
 pub(super) fn is_by_hand<'a>(
     artifact: &'a Artifact,
@@ -378,8 +403,17 @@ fn opened(
     let zones = zones.map(|(name, zone)| (name.clone(), zone.provider.clone())).collect();
     let inbox = inbox::of_journal(&journal);
     let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
-    Ok((
-        run,
-        Real { providers, zones, home, secrets, notices, inbox, running: BTreeMap::new(), journal },
-    ))
+    let world = Real {
+        providers,
+        zones,
+        home,
+        secrets,
+        notices,
+        inbox,
+        running: BTreeMap::new(),
+        asking: BTreeMap::new(),
+        ended: Arc::default(),
+        journal,
+    };
+    Ok((run, world))
 }

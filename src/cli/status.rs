@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::running::{is_asking, is_by_hand};
+use super::running::is_by_hand;
 use super::{Failure, StateArgs, dress, planning, put};
 use crate::render::status::status;
 use crate::world::real::now;
@@ -50,10 +50,7 @@ fn exit(store: &Store, found: &Found) -> Result<Exit, Failure> {
         return Ok(if by_gate || state.replaced.is_some() { Exit::Halted } else { Exit::Done });
     }
     if let Some(halted) = &state.halted {
-        return Ok(match is_asking(artifact, halted) {
-            Some(_) => Exit::ApprovalNeeded,
-            None => Exit::of_halt(halted, artifact.is_way_back()),
-        });
+        return Ok(Exit::of_halt(artifact, halted));
     }
     let needs_person = is_by_hand(artifact, state).next().is_some();
     Ok(if needs_person { Exit::ApprovalNeeded } else { Exit::Waiting })

@@ -8,12 +8,14 @@
 //! Where nothing would make a way back safe, the step that leads there is a *point of no return*, and
 //! the way back is proved for all states before it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
 use super::emit::{self, Bare};
 use super::forward::why;
+use super::tasks::{self, undo_title};
 use crate::fact::{Fact, Subject};
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, StepGraph, StepId};
@@ -27,6 +29,7 @@ use crate::proof::known::Known;
 use crate::proof::model::{Model, model};
 use crate::proof::pattern::{Atom, Break, Ending, Keep, Pattern, Start};
 use crate::proof::{Placed, paths_of, present};
+use crate::spec::AssumeSpec;
 
 /// A way back, compiled and proved.
 #[derive(Clone, Debug)]
@@ -54,11 +57,14 @@ pub(super) const START: &str = "start";
 /// The point at which everything is ready for the switch.
 pub(super) const BEFORE_SWITCH: &str = "before-switch";
 
+/// The point at which the old side is left.
+pub(super) const BEFORE_CONTRACT: &str = "before-contract";
+
 /// The points that a run can go back to.
 const POINTS: &[(&str, Option<MovePoint>)] = &[
     (START, None),
     (BEFORE_SWITCH, Some(MovePoint::BeforeSwitch)),
-    ("before-contract", Some(MovePoint::BeforeContract)),
+    (BEFORE_CONTRACT, Some(MovePoint::BeforeContract)),
 ];
 
 /// Every way back of a draft whose order has been derived.
@@ -212,9 +218,12 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
         }
     }
     let mut facts: BTreeMap<(_, &Subject), usize> = BTreeMap::new();
-    for (step, node) in draft.nodes.iter().enumerate().skip(begin) {
-        let Kind::Back(BackStep { what: Back::Unstated(one), .. }) = &node.kind else { continue };
-        // The last to begin is the first to be taken back: the nodes stand in that order.
+    // The last to begin is the first to be taken back.
+    let ended = (begin..draft.nodes.len())
+        .flat_map(|step| draft.ended_at(step).into_iter().map(move |one| (one.from, step, one)));
+    let mut ended: Vec<(_, usize, &AssumeSpec)> = ended.collect();
+    ended.sort_by_key(|(from, step, _)| (Reverse(*from), *step));
+    for (_, step, one) in ended {
         if let Some(before) = facts.insert((one.fact.value, &one.subject.value), step) {
             let why = "one value of a fact after the other";
             given.push(Constraint::plain(before, step, Origin::Policy, "one-at-a-time", why));
@@ -268,17 +277,25 @@ impl Rules for Backward<'_, '_> {
                 if self.way.is_back(*step) { self.way.served_by(*step) } else { Some(*step) };
             served.is_some_and(|step| match &self.draft.nodes[step].kind {
                 Kind::Change { transition, .. } => transition.is_only_ttl(),
-                Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+                Kind::Point(_)
+                | Kind::Stated(_)
+                | Kind::Task(_)
+                | Kind::Beginning
+                | Kind::Back(_) => false,
             })
         });
         let kind = match &self.draft.nodes[one.to].kind {
             Kind::Back(BackStep { what, .. }) => match what {
-                Back::Begin | Back::Stated(_) => 0,
+                Back::Begin | Back::Stated(_) | Back::Task(_) => 0,
                 Back::Change { .. } => 1,
-                Back::Unstated(_) => 2,
+                Back::Unstated(_) | Back::Undone(_) => 2,
                 Back::Point(_) => 3,
             },
-            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => 0,
+            Kind::Change { .. }
+            | Kind::Point(_)
+            | Kind::Stated(_)
+            | Kind::Task(_)
+            | Kind::Beginning => 0,
         };
         kind + 4 * u8::from(only_ttl.count() > 0)
     }
@@ -302,7 +319,11 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
             Kind::Back(BackStep { what, serves }) => {
                 of_back(draft, what, serves.map(|served| &draft.nodes[served].id))
             }
-            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => {
+            Kind::Change { .. }
+            | Kind::Point(_)
+            | Kind::Stated(_)
+            | Kind::Task(_)
+            | Kind::Beginning => {
                 unreachable!("behind the way there stands the way back")
             }
         };
@@ -344,6 +365,11 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
                 one.fact.value, one.subject.value, one.value
             ),
             format!("{served} had begun"),
+        ),
+        Back::Undone(spec) => (undo_title(spec), format!("{served} had begun")),
+        Back::Task(spec) => (
+            tasks::title(spec),
+            format!("the plan wants it done on the way back; {}", tasks::brings_about(draft, spec)),
         ),
         Back::Stated(one) => (
             format!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::before::{done_before, prepared_before};
 use super::derive::{Constraint, Derived, Lay, Rules, derive};
+use super::tasks;
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::{Cause, Origin};
@@ -52,7 +53,7 @@ fn contract_last(draft: &Draft<'_>, constraints: &mut Vec<Constraint>) {
 fn is_shared(draft: &Draft<'_>, node: usize) -> bool {
     match draft.nodes[node].kind {
         Kind::Change { .. } => false,
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => true,
+        Kind::Point(_) | Kind::Stated(_) | Kind::Task(_) | Kind::Beginning | Kind::Back(_) => true,
     }
 }
 
@@ -65,7 +66,9 @@ impl Forward<'_, '_> {
     fn transition(&self, step: usize) -> Option<(usize, &Transition)> {
         match &self.draft.nodes[step].kind {
             Kind::Change { track, transition, .. } => Some((*track, transition)),
-            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => None,
+            Kind::Point(_) | Kind::Stated(_) | Kind::Task(_) | Kind::Beginning | Kind::Back(_) => {
+                None
+            }
         }
     }
 
@@ -165,7 +168,7 @@ impl Rules for Forward<'_, '_> {
             self.transition(*step).is_some_and(|(_, transition)| transition.is_only_ttl())
         });
         let kind = match self.draft.nodes[one.to].kind {
-            Kind::Stated(_) | Kind::Beginning => 0,
+            Kind::Stated(_) | Kind::Task(_) | Kind::Beginning => 0,
             Kind::Change { .. } | Kind::Back(_) => 1,
             Kind::Point(_) => 2,
         };
@@ -255,7 +258,6 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
         }
     }
     of_points(draft, &mut given);
-    let mut stated: BTreeMap<(_, &Subject), Vec<(Point, usize)>> = BTreeMap::new();
     for (step, node) in draft.nodes.iter().enumerate() {
         let Kind::Stated(one) = &node.kind else { continue };
         let (after, before) = match one.from {
@@ -271,7 +273,11 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
         let before =
             before.map(|before| Constraint::plain(step, before, Origin::User, "from", why));
         given.extend(after.into_iter().chain(before));
-        if let Some(from) = one.from {
+    }
+    given.extend(tasks::given(draft));
+    let mut stated: BTreeMap<(_, &Subject), Vec<(Point, usize)>> = BTreeMap::new();
+    for one in &draft.intent.assume {
+        if let (Some(from), Some(step)) = (one.from, draft.step_of(one)) {
             stated.entry((one.fact.value, &one.subject.value)).or_default().push((from, step));
         }
     }
@@ -503,16 +509,10 @@ fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usize, String)
     };
     // What is stated of a part of the move belongs to it.
     let stated = |from: Point| {
-        draft.nodes.iter().enumerate().filter_map(move |(step, node)| match &node.kind {
-            Kind::Stated(one) if one.from == Some(from) => Some(step),
-            Kind::Stated(_)
-            | Kind::Change { .. }
-            | Kind::Point(_)
-            | Kind::Beginning
-            | Kind::Back(_) => None,
-        })
+        let of_part = draft.intent.assume.iter().filter(move |one| one.from == Some(from));
+        of_part.filter_map(|one| draft.step_of(one))
     };
-    let (steps, word): (Vec<usize>, String) = match anchor {
+    let (steps, word): (BTreeSet<usize>, String) = match anchor {
         Anchor::Expand => {
             let steps = stages(&|t| t.is_expansion()).into_iter().chain(stated(Point::Expand));
             (steps.collect(), "expand".to_owned())

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use cutover_contract::{Change, Name, RrKey, RrSet};
+use cutover_contract::{Change, Name, RrKey, RrSet, RrType};
 
 use super::back::BEFORE_SWITCH as POINT;
+use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::gate::{Expected, Failing, Gate};
 use crate::graph::paths::Paths;
@@ -17,12 +18,15 @@ use crate::model::hold::hold_of_replaced;
 use crate::model::spread;
 use crate::observe::Snapshot;
 use crate::probe;
-use crate::proof::draft::{Draft, Kind, MovePoint};
+use crate::proof::draft::{Draft, MovePoint};
 use crate::proof::paths_of;
 use crate::spec::gate::{GateSpec, OnFail};
 
 /// A gate that would lead to a rollback point which the plan does not have.
 pub const NO_WAY_BACK: Code = Code::semantic("no-way-back");
+
+/// A gate that is asked before everybody can have come over.
+pub const ASKED_EARLY: Code = Code::semantic("asked-early");
 
 /// Where gates stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,13 +86,15 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
                 (id.clone(), cause.clone())
             });
             let gate = gate(place, spec, &expect, is_behind(draft));
+            let early = early(place, spec, &expect);
             steps.push(Step {
                 id,
                 after: after.collect(),
                 title: title(&gate),
                 reason: format!(
-                    "the plan wants to know before it goes on (`gates.{}`)",
-                    place.key()
+                    "the plan wants to know before it goes on (`gates.{}`){}",
+                    place.key(),
+                    early.map_or(String::new(), |early| format!("; NOTE: {}", early.title))
                 ),
                 primitive: Primitive::Gate(gate),
                 window: window.clone(),
@@ -96,6 +102,43 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         }
     }
     StepGraph::new(steps).expect("steps put between others make no circle")
+}
+
+/// When the last of what was there before has expired in caches. For probes that look for no records:
+/// of what leads senders to a host, where there is any.
+fn expires(expect: &[Expected], in_dns: bool) -> Option<Duration> {
+    let all = || expect.iter().map(|one| one.expires);
+    let of_mx = expect.iter().filter(|one| one.key.rtype == RrType::MX).map(|one| one.expires);
+    of_mx.max().filter(|_| !in_dns).or_else(|| all().max())
+}
+
+/// A gate after the switch that asks for anything, and is asked before everybody can have come over.
+fn early(place: Place, spec: &GateSpec, expect: &[Expected]) -> Option<Diagnostic> {
+    let keys = probe::of_name(&spec.probe.value)?.keys;
+    let expires = expires(expect, keys.in_dns)?;
+    let delay = spec.delay.filter(|delay| *delay < expires)?;
+    if keys.in_dns || !keys.after_expiry || place == Place::BeforeSwitch {
+        return None;
+    }
+    let title = format!(
+        "it is asked {} after the switch, when caches may lead everybody to the old side for {}",
+        show_span(delay),
+        show_span(expires)
+    );
+    let help = "take `delay:` out to ask when they have expired, unless the new side can be judged before anybody comes";
+    Some(Diagnostic::warning(ASKED_EARLY, spec.probe.span, title, help))
+}
+
+/// The gates that are asked before everybody can have come over.
+pub(super) fn asked_early(draft: &Draft<'_>, graph: &StepGraph) -> Vec<Diagnostic> {
+    let gates = &draft.intent.gates.after_switch;
+    if gates.is_empty() || graph.steps().is_empty() {
+        return Vec::new();
+    }
+    let place = Place::AfterSwitch;
+    let Some((befores, follower)) = between(draft, graph, place) else { return Vec::new() };
+    let expect = expected(draft, graph, &paths_of(graph), &befores, follower);
+    gates.iter().filter_map(|spec| early(place, spec, &expect)).collect()
 }
 
 /// Gates that would go back to a point that there is no way back to: errors, or warnings where the
@@ -130,8 +173,15 @@ fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
 
 fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> Gate {
     let keys = probe::of_name(&spec.probe.value).map(|probe| probe.keys);
-    let after_expiry = keys.is_some_and(|keys| keys.after_expiry);
-    let expired = expect.iter().map(|one| one.expires).max().filter(|_| after_expiry);
+    // What looks for no records may ask for anything: before the switch, at once.
+    let after_expiry =
+        keys.is_some_and(|keys| keys.after_expiry && (keys.in_dns || place == Place::AfterSwitch));
+    let in_dns = keys.is_some_and(|keys| keys.in_dns);
+    let expired = expires(expect, in_dns).filter(|_| after_expiry);
+    let delay = spec.delay.or(expired).unwrap_or(Duration::ZERO);
+    let kept = expect.iter().map(|one| one.expires + one.overrun).max().unwrap_or_default();
+    let may_be_open = keys.is_some_and(|keys| keys.in_dns && keys.after_expiry);
+    let open = if may_be_open { kept.saturating_sub(delay) } else { Duration::ZERO };
     Gate {
         probe: spec.probe.value.clone(),
         settings: spec.settings.clone(),
@@ -139,8 +189,8 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> 
             true => expect.to_vec(),
             false => Vec::new(),
         },
-        delay: spec.delay.or(expired).unwrap_or(Duration::ZERO),
-        pace: spec.pace,
+        delay,
+        pace: spec.pace.pace(open),
         on_fail: match (spec.on_fail, place) {
             (OnFail::Ask, _) => Failing::Ask,
             (OnFail::Rollback, Place::AfterSwitch) if !is_behind => {
@@ -172,18 +222,13 @@ fn between(
             Some((befores.filter_map(|id| graph.place(id)).collect(), Some(follower)))
         }
         Place::AfterSwitch => {
-            let is_switch = |node: &usize| match &draft.nodes[*node].kind {
-                Kind::Change { transition, .. } => transition.is_switch(),
-                Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
-            };
-            let switch = (0..draft.nodes.len()).filter(is_switch);
             let befores: Vec<usize> = match is_behind(draft) {
                 // It was made before this plan, and the old side is still to be left.
                 true => {
                     point(MovePoint::BeforeContract)?;
-                    draft.beginning().into_iter().chain(switch).filter_map(of).collect()
+                    draft.beginning().into_iter().chain(draft.switch()).filter_map(of).collect()
                 }
-                false => switch.filter_map(of).collect(),
+                false => draft.switch().filter_map(of).collect(),
             };
             (!befores.is_empty()).then(|| (befores, point(MovePoint::BeforeContract)))
         }
@@ -224,6 +269,12 @@ fn expected(
                             versions: vec![change.after.clone()],
                             replaced: served_before(draft.snapshot, changes.zone(), change),
                             expires: (hold + margin).saturating_sub(waited(place)),
+                            // What has been waited out is waited out whoever keeps it.
+                            overrun: draft
+                                .intent
+                                .terms
+                                .overrun
+                                .saturating_sub(waited(place).saturating_sub(hold + margin)),
                         },
                     );
                 }

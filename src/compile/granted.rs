@@ -54,7 +54,14 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             Subject::Host(host) => format!("`{host}`"),
             Subject::Name(_) | Subject::Address(_) => one.subject.value.to_string(),
         };
-        let from = one.from.map_or(String::new(), |from| format!("from {} on, ", from.word()));
+        let from = match (&one.by, one.from) {
+            (Some(by), Some(_)) => format!("from the end of `task/{}` on, ", by.value),
+            (Some(by), None) => {
+                format!("on the way back, from the end of `task/{}` on, ", by.value)
+            }
+            (None, Some(from)) => format!("from {} on, ", from.word()),
+            (None, None) => String::new(),
+        };
         let span = show_span(one.settle);
         let settle = match (one.fact.value, one.from) {
             (Fact::Published, Some(_)) => {

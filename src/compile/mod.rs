@@ -91,7 +91,9 @@ pub fn compile_with(
     let derived = forward::order(&draft, &model);
     // Gates come behind tasks, and ask what they have done.
     let ordered = emit::graph(bare(&draft), &derived.constraints);
-    let graph = gates::with_gates(&draft, tasks::with_tasks(&draft, ordered));
+    let with_tasks = tasks::with_tasks(&draft, ordered);
+    warnings.extend(gates::asked_early(&draft, &with_tasks));
+    let graph = gates::with_gates(&draft, with_tasks);
     let findings = findings(&draft, &model, &graph);
     let there = derive::paths(draft.nodes.len(), &derived.constraints)
         .expect("the derivation has made no circle");
@@ -209,6 +211,10 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                 ),
                 format!("the plan states it: {}", one.reason),
             ),
+            Kind::Task(spec) => (
+                tasks::title(spec),
+                format!("{}; {}", tasks::WANTED, tasks::brings_about(draft, spec)),
+            ),
             Kind::Back(_) => unreachable!("the way there comes without the way back"),
             Kind::Beginning => (
                 "the run begins".to_owned(),
@@ -220,6 +226,7 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
             Kind::Point(MovePoint::BeforeContract | MovePoint::Release)
             | Kind::Change { .. }
             | Kind::Stated(_)
+            | Kind::Task(_)
             | Kind::Beginning
             | Kind::Back(_) => None,
         };

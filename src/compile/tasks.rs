@@ -1,23 +1,63 @@
 //! Tasks: work outside of DNS, put between the steps when their order stands, and taken back on the
 //! way back where the plan says how.
 //!
-//! Like gates they only add: no edge is taken away, so every proof holds with them in place.
+//! A task that brings facts about is a step of the draft, with an order that patterns have derived;
+//! whatever is put here only adds: no edge is taken away, so every proof holds with them in place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use super::back::{BEFORE_SWITCH, Return, START};
-use crate::graph::task::Task;
+use super::back::{BEFORE_CONTRACT, BEFORE_SWITCH, Return, START};
+use super::derive::Constraint;
+use crate::graph::task::{self, Task};
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
 use crate::proof::draft::{BACK_BEGIN, Draft, Kind, MovePoint};
 use crate::proof::parties::Side;
-use crate::spec::task::{TaskSpec, Work};
+use crate::spec::task::{Place, TaskSpec, Work};
 
-fn id(task: &TaskSpec) -> StepId {
-    StepId::new(format!("task/{}", task.name.value))
-}
+/// Where an order comes from, and why, for people.
+const OF: &str = "tasks";
+const WHY: &str = "the plan says so (`tasks`)";
+/// Why a task is done.
+pub(super) const WANTED: &str = "the plan wants it done (`tasks`)";
 
 fn cause() -> Cause {
-    Cause::new(Origin::User, "tasks", "the plan says so (`tasks`)")
+    Cause::new(Origin::User, OF, WHY)
+}
+
+/// The point that a place lies before.
+fn before(place: Place) -> Option<MovePoint> {
+    match place {
+        Place::BeforeSwitch => Some(MovePoint::BeforeSwitch),
+        Place::AfterSwitch | Place::BeforeContract => Some(MovePoint::BeforeContract),
+        Place::BeforeRelease => Some(MovePoint::Release),
+        Place::WayBack => None,
+    }
+}
+
+/// The order of the tasks that bring facts about.
+pub(super) fn given(draft: &Draft<'_>) -> Vec<Constraint> {
+    let mut given = Vec::new();
+    let mut put = |from, to| given.push(Constraint::plain(from, to, Origin::User, OF, WHY));
+    for place in Place::ALL {
+        let steps: Vec<usize> = draft.tasks_at(*place).collect();
+        for step in &steps {
+            let first: Vec<usize> = match place {
+                Place::BeforeSwitch | Place::WayBack => Vec::new(),
+                Place::AfterSwitch | Place::BeforeContract => {
+                    draft.switch().chain(draft.point(MovePoint::BeforeSwitch)).collect()
+                }
+                Place::BeforeRelease => {
+                    draft.point(MovePoint::BeforeContract).into_iter().collect()
+                }
+            };
+            first.into_iter().for_each(|first| put(first, *step));
+            if let Some(follower) = before(*place).and_then(|point| draft.point(point)) {
+                put(*step, follower);
+            }
+        }
+        steps.windows(2).for_each(|pair| put(pair[0], pair[1]));
+    }
+    given
 }
 
 /// The graph with the plan's tasks in it.
@@ -26,115 +66,200 @@ pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     if graph.steps().is_empty() || tasks.all().next().is_none() {
         return graph;
     }
-    let mut steps = graph.steps().to_vec();
-    let of = |node: usize| graph.place(&draft.nodes[node].id);
-    let point = |point| draft.point(point).and_then(of);
-    let is_switch = |node: &usize| match &draft.nodes[*node].kind {
-        Kind::Change { transition, .. } => transition.is_switch(),
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
-    };
-    let switch: Vec<StepId> = (0..draft.nodes.len())
-        .filter(is_switch)
-        .filter_map(of)
-        .map(|place| graph.steps()[place].id.clone())
-        .collect();
-    // What comes before a switch that was made before this plan has had its time.
-    let is_behind = !draft.intent.moves.is_empty() && point(MovePoint::BeforeSwitch).is_none();
-    let nothing = Vec::new();
-    let before_switch = if is_behind { &nothing } else { &tasks.before_switch };
-    for (tasks, first, follower) in [
-        (before_switch, Vec::new(), point(MovePoint::BeforeSwitch)),
-        (&tasks.after_switch, switch, point(MovePoint::BeforeContract)),
-    ] {
-        let mut after = first;
-        for task in tasks {
-            let id = id(task);
-            steps.push(step(id.clone(), of_spec(task), &after, title(task)));
+    let id_of = |node: usize| draft.nodes[node].id.clone();
+    let mut plan = Steps(graph.steps().to_vec());
+    for place in Place::ALL.iter().filter(|place| draft.has_place(**place)) {
+        let tasks = tasks.at(*place);
+        if tasks.is_empty() {
+            continue;
+        }
+        let follower = before(*place).and_then(|point| draft.point(point)).map(id_of);
+        let own: BTreeSet<StepId> = draft.tasks_at(*place).map(id_of).collect();
+        let mut after: Vec<StepId> = match place {
+            Place::BeforeSwitch | Place::WayBack => Vec::new(),
+            Place::AfterSwitch => draft.switch().map(id_of).collect(),
+            // When nothing else is left to be done before the point.
+            Place::BeforeContract | Place::BeforeRelease => {
+                let behind = plan.behind(&own);
+                let ready = follower.iter().flat_map(|follower| plan.get(follower).after.keys());
+                ready.filter(|id| !own.contains(id) && !behind.contains(id)).cloned().collect()
+            }
+        };
+        for spec in tasks {
+            let id = task::id(spec);
+            match own.contains(&id) {
+                true => plan.link(&after, &id),
+                false => plan.0.push(step(id.clone(), Task::of(spec), &after, title(spec))),
+            }
             after = vec![id];
         }
-        if let (Some(follower), [last]) = (follower, &after[..])
-            && !tasks.is_empty()
-        {
-            steps[follower].after.insert(last.clone(), cause());
+        if let Some(follower) = follower {
+            plan.link(&after, &follower);
         }
     }
-    StepGraph::new(steps).expect("steps put between others make no circle")
+    StepGraph::new(plan.0).expect("steps put between others make no circle")
 }
 
-/// The ways back with what takes the tasks back.
+/// The ways back with what takes the tasks back, and with what the plan wants done there.
 ///
 /// Mail is led back first: what a program does may fail, or take its time. A plan may want it
-/// otherwise (`undo_first`).
+/// otherwise (`undo_first`), and what must not be so any more when mail comes back is taken back
+/// before (the proof has put it there).
 pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
-    let intent = draft.intent;
+    let tasks = &draft.intent.tasks;
     let routes = routes(draft);
     for one in returns {
-        let (first, last) = match one.name {
-            START => (&intent.tasks.after_switch[..], &intent.tasks.before_switch[..]),
-            BEFORE_SWITCH => (&intent.tasks.after_switch[..], &[][..]),
+        let places: &[Place] = match one.name {
+            START | BEFORE_SWITCH => {
+                &[Place::BeforeRelease, Place::BeforeContract, Place::AfterSwitch]
+            }
+            BEFORE_CONTRACT => &[Place::BeforeRelease],
             _ => continue,
         };
+        // What was done last is taken back first.
+        let of = |places: &[Place]| -> Vec<&TaskSpec> {
+            let there = places.iter().filter(|place| draft.has_place(**place));
+            there.flat_map(|place| tasks.at(*place).iter().rev()).collect()
+        };
+        let done = of(places);
+        let last = if one.name == START { of(&[Place::BeforeSwitch]) } else { Vec::new() };
         let begin = StepId::new(BACK_BEGIN);
-        let mut steps = one.graph.steps().to_vec();
-        let followers: Vec<usize> = one.graph.place(&begin).map_or(Vec::new(), |place| {
-            let behind = one.graph.followers(place).iter().copied();
-            // A wait stands behind one step, and is made with it.
-            behind.filter(|p| !matches!(steps[*p].primitive, Primitive::Wait(_))).collect()
-        });
         let led_back: Vec<StepId> = one
             .takes_back
             .iter()
             .filter(|(_, there)| routes.contains(there))
             .map(|(back, _)| back.clone())
             .collect();
-        let undo = |task: &TaskSpec, after: &mut Vec<StepId>, one: &mut Return| {
-            let argv = task.undo.clone()?;
-            let back = StepId::new(format!("back/{}", id(task)));
-            one.takes_back.insert(back.clone(), id(task));
-            let work = Task { work: Work::Command(argv), check: None, within: task.within };
-            let title = format!("take back: {}", title(task));
-            let step = step(back.clone(), work, after, title);
-            *after = vec![back];
-            Some(step)
+        let mut plan = Steps(one.graph.steps().to_vec());
+        let followers: Vec<StepId> = plan
+            .0
+            .iter()
+            // A wait stands behind one step, and is made with it.
+            .filter(|step| !matches!(step.primitive, Primitive::Wait(_)))
+            .filter(|step| step.after.contains_key(&begin))
+            .map(|step| step.id.clone())
+            .collect();
+        let (can, by_hand): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
+            done.into_iter().partition(|spec| spec.undo.is_some());
+        for spec in can.iter().chain(&by_hand).chain(&last) {
+            one.takes_back.insert(task::undo_id(spec), task::id(spec));
+        }
+        let (first, behind): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
+            can.into_iter().partition(|spec| spec.undo_first);
+        let takes_back = &mut one.takes_back;
+        let undo = |plan: &mut Steps, spec: &TaskSpec, after: &mut Vec<StepId>| {
+            let id = task::undo_id(spec);
+            match plan.has(&id) {
+                true => plan.link_where_it_can(after, std::slice::from_ref(&id)),
+                false => {
+                    plan.0.push(step(id.clone(), Task::undo_of(spec), after, undo_title(spec)));
+                }
+            }
+            *after = vec![id];
         };
-        // What was done last is taken back first.
-        let (before, behind): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
-            first.iter().rev().partition(|task| task.undo_first);
         let mut after = vec![begin.clone()];
-        let undone: Vec<Step> =
-            before.iter().filter_map(|task| undo(task, &mut after, one)).collect();
-        if let (false, [last]) = (undone.is_empty(), &after[..]) {
-            for follower in followers {
-                steps[follower].after.insert(last.clone(), cause());
+        first.iter().for_each(|spec| undo(&mut plan, spec, &mut after));
+        if !first.is_empty() {
+            plan.link_where_it_can(&after, &followers);
+        }
+        let led_back = if led_back.is_empty() { after } else { led_back };
+        // What a person takes back, and facts hang on, has its place already.
+        let (placed, by_hand): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
+            by_hand.into_iter().partition(|spec| plan.has(&task::undo_id(spec)));
+        let mut after = led_back.clone();
+        behind.into_iter().chain(placed).for_each(|spec| undo(&mut plan, spec, &mut after));
+        // What the plan wants done on the way back, where a switch is taken back.
+        if one.name != BEFORE_CONTRACT
+            && let Some(switch) = draft.point(MovePoint::BeforeSwitch)
+        {
+            let mut after = led_back;
+            for spec in tasks.at(Place::WayBack) {
+                let id = task::id(spec);
+                takes_back.insert(id.clone(), draft.nodes[switch].id.clone());
+                match plan.has(&id) {
+                    true => plan.link_where_it_can(&after, std::slice::from_ref(&id)),
+                    false => plan.0.push(step(id.clone(), Task::of(spec), &after, title(spec))),
+                }
+                after = vec![id];
             }
         }
-        steps.extend(undone);
-        let mut after = if led_back.is_empty() { after } else { led_back };
-        let undone: Vec<Step> =
-            behind.iter().filter_map(|task| undo(task, &mut after, one)).collect();
-        steps.extend(undone);
         // What was done before the switch is taken back when all the rest has been.
-        let followed: BTreeSet<&StepId> = steps.iter().flat_map(|step| step.after.keys()).collect();
-        let sinks = steps.iter().map(|step| &step.id).filter(|id| !followed.contains(id));
-        let mut after: Vec<StepId> = sinks.cloned().collect();
-        let undone: Vec<Step> =
-            last.iter().rev().filter_map(|task| undo(task, &mut after, one)).collect();
-        steps.extend(undone);
-        // Only a person knows what is to be done about work that has no `undo`.
-        let done = first.iter().rev().chain(last.iter().rev());
-        for task in done.filter(|task| task.undo.is_none()) {
-            let back = StepId::new(format!("back/{}", id(task)));
-            one.takes_back.insert(back.clone(), id(task));
-            let words = format!(
-                "`{}` was done and has no `undo`: take it back, or see that it may stay",
-                task.name.value
-            );
-            let title = format!("by hand: {words}");
-            let work = Task { work: Work::Manual(words), check: None, within: task.within };
-            steps.push(step(back.clone(), work, &after, title));
-            after = vec![back];
+        let mut after = plan.sinks();
+        for spec in last.iter().filter(|spec| spec.undo.is_some()) {
+            undo(&mut plan, spec, &mut after);
         }
-        one.graph = StepGraph::new(steps).expect("steps at both ends make no circle");
+        // Only a person knows what is to be done about work that has no `undo`.
+        for spec in by_hand.into_iter().chain(last.into_iter().filter(|spec| spec.undo.is_none())) {
+            undo(&mut plan, spec, &mut after);
+        }
+        one.graph = StepGraph::new(plan.0).expect("steps at both ends make no circle");
+    }
+}
+
+/// Steps while others are put between them.
+struct Steps(Vec<Step>);
+
+impl Steps {
+    fn has(&self, id: &StepId) -> bool {
+        self.0.iter().any(|step| step.id == *id)
+    }
+
+    fn get(&self, id: &StepId) -> &Step {
+        self.0.iter().find(|step| step.id == *id).expect("a step of the graph")
+    }
+
+    /// Puts a step after others.
+    fn link(&mut self, after: &[StepId], id: &StepId) {
+        let step = self.0.iter_mut().find(|step| step.id == *id).expect("a step of the graph");
+        for before in after {
+            step.after.entry(before.clone()).or_insert_with(cause);
+        }
+    }
+
+    /// Puts steps after others, but none after what comes after it already, as a proof wants it.
+    fn link_where_it_can(&mut self, after: &[StepId], ids: &[StepId]) {
+        for before in after {
+            let ahead = self.ahead(before);
+            for id in ids.iter().filter(|id| !ahead.contains(id)) {
+                self.link(std::slice::from_ref(before), id);
+            }
+        }
+    }
+
+    /// A step, and all that it comes after.
+    fn ahead(&self, of: &StepId) -> BTreeSet<StepId> {
+        let places: HashMap<&StepId, &Step> = self.0.iter().map(|step| (&step.id, step)).collect();
+        let mut ahead = BTreeSet::new();
+        let mut open = vec![of];
+        while let Some(id) = open.pop() {
+            if ahead.insert(id.clone()) {
+                open.extend(places.get(id).iter().flat_map(|step| step.after.keys()));
+            }
+        }
+        ahead
+    }
+
+    /// The steps that come after any of these.
+    fn behind(&self, of: &BTreeSet<StepId>) -> BTreeSet<StepId> {
+        let mut behind: BTreeSet<StepId> = BTreeSet::new();
+        loop {
+            let more = self.0.iter().filter(|step| !behind.contains(&step.id));
+            let more = more
+                .filter(|step| step.after.keys().any(|id| of.contains(id) || behind.contains(id)));
+            let more: Vec<StepId> = more.map(|step| step.id.clone()).collect();
+            if more.is_empty() {
+                return behind;
+            }
+            behind.extend(more);
+        }
+    }
+
+    /// The steps that nothing comes after.
+    fn sinks(&self) -> Vec<StepId> {
+        let followed: BTreeSet<&StepId> =
+            self.0.iter().flat_map(|step| step.after.keys()).collect();
+        let sinks = self.0.iter().map(|step| &step.id).filter(|id| !followed.contains(id));
+        sinks.cloned().collect()
     }
 }
 
@@ -144,26 +269,38 @@ fn routes(draft: &Draft<'_>) -> BTreeSet<StepId> {
     let is_exchange = |name| {
         [Side::From, Side::To].into_iter().any(|side| draft.parties.names(side).contains(name))
     };
-    let found = draft.nodes.iter().filter(|node| match &node.kind {
-        Kind::Change { track, transition, .. } => {
+    let found = draft.switch().filter(|node| match &draft.nodes[*node].kind {
+        Kind::Change { track, .. } => {
             let track = &draft.tracks[*track];
-            transition.is_switch() && (track.routes || is_exchange(&track.key.name))
+            track.routes || is_exchange(&track.key.name)
         }
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+        Kind::Point(_) | Kind::Stated(_) | Kind::Task(_) | Kind::Beginning | Kind::Back(_) => false,
     });
-    found.map(|node| node.id.clone()).collect()
+    found.map(|node| draft.nodes[node].id.clone()).collect()
 }
 
-fn of_spec(task: &TaskSpec) -> Task {
-    let TaskSpec { name: _, work, check, within, undo: _, undo_first: _ } = task;
-    Task { work: work.clone(), check: check.clone(), within: *within }
-}
-
-fn title(task: &TaskSpec) -> String {
-    match &task.work {
+/// What a task is, in a line.
+pub(super) fn title(spec: &TaskSpec) -> String {
+    match &spec.work {
         Work::Command(argv) => format!("run `{}`", argv.join(" ")),
         Work::Manual(words) => format!("by hand: {words}"),
     }
+}
+
+/// What takes a task back, in a line.
+pub(super) fn undo_title(spec: &TaskSpec) -> String {
+    match Task::undo_of(spec).work {
+        Work::Command(_) => format!("take back: {}", title(spec)),
+        Work::Manual(words) => format!("by hand: {words}"),
+    }
+}
+
+/// What is true from a task's end on, in words.
+pub(super) fn brings_about(draft: &Draft<'_>, spec: &TaskSpec) -> String {
+    let facts = draft
+        .facts_by(spec)
+        .map(|one| format!("`{}` of {} is {}", one.fact.value, one.subject.value, one.value));
+    format!("from its end on {}", facts.collect::<Vec<_>>().join(", "))
 }
 
 fn step(id: StepId, task: Task, after: &[StepId], title: String) -> Step {
@@ -172,7 +309,7 @@ fn step(id: StepId, task: Task, after: &[StepId], title: String) -> Step {
         primitive: Primitive::Task(task),
         after: after.iter().map(|id| (id.clone(), cause())).collect(),
         title,
-        reason: "the plan wants it done (`tasks`)".to_owned(),
+        reason: WANTED.to_owned(),
         window: None,
     }
 }

@@ -91,9 +91,14 @@ impl<'s> History<'s> {
                     (false, false) => None,
                 };
                 self.changed(change, &zone, is_late, ago);
+                // What was begun, and is not there, has left everything as it was before.
+                let is_open =
+                    matches!(state.at(place), StepState::Begun | StepState::InDoubt { .. });
+                let is_made = !is_open || zone.get(&change.key) != change.before.as_ref();
                 match is_through {
                     true => drop(self.ttls.remove(&change.key)),
-                    false => self.lowered(artifact, change),
+                    false if is_made => self.lowered(artifact, change),
+                    false => {}
                 }
             }
         }

@@ -54,7 +54,7 @@ use crate::model::hold::CAP;
 use gate::{Judgement, Tally};
 
 pub use illegal::{IllegalEvent, NoWayBack};
-use tell::{Untold, occasioned};
+use tell::{Untold, comes_on, occasioned};
 use transition::{name, next_state};
 
 /// What is known of one step.
@@ -113,6 +113,8 @@ pub struct RunState {
     ready: BTreeSet<usize>,
     /// The last halt that nobody has resumed from.
     pub halted: Option<Event>,
+    /// The last halt, while nothing has come of the run since: whoever was told of it knows.
+    known: Option<Event>,
     /// When the run was opened.
     pub opened: Option<Timestamp>,
     /// When it finished.
@@ -194,6 +196,7 @@ impl RunState {
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
             unmet,
             halted: None,
+            known: None,
             opened: None,
             finished: None,
             untold: Vec::new(),
@@ -385,7 +388,14 @@ impl RunState {
         let words = event.step().or(self.turned_by.as_ref());
         let words = words.and_then(|step| self.last_words.get(step));
         let leaves = self.leaves();
-        self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
+        if self.known.as_ref() != Some(event) {
+            self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
+        }
+        if matches!(event, Event::Halted { .. }) {
+            self.known = Some(event.clone());
+        } else if comes_on(event) {
+            self.known = None;
+        }
         self.entries += 1;
         self.last = Some(at);
         Ok(())

@@ -12,12 +12,12 @@ use super::poll::{
     TRIES_MAX, all_equal, wait_begun,
 };
 use super::tell::Untold;
-use super::{RunState, StepState, gate};
+use super::{RunState, StepState, gate, work};
 use crate::artifact::Artifact;
-use crate::calendar::{Timestamp, later, show_exact, show_span};
-use crate::graph::{Primitive, Step};
+use crate::calendar::{Moment, Timestamp, later, show_exact, show_span};
+use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Difference, Event, HaltReason};
-use crate::observe::Served;
+use crate::observe::{Answer, Served};
 use crate::probe::{self, Round};
 use crate::spec::Authority;
 
@@ -299,8 +299,43 @@ pub fn seen(
     }
 }
 
-/// After a gate's probe has been answered.
-pub fn probed(
+/// After what was being asked for a step has been answered. What nobody wants to know any more is
+/// dropped: the run has halted or left its way meanwhile, the step is done, or its window has closed.
+pub fn answered(
+    artifact: &Artifact,
+    state: &RunState,
+    memory: &mut Memory,
+    step: &StepId,
+    answers: Vec<Answer>,
+    moment: Moment,
+) -> Vec<Event> {
+    let Some(queries) = memory.asking.remove(step) else { return Vec::new() };
+    let Some(place) = artifact.graph.place(step) else { return Vec::new() };
+    let step = &artifact.graph.steps()[place];
+    let is_open = state.halted.is_none()
+        && state.finished.is_none()
+        && state.open().any(|open| open == place)
+        && step.window.as_ref().is_none_or(|window| window.is_open(moment.at));
+    match &step.primitive {
+        _ if !is_open => {
+            memory.rounds.remove(&step.id);
+            Vec::new()
+        }
+        Primitive::Gate(_) => {
+            let round = Round { queries, answers };
+            probed(artifact, state, memory, step, round, moment.at)
+        }
+        Primitive::Task(task) => {
+            let answers = answers.into_iter();
+            answers
+                .flat_map(|answer| work::asked(state, place, memory, step, task, answer, moment))
+                .collect()
+        }
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => Vec::new(),
+    }
+}
+
+fn probed(
     artifact: &Artifact,
     state: &RunState,
     memory: &mut Memory,
@@ -327,8 +362,8 @@ pub fn probed(
 /// After somebody was told. Nobody who does not listen holds a run up.
 #[must_use]
 pub fn told(untold: &Untold, answer: Result<(), String>) -> Vec<Event> {
-    let Untold { seq, notice, .. } = *untold;
-    vec![Event::Told { seq, notice, problem: answer.err() }]
+    let Untold { seq, notice, occasion, at: _, step, why: _ } = untold.clone();
+    vec![Event::Told { seq, notice, occasion, step, problem: answer.err() }]
 }
 
 /// At the end of a wait something is not as it was when the wait began.

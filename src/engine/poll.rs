@@ -40,6 +40,8 @@ pub const SEE_MAX: Duration = Duration::from_secs(2 * 3_600);
 /// How often somebody who cannot be reached is asked, a change that is not made is sent, and a wait
 /// that lapses starts anew, before the run halts. Our choice.
 pub const TRIES_MAX: u32 = 5;
+/// How often somebody looks whether a command has ended, or a person has confirmed. Our choice.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The longest pause between two tries, whatever the other side asks for. Our choice: whoever wants
 /// more than an hour has to be seen to by a person.
 pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
@@ -70,9 +72,21 @@ pub struct Memory {
     pub(super) checked: BTreeMap<StepId, Timestamp>,
     /// What gates have asked and been answered since their last finding.
     pub(super) rounds: BTreeMap<StepId, Vec<Round>>,
+    /// What is being asked, by the step that it is asked for.
+    pub(super) asking: BTreeMap<StepId, Vec<Query>>,
 }
 
 impl Memory {
+    /// Notes that something is being asked for a step.
+    pub fn begun(&mut self, step: &Step, queries: Vec<Query>) {
+        self.asking.insert(step.id.clone(), queries);
+    }
+
+    /// When to look again for what is being asked for a step; `None`: nothing is.
+    pub(super) fn busy(&self, step: &StepId, now: Timestamp) -> Option<Timestamp> {
+        self.asking.contains_key(step).then(|| later(now, LOOK_EVERY))
+    }
+
     /// Whether the check of a person's work is to be run.
     pub(super) fn is_due(&self, step: &StepId, now: Timestamp) -> bool {
         self.checked.get(step).is_none_or(|until| *until <= now)
@@ -129,7 +143,8 @@ pub enum Next<'a> {
         /// Whom to ask.
         servers: Vec<&'a Authority>,
     },
-    /// Ask what a gate's probe wants to know; then [`super::outcome::probed`].
+    /// Ask what a gate's probe or a task's check wants to know, while the run goes on; then
+    /// [`super::outcome::answered`].
     Probe {
         /// The step.
         step: &'a Step,
@@ -152,7 +167,7 @@ pub enum Next<'a> {
         /// The question.
         queries: Vec<Query>,
     },
-    /// A command runs that has to be looked after.
+    /// A command runs that has to be looked after, or something is being asked.
     Busy {
         /// When to look again.
         until: Timestamp,
@@ -269,6 +284,9 @@ fn of_gate<'a>(
     step: &'a Step,
     gate: &'a Gate,
 ) -> Next<'a> {
+    if let Some(until) = memory.busy(&step.id, now) {
+        return Next::Busy { until };
+    }
     let ready = state.ready_since(artifact, step);
     let due = match state.of(artifact, &step.id) {
         StepState::Probing { tally, last } => match tally.judge(&gate.pace) {

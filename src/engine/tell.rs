@@ -4,7 +4,7 @@ use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_second};
 use crate::graph::StepId;
 use crate::journal::Event;
-use crate::proof::draft::BEFORE_SWITCH;
+use crate::proof::draft::{BEFORE_CONTRACT, BEFORE_SWITCH, RELEASE};
 use crate::spec::notify::{Notice, Occasion};
 
 /// Something that somebody has not been told yet.
@@ -48,6 +48,14 @@ pub(super) fn occasioned(
         Event::Reached { step } if step.as_str() == BEFORE_SWITCH => {
             (Occasion::Switch, Some(step), "the switch begins".to_owned())
         }
+        Event::Reached { step } if step.as_str() == BEFORE_CONTRACT => {
+            (Occasion::Contract, Some(step), "the old side is left from here on".to_owned())
+        }
+        Event::Reached { step } if step.as_str() == RELEASE => (
+            Occasion::Release,
+            Some(step),
+            "the old host may be switched off from here on, and there is no way back".to_owned(),
+        ),
         Event::Halted { step, reason, detail, differences } => {
             let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
             let parts = [reason.words(step).to_owned(), detail.clone(), keys.join(", ")];
@@ -106,6 +114,33 @@ pub(super) fn occasioned(
             why: why.clone(),
         })
         .collect()
+}
+
+/// Whether a run has come on with an event: what halts it from there on is another halt, and news.
+pub(super) fn comes_on(event: &Event) -> bool {
+    match event {
+        Event::Halted { .. }
+        | Event::Resumed { .. }
+        | Event::Begun { .. }
+        | Event::Unsure { .. }
+        | Event::NotMade { .. }
+        | Event::Probed { .. }
+        | Event::Behind { .. }
+        | Event::Lapsed { .. }
+        | Event::Told { .. } => false,
+        Event::Opened { .. }
+        | Event::Written { .. }
+        | Event::NotDone { .. }
+        | Event::Propagated { .. }
+        | Event::WaitBegun { .. }
+        | Event::WaitEnded { .. }
+        | Event::Reached { .. }
+        | Event::Did { .. }
+        | Event::Allowed { .. }
+        | Event::TurnedBack { .. }
+        | Event::Replaced { .. }
+        | Event::Finished => true,
+    }
 }
 
 /// What is said of something.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::poll::{Memory, Next};
+use super::poll::{LOOK_EVERY, Memory, Next};
 use super::{RunState, StepState};
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Step;
@@ -15,8 +15,6 @@ use crate::journal::{Event, HaltReason};
 use crate::observe::{Answer, NoEnd, Query, Said};
 use crate::spec::task::Work;
 
-/// How often somebody looks whether a command has ended, or a person has confirmed. Our choice.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the check of a person's work is run. Our choice.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 /// How long a check may take. Our choice: it looks, and does nothing.
@@ -38,7 +36,9 @@ pub(super) fn next<'a>(
     let now = moment.at;
     match (&task.work, state.at(place)) {
         (Work::Manual(_), _) => match &task.check {
-            Some(argv) if memory.is_due(&step.id, now) => Next::Ask { step, queries: check(argv) },
+            Some(argv) if memory.is_due(&step.id, now) && memory.busy(&step.id, now).is_none() => {
+                Next::Probe { step, queries: check(argv) }
+            }
             Some(_) | None if memory.is_asked(&step.id, now) => {
                 Next::Await { until: later(now, LOOK_EVERY) }
             }
@@ -47,9 +47,14 @@ pub(super) fn next<'a>(
                 Next::Ask { step, queries: vec![Query::Confirmed { step: step_id }] }
             }
         },
+        (Work::Command(_), StepState::Pending { .. } | StepState::InDoubt { .. })
+            if let Some(until) = memory.busy(&step.id, now) =>
+        {
+            Next::Busy { until }
+        }
         (Work::Command(_), StepState::Pending { .. }) => match &task.check {
             Some(argv) if !memory.seen_before.contains(&step.id) => {
-                Next::Ask { step, queries: check(argv) }
+                Next::Probe { step, queries: check(argv) }
             }
             Some(_) | None => Next::Record(Event::Begun { step: step.id.clone() }),
         },
@@ -73,7 +78,7 @@ pub(super) fn next<'a>(
                     "it was begun, and nobody knows what came of it: there is no `check`",
                 )),
                 Some(argv) if now >= over || !memory.seen_before.contains(&step.id) => {
-                    Next::Ask { step, queries: check(argv) }
+                    Next::Probe { step, queries: check(argv) }
                 }
                 Some(_) => Next::Sleep { until: over, is_wait: false },
             }
@@ -139,11 +144,11 @@ pub fn asked(
             memory.running.insert(id(), now);
             Vec::new()
         }
-        Answer::Ended(Some(Ok(Said { code: Some(0), output }))) => {
+        Answer::Ended(Some(Ok(Said { code: Some(0), output, .. }))) => {
             memory.running.remove(&step.id);
             vec![Event::Did { step: id(), output }]
         }
-        Answer::Ended(Some(Ok(Said { code, output }))) => {
+        Answer::Ended(Some(Ok(Said { code, output, broke_down: _ }))) => {
             memory.running.remove(&step.id);
             memory.seen_before.remove(&step.id);
             let how = match code {
@@ -183,13 +188,14 @@ fn checked(
     let id = || step.id.clone();
     let is_manual = matches!(task.work, Work::Manual(_));
     match said {
-        Ok(Said { code: Some(0), output }) => vec![Event::Did { step: id(), output }],
+        Ok(Said { code: Some(0), output, .. }) => vec![Event::Did { step: id(), output }],
         // A person is not done yet, or the check cannot tell.
         _ if is_manual => {
             memory.note_checked(&step.id, moment.at, CHECK_EVERY);
             Vec::new()
         }
-        Ok(Said { code: Some(1), .. }) => match state.at(place) {
+        // A check that has broken down says nothing.
+        Ok(Said { code: Some(1), broke_down: false, .. }) => match state.at(place) {
             // What is in doubt may still come about, until its time is over.
             StepState::InDoubt { since } => {
                 let left = state.remaining(place, task.within, moment);
@@ -207,7 +213,7 @@ fn checked(
                 Vec::new()
             }
         },
-        Ok(Said { code, output }) => {
+        Ok(Said { code, output, broke_down: _ }) => {
             let code = code.map_or("a signal".to_owned(), |code| format!("code {code}"));
             vec![undecided(step, &format!("its check ended with {code}: {output}"))]
         }

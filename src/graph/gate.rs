@@ -51,4 +51,6 @@ pub struct Expected {
     pub replaced: Option<RrSet>,
     /// For how long, from when the new version has propagated.
     pub expires: Duration,
+    /// For how long besides where resolvers keep records longer than their TTL.
+    pub overrun: Duration,
 }

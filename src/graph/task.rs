@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::spec::task::Work;
+use super::StepId;
+use crate::spec::task::{TaskSpec, Work};
 
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,4 +14,38 @@ pub struct Task {
     pub check: Option<Vec<String>>,
     /// How long a command may take.
     pub within: Duration,
+}
+
+impl Task {
+    /// What a plan wants done.
+    #[must_use]
+    pub fn of(spec: &TaskSpec) -> Self {
+        let TaskSpec { name: _, work, check, within, undo: _, undo_first: _ } = spec;
+        Self { work: work.clone(), check: check.clone(), within: *within }
+    }
+
+    /// What takes that back. Only a person knows what is to be done about work that has no `undo`.
+    #[must_use]
+    pub fn undo_of(spec: &TaskSpec) -> Self {
+        let work = match &spec.undo {
+            Some(argv) => Work::Command(argv.clone()),
+            None => Work::Manual(format!(
+                "`{}` was done and has no `undo`: take it back, or see that it may stay",
+                spec.name.value
+            )),
+        };
+        Self { work, check: None, within: spec.within }
+    }
+}
+
+/// The id of a task's step.
+#[must_use]
+pub fn id(spec: &TaskSpec) -> StepId {
+    StepId::new(format!("task/{}", spec.name.value))
+}
+
+/// The id of the step that takes it back.
+#[must_use]
+pub fn undo_id(spec: &TaskSpec) -> StepId {
+    StepId::new(format!("back/task/{}", spec.name.value))
 }

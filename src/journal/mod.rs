@@ -16,6 +16,7 @@ use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
 use crate::graph::StepId;
 use crate::probe::Finding;
+use crate::spec::notify::Occasion;
 
 pub use v1::FORMAT;
 
@@ -174,6 +175,10 @@ pub enum Event {
         seq: u64,
         /// The place of the notice in the artifact.
         notice: usize,
+        /// What that entry is about.
+        occasion: Occasion,
+        /// At which step, if at any.
+        step: Option<StepId>,
         /// Why it could not be done; `None`: it was.
         problem: Option<String>,
     },

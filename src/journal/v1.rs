@@ -9,6 +9,7 @@ use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
 use crate::graph::StepId;
 use crate::probe::Finding;
+use crate::spec::notify::Occasion;
 
 /// The name of the format; it stands in a run's first entry.
 pub const FORMAT: &str = "cutover/journal/1";
@@ -28,26 +29,89 @@ struct EntryV1 {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum EventV1 {
-    Opened { format: String, name: String, artifact: Digest, tool: String },
-    Resumed { tool: String },
-    Begun { step: StepId },
-    Written { step: StepId, serial: Option<u32> },
-    Unsure { step: StepId, detail: String },
-    NotMade { step: StepId },
-    NotDone { step: StepId, reason: String },
-    Propagated { step: StepId, servers: usize },
-    WaitBegun { step: StepId, since: String, until: String },
-    Lapsed { step: StepId, detail: String },
-    Behind { step: StepId, detail: String },
-    WaitEnded { step: StepId },
-    Reached { step: StepId },
-    Probed { step: StepId, finding: Finding, detail: String },
-    Did { step: StepId, output: String },
-    Allowed { step: StepId, reason: String },
-    Halted { step: StepId, reason: ReasonV1, detail: String, differences: Vec<DifferenceV1> },
-    TurnedBack { to: String, because: Option<StepId> },
-    Replaced { by: Digest },
-    Told { seq: u64, notice: usize, problem: Option<String> },
+    Opened {
+        format: String,
+        name: String,
+        artifact: Digest,
+        tool: String,
+    },
+    Resumed {
+        tool: String,
+    },
+    Begun {
+        step: StepId,
+    },
+    Written {
+        step: StepId,
+        serial: Option<u32>,
+    },
+    Unsure {
+        step: StepId,
+        detail: String,
+    },
+    NotMade {
+        step: StepId,
+    },
+    NotDone {
+        step: StepId,
+        reason: String,
+    },
+    Propagated {
+        step: StepId,
+        servers: usize,
+    },
+    WaitBegun {
+        step: StepId,
+        since: String,
+        until: String,
+    },
+    Lapsed {
+        step: StepId,
+        detail: String,
+    },
+    Behind {
+        step: StepId,
+        detail: String,
+    },
+    WaitEnded {
+        step: StepId,
+    },
+    Reached {
+        step: StepId,
+    },
+    Probed {
+        step: StepId,
+        finding: Finding,
+        detail: String,
+    },
+    Did {
+        step: StepId,
+        output: String,
+    },
+    Allowed {
+        step: StepId,
+        reason: String,
+    },
+    Halted {
+        step: StepId,
+        reason: ReasonV1,
+        detail: String,
+        differences: Vec<DifferenceV1>,
+    },
+    TurnedBack {
+        to: String,
+        because: Option<StepId>,
+    },
+    Replaced {
+        by: Digest,
+    },
+    Told {
+        seq: u64,
+        notice: usize,
+        occasion: Occasion,
+        step: Option<StepId>,
+        problem: Option<String>,
+    },
     Finished {},
 }
 
@@ -169,7 +233,9 @@ fn wire_event(event: &Event) -> EventV1 {
         },
         Event::TurnedBack { to, because } => EventV1::TurnedBack { to, because },
         Event::Replaced { by } => EventV1::Replaced { by },
-        Event::Told { seq, notice, problem } => EventV1::Told { seq, notice, problem },
+        Event::Told { seq, notice, occasion, step, problem } => {
+            EventV1::Told { seq, notice, occasion, step, problem }
+        }
         Event::Finished => EventV1::Finished {},
     }
 }
@@ -226,7 +292,9 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         },
         EventV1::TurnedBack { to, because } => Event::TurnedBack { to, because },
         EventV1::Replaced { by } => Event::Replaced { by },
-        EventV1::Told { seq, notice, problem } => Event::Told { seq, notice, problem },
+        EventV1::Told { seq, notice, occasion, step, problem } => {
+            Event::Told { seq, notice, occasion, step, problem }
+        }
         EventV1::Finished {} => Event::Finished,
     })
 }

@@ -1,30 +1,43 @@
 //! Whatever a command can find out.
+//!
+//! A program that breaks down says nothing of what it was to look at, whatever its exit code is: that
+//! counts as not answered, and never as a failure.
 
 use cutover_contract::{ConfigField, FieldKind};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, check_within, texts, within};
 use crate::observe::{Answer, Query, Said};
+use crate::spec::ConfigSpec;
+use crate::spec::gate::{BadSetting, Settings};
 
 pub(super) const PROBE: Probe = Probe {
-    keys: ProbeKeys {
-        name: "command",
-        fields: FIELDS,
-        check: check_within,
-        in_dns: false,
-        after_expiry: false,
-    },
+    keys: ProbeKeys { name: "command", fields: FIELDS, check, in_dns: false, after_expiry: true },
     doc: "a command says that all is well",
     next,
 };
 
 const RUN: &str = "run";
+const EXITS: &str = "exits";
+const PASS: &str = "pass";
+const FAIL: &str = "fail";
+const INCONCLUSIVE: &str = "inconclusive";
+
+/// The codes of monitoring plugins: 1 is a warning, 2 is critical, 3 unknown (Monitoring Plugins
+/// Development Guidelines, §2.4, as of 2026-11).
+const NAGIOS: &str = "nagios";
 
 const FIELDS: &[ConfigField] = &[
     ConfigField {
         name: RUN,
         kind: FieldKind::Argv,
         required: true,
-        doc: "The program and its arguments, run without a shell in the plan's directory. Exit code 0: passed; 1: failed; 2: inconclusive; any other: not answered.",
+        doc: "The program and its arguments, run without a shell in the plan's directory. Exit code 0: passed; 1: failed; 2: inconclusive; any other: not answered, and so is a program that breaks down (a traceback, a signal).",
+    },
+    ConfigField {
+        name: EXITS,
+        kind: FieldKind::Either(&[NAGIOS], CODES),
+        required: false,
+        doc: "What exit codes mean, in place of 1 and 2: `nagios` for monitoring plugins (1 is inconclusive, 2 failed, any other not answered), or a mapping. 0 has passed in any case; what is not named is not answered.",
     },
     ConfigField {
         name: "within",
@@ -33,6 +46,62 @@ const FIELDS: &[ConfigField] = &[
         doc: "How long it may take, 30s unless said; then it is killed with all that it has started, and counts as not answered.",
     },
 ];
+
+const CODES: &[ConfigField] = &[
+    ConfigField {
+        name: PASS,
+        kind: FieldKind::Codes,
+        required: false,
+        doc: "Exit codes besides 0 that pass.",
+    },
+    ConfigField {
+        name: FAIL,
+        kind: FieldKind::Codes,
+        required: false,
+        doc: "Exit codes that fail.",
+    },
+    ConfigField {
+        name: INCONCLUSIVE,
+        kind: FieldKind::Codes,
+        required: false,
+        doc: "Exit codes that leave open what is true.",
+    },
+];
+
+/// Every code has one meaning.
+fn check(settings: &Settings) -> Result<(), BadSetting> {
+    if let Some(ConfigSpec::Object(codes)) = settings.get(EXITS) {
+        let mut all: Vec<&String> = CODES.iter().flat_map(|of| texts(codes, of.name)).collect();
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        if all.len() < count {
+            return Err(BadSetting {
+                key: EXITS,
+                is_secret: false,
+                problem: "an exit code has two meanings".to_owned(),
+                help: "name each code once".to_owned(),
+            });
+        }
+    }
+    check_within(settings)
+}
+
+/// What an exit code means.
+fn meaning(settings: &Settings, code: i32) -> Finding {
+    let has = |codes: &Settings, key| texts(codes, key).iter().any(|one| *one == code.to_string());
+    match (settings.get(EXITS), code) {
+        (_, 0) => Finding::Pass,
+        (Some(ConfigSpec::Object(codes)), _) if has(codes, PASS) => Finding::Pass,
+        (Some(ConfigSpec::Object(codes)), _) if has(codes, FAIL) => Finding::Fail,
+        (Some(ConfigSpec::Object(codes)), _) if has(codes, INCONCLUSIVE) => Finding::Inconclusive,
+        (Some(ConfigSpec::Text(word)), 1) if word == NAGIOS => Finding::Inconclusive,
+        (Some(ConfigSpec::Text(word)), 2) if word == NAGIOS => Finding::Fail,
+        (None, 1) => Finding::Fail,
+        (None, 2) => Finding::Inconclusive,
+        (_, _) => Finding::Unanswered,
+    }
+}
 
 fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     let argv = texts(asked.settings, RUN).to_vec();
@@ -47,21 +116,24 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
         "" => String::new(),
         output => format!(": {output}"),
     };
-    match answer {
-        Ok(Said { code: Some(0), .. }) => Next::Found(Finding::Pass, String::new()),
-        Ok(Said { code: Some(1), output }) => {
-            Next::Found(Finding::Fail, format!("`{shown}` says no{}", said(output)))
+    let (finding, how, output) = match answer {
+        Ok(Said { code: None, output, .. }) => {
+            (Finding::Unanswered, "was ended by a signal".to_owned(), output)
         }
-        Ok(Said { code: Some(2), output }) => {
-            Next::Found(Finding::Inconclusive, format!("`{shown}` cannot tell{}", said(output)))
+        Ok(Said { code: Some(code), output, broke_down: true }) if *code != 0 => {
+            (Finding::Unanswered, format!("has broken down, with code {code}"), output)
         }
-        Ok(Said { code, output }) => {
-            let how = match code {
-                Some(code) => format!("ended with code {code}"),
-                None => "was ended by a signal".to_owned(),
+        Ok(Said { code: Some(code), output, .. }) => {
+            let finding = meaning(asked.settings, *code);
+            let how = match finding {
+                Finding::Pass => return Next::Found(finding, String::new()),
+                Finding::Fail => "says no".to_owned(),
+                Finding::Inconclusive => "cannot tell".to_owned(),
+                Finding::Unanswered => format!("ended with code {code}"),
             };
-            Next::Found(Finding::Unanswered, format!("`{shown}` {how}{}", said(output)))
+            (finding, how, output)
         }
-        Err(why) => Next::Found(Finding::Unanswered, format!("`{shown}` {why}")),
-    }
+        Err(why) => return Next::Found(Finding::Unanswered, format!("`{shown}` {why}")),
+    };
+    Next::Found(finding, format!("`{shown}` {how}{}", said(output)))
 }

@@ -8,7 +8,7 @@ use crate::observe::{Answer, Page, Query};
 use crate::spec::gate::{BadSetting, Settings};
 
 pub(super) const PROBE: Probe = Probe {
-    keys: ProbeKeys { name: "http", fields: FIELDS, check, in_dns: false, after_expiry: false },
+    keys: ProbeKeys { name: "http", fields: FIELDS, check, in_dns: false, after_expiry: true },
     doc: "a web server answers that all is well",
     next,
 };

@@ -98,12 +98,21 @@ fn of_one(expected: &Expected, answer: &Outside, since: Duration) -> (Finding, S
     match answer {
         Outside::Unknown(why) => (Finding::Unanswered, format!("does not answer ({why}) for")),
         Outside::Records(_) | Outside::Absent if is(&expected.replaced) => {
-            match expected.expires.checked_sub(since).filter(|left| !left.is_zero()) {
-                Some(left) => (
+            let left = |span: Duration| span.checked_sub(since).filter(|left| !left.is_zero());
+            let kept = expected.expires + expected.overrun;
+            match (left(expected.expires), left(kept)) {
+                (Some(left), _) => (
                     Finding::Inconclusive,
                     format!("may have, and has, for another {} the old", show_span(left)),
                 ),
-                None => (
+                (None, Some(left)) => (
+                    Finding::Inconclusive,
+                    format!(
+                        "keeps records longer than their TTL, which the plan allows for another {} (`overrun`): it has the old",
+                        show_span(left)
+                    ),
+                ),
+                (None, None) => (
                     Finding::Fail,
                     format!(
                         "has, {} after the last server gave it out, the old",

@@ -1,6 +1,8 @@
 //! The steps of a plan before they have an order: what recipes want to be changed, the points of the
 //! move, and the moments at which stated facts begin to be true.
 
+mod tasks;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -8,12 +10,12 @@ use cutover_contract::{Change, ChangeSet, Name, RrKey, RrType};
 
 use super::parties::Parties;
 use crate::fact::{Fact, Value};
-use crate::graph::task::Task;
+use crate::graph::task::{self, Task};
 use crate::graph::{Primitive, StepId};
 use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::{Snapshot, ZoneSeen};
-use crate::spec::task::{WITHIN, Work};
+use crate::spec::task::{Place, TaskSpec, WITHIN, Work};
 use crate::spec::{AssumeSpec, Point};
 
 /// A step without an order.
@@ -41,6 +43,8 @@ pub enum Kind<'d> {
     Point(MovePoint),
     /// A fact begins to be true.
     Stated(&'d AssumeSpec),
+    /// A task by which facts begin to be true.
+    Task(&'d TaskSpec),
     /// Nothing is done: what was there before the snapshot is waited for from here on.
     Beginning,
     /// A step of the way back.
@@ -77,6 +81,10 @@ pub enum Back<'d> {
     Unstated(&'d AssumeSpec),
     /// A fact about the new host, stated for the way back, begins to be true.
     Stated(&'d AssumeSpec),
+    /// A task is taken back, with the facts that it had brought about.
+    Undone(&'d TaskSpec),
+    /// A task by which facts about the new host begin to be true.
+    Task(&'d TaskSpec),
 }
 
 /// A point of the move.
@@ -240,11 +248,15 @@ impl<'d> Draft<'d> {
             draft.nodes.push(Node { id: StepId::new(point.id()), kind: Kind::Point(point) });
         }
         let steps: Vec<&AssumeSpec> =
-            intent.assume.iter().filter(|stated| draft.is_a_step(stated)).collect();
+            intent.assume.iter().filter(|s| s.by.is_none() && draft.is_a_step(s)).collect();
         for stated in steps {
-            let point = stated.from.map_or("", Point::word);
-            let text = format!("assume/{point}/{}/{}", stated.fact.value, stated.subject.value);
-            draft.nodes.push(Node { id: StepId::new(text), kind: Kind::Stated(stated) });
+            let id = StepId::new(stated_id(stated));
+            draft.nodes.push(Node { id, kind: Kind::Stated(stated) });
+        }
+        for (place, spec) in intent.tasks.all() {
+            if draft.has_place(place) && draft.facts_by(spec).next().is_some() {
+                draft.nodes.push(Node { id: task::id(spec), kind: Kind::Task(spec) });
+            }
         }
         draft.forward = draft.nodes.len();
         draft
@@ -254,12 +266,18 @@ impl<'d> Draft<'d> {
     #[must_use]
     pub fn with_way_back(&self, taken_back: &dyn Fn(usize) -> bool) -> Self {
         let mut draft = self.clone();
+        let intent_tasks = &self.intent.tasks;
         let mut push = |id: String, serves, what| {
             match &what {
                 Back::Change { track, number, .. } => {
                     draft.back_of_track[*track].push((draft.nodes.len(), *number));
                 }
-                Back::Begin | Back::Point(_) | Back::Stated(_) | Back::Unstated(_) => {
+                Back::Begin
+                | Back::Point(_)
+                | Back::Stated(_)
+                | Back::Unstated(_)
+                | Back::Undone(_)
+                | Back::Task(_) => {
                     draft.back_others.push(draft.nodes.len());
                 }
             }
@@ -278,6 +296,11 @@ impl<'d> Draft<'d> {
                 }
                 Kind::Point(MovePoint::BeforeSwitch) => {
                     push(id, Some(step), Back::Point(MovePoint::BeforeSwitch));
+                    for spec in intent_tasks.at(Place::WayBack) {
+                        if self.facts_by(spec).next().is_some() {
+                            push(task::id(spec).to_string(), Some(step), Back::Task(spec));
+                        }
+                    }
                     for stated in self.stated_for_the_way_back() {
                         let text =
                             format!("back/assume/{}/{}", stated.fact.value, stated.subject.value);
@@ -285,6 +308,19 @@ impl<'d> Draft<'d> {
                     }
                 }
                 Kind::Stated(stated) => push(id, Some(step), Back::Unstated(stated)),
+                Kind::Task(spec) => {
+                    // That a copy is not the last one any more takes no program, and no time.
+                    for stated in self.facts_by(spec).filter(|one| !self.asks_a_person(one)) {
+                        push(
+                            format!("back/{}", stated_id(stated)),
+                            Some(step),
+                            Back::Unstated(stated),
+                        );
+                    }
+                    if self.facts_by(spec).any(|one| self.asks_a_person(one)) {
+                        push(id, Some(step), Back::Undone(spec));
+                    }
+                }
                 Kind::Point(MovePoint::BeforeContract | MovePoint::Release)
                 | Kind::Beginning
                 | Kind::Back(_) => {}
@@ -301,6 +337,7 @@ impl<'d> Draft<'d> {
         intent.assume.iter().filter(move |one| {
             matches!(one.fact.value, Fact::Synced | Fact::Clients)
                 && one.from.is_none()
+                && one.by.is_none()
                 && one.value == one.fact.value.row().stated
                 && one.subject.value.host() == to
         })
@@ -361,7 +398,11 @@ impl<'d> Draft<'d> {
     pub fn back_step(&self, wanted: &dyn Fn(&Back<'_>) -> bool) -> Option<usize> {
         self.back_others.iter().copied().find(|step| match &self.nodes[*step].kind {
             Kind::Back(BackStep { what, .. }) => wanted(what),
-            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => false,
+            Kind::Change { .. }
+            | Kind::Point(_)
+            | Kind::Stated(_)
+            | Kind::Task(_)
+            | Kind::Beginning => false,
         })
     }
 
@@ -371,19 +412,11 @@ impl<'d> Draft<'d> {
     pub fn serves(&self, step: usize) -> Option<usize> {
         match &self.nodes[step].kind {
             Kind::Back(BackStep { serves, .. }) => *serves,
-            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Beginning => None,
-        }
-    }
-
-    /// Whether a fact begins to be true in the course of this plan; one that begins with a part that
-    /// the plan does not have any more is true already.
-    fn is_a_step(&self, stated: &AssumeSpec) -> bool {
-        match stated.from {
-            None => false,
-            Some(Point::Expand | Point::Switch) => {
-                self.points.contains_key(&MovePoint::BeforeSwitch)
-            }
-            Some(Point::Contract) => self.points.contains_key(&MovePoint::BeforeContract),
+            Kind::Change { .. }
+            | Kind::Point(_)
+            | Kind::Stated(_)
+            | Kind::Task(_)
+            | Kind::Beginning => None,
         }
     }
 
@@ -404,19 +437,11 @@ impl<'d> Draft<'d> {
     pub fn beginning(&self) -> Option<usize> {
         self.nodes.first().and_then(|node| match node.kind {
             Kind::Beginning => Some(0),
-            Kind::Change { .. } | Kind::Point(_) | Kind::Stated(_) | Kind::Back(_) => None,
-        })
-    }
-
-    /// The step at which a stated fact begins to be true.
-    #[must_use]
-    pub fn step_of(&self, stated: &AssumeSpec) -> Option<usize> {
-        if !self.is_a_step(stated) {
-            return None;
-        }
-        self.nodes[..self.forward].iter().rposition(|node| match node.kind {
-            Kind::Stated(other) => std::ptr::eq(other, stated),
-            Kind::Change { .. } | Kind::Point(_) | Kind::Beginning | Kind::Back(_) => false,
+            Kind::Change { .. }
+            | Kind::Point(_)
+            | Kind::Stated(_)
+            | Kind::Task(_)
+            | Kind::Back(_) => None,
         })
     }
 
@@ -444,6 +469,12 @@ impl<'d> Draft<'d> {
                     self.value_before(one)
                 ));
                 Primitive::Task(Task { work, check: None, within: WITHIN })
+            }
+            Kind::Task(spec) | Kind::Back(BackStep { what: Back::Task(spec), .. }) => {
+                Primitive::Task(Task::of(spec))
+            }
+            Kind::Back(BackStep { what: Back::Undone(spec), .. }) => {
+                Primitive::Task(Task::undo_of(spec))
             }
             Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => {
                 Primitive::Checkpoint
@@ -493,6 +524,12 @@ fn change_id(track: &Track, number: usize) -> StepId {
         zone_word(&track.zone),
         name.shown_in(&track.zone)
     ))
+}
+
+/// The id of the step at which a fact begins to be true.
+fn stated_id(stated: &AssumeSpec) -> String {
+    let point = stated.from.map_or("", Point::word);
+    format!("assume/{point}/{}/{}", stated.fact.value, stated.subject.value)
 }
 
 fn zone_word(zone: &Name) -> String {

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::draft::{Back, Draft, MovePoint};
+use super::draft::{Draft, MovePoint};
 use super::pattern::{Atom, Ending, Start, What};
 use super::view::Library;
 use crate::fact::{Fact, Subject, Value};
@@ -201,8 +201,7 @@ impl<'d> Facts<'d> {
         let draft = self.draft();
         let mut current: Option<usize> = None;
         for (stated, place) in begun.iter().rev() {
-            let same = |back: &Back<'_>| matches!(back, Back::Unstated(one) if std::ptr::eq(*one, *stated));
-            let Some(step) = draft.back_step(&same) else { continue };
+            let Some(step) = draft.end_of(stated) else { continue };
             for place in [*place].into_iter().chain(current) {
                 phases[place].ends.push(Ending { step, hold: stated.settle });
             }
@@ -215,8 +214,7 @@ impl<'d> Facts<'d> {
             });
             current = Some(phases.len() - 1);
         }
-        let of_new = |back: &Back<'_>| matches!(back, Back::Stated(one) if one.fact.value == fact && one.subject.value == *subject);
-        if let Some(step) = draft.back_step(&of_new) {
+        if let Some(step) = draft.begins_again(fact, subject) {
             let row = fact.row();
             *phases = vec![Phase {
                 value: row.unknown,

@@ -135,7 +135,7 @@ fn until(told: &Told<'_>, pattern: &Pattern) -> Option<String> {
     let atoms = &told.model.atoms;
     let only_ttl = |step: usize| match &told.draft.nodes[step].kind {
         Kind::Change { transition, .. } => transition.is_only_ttl(),
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+        Kind::Point(_) | Kind::Stated(_) | Kind::Task(_) | Kind::Beginning | Kind::Back(_) => false,
     };
     let ends = pattern
         .atoms

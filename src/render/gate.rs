@@ -47,7 +47,10 @@ fn shown(value: &ConfigSpec) -> String {
         ConfigSpec::Number(number) => number.to_string(),
         ConfigSpec::Bool(flag) => flag.to_string(),
         ConfigSpec::Secret(_) => "a secret".to_owned(),
-        ConfigSpec::Object(_) => "settings".to_owned(),
+        ConfigSpec::Object(all) => {
+            let all = all.iter().map(|(key, value)| format!("{key} {}", shown(value)));
+            all.collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

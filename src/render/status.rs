@@ -315,9 +315,13 @@ pub fn entry(entry: &Entry) -> String {
             format!("turned back to {to}, since {gate} has failed")
         }
         Event::Replaced { by } => format!("another artifact takes its place: {by}"),
-        Event::Told { seq, problem: None, .. } => format!("told of entry {seq}"),
-        Event::Told { seq, problem: Some(problem), .. } => {
-            format!("could not be told of entry {seq}: {problem}")
+        Event::Told { seq, notice: _, occasion, step, problem } => {
+            let of = step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
+            let what = format!("told of `{}`{of} (entry {seq})", occasion.word());
+            match problem {
+                None => what,
+                Some(problem) => format!("could not be {what}: {problem}"),
+            }
         }
         Event::Finished => "finished".into(),
     };

@@ -2,6 +2,7 @@
 //! when, and what is taken for granted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cutover_contract::{Change, Name, RrKey, RrSet};
 
@@ -161,11 +162,14 @@ fn names<'a>(ids: impl ExactSizeIterator<Item = &'a StepId>) -> String {
     }
 }
 
+/// One line for each RRset and each reason for which its old version is waited out: what comes after
+/// the wait says for what.
 fn exposure(artifact: &Artifact) -> String {
     let forecasts: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
-    let mut rows = Vec::new();
-    for step in artifact.graph.steps() {
+    type Exposed<'a> = (&'a Change, &'a Forecast, &'a Forecast, Duration);
+    let mut rows: Vec<(&RrKey, &str, Exposed<'_>)> = Vec::new();
+    for (place, step) in artifact.graph.steps().iter().enumerate() {
         let Primitive::Wait(Wait { over: Some(over), span, .. }) = &step.primitive else {
             continue;
         };
@@ -174,21 +178,39 @@ fn exposure(artifact: &Artifact) -> String {
         let (Some(published), Some(gone)) = (forecasts.get(over), forecasts.get(&step.id)) else {
             continue;
         };
-        for Change { key, before, after } in changes.changes() {
-            let ttl = |rrset: &Option<RrSet>| {
-                let shown = |rrset: &RrSet| show_span(rrset.ttl().duration());
-                rrset.as_ref().map_or("absent".to_owned(), shown)
-            };
-            rows.push([
-                key.to_string(),
-                format!("{} -> {}", ttl(before), ttl(after)),
-                since_start(published.begin),
-                since_start(gone.end),
-                show_span(*span),
-            ]);
+        let followers = artifact.graph.followers(place).iter();
+        let causes = followers.filter_map(|at| artifact.graph.steps()[*at].after.get(&step.id));
+        let reasons: BTreeSet<&str> = causes.map(|cause| &*cause.of).collect();
+        for change in changes.changes() {
+            for reason in &reasons {
+                let exposed: Exposed<'_> = (change, published, gone, *span);
+                let same = rows.iter_mut().find(|(key, of, (other, ..))| {
+                    **key == change.key && of == reason && other.before == change.before
+                });
+                match same {
+                    Some((_, _, known)) if known.2.end < gone.end => *known = exposed,
+                    Some(_) => {}
+                    None => rows.push((&change.key, *reason, exposed)),
+                }
+            }
         }
     }
-    table(["RRset", "TTL", "replaced", "old one gone", "waited"], &rows)
+    let ttl = |rrset: &Option<RrSet>| {
+        let shown = |rrset: &RrSet| show_span(rrset.ttl().duration());
+        rrset.as_ref().map_or("absent".to_owned(), shown)
+    };
+    let rows = rows.into_iter().map(|(key, reason, (change, published, gone, span))| {
+        [
+            key.to_string(),
+            format!("{} -> {}", ttl(&change.before), ttl(&change.after)),
+            since_start(published.begin),
+            since_start(gone.end),
+            show_span(span),
+            reason.to_owned(),
+        ]
+    });
+    let rows: Vec<[String; 6]> = rows.collect();
+    table(["RRset", "TTL", "replaced", "old one gone", "waited", "for"], &rows)
 }
 
 fn notices(artifact: &Artifact) -> String {

@@ -26,6 +26,7 @@ struct Ideal {
     provider: MemoryProvider,
     zones: Vec<Name>,
     journal: Vec<Entry>,
+    answered: Vec<(StepId, Vec<Answer>)>,
 }
 
 impl Ideal {
@@ -48,7 +49,8 @@ impl Ideal {
         let zones = zones.into_iter().map(|(origin, rrsets)| Zone { origin, rrsets });
         let zones: Vec<Zone> = zones.collect();
         let names = zones.iter().map(|zone| zone.origin.clone()).collect();
-        Self { now, provider: MemoryProvider::new(zones), zones: names, journal: Vec::new() }
+        let (journal, answered) = (Vec::new(), Vec::new());
+        Self { now, provider: MemoryProvider::new(zones), zones: names, journal, answered }
     }
 
     async fn held(&self, zone: &Name, keys: &[RrKey]) -> Result<Vec<Option<RrSet>>, ProviderError> {
@@ -99,17 +101,27 @@ impl World for Ideal {
                 }
                 // Caches are empty where a gate waits until they are.
                 Query::Resolved { key, .. } => Answer::Resolved(self.resolved(key).await),
-                Query::Command { .. } => {
-                    Answer::Command(Ok(Said { code: Some(0), output: String::new() }))
-                }
-                Query::Ended { .. } => {
-                    Answer::Ended(Some(Ok(Said { code: Some(0), output: String::new() })))
-                }
+                Query::Command { .. } => Answer::Command(Ok(Said::with(0, ""))),
+                Query::Ended { .. } => Answer::Ended(Some(Ok(Said::with(0, "")))),
                 Query::Confirmed { .. } => Answer::Confirmed(Some("it is done".to_owned())),
                 Query::Http { .. } => Answer::Http(Ok(Page { status: 200, contains: true })),
             });
         }
         answers
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
+        let answers = self.ask(queries).await;
+        self.answered.retain(|(other, _)| other != step);
+        self.answered.push((step.clone(), answers));
+    }
+
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+        self.answered.pop()
+    }
+
+    fn wanted_back(&mut self) -> Option<String> {
+        None
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

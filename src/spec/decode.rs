@@ -290,6 +290,14 @@ impl Decoder<'_> {
                 FieldKind::Secret => self.secret(value).map(ConfigSpec::Secret),
                 FieldKind::Object(fields) => Some(ConfigSpec::Object(self.config(fields, value))),
                 FieldKind::Settings => Some(ConfigSpec::Object(self.settings(value))),
+                FieldKind::Either(_, fields) => Some(match text(value) {
+                    Some(word) => ConfigSpec::Text(word.value.to_owned()),
+                    None => ConfigSpec::Object(self.config(fields, value)),
+                }),
+                FieldKind::Codes => {
+                    let codes = items(Some(value)).filter_map(|one| whole(&one.kind));
+                    Some(ConfigSpec::Argv(codes.map(|code| code.to_string()).collect()))
+                }
             };
             if let Some(read) = read {
                 config.insert(field.name.to_owned(), read);

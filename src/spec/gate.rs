@@ -63,11 +63,58 @@ pub struct GateSpec {
     /// The probe's own keys.
     pub settings: Settings,
     /// How often it is asked, and what counts.
-    pub pace: Pace,
+    pub pace: PaceSpec,
     /// When it is asked for the first time; `None`: as the probe has it.
     pub delay: Option<Duration>,
     /// What happens when it fails.
     pub on_fail: OnFail,
+}
+
+/// How often a probe is asked, and what its findings amount to, as far as a plan says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaceSpec {
+    /// From one time to the next.
+    pub every: Duration,
+    /// How many answers make a gate.
+    pub count: Option<u32>,
+    /// How many passes in a row are enough before that.
+    pub success_limit: Option<u32>,
+    /// How many failures are put up with.
+    pub fail_limit: u32,
+    /// How many times it may stay open what is true.
+    pub inconclusive_limit: Option<u32>,
+    /// How many times in a row nobody may answer.
+    pub unanswered_limit: u32,
+}
+
+impl PaceSpec {
+    /// The pace of a gate of which it may stay open what is true for as long as `open`.
+    ///
+    /// Where that is any time at all and nothing says how many answers make the gate, it is asked until
+    /// it has passed once.
+    #[must_use]
+    pub fn pace(self, open: Duration) -> Pace {
+        let Self { every, count, success_limit, fail_limit, inconclusive_limit, unanswered_limit } =
+            self;
+        let is_open = !open.is_zero() && count.is_none() && success_limit.is_none();
+        let success_limit = success_limit.or(is_open.then_some(1));
+        let times = if open.is_zero() { 0 } else { times(open, every) };
+        Pace {
+            every,
+            count: count.or(if success_limit.is_none() { Some(1) } else { None }),
+            success_limit,
+            fail_limit,
+            inconclusive_limit: inconclusive_limit.unwrap_or(times),
+            unanswered_limit,
+        }
+    }
+}
+
+/// How often it is asked so that the last time is no earlier than `long` after the first.
+#[must_use]
+pub fn times(long: Duration, every: Duration) -> u32 {
+    let intervals = long.as_millis().div_ceil(every.as_millis().max(1));
+    u32::try_from(intervals).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// How often a probe is asked, and what its findings amount to.

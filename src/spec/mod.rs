@@ -73,6 +73,9 @@ pub struct AssumeSpec {
     pub value: Value,
     /// Where it begins to be true; `None`: it is so already.
     pub from: Option<Point>,
+    /// The task at whose end it is true, by its name; `from` is the part of the move that the task
+    /// stands in.
+    pub by: Option<Spanned<String>>,
     /// How long the value before may go on to hold after that.
     pub settle: Duration,
     /// How that is known.

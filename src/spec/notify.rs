@@ -10,6 +10,10 @@ use super::SecretRef;
 pub enum Occasion {
     /// The switch begins.
     Switch,
+    /// The old side is left.
+    Contract,
+    /// The old host is released: it may be switched off.
+    Release,
     /// The run goes back, and has come back.
     Rollback,
     /// Everything is done.
@@ -22,13 +26,16 @@ pub enum Occasion {
 
 impl Occasion {
     /// The words in a plan.
-    pub const WORDS: &'static [&'static str] = &["switch", "rollback", "done", "halted", "behind"];
+    pub const WORDS: &'static [&'static str] =
+        &["switch", "contract", "release", "rollback", "done", "halted", "behind"];
 
     /// What a word means.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         match word {
             "switch" => Some(Self::Switch),
+            "contract" => Some(Self::Contract),
+            "release" => Some(Self::Release),
             "rollback" => Some(Self::Rollback),
             "done" => Some(Self::Done),
             "halted" => Some(Self::Halted),
@@ -42,6 +49,8 @@ impl Occasion {
     pub fn word(self) -> &'static str {
         match self {
             Self::Switch => "switch",
+            Self::Contract => "contract",
+            Self::Release => "release",
             Self::Rollback => "rollback",
             Self::Done => "done",
             Self::Halted => "halted",

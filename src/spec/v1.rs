@@ -4,12 +4,14 @@
 //! it; keys of the target language that are not obeyed yet stand here without a shape, so that they
 //! get `not-built-yet` and not `unknown-key`.
 
+mod work;
+
 use cutover_contract::{Adapter, ConfigField, FieldKind};
 use serde_json::{Value, json};
+use work::{notice, tasks};
 
 use super::Registry;
 use super::gate::{OnFail, ProbeKeys};
-use super::notify::{MailTls, Occasion};
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
 use crate::fact;
 
@@ -69,7 +71,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "Probes that have to pass before and behind the switch.",
             gates(registry.probes),
         ),
-        optional("tasks", "Work outside of DNS, before and behind the switch.", tasks()),
+        optional("tasks", "Work outside of DNS, at the points of the plan.", tasks()),
         optional("notify", "Who is told of what happens, and when.", list(1, notice())),
         optional(
             "assume",
@@ -104,6 +106,11 @@ fn adapter_field(field: &ConfigField) -> Field {
         FieldKind::Argv => list(1, TEXT),
         FieldKind::Choice(words) => Shape::Choice(words),
         FieldKind::Object(fields) => Shape::Object(fields.iter().map(adapter_field).collect()),
+        FieldKind::Either(words, fields) => Shape::AnyOf(vec![
+            Shape::Choice(words),
+            Shape::Object(fields.iter().map(adapter_field).collect()),
+        ]),
+        FieldKind::Codes => list(1, Shape::Int { min: 1, max: 125 }),
         FieldKind::Settings => map(
             Form::Any,
             1,
@@ -161,12 +168,16 @@ fn gate(probes: &[ProbeKeys]) -> Shape {
         let common = [
             optional(
                 "delay",
-                "How long after what comes before it the probe is asked for the first time; left out, at once, and for `seen` when what was there before has expired.",
+                "How long after what comes before it the probe is asked for the first time; left out, at once before the switch; after it `served` at once, and others when what was there before has expired in caches and everybody can have come over.",
                 SPAN,
             ),
             optional("every", "From one time to the next; 1m unless said.", SPAN),
             optional("for", "How long it is asked, in place of `count`.", SPAN),
-            optional("count", "How many answers make the gate; 1 unless said.", TIMES),
+            optional(
+                "count",
+                "How many answers make the gate; 1 unless said, and for `seen` until it has passed once.",
+                TIMES,
+            ),
             optional(
                 "success_limit",
                 "How many passes in a row are enough; without `count` or `for` it is asked until then.",
@@ -175,7 +186,7 @@ fn gate(probes: &[ProbeKeys]) -> Shape {
             optional("fail_limit", "How many failures are put up with; 0 unless said.", LIMIT),
             optional(
                 "inconclusive_limit",
-                "How many inconclusive answers are put up with; 0 unless said.",
+                "How many inconclusive answers are put up with; 0 unless said, and for `seen` as many as come until resolvers that keep records too long (`overrun`) have had their time.",
                 LIMIT,
             ),
             optional(
@@ -213,92 +224,6 @@ pub(super) const NOT_BUILT_PROBES: &[&str] = &[
 
 /// Answers of a gate at the most. Our choice: ten weeks of one a minute.
 const COUNT_MAX: i64 = 100_000;
-
-fn tasks() -> Shape {
-    let task = || {
-        Shape::Object(vec![
-            required("name", "A name for the task; its step is `task/NAME`.", SLUG),
-            optional(
-                "run",
-                "The program and its arguments, run without a shell in the plan's directory; exit code 0 means done.",
-                list(1, TEXT),
-            ),
-            optional(
-                "manual",
-                "What a person has to do, in words; `cutover confirm` says that it is done.",
-                TEXT,
-            ),
-            optional(
-                "check",
-                "A command that says whether it is done: exit code 0, and 1 for no. With it a task that is done already is not done again, a crash in the middle is settled, and a person need not confirm.",
-                list(1, TEXT),
-            ),
-            optional(
-                "within",
-                "How long the command may take, 1h unless said; then it is killed with all that it has started.",
-                SPAN,
-            ),
-            optional(
-                "undo",
-                "The command that takes it back, on the way back: behind the records that lead mail back.",
-                list(1, TEXT),
-            ),
-            optional(
-                "undo_first",
-                "`undo` is run before mail is led back, which waits for it: say so only where mail must not come back before.",
-                Shape::Bool,
-            ),
-        ])
-    };
-    Shape::Object(vec![
-        optional(
-            "before_switch",
-            "What has to be done before the switch, one after the other, from the beginning of the run on.",
-            list(1, task()),
-        ),
-        optional(
-            "after_switch",
-            "What has to be done behind the switch, one after the other, before the old side is left.",
-            list(1, task()),
-        ),
-    ])
-}
-
-fn notice() -> Shape {
-    Shape::Object(vec![
-        required(
-            "at",
-            "When: the switch begins, the run goes back and has come back, it is done, it has halted, servers are behind and it waits for them.",
-            list(1, Shape::Choice(Occasion::WORDS)),
-        ),
-        optional(
-            "webhook",
-            "An address that takes JSON by POST, with the words in `text`, as chats do; whoever has it can write there, so it is a secret.",
-            secret(),
-        ),
-        optional("mail", "Mail, in place of `webhook`.", mail()),
-        optional(
-            "text",
-            "The words, with {plan}, {occasion}, {step}, {why} and {at} in them.",
-            TEXT,
-        ),
-    ])
-}
-
-fn mail() -> Shape {
-    Shape::Object(vec![
-        required("server", "HOST:PORT of a submission server or a relay.", TEXT),
-        optional(
-            "tls",
-            "How TLS is spoken: `implicit` (unless said, at port 465), `starttls` (unless said, at others; nothing is sent without it), `none`.",
-            Shape::Choice(MailTls::WORDS),
-        ),
-        required("from", "The sender's address.", TEXT),
-        required("to", "The recipients' addresses.", list(1, TEXT)),
-        optional("user", "The user, where the server wants one.", TEXT),
-        optional("password", "The user's password.", secret()),
-    ])
-}
 
 fn zone() -> Shape {
     let named = Shape::Object(vec![
@@ -518,6 +443,11 @@ fn assume() -> Shape {
             "from",
             "Where it begins to be true: before the switch, with it, or after it. Left out: it is so already, and stays so.",
             Shape::Choice(FROM_WORDS),
+        ),
+        optional(
+            "by",
+            "In the place of `from`: the task that brings it about, `task/NAME`. It is true from the end of that task on, and what waits for it counts from there; what must not be so yet holds the task's begin back.",
+            TEXT,
         ),
         optional(
             "settle",

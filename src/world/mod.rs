@@ -21,7 +21,6 @@ use crate::engine::{IllegalEvent, RunState, StepState, work};
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Entry, Event};
 use crate::observe::{Answer, Query, Served};
-use crate::probe::Round;
 
 /// Everything that touches the world.
 pub trait World {
@@ -33,6 +32,13 @@ pub trait World {
     fn sleep_until(&mut self, until: Timestamp) -> impl Future<Output = ()>;
     /// Asks; the answers come in the order of the questions.
     fn ask(&mut self, queries: &[Query]) -> impl Future<Output = Vec<Answer>>;
+    /// Begins to ask something for a step, and takes the place of what was asked for it before;
+    /// [`World::answered`] has the answers, and nothing else waits for them.
+    fn begin(&mut self, step: &StepId, queries: &[Query]) -> impl Future<Output = ()>;
+    /// The answers to what was begun, in the order of the questions, as soon as they are there.
+    fn answered(&mut self) -> impl Future<Output = Option<(StepId, Vec<Answer>)>>;
+    /// The rollback point that somebody wants the run to go back to while this process drives it.
+    fn wanted_back(&mut self) -> Option<String>;
     /// Makes a change.
     fn perform(
         &mut self,
@@ -67,7 +73,24 @@ pub struct Run {
     pub seq: u64,
     /// The digest of the last line.
     pub head: Digest,
+    /// What has happened since a halted run was taken up again, while it may halt as before.
+    pub again: Option<Again>,
+    /// In which words it has halted as before.
+    pub as_before: Option<Event>,
 }
+
+/// A halted run that was taken up again. Where it halts as before, nothing has happened, and nothing is
+/// written down: whoever applies a run every minute finds one halt in its journal, and is told once.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// The state in which it had halted.
+    before: RunState,
+    /// What has happened since. None of it has had an effect.
+    unwritten: Vec<(Moment, Event)>,
+}
+
+/// Events that are kept back at the most. Our choice: a gate has come to something by then.
+const UNWRITTEN_MAX: usize = 16;
 
 /// How long the loop stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +149,14 @@ impl Run {
     #[must_use]
     pub fn new(artifact: Artifact, digest: Digest) -> Self {
         let state = RunState::new(&artifact, digest);
-        Self { artifact: Arc::new(artifact), state, seq: 0, head: Digest::of(b"") }
+        Self {
+            artifact: Arc::new(artifact),
+            state,
+            seq: 0,
+            head: Digest::of(b""),
+            again: None,
+            as_before: None,
+        }
     }
 
     /// Turns the run back to a rollback point; [`drive`] then settles what has begun.
@@ -215,16 +245,63 @@ impl Run {
         event: Event,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        let steady = world.steady();
-        let entry = Entry { seq: self.seq, at, steady, prev: self.head, event };
+        let moment = Moment { at, steady: world.steady() };
+        if let Some(again) = &mut self.again {
+            if is_as_before(again.before.halted.as_ref(), &event) {
+                self.state = again.before.clone();
+                self.again = None;
+                self.as_before = Some(event);
+                return Ok(());
+            }
+            if matches!(event, Event::Probed { .. }) && again.unwritten.len() < UNWRITTEN_MAX {
+                self.state.apply(&self.artifact, moment, &event)?;
+                again.unwritten.push((moment, event));
+                return Ok(());
+            }
+        }
+        self.write_down(world, watch)?;
         // Whether it may follow is decided before it is written: a journal holds legal events only.
         // Where it cannot be written the run ends here, and the state in memory with it.
-        self.state.apply(&self.artifact, entry.moment(), &entry.event)?;
+        self.state.apply(&self.artifact, moment, &event)?;
+        self.append(world, moment, event, watch)
+    }
+
+    /// Writes down what was kept back: the run does not halt as before.
+    fn write_down<W: World>(
+        &mut self,
+        world: &mut W,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        for (moment, event) in self.again.take().into_iter().flat_map(|again| again.unwritten) {
+            self.append(world, moment, event, watch)?;
+        }
+        Ok(())
+    }
+
+    fn append<W: World>(
+        &mut self,
+        world: &mut W,
+        Moment { at, steady }: Moment,
+        event: Event,
+        watch: &mut dyn FnMut(&RunState, Progress<'_>),
+    ) -> Result<(), DriveError> {
+        let entry = Entry { seq: self.seq, at, steady, prev: self.head, event };
         world.append(&entry).map_err(DriveError::Append)?;
         self.seq += 1;
         self.head = Digest::of(entry.line().as_bytes());
         watch(&self.state, Progress::Event(&entry));
         Ok(())
+    }
+}
+
+/// Whether a run has halted as it had before; what is said of it in detail may have changed.
+fn is_as_before(before: Option<&Event>, event: &Event) -> bool {
+    match (before, event) {
+        (
+            Some(Event::Halted { step, reason, detail: _, differences }),
+            Event::Halted { step: at, reason: why, detail: _, differences: which },
+        ) => step == at && reason == why && differences == which,
+        (_, _) => false,
     }
 }
 
@@ -242,20 +319,42 @@ pub async fn drive<W: World>(
     let mut memory = Memory::default();
     let mut pausing_since = world.now();
     loop {
+        if let Some(to) = world.wanted_back()
+            && run.state.finished.is_none()
+            && !run.state.leaves()
+            && run.state.way_back(&run.artifact, &to).is_ok()
+        {
+            run.turn_back(world, &to, watch)?;
+        }
         let now = world.now();
         let moment = Moment { at: now, steady: world.steady() };
         let artifact = Arc::clone(&run.artifact);
         // An event has the instant of what decided it, and a clock that is set back in between
         // does not make it illegal.
         let after = |world: &W| world.now().max(now);
+        if let Some((step, answers)) = world.answered().await {
+            let moment = Moment { at: after(world), steady: world.steady() };
+            let events =
+                outcome::answered(&artifact, &run.state, &mut memory, &step, answers, moment);
+            if !events.is_empty() {
+                pausing_since = world.now();
+            }
+            for event in events {
+                run.record(world, moment.at, event, watch)?;
+            }
+            continue;
+        }
         let (events, at) = match poll(&artifact, &run.state, &memory, moment) {
             Next::Finished => return Ok(Outcome::Finished),
             Next::Halted => {
-                let event = run.state.halted.clone();
+                let event = run.as_before.take().or_else(|| run.state.halted.clone());
                 return Ok(Outcome::Halted(event.expect("a run that stands still has halted")));
             }
             Next::Sleep { until, is_wait } => {
                 let patient = !is_wait && now < later(pausing_since, PAUSE_MAX);
+                if !patient {
+                    run.write_down(world, watch)?;
+                }
                 if patience == Patience::Leave && !patient {
                     return Ok(Outcome::Waiting { until });
                 }
@@ -320,8 +419,12 @@ pub async fn drive<W: World>(
                 world.sleep_until(until).await;
                 continue;
             }
-            Next::Await { .. } if patience == Patience::Leave => return Ok(Outcome::Asked),
+            Next::Await { .. } if patience == Patience::Leave => {
+                run.write_down(world, watch)?;
+                return Ok(Outcome::Asked);
+            }
             Next::Await { until } => {
+                run.write_down(world, watch)?;
                 watch(&run.state, Progress::Sleeping { until });
                 world.sleep_until(until).await;
                 continue;
@@ -345,10 +448,9 @@ pub async fn drive<W: World>(
                 (outcome::told(&untold, answer), after(world))
             }
             Next::Probe { step, queries } => {
-                let answers = world.ask(&queries).await;
-                let now = after(world);
-                let round = Round { queries, answers };
-                (outcome::probed(&artifact, &run.state, &mut memory, step, round, now), now)
+                world.begin(&step.id, &queries).await;
+                memory.begun(step, queries);
+                continue;
             }
         };
         if !events.is_empty() {
@@ -379,9 +481,17 @@ fn begin<W: World>(
     }
     let begun = run.state.ready().any(|place| run.state.at(place) == StepState::Begun);
     // Looking in while a wait runs leaves no trace.
-    match run.state.finished.is_none() && (begun || run.state.halted.is_some()) {
-        true => run.record(world, world.now(), Event::Resumed { tool }, watch),
-        false => Ok(()),
+    let event = Event::Resumed { tool };
+    match (run.state.finished.is_none(), begun, run.state.halted.is_some()) {
+        (true, true, _) => run.record(world, world.now(), event, watch),
+        (true, false, true) => {
+            let before = run.state.clone();
+            let moment = Moment { at: world.now(), steady: world.steady() };
+            run.state.apply(&run.artifact, moment, &event)?;
+            run.again = Some(Again { before, unwritten: vec![(moment, event)] });
+            Ok(())
+        }
+        (_, _, _) => Ok(()),
     }
 }
 

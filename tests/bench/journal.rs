@@ -76,6 +76,7 @@ struct Forgetful {
     now: Timestamp,
     provider: Memory,
     kept: Option<Vec<Entry>>,
+    answered: Vec<(StepId, Vec<Answer>)>,
 }
 
 impl Forgetful {
@@ -98,7 +99,7 @@ impl Forgetful {
             }
         }
         let now = Timestamp::from_timestamp(1_800_000_000, 0).expect("an instant");
-        Self { now, provider: Memory::new(zones), kept: None }
+        Self { now, provider: Memory::new(zones), kept: None, answered: Vec::new() }
     }
 
     fn held(&self, zone: &Name, keys: &[RrKey]) -> Vec<Option<RrSet>> {
@@ -121,7 +122,7 @@ impl World for Forgetful {
     }
 
     async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
-        let said = || Said { code: Some(0), output: String::new() };
+        let said = || Said::with(0, "");
         let answer = |query: &Query| match query {
             Query::Held { zone, keys } => Answer::Held(Ok(self.held(zone, keys))),
             Query::Served { zone, key, .. } => {
@@ -134,6 +135,20 @@ impl World for Forgetful {
             Query::Resolved { .. } | Query::Http { .. } => unreachable!("no gate asks this"),
         };
         queries.iter().map(answer).collect()
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
+        let answers = self.ask(queries).await;
+        self.answered.retain(|(other, _)| other != step);
+        self.answered.push((step.clone(), answers));
+    }
+
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+        self.answered.pop()
+    }
+
+    fn wanted_back(&mut self) -> Option<String> {
+        None
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

@@ -99,6 +99,8 @@ pub(crate) fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
         state: replay(artifact, artifact.digest(), journal).expect("a legal journal"),
         seq: u64::try_from(journal.len()).expect("64 bits"),
         head: Digest::of(journal.last().map(Entry::line).unwrap_or_default().as_bytes()),
+        again: None,
+        as_before: None,
     }
 }
 

@@ -374,7 +374,7 @@ fn people_are_told_once_and_why() {
     // Who does not listen is asked twice, and holds nothing up.
     assert_eq!(deaf.passages().len(), 4);
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("could not be told of entry") && log.contains("status 500"), "{log}");
+    assert!(log.contains("could not be told of `rollback`") && log.contains("status 500"), "{log}");
     is_nowhere(token, &gated.bed.dir().join(".cutover"));
     assert!(!said.contains(token) && !log.contains(token));
 }
@@ -416,7 +416,8 @@ fn people_are_told_by_mail() {
     let messages: Vec<Value> =
         messages.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
-    for (message, word) in messages.iter().zip(["switch", "done"]) {
+    let words = ["switch at checkpoint/before-switch", "done"];
+    for (message, word) in messages.iter().zip(words) {
         assert_eq!((&message["user"], &message["tls"]), (&"robot".into(), &true.into()));
         let to = message["to"].as_array().expect("recipients").iter();
         let to: BTreeSet<&str> = to.filter_map(Value::as_str).collect();
@@ -427,7 +428,7 @@ fn people_are_told_by_mail() {
     }
     // Who does not say who they are is not served, and the run is done all the same.
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("could not be told of entry") && !log.contains(password), "{log}");
+    assert!(log.contains("could not be told of `done`") && !log.contains(password), "{log}");
     is_nowhere(password, &gated.bed.dir().join(".cutover"));
 }
 

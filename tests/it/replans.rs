@@ -32,7 +32,7 @@ const REPLANS_MAX: usize = 60;
 
 /// When a version was begun to be made, and when it was served everywhere.
 #[derive(Clone, Debug, Default)]
-struct Made {
+pub(crate) struct Made {
     begun: BTreeMap<Version, Timestamp>,
     served: BTreeMap<Version, Timestamp>,
 }
@@ -50,7 +50,7 @@ fn versions<'g>(graph: &'g StepGraph, id: &StepId) -> impl Iterator<Item = Versi
 }
 
 impl Made {
-    fn read(&mut self, graph: &StepGraph, journal: &[Entry]) {
+    pub(crate) fn read(&mut self, graph: &StepGraph, journal: &[Entry]) {
         for entry in journal {
             if let Event::Begun { step } = &entry.event {
                 for version in versions(graph, step) {
@@ -167,34 +167,7 @@ impl Plan {
         for (key, wanted) in end {
             assert_eq!(world.held(key), *wanted, "{name}: {key} in the end");
         }
-        self.waits_hold(&name, &made);
-    }
-
-    /// Between any two changes there is as much time as the first plan has put between them.
-    fn waits_hold(&self, name: &str, made: &Made) {
-        let graph = &self.first.graph;
-        let paths = paths_of(graph);
-        let changes: Vec<usize> = (0..graph.steps().len())
-            .filter(|place| matches!(graph.steps()[*place].primitive, Primitive::Change(_)))
-            .collect();
-        for from in &changes {
-            for to in &changes {
-                let Some(wanted) = paths.between(*from, *to).filter(|_| from != to) else {
-                    continue;
-                };
-                let ids = [*from, *to].map(|place| &graph.steps()[place].id);
-                let served = versions(graph, ids[0]).filter_map(|v| made.served.get(&v)).max();
-                let begun = versions(graph, ids[1]).filter_map(|v| made.begun.get(&v)).min();
-                let (Some(served), Some(begun)) = (served, begun) else { continue };
-                let waited = (*begun - *served).num_seconds();
-                assert!(
-                    u64::try_from(waited).is_ok_and(|waited| waited >= wanted),
-                    "{name}: {} came {waited} s after {}, and the plan wants {wanted} s",
-                    ids[1],
-                    ids[0]
-                );
-            }
-        }
+        waits_hold(&self.first.graph, &name, &made);
     }
 
     fn sweep(&self) {
@@ -203,11 +176,37 @@ impl Plan {
         let entries = world.journal.len();
         let mut made = Made::default();
         made.read(&self.first.graph, &world.journal);
-        self.waits_hold(&self.name, &made);
+        waits_hold(&self.first.graph, &self.name, &made);
         let end = world.keys().into_iter().map(|key| (key.clone(), world.held(&key))).collect();
         let step = entries.div_ceil(REPLANS_MAX);
         for entries in (1..entries).step_by(step) {
             self.replanned_after(entries, &end);
+        }
+    }
+}
+
+/// Between any two changes there is as much time as the first plan has put between them.
+pub(crate) fn waits_hold(graph: &StepGraph, name: &str, made: &Made) {
+    let paths = paths_of(graph);
+    let changes: Vec<usize> = (0..graph.steps().len())
+        .filter(|place| matches!(graph.steps()[*place].primitive, Primitive::Change(_)))
+        .collect();
+    for from in &changes {
+        for to in &changes {
+            let Some(wanted) = paths.between(*from, *to).filter(|_| from != to) else {
+                continue;
+            };
+            let ids = [*from, *to].map(|place| &graph.steps()[place].id);
+            let served = versions(graph, ids[0]).filter_map(|v| made.served.get(&v)).max();
+            let begun = versions(graph, ids[1]).filter_map(|v| made.begun.get(&v)).min();
+            let (Some(served), Some(begun)) = (served, begun) else { continue };
+            let waited = (*begun - *served).num_seconds();
+            assert!(
+                u64::try_from(waited).is_ok_and(|waited| waited >= wanted),
+                "{name}: {} came {waited} s after {}, and the plan wants {wanted} s",
+                ids[1],
+                ids[0]
+            );
         }
     }
 }

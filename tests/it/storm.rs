@@ -105,6 +105,7 @@ pub(crate) struct Storm {
     is_dead: bool,
     /// Commands of this process.
     running: BTreeSet<String>,
+    answered: Vec<(StepId, Vec<Answer>)>,
     provider: Memory,
     settle_max: Duration,
     servers: Vec<SocketAddr>,
@@ -163,6 +164,7 @@ impl Storm {
             dice,
             is_dead: false,
             running: BTreeSet::new(),
+            answered: Vec::new(),
             provider: Memory::new(zones.into_values()),
             settle_max: settle_max.unwrap_or_default(),
             servers: servers.into_iter().collect(),
@@ -402,7 +404,7 @@ impl Storm {
                     true => i32::try_from(1 + self.dice.below(3)).expect("a code"),
                     false => 0,
                 };
-                Answer::Command(Ok(Said { code: Some(code), output: "a word".to_owned() }))
+                Answer::Command(Ok(Said::with(code, "a word")))
             }
             Query::Ended { step } => Answer::Ended(match self.dice.below(3) {
                 0 => None,
@@ -411,9 +413,9 @@ impl Storm {
                 }
                 _ if self.strikes(self.faults.gate) => Some(match self.dice.below(2) {
                     0 => Err(NoEnd::Cut("it was killed after an hour".to_owned())),
-                    _ => Ok(Said { code: Some(1), output: "a word".to_owned() }),
+                    _ => Ok(Said::with(1, "a word")),
                 }),
-                _ => Some(Ok(Said { code: Some(0), output: String::new() })),
+                _ => Some(Ok(Said::with(0, ""))),
             }),
             Query::Confirmed { .. } => {
                 Answer::Confirmed((self.dice.below(9) == 0).then(|| "it is done".to_owned()))
@@ -459,6 +461,20 @@ impl World for Storm {
         let answers = queries.iter().map(|query| self.answer(query)).collect();
         self.call().await;
         answers
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
+        let answers = self.ask(queries).await;
+        self.answered.retain(|(other, _)| other != step);
+        self.answered.push((step.clone(), answers));
+    }
+
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+        self.answered.pop()
+    }
+
+    fn wanted_back(&mut self) -> Option<String> {
+        None
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {

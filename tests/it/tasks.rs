@@ -80,7 +80,7 @@ fn a_command_that_takes_too_long_is_killed_and_looked_for() {
     let bed = with_tasks(&[task], &[], "");
     script(&bed, "slow", slow);
     let (code, said) = bed.cutover(APPLY);
-    assert_eq!(code, 5, "{said}");
+    assert_eq!(code, 6, "a person has to say it: {said}");
     assert!(said.contains("nobody knows whether the task was done"), "{said}");
     assert!(said.contains("cutover confirm plan.yaml task/slow --not-done"), "{said}");
     assert!(is_gone(&bed, "child"), "its child is killed with it");

@@ -48,6 +48,11 @@ pub enum FieldKind {
     /// A mapping with keys that somebody else knows, such as the arguments of a class: text, whole
     /// numbers, `true` and `false`, and references to secrets.
     Settings,
+    /// One of these words, or a mapping with fields of its own.
+    Either(&'static [&'static str], &'static [ConfigField]),
+    /// Exit codes of a command: whole numbers from 1 to 125. 0 is success, and what lies above is the
+    /// shell's and the system's (POSIX, Shell and Utilities §2.8.2).
+    Codes,
 }
 
 /// One key of an adapter's configuration.

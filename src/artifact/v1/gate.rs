@@ -45,6 +45,7 @@ struct ExpectedV1 {
     versions: Vec<Option<RrSetV1>>,
     replaced: Option<RrSetV1>,
     expires_secs: u64,
+    overrun_secs: u64,
 }
 
 pub(super) fn wire(gate: &Gate) -> GateV1 {
@@ -71,7 +72,7 @@ pub(super) fn wire(gate: &Gate) -> GateV1 {
 }
 
 fn wire_expected(expected: &Expected) -> ExpectedV1 {
-    let Expected { zone, key, versions, replaced, expires } = expected;
+    let Expected { zone, key, versions, replaced, expires, overrun } = expected;
     ExpectedV1 {
         zone: zone.clone(),
         name: key.name.clone(),
@@ -79,6 +80,7 @@ fn wire_expected(expected: &Expected) -> ExpectedV1 {
         versions: versions.iter().map(|one| one.as_ref().map(RrSetV1::from)).collect(),
         replaced: replaced.as_ref().map(RrSetV1::from),
         expires_secs: expires.as_secs(),
+        overrun_secs: overrun.as_secs(),
     }
 }
 
@@ -132,7 +134,7 @@ pub(super) fn read(id: &StepId, wire: GateV1) -> Result<Gate, ReadError> {
 }
 
 fn read_expected(id: &StepId, wire: ExpectedV1) -> Result<Expected, ReadError> {
-    let ExpectedV1 { zone, name, rtype, versions, replaced, expires_secs } = wire;
+    let ExpectedV1 { zone, name, rtype, versions, replaced, expires_secs, overrun_secs } = wire;
     let read = |one: Option<RrSetV1>| {
         one.map(|one| one.read(rtype)).transpose().map_err(|problem| value(id, problem))
     };
@@ -142,5 +144,6 @@ fn read_expected(id: &StepId, wire: ExpectedV1) -> Result<Expected, ReadError> {
         replaced: read(replaced)?,
         key: RrKey::new(name, rtype),
         expires: Duration::from_secs(expires_secs),
+        overrun: Duration::from_secs(overrun_secs),
     })
 }

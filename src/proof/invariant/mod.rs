@@ -134,23 +134,27 @@ impl Leads {
 
 /// Whether the ways of a domain's mail lead to a host.
 fn leads(parties: &Parties, routes: &Routes, side: Side) -> Option<Leads> {
+    how_far(routes, &|route| parties.whose(route) == Some(side))
+}
+
+/// How much of a domain's mail takes one of these routes.
+fn how_far(routes: &Routes, is_one: &dyn Fn(&Route) -> bool) -> Option<Leads> {
     let Routes::To(routes) = routes else { return None };
-    let leads = |route: &Route| parties.whose(route) == Some(side);
-    if !routes.iter().any(leads) {
+    if !routes.iter().any(is_one) {
         return None;
     }
     let only = |family| {
         let mut of_family = routes.iter().filter(|route| route.family == family).peekable();
-        of_family.peek().is_some() && of_family.all(leads)
+        of_family.peek().is_some() && of_family.all(is_one)
     };
     match (only(Family::V4), only(Family::V6)) {
-        _ if routes.iter().all(leads) => return Some(Leads::Only),
+        _ if routes.iter().all(is_one) => return Some(Leads::Only),
         (true, _) => return Some(Leads::OnlyV4),
         (_, true) => return Some(Leads::OnlyV6),
         (false, false) => {}
     }
     let best = |own: bool| {
-        routes.iter().filter(|route| leads(route) == own).map(|route| route.preference).min()
+        routes.iter().filter(|route| is_one(route) == own).map(|route| route.preference).min()
     };
     match best(true) <= best(false) {
         true => Some(Leads::First),

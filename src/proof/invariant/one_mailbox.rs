@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::{both, forbid_where_it_leads};
 use crate::fact::{Fact, Subject, Value};
-use crate::proof::draft::Back;
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
@@ -114,7 +113,13 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         .or_steady(format!(
             "the MX records of {domain} lead to `{to}` already: what arrives there before the switch lies in the mailboxes that people read from the switch on"
         ));
-        let sets = both(&at_old, &begun);
+        // What it passes on, or refuses, does not stay there.
+        let stores = bench.facts.of_host(Fact::Mail, to, Value::Store);
+        let read_there = both(&at_old, &begun);
+        let sets: Vec<Vec<usize>> = read_there
+            .iter()
+            .flat_map(|set| stores.iter().map(move |store| [set.as_slice(), &[*store]].concat()))
+            .collect();
         forbid_where_it_leads(bench, (ID, domain, Side::To), (late, &sets), &harm);
     }
     relayed_early(bench, &at_old, &begun);
@@ -123,8 +128,8 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
     }
     let Some(again) = mailboxes.again else { return };
     // A copy that was made on the way there is none of what came in since.
-    let is_of_back = |back: &Back<'_>| matches!(back, Back::Stated(one) if one.fact.value == Fact::Synced && one.subject.value.host() == Some(to));
-    if never || bench.draft().back_step(&is_of_back).is_none() {
+    let copied_back = bench.draft().begins_again(Fact::Synced, &Subject::Host(to.clone()));
+    if never || copied_back.is_none() {
         let harm = Harm::new(
             format!("{ID}/{to}/left-there"),
             format!(

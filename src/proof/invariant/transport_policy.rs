@@ -14,12 +14,12 @@ use std::time::Duration;
 use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
 
 use super::super::draft::Kind;
-use super::{Leads, both, forbid_where_it_leads, host, leads};
+use super::{Leads, both, forbid_where_it_leads, host, how_far, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
 use crate::proof::model::{Bench, Domain, shown};
-use crate::proof::parties::{Routes, Side, routes, routes_today};
+use crate::proof::parties::{Route, Routes, Side, routes, routes_today};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::View;
 
@@ -59,11 +59,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             if host.tlsa.is_empty() {
                 continue;
             }
-            for (choice, harm) in
-                bench.cases(ID, (what, domain, 0), &|view| mismatch(view, domain, one, side)).iter()
-            {
-                bench.forbid(ID, (choice, lateness(bench, side)), &[], harm);
-            }
+            mismatches(bench, what, (domain, one, side));
         }
         if one.from.tlsa.is_empty() {
             other_tlsa(bench, domain, one);
@@ -158,7 +154,7 @@ fn kept_policies(
     let of_tracks = tracks.iter().flat_map(|track| draft.steps_of(*track));
     let makes = |step: &&usize| match &draft.nodes[**step].kind {
         Kind::Change { transition, .. } => transition.changes.iter().any(makes_another),
-        Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => false,
+        Kind::Point(_) | Kind::Stated(_) | Kind::Task(_) | Kind::Beginning | Kind::Back(_) => false,
     };
     let steps: Vec<usize> = of_tracks.filter(makes).copied().collect();
     if steps.is_empty() {
@@ -375,20 +371,51 @@ fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Vec<(Name, RrKey, Arc<[Rd
     all.collect()
 }
 
-/// TLSA records of which the certificate behind the exchange matches none.
-fn mismatch(view: &View<'_>, domain: &Name, one: &DomainMove, side: Side) -> Option<Harm> {
+/// Adds patterns: TLSA records of an exchange of which the certificate behind it matches none. How much of
+/// the mail has no other way makes harms of its own.
+fn mismatches(
+    bench: &mut Bench<'_>,
+    what: &'static str,
+    (domain, one, side): (&Name, &DomainMove, Side),
+) {
     let host = host(one, side);
-    let matches = |records: &[Rdata]| records.iter().any(|record| host.tlsa.contains(record));
-    let (exchange, ..) =
-        tlsa(view, domain, side).into_iter().find(|(_, _, records)| !matches(records))?;
-    Some(Harm::new(
-        format!("{ID}/{}/tlsa/{}", shown(domain), shown(&exchange)),
-        format!(
-            "a sender of mail for {domain} that obeys DANE finds TLSA records of {exchange} of which the certificate of `{}` matches none: the message waits, and bounces in the end",
-            host.name
-        ),
-        format!(
-            "publish the TLSA records of both hosts, let what was there expire, and switch then (RFC 7671 §8.1): {exchange}"
-        ),
-    ))
+    let blocked = |view: &View<'_>| -> Vec<Name> {
+        let matches = |records: &[Rdata]| records.iter().any(|record| host.tlsa.contains(record));
+        let all = tlsa(view, domain, side).into_iter();
+        all.filter(|(_, _, records)| !matches(records)).map(|(exchange, ..)| exchange).collect()
+    };
+    let exchanges = bench.met(ID, (what, domain, 0), &blocked);
+    for (place, exchange) in exchanges.iter().enumerate() {
+        for (number, extent) in Leads::ALL.into_iter().enumerate() {
+            let so_far = |view: &View<'_>| {
+                let blocked = blocked(view);
+                let is_blocked = |route: &Route| blocked.contains(&route.exchange);
+                let far = || how_far(&routes(view, domain), &is_blocked);
+                blocked
+                    .contains(exchange)
+                    .then(far)
+                    .flatten()
+                    .filter(|far| *far == extent)
+                    .map(drop)
+            };
+            let label = (what, domain, 1 + place * Leads::ALL.len() + number);
+            let found = bench.cases(ID, label, &so_far);
+            if found.is_empty() {
+                continue;
+            }
+            let harm = Harm::new(
+                format!("{ID}/{}/tlsa/{}{}", shown(domain), shown(exchange), extent.suffix()),
+                format!(
+                    "a sender of mail for {domain} that obeys DANE finds TLSA records of {exchange} of which the certificate of `{}` matches none: the message waits, and bounces in the end",
+                    host.name
+                ),
+                format!(
+                    "publish the TLSA records of both hosts, let what was there expire, and switch then (RFC 7671 §8.1): {exchange}"
+                ),
+            );
+            for (choice, ()) in found.iter() {
+                bench.forbid(ID, (choice, lateness(bench, side)), &[], &harm);
+            }
+        }
+    }
 }

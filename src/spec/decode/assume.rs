@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cutover_contract::Name;
 
-use super::{BAD_FACT, BAD_NAME, Decoder, ONE_OF, bool_of, text};
+use super::{BAD_ANCHOR, BAD_FACT, BAD_NAME, Decoder, ONE_OF, bool_of, text};
 use crate::diag::{Spanned, listed, quoted};
 use crate::fact::{Fact, Subject, SubjectKind};
 use crate::spec::yaml::Node;
@@ -38,9 +38,14 @@ impl Decoder<'_> {
             // Other words have been refused by the shape.
             Some(_) | None => None,
         };
+        let by = node.get("by").and_then(text).and_then(|by| self.task_of(by));
+        if let (Some(by), true) = (node.get("by"), node.get("from").is_some()) {
+            let title = "`from` and `by` both say when it begins to be true".to_owned();
+            self.error(ONE_OF, by.span, title, "keep one of them: `by` is the end of a task");
+        }
         // Whoever asked before it was there has been told that it is not.
-        let usual = match (fact, from) {
-            (Fact::Published, Some(_)) => NEGATIVE_OUTSIDE,
+        let usual = match (fact, from.is_some() || by.is_some()) {
+            (Fact::Published, true) => NEGATIVE_OUTSIDE,
             (_, _) => Duration::ZERO,
         };
         Some(AssumeSpec {
@@ -48,9 +53,22 @@ impl Decoder<'_> {
             subject,
             value: value?,
             from,
+            by,
             settle: settle.unwrap_or(usual),
             reason: self.reason(node)?,
         })
+    }
+
+    /// The task that a fact comes about by: `task/NAME`, as its step is called.
+    fn task_of(&mut self, by: Spanned<&str>) -> Option<Spanned<String>> {
+        match by.value.strip_prefix("task/") {
+            Some(name) => Some(Spanned { value: name.to_owned(), span: by.span }),
+            None => {
+                let title = format!("{} is no task", quoted(by.value));
+                self.error(BAD_ANCHOR, by.span, title, "write `task/NAME`");
+                None
+            }
+        }
     }
 
     /// What a fact is stated of: one of a host, a name and an address, as the fact has it.

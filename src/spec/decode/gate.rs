@@ -1,10 +1,8 @@
 //! Gates.
 
-use std::time::Duration;
-
 use super::{Decoder, ONE_OF, items, text};
 use crate::diag::{Code, SECRET_IN_VALUE, Spanned, did_you_mean, listed, quoted};
-use crate::spec::gate::{GateSpec, GatesSpec, OnFail, Pace, ProbeKeys};
+use crate::spec::gate::{GateSpec, GatesSpec, OnFail, Pace, PaceSpec, ProbeKeys, times};
 use crate::spec::shape::{NOT_BUILT_YET_ANCHOR, whole};
 use crate::spec::v1::NOT_BUILT_PROBES;
 use crate::spec::yaml::Node;
@@ -85,7 +83,7 @@ impl Decoder<'_> {
         self.error(BAD_PROBE, name.span, format!("there is no probe {shown}"), &help);
     }
 
-    fn pace(&mut self, node: &Node) -> Pace {
+    fn pace(&mut self, node: &Node) -> PaceSpec {
         let number = |key| {
             let number = node.get(key).and_then(|node| whole(&node.kind));
             number.and_then(|number| u32::try_from(number).ok())
@@ -114,24 +112,15 @@ impl Decoder<'_> {
             let help = format!("write {answers} or less, or ask more often");
             self.error(NEVER_PASSES, place.span, title, &help);
         }
-        Pace {
+        PaceSpec {
             every,
-            count: answers.or(match success_limit {
-                Some(_) => None,
-                None => Some(1),
-            }),
+            count: answers,
             success_limit,
             fail_limit: number("fail_limit").unwrap_or(0),
-            inconclusive_limit: number("inconclusive_limit").unwrap_or(0),
+            inconclusive_limit: number("inconclusive_limit"),
             unanswered_limit: number("unanswered_limit").unwrap_or(Pace::UNANSWERED_LIMIT),
         }
     }
-}
-
-/// How often it is asked so that the last time is no earlier than `long` behind the first.
-fn times(long: Duration, every: Duration) -> u32 {
-    let intervals = long.as_millis().div_ceil(every.as_millis().max(1));
-    u32::try_from(intervals).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn on_fail(node: &Node) -> Option<OnFail> {

@@ -1,10 +1,11 @@
 //! Tasks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Decoder, ONE_OF, argv, bool_of, items, text};
 use crate::diag::{Code, Spanned, quoted};
-use crate::spec::task::{TaskSpec, TasksSpec, WITHIN, Work};
+use crate::spec::task::{Place, TaskSpec, TasksSpec, WITHIN, Work};
 use crate::spec::yaml::Node;
 
 /// Two tasks of one name.
@@ -15,10 +16,16 @@ const TOO_SHORT: Code = Code::semantic("too-short");
 impl Decoder<'_> {
     pub(super) fn tasks(&mut self, node: Option<&Node>) -> TasksSpec {
         let Some(node) = node else { return TasksSpec::default() };
-        let mut of = |key| items(node.get(key)).filter_map(|one| self.task(one)).collect();
-        let tasks =
-            TasksSpec { before_switch: of("before_switch"), after_switch: of("after_switch") };
-        let all: Vec<&TaskSpec> = tasks.all().collect();
+        let mut by_place: BTreeMap<Place, Vec<TaskSpec>> = BTreeMap::new();
+        for place in Place::ALL {
+            let tasks: Vec<TaskSpec> =
+                items(node.get(place.word())).filter_map(|one| self.task(one, *place)).collect();
+            if !tasks.is_empty() {
+                by_place.insert(*place, tasks);
+            }
+        }
+        let tasks = TasksSpec { by_place };
+        let all: Vec<&TaskSpec> = tasks.all().map(|(_, task)| task).collect();
         for (place, task) in all.iter().enumerate() {
             if all[..place].iter().any(|other| other.name.value == task.name.value) {
                 let title = format!("there are two tasks {}", quoted(&task.name.value));
@@ -28,7 +35,7 @@ impl Decoder<'_> {
         tasks
     }
 
-    fn task(&mut self, node: &Node) -> Option<TaskSpec> {
+    fn task(&mut self, node: &Node, place: Place) -> Option<TaskSpec> {
         let name = text(node.get("name")?)?;
         let run = node.get("run").map(argv);
         let manual = node.get("manual").and_then(text);
@@ -55,6 +62,12 @@ impl Decoder<'_> {
                 return None;
             }
         };
+        if place == Place::WayBack
+            && let Some(undo) = node.get("undo")
+        {
+            let title = "what is done on the way back is not taken back".to_owned();
+            self.error(ONE_OF, undo.span, title, "take `undo:` out");
+        }
         let undo_first = node.get("undo_first").is_some_and(|first| {
             if node.get("undo").is_none() {
                 let title = "there is no `undo` to be run first".to_owned();

@@ -7,7 +7,7 @@ use cutover_contract::Secret;
 use cutover_process::{Ended, RunError, run};
 use cutover_web::{Bounds, Kind, beginning, client, one_line};
 
-use crate::observe::{NoEnd, Page, Said};
+use crate::observe::{NoEnd, Page, Said, is_breakdown};
 
 /// Characters of a command's output that are kept. Our choice: what a person reads of a line.
 const OUTPUT_CHARS_MAX: usize = 1_000;
@@ -37,8 +37,9 @@ pub(super) async fn command(
                 RunError::Lost { .. } | RunError::TimedOut { .. } => NoEnd::Cut(said),
             }
         })?;
+    let broke_down = is_breakdown(&output);
     let output = one_line(&redacted(&output, secrets), OUTPUT_CHARS_MAX);
-    Ok(Said { code: status.code(), output })
+    Ok(Said { code: status.code(), output, broke_down })
 }
 
 /// Without the secrets that this process knows.

@@ -33,7 +33,7 @@ pub fn remember(
     Ok(())
 }
 
-fn folders(dir: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
+pub(super) fn folders(dir: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
     let failed = |source| StoreError::Io { path: dir.to_owned(), source };
     let listing = match fs::read_dir(dir) {
         Ok(listing) => listing,

@@ -7,11 +7,13 @@ mod gate;
 pub mod history;
 pub mod inbox;
 pub mod notify;
+pub mod others;
 pub mod see;
 pub mod store;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SubsecRound;
@@ -27,6 +29,7 @@ use crate::observe::{Answer, NoEnd, Outside, Query, Said};
 use dns::Resolver;
 use notify::Reached;
 use store::JournalFile;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// The time now, in whole milliseconds: what a journal can hold.
@@ -82,6 +85,10 @@ pub struct Real {
     pub inbox: PathBuf,
     /// Commands that were started, by the ids of their steps.
     pub running: BTreeMap<String, JoinHandle<Result<Said, NoEnd>>>,
+    /// What is being asked, by the steps that it is asked for.
+    pub asking: BTreeMap<StepId, JoinHandle<Vec<Answer>>>,
+    /// Wakes whoever sleeps when a command has ended, or something has been answered.
+    pub ended: Arc<Notify>,
     /// The run's journal.
     pub journal: JournalFile,
 }
@@ -93,8 +100,12 @@ impl Real {
     }
 
     /// Ends every command that was started and still runs, with all that it has started; the ids of
-    /// their steps.
+    /// the steps whose work they are.
     pub async fn end_commands(&mut self) -> Vec<StepId> {
+        for asked in std::mem::take(&mut self.asking).into_values() {
+            asked.abort();
+            let _ = asked.await;
+        }
         let mut ended = Vec::new();
         for (step, command) in std::mem::take(&mut self.running) {
             if !command.is_finished() {
@@ -124,23 +135,36 @@ impl Real {
             Query::Held { zone, keys } => {
                 Answer::Held(self.provider(zone).read_rrsets(zone, keys).await)
             }
-            Query::Served { zone: _, server, key, or_absent: false } => {
-                Answer::Served(dns::served(*server, key).await)
-            }
-            Query::Served { zone: _, server, key, or_absent: true } => {
-                Answer::Served(dns::served_or_absent(*server, key).await)
-            }
-            Query::Resolved { resolver, key } => Answer::Resolved(match Resolver::one(resolver) {
-                Ok(resolver) => resolver.outside(key).await,
-                Err(why) => Outside::Unknown(why),
-            }),
-            Query::Command { argv, within } => {
-                let said = gate::command(argv, &self.home, *within, &self.secrets).await;
-                Answer::Command(said.map_err(|(NoEnd::NotRun(why) | NoEnd::Cut(why))| why))
-            }
-            Query::Http { url, contains, within } => {
-                Answer::Http(gate::http(url, contains.as_deref(), *within).await)
-            }
+            Query::Served { .. }
+            | Query::Resolved { .. }
+            | Query::Command { .. }
+            | Query::Http { .. } => anybody(query, &self.home, &self.secrets).await,
+        }
+    }
+}
+
+/// The answer of somebody who is no provider, and whom this process has not started.
+async fn anybody(query: &Query, home: &Path, secrets: &[Secret]) -> Answer {
+    match query {
+        Query::Served { zone: _, server, key, or_absent: false } => {
+            Answer::Served(dns::served(*server, key).await)
+        }
+        Query::Served { zone: _, server, key, or_absent: true } => {
+            Answer::Served(dns::served_or_absent(*server, key).await)
+        }
+        Query::Resolved { resolver, key } => Answer::Resolved(match Resolver::one(resolver) {
+            Ok(resolver) => resolver.outside(key).await,
+            Err(why) => Outside::Unknown(why),
+        }),
+        Query::Command { argv, within } => {
+            let said = gate::command(argv, home, *within, secrets).await;
+            Answer::Command(said.map_err(|(NoEnd::NotRun(why) | NoEnd::Cut(why))| why))
+        }
+        Query::Http { url, contains, within } => {
+            Answer::Http(gate::http(url, contains.as_deref(), *within).await)
+        }
+        Query::Held { .. } | Query::Ended { .. } | Query::Confirmed { .. } => {
+            unreachable!("only this process knows")
         }
     }
 }
@@ -157,7 +181,10 @@ impl World for Real {
     async fn sleep_until(&mut self, until: Timestamp) {
         // Not for long at a time: who watches sees the time run, and a clock that is set is seen.
         let span = (until - now()).to_std().unwrap_or_default().min(NAP_MAX);
-        pause(span).await;
+        tokio::select! {
+            () = pause(span) => {}
+            () = self.ended.notified() => {}
+        }
     }
 
     async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
@@ -167,6 +194,34 @@ impl World for Real {
         }
         let asked = stream::iter(queries.iter().map(|query| self.answer(query)));
         asked.buffered(see::AT_ONCE_MAX).collect().await
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
+        let (queries, home, secrets) = (queries.to_vec(), self.home.clone(), self.secrets.clone());
+        let ended = Arc::clone(&self.ended);
+        let asked = tokio::spawn(async move {
+            let asked = queries.into_iter().map(|query| {
+                let (home, secrets) = (&home, &secrets);
+                async move { anybody(&query, home, secrets).await }
+            });
+            let answers = stream::iter(asked).buffered(see::AT_ONCE_MAX).collect().await;
+            ended.notify_one();
+            answers
+        });
+        if let Some(before) = self.asking.insert(step.clone(), asked) {
+            before.abort();
+        }
+    }
+
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+        let mut asking = self.asking.iter();
+        let step = asking.find(|(_, asked)| asked.is_finished()).map(|(step, _)| step.clone())?;
+        let answers = self.asking.remove(&step)?.await;
+        Some((step, answers.expect("asking does not panic, and nobody has ended it")))
+    }
+
+    fn wanted_back(&mut self) -> Option<String> {
+        inbox::wanted_back(&self.inbox)
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
@@ -184,7 +239,12 @@ impl World for Real {
         within: Duration,
     ) -> Result<(), String> {
         let (argv, home, secrets) = (argv.to_vec(), self.home.clone(), self.secrets.clone());
-        let work = async move { gate::command(&argv, &home, within, &secrets).await };
+        let ended = Arc::clone(&self.ended);
+        let work = async move {
+            let said = gate::command(&argv, &home, within, &secrets).await;
+            ended.notify_one();
+            said
+        };
         self.running.insert(step.to_string(), tokio::spawn(work));
         Ok(())
     }

@@ -59,7 +59,8 @@ pub(super) async fn tell(reached: &Reached, message: &Message) -> Result<(), Str
 /// Sends a mail (RFC 5322) by SMTP (RFC 5321).
 async fn sent(mail: &MailSpec, password: Option<&Secret>, message: &Message) -> Result<(), String> {
     let Message { text, plan, untold } = message;
-    let subject = format!("cutover {plan}: {}", untold.occasion.word());
+    let at = untold.step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
+    let subject = format!("cutover {plan}: {}{at}", untold.occasion.word());
     let to: Vec<&str> = mail.to.iter().map(String::as_str).collect();
     let written = MessageBuilder::new()
         .from(mail.from.as_str())

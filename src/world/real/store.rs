@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::artifact::{self, Artifact};
 use crate::digest::Digest;
@@ -142,6 +143,24 @@ impl Store {
         file.seek(SeekFrom::Start(0)).map_err(io(&path))?;
         file.write_all(owner.as_bytes()).map_err(io(&path))?;
         Ok(Lock { _file: file })
+    }
+
+    /// The same, as soon as nobody else has it.
+    ///
+    /// # Errors
+    /// [`StoreError`], but never that it is locked.
+    pub async fn lock_when_free(&self, owner: &str) -> Result<Lock, StoreError> {
+        /// How often it is looked for. Our choice.
+        const EVERY: Duration = Duration::from_secs(1);
+        loop {
+            match self.lock(owner) {
+                Err(StoreError::Locked { .. }) => {
+                    #[expect(clippy::disallowed_methods, reason = "nobody tells when it is free")]
+                    tokio::time::sleep(EVERY).await;
+                }
+                taken => return taken,
+            }
+        }
     }
 
     /// The folders of the runs by their numbers.

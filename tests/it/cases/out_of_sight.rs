@@ -108,3 +108,12 @@ fn ptr_name_removed() {
 fn ptr_term_removed() {
     case("ptr-term-removed").planned().breaks("authenticated");
 }
+
+/// A certificate that matches no TLSA record at a standby exchange is a defect; where that exchange is
+/// the only one, it is another harm.
+#[test]
+fn tlsa_of_a_standby() {
+    let said = case("tlsa-of-a-standby").exits(REFUTED);
+    said.says("transport-policy/acme.test/tlsa/mx.acme.test/standing-by: ")
+        .says("finds TLSA records of mx.acme.test. of which the certificate of `new` matches none");
+}

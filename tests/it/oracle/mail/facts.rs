@@ -161,6 +161,15 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whether mail may be on its way that was signed with a key which is no longer used.
+    pub(super) fn is_signed_in_flight(&self, key: &str) -> bool {
+        let life = self.ground.plan.queue_life_secs + self.ground.plan.margin_secs;
+        self.stated("signs", key).iter().filter(|one| one.value == "false").any(|one| {
+            let begun = one.from.and_then(|from| self.there(&format!("assume/{from}/signs/{key}")));
+            begun.is_some_and(|(_, end)| end + one.settle_secs + life > NOW)
+        })
+    }
+
     pub(super) fn is_known_to_accept(&self, kind: &str, subject: &str) -> bool {
         has_names()
             && self.stated("accepts", subject).iter().any(|one| one.kind == kind)

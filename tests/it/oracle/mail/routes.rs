@@ -14,6 +14,8 @@ use super::*;
 pub(super) struct Routes {
     to_old: bool,
     only_old: bool,
+    /// The same, where an exchange outside that the old host names goes off with it.
+    only_named_old: bool,
     to_new: bool,
 }
 impl<'a> World<'a> {
@@ -58,13 +60,18 @@ impl<'a> World<'a> {
                 host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
             })
         };
+        let of_old_by_name = |exchange: &Name| {
+            let mut own = ground.plan.hosts.iter().take(1).flat_map(|host| &host.exchanges);
+            kind == Kind::Moves && own.any(|one| of_domain(&one.name, domain) == *exchange)
+        };
         for exchanges in self.exchanges(domain, longer) {
             if exchanges.iter().any(Name::is_root) {
                 self.add("deliverable", domain, "a null MX", exchanges.len() == 1);
             }
             let mut is_gone = true;
             for family in [RrType::A, RrType::AAAA] {
-                let (mut nowhere, mut all_old, mut any) = (true, true, false);
+                let (mut nowhere, mut all_old, mut any, mut any_old) = (true, true, false, false);
+                let mut all_named_old = true;
                 for exchange in exchanges.iter().filter(|one| !one.is_root()) {
                     let mut may_have_none = false;
                     let mut may_be_old = false;
@@ -114,20 +121,26 @@ impl<'a> World<'a> {
                                     let live = plain(ground.zones, one, family);
                                     live.records().iter().filter_map(Rdata::ip).any(|l| l == ip)
                                 });
-                            if !is_known && !stated && !is_today {
+                            // The old host's other addresses may know nothing of a domain that stays.
+                            let is_of_others = is_old && kind == Kind::Other;
+                            if (!is_known || is_of_others) && !stated && !is_today {
                                 self.add(
                                     "deliverable",
                                     domain,
                                     format!("nobody knows {ip}"),
-                                    longer == 0,
+                                    longer == 0 && !is_known,
                                 );
                             }
                         }
                     }
                     nowhere &= may_have_none;
                     all_old &= may_be_old || may_have_none;
+                    all_named_old &= may_be_old || may_have_none || of_old_by_name(exchange);
+                    any_old |= may_be_old;
                 }
-                routes.only_old |= any && all_old;
+                // Exchanges without an address are a harm of their own.
+                routes.only_old |= any && all_old && any_old;
+                routes.only_named_old |= any && all_named_old && any_old;
                 is_gone &= nowhere;
                 if nowhere && !exchanges.iter().all(Name::is_root) {
                     self.of_family(domain, family, longer == 0);
@@ -230,8 +243,8 @@ impl<'a> World<'a> {
         if late.to_old && self.may("accepts", "old", "false", "true") {
             lost("the old host does not know a recipient", now.to_old);
         }
-        if late.only_old && off {
-            lost("the old host is off", true);
+        if late.only_named_old && off {
+            lost("the old host is off", late.only_old);
         }
         let ever_relays =
             self.stated("mail", "old").iter().any(|one| one.value.starts_with("relay"));

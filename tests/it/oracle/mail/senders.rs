@@ -83,7 +83,10 @@ impl Resolver for Views<'_> {
                 Reply::Records(vec![Rdata::txt(says[one])])
             }
             // Whatever is there, it is none of this sender's addresses.
-            Some(Resolved::Outside(target)) if rtype != RrType::TXT && (self.is_open)(target) => {
+            Some(Resolved::Outside(target))
+                if rtype != RrType::TXT
+                    && ((self.is_open)(target) || (self.is_published)(target)) =>
+            {
                 Reply::Records(Vec::new())
             }
             // There is one record, within the limits, which lets its own senders pass.
@@ -116,11 +119,12 @@ impl<'a> World<'a> {
             let is_declared =
                 senders.flat_map(|sender| &sender.dkim).any(|dkim| dkim.selector == selector);
             let is_unsigned = !self.may("signs", &own, "true", "true");
-            if !Self::has_key(&live) || is_unsigned {
+            let is_in_flight = self.is_signed_in_flight(&own);
+            if !Self::has_key(&live) || (is_unsigned && !is_in_flight) {
                 continue;
             }
             if self.dns.resolved(&key.name, RrType::TXT, 0).iter().any(|view| *view != live) {
-                let sure = !is_declared && has_names();
+                let sure = !is_declared && !is_unsigned && has_names();
                 self.add("authenticated", &key.name, "a key that somebody may sign with", sure);
             }
         }

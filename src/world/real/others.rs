@@ -1,0 +1,72 @@
+//! Runs of other plans in the same state directory: what one of them changes, no other may change
+//! before it is done.
+//!
+//! Whether there is another state directory for the same zone, nobody can know: there the zone itself
+//! is all that they share, and whoever comes second halts for drift.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cutover_contract::{Name, RrKey};
+
+use super::history::folders;
+use super::store::{Found, Store, StoreError};
+use crate::artifact::Artifact;
+use crate::graph::{Primitive, StepGraph};
+
+/// Another plan, whose run is open and changes the same records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// The other plan's name.
+    pub plan: String,
+    /// The records.
+    pub keys: BTreeSet<RrKey>,
+}
+
+/// The runs of other plans that are open and change what an artifact changes.
+///
+/// # Errors
+/// [`StoreError`], for a journal that cannot be trusted.
+pub fn clashes(state: &Path, artifact: &Artifact) -> Result<Vec<Clash>, StoreError> {
+    let own = changed(artifact);
+    let mut found = Vec::new();
+    for folder in folders(state)? {
+        let Some(plan) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+        if plan == artifact.name {
+            continue;
+        }
+        let Some(other) = Store::new(state, plan).newest()? else { continue };
+        if !is_open(&other) {
+            continue;
+        }
+        let both = changed(&other.run.artifact);
+        let keys: BTreeSet<RrKey> =
+            own.intersection(&both).map(|(_, key)| (*key).clone()).collect();
+        if !keys.is_empty() {
+            found.push(Clash { plan: plan.to_owned(), keys });
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a run, or the way back that it was turned to, has something to do yet.
+fn is_open(found: &Found) -> bool {
+    let state = &found.run.state;
+    let has_to_go_back = state.turned_back.is_some() && !found.run.artifact.is_way_back();
+    state.finished.is_none() || has_to_go_back
+}
+
+/// What an artifact changes, on its ways back too.
+fn changed(artifact: &Artifact) -> BTreeSet<(&Name, &RrKey)> {
+    let back = artifact.rollback_points.iter().map(|point| &point.graph);
+    let steps = std::iter::once(&artifact.graph).chain(back).flat_map(StepGraph::steps);
+    let changes = steps.filter_map(|step| match &step.primitive {
+        Primitive::Change(changes) => Some(changes),
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+            None
+        }
+    });
+    changes
+        .flat_map(|changes| changes.changes().iter().map(|change| (changes.zone(), &change.key)))
+        .collect()
+}

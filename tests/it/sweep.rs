@@ -1,0 +1,520 @@
+//! Trouble after each entry of a run's journal, at real providers: the process is killed or told to end,
+//! somebody edits what the plan changes, others write beside it, or the plan is made anew.
+//!
+//! Whatever happens, no edit of anybody's is lost, no wait is shorter than the plan has it, each process
+//! ends within a stated time, and the zone is what it is without trouble in the end.
+//!
+//! The normal run takes a sample of the entries; `CUTOVER_SWEEP=all` takes all of them, and
+//! `CUTOVER_SWEEP=20` twenty of each kind.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use cutover::artifact::Artifact;
+use cutover::digest::Digest;
+use cutover::journal::Entry;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::bed::{records, said};
+use crate::lab::{Bind, Pdns, Server, now, sleep};
+use crate::replans::{Made, waits_hold};
+
+/// How long any process may take. The waits of the longest plan take a quarter of it, and a wait that
+/// starts anew once as much again.
+const PROCESS_MAX: Duration = Duration::from_secs(90);
+/// Cases that run side by side: they mostly wait.
+const AT_ONCE: usize = 10;
+/// Entries of each plan and kind of trouble in the normal run.
+const SAMPLE: usize = 1;
+
+/// A domain whose TTLs are low already.
+const ZONE: &str = "\
+$TTL 2
+@ SOA ns1.acme.test. hostmaster.acme.test. 1 3600 600 86400 1
+@ NS ns1.acme.test.
+@ MX 10 mail.old.test.
+@ TXT \"v=spf1 ip4:192.0.2.11 -all\"
+www A 192.0.2.80
+x A 192.0.2.90
+note TXT \"here today\"
+";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// SIGKILL.
+    Killed,
+    /// SIGTERM.
+    Ended,
+    /// Somebody edits what the plan changes.
+    Drift,
+    /// Somebody adds another record, and a second process wants to run the same plan.
+    Beside,
+    /// SIGKILL, and then the plan is made anew from what is live.
+    Replanned,
+}
+
+const TROUBLES: [Trouble; 5] =
+    [Trouble::Killed, Trouble::Ended, Trouble::Drift, Trouble::Beside, Trouble::Replanned];
+
+/// A plan, and what somebody edits of it.
+struct Plan {
+    name: &'static str,
+    /// What follows the zones; `ZONE` stands for the zone.
+    body: &'static str,
+    /// Name relative to the zone, type, and data of an edit.
+    edit: [&'static str; 3],
+}
+
+const MOVE: &str = "hosts:
+  old:
+    exchanges: [ { preference: 10, name: mail.old.test. } ]
+    senders: [ { name: people, spf: \"ip4:192.0.2.11\" } ]
+  new:
+    exchanges: [ { preference: 10, name: mx.new.test. } ]
+    senders: [ { name: people, spf: \"ip4:203.0.113.25\" } ]
+migrate: { domains: [ ZONE ], from: old, to: new, cutover_ttl: 1s, keep_old: 1s, overrun: 1s MORE }
+clocks: { margin: 1s, use: 0s, queue_life: 1s }
+assume:
+  - { fact: accepts, host: new, reason: every address was created }
+  - { fact: serves, host: new, reason: mailboxes have been copied }
+  - { fact: routes_local, host: old, reason: it hosts nobody else }
+  - { fact: sends, host: old, from: contract, reason: people were told }
+  - { fact: clients, host: old, from: contract, reason: devices are set up anew }
+  - { fact: synced, host: old, from: contract, reason: a last copy is made }
+  - { fact: synced, host: new, reason: mailboxes would be copied back }
+  - { fact: clients, host: new, reason: devices would be set back }
+  - { fact: routes_local, host: new, reason: the domain would be taken out }
+  - { fact: published, name: mx.new.test., reason: the host runs it }
+";
+
+const PLANS: [Plan; 3] = [
+    Plan { name: "direct", body: "", edit: ["@", "MX", "77 elsewhere.test."] },
+    Plan {
+        name: "standby",
+        body: ", switch: standby",
+        edit: ["@", "TXT", "\"v=spf1 ip4:198.51.100.7 -all\""],
+    },
+    Plan {
+        name: "records",
+        body: "clocks: { margin: 1s, use: 0s }
+records:
+  - { id: w, zone: ZONE, name: www, type: A, to: [ 192.0.2.81 ], lower_ttl: 1s }
+  - { id: x, zone: ZONE, name: x, type: A, to: [ 192.0.2.91 ], after: \"record:w\", wait: 2s }
+  - { zone: ZONE, name: note, type: TXT, absent: true, after: \"record:x\" }
+",
+        edit: ["x", "A", "198.51.100.9"],
+    },
+];
+
+impl Plan {
+    fn text(&self, zone: &str, provider: &str, authorities: &str) -> String {
+        let body = match self.name {
+            "records" => self.body.to_owned(),
+            _ => MOVE.replace(" MORE", self.body),
+        };
+        format!(
+            "version: 1
+name: sweep
+providers: {{ dns: {provider} }}
+resolver: none
+zones: {{ {zone}: {{ provider: dns{authorities} }} }}
+{}",
+            body.replace("ZONE", zone)
+        )
+    }
+}
+
+/// Who holds the zones.
+enum Place {
+    Bind(Server),
+    Pdns(Pdns),
+    /// Zone files, one directory a case.
+    Files,
+}
+
+impl Place {
+    fn start(&self, zones: &[(&str, &str)]) -> Self {
+        match self {
+            Self::Bind(_) => Self::Bind(Bind::primary(zones)),
+            Self::Pdns(_) => Self::Pdns(Pdns::primary(zones)),
+            Self::Files => Self::Files,
+        }
+    }
+
+    fn addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Bind(server) => Some(server.addr()),
+            Self::Pdns(pdns) => Some(pdns.addr()),
+            Self::Files => None,
+        }
+    }
+
+    fn secret(&self) -> &str {
+        match self {
+            Self::Bind(server) => &server.key().secret,
+            Self::Pdns(pdns) => pdns.api_key(),
+            Self::Files => "none",
+        }
+    }
+
+    fn provider(&self) -> String {
+        match self {
+            Self::Bind(server) => format!(
+                "{{ type: rfc2136, server: \"{}\", tsig: {{ key: {}, algorithm: {}, secret: {{ env: SWEEP }} }} }}",
+                server.addr(),
+                server.key().name,
+                server.key().algorithm
+            ),
+            Self::Pdns(pdns) => {
+                format!("{{ type: powerdns, url: \"{}\", api_key: {{ env: SWEEP }} }}", pdns.url())
+            }
+            Self::Files => {
+                "{ type: zonefile, directory: zones, served: { assume_within: 1s } }".to_owned()
+            }
+        }
+    }
+}
+
+/// One run, in a directory of its own.
+struct Case<'c> {
+    place: &'c Place,
+    plan: &'c Plan,
+    zone: String,
+    dir: TempDir,
+}
+
+impl fmt::Display for Case<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.plan.name, self.zone)
+    }
+}
+
+const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
+
+impl<'c> Case<'c> {
+    fn new(place: &'c Place, plan: &'c Plan, zone: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let authorities = place.addr().map(|addr| format!(", authorities: [ \"{addr}\" ]"));
+        let text = plan.text(zone, &place.provider(), &authorities.unwrap_or_default());
+        fs::write(dir.path().join("plan.yaml"), text).expect("the plan");
+        let case = Self { place, plan, zone: zone.to_owned(), dir };
+        if let Place::Files = place {
+            fs::create_dir(dir_of(&case.file())).expect("a directory");
+            fs::write(case.file(), ZONE).expect("the zone");
+        }
+        case
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("zones").join(format!("{}.zone", self.zone))
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args).current_dir(self.dir.path()).env("SWEEP", self.place.secret());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it can be started")
+    }
+
+    /// The exit code of a process that ends within its time.
+    fn ends(&self, child: &mut Child) -> Option<i32> {
+        let begun = now();
+        loop {
+            if let Some(status) = child.try_wait().expect("a child") {
+                return status.code();
+            }
+            assert!(begun.elapsed() < PROCESS_MAX, "{self}: a process hangs");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, String) {
+        let begun = now();
+        let ended = said(&self.command(args).output().expect("it can be run"));
+        assert!(begun.elapsed() < PROCESS_MAX, "{self}: a process hangs");
+        ended
+    }
+
+    /// The folders of the runs.
+    fn runs(&self) -> Vec<PathBuf> {
+        let folder = self.dir.path().join(".cutover/sweep");
+        let runs = (1..).map(|run| folder.join(format!("{run:04}")));
+        runs.take_while(|run| run.join("journal.jsonl").exists()).collect()
+    }
+
+    /// The whole lines of the journal of a run.
+    fn lines(run: &Path) -> Vec<String> {
+        let text = fs::read_to_string(run.join("journal.jsonl")).unwrap_or_default();
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        text[..whole].lines().map(str::to_owned).collect()
+    }
+
+    fn entries(&self) -> usize {
+        self.runs().first().map_or(0, |run| Self::lines(run).len())
+    }
+
+    /// What the zone holds, with the case's own name taken out.
+    fn holds(&self) -> BTreeSet<String> {
+        let lines = match self.place {
+            Place::Bind(server) => records(&server.transfer(&self.zone)),
+            Place::Pdns(pdns) => records(&pdns.transfer(&self.zone)),
+            Place::Files => {
+                let (code, text) = self.run(&["zone", "dump", "plan.yaml", &self.zone]);
+                assert_eq!(code, 0, "{text}");
+                records(&text).into_iter().filter(|line| !line.starts_with('$')).collect()
+            }
+        };
+        lines.into_iter().map(|line| line.replace(&self.zone, "ZONE")).collect()
+    }
+
+    /// Somebody else puts records in the place of an RRset; none: takes it away.
+    fn write(&self, name: &str, rtype: &str, ttl: u64, data: &[String]) {
+        let zone = &self.zone;
+        let owner = if name == "@" { format!("{zone}.") } else { format!("{name}.{zone}.") };
+        match self.place {
+            Place::Bind(server) => {
+                let adds =
+                    data.iter().map(|one| format!("\nupdate add {owner} {ttl} {rtype} {one}"));
+                let adds: String = adds.collect();
+                server.nsupdate(&format!("zone {zone}\nupdate delete {owner} {rtype}{adds}"));
+            }
+            Place::Pdns(pdns) => {
+                let records =
+                    data.iter().map(|one| serde_json::json!({ "content": one, "disabled": false }));
+                let records: Vec<Value> = records.collect();
+                let rrset = serde_json::json!({
+                    "name": owner, "type": rtype, "ttl": ttl, "records": records,
+                    "changetype": if data.is_empty() { "DELETE" } else { "REPLACE" },
+                });
+                pdns.patch(zone, &rrset.to_string());
+            }
+            Place::Files => {
+                let file = self.file();
+                let text = fs::read_to_string(&file).expect("the zone");
+                let is_same = |line: &&str| {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    let is_name =
+                        words.first().is_some_and(|first| *first == name || *first == owner);
+                    is_name && words.iter().skip(1).take(3).any(|word| *word == rtype)
+                };
+                let kept =
+                    text.lines().filter(|line| !is_same(line)).map(|line| format!("{line}\n"));
+                let added = data.iter().map(|one| format!("{owner} {ttl} IN {rtype} {one}\n"));
+                let text: String = kept.chain(added).collect();
+                let beside = file.with_extension("new");
+                fs::write(&beside, text).and_then(|()| fs::rename(beside, file)).expect("an edit");
+            }
+        }
+    }
+
+    /// Puts back what a halted run had expected; whether it had halted for drift.
+    fn put_back(&self) -> bool {
+        let runs = self.runs();
+        let lines = Self::lines(runs.last().expect("a run"));
+        let halted = lines.iter().rev().find_map(|line| {
+            let entry: Value = serde_json::from_str(line).expect("an entry");
+            Some(entry["event"].get("halted")?.clone())
+        });
+        let Some(halted) = halted else { return false };
+        let differences = halted["differences"].as_array().cloned().unwrap_or_default();
+        for one in &differences {
+            let name = one["name"].as_str().expect("a name").trim_end_matches('.');
+            let name = name.strip_suffix(&self.zone).expect("a name of the zone");
+            let name = if name.is_empty() { "@" } else { name.trim_end_matches('.') };
+            let data = one["expected"]["rdata"].as_array().cloned().unwrap_or_default();
+            let data = data.iter().map(|one| one.as_str().expect("text").to_owned());
+            let data: Vec<String> = data.collect();
+            let ttl = one["expected"]["ttl"].as_u64().unwrap_or(1);
+            self.write(name, one["type"].as_str().expect("a type"), ttl, &data);
+        }
+        !differences.is_empty()
+    }
+
+    /// Between any two changes there is as much time as the first plan has put between them.
+    fn waits_hold(&self, what: &str) {
+        let mut made = Made::default();
+        let mut graph = None;
+        for run in self.runs() {
+            let text = fs::read_to_string(run.join("artifact.json")).expect("an artifact");
+            let artifact = Artifact::decode(&text).expect("an artifact");
+            let mut prev = Digest::of(b"");
+            let mut entries = Vec::new();
+            for (seq, line) in (0..).zip(Self::lines(&run)) {
+                let (entry, digest) = Entry::read(line.as_bytes(), seq, prev).expect("an entry");
+                entries.push(entry);
+                prev = digest;
+            }
+            made.read(&artifact.graph, &entries);
+            graph = graph.or(Some(artifact.graph));
+        }
+        waits_hold(&graph.expect("a run"), &format!("{self}: {what}"), &made);
+    }
+
+    /// Runs the plan with trouble after so many entries; whether there was any.
+    fn goes_through(&self, trouble: Trouble, after: usize, end: &BTreeSet<String>) -> bool {
+        let what = format!("{trouble:?} after {after} entries");
+        let mut child = self.spawn(APPLY);
+        let begun = now();
+        while self.entries() < after {
+            if child.try_wait().expect("a child").is_some() {
+                break;
+            }
+            assert!(begun.elapsed() < PROCESS_MAX, "{self}: {what}: it hangs before");
+            sleep(Duration::from_millis(2));
+        }
+        let comes_late = child.try_wait().expect("a child").is_some();
+        let mut end = end.clone();
+        match trouble {
+            Trouble::Killed | Trouble::Replanned => {
+                child.kill().expect("SIGKILL can be sent");
+                child.wait().expect("a child");
+            }
+            Trouble::Ended => {
+                let id = child.id().to_string();
+                let _ = Command::new("kill").args(["-TERM", &id]).status();
+                let code = self.ends(&mut child);
+                assert!([Some(143), Some(0), None].contains(&code), "{self}: {what}: {code:?}");
+            }
+            Trouble::Drift => {
+                let [name, rtype, data] = self.plan.edit;
+                self.write(name, rtype, 2, &[data.to_owned()]);
+                let edited = |holds: &BTreeSet<String>| {
+                    let data = format!(" {rtype} {data}");
+                    holds.iter().any(|line| line.ends_with(&data))
+                };
+                let code = self.ends(&mut child);
+                assert!(
+                    edited(&self.holds()),
+                    "{self}: {what}: the edit was overwritten ({code:?})"
+                );
+                if code != Some(0) {
+                    assert_eq!(code, Some(5), "{self}: {what}");
+                    // It halts as often as somebody has to put something back.
+                    for _ in 0..4 {
+                        if self.run(APPLY).0 == 0 || !self.put_back() {
+                            break;
+                        }
+                    }
+                } else {
+                    // It came when the run was done with that RRset.
+                    return false;
+                }
+            }
+            Trouble::Beside => {
+                self.write("beside", "A", 2, &["198.51.100.1".to_owned()]);
+                let (code, text) = self.run(APPLY);
+                let is_told = code == 0 || text.contains("locked by");
+                assert!(is_told, "{self}: {what}: {code}: {text}");
+                assert_eq!(self.ends(&mut child), Some(0), "{self}: {what}");
+                let owner = if let Place::Files = self.place { "beside" } else { "beside.ZONE." };
+                end.insert(format!("{owner} 2 IN A 198.51.100.1"));
+            }
+        }
+        let args: &[&str] = match trouble {
+            Trouble::Replanned => &["apply", "plan.yaml", "--replan", "--wait", "--auto-approve"],
+            Trouble::Killed | Trouble::Ended | Trouble::Drift | Trouble::Beside => APPLY,
+        };
+        let (code, text) = self.run(args);
+        assert_eq!(code, 0, "{self}: {what}: {text}");
+        // Where nothing was left to be planned, the run goes on.
+        let (code, text) = self.run(APPLY);
+        assert_eq!(code, 0, "{self}: {what}: {text}");
+        assert_eq!(self.holds(), end, "{self}: {what}");
+        if !matches!(trouble, Trouble::Drift) {
+            self.waits_hold(&what);
+        }
+        !comes_late
+    }
+}
+
+fn dir_of(file: &Path) -> &Path {
+    file.parent().expect("a file lies in a directory")
+}
+
+/// Which of so many entries get trouble: all, or some that are spread evenly, others for each kind.
+fn chosen(entries: usize, kind: usize) -> Vec<usize> {
+    #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
+    let wish = std::env::var("CUTOVER_SWEEP").ok();
+    let count = match wish.as_deref() {
+        None => SAMPLE,
+        Some("all") => entries,
+        Some(number) => number.parse().expect("`all`, or a number"),
+    };
+    let step = (entries / count.max(1)).max(1);
+    (1..entries).skip((kind * 7) % step).step_by(step).collect()
+}
+
+fn sweep(place: &Place) {
+    let troubled = AtomicUsize::new(0);
+    let mut cases: Vec<(&Plan, Trouble, usize)> = Vec::new();
+    let mut ends = Vec::new();
+    let names: Vec<String> = PLANS.iter().map(|plan| format!("{}.test", plan.name)).collect();
+    let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
+    let trial = place.start(&zones);
+    for (number, (plan, zone)) in PLANS.iter().zip(&names).enumerate() {
+        let case = Case::new(&trial, plan, zone);
+        let (code, text) = case.run(APPLY);
+        assert_eq!(code, 0, "{case}: {text}");
+        case.waits_hold("without trouble");
+        ends.push(case.holds());
+        let entries = case.entries();
+        for (kind, trouble) in TROUBLES.into_iter().enumerate() {
+            let chosen = chosen(entries, kind + number * TROUBLES.len());
+            cases.extend(chosen.into_iter().map(|after| (plan, trouble, after)));
+        }
+    }
+    let names: Vec<String> = (0..cases.len()).map(|n| format!("c{n}.test")).collect();
+    let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
+    let place = &place.start(&zones);
+    let open = Mutex::new(cases.iter().zip(&names));
+    let (open, ends, troubled_ref) = (&open, &ends, &troubled);
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(move || {
+                while let Some(((plan, trouble, after), zone)) = {
+                    let mut open = open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    open.next()
+                } {
+                    let number = PLANS.iter().position(|one| one.name == plan.name);
+                    let case = Case::new(place, plan, zone);
+                    let end = &ends[number.expect("one of them")];
+                    if case.goes_through(*trouble, *after, end) {
+                        troubled_ref.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    let troubled = troubled.into_inner();
+    println!("{} cases, in {troubled} of them there was trouble in time", cases.len());
+    assert!(troubled * 10 >= cases.len() * 6, "{troubled} of {}", cases.len());
+}
+
+#[test]
+fn bind_trouble_after_each_entry() {
+    sweep(&Place::Bind(Bind::primary(&[("nothing.test", ZONE)])));
+}
+
+#[test]
+fn powerdns_trouble_after_each_entry() {
+    sweep(&Place::Pdns(Pdns::primary(&[("nothing.test", ZONE)])));
+}
+
+#[test]
+fn zone_files_trouble_after_each_entry() {
+    sweep(&Place::Files);
+}

@@ -1,0 +1,467 @@
+//! What trials found in how runs go on, made anew on real servers: one test for each line.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::bed::Bed;
+use crate::lab::{Unbound, sleep};
+use crate::run::kind;
+
+const DONE: i32 = 0;
+const USAGE: i32 = 2;
+const WAITING: i32 = 4;
+const HALTED: i32 = 5;
+const NEEDS_PERSON: i32 = 6;
+
+const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
+
+/// A bed whose plan was changed: each line that has the first text has the second in its place, and
+/// more lines stand at its end.
+fn bed(changed: &[(&str, &str)], more: &str) -> Bed {
+    let bed = Bed::bind();
+    edit(&bed, changed, more);
+    bed
+}
+
+fn edit(bed: &Bed, changed: &[(&str, &str)], more: &str) {
+    let mut plan = fs::read_to_string(bed.plan()).expect("the plan");
+    for (from, to) in changed {
+        assert!(plan.contains(from), "{from}");
+        plan = plan.replace(from, to);
+    }
+    fs::write(bed.plan(), format!("{plan}{more}")).expect("it is written");
+}
+
+fn script(bed: &Bed, name: &str, text: &str) {
+    fs::write(bed.dir().join(name), text).expect("a script");
+}
+
+/// The entries of each run, the oldest first.
+fn journals(bed: &Bed) -> Vec<Vec<Value>> {
+    let folder = bed.dir().join(".cutover/two-domains");
+    let texts = (1..)
+        .map_while(|run| fs::read_to_string(folder.join(format!("{run:04}/journal.jsonl"))).ok());
+    let read = |text: String| {
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        text[..whole].lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
+    };
+    texts.map(read).collect()
+}
+
+/// When each event came about for the first time, by kind and step.
+fn first(journal: &[Value]) -> BTreeMap<String, DateTime<Utc>> {
+    let mut found = BTreeMap::new();
+    for entry in journal {
+        let at = entry["at"].as_str().expect("an instant").parse().expect("an instant");
+        found.entry(kind(entry)).or_insert(at);
+    }
+    found
+}
+
+/// Waits until the newest run has an entry of this kind and step.
+fn until(bed: &Bed, child: &mut Child, wanted: &str) {
+    let has = || journals(bed).last().is_some_and(|run| run.iter().any(|e| kind(e) == wanted));
+    while !has() {
+        assert_eq!(child.try_wait().expect("a child"), None, "{wanted}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+const SYNCED: &str = "  - { fact: synced, host: old, from: contract, reason: a last copy is made }";
+const SYNCED_BACK: &str = "  - { fact: synced, host: new, reason: mailboxes would be copied back }";
+
+/// Line 56: the last copy comes when nothing is stored at the old host any more, and the old host goes
+/// when it is made; on the way back a copy comes when nothing is stored at the new one any more.
+#[test]
+fn copies_have_their_place_on_both_ways() {
+    let by = [
+        (
+            SYNCED,
+            "  - { fact: synced, host: old, by: task/copy-late, reason: a last copy is made }",
+        ),
+        (
+            SYNCED_BACK,
+            "  - { fact: synced, host: new, by: task/copy-back, reason: it is copied back }",
+        ),
+    ];
+    let tasks = "tasks:
+  before_contract: [ { name: tell, run: [ sh, log, tell ] } ]
+  before_release:
+    - { name: look, run: [ sh, log, look ] }
+    - { name: copy-late, run: [ sh, log, late ], undo: [ sh, log, undo-late ] }
+  way_back: [ { name: copy-back, run: [ sh, log, back ] } ]
+";
+    let bed = bed(&by, tasks);
+    script(&bed, "log", "echo $1 >>ran; test ! -e no-$1");
+    script(&bed, "no-late", "");
+    let (code, text) = bed.cutover(APPLY);
+    assert!(code == HALTED && text.contains("halted at task/copy-late"), "{code}: {text}");
+    fs::remove_file(bed.dir().join("no-late")).expect("the copy can be made now");
+    let (code, text) = bed.cutover(APPLY);
+    assert_eq!(code, DONE, "{text}");
+    let ran = || fs::read_to_string(bed.dir().join("ran")).expect("they ran");
+    assert_eq!(ran(), "tell\nlook\nlate\nlate\n");
+    let at = first(&journals(&bed)[0]);
+    let switched = at["propagated switch/acme.test/@/MX"];
+    // The TTL of 2 s, a second of margin, and one for resolvers that keep records too long.
+    assert!(at["begun task/copy-late"] - switched >= chrono::TimeDelta::seconds(4));
+    for (before, after) in [
+        ("wait_ended wait/keep-old/switch/acme.test/@/MX", "begun task/tell"),
+        ("did task/tell", "reached checkpoint/before-contract"),
+        ("reached checkpoint/before-contract", "begun task/look"),
+        ("did task/look", "begun task/copy-late"),
+        ("halted task/copy-late", "did task/copy-late"),
+        ("did task/copy-late", "reached checkpoint/release-old"),
+    ] {
+        assert!(at[before] <= at[after], "{before}, {after}: {at:?}");
+    }
+    // Which is what the verdict says.
+    let (_, text) = bed.cutover(&["show", ".cutover/two-domains/0001/artifact.json"]);
+    assert!(
+        text.contains("from the end of `task/copy-late` on, `synced` of `old` is true"),
+        "{text}"
+    );
+
+    let gate = "gates:
+  after_switch: [ { probe: command, run: [ \"false\" ], delay: 1s, on_fail: rollback } ]
+";
+    let bed = self::bed(&by, &format!("{tasks}{gate}"));
+    script(&bed, "log", "echo $1 >>ran");
+    let (code, text) = bed.cutover(APPLY);
+    assert!(code == HALTED && text.contains("went back"), "{code}: {text}");
+    assert_eq!(fs::read_to_string(bed.dir().join("ran")).expect("it ran"), "back\n");
+    let at = first(&journals(&bed)[1]);
+    let led_back = at["propagated back/switch/acme.test/@/MX"];
+    assert!(at["begun task/copy-back"] - led_back >= chrono::TimeDelta::seconds(3), "{at:?}");
+}
+
+/// Line 56: what a task is said to bring about is checked with the rest of the plan.
+#[test]
+fn facts_by_tasks_are_checked() {
+    for (line, tasks, wanted) in [
+        ("by: task/copy", "", "the plan has no task `copy`"),
+        ("by: copy", "", "`copy` is no task"),
+        (
+            "by: task/copy, from: contract",
+            "tasks: { before_release: [ { name: copy, run: [ \"true\" ] } ] }\n",
+            "both say when it begins to be true",
+        ),
+        (
+            "by: task/copy",
+            "tasks: { way_back: [ { name: copy, run: [ \"true\" ] } ] }\n",
+            "does not come about on the way back",
+        ),
+        (
+            "by: task/copy",
+            "tasks: { way_back: [ { name: copy, run: [ \"true\" ], undo: [ \"true\" ] } ] }\n",
+            "is not taken back",
+        ),
+    ] {
+        let line =
+            format!("  - {{ fact: synced, host: old, {line}, reason: a last copy is made }}");
+        let (code, text) = bed(&[(SYNCED, &line)], tasks).cutover(&["check", "plan.yaml"]);
+        assert!(code == USAGE && text.contains(wanted), "{code}: {text}");
+    }
+    // Too early, it is no last copy: nothing that the plan could wait for comes before it.
+    let line = "  - { fact: synced, host: old, by: task/copy, reason: a last copy is made }";
+    let tasks = "tasks: { before_switch: [ { name: copy, run: [ \"true\" ] } ] }\n";
+    let (code, text) = bed(&[(SYNCED, line)], tasks).cutover(&["plan", "plan.yaml"]);
+    assert!(code == 3 && text.contains("one-mailbox is broken"), "{code}: {text}");
+}
+
+fn found(bed: &Bed, gate: &str) -> Vec<String> {
+    let entries = journals(bed).remove(0).into_iter();
+    let probed = entries.filter_map(|entry| Some(entry["event"].get("probed")?.clone()));
+    let mine = probed.filter(|probed| probed["step"] == gate);
+    mine.map(|probed| probed["finding"].as_str().expect("a word").to_owned()).collect()
+}
+
+/// Line 57: a resolver that keeps records longer than their TTL, within the plan's own `overrun`, is
+/// asked until that is over, and fails nobody.
+#[test]
+fn a_resolver_that_keeps_records_too_long_has_its_time() {
+    let bed = Bed::bind();
+    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 6");
+    let gate = format!(
+        "gates: {{ after_switch: [ {{ probe: seen, resolvers: [ \"{}\" ], every: 1s }} ] }}\n\
+         tasks: {{ before_switch: [ {{ name: fill, run: [ sh, fill ] }} ] }}\n",
+        unbound.addresses()[0]
+    );
+    edit(&bed, &[("overrun: 1s", "overrun: 9s")], &gate);
+    // It takes the records that are there before the switch, once their TTLs have been lowered.
+    script(
+        &bed,
+        "fill",
+        "until grep -q 'propagated.*lower/acme.test/@/MX' .cutover/two-domains/0001/journal.jsonl; do :; done",
+    );
+    let mut child = bed.command(APPLY);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    while !journals(&bed)
+        .last()
+        .is_some_and(|run| run.iter().any(|entry| kind(entry) == "begun switch/acme.test/@/MX"))
+    {
+        assert!(unbound.look_up("acme.test", "MX").contains("acme.test."));
+        assert_eq!(child.try_wait().expect("a child"), None);
+    }
+    assert_eq!(child.wait().expect("a child").code(), Some(DONE));
+    let found = found(&bed, "gate/after-switch/seen");
+    let (last, before) = found.split_last().expect("it was asked");
+    assert_eq!(last, "pass", "{found:?}");
+    assert!(!before.is_empty() && before.iter().all(|one| one == "inconclusive"), "{found:?}");
+}
+
+/// Line 58: what may ask for anything is asked when everybody can have come over, and the plan warns
+/// where it says otherwise.
+#[test]
+fn a_command_is_asked_when_everybody_can_have_come_over() {
+    let gate = |more: &str| {
+        format!("gates: {{ after_switch: [ {{ probe: command, run: [ \"true\" ]{more} }} ] }}\n")
+    };
+    let bed = self::bed(&[], &gate(""));
+    let (code, text) = bed.cutover(APPLY);
+    assert!(code == DONE && !text.contains("asked-early"), "{code}: {text}");
+    let at = first(&journals(&bed)[0]);
+    let (switched, asked) =
+        (at["propagated switch/acme.test/@/MX"], at["probed gate/after-switch/command"]);
+    assert!(asked - switched >= chrono::TimeDelta::seconds(3), "the TTL, and a second of margin");
+    let bed = self::bed(&[], &gate(", delay: 1s"));
+    let (code, text) = bed.cutover(&["plan", "plan.yaml"]);
+    assert_eq!(code, DONE, "{text}");
+    let wanted =
+        "it is asked 1s after the switch, when caches may lead everybody to the old side for 3s";
+    assert_eq!(text.matches(wanted).count(), 2, "in the plan, and as a warning: {text}");
+}
+
+/// Line 59: a probe that breaks down says nothing, and exit codes mean what the plan says.
+#[test]
+fn exit_codes_have_meanings_and_a_breakdown_has_none() {
+    let python = "import sys\nraise ValueError('no such host')\n";
+    for (run, more, finding) in [
+        ("python3, broken", "", "unanswered"),
+        ("sh, -c, \"kill -9 $$\"", "", "unanswered"),
+        ("sh, -c, \"./no-such-program\"", "", "unanswered"),
+        ("sh, -c, \"exit 1\"", "", "fail"),
+        ("sh, -c, \"exit 2\"", "", "inconclusive"),
+        ("sh, -c, \"exit 1\"", ", exits: nagios", "inconclusive"),
+        ("sh, -c, \"exit 2\"", ", exits: nagios", "fail"),
+        ("sh, -c, \"exit 3\"", ", exits: nagios", "unanswered"),
+        ("sh, -c, \"exit 4\"", ", exits: { pass: [ 4 ], fail: [ 1, 9 ] }", "pass"),
+        ("sh, -c, \"exit 9\"", ", exits: { pass: [ 4 ], fail: [ 1, 9 ] }", "fail"),
+        ("sh, -c, \"exit 2\"", ", exits: { pass: [ 4 ], fail: [ 1, 9 ] }", "unanswered"),
+    ] {
+        let gate = format!(
+            "gates: {{ before_switch: [ {{ probe: command, run: [ {run} ], unanswered_limit: 0{more} }} ] }}\n"
+        );
+        let bed = bed(&[], &gate);
+        script(&bed, "broken", python);
+        let wanted = format!("probed gate/before-switch/command");
+        let mut child = bed.spawn(APPLY);
+        until(&bed, &mut child, &wanted);
+        child.kill().and_then(|()| child.wait()).expect("it can be ended");
+        assert_eq!(found(&bed, "gate/before-switch/command"), [finding], "{run}{more}");
+    }
+    let twice = "gates: { before_switch: [ { probe: command, run: [ x ], exits: { pass: [ 4 ], fail: [ 4 ] } } ] }\n";
+    let (code, text) = bed(&[], twice).cutover(&["check", "plan.yaml"]);
+    assert!(code == USAGE && text.contains("an exit code has two meanings"), "{code}: {text}");
+    // The check of a task that breaks down does not say that the task was not done.
+    let task = "tasks: { before_switch: [ { name: copy, run: [ sh, copy ], check: [ python3, broken ] } ] }\n";
+    let bed = bed(&[], task);
+    script(&bed, "broken", python);
+    script(&bed, "copy", "echo copied >>ran");
+    let (code, text) = bed.cutover(APPLY);
+    assert!(code == NEEDS_PERSON && text.contains("its check ended with code 1"), "{code}: {text}");
+    assert!(!bed.dir().join("ran").exists(), "nobody knows whether it was done");
+}
+
+/// Line 60: a halted run that is applied again and again, as cron does, has one halt in its journal, and
+/// is told of once; and goes on when it can.
+#[test]
+fn a_halt_is_written_down_and_told_once() {
+    let gate = "gates: { before_switch: [ { probe: command, run: [ test, -e, ready ] } ] }
+notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@acme.test, to: [ b@acme.test ] } } ]
+";
+    let bed = bed(&[], gate);
+    let told = |bed: &Bed| {
+        let entries = &journals(bed)[0];
+        let of = |wanted: &str| entries.iter().filter(|e| kind(e).starts_with(wanted)).count();
+        (of("halted"), of("told"), entries.len())
+    };
+    let (code, text) = bed.cutover(APPLY);
+    assert_eq!(code, HALTED, "{text}");
+    let (halts, tells, entries) = told(&bed);
+    assert_eq!((halts, tells), (1, 1));
+    for _ in 0..8 {
+        let (code, text) = bed.cutover(APPLY);
+        assert!(code == HALTED && text.contains("halted at gate/before-switch/command"), "{text}");
+    }
+    assert_eq!(told(&bed), (1, 1, entries));
+    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    assert!(log.contains("told of `halted` at gate/before-switch/command"), "{log}");
+    fs::write(bed.dir().join("ready"), "").expect("a file");
+    // Drift is a halt like any other.
+    bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
+    for _ in 0..4 {
+        let (code, text) = bed.cutover(APPLY);
+        assert!(code == HALTED && text.contains("MX 20 mx.acme.test."), "{code}: {text}");
+    }
+    let (halts, tells, entries) = told(&bed);
+    assert_eq!((halts, tells), (2, 2));
+    let (code, _) = bed.cutover(APPLY);
+    assert_eq!((code, told(&bed).2), (HALTED, entries));
+    bed.primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mail.acme.test.");
+    let (code, text) = bed.cutover(APPLY);
+    assert_eq!(code, DONE, "{text}");
+}
+
+/// Line 61: where a person has to say something, the exit code says so.
+#[test]
+fn what_a_person_has_to_say_ends_with_six() {
+    let task = "tasks: { before_switch: [ { name: slow, run: [ sleep, \"60\" ], within: 1s } ] }\n";
+    let bed = bed(&[], task);
+    for args in [APPLY, &["status", "plan.yaml", "--exit-code"]] {
+        let (code, text) = bed.cutover(args);
+        assert_eq!(code, NEEDS_PERSON, "{text}");
+    }
+    let confirm = ["confirm", "plan.yaml", "task/slow", "--reason", "it was quick enough"];
+    let (code, text) = bed.cutover(&confirm);
+    assert_eq!(code, DONE, "{text}");
+    let (code, text) = bed.cutover(APPLY);
+    assert_eq!(code, DONE, "{text}");
+}
+
+/// Line 62: a gate that takes its time holds up nothing else: not the end of a task, and no other gate.
+#[test]
+fn a_slow_gate_holds_nothing_up() {
+    let more = "tasks: { after_switch: [ { name: quick, run: [ sleep, \"5\" ] }, { name: next, run: [ \"true\" ] } ] }
+gates:
+  after_switch:
+    - { probe: command, run: [ sleep, \"20\" ], delay: 1s }
+    - { probe: served, every: 1s, for: 10s }
+";
+    let bed = bed(&[], more);
+    let (code, text) = bed.cutover(APPLY);
+    assert_eq!(code, DONE, "{text}");
+    let at = first(&journals(&bed)[0]);
+    let took = at["did task/quick"] - at["begun task/quick"];
+    assert!(took < chrono::TimeDelta::milliseconds(7_000), "{took}");
+    assert!(at["did task/next"] < at["probed gate/after-switch/command"], "{at:?}");
+    let served: Vec<DateTime<Utc>> = journals(&bed)[0]
+        .iter()
+        .filter(|entry| kind(entry) == "probed gate/after-switch/served")
+        .map(|entry| entry["at"].as_str().expect("an instant").parse().expect("an instant"))
+        .collect();
+    assert_eq!(served.len(), 11);
+    for pair in served.windows(2) {
+        let slipped = pair[1] - pair[0];
+        assert!(slipped < chrono::TimeDelta::milliseconds(3_000), "{slipped}: {served:?}");
+    }
+}
+
+/// Line 63: a run that another process drives is told to go back, and goes.
+#[test]
+fn a_process_that_waits_is_told_to_go_back() {
+    let task = "tasks: { after_switch: [ { name: wait, manual: \"Wait for ever\" } ] }\n";
+    for waits in [true, false] {
+        let bed = bed(&[], task);
+        let mut child = bed.spawn(APPLY);
+        until(&bed, &mut child, "propagated switch/acme.test/@/MX");
+        let mut args = vec!["rollback", "plan.yaml", "--to", "before-switch", "--auto-approve"];
+        args.extend(waits.then_some("--wait"));
+        let (code, text) = bed.cutover(&args);
+        assert!(text.contains("was told to go back to `before-switch`"), "{text}");
+        assert_eq!(code, if waits { DONE } else { WAITING }, "{text}");
+        let ended = child.wait().expect("a child").code();
+        assert_eq!(ended, Some(HALTED), "whoever has applied it learns that it went back");
+        let zone = bed.served().concat();
+        assert!(zone.contains(&"acme.test. 2 IN MX 10 mail.acme.test.".to_owned()), "{zone:?}");
+        assert_eq!(journals(&bed).len(), 2);
+        let (code, text) = bed.cutover(APPLY);
+        assert!(code == HALTED && text.contains("--again"), "{code}: {text}");
+    }
+}
+
+/// Line 13: within one state no two plans have open runs that change the same records.
+#[test]
+fn a_second_plan_over_the_same_records_is_refused() {
+    let bed = Bed::bind();
+    let plan = fs::read_to_string(bed.plan()).expect("the plan");
+    let (head, _) = plan.split_once("hosts:").expect("a plan with hosts");
+    let write = |plan: &str, record: &str| {
+        let head = head.replace("name: two-domains", &format!("name: {plan}"));
+        let text = format!("{head}records: [ {{ zone: acme.test, {record} }} ]\n");
+        fs::write(bed.dir().join(format!("{plan}.yaml")), text).expect("a plan");
+    };
+    write("first", "name: www, type: A, to: [ 192.0.2.81 ], lower_ttl: 3s");
+    let (code, text) = bed.cutover(&["apply", "first.yaml", "--auto-approve"]);
+    assert_eq!(code, WAITING, "{text}");
+    write("other", "name: www, type: A, to: [ 192.0.2.82 ]");
+    let open = "the run of `first` is open, and changes the same records: www.acme.test. A";
+    let (code, text) = bed.cutover(&["plan", "other.yaml"]);
+    assert!(code == DONE && text.contains(open), "a warning: {code}: {text}");
+    let (code, text) = bed.cutover(&["apply", "other.yaml", "--auto-approve"]);
+    assert!(code == USAGE && text.contains(open), "{code}: {text}");
+    write("other", "name: elsewhere, type: A, to: [ 192.0.2.82 ]");
+    let (code, text) = bed.cutover(&["apply", "other.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, DONE, "{text}");
+    // It may come when the first has come to its end.
+    let (code, text) = bed.cutover(&["apply", "first.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, DONE, "{text}");
+    write("third", "name: www, type: A, to: [ 192.0.2.82 ]");
+    let (code, text) = bed.cutover(&["apply", "third.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(code, DONE, "{text}");
+}
+
+/// Line 68: each point of the plan is an occasion, and what is said names step and reason.
+#[test]
+fn each_point_of_the_plan_is_an_occasion() {
+    let notify = "notify: [ { at: [ switch, contract, release, done ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@acme.test, to: [ b@acme.test ] } } ]\n";
+    let bed = bed(&[], notify);
+    let (code, text) = bed.cutover(APPLY);
+    assert_eq!(code, DONE, "{text}");
+    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    for wanted in [
+        "told of `switch` at checkpoint/before-switch",
+        "told of `contract` at checkpoint/before-contract",
+        "told of `release` at checkpoint/release-old",
+        "told of `done`",
+    ] {
+        assert_eq!(log.matches(wanted).count(), 1, "{wanted}: {log}");
+    }
+}
+
+/// Lines 64 and 65: a time for each point from which a run goes back, and one line for each reason.
+#[test]
+fn the_plan_says_when_senders_are_led_back_and_why_it_waits() {
+    let bed = Bed::bind();
+    let (code, text) = bed.cutover(&["plan", "plan.yaml"]);
+    assert_eq!(code, DONE, "{text}");
+    // The records are made with a TTL of 2 s, and have 6 s again in the end; a second of margin.
+    assert!(text.contains("the last sender is led back 3s after that"), "{text}");
+    assert!(
+        text.contains(
+            "once restore/acme.test/@/MX was made, the last sender is led back 7s after that"
+        ),
+        "{text}"
+    );
+    let table = text.split("Exposure").nth(1).expect("a table");
+    let table = table.split("\n\n").nth(1).expect("its rows");
+    let mut rows: Vec<(String, String, String)> = Vec::new();
+    for row in table.lines().skip(1) {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let key = format!("{} {}", words[0], words[1]);
+        let row = (key, words[2].to_owned(), (*words.last().expect("a reason")).to_owned());
+        assert!(!rows.contains(&row), "{row:?} stands there twice: {table}");
+        rows.push(row);
+    }
+    for reason in ["reach", "keep_old", "one-mailbox"] {
+        let is_it =
+            |(key, _, of): &(String, String, String)| key == "acme.test. MX" && of == reason;
+        assert!(rows.iter().any(is_it), "{reason}: {table}");
+    }
+}

@@ -37,6 +37,7 @@ pub mod history;
 mod illegal;
 pub mod outcome;
 pub mod poll;
+mod standing;
 pub mod tell;
 mod transition;
 pub mod work;
@@ -54,6 +55,7 @@ use crate::model::hold::CAP;
 use gate::{Judgement, Tally};
 
 pub use illegal::{IllegalEvent, NoWayBack};
+pub use standing::Made;
 use tell::{Untold, comes_on, occasioned};
 use transition::{name, next_state};
 
@@ -137,26 +139,6 @@ pub struct RunState {
     pub turned_by: Option<StepId>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,
-}
-
-/// How much of a change is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
-    /// Nothing of it.
-    Nothing,
-    /// Some of its RRsets.
-    Part {
-        /// How many of them.
-        written: usize,
-        /// How many it has.
-        all: usize,
-    },
-    /// All of it.
-    All,
-    /// All of it was, and somebody else has written over it.
-    Overwritten,
-    /// The provider did not say, or something else is there.
-    Unknown,
 }
 
 /// From when on, and for how long, a step is held up.
@@ -446,63 +428,6 @@ impl RunState {
         let left = now.remaining(from.steady, span);
         let until = later(from.at, span).max(later(now.at, left));
         (now.at < until).then_some(until)
-    }
-
-    /// The places of the steps that have to be seen to before the run is finished, in the order of the
-    /// graph: those that are ready, or, of a run that was turned back, those that have begun.
-    pub fn open(&self) -> impl Iterator<Item = usize> {
-        self.ready().filter(|place| !self.leaves() || self.is_unsettled(*place))
-    }
-
-    /// Whether the run goes no further: it was turned back, or another takes its place.
-    #[must_use]
-    pub fn leaves(&self) -> bool {
-        self.turned_back.is_some() || self.replaced.is_some()
-    }
-
-    /// How much of a change was written when the run halted at it; `None`: it is none.
-    #[must_use]
-    pub fn made(&self, artifact: &Artifact, halted: &Event) -> Option<Made> {
-        let Event::Halted { step, reason, differences, .. } = halted else { return None };
-        let place = artifact.graph.place(step)?;
-        let Primitive::Change(changes) = &artifact.graph.steps()[place].primitive else {
-            return None;
-        };
-        let all = changes.changes().len();
-        Some(match self.steps[place] {
-            _ if *reason == HaltReason::Unpublished => Made::All,
-            StepState::Pending { .. } => Made::Nothing,
-            StepState::Written { .. } if *reason == HaltReason::Drift => Made::Overwritten,
-            StepState::Written { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. }
-            | StepState::Done { .. } => Made::All,
-            StepState::Begun | StepState::InDoubt { .. } if differences.is_empty() => Made::Unknown,
-            StepState::Begun | StepState::InDoubt { .. } => {
-                match differences.iter().filter(|one| one.live == one.planned).count() {
-                    0 => Made::Unknown,
-                    written if written == all => Made::All,
-                    written => Made::Part { written, all },
-                }
-            }
-        })
-    }
-
-    fn is_unsettled(&self, place: usize) -> bool {
-        match self.steps[place] {
-            // That it is there is known. Servers that were not told of it may not be able to load it: what
-            // they are told next is that it is gone again.
-            StepState::InDoubt { .. }
-                if self.turned_back.is_some() && self.unpublished.contains(&place) =>
-            {
-                false
-            }
-            StepState::Begun | StepState::InDoubt { .. } | StepState::Written { .. } => true,
-            StepState::Pending { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. }
-            | StepState::Done { .. } => false,
-        }
     }
 
     /// Only a gate that has failed, and that the plan lets lead back to this point, turns a run.

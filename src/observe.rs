@@ -42,6 +42,8 @@ pub enum Query {
         server: SocketAddr,
         /// Which RRset.
         key: RrKey,
+        /// Whether its absence is one of the things that are looked for: a wildcard may answer then.
+        or_absent: bool,
     },
     /// One RRset as a resolver gives it.
     Resolved {
@@ -102,8 +104,33 @@ pub enum Answer {
 pub enum Served {
     /// This RRset, or none.
     Answer(Option<RrSet>),
+    /// This RRset, which a name beside it that does not exist has too: by all that can be seen, there is
+    /// none, and a wildcard or a DNAME answers.
+    Wildcard(RrSet),
     /// Nothing that can be used, and why.
     Unanswered(String),
+}
+
+impl Served {
+    /// Whether what was said may be what is looked for, records or their absence.
+    #[must_use]
+    pub fn may_be(&self, is: impl Fn(Option<&RrSet>) -> bool) -> bool {
+        match self {
+            Self::Answer(answer) => is(answer.as_ref()),
+            Self::Wildcard(rrset) => is(Some(rrset)) || is(None),
+            Self::Unanswered(_) => false,
+        }
+    }
+
+    /// The records that were given.
+    #[must_use]
+    pub fn records(&self) -> Option<&RrSet> {
+        match self {
+            Self::Answer(answer) => answer.as_ref(),
+            Self::Wildcard(rrset) => Some(rrset),
+            Self::Unanswered(_) => None,
+        }
+    }
 }
 
 /// What a command said.
@@ -218,6 +245,15 @@ impl ZoneSeen {
             |name: &Name| name.is_at_or_below(&self.zone.origin) && *name != self.zone.origin;
         let ancestors = std::iter::successors(Some(name.clone()), Name::parent).take_while(below);
         ancestors.filter(|at| self.get(&RrKey::new(at.clone(), RrType::NS)).is_some()).last()
+    }
+
+    /// The records that its servers give: its own, or those of a wildcard. An alias is none.
+    #[must_use]
+    pub fn served(&self, key: &RrKey) -> Option<&RrSet> {
+        match reply(&&self.zone, key) {
+            Reply::Records(rrset) => Some(rrset),
+            Reply::Alias { .. } | Reply::Absent | Reply::Delegated(_) => None,
+        }
     }
 
     /// What a wildcard or a DNAME says in place of an RRset whose name does not exist, alias or

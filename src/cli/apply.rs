@@ -260,10 +260,12 @@ async fn applied(
             Ok(Applied { exit: Exit::Waiting, until: Some(until) })
         }
         Outcome::Halted(event) => {
-            put(&halt(&event, artifact.is_way_back(), dress(&std::io::stdout())))?;
+            let made = state.made(&artifact, &event);
+            put(&halt(&event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
             let others = state.aside().filter(|other| other.step() != event.step());
             for other in others {
-                put(&halt(other, artifact.is_way_back(), dress(&std::io::stdout())))?;
+                let made = state.made(&artifact, other);
+                put(&halt(other, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
             }
             put(&has_to_say(&artifact, &event, &args.input))?;
             Ok(Exit::of_halt(&artifact, &event).into())
@@ -275,7 +277,8 @@ async fn applied(
 fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Failure> {
     let mut worst = None;
     for event in state.aside() {
-        put(&halt(event, artifact.is_way_back(), dress(&std::io::stdout())))?;
+        let made = state.made(artifact, event);
+        put(&halt(event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
         let exit = Exit::of_halt(artifact, event);
         worst = Some(worst.map_or(exit, |worst: Exit| worst.or_worse(exit)));
     }

@@ -65,9 +65,10 @@ impl Exit {
         };
         match reason {
             HaltReason::NoWayBack => Self::Stuck,
-            HaltReason::Refused if artifact.is_way_back() => Self::Stuck,
+            HaltReason::Refused | HaltReason::Unpublished if artifact.is_way_back() => Self::Stuck,
             _ if needs_word(artifact, event) => Self::ApprovalNeeded,
             HaltReason::Refused
+            | HaltReason::Unpublished
             | HaltReason::Drift
             | HaltReason::Unanswered
             | HaltReason::Failed

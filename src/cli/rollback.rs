@@ -314,7 +314,7 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::Waiting)
         }
         Outcome::Halted(event) => {
-            put(&halt(&event, true, dress(&std::io::stdout())))?;
+            put(&halt(&event, state.made(&artifact, &event), true, dress(&std::io::stdout())))?;
             put(&has_to_say(&artifact, &event, &args.input))?;
             Ok(Exit::of_halt(&artifact, &event))
         }

@@ -44,14 +44,14 @@ pub(super) fn done_before(
     step: usize,
 ) -> Option<Constraint> {
     let of_anchor = |track: &&Track| match anchor {
-        Anchor::Record(id) => track.record.as_deref() == Some(id),
+        Anchor::Record(id) => track.records.contains(id),
         // Which part of the move it belonged to, nobody knows any more.
         Anchor::Expand | Anchor::Switch | Anchor::Contract => true,
     };
     let tracks = || draft.tracks.iter().filter(of_anchor);
     // Where its own step is still to come, that is what is waited for.
     let is_to_come = tracks().any(|track| !track.transitions.is_empty());
-    let keys = || tracks().map(|track| &track.key);
+    let keys = || tracks().flat_map(Track::keys);
     let (wait, because) = match wait {
         None => of_earlier_runs(draft, keys(), &|_, _| true)?,
         Some(_) if is_to_come && matches!(anchor, Anchor::Record(_)) => return None,

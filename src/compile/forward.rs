@@ -522,7 +522,7 @@ pub(super) fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usi
         }
         // A record that is as wanted already has no step, and nothing has to be waited for.
         Anchor::Record(id) => {
-            let track = draft.tracks.iter().position(|t| t.record.as_deref() == Some(id));
+            let track = draft.tracks.iter().position(|track| track.records.contains(id));
             let steps = track.and_then(|place| {
                 let track = &draft.tracks[place];
                 let mut made = track.transitions.iter().zip(draft.steps_of(place));

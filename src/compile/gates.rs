@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrSet, RrType};
+use cutover_contract::{Change, Name, RrKey, RrSet, RrType};
 
 use super::back::BEFORE_SWITCH as POINT;
 use crate::calendar::show_span;
@@ -267,7 +267,7 @@ fn expected(
                             zone,
                             key,
                             versions: vec![change.after.clone()],
-                            replaced: change.before.clone(),
+                            replaced: served_before(draft.snapshot, changes.zone(), change),
                             expires: (hold + margin).saturating_sub(waited(place)),
                             // What has been waited out is waited out whoever keeps it.
                             overrun: draft
@@ -289,6 +289,11 @@ fn expected(
     }
     let made: Vec<Expected> = made.into_values().collect();
     spread(&made).cloned().collect()
+}
+
+/// What resolvers may still have of what a change replaces: records, or those of a wildcard.
+fn served_before(snapshot: &Snapshot, zone: &Name, change: &Change) -> Option<RrSet> {
+    change.before.clone().or_else(|| snapshot.zones[zone].served(&change.key).cloned())
 }
 
 fn hold(snapshot: &Snapshot, zone: &Name, key: &RrKey, before: Option<&RrSet>) -> Duration {

@@ -41,6 +41,7 @@ pub mod history;
 mod illegal;
 pub mod outcome;
 pub mod poll;
+mod standing;
 pub mod tell;
 mod transition;
 pub mod work;
@@ -53,11 +54,12 @@ use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Entry, Event};
+use crate::journal::{Entry, Event, HaltReason};
 use crate::spec::OnDrift;
 use gate::{Judgement, Tally};
 
 pub use illegal::{IllegalEvent, NoWayBack};
+pub use standing::Made;
 use tell::{Untold, comes_on, occasioned};
 use transition::{name, next_state};
 
@@ -133,6 +135,8 @@ pub struct RunState {
     pub last_words: BTreeMap<StepId, String>,
     /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
     behind: BTreeMap<StepId, String>,
+    /// The places of changes that the provider holds, and whose servers could not be told of them.
+    unpublished: BTreeSet<usize>,
     /// The rollback point that the run goes back to.
     pub turned_back: Option<String>,
     /// The artifact that takes its place.
@@ -188,6 +192,7 @@ impl RunState {
             entries: 0,
             last_words: BTreeMap::new(),
             behind: BTreeMap::new(),
+            unpublished: BTreeSet::new(),
             turned_back: None,
             replaced: None,
             turned_by: None,
@@ -337,7 +342,7 @@ impl RunState {
                 self.replaced = Some(*by);
                 self.resume(artifact, moment);
             }
-            Event::SetAside { step, .. } => {
+            Event::SetAside { step, reason, .. } => {
                 let place = artifact.graph.place(step);
                 let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
                 if artifact.on_drift != OnDrift::Isolate
@@ -345,6 +350,9 @@ impl RunState {
                 {
                     let (step, event) = (step.clone(), name(event).to_owned());
                     return Err(IllegalEvent::Step { step, event });
+                }
+                if *reason == HaltReason::Unpublished {
+                    self.unpublished.insert(place);
                 }
                 self.aside.insert(place, event.clone());
             }
@@ -355,9 +363,11 @@ impl RunState {
                 }
                 self.finished = Some(at);
             }
-            Event::Halted { step, .. } => {
-                if artifact.graph.place(step).is_none() {
-                    return Err(IllegalEvent::UnknownStep(step.clone()));
+            Event::Halted { step, reason, .. } => {
+                let place = artifact.graph.place(step);
+                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
+                if *reason == HaltReason::Unpublished {
+                    self.unpublished.insert(place);
                 }
                 self.halted = Some(event.clone());
             }
@@ -417,31 +427,6 @@ impl RunState {
                 *state = StepState::InDoubt { since: moment.at };
                 *stamp = moment.steady;
             }
-        }
-    }
-
-    /// The places of the steps that have to be seen to before the run is finished, in the order of the
-    /// graph: those that are ready, or, of a run that was turned back, those that have begun.
-    pub fn open(&self, artifact: &Artifact) -> BTreeSet<usize> {
-        match self.aside.is_empty() {
-            true => self.to_settle().collect(),
-            false => self.going_on(artifact, None),
-        }
-    }
-
-    /// Whether the run goes no further: it was turned back, or another takes its place.
-    #[must_use]
-    pub fn leaves(&self) -> bool {
-        self.turned_back.is_some() || self.replaced.is_some()
-    }
-
-    fn is_unsettled(&self, place: usize) -> bool {
-        match self.steps[place] {
-            StepState::Begun | StepState::InDoubt { .. } | StepState::Written { .. } => true,
-            StepState::Pending { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. }
-            | StepState::Done { .. } => false,
         }
     }
 
@@ -576,6 +561,7 @@ impl RunState {
             return Ok(());
         }
         self.behind.remove(id);
+        self.unpublished.remove(&place);
         // A wait counts from when its predecessors were done, where it says so.
         let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);
         self.stamps[place] = match counts_from_before {

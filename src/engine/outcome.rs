@@ -178,7 +178,15 @@ pub fn published(
             memory.found.remove(&step.id);
             vec![Event::Written { step: step.id.clone(), serial: None }]
         }
-        Err(error) => failed(memory, step, &error, now),
+        Err(error) => {
+            let unpublished = |event| match event {
+                Event::Halted { step, reason: _, detail, differences } => {
+                    Event::Halted { step, reason: HaltReason::Unpublished, detail, differences }
+                }
+                other => other,
+            };
+            failed(memory, step, &error, now).into_iter().map(unpublished).collect()
+        }
     }
 }
 
@@ -256,11 +264,9 @@ pub fn seen(
             }
             let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
             let is_quick = tries < SEE_QUICKLY_COUNT;
-            let is_another = |(change, served): (&Change, &Served)| match served {
-                Served::Answer(answer) => {
-                    !change.leads_to(answer.as_ref()) && !change.starts_from(answer.as_ref())
-                }
-                Served::Unanswered(_) => false,
+            let is_another = |(change, served): (&Change, &Served)| {
+                !matches!(served, Served::Unanswered(_))
+                    && !served.may_be(|is| change.leads_to(is) || change.starts_from(is))
             };
             let mut pairs = answers.iter().flat_map(|served| changes.changes().iter().zip(served));
             if is_written && (!is_quick || pairs.any(is_another)) {
@@ -374,12 +380,9 @@ fn at_the_end(
     now: Timestamp,
 ) -> Vec<Event> {
     let pairs = || answers.iter().flat_map(|served| changes.changes().iter().zip(served));
-    let old_version =
-        pairs().any(|(change, served)| matches!(served, Served::Answer(answer) if change.starts_from(answer.as_ref())));
-    let silent = pairs().all(|(change, served)| match served {
-        Served::Unanswered(_) => true,
-        Served::Answer(answer) => change.leads_to(answer.as_ref()),
-    });
+    let new = |(change, served): &(&Change, &Served)| served.may_be(|is| change.leads_to(is));
+    let old_version = pairs().any(|pair| !new(&pair) && pair.1.may_be(|is| pair.0.starts_from(is)));
+    let silent = pairs().all(|pair| matches!(pair.1, Served::Unanswered(_)) || new(&pair));
     if old_version {
         // The old version is served again, so it may be cached again: count anew.
         memory.tries.insert(step.id.clone(), (0, later(now, SEE_EVERY)));
@@ -398,17 +401,12 @@ fn at_the_end(
     if silent {
         return vec![halted(step, HaltReason::Unanswered, behind.join("; "))];
     }
-    let differing = pairs().find(
-        |(change, served)| matches!(served, Served::Answer(answer) if !change.leads_to(answer.as_ref())),
-    );
+    let differing = pairs().find(|pair| !matches!(pair.1, Served::Unanswered(_)) && !new(pair));
     let differences = differing.map(|(change, served)| Difference {
         key: change.key.clone(),
         planned: change.after.clone(),
         expected: change.after.clone(),
-        live: match served {
-            Served::Answer(live) => live.clone(),
-            Served::Unanswered(_) => None,
-        },
+        live: served.records().cloned(),
     });
     vec![Event::Halted {
         step: step.id.clone(),
@@ -420,12 +418,12 @@ fn at_the_end(
 
 fn not_yet(change: &Change, served: &Served) -> Option<String> {
     match served {
-        Served::Answer(answer) if change.leads_to(answer.as_ref()) => None,
-        Served::Answer(answer) if change.starts_from(answer.as_ref()) => {
+        Served::Unanswered(why) => Some(format!("does not answer for {}: {why}", change.key)),
+        Served::Answer(_) | Served::Wildcard(_) if served.may_be(|is| change.leads_to(is)) => None,
+        Served::Answer(_) | Served::Wildcard(_) if served.may_be(|is| change.starts_from(is)) => {
             Some(format!("still serves the old {}", change.key))
         }
-        Served::Answer(_) => Some(format!("serves another {}", change.key)),
-        Served::Unanswered(why) => Some(format!("does not answer for {}: {why}", change.key)),
+        Served::Answer(_) | Served::Wildcard(_) => Some(format!("serves another {}", change.key)),
     }
 }
 

@@ -206,6 +206,8 @@ pub enum HaltReason {
     Refused,
     /// Somebody who has to answer does not.
     Unanswered,
+    /// The provider holds the change, and its servers could not be told of it.
+    Unpublished,
     /// A gate or a task has failed.
     Failed,
     /// A gate has not found out what is true, or nobody knows whether a task was done.
@@ -224,6 +226,7 @@ impl HaltReason {
             Self::Drift => "what is live is not what the plan was made for",
             Self::Refused => "the provider does not make the change",
             Self::Unanswered => "somebody who has to answer does not",
+            Self::Unpublished => "the servers were not told of a change that is written",
             Self::Failed if is_task => "the task has failed",
             Self::Failed => "the gate has failed",
             Self::Undecided if is_task => "nobody knows whether the task was done",

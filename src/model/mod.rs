@@ -11,6 +11,7 @@ pub mod hold;
 pub mod spf_cost;
 pub mod spf_meaning;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -155,8 +156,8 @@ pub struct Track {
     pub zone: Name,
     /// The RRset that the track is about; it stands in the ids of the steps.
     pub key: RrKey,
-    /// The record's id in the plan, for tracks that come from `records`.
-    pub record: Option<String>,
+    /// The ids that the plan gives to its records, for tracks that come from `records`.
+    pub records: BTreeSet<String>,
     /// Whether the plan itself says when the record changes: that is judged, and not moved.
     pub placed: bool,
     /// Whether mail is routed by it.
@@ -169,7 +170,14 @@ impl Track {
     /// A track that recipes make: its order is derived.
     #[must_use]
     pub fn new(zone: Name, key: RrKey, transitions: Vec<Transition>) -> Self {
-        Self { zone, key, record: None, placed: false, routes: false, transitions }
+        Self { zone, key, records: BTreeSet::new(), placed: false, routes: false, transitions }
+    }
+
+    /// The RRsets that it is about, and those that it changes.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<&RrKey> {
+        let changes = self.transitions.iter().flat_map(|transition| &transition.changes);
+        changes.map(|change| &change.key).chain([&self.key]).collect()
     }
 
     /// Whether the plan itself says when this transition is made.

@@ -1,5 +1,7 @@
 //! Whether every authoritative server serves what was changed.
 
+use cutover_contract::RrSet;
+
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest};
 use crate::graph::gate::Expected;
 use crate::observe::{Answer, Query, Served};
@@ -24,6 +26,8 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
                 zone: expected.zone.clone(),
                 server,
                 key: expected.key.clone(),
+                or_absent: expected.replaced.is_none()
+                    || expected.versions.iter().any(Option::is_none),
             })
         });
         let queries: Vec<Query> = queries.collect();
@@ -37,16 +41,21 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
         let (Query::Served { server, key, .. }, Answer::Served(served)) = (query, answer) else {
             unreachable!("an answer of the question's kind")
         };
+        let is_new = |is: Option<&RrSet>| expected.versions.iter().any(|one| one.as_ref() == is);
         match served {
-            Served::Answer(served) if expected.versions.contains(served) => {
-                (Finding::Pass, String::new())
-            }
-            Served::Answer(served) if *served == expected.replaced => {
-                (Finding::Fail, format!("{server} serves the old {key}"))
-            }
-            Served::Answer(_) => (Finding::Fail, format!("{server} serves another {key}")),
             Served::Unanswered(why) => {
                 (Finding::Unanswered, format!("{server} does not answer for {key}: {why}"))
+            }
+            Served::Answer(_) | Served::Wildcard(_) if served.may_be(is_new) => {
+                (Finding::Pass, String::new())
+            }
+            Served::Answer(_) | Served::Wildcard(_)
+                if served.may_be(|is| is == expected.replaced.as_ref()) =>
+            {
+                (Finding::Fail, format!("{server} serves the old {key}"))
+            }
+            Served::Answer(_) | Served::Wildcard(_) => {
+                (Finding::Fail, format!("{server} serves another {key}"))
             }
         }
     });

@@ -291,12 +291,7 @@ impl<'d> Draft<'d> {
             let id = format!("back/{}", node.id);
             match &node.kind {
                 Kind::Change { track, number, transition } => {
-                    let turned = |change: &Change| Change {
-                        key: change.key.clone(),
-                        before: change.after.clone(),
-                        after: change.before.clone(),
-                    };
-                    let changes = transition.changes.iter().map(turned).collect();
+                    let changes = transition.changes.iter().map(Change::turned).collect();
                     push(id, Some(step), Back::Change { track: *track, number: *number, changes });
                 }
                 Kind::Point(MovePoint::BeforeSwitch) => {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Atomicity, Change, InPlace, Rdata, RrKey, RrSet, RrType};
+use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, RrSetError, RrType};
 
 use super::draft::Draft;
 use super::pattern::Start;
@@ -171,12 +171,15 @@ fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
         }
     }
     // Two RRsets at one name, of which one takes the place of the other: two calls.
-    let replaces_type = changes.iter().any(|change| change.key.rtype == RrType::CNAME)
-        && changes.iter().any(|change| change.before.is_none())
-        && changes.iter().any(|change| change.after.is_none());
-    if replaces_type {
-        seen.push(changes.iter().map(|change| (change.key.clone(), None)).collect());
-    }
+    let mut at_names: BTreeMap<&Name, Vec<&Change>> = BTreeMap::new();
+    changes.iter().for_each(|change| at_names.entry(&change.key.name).or_default().push(change));
+    let replaces_type = |at_name: &&Vec<&Change>| {
+        at_name.iter().any(|change| change.key.rtype == RrType::CNAME)
+            && at_name.iter().any(|change| change.before.is_none())
+            && at_name.iter().any(|change| change.after.is_none())
+    };
+    let replaced = at_names.values().filter(replaces_type);
+    seen.extend(replaced.map(|at| at.iter().map(|one| (one.key.clone(), None)).collect()));
     seen
 }
 
@@ -191,8 +194,14 @@ fn by_record((one, other): (&RrSet, &RrSet)) -> Vec<Option<RrSet>> {
     }
 }
 
-/// All records of both.
+/// All records of both; of what a name has one at the most, there is nothing of the kind.
 fn union((one, other): (&RrSet, &RrSet)) -> Option<RrSet> {
     let all: Vec<Rdata> = one.rdata().iter().chain(other.rdata()).cloned().collect();
-    RrSet::new(one.ttl().max(other.ttl()), all).ok()
+    match RrSet::new(one.ttl().max(other.ttl()), all) {
+        Ok(union) => Some(union),
+        Err(RrSetError::Singleton(_)) => None,
+        Err(RrSetError::Empty | RrSetError::MixedTypes) => {
+            unreachable!("two RRsets of one key have records, all of its type")
+        }
+    }
 }

@@ -9,10 +9,9 @@ mod discovery;
 mod dkim;
 mod mx;
 mod names;
+mod owners;
 mod records;
 mod spf;
-
-use std::collections::BTreeMap;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, Ttl};
 
@@ -152,8 +151,8 @@ pub fn cook(kitchen: &Kitchen<'_>) -> Result<Cooked, Vec<Diagnostic>> {
     for Recipe { tracks, .. } in ALL {
         tracks(kitchen, &mut found);
     }
+    owners::owned_once(&mut found);
     names::check(kitchen, &mut found);
-    owned_once(&mut found);
     let Found { tracks, diagnostics, mut assumptions } = found;
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Err(diagnostics);
@@ -163,32 +162,4 @@ pub fn cook(kitchen: &Kitchen<'_>) -> Result<Cooked, Vec<Diagnostic>> {
         assumptions.clear();
     }
     Ok(Cooked { tracks, assumptions, warnings: diagnostics })
-}
-
-/// An RRset has one owner: two tracks at one name, of which one changes what the other relies on,
-/// are refused. The same address of an exchange that two domains share is one track.
-fn owned_once(found: &mut Found) {
-    let mut kept: Vec<(Track, Span)> = Vec::new();
-    let mut owners: BTreeMap<RrKey, usize> = BTreeMap::new();
-    for (track, span) in std::mem::take(&mut found.tracks) {
-        let mut keys: Vec<RrKey> = vec![track.key.clone()];
-        keys.extend(track.transitions.iter().flat_map(|t| &t.changes).map(|c| c.key.clone()));
-        let other = keys.iter().find_map(|key| owners.get(key).copied());
-        match other {
-            Some(other) if kept[other].0 == track => continue,
-            Some(other) => {
-                let title = format!("{} is wanted by two parts of the plan", track.key);
-                let help = "let one part of the plan own the record, and take the other out";
-                let first = kept[other].1;
-                found.diagnostics.push(
-                    Diagnostic::error(OWNED_TWICE, span, title, help).also(first, "and here"),
-                );
-            }
-            None => {
-                owners.extend(keys.into_iter().map(|key| (key, kept.len())));
-                kept.push((track, span));
-            }
-        }
-    }
-    found.tracks = kept;
 }

@@ -36,7 +36,7 @@ pub(super) fn check(kitchen: &Kitchen<'_>, found: &mut Found) {
     let servers = servers(kitchen);
     for (track, span) in found.tracks.iter().filter(|(t, _)| !refused.contains(&t.key.name)) {
         let zone = &kitchen.snapshot.zones[&track.zone];
-        let problem = at_name(zone, track, *span, &aliases)
+        let problem = at_name(kitchen, zone, track, *span, &aliases)
             .or_else(|| of_server(&servers, track, *span))
             .or_else(|| swept_away(kitchen, track, *span));
         problems.extend(problem.map(|problem| (&track.key.name, problem)));
@@ -148,6 +148,7 @@ fn put(track: &Track) -> impl Iterator<Item = &Change> {
 }
 
 fn at_name(
+    kitchen: &Kitchen<'_>,
     zone: &ZoneSeen,
     track: &Track,
     span: Span,
@@ -164,26 +165,36 @@ fn at_name(
                 .why("what a zone says at or below a delegation is not served (RFC 1034 §4.2.1)"),
         );
     }
-    below_dname(zone, track, span).or_else(|| clash(zone, track, span, aliases))
+    below_dname(kitchen, zone, track, span).or_else(|| clash(zone, track, span, aliases))
 }
 
 /// What lies below a DNAME is not served, and must not be there (RFC 6672 §2.4).
-fn below_dname(zone: &ZoneSeen, track: &Track, span: Span) -> Option<Diagnostic> {
+fn below_dname(
+    kitchen: &Kitchen<'_>,
+    zone: &ZoneSeen,
+    track: &Track,
+    span: Span,
+) -> Option<Diagnostic> {
     let name = &put(track).next()?.key.name;
-    let dname = |at: &Name| zone.get(&RrKey::new(at.clone(), RrType::DNAME)).is_some();
+    let in_the_end = kitchen.end.zones.get(&track.zone);
+    let dname = |at: &Name| {
+        let key = RrKey::new(at.clone(), RrType::DNAME);
+        [Some(zone), in_the_end].into_iter().flatten().any(|zone| zone.get(&key).is_some())
+    };
     let above = std::iter::successors(name.parent(), Name::parent)
         .take_while(|at| at.is_at_or_below(&zone.zone.origin))
         .find(dname);
     if let Some(above) = above {
         let title = format!("{name} lies below {above}, which is a DNAME");
-        let help = "publish it where the DNAME leads, or take the DNAME out first";
+        let help = "publish it where the DNAME leads, or take the DNAME out, and plan again when it is gone";
         let problem = Diagnostic::error(DNAME_OCCLUDES, span, title, help);
         return Some(problem.why("what lies below a DNAME is not served (RFC 6672 §2.4)"));
     }
     if track.key.rtype != RrType::DNAME {
         return None;
     }
-    let mut keys = zone.zone.rrsets.keys();
+    let mut keys =
+        [Some(zone), in_the_end].into_iter().flatten().flat_map(|z| z.zone.rrsets.keys());
     let below = keys.find(|key| key.name != *name && key.name.is_at_or_below(name))?;
     let title = format!("{name} cannot become a DNAME: {below} lies below it");
     let help = "take what lies below the name out of the zone first, then plan again";
@@ -225,17 +236,18 @@ fn swept_away(kitchen: &Kitchen<'_>, track: &Track, span: Span) -> Option<Diagno
         })
     };
     for transition in &track.transitions {
-        let put = transition.changes.iter().find(|change| change.after.is_some())?;
-        let gone = transition.changes.iter().filter(|change| change.after.is_none());
+        let (put, gone): (Vec<&Change>, Vec<&Change>) =
+            transition.changes.iter().partition(|change| change.after.is_some());
+        let Some(first) = put.first() else { continue };
         for gone in gone {
-            let implied = leads(gone.key.rtype) && leads(put.key.rtype);
+            let implied = leads(gone.key.rtype) && put.iter().any(|change| leads(change.key.rtype));
             if implied || said(&gone.key) {
                 continue;
             }
             let (name, of) = (&gone.key.name, gone.key.rtype);
             let title = format!(
                 "the {} records of {name} cannot stand beside its {of} records, which would go",
-                put.key.rtype
+                first.key.rtype
             );
             let help = format!(
                 "if they shall go, say so: `- {{ zone: {}, name: {}, type: {of}, absent: true }}`; otherwise take another name",

@@ -1,6 +1,8 @@
 //! Other records of the plan: each with a place in the order that the user chose.
 
-use cutover_contract::{Rdata, RrKey, RrSet, RrType};
+use std::collections::{BTreeSet, HashMap};
+
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
 use crate::calendar::show_span;
@@ -14,32 +16,95 @@ pub(super) const TTL_FLOOR: Code = Code::semantic("ttl-floor");
 /// Records that change together with the TTL that should have been lowered before.
 pub(super) const TTL_TOO_LATE: Code = Code::semantic("ttl-too-late");
 
+/// The plan's records as they belong together.
+struct Lines<'k> {
+    at_name: HashMap<&'k Name, Vec<&'k RecordSpec>>,
+    /// The exchanges that MX records name in the end, each with the name of one of these.
+    exchanges: HashMap<Name, &'k Name>,
+}
+
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
+    let lines = Lines::of(kitchen);
     for record in &kitchen.intent.records {
-        if !goes_with_another(kitchen, record) {
-            track(kitchen, record, found);
+        match lines.taken_over_by(record) {
+            Some(other) => goes_with(record, other, found),
+            None => track(kitchen, &lines, record, found),
         }
         if record.rtype.value == RrType::MX {
             exchanges_are_usable(kitchen, record, found);
         }
         if record.rtype.value == RrType::CNAME && record.to.is_some() {
-            becomes_no_alias(kitchen, record, found);
+            becomes_no_alias(kitchen, &lines, record, found);
         }
     }
 }
 
-/// Whether these records go because another one takes their name: the same change does both, for an
-/// alias and other records never stand there together (RFC 1034 §3.6.2).
-fn goes_with_another(kitchen: &Kitchen<'_>, record: &RecordSpec) -> bool {
-    let name = &record.name.value;
-    record.to.is_none()
-        && kitchen.intent.records.iter().any(|other| {
+impl<'k> Lines<'k> {
+    fn of(kitchen: &Kitchen<'k>) -> Self {
+        let mut at_name: HashMap<&Name, Vec<&RecordSpec>> = HashMap::new();
+        for record in &kitchen.intent.records {
+            at_name.entry(&record.name.value).or_default().push(record);
+        }
+        let zones = kitchen.end.zones.values().flat_map(|zone| &zone.zone.rrsets);
+        let of_mx = zones.filter(|(key, _)| key.rtype == RrType::MX).flat_map(|(key, mx)| {
+            mx.rdata().iter().filter_map(Rdata::as_mx).map(|(_, exchange)| (exchange, &key.name))
+        });
+        Self { at_name, exchanges: of_mx.collect() }
+    }
+
+    fn at(&self, name: &Name) -> impl Iterator<Item = &'k RecordSpec> + '_ {
+        self.at_name.get(name).into_iter().flatten().copied()
+    }
+
+    /// The records that take the name of these, which go: the same change does both, for an alias and
+    /// other records never stand there together (RFC 1034 §3.6.2).
+    fn taken_over_by(&self, record: &RecordSpec) -> Option<&'k RecordSpec> {
+        let takes_over = |other: &&RecordSpec| {
             let types = [record.rtype.value, other.rtype.value];
-            other.to.is_some()
-                && other.name.value == *name
-                && types[0] != types[1]
-                && types.contains(&RrType::CNAME)
-        })
+            other.to.is_some() && types[0] != types[1] && types.contains(&RrType::CNAME)
+        };
+        self.at(&record.name.value).filter(|_| record.to.is_none()).find(takes_over)
+    }
+
+    /// The names that the plan has for a record, and for those that go when it comes.
+    fn ids(&self, record: &RecordSpec) -> BTreeSet<String> {
+        let gone = self
+            .at(&record.name.value)
+            .filter(|gone| self.taken_over_by(gone).is_some_and(|by| std::ptr::eq(by, record)));
+        let ids = gone.chain([record]).filter_map(|of| of.id.as_ref());
+        ids.map(|id| id.value.clone()).collect()
+    }
+}
+
+/// Records that go when others come have no place of their own in the order.
+fn goes_with(record: &RecordSpec, other: &RecordSpec, found: &mut Found) {
+    let stage = stage_of(record);
+    if stage == Stage::Start || stage == stage_of(other) {
+        return;
+    }
+    let (of, by) = (record.rtype.value, other.rtype.value);
+    let name = &record.name.value;
+    let title = format!("the {of} records of {name} go when its {by} records come");
+    let help =
+        format!("give both lines the same place in the order, or let the {by} line say it alone");
+    found.report(
+        Diagnostic::error(CNAME_CLASH, record.name.span, title, help)
+            .also(other.name.span, "these come")
+            .why("an alias and other records never stand at one name (RFC 1034 §3.6.2): one change does both"),
+    );
+}
+
+/// Where the plan puts a record.
+fn stage_of(record: &RecordSpec) -> Stage {
+    match &record.when {
+        When::Start => Stage::Start,
+        When::With(anchor) if anchor.value == Anchor::Switch => Stage::Switch,
+        When::With(anchor) => Stage::With(anchor.value.clone()),
+        When::After(anchors) => Stage::After {
+            anchors: anchors.iter().map(|anchor| anchor.value.clone()).collect(),
+            wait: record.wait,
+        },
+    }
 }
 
 /// As of the exchanges of a host: an exchange has an address, and is no alias (RFC 5321 §5.1,
@@ -72,17 +137,19 @@ fn exchanges_are_usable(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut 
 }
 
 /// An exchange whose addresses an alias is to take the place of.
-fn becomes_no_alias(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
+fn becomes_no_alias(
+    kitchen: &Kitchen<'_>,
+    lines: &Lines<'_>,
+    record: &RecordSpec,
+    found: &mut Found,
+) {
     let name = &record.name.value;
     let alias = RrKey::new(name.clone(), RrType::CNAME);
     if kitchen.snapshot.zone_of(name).is_some_and(|zone| zone.get(&alias).is_some()) {
         return;
     }
-    let zones = kitchen.end.zones.values().flat_map(|zone| &zone.zone.rrsets);
-    let mut of_mx = zones.filter(|(key, _)| key.rtype == RrType::MX);
-    let names_it = |mx: &RrSet| mx.rdata().iter().filter_map(Rdata::as_mx).any(|(_, e)| e == *name);
-    if let Some((key, _)) = of_mx.find(|(_, mx)| names_it(mx)) {
-        let title = format!("the exchange {name} of {} becomes an alias (CNAME)", key.name);
+    if let Some(of) = lines.exchanges.get(name) {
+        let title = format!("the exchange {name} of {of} becomes an alias (CNAME)");
         let help = "leave its addresses, or let the MX records name another exchange first";
         found.report(
             Diagnostic::error(UNUSABLE_EXCHANGE, record.rtype.span, title, help).why(
@@ -92,7 +159,7 @@ fn becomes_no_alias(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Foun
     }
 }
 
-fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
+fn track(kitchen: &Kitchen<'_>, lines: &Lines<'_>, record: &RecordSpec, found: &mut Found) {
     let zone = &kitchen.snapshot.zones[&record.zone.value];
     let key = RrKey::new(record.name.value.clone(), record.rtype.value);
     let at_apex = key.name == zone.zone.origin;
@@ -105,16 +172,8 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
         );
         return;
     }
-    let with_switch = matches!(&record.when, When::With(anchor) if anchor.value == Anchor::Switch);
-    let stage = match &record.when {
-        When::Start => Stage::Start,
-        When::With(_) if with_switch => Stage::Switch,
-        When::With(anchor) => Stage::With(anchor.value.clone()),
-        When::After(anchors) => Stage::After {
-            anchors: anchors.iter().map(|anchor| anchor.value.clone()).collect(),
-            wait: record.wait,
-        },
-    };
+    let stage = stage_of(record);
+    let with_switch = stage == Stage::Switch;
     let lower = match record.lower_ttl {
         Some(ttl) => Some((if with_switch { Stage::Expand } else { Stage::Start }, ttl)),
         None if with_switch => kitchen.lowering(),
@@ -159,10 +218,9 @@ fn track(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
         lowered_too_late(record, zone.get(&key), found);
     }
     let transitions = goal.transitions(zone, &route);
-    let id = record.id.as_ref().map(|id| id.value.clone());
     let placed = !matches!(record.when, When::Start);
     let zone = record.zone.value.clone();
-    let track = Track { record: id, placed, ..Track::new(zone, key, transitions) };
+    let track = Track { records: lines.ids(record), placed, ..Track::new(zone, key, transitions) };
     found.track(track, record.name.span);
 }
 

@@ -14,7 +14,7 @@ use crate::calendar::window::{SEARCH_MAX, Windows};
 use crate::calendar::{Timestamp, later, show_exact, show_instant, show_instant_in, show_span};
 use crate::engine::gate::Tally;
 use crate::engine::poll::opening;
-use crate::engine::{RunState, StepState};
+use crate::engine::{Made, RunState, StepState};
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Difference, Entry, Event, HaltReason};
 
@@ -26,10 +26,14 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     let goes_back = artifact.is_way_back() || state.turned_back.is_some();
     let mut text = format!("{}\n{}\n\n", dress.paint(Paint::Heading, &headline), state.artifact());
     if let (None, Some(halted)) = (&state.finished, &state.halted) {
-        text += &format!("{}\n", halt(halted, goes_back, dress));
+        let made = state.made(artifact, halted);
+        text += &format!("{}\n", halt(halted, made, goes_back, dress));
     }
     if let (None, None) = (&state.finished, &state.halted) {
-        state.aside().for_each(|aside| text += &format!("{}\n", halt(aside, goes_back, dress)));
+        for aside in state.aside() {
+            let made = state.made(artifact, aside);
+            text += &format!("{}\n", halt(aside, made, goes_back, dress));
+        }
     }
     for (step, detail) in state.behind().filter(|_| is_running(state)) {
         text += &format!("  ! {step}: {}\n\n", harmless(detail));
@@ -197,7 +201,7 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
 
 /// Shows why a run stopped, with planned, expected and live.
 #[must_use]
-pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
+pub fn halt(event: &Event, made: Option<Made>, goes_back: bool, dress: Dress) -> String {
     let (Event::Halted { step, reason, detail, differences }
     | Event::SetAside { step, reason, detail, differences }) = event
     else {
@@ -223,11 +227,20 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
         text +=
             &difference(&lines(key, expected.as_ref()), &lines(key, live.as_ref()), "    ", dress);
     }
-    if matches!(reason, HaltReason::Drift | HaltReason::Refused | HaltReason::Unanswered) {
-        text += "\nNothing was overwritten. ";
-    } else {
-        text += "\nNothing that comes behind it was begun. ";
-    }
+    text += &match made {
+        Some(Made::Nothing) => "\nNothing of it was written. ".to_owned(),
+        Some(Made::Part { written, all }) => {
+            format!("\nOf its {all} RRsets {written} are written, and the others are not. ")
+        }
+        Some(Made::All) => "\nAll of it is written. ".to_owned(),
+        Some(Made::Overwritten) => {
+            "\nIt was written, and somebody else has written over it since. ".to_owned()
+        }
+        Some(Made::Unknown) => {
+            "\nWhether it is written is not known: look at what the provider holds. ".to_owned()
+        }
+        None => "\nNothing that comes after it was begun. ".to_owned(),
+    };
     let again = if goes_back { "roll back again" } else { "apply again" };
     let ttls = differences.iter().filter_map(|one| Some(one.live.as_ref()?.ttl().duration()));
     if let (HaltReason::Drift, Some(ttl)) = (reason, ttls.max()) {
@@ -244,6 +257,12 @@ pub fn halt(event: &Event, goes_back: bool, dress: Dress) -> String {
             "Put the zone back to what was expected and {again}, or plan anew from what is live: `apply --replan`.\n"
         ),
         (HaltReason::Refused, _) => format!("See to the cause and {again}.\n"),
+        (HaltReason::Unpublished, true) => {
+            format!("The servers may have what was there before. See to the cause and {again}.\n")
+        }
+        (HaltReason::Unpublished, false) => format!(
+            "The servers may have what was there before. See to the cause and {again}, or take it back with `cutover rollback`: what is written is put back first, and then they are told.\n"
+        ),
         (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
         (HaltReason::Undecided, _) if is_task => {
             "Find out whether it was done, and say so.\n".to_owned()

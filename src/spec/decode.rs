@@ -251,7 +251,10 @@ impl Decoder<'_> {
     fn ttl(&mut self, node: Option<&Node>) -> Option<Ttl> {
         let text = text(node?)?;
         match calendar::parse_span_to(text.value, Ttl::MAX.duration()) {
-            Ok(span) => u32::try_from(span.as_secs()).ok().and_then(|s| Ttl::from_secs(s).ok()),
+            Ok(span) => {
+                let secs = u32::try_from(span.as_secs()).expect("the longest TTL has 31 bits");
+                Some(Ttl::from_secs(secs).expect("it is no longer than the longest TTL"))
+            }
             // Reported by the shape.
             Err(calendar::SpanError::Form) => None,
             Err(calendar::SpanError::TooLong) => {

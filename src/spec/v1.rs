@@ -423,6 +423,7 @@ pub const INVARIANTS: &[&str] = &[
     "transport-policy",
     "clients",
     "reach",
+    "resolves",
     "reversible",
     "minimal-touch",
 ];

@@ -390,6 +390,7 @@ pub async fn drive<W: World>(
                         zone: changes.zone().clone(),
                         server: server.address,
                         key: change.key.clone(),
+                        or_absent: change.before.is_none() || change.after.is_none(),
                     }));
                 }
                 let answers = world.ask(&queries).await.into_iter().map(|answer| match answer {

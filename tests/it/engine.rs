@@ -382,7 +382,7 @@ fn what_can_never_proceed_halts_in_bounded_steps() {
         (Faults { silence: 1_000, ..Faults::default() }, Some(HaltReason::Unanswered)),
         (Faults { fall_back: 1_000, ..Faults::default() }, Some(HaltReason::Unanswered)),
         (Faults { lapses: true, ..Faults::default() }, Some(HaltReason::Unanswered)),
-        (Faults { publish: 1_000, ..always(Fate::LostAfter) }, Some(HaltReason::Refused)),
+        (Faults { publish: 1_000, ..always(Fate::LostAfter) }, Some(HaltReason::Unpublished)),
         (always(Fate::Unreachable), Some(HaltReason::Unanswered)),
         (always(Fate::Throttled), Some(HaltReason::Unanswered)),
         (always(Fate::Conflict), Some(HaltReason::Drift)),

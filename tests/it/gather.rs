@@ -5,18 +5,38 @@ use std::fs;
 use std::process::Command;
 
 use cutover::graph::Primitive;
-use cutover_contract::{Atomicity, Capabilities, Gathered};
+use cutover_contract::{Atomicity, Capabilities, Change, Gathered, Name};
 use tempfile::TempDir;
 
 use crate::bed::{records, said};
+use crate::ground::{Ground, Kind};
 use crate::lab::{Bind, Server};
 use crate::proof::{CAPABILITIES, Case};
 
 const ZONE: &str = "$TTL 2\n@ SOA ns1 hostmaster 1 3600 600 86400 2\n@ NS ns1\nns1 A 192.0.2.53\n\
     @ MX 10 mail\nmail A 192.0.2.10\n";
 
-/// A plan that creates so many addresses, and moves `mail`, which receives mail.
-fn plan(creations: usize) -> String {
+/// What a plan does with each of many names.
+#[derive(Clone, Copy, Debug)]
+enum Does {
+    Creates,
+    Replaces,
+    Removes,
+}
+
+/// The zone that a plan finds.
+fn zone(does: Does, names: usize) -> String {
+    let mut zone = ZONE.to_owned();
+    if !matches!(does, Does::Creates) {
+        for number in 0..names {
+            writeln!(zone, "h{number:03} A 10.0.0.2").expect("a string takes everything");
+        }
+    }
+    zone
+}
+
+/// A plan that does this with so many addresses, and moves `mail`, which receives mail.
+fn plan(does: Does, names: usize) -> String {
     let mut plan = "\
 version: 1
 name: many
@@ -28,12 +48,13 @@ records:
   - { zone: acme.test, name: mail, type: A, to: [ 203.0.113.10 ] }
 "
     .to_owned();
-    for number in 0..creations {
-        writeln!(
-            plan,
-            "  - {{ zone: acme.test, name: h{number:03}, type: A, to: [ 10.0.0.1 ], ttl: 2s }}"
-        )
-        .expect("a string takes everything");
+    for number in 0..names {
+        let to = match does {
+            Does::Creates | Does::Replaces => "to: [ 10.0.0.1 ], ttl: 2s",
+            Does::Removes => "absent: true",
+        };
+        writeln!(plan, "  - {{ zone: acme.test, name: h{number:03}, type: A, {to} }}")
+            .expect("a string takes everything");
     }
     plan
 }
@@ -41,7 +62,11 @@ records:
 /// How many RRsets each change step has that touches none of `mail`, largest first; and how many
 /// steps touch `mail`.
 fn sizes(capabilities: &Capabilities, creations: usize) -> (Vec<usize>, usize) {
-    let case = Case::try_at(capabilities, &plan(creations), &|_| ZONE.to_owned());
+    sizes_of(Does::Creates, capabilities, creations)
+}
+
+fn sizes_of(does: Does, capabilities: &Capabilities, names: usize) -> (Vec<usize>, usize) {
+    let case = Case::try_at(capabilities, &plan(does, names), &|_| zone(does, names));
     let case = case.expect("a plan that can be compiled");
     let (mut sizes, mut mail) = (Vec::new(), 0);
     for step in case.graph.steps() {
@@ -65,6 +90,58 @@ fn changes_in_no_order_become_one_step() {
     let (sizes, mail) = sizes(&CAPABILITIES, 17);
     assert_eq!(sizes, [17]);
     assert!(mail > 0);
+}
+
+/// Line 46: what replaces or removes comes together as what creates does.
+#[test]
+fn replacing_and_removing_come_together_too() {
+    for does in [Does::Replaces, Does::Removes] {
+        let (sizes, mail) = sizes_of(does, &CAPABILITIES, 17);
+        assert!(sizes == [17] && mail > 0, "{does:?}: {sizes:?}, {mail}");
+        assert_eq!(sizes_of(does, &CAPABILITIES, 16).0, [1; 16], "{does:?}");
+        let gathered = Gathered::Request { size_max: 380, unit: "octets", size_of: |_, _| 38 };
+        let capabilities = Capabilities { gathered, ..CAPABILITIES };
+        assert_eq!(sizes_of(does, &capabilities, 100).0, [10; 10], "{does:?}");
+        let capabilities = Capabilities { atomicity: Atomicity::RrSet, ..CAPABILITIES };
+        assert_eq!(sizes_of(does, &capabilities, 100).0, [1; 100], "{does:?}");
+    }
+}
+
+/// Each step of the way back has to fit too: what goes takes little, and much when it comes back.
+#[test]
+fn what_is_taken_back_fits_as_well() {
+    let size_of = |_: &Name, change: &Change| if change.after.is_some() { 100 } else { 1 };
+    let gathered = Gathered::Request { size_max: 1_000, unit: "octets", size_of };
+    let capabilities = Capabilities { gathered, ..CAPABILITIES };
+    assert_eq!(sizes_of(Does::Removes, &capabilities, 100).0, [10; 10]);
+}
+
+/// The versions of each name come one after the other, with the wait that each has by itself.
+#[test]
+fn names_that_go_several_steps_go_them_together() {
+    let mut text = plan(Does::Creates, 0);
+    let (mut short, mut long) = (String::new(), String::new());
+    for number in 0..20 {
+        for (zone, ttl) in [(&mut short, 1_000), (&mut long, 2_000)] {
+            writeln!(zone, "t{ttl}-{number} {ttl} A 10.0.0.2").expect("a string takes everything");
+            writeln!(text, "  - {{ zone: acme.test, name: t{ttl}-{number}, type: A, to: [ 10.0.0.1 ], lower_ttl: 60s }}")
+                .expect("a string takes everything");
+        }
+    }
+    let zone = format!("{ZONE}{short}{long}");
+    let case = Case::try_at(&CAPABILITIES, &text, &|_| zone.clone()).expect("a plan");
+    let steps = case.graph.steps().iter();
+    let many = steps.filter_map(|step| match &step.primitive {
+        Primitive::Change(set) if set.changes().len() > 1 => Some(set.changes().len()),
+        Primitive::Wait(wait) => Some(usize::try_from(wait.span.as_secs()).expect("seconds")),
+        Primitive::Change(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+            None
+        }
+    });
+    let mut many: Vec<usize> = many.collect();
+    many.sort_unstable();
+    // Lowered, replaced and restored, each for itself; nobody waits for somebody else's TTL.
+    assert_eq!(many, [20, 20, 20, 20, 20, 20, 60, 60, 1_000, 2_000]);
 }
 
 #[test]
@@ -178,4 +255,39 @@ fn a_colleagues_edit_among_thousands_halts_the_run() {
     let (code, text) = many.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{text}");
     assert_eq!(many.there(), Many::RECORDS);
+}
+
+/// Line 46: 1,200 RRsets are replaced, and removed, at the fakes within three requests that change
+/// something, and the rest reads the zone.
+#[test]
+fn a_thousand_changes_are_few_requests() {
+    const NAMES: usize = 1_200;
+    for kind in [Kind::Cloudflare, Kind::Route53] {
+        let named = |rest: &str| {
+            let mut lines = String::new();
+            for number in 0..NAMES {
+                writeln!(lines, "h{number:04} {rest}").expect("a string takes everything");
+            }
+            lines
+        };
+        let planned = |rest: &str| {
+            let mut lines = String::new();
+            for number in 0..NAMES {
+                writeln!(lines, "  - {{ zone: acme.test, name: h{number:04}, type: A, {rest} }}")
+                    .expect("a string takes everything");
+            }
+            lines
+        };
+        let ground = Ground::new(kind, &named("A 10.0.0.2"));
+        for (plan, after) in
+            [("to: [ 10.0.0.1 ]", named("30 IN A 10.0.0.1")), ("absent: true", String::new())]
+        {
+            ground.plan(&planned(plan));
+            let (_, before) = ground.requests().expect("a fake");
+            ground.applies();
+            let (_, writes) = ground.requests().expect("a fake");
+            assert!(writes - before <= 3, "{kind:?}, {plan}: {}", writes - before);
+            assert_eq!(ground.held().join("\n"), after.trim_end(), "{kind:?}");
+        }
+    }
 }

@@ -18,9 +18,10 @@ use cutover_contract::{Name, Secret};
 use cutover_web::{Answer, ClientError, ExchangeError, Kind, exchange};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::limits::{EXCHANGE, IDLE_MAX, PAGE_RECORDS, PATIENCE, PATIENCE_MAX};
+use crate::limits::{EXCHANGE, PAGE_RECORDS, PATIENCE, PATIENCE_MAX, REQUESTS_AT_ONCE};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -135,6 +136,8 @@ pub(crate) struct Server {
     token: Secret,
     /// Until when nothing more is sent.
     blocked: Mutex<Option<Instant>>,
+    /// One permit for each request that may be on its way.
+    under_way: Semaphore,
 }
 
 impl Server {
@@ -168,7 +171,7 @@ impl Server {
         let kind = Kind {
             is_https,
             headers,
-            idle_max: IDLE_MAX,
+            idle_max: REQUESTS_AT_ONCE,
             user_agent: concat!("cutover/", env!("CARGO_PKG_VERSION")),
         };
         let peer = address.as_str().trim_end_matches('/').to_owned();
@@ -179,11 +182,13 @@ impl Server {
             peer,
             token: token.clone(),
             blocked: Mutex::new(None),
+            under_way: Semaphore::new(REQUESTS_AT_ONCE),
         })
     }
 
     /// Sends a request, once.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer, SendError> {
+        let _permit = self.under_way.acquire().await.expect("nobody closes it");
         if let Some(left) = self.blocked_for() {
             return Err(SendError::Blocked(left));
         }

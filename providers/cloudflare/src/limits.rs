@@ -18,8 +18,9 @@ pub(crate) const EXCHANGE: Bounds = Bounds {
     octets_max: 64 << 20,
 };
 
-/// Connections that are kept. Our choice: no more requests than that are on their way at once.
-pub(crate) const IDLE_MAX: usize = 4;
+/// Requests that are on their way at once, whatever zones they are about, and connections that are kept.
+/// Our choice: requests are limited for five minutes, and not for a moment.
+pub(crate) const REQUESTS_AT_ONCE: usize = 4;
 
 /// Records of one page. The reference says 5,000,000, other documents 5,000 and 100; the answer says
 /// what was taken.

@@ -14,6 +14,13 @@ pub struct Change {
 }
 
 impl Change {
+    /// What takes this change back.
+    #[must_use]
+    pub fn turned(&self) -> Self {
+        let Self { key, before, after } = self.clone();
+        Self { key, before: after, after: before }
+    }
+
     /// Whether what a server serves is what the change leads to. Some providers divide the strings of a
     /// TXT as they like: that counts only where the change is about nothing else.
     #[must_use]

@@ -70,9 +70,8 @@ pub fn touched(sets: &[ChangeSet]) -> BTreeSet<RrKey> {
 
 /// The changes of a set, each as a set of its own, so that each is refused for itself.
 pub fn one_by_one(set: &ChangeSet) -> impl Iterator<Item = ChangeSet> + '_ {
-    set.changes()
-        .iter()
-        .filter_map(|change| ChangeSet::new(set.zone().clone(), vec![change.clone()]).ok())
+    let one = |change: &Change| ChangeSet::new(set.zone().clone(), vec![change.clone()]);
+    set.changes().iter().map(move |change| one(change).expect("one of a change set's changes"))
 }
 
 /// Refuses to change records that are kept as they are ([`crate::Rdata::is_opaque`]).

@@ -6,11 +6,12 @@
 //! What this does not do: it gives no meaning to an answer, beyond its status and its octets.
 
 use cutover_contract::{Name, Secret};
-use cutover_web::{Answer, ClientError, ExchangeError, Kind, exchange};
+use cutover_web::{Answer, Bounds, ClientError, ExchangeError, Kind, exchange};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
+use tokio::sync::Semaphore;
 
-use crate::limits::{EXCHANGE, TRANSFER};
+use crate::limits::{EXCHANGE, REQUESTS_AT_ONCE, TRANSFER};
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +118,8 @@ pub(crate) struct Server {
     /// The server's identifier.
     pub(crate) id: String,
     key: Secret,
+    /// One permit for each request that may be on its way.
+    under_way: Semaphore,
 }
 
 impl Server {
@@ -161,6 +164,7 @@ impl Server {
             peer: root.to_owned(),
             id: id.to_owned(),
             key: key.clone(),
+            under_way: Semaphore::new(REQUESTS_AT_ONCE),
         })
     }
 
@@ -177,7 +181,7 @@ impl Server {
             | Question::At(..)
             | Question::Presigned(_) => EXCHANGE,
         };
-        exchange(request, bounds).await
+        self.exchange(request, bounds).await
     }
 
     /// Acts, once.
@@ -191,7 +195,17 @@ impl Server {
                 .body(body),
             Act::Rectify(_) => self.client.request(Method::PUT, url),
         };
-        exchange(request, EXCHANGE).await
+        self.exchange(request, EXCHANGE).await
+    }
+
+    /// Sends, when it is this request's turn: the time that it may take begins then.
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        bounds: Bounds,
+    ) -> Result<Answer, ExchangeError> {
+        let _permit = self.under_way.acquire().await.expect("nobody closes it");
+        exchange(request, bounds).await
     }
 
     /// A text of the other side's without our key, should it have come back to us.

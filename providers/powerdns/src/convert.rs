@@ -372,7 +372,7 @@ fn marked(held: Option<&Held>) -> Option<Vec<Comment>> {
 fn counted_on(soa: &RrSet) -> Option<RrSet> {
     let mut fields = soa.rdata().first()?.as_soa()?;
     fields.serial = next_serial(fields.serial);
-    RrSet::new(soa.ttl(), [Rdata::soa(&fields)]).ok()
+    Some(RrSet::new(soa.ttl(), [Rdata::soa(&fields)]).expect("one record is an RRset"))
 }
 
 /// Whether `live` is what was asked for; the server may count an SOA's serial on by itself.

@@ -28,9 +28,9 @@ pub(crate) const TRANSFER: Bounds = Bounds {
     octets_max: 1 << 30,
 };
 
-/// Questions that are on their way at once. Our choice: each costs the server a thread and a
-/// connection to its database.
-pub(crate) const QUESTIONS_AT_ONCE: usize = 8;
+/// Requests that are on their way at once, whatever zones they are about. Our choice: each costs the
+/// server a thread and a connection to its database.
+pub(crate) const REQUESTS_AT_ONCE: usize = 8;
 
 /// Names that are asked for one by one; for more of them the whole zone is read. Our choice: that
 /// many questions cost about as much as the listing of ten thousand records.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::api::{Question, Server};
 use crate::convert::{self, BadZone, Head, Held, Holdings};
 use crate::failure::{denied, failed};
-use crate::limits::{QUESTIONS_AT_ONCE, QUESTIONS_MAX, SHOWS_DISABLED_FROM};
+use crate::limits::{QUESTIONS_MAX, REQUESTS_AT_ONCE, SHOWS_DISABLED_FROM};
 
 /// What some names of a zone hold.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(crate) async fn live(
         false => names.iter().map(|name| Question::At(zone, name)).collect(),
     };
     let asked: Vec<_> = questions.iter().map(|question| ask(server, zone, *question)).collect();
-    let mut answers = stream::iter(asked).buffered(QUESTIONS_AT_ONCE).zip(stream::iter(&questions));
+    let mut answers = stream::iter(asked).buffered(REQUESTS_AT_ONCE).zip(stream::iter(&questions));
     let bad = |bad: BadZone| malformed(server, zone, &bad);
     let mut head = None;
     let (mut held, mut made_up) = (BTreeMap::new(), BTreeMap::new());

@@ -286,7 +286,7 @@ impl Provider for ZoneFiles {
 }
 
 fn not_reloaded(error: &str) -> String {
-    format!("the file is written, but the servers may not have it: {error}")
+    format!("the file has the change, but the servers may not have it: {error}")
 }
 
 fn read_file(zone: &Name, path: &Path, root: &Path) -> Result<Reading, ProviderError> {
@@ -405,7 +405,9 @@ fn is_for_people(kind: io::ErrorKind) -> bool {
             | Kind::NotADirectory
             | Kind::NotFound
             | Kind::PermissionDenied
+            | Kind::QuotaExceeded
             | Kind::ReadOnlyFilesystem
+            | Kind::StorageFull
     )
 }
 

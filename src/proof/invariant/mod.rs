@@ -10,6 +10,7 @@ mod minimal_touch;
 mod no_loop;
 mod one_mailbox;
 mod reach;
+mod resolves;
 mod spf_sound;
 mod transport_policy;
 
@@ -77,6 +78,11 @@ pub const ALL: &[Invariant] = &[
         name: "reach",
         says: "from the switch on, what is cached of the switched records expires within the cutover TTL",
         patterns: reach::patterns,
+    },
+    Invariant {
+        name: "resolves",
+        says: "a name that is found before and in the end is found all the while",
+        patterns: resolves::patterns,
     },
     Invariant {
         name: "minimal-touch",

@@ -137,10 +137,10 @@ async fn ask(server: SocketAddr, zone: &Name) -> Result<Answer, String> {
     let referral = dns::referral(server, zone).await?;
     let ds = match (&referral, dns::served(server, &RrKey::new(zone.clone(), RrType::DS)).await) {
         (None, _) => BTreeSet::new(),
-        (Some(_), Served::Answer(rrset)) => {
-            rrset.iter().flat_map(|rrset| rrset.rdata()).cloned().collect()
-        }
         (Some(_), Served::Unanswered(why)) => return Err(format!("DS: {why}")),
+        (Some(_), served @ (Served::Answer(_) | Served::Wildcard(_))) => {
+            served.records().iter().flat_map(|rrset| rrset.rdata()).cloned().collect()
+        }
     };
     Ok(Answer { referral, ds })
 }
@@ -215,7 +215,7 @@ impl Delegation {
             let server = authority.address;
             let problem = match dns::served(server, &key).await {
                 Served::Answer(None) => "serves no DNSKEY at all".to_owned(),
-                Served::Answer(Some(keys)) => {
+                Served::Answer(Some(keys)) | Served::Wildcard(keys) => {
                     let vouched =
                         |ds: &&Rdata| keys.rdata().iter().any(|key| dns::vouches(zone, ds, key));
                     if known.iter().any(vouched) {

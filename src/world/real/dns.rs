@@ -53,6 +53,29 @@ pub(crate) async fn served(server: SocketAddr, key: &RrKey) -> Served {
     }
 }
 
+/// Asks one authoritative server for one RRset whose absence may be what is looked for.
+///
+/// A name that does not exist is answered for as the name `*` beside it is: by that, where it is there,
+/// and otherwise by whatever answers for both (RFC 4592 §2.1.1, §3.3.1). A wildcard that is gone is
+/// answered for as the name above it.
+pub(crate) async fn served_or_absent(server: SocketAddr, key: &RrKey) -> Served {
+    let found = served(server, key).await;
+    let Served::Answer(Some(rrset)) = found else { return found };
+    let above = match key.name.is_wildcard() {
+        true => key.name.parent().and_then(|name| name.parent()),
+        false => key.name.parent(),
+    };
+    // A name that is too long to have one below it has none.
+    let beside = above.and_then(|above| above.child("*").ok());
+    let Some(beside) = beside else { return Served::Answer(Some(rrset)) };
+    match served(server, &RrKey::new(beside, key.rtype)).await {
+        Served::Answer(Some(other)) if other == rrset => Served::Wildcard(rrset),
+        Served::Answer(_) | Served::Wildcard(_) | Served::Unanswered(_) => {
+            Served::Answer(Some(rrset))
+        }
+    }
+}
+
 /// Where a server sends those who ask for a zone below its own.
 #[derive(Debug)]
 pub(crate) struct Referral {

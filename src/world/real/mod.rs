@@ -61,6 +61,12 @@ pub fn steady() -> Option<Steady> {
     None
 }
 
+/// Sleeps.
+#[expect(clippy::disallowed_methods, reason = "this is where the program sleeps")]
+async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
 /// The longest sleep at a time.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
@@ -141,7 +147,12 @@ impl Real {
 /// The answer of somebody who is no provider, and whom this process has not started.
 async fn anybody(query: &Query, home: &Path, secrets: &[Secret]) -> Answer {
     match query {
-        Query::Served { zone: _, server, key } => Answer::Served(dns::served(*server, key).await),
+        Query::Served { zone: _, server, key, or_absent: false } => {
+            Answer::Served(dns::served(*server, key).await)
+        }
+        Query::Served { zone: _, server, key, or_absent: true } => {
+            Answer::Served(dns::served_or_absent(*server, key).await)
+        }
         Query::Resolved { resolver, key } => Answer::Resolved(match Resolver::one(resolver) {
             Ok(resolver) => resolver.outside(key).await,
             Err(why) => Outside::Unknown(why),
@@ -171,10 +182,8 @@ impl World for Real {
     async fn sleep_until(&mut self, until: Timestamp) {
         // Not for long at a time: who watches sees the time run, and a clock that is set is seen.
         let span = (until - now()).to_std().unwrap_or_default().min(NAP_MAX);
-        #[expect(clippy::disallowed_methods, reason = "this is where the program sleeps")]
-        let nap = tokio::time::sleep(span);
         tokio::select! {
-            () = nap => {}
+            () = pause(span) => {}
             () = self.ended.notified() => {}
         }
     }

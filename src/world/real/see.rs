@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use cutover_contract::{
-    ChangeSet, Name, Provider, ProviderError, Rdata, RrKey, RrSet, RrType, Unwritable, Zone,
+    ChangeSet, Name, Next, Provider, ProviderError, Rdata, RrKey, RrSet, RrType, Unwritable, Zone,
 };
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
 use super::delegation::{Delegation, delegation};
 use super::dns::{self, Resolver};
+use super::pause;
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::intent::Intent;
 use crate::observe::{Outside, Served, Snapshot, ZoneSeen, questions};
@@ -37,6 +39,15 @@ const ROUNDS_MAX: usize = 12;
 const OUTSIDE_MAX: usize = 20_000;
 /// Questions under way at once. Our choice: quick, and gentle to servers.
 pub(super) const AT_ONCE_MAX: usize = 32;
+/// Zones of one provider that are read at once, or asked about. Our choice: each may take several
+/// connections, and a provider is somebody else's server.
+const ZONES_AT_ONCE: usize = 8;
+/// How long after a read without an answer it is tried again. Our choice: a server that starts anew, and
+/// one that has too much to do, answer within these times, and a person waits.
+const READ_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+/// The longest that a provider may ask us to wait before a read is tried again; where it asks for more,
+/// a person decides. Our choice.
+const PATIENCE_MAX: Duration = Duration::from_secs(30);
 /// Remarks on one zone that are shown at the most. Our choice: whoever has read these knows what to do.
 const REMARKS_MAX: usize = 12;
 /// The port of authoritative servers (RFC 1035 §4.2).
@@ -59,11 +70,10 @@ pub async fn snapshot(
         let help = "write `resolver: [ADDRESS:PORT]`, or `resolver: none`";
         vec![Diagnostic::error(NO_RESOLVER, intent.name_span, title, help)]
     })?;
-    let zones = intent.zones.values();
-    let seen = join_all(zones.map(|zone| {
+    let seen = by_provider(intent.zones.values().map(|zone| {
         let provider = &*providers[&zone.provider.value];
         let delegated = asks_delegation(&zone.provider.value);
-        see_zone(zone, provider, &resolver, delegated)
+        (zone, see_zone(zone, provider, &resolver, delegated))
     }));
     let mut snapshot = Snapshot::default();
     let mut found = Vec::new();
@@ -100,6 +110,39 @@ pub async fn snapshot(
     Ok(snapshot)
 }
 
+/// What comes of work on many zones, of which a provider has [`ZONES_AT_ONCE`] to do with at once.
+async fn by_provider<'s, W: Future>(
+    works: impl Iterator<Item = (&'s ZoneSpec, W)>,
+) -> Vec<W::Output> {
+    let mut of_each: BTreeMap<&str, Vec<W>> = BTreeMap::new();
+    for (zone, work) in works {
+        of_each.entry(&zone.provider.value).or_default().push(work);
+    }
+    let done = of_each
+        .into_values()
+        .map(|works| stream::iter(works).buffered(ZONES_AT_ONCE).collect::<Vec<W::Output>>());
+    join_all(done).await.into_iter().flatten().collect()
+}
+
+/// Reads, and again where nobody has answered: nothing waits for it yet, and nothing was changed.
+async fn patiently<T, W: Future<Output = Result<T, ProviderError>>>(
+    read: impl Fn() -> W,
+) -> Result<T, ProviderError> {
+    for again in READ_AGAIN {
+        let error = match read().await {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        let span = match (&error, error.next()) {
+            (ProviderError::Throttled { .. }, Next::Retry(asked)) if asked <= PATIENCE_MAX => asked,
+            (ProviderError::Unreachable { .. }, Next::Retry(_)) => again,
+            (_, Next::Retry(_) | Next::Halt | Next::Fix | Next::Look) => return Err(error),
+        };
+        pause(span).await;
+    }
+    read().await
+}
+
 /// Why a zone cannot be seen.
 enum Unseen {
     /// Its provider does not say what it holds.
@@ -130,7 +173,8 @@ async fn see_zone(
     asks_delegation: bool,
 ) -> Result<(ZoneSeen, Vec<Diagnostic>), Unseen> {
     let name = &spec.name.value;
-    let zone = provider.read_zone(name).await.map_err(|error| unread(spec, &error))?;
+    let zone =
+        patiently(|| provider.read_zone(name)).await.map_err(|error| unread(spec, &error))?;
     let mut remarks = ambiguous(spec, provider).await?;
     let capabilities = provider.capabilities(name);
     let mut seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
@@ -196,7 +240,7 @@ async fn see_zone(
 
 /// What an adapter remarks of a zone, as warnings.
 async fn ambiguous(spec: &ZoneSpec, provider: &dyn Provider) -> Result<Vec<Diagnostic>, Unseen> {
-    let remarks = provider.remarks(&spec.name.value).await;
+    let remarks = patiently(|| provider.remarks(&spec.name.value)).await;
     let remarks = remarks.map_err(|error| unread(spec, &error))?;
     let warning = |remark: &String| {
         let help = "write one TTL for all records of a name and type";
@@ -214,9 +258,10 @@ pub async fn writable(
     providers: &BTreeMap<String, Box<dyn Provider>>,
     changes: &BTreeMap<Name, Vec<ChangeSet>>,
 ) -> Result<(), Vec<Diagnostic>> {
-    let asked = join_all(changes.iter().map(|(zone, sets)| async move {
+    let asked = by_provider(changes.iter().map(|(zone, sets)| {
         let spec = &intent.zones[zone];
-        (spec, providers[&spec.provider.value].check(zone, sets).await)
+        let provider = &*providers[&spec.provider.value];
+        (spec, async move { (spec, patiently(|| provider.check(zone, sets)).await) })
     }));
     let mut found = Vec::new();
     for (spec, checked) in asked.await {
@@ -374,7 +419,9 @@ pub async fn served_of(server: SocketAddr, keys: &[RrKey]) -> Asked {
     let mut asked = Asked { rrsets: BTreeMap::new(), failed: Vec::new() };
     for (key, served) in keys.iter().zip(answers) {
         match served {
-            Served::Answer(Some(rrset)) => drop(asked.rrsets.insert(key.clone(), rrset)),
+            Served::Answer(Some(rrset)) | Served::Wildcard(rrset) => {
+                drop(asked.rrsets.insert(key.clone(), rrset));
+            }
             Served::Answer(None) => {}
             Served::Unanswered(why) => asked.failed.push((key.clone(), why)),
         }
@@ -413,12 +460,14 @@ pub async fn authorities_agree(
     // A server that is away does not answer any question: that is one finding.
     let mut silent: BTreeMap<SocketAddr, Silent> = BTreeMap::new();
     for ((spec, server, key), served) in questions.iter().zip(answers) {
-        let held = snapshot.zones[&spec.name.value].get(key);
+        let zone = &snapshot.zones[&spec.name.value];
+        let held = zone.served(key);
         let span: Span = spec.name.span;
         match served {
             // Not every provider shows how a TXT is divided into strings.
             Served::Answer(answer) if reads_as(answer.as_ref(), held) => {}
-            Served::Answer(answer) => {
+            Served::Answer(_) | Served::Wildcard(_) => {
+                let answer = served.records();
                 let show = |rrset: Option<&RrSet>| {
                     rrset.map_or_else(|| "nothing".to_owned(), |rrset| format!("{rrset:?}"))
                 };
@@ -427,12 +476,12 @@ pub async fn authorities_agree(
                     spec.provider.value
                 );
                 let help = "wait until the server has caught up, or correct `authorities:` and `provider:` of the zone";
-                let label = format!("served: {}; held: {}", show(answer.as_ref()), show(held));
+                let label = format!("served: {}; held: {}", show(answer), show(held));
                 let error = Diagnostic::error(AUTHORITY_DISAGREES, span, title, help);
                 found.push(error.label(label).why(why));
             }
-            Served::Unanswered(why) => {
-                let first = || Silent { span, first: (*key).clone(), why, more: 0 };
+            Served::Unanswered(ref why) => {
+                let first = || Silent { span, first: (*key).clone(), why: why.clone(), more: 0 };
                 let is_known = silent.contains_key(server);
                 let silent = silent.entry(*server).or_insert_with(first);
                 silent.more += usize::from(is_known);

@@ -1,0 +1,94 @@
+//! Where a run stands: what is left to be seen to, and how much of a change is written.
+
+use std::collections::BTreeSet;
+
+use super::{RunState, StepState};
+use crate::artifact::Artifact;
+use crate::graph::Primitive;
+use crate::journal::{Event, HaltReason};
+
+/// How much of a change is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Nothing of it.
+    Nothing,
+    /// Some of its RRsets.
+    Part {
+        /// How many of them.
+        written: usize,
+        /// How many it has.
+        all: usize,
+    },
+    /// All of it.
+    All,
+    /// All of it was, and somebody else has written over it.
+    Overwritten,
+    /// The provider did not say, or something else is there.
+    Unknown,
+}
+
+impl RunState {
+    /// The places of the steps that have to be seen to before the run is finished, in the order of the
+    /// graph: those that are ready, or, of a run that was turned back, those that have begun.
+    pub fn open(&self, artifact: &Artifact) -> BTreeSet<usize> {
+        match self.aside.is_empty() {
+            true => self.to_settle().collect(),
+            false => self.going_on(artifact, None),
+        }
+    }
+
+    /// Whether the run goes no further: it was turned back, or another takes its place.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        self.turned_back.is_some() || self.replaced.is_some()
+    }
+
+    /// How much of a change was written when the run halted at it; `None`: it is none.
+    #[must_use]
+    pub fn made(&self, artifact: &Artifact, halted: &Event) -> Option<Made> {
+        let (Event::Halted { step, reason, differences, .. }
+        | Event::SetAside { step, reason, differences, .. }) = halted
+        else {
+            return None;
+        };
+        let place = artifact.graph.place(step)?;
+        let Primitive::Change(changes) = &artifact.graph.steps()[place].primitive else {
+            return None;
+        };
+        let all = changes.changes().len();
+        Some(match self.steps[place] {
+            _ if *reason == HaltReason::Unpublished => Made::All,
+            StepState::Pending { .. } => Made::Nothing,
+            StepState::Written { .. } if *reason == HaltReason::Drift => Made::Overwritten,
+            StepState::Written { .. }
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. }
+            | StepState::Done { .. } => Made::All,
+            StepState::Begun | StepState::InDoubt { .. } if differences.is_empty() => Made::Unknown,
+            StepState::Begun | StepState::InDoubt { .. } => {
+                match differences.iter().filter(|one| one.live == one.planned).count() {
+                    0 => Made::Unknown,
+                    written if written == all => Made::All,
+                    written => Made::Part { written, all },
+                }
+            }
+        })
+    }
+
+    pub(super) fn is_unsettled(&self, place: usize) -> bool {
+        match self.steps[place] {
+            // That it is there is known. Servers that were not told of it may not be able to load it: what
+            // they are told next is that it is gone again.
+            StepState::InDoubt { .. }
+                if self.turned_back.is_some() && self.unpublished.contains(&place) =>
+            {
+                false
+            }
+            StepState::Begun | StepState::InDoubt { .. } | StepState::Written { .. } => true,
+            StepState::Pending { .. }
+            | StepState::Waiting { .. }
+            | StepState::Probing { .. }
+            | StepState::Done { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! An RRset has one owner: two parts of the plan, of which one changes what the other relies on, are
+//! refused. The same address of an exchange that two domains share is one track.
+//!
+//! Where an alias goes and records of several types come in its place, each of them wants the alias
+//! away: that is one change of the name, made at once.
+
+use std::collections::BTreeMap;
+
+use cutover_contract::RrKey;
+
+use super::{Found, OWNED_TWICE};
+use crate::diag::{Diagnostic, Span};
+use crate::model::{Track, Transition, Verb};
+
+/// Has each RRset belong to one track.
+pub(super) fn owned_once(found: &mut Found) {
+    let mut kept: Vec<(Track, Span)> = Vec::new();
+    let mut owners: BTreeMap<RrKey, usize> = BTreeMap::new();
+    for (track, span) in std::mem::take(&mut found.tracks) {
+        let keys = track.keys();
+        let Some(other) = keys.iter().find_map(|key| owners.get(*key).copied()) else {
+            owners.extend(keys.into_iter().map(|key| (key.clone(), kept.len())));
+            kept.push((track, span));
+            continue;
+        };
+        if kept[other].0 == track {
+            continue;
+        }
+        match joined(&kept[other].0, &track) {
+            Ok(joined) => {
+                owners.extend(joined.keys().into_iter().map(|key| (key.clone(), other)));
+                kept[other].0 = joined;
+            }
+            Err(help) => {
+                let title = format!("{} is wanted by two parts of the plan", track.key);
+                let first = kept[other].1;
+                found.diagnostics.push(
+                    Diagnostic::error(OWNED_TWICE, span, title, help).also(first, "and here"),
+                );
+            }
+        }
+    }
+    found.tracks = kept;
+}
+
+/// Two tracks of one name as one, where they share what goes; otherwise what would help.
+fn joined(one: &Track, other: &Track) -> Result<Track, &'static str> {
+    if one.key.name != other.key.name || one.key == other.key {
+        return Err("let one part of the plan own the record, and take the other out");
+    }
+    const TOGETHER: &str = "what takes the place of one alias comes at once: give these records the same `with:` or `after:`, `wait:` and `lower_ttl:`";
+    if one.placed != other.placed || one.transitions.is_empty() || other.transitions.is_empty() {
+        return Err(TOGETHER);
+    }
+    let mut transitions = one.transitions.clone();
+    for more in &other.transitions {
+        let place = transitions.partition_point(|known| known.verb < more.verb);
+        match transitions.get_mut(place).filter(|known| known.verb == more.verb) {
+            None => transitions.insert(place, more.clone()),
+            Some(known) => {
+                if known.stage != more.stage {
+                    return Err(TOGETHER);
+                }
+                for change in &more.changes {
+                    match known.changes.iter().find(|known| known.key == change.key) {
+                        None => known.changes.push(change.clone()),
+                        Some(same) if same == change => {}
+                        Some(_) => return Err(TOGETHER),
+                    }
+                }
+                known.changes.sort_by(|one, other| one.key.cmp(&other.key));
+                known.title = title(known);
+            }
+        }
+    }
+    Ok(Track {
+        zone: one.zone.clone(),
+        key: one.key.clone(),
+        records: one.records.union(&other.records).cloned().collect(),
+        placed: one.placed,
+        routes: one.routes || other.routes,
+        transitions,
+    })
+}
+
+/// What one change of several types at a name does, for people.
+fn title(transition: &Transition) -> String {
+    let Transition { verb, changes, .. } = transition;
+    let come = changes.iter().filter(|change| change.after.is_some());
+    let mut come: Vec<String> = come.map(|change| change.key.rtype.to_string()).collect();
+    let last = come.pop().unwrap_or_default();
+    let types = if come.is_empty() { last } else { format!("{} and {last}", come.join(", ")) };
+    let records = format!("{types} records of {}", changes[0].key.name);
+    match verb {
+        Verb::Lower | Verb::Restore => format!("{verb} the TTLs of the {records}"),
+        Verb::Publish
+        | Verb::Widen
+        | Verb::Join
+        | Verb::Prefer
+        | Verb::Switch
+        | Verb::Narrow
+        | Verb::Remove => format!("{verb} the {records}"),
+    }
+}

@@ -1,0 +1,97 @@
+//! Many zones at one provider, and a provider that does not answer at once.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::bed::said;
+use crate::lab::relay::{self, Fate, Protocol};
+use crate::lab::{Pdns, PdnsZone, now};
+
+const ZONE: &str =
+    "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+
+/// PowerDNS with so many zones.
+fn pdns(zones: usize) -> (Pdns, Vec<String>) {
+    let names: Vec<String> = (0..zones).map(|number| format!("c{number:03}.test")).collect();
+    let zones: Vec<PdnsZone<'_>> = names
+        .iter()
+        .map(|name| PdnsZone { origin: name, kind: "Native", master_file: ZONE })
+        .collect();
+    (Pdns::start(&zones, ""), names)
+}
+
+/// A plan that publishes a name in each zone, through this address.
+fn plan(pdns: &Pdns, api: SocketAddr, names: &[String]) -> TempDir {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut plan = format!(
+        "version: 1\nname: flood\nresolver: none\nproviders: {{ dns: {{ type: powerdns, url: \"http://{api}\", api_key: {{ env: SECRET }} }} }}\nzones:\n"
+    );
+    let addr = pdns.addr();
+    let mut records = String::new();
+    for name in names {
+        writeln!(plan, "  {name}: {{ provider: dns, authorities: [ \"{addr}\" ] }}")
+            .expect("a string takes everything");
+        writeln!(records, "  - {{ zone: {name}, name: www, type: A, to: [ 192.0.2.1 ] }}")
+            .expect("a string takes everything");
+    }
+    fs::write(dir.path().join("plan.yaml"), format!("{plan}records:\n{records}")).expect("a plan");
+    dir
+}
+
+fn cutover(pdns: &Pdns, dir: &TempDir, args: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(args).current_dir(dir.path()).env("SECRET", pdns.api_key());
+    said(&command.output().expect("the program can be run"))
+}
+
+/// Line 5: of one provider only so much is asked at once, however many zones it has.
+#[test]
+fn a_provider_of_many_zones_is_not_flooded() {
+    const LASTS: Duration = Duration::from_millis(60);
+    const AT_ONCE: usize = 8;
+    let (pdns, names) = pdns(60);
+    let begun: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let seen = Arc::clone(&begun);
+    let api = relay::before(pdns.api(), Protocol::Http, move |_| {
+        seen.lock().expect("no panic").push(now());
+        Fate::LateAnswer(LASTS)
+    });
+    let dir = plan(&pdns, api, &names);
+    let (code, text) = cutover(&pdns, &dir, &["plan", "plan.yaml"]);
+    assert_eq!(code, 0, "{text}");
+    let mut begun = begun.lock().expect("no panic").clone();
+    begun.sort();
+    assert!(begun.len() >= 2 * names.len(), "{} requests", begun.len());
+    // Each takes so long at the least: those that begin sooner one after the other overlap.
+    let crowds = begun.windows(AT_ONCE + 1).filter(|few| few[AT_ONCE] - few[0] < LASTS);
+    assert_eq!(crowds.count(), 0, "more than {AT_ONCE} at once");
+}
+
+/// Reads are tried again before a run is open: nothing waits for them, and nothing was changed.
+#[test]
+fn a_read_without_an_answer_is_tried_again() {
+    let (pdns, names) = pdns(2);
+    let lost = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lost);
+    let api = relay::before(pdns.api(), Protocol::Http, move |_| {
+        match count.fetch_add(1, Ordering::SeqCst) {
+            0..3 => Fate::Lose,
+            _ => Fate::Pass,
+        }
+    });
+    let dir = plan(&pdns, api, &names);
+    let (code, text) = cutover(&pdns, &dir, &["plan", "plan.yaml"]);
+    assert_eq!(code, 0, "{text}");
+    // One that never answers is named in the end.
+    let api = relay::before(pdns.api(), Protocol::Http, |_| Fate::Lose);
+    let dir = plan(&pdns, api, &names);
+    let (code, text) = cutover(&pdns, &dir, &["plan", "plan.yaml"]);
+    assert!(code != 0 && text.contains("cannot be read"), "{code}: {text}");
+}

@@ -1,0 +1,214 @@
+//! One small zone at every kind of provider, and plans of `records:` that change it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::bed::{records, said};
+use crate::cloudflare::Cloudflare;
+use crate::lab::door::Door;
+use crate::lab::face::Face;
+use crate::lab::{Bind, Hasty, Knot, Pdns, PdnsZone, Server};
+use crate::places::{ACCESS_KEY, SECRET_KEY, TOKEN};
+use crate::route53::Route53;
+
+/// The zone's name.
+pub(crate) const ZONE: &str = "acme.test";
+
+/// What every zone begins with. Cloudflare takes no shorter TTL.
+const HEAD: &str =
+    "$TTL 30\n@ SOA ns1 hostmaster 1 3600 600 86400 30\n@ NS ns1\nns1 A 192.0.2.53\n";
+
+/// A kind of provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bind,
+    Knot,
+    PowerDns,
+    Files,
+    /// A fake, whose zone a BIND serves.
+    Cloudflare,
+    /// Another one.
+    Route53,
+}
+
+/// Every kind.
+pub(crate) const KINDS: [Kind; 6] =
+    [Kind::Bind, Kind::Knot, Kind::PowerDns, Kind::Files, Kind::Cloudflare, Kind::Route53];
+
+enum Behind {
+    Server(Server),
+    Pdns(Pdns),
+    Files,
+    Cloudflare(Arc<Cloudflare>, Door),
+    Route53(Arc<Route53>, Door),
+}
+
+/// A provider with the zone in it, and a directory for plans.
+pub(crate) struct Ground {
+    behind: Behind,
+    provider: String,
+    /// Caches are waited out ten times faster.
+    clock: Hasty,
+    dir: TempDir,
+}
+
+impl Ground {
+    /// A provider whose zone has these lines behind its head.
+    pub(crate) fn new(kind: Kind, lines: &str) -> Self {
+        let zone = format!("{HEAD}{lines}");
+        let zones = [(ZONE, &*zone)];
+        let face = || Face::start(&zones, Duration::ZERO);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (behind, provider) = match kind {
+            Kind::Bind => of_server(Bind::primary(&zones)),
+            Kind::Knot => of_server(Knot::primary(&zones)),
+            Kind::PowerDns => {
+                let zone = PdnsZone { origin: ZONE, kind: "Native", master_file: &zone };
+                let pdns = Pdns::start(&[zone], "");
+                let url = pdns.url();
+                let provider =
+                    format!("{{ type: powerdns, url: \"{url}\", api_key: {{ env: SECRET }} }}");
+                (Behind::Pdns(pdns), provider)
+            }
+            Kind::Files => {
+                fs::create_dir(dir.path().join("zones")).expect("a directory");
+                let path = dir.path().join(format!("zones/{ZONE}.zone"));
+                fs::write(path, &zone).expect("a zone file");
+                let provider =
+                    "{ type: zonefile, directory: zones, served: { assume_within: 1s } }";
+                (Behind::Files, provider.to_owned())
+            }
+            Kind::Cloudflare => {
+                let fake = Cloudflare::with_face(TOKEN, face());
+                let transfer = fake.face().expect("it has one").server().transfer(ZONE);
+                let mut lines = records(&transfer);
+                // Cloudflare's own.
+                lines.retain(|line| !line.starts_with(&format!("{ZONE}. 30 IN NS ")));
+                fake.zone(ZONE, "enterprise", &lines);
+                let door = Door::open(fake.clone());
+                let provider = format!(
+                    "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: SECRET }}, \
+                     plan: enterprise, unseen_nodes: 0s }}",
+                    door.url()
+                );
+                (Behind::Cloudflare(fake, door), provider)
+            }
+            Kind::Route53 => {
+                let fake = Route53::with_face(ACCESS_KEY, face());
+                let server = fake.face().expect("it has one").server();
+                let soa = server.dig(&[ZONE, "SOA", "+noall", "+answer"]);
+                let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
+                fake.zone(ZONE, &[records(&server.transfer(ZONE)), vec![soa]].concat());
+                let door = Door::open(fake.clone());
+                let provider = format!(
+                    "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
+                     secret_access_key: {{ env: SECRET }}, unseen_nodes: 0s }}",
+                    door.url()
+                );
+                (Behind::Route53(fake, door), provider)
+            }
+        };
+        Self { behind, provider, clock: Hasty::start(), dir }
+    }
+
+    fn secret(&self) -> &str {
+        match &self.behind {
+            Behind::Server(server) => &server.key().secret,
+            Behind::Pdns(pdns) => pdns.api_key(),
+            Behind::Files => "none",
+            Behind::Cloudflare(..) => TOKEN,
+            Behind::Route53(..) => SECRET_KEY,
+        }
+    }
+
+    /// The server that serves the zone, if there is one.
+    fn authorities(&self) -> String {
+        let addr = match &self.behind {
+            Behind::Server(server) => server.addr(),
+            Behind::Pdns(pdns) => pdns.addr(),
+            Behind::Files => return String::new(),
+            Behind::Cloudflare(fake, _) => fake.face().expect("it has one").server().addr(),
+            Behind::Route53(fake, _) => fake.face().expect("it has one").server().addr(),
+        };
+        format!(", authorities: [ \"{addr}\" ]")
+    }
+
+    /// The requests that went to a fake, those that change something apart.
+    pub(crate) fn requests(&self) -> Option<(usize, usize)> {
+        match &self.behind {
+            Behind::Server(_) | Behind::Pdns(_) | Behind::Files => None,
+            Behind::Cloudflare(_, door) | Behind::Route53(_, door) => {
+                let writes = door.count(|request| request.method != "GET");
+                Some((door.count(|request| request.method == "GET"), writes))
+            }
+        }
+    }
+
+    /// The plan's file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("plan.yaml")
+    }
+
+    /// Writes a plan with these records.
+    pub(crate) fn plan(&self, records: &str) {
+        let plan = format!(
+            "version: 1\nname: ground\nproviders: {{ dns: {} }}\nresolver: none\n\
+             zones: {{ {ZONE}: {{ provider: dns{} }} }}\nclocks: {{ margin: 0s, use: 0s }}\n\
+             records:\n{records}",
+            self.provider,
+            self.authorities()
+        );
+        fs::write(self.path(), plan).expect("the plan can be written");
+    }
+
+    pub(crate) fn cutover(&self, args: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env("SECRET", self.secret());
+        self.clock.give_to(&mut command);
+        said(&command.output().expect("the program can be run"))
+    }
+
+    /// Applies the plan to its end.
+    pub(crate) fn applies(&self) -> String {
+        let (code, text) = self.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+        assert_eq!(code, 0, "{text}");
+        text
+    }
+
+    /// Takes the plan back.
+    pub(crate) fn goes_back(&self) -> String {
+        let (code, text) = self.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+        assert_eq!(code, 0, "{text}");
+        text
+    }
+
+    /// What the zone holds, as lines without its head.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let (code, text) = self.cutover(&["zone", "dump", "plan.yaml", ZONE]);
+        assert_eq!(code, 0, "{text}");
+        let own = ["@ ", "ns1 "];
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty() && !line.starts_with(['$', ';']))
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .filter(|line| !own.iter().any(|own| line.starts_with(own)))
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
+fn of_server(server: Server) -> (Behind, String) {
+    let (addr, key) = (server.addr(), server.key());
+    let provider = format!(
+        "{{ type: rfc2136, server: \"{addr}\", tsig: {{ key: {}, algorithm: {}, secret: {{ env: SECRET }} }} }}",
+        key.name, key.algorithm
+    );
+    (Behind::Server(server), provider)
+}

@@ -1,0 +1,103 @@
+//! What is said of a change that failed: that nothing of it is written, or all of it; and how a run goes
+//! back from there.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::bed::said;
+use crate::ground::{Ground, Kind};
+use crate::lab::{Bind, Pdns, PdnsZone};
+
+const HALTED: i32 = 5;
+
+/// A zone file whose server refuses to load what a plan makes of it: it loads nothing with `bad` in it.
+fn picky() -> Ground {
+    let ground = Ground::new(Kind::Files, "www A 192.0.2.1\n");
+    ground.plan("  - { zone: acme.test, name: bad, type: A, to: [ 192.0.2.2 ] }\n");
+    let script = "grep -q '^bad' zones/acme.test.zone && { echo 'zone not loaded' >&2; exit 1; }\n\
+        cp zones/acme.test.zone loaded\n";
+    fs::write(ground.path().with_file_name("reload.sh"), script).expect("a script");
+    let plan = fs::read_to_string(ground.path()).expect("the plan");
+    let plan = plan.replace("directory: zones,", "directory: zones, reload: [ sh, reload.sh ],");
+    fs::write(ground.path(), plan).expect("the plan");
+    ground
+}
+
+fn file(ground: &Ground, name: &str) -> String {
+    fs::read_to_string(ground.path().with_file_name(name)).unwrap_or_default()
+}
+
+/// Lines 20 and 41: a zone that the server refuses to load is told as it is, and the way back begins with
+/// the file.
+#[test]
+fn a_file_that_is_not_loaded_is_put_back_first() {
+    let ground = picky();
+    let before = ground.held();
+    for command in ["apply", "apply"] {
+        let (code, text) = ground.cutover(&[command, "plan.yaml", "--wait", "--auto-approve"]);
+        assert_eq!(code, HALTED, "{text}");
+        for word in ["zone not loaded", "All of it is written.", "cutover rollback"] {
+            assert!(text.contains(word), "no {word}: {text}");
+        }
+        assert!(!text.contains("somebody who has to answer"), "{text}");
+        assert!(file(&ground, "zones/acme.test.zone").contains("bad"), "as it says");
+    }
+    let (_, status) = ground.cutover(&["status", "plan.yaml"]);
+    assert!(status.contains("All of it is written."), "{status}");
+    ground.goes_back();
+    assert_eq!(ground.held(), before);
+    // The serial has moved on, and the server has it.
+    assert_eq!(file(&ground, "loaded"), file(&ground, "zones/acme.test.zone"));
+}
+
+/// Of a change that was refused before anything was sent, nothing is written.
+#[test]
+fn of_a_file_that_cannot_be_written_nothing_is() {
+    let ground = Ground::new(Kind::Files, "www A 192.0.2.1\n");
+    ground.plan("  - { zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }\n");
+    let (code, text) = ground.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    assert_eq!(code, 0, "{text}");
+    // Somebody else changes what the plan changes.
+    let path = ground.path().with_file_name("zones/acme.test.zone");
+    let zone = fs::read_to_string(&path).expect("the zone");
+    fs::write(&path, zone.replace("192.0.2.1", "192.0.2.9")).expect("the zone");
+    let (code, text) = ground.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    assert_eq!(code, HALTED, "{text}");
+    assert!(text.contains("Nothing of it was written."), "{text}");
+}
+
+/// Line 47: who writes over what a run has written, and its servers do not serve yet, is told of at once.
+#[test]
+fn another_writer_is_noticed_while_servers_are_waited_for() {
+    let zone = "$TTL 30\n@ SOA ns1 hostmaster 1 3600 600 86400 30\n@ NS ns1\nns1 A 192.0.2.53\n\
+        www A 192.0.2.1\n";
+    let pdns =
+        Pdns::start(&[PdnsZone { origin: "acme.test", kind: "Native", master_file: zone }], "");
+    // A server that never gets what PowerDNS has.
+    let behind = Bind::primary(&[("acme.test", zone)]);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let plan = format!(
+        "version: 1\nname: two\nresolver: none\nproviders: {{ dns: {{ type: powerdns, url: \"{}\", api_key: {{ env: SECRET }} }} }}\n\
+         zones: {{ acme.test: {{ provider: dns, authorities: [ \"{}\", \"{}\" ] }} }}\nrecords:\n\
+         \x20 - {{ zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }}\n",
+        pdns.url(),
+        pdns.addr(),
+        behind.addr()
+    );
+    fs::write(dir.path().join("plan.yaml"), plan).expect("a plan");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    command.current_dir(dir.path()).env("SECRET", pdns.api_key());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
+    let www = || pdns.dig(&["www.acme.test", "A", "+short"]);
+    while www().trim() != "192.0.2.2" {
+        std::thread::yield_now();
+    }
+    let other = "{\"name\": \"www.acme.test.\", \"type\": \"A\", \"ttl\": 30, \
+        \"changetype\": \"REPLACE\", \"records\": [{\"content\": \"192.0.2.3\", \"disabled\": false}]}";
+    pdns.patch("acme.test", other);
+    let (code, text) = said(&child.wait_with_output().expect("it ends"));
+    assert_eq!(code, HALTED, "{text}");
+    assert!(text.contains("another writer has changed it"), "{text}");
+    assert_eq!(www().trim(), "192.0.2.3", "{text}");
+}

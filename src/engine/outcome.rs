@@ -8,7 +8,7 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
 
 use super::poll::{
-    Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
+    Doubt, Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
     all_equal, wait_begun,
 };
 use super::tell::Untold;
@@ -33,6 +33,10 @@ pub fn looked(
     let Primitive::Change(changes) = &step.primitive else {
         unreachable!("only changes are looked at")
     };
+    if let StepState::Written { .. } = at {
+        memory.doubted.insert(step.id.clone(), Doubt::Settled(now));
+        return still_held(step, changes, answer);
+    }
     let live = match answer {
         Ok(live) => live,
         Err(error) => return failed(memory, step, &error, now),
@@ -92,6 +96,29 @@ pub fn looked(
         | StepState::Probing { .. }
         | StepState::Done { .. } => Vec::new(),
     }
+}
+
+/// Whether a provider still holds what was written; where it cannot be asked, the servers go on to be
+/// asked.
+fn still_held(
+    step: &Step,
+    changes: &ChangeSet,
+    answer: Result<Vec<Option<RrSet>>, ProviderError>,
+) -> Vec<Event> {
+    let Ok(live) = answer else { return Vec::new() };
+    let pairs = changes.changes().iter().zip(live).filter(|(change, live)| change.after != *live);
+    let differences = pairs.map(|(change, live)| Difference {
+        key: change.key.clone(),
+        planned: change.after.clone(),
+        expected: change.after.clone(),
+        live,
+    });
+    let differences: Vec<Difference> = differences.collect();
+    if differences.is_empty() {
+        return Vec::new();
+    }
+    let detail = "somebody else has written in its place what was written just now".to_owned();
+    vec![Event::Halted { step: step.id.clone(), reason: HaltReason::Drift, detail, differences }]
 }
 
 /// After a change was sent.
@@ -184,6 +211,7 @@ pub fn seen(
     held: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Event> {
+    let is_written = matches!(at, StepState::Written { .. });
     let mut behind = Vec::new();
     let mut first_of_each = Vec::new();
     let mut is_silent = false;
@@ -228,6 +256,16 @@ pub fn seen(
             }
             let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
             let is_quick = tries < SEE_QUICKLY_COUNT;
+            let is_another = |(change, served): (&Change, &Served)| match served {
+                Served::Answer(answer) => {
+                    !change.leads_to(answer.as_ref()) && !change.starts_from(answer.as_ref())
+                }
+                Served::Unanswered(_) => false,
+            };
+            let mut pairs = answers.iter().flat_map(|served| changes.changes().iter().zip(served));
+            if is_written && (!is_quick || pairs.any(is_another)) {
+                memory.doubt(&step.id, now);
+            }
             let pause = if is_quick { SEE_EVERY } else { SEE_SLOWLY_EVERY };
             memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
             // Whoever has not been told yet is behind for a moment; whoever is silent is named at once.

@@ -66,11 +66,33 @@ pub struct Memory {
     pub(super) checked: BTreeMap<StepId, Timestamp>,
     /// What gates have asked and been answered since their last finding.
     pub(super) rounds: BTreeMap<StepId, Vec<Round>>,
+    /// Written changes of which a server serves neither the new version nor the old one, or the old one
+    /// for long: whether the provider still holds them is looked for, and when that was done last.
+    pub(super) doubted: BTreeMap<StepId, Doubt>,
     /// What is being asked, by the step that it is asked for.
     pub(super) asking: BTreeMap<StepId, Vec<Query>>,
 }
 
+/// Whether a provider still holds what it held when a change was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It has to be looked for.
+    Open,
+    /// It was there at this time.
+    Settled(Timestamp),
+}
+
 impl Memory {
+    /// Doubts that a provider still holds what was written, unless that was looked for a moment ago.
+    pub(super) fn doubt(&mut self, step: &StepId, now: Timestamp) {
+        let doubt = self.doubted.entry(step.clone()).or_insert(Doubt::Open);
+        if let Doubt::Settled(at) = doubt
+            && later(*at, SEE_SLOWLY_EVERY) <= now
+        {
+            *doubt = Doubt::Open;
+        }
+    }
+
     /// Notes that something is being asked for a step.
     pub fn begun(&mut self, step: &Step, queries: Vec<Query>) {
         self.asking.insert(step.id.clone(), queries);
@@ -472,6 +494,7 @@ fn of_change<'a>(
             }
             look()
         }
+        StepState::Written { .. } if memory.doubted.get(&step.id) == Some(&Doubt::Open) => look(),
         StepState::Written { at } => match zone.served_within {
             Some(within) => {
                 let left = state.remaining(place, within, moment);

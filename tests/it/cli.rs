@@ -42,7 +42,7 @@ fn exit_codes_of_the_readme() {
         (1, &["plan", "away.yaml"]),
         (1, &["apply", "away.yaml", "--auto-approve"]),
         (1, &["plan", "plan.yaml", "-o", "nowhere/plan.json"]),
-        (1, &["plan", "plan.yaml", "-o", "zones"]),
+        (1, &["plan", "plan.yaml", "-o", "none/plan.json"]),
         (6, &["apply", "plan.yaml"]),
         (6, &["apply", "plan.json"]),
         // Whoever branches on 2 for changes must not take an error for them.

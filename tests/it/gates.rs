@@ -130,7 +130,9 @@ fn a_gate_that_fails_takes_the_run_back() {
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("went back: gate/after-switch/seen has failed"), "{said}");
     assert!(said.contains("the old acme.test. MX"), "{said}");
-    assert_eq!(gated.found(SEEN), ["fail", "fail"]);
+    // Within the second of `overrun` it may be asked once.
+    let found = gated.found(SEEN);
+    assert!(found.ends_with(&["fail", "fail"].map(str::to_owned)), "{found:?}");
     let turned =
         gated.bed.journal().into_iter().find_map(|e| e["event"].get("turned_back").cloned());
     let turned = turned.expect("the run has turned");

@@ -59,10 +59,8 @@ fn autodiscover_by_wildcard_records() {
 #[test]
 fn published_outside_late() {
     let said = case("published-outside-late").planned().proves();
-    said.says("for more than 1d, RFC 2308").in_order(&[
-        "(`published`)  (T+0s)",
-        "switch the MX records of acme.test.  (T+1d)",
-    ]);
+    said.says("for more than 1d, RFC 2308")
+        .in_order(&["(`published`)  (T+0s)", "switch the MX records of acme.test.  (T+1d)"]);
 }
 
 /// What lies below a delegation that nobody asks may lead clients to the old host.

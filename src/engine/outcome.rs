@@ -178,15 +178,8 @@ pub fn published(
             memory.found.remove(&step.id);
             vec![Event::Written { step: step.id.clone(), serial: None }]
         }
-        Err(error) => {
-            let unpublished = |event| match event {
-                Event::Halted { step, reason: _, detail, differences } => {
-                    Event::Halted { step, reason: HaltReason::Unpublished, detail, differences }
-                }
-                other => other,
-            };
-            failed(memory, step, &error, now).into_iter().map(unpublished).collect()
-        }
+        // Whatever it is: the provider holds it, and nobody was told.
+        Err(error) => failed_as(memory, step, &error, now, |_| HaltReason::Unpublished),
     }
 }
 
@@ -455,9 +448,20 @@ fn halted(step: &Step, reason: HaltReason, detail: String) -> Event {
 
 /// Somebody could not be asked, or said no: try again some times where that can help, then halt.
 fn failed(memory: &mut Memory, step: &Step, error: &ProviderError, now: Timestamp) -> Vec<Event> {
+    failed_as(memory, step, error, now, |reason| reason)
+}
+
+/// The same, where a halt has a reason of its own.
+fn failed_as(
+    memory: &mut Memory,
+    step: &Step,
+    error: &ProviderError,
+    now: Timestamp,
+    reason: impl Fn(HaltReason) -> HaltReason,
+) -> Vec<Event> {
     let pause = match error.next() {
         AfterError::Fix | AfterError::Halt => {
-            return vec![halted(step, HaltReason::Refused, error.to_string())];
+            return vec![halted(step, reason(HaltReason::Refused), error.to_string())];
         }
         AfterError::Retry(pause) => pause.min(PAUSE_MAX),
         AfterError::Look => Duration::ZERO,
@@ -465,7 +469,7 @@ fn failed(memory: &mut Memory, step: &Step, error: &ProviderError, now: Timestam
     let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
     if tries + 1 >= TRIES_MAX {
         memory.tries.remove(&step.id);
-        return vec![halted(step, HaltReason::Unanswered, error.to_string())];
+        return vec![halted(step, reason(HaltReason::Unanswered), error.to_string())];
     }
     memory.tries.insert(step.id.clone(), (tries + 1, later(now, pause)));
     Vec::new()

@@ -100,7 +100,7 @@ fn met(at: &[&Snapshot; 2], name: &Name) -> BTreeSet<Name> {
     let mut met = BTreeSet::from([name.clone()]);
     let mut open = vec![name.clone()];
     for _ in 0..=ALIASES_MAX {
-        let next = open.drain(..).collect::<Vec<Name>>();
+        let next = std::mem::take(&mut open);
         for name in next {
             let asked = RrKey::new(name, RrType::A);
             let replies =

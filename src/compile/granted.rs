@@ -10,7 +10,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use crate::calendar::show_span;
 use crate::fact::{Fact, Value};
 use crate::model::hold::CAP;
-use crate::observe::{ALIASES_MAX, Outside, Snapshot, discovery_of};
+use crate::observe::{ALIASES_MAX, Outside, Snapshot, ZoneSeen, discovery_of};
 use crate::proof::Findings;
 use crate::proof::draft::{Draft, MovePoint};
 use crate::proof::invariant::is_known_to_stay;
@@ -32,7 +32,9 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     all.extend(staying(draft));
     all.extend(seen_outside(draft));
     all.extend(wildcards(draft));
-    all.extend(addresses_taken(draft));
+    all.extend(names_taken(draft));
+    all.extend(served_by_old(draft));
+    all.extend(set_up_by_hand(draft));
     all.extend(without_mail(draft));
     all.extend(aliases_of_moving(draft));
     all.extend(of_few(draft));
@@ -202,44 +204,102 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
         }
         let zone = &draft.snapshot.zones[origin];
         let name = &change.key.name;
-        for rtype in [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrType::CNAME] {
-            let key = RrKey::new(name.clone(), rtype);
-            if draft.owner_of(&key).is_none()
-                && zone.wildcard_of(&key).is_some_and(|wild| wild.rtype() == rtype)
-            {
-                found.insert(format!(
-                    "nobody relies on the {rtype} records of {name} and of what lies below it, which a wildcard answers for until the plan publishes {name}"
-                ));
+        // With a name all names above it come to exist (RFC 4592 §2.2.2).
+        let above = std::iter::successors(name.parent(), Name::parent).take_while(|above| {
+            above != origin && !zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(above))
+        });
+        for at in [name.clone()].into_iter().chain(above) {
+            for rtype in [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrType::CNAME] {
+                let key = RrKey::new(at.clone(), rtype);
+                if draft.owner_of(&key).is_none()
+                    && zone.wildcard_of(&key).is_some_and(|wild| wild.rtype() == rtype)
+                {
+                    found.insert(format!(
+                        "nobody relies on the {rtype} records of {at} and of what lies below it, which a wildcard answers for until the plan publishes {name}"
+                    ));
+                }
             }
         }
     }
     found
 }
 
-/// Names whose addresses the plan takes away, or changes, and that no mail record leads to: whoever
-/// else is set up with them is not seen.
-fn addresses_taken(draft: &Draft<'_>) -> BTreeSet<String> {
-    let led_to: BTreeSet<Name> = draft
-        .snapshot
-        .zones
-        .values()
-        .flat_map(|zone| zone.zone.rrsets.values())
-        .flat_map(|rrset| rrset.rdata().iter())
-        .filter_map(|rdata| rdata.as_mx().map(|(_, name)| name).or(rdata.srv_target()))
-        .collect();
+/// Names whose addresses, or aliases, the plan takes away or changes: whoever is set up with them, or
+/// leads to them from elsewhere, is not seen.
+fn names_taken(draft: &Draft<'_>) -> BTreeSet<String> {
     let taken = |key: &&RrKey| {
         let live = draft.snapshot.told(key);
         matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME)
-            && !led_to.contains(&key.name)
             && !is_discovery(&key.name)
             && matches!(live, Outside::Records(_))
             && draft.end.told(key) != live
     };
     let names: BTreeSet<&Name> = draft.owned().filter(taken).map(|key| &key.name).collect();
-    let sentence = |name| {
-        format!("nobody relies on the addresses that {name} has today, which the plan changes")
+    let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
+    let sentence = |name: &Name| match is_host(name) {
+        true => format!(
+            "nobody outside of these zones relies on the addresses that {name} has today, which the plan changes"
+        ),
+        false => format!("nobody relies on what {name} leads to today, which the plan changes"),
     };
-    names.into_iter().map(sentence).collect()
+    let below = draft.owned().filter(|key| {
+        let at = |snapshot: &Snapshot| {
+            snapshot.zone_of(&key.name).and_then(|zone| zone.get(key)).cloned()
+        };
+        key.rtype == RrType::DNAME && {
+            let live = at(draft.snapshot);
+            live.is_some() && live != at(&draft.end)
+        }
+    });
+    let below = below.map(|key| {
+        format!(
+            "nobody relies on the names below {}, which a DNAME answers for and the plan changes",
+            key.name
+        )
+    });
+    names.into_iter().map(sentence).chain(below).collect()
+}
+
+/// Zones of which every name server has the old host's addresses: with the host the zone goes too.
+fn served_by_old(draft: &Draft<'_>) -> Vec<String> {
+    let Some(one) = draft.intent.moves.first() else { return Vec::new() };
+    if draft.point(MovePoint::Release).is_none() {
+        return Vec::new();
+    }
+    let is_old = |name: &Name| {
+        let ips = draft.end.addresses(name);
+        !ips.is_empty() && ips.iter().all(|ip| draft.parties.is_at_old(*ip))
+    };
+    let zones = draft.end.zones.values().filter(|zone| {
+        let key = RrKey::new(zone.zone.origin.clone(), RrType::NS);
+        let servers = zone.get(&key).into_iter().flat_map(|ns| ns.rdata());
+        let mut servers = servers.filter_map(Rdata::target).peekable();
+        servers.peek().is_some() && servers.all(|name| is_old(&name))
+    });
+    let sentence = |zone: &ZoneSeen| {
+        format!(
+            "`{}` goes on to serve the zone {} when its mail is released: every name server of it has that host's addresses",
+            one.from.name, zone.zone.origin
+        )
+    };
+    zones.map(sentence).collect()
+}
+
+/// Where no discovery record leads to the old host: whoever is set up for it by hand.
+fn set_up_by_hand(draft: &Draft<'_>) -> Option<String> {
+    let one = draft.intent.moves.first()?;
+    draft.point(MovePoint::BeforeSwitch)?;
+    let is_stated = |fact: Fact| {
+        let mut all = draft.intent.assume.iter();
+        all.any(|s| s.fact.value == fact && s.subject.value.host() == Some(one.from.name.as_str()))
+    };
+    let is_found = draft.intent.moves.iter().any(|one| !one.from.discovery.is_empty());
+    (!is_found && is_stated(Fact::Clients) && !is_stated(Fact::Redirects)).then(|| {
+        format!(
+            "nobody reads mail at `{0}` by a client that is set up by hand between the switch and when clients leave `{0}`: new mail goes to `{1}`",
+            one.from.name, one.to.name
+        )
+    })
 }
 
 /// Names that lead to the old host and have no MX records: a sender takes their addresses (RFC 5321
@@ -256,9 +316,24 @@ fn without_mail(draft: &Draft<'_>) -> Option<String> {
     let mx = zones().filter(|(key, _)| key.rtype == RrType::MX).flat_map(|(_, mx)| mx.rdata());
     let exchanges: BTreeSet<Name> = mx.filter_map(Rdata::as_mx).map(|(_, name)| name).collect();
     let zones = zones().filter(|(key, _)| !exchanges.contains(&key.name));
+    let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     let at_old = zones.filter(|(key, rrset)| {
         let mut ips = rrset.rdata().iter().filter_map(Rdata::ip);
-        !known.contains(&key.name) && ips.any(|ip| draft.parties.is_at_old(ip))
+        let is_led = || {
+            let ips = draft.snapshot.addresses(&key.name);
+            is_host(&key.name)
+                && !is_discovery(&key.name)
+                && routes_today(draft.snapshot, &key.name)
+                    .all()
+                    .iter()
+                    .all(|route| route.exchange == key.name)
+                && ips.iter().any(|ip| draft.parties.is_at_old(*ip))
+        };
+        !known.contains(&key.name)
+            && match key.rtype {
+                RrType::CNAME => is_led(),
+                _ => ips.any(|ip| draft.parties.is_at_old(ip)),
+            }
     });
     let names: BTreeSet<&Name> = at_old.map(|(key, _)| &key.name).collect();
     (!names.is_empty()).then(|| {

@@ -156,8 +156,8 @@ pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
             && rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(sends)
     });
     names.extend(with_spf.map(|(key, _)| &key.name));
-    // Who signs, or says what is to become of mail, has mail.
-    let of_mail = rrsets().filter_map(|(key, _)| {
+    // Who signs, or says what is to become of mail, has mail; and who comes to do so.
+    let of_mail = rrsets().map(|(key, _)| key).chain(draft.owned()).filter_map(|key| {
         let mut labels = key.name.labels();
         let first = labels.next()?;
         let policy =

@@ -25,6 +25,9 @@ pub struct Parties {
     old_servers: BTreeSet<IpAddr>,
     /// Exchanges of a third party, which both hosts list and the move leaves alone.
     shared: HashSet<Name>,
+    /// Where exchanges of the old host lead outside of the zones when the plan is made, and those of the
+    /// new one when all is done.
+    outside: [HashSet<Name>; 2],
 }
 
 /// One of the hosts of a move.
@@ -56,6 +59,8 @@ pub struct Route {
     pub family: Family,
     /// The address; `None`: nobody knows whether there is one, and which.
     pub ip: Option<IpAddr>,
+    /// The name outside of the zones at which nobody knows more.
+    pub outside: Option<Name>,
 }
 
 /// Where the mail of a domain may go in one view.
@@ -99,11 +104,13 @@ impl Parties {
                 let given = |ip: &IpAddr| given(one, name).any(|other| other == ip);
                 let live = snapshot.addresses(name).into_iter();
                 parties.addresses[0].extend(live.filter(|ip| !given(ip)));
+                parties.outside[0].extend(outside(name, snapshot));
             }
             for exchange in &one.to.exchanges {
                 let name = &exchange.name.value;
                 if !parties.shared.contains(name) && parties.names[1].insert(name.clone()) {
                     parties.addresses[1].extend(end.addresses(name));
+                    parties.outside[1].extend(outside(name, end));
                 }
                 parties.addresses[1].extend(&exchange.addresses);
             }
@@ -157,8 +164,14 @@ impl Parties {
             (true, true) | (false, false) => None,
         };
         let Some(ip) = route.ip else {
+            // An exchange that comes to lead to somebody else is that one's.
+            let leads_to = |side: Side| match &route.outside {
+                Some(target) => self.outside[usize::from(side == Side::To)].contains(target),
+                None => true,
+            };
             // A name that both have is the old one's until the plan says otherwise.
-            return by_name.or(named(Side::From).then_some(Side::From));
+            let by_name = by_name.or(named(Side::From).then_some(Side::From));
+            return by_name.filter(|side| leads_to(*side));
         };
         match (self.has(Side::From, ip), self.has(Side::To, ip)) {
             (true, false) => Some(Side::From),
@@ -168,6 +181,12 @@ impl Parties {
             (false, false) => None,
         }
     }
+}
+
+/// The names outside of the zones to which an exchange leads.
+fn outside(name: &Name, at: &Snapshot) -> impl Iterator<Item = Name> {
+    let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
+    keys.into_iter().filter_map(|key| at.leaves_at(&key)).map(|key| key.name)
 }
 
 /// Whether an exchange is a third party's: both hosts list it, and the plan leaves it where it is.
@@ -219,12 +238,17 @@ fn routes_in(
     let mut routes = Vec::new();
     for (preference, exchange) in exchanges {
         for (family, rtype) in [(Family::V4, RrType::A), (Family::V6, RrType::AAAA)] {
-            let to = |ip| Route { exchange: exchange.clone(), preference, family, ip };
-            match look_up(&RrKey::new(exchange.clone(), rtype)) {
+            let key = RrKey::new(exchange.clone(), rtype);
+            let to = |ip, outside| {
+                let exchange = exchange.clone();
+                Route { exchange, preference, family, ip, outside }
+            };
+            match look_up(&key) {
                 Outside::Records(records) => {
-                    routes.extend(records.iter().filter_map(Rdata::ip).map(Some).map(to));
+                    let ips = records.iter().filter_map(Rdata::ip);
+                    routes.extend(ips.map(|ip| to(Some(ip), None)));
                 }
-                Outside::Unknown(_) => routes.push(to(None)),
+                Outside::Unknown(_) => routes.push(to(None, leaves_at(&key))),
                 Outside::Absent => {}
             }
         }

@@ -9,6 +9,8 @@
 //! through, has a queue: it must not be off before that is empty.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
@@ -31,6 +33,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         of_family(bench, one, Family::V4);
         of_family(bench, one, Family::V6);
         strangers(bench, one);
+        backups(bench, one);
         unseen(bench, one);
         stays_at_old_host(bench, one);
     }
@@ -237,14 +240,14 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
         Some(_) => parties.whose(route).is_none(),
         None => !known.iter().any(|other| match route.ip {
             Some(_) => other.ip == route.ip,
-            None => other.exchange == route.exchange,
+            None => (&other.exchange, &other.outside) == (&route.exchange, &route.outside),
         }),
     };
     let ways = bench.routes(ID, domain);
     let met: BTreeSet<&Route> = ways.found().flat_map(Routes::all).collect();
-    let mut seen: Vec<(Name, Option<std::net::IpAddr>)> = Vec::new();
+    let mut seen: Vec<(&Name, Option<IpAddr>, &Option<Name>)> = Vec::new();
     for (number, route) in met.iter().enumerate().filter(|(_, route)| is_strange(route)) {
-        let to = (route.exchange.clone(), route.ip);
+        let to = (&route.exchange, route.ip, &route.outside);
         if seen.contains(&to) {
             continue;
         }
@@ -252,7 +255,7 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
         // Whatever its preference is there.
         let comes = |routes: &Routes| {
             let mut all = routes.all().iter();
-            all.any(|one| (&one.exchange, one.ip) == (&route.exchange, route.ip)).then_some(())
+            all.any(|one| (&one.exchange, one.ip, &one.outside) == to).then_some(())
         };
         let by_name = Subject::Name(route.exchange.clone());
         let by_address = route.ip.map(Subject::Address);
@@ -283,6 +286,50 @@ fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
             let extra = lateness(bench, one, choice);
             for bad in bench.facts.of_any(Fact::Accepts, &subjects, Value::False) {
                 bench.forbid_with(ID, choice, &extra, &[bad], &harm);
+            }
+        }
+    }
+}
+
+/// Exchanges that stand behind others today, and come to be the first: one that only keeps mail for those
+/// before it finds nobody to pass it on to, and sends it back (RFC 5321 §5.1).
+fn backups(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let domain = &one.name;
+    let (None, Routes::To(today)) = (one.moves, routes_today(bench.draft().snapshot, domain))
+    else {
+        return;
+    };
+    let to = |route: &Route| (route.exchange.clone(), route.ip, route.outside.clone());
+    let least = |routes: &[Route]| routes.iter().map(|route| route.preference).min();
+    let is_first = |route: &&Route| Some(route.preference) == least(&today);
+    let firsts: BTreeSet<_> = today.iter().filter(is_first).map(to).collect();
+    let backups: BTreeSet<_> =
+        today.iter().map(to).filter(|backup| !firsts.contains(backup)).collect();
+    for (number, backup) in backups.iter().enumerate() {
+        let comes_first = |routes: &Routes| {
+            let least = least(routes.all())?;
+            let mut firsts = routes.all().iter().filter(|route| route.preference == least);
+            firsts.any(|route| to(route) == *backup).then_some(())
+        };
+        let (exchange, ip, _) = backup;
+        let subjects: Vec<Subject> =
+            [Subject::Name(exchange.clone())].into_iter().chain(ip.map(Subject::Address)).collect();
+        let harm = Harm::new(
+            format!("{ID}/{}/backup/{}", shown(domain), subjects[0]),
+            format!(
+                "{exchange}, which stands behind other exchanges of {domain} today, comes to be the first: nobody says that it takes the mail for good, and one that only keeps it for those before it sends it back"
+            ),
+            format!(
+                "leave an exchange before it; or {}",
+                bench.statement(Fact::Accepts, &subjects[0], Value::True, "")
+            ),
+        );
+        for (choice, ()) in bench.routed(ID, ("backup", domain, number), &comes_first).iter() {
+            if is_untouched(one, choice) {
+                continue;
+            }
+            for bad in bench.facts.of_any(Fact::Accepts, &subjects, Value::False) {
+                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
     }
@@ -379,10 +426,9 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
     }
 }
 
-/// A domain that does not move, and whose mail comes to the host that the others leave.
-fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let (None, Some((from, _))) = (one.moves, bench.sides()) else { return };
-    let (domain, parties) = (&one.name, bench.parties());
+/// The answers with which the mail of a domain comes to the old host, to whichever of its addresses.
+pub(super) fn comes_to_old(bench: &Bench<'_>, domain: &Name) -> Arc<Vec<(Choice, ())>> {
+    let parties = bench.parties();
     let reaches = |routes: &Routes| {
         let is_old = |route: &Route| {
             parties.whose(route) == Some(Side::From)
@@ -390,7 +436,14 @@ fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
         };
         routes.all().iter().any(is_old).then_some(())
     };
-    let cases = bench.routed(ID, ("stays", domain, 0), &reaches);
+    bench.routed(ID, ("stays", domain, 0), &reaches)
+}
+
+/// A domain that does not move, and whose mail comes to the host that the others leave.
+fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
+    let (None, Some((from, _))) = (one.moves, bench.sides()) else { return };
+    let domain = &one.name;
+    let cases = comes_to_old(bench, domain);
     if cases.is_empty() {
         return;
     }

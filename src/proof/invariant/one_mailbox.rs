@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{both, forbid_where_it_leads};
+use super::{both, deliverable, forbid_where_it_leads, is_known_to_stay};
 use crate::fact::{Fact, Subject, Value};
 use crate::proof::model::{Bench, shown};
 use crate::proof::parties::Side;
@@ -44,6 +44,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             pairs(&stores, &begun).map(|(store, begun)| vec![store, at_new, begun]).collect();
         forbid_where_it_leads(bench, (ID, domain, Side::From), (late, &sets), &harm);
     }
+    let read_there: Vec<Vec<usize>> =
+        pairs(&stores, &begun).map(|(store, begun)| vec![store, at_new, begun]).collect();
+    others_stored_late(bench, &read_there);
     let local = bench.facts.of_host(Fact::RoutesLocal, from, Value::True);
     for ((store, begun), local) in
         pairs(&stores, &begun).flat_map(|pair| local.iter().map(move |local| (pair, *local)))
@@ -82,6 +85,42 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             copy.clone(),
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[open, off], &harm);
+    }
+}
+
+/// Mail of a domain that the plan leads away from the old host by its records: what still comes there
+/// after the last copy is not in it.
+fn others_stored_late(bench: &mut Bench<'_>, read_there: &[Vec<usize>]) {
+    let Some((from, _)) = bench.sides() else { return };
+    let late = bench.late();
+    for one in bench.domains().iter().filter(|one| one.moves.is_none()) {
+        let domain = &one.name;
+        if is_known_to_stay(bench.draft(), domain) {
+            continue;
+        }
+        let of = Subject::Name(domain.clone());
+        let harm = Harm::new(
+            format!("{ID}/{}/stored-late", shown(domain)),
+            format!(
+                "a message for {domain} is put into a mailbox at `{}` after the last copy: nobody copies it any more",
+                from.name
+            ),
+            format!(
+                "lead {domain} away before the last copy, and let its old records expire; or {}",
+                bench.statement(Fact::Stays, &of, Value::True, "")
+            ),
+        );
+        for (choice, ()) in deliverable::comes_to_old(bench, domain).iter() {
+            if choice.is_empty() {
+                continue;
+            }
+            for goes in bench.facts.having(Fact::Stays, &of, Value::False) {
+                for atoms in read_there {
+                    let atoms = [atoms.as_slice(), &[goes]].concat();
+                    bench.forbid(ID, (choice, late), &atoms, &harm);
+                }
+            }
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
             let live = strictness(&domain, &|key| view.live(key));
             let found = strictness(&domain, &|key| view.look_up(key));
             let more = found.iter().zip(&live).any(|(found, live)| found > live);
-            more.then_some(())
+            (more || is_another_outside(view, &domain)).then_some(())
         };
         let of = Subject::Name(domain.clone());
         let harm = Harm::new(
@@ -64,6 +64,16 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
         let bad = |bench: &Bench<'_>| bench.facts.having(Fact::PassesDmarc, &of, Value::False);
         bench.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
+}
+
+/// Whether a domain's own policy is that of a name outside, and of another one than before.
+fn is_another_outside(view: &View<'_>, domain: &Name) -> bool {
+    let owner = Name::from_user("_dmarc").and_then(|label| label.join(domain));
+    owner.is_ok_and(|owner| {
+        let key = RrKey::new(owner, RrType::TXT);
+        let found = view.look_up(&key);
+        matches!(found, Outside::Unknown(_)) && found != view.live(&key)
+    })
 }
 
 /// How strict the DMARC policy is that receivers find for a domain (RFC 7489 §6.3, RFC 9989): for the

@@ -311,7 +311,7 @@ pub fn answered(
     let step = &artifact.graph.steps()[place];
     let is_open = state.halted.is_none()
         && state.finished.is_none()
-        && state.open().any(|open| open == place)
+        && state.open(artifact).contains(&place)
         && step.window.as_ref().is_none_or(|window| window.is_open(moment.at));
     match &step.primitive {
         _ if !is_open => {

@@ -233,7 +233,7 @@ pub fn poll<'a>(
     let mut person: Option<Timestamp> = None;
     let mut open = false;
     let sooner = |one: Option<Timestamp>, other| Some(one.map_or(other, |one| one.min(other)));
-    for place in state.open() {
+    for place in state.open(artifact) {
         open = true;
         let next = of_step(artifact, state, memory, now, place);
         if let Next::Sleep { until, is_wait } = next {
@@ -249,7 +249,7 @@ pub fn poll<'a>(
         }
     }
     match (open, busy, sleep, person) {
-        (false, ..) => Next::Record(Event::Finished),
+        (false, ..) => Next::Record(state.halt_of_aside().unwrap_or(Event::Finished)),
         // Waits end no later than the next look.
         (true, Some(until), _, _) => Next::Busy { until },
         (true, None, Some((until, is_wait)), _) => Next::Sleep { until, is_wait },

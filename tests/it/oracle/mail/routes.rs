@@ -201,6 +201,24 @@ impl<'a> World<'a> {
                 Resolved::NoData | Resolved::Records(_) => {}
             }
         }
+        if kind != Kind::Moves {
+            let keys = exchanges_of(self.ground.zones, domain)
+                .into_iter()
+                .flat_map(|one| [(one.clone(), RrType::A), (one, RrType::AAAA)])
+                .chain([(domain.clone(), RrType::MX)]);
+            let is_other = |(name, rtype): (Name, RrType)| {
+                let live = plain(self.ground.zones, &name, rtype);
+                self.dns.resolved(&name, rtype, 0).iter().any(|view| *view != live)
+            };
+            if keys.into_iter().any(is_other) {
+                self.add(
+                    "deliverable",
+                    domain,
+                    "an exchange that only keeps mail for others",
+                    false,
+                );
+            }
+        }
         let now = self.routes(domain, kind, 0);
         let late = self.routes(domain, kind, self.late_secs());
         if !self.ground.plan.is_move() {
@@ -219,6 +237,14 @@ impl<'a> World<'a> {
             }
             if late.to_old && (mail.contains("reject") || mail.len() > 1) {
                 self.add("deliverable", domain, "the old host no longer takes it", false);
+            }
+            if late.to_old && mail.contains("store") && !stays && self.people().1 {
+                self.add(
+                    "one-mailbox",
+                    domain,
+                    "stored at the old host after its last copy",
+                    false,
+                );
             }
             return;
         }

@@ -11,13 +11,81 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 
-/// A text that diagnostics point into, with the name under which people know it.
+use crate::digest::Digest;
+
+/// A text that diagnostics point into, with the name under which people know it, and the files that
+/// belong to it.
+///
+/// Places count through all files: those of the first begin at zero, and those of each other one
+/// behind the end of the one before.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The file's name, as it was given.
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// The files that belong to it.
+    beside: Vec<Beside>,
+}
+
+/// A file that belongs to a source.
+#[derive(Clone, Debug)]
+struct Beside {
+    name: String,
+    text: String,
+    /// Where its places begin.
+    start: usize,
+}
+
+impl Source {
+    /// A text without other files.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), beside: Vec::new() }
+    }
+
+    /// Adds a file, and says where its places begin.
+    pub fn add(&mut self, name: String, text: String) -> usize {
+        let last = self.beside.last().map_or((0, self.text.len()), |f| (f.start, f.text.len()));
+        // No place is at the end of one file and at the beginning of the next.
+        let start = last.0 + last.1 + 1;
+        self.beside.push(Beside { name, text, start });
+        start
+    }
+
+    /// The digest of all that is in it: of the text alone where there are no other files.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        if self.beside.is_empty() {
+            return Digest::of(self.text.as_bytes());
+        }
+        let mut all = self.text.clone();
+        for Beside { name: _, text, start: _ } in &self.beside {
+            // The lengths keep a text from moving from one file into another.
+            all += &format!("\0{}\0{text}", text.len());
+        }
+        Digest::of(all.as_bytes())
+    }
+
+    /// The file that a place lies in, and the place within it.
+    fn file(&self, span: Span) -> (&str, &str, Span) {
+        let found = self.beside.iter().rev().find(|file| span.start >= file.start);
+        found.map_or((&self.name, &self.text, span), |Beside { name, text, start }| {
+            (name, text, Span { start: span.start - start, end: span.end.saturating_sub(*start) })
+        })
+    }
+
+    /// The text of the file that a place lies in, to be changed.
+    fn text_mut(&mut self, span: Span) -> (&mut String, Span) {
+        let found = self.beside.iter_mut().rev().find(|file| span.start >= file.start);
+        match found {
+            None => (&mut self.text, span),
+            Some(Beside { name: _, text, start }) => {
+                let end = span.end.saturating_sub(*start);
+                (text, Span { start: span.start - *start, end })
+            }
+        }
+    }
 }
 
 /// A half-open range of octets in a source.
@@ -34,6 +102,12 @@ impl Span {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.end <= self.start
+    }
+
+    /// The same place in a text that comes behind others.
+    #[must_use]
+    pub fn shifted(self, by: usize) -> Self {
+        Self { start: self.start + by, end: self.end + by }
     }
 
     fn within(self, text: &str) -> Range<usize> {
@@ -288,10 +362,14 @@ fn show(diagnostic: &Diagnostic, source: &Source, coloured: bool) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let text = &source.text;
-    let primary = span.within(text);
-    let also = also.as_ref().map(|(span, label)| (span.within(text), label));
-    let both = also.as_ref().and_then(|(also, _)| {
+    let (name, text, local) = source.file(*span);
+    let primary = local.within(text);
+    // Of another file only the place is named.
+    let beside = also.as_ref().and_then(|(span, label)| {
+        let (other, _, local) = source.file(*span);
+        (other == name).then(|| (local.within(text), label))
+    });
+    let both = beside.as_ref().and_then(|(also, _)| {
         Excerpt::of(text, primary.start.min(also.start), primary.start.max(also.start))
     });
     let shows_both = both.is_some();
@@ -303,8 +381,8 @@ fn show(diagnostic: &Diagnostic, source: &Source, coloured: bool) -> String {
                 caret = caret.label(label);
             }
             let snippet = Snippet::source(excerpt.text).line_start(excerpt.line);
-            let mut snippet = snippet.path(&source.name).annotation(caret);
-            if let Some((also, label)) = also.as_ref().filter(|_| shows_both) {
+            let mut snippet = snippet.path(name).annotation(caret);
+            if let Some((also, label)) = beside.as_ref().filter(|_| shows_both) {
                 let context = AnnotationKind::Context.span(excerpt.range(also));
                 snippet = snippet.annotation(context.label(*label));
             }
@@ -312,9 +390,8 @@ fn show(diagnostic: &Diagnostic, source: &Source, coloured: bool) -> String {
         }
         None => group = group.element(Level::NOTE.message(format!("at {}", place(source, *span)))),
     }
-    if let Some((also, label)) = also.filter(|_| !shows_both) {
-        let span = Span { start: also.start, end: also.end };
-        group = group.element(Level::NOTE.message(format!("{label}: {}", place(source, span))));
+    if let Some((also, label)) = also.as_ref().filter(|_| !shows_both) {
+        group = group.element(Level::NOTE.message(format!("{label}: {}", place(source, *also))));
     }
     if let Some(why) = why {
         group = group.element(Level::NOTE.message(normalize_untrusted_str(why)));
@@ -330,25 +407,39 @@ fn without_secrets<'d>(
     source: &Source,
     diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
 ) -> Source {
-    let mut text = source.text.clone();
+    let mut blanked = source.clone();
     for diagnostic in
         diagnostics.into_iter().filter(|d| [SECRET_IN_PLAN, SECRET_IN_VALUE].contains(&d.code))
     {
-        let secret = diagnostic.span.within(&source.text);
+        let (text, span) = blanked.text_mut(diagnostic.span);
+        let secret = span.within(text);
         let blank = |octet| if octet == b'\n' { '\n' } else { '*' };
-        let blank: String = source.text[secret.clone()].bytes().map(blank).collect();
+        let blank: String = text[secret.clone()].bytes().map(blank).collect();
         text.replace_range(secret, &blank);
     }
-    Source { name: source.name.clone(), text }
+    blanked
 }
 
 /// `file:line:column`, both counted from one, the column in characters.
 #[must_use]
 pub fn place(source: &Source, span: Span) -> String {
-    let front = &source.text[..span.within(&source.text).start];
+    let (name, text, span) = source.file(span);
+    let front = &text[..span.within(text).start];
     let line = front.matches('\n').count() + 1;
     let column = front.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    format!("{}:{line}:{column}", source.name)
+    format!("{name}:{line}:{column}")
+}
+
+/// Each finding once: what stands in a default is found wherever it is put in.
+#[must_use]
+pub fn distinct(found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(found.len());
+    for one in found {
+        if !kept.contains(one) {
+            kept.push(one.clone());
+        }
+    }
+    kept
 }
 
 /// Shows them all, in the order of their places; of very many the first, and how many more.
@@ -393,7 +484,7 @@ mod tests {
 
     #[test]
     fn places_count_from_one_in_characters() {
-        let source = Source { name: "p.yaml".into(), text: "a: ü\nbü: c\n".into() };
+        let source = Source::new("p.yaml", "a: ü\nbü: c\n");
         assert_eq!(place(&source, Span { start: 11, end: 12 }), "p.yaml:2:5");
         assert_eq!(place(&source, Span { start: 99, end: 100 }), "p.yaml:3:1");
     }
@@ -407,12 +498,12 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_the_caret() {
         let text = format!("{}\nkey: {} end\n", "#".repeat(1_000), "x".repeat(2_000));
-        let source = Source { name: "p.yaml".into(), text };
+        let source = Source::new("p.yaml", text);
         let shown = found(&source, Span { start: 1_006, end: 3_006 });
         assert!(shown.contains("--> p.yaml:2:6"), "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() < 200), "{shown}");
         // A line that is garbage is named and not shown.
-        let source = Source { name: "p.yaml".into(), text: "x".repeat(1_000_000) };
+        let source = Source::new("p.yaml", "x".repeat(1_000_000));
         let shown = found(&source, Span { start: 900_000, end: 1_000_000 });
         assert!(shown.contains("at p.yaml:1:900001") && shown.len() < 300, "{shown}");
     }
@@ -425,7 +516,7 @@ mod tests {
             let diagnostic =
                 Diagnostic::error(ANY, Span { start: at, end: at + 4 }, "wrong", "help")
                     .also(Span { start: 0, end: 5 }, "first here");
-            let shown = render(&diagnostic, &Source { name: "p.yaml".into(), text }, false);
+            let shown = render(&diagnostic, &Source::new("p.yaml", text), false);
             assert!(shown.contains(&format!("p.yaml:{}:1", lines + 2)), "{shown}");
             assert_eq!(shown.contains("first here: p.yaml:1:1"), !together, "{shown}");
         }
@@ -437,14 +528,14 @@ mod tests {
         let diagnostic = Diagnostic::error(ANY, Span::default(), &title, "a\u{1b}[2Jb\nc");
         assert!(diagnostic.title.chars().count() <= MESSAGE_CHARS_MAX + 1);
         assert_eq!(diagnostic.help, "a\\u{1b}[2Jb\\nc");
-        let source = Source { name: "p.yaml".into(), text: "a: \u{1b}[31m\n".into() };
+        let source = Source::new("p.yaml", "a: \u{1b}[31m\n");
         let shown = render(&diagnostic.why("\u{1b}[31m"), &source, false);
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
 
     #[test]
     fn of_very_many_the_first_are_shown() {
-        let source = Source { name: "p.yaml".into(), text: "a\n".repeat(300) };
+        let source = Source::new("p.yaml", "a\n".repeat(300));
         let all: Vec<Diagnostic> = (0..300)
             .map(|line| {
                 Diagnostic::error(ANY, Span { start: 2 * line, end: 2 * line + 1 }, "t", "h")
@@ -458,7 +549,7 @@ mod tests {
     #[test]
     fn a_secret_is_blanked_in_every_diagnostic_that_shows_its_line() {
         let text = "key: name, secret: é-hunter2\n".to_owned();
-        let source = Source { name: "p.yaml".into(), text };
+        let source = Source::new("p.yaml", text);
         let all = [
             Diagnostic::error(ANY, Span { start: 0, end: 3 }, "wrong", "help"),
             Diagnostic::error(SECRET_IN_PLAN, Span { start: 19, end: 29 }, "secret", "help"),

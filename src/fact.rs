@@ -45,6 +45,17 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// It in a sentence.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Host(host) => format!("`{host}`"),
+            Self::Name(_) | Self::Address(_) => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -184,12 +195,10 @@ pub struct Row {
     pub fact: Fact,
     /// Its word in a plan.
     pub word: &'static str,
-    /// What it says of its subject, as a clause behind the subject.
-    pub meaning: &'static str,
+    /// The values that it can have, each with what it says of its subject, as a clause behind it.
+    pub says: &'static [(Value, &'static str)],
     /// What it can be stated of.
     pub subjects: &'static [SubjectKind],
-    /// The values that it can have.
-    pub values: &'static [Value],
     /// The value that `assume:` states where it names none.
     pub stated: Value,
     /// The value of a host that mail leaves, before anybody states another: what mail relies on
@@ -203,7 +212,6 @@ pub struct Row {
     pub read_by: &'static [&'static str],
 }
 
-const YES_NO: &[Value] = &[Value::True, Value::False];
 const HOST: &[SubjectKind] = &[SubjectKind::Host];
 const NAME: &[SubjectKind] = &[SubjectKind::Name];
 const HOST_OR_NAME: &[SubjectKind] = &[SubjectKind::Host, SubjectKind::Name];
@@ -213,9 +221,17 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Accepts,
         word: "accepts",
-        meaning: "takes the mail of every recipient, and brings it to the mailboxes that people read",
+        says: &[
+            (
+                Value::True,
+                "takes the mail of every recipient, and brings it to the mailboxes that people read",
+            ),
+            (
+                Value::False,
+                "does not take the mail of every recipient, or does not bring it to the mailboxes that people read",
+            ),
+        ],
         subjects: &[SubjectKind::Host, SubjectKind::Name, SubjectKind::Address],
-        values: YES_NO,
         stated: Value::True,
         of_old: Some(Value::True),
         unknown: Value::False,
@@ -225,9 +241,14 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Mail,
         word: "mail",
-        meaning: "does so with mail that arrives for the domains",
+        says: &[
+            (Value::Store, "puts mail for the domains into mailboxes of its own"),
+            (Value::Relay, "passes mail for the domains on to the exchanges of the other side"),
+            (Value::RelayByMx, "passes mail for the domains on to where the MX records lead"),
+            (Value::Reject, "refuses mail for the domains for good"),
+            (Value::Off, "is switched off"),
+        ],
         subjects: HOST,
-        values: &[Value::Store, Value::Relay, Value::RelayByMx, Value::Reject, Value::Off],
         stated: Value::Relay,
         of_old: Some(Value::Store),
         // What shall take mail puts it into mailboxes: the rest is stated.
@@ -238,9 +259,17 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::RoutesLocal,
         word: "routes_local",
-        meaning: "keeps the mail that its own customers send to the domains, whatever the MX records say",
+        says: &[
+            (
+                Value::True,
+                "keeps mail that its own customers send to the domains, whatever the MX records say",
+            ),
+            (
+                Value::False,
+                "sends mail that its own customers write to the domains where the MX records lead",
+            ),
+        ],
         subjects: HOST,
-        values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
@@ -250,9 +279,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Sends,
         word: "sends",
-        meaning: "is what people and programs send through, as the domains",
+        says: &[
+            (Value::True, "is what people and programs send mail through"),
+            (Value::False, "is not, or no longer, what people and programs send mail through"),
+        ],
         subjects: HOST_OR_NAME,
-        values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
@@ -262,9 +293,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Clients,
         word: "clients",
-        meaning: "is what mail clients are set up to use",
+        says: &[
+            (Value::True, "is what mail clients are set up to use"),
+            (Value::False, "is not, or no longer, what mail clients are set up to use"),
+        ],
         subjects: HOST_OR_NAME,
-        values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
@@ -274,9 +307,17 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Redirects,
         word: "redirects",
-        meaning: "shows the clients that are set up for it the mailboxes of the other side",
+        says: &[
+            (
+                Value::True,
+                "shows the mailboxes of the other side to the clients that are set up for it",
+            ),
+            (
+                Value::False,
+                "does not show the mailboxes of the other side to the clients that are set up for it",
+            ),
+        ],
         subjects: HOST,
-        values: YES_NO,
         stated: Value::True,
         of_old: None,
         unknown: Value::False,
@@ -286,9 +327,14 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Synced,
         word: "synced",
-        meaning: "has had its mailboxes copied to the other side for the last time",
+        says: &[
+            (Value::True, "has had its mailboxes copied to the other side for the last time"),
+            (
+                Value::False,
+                "has not had its mailboxes copied to the other side for the last time yet",
+            ),
+        ],
         subjects: HOST,
-        values: YES_NO,
         stated: Value::True,
         of_old: None,
         unknown: Value::False,
@@ -298,9 +344,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Serves,
         word: "serves",
-        meaning: "serves every mailbox to its user's clients",
+        says: &[
+            (Value::True, "serves every mailbox to its user's clients"),
+            (Value::False, "does not serve every mailbox to its user's clients"),
+        ],
         subjects: HOST,
-        values: YES_NO,
         stated: Value::True,
         of_old: Some(Value::True),
         unknown: Value::False,
@@ -310,9 +358,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::StsAllows,
         word: "sts_allows",
-        meaning: "is allowed by every MTA-STS policy that senders may have cached",
+        says: &[
+            (Value::True, "is allowed by every MTA-STS policy that senders may have cached"),
+            (Value::False, "is not allowed by every MTA-STS policy that senders may have cached"),
+        ],
         subjects: HOST_OR_NAME,
-        values: YES_NO,
         stated: Value::True,
         of_old: Some(Value::True),
         unknown: Value::False,
@@ -322,9 +372,17 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::TlsaMatches,
         word: "tlsa_matches",
-        meaning: "has certificates that match every version of its exchanges' TLSA records",
+        says: &[
+            (
+                Value::True,
+                "has certificates that match every version of its exchanges' TLSA records",
+            ),
+            (
+                Value::False,
+                "has certificates that do not match every version of its exchanges' TLSA records",
+            ),
+        ],
         subjects: HOST_OR_NAME,
-        values: YES_NO,
         stated: Value::True,
         of_old: None,
         unknown: Value::False,
@@ -338,9 +396,14 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Published,
         word: "published",
-        meaning: "has what mail needs there, and keeps it: addresses of each family, a record or a key that is sound, and nothing that refuses this mail",
+        says: &[
+            (
+                Value::True,
+                "has what mail needs there, and keeps it: addresses of each family, a record or a key that is sound, and nothing that refuses this mail",
+            ),
+            (Value::False, "has nothing there, or not what mail needs"),
+        ],
         subjects: NAME,
-        values: YES_NO,
         stated: Value::True,
         of_old: None,
         unknown: Value::False,
@@ -350,9 +413,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Signs,
         word: "signs",
-        meaning: "is a key that somebody signs mail with",
+        says: &[
+            (Value::True, "is a key that somebody signs mail with"),
+            (Value::False, "is a key that nobody signs mail with any more"),
+        ],
         subjects: NAME,
-        values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
@@ -362,9 +427,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::PassesDmarc,
         word: "passes_dmarc",
-        meaning: "is a domain of which all mail passes DMARC",
+        says: &[
+            (Value::True, "is a domain of which all mail passes DMARC"),
+            (Value::False, "is a domain of which not all mail passes DMARC"),
+        ],
         subjects: NAME,
-        values: YES_NO,
         stated: Value::True,
         of_old: None,
         unknown: Value::False,
@@ -374,9 +441,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Stays,
         word: "stays",
-        meaning: "is a domain that stays at the old host, which stays on for it",
+        says: &[
+            (Value::True, "is a domain that stays at the old host, which stays on for it"),
+            (Value::False, "is a domain that does not stay at the old host"),
+        ],
         subjects: NAME,
-        values: YES_NO,
         stated: Value::True,
         of_old: None,
         unknown: Value::False,
@@ -389,9 +458,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Ipv4Only,
         word: "ipv4_only",
-        meaning: "is reached by some senders or mail clients over IPv4 alone",
+        says: &[
+            (Value::True, "is reached by some senders or mail clients over IPv4 alone"),
+            (Value::False, "is reached by nobody over IPv4 alone"),
+        ],
         subjects: HOST_OR_NAME,
-        values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
@@ -401,9 +472,11 @@ pub const TABLE: &[Row] = &[
     Row {
         fact: Fact::Ipv6Only,
         word: "ipv6_only",
-        meaning: "is reached by some senders or mail clients over IPv6 alone",
+        says: &[
+            (Value::True, "is reached by some senders or mail clients over IPv6 alone"),
+            (Value::False, "is reached by nobody over IPv6 alone"),
+        ],
         subjects: HOST_OR_NAME,
-        values: YES_NO,
         stated: Value::False,
         of_old: None,
         unknown: Value::True,
@@ -451,10 +524,25 @@ impl Fact {
         TABLE.iter().find(|row| row.word == word).map(|row| row.fact)
     }
 
+    /// The values that it can have.
+    pub fn values(self) -> impl Iterator<Item = Value> {
+        self.row().says.iter().map(|(value, _)| *value)
+    }
+
     /// The value of a word, if this fact can have it.
     #[must_use]
     pub fn value(self, word: &str) -> Option<Value> {
-        self.row().values.iter().copied().find(|value| value.word() == word)
+        self.values().find(|value| value.word() == word)
+    }
+
+    /// What a value says of a subject, as a clause behind it.
+    ///
+    /// # Panics
+    /// For a value that this fact cannot have.
+    #[must_use]
+    pub fn says(self, value: Value) -> &'static str {
+        let says = self.row().says.iter().find(|(other, _)| *other == value);
+        says.map(|(_, says)| *says).expect("only values that it can have are stated")
     }
 }
 
@@ -484,14 +572,14 @@ mod tests {
         assert_eq!(words, WORDS);
         for row in TABLE {
             assert_eq!(Fact::of_word(row.word), Some(row.fact));
-            assert!(row.values.contains(&row.stated), "{}", row.word);
-            assert!(row.values.contains(&row.unknown));
-            assert!(row.of_old.is_none_or(|value| row.values.contains(&value)));
+            let has = |value: Value| row.fact.values().any(|other| other == value);
+            assert!(has(row.stated) && has(row.unknown), "{}", row.word);
+            assert!(row.of_old.is_none_or(has));
             for reader in row.read_by {
                 assert!(INVARIANTS.contains(reader), "{reader}");
             }
-            for value in row.values {
-                assert_eq!(row.fact.value(value.word()), Some(*value));
+            for value in row.fact.values() {
+                assert_eq!(row.fact.value(value.word()), Some(value));
             }
             assert!(row.sources.contains(&Source::Assume), "everything can be stated");
         }

@@ -61,6 +61,7 @@ impl Artifact {
         // Nothing is said of a way back from the way back.
         let mut verdict = self.verdict.clone();
         verdict.holding.retain(|name| name != REVERSIBLE);
+        verdict.at_old.clear();
         let patterns = verdict.checked.patterns_back;
         verdict.checked = Checked { patterns, patterns_back: 0, ..verdict.checked };
         Self {

@@ -12,7 +12,7 @@ mod back;
 mod programs;
 mod v1;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cutover_contract::Name;
@@ -20,7 +20,7 @@ use cutover_contract::Name;
 use crate::digest::Digest;
 use crate::graph::{StepGraph, StepId};
 use crate::spec::notify::Notice;
-use crate::spec::{Authority, Exception, ProviderSpec};
+use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
 
 pub use v1::FORMAT;
 pub(crate) use v1::RrSetV1;
@@ -43,6 +43,8 @@ pub struct Artifact {
     pub providers: BTreeMap<String, ProviderSpec>,
     /// Who is told, and when.
     pub notify: Vec<Notice>,
+    /// What goes on when a part of it cannot.
+    pub on_drift: OnDrift,
     /// The zones that are changed.
     pub zones: BTreeMap<Name, SealedZone>,
     /// What is known of its safety.
@@ -97,6 +99,8 @@ pub struct SealedZone {
     pub served_within: Option<Duration>,
     /// How long the absence of a name may be cached (RFC 2308 §5).
     pub absence: Duration,
+    /// The other zones of the artifact that its records lead into.
+    pub reads: BTreeSet<Name>,
     /// After how long an effect whose outcome is unknown can no longer land.
     pub settle_max: Duration,
 }
@@ -126,6 +130,10 @@ pub struct Verdict {
     pub checked: Checked,
     /// What it takes for granted.
     pub assumptions: Vec<String>,
+    /// The clocks that are shorter than what is known of the world, one sentence each.
+    pub shortened: Vec<String>,
+    /// The records that lead to the old host's addresses in the end, as master files have them.
+    pub at_old: Vec<String>,
     /// What is broken already and not made worse, line by line.
     pub present: Vec<String>,
     /// The counterexamples, line by line.

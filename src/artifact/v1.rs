@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 use crate::spec::notify::{MailSpec, MailTls, Notice, Way, is_mailbox, unknown_placeholder};
 use crate::spec::shape::Form;
-use crate::spec::{Authority, Exception, ProviderSpec};
+use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
 
 /// The name of the format.
 pub const FORMAT: &str = "cutover/artifact/1";
@@ -38,6 +38,7 @@ struct ArtifactV1 {
     parent: Option<Digest>,
     providers: BTreeMap<String, ProviderSpec>,
     notify: Vec<Notice>,
+    on_drift: String,
     zones: Vec<ZoneV1>,
     verdict: verdict::VerdictV1,
     steps: Vec<StepV1>,
@@ -65,6 +66,7 @@ struct ZoneV1 {
     served_within_secs: Option<u64>,
     absence_secs: u64,
     settle_max_secs: u64,
+    reads: BTreeSet<Name>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -226,6 +228,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         parent,
         providers,
         notify,
+        on_drift,
         zones,
         verdict,
         graph,
@@ -242,6 +245,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         parent: *parent,
         providers: providers.clone(),
         notify: notify.clone(),
+        on_drift: on_drift.word().to_owned(),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
         verdict: verdict::wire(verdict),
         steps: graph.steps().iter().map(|step| wire_step(step, undos.get(&step.id))).collect(),
@@ -290,7 +294,8 @@ fn read_undo(text: String) -> Undo {
 }
 
 fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
-    let SealedZone { provider, authorities, except, served_within, absence, settle_max } = zone;
+    let SealedZone { provider, authorities, except, served_within, absence, reads, settle_max } =
+        zone;
     ZoneV1 {
         name: name.clone(),
         provider: provider.clone(),
@@ -302,6 +307,7 @@ fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
         served_within_secs: served_within.map(|span| span.as_secs()),
         absence_secs: absence.as_secs(),
         settle_max_secs: settle_max.as_secs(),
+        reads: reads.clone(),
     }
 }
 
@@ -358,6 +364,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         parent,
         providers,
         notify,
+        on_drift,
         zones,
         verdict,
         steps,
@@ -365,6 +372,8 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         forecast,
     } = wire;
     check_name(&name)?;
+    let on_drift = OnDrift::of_word(&on_drift);
+    let on_drift = on_drift.ok_or_else(|| value("on_drift", "it is none of its words"))?;
     let mails = notify.iter().filter_map(|notice| match &notice.way {
         Way::Mail(mail) => Some(mail),
         Way::Webhook(_) => None,
@@ -412,6 +421,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         parent,
         providers,
         notify,
+        on_drift,
         zones,
         verdict,
         graph,
@@ -446,6 +456,7 @@ fn read_zone(wire: ZoneV1) -> Result<(Name, SealedZone), ReadError> {
         served_within: wire.served_within_secs.map(Duration::from_secs),
         absence: Duration::from_secs(wire.absence_secs),
         settle_max: Duration::from_secs(wire.settle_max_secs),
+        reads: wire.reads,
     };
     if zone.served_within.is_none() && zone.asked().next().is_none() {
         return Err(value(&wire.name, "nobody is asked whether it is served"));

@@ -1,20 +1,23 @@
 //! `cutover apply`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::exit::Exit;
 use super::planning::{Input, Story};
 use super::rollback::come_back;
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still, reach,
+    Ended, Going, GoingArgs, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still,
+    reach, rest_until,
 };
-use super::{Failure, base, dress, home, planning, put, shell, tell};
+use super::{Failure, base, dress, home, planning, put, several, shell, tell};
 use crate::artifact::Artifact;
-use crate::calendar::show_instant;
+use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
+use crate::engine::RunState;
 use crate::render::harmless;
 use crate::render::status::halt;
-use crate::render::text;
+use crate::render::text::{self, Detail};
 use crate::world::Outcome;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lock, Store};
@@ -25,8 +28,11 @@ use crate::world::real::store::{Found, Lock, Store};
 A run that has to wait ends with exit code 4 and prints when to go on: call `apply` again then, or \
 stay with `--wait`. It can be stopped and taken up again at any moment.")]
 pub(super) struct Args {
+    /// The plans, or artifacts of them: each is a run of its own
+    #[arg(required = true, value_name = "PLAN|ARTIFACT")]
+    inputs: Vec<PathBuf>,
     #[command(flatten)]
-    run: RunArgs,
+    going: GoingArgs,
     /// Run a plan anew that a gate or a person has taken back, although it has not changed
     #[arg(long)]
     again: bool,
@@ -45,8 +51,77 @@ fn sha256(text: &str) -> Result<Digest, &'static str> {
     Digest::parse(text).ok_or("write it as `show` prints it: `sha256:` and 64 hexadecimal digits")
 }
 
-pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Result<Exit, Failure> {
-    let going = Going { args: &args, command: COMMAND };
+/// How far a run has come, and when it goes on.
+struct Applied {
+    exit: Exit,
+    until: Option<Timestamp>,
+}
+
+impl From<Exit> for Applied {
+    fn from(exit: Exit) -> Self {
+        Self { exit, until: None }
+    }
+}
+
+/// How often a run is looked after that waits for a person. Our choice: a person notices no delay.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    let Args { inputs, going, again, replan, digest } = args;
+    let how = How { again, replan, digest };
+    if let [input] = &inputs[..] {
+        return Ok(one(&going.of(input), how).await?.exit);
+    }
+    if digest.is_some() {
+        let text = "error: `--digest` is of one artifact\nhelp: apply them one by one";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let read: Vec<Input> =
+        inputs.iter().map(|input| planning::read(input)).collect::<Result<_, _>>()?;
+    several::apart(read.iter())?;
+    drop(read);
+    // Each goes as far as it can; none is waited for while another could go on.
+    let leaving = GoingArgs { wait: false, ..going.clone() };
+    let mut ended: Vec<Option<Applied>> = inputs.iter().map(|_| None).collect();
+    loop {
+        for (input, ended) in inputs.iter().zip(&mut ended) {
+            let is_due = match ended {
+                None => true,
+                Some(Applied { exit: Exit::Waiting | Exit::Halted, until: until @ Some(_) }) => {
+                    going.wait && until.is_none_or(|until| until <= now())
+                }
+                Some(Applied { exit: Exit::ApprovalNeeded, until: Some(until) }) => {
+                    going.wait && *until <= now()
+                }
+                Some(_) => false,
+            };
+            if !is_due {
+                continue;
+            }
+            put(&format!("{}:\n", input.display()))?;
+            let how = if ended.is_none() { how } else { How { replan: false, ..how } };
+            *ended = Some(one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
+                tell(&failure.text);
+                failure.exit.into()
+            }));
+        }
+        let next = ended.iter().flatten().filter_map(|one| one.until).min();
+        let Some(next) = next.filter(|_| going.wait) else { break };
+        rest_until(next, &inputs, &going).await?;
+    }
+    Ok(ended.into_iter().flatten().fold(Exit::Done, |worst, one| worst.or_worse(one.exit)))
+}
+
+/// How a plan is applied.
+#[derive(Clone, Copy)]
+struct How {
+    again: bool,
+    replan: bool,
+    digest: Option<Digest>,
+}
+
+async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Applied, Failure> {
+    let going = Going { args, command: COMMAND };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
         is_reviewed(artifact.digest(), digest)?;
@@ -57,7 +132,7 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
     let seen = found.as_ref().map(|found| found.journal.clone());
     if let Some(found) = &found
         && open_run(Some(found)).is_none_or(|open| !takes_its_place(&input, open, replan))
-        && is_under_way(&input, &store, found, &args, again)?
+        && is_under_way(&input, &store, found, args, again)?
     {
         let lock = lock(&store)?;
         // Somebody may have gone on with it before the lock was ours.
@@ -74,16 +149,16 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
             let reached = reach(&args.input, &next, args.commands.allowed())?;
             let found = store.create(next).map_err(|error| Failure::error(&error))?;
             let ended = go_on(found, reached, going, &lock, None).await?;
-            return applied(&store, &args, ended, &lock).await;
+            return applied(&store, args, ended, &lock).await;
         }
-        return applied(&store, &args, ended, &lock).await;
+        return applied(&store, args, ended, &lock).await;
     }
     let open = open_run(found.as_ref()).map(|found| found.run.state.artifact());
     let artifact = match input {
         Input::Artifact(artifact) => match &found {
             Some(found) if found.run.state.artifact() == artifact.digest() => {
                 tell("nothing to change: the run of this artifact is finished");
-                return Ok(Exit::Done);
+                return Ok(Exit::Done.into());
             }
             Some(_) | None => *artifact,
         },
@@ -100,16 +175,16 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
                 shell(&args.input)
             ))?;
         }
-        return Ok(Exit::Done);
+        return Ok(Exit::Done.into());
     }
     is_reviewed(artifact.digest(), digest)?;
     planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
     let state = args.state.dir(&args.input);
     planning::is_alone(&artifact, &state)?;
-    if let Some(exit) =
-        ask(args.auto_approve, "Apply", || put(&text::plan(&artifact, dress(&std::io::stdout()))))?
-    {
-        return Ok(exit);
+    if let Some(exit) = ask(args.auto_approve, "Apply", || {
+        put(&text::plan(&artifact, Detail::Folded, dress(&std::io::stdout())))
+    })? {
+        return Ok(exit.into());
     }
     let lock = lock(&store)?;
     // Another may have begun while somebody was asked.
@@ -126,12 +201,12 @@ pub(super) async fn run(Args { run: args, again, replan, digest }: Args) -> Resu
         let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
         let ended = go_on(open, reached, going, &lock, away).await?;
         if ended.outcome != Outcome::Finished {
-            return applied(&store, &args, ended, &lock).await;
+            return applied(&store, args, ended, &lock).await;
         }
     }
     let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
     let ended = go_on(found, reached, going, &lock, None).await?;
-    applied(&store, &args, ended, &lock).await
+    applied(&store, args, ended, &lock).await
 }
 
 /// Refuses another artifact than the one that was reviewed.
@@ -153,39 +228,81 @@ async fn applied(
     args: &RunArgs,
     ended: Ended,
     lock: &Lock,
-) -> Result<Exit, Failure> {
+) -> Result<Applied, Failure> {
     let ended = come_back(store, Going { args, command: COMMAND }, ended, lock).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
             put(&turned(store, &artifact, &args.input)?)?;
-            Ok(Exit::Halted)
+            Ok(Exit::Halted.into())
         }
         // Somebody died between the two runs.
         Outcome::Finished if let Some(by) = state.replaced => {
             put(&format!("{} takes the run's place: apply it, or plan anew\n", by.short()))?;
-            Ok(Exit::Halted)
+            Ok(Exit::Halted.into())
         }
         Outcome::Finished => {
             put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
-            Ok(Exit::Done)
+            put(&released(&artifact))?;
+            Ok(Exit::Done.into())
         }
         Outcome::Asked => {
             put(&asks(&artifact, &state, &args.input))?;
-            Ok(Exit::ApprovalNeeded)
+            Ok(Applied { exit: Exit::ApprovalNeeded, until: Some(later(now(), ASK_EVERY)) })
         }
         Outcome::Waiting { until } => {
             put(&asks(&artifact, &state, &args.input))?;
+            let aside = set_aside(&artifact, &state)?;
             put(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
-            Ok(Exit::Waiting)
+            if let Some(exit) = aside {
+                return Ok(Applied { exit, until: Some(until) });
+            }
+            Ok(Applied { exit: Exit::Waiting, until: Some(until) })
         }
         Outcome::Halted(event) => {
-            let made = state.made(&artifact, &event);
-            put(&halt(&event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
+            put(&halt(
+                &event,
+                state.made(&artifact, &event),
+                artifact.is_way_back(),
+                dress(&std::io::stdout()),
+            ))?;
+            let others = state.aside().filter(|other| other.step() != event.step());
+            for other in others {
+                put(&halt(
+                    other,
+                    state.made(&artifact, other),
+                    artifact.is_way_back(),
+                    dress(&std::io::stdout()),
+                ))?;
+            }
             put(&has_to_say(&artifact, &event, &args.input))?;
-            Ok(Exit::of_halt(&artifact, &event))
+            Ok(Exit::of_halt(&artifact, &event).into())
         }
     }
+}
+
+/// Shows what was set aside while the rest goes on, and how a command that leaves it so ends.
+fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Failure> {
+    let mut worst = None;
+    for event in state.aside() {
+        let made = state.made(artifact, event);
+        put(&halt(event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
+        let exit = Exit::of_halt(artifact, event);
+        worst = Some(worst.map_or(exit, |worst: Exit| worst.or_worse(exit)));
+    }
+    Ok(worst)
+}
+
+/// What goes with the old host when it is switched off, which may be done now.
+fn released(artifact: &Artifact) -> String {
+    let at_old = &artifact.verdict.at_old;
+    if at_old.is_empty() {
+        return String::new();
+    }
+    let lines: String = at_old.iter().map(|line| format!("  {}\n", harmless(line))).collect();
+    format!(
+        "Before you switch the old host off: these records led to its addresses when the plan was made, and stay as they are.\n{lines}"
+    )
 }
 
 /// Why a run has come back by itself, and how to go on.
@@ -285,7 +402,7 @@ fn is_under_way(
 /// Whether a run is of this very plan, or artifact.
 fn is_same(input: &Input, found: &Found) -> bool {
     match input {
-        Input::Plan(plan) => Digest::of(plan.source.text.as_bytes()) == found.run.artifact.plan,
+        Input::Plan(plan) => plan.source.digest() == found.run.artifact.plan,
         Input::Artifact(other) => other.plan == found.run.artifact.plan,
     }
 }
@@ -298,10 +415,9 @@ fn same_as_open(
     args: &RunArgs,
 ) -> Result<(), Failure> {
     let (same, what) = match input {
-        Input::Plan(plan) => (
-            Digest::of(plan.source.text.as_bytes()) == artifact.plan,
-            "the plan has changed since its run began",
-        ),
+        Input::Plan(plan) => {
+            (plan.source.digest() == artifact.plan, "the plan has changed since its run began")
+        }
         Input::Artifact(other) => (
             [artifact.digest(), found.run.state.artifact()].contains(&other.digest()),
             "another artifact of this plan is being run",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, planning, put};
+use super::{Failure, planning, put, several};
 
 /// Check plans without asking anybody: their form, their values, and how they hang together
 #[derive(clap::Args)]
@@ -15,16 +15,19 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     let mut failures = Vec::new();
+    let mut plans = Vec::new();
     for path in &args.plans {
         match planning::read_plan(path) {
-            Ok(planning::Plan { source: _, intent }) => {
-                let zones = intent.zones.len();
-                put(&format!("{}: ok ({}, {zones} in zones)\n", path.display(), intent.name)
+            Ok(plan) => {
+                let zones = plan.intent.zones.len();
+                put(&format!("{}: ok ({}, {zones} in zones)\n", path.display(), plan.intent.name)
                     .replace("in zones", if zones == 1 { "zone" } else { "zones" }))?;
+                plans.push(planning::Input::Plan(Box::new(plan)));
             }
             Err(failure) => failures.push(failure),
         }
     }
+    failures.extend(several::apart(plans.iter()).err());
     match failures.is_empty() {
         true => Ok(Exit::Done),
         false => {

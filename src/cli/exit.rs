@@ -60,7 +60,9 @@ impl Exit {
     /// and whatever only a person can say is asked of one.
     #[must_use]
     pub(super) fn of_halt(artifact: &Artifact, event: &Event) -> Self {
-        let Event::Halted { reason, .. } = event else { return Self::Halted };
+        let (Event::Halted { reason, .. } | Event::SetAside { reason, .. }) = event else {
+            return Self::Halted;
+        };
         match reason {
             HaltReason::NoWayBack => Self::Stuck,
             HaltReason::Refused | HaltReason::Unpublished if artifact.is_way_back() => Self::Stuck,
@@ -72,6 +74,24 @@ impl Exit {
             | HaltReason::Failed
             | HaltReason::Undecided => Self::Halted,
         }
+    }
+
+    /// The worse of two, for a command that has done several things.
+    #[must_use]
+    pub(super) fn or_worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::Changes => 1,
+            Self::Waiting => 2,
+            Self::ApprovalNeeded => 3,
+            Self::Halted => 4,
+            Self::Refuted => 5,
+            Self::Usage => 6,
+            Self::Error => 7,
+            Self::Stuck => 8,
+            Self::Stopped(_) => 9,
+        };
+        if rank(other) > rank(self) { other } else { self }
     }
 
     /// The number that the process ends with.

@@ -16,6 +16,7 @@ mod providers;
 mod rollback;
 mod running;
 mod schema;
+mod several;
 mod show;
 mod status;
 mod zone;
@@ -78,7 +79,7 @@ enum Command {
 }
 
 /// Where runs are kept.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 struct StateArgs {
     /// The directory that holds the state of runs [default: `.cutover` beside the plan or artifact]
     #[arg(long, value_name = "DIR")]
@@ -92,7 +93,7 @@ impl StateArgs {
 }
 
 /// Whether programs are run.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 struct CommandArgs {
     /// Run no program that the plan names, whatever it is for (secrets, probes, tasks, reloading):
     /// refuse instead

@@ -9,10 +9,12 @@ use clap::ValueEnum;
 
 use super::exit::Exit;
 use super::planning::{Plan, Story};
-use super::{CommandArgs, Failure, StateArgs, dress, planning, put, put_exactly, shell, tell};
+use super::{
+    CommandArgs, Failure, StateArgs, dress, planning, put, put_exactly, several, shell, tell,
+};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::render::text;
+use crate::render::text::{self, Detail};
 use crate::world::real::store::{Found, Store};
 
 /// Compare plans with live DNS and show what would be done, in which order, and when
@@ -21,12 +23,16 @@ pub(super) struct Args {
     /// The plans
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<PathBuf>,
-    /// Write the sealed artifact to this file, for review and for `apply`
-    #[arg(short, long, value_name = "ARTIFACT")]
+    /// Write the sealed artifact to this file, for review and for `apply`; of several plans, and where
+    /// it is a directory, each to NAME.json in it
+    #[arg(short, long, value_name = "ARTIFACT|DIR")]
     output: Option<PathBuf>,
     /// How to show the plan
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Show every step of every zone, also where the same is done in many
+    #[arg(long)]
+    full: bool,
     /// Make it the successor of the run that is open: applied, it takes that run's place
     #[arg(long)]
     replan: bool,
@@ -48,54 +54,113 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn put(self, artifact: &Artifact) -> Result<(), Failure> {
+    pub(super) fn put(self, artifact: &Artifact, full: bool) -> Result<(), Failure> {
+        let detail = if full { Detail::Full } else { Detail::Folded };
         match self {
-            Self::Text => put(&text::plan(artifact, dress(&std::io::stdout()))),
+            Self::Text => put(&text::plan(artifact, detail, dress(&std::io::stdout()))),
             Self::Json => put_exactly(&artifact.encode()),
         }
     }
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
-    if args.output.is_some() && args.plans.len() > 1 {
-        let text = "error: `-o` takes one plan: each artifact is a file of its own";
-        return Err(Failure::new(Exit::Usage, text));
-    }
-    let mut changes = false;
+    let output =
+        args.output.as_deref().map(|path| Output::of(path, args.plans.len())).transpose()?;
+    let mut inputs = Vec::new();
     for path in &args.plans {
-        let plan = planning::read_plan(path)?;
-        let mut artifact =
-            planning::plan(path, &plan, &args.state, args.commands.allowed()).await?;
-        if args.replan {
-            artifact.parent = Some(open(path, &plan, &args.state)?);
-        }
-        changes |= !artifact.graph.steps().is_empty();
-        args.format.put(&artifact)?;
-        let story = match args.format {
-            Format::Text => Story::Shown,
-            Format::Json => Story::Untold,
-        };
-        let undone = args
-            .output
-            .as_ref()
-            .map(|output| format!("nothing was written to {}", output.display()));
-        let undone = undone.unwrap_or_else(|| "it cannot be applied as it is".to_owned());
-        planning::not_refuted(&artifact, story, &undone)?;
-        if let Err(clash) = planning::is_alone(&artifact, &args.state.dir(path)) {
-            tell(&format!(
-                "{}\nnote: it can be planned, and not applied as long as that is so",
-                clash.text
-            ));
-        }
-        if let Some(output) = &args.output {
-            write(output, &artifact)?;
-            let apply = format!("cutover apply {}", shell(output));
-            tell(&format!("\nwritten to {}; apply it with `{apply}`", output.display()));
+        inputs.push(planning::Input::Plan(Box::new(planning::read_plan(path)?)));
+    }
+    several::apart(inputs.iter())?;
+    let mut ended = Exit::Done;
+    for (path, input) in args.plans.iter().zip(&inputs) {
+        let planning::Input::Plan(plan) = input else { continue };
+        let one = of_one(&args, path, plan, output).await;
+        match one {
+            Ok(exit) => ended = ended.or_worse(exit),
+            Err(failure) if args.plans.len() == 1 => return Err(failure),
+            // One plan that cannot be made, or would do harm, keeps no other from being shown.
+            Err(failure) => {
+                tell(&failure.text);
+                ended = ended.or_worse(failure.exit);
+            }
         }
     }
-    match args.detailed_exitcode && changes {
-        true => Ok(Exit::Changes),
-        false => Ok(Exit::Done),
+    match (ended, args.detailed_exitcode) {
+        (Exit::Changes, false) => Ok(Exit::Done),
+        // As Terraform: whatever else goes wrong is 1.
+        (Exit::Usage, true) => Ok(Exit::Error),
+        (ended, _) => Ok(ended),
+    }
+}
+
+async fn of_one(
+    args: &Args,
+    path: &Path,
+    plan: &Plan,
+    output: Option<Output<'_>>,
+) -> Result<Exit, Failure> {
+    let mut artifact = planning::plan(path, plan, &args.state, args.commands.allowed()).await?;
+    if args.replan {
+        artifact.parent = Some(open(path, plan, &args.state)?);
+    }
+    args.format.put(&artifact, args.full)?;
+    let story = match args.format {
+        Format::Text => Story::Shown,
+        Format::Json => Story::Untold,
+    };
+    let output = output.map(|output| output.file(&artifact));
+    let undone = output
+        .as_ref()
+        .map(|output| format!("nothing was written to {}", output.display()))
+        .unwrap_or_else(|| "it cannot be applied as it is".to_owned());
+    planning::not_refuted(&artifact, story, &undone)?;
+    if let Err(clash) = planning::is_alone(&artifact, &args.state.dir(path)) {
+        tell(&format!(
+            "{}\nnote: it can be planned, and not applied as long as that is so",
+            clash.text
+        ));
+    }
+    if let Some(output) = &output {
+        write(output, &artifact)?;
+        let apply = format!("cutover apply {}", shell(output));
+        tell(&format!("\nwritten to {}; apply it with `{apply}`", output.display()));
+    }
+    Ok(if artifact.graph.steps().is_empty() { Exit::Done } else { Exit::Changes })
+}
+
+/// Where artifacts are written.
+#[derive(Clone, Copy)]
+enum Output<'p> {
+    /// To this file.
+    File(&'p Path),
+    /// Into this directory, each under the name of its plan.
+    Directory(&'p Path),
+}
+
+impl<'p> Output<'p> {
+    /// A directory that is there, or one that is made for several artifacts.
+    fn of(path: &'p Path, plans: usize) -> Result<Self, Failure> {
+        if path.is_dir() {
+            return Ok(Self::Directory(path));
+        }
+        if plans == 1 {
+            return Ok(Self::File(path));
+        }
+        let made = fs::create_dir(path);
+        made.map(|()| Self::Directory(path)).map_err(|error| {
+            let text = format!(
+                "error: several artifacts want a directory, and {} cannot be made: {error}",
+                path.display()
+            );
+            Failure::new(Exit::Usage, text)
+        })
+    }
+
+    fn file(self, artifact: &Artifact) -> PathBuf {
+        match self {
+            Self::File(path) => path.to_owned(),
+            Self::Directory(path) => path.join(format!("{}.json", artifact.name)),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::artifact::{
 use crate::calendar::{Moment, show_span};
 use crate::compile::back::Return;
 use crate::compile::{Compiled, compile, touched};
-use crate::diag::{Diagnostic, Source, render_all};
+use crate::diag::{Diagnostic, Source, distinct, render_all};
 use crate::digest::Digest;
 use crate::graph::{Primitive, StepGraph, StepId};
 use crate::intent::{Intent, resolve};
@@ -22,7 +22,8 @@ use crate::observe::Snapshot;
 use crate::proof::invariant::REVERSIBLE;
 use crate::proof::{Counterexample, Defect, Findings};
 use crate::render::{Dress, harmless};
-use crate::spec::parse;
+use crate::spec::Reading;
+use crate::world::real::beside::beside;
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::remember;
@@ -72,8 +73,9 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
         Ok(artifact) => Ok(Input::Artifact(Box::new(artifact))),
         // Not JSON with a format: then it is a plan, or wants to be one.
         Err(ReadError::Json(_)) if !text.trim_start().starts_with("{\n  \"format\"") => {
-            let source = Source { name: path.display().to_string(), text };
-            let intent = parse(&source, language()).and_then(resolve);
+            let reading = Reading::of(Source::new(path.display().to_string(), text));
+            let (source, spec) = with_files(reading, &home(path)).finish(language());
+            let intent = spec.and_then(resolve);
             let intent = intent.map_err(|found| refuse(&found, &source))?;
             Ok(Input::Plan(Box::new(Plan { source, intent })))
         }
@@ -82,6 +84,17 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
             Err(Failure::new(Exit::Usage, text))
         }
     }
+}
+
+/// Reads the files that a plan names.
+fn with_files(mut reading: Reading, home: &Path) -> Reading {
+    while let Some(wanted) = reading.wanted() {
+        match beside(home, &wanted.path.value) {
+            Ok((name, text)) => reading.add(&wanted, name, text),
+            Err(error) => reading.unusable(&wanted, &error.to_string()),
+        }
+    }
+    reading
 }
 
 /// Reads a plan.
@@ -96,8 +109,9 @@ pub(super) fn read_plan(path: &Path) -> Result<Plan, Failure> {
     }
 }
 
-fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
+pub(super) fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
     let coloured = dress(&std::io::stderr()) == Dress::Coloured;
+    let found = &distinct(found)[..];
     let errors = match found.len() {
         1 => "1 problem".to_owned(),
         number => format!("{number} problems"),
@@ -133,7 +147,7 @@ pub(super) async fn plan(
     let seen = snapshot(intent, &connected.providers, &asks_delegation).await;
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
-    let digest = Digest::of(source.text.as_bytes());
+    let digest = source.digest();
     remember(&state.dir(path), (intent, digest), &mut snapshot, now)
         .map_err(|error| Failure::error(&error))?;
     let compiled =
@@ -173,8 +187,18 @@ fn changes_by_zone(compiled: &Compiled) -> BTreeMap<Name, Vec<ChangeSet>> {
 }
 
 fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) -> Artifact {
-    let Compiled { tracks, graph, findings, returns, closed, mut assumptions, warnings: _ } =
-        compiled;
+    let Compiled {
+        tracks,
+        graph,
+        findings,
+        returns,
+        closed,
+        mut assumptions,
+        shortened,
+        at_old,
+        mut reads,
+        warnings: _,
+    } = compiled;
     let touched: BTreeSet<Name> = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
     let mut verdict = verdict(intent, &findings, closed);
     verdict.checked.patterns_back = returns.iter().map(|one| one.patterns).sum();
@@ -200,12 +224,13 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
                 served_within: seen.capabilities.served_within,
                 absence: hold(None, seen),
                 settle_max: seen.capabilities.settle_max,
+                reads: reads.remove(&name).unwrap_or_default(),
             };
             (name, sealed)
         })
         .collect();
     if !zones.is_empty() {
-        assumptions.push("nothing in the plan's zones that it changes, or that its reasoning rests on, had other data, a longer TTL, or was absent, within the time that this may be cached, before the plan was made".into());
+        assumptions.push("caches hold nothing older than what was live when the plan was made: nobody had changed a record that the plan relies on, lowered its TTL or added it, so shortly before that the version before may still be cached".into());
     }
     let used: BTreeSet<&String> = zones.values().map(|zone| &zone.provider).collect();
     let providers = intent.providers.iter().filter(|(name, _)| used.contains(name));
@@ -217,8 +242,9 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         parent: None,
         providers,
         notify: intent.notify.clone(),
+        on_drift: intent.on_drift,
         zones,
-        verdict: Verdict { assumptions, ..verdict },
+        verdict: Verdict { assumptions, shortened, at_old, ..verdict },
         graph,
         undos: undos(&returns),
         rollback_points: returns.into_iter().map(|one| rollback_point(intent, one)).collect(),
@@ -292,10 +318,21 @@ fn last_sender(intent: &Intent, graph: &StepGraph) -> Vec<String> {
     lines
 }
 
+/// What is not taken back, in one sentence.
+fn stays(kept: &[StepId]) -> Option<String> {
+    /// More would hide the sentence that they stand in.
+    const SHOWN_MAX: usize = 4;
+    let shown: Vec<&str> = kept.iter().take(SHOWN_MAX).map(StepId::as_str).collect();
+    let more = match kept.len().saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!kept.is_empty()).then(|| format!("what only adds stays: {}{more}", shown.join(", ")))
+}
+
 fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
     let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _, read: _ } = one;
-    let kept = kept.iter().map(|step| format!("{step} stays as it is"));
-    let residue = last_sender(intent, &graph).into_iter().chain(kept).collect();
+    let residue = last_sender(intent, &graph).into_iter().chain(stays(&kept)).collect();
     RollbackPoint { name: name.to_owned(), at, graph, takes_back, residue }
 }
 
@@ -337,6 +374,8 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
         overrides,
         checked: Checked { atoms: *atoms, patterns: *patterns, patterns_back: 0 },
         assumptions: Vec::new(),
+        shortened: Vec::new(),
+        at_old: Vec::new(),
         present: present
             .iter()
             .map(|Defect { id, what, fix, invariant: _ }| format!("{id}: {what} ({fix})"))

@@ -12,7 +12,7 @@ use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState, StepState};
 use crate::graph::{Primitive, Step, StepId};
 use crate::render::status::halt;
-use crate::render::text;
+use crate::render::text::{self, Detail};
 use crate::sim;
 use crate::world::real::store::{Found, Lock, Store, StoreError};
 use crate::world::real::{inbox, now};
@@ -141,6 +141,10 @@ fn closed(artifact: &Artifact) -> String {
             "\n  the plan is refuted and let pass (`override:`): no way back was looked for"
                 .to_owned()
         }
+        None if artifact.rollback_points.is_empty() => {
+            "\n  all that the plan does only adds, and stays: nothing has to be taken back"
+                .to_owned()
+        }
         None => String::new(),
     }
 }
@@ -152,7 +156,7 @@ fn agreed(
     run: &Run,
 ) -> Result<Option<Exit>, Failure> {
     let show = || {
-        put(&text::plan(&preview(), dress(&std::io::stdout())))?;
+        put(&text::plan(&preview(), Detail::Folded, dress(&std::io::stdout())))?;
         put(&stays(&run.artifact, &run.state))
     };
     ask(args.auto_approve, "Go back like", show)

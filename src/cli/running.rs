@@ -11,7 +11,7 @@ use super::exit::{Exit, Signal};
 use super::progress::Shown;
 use super::{CommandArgs, Failure, StateArgs, home, registry, shell, tell};
 use crate::artifact::Artifact;
-use crate::calendar::show_exact;
+use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
 use crate::engine::{IllegalEvent, RunState};
 use crate::graph::gate::{Failing, Gate};
@@ -35,6 +35,13 @@ pub(super) struct RunArgs {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     pub(super) input: PathBuf,
+    #[command(flatten)]
+    pub(super) going: GoingArgs,
+}
+
+/// How runs are driven.
+#[derive(Clone, clap::Args)]
+pub(super) struct GoingArgs {
     /// Stay through all waits
     #[arg(long)]
     pub(super) wait: bool,
@@ -45,6 +52,21 @@ pub(super) struct RunArgs {
     pub(super) state: StateArgs,
     #[command(flatten)]
     pub(super) commands: CommandArgs,
+}
+
+impl GoingArgs {
+    /// The same for one of several inputs.
+    pub(super) fn of(&self, input: &Path) -> RunArgs {
+        RunArgs { input: input.to_owned(), going: self.clone() }
+    }
+}
+
+impl std::ops::Deref for RunArgs {
+    type Target = GoingArgs;
+
+    fn deref(&self) -> &GoingArgs {
+        &self.going
+    }
 }
 
 /// How far a run has come.
@@ -199,7 +221,8 @@ pub(super) struct Going<'a> {
 impl Going<'_> {
     /// The command that takes the run up again.
     fn again(self) -> String {
-        let RunArgs { input, wait, auto_approve: _, state, commands } = self.args;
+        let RunArgs { input, going } = self.args;
+        let GoingArgs { wait, auto_approve: _, state, commands } = going;
         let mut line = format!("cutover {} {}", self.command, shell(input));
         if let Some(state) = &state.state {
             line += &format!(" --state {}", shell(state));
@@ -245,6 +268,29 @@ pub(super) async fn go_on(
     shown.finish();
     let outcome = ended.map_err(|error| Failure::error(&error))?;
     Ok(Ended { outcome, artifact, state: run.state })
+}
+
+/// Rests until one of several runs goes on; all of them are where they were if the process is ended.
+pub(super) async fn rest_until(
+    until: Timestamp,
+    inputs: &[PathBuf],
+    going: &GoingArgs,
+) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
+    let pause = (until - now()).to_std().unwrap_or_default();
+    tokio::select! {
+        () = tokio::time::sleep(pause) => Ok(()),
+        signal = signals.next() => {
+            let all: Vec<String> = inputs.iter().map(|input| shell(input)).collect();
+            let mut line = format!("cutover apply {}", all.join(" "));
+            if let Some(state) = &going.state.state {
+                line += &format!(" --state {}", shell(state));
+            }
+            let (name, _) = signal.named();
+            let text = format!("stopped by {name}\nNothing is lost: every run is where it was. Go on with `{line} --wait`.");
+            Err(Failure::new(Exit::Stopped(signal), text))
+        }
+    }
 }
 
 /// The signals that ask a process to end.
@@ -320,7 +366,19 @@ pub(super) fn say(
 /// A word that the run is not waiting for.
 pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
     let help = "help: `cutover status` shows what the run waits for: a task, or a gate with `on_fail: ask` that has not passed";
-    Failure::new(Exit::Usage, format!("error: {step} cannot be let pass: {error}\n{help}"))
+    let what = match error {
+        IllegalEvent::Step { .. } => {
+            format!("{step} cannot be confirmed now: it does not wait for a person")
+        }
+        IllegalEvent::UnknownStep(_)
+        | IllegalEvent::Order { .. }
+        | IllegalEvent::Artifact { .. }
+        | IllegalEvent::NotOpen(_)
+        | IllegalEvent::Window(_)
+        | IllegalEvent::NoWayBack(_)
+        | IllegalEvent::Span(_) => format!("{step} cannot be confirmed now: {error}"),
+    };
+    Failure::new(Exit::Usage, format!("error: {what}\n{help}"))
 }
 
 /// The gate at which the run has halted, if a person may let it pass.

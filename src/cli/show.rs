@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Show every step of every zone, also where the same is done in many
+    #[arg(long)]
+    full: bool,
     /// Show when each step would begin and end, windows and freezes obeyed, if the run began then:
     /// `2026-12-01T09:00:00+01:00`
     #[arg(long, value_name = "TIME", value_parser = instant)]
@@ -36,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let artifact = read_artifact(&args.artifact)
         .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
     planning::holds_together(&artifact)?;
-    args.format.put(&artifact)?;
+    args.format.put(&artifact, args.full)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);
         put(&format!("\n{}", calendar(&artifact, &forecast, start, dress(&std::io::stdout()))))?;

@@ -352,17 +352,19 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
         ),
         Back::Unstated(one) if draft.asks_a_person(one) => (
             format!(
-                "by hand: `{}` of {} is {} again",
-                one.fact.value,
-                one.subject.value,
-                draft.value_before(one)
+                "by hand: see that {} {} again (`{}`)",
+                one.subject.value.shown(),
+                one.fact.value.says(draft.value_before(one)),
+                one.fact.value
             ),
             format!("{served} had begun, and only a person knows that it was taken back"),
         ),
         Back::Unstated(one) => (
             format!(
-                "from here on `{}` of {} is no longer {}",
-                one.fact.value, one.subject.value, one.value
+                "from here on {} {} again (`{}`)",
+                one.subject.value.shown(),
+                one.fact.value.says(draft.value_before(one)),
+                one.fact.value
             ),
             format!("{served} had begun"),
         ),
@@ -373,10 +375,10 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
         ),
         Back::Stated(one) => (
             format!(
-                "from here on `{}` of {} is {}",
-                one.fact.value,
-                one.subject.value,
-                one.fact.value.row().stated
+                "from here on {} {} (`{}`)",
+                one.subject.value.shown(),
+                one.fact.value.says(one.value),
+                one.fact.value
             ),
             format!("the plan states it: {}", one.reason),
         ),

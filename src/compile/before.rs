@@ -58,6 +58,8 @@ pub(super) fn done_before(
         Some(wait) => {
             let ago = keys().filter_map(|key| draft.snapshot.changed.get(key)).min()?;
             let left = wait.checked_sub(*ago).filter(|left| !left.is_zero())?;
+            // An artifact has whole seconds, and no wait is to be shorter.
+            let left = Duration::from_secs(left.as_millis().div_ceil(1_000).try_into().ok()?);
             let because = format!(
                 "the plan says so (`wait:`), and an earlier run has made that change {} ago",
                 show_span(*ago)

@@ -212,15 +212,15 @@ pub(super) fn why(
         ),
         What::InFlight { by: Fact::Signs, of, .. } => format!(
             "mail that was signed with {} may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
-            shown(of),
+            of.shown(),
             show_span(clocks.queue_life)
         ),
         What::InFlight { of, .. } => format!(
             "mail that {} sent may wait in queues for {} (`queue_life`, RFC 5321 §4.5.4.1)",
-            shown(of),
+            of.shown(),
             show_span(clocks.queue_life)
         ),
-        What::Fact { fact, subject, .. } => format!("`{fact}` of {} settles", shown(subject)),
+        What::Fact { fact, subject, .. } => format!("`{fact}` of {} settles", subject.shown()),
         What::MailboxesAt { .. } | What::Begun => String::new(),
     };
     let extra = match held.extra.is_zero() {
@@ -232,14 +232,6 @@ pub(super) fn why(
         ),
     };
     (cause, because + &extra)
-}
-
-/// A subject in a sentence.
-fn shown(of: &Subject) -> String {
-    match of {
-        Subject::Host(host) => format!("`{host}`"),
-        Subject::Name(_) | Subject::Address(_) => of.to_string(),
-    }
 }
 
 /// The order that the plan has by itself: one version of an RRset after the other, the points of the
@@ -469,7 +461,7 @@ fn of_stage(
 }
 
 /// How long what a step replaced may be cached, and why.
-fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
+pub(super) fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
     let Kind::Change { track, transition, .. } = &draft.nodes[step].kind else {
         return (Duration::ZERO, String::new());
     };
@@ -498,7 +490,7 @@ fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
 }
 
 /// The steps that an anchor means, with its word.
-fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usize, String)> {
+pub(super) fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usize, String)> {
     let stages = |wanted: &dyn Fn(&Transition) -> bool| -> Vec<usize> {
         let tracks = draft.tracks.iter().enumerate();
         tracks

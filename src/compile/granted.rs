@@ -8,7 +8,7 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::calendar::show_span;
-use crate::fact::{Fact, Subject, Value};
+use crate::fact::{Fact, Value};
 use crate::model::hold::CAP;
 use crate::observe::{ALIASES_MAX, Outside, Snapshot, discovery_of};
 use crate::proof::Findings;
@@ -17,8 +17,7 @@ use crate::proof::invariant::is_known_to_stay;
 use crate::proof::model::other_domains;
 use crate::proof::parties::{Routes, Side, routes_today};
 use crate::resolution::{Reply, moved, reply};
-use crate::spec::Clocks;
-use crate::spec::{KEEP_OLD, OVERRUN};
+use crate::spec::{Clocks, Confirm, KEEP_OLD, OVERRUN, Point};
 
 /// Records of a name that are shown; the rest is counted. Our choice: a line.
 const SHOWN_MAX: usize = 4;
@@ -31,7 +30,6 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     let mut all = stated(draft);
     all.extend(findings.steady.iter().cloned());
     all.extend(staying(draft));
-    all.extend(clocks(draft));
     all.extend(seen_outside(draft));
     all.extend(wildcards(draft));
     all.extend(addresses_taken(draft));
@@ -49,21 +47,9 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
 /// What somebody states.
 fn stated(draft: &Draft<'_>) -> Vec<String> {
     let sentences = draft.intent.assume.iter().map(|one| {
-        let row = one.fact.value.row();
-        let of = match &one.subject.value {
-            Subject::Host(host) => format!("`{host}`"),
-            Subject::Name(_) | Subject::Address(_) => one.subject.value.to_string(),
-        };
-        let from = match (&one.by, one.from) {
-            (Some(by), Some(_)) => format!("from the end of `task/{}` on, ", by.value),
-            (Some(by), None) => {
-                format!("on the way back, from the end of `task/{}` on, ", by.value)
-            }
-            (None, Some(from)) => format!("from {} on, ", from.word()),
-            (None, None) => String::new(),
-        };
+        let (fact, of) = (one.fact.value, one.subject.value.shown());
         let span = show_span(one.settle);
-        let settle = match (one.fact.value, one.from) {
+        let settle = match (fact, one.from) {
             (Fact::Published, Some(_)) => {
                 format!(
                     " (nobody keeps what was answered before for more than {span}, RFC 2308 §5)"
@@ -72,23 +58,45 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             _ if one.settle.is_zero() => String::new(),
             (_, _) => format!(" (what was so before settles within {span})"),
         };
-        let by_mailbox = match (one.fact.value, one.from, one.value) {
+        let by_mailbox = match (fact, one.from, one.value) {
             (Fact::Redirects, None, Value::True) => {
                 ", wherever the mailboxes are, on the way back too"
             }
             (_, _, _) => "",
         };
-        let ends = matches!(one.fact.value, Fact::Sends | Fact::Signs);
+        let ends = matches!(fact, Fact::Sends | Fact::Signs);
         let arrived = match ends && one.from.is_none() && one.value == Value::False {
             true => ", and all that was sent before has arrived",
             false => "",
         };
-        format!(
-            "{from}`{}` of {of} is {}{settle}{arrived}: whether it {}{by_mailbox}; {}",
-            one.fact.value, one.value, row.meaning, one.reason
-        )
+        let says = fact.says(one.value);
+        let when = match (&one.by, one.from) {
+            (Some(by), Some(_)) => format!(", from the end of `task/{}` on", by.value),
+            (Some(by), None) => {
+                format!(", on the way back, from the end of `task/{}` on", by.value)
+            }
+            (None, Some(from)) => begins(from, &one.confirm),
+            (None, None) => String::new(),
+        };
+        format!("{of} {says} (`{fact}`){settle}{arrived}{by_mailbox}{when}: {}", one.reason)
     });
     sentences.collect()
+}
+
+/// From when on something is so, and by whose word.
+fn begins(from: Point, confirm: &Confirm) -> String {
+    let when = match from {
+        Point::Expand => "before the switch",
+        Point::Switch => "at the switch",
+        Point::Contract => "when the old side is left",
+    };
+    match confirm {
+        Confirm::Nobody => format!(", {when}; nobody is asked"),
+        Confirm::Person { check: None } => format!(", {when}, and from a person's word on"),
+        Confirm::Person { check: Some(_) } => {
+            format!(", {when}, and from when its `check` says so")
+        }
+    }
 }
 
 /// Domains whose mail goes on at the old host.
@@ -112,8 +120,12 @@ fn staying(draft: &Draft<'_>) -> Option<String> {
         .then(|| format!("`{from}` stays on for {}, whose mail goes on to it", names.join(", ")))
 }
 
-/// Clocks that are lower than what is known of the world.
-fn clocks(draft: &Draft<'_>) -> Vec<String> {
+/// Clocks that are lower than what is known of the world: whoever lowers one takes it upon himself that
+/// nothing lives longer.
+pub(super) fn shortened(draft: &Draft<'_>) -> Vec<String> {
+    if draft.nodes.is_empty() {
+        return Vec::new();
+    }
     let Clocks { margin, use_, queue_life } = draft.intent.terms.clocks;
     let moves = !draft.intent.moves.is_empty();
     let terms = &draft.intent.terms;

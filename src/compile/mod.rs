@@ -8,6 +8,7 @@
 //! What no order can break is said with a derivation: which ways there would be to break the
 //! pattern, and why each is closed.
 
+mod after;
 pub mod back;
 mod before;
 mod derive;
@@ -16,13 +17,15 @@ mod forward;
 pub mod gates;
 mod gather;
 mod granted;
+mod left;
+mod reads;
 mod tasks;
 mod unbroken;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cutover_contract::RrKey;
+use cutover_contract::{Name, RrKey};
 
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean, listed};
 use crate::fact::{Fact, Subject};
@@ -36,6 +39,7 @@ use crate::proof::known::Known;
 use crate::proof::model::{Model, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, Kitchen, cook};
+use crate::spec::Confirm;
 
 use back::Return;
 use emit::Bare;
@@ -60,6 +64,12 @@ pub struct Compiled {
     pub closed: Vec<Vec<String>>,
     /// What the plan takes for granted, one sentence each.
     pub assumptions: Vec<String>,
+    /// The clocks that are shorter than what is known of the world, one sentence each.
+    pub shortened: Vec<String>,
+    /// The records that lead to the old host's addresses in the end.
+    pub at_old: Vec<String>,
+    /// For each zone the others that its records lead into.
+    pub reads: BTreeMap<Name, BTreeSet<Name>>,
     /// What someone should look at.
     pub warnings: Vec<Diagnostic>,
 }
@@ -91,7 +101,7 @@ pub fn compile_with(
     let derived = forward::order(&draft, &model);
     // Gates come behind tasks, and ask what they have done.
     let ordered = emit::graph(bare(&draft), &derived.constraints);
-    let with_tasks = tasks::with_tasks(&draft, ordered);
+    let with_tasks = tasks::with_tasks(&draft, ordered)?;
     warnings.extend(gates::asked_early(&draft, &with_tasks));
     let graph = gates::with_gates(&draft, with_tasks);
     let findings = findings(&draft, &model, &graph);
@@ -125,8 +135,23 @@ pub fn compile_with(
         return Err(found);
     }
     let assumptions = assumptions.into_iter().chain(granted::granted(&draft, &findings)).collect();
+    let shortened = granted::shortened(&draft);
+    let at_old = left::at_old(&draft);
+    let changed = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
+    let reads = reads::reads(intent, [snapshot, &draft.end], &changed);
     drop(draft);
-    Ok(Compiled { tracks, graph, findings, returns, closed, assumptions, warnings })
+    Ok(Compiled {
+        tracks,
+        graph,
+        findings,
+        returns,
+        closed,
+        assumptions,
+        shortened,
+        at_old,
+        reads,
+        warnings,
+    })
 }
 
 /// Overrides of defects that are not there.
@@ -204,13 +229,18 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                 (transition.title.clone(), transition.reason.clone())
             }
             Kind::Point(point) => of_point(draft, *point),
-            Kind::Stated(one) => (
-                format!(
-                    "from here on `{}` of {} is {}",
-                    one.fact.value, one.subject.value, one.value
-                ),
-                format!("the plan states it: {}", one.reason),
-            ),
+            Kind::Stated(one) => {
+                let says = one.fact.value.says(one.value);
+                let who = match &one.confirm {
+                    Confirm::Nobody => "from here on",
+                    Confirm::Person { check: None } => "by hand: see that",
+                    Confirm::Person { check: Some(_) } => "its check sees that",
+                };
+                (
+                    format!("{who} {} {says} (`{}`)", one.subject.value.shown(), one.fact.value),
+                    format!("the plan states it: {}", one.reason),
+                )
+            }
             Kind::Task(spec) => (
                 tasks::title(spec),
                 format!("{}; {}", tasks::WANTED, tasks::brings_about(draft, spec)),
@@ -240,7 +270,7 @@ fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
     match point {
         MovePoint::BeforeSwitch => (
             "everything is ready for the switch".to_owned(),
-            "nothing that users or senders rely on has changed so far".to_owned(),
+            format!("all that is done so far prepares the move: mail still goes to `{old}`"),
         ),
         MovePoint::BeforeContract => (
             "the old side is left from here on".to_owned(),
@@ -256,7 +286,7 @@ fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
 
 /// The RRsets that servers are asked for before a plan that changes them, each once, by zone.
 #[must_use]
-pub fn touched(tracks: &[Track]) -> std::collections::BTreeSet<(cutover_contract::Name, RrKey)> {
+pub fn touched(tracks: &[Track]) -> BTreeSet<(Name, RrKey)> {
     tracks
         .iter()
         .flat_map(|track| {

@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::after;
 use super::back::{BEFORE_CONTRACT, BEFORE_SWITCH, Return, START};
 use super::derive::Constraint;
+use crate::diag::Diagnostic;
 use crate::graph::task::{self, Task};
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
 use crate::proof::draft::{BACK_BEGIN, Draft, Kind, MovePoint};
@@ -61,11 +63,18 @@ pub(super) fn given(draft: &Draft<'_>) -> Vec<Constraint> {
 }
 
 /// The graph with the plan's tasks in it.
-pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
+///
+/// # Errors
+/// Tasks that shall come after what comes after them.
+pub(super) fn with_tasks(
+    draft: &Draft<'_>,
+    graph: StepGraph,
+) -> Result<StepGraph, Vec<Diagnostic>> {
     let tasks = &draft.intent.tasks;
     if graph.steps().is_empty() || tasks.all().next().is_none() {
-        return graph;
+        return Ok(graph);
     }
+    let mut found = Vec::new();
     let id_of = |node: usize| draft.nodes[node].id.clone();
     let mut plan = Steps(graph.steps().to_vec());
     for place in Place::ALL.iter().filter(|place| draft.has_place(**place)) {
@@ -91,13 +100,20 @@ pub(super) fn with_tasks(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
                 true => plan.link(&after, &id),
                 false => plan.0.push(step(id.clone(), Task::of(spec), &after, title(spec))),
             }
+            match after::of_task(draft, &graph, (&mut plan.0, follower.as_ref()), spec) {
+                Ok(named) => plan.get_mut(&id).after.extend(named),
+                Err(problem) => found.push(problem),
+            }
             after = vec![id];
         }
         if let Some(follower) = follower {
             plan.link(&after, &follower);
         }
     }
-    StepGraph::new(plan.0).expect("steps put between others make no circle")
+    match found.is_empty() {
+        true => Ok(StepGraph::new(plan.0).expect("steps put between others make no circle")),
+        false => Err(found),
+    }
 }
 
 /// The ways back with what takes the tasks back, and with what the plan wants done there.
@@ -208,9 +224,13 @@ impl Steps {
         self.0.iter().find(|step| step.id == *id).expect("a step of the graph")
     }
 
+    fn get_mut(&mut self, id: &StepId) -> &mut Step {
+        self.0.iter_mut().find(|step| step.id == *id).expect("a step of the graph")
+    }
+
     /// Puts a step after others.
     fn link(&mut self, after: &[StepId], id: &StepId) {
-        let step = self.0.iter_mut().find(|step| step.id == *id).expect("a step of the graph");
+        let step = self.get_mut(id);
         for before in after {
             step.after.entry(before.clone()).or_insert_with(cause);
         }

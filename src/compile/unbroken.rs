@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::derive::{Derived, paths};
 use crate::calendar::show_span;
-use crate::fact::{Fact, Subject, Value};
+use crate::fact::{Fact, Subject};
 use crate::proof::Findings;
 use crate::proof::draft::Draft;
 use crate::proof::model::{Model, yaml_word};
@@ -106,12 +106,11 @@ fn statement(draft: &Draft<'_>, fact: Fact, of: &Subject, buys: &str) -> String 
         ""
     };
     format!(
-        "  - {{ fact: {fact}, {}: {}, value: {}{from}, reason: \"\" }}  # {of} {}{}: {buys}",
+        "  - {{ fact: {fact}, {}: {}, value: {}{from}, reason: \"\" }}  # {of} {}: {buys}",
         of.kind().key(),
         yaml_word(of),
         row.stated,
-        if row.stated == Value::False { "no longer, or never, " } else { "" },
-        row.meaning,
+        fact.says(row.stated),
     )
 }
 

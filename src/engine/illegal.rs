@@ -10,7 +10,7 @@ pub enum IllegalEvent {
     #[error("the artifact has no step `{0}`")]
     UnknownStep(StepId),
     /// An event that the step's state, or its kind, does not allow.
-    #[error("`{event}` cannot happen to `{step}` now")]
+    #[error("`{step}` is not at a point of the run where it can be {}", words(.event))]
     Step {
         /// The step.
         step: StepId,
@@ -74,6 +74,16 @@ pub enum NoWayBack {
         /// Why not.
         why: String,
     },
+}
+
+/// What an event says of its step, in words.
+fn words(event: &str) -> &str {
+    match event {
+        "allowed" => "let pass, or said to be done",
+        "not_made" | "not_done" => "said not to be done",
+        "turned_back" => "gone back from",
+        other => other,
+    }
 }
 
 fn known_points(known: &[String]) -> String {

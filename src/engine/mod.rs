@@ -26,12 +26,16 @@
 //! A step of very many RRsets begins without a look of its own: the adapter reads the zone to compare
 //! them, and what it finds otherwise is looked at then.
 //!
+//! A step that cannot go on may be set aside, with all that hangs on it, while the rest goes on
+//! (`aside`): when nothing else is left the run halts. Whoever resumes it takes up all of it again.
+//!
 //! A run that is turned back begins nothing any more. What has begun is settled, and then it is
 //! finished; the way back is a run of its own, of an artifact that [`Artifact::back`] makes.
 //!
 //! Nothing is tried for ever: how often and how long stands in [`poll`]. A run that cannot proceed
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
+mod aside;
 pub mod gate;
 pub mod history;
 mod illegal;
@@ -51,7 +55,7 @@ use crate::digest::Digest;
 use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Entry, Event, HaltReason};
-use crate::model::hold::CAP;
+use crate::spec::OnDrift;
 use gate::{Judgement, Tally};
 
 pub use illegal::{IllegalEvent, NoWayBack};
@@ -113,6 +117,8 @@ pub struct RunState {
     held: Vec<Option<Held>>,
     /// The places of the steps that are ready and not done: only they have to be looked at.
     ready: BTreeSet<usize>,
+    /// What was set aside since somebody resumed last, by the step's place.
+    aside: BTreeMap<usize, Event>,
     /// The last halt that nobody has resumed from.
     pub halted: Option<Event>,
     /// The last halt, while nothing has come of the run since: whoever was told of it knows.
@@ -177,6 +183,7 @@ impl RunState {
             held: vec![None; steps.len()],
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
             unmet,
+            aside: BTreeMap::new(),
             halted: None,
             known: None,
             opened: None,
@@ -298,6 +305,7 @@ impl RunState {
             | Event::Probed { .. }
             | Event::Did { .. }
             | Event::Halted { .. }
+            | Event::SetAside { .. }
             | Event::Finished => is_open && self.halted.is_none(),
             Event::Told { seq, notice, .. } => {
                 self.untold.iter().any(|one| one.seq == *seq && one.notice == *notice)
@@ -334,8 +342,19 @@ impl RunState {
                 self.replaced = Some(*by);
                 self.resume(artifact, moment);
             }
+            Event::SetAside { step, .. } => {
+                let place = artifact.graph.place(step);
+                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
+                if artifact.on_drift != OnDrift::Isolate
+                    || !self.to_settle().any(|other| other == place)
+                {
+                    let (step, event) = (step.clone(), name(event).to_owned());
+                    return Err(IllegalEvent::Step { step, event });
+                }
+                self.aside.insert(place, event.clone());
+            }
             Event::Finished => {
-                if let Some(place) = self.open().next() {
+                if let Some(place) = self.to_settle().next() {
                     let step = artifact.graph.steps()[place].id.clone();
                     return Err(IllegalEvent::Step { step, event: name(event).to_owned() });
                 }
@@ -386,6 +405,9 @@ impl RunState {
     fn resume(&mut self, artifact: &Artifact, moment: Moment) {
         let halted = self.halted.take();
         self.hold_up(artifact, halted.as_ref(), moment);
+        for (_, aside) in std::mem::take(&mut self.aside) {
+            self.hold_up(artifact, Some(&aside), moment);
+        }
         let again = halted.is_some();
         let states = self.steps.iter_mut().zip(&mut self.stamps);
         for (step, (state, stamp)) in artifact.graph.steps().iter().zip(states) {
@@ -403,31 +425,6 @@ impl RunState {
                 *stamp = moment.steady;
             }
         }
-    }
-
-    /// What halted a run as drift was served, and whoever has put it back has put it back by now: from
-    /// now on it may be cached for as long as its TTL, or its absence, says.
-    fn hold_up(&mut self, artifact: &Artifact, halted: Option<&Event>, moment: Moment) {
-        let Some(Event::Halted { step, reason: HaltReason::Drift, differences, .. }) = halted
-        else {
-            return;
-        };
-        let Some(place) = artifact.graph.place(step) else { return };
-        let absence = artifact.zones.values().map(|zone| zone.absence).max().unwrap_or_default();
-        let spans = differences.iter().map(|one| match &one.live {
-            Some(live) => live.ttl().duration().min(CAP),
-            None => absence,
-        });
-        self.held[place] = spans.max().map(|span| Held { from: moment, span });
-    }
-
-    /// Until when a step is held up by what somebody else had put there; `None`: it is not.
-    #[must_use]
-    pub fn held_until(&self, place: usize, now: Moment) -> Option<Timestamp> {
-        let Held { from, span } = self.held[place]?;
-        let left = now.remaining(from.steady, span);
-        let until = later(from.at, span).max(later(now.at, left));
-        (now.at < until).then_some(until)
     }
 
     /// Only a gate that has failed, and that the plan lets lead back to this point, turns a run.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
 
 use super::poll::{
-    DOUBT_COUNT, Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY,
-    TRIES_MAX, all_equal, wait_begun,
+    Doubt, Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
+    all_equal, wait_begun,
 };
 use super::tell::Untold;
 use super::{RunState, StepState, gate, work};
@@ -34,9 +34,8 @@ pub fn looked(
         unreachable!("only changes are looked at")
     };
     if let StepState::Written { .. } = at {
-        memory.doubted.remove(&step.id);
-        // Where the provider does not answer, its servers are asked on.
-        return answer.map_or_else(|_| Vec::new(), |live| overwritten(step, changes, &live));
+        memory.doubted.insert(step.id.clone(), Doubt::Settled(now));
+        return still_held(step, changes, answer);
     }
     let live = match answer {
         Ok(live) => live,
@@ -99,24 +98,27 @@ pub fn looked(
     }
 }
 
-/// A change that was written, and that the provider holds no more: nobody will ever serve it.
-fn overwritten(step: &Step, changes: &ChangeSet, live: &[Option<RrSet>]) -> Vec<Event> {
-    if all_equal(live, changes.changes().iter().map(|change| &change.after)) {
-        return Vec::new();
-    }
-    let pairs = changes.changes().iter().zip(live).filter(|(change, live)| change.after != **live);
+/// Whether a provider still holds what was written; where it cannot be asked, the servers go on to be
+/// asked.
+fn still_held(
+    step: &Step,
+    changes: &ChangeSet,
+    answer: Result<Vec<Option<RrSet>>, ProviderError>,
+) -> Vec<Event> {
+    let Ok(live) = answer else { return Vec::new() };
+    let pairs = changes.changes().iter().zip(live).filter(|(change, live)| change.after != *live);
     let differences = pairs.map(|(change, live)| Difference {
         key: change.key.clone(),
         planned: change.after.clone(),
         expected: change.after.clone(),
-        live: live.clone(),
+        live,
     });
-    vec![Event::Halted {
-        step: step.id.clone(),
-        reason: HaltReason::Drift,
-        detail: "another writer has changed it since this run wrote it".to_owned(),
-        differences: differences.collect(),
-    }]
+    let differences: Vec<Difference> = differences.collect();
+    if differences.is_empty() {
+        return Vec::new();
+    }
+    let detail = "somebody else has written in its place what was written just now".to_owned();
+    vec![Event::Halted { step: step.id.clone(), reason: HaltReason::Drift, detail, differences }]
 }
 
 /// After a change was sent.
@@ -210,6 +212,7 @@ pub fn seen(
     held: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Event> {
+    let is_written = matches!(at, StepState::Written { .. });
     let mut behind = Vec::new();
     let mut first_of_each = Vec::new();
     let mut is_silent = false;
@@ -254,16 +257,18 @@ pub fn seen(
             }
             let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
             let is_quick = tries < SEE_QUICKLY_COUNT;
-            let pause = if is_quick { SEE_EVERY } else { SEE_SLOWLY_EVERY };
-            memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
-            let is_other = |(change, served): (&Change, &Served)| {
-                !matches!(served, Served::Unanswered(_))
-                    && !served.may_be(|is| change.leads_to(is) || change.starts_from(is))
+            let is_another = |(change, served): (&Change, &Served)| match served {
+                Served::Answer(_) | Served::Wildcard(_) => {
+                    !served.may_be(|is| change.leads_to(is) || change.starts_from(is))
+                }
+                Served::Unanswered(_) => false,
             };
             let mut pairs = answers.iter().flat_map(|served| changes.changes().iter().zip(served));
-            if !is_quick || (tries == DOUBT_COUNT && pairs.any(is_other)) {
-                memory.doubted.insert(step.id.clone());
+            if is_written && (!is_quick || pairs.any(is_another)) {
+                memory.doubt(&step.id, now);
             }
+            let pause = if is_quick { SEE_EVERY } else { SEE_SLOWLY_EVERY };
+            memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
             // Whoever has not been told yet is behind for a moment; whoever is silent is named at once.
             let names = is_silent || !is_quick;
             names.then(|| name(later(at, SEE_MAX))).flatten().into_iter().collect()
@@ -307,7 +312,7 @@ pub fn answered(
     let step = &artifact.graph.steps()[place];
     let is_open = state.halted.is_none()
         && state.finished.is_none()
-        && state.open().any(|open| open == place)
+        && state.open(artifact).contains(&place)
         && step.window.as_ref().is_none_or(|window| window.is_open(moment.at));
     match &step.primitive {
         _ if !is_open => {

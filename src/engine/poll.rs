@@ -30,10 +30,6 @@ pub const SEE_EVERY: Duration = Duration::from_millis(500);
 pub const SEE_QUICKLY_COUNT: u32 = 60;
 /// The slower pace: our choice, gentle to servers and quick enough for waits of minutes.
 pub const SEE_SLOWLY_EVERY: Duration = Duration::from_secs(10);
-/// After how many questions a server that serves neither the old version nor the new one is reason to
-/// ask the provider whether it still holds what was written. Our choice: a moment, for a server that is
-/// two versions behind.
-pub const DOUBT_COUNT: u32 = 4;
 /// How long a change may take to reach every server before the run halts. Our choice: secondaries
 /// that are not notified refresh within an hour in most zones (RFC 1912 §2.2: 20 min to 2 h).
 pub const SEE_MAX: Duration = Duration::from_secs(2 * 3_600);
@@ -56,8 +52,6 @@ pub struct Memory {
     pub(super) found: BTreeSet<StepId>,
     /// Steps that may be tried again only after some time, and how often nobody answered.
     pub(super) tries: BTreeMap<StepId, (u32, Timestamp)>,
-    /// Changes that were written, and of which servers say something else: the provider is asked again.
-    pub(super) doubted: BTreeSet<StepId>,
     /// Changes in doubt that were looked for once and not found.
     pub(super) missed_once: BTreeMap<StepId, Timestamp>,
     /// Changes that were looked at and found as expected: they may begin.
@@ -72,11 +66,33 @@ pub struct Memory {
     pub(super) checked: BTreeMap<StepId, Timestamp>,
     /// What gates have asked and been answered since their last finding.
     pub(super) rounds: BTreeMap<StepId, Vec<Round>>,
+    /// Written changes of which a server serves neither the new version nor the old one, or the old one
+    /// for long: whether the provider still holds them is looked for, and when that was done last.
+    pub(super) doubted: BTreeMap<StepId, Doubt>,
     /// What is being asked, by the step that it is asked for.
     pub(super) asking: BTreeMap<StepId, Vec<Query>>,
 }
 
+/// Whether a provider still holds what it held when a change was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It has to be looked for.
+    Open,
+    /// It was there at this time.
+    Settled(Timestamp),
+}
+
 impl Memory {
+    /// Doubts that a provider still holds what was written, unless that was looked for a moment ago.
+    pub(super) fn doubt(&mut self, step: &StepId, now: Timestamp) {
+        let doubt = self.doubted.entry(step.clone()).or_insert(Doubt::Open);
+        if let Doubt::Settled(at) = doubt
+            && later(*at, SEE_SLOWLY_EVERY) <= now
+        {
+            *doubt = Doubt::Open;
+        }
+    }
+
     /// Notes that something is being asked for a step.
     pub fn begun(&mut self, step: &Step, queries: Vec<Query>) {
         self.asking.insert(step.id.clone(), queries);
@@ -217,7 +233,7 @@ pub fn poll<'a>(
     let mut person: Option<Timestamp> = None;
     let mut open = false;
     let sooner = |one: Option<Timestamp>, other| Some(one.map_or(other, |one| one.min(other)));
-    for place in state.open() {
+    for place in state.open(artifact) {
         open = true;
         let next = of_step(artifact, state, memory, now, place);
         if let Next::Sleep { until, is_wait } = next {
@@ -233,7 +249,7 @@ pub fn poll<'a>(
         }
     }
     match (open, busy, sleep, person) {
-        (false, ..) => Next::Record(Event::Finished),
+        (false, ..) => Next::Record(state.halt_of_aside().unwrap_or(Event::Finished)),
         // Waits end no later than the next look.
         (true, Some(until), _, _) => Next::Busy { until },
         (true, None, Some((until, is_wait)), _) => Next::Sleep { until, is_wait },
@@ -482,6 +498,7 @@ fn of_change<'a>(
             }
             look()
         }
+        StepState::Written { .. } if memory.doubted.get(&step.id) == Some(&Doubt::Open) => look(),
         StepState::Written { at } => match zone.served_within {
             Some(within) => {
                 let left = state.remaining(place, within, moment);
@@ -491,8 +508,6 @@ fn of_change<'a>(
                 }
                 Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 })
             }
-            // Somebody else may have written since.
-            None if memory.doubted.contains(&step.id) => look(),
             None => {
                 let asked = spread(changes.changes()).cloned().collect();
                 let changes = ChangeSet::new(changes.zone().clone(), asked);

@@ -1,5 +1,7 @@
 //! Where a run stands: what is left to be seen to, and how much of a change is written.
 
+use std::collections::BTreeSet;
+
 use super::{RunState, StepState};
 use crate::artifact::Artifact;
 use crate::graph::Primitive;
@@ -28,8 +30,11 @@ pub enum Made {
 impl RunState {
     /// The places of the steps that have to be seen to before the run is finished, in the order of the
     /// graph: those that are ready, or, of a run that was turned back, those that have begun.
-    pub fn open(&self) -> impl Iterator<Item = usize> {
-        self.ready().filter(|place| !self.leaves() || self.is_unsettled(*place))
+    pub fn open(&self, artifact: &Artifact) -> BTreeSet<usize> {
+        match self.aside.is_empty() {
+            true => self.to_settle().collect(),
+            false => self.going_on(artifact, None),
+        }
     }
 
     /// Whether the run goes no further: it was turned back, or another takes its place.
@@ -41,7 +46,11 @@ impl RunState {
     /// How much of a change was written when the run halted at it; `None`: it is none.
     #[must_use]
     pub fn made(&self, artifact: &Artifact, halted: &Event) -> Option<Made> {
-        let Event::Halted { step, reason, differences, .. } = halted else { return None };
+        let (Event::Halted { step, reason, differences, .. }
+        | Event::SetAside { step, reason, differences, .. }) = halted
+        else {
+            return None;
+        };
         let place = artifact.graph.place(step)?;
         let Primitive::Change(changes) = &artifact.graph.steps()[place].primitive else {
             return None;
@@ -66,7 +75,7 @@ impl RunState {
         })
     }
 
-    fn is_unsettled(&self, place: usize) -> bool {
+    pub(super) fn is_unsettled(&self, place: usize) -> bool {
         match self.steps[place] {
             // That it is there is known. Servers that were not told of it may not be able to load it: what
             // they are told next is that it is gone again.

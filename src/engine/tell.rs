@@ -56,11 +56,16 @@ pub(super) fn occasioned(
             Some(step),
             "the old host may be switched off from here on, and there is no way back".to_owned(),
         ),
-        Event::Halted { step, reason, detail, differences } => {
+        Event::Halted { step, reason, detail, differences }
+        | Event::SetAside { step, reason, detail, differences } => {
             let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
             let parts = [reason.words(step).to_owned(), detail.clone(), keys.join(", ")];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            (Occasion::Halted, Some(step), parts.join(": "))
+            let rest = match matches!(event, Event::SetAside { .. }) {
+                true => "; what does not hang on it goes on",
+                false => "",
+            };
+            (Occasion::Halted, Some(step), parts.join(": ") + rest)
         }
         Event::Behind { step, detail } => (Occasion::Behind, Some(step), detail.clone()),
         Event::TurnedBack { to, because: Some(gate) } => {
@@ -120,6 +125,7 @@ pub(super) fn occasioned(
 pub(super) fn comes_on(event: &Event) -> bool {
     match event {
         Event::Halted { .. }
+        | Event::SetAside { .. }
         | Event::Resumed { .. }
         | Event::Begun { .. }
         | Event::Unsure { .. }

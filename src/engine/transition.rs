@@ -111,6 +111,7 @@ pub(super) fn name(event: &Event) -> &'static str {
         Event::Did { .. } => "did",
         Event::Allowed { .. } => "allowed",
         Event::Halted { .. } => "halted",
+        Event::SetAside { .. } => "set_aside",
         Event::TurnedBack { .. } => "turned_back",
         Event::Replaced { .. } => "replaced",
         Event::Told { .. } => "told",

@@ -118,13 +118,13 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The word in artifacts and for people.
+    /// What people are told.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Self::Pattern => "pattern",
-            Self::Policy => "policy",
-            Self::User => "user",
+            Self::Pattern => "mail needs it",
+            Self::Policy => "good practice",
+            Self::User => "the plan asks for it",
         }
     }
 }

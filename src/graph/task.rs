@@ -20,7 +20,7 @@ impl Task {
     /// What a plan wants done.
     #[must_use]
     pub fn of(spec: &TaskSpec) -> Self {
-        let TaskSpec { name: _, work, check, within, undo: _, undo_first: _ } = spec;
+        let TaskSpec { name: _, work, after: _, check, within, undo: _, undo_first: _ } = spec;
         Self { work: work.clone(), check: check.clone(), within: *within }
     }
 

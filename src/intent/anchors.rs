@@ -9,6 +9,7 @@ use petgraph::visit::EdgeRef;
 
 use super::{Resolver, SAID_TWICE, UNKNOWN_ANCHOR};
 use crate::diag::{Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, quoted};
+use crate::spec::task::Place;
 use crate::spec::{Anchor, When};
 
 impl Resolver<'_> {
@@ -41,7 +42,33 @@ impl Resolver<'_> {
                 self.anchor(anchor, &record.when, &ids);
             }
         }
+        self.task_anchors(&ids);
         self.anchor_cycles(&ids);
+    }
+
+    /// A task comes before the point that it is listed under, and after nothing behind that point.
+    fn task_anchors(&mut self, ids: &BTreeMap<&str, usize>) {
+        let spec = self.spec;
+        for (place, task) in spec.tasks.all() {
+            for anchor in &task.after {
+                let is_late = match (&anchor.value, place) {
+                    (Anchor::Switch, Place::BeforeSwitch) => true,
+                    (Anchor::Contract, place) => place != Place::BeforeRelease,
+                    (Anchor::Switch | Anchor::Expand | Anchor::Record(_), _) => false,
+                };
+                if is_late || place == Place::WayBack {
+                    let title = format!(
+                        "a task in `{}` is not done after {}",
+                        place.word(),
+                        quoted(anchor.value.word())
+                    );
+                    let help = "take the anchor out, or move the task";
+                    self.report(Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help));
+                    continue;
+                }
+                self.anchor(anchor, &When::After(task.after.clone()), ids);
+            }
+        }
     }
 
     fn anchor(&mut self, anchor: &Spanned<Anchor>, when: &When, ids: &BTreeMap<&str, usize>) {

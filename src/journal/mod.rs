@@ -157,6 +157,17 @@ pub enum Event {
         /// What differs.
         differences: Vec<Difference>,
     },
+    /// A step cannot go on, and what does not hang on it does.
+    SetAside {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: HaltReason,
+        /// Word of the other side, or of ours; may be empty.
+        detail: String,
+        /// What differs.
+        differences: Vec<Difference>,
+    },
     /// The run goes back: what has begun is settled, and nothing else begins.
     TurnedBack {
         /// The rollback point.
@@ -318,7 +329,8 @@ impl Event {
             | Self::Probed { step, .. }
             | Self::Did { step, .. }
             | Self::Allowed { step, .. }
-            | Self::Halted { step, .. } => Some(step),
+            | Self::Halted { step, .. }
+            | Self::SetAside { step, .. } => Some(step),
             Self::Opened { .. }
             | Self::Resumed { .. }
             | Self::TurnedBack { .. }

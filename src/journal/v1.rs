@@ -98,6 +98,12 @@ enum EventV1 {
         detail: String,
         differences: Vec<DifferenceV1>,
     },
+    SetAside {
+        step: StepId,
+        reason: ReasonV1,
+        detail: String,
+        differences: Vec<DifferenceV1>,
+    },
     TurnedBack {
         to: String,
         because: Option<StepId>,
@@ -219,15 +225,13 @@ fn wire_event(event: &Event) -> EventV1 {
         Event::Allowed { step, reason } => EventV1::Allowed { step, reason },
         Event::Halted { step, reason, detail, differences } => EventV1::Halted {
             step,
-            reason: match reason {
-                HaltReason::Drift => ReasonV1::Drift,
-                HaltReason::Refused => ReasonV1::Refused,
-                HaltReason::Unanswered => ReasonV1::Unanswered,
-                HaltReason::Unpublished => ReasonV1::Unpublished,
-                HaltReason::Failed => ReasonV1::Failed,
-                HaltReason::Undecided => ReasonV1::Undecided,
-                HaltReason::NoWayBack => ReasonV1::NoWayBack,
-            },
+            reason: wire_reason(reason),
+            detail,
+            differences: differences.iter().map(wire_difference).collect(),
+        },
+        Event::SetAside { step, reason, detail, differences } => EventV1::SetAside {
+            step,
+            reason: wire_reason(reason),
             detail,
             differences: differences.iter().map(wire_difference).collect(),
         },
@@ -237,6 +241,30 @@ fn wire_event(event: &Event) -> EventV1 {
             EventV1::Told { seq, notice, occasion, step, problem }
         }
         Event::Finished => EventV1::Finished {},
+    }
+}
+
+fn wire_reason(reason: HaltReason) -> ReasonV1 {
+    match reason {
+        HaltReason::Drift => ReasonV1::Drift,
+        HaltReason::Refused => ReasonV1::Refused,
+        HaltReason::Unanswered => ReasonV1::Unanswered,
+        HaltReason::Unpublished => ReasonV1::Unpublished,
+        HaltReason::Failed => ReasonV1::Failed,
+        HaltReason::Undecided => ReasonV1::Undecided,
+        HaltReason::NoWayBack => ReasonV1::NoWayBack,
+    }
+}
+
+fn read_reason(reason: ReasonV1) -> HaltReason {
+    match reason {
+        ReasonV1::Drift => HaltReason::Drift,
+        ReasonV1::Refused => HaltReason::Refused,
+        ReasonV1::Unanswered => HaltReason::Unanswered,
+        ReasonV1::Unpublished => HaltReason::Unpublished,
+        ReasonV1::Failed => HaltReason::Failed,
+        ReasonV1::Undecided => HaltReason::Undecided,
+        ReasonV1::NoWayBack => HaltReason::NoWayBack,
     }
 }
 
@@ -278,15 +306,13 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         EventV1::Allowed { step, reason } => Event::Allowed { step, reason },
         EventV1::Halted { step, reason, detail, differences } => Event::Halted {
             step,
-            reason: match reason {
-                ReasonV1::Drift => HaltReason::Drift,
-                ReasonV1::Refused => HaltReason::Refused,
-                ReasonV1::Unanswered => HaltReason::Unanswered,
-                ReasonV1::Unpublished => HaltReason::Unpublished,
-                ReasonV1::Failed => HaltReason::Failed,
-                ReasonV1::Undecided => HaltReason::Undecided,
-                ReasonV1::NoWayBack => HaltReason::NoWayBack,
-            },
+            reason: read_reason(reason),
+            detail,
+            differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
+        },
+        EventV1::SetAside { step, reason, detail, differences } => Event::SetAside {
+            step,
+            reason: read_reason(reason),
             detail,
             differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
         },

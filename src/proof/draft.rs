@@ -16,7 +16,7 @@ use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::{Snapshot, ZoneSeen};
 use crate::spec::task::{Place, TaskSpec, WITHIN, Work};
-use crate::spec::{AssumeSpec, Point};
+use crate::spec::{AssumeSpec, Confirm, Point};
 
 /// A step without an order.
 #[derive(Clone, Debug)]
@@ -462,13 +462,27 @@ impl<'d> Draft<'d> {
             }
             Kind::Back(BackStep { what: Back::Unstated(one), .. }) if self.asks_a_person(one) => {
                 let work = Work::Manual(format!(
-                    "take back that `{}` of {} is {}, or see that it is not so: mail comes back when you say that it is {} again",
-                    one.fact.value,
-                    one.subject.value,
-                    one.value,
-                    self.value_before(one)
+                    "see that {} {} again (`{}`), and confirm it: mail is led back then",
+                    one.subject.value.shown(),
+                    one.fact.value.says(self.value_before(one)),
+                    one.fact.value
                 ));
                 Primitive::Task(Task { work, check: None, within: WITHIN })
+            }
+            Kind::Stated(AssumeSpec {
+                fact,
+                subject,
+                value,
+                confirm: Confirm::Person { check },
+                ..
+            }) => {
+                let says = fact.value.says(*value);
+                let work = Work::Manual(format!(
+                    "see that {} {says} (`{}`), and confirm it",
+                    subject.value.shown(),
+                    fact.value
+                ));
+                Primitive::Task(Task { work, check: check.clone(), within: WITHIN })
             }
             Kind::Task(spec) | Kind::Back(BackStep { what: Back::Task(spec), .. }) => {
                 Primitive::Task(Task::of(spec))

@@ -108,17 +108,13 @@ pub fn says(atom: &Atom) -> Option<String> {
 
 /// What is said of a fact, as a clause.
 fn says_fact(fact: Fact, of: &Subject, value: Value, unknown: bool) -> String {
-    let shown = match of {
-        Subject::Host(host) => format!("`{host}`"),
-        Subject::Name(_) | Subject::Address(_) => of.to_string(),
-    };
-    let meaning = fact.row().meaning;
+    let shown = of.shown();
     if unknown {
-        return format!("nobody says whether {shown} {meaning} (`{fact}`)");
+        return format!("nobody says whether {shown} {} (`{fact}`)", fact.says(Value::True));
     }
     match value {
         Value::True | Value::False => {
-            format!("it may be {value} that {shown} {meaning} (`{fact}`)")
+            format!("it may be that {shown} {} (`{fact}`)", fact.says(value))
         }
         Value::Store => format!("{shown} may put what arrives into its own mailboxes"),
         Value::Relay => format!("{shown} may pass on what arrives"),

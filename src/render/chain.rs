@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::fold::Folds;
 use super::{count, is_by_hand, since_start, table};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::show_span;
@@ -65,7 +66,7 @@ pub(super) fn waits(artifact: &Artifact) -> String {
             chain.iter().skip(1).position(|(step, _)| is_kept(step)).map_or(1, |at| at + 1);
         let others = chain.iter().enumerate().filter(|(at, _)| *at != 0 && *at != behind);
         let further = others.map(|(_, (step, _))| {
-            let of = cause(step).map(|cause| format!(" ({} {})", cause.origin.word(), cause.of));
+            let of = cause(step).map(|cause| format!(" ({}: {})", cause.origin.word(), cause.of));
             format!("{}{}", step.id, of.unwrap_or_default())
         });
         text += &format!(
@@ -180,10 +181,10 @@ pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
             let here = (habit.here)(&times)?;
             let verdict = match habit.usual.cmp(&here) {
                 std::cmp::Ordering::Less => {
-                    format!("{} are missing there", show_span(here - habit.usual))
+                    format!("{} less than mail needs", show_span(here - habit.usual))
                 }
                 std::cmp::Ordering::Greater => {
-                    format!("{} are not needed", show_span(habit.usual - here))
+                    format!("{} longer than mail needs", show_span(habit.usual - here))
                 }
                 std::cmp::Ordering::Equal => "the same".to_owned(),
             };
@@ -199,11 +200,11 @@ pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
             ])
         })
         .collect();
-    Some(table(["", "usual runbook", "this plan", ""], &rows))
+    Some(table(["", "usual runbook", "this plan", "the runbook waits"], &rows))
 }
 
 /// The ways back: where to, what has to be waited for, and what stays.
-pub(super) fn ways_back(artifact: &Artifact) -> String {
+pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
     let mut text = String::new();
     for point in &artifact.rollback_points {
         let steps = point.graph.steps();
@@ -247,11 +248,13 @@ pub(super) fn ways_back(artifact: &Artifact) -> String {
             count(changes, "change"),
             show_span(whole)
         );
-        for line in &point.residue {
+        for line in folds.lines(&point.residue) {
             text += &format!("      {line}\n");
         }
     }
-    for (step, why) in artifact.undos.iter().filter_map(|(step, undo)| match undo {
+    // Where little is shown, the first screen has said it.
+    let undos = artifact.undos.iter().filter(|_| !folds.any());
+    for (step, why) in undos.filter_map(|(step, undo)| match undo {
         crate::artifact::Undo::Never(why) => Some((step, why)),
         crate::artifact::Undo::By(_) | crate::artifact::Undo::Keep => None,
     }) {

@@ -63,9 +63,16 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
             None => "\nThere is nothing to take back.\n".to_owned(),
         },
         Some(Undo::By(back)) => format!("\nIt is taken back by {back}.\n"),
-        Some(Undo::Keep) => {
-            "\nOn the way back it stays as it is: it only adds, and harms nobody.\n".to_owned()
-        }
+        Some(Undo::Keep) => match primitive {
+            Primitive::Change(_) => {
+                "\nIt is not taken back: it only adds records, which do no harm when mail is led back.\n"
+                    .to_owned()
+            }
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => "\nIt is not taken back.\n".to_owned(),
+        },
         Some(Undo::Never(why)) => {
             format!("\nThere is no way back from here: {}.\n", harmless(why))
         }
@@ -89,7 +96,7 @@ fn behind_no_return<'a>(artifact: &'a Artifact, id: &StepId) -> Option<(&'a Step
 
 fn edge(other: &StepId, cause: &Cause) -> String {
     let Cause { origin, of, why } = cause;
-    format!("  {other}\n      {} {of}: {}\n", origin.word(), harmless(why))
+    format!("  {other}\n      {} ({of}): {}\n", origin.word(), harmless(why))
 }
 
 /// Lists what can be explained of a plan.
@@ -123,12 +130,15 @@ pub fn words() -> Vec<&'static str> {
 
 /// The table of facts: what each says of a host, and what may establish it.
 fn facts() -> String {
-    let mut text = "Facts about hosts, and what may establish them\n".to_owned();
+    let mut text =
+        "Facts about hosts, names and addresses, and what may establish them\n".to_owned();
     for row in TABLE {
-        let values: Vec<&str> = row.values.iter().map(|value| value.word()).collect();
         let sources: Vec<String> = row.sources.iter().map(ToString::to_string).collect();
-        text += &format!("\n  {}: a host {}\n", row.word, row.meaning);
-        text += &format!("      values: {}; `assume:` states {}\n", values.join(", "), row.stated);
+        text += &format!("\n  {}\n", row.word);
+        for (value, says) in row.says {
+            let stated = if *value == row.stated { " (what `assume:` states)" } else { "" };
+            text += &format!("      {value}{stated}: it {says}\n");
+        }
         text += &format!("      established by: {}\n", sources.join("; "));
         text += &match row.of_old {
             Some(today) => format!(

@@ -8,10 +8,12 @@ pub mod calendar;
 mod chain;
 mod difference;
 pub mod explain;
+mod fold;
 mod gate;
 pub mod status;
 pub mod text;
 mod timeline;
+mod verdict;
 pub mod zone;
 
 use std::time::Duration;

@@ -29,6 +29,12 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
         let made = state.made(artifact, halted);
         text += &format!("{}\n", halt(halted, made, goes_back, dress));
     }
+    if let (None, None) = (&state.finished, &state.halted) {
+        for aside in state.aside() {
+            let made = state.made(artifact, aside);
+            text += &format!("{}\n", halt(aside, made, goes_back, dress));
+        }
+    }
     for (step, detail) in state.behind().filter(|_| is_running(state)) {
         text += &format!("  ! {step}: {}\n\n", harmless(detail));
     }
@@ -196,9 +202,19 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
 /// Shows why a run stopped, with planned, expected and live.
 #[must_use]
 pub fn halt(event: &Event, made: Option<Made>, goes_back: bool, dress: Dress) -> String {
-    let Event::Halted { step, reason, detail, differences } = event else { return String::new() };
+    let (Event::Halted { step, reason, detail, differences }
+    | Event::SetAside { step, reason, detail, differences }) = event
+    else {
+        return String::new();
+    };
     let is_task = step.as_str().split('/').any(|part| part == "task");
-    let heading = dress.paint(Paint::Heading, &halted_at(step, *reason));
+    let heading = match matches!(event, Event::SetAside { .. }) {
+        true => {
+            format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(step))
+        }
+        false => halted_at(step, *reason),
+    };
+    let heading = dress.paint(Paint::Heading, &heading);
     let mut text = format!("{heading}\n");
     if !detail.is_empty() {
         text += &format!("  {}\n", harmless(detail).trim().replace('\n', "\n  "));
@@ -298,6 +314,9 @@ pub fn entry(entry: &Entry) -> String {
         Event::WaitEnded { step } => format!("{step}: over"),
         Event::Reached { step } => format!("{step}: reached"),
         Event::Halted { step, .. } => format!("{step}: halted"),
+        Event::SetAside { step, reason, .. } => {
+            format!("{step}: set aside: {}; what does not hang on it goes on", reason.words(step))
+        }
         Event::Probed { step, finding, detail } if detail.is_empty() => {
             format!("{step}: {}", finding.word())
         }

@@ -8,9 +8,12 @@ use cutover_contract::{Change, Name, RrKey, RrSet};
 
 use super::calendar::within;
 use super::difference::difference;
+use super::fold::{Folds, nameless};
 use super::timeline::timeline;
-use super::{Dress, Paint, chain, count, gate, harmless, lines, since_start, table, zone_heading};
-use crate::artifact::{Artifact, Checked, Forecast, Outcome, Verdict};
+use super::{
+    Dress, Paint, chain, count, gate, harmless, lines, since_start, table, verdict, zone_heading,
+};
+use crate::artifact::{Artifact, Forecast};
 use crate::calendar::show_span;
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::spec::notify::{Notice, Way};
@@ -18,41 +21,46 @@ use crate::spec::notify::{Notice, Way};
 /// What is said where there is nothing to do.
 pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything is as the plan wants it";
 
-/// Shows an artifact.
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Of zones in which the same is done, one; and where there are such, no single steps.
+    Folded,
+    /// Everything.
+    Full,
+}
+
+/// Shows an artifact: what a reviewer looks at first comes first.
 #[must_use]
-pub fn plan(artifact: &Artifact, dress: Dress) -> String {
-    let head = head(artifact, dress);
+pub fn plan(artifact: &Artifact, detail: Detail, dress: Dress) -> String {
+    let folds = Folds::of(artifact, detail == Detail::Full);
+    let head = head(artifact, &folds, dress);
     if artifact.graph.steps().is_empty() {
         return head;
     }
-    let heading = |title: &str| dress.paint(Paint::Heading, title);
+    let part = |title: &str, text: String| match text.is_empty() {
+        true => String::new(),
+        false => format!("{}\n\n{text}", dress.paint(Paint::Heading, title)),
+    };
+    let single = |text: String| if folds.any() { String::new() } else { text };
+    let way_back = match artifact.is_way_back() {
+        true => String::new(),
+        false => chain::ways_back(artifact, &folds),
+    };
     [
         head,
-        format!(
-            "{}\n\n{}",
-            heading("Difference from beginning to end"),
-            differences(artifact, dress)
+        part("Difference from beginning to end", differences(artifact, &folds, dress)),
+        part("Timeline of an undisturbed run", timeline(artifact, &folds)),
+        part("Steps", single(steps(artifact, dress))),
+        part("Exposure: how long an old version may still be seen", single(exposure(artifact))),
+        part("Why it takes so long", single(chain::waits(artifact))),
+        part(
+            "Compared with the usual runbook",
+            single(chain::runbook(artifact).unwrap_or_default()),
         ),
-        format!("{}\n\n{}", heading("Steps"), steps(artifact, dress)),
-        format!("{}\n\n{}", heading("Timeline of an undisturbed run"), timeline(artifact)),
-        format!(
-            "{}\n\n{}",
-            heading("Exposure: how long an old version may still be seen"),
-            exposure(artifact)
-        ),
-        format!("{}\n\n{}", heading("Why it takes so long"), chain::waits(artifact)),
-        chain::runbook(artifact)
-            .map(|text| format!("{}\n\n{text}", heading("Compared with the usual runbook")))
-            .unwrap_or_default(),
-        match artifact.is_way_back() {
-            true => String::new(),
-            false => format!("{}\n\n{}", heading("The way back"), chain::ways_back(artifact)),
-        },
-        match artifact.notify.is_empty() {
-            true => String::new(),
-            false => format!("{}\n\n{}", heading("Who is told"), notices(artifact)),
-        },
-        format!("{}\n\n{}", heading("Verdict"), verdict(artifact)),
+        part("The way back", way_back),
+        part("Who is told", notices(artifact)),
+        part("Verdict", verdict::whole(artifact, &folds)),
     ]
     .into_iter()
     .filter(|part| !part.is_empty())
@@ -60,7 +68,7 @@ pub fn plan(artifact: &Artifact, dress: Dress) -> String {
     .join("\n")
 }
 
-fn head(artifact: &Artifact, dress: Dress) -> String {
+fn head(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
     let what = if artifact.is_way_back() { "way back of" } else { "plan" };
     let name = dress.paint(Paint::Heading, &format!("{what} {}", artifact.name));
     let digest = artifact.digest();
@@ -77,8 +85,13 @@ fn head(artifact: &Artifact, dress: Dress) -> String {
     ];
     let also = also.into_iter().filter(|(number, _)| *number > 0);
     let gates: String = also.map(|(number, what)| format!(", {}", count(number, what))).collect();
+    let folded = match folds.said() {
+        said if said.is_empty() => said,
+        said => format!("\n{said}  every step of every zone: `--full`\n"),
+    };
+    let first = verdict::first(artifact);
     format!(
-        "{name}  {digest}\n\n{} in {}, {}{gates}; done after {} at the earliest\n",
+        "{name}  {digest}\n\n{first}\n{} in {}, {}{gates}; done after {} at the earliest\n{folded}",
         count(kinds(|p| matches!(p, Primitive::Change(_))), "change"),
         count(artifact.zones.len(), "zone"),
         count(kinds(|p| matches!(p, Primitive::Wait(_))), "wait"),
@@ -102,13 +115,31 @@ fn ends(artifact: &Artifact) -> BTreeMap<&Name, Versions<'_>> {
     zones
 }
 
-fn differences(artifact: &Artifact, dress: Dress) -> String {
+fn differences(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
     let mut text = String::new();
-    for (zone, versions) in ends(artifact) {
+    let mut usual = BTreeSet::new();
+    let zones = ends(artifact).into_iter().filter(|(zone, _)| !folds.hides(zone));
+    // The one that stands for most comes first.
+    let (most, others): (Vec<_>, Vec<_>) =
+        zones.partition(|(zone, _)| folds.differs(zone).is_none());
+    for (zone, versions) in most.into_iter().chain(others) {
         let heading = zone_heading(zone, &artifact.zones[zone].provider);
-        text += &format!("  {heading}\n");
+        let like = match folds.like(zone) {
+            0 => String::new(),
+            others => format!(", and {} like it", count(others, "other")),
+        };
+        let most = folds.differs(zone);
+        let but = most.map_or(String::new(), |most| format!("; what is not here is as in {most}"));
+        text += &format!("  {heading}{like}{but}\n");
         for (key, (first, last)) in versions {
-            text += &difference(&lines(key, first), &lines(key, last), "    ", dress);
+            let (before, after) = (lines(key, first), lines(key, last));
+            let said = [before.join("\n"), after.join("\n")].map(|text| nameless(&text, zone));
+            if most.is_none() {
+                usual.insert(said);
+            } else if usual.contains(&said) {
+                continue;
+            }
+            text += &difference(&before, &after, "    ", dress);
         }
         text.push('\n');
     }
@@ -223,80 +254,4 @@ fn notices(artifact: &Artifact) -> String {
         format!("  at {}: {}\n", at.join(", "), harmless(&who))
     });
     rows.collect()
-}
-
-/// The invariants that are broken before the first step, each with what it is broken for.
-fn exceptions(present: &[String]) -> String {
-    let mut by_invariant: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for line in present {
-        let id = line.split(": ").next().unwrap_or(line);
-        let mut parts = id.split('/');
-        let of = by_invariant.entry(parts.next().unwrap_or(id)).or_default();
-        of.extend(parts.next());
-    }
-    let words = by_invariant.into_iter().map(|(invariant, of)| {
-        format!("`{invariant}` ({})", of.into_iter().collect::<Vec<_>>().join(", "))
-    });
-    harmless(&words.collect::<Vec<_>>().join(", "))
-}
-
-fn verdict(artifact: &Artifact) -> String {
-    let Verdict {
-        outcome,
-        holding,
-        broken: _,
-        overrides,
-        checked: Checked { atoms, patterns, patterns_back },
-        assumptions,
-        present,
-        story,
-        derivation,
-    } = &artifact.verdict;
-    let indented = |lines: &[String]| -> String {
-        lines.iter().map(|line| format!("    {}\n", harmless(line))).collect()
-    };
-    let mut text = match outcome {
-        Outcome::Proved if present.is_empty() => "  PROVED. ".to_owned(),
-        _ if story.is_empty() => format!("  PROVED EXCEPT {}.\n  ", exceptions(present)),
-        Outcome::Proved | Outcome::Refuted => {
-            let passes = match artifact.verdict.forbidding().next() {
-                Some(_) => "",
-                None => ", AND LET PASS, as the plan says (`override:`)",
-            };
-            format!("  REFUTED{passes}: {}\n  ", indented(story).trim_start())
-        }
-    };
-    if !holding.is_empty() {
-        text += &format!(
-            "In every order, at every delay and for every cached answer these hold:\n  {}\n",
-            holding.join(", ")
-        );
-    }
-    text += &format!(
-        "  looked at: {atoms} things that may be true, {} of them that must not be true together",
-        count(*patterns, "set")
-    );
-    text += &match patterns_back {
-        0 => "\n".to_owned(),
-        back => format!(", and {back} along the way back\n"),
-    };
-    if !derivation.is_empty() {
-        text += &format!("\n  why no other order would do:\n{}", indented(derivation));
-    }
-    if !overrides.is_empty() {
-        text += "\n  may be broken, as the plan says:\n";
-        for (invariant, reason) in overrides {
-            text += &format!("  ! {invariant}: {}\n", harmless(reason));
-        }
-    }
-    if !present.is_empty() {
-        text += &format!("\n  broken before the first step:\n{}", indented(present));
-    }
-    if !assumptions.is_empty() {
-        text += "\n  taken for granted:\n";
-        for assumption in assumptions {
-            text += &format!("  * {}\n", harmless(assumption));
-        }
-    }
-    text
 }

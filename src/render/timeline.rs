@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::fold::Folds;
 use super::since_start;
 use crate::artifact::{Artifact, Forecast};
-use crate::graph::{Primitive, StepId};
+use crate::graph::{Primitive, Step, StepId};
 
 /// Columns of the bars. Our choice: with the ids it fits a terminal of 120 columns.
 const COLUMNS: usize = 40;
 
 /// Draws the forecast: `#` for changes, `=` for waits, `o` for checkpoints.
-pub(super) fn timeline(artifact: &Artifact) -> String {
+pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> String {
     let forecasts: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
     let total = artifact.forecast.iter().map(|f| f.end).max().unwrap_or_default();
-    let steps = artifact.graph.steps();
+    let steps = artifact.graph.steps().iter();
+    let steps: Vec<&Step> = steps.filter(|step| !folds.hides_step(&artifact.graph, step)).collect();
     let width = steps.iter().map(|step| step.id.as_str().chars().count()).max().unwrap_or(0);
     let mut text = format!(
         "  {:width$}  T+0s{:>fill$}\n",

@@ -215,6 +215,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::Lapsed { .. }
             | Event::Behind { .. }
             | Event::Halted { .. }
+            | Event::SetAside { .. }
             | Event::Replaced { .. }
             | Event::Told { .. }
             | Event::TurnedBack { .. }

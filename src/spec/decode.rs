@@ -21,12 +21,12 @@ use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl
 use super::shape::{Form, whole};
 use super::yaml::{Kind, Node};
 use super::{
-    Authority, Clocks, ConfigSpec, DiscoverySpec, Endpoint, Exception, ExchangeSpec, HostSpec,
-    KEEP_OLD, MigrateSpec, NameTemplate, OVERRUN, PlanSpec, ProviderSpec, Registry, ResolverSpec,
-    SecretRef, SwitchKind, ZoneSpec, resolver, shape,
+    Authority, Clocks, ConfigSpec, DiscoverySpec, DomainsOf, Endpoint, Exception, ExchangeSpec,
+    HostSpec, KEEP_OLD, MigrateSpec, NameTemplate, OVERRUN, OnDrift, PlanSpec, ProviderSpec,
+    Registry, ResolverSpec, SecretRef, SwitchKind, ZoneSpec, filled, resolver, shape,
 };
 use crate::calendar;
-use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, quoted};
+use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, quoted};
 
 /// A text that is no domain name.
 pub(super) const BAD_NAME: Code = Code::semantic("bad-name");
@@ -44,6 +44,8 @@ pub(super) const ONE_OF: Code = Code::semantic("one-of");
 pub(super) const BAD_ANCHOR: Code = Code::semantic("bad-anchor");
 /// Dots where a reason is wanted.
 pub(super) const NO_REASON: Code = Code::semantic("no-reason");
+/// A key that may stand in `defaults:`, and stands nowhere.
+pub(super) const MISSING_HERE_AND_THERE: Code = Code::semantic("missing-key");
 /// A value that a fact cannot have.
 pub(super) const BAD_FACT: Code = Code::semantic("bad-fact");
 
@@ -84,23 +86,17 @@ pub(super) fn plan(
         overrides: items(root.get("override"))
             .filter_map(|node| decoder.overridden(node))
             .collect(),
+        on_drift: root
+            .get("on_drift")
+            .and_then(text)
+            .and_then(|word| OnDrift::of_word(word.value))
+            .unwrap_or_default(),
     };
     name.map(|_| spec)
 }
 
 /// Stands in for the name of a plan that has none, and that is therefore refused.
 const NAMELESS: Spanned<String> = Spanned { value: String::new(), span: Span { start: 0, end: 0 } };
-
-impl Node {
-    /// The value behind a key, if this is a mapping that has it.
-    pub(super) fn get(&self, name: &str) -> Option<&Node> {
-        let Kind::Map(entries) = &self.kind else { return None };
-        entries
-            .iter()
-            .find(|(key, _)| matches!(&key.kind, Kind::Text(text) if text == name))
-            .map(|(_, value)| value)
-    }
-}
 
 /// The text of a node, unless the shape has refused it.
 fn text(node: &Node) -> Option<Spanned<&str>> {
@@ -145,14 +141,31 @@ fn bool_of(node: Option<&Node>) -> Option<bool> {
     }
 }
 
-/// What stands in a template for each domain in turn.
-const DOMAIN: &str = "{domain}";
-
 impl Decoder<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
         if self.found.len() < FINDINGS_MAX {
             self.found.push(diagnostic);
         }
+    }
+
+    /// A key that may stand in `defaults:`, and stands nowhere; a misspelt one has been reported.
+    fn missing(&mut self, key: &str, node: &Node, span: Span, what: &str) {
+        let is_near = |(word, _): &(Node, Node)| {
+            text(word).is_some_and(|word| did_you_mean(word.value, [key]).is_some())
+        };
+        match &node.kind {
+            Kind::Map(entries) if !entries.iter().any(is_near) => {}
+            Kind::Map(_)
+            | Kind::List(_)
+            | Kind::Text(_)
+            | Kind::Null
+            | Kind::Bool(_)
+            | Kind::Int(_)
+            | Kind::Float(_) => return,
+        }
+        let title = format!("the key `{key}` is missing");
+        let help = format!("add `{key}:` here, or for all of them under `defaults:`: {what}");
+        self.error(MISSING_HERE_AND_THERE, span, title, &help);
     }
 
     fn error(&mut self, code: Code, span: Span, title: String, help: &str) {
@@ -173,8 +186,9 @@ impl Decoder<'_> {
     }
 
     fn template(&mut self, text: Spanned<&str>) -> Option<Spanned<NameTemplate>> {
-        let filled = text.value.replace(DOMAIN, SAMPLE_DOMAIN);
-        self.no_braces(text, &filled, "`{domain}` is the only thing that is filled in")?;
+        let filled = filled(text.value, SAMPLE_DOMAIN);
+        let known = "`{domain}` and `{domain-dashed}` are all that is filled in";
+        self.no_braces(text, &filled, known)?;
         if target::is_address(&filled) {
             self.address_as_target(text);
             return None;
@@ -367,6 +381,7 @@ impl Decoder<'_> {
             })
             .collect();
         let name = self.name(key);
+        self.missing("provider", node, key.span, "the provider that holds the zone");
         let provider = text(node.get("provider")?)?;
         let provider = Spanned { value: provider.value.to_owned(), span: provider.span };
         Some(ZoneSpec { name: name?, provider, authorities, except })
@@ -409,8 +424,16 @@ impl Decoder<'_> {
             })
             .collect();
         let name = node.get("name").and_then(text).and_then(|text| self.template(text));
+        let domains = self.domains_of(node);
         let preference = shape::whole(&node.get("preference")?.kind)?;
-        Some(ExchangeSpec { preference: u16::try_from(preference).ok()?, name: name?, addresses })
+        let preference = u16::try_from(preference).ok()?;
+        Some(ExchangeSpec { preference, name: name?, addresses, domains })
+    }
+
+    /// Which domains a part of a host is for.
+    fn domains_of(&mut self, node: &Node) -> DomainsOf {
+        let named = node.get("domains");
+        DomainsOf(named.map(|list| items(Some(list)).filter_map(|n| self.name(n)).collect()))
     }
 
     fn discovery(&mut self, node: &Node) -> DiscoverySpec {

@@ -2,9 +2,10 @@
 //!
 //! [`parse`] reports everything that is wrong with the form of a plan, and with single values, in
 //! one go. It does not look at how values hang together (a provider that does not exist, a domain
-//! outside of the zones): that is `intent`. It reads no file, no environment and no network; the
-//! adapters' own keys come in as an argument.
+//! outside of the zones): that is `intent`. It reads no file, no environment and no network: a plan of
+//! several files says which it wants ([`Reading`]), and the adapters' own keys come in as an argument.
 
+mod compose;
 mod decode;
 pub mod gate;
 pub mod notify;
@@ -29,6 +30,7 @@ use gate::{GatesSpec, ProbeKeys};
 use notify::Notice;
 use task::TasksSpec;
 
+pub use compose::{Reading, Wanted};
 pub use resolver::{ResolverAddress, Transport};
 
 /// A plan, decoded: each value checked for itself.
@@ -60,6 +62,40 @@ pub struct PlanSpec {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// What goes on when a part of the plan cannot.
+    pub on_drift: OnDrift,
+}
+
+/// What goes on when somebody else has edited a record that the plan changes, or a provider refuses or
+/// does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDrift {
+    /// Nothing: the run halts.
+    Halt,
+    /// What does not hang on it. The default: whoever knows Terraform expects that what does not depend
+    /// on a failed part is applied all the same, and that the command ends as failed.
+    #[default]
+    Isolate,
+}
+
+impl OnDrift {
+    /// The words in a plan.
+    pub const WORDS: &'static [&'static str] = &["halt", "isolate"];
+
+    /// The word in a plan.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Halt => "halt",
+            Self::Isolate => "isolate",
+        }
+    }
+
+    /// What a word says.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Halt, Self::Isolate].into_iter().find(|one| one.word() == word)
+    }
 }
 
 /// A fact that somebody states.
@@ -78,8 +114,22 @@ pub struct AssumeSpec {
     pub by: Option<Spanned<String>>,
     /// How long the value before may go on to hold after that.
     pub settle: Duration,
+    /// Who says that it is so when its time has come.
+    pub confirm: Confirm,
     /// How that is known.
     pub reason: String,
+}
+
+/// Who says that a fact is so when its time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Nobody: it is taken to be so.
+    Nobody,
+    /// A person, or a command that is run until it says so.
+    Person {
+        /// The command: exit code 0, and 1 for not yet.
+        check: Option<Vec<String>>,
+    },
 }
 
 /// A part of the move that an assumption can begin with.
@@ -219,7 +269,17 @@ pub struct Exception {
     pub reason: String,
 }
 
-/// A text with `{domain}` in it, checked to be a name once that is filled in.
+/// What stands in a template for each domain in turn.
+const DOMAIN: &str = "{domain}";
+/// The same as one label: `acme-example` for `acme.example`.
+const DOMAIN_DASHED: &str = "{domain-dashed}";
+
+/// The first of these that stands in a text.
+fn template_in(text: &str) -> Option<&'static str> {
+    [DOMAIN, DOMAIN_DASHED].into_iter().find(|one| text.contains(one))
+}
+
+/// A text with [`DOMAIN`] or [`DOMAIN_DASHED`] in it, checked to be a name once that is filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate(pub(crate) String);
 
@@ -229,9 +289,13 @@ impl NameTemplate {
     /// # Errors
     /// [`NameError`]: a template that was good for a short domain can be too long for another.
     pub fn for_domain(&self, domain: &Name) -> Result<Name, NameError> {
-        let domain = domain.to_string();
-        Name::from_user(&self.0.replace("{domain}", domain.trim_end_matches('.')))
+        Name::from_user(&filled(&self.0, domain.to_string().trim_end_matches('.')))
     }
+}
+
+/// A template for one domain, which has no trailing dot.
+fn filled(template: &str, domain: &str) -> String {
+    template.replace(DOMAIN, domain).replace(DOMAIN_DASHED, &domain.replace('.', "-"))
 }
 
 /// A host: takes mail, sends mail, or both.
@@ -256,6 +320,25 @@ pub struct ExchangeSpec {
     pub name: Spanned<NameTemplate>,
     /// Addresses that the plan shall publish for it.
     pub addresses: Vec<IpAddr>,
+    /// The domains whose mail it takes.
+    pub domains: DomainsOf,
+}
+
+/// Which of the domains that move a part of a host is for.
+#[derive(Clone, Debug, Default)]
+pub struct DomainsOf(pub(crate) Option<Vec<Spanned<Name>>>);
+
+impl DomainsOf {
+    /// Whether a domain is among them; all are where the plan names none.
+    #[must_use]
+    pub fn has(&self, domain: &Name) -> bool {
+        self.0.as_ref().is_none_or(|all| all.iter().any(|one| one.value == *domain))
+    }
+
+    /// Those that the plan names.
+    pub fn named(&self) -> impl Iterator<Item = &Spanned<Name>> {
+        self.0.iter().flatten()
+    }
 }
 
 /// A stream of mail.
@@ -263,6 +346,8 @@ pub struct ExchangeSpec {
 pub struct SenderSpec {
     /// Its name.
     pub name: String,
+    /// The domains that it sends as.
+    pub domains: DomainsOf,
     /// Its SPF terms.
     pub spf: Option<Spanned<String>>,
     /// Its DKIM selectors.
@@ -381,6 +466,19 @@ pub enum Anchor {
     Record(String),
 }
 
+impl Anchor {
+    /// The word in a plan; of a record, its id.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Expand => "expand",
+            Self::Switch => "switch",
+            Self::Contract => "contract",
+            Self::Record(id) => id,
+        }
+    }
+}
+
 /// How long things live that no TTL says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
@@ -425,18 +523,27 @@ pub struct Registry<'r> {
     pub probes: &'r [ProbeKeys],
 }
 
-/// Reads a plan.
+/// Reads a plan that is one file.
 ///
 /// # Errors
-/// Every diagnostic of the plan's form and of its single values, warnings included.
+/// Every diagnostic of the plan's form and of its single values, warnings included; and each file that
+/// it wants to be read besides itself: see [`Reading`].
 pub fn parse(source: &Source, registry: Registry<'_>) -> Result<PlanSpec, Vec<Diagnostic>> {
-    let root = yaml::parse(source).map_err(|diagnostic| vec![*diagnostic])?;
+    let (_, parsed) = Reading::of(source.clone()).finish(registry);
+    parsed
+}
+
+/// Decodes a plan whose files have been put together.
+fn decoded(
+    root: &yaml::Node,
+    registry: Registry<'_>,
+    mut found: Vec<Diagnostic>,
+) -> Result<PlanSpec, Vec<Diagnostic>> {
     if !matches!(root.kind, yaml::Kind::Map(_)) {
-        return Err(vec![no_plan(&root)]);
+        return Err(vec![no_plan(root)]);
     }
-    let mut found = Vec::new();
-    v1::plan(registry).check(&root, &mut found);
-    let spec = decode::plan(&root, registry, &mut found);
+    v1::plan(registry).check(root, &mut found);
+    let spec = decode::plan(root, registry, &mut found);
     match spec {
         Some(spec) if found.iter().all(|d| d.severity == Severity::Warning) => Ok(spec),
         _ => Err(found),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Point;
+use super::{Anchor, Point};
 use crate::diag::Spanned;
 
 /// Where a task stands in the plan.
@@ -110,6 +110,8 @@ pub struct TaskSpec {
     pub name: Spanned<String>,
     /// What is done.
     pub work: Work,
+    /// What has to have taken effect everywhere before it begins.
+    pub after: Vec<Spanned<Anchor>>,
     /// A command that says whether it is done: exit code 0, and 1 for no.
     pub check: Option<Vec<String>>,
     /// How long a command may take.

@@ -4,15 +4,17 @@
 //! it; keys of the target language that are not obeyed yet stand here without a shape, so that they
 //! get `not-built-yet` and not `unknown-key`.
 
+mod host;
 mod work;
 
 use cutover_contract::{Adapter, ConfigField, FieldKind};
 use serde_json::{Value, json};
-use work::{notice, tasks};
+use work::{notice, task, tasks};
 
-use super::Registry;
+use self::host::{host, migrate};
 use super::gate::{OnFail, ProbeKeys};
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
+use super::{OnDrift, Registry};
 use crate::fact;
 
 /// The number behind `version:`.
@@ -45,8 +47,18 @@ pub fn plan(registry: Registry<'_>) -> Shape {
         ),
         required(
             "zones",
-            "The zones that the plan may change, by name.",
-            map(Form::Any, 1, zone()),
+            "The zones that the plan may change, by name; or a list of names, and of files that have one a line (`{ file: PATH }`), where `defaults:` say the rest.",
+            Shape::AnyOf(vec![map(Form::Any, 1, Shape::Object(zone())), names()]),
+        ),
+        optional(
+            "defaults",
+            "What zones, records and tasks have where they leave the key out.",
+            defaults(),
+        ),
+        optional(
+            "include",
+            "Files with more keys of a plan, in the plan's own directory or below it: `zones`, `hosts` and `providers` are put together, lists one behind the other, and any other key stands in one file alone. They count as the plan's own text: artifact and digest cover them.",
+            list(1, TEXT),
         ),
         optional(
             "hosts",
@@ -57,7 +69,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
         optional(
             "records",
             "Other records that have to change with the move, or on their own.",
-            list(1, record()),
+            list(1, Shape::Object(record())),
         ),
         optional(
             "clocks",
@@ -82,6 +94,11 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "override",
             "Invariants that may be broken, by name and with a reason; the reviewer sees them.",
             list(1, overridden()),
+        ),
+        optional(
+            "on_drift",
+            "What goes on when somebody else has edited a record that the plan changes, or a provider refuses or does not answer: `isolate` (unless said), what does not hang on that zone, as with Terraform; `halt`, nothing.",
+            Shape::Choice(OnDrift::WORDS),
         ),
         not_built("approvals", "who must agree to the plan"),
     ])
@@ -225,7 +242,38 @@ pub(super) const NOT_BUILT_PROBES: &[&str] = &[
 /// Answers of a gate at the most. Our choice: ten weeks of one a minute.
 const COUNT_MAX: i64 = 100_000;
 
-fn zone() -> Shape {
+/// What a part of the plan has where it leaves the key out.
+fn defaults() -> Shape {
+    let of = |fields: Vec<Field>, names: &[&str]| {
+        let kept = fields.into_iter().filter(|field| names.contains(&field.name));
+        Shape::Object(kept.collect())
+    };
+    Shape::Object(vec![
+        optional("zone", "Of every zone.", Shape::Object(zone())),
+        optional(
+            "record",
+            "Of every entry of `records`.",
+            of(record(), &["zone", "ttl", "lower_ttl"]),
+        ),
+        optional("task", "Of every task.", of(task(), &["within"])),
+    ])
+}
+
+/// A list of names, some of them in files.
+fn names() -> Shape {
+    list(1, Shape::AnyOf(vec![TEXT, names_of_file()]))
+}
+
+/// A file of names, one a line.
+fn names_of_file() -> Shape {
+    Shape::Object(vec![required(
+        "file",
+        "A file in the plan's own directory, or below it, with a name a line; `#` begins a comment.",
+        TEXT,
+    )])
+}
+
+fn zone() -> Vec<Field> {
     let named = Shape::Object(vec![
         required("name", "The server's name, for people.", TEXT),
         required("address", "ADDRESS or ADDRESS:PORT.", TEXT),
@@ -238,8 +286,12 @@ fn zone() -> Shape {
         ),
         required("reason", "Why this server may be left out; reviewers see it.", TEXT),
     ]);
-    Shape::Object(vec![
-        required("provider", "The provider that holds the zone, one of `providers`.", SLUG),
+    vec![
+        optional(
+            "provider",
+            "The provider that holds the zone, one of `providers`; it may stand in `defaults`.",
+            SLUG,
+        ),
         optional(
             "authorities",
             "The authoritative servers; left out, they are those that the zone's NS records and its parent's name, and the delegation is checked.",
@@ -250,129 +302,7 @@ fn zone() -> Shape {
             "Authoritative servers that are not waited for.",
             list(1, except),
         ),
-    ])
-}
-
-fn host() -> Shape {
-    let exchange = Shape::Object(vec![
-        required(
-            "preference",
-            "The preference of the MX record; lower is tried first.",
-            Shape::Int { min: 0, max: PORT_NUMBER_MAX },
-        ),
-        required("name", "The name of the exchange; `{domain}` is each domain in turn.", TEXT),
-        optional(
-            "addresses",
-            "The addresses of the exchange, where the plan shall publish them.",
-            list(1, TEXT),
-        ),
-    ]);
-    let selector = Shape::Object(vec![
-        required("selector", "The DKIM selector.", TEXT),
-        optional(
-            "cname",
-            "The name that the selector points to; `{domain}` is each domain in turn.",
-            TEXT,
-        ),
-        optional(
-            "txt",
-            "The key record itself, as the host shows it; quotes and line ends of a zone file are understood.",
-            Shape::Text(Form::Lines),
-        ),
-    ]);
-    let sender = Shape::Object(vec![
-        required("name", "A name for this stream of mail.", SLUG),
-        optional(
-            "spf",
-            "The SPF terms that authorise it, such as `include:_spf.example.com`.",
-            TEXT,
-        ),
-        optional(
-            "dkim",
-            "Its DKIM selectors: a name that is published already, or what to publish.",
-            list(1, Shape::AnyOf(vec![TEXT, selector])),
-        ),
-        not_built("envelope", "whether the envelope's domain is aligned"),
-    ]);
-    let discovery = Shape::Object(vec![
-        optional(
-            "imap",
-            "HOST:PORT of IMAP (993 with TLS from the start, 143 with STARTTLS).",
-            TEXT,
-        ),
-        optional(
-            "pop3",
-            "HOST:PORT of POP3 (995 with TLS from the start, 110 with STARTTLS).",
-            TEXT,
-        ),
-        optional(
-            "submission",
-            "HOST:PORT of submission (465 with TLS from the start, 587 with STARTTLS).",
-            TEXT,
-        ),
-        optional("autodiscover", "The name that `autodiscover` points to.", TEXT),
-        optional("autoconfig", "The name that `autoconfig` points to.", TEXT),
-    ]);
-    Shape::Object(vec![
-        optional("exchanges", "The mail exchangers of the host.", list(1, exchange)),
-        optional(
-            "senders",
-            "The streams of mail that the host sends as the domains.",
-            list(1, sender),
-        ),
-        optional("discovery", "Where mail clients find the host.", discovery),
-        optional(
-            "tlsa",
-            "TLSA records that the certificates of the host's exchanges match, such as `3 1 1 HASH`.",
-            list(1, TEXT),
-        ),
-        not_built("profile", "a well-known mail host whose records come with `cutover`"),
-        not_built("after_switch", "what the host does with mail after the switch"),
-    ])
-}
-
-fn migrate() -> Shape {
-    Shape::Object(vec![
-        required("domains", "The mail domains that move.", list(1, TEXT)),
-        required("from", "The host that takes the mail now, one of `hosts`.", SLUG),
-        required("to", "The host that takes it in the end, one of `hosts`.", SLUG),
-        optional(
-            "cutover_ttl",
-            "The TTL to which records are lowered before they are switched; 5m unless said.",
-            SPAN,
-        ),
-        optional(
-            "keep_old",
-            "How long the old host goes on taking late mail after the switch; 7d unless said.",
-            SPAN,
-        ),
-        optional(
-            "overrun",
-            "A bound for resolvers that keep records longer than their TTL; 24h unless said.",
-            SPAN,
-        ),
-        optional(
-            "restore_ttls",
-            "Whether TTLs go back to what they were; true unless said.",
-            Shape::Bool,
-        ),
-        optional(
-            "switch",
-            "`direct`: the MX records are replaced in one change. `standby`: the new exchanges join at a worse preference first, are preferred then, and stand alone in the end.",
-            Shape::Choice(&["direct", "standby"]),
-        ),
-        not_built("recipients", "the addresses that the new host must accept"),
-        optional(
-            "window",
-            "When the switch may begin, such as `Sat 20:00-23:00 Europe/Berlin`: days, times of that zone's wall clock, zone; or a list of such. Left out: at any time.",
-            one_or_more(),
-        ),
-        optional(
-            "freeze",
-            "Dates on which the switch does not begin even where a window is open, both included: `2026-12-20..2027-01-06 Europe/Berlin`; or a list of such.",
-            one_or_more(),
-        ),
-    ])
+    ]
 }
 
 /// A text, or a list of texts.
@@ -380,14 +310,14 @@ fn one_or_more() -> Shape {
     Shape::AnyOf(vec![TEXT, list(1, TEXT)])
 }
 
-fn record() -> Shape {
-    Shape::Object(vec![
+fn record() -> Vec<Field> {
+    vec![
         optional(
             "id",
             "A name for this change, so that others can come after it: `after: record:ID`.",
             SLUG,
         ),
-        required("zone", "The zone, one of `zones`.", TEXT),
+        optional("zone", "The zone, one of `zones`; it may stand in `defaults`.", TEXT),
         required("name", "The owner name, relative to the zone; `@` is the zone itself.", TEXT),
         required("type", "The record type.", TEXT),
         optional(
@@ -413,7 +343,7 @@ fn record() -> Shape {
             "How long to wait behind `after:`, in place of the time in which what was there before expires in caches. The order is taken as written, and judged.",
             SPAN,
         ),
-    ])
+    ]
 }
 
 fn assume() -> Shape {
@@ -453,6 +383,16 @@ fn assume() -> Shape {
             "settle",
             "How long the value before may go on to hold after that. Of `published` 1d where nothing is said, for as long may resolvers keep what they were told before.",
             SPAN,
+        ),
+        optional(
+            "confirm",
+            "With `from:`: whether the run asks a person to say that it is so, and waits for that (`cutover confirm`). True unless said, but for what nothing relies on: that a host refuses mail, or is off.",
+            Shape::Bool,
+        ),
+        optional(
+            "check",
+            "With `from:`: a command that says whether it is so, exit code 0, and 1 for not yet. It is run again and again, and no person has to confirm then.",
+            list(1, TEXT),
         ),
         required("reason", "How that is known; the reviewer sees it.", TEXT),
     ])

@@ -10,9 +10,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::diag::{Code, Diagnostic, Source, Span, quoted};
+use crate::diag::{Code, Diagnostic, Span, quoted};
 
-/// Octets of a plan at the most. Our choice: ten thousand records fit.
+/// Octets of a file of a plan at the most. Our choice: ten thousand records fit, and as many files as are
+/// needed for more (`include:`).
 pub const TEXT_OCTETS_MAX: usize = 4 * 1024 * 1024;
 /// Nodes of a plan at the most, aliases expanded. Our choice, as above.
 const NODES_MAX: usize = 200_000;
@@ -73,14 +74,13 @@ impl Kind {
 ///
 /// # Errors
 /// One diagnostic: after a syntax error there is no tree to look at.
-pub fn parse(source: &Source) -> Result<Node, Box<Diagnostic>> {
-    let text = &source.text;
+pub fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
     if text.len() > TEXT_OCTETS_MAX {
         return Err(Box::new(Diagnostic::error(
             TOO_LARGE,
             Span { start: 0, end: 0 },
             format!("the plan has {} octets; {TEXT_OCTETS_MAX} is the most", text.len()),
-            "split it into several plans, one for each group of domains that moves together",
+            "put parts of it into files of their own (`include:`), or split it into several plans",
         )));
     }
     let options = serde_saphyr::options! {
@@ -298,6 +298,36 @@ impl Places<'_> {
 }
 
 impl Node {
+    /// Whether it is this text.
+    pub(super) fn is_text(&self, word: &str) -> bool {
+        matches!(&self.kind, Kind::Text(text) if text == word)
+    }
+
+    /// The value behind a key, if this is a mapping that has it.
+    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries.iter().find(|(key, _)| key.is_text(name)).map(|(_, value)| value)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
+        let Kind::Map(entries) = &mut self.kind else { return None };
+        entries.iter_mut().find(|(key, _)| key.is_text(name)).map(|(_, value)| value)
+    }
+
+    /// Moves the places of a node and of all that is in it: its text comes behind others.
+    pub(super) fn shift(&mut self, by: usize) {
+        self.span = self.span.shifted(by);
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            Kind::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+                key.shift(by);
+                value.shift(by);
+            }),
+            Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) => {}
+        }
+    }
+
     /// Whether this is a list or a mapping without brackets.
     fn is_block(&self, text: &str) -> bool {
         let bracket = text[self.span.start..].starts_with(['[', '{', '*']);
@@ -312,7 +342,8 @@ fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     use serde_saphyr::Error;
     use serde_saphyr::budget::BudgetBreach;
     let said = |title: &str, help: &str| (title.to_owned(), help.to_owned());
-    let split = "split it into several plans, one for each group of domains that moves together";
+    let split =
+        "put parts of it into files of their own (`include:`), or split it into several plans";
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map(|key| format!(" {}", quoted(key))).unwrap_or_default();
@@ -396,7 +427,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Node, Box<Diagnostic>> {
-        parse(&Source { name: "plan.yaml".to_owned(), text: text.to_owned() })
+        parse(text)
     }
 
     /// Each node with what stands in its place, in the order of the text.

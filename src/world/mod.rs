@@ -457,6 +457,7 @@ pub async fn drive<W: World>(
             pausing_since = world.now();
         }
         for event in events {
+            let event = run.state.isolated(&artifact, event);
             run.record(world, at, event, watch)?;
         }
     }
@@ -482,9 +483,11 @@ fn begin<W: World>(
     let begun = run.state.ready().any(|place| run.state.at(place) == StepState::Begun);
     // Looking in while a wait runs leaves no trace.
     let event = Event::Resumed { tool };
-    match (run.state.finished.is_none(), begun, run.state.halted.is_some()) {
-        (true, true, _) => run.record(world, world.now(), event, watch),
-        (true, false, true) => {
+    let is_aside = run.state.aside().next().is_some();
+    match (run.state.finished.is_none(), begun || is_aside, run.state.halted.is_some()) {
+        (true, true, false) => run.record(world, world.now(), event, watch),
+        (true, _, true) if begun => run.record(world, world.now(), event, watch),
+        (true, _, true) => {
             let before = run.state.clone();
             let moment = Moment { at: world.now(), steady: world.steady() };
             run.state.apply(&run.artifact, moment, &event)?;

@@ -98,7 +98,7 @@ fn within(what: &str, time: Duration, bound: Duration, over: &mut bool) {
 }
 
 fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
-    let source = Source { name: "plan.yaml".into(), text: plan.clone() };
+    let source = Source::new("plan.yaml", plan.clone());
     let intent = resolve(parse(&source, language()).expect("a plan")).expect("a plan");
     let mut snapshot = Snapshot::default();
     for name in intent.zones.keys() {

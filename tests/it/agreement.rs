@@ -41,7 +41,7 @@ fn json_of(node: &Node) -> Option<Value> {
 
 /// Holds decoder and schema against each other; says whether the plan is well-formed.
 fn agree(value: &Value, validator: &Validator, context: &str) -> bool {
-    let source = Source { name: "mutation.json".to_owned(), text: value.to_string() };
+    let source = Source::new("mutation.json", value.to_string());
     let found = findings(&source);
     for diagnostic in &found {
         assert_well_formed(diagnostic, &source);
@@ -63,7 +63,7 @@ fn about_every_plan_of_the_workspace() {
     let mut count = 0;
     for source in all.chain([plan("tests/fixtures/example-plan.yaml")]) {
         // What is no YAML, or has keys that JSON cannot have, cannot be shown to the schema.
-        let Some(value) = yaml::parse(&source).ok().and_then(|node| json_of(&node)) else {
+        let Some(value) = yaml::parse(&source.text).ok().and_then(|node| json_of(&node)) else {
             continue;
         };
         agree(&value, &validator, &source.name);
@@ -77,7 +77,7 @@ fn about_every_mutation() {
     let validator = validator();
     let whole: Vec<Value> = plans("tests/fixtures/valid")
         .iter()
-        .map(|source| json_of(&yaml::parse(source).expect("YAML")).expect("keys of text"))
+        .map(|source| json_of(&yaml::parse(&source.text).expect("YAML")).expect("keys of text"))
         .collect();
     let mut good = 0;
     for seed in 0..MUTATIONS {
@@ -121,7 +121,7 @@ fn the_whole_plans_use_every_key() {
     let sources = plans("tests/fixtures/valid");
     let values: Vec<Value> = sources
         .iter()
-        .map(|source| json_of(&yaml::parse(source).expect("YAML")).expect("keys of text"))
+        .map(|source| json_of(&yaml::parse(&source.text).expect("YAML")).expect("keys of text"))
         .collect();
     let mut used = Vec::new();
     values.iter().for_each(|value| keys(value, &mut used));

@@ -128,7 +128,7 @@ impl Said {
 
     fn proves(self) -> Self {
         self.exits(PROVED)
-            .says("PROVED. In every order, at every delay and for every cached answer")
+            .says("PROVED. In every order, at every delay, and for all that caches may still hold")
     }
 
     /// These steps stand in the plan in this order.
@@ -260,7 +260,7 @@ fn spf_present_masks() {
     let said = said.says("PROVED EXCEPT `authenticated` (acme.test).");
     let said = said.says("{ defect: \"authenticated/acme.test/old/people/spf/192.0.2.11\"");
     said.pasted("override").exits(PROVED).in_order(&[
-        "from here on `sends` of old is false",
+        "see that `old` is not, or no longer, what people and programs send mail through (`sends`)",
         "wait 5d 1m",
         "narrow the SPF record of acme.test.",
     ]);
@@ -290,7 +290,7 @@ fn sts_cname_out() {
 fn clients_mail_repoint_start() {
     let said = case("clients-mail-repoint-start").planned().breaks("clients").pasted("assume");
     said.proves().in_order(&[
-        "from here on `clients` of old is false",
+        "see that `old` is not, or no longer, what mail clients are set up to use (`clients`)",
         "switch the A records of mail.acme.test.",
     ]);
 }
@@ -326,7 +326,7 @@ fn sends_old_expand() {
     case("sends-old-expand").planned().proves().in_order(&[
         "widen the SPF record of acme.test.",
         "wait 1d 1m",
-        "from here on `sends` of old is false  (T+1d 6m)",
+        "what people and programs send mail through (`sends`)  (T+1d 6m)",
     ]);
 }
 
@@ -336,7 +336,7 @@ fn implicit_mx_k0() {
     case("implicit-mx-k0").planned().proves().in_order(&[
         "publish the MX records of acme.test.",
         "that there is no acme.test. MX may be cached for 1d",
-        "from here on `synced` of old is true  (T+1d 36m)",
+        "copied to the other side for the last time (`synced`)  (T+1d 36m)",
     ]);
 }
 
@@ -370,8 +370,7 @@ fn sub_mx_alias_name() {
 /// That a key was published long enough ago is taken for granted, and said.
 #[test]
 fn by_hand() {
-    let listed = "* nothing in the plan's zones that it changes, or that its reasoning rests on, had \
-                  other data, a longer TTL, or was absent";
+    let listed = "* caches hold nothing older than what was live when the plan was made";
     case("by-hand").planned().proves().says(listed);
 }
 

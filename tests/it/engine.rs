@@ -280,6 +280,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
+            | Event::SetAside { .. }
             | Event::Probed { .. }
             | Event::Did { .. }
             | Event::Allowed { .. }

@@ -95,7 +95,7 @@ fn steps_waits_invariants_and_facts_are_explained() {
     let step = explain(&["repaired.yaml", "lower/acme.test/@/MX"]);
     assert!(step.contains("It is taken back by back/lower/acme.test/@/MX"), "{step}");
     let wait = explain(&["repaired.yaml", "wait/lower/acme.test/@/MX"]);
-    assert!(wait.contains("pattern reach: otherwise the switch, or a way back,"), "{wait}");
+    assert!(wait.contains("mail needs it (reach): otherwise the switch, or a way back,"), "{wait}");
     // The way back of a plan that may not be applied is not looked for, and nothing else is said.
     let step = explain(&["refuted.yaml", "switch/acme.test/@/MX"]);
     assert!(step.contains("no way back was looked for"), "{step}");

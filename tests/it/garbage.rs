@@ -183,7 +183,7 @@ fn one_kind(order: &str) {
         if std::mem::replace(&mut length, text.len()) == text.len() {
             continue;
         }
-        let source = Source { name: "garbage.yaml".to_owned(), text };
+        let source = Source::new("garbage.yaml", text);
         let before = status_kib("VmRSS:");
         let found = findings(&source);
         let shown = render_all(&found, &source, false);

@@ -262,7 +262,7 @@ fn a_person_lets_a_gate_pass() {
         |step| gated.cutover(&["confirm", "plan.yaml", step, "--reason", "seen with my own eyes"]);
     for other in ["gate/after-switch/nothing", "checkpoint/before-contract"] {
         let (code, said) = confirm(other);
-        assert!(code == 2 && said.contains("cannot be let pass"), "{code}: {said}");
+        assert!(code == 2 && said.contains("cannot be confirmed now"), "{code}: {said}");
     }
     let (code, said) = confirm(SEEN);
     assert_eq!(code, 0, "{said}");

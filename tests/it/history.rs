@@ -106,7 +106,7 @@ fn what_a_run_that_was_given_up_has_replaced_is_waited_out() {
     // Without it the switch would take a day, and not five minutes.
     let (_, why) = place.cutover(&["explain", "plan.yaml", BEGINNING]);
     assert!(
-        why.contains("pattern reach: otherwise the switch, or a way back, takes up to 1d"),
+        why.contains("mail needs it (reach): otherwise the switch, or a way back, takes up to 1d"),
         "{why}"
     );
     // What is restored in the end is the TTL from before the first run.
@@ -150,7 +150,7 @@ fn what_was_changed_by_hand_is_taken_for_granted_and_said() {
     let place = Place::new();
     fs::write(place.path("acme.test.zone"), ZONE.replace("@ MX", "@ 300 MX")).expect("the zone");
     let artifact = place.planned();
-    let sentence = "nothing in the plan's zones that it changes, or that its reasoning rests on, had other data, a longer TTL, or was absent, within the time that this may be cached, before the plan was made";
+    let sentence = "caches hold nothing older than what was live when the plan was made: nobody had changed a record that the plan relies on, lowered its TTL or added it, so shortly before that the version before may still be cached";
     assert!(artifact.verdict.assumptions.iter().any(|one| one == sentence));
     assert_eq!(span(&artifact, BEGINNING), None);
 }

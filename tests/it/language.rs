@@ -5,8 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use cutover::diag::{Diagnostic, Source, render_all};
+use cutover::intent;
+use cutover::spec::Reading;
 use cutover::spec::shape::NOT_BUILT_YET;
-use cutover::{intent, spec};
+use cutover::world::real::beside::beside;
 
 use crate::registry::language;
 
@@ -18,7 +20,7 @@ pub(crate) fn path(relative: &str) -> PathBuf {
 /// One plan of the workspace, under its relative path.
 pub(crate) fn plan(relative: &str) -> Source {
     let text = fs::read_to_string(path(relative)).expect("it is there, and it is UTF-8");
-    Source { name: relative.to_owned(), text }
+    Source::new(relative, text)
 }
 
 /// The plans below a directory of the workspace, in the order of their names.
@@ -41,7 +43,16 @@ pub(crate) fn plans(directory: &str) -> Vec<Source> {
 
 /// What is wrong with a plan, as far as it can be known without a network.
 pub(crate) fn findings(source: &Source) -> Vec<Diagnostic> {
-    match spec::parse(source, language()) {
+    let mut reading = Reading::of(source.clone());
+    let plan = path(&source.name);
+    let home = plan.parent().expect("a directory");
+    while let Some(wanted) = reading.wanted() {
+        match beside(home, &wanted.path.value) {
+            Ok((name, text)) => reading.add(&wanted, name, text),
+            Err(error) => reading.unusable(&wanted, &error.to_string()),
+        }
+    }
+    match reading.finish(language()).1 {
         Ok(spec) => intent::resolve(spec).err().unwrap_or_default(),
         Err(found) => found,
     }
@@ -140,7 +151,7 @@ fn the_example_of_the_target_gives_only_not_built_yet() {
 
 /// A plan with one text in one place is read, or refused with this title.
 fn check(front: &str, text: &str, back: &str, expected: Option<&str>) {
-    let source = Source { name: "plan.yaml".to_owned(), text: format!("{front}{text}{back}") };
+    let source = Source::new("plan.yaml", format!("{front}{text}{back}"));
     let found = findings(&source);
     let titles: Vec<&str> = found.iter().map(|diagnostic| diagnostic.title.as_str()).collect();
     assert_eq!(titles, expected.into_iter().collect::<Vec<_>>(), "{text}");

@@ -53,6 +53,8 @@ mod traps;
 mod trials;
 mod trials_desk;
 mod trials_engine;
+mod trials_plan;
+mod trials_review;
 mod windows;
 mod written;
 mod zones;

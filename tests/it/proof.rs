@@ -131,7 +131,7 @@ pub(crate) fn inputs(
     plan: &str,
     zone_file: &dyn Fn(&str) -> String,
 ) -> Option<(Intent, Snapshot)> {
-    let source = Source { name: "plan.yaml".into(), text: plan.to_owned() };
+    let source = Source::new("plan.yaml", plan);
     let spec = parse(&source, language()).ok()?;
     let intent = resolve(spec).ok()?;
     let mut snapshot = Snapshot::default();
@@ -423,8 +423,9 @@ fn a_fact_that_nobody_states_refutes() {
         let case = Case::of(&format!("{HEAD}{MOVE}{stated}"), &|_| zone.clone());
         assert_eq!(case.findings(&case.graph).refuted, [], "{fact}");
         let sentences = &case.assumptions;
-        let listed =
-            sentences.iter().filter(|one| one.contains(&format!("`{fact}` of `{host}` is")));
+        let listed = sentences.iter().filter(|one| {
+            one.starts_with(&format!("`{host}` ")) && one.contains(&format!("(`{fact}`)"))
+        });
         assert_eq!(listed.count(), 1, "{fact} stands in the verdict: {sentences:?}");
         let lines = stated.split_inclusive('\n');
         let kept: String =

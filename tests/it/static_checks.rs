@@ -15,7 +15,7 @@ const HEAD: &str = "version: 1\nname: m\nresolver: none\n\
                     zones: { acme.test: { provider: files }, host.test: { provider: files } }\n";
 
 fn source(body: &str) -> Source {
-    Source { name: "plan.yaml".to_owned(), text: format!("{HEAD}{body}") }
+    Source::new("plan.yaml", format!("{HEAD}{body}"))
 }
 
 /// What a plan with this body is refused for: titles and helps.
@@ -364,7 +364,7 @@ fn reason_dots() {
         "acme.test: { provider: files, authorities: [ 192.0.2.53 ], authorities_except: [ { address: 192.0.2.53, reason: '...' } ] }",
         1,
     );
-    let found = findings(&Source { name: except.name, text });
+    let found = findings(&Source::new(except.name, text));
     let titles: Vec<&str> = found.iter().map(|found| found.title.as_str()).collect();
     assert_eq!(titles, ["`...` is no reason"]);
 }

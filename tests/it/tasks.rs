@@ -153,7 +153,7 @@ fn people_say_when_their_work_is_done() {
     until(&bed, &mut child, "wait_ended wait/publish/acme.test/mx/A");
     for other in ["task/look", "task/nothing", "switch/acme.test/@/MX"] {
         let (code, said) = bed.cutover(&["confirm", "plan.yaml", other, "--reason", "so it is"]);
-        assert!(code == 2 && said.contains("cannot be let pass"), "{other}: {code}: {said}");
+        assert!(code == 2 && said.contains("cannot be confirmed now"), "{other}: {code}: {said}");
     }
     let (code, said) = bed.cutover(&["confirm", "plan.yaml", "task/tell", "--reason", "by letter"]);
     assert!(

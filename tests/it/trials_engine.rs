@@ -259,9 +259,9 @@ fn exit_codes_have_meanings_and_a_breakdown_has_none() {
         );
         let bed = bed(&[], &gate);
         script(&bed, "broken", python);
-        let wanted = "probed gate/before-switch/command".to_owned();
+        let wanted = "probed gate/before-switch/command";
         let mut child = bed.spawn(APPLY);
-        until(&bed, &mut child, &wanted);
+        until(&bed, &mut child, wanted);
         child.kill().and_then(|()| child.wait()).expect("it can be ended");
         assert_eq!(found(&bed, "gate/before-switch/command"), [finding], "{run}{more}");
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use cutover_contract::Name;
 
-use super::{BAD_ANCHOR, BAD_FACT, BAD_NAME, Decoder, ONE_OF, bool_of, text};
+use super::{BAD_ANCHOR, BAD_FACT, BAD_NAME, Decoder, ONE_OF, argv, bool_of, text};
 use crate::diag::{Spanned, listed, quoted};
-use crate::fact::{Fact, Subject, SubjectKind};
+use crate::fact::{Fact, Subject, SubjectKind, Value};
 use crate::spec::yaml::Node;
-use crate::spec::{AssumeSpec, NEGATIVE_OUTSIDE, OverrideSpec, Point, v1};
+use crate::spec::{AssumeSpec, Confirm, NEGATIVE_OUTSIDE, OverrideSpec, Point, v1};
 
 impl Decoder<'_> {
     pub(super) fn assume(&mut self, node: &Node) -> Option<AssumeSpec> {
@@ -24,7 +24,7 @@ impl Decoder<'_> {
                 let found = fact.value(&said);
                 if found.is_none() {
                     let title = format!("`{fact}` is never {}", quoted(&said));
-                    let words = fact.row().values.iter().map(|value| value.word());
+                    let words = fact.values().map(Value::word);
                     let help = format!("write one of {}", listed(words));
                     self.error(BAD_FACT, value.span, title, &help);
                 }
@@ -38,6 +38,7 @@ impl Decoder<'_> {
             // Other words have been refused by the shape.
             Some(_) | None => None,
         };
+        let confirm = value.and_then(|value| self.confirm(node, fact, value, from));
         let by = node.get("by").and_then(text).and_then(|by| self.task_of(by));
         if let (Some(by), true) = (node.get("by"), node.get("from").is_some()) {
             let title = "`from` and `by` both say when it begins to be true".to_owned();
@@ -55,7 +56,38 @@ impl Decoder<'_> {
             from,
             by,
             settle: settle.unwrap_or(usual),
+            confirm: confirm?,
             reason: self.reason(node)?,
+        })
+    }
+
+    /// Who says that a fact is so. What nothing relies on, such as that a host may be off, and what is
+    /// so from the first, nobody has to be asked for.
+    fn confirm(
+        &mut self,
+        node: &Node,
+        fact: Fact,
+        value: Value,
+        from: Option<Point>,
+    ) -> Option<Confirm> {
+        let check = node.get("check");
+        let said = node.get("confirm").map(|said| (said, bool_of(Some(said))));
+        if let (None, Some(place)) = (from, check.or(said.map(|(said, _)| said))) {
+            let title = "what is so already is not asked for".to_owned();
+            let help = "add `from:`, or take the key out";
+            self.error(ONE_OF, place.span, title, help);
+            return None;
+        }
+        if let (Some((said, Some(false))), Some(_)) = (said, check) {
+            let title = "a check is run where somebody is asked".to_owned();
+            self.error(ONE_OF, said.span, title, "keep one of `confirm: false` and `check`");
+            return None;
+        }
+        let relied_on = value != fact.row().unknown && !matches!(value, Value::Reject | Value::Off);
+        let asked = said.and_then(|(_, said)| said).unwrap_or(relied_on || check.is_some());
+        Some(match asked && from.is_some() {
+            true => Confirm::Person { check: check.map(argv) },
+            false => Confirm::Nobody,
         })
     }
 

@@ -7,14 +7,15 @@ use cutover_contract::{Name, NameError, Rdata, RrType};
 
 use super::target::{a_label_of_word, a_labels, is_address, no_name, target, with_a_labels};
 use super::{
-    BAD_ANCHOR, BAD_NAME, BAD_RDATA, BAD_RECORD_TYPE, DOMAIN, Decoder, ONE_OF, bool_of, items, text,
+    BAD_ANCHOR, BAD_NAME, BAD_RDATA, BAD_RECORD_TYPE, Decoder, ONE_OF, bool_of, items, text,
 };
 use crate::diag::{Diagnostic, Span, Spanned, did_you_mean, quoted};
 use crate::spec::yaml::Node;
-use crate::spec::{Anchor, RecordSpec, When, shape};
+use crate::spec::{Anchor, RecordSpec, When, shape, template_in};
 
 impl Decoder<'_> {
     pub(super) fn record(&mut self, node: &Node) -> Option<RecordSpec> {
+        self.missing("zone", node, node.span, "the zone, one of `zones`");
         let zone = node.get("zone").and_then(|n| self.name(n));
         let rtype = node.get("type").and_then(|n| self.record_type(n));
         let ttl = self.ttl(node.get("ttl"));
@@ -144,8 +145,9 @@ impl Decoder<'_> {
             }
         };
         let title = match Rdata::parse(rtype, &ascii, Some(zone)) {
-            Ok(_) if text.value.contains(DOMAIN) => {
-                format!("nothing fills in `{DOMAIN}` in a record")
+            Ok(_) if template_in(text.value).is_some() => {
+                let template = template_in(text.value).unwrap_or_default();
+                format!("nothing fills in `{template}` in a record")
             }
             Ok(_) if rtype == RrType::TXT && loses_blanks(text.value) => {
                 "without quotes the blanks of this text are lost".to_owned()
@@ -189,18 +191,21 @@ impl Decoder<'_> {
         match (node.get("with"), node.get("after")) {
             (None, None) => Some(When::Start),
             (Some(with), None) => Some(When::With(self.anchor(with)?)),
-            (None, Some(after)) => {
-                let one = text(after).is_some().then_some(after);
-                let anchors: Vec<&Node> = one.into_iter().chain(items(Some(after))).collect();
-                let read: Vec<_> = anchors.iter().filter_map(|n| self.anchor(n)).collect();
-                (read.len() == anchors.len()).then_some(When::After(read))
-            }
+            (None, Some(after)) => self.anchors(Some(after)).map(When::After),
             (Some(_), Some(after)) => {
                 let title = "a record changes either with something or after something".to_owned();
                 self.error(ONE_OF, after.span, title, "keep one of `with` and `after`");
                 None
             }
         }
+    }
+
+    /// One anchor or several; `None` where one of them is none.
+    pub(super) fn anchors(&mut self, node: Option<&Node>) -> Option<Vec<Spanned<Anchor>>> {
+        let one = node.filter(|node| text(node).is_some());
+        let anchors: Vec<&Node> = one.into_iter().chain(items(node)).collect();
+        let read: Vec<_> = anchors.iter().filter_map(|n| self.anchor(n)).collect();
+        (read.len() == anchors.len()).then_some(read)
     }
 
     fn anchor(&mut self, node: &Node) -> Option<Spanned<Anchor>> {

@@ -2,12 +2,12 @@
 
 use cutover_contract::Name;
 
-use super::{BAD_NAME, DOMAIN, Decoder, ONE_OF, items, text};
+use super::{BAD_NAME, Decoder, ONE_OF, items, text};
 use crate::diag::{Code, Diagnostic, SECRET_IN_VALUE, Span, Spanned, quoted};
 use crate::dkim::{KeyRecord, Problem, paste};
 use crate::spec::shape::Form;
 use crate::spec::yaml::{Kind, Node};
-use crate::spec::{DkimRecord, DkimSpec, SenderSpec};
+use crate::spec::{DkimRecord, DkimSpec, SenderSpec, template_in};
 use crate::spf::{BadTerm, SpfRecord, Term, mechanism_with_equals_sign};
 
 /// Terms of a sender that are no terms, or not a sender's.
@@ -22,6 +22,7 @@ impl Decoder<'_> {
             self.spf_terms(spf);
         }
         Some(SenderSpec {
+            domains: self.domains_of(node),
             spf: spf.map(|t| Spanned { value: t.value.to_owned(), span: t.span }),
             dkim: items(node.get("dkim")).filter_map(|n| self.dkim(n)).collect(),
             name: text(node.get("name")?)?.value.to_owned(),
@@ -51,8 +52,8 @@ impl Decoder<'_> {
     fn spf_term(&mut self, term: Term, span: Span) {
         let written = term.to_string();
         let why = "a term that is an error makes all of the record one for every receiver (RFC 7208 §4.6): SPF passes for nobody";
-        let (title, why, help) = if written.contains(DOMAIN) {
-            let title = format!("nothing fills in `{DOMAIN}` in {}", quoted(&written));
+        let (title, why, help) = if let Some(template) = template_in(&written) {
+            let title = format!("nothing fills in `{template}` in {}", quoted(&written));
             (title, why, "write the name out".to_owned())
         } else if let Some(meant) = mechanism_with_equals_sign(&written) {
             let title = format!("{} authorises nobody", quoted(&written));

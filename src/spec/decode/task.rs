@@ -46,6 +46,7 @@ impl Decoder<'_> {
             let title = "nothing is done within less than a second".to_owned();
             self.error(TOO_SHORT, place.span, title, "write `1s` or longer");
         }
+        let after = self.anchors(node.get("after"));
         let work = match (run, manual, node.get("manual")) {
             (Some(run), None, None) => Work::Command(run),
             (None, Some(words), _) => Work::Manual(words.value.to_owned()),
@@ -78,6 +79,7 @@ impl Decoder<'_> {
         Some(TaskSpec {
             name: Spanned { value: name.value.to_owned(), span: name.span },
             work,
+            after: after?,
             check: node.get("check").map(argv),
             within,
             undo: node.get("undo").map(argv),

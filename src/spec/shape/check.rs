@@ -224,10 +224,6 @@ impl Shape {
 }
 
 impl Node {
-    fn is_text(&self, word: &str) -> bool {
-        matches!(&self.kind, Kind::Text(text) if text == word)
-    }
-
     fn is_list(&self) -> bool {
         matches!(self.kind, Kind::List(_))
     }

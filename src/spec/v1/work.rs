@@ -1,48 +1,55 @@
 //! The keys of tasks and notices.
 
-use super::{SLUG, SPAN, TEXT, secret};
+use super::{SLUG, SPAN, TEXT, one_or_more, secret};
 use crate::spec::notify::{MailTls, Occasion};
-use crate::spec::shape::{Shape, list, optional, required};
+use crate::spec::shape::{Field, Shape, list, optional, required};
 use crate::spec::task::Place;
 
+pub(super) fn task() -> Vec<Field> {
+    vec![
+        required("name", "A name for the task; its step is `task/NAME`.", SLUG),
+        optional(
+            "run",
+            "The program and its arguments, run without a shell in the plan's directory; exit code 0 means done.",
+            list(1, TEXT),
+        ),
+        optional(
+            "manual",
+            "What a person has to do, in words; `cutover confirm` says that it is done.",
+            TEXT,
+        ),
+        optional(
+            "after",
+            "What has to have taken effect everywhere before it begins: `expand`, `switch`, `contract` or `record:ID`.",
+            one_or_more(),
+        ),
+        optional(
+            "check",
+            "A command that says whether it is done: exit code 0, and 1 for no. With it a task that is done already is not done again, a crash in the middle is settled, and a person need not confirm.",
+            list(1, TEXT),
+        ),
+        optional(
+            "within",
+            "How long the command may take, 1h unless said; then it is killed with all that it has started.",
+            SPAN,
+        ),
+        optional(
+            "undo",
+            "The command that takes it back, on the way back: behind the records that lead mail back.",
+            list(1, TEXT),
+        ),
+        optional(
+            "undo_first",
+            "`undo` is run before mail is led back, which waits for it: say so only where mail must not come back before.",
+            Shape::Bool,
+        ),
+    ]
+}
+
 pub(super) fn tasks() -> Shape {
-    let task = || {
-        Shape::Object(vec![
-            required("name", "A name for the task; its step is `task/NAME`.", SLUG),
-            optional(
-                "run",
-                "The program and its arguments, run without a shell in the plan's directory; exit code 0 means done.",
-                list(1, TEXT),
-            ),
-            optional(
-                "manual",
-                "What a person has to do, in words; `cutover confirm` says that it is done.",
-                TEXT,
-            ),
-            optional(
-                "check",
-                "A command that says whether it is done: exit code 0, and 1 for no. With it a task that is done already is not done again, a crash in the middle is settled, and a person need not confirm.",
-                list(1, TEXT),
-            ),
-            optional(
-                "within",
-                "How long the command may take, 1h unless said; then it is killed with all that it has started.",
-                SPAN,
-            ),
-            optional(
-                "undo",
-                "The command that takes it back, on the way back: behind the records that lead mail back.",
-                list(1, TEXT),
-            ),
-            optional(
-                "undo_first",
-                "`undo` is run before mail is led back, which waits for it: say so only where mail must not come back before.",
-                Shape::Bool,
-            ),
-        ])
-    };
     let places = Place::ALL.iter();
-    Shape::Object(places.map(|at| optional(at.word(), at.doc(), list(1, task()))).collect())
+    let tasks = || list(1, Shape::Object(task()));
+    Shape::Object(places.map(|at| optional(at.word(), at.doc(), tasks())).collect())
 }
 
 pub(super) fn notice() -> Shape {

@@ -203,7 +203,7 @@ fn with_floor(live: &str, records: &str) -> String {
     let text = format!(
         "version: 1\nname: floor\nproviders: {{ p: {{ type: zonefile, directory: . }} }}\nzones: {{ acme.test: {{ provider: p }} }}\nrecords:\n{records}"
     );
-    let source = Source { name: "plan.yaml".into(), text };
+    let source = Source::new("plan.yaml", text);
     let intent = parse(&source, language()).and_then(resolve).expect("a plan");
     let (name, zone) = read("acme.test", &acme(live));
     let mut capabilities = Memory::new([zone.clone()]).capabilities(&name);

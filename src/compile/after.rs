@@ -1,0 +1,77 @@
+//! What a task comes after, as the plan says (`after:`): changes that have taken effect everywhere.
+
+use std::collections::BTreeMap;
+
+use super::forward::{anchored, expiry};
+use crate::calendar::show_span;
+use crate::diag::Diagnostic;
+use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
+use crate::intent::UNKNOWN_ANCHOR;
+use crate::proof::draft::Draft;
+use crate::proof::paths_of;
+use crate::spec::task::TaskSpec;
+
+/// Steps that a task comes after, each with why.
+pub(super) type After = BTreeMap<StepId, Cause>;
+
+/// What has to be done before a task begins; the waits that this takes are put into `steps`, unless they
+/// stand there. `follower` is the point that the task comes before.
+///
+/// # Errors
+/// Something that itself comes after the point.
+pub(super) fn of_task(
+    draft: &Draft<'_>,
+    graph: &StepGraph,
+    (steps, follower): (&mut Vec<Step>, Option<&StepId>),
+    task: &TaskSpec,
+) -> Result<After, Diagnostic> {
+    let mut after = After::new();
+    let paths = paths_of(graph);
+    let follower = follower.and_then(|follower| graph.place(follower));
+    for anchor in &task.after {
+        for (node, word) in anchored(draft, &anchor.value) {
+            let id = &draft.nodes[node].id;
+            let place = graph.place(id).expect("each node is a step of the graph");
+            if follower.is_some_and(|point| point == place || paths.leads(point, place)) {
+                let title = format!("`{}` comes before what it shall come after", task.name.value);
+                let help = format!(
+                    "{id} comes after the point that this task has to be done before: move the task to `after_switch`, or take the anchor out"
+                );
+                return Err(Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help));
+            }
+            let cause =
+                Cause::new(Origin::User, "after", format!("the plan says so (`after: {word}`)"));
+            let (span, because) = expiry(draft, node);
+            if span.is_zero() {
+                after.insert(id.clone(), cause);
+                continue;
+            }
+            let is_same = |step: &&Step| match &step.primitive {
+                Primitive::Wait(wait) => wait.over.as_ref() == Some(id) && wait.span == span,
+                Primitive::Change(_)
+                | Primitive::Gate(_)
+                | Primitive::Task(_)
+                | Primitive::Checkpoint => false,
+            };
+            let known = steps.iter().find(is_same).map(|step| step.id.clone());
+            let wait = known.unwrap_or_else(|| {
+                let wait = StepId::new(format!("wait/task/{}/{id}", task.name.value));
+                steps.push(Step {
+                    id: wait.clone(),
+                    after: BTreeMap::from([(id.clone(), cause.clone())]),
+                    primitive: Primitive::Wait(Wait {
+                        span,
+                        origin: Origin::User,
+                        over: Some(id.clone()),
+                    }),
+                    title: format!("wait {} until the old version has expired", show_span(span)),
+                    reason: because,
+                    window: None,
+                });
+                wait
+            });
+            after.insert(wait, cause);
+        }
+    }
+    Ok(after)
+}

@@ -1,0 +1,150 @@
+//! What is set aside: a part of a plan that cannot go on, while the rest does.
+//!
+//! A proof holds at every delay. A step that is set aside is a step that is late, and so is all that comes
+//! after it: nothing else has to be proved for the rest to go on. What drift has put into a zone is another
+//! matter, since no proof knows of it. So the rest is what neither comes after the step, nor changes the
+//! zone that it lies in, nor a zone whose records lead into that one (`SealedZone::reads`). What is no
+//! zone's, a point of the move, a fact, a gate or a task, is about all of them, and waits.
+
+use std::collections::BTreeSet;
+
+use cutover_contract::Name;
+
+use super::{Held, RunState};
+use crate::artifact::Artifact;
+use crate::calendar::{Moment, Timestamp, later};
+use crate::graph::{Primitive, StepGraph};
+use crate::journal::{Event, HaltReason};
+use crate::model::hold::CAP;
+use crate::spec::OnDrift;
+
+/// The zone that a step is about: a change's, or that of the change that a wait waits out.
+fn zone_of(graph: &StepGraph, place: usize) -> Option<&Name> {
+    match &graph.steps()[place].primitive {
+        Primitive::Change(changes) => Some(changes.zone()),
+        Primitive::Wait(wait) => match &graph.get(wait.over.as_ref()?)?.primitive {
+            Primitive::Change(changes) => Some(changes.zone()),
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => None,
+        },
+        Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => None,
+    }
+}
+
+/// The zones that are left alone while something in these is set aside: they themselves, and all whose
+/// records lead there.
+fn left_alone<'a>(
+    artifact: &'a Artifact,
+    first: impl Iterator<Item = &'a Name>,
+) -> BTreeSet<&'a Name> {
+    let mut all: BTreeSet<&Name> = first.collect();
+    loop {
+        let leads = |reads: &BTreeSet<Name>| reads.iter().any(|zone| all.contains(zone));
+        let more: Vec<&Name> = artifact
+            .zones
+            .iter()
+            .filter(|(name, zone)| !all.contains(name) && leads(&zone.reads))
+            .map(|(name, _)| name)
+            .collect();
+        if more.is_empty() {
+            return all;
+        }
+        all.extend(more);
+    }
+}
+
+impl RunState {
+    /// What was set aside, each with why.
+    pub fn aside(&self) -> impl Iterator<Item = &Event> {
+        self.aside.values()
+    }
+
+    /// The places of the steps that are open, set aside or not.
+    pub(super) fn to_settle(&self) -> impl Iterator<Item = usize> {
+        self.ready().filter(|place| !self.leaves() || self.is_unsettled(*place))
+    }
+
+    /// The places of the steps that go on while others are set aside, or would if this one were too.
+    pub(super) fn going_on(&self, artifact: &Artifact, also: Option<usize>) -> BTreeSet<usize> {
+        let graph = &artifact.graph;
+        let aside: BTreeSet<usize> = self.aside.keys().copied().chain(also).collect();
+        let zones = aside.iter().filter_map(|place| zone_of(graph, *place));
+        let alone = left_alone(artifact, zones);
+        let goes_on = |place: &usize| {
+            let zone = zone_of(graph, *place);
+            !aside.contains(place) && zone.is_some_and(|zone| !alone.contains(zone))
+        };
+        self.to_settle().filter(goes_on).collect()
+    }
+
+    /// What is written down of a halt: where the plan wants the rest to go on and there is one, that the
+    /// step is set aside.
+    #[must_use]
+    pub fn isolated(&self, artifact: &Artifact, event: Event) -> Event {
+        let Event::Halted { step, reason, detail, differences } = event else { return event };
+        let place = artifact.graph.place(&step);
+        let may = match reason {
+            HaltReason::Drift | HaltReason::Refused | HaltReason::Unanswered => {
+                artifact.on_drift == OnDrift::Isolate
+            }
+            HaltReason::Unpublished
+            | HaltReason::Failed
+            | HaltReason::Undecided
+            | HaltReason::NoWayBack => false,
+        };
+        let of_zone = place.filter(|place| may && zone_of(&artifact.graph, *place).is_some());
+        match of_zone {
+            Some(place)
+                if !self.aside.contains_key(&place)
+                    && !self.going_on(artifact, Some(place)).is_empty() =>
+            {
+                Event::SetAside { step, reason, detail, differences }
+            }
+            Some(_) | None => Event::Halted { step, reason, detail, differences },
+        }
+    }
+
+    /// The halt that follows when nothing goes on any more but what is set aside.
+    pub(super) fn halt_of_aside(&self) -> Option<Event> {
+        let Event::SetAside { step, reason, detail, differences } = self.aside.values().next()?
+        else {
+            unreachable!("nothing else is set aside")
+        };
+        Some(Event::Halted {
+            step: step.clone(),
+            reason: *reason,
+            detail: detail.clone(),
+            differences: differences.clone(),
+        })
+    }
+
+    /// What halted a run as drift was served, and whoever has put it back has put it back by now: from
+    /// now on it may be cached for as long as its TTL, or its absence, says.
+    pub(super) fn hold_up(&mut self, artifact: &Artifact, halted: Option<&Event>, moment: Moment) {
+        let Some(
+            Event::Halted { step, reason: HaltReason::Drift, differences, .. }
+            | Event::SetAside { step, reason: HaltReason::Drift, differences, .. },
+        ) = halted
+        else {
+            return;
+        };
+        let Some(place) = artifact.graph.place(step) else { return };
+        let absence = artifact.zones.values().map(|zone| zone.absence).max().unwrap_or_default();
+        let spans = differences.iter().map(|one| match &one.live {
+            Some(live) => live.ttl().duration().min(CAP),
+            None => absence,
+        });
+        self.held[place] = spans.max().map(|span| Held { from: moment, span });
+    }
+
+    /// Until when a step is held up by what somebody else had put there; `None`: it is not.
+    #[must_use]
+    pub fn held_until(&self, place: usize, now: Moment) -> Option<Timestamp> {
+        let Held { from, span } = self.held[place]?;
+        let left = now.remaining(from.steady, span);
+        let until = later(from.at, span).max(later(now.at, left));
+        (now.at < until).then_some(until)
+    }
+}

@@ -1,0 +1,207 @@
+//! Zones in which the same is done: one of them is shown, and the others are named.
+//!
+//! Two zones are alike where all that is done in them, and when, is the same but for the zone's name. Of a
+//! zone that differs, what is done as in most of the others is not shown either. What is folded away is
+//! equal to what is shown, letter for letter, once the name is put in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cutover_contract::{Change, Name};
+
+use super::lines;
+use crate::artifact::Artifact;
+use crate::graph::{Primitive, Step, StepGraph, StepId};
+
+/// How many zones have to be alike before they are folded. Our choice: two or three are read at once.
+const ALIKE_MIN: usize = 4;
+/// Names that are listed; the rest is counted. Our choice: a line.
+const NAMED_MAX: usize = 6;
+
+/// Which zones are alike.
+#[derive(Debug, Default)]
+pub(super) struct Folds<'a> {
+    /// The zone that is shown, and those that are not, in order.
+    families: BTreeMap<&'a Name, Vec<&'a Name>>,
+    hidden: BTreeSet<&'a Name>,
+    /// The zones that belong to no family.
+    single: Vec<&'a Name>,
+    /// What is done in the zone that stands for most, each step and each difference without its name.
+    usual: BTreeSet<String>,
+    most: Option<&'a Name>,
+    times: BTreeMap<&'a StepId, (Duration, Duration)>,
+}
+
+impl<'a> Folds<'a> {
+    /// The families of an artifact; `full`: there are none.
+    pub(super) fn of(artifact: &'a Artifact, full: bool) -> Self {
+        if full || artifact.zones.len() < ALIKE_MIN {
+            return Self::default();
+        }
+        let times: BTreeMap<&StepId, (Duration, Duration)> =
+            artifact.forecast.iter().map(|one| (&one.step, (one.begin, one.end))).collect();
+        let mut said: BTreeMap<&Name, Vec<String>> = BTreeMap::new();
+        for step in artifact.graph.steps() {
+            if let Some(zone) = zone_of(&artifact.graph, step) {
+                let shape = shape(step, zone, times.get(&step.id).copied());
+                said.entry(zone).or_default().push(shape);
+            }
+        }
+        let mut alike: BTreeMap<String, Vec<&Name>> = BTreeMap::new();
+        for (zone, said) in &said {
+            let said = format!("{}\n{}", artifact.zones[*zone].provider, said.concat());
+            alike.entry(said).or_default().push(zone);
+        }
+        let Some(most) = alike.values().max_by_key(|zones| zones.len()) else {
+            return Self::default();
+        };
+        if most.len() < ALIKE_MIN {
+            return Self::default();
+        }
+        let mut folds = Self { most: most.first().copied(), times, ..Self::default() };
+        for zones in alike.into_values() {
+            match zones.split_first() {
+                Some((first, others)) if !others.is_empty() => {
+                    folds.hidden.extend(others);
+                    folds.families.insert(first, others.to_vec());
+                }
+                Some(_) | None => folds.single.extend(zones),
+            }
+        }
+        if let Some(most) = folds.most {
+            folds.usual = said.remove(most).unwrap_or_default().into_iter().collect();
+        }
+        folds.single.sort();
+        folds
+    }
+
+    /// Whether anything is folded.
+    pub(super) fn any(&self) -> bool {
+        !self.families.is_empty()
+    }
+
+    /// Whether a zone is not shown, since another one like it is.
+    pub(super) fn hides(&self, zone: &Name) -> bool {
+        self.hidden.contains(zone)
+    }
+
+    /// Whether a step is not shown.
+    pub(super) fn hides_step(&self, graph: &StepGraph, step: &Step) -> bool {
+        let Some(zone) = zone_of(graph, step).filter(|_| self.any()) else { return false };
+        let when = self.times.get(&step.id).copied();
+        self.hides(zone)
+            || (self.most != Some(zone) && self.usual.contains(&shape(step, zone, when)))
+    }
+
+    /// Whether a zone differs from the one that stands for most: what is as there is not shown.
+    pub(super) fn differs(&self, zone: &Name) -> Option<&'a Name> {
+        self.most.filter(|most| *most != zone)
+    }
+
+    /// How many zones are as this one, which is shown.
+    pub(super) fn like(&self, zone: &Name) -> usize {
+        self.families.get(zone).map_or(0, Vec::len)
+    }
+
+    /// What is alike and what is not, in a line each; nothing where nothing is folded.
+    pub(super) fn said(&self) -> String {
+        let mut text = String::new();
+        for (first, others) in &self.families {
+            text += &format!(
+                "  {} zones are alike; {first} stands for {}\n",
+                others.len() + 1,
+                some(others)
+            );
+        }
+        if self.any() && !self.single.is_empty() {
+            let differ = if self.single.len() == 1 { "differs" } else { "differ" };
+            text += &format!("  {} {differ}: {}\n", self.single.len(), some(&self.single));
+        }
+        text
+    }
+
+    /// Lines of which one stands for all that are the same but for the name of an alike zone.
+    pub(super) fn lines(&self, all: &[String]) -> Vec<String> {
+        if !self.any() {
+            return all.to_vec();
+        }
+        let names: BTreeMap<&Name, String> = self
+            .families
+            .iter()
+            .flat_map(|(first, others)| std::iter::once(*first).chain(others.iter().copied()))
+            .map(|zone| (zone, word(zone)))
+            .collect();
+        let mut known: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        let mut kept: Vec<(String, usize)> = Vec::new();
+        for line in all {
+            let of = names.values().find(|name| line.contains(name.as_str()));
+            let shape = of.map_or_else(|| line.clone(), |name| line.replace(name, "\u{0}"));
+            match known.get_mut(&shape) {
+                Some((place, number)) if of.is_some() => {
+                    *number += 1;
+                    kept[*place].1 = *number;
+                }
+                Some(_) | None => {
+                    known.insert(shape, (kept.len(), 0));
+                    kept.push((line.clone(), 0));
+                }
+            }
+        }
+        let shown = |(line, others): (String, usize)| match others {
+            0 => line,
+            others => format!("{line} (and the same of {others} zones like it)"),
+        };
+        kept.into_iter().map(shown).collect()
+    }
+}
+
+/// The zone that a step is about: a change's, or that of the change that a wait waits out.
+fn zone_of<'a>(graph: &'a StepGraph, step: &'a Step) -> Option<&'a Name> {
+    match &step.primitive {
+        Primitive::Change(changes) => Some(changes.zone()),
+        Primitive::Wait(wait) => match &graph.get(wait.over.as_ref()?)?.primitive {
+            Primitive::Change(changes) => Some(changes.zone()),
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => None,
+        },
+        Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => None,
+    }
+}
+
+/// All that is said of a step, without the name of its zone.
+fn shape(step: &Step, zone: &Name, when: Option<(Duration, Duration)>) -> String {
+    let Step { id, primitive, after, title, reason, window: _ } = step;
+    let after: Vec<&str> = after.keys().map(StepId::as_str).collect();
+    let mut text = format!("{id}|{title}|{reason}|{}|{when:?}\n", after.join(" "));
+    if let Primitive::Change(changes) = primitive {
+        for Change { key, before, after } in changes.changes() {
+            for line in lines(key, before.as_ref()).iter().chain(&lines(key, after.as_ref())) {
+                text += line;
+                text.push('\n');
+            }
+            text.push_str("--\n");
+        }
+    }
+    nameless(&text, zone)
+}
+
+/// A text without the name of a zone.
+pub(super) fn nameless(text: &str, zone: &Name) -> String {
+    let word = word(zone);
+    text.replace(&word, "\u{0}").replace(&word.replace('.', "-"), "\u{0}-")
+}
+
+/// A zone's name as it stands in ids and records: with or without its trailing dot.
+fn word(zone: &Name) -> String {
+    zone.to_string().trim_end_matches('.').to_owned()
+}
+
+fn some(names: &[&Name]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    match names.len().saturating_sub(NAMED_MAX) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

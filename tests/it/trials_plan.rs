@@ -1,0 +1,425 @@
+//! What trials found in the plan language: one test for each line.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::desk::Desk;
+
+/// A desk with zones of its own: each with an SOA, an NS record, and these lines.
+pub(crate) fn desk(zones: &[(&str, &str)], plan: &str) -> Desk {
+    let desk = Desk::new();
+    for (zone, records) in zones {
+        let head = "$TTL 300\n@ SOA ns1.name.example. hostmaster.name.example. 1 3600 600 86400 300\n\
+                    @ NS ns1.name.example.\n";
+        desk.write(&format!("zones/{zone}.zone"), format!("{head}{records}"));
+    }
+    let head = "version: 1\nname: trial\nresolver: none\nproviders:\n  \
+                files: { type: zonefile, directory: zones, served: { assume_within: 1s } }\n";
+    desk.write("plan.yaml", format!("{head}{plan}"));
+    desk
+}
+
+/// The sealed artifact of the plan, and what was said.
+pub(crate) fn planned(desk: &Desk) -> (Value, String) {
+    let (code, text) = desk.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    assert_eq!(code, 0, "{text}");
+    (serde_json::from_str(&desk.read("plan.json")).expect("JSON"), text)
+}
+
+/// What each step writes, by step, name and type: `None` for what it takes away.
+fn written(artifact: &Value) -> BTreeMap<(String, String), Option<Vec<String>>> {
+    let steps = artifact["steps"].as_array().expect("steps");
+    let changes = steps.iter().flat_map(|step| {
+        let changes = step["changes"].as_array().expect("changes");
+        changes.iter().map(|change| (step["id"].as_str().expect("an id").to_owned(), change))
+    });
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let after = |change: &Value| {
+        let rdata = change["after"]["rdata"].as_array()?;
+        Some(rdata.iter().map(text).collect())
+    };
+    changes.map(|(id, change)| ((id, text(&change["name"])), after(change))).collect()
+}
+
+const THREE: &str = "\
+zones:
+  acme.test: { provider: files }
+  acme-shop.test: { provider: files }
+  acme.example: { provider: files }
+hosts:
+  own:
+    exchanges: [ { preference: 10, name: mail.acme.test. } ]
+    senders: [ { name: people, spf: \"ip4:192.0.2.10\" } ]
+  crm:
+    senders:
+      - { name: letters, domains: [ acme.test, acme.example ], spf: \"ip4:192.0.2.20\" }
+      - { name: shop, domains: [ acme-shop.test ], spf: \"ip4:192.0.2.30\" }
+  host:
+    exchanges:
+      - { preference: 0, name: \"{domain-dashed}.mail.host.example.\", domains: [ acme.test, acme.example ] }
+      - { preference: 0, name: acmeshop-test0b.mail.host.example., domains: [ acme-shop.test ] }
+    senders: [ { name: people, spf: \"ip4:192.0.2.40\" } ]
+migrate:
+  domains: [ acme.test, acme-shop.test, acme.example ]
+  from: own
+  to: host
+assume:
+  - { fact: published, name: acme-test.mail.host.example., reason: the host shows it }
+  - { fact: published, name: acme-example.mail.host.example., reason: the host shows it }
+  - { fact: published, name: acmeshop-test0b.mail.host.example., reason: the host shows it }
+  - { fact: accepts, host: host, reason: every address was created there }
+  - { fact: routes_local, host: own, reason: nobody else is there }
+  - { fact: serves, host: host, reason: mailboxes have been copied }
+  - { fact: routes_local, host: host, reason: nobody else is there }
+  - { fact: synced, host: host, reason: they would be copied back }
+  - { fact: clients, host: host, reason: devices would be set back }
+  - { fact: sends, host: own, from: contract, reason: people have been told }
+  - { fact: clients, host: own, from: contract, reason: devices are set up anew }
+  - { fact: synced, host: own, from: contract, reason: a last copy is made }
+";
+
+fn three() -> Desk {
+    let zones: Vec<(&str, String)> = [
+        ("acme.test", "192.0.2.20"),
+        ("acme-shop.test", "192.0.2.30"),
+        ("acme.example", "192.0.2.20"),
+    ]
+    .into_iter()
+    .map(|(zone, crm)| {
+        let spf = format!("\"v=spf1 ip4:192.0.2.10 ip4:{crm} -all\"");
+        (zone, format!("@ MX 10 mail.acme.test.\n@ TXT {spf}\nmail A 192.0.2.10\n"))
+    })
+    .collect();
+    let zones: Vec<(&str, &str)> = zones.iter().map(|(zone, text)| (*zone, &**text)).collect();
+    desk(&zones, THREE)
+}
+
+/// Line 26: a sender and an exchange may be of some domains alone, and `{domain-dashed}` is a domain
+/// as Microsoft 365 has it in the names of exchanges.
+#[test]
+fn domains_have_senders_and_exchanges_of_their_own() {
+    let (artifact, text) = planned(&three());
+    let written = written(&artifact);
+    for (zone, crm, exchange) in [
+        ("acme.test", "192.0.2.20", "acme-test.mail.host.example."),
+        ("acme.example", "192.0.2.20", "acme-example.mail.host.example."),
+        ("acme-shop.test", "192.0.2.30", "acmeshop-test0b.mail.host.example."),
+    ] {
+        let after = |verb: &str, rtype: &str| {
+            written[&(format!("{verb}/{zone}/@/{rtype}"), format!("{zone}."))].clone()
+        };
+        assert_eq!(after("switch", "MX"), Some(vec![format!("0 {exchange}")]), "{text}");
+        let both = format!("\"v=spf1 ip4:192.0.2.10 ip4:{crm} ip4:192.0.2.40 -all\"");
+        assert_eq!(after("widen", "TXT"), Some(vec![both]), "{text}");
+        let narrow = format!("\"v=spf1 ip4:{crm} ip4:192.0.2.40 -all\"");
+        assert_eq!(after("narrow", "TXT"), Some(vec![narrow]), "{text}");
+    }
+}
+
+/// Line 26: what a part of a host is for has to move, and each domain has an exchange.
+#[test]
+fn domains_of_a_part_are_looked_up() {
+    let desk = three();
+    let refused = |from: &str, to: &str, said: &[&str]| {
+        desk.write("other.yaml", desk.read("plan.yaml").replacen(from, to, 1));
+        let (code, text) = desk.cutover(&["check", "other.yaml"]);
+        assert!(code == 2 && said.iter().all(|one| text.contains(one)), "{said:?}: {text}");
+    };
+    let crm = "letters, domains: [ acme.test, acme.example ]";
+    refused(
+        crm,
+        "letters, domains: [ acme.tset ]",
+        &["`acme.tset.`", "did you mean `acme.test.`?"],
+    );
+    refused(crm, "letters, domains: []", &["this list is empty"]);
+    let own = "name: \"{domain-dashed}.mail.host.example.\", domains: [ acme.test, acme.example ]";
+    refused(
+        own,
+        "name: x.host.example., domains: [ acme.test ]",
+        &["the host `host` has no exchange for `acme.example.`"],
+    );
+    refused("{domain-dashed}", "{domain_dashed}", &["`{domain}` and `{domain-dashed}`"]);
+    refused("ip4:192.0.2.20", "include:{domain-dashed}.x", &["nothing fills in `{domain-dashed}`"]);
+}
+
+pub(crate) const ONE: &str = "\
+zones: { acme.test: { provider: files } }
+hosts:
+  own:
+    exchanges: [ { preference: 10, name: mail.acme.test. } ]
+    senders: [ { name: people, spf: \"ip4:192.0.2.10\" } ]
+  host:
+    exchanges: [ { preference: 10, name: mx.acme.test. } ]
+    senders: [ { name: people, spf: \"ip4:192.0.2.40\" } ]
+migrate: { domains: [ acme.test ], from: own, to: host, keep_old: 1s, overrun: 0s }
+clocks: { margin: 0s, use: 0s, queue_life: 1s }
+assume:
+  - { fact: accepts, host: host, reason: every address was created there }
+  - { fact: routes_local, host: own, reason: nobody else is there }
+  - { fact: serves, host: host, reason: mailboxes have been copied }
+  - { fact: routes_local, host: host, reason: nobody else is there }
+  - { fact: synced, host: host, reason: they would be copied back }
+  - { fact: clients, host: host, reason: devices would be set back }
+  - { fact: clients, host: own, from: contract, confirm: false, reason: devices are set up anew }
+  - { fact: synced, host: own, from: contract, check: [ test, -e, copied ], reason: a last copy is made }
+  - { fact: sends, host: own, from: contract, reason: people have been told }
+";
+
+pub(crate) const ONE_ZONE: &str = "$TTL 1\n@ MX 10 mail\n@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\n\
+    mail A 192.0.2.10\nmx A 192.0.2.40\nwww A 192.0.2.80\n";
+
+/// One domain that moves within seconds, with more lines behind its plan.
+pub(crate) fn one(more: &str) -> Desk {
+    desk(&[("acme.test", ONE_ZONE)], &format!("{ONE}{more}"))
+}
+
+fn step<'a>(artifact: &'a Value, id: &str) -> &'a Value {
+    let steps = artifact["steps"].as_array().expect("steps");
+    steps.iter().find(|step| step["id"] == id).unwrap_or_else(|| panic!("no step {id}"))
+}
+
+fn begins(artifact: &Value, id: &str) -> u64 {
+    let all = artifact["forecast"].as_array().expect("a forecast");
+    let one = all.iter().find(|one| one["step"] == id).unwrap_or_else(|| panic!("no step {id}"));
+    one["begin_secs"].as_u64().expect("seconds")
+}
+
+/// Line 27: a task begins when what it comes after has taken effect everywhere.
+#[test]
+fn a_task_comes_after_what_the_plan_says() {
+    let site = "records:\n  - { id: site, zone: acme.test, name: www, type: A, to: [ 192.0.2.81 ], ttl: 300s, lower_ttl: 1s }\n";
+    let tasks = |part: &str, after: &str| {
+        format!(
+            "{site}tasks: {{ {part}: [ {{ name: told, manual: tell people, after: {after} }} ] }}\n"
+        )
+    };
+    let desk = one(&tasks("before_switch", "record:site"));
+    let zone = desk.read("zones/acme.test.zone").replace("www A", "www 600 A");
+    desk.write("zones/acme.test.zone", zone);
+    let (artifact, text) = planned(&desk);
+    // The old address is lowered, that is waited for, and so is what is cached of the short one.
+    let site = begins(&artifact, "switch/acme.test/www/A");
+    assert!(site > 600 && begins(&artifact, "task/told") > site, "{text}");
+    let task = step(&artifact, "task/told");
+    let wait = task["after"][0].as_str().expect("it comes after something");
+    assert_eq!(step(&artifact, wait)["over"], "switch/acme.test/www/A", "{text}");
+    let (_, explained) = desk.cutover(&["explain", "plan.json", "task/told"]);
+    assert!(explained.contains("after: record:site"), "{explained}");
+    for (part, after, said) in [
+        ("before_switch", "switch", "a task in `before_switch` is not done after `switch`"),
+        (
+            "after_switch",
+            "[ expand, contract ]",
+            "a task in `after_switch` is not done after `contract`",
+        ),
+        ("before_switch", "record:sites", "did you mean `record:site`?"),
+        ("before_switch", "[ expand, 1 ]", "wanted text"),
+    ] {
+        let (code, text) = {
+            let desk = one(&tasks(part, after));
+            desk.cutover(&["check", "plan.yaml"])
+        };
+        assert!(code == 2 && text.contains(said), "{part} {after}: {text}");
+    }
+    // What the record waits for is known when the order stands.
+    let late = tasks("before_switch", "record:site").replace("lower_ttl: 1s", "after: switch");
+    let (code, text) = one(&late).cutover(&["plan", "plan.yaml"]);
+    assert!(code == 2 && text.contains("`told` comes before what it shall come after"), "{text}");
+}
+
+/// Line 28: what only a person can know is asked when its time has come, and nothing that relies on it
+/// is done before.
+#[test]
+fn facts_of_people_are_asked_for() {
+    let desk = one("");
+    let (artifact, text) = planned(&desk);
+    let kind = |id: &str| step(&artifact, id)["kind"].clone();
+    assert_eq!(kind("assume/contract/sends/own"), "task", "{text}");
+    assert_eq!(kind("assume/contract/synced/own"), "task");
+    assert_eq!(kind("assume/contract/clients/own"), "checkpoint");
+    let asked = "assume/contract/sends/own waits for a person: see that `own` is not, or no longer, what people and programs send mail through";
+    let apply = ["apply", "plan.json", "--auto-approve"];
+    let mut said = String::new();
+    // Each wait is of a second or two.
+    for _ in 0..100 {
+        let (code, text) = desk.cutover(&apply);
+        said = text;
+        if code == 6 {
+            break;
+        }
+        assert_eq!(code, 4, "{said}");
+        crate::lab::sleep(std::time::Duration::from_millis(300));
+    }
+    assert!(said.contains(asked), "{said}");
+    let spf = || desk.read("zones/acme.test.zone");
+    assert!(spf().contains("ip4:192.0.2.10 ip4:192.0.2.40"), "{}", spf());
+    // The check of the other one is asked as long as it takes.
+    let confirm = ["confirm", "plan.json", "assume/contract/sends/own", "--reason", "asked around"];
+    desk.ends(0, &confirm);
+    let (_, text) = desk.cutover(&["status", "plan.json"]);
+    assert!(text.contains("assume/contract/synced/own"), "{text}");
+    desk.write("copied", "");
+    desk.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
+    assert!(spf().contains("\"v=spf1 ip4:192.0.2.40 -all\""), "{}", spf());
+    for (from, to, said) in [
+        ("from: contract, confirm: false", "confirm: false", "what is so already is not asked for"),
+        ("from: contract, check:", "from: contract, confirm: false, check:", "keep one of"),
+    ] {
+        desk.write("other.yaml", desk.read("plan.yaml").replacen(from, to, 1));
+        let (code, text) = desk.cutover(&["check", "other.yaml"]);
+        assert!(code == 2 && text.contains(said), "{text}");
+    }
+}
+
+const HOSTER: &str = "\
+include: [ shared/hosts.yaml, shared/facts.yaml ]
+defaults:
+  zone: { provider: files }
+  record: { zone: acme.test, ttl: 10m }
+zones: [ { file: shared/domains.txt }, extra.test ]
+migrate: { domains: { file: shared/domains.txt }, from: own, to: host }
+records:
+  - { name: www, type: A, to: [ 192.0.2.81 ] }
+  - { zone: extra.test, name: www, type: A, to: [ 192.0.2.82 ], ttl: 20m }
+";
+
+fn hoster() -> Desk {
+    let zone = "@ MX 10 mail.acme.test.\n@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\nmail A 192.0.2.10\nmx A 192.0.2.40\n";
+    let zones = ["acme.test", "shop.test", "extra.test"].map(|name| (name, zone));
+    let desk = desk(&zones, HOSTER);
+    std::fs::create_dir(desk.path("shared")).expect("a directory");
+    let part = |from: &str, to: &str| {
+        let from = ONE.find(from).expect("a part");
+        ONE[from..].split(to).next().expect("a part").to_owned()
+    };
+    let hosts = part("hosts:", "migrate:").replace("mx.acme.test.", "\"mx.{domain}\"");
+    desk.write("shared/hosts.yaml", hosts);
+    desk.write("shared/facts.yaml", part("assume:", "\u{0}"));
+    desk.write("shared/domains.txt", "# customers\nacme.test\nshop.test   # the shop\n");
+    desk
+}
+
+/// Line 32: hosts and facts in files, a list of domains, and what all zones have in common.
+#[test]
+fn a_plan_of_several_files() {
+    let desk = hoster();
+    let (artifact, text) = planned(&desk);
+    let written = written(&artifact);
+    for domain in ["acme.test", "shop.test"] {
+        let key = (format!("switch/{domain}/@/MX"), format!("{domain}."));
+        assert_eq!(written[&key], Some(vec![format!("10 mx.{domain}.")]), "{text}");
+    }
+    let ttl = |id: &str| step(&artifact, id)["changes"][0]["after"]["ttl"].clone();
+    assert_eq!(ttl("publish/acme.test/www/A"), 600);
+    assert_eq!(ttl("publish/extra.test/www/A"), 1200);
+    // The artifact is of all files: a fact, a host or a domain that is changed makes it another one.
+    for file in ["shared/hosts.yaml", "shared/facts.yaml", "shared/domains.txt"] {
+        let before = desk.read(file);
+        desk.write(file, format!("{before}\n# one more line\n"));
+        let (changed, _) = planned(&desk);
+        assert_ne!(changed["plan"], artifact["plan"], "{file}");
+        desk.write(file, before);
+    }
+    assert_eq!(planned(&desk).0["digest"], artifact["digest"]);
+    // An open run is not gone on with when a file that it was made of has changed.
+    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    desk.write("shared/domains.txt", "acme.test\n");
+    let (code, text) = desk.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    assert!(code == 2 && text.contains("the plan has changed since its run began"), "{text}");
+}
+
+/// Line 32: a mistake is shown in the file, and in the line, that it was made in.
+#[test]
+fn mistakes_stand_in_their_file() {
+    for (file, from, to, said) in [
+        ("shared/hosts.yaml", "preference: 10", "prefrence: 10", "shared/hosts.yaml:3:"),
+        (
+            "shared/facts.yaml",
+            "fact: serves, host: host",
+            "fact: serves, host: hoost",
+            "shared/facts.yaml:4:",
+        ),
+        ("shared/facts.yaml", "assume:", "assume: [", "shared/facts.yaml:"),
+        ("shared/domains.txt", "shop.test", "shop..test", "shared/domains.txt:3:1"),
+        ("shared/domains.txt", "shop.test", "acme.test", "shared/domains.txt:3:1"),
+        (
+            "shared/facts.yaml",
+            "assume:",
+            "migrate: { domains: [ a.test ], from: own, to: host }\nassume:",
+            "`migrate` stands in two files",
+        ),
+        (
+            "shared/facts.yaml",
+            "assume:",
+            "name: other\nassume:",
+            "`name` stands in the plan itself",
+        ),
+        (
+            "shared/facts.yaml",
+            "assume:",
+            "hosts: { own: {} }\nassume:",
+            "`own` stands in two files",
+        ),
+        ("plan.yaml", "provider: files }", "provider: fils }", "did you mean `files`?"),
+        ("plan.yaml", "zone: { provider: files }", "zone: {}", "the key `provider` is missing"),
+        (
+            "plan.yaml",
+            "record: { zone: acme.test, ttl",
+            "record: { ttl",
+            "the key `zone` is missing",
+        ),
+        (
+            "plan.yaml",
+            "shared/domains.txt }, from",
+            "shared/none.txt }, from",
+            "`shared/none.txt` cannot be used",
+        ),
+    ] {
+        let desk = hoster();
+        desk.write(file, desk.read(file).replacen(from, to, 1));
+        let (code, text) = desk.cutover(&["check", "plan.yaml"]);
+        assert!(code == 2 && text.contains(said), "{file} {to}: {text}");
+    }
+    // What stands in a default is said once, however many zones have it.
+    let desk = hoster();
+    desk.write(
+        "plan.yaml",
+        desk.read("plan.yaml").replacen("provider: files }", "provider: fils }", 1),
+    );
+    let (_, text) = desk.cutover(&["check", "plan.yaml"]);
+    assert!(text.contains(": 1 problem"), "{text}");
+}
+
+/// Line 32: a plan reads nothing that lies outside of its directory.
+#[test]
+fn a_plan_reads_nothing_outside_of_its_directory() {
+    let desk = hoster();
+    std::fs::create_dir(desk.path("plans")).expect("a directory");
+    desk.write("secret.txt", "acme.test\n");
+    assert_eq!(desk.shell("ln -s ../secret.txt plans/link.txt; mkfifo plans/pipe.txt; ln -s .. plans/up; echo acme.test > plans/inside.txt; ln -s inside.txt plans/alias.txt").0, 0);
+    let plan = |file: &str| {
+        let plan = desk
+            .read("plan.yaml")
+            .replace("include: [ shared/hosts.yaml, shared/facts.yaml ]\n", "");
+        desk.write("plans/plan.yaml", plan.replace("shared/domains.txt", file));
+        desk.cutover(&["check", "plans/plan.yaml"]).1
+    };
+    for (file, said) in [
+        ("../secret.txt", "without `..`"),
+        ("/etc/hostname", "without `..`"),
+        ("link.txt", "out of the plan's directory"),
+        ("up/secret.txt", "out of the plan's directory"),
+        ("pipe.txt", "it is no file"),
+        ("plan.txt", "No such file"),
+    ] {
+        let text = plan(file);
+        assert!(
+            text.contains(&format!("`{file}` cannot be used")) && text.contains(said),
+            "{text}"
+        );
+    }
+    for file in ["inside.txt", "alias.txt"] {
+        assert!(!plan(file).contains("cannot be used"), "{file}");
+    }
+}

@@ -1,0 +1,311 @@
+//! What trials found in plans of many domains, and in what reviewers see: one test for each line.
+
+use serde_json::Value;
+
+use crate::desk::Desk;
+use crate::trials_plan::{ONE, desk, one};
+
+/// A desk with a plan for each zone, which changes `www` there.
+fn many() -> Desk {
+    let zone = "$TTL 1\nwww A 192.0.2.80\n";
+    let desk = desk(&[("a.test", zone), ("b.test", zone)], "");
+    for name in ["a", "b"] {
+        let plan = desk.read("plan.yaml").replace("name: trial", &format!("name: {name}"));
+        let more = format!(
+            "zones: {{ {name}.test: {{ provider: files }} }}\nclocks: {{ margin: 1s }}\nrecords:\n  \
+             - {{ id: x, zone: {name}.test, name: www, type: A, to: [ 192.0.2.81 ] }}\n  \
+             - {{ zone: {name}.test, name: new, type: A, to: [ 192.0.2.82 ], after: \"record:x\" }}\n"
+        );
+        desk.write(&format!("{name}.yaml"), plan + &more);
+    }
+    desk
+}
+
+/// Line 31: several plans are planned, reviewed and run by one command.
+#[test]
+fn several_plans_at_once() {
+    let desk = many();
+    let said = desk.ends(0, &["check", "a.yaml", "b.yaml"]);
+    assert!(said.contains("a.yaml: ok") && said.contains("b.yaml: ok"), "{said}");
+    desk.ends(0, &["plan", "a.yaml", "b.yaml", "-o", "review"]);
+    for name in ["a", "b"] {
+        assert!(desk.path(&format!("review/{name}.json")).exists(), "{name}");
+    }
+    // One that cannot be planned keeps no other back.
+    desk.write(
+        "bad.yaml",
+        desk.read("a.yaml").replace("a.test", "none.test").replace("name: a", "name: bad"),
+    );
+    let (code, text) = desk.cutover(&["plan", "bad.yaml", "b.yaml", "-o", "other"]);
+    assert!(code == 1 && desk.path("other/b.json").exists(), "{code}: {text}");
+    // Each goes as far as it can.
+    desk.ends(4, &["apply", "a.yaml", "b.yaml", "--auto-approve"]);
+    for name in ["a", "b"] {
+        let zone = desk.read(&format!("zones/{name}.test.zone"));
+        assert!(zone.contains("192.0.2.81") && !zone.contains("192.0.2.82"), "{zone}");
+    }
+    let text = desk.ends(0, &["apply", "a.yaml", "b.yaml", "--auto-approve", "--wait"]);
+    assert!(text.contains("done: a is as") && text.contains("done: b is as"), "{text}");
+}
+
+/// Line 31: what two plans both change is refused, with both places.
+#[test]
+fn two_plans_change_no_zone_together() {
+    let desk = many();
+    desk.write("c.yaml", desk.read("b.yaml").replace("name: b", "name: c"));
+    desk.write("d.yaml", desk.read("b.yaml").replace("b.test", "a.test"));
+    for (args, said) in [
+        (&["check", "b.yaml", "c.yaml"][..], "two plans change the zone b.test."),
+        (&["plan", "b.yaml", "c.yaml"], "two plans change the zone b.test."),
+        (&["apply", "b.yaml", "c.yaml", "--auto-approve"], "two plans change the zone b.test."),
+        (&["check", "b.yaml", "d.yaml"], "two plans have the name `b`"),
+    ] {
+        let (code, text) = desk.cutover(args);
+        assert!(code == 2 && text.contains(said), "{args:?}: {text}");
+        let second = args[2];
+        assert!(text.contains(&format!("--> {second}:")) && text.contains("b.yaml:"), "{text}");
+    }
+    let (code, _) = desk.cutover(&["plan", "b.yaml", "-o", "b.json"]);
+    assert_eq!(code, 0);
+    desk.ends(0, &["plan", "c.yaml", "-o", "c.json"]);
+    let (code, text) = desk.cutover(&["apply", "b.json", "c.json", "--auto-approve"]);
+    assert!(code == 2 && text.contains("b.test. is changed by the artifact"), "{text}");
+}
+
+/// A hundred domains that move alike, but for the `autodiscover` record of two of them.
+fn hundred() -> Desk {
+    let names: Vec<String> = (0..100).map(|number| format!("d{number:03}.test")).collect();
+    let key = "\"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"";
+    let zone = |name: &String| {
+        let other = match ["d003.test", "d050.test"].contains(&name.as_str()) {
+            true => "autodiscover CNAME mail.own.test.\n",
+            false => "",
+        };
+        format!(
+            "$TTL 1d\n@ MX 10 mail.own.test.\n@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\n\
+             s1._domainkey TXT {key}\n_imaps._tcp SRV 0 1 993 mail.own.test.\n{other}"
+        )
+    };
+    let mut zones: Vec<(&str, String)> =
+        names.iter().map(|name| (name.as_str(), zone(name))).collect();
+    zones.push(("own.test", "mail A 192.0.2.10\nftp CNAME mail\n".to_owned()));
+    let keys: String = names.iter().map(|name| format!("s2.{name}.dkim TXT {key}\n")).collect();
+    zones.push((
+        "host.test",
+        format!("mx1 A 203.0.113.25\nimap A 203.0.113.27\nsmtp A 203.0.113.28\nauto A 203.0.113.29\n_spf TXT \"v=spf1 ip4:203.0.113.0/24 -all\"\n{keys}"),
+    ));
+    let zones: Vec<(&str, &str)> =
+        zones.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let facts = ONE.split("assume:").nth(1).expect("facts");
+    let desk = desk(
+        &zones,
+        &format!(
+            "defaults: {{ zone: {{ provider: files }} }}
+zones: [ {{ file: domains.txt }}, own.test, host.test ]
+hosts:
+  own:
+    exchanges: [ {{ preference: 10, name: mail.own.test. }} ]
+    senders: [ {{ name: people, spf: \"ip4:192.0.2.10\", dkim: [ s1 ] }} ]
+    discovery: {{ imap: \"mail.own.test:993\" }}
+  host:
+    exchanges: [ {{ preference: 10, name: mx1.host.test. }} ]
+    senders: [ {{ name: people, spf: \"include:_spf.host.test\", dkim: [ {{ selector: s2, cname: \"s2.{{domain}}.dkim.host.test.\" }} ] }} ]
+    discovery: {{ imap: \"imap.host.test:993\", submission: \"smtp.host.test:465\", autodiscover: auto.host.test. }}
+migrate: {{ domains: {{ file: domains.txt }}, from: own, to: host }}
+assume:
+  - {{ fact: redirects, host: own, from: switch, reason: it passes log-ins on }}{facts}"
+        ),
+    );
+    desk.write("domains.txt", names.join("\n") + "\n");
+    desk
+}
+
+/// Lines 23 and 24: what a reviewer looks at first comes first, and of a hundred domains that move alike
+/// one is shown, and how others differ: two screens.
+#[test]
+fn a_hundred_alike_domains_are_read_on_two_screens() {
+    let desk = hundred();
+    let text = desk.ends(0, &["plan", "plan.yaml"]);
+    let at = |words: &str| {
+        let line = text.lines().position(|line| line.contains(words));
+        line.unwrap_or_else(|| panic!("`{words}` is not said: {text}"))
+    };
+    assert!(text.lines().count() <= 100, "{} lines: {text}", text.lines().count());
+    let order = [
+        "PROVED: ",
+        "no way back from checkpoint/release-old",
+        "98 zones are alike; d000.test. stands for",
+        "2 zones are alike; d003.test. stands for d050.test.",
+        "Difference from beginning to end",
+        "+ d000.test. 86400 MX 10 mx1.host.test.",
+        "- autodiscover.d003.test. 86400 CNAME mail.own.test.",
+        "Timeline",
+    ];
+    let places: Vec<usize> = order.iter().map(|words| at(words)).collect();
+    assert!(places.is_sorted(), "{places:?}: {text}");
+    // What is the same in the two that differ is not said again.
+    assert!(!text.contains("d003.test. 86400 MX") && !text.contains("d050.test. 86400"), "{text}");
+    let full = desk.ends(0, &["plan", "plan.yaml", "--full"]);
+    for number in 0..100 {
+        assert!(full.contains(&format!("switch the MX records of d{number:03}.test.")), "{number}");
+    }
+    // Line 29: what goes with the old host is listed.
+    for line in ["mail.own.test. A 192.0.2.10", "ftp.own.test. CNAME mail.own.test."] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+/// Line 10, 23: every clock that is shorter than usual stands on the first screen.
+#[test]
+fn shorter_clocks_are_seen_first() {
+    let text = one("").ends(0, &["plan", "plan.yaml"]);
+    let head = text.split("Difference").next().expect("a head");
+    for clock in ["margin", "use", "queue_life", "overrun", "keep_old"] {
+        assert!(head.contains(&format!("! shorter than usual: `{clock}` is ")), "{clock}: {text}");
+    }
+    assert!(head.contains("a person is asked 2 times"), "{head}");
+}
+
+/// Line 29: at the release too.
+#[test]
+fn what_goes_with_the_old_host_is_said_at_its_release() {
+    let desk = one("");
+    let zone = desk.read("zones/acme.test.zone");
+    desk.write(
+        "zones/acme.test.zone",
+        zone + "ftp CNAME mail\ncpanel A 192.0.2.10\n_caldavs._tcp SRV 0 1 443 cpanel\n",
+    );
+    desk.write(
+        "plan.yaml",
+        desk.read("plan.yaml")
+            .replace(
+                "from: contract, check: [ test, -e, copied ]",
+                "from: contract, confirm: false",
+            )
+            .replace(
+                "from: contract, reason: people",
+                "from: contract, confirm: false, reason: people",
+            ),
+    );
+    let text = desk.ends(0, &["apply", "plan.yaml", "--auto-approve", "--wait"]);
+    let said = text.split("Before you switch the old host off").nth(1).expect("it is said");
+    for line in [
+        "mail.acme.test. A 192.0.2.10",
+        "ftp.acme.test. CNAME mail.acme.test.",
+        "cpanel.acme.test. A 192.0.2.10",
+        "_caldavs._tcp.acme.test. SRV 0 1 443 cpanel.acme.test.",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+/// Two zones in one plan, each with a change and another one that waits for it.
+fn two_zones(more: &str, of_b: &str) -> Desk {
+    let zone = "$TTL 1\nwww A 192.0.2.80\n";
+    let both: String = ["a.test", "b.test"]
+        .iter()
+        .map(|zone| {
+            format!(
+                "  - {{ id: {}, zone: {zone}, name: www, type: A, to: [ 192.0.2.81 ] }}\n  \
+                 - {{ zone: {zone}, name: new, type: A, to: [ 192.0.2.82 ], after: \"record:{}\" }}\n",
+                &zone[..1],
+                &zone[..1]
+            )
+        })
+        .collect();
+    let zones = "zones: { a.test: { provider: files }, b.test: { provider: files } }\nclocks: { margin: 1s }\n";
+    let desk = desk(
+        &[("a.test", zone), ("b.test", &format!("{zone}{of_b}"))],
+        &format!("{zones}records:\n{both}{more}"),
+    );
+    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    // Somebody edits one of them in the meantime.
+    let drifted = desk.read("zones/a.test.zone").replace("192.0.2.80", "192.0.2.99");
+    desk.write("zones/a.test.zone", drifted);
+    desk
+}
+
+/// Line 25: drift in one zone holds up what hangs on it, and nothing else.
+#[test]
+fn drift_in_one_zone_leaves_the_others_alone() {
+    let desk = two_zones("", "");
+    let apply = ["apply", "plan.json", "--auto-approve", "--wait"];
+    let text = desk.ends(5, &apply);
+    assert!(text.contains("set aside") && text.contains("192.0.2.99"), "{text}");
+    let b = desk.read("zones/b.test.zone");
+    assert!(b.contains("192.0.2.81") && b.contains("192.0.2.82"), "{b}");
+    let a = desk.read("zones/a.test.zone");
+    assert!(a.contains("192.0.2.99") && !a.contains("192.0.2.82"), "{a}");
+    let (_, status) = desk.cutover(&["status", "plan.json"]);
+    assert!(status.contains("halted at switch/a.test/www/A"), "{status}");
+    // A run that waits ends with the worse of the two.
+    let other = two_zones("", "");
+    let text = other.ends(5, &["apply", "plan.json", "--auto-approve"]);
+    assert!(text.contains("waiting: apply again at"), "{text}");
+    // Put back, it goes on.
+    desk.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
+    desk.ends(0, &apply);
+    let a = desk.read("zones/a.test.zone");
+    assert!(a.contains("192.0.2.81") && a.contains("192.0.2.82"), "{a}");
+}
+
+/// Line 25: `halt` stops everything, and so does drift in a zone that the others lead into.
+#[test]
+fn what_hangs_on_a_zone_waits_for_it() {
+    let lead = "home CNAME www.a.test.\n";
+    for (more, of_b) in [("on_drift: halt\n", ""), ("", lead)] {
+        let desk = two_zones(more, of_b);
+        let text = desk.ends(5, &["apply", "plan.json", "--auto-approve", "--wait"]);
+        assert!(!text.contains("set aside"), "{text}");
+        let b = desk.read("zones/b.test.zone");
+        assert!(!b.contains("192.0.2.82"), "{more}{of_b}: {b}");
+    }
+    // The other way round nothing hangs on the zone that has drifted.
+    let desk = two_zones("", "");
+    let a = desk.read("zones/a.test.zone") + "home CNAME www.b.test.\n";
+    desk.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
+    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    desk.write("zones/a.test.zone", a);
+    let text = desk.ends(5, &["apply", "plan.json", "--auto-approve", "--wait"]);
+    assert!(
+        text.contains("set aside") && desk.read("zones/b.test.zone").contains("192.0.2.82"),
+        "{text}"
+    );
+    let zones =
+        serde_json::from_str::<Value>(&desk.read("plan.json")).expect("JSON")["zones"].clone();
+    let reads = |zone: &str| {
+        let all = zones.as_array().expect("zones");
+        all.iter().find(|one| one["name"] == zone).expect("the zone")["reads"].clone()
+    };
+    assert_eq!(reads("a.test."), serde_json::json!(["b.test."]));
+    assert_eq!(reads("b.test."), serde_json::json!([]));
+}
+
+/// Line 53: fifty thousand records are a plan, in files of their own, and there is an end to it.
+#[test]
+fn fifty_thousand_records_are_a_plan() {
+    let files: Vec<String> = (0..5).map(|number| format!("part{number}.yaml")).collect();
+    let desk = desk(
+        &[],
+        &format!(
+            "include: [ {} ]\ndefaults: {{ record: {{ zone: a.test }} }}\nzones: {{ a.test: {{ provider: files }} }}\n",
+            files.join(", ")
+        ),
+    );
+    for (number, file) in files.iter().enumerate() {
+        let records = (0..10_000).map(|record| {
+            format!("  - {{ name: r{number}-{record}, type: A, to: [ 192.0.2.1 ] }}\n")
+        });
+        desk.write(file, format!("records:\n{}", records.collect::<String>()));
+    }
+    let bounded = "ulimit -v 2000000; cutover check plan.yaml";
+    let (code, text) = desk.shell(bounded);
+    assert!(code == 0 && text.contains("plan.yaml: ok"), "{text}");
+    let more: Vec<String> = (0..12).map(|number| format!("more{number}.yaml")).collect();
+    for file in &more {
+        desk.write(file, format!("records:\n# {}\n", "x".repeat(4_000_000)));
+    }
+    desk.write("large.yaml", desk.read("plan.yaml").replace(&files.join(", "), &more.join(", ")));
+    let (code, text) = desk.shell(&bounded.replace("plan.yaml", "large.yaml"));
+    assert!(code == 2 && text.contains("all files together have more than"), "{text}");
+}

@@ -86,11 +86,13 @@ impl RunState {
         let Event::Halted { step, reason, detail, differences } = event else { return event };
         let place = artifact.graph.place(&step);
         let may = match reason {
-            HaltReason::Drift
-            | HaltReason::Refused
-            | HaltReason::Unanswered
-            | HaltReason::Unpublished => artifact.on_drift == OnDrift::Isolate,
-            HaltReason::Failed | HaltReason::Undecided | HaltReason::NoWayBack => false,
+            HaltReason::Drift | HaltReason::Refused | HaltReason::Unanswered => {
+                artifact.on_drift == OnDrift::Isolate
+            }
+            HaltReason::Unpublished
+            | HaltReason::Failed
+            | HaltReason::Undecided
+            | HaltReason::NoWayBack => false,
         };
         let of_zone = place.filter(|place| may && zone_of(&artifact.graph, *place).is_some());
         match of_zone {

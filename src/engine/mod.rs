@@ -342,7 +342,7 @@ impl RunState {
                 self.replaced = Some(*by);
                 self.resume(artifact, moment);
             }
-            Event::SetAside { step, reason, .. } => {
+            Event::SetAside { step, .. } => {
                 let place = artifact.graph.place(step);
                 let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
                 if artifact.on_drift != OnDrift::Isolate
@@ -350,9 +350,6 @@ impl RunState {
                 {
                     let (step, event) = (step.clone(), name(event).to_owned());
                     return Err(IllegalEvent::Step { step, event });
-                }
-                if *reason == HaltReason::Unpublished {
-                    self.unpublished.insert(place);
                 }
                 self.aside.insert(place, event.clone());
             }

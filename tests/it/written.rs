@@ -98,6 +98,6 @@ fn another_writer_is_noticed_while_servers_are_waited_for() {
     pdns.patch("acme.test", other);
     let (code, text) = said(&child.wait_with_output().expect("it ends"));
     assert_eq!(code, HALTED, "{text}");
-    assert!(text.contains("another writer has changed it"), "{text}");
+    assert!(text.contains("somebody else has written in its place"), "{text}");
     assert_eq!(www().trim(), "192.0.2.3", "{text}");
 }

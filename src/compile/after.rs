@@ -24,7 +24,7 @@ pub(super) fn of_task(
     graph: &StepGraph,
     (steps, follower): (&mut Vec<Step>, Option<&StepId>),
     task: &TaskSpec,
-) -> Result<After, Diagnostic> {
+) -> Result<After, Box<Diagnostic>> {
     let mut after = After::new();
     let paths = paths_of(graph);
     let follower = follower.and_then(|follower| graph.place(follower));
@@ -37,7 +37,7 @@ pub(super) fn of_task(
                 let help = format!(
                     "{id} comes after the point that this task has to be done before: move the task to `after_switch`, or take the anchor out"
                 );
-                return Err(Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help));
+                return Err(Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help).into());
             }
             let cause =
                 Cause::new(Origin::User, "after", format!("the plan says so (`after: {word}`)"));

@@ -102,7 +102,7 @@ pub(super) fn with_tasks(
             }
             match after::of_task(draft, &graph, (&mut plan.0, follower.as_ref()), spec) {
                 Ok(named) => plan.get_mut(&id).after.extend(named),
-                Err(problem) => found.push(problem),
+                Err(problem) => found.push(*problem),
             }
             after = vec![id];
         }

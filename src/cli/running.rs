@@ -279,8 +279,10 @@ pub(super) async fn rest_until(
 ) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
     let pause = (until - now()).to_std().unwrap_or_default();
+    #[expect(clippy::disallowed_methods, reason = "nothing else is to be done until then")]
+    let rest = tokio::time::sleep(pause);
     tokio::select! {
-        () = tokio::time::sleep(pause) => Ok(()),
+        () = rest => Ok(()),
         signal = signals.next() => {
             let all: Vec<String> = inputs.iter().map(|input| shell(input)).collect();
             let mut line = format!("cutover apply {}", all.join(" "));

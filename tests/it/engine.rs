@@ -268,7 +268,12 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
                 }
                 done.insert(step, (*at, now));
             }
-            Event::Propagated { step, .. } | Event::Reached { step } => {
+            // A gate has come to its end with its last answer.
+            Event::Propagated { step, .. }
+            | Event::Reached { step }
+            | Event::Did { step, .. }
+            | Event::Probed { step, .. }
+            | Event::Allowed { step, .. } => {
                 done.insert(step, (*at, now));
             }
             Event::Opened { .. }
@@ -281,9 +286,6 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::Lapsed { .. }
             | Event::Behind { .. }
             | Event::SetAside { .. }
-            | Event::Probed { .. }
-            | Event::Did { .. }
-            | Event::Allowed { .. }
             | Event::Told { .. }
             | Event::Replaced { .. }
             | Event::Halted { .. }

@@ -81,9 +81,9 @@ assume:
   - { fact: accepts, host: new, reason: every address was created }
   - { fact: serves, host: new, reason: mailboxes have been copied }
   - { fact: routes_local, host: old, reason: it hosts nobody else }
-  - { fact: sends, host: old, from: contract, reason: people were told }
-  - { fact: clients, host: old, from: contract, reason: devices are set up anew }
-  - { fact: synced, host: old, from: contract, reason: a last copy is made }
+  - { fact: sends, host: old, from: contract, confirm: false, reason: people were told }
+  - { fact: clients, host: old, from: contract, confirm: false, reason: devices are set up anew }
+  - { fact: synced, host: old, from: contract, confirm: false, reason: a last copy is made }
   - { fact: synced, host: new, reason: mailboxes would be copied back }
   - { fact: clients, host: new, reason: devices would be set back }
   - { fact: routes_local, host: new, reason: the domain would be taken out }

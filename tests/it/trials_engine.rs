@@ -72,7 +72,8 @@ fn until(bed: &Bed, child: &mut Child, wanted: &str) {
     }
 }
 
-const SYNCED: &str = "  - { fact: synced, host: old, from: contract, reason: a last copy is made }";
+const SYNCED: &str =
+    "  - { fact: synced, host: old, from: contract, confirm: false, reason: a last copy is made }";
 const SYNCED_BACK: &str = "  - { fact: synced, host: new, reason: mailboxes would be copied back }";
 
 /// Line 56: the last copy comes when nothing is stored at the old host any more, and the old host goes

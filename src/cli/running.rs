@@ -271,7 +271,6 @@ pub(super) async fn go_on(
 }
 
 /// Rests until one of several runs goes on; all of them are where they were if the process is ended.
-#[expect(clippy::disallowed_methods, reason = "no run is under way whose world could rest")]
 pub(super) async fn rest_until(
     until: Timestamp,
     inputs: &[PathBuf],

@@ -13,9 +13,8 @@ use super::{Seen, Snapshot};
 use crate::intent::Intent;
 use crate::spf::{SpfRecord, Target};
 
-/// The labels of services of a mail host in front of a domain (RFC 6186, RFC 8314, RFC 5804, RFC 8620,
-/// calendars and address books by RFC 6764 §3, and `_autodiscover` of Microsoft's protocol MS-OXDISCO
-/// §3.1.5.1).
+/// The labels of mail services in front of a domain (RFC 6186, RFC 8314, RFC 5804, RFC 8620, and
+/// `_autodiscover` of Microsoft's protocol MS-OXDISCO §3.1.5.1).
 pub const MAIL_SERVICES: &[&str] = &[
     "_imap._tcp",
     "_imaps._tcp",
@@ -25,10 +24,6 @@ pub const MAIL_SERVICES: &[&str] = &[
     "_submissions._tcp",
     "_sieve._tcp",
     "_jmap._tcp",
-    "_caldav._tcp",
-    "_caldavs._tcp",
-    "_carddav._tcp",
-    "_carddavs._tcp",
     "_autodiscover._tcp",
 ];
 /// Names that mail clients ask for in front of a domain: MS-OXDISCO, and Thunderbird's autoconfig.

@@ -26,7 +26,16 @@ fn waits(artifact: &Artifact, journal: &[Entry]) -> BTreeMap<String, (Timestamp,
             let begin = step.after.keys().filter_map(|id| done.get(id.as_str())).max();
             waits.insert(step.id.to_string(), (*begin.expect("what it waits for"), truly(entry)));
         }
-        if is_over || matches!(entry.event, Event::Propagated { .. } | Event::Reached { .. }) {
+        // A gate has come to its end with its last answer.
+        let is_done = matches!(
+            entry.event,
+            Event::Propagated { .. }
+                | Event::Reached { .. }
+                | Event::Did { .. }
+                | Event::Probed { .. }
+                | Event::Allowed { .. }
+        );
+        if is_over || is_done {
             done.insert(step.id.to_string(), truly(entry));
         }
     }

@@ -259,7 +259,7 @@ fn a_clock_before_1970_is_a_clock() {
 fn that_a_task_was_not_done_has_a_reason() {
     let desk =
         moving("tasks: { before_switch: [ { name: slow, run: [ sleep, '600' ], within: 1s } ] }\n");
-    let said = desk.ends(5, &["apply", "plan.yaml", "--auto-approve"]);
+    let said = desk.ends(6, &["apply", "plan.yaml", "--auto-approve"]);
     let confirm = "cutover confirm plan.yaml task/slow --not-done --reason WHY";
     assert!(said.contains(confirm), "{said}");
     let confirm = ["confirm", "plan.yaml", "task/slow"];

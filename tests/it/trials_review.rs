@@ -130,7 +130,8 @@ fn a_hundred_alike_domains_are_read_on_two_screens() {
         let line = text.lines().position(|line| line.contains(words));
         line.unwrap_or_else(|| panic!("`{words}` is not said: {text}"))
     };
-    assert!(text.lines().count() <= 100, "{} lines: {text}", text.lines().count());
+    // Two screens of 52 lines.
+    assert!(text.lines().count() <= 104, "{} lines: {text}", text.lines().count());
     let order = [
         "PROVED: ",
         "no way back from checkpoint/release-old",

@@ -61,6 +61,10 @@ pub fn steady() -> Option<Steady> {
     None
 }
 
+/// Questions of one round that are under way at once. Our choice: each is a connection of its own, and
+/// resolvers take few from one client (unbound takes ten over TCP from all of them, unless told).
+const ROUND_AT_ONCE_MAX: usize = 4;
+
 /// Sleeps.
 #[expect(clippy::disallowed_methods, reason = "this is where the program sleeps")]
 async fn pause(span: Duration) {
@@ -205,7 +209,7 @@ impl World for Real {
                 let (home, secrets) = (&home, &secrets);
                 async move { anybody(&query, home, secrets).await }
             });
-            let answers = stream::iter(asked).buffered(see::AT_ONCE_MAX).collect().await;
+            let answers = stream::iter(asked).buffered(ROUND_AT_ONCE_MAX).collect().await;
             ended.notify_one();
             answers
         });

@@ -310,8 +310,14 @@ pub fn quoted(word: &str) -> String {
 /// Several words between backticks, the first ten of them.
 #[must_use]
 pub fn listed<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    some_of(words.into_iter().map(quoted), 10)
+}
+
+/// The first few of some words, so many at the most; the rest is counted.
+#[must_use]
+pub fn some_of<W: std::fmt::Display>(words: impl IntoIterator<Item = W>, most: usize) -> String {
     let mut words = words.into_iter();
-    let first: Vec<String> = words.by_ref().take(10).map(quoted).collect();
+    let first: Vec<String> = words.by_ref().take(most).map(|word| word.to_string()).collect();
     match words.count() {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),

@@ -13,7 +13,7 @@ use crate::artifact::{
 use crate::calendar::{Moment, show_span};
 use crate::compile::back::Return;
 use crate::compile::{Compiled, compile, touched};
-use crate::diag::{Diagnostic, Source, distinct, render_all};
+use crate::diag::{Diagnostic, Source, distinct, render_all, some_of};
 use crate::digest::Digest;
 use crate::graph::{Primitive, StepGraph, StepId};
 use crate::intent::{Intent, resolve};
@@ -322,12 +322,7 @@ fn last_sender(intent: &Intent, graph: &StepGraph) -> Vec<String> {
 fn stays(kept: &[StepId]) -> Option<String> {
     /// More would hide the sentence that they stand in.
     const SHOWN_MAX: usize = 4;
-    let shown: Vec<&str> = kept.iter().take(SHOWN_MAX).map(StepId::as_str).collect();
-    let more = match kept.len().saturating_sub(SHOWN_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!kept.is_empty()).then(|| format!("what only adds stays: {}{more}", shown.join(", ")))
+    (!kept.is_empty()).then(|| format!("what only adds stays: {}", some_of(kept, SHOWN_MAX)))
 }
 
 fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
@@ -456,15 +451,8 @@ pub(super) fn is_alone(artifact: &Artifact, state: &Path) -> Result<(), Failure>
         return Ok(());
     }
     let lines = found.iter().map(|Clash { plan, keys }| {
-        let shown: Vec<String> = keys.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
-        let more = match keys.len().saturating_sub(SHOWN_MAX) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        format!(
-            "the run of `{plan}` is open, and changes the same records: {}{more}",
-            shown.join(", ")
-        )
+        let keys = some_of(keys, SHOWN_MAX);
+        format!("the run of `{plan}` is open, and changes the same records: {keys}")
     });
     let lines = lines.collect::<Vec<_>>().join("\n  ");
     let text = format!(

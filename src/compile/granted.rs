@@ -8,6 +8,7 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::calendar::show_span;
+use crate::diag::some_of;
 use crate::fact::{Fact, Value};
 use crate::model::hold::CAP;
 use crate::observe::{ALIASES_MAX, Outside, Snapshot, ZoneSeen, discovery_of};
@@ -179,12 +180,8 @@ pub(super) fn shortened(draft: &Draft<'_>) -> Vec<String> {
 fn seen_outside(draft: &Draft<'_>) -> Vec<String> {
     let seen = draft.snapshot.outside.iter().filter_map(|(key, answer)| match answer {
         Outside::Records(records) => {
-            let data: Vec<String> = records.iter().take(SHOWN_MAX).map(Rdata::to_string).collect();
-            let more = match records.len().saturating_sub(SHOWN_MAX) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            Some(format!("{key} stays {}{more}, as a resolver answered", data.join(", ")))
+            let data = some_of(records.iter(), SHOWN_MAX);
+            Some(format!("{key} stays {data}, as a resolver answered"))
         }
         Outside::Absent => Some(format!("{key} goes on not to exist, as a resolver answered")),
         Outside::Unknown(_) => None,
@@ -235,7 +232,6 @@ fn names_taken(draft: &Draft<'_>) -> BTreeSet<String> {
             && draft.end.told(key) != live
     };
     let names: BTreeSet<&Name> = draft.owned().filter(taken).map(|key| &key.name).collect();
-    let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     let sentence = |name: &Name| match is_host(name) {
         true => format!(
             "nobody outside of these zones relies on the addresses that {name} has today, which the plan changes"
@@ -316,7 +312,6 @@ fn without_mail(draft: &Draft<'_>) -> Option<String> {
     let mx = zones().filter(|(key, _)| key.rtype == RrType::MX).flat_map(|(_, mx)| mx.rdata());
     let exchanges: BTreeSet<Name> = mx.filter_map(Rdata::as_mx).map(|(_, name)| name).collect();
     let zones = zones().filter(|(key, _)| !exchanges.contains(&key.name));
-    let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     let at_old = zones.filter(|(key, rrset)| {
         let mut ips = rrset.rdata().iter().filter_map(Rdata::ip);
         let is_led = || {
@@ -339,7 +334,7 @@ fn without_mail(draft: &Draft<'_>) -> Option<String> {
     (!names.is_empty()).then(|| {
         format!(
             "nobody has mail at {}: they have no MX records, and their addresses are those of `{}`",
-            some_of(names.into_iter()),
+            some_of(names, SHOWN_MAX),
             from.name
         )
     })
@@ -372,7 +367,6 @@ fn aliases_of_moving(draft: &Draft<'_>) -> Option<String> {
         }
         _ => Vec::new(),
     });
-    let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     let names: BTreeSet<Name> = names
         .filter(|name| is_host(name) && !is_discovery(name) && !known.contains(name))
         .filter(|name| !moving.contains(name) && leads_along(name).is_some())
@@ -380,7 +374,7 @@ fn aliases_of_moving(draft: &Draft<'_>) -> Option<String> {
     (!names.is_empty()).then(|| {
         format!(
             "nobody has mail at {}: aliases of domains that move, and mail for them goes along",
-            some_of(names.iter())
+            some_of(&names, SHOWN_MAX)
         )
     })
 }
@@ -390,14 +384,9 @@ fn is_discovery(name: &Name) -> bool {
     discovery_of(&RrKey::new(name.clone(), RrType::CNAME)).is_some()
 }
 
-/// The first few of some names; the rest is counted.
-fn some_of<'n>(names: impl ExactSizeIterator<Item = &'n Name>) -> String {
-    let more = match names.len().saturating_sub(SHOWN_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let shown: Vec<String> = names.take(SHOWN_MAX).map(ToString::to_string).collect();
-    format!("{}{more}", shown.join(", "))
+/// Whether a name is a host's: those of services and of policies have a label that begins with `_`.
+fn is_host(name: &Name) -> bool {
+    !name.labels().any(|label| label.first() == Some(&b'_'))
 }
 
 /// Exchanges with addresses that not everybody reaches.

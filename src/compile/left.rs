@@ -45,9 +45,6 @@ fn leads_to(rrset: &RrSet, names: &BTreeSet<Name>) -> bool {
 
 /// Whether a record leads to one of these names. Who serves a zone is no matter of its mail host.
 fn to(rdata: &Rdata, names: &BTreeSet<Name>) -> bool {
-    let target = match rdata.rtype() {
-        RrType::NS | RrType::PTR => None,
-        _ => rdata.as_mx().map(|(_, name)| name).or(rdata.srv_target()).or(rdata.target()),
-    };
-    target.is_some_and(|target| names.contains(&target))
+    !matches!(rdata.rtype(), RrType::NS | RrType::PTR)
+        && rdata.leads_to().is_some_and(|target| names.contains(&target))
 }

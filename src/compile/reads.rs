@@ -47,8 +47,7 @@ fn targets(owner: &Name, rdata: &Rdata) -> Vec<Option<Name>> {
     if let Some(spf) = SpfRecord::of_rdata(rdata) {
         return spf.terms.iter().filter_map(|term| of_term(owner, term)).collect();
     }
-    let target = rdata.as_mx().map(|(_, name)| name).or(rdata.srv_target()).or(rdata.target());
-    target.into_iter().map(Some).collect()
+    rdata.leads_to().into_iter().map(Some).collect()
 }
 
 fn of_term(owner: &Name, term: &Term) -> Option<Option<Name>> {

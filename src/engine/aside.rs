@@ -13,25 +13,9 @@ use cutover_contract::Name;
 use super::{Held, RunState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later};
-use crate::graph::{Primitive, StepGraph};
 use crate::journal::{Event, HaltReason};
 use crate::model::hold::CAP;
 use crate::spec::OnDrift;
-
-/// The zone that a step is about: a change's, or that of the change that a wait waits out.
-fn zone_of(graph: &StepGraph, place: usize) -> Option<&Name> {
-    match &graph.steps()[place].primitive {
-        Primitive::Change(changes) => Some(changes.zone()),
-        Primitive::Wait(wait) => match &graph.get(wait.over.as_ref()?)?.primitive {
-            Primitive::Change(changes) => Some(changes.zone()),
-            Primitive::Wait(_)
-            | Primitive::Gate(_)
-            | Primitive::Task(_)
-            | Primitive::Checkpoint => None,
-        },
-        Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => None,
-    }
-}
 
 /// The zones that are left alone while something in these is set aside: they themselves, and all whose
 /// records lead there.
@@ -70,10 +54,10 @@ impl RunState {
     pub(super) fn going_on(&self, artifact: &Artifact, also: Option<usize>) -> BTreeSet<usize> {
         let graph = &artifact.graph;
         let aside: BTreeSet<usize> = self.aside.keys().copied().chain(also).collect();
-        let zones = aside.iter().filter_map(|place| zone_of(graph, *place));
+        let zones = aside.iter().filter_map(|place| graph.zone_of(&graph.steps()[*place]));
         let alone = left_alone(artifact, zones);
         let goes_on = |place: &usize| {
-            let zone = zone_of(graph, *place);
+            let zone = graph.zone_of(&graph.steps()[*place]);
             !aside.contains(place) && zone.is_some_and(|zone| !alone.contains(zone))
         };
         self.to_settle().filter(goes_on).collect()
@@ -94,7 +78,9 @@ impl RunState {
             | HaltReason::Undecided
             | HaltReason::NoWayBack => false,
         };
-        let of_zone = place.filter(|place| may && zone_of(&artifact.graph, *place).is_some());
+        let of_zone = place.filter(|place| {
+            may && artifact.graph.zone_of(&artifact.graph.steps()[*place]).is_some()
+        });
         match of_zone {
             Some(place)
                 if !self.aside.contains_key(&place)

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::ChangeSet;
+use cutover_contract::{ChangeSet, Name};
 use gate::Gate;
 use paths::Paths;
 use petgraph::algo::toposort;
@@ -259,6 +259,25 @@ impl StepGraph {
     #[must_use]
     pub fn get(&self, id: &StepId) -> Option<&Step> {
         self.place(id).map(|place| &self.steps[place])
+    }
+
+    /// The zone that a step is about: a change's, or that of the change that a wait waits out.
+    #[must_use]
+    pub fn zone_of<'g>(&'g self, step: &'g Step) -> Option<&'g Name> {
+        let about = match &step.primitive {
+            Primitive::Wait(wait) => self.get(wait.over.as_ref()?)?,
+            Primitive::Change(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => step,
+        };
+        match &about.primitive {
+            Primitive::Change(changes) => Some(changes.zone()),
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint => None,
+        }
     }
 
     /// The place of the step with this id in [`StepGraph::steps`].

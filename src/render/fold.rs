@@ -11,6 +11,7 @@ use cutover_contract::{Change, Name};
 
 use super::lines;
 use crate::artifact::Artifact;
+use crate::diag::some_of;
 use crate::graph::{Primitive, Step, StepGraph, StepId};
 
 /// How many zones have to be alike before they are folded. Our choice: two or three are read at once.
@@ -42,7 +43,7 @@ impl<'a> Folds<'a> {
             artifact.forecast.iter().map(|one| (&one.step, (one.begin, one.end))).collect();
         let mut said: BTreeMap<&Name, Vec<String>> = BTreeMap::new();
         for step in artifact.graph.steps() {
-            if let Some(zone) = zone_of(&artifact.graph, step) {
+            if let Some(zone) = artifact.graph.zone_of(step) {
                 let shape = shape(step, zone, times.get(&step.id).copied());
                 said.entry(zone).or_default().push(shape);
             }
@@ -87,7 +88,7 @@ impl<'a> Folds<'a> {
 
     /// Whether a step is not shown.
     pub(super) fn hides_step(&self, graph: &StepGraph, step: &Step) -> bool {
-        let Some(zone) = zone_of(graph, step).filter(|_| self.any()) else { return false };
+        let Some(zone) = graph.zone_of(step).filter(|_| self.any()) else { return false };
         let when = self.times.get(&step.id).copied();
         self.hides(zone)
             || (self.most != Some(zone) && self.usual.contains(&shape(step, zone, when)))
@@ -110,12 +111,16 @@ impl<'a> Folds<'a> {
             text += &format!(
                 "  {} zones are alike; {first} stands for {}\n",
                 others.len() + 1,
-                some(others)
+                some_of(others, NAMED_MAX)
             );
         }
         if self.any() && !self.single.is_empty() {
             let differ = if self.single.len() == 1 { "differs" } else { "differ" };
-            text += &format!("  {} {differ}: {}\n", self.single.len(), some(&self.single));
+            text += &format!(
+                "  {} {differ}: {}\n",
+                self.single.len(),
+                some_of(&self.single, NAMED_MAX)
+            );
         }
         text
     }
@@ -155,21 +160,6 @@ impl<'a> Folds<'a> {
     }
 }
 
-/// The zone that a step is about: a change's, or that of the change that a wait waits out.
-fn zone_of<'a>(graph: &'a StepGraph, step: &'a Step) -> Option<&'a Name> {
-    match &step.primitive {
-        Primitive::Change(changes) => Some(changes.zone()),
-        Primitive::Wait(wait) => match &graph.get(wait.over.as_ref()?)?.primitive {
-            Primitive::Change(changes) => Some(changes.zone()),
-            Primitive::Wait(_)
-            | Primitive::Gate(_)
-            | Primitive::Task(_)
-            | Primitive::Checkpoint => None,
-        },
-        Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => None,
-    }
-}
-
 /// All that is said of a step, without the name of its zone.
 fn shape(step: &Step, zone: &Name, when: Option<(Duration, Duration)>) -> String {
     let Step { id, primitive, after, title, reason, window: _ } = step;
@@ -196,12 +186,4 @@ pub(super) fn nameless(text: &str, zone: &Name) -> String {
 /// A zone's name as it stands in ids and records: with or without its trailing dot.
 fn word(zone: &Name) -> String {
     zone.to_string().trim_end_matches('.').to_owned()
-}
-
-fn some(names: &[&Name]) -> String {
-    let shown: Vec<String> = names.iter().take(NAMED_MAX).map(ToString::to_string).collect();
-    match names.len().saturating_sub(NAMED_MAX) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }

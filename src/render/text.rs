@@ -15,6 +15,7 @@ use super::{
 };
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::show_span;
+use crate::diag::some_of;
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::spec::notify::{Notice, Way};
 
@@ -159,7 +160,7 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         text += &format!("       {}\n", dress.paint(Paint::Faint, id.as_str()));
         text += &format!("       why: {}\n", harmless(reason));
         if !after.is_empty() {
-            text += &format!("       after: {}\n", names(after.keys()));
+            text += &format!("       after: {}\n", some_of(after.keys(), IDS_MAX));
         }
         text += &window.as_ref().map(|windows| within(windows, "       ")).unwrap_or_default();
         if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
@@ -181,17 +182,8 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
     text
 }
 
-/// Up to four ids, and how many more.
-fn names<'a>(ids: impl ExactSizeIterator<Item = &'a StepId>) -> String {
-    /// More would hide the sentence that they stand in.
-    const SHOWN_MAX: usize = 4;
-    let more = ids.len().saturating_sub(SHOWN_MAX);
-    let shown: Vec<&str> = ids.take(SHOWN_MAX).map(StepId::as_str).collect();
-    match more {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
+/// Ids that are shown. Our choice: more would hide the sentence that they stand in.
+const IDS_MAX: usize = 4;
 
 /// One line for each RRset and each reason for which its old version is waited out: what comes after
 /// the wait says for what.

@@ -16,10 +16,7 @@ pub(super) fn first(artifact: &Artifact) -> String {
         }
         _ if story.is_empty() => format!("PROVED EXCEPT {}\n", exceptions(present)),
         Outcome::Proved | Outcome::Refuted => {
-            let passes = match artifact.verdict.forbidding().next() {
-                Some(_) => "",
-                None => ", AND LET PASS, as the plan says (`override:`)",
-            };
+            let passes = let_pass(&artifact.verdict);
             let broken: BTreeSet<&str> = artifact.verdict.broken.iter().map(|id| of(id)).collect();
             let broken: Vec<&str> = broken.into_iter().collect();
             format!("REFUTED{passes}: {}\n", broken.join(", "))
@@ -47,6 +44,14 @@ pub(super) fn first(artifact: &Artifact) -> String {
         text += &format!("  a person is asked {}\n", count(by_hand, "time"));
     }
     text
+}
+
+/// What is added where the plan lets pass all that is broken.
+fn let_pass(verdict: &Verdict) -> &'static str {
+    match verdict.forbidding().next() {
+        Some(_) => "",
+        None => ", AND LET PASS, as the plan says (`override:`)",
+    }
 }
 
 /// The invariant that the id of a defect begins with.
@@ -91,10 +96,7 @@ pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> String {
         Outcome::Proved if present.is_empty() => "  PROVED. ".to_owned(),
         _ if story.is_empty() => format!("  PROVED EXCEPT {}.\n  ", exceptions(present)),
         Outcome::Proved | Outcome::Refuted => {
-            let passes = match artifact.verdict.forbidding().next() {
-                Some(_) => "",
-                None => ", AND LET PASS, as the plan says (`override:`)",
-            };
+            let passes = let_pass(&artifact.verdict);
             format!("  REFUTED{passes}: {}\n  ", indented(story).trim_start())
         }
     };

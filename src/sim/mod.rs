@@ -120,10 +120,6 @@ impl World for Ideal {
         self.answered.pop()
     }
 
-    fn wanted_back(&mut self) -> Option<String> {
-        None
-    }
-
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         self.provider.apply(changes).await
     }

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use super::decode::items;
 use super::shape::WRONG_TYPE;
 use super::yaml::{self, Kind, Node};
 use super::{PlanSpec, Registry, decoded};
@@ -357,12 +358,5 @@ fn text(node: &Node) -> Option<Spanned<String>> {
         | Kind::Bool(_)
         | Kind::Int(_)
         | Kind::Float(_) => None,
-    }
-}
-
-fn items(node: Option<&Node>) -> impl Iterator<Item = &Node> {
-    match node.map(|node| &node.kind) {
-        Some(Kind::List(items)) => items.iter(),
-        _ => [].iter(),
     }
 }

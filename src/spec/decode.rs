@@ -114,7 +114,7 @@ fn text(node: &Node) -> Option<Spanned<&str>> {
     }
 }
 
-fn items(node: Option<&Node>) -> impl Iterator<Item = &Node> {
+pub(super) fn items(node: Option<&Node>) -> impl Iterator<Item = &Node> {
     match node.map(|node| &node.kind) {
         Some(Kind::List(items)) => items.iter(),
         _ => [].iter(),

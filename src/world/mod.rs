@@ -37,8 +37,11 @@ pub trait World {
     fn begin(&mut self, step: &StepId, queries: &[Query]) -> impl Future<Output = ()>;
     /// The answers to what was begun, in the order of the questions, as soon as they are there.
     fn answered(&mut self) -> impl Future<Output = Option<(StepId, Vec<Answer>)>>;
-    /// The rollback point that somebody wants the run to go back to while this process drives it.
-    fn wanted_back(&mut self) -> Option<String>;
+    /// The rollback point that somebody wants the run to go back to while this process drives it. Nobody
+    /// does where nobody else can.
+    fn wanted_back(&mut self) -> Option<String> {
+        None
+    }
     /// Makes a change.
     fn perform(
         &mut self,

@@ -164,8 +164,8 @@ fn a_gate_that_fails_takes_the_run_back() {
     assert_eq!(gated.served(), before_switch);
 }
 
-/// Entries of all runs.
-fn journals(bed: &Bed) -> Vec<Vec<Value>> {
+/// Entries of all runs, the oldest first.
+pub(crate) fn journals(bed: &Bed) -> Vec<Vec<Value>> {
     let folder = bed.dir().join(".cutover/two-domains");
     let texts = (1..)
         .map_while(|run| fs::read_to_string(folder.join(format!("{run:04}/journal.jsonl"))).ok());

@@ -473,10 +473,6 @@ impl World for Storm {
         self.answered.pop()
     }
 
-    fn wanted_back(&mut self) -> Option<String> {
-        None
-    }
-
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         self.call().await;
         let fate = self.fate(changes);

@@ -26,6 +26,7 @@ use tempfile::TempDir;
 
 use crate::bed::{records, said};
 use crate::lab::{Bind, Pdns, Server, now, sleep};
+use crate::recipes::STATED;
 use crate::replans::{Made, waits_hold};
 
 /// How long any process may take. The waits of the longest plan take a quarter of it, and a wait that
@@ -81,17 +82,6 @@ const MOVE: &str = "hosts:
     senders: [ { name: people, spf: \"ip4:203.0.113.25\" } ]
 migrate: { domains: [ ZONE ], from: old, to: new, cutover_ttl: 1s, keep_old: 1s, overrun: 1s MORE }
 clocks: { margin: 1s, use: 0s, queue_life: 1s }
-assume:
-  - { fact: accepts, host: new, reason: every address was created }
-  - { fact: serves, host: new, reason: mailboxes have been copied }
-  - { fact: routes_local, host: old, reason: it hosts nobody else }
-  - { fact: sends, host: old, from: contract, confirm: false, reason: people were told }
-  - { fact: clients, host: old, from: contract, confirm: false, reason: devices are set up anew }
-  - { fact: synced, host: old, from: contract, confirm: false, reason: a last copy is made }
-  - { fact: synced, host: new, reason: mailboxes would be copied back }
-  - { fact: clients, host: new, reason: devices would be set back }
-  - { fact: routes_local, host: new, reason: the domain would be taken out }
-  - { fact: published, name: mx.new.test., reason: the host runs it }
 ";
 
 const PLANS: [Plan; 3] = [
@@ -117,7 +107,11 @@ impl Plan {
     fn text(&self, zone: &str, provider: &str, authorities: &str) -> String {
         let body = match self.name {
             "records" => self.body.to_owned(),
-            _ => MOVE.replace(" MORE", self.body),
+            _ => {
+                let published =
+                    "  - { fact: published, name: mx.new.test., reason: the host runs it }\n";
+                MOVE.replace(" MORE", self.body) + STATED + published
+            }
         };
         format!(
             "version: 1

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::bed::Bed;
+use crate::gates::journals;
 use crate::lab::{Unbound, sleep};
 use crate::run::kind;
 
@@ -39,18 +40,6 @@ fn edit(bed: &Bed, changed: &[(&str, &str)], more: &str) {
 
 fn script(bed: &Bed, name: &str, text: &str) {
     fs::write(bed.dir().join(name), text).expect("a script");
-}
-
-/// The entries of each run, the oldest first.
-fn journals(bed: &Bed) -> Vec<Vec<Value>> {
-    let folder = bed.dir().join(".cutover/two-domains");
-    let texts = (1..)
-        .map_while(|run| fs::read_to_string(folder.join(format!("{run:04}/journal.jsonl"))).ok());
-    let read = |text: String| {
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        text[..whole].lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
-    };
-    texts.map(read).collect()
 }
 
 /// When each event came about for the first time, by kind and step.

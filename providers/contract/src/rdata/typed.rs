@@ -177,6 +177,13 @@ impl Rdata {
         }
     }
 
+    /// The name that a record leads to: of an MX, an SRV, a CNAME, DNAME, NS or PTR.
+    #[must_use]
+    pub fn leads_to(&self) -> Option<Name> {
+        let exchange = || self.as_mx().map(|(_, exchange)| exchange);
+        self.target().or_else(|| self.srv_target()).or_else(exchange)
+    }
+
     /// Rdata of fields in wire form that are well-formed, and short enough, by their types.
     fn of(rtype: RrType, fields: &[&[u8]]) -> Self {
         Self { rtype, wire: fields.concat().into_boxed_slice(), form: Form::Fields }

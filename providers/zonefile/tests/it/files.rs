@@ -191,7 +191,7 @@ fn a_reload_that_fails_is_in_doubt() {
         let error = apply(&*provider(directory.path(), &fields)).expect_err("a failure");
         assert_eq!(error.next(), Next::Look);
         let ProviderError::InDoubt { detail, .. } = &error else { panic!("{error}") };
-        let wanted = format!("the file is written, but the servers may not have it: {word}");
+        let wanted = format!("the file has the change, but the servers may not have it: {word}");
         assert!(detail.starts_with(&wanted), "{detail}");
         assert_eq!(contents(file(&directory)), AFTER);
     }

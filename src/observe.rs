@@ -21,7 +21,7 @@ use crate::resolution::{Reply, reply};
 use crate::spec::{Authority, ResolverAddress};
 
 pub use questions::{
-    MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions,
+    MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions, signs_as,
 };
 
 /// A question to the world, closed over protocols.

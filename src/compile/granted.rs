@@ -34,6 +34,7 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     all.extend(seen_outside(draft));
     all.extend(wildcards(draft));
     all.extend(names_taken(draft));
+    all.extend(names_of_addresses(draft));
     all.extend(served_by_old(draft));
     all.extend(set_up_by_hand(draft));
     all.extend(without_mail(draft));
@@ -189,7 +190,11 @@ fn seen_outside(draft: &Draft<'_>) -> Vec<String> {
     seen.collect()
 }
 
-/// Names that a wildcard answers for, and that are taken out of it.
+/// What wildcards of these types answer is looked at.
+const WILD: [RrType; 5] = [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrType::CNAME];
+
+/// Names that a wildcard answers for, and that are taken out of it; and names that go, so that a
+/// wildcard answers for them.
 fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let changes = draft.tracks.iter().flat_map(|track| {
@@ -206,7 +211,7 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
             above != origin && !zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(above))
         });
         for at in [name.clone()].into_iter().chain(above) {
-            for rtype in [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrType::CNAME] {
+            for rtype in WILD {
                 let key = RrKey::new(at.clone(), rtype);
                 if draft.owner_of(&key).is_none()
                     && zone.wildcard_of(&key).is_some_and(|wild| wild.rtype() == rtype)
@@ -216,6 +221,32 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
                     ));
                 }
             }
+        }
+    }
+    let exists = |zone: &ZoneSeen, name: &Name| {
+        zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(name))
+    };
+    for key in draft.owned() {
+        let Some(end) = draft.end.zone_of(&key.name) else { continue };
+        let origin = &end.zone.origin;
+        let live = &draft.snapshot.zones[origin];
+        if !draft.has_wildcards(origin) || exists(end, &key.name) {
+            continue;
+        }
+        // With its last name all names above it that have no records go too.
+        let gone = std::iter::successors(Some(key.name.clone()), Name::parent)
+            .take_while(|name| name != origin && exists(live, name) && !exists(end, name));
+        for name in gone {
+            let is_wild = |rtype: &RrType| {
+                end.wildcard_of(&RrKey::new(name.clone(), *rtype))
+                    .is_some_and(|wild| wild.rtype() == *rtype)
+            };
+            found.extend(WILD.iter().filter(|rtype| is_wild(rtype)).map(|rtype| {
+                format!(
+                    "a wildcard may answer for the {rtype} records of {name} and of what lies below it when the plan has removed {}",
+                    key.name
+                )
+            }));
         }
     }
     found
@@ -254,6 +285,22 @@ fn names_taken(draft: &Draft<'_>) -> BTreeSet<String> {
         )
     });
     names.into_iter().map(sentence).chain(below).collect()
+}
+
+/// Names of addresses that the plan takes away or changes: receivers judge a sender by them.
+fn names_of_addresses(draft: &Draft<'_>) -> BTreeSet<String> {
+    let changed = draft.owned().filter(|key| {
+        let live = draft.snapshot.told(key);
+        key.rtype == RrType::PTR && live != Outside::Absent && draft.end.told(key) != live
+    });
+    changed
+        .map(|key| {
+            format!(
+                "no receiver minds that the address of {} gets another name, or none: many refuse mail from an address whose name does not lead back to it",
+                key.name
+            )
+        })
+        .collect()
 }
 
 /// Zones of which every name server has the old host's addresses: with the host the zone goes too.

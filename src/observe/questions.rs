@@ -70,6 +70,13 @@ pub fn is_dkim(name: &Name) -> bool {
     name.labels().skip(1).any(|label| label.eq_ignore_ascii_case(b"_domainkey"))
 }
 
+/// The domain that a name's DKIM key signs as: what stands behind `_domainkey`.
+#[must_use]
+pub fn signs_as(name: &Name) -> Option<Name> {
+    let at = name.labels().skip(1).position(|label| label.eq_ignore_ascii_case(b"_domainkey"))?;
+    std::iter::successors(Some(name.clone()), Name::parent).nth(at + 2)
+}
+
 struct Asking<'a> {
     snapshot: &'a Snapshot,
     open: BTreeSet<RrKey>,

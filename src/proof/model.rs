@@ -17,7 +17,7 @@ use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
 use super::view::{Choice, Library, TooMany, Tree, View};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host};
-use crate::observe::{Snapshot, is_dkim};
+use crate::observe::{Snapshot, signs_as};
 use crate::spf::SpfRecord;
 
 /// Patterns that one choice of answers makes at the most. Our choice: more would come from names
@@ -160,10 +160,15 @@ pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
     let of_mail = rrsets().map(|(key, _)| key).chain(draft.owned()).filter_map(|key| {
         let mut labels = key.name.labels();
         let first = labels.next()?;
-        let policy =
-            first.eq_ignore_ascii_case(b"_dmarc") || first.eq_ignore_ascii_case(b"_mta-sts");
-        let at = if policy { 1 } else { usize::from(is_dkim(&key.name)) * 2 };
-        (at > 0).then(|| std::iter::successors(Some(key.name.clone()), Name::parent).nth(at))?
+        let is = |label: &[u8], text: &str| label.eq_ignore_ascii_case(text.as_bytes());
+        if is(first, "_dmarc") || is(first, "_mta-sts") {
+            return key.name.parent();
+        }
+        // What a server's certificate has to match (RFC 7672 §3.1) is there for its mail.
+        match is(first, "_25") && labels.next().is_some_and(|label| is(label, "_tcp")) {
+            true => key.name.parent()?.parent(),
+            false => signs_as(&key.name),
+        }
     });
     let known: BTreeSet<Name> = of_mail.filter(|name| !exchanges.contains(name)).collect();
     let zones = draft.snapshot.zones.values();

@@ -117,6 +117,14 @@ impl Term {
         self.parts().0 == "ptr"
     }
 
+    /// Whether an evaluator looks for the names of the client's address: `ptr`, and the macro `p` (RFC 7208
+    /// §5.5, §7.3).
+    #[must_use]
+    pub fn asks_names_of_addresses(&self) -> bool {
+        self.is_of_host_names()
+            || self.0.to_ascii_lowercase().split("%{").skip(1).any(|rest| rest.starts_with('p'))
+    }
+
     /// The types that an evaluator asks its name for (RFC 7208 §5); `ptr` those of the names that the
     /// client's address has.
     #[must_use]

@@ -4,6 +4,7 @@
 //! Where a verdict demands facts or reasons, it prints lines to paste. A test that pastes them shows that
 //! the demand can be met, and that nothing else is in the way.
 
+mod hung_on;
 mod led_elsewhere;
 mod out_of_sight;
 mod pasted;

@@ -458,11 +458,30 @@ fn dir_of(file: &Path) -> &Path {
     file.parent().expect("a file lies in a directory")
 }
 
+/// Does something with each of these, so many at once: they wait more than they do.
+pub(crate) fn side_by_side<T>(
+    at_once: usize,
+    all: impl Iterator<Item = T> + Send,
+    each: impl Fn(T) + Sync,
+) {
+    let (open, each) = (&Mutex::new(all), &each);
+    let next = || open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(move || std::iter::from_fn(next).for_each(each));
+        }
+    });
+}
+
+/// How much of what can be swept shall be.
+#[expect(clippy::disallowed_methods, reason = "a test's own setting")]
+pub(crate) fn wish() -> Option<String> {
+    std::env::var("CUTOVER_SWEEP").ok()
+}
+
 /// Which of so many entries get trouble: all, or some that are spread evenly, others for each kind.
 fn chosen(entries: usize, kind: usize) -> Vec<usize> {
-    #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
-    let wish = std::env::var("CUTOVER_SWEEP").ok();
-    let count = match wish.as_deref() {
+    let count = match wish().as_deref() {
         None => SAMPLE,
         Some("all") => entries,
         Some(number) => number.parse().expect("`all`, or a number"),
@@ -493,23 +512,12 @@ fn sweep(place: &Place) {
     let names: Vec<String> = (0..cases.len()).map(|n| format!("c{n}.test")).collect();
     let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
     let place = &place.start(&zones);
-    let open = Mutex::new(cases.iter().zip(&names));
-    let (open, ends, troubled_ref) = (&open, &ends, &troubled);
-    thread::scope(|scope| {
-        for _ in 0..place.at_once() {
-            scope.spawn(move || {
-                while let Some(((plan, trouble, after), zone)) = {
-                    let mut open = open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    open.next()
-                } {
-                    let number = PLANS.iter().position(|one| one.name == plan.name);
-                    let case = Case::new(place, plan, zone);
-                    let end = &ends[number.expect("one of them")];
-                    if case.goes_through(*trouble, *after, end) {
-                        troubled_ref.fetch_add(1, Ordering::SeqCst);
-                    }
-                }
-            });
+    side_by_side(place.at_once(), cases.iter().zip(&names), |((plan, trouble, after), zone)| {
+        let number = PLANS.iter().position(|one| one.name == plan.name);
+        let case = Case::new(place, plan, zone);
+        let end = &ends[number.expect("one of them")];
+        if case.goes_through(*trouble, *after, end) {
+            troubled.fetch_add(1, Ordering::SeqCst);
         }
     });
     let troubled = troubled.into_inner();

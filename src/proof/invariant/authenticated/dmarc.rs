@@ -6,7 +6,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW};
 use crate::fact::{Fact, Subject, Value};
-use crate::observe::Outside;
+use crate::observe::{Outside, signs_as};
 use crate::proof::model::{Bench, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
@@ -38,12 +38,15 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
         let mut above = std::iter::successors(name.parent(), Name::parent);
         above.any(|above| owned.contains(&above) || aliases.contains(&above))
     };
-    let inherits: Vec<Name> = bench
-        .domains()
+    // Who signs sends, with no other record than the key.
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    let signing = live.filter_map(|key| signs_as(&key.name));
+    let domains = bench.domains();
+    let inherits: Vec<Name> = domains
         .iter()
-        .map(|one| &one.name)
-        .filter(|name| below(name) || is_made(name))
-        .cloned()
+        .map(|one| one.name.clone())
+        .chain(signing)
+        .filter(|name| below(&name) || is_made(&name))
         .collect();
     for domain in owned.into_iter().chain(aliases).chain(inherits).collect::<BTreeSet<_>>() {
         let stricter = |view: &View<'_>| {

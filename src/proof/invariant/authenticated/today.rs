@@ -1,7 +1,8 @@
 //! What the SPF records of today let pass: somebody may rely on it, declared or not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use cutover_contract::{Name, RrKey, RrType};
 
@@ -130,20 +131,27 @@ fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>,
         // (RFC 1123 §2.1).
         let of_hosts = term.is_of_host_names();
         let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
-        let names: BTreeSet<&Name> = draft
+        let names = draft
             .owned()
             .map(|key| &key.name)
             .filter(|name| name.is_at_or_below(&below) && (!of_hosts || is_host(name)))
-            .collect();
+            .map(|name| (name, term.asks_for()));
+        // And by the names that its address has.
+        let pointers = draft
+            .owned()
+            .map(|key| &key.name)
+            .filter(|name| term.asks_names_of_addresses() && is_of_address(name))
+            .map(|name| (name, [RrType::PTR].as_slice()));
+        let names: BTreeMap<&Name, &[RrType]> = names.chain(pointers).collect();
         let senders: Vec<Subject> = declared
             .iter()
             .filter(|(_, terms)| terms.contains(&(owner.clone(), text.clone())))
             .map(|(host, _)| Subject::Host(host.name.clone()))
             .collect();
         let senders = if senders.is_empty() { vec![sends_today(domain, one)] } else { senders };
-        for (place, name) in names.into_iter().enumerate() {
+        for (place, (name, asks_for)) in names.into_iter().enumerate() {
             let keys: Vec<RrKey> =
-                term.asks_for().iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
+                asks_for.iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
             let changed = |view: &View<'_>| {
                 let is_other = |key: &RrKey| {
                     let live = view.live(key);
@@ -173,6 +181,14 @@ fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>,
             bench.forbid_each(ID, (&found, NOW), &bad, &harm);
         }
     }
+}
+
+/// Whether the name of an address stands at a name (RFC 1035 §3.5, RFC 3596 §2.5).
+fn is_of_address(name: &Name) -> bool {
+    static ABOVE: LazyLock<[Name; 2]> = LazyLock::new(|| {
+        ["in-addr.arpa.", "ip6.arpa."].map(|above| Name::from_user(above).expect("a name"))
+    });
+    ABOVE.iter().any(|above| name.is_at_or_below(above))
 }
 
 /// Whose mail it is that the record of today lets pass and nobody declares: that of a host that mail

@@ -27,7 +27,8 @@ pub(super) fn loses_one(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMov
         let lost = |view: &View<'_>| {
             let live = Servers::of(&|key| view.live(key), key);
             let now = Servers::of(&|key| view.look_up(key), key);
-            (has(&live) && !now.is_none() && !now.unseen && !has(&now)).then_some(())
+            let is_known = now.unseen.is_empty();
+            (has(&live) && !now.is_none() && is_known && !has(&now)).then_some(())
         };
         let label = ("family-lost", &key.name, (usize::from(key.rtype.number()) << 8) + number);
         let harm = Harm::new(
@@ -47,15 +48,16 @@ pub(super) fn loses_one(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMov
 }
 
 /// The servers that a discovery record leads to.
+#[derive(PartialEq, Eq)]
 pub(super) struct Servers {
-    pub(super) ips: BTreeSet<IpAddr>,
-    /// There may be others, which nobody could ask for.
-    unseen: bool,
+    ips: BTreeSet<IpAddr>,
+    /// There may be others, which nobody could ask for: why.
+    unseen: BTreeSet<String>,
 }
 
 impl Servers {
     pub(super) fn of(look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> Self {
-        let mut found = Self { ips: BTreeSet::new(), unseen: false };
+        let mut found = Self { ips: BTreeSet::new(), unseen: BTreeSet::new() };
         let both = [RrType::A, RrType::AAAA];
         if key.rtype != RrType::SRV {
             both.into_iter().for_each(|rtype| found.add(look_up, &key.name, rtype));
@@ -68,21 +70,21 @@ impl Servers {
                 }
             }
             Outside::Absent => {}
-            Outside::Unknown(_) => found.unseen = true,
+            Outside::Unknown(why) => drop(found.unseen.insert(why)),
         }
         found
     }
 
     /// Whether it leads to no server, as everybody knows.
-    fn is_none(&self) -> bool {
-        self.ips.is_empty() && !self.unseen
+    pub(super) fn is_none(&self) -> bool {
+        self.ips.is_empty() && self.unseen.is_empty()
     }
 
     fn add(&mut self, look_up: &dyn Fn(&RrKey) -> Outside, name: &Name, rtype: RrType) {
         match look_up(&RrKey::new(name.clone(), rtype)) {
             Outside::Records(records) => self.ips.extend(records.iter().filter_map(Rdata::ip)),
             Outside::Absent => {}
-            Outside::Unknown(_) => self.unseen = true,
+            Outside::Unknown(why) => drop(self.unseen.insert(why)),
         }
     }
 }

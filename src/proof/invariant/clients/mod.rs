@@ -425,7 +425,13 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
 /// The name that a discovery record leads to, where that has no address of a family that it has in the
 /// end, or none at all; and whether somebody has seen that.
 fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, bool)> {
-    let Outside::Records(found) = view.answer(key) else { return None };
+    let found = match view.look_up(key) {
+        Outside::Records(found) => found,
+        found @ Outside::Unknown(_) if key.rtype == RrType::SRV && found != view.live(key) => {
+            return view.leaves_at(key).map(|name| (name, false));
+        }
+        Outside::Absent | Outside::Unknown(_) => return None,
+    };
     let target = found.iter().find_map(target)?;
     let of = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
     let found = of.each_ref().map(|key| view.look_up(key));

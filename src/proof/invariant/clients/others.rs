@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_contract::{Name, RrKey, RrType};
 
 use super::super::is_known_to_stay;
 use super::families::Servers;
@@ -88,23 +88,16 @@ pub(super) fn led_along(bench: &mut Bench<'_>) {
 fn of_those_that_stay<'k>(bench: &mut Bench<'_>, keys: impl Iterator<Item = &'k RrKey>) {
     let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
     let keys: BTreeSet<RrKey> = keys
-        .filter_map(|key| {
-            let asked = match key.rtype {
-                RrType::CNAME => RrKey::new(key.name.clone(), RrType::SRV),
-                _ => key.clone(),
-            };
-            let of = discovery_of(&asked).or_else(|| discovery_of(key))?;
-            let asked = if discovery_of(&asked).is_some() { asked } else { key.clone() };
-            (!moving.contains(&of)).then_some(asked)
-        })
+        .filter_map(|key| asked_for(key).filter(|(_, of)| !moving.contains(of)))
+        .map(|(asked, _)| asked)
         // Of a name both families are looked at.
         .filter(|key| key.rtype != RrType::AAAA)
         .collect();
     for key in keys {
         let other = |view: &View<'_>| {
-            let live = Servers::of(&|key| view.live(key), &key).ips;
-            let now = || Servers::of(&|key| view.look_up(key), &key).ips;
-            (!live.is_empty() && now() != live).then_some(())
+            let live = Servers::of(&|key| view.live(key), &key);
+            let now = || Servers::of(&|key| view.look_up(key), &key);
+            (!live.is_none() && now() != live).then_some(())
         };
         let of = Subject::Name(key.name.clone());
         let harm = Harm::new(
@@ -121,6 +114,16 @@ fn of_those_that_stay<'k>(bench: &mut Bench<'_>, keys: impl Iterator<Item = &'k 
         let found = bench.cases(ID, ("led-along", &key.name, at), &other);
         let bad = |bench: &Bench<'_>| bench.facts.having(Fact::Clients, &of, Value::True);
         bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+    }
+}
+
+/// The question of mail clients that a record answers, and the domain that they ask it of: whoever looks
+/// for a service asks for SRV records, and follows an alias in their place.
+fn asked_for(key: &RrKey) -> Option<(RrKey, Name)> {
+    let service = RrKey::new(key.name.clone(), RrType::SRV);
+    match discovery_of(&service).filter(|_| key.rtype == RrType::CNAME) {
+        Some(of) => Some((service, of)),
+        None => discovery_of(key).map(|of| (key.clone(), of)),
     }
 }
 
@@ -161,12 +164,8 @@ pub(super) fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<Rr
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let others = by_others(bench);
     let found = live.chain(&others).chain(draft.owned()).filter(|key| {
-        let services = RrKey::new(key.name.clone(), RrType::SRV);
-        let of = match key.rtype {
-            RrType::CNAME => discovery_of(key).or_else(|| discovery_of(&services)),
-            _ => discovery_of(key),
-        };
-        of.is_some_and(|domain| !moving.contains(&domain) && !stays(bench, &domain))
+        asked_for(key)
+            .is_some_and(|(_, domain)| !moving.contains(&domain) && !stays(bench, &domain))
             && (old.leads_there(bench, key) || draft.owner_of(key).is_some())
     });
     found.cloned().collect()
@@ -176,25 +175,21 @@ pub(super) fn of_other_names(bench: &Bench<'_>, one: &DomainMove) -> BTreeSet<Rr
 pub(super) fn records_alone(bench: &mut Bench<'_>) {
     let draft = bench.draft();
     let mut keys: BTreeSet<RrKey> = BTreeSet::new();
-    let discovery: Vec<(&RrKey, &Rdata)> = draft
-        .snapshot
-        .zones
-        .values()
-        .flat_map(|zone| &zone.zone.rrsets)
-        .filter(|(key, _)| discovery_of(key).is_some())
-        .flat_map(|(key, rrset)| rrset.rdata().iter().map(move |rdata| (key, rdata)))
-        .collect();
-    for (key, rdata) in discovery {
-        keys.insert(key.clone());
-        if let Some(name) = target(rdata) {
-            keys.extend([RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype)));
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
+    for (key, _) in live.filter_map(asked_for) {
+        if let Outside::Records(found) = bench.library.live(&key) {
+            let both =
+                |name: Name| [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
+            keys.extend(found.iter().filter_map(target).flat_map(both));
         }
+        keys.insert(key);
     }
     let others = by_others(bench);
     of_those_that_stay(bench, others.iter());
-    let owned = draft.owned().filter(|key| discovery_of(key).is_some()).cloned();
-    for key in owned.collect::<BTreeSet<_>>() {
-        leads_where(bench, &key);
+    let owned: BTreeSet<RrKey> =
+        draft.owned().filter_map(asked_for).map(|(asked, _)| asked).collect();
+    for key in &owned {
+        leads_where(bench, key);
     }
     for key in keys {
         if bench.library.answers(&key).is_none() {

@@ -280,6 +280,10 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
         };
         let of = Subject::Name(name.clone());
         if is_exchange && !is_in_doubt(bench, one, name, &today) {
+            // Both are asked for together, so either statement may stand with the other.
+            if bench.facts.is_stated(Fact::Accepts, &of) {
+                let _ = bench.facts.values(Fact::Published, &of);
+            }
             continue;
         }
         let harm = Harm::new(

@@ -1,5 +1,6 @@
 //! `cutover/artifact/1`: the wire types, apart from the domain's.
 
+mod alike;
 mod gate;
 mod task;
 mod verdict;
@@ -40,6 +41,9 @@ struct ArtifactV1 {
     notify: Vec<Notice>,
     on_drift: String,
     zones: Vec<ZoneV1>,
+    /// Zones of which the same is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    alike: Vec<alike::AlikeV1>,
     verdict: verdict::VerdictV1,
     steps: Vec<StepV1>,
     rollback_points: Vec<RollbackPointV1>,
@@ -53,6 +57,9 @@ struct RollbackPointV1 {
     at: Option<StepId>,
     steps: Vec<StepV1>,
     takes_back: BTreeMap<StepId, StepId>,
+    /// In each of the zones that are alike the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    takes_back_each: bool,
     residue: Vec<String>,
 }
 
@@ -77,7 +84,7 @@ struct ExceptionV1 {
 }
 
 /// Why a step comes after another.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CauseV1 {
     origin: Origin,
@@ -109,6 +116,12 @@ struct StepV1 {
     /// What takes it back: a step of the way back, `keep`, or `never` and why; none for steps that
     /// do nothing.
     undo: Option<String>,
+    /// It comes after the same in each of the zones that are alike.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    each: bool,
+    /// The places of the steps that are the same for other zones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    at: Vec<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +159,9 @@ struct ForecastV1 {
     step: StepId,
     begin_secs: u64,
     end_secs: u64,
+    /// The places of what is the same for other zones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    at: Vec<usize>,
 }
 
 impl From<&RrSet> for RrSetV1 {
@@ -168,8 +184,10 @@ const NO_DIGEST: &str = r#""digest": """#;
 
 /// The encoding, and the digest in it: that of the same text without it.
 pub(super) fn encode(artifact: &Artifact) -> (String, Digest) {
-    let mut octets = Vec::with_capacity(octets_about(artifact));
-    serde_json::to_writer_pretty(&mut octets, &wire(artifact))
+    let mut wire = wire(artifact);
+    alike::fold(&mut wire);
+    let mut octets = Vec::with_capacity(octets_about(&wire));
+    serde_json::to_writer_pretty(&mut octets, &wire)
         .expect("names, numbers and texts are always written");
     octets.push(b'\n');
     let mut text = String::from_utf8(octets).expect("JSON is UTF-8");
@@ -180,15 +198,13 @@ pub(super) fn encode(artifact: &Artifact) -> (String, Digest) {
 }
 
 /// About how long the text becomes, so that it is not copied again and again while it grows.
-fn octets_about(artifact: &Artifact) -> usize {
+fn octets_about(wire: &ArtifactV1) -> usize {
     const OTHERS: usize = 16 << 10;
     const CHANGE: usize = 320;
-    let back = artifact.rollback_points.iter().map(|point| &point.graph);
-    let steps = std::iter::once(&artifact.graph).chain(back).flat_map(StepGraph::steps);
-    let changes = steps.map(|step| match &step.primitive {
-        Primitive::Change(changes) => changes.changes().len(),
-        Primitive::Gate(gate) => 2 + 2 * gate.expect.len(),
-        Primitive::Wait(_) | Primitive::Task(_) | Primitive::Checkpoint => 1,
+    let back = wire.rollback_points.iter().flat_map(|point| &point.steps);
+    let changes = wire.steps.iter().chain(back).map(|step| match &step.gate {
+        Some(gate) => 2 + 2 * gate.expect.len(),
+        None => step.changes.len().max(1),
     });
     OTHERS + CHANGE * changes.sum::<usize>()
 }
@@ -202,7 +218,8 @@ pub(super) fn decode(text: &str) -> Result<Artifact, ReadError> {
     if head.format != FORMAT {
         return Err(ReadError::Format(head.format));
     }
-    let wire: ArtifactV1 = serde_json::from_str(text)?;
+    let mut wire: ArtifactV1 = serde_json::from_str(text)?;
+    alike::unfold(&mut wire)?;
     let stated = Digest::parse(&wire.digest).ok_or_else(|| value("digest", "no sha256 digest"))?;
     let artifact = read(wire)?;
     let (encoded, actual) = encode(&artifact);
@@ -247,6 +264,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         notify: notify.clone(),
         on_drift: on_drift.word().to_owned(),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
+        alike: Vec::new(),
         verdict: verdict::wire(verdict),
         steps: graph.steps().iter().map(|step| wire_step(step, undos.get(&step.id))).collect(),
         rollback_points: rollback_points.iter().map(wire_point).collect(),
@@ -256,6 +274,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
                 step: step.clone(),
                 begin_secs: begin.as_secs(),
                 end_secs: end.as_secs(),
+                at: Vec::new(),
             })
             .collect(),
     }
@@ -268,6 +287,7 @@ fn wire_point(point: &RollbackPoint) -> RollbackPointV1 {
         at: at.clone(),
         steps: graph.steps().iter().map(|step| wire_step(step, None)).collect(),
         takes_back: takes_back.clone(),
+        takes_back_each: false,
         residue: residue.clone(),
     }
 }
@@ -340,6 +360,8 @@ fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
         task: task.map(task::wire),
         window: window.as_ref().map(window::wire),
         undo: undo.map(wire_undo),
+        each: false,
+        at: Vec::new(),
     }
 }
 
@@ -366,6 +388,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         notify,
         on_drift,
         zones,
+        alike: _,
         verdict,
         steps,
         rollback_points,
@@ -400,14 +423,14 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
     let graph = read_graph(steps, &zones)?;
     let rollback_points = rollback_points
         .into_iter()
-        .map(|RollbackPointV1 { name, at, steps, takes_back, residue }| {
+        .map(|RollbackPointV1 { name, at, steps, takes_back, takes_back_each: _, residue }| {
             let graph = read_graph(steps, &zones)?;
             Ok(RollbackPoint { name, at, graph, takes_back, residue })
         })
         .collect::<Result<Vec<_>, ReadError>>()?;
     let forecast = forecast
         .into_iter()
-        .map(|ForecastV1 { step, begin_secs, end_secs }| Forecast {
+        .map(|ForecastV1 { step, begin_secs, end_secs, at: _ }| Forecast {
             step,
             begin: Duration::from_secs(begin_secs),
             end: Duration::from_secs(end_secs),
@@ -480,6 +503,8 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
         task,
         window,
         undo: _,
+        each: _,
+        at: _,
     } = wire;
     if !after.iter().eq(because.keys()) {
         return Err(value(&id, "it is not said for each of `after` where that comes from"));

@@ -1,5 +1,7 @@
 //! What trials found in plans of many domains, and in what reviewers see: one test for each line.
 
+use cutover::artifact::Artifact;
+use cutover::graph::{Step, StepId};
 use serde_json::Value;
 
 use crate::desk::Desk;
@@ -153,6 +155,55 @@ fn a_hundred_alike_domains_are_read_on_two_screens() {
     // Line 29: what goes with the old host is listed.
     for line in ["mail.own.test. A 192.0.2.10", "ftp.own.test. CNAME mail.own.test."] {
         assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+/// Line 24: what is said of a hundred domains that are alike stands in the artifact once.
+#[test]
+fn a_hundred_alike_domains_are_sealed_in_a_megabyte() {
+    let desk = hundred();
+    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    let text = desk.read("plan.json");
+    assert!(text.len() <= 1 << 20, "{} octets", text.len());
+    let all = Artifact::decode(&text).expect("an artifact");
+    for (number, graph) in all.rollback_points.iter().map(|point| &point.graph).enumerate() {
+        for domain in ["d000", "d003", "d049", "d099"] {
+            let of = |step: &&Step| step.id.to_string().contains(&format!("/{domain}.test/"));
+            let (ours, theirs) =
+                (graph.steps().iter().filter(of), all.graph.steps().iter().filter(of));
+            assert!(ours.count() > 3 && theirs.count() > 10, "{number}, {domain}");
+        }
+    }
+    let taken_back = all.rollback_points.iter().flat_map(|point| &point.takes_back);
+    let known = |id: &StepId| all.graph.get(id).is_some();
+    assert!(taken_back.into_iter().all(|(_, served)| known(served)), "each step serves one");
+    assert_eq!(all.forecast.len(), all.graph.steps().len());
+    let shown = desk.ends(0, &["show", "plan.json", "--full"]);
+    assert!(shown.contains("switch the MX records of d099.test."), "{shown}");
+    // What is written once is sealed as all the rest is.
+    let (first, at) = (text.find("\"at\": [").expect("places"), "\"at\": [");
+    let begin = first + at.len();
+    let end = begin + text[begin..].find(']').expect("a last place");
+    let places: Vec<&str> = text[begin..end].split(',').map(str::trim).collect();
+    let with = |places: &[&str]| format!("{}{}{}", &text[..begin], places.join(","), &text[end..]);
+    let (swapped, twice) = (
+        [&[places[1], places[0]], &places[2..]].concat(),
+        [&[places[1], places[1]], &places[2..]].concat(),
+    );
+    let far = [&["1000000000"], &places[1..]].concat();
+    for (touched, why) in [
+        (with(&swapped), "it was changed after it was sealed"),
+        (with(&twice), "two have one place"),
+        (with(&far), "a place lies behind the last"),
+        (with(&places[1..]), "it has not one place for each zone that is like its own"),
+        (
+            text.replacen("\"like\": \"d000.test.\"", "\"like\": \"d001.test.\"", 1),
+            "it is of no zone that others are like",
+        ),
+        (text.replacen("\"d099.test.\"\n", "\"d09\\\\.9.test.\"\n", 1), "cannot be one of several"),
+    ] {
+        let error = Artifact::decode(&touched).expect_err(why);
+        assert!(error.to_string().contains(why), "{why} is missing: {error}");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::spec::gate::{Pace, Settings};
 pub(super) struct GateV1 {
     probe: String,
     settings: Settings,
-    expect: Vec<ExpectedV1>,
+    pub(super) expect: Vec<ExpectedV1>,
     delay_secs: u64,
     every_secs: u64,
     count: Option<u32>,
@@ -37,7 +37,7 @@ enum FailingV1 {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ExpectedV1 {
+pub(super) struct ExpectedV1 {
     zone: Name,
     name: Name,
     #[serde(rename = "type")]

@@ -339,7 +339,7 @@ impl Resolver<'_> {
                 self.report(Diagnostic::error(OUTSIDE_ZONES, record.name.span, title, help));
                 continue;
             }
-            let key = RrKey::new(record.name.value.clone(), record.rtype.value);
+            let key = record.key();
             if let Some(first) = seen.insert(key.clone(), record.name.span) {
                 let title = format!("{} is set twice", quoted(&key.to_string()));
                 let help = "an RRset has one set of records: put them all into one `to:` list";

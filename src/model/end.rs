@@ -9,6 +9,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use crate::intent::{Exchange, Intent};
 use crate::observe::Snapshot;
+use crate::spf::SpfRecord;
 
 /// The records of one type among the addresses that the plan publishes for an exchange.
 #[must_use]
@@ -46,7 +47,14 @@ pub fn in_the_end(intent: &Intent, snapshot: &Snapshot) -> Snapshot {
         }
     }
     for record in &intent.records {
-        let rdata = record.to.clone().unwrap_or_default();
+        let mut rdata = record.to.clone().unwrap_or_default();
+        let is_spf = |rdata: &&Rdata| SpfRecord::of_rdata(rdata).is_some();
+        // Texts that come beside the SPF record of a domain that moves leave it alone.
+        let moves = intent.moves.iter().any(|one| one.domain.value == record.name.value);
+        if moves && record.rtype.value == RrType::TXT && !rdata.iter().any(|one| is_spf(&one)) {
+            let live = end.zone_of(&record.name.value).and_then(|zone| zone.get(&record.key()));
+            rdata.extend(live.into_iter().flat_map(RrSet::rdata).filter(is_spf).cloned());
+        }
         set(&mut end, &record.name.value, record.rtype.value, rdata);
     }
     end

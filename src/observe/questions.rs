@@ -94,7 +94,7 @@ pub fn questions(intent: &Intent, snapshot: &Snapshot) -> BTreeSet<RrKey> {
         }
     }
     for record in &intent.records {
-        let key = RrKey::new(record.name.value.clone(), record.rtype.value);
+        let key = record.key();
         asking.of_rrset(&key, record.to.as_deref().unwrap_or_default());
     }
     for one in &intent.moves {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
+use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of, spf};
 use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Goal, Route, Stage, Track};
@@ -25,7 +25,8 @@ struct Lines<'k> {
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     let lines = Lines::of(kitchen);
-    for record in &kitchen.intent.records {
+    let own = kitchen.intent.records.iter().filter(|record| !spf::is_beside(kitchen, record));
+    for record in own {
         match lines.taken_over_by(record) {
             Some(other) => goes_with(record, other, found),
             None => track(kitchen, &lines, record, found),
@@ -161,7 +162,7 @@ fn becomes_no_alias(
 
 fn track(kitchen: &Kitchen<'_>, lines: &Lines<'_>, record: &RecordSpec, found: &mut Found) {
     let zone = &kitchen.snapshot.zones[&record.zone.value];
-    let key = RrKey::new(record.name.value.clone(), record.rtype.value);
+    let key = record.key();
     let at_apex = key.name == zone.zone.origin;
     if at_apex && key.rtype == RrType::CNAME {
         let title = format!("{} is the zone itself and cannot be an alias", key.name);

@@ -2,7 +2,7 @@
 //! can be in flight any more.
 //!
 //! There is one record, and it is edited as one value inside the TXT RRset: other TXT records at
-//! the name stay as they are. Terms that no host of the plan declares are kept, for somebody put
+//! the name stay as they are, and those that `records:` adds come with the first change. Terms that no host of the plan declares are kept, for somebody put
 //! them there. `mx` and `a` change their meaning when exchanges or addresses change, so they are
 //! frozen into the addresses that they mean now, and thawed in the end where a sender that stays
 //! declares them.
@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use cutover_contract::{Name, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic, Span, quoted};
@@ -21,6 +21,7 @@ use crate::model::spf_cost::{Cost, cost};
 use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
 use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
 use crate::observe::{Seen, Snapshot};
+use crate::spec::{RecordSpec, When};
 use crate::spf::{BadTerm, SpfRecord, TERMS_MAX, Target, Term, TermMeaning};
 
 /// Two SPF records at one name.
@@ -34,6 +35,9 @@ pub(super) const SPF_INCLUDE: Code = Code::semantic("spf-include");
 /// A live record that no receiver can read.
 pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
 
+/// Other texts at the name of an SPF record that cannot come with it.
+pub(super) const SPF_BESIDE: Code = Code::semantic("spf-beside");
+
 /// What SPF says of senders that no term names, where nobody has said it: "probably not" and not
 /// "no". DMARC treats both alike, and a forgotten sender is not rejected for it. Our choice.
 const DEFAULT_ALL: &str = "~all";
@@ -43,14 +47,73 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         let Some(versions) = Versions::of(kitchen, one, found) else { continue };
         let transitions = versions.transitions(one);
         let track = Track::new(one.zone.clone(), versions.key.clone(), transitions);
-        found.track(track, one.domain.span);
+        let beside = kitchen.intent.records.iter().filter(|record| is_beside(kitchen, record));
+        let beside = beside.filter(|record| record.name.value == one.domain.value);
+        let records = beside.filter_map(|record| Some(record.id.as_ref()?.value.clone())).collect();
+        found.track(Track { records, ..track }, one.domain.span);
     }
+}
+
+/// Whether a line of `records:` is about the other texts at the name of an SPF record that the move
+/// has: a verification code beside it, for one.
+pub(super) fn is_beside(kitchen: &Kitchen<'_>, record: &RecordSpec) -> bool {
+    let is_spf = |rdata: &Rdata| SpfRecord::of_rdata(rdata).is_some();
+    let has_spf = |one: &DomainMove| {
+        let live = kitchen.zone(one).get(&record.key());
+        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
+        live.is_some_and(|live| live.rdata().iter().any(is_spf))
+            || hosts.flat_map(|host| &host.senders).any(|sender| sender.spf.is_some())
+    };
+    let mut moves = kitchen.intent.moves.iter();
+    record.rtype.value == RrType::TXT
+        && record.to.as_ref().is_some_and(|to| !to.iter().any(is_spf))
+        && moves.any(|one| one.domain.value == record.name.value && has_spf(one))
+}
+
+/// The texts beside the SPF record when the plan is done.
+fn beside(
+    kitchen: &Kitchen<'_>,
+    domain: &Name,
+    live: Option<&RrSet>,
+    found: &mut Found,
+) -> Option<Vec<Rdata>> {
+    let others = live.into_iter().flat_map(RrSet::rdata);
+    let others: Vec<Rdata> =
+        others.filter(|rdata| SpfRecord::of_rdata(rdata).is_none()).cloned().collect();
+    let mut lines = kitchen.intent.records.iter();
+    let line = lines.find(|line| line.name.value == *domain && is_beside(kitchen, line));
+    let Some((line, to)) = line.and_then(|line| Some((line, line.to.clone()?))) else {
+        return Some(others);
+    };
+    let mut refuse = |title: String, help: &str| {
+        let why = "the texts at a name are one RRset, and the move changes the SPF record in it";
+        found.report(Diagnostic::error(SPF_BESIDE, line.name.span, title, help).why(why));
+    };
+    let is_placed = !matches!(line.when, When::Start) || line.lower_ttl.is_some();
+    let ttl = line.ttl.filter(|ttl| live.is_some_and(|live| live.ttl() != *ttl));
+    if is_placed || ttl.is_some() {
+        refuse(
+            format!("the texts of {domain} come with the first change of its SPF record"),
+            "leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own",
+        );
+        return None;
+    }
+    if let Some(gone) = others.iter().find(|rdata| !to.contains(rdata)) {
+        refuse(
+            format!("the text {gone} of {domain} would go while its mail moves"),
+            "list it too, and take it away in a plan of its own",
+        );
+        return None;
+    }
+    Some(to)
 }
 
 /// The three records: as it is, as it is while both sides send, and as it is in the end.
 struct Versions {
     key: RrKey,
     live: Option<RrSet>,
+    /// The texts beside it, from the first change on.
+    beside: Vec<Rdata>,
     widened: SpfRecord,
     narrowed: SpfRecord,
 }
@@ -83,7 +146,8 @@ impl Versions {
         }
         let parts = Parts { kitchen, one, old, staying: [new, others].concat() };
         let (widened, narrowed) = parts.versions(live.as_ref(), found)?;
-        let versions = Self { key, live: live_txt, widened, narrowed };
+        let beside = beside(kitchen, domain, live_txt.as_ref(), found)?;
+        let versions = Self { key, live: live_txt, beside, widened, narrowed };
         versions.budget(kitchen, one, live.as_ref(), found);
         Some(versions)
     }
@@ -135,19 +199,17 @@ impl Versions {
     fn transitions(&self, one: &DomainMove) -> Vec<Transition> {
         let ttl = self.live.as_ref().map_or(Ttl::from_wire(NEW_TTL), RrSet::ttl);
         let with = |record: &SpfRecord| {
-            let others = self.live.iter().flat_map(RrSet::rdata);
-            let others = others.filter(|rdata| SpfRecord::of_rdata(rdata).is_none()).cloned();
-            RrSet::new(ttl, others.chain([record.rdata()]))
+            RrSet::new(ttl, self.beside.iter().cloned().chain([record.rdata()]))
                 .expect("a record and others of the same type are an RRset")
         };
-        let is_live = |record: &SpfRecord| {
-            let spf = |rrset: &RrSet| rrset.rdata().iter().find_map(SpfRecord::of_rdata);
-            self.live.as_ref().and_then(spf).as_ref() == Some(record)
-        };
+        let live = || self.live.iter().flat_map(RrSet::rdata);
+        let is_live = live().find_map(SpfRecord::of_rdata).as_ref() == Some(&self.widened);
+        let more = self.beside.iter().filter(|text| !live().any(|there| there == *text));
+        let more: Vec<Rdata> = more.cloned().collect();
         let (widened, narrowed) = (with(&self.widened), with(&self.narrowed));
         let mut transitions = Vec::new();
         let mut current = self.live.clone();
-        if !is_live(&self.widened) {
+        if !is_live {
             transitions.push(Transition {
                 verb: if current.is_some() { Verb::Widen } else { Verb::Publish },
                 stage: Stage::Expand,
@@ -159,6 +221,17 @@ impl Versions {
                 ),
             });
             current = Some(widened);
+        } else if !more.is_empty() {
+            let beside = RrSet::new(ttl, live().cloned().chain(more))
+                .expect("more records of the same type are an RRset");
+            transitions.push(Transition {
+                verb: Verb::Widen,
+                stage: Stage::Expand,
+                changes: vec![change(&self.key, current.as_ref(), Some(&beside))],
+                title: format!("add texts beside the SPF record of {}", one.domain.value),
+                reason: "the plan asks for them".to_owned(),
+            });
+            current = Some(beside);
         }
         if self.narrowed != self.widened {
             transitions.push(Transition {

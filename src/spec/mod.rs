@@ -20,7 +20,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use cutover_contract::{Adapter, Name, NameError, Rdata, RrType, Ttl};
+use cutover_contract::{Adapter, Name, NameError, Rdata, RrKey, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::window::Windows;
@@ -440,6 +440,14 @@ pub struct RecordSpec {
     pub when: When,
     /// How long to wait behind `after:`, in place of what the replaced versions ask for.
     pub wait: Option<Duration>,
+}
+
+impl RecordSpec {
+    /// The RRset that it is about.
+    #[must_use]
+    pub fn key(&self) -> RrKey {
+        RrKey::new(self.name.value.clone(), self.rtype.value)
+    }
 }
 
 /// When a record changes.

@@ -207,12 +207,59 @@ fn an_ending_is_no_sender() {
     ");
 }
 
+/// A verification code comes with the first change of the SPF record, and stays beside it.
 #[test]
-fn the_txt_records_of_a_mail_domain_have_one_owner() {
-    let zone = acme("@ MX 10 mail\n@ TXT \"v=spf1 include:_spf.host.test -all\"\n");
-    let body = moves("", "include:_spf.host.test")
-        + "records: [ { zone: acme.test, name: \"@\", type: TXT, to: [ '\"MS=ms123\"' ] } ]\n";
-    assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
+fn texts_come_beside_the_record() {
+    let with = |texts: &str, record: &str, keys: &str| {
+        let zone = acme(&format!("@ 5m MX 10 mail\n@ 1h TXT \"a\"\n{record}"));
+        let line = format!(
+            "records:\n  - {{ id: code, zone: acme.test, name: \"@\", type: TXT, to: [ {texts} ]{keys} }}\n"
+        );
+        let body = moves("ip4:192.0.2.10", "include:_spf.host.test") + &line;
+        plan(&[("acme.test", &zone), ("host.test", HOST)], &body)
+    };
+    let texts = "'\"a\"', '\"MS=ms123\"'";
+    let live = "@ 1h TXT \"v=spf1 ip4:192.0.2.10 -all\"\n";
+    assert_snapshot!(with(texts, live, ""), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "a", "v=spf1 ip4:192.0.2.10 -all" -> 3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "MS=ms123", "a", "v=spf1 include:_spf.host.test -all"
+    "#);
+    // The record itself has nothing to do any more.
+    let both = "@ 1h TXT \"v=spf1 ip4:192.0.2.10 include:_spf.host.test -all\"\n";
+    assert_snapshot!(with(texts, both, ""), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all"
+    T+0s switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 6m narrow/acme.test/@/TXT
+      3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "MS=ms123", "a", "v=spf1 include:_spf.host.test -all"
+    "#);
+    // Where there is no record yet, it comes too.
+    assert_snapshot!(with(texts, "", ""), @r#"
+    T+0s widen/acme.test/@/TXT
+      3600 "a" -> 3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all"
+    T+1h 6m switch/acme.test/@/MX
+      300 10 mail.acme.test. -> 300 10 mx1.host.test.
+    T+12d 1h 12m narrow/acme.test/@/TXT
+      3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all" -> 3600 "MS=ms123", "a", "v=spf1 include:_spf.host.test ~all"
+    "#);
+    assert_snapshot!(with("'\"MS=ms123\"'", live, ""), @r#"
+    error[spf-beside]: the text "a" of acme.test. would go while its mail moves
+    = help: list it too, and take it away in a plan of its own
+    "#);
+    assert_snapshot!(with(texts, live, ", with: switch"), @"
+    error[spf-beside]: the texts of acme.test. come with the first change of its SPF record
+    = help: leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own
+    ");
+    assert_snapshot!(with(texts, live, ", ttl: 2h"), @"
+    error[spf-beside]: the texts of acme.test. come with the first change of its SPF record
+    = help: leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own
+    ");
+    assert_snapshot!(with("'\"a\"', '\"v=spf1 -all\"'", live, ""), @"
     error[owned-twice]: acme.test. TXT is wanted by two parts of the plan
     = help: let one part of the plan own the record, and take the other out
     ");

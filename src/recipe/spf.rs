@@ -10,9 +10,13 @@
 //! Records that others include are not edited: a term there that would change its meaning is
 //! refused, and so is a declared include that leads to no record.
 
+mod beside;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+
+pub(super) use beside::is_beside;
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic, Span, quoted};
@@ -21,7 +25,6 @@ use crate::model::spf_cost::{Cost, cost};
 use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
 use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
 use crate::observe::{Seen, Snapshot};
-use crate::spec::{RecordSpec, When};
 use crate::spf::{BadTerm, SpfRecord, TERMS_MAX, Target, Term, TermMeaning};
 
 /// Two SPF records at one name.
@@ -34,9 +37,6 @@ pub(super) const SPF_FREEZE: Code = Code::semantic("spf-freeze");
 pub(super) const SPF_INCLUDE: Code = Code::semantic("spf-include");
 /// A live record that no receiver can read.
 pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
-
-/// Other texts at the name of an SPF record that cannot come with it.
-pub(super) const SPF_BESIDE: Code = Code::semantic("spf-beside");
 
 /// What SPF says of senders that no term names, where nobody has said it: "probably not" and not
 /// "no". DMARC treats both alike, and a forgotten sender is not rejected for it. Our choice.
@@ -52,60 +52,6 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         let records = beside.filter_map(|record| Some(record.id.as_ref()?.value.clone())).collect();
         found.track(Track { records, ..track }, one.domain.span);
     }
-}
-
-/// Whether a line of `records:` is about the other texts at the name of an SPF record that the move
-/// has: a verification code beside it, for one.
-pub(super) fn is_beside(kitchen: &Kitchen<'_>, record: &RecordSpec) -> bool {
-    let is_spf = |rdata: &Rdata| SpfRecord::of_rdata(rdata).is_some();
-    let has_spf = |one: &DomainMove| {
-        let live = kitchen.zone(one).get(&record.key());
-        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
-        live.is_some_and(|live| live.rdata().iter().any(is_spf))
-            || hosts.flat_map(|host| &host.senders).any(|sender| sender.spf.is_some())
-    };
-    let mut moves = kitchen.intent.moves.iter();
-    record.rtype.value == RrType::TXT
-        && record.to.as_ref().is_some_and(|to| !to.iter().any(is_spf))
-        && moves.any(|one| one.domain.value == record.name.value && has_spf(one))
-}
-
-/// The texts beside the SPF record when the plan is done.
-fn beside(
-    kitchen: &Kitchen<'_>,
-    domain: &Name,
-    live: Option<&RrSet>,
-    found: &mut Found,
-) -> Option<Vec<Rdata>> {
-    let others = live.into_iter().flat_map(RrSet::rdata);
-    let others: Vec<Rdata> =
-        others.filter(|rdata| SpfRecord::of_rdata(rdata).is_none()).cloned().collect();
-    let mut lines = kitchen.intent.records.iter();
-    let line = lines.find(|line| line.name.value == *domain && is_beside(kitchen, line));
-    let Some((line, to)) = line.and_then(|line| Some((line, line.to.clone()?))) else {
-        return Some(others);
-    };
-    let mut refuse = |title: String, help: &str| {
-        let why = "the texts at a name are one RRset, and the move changes the SPF record in it";
-        found.report(Diagnostic::error(SPF_BESIDE, line.name.span, title, help).why(why));
-    };
-    let is_placed = !matches!(line.when, When::Start) || line.lower_ttl.is_some();
-    let ttl = line.ttl.filter(|ttl| live.is_some_and(|live| live.ttl() != *ttl));
-    if is_placed || ttl.is_some() {
-        refuse(
-            format!("the texts of {domain} come with the first change of its SPF record"),
-            "leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own",
-        );
-        return None;
-    }
-    if let Some(gone) = others.iter().find(|rdata| !to.contains(rdata)) {
-        refuse(
-            format!("the text {gone} of {domain} would go while its mail moves"),
-            "list it too, and take it away in a plan of its own",
-        );
-        return None;
-    }
-    Some(to)
 }
 
 /// The three records: as it is, as it is while both sides send, and as it is in the end.
@@ -146,7 +92,7 @@ impl Versions {
         }
         let parts = Parts { kitchen, one, old, staying: [new, others].concat() };
         let (widened, narrowed) = parts.versions(live.as_ref(), found)?;
-        let beside = beside(kitchen, domain, live_txt.as_ref(), found)?;
+        let beside = beside::texts(kitchen, domain, live_txt.as_ref(), found)?;
         let versions = Self { key, live: live_txt, beside, widened, narrowed };
         versions.budget(kitchen, one, live.as_ref(), found);
         Some(versions)

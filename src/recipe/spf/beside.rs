@@ -1,0 +1,66 @@
+//! Other texts at the name of an SPF record: all TXT records at a name are one RRset.
+
+use cutover_contract::{Name, Rdata, RrSet, RrType};
+
+use super::{Found, Kitchen};
+use crate::diag::{Code, Diagnostic};
+use crate::intent::DomainMove;
+use crate::spec::{RecordSpec, When};
+use crate::spf::SpfRecord;
+
+/// Other texts at the name of an SPF record that cannot come with it.
+const SPF_BESIDE: Code = Code::semantic("spf-beside");
+
+/// Whether a line of `records:` is about the other texts at the name of an SPF record that the move
+/// has: a verification code beside it, for one.
+pub(in crate::recipe) fn is_beside(kitchen: &Kitchen<'_>, record: &RecordSpec) -> bool {
+    let is_spf = |rdata: &Rdata| SpfRecord::of_rdata(rdata).is_some();
+    let has_spf = |one: &DomainMove| {
+        let live = kitchen.zone(one).get(&record.key());
+        let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
+        live.is_some_and(|live| live.rdata().iter().any(is_spf))
+            || hosts.flat_map(|host| &host.senders).any(|sender| sender.spf.is_some())
+    };
+    let mut moves = kitchen.intent.moves.iter();
+    record.rtype.value == RrType::TXT
+        && record.to.as_ref().is_some_and(|to| !to.iter().any(is_spf))
+        && moves.any(|one| one.domain.value == record.name.value && has_spf(one))
+}
+
+/// The texts beside the SPF record when the plan is done.
+pub(super) fn texts(
+    kitchen: &Kitchen<'_>,
+    domain: &Name,
+    live: Option<&RrSet>,
+    found: &mut Found,
+) -> Option<Vec<Rdata>> {
+    let others = live.into_iter().flat_map(RrSet::rdata);
+    let others: Vec<Rdata> =
+        others.filter(|rdata| SpfRecord::of_rdata(rdata).is_none()).cloned().collect();
+    let mut lines = kitchen.intent.records.iter();
+    let line = lines.find(|line| line.name.value == *domain && is_beside(kitchen, line));
+    let Some((line, to)) = line.and_then(|line| Some((line, line.to.clone()?))) else {
+        return Some(others);
+    };
+    let mut refuse = |title: String, help: &str| {
+        let why = "the texts at a name are one RRset, and the move changes the SPF record in it";
+        found.report(Diagnostic::error(SPF_BESIDE, line.name.span, title, help).why(why));
+    };
+    let is_placed = !matches!(line.when, When::Start) || line.lower_ttl.is_some();
+    let ttl = line.ttl.filter(|ttl| live.is_some_and(|live| live.ttl() != *ttl));
+    if is_placed || ttl.is_some() {
+        refuse(
+            format!("the texts of {domain} come with the first change of its SPF record"),
+            "leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own",
+        );
+        return None;
+    }
+    if let Some(gone) = others.iter().find(|rdata| !to.contains(rdata)) {
+        refuse(
+            format!("the text {gone} of {domain} would go while its mail moves"),
+            "list it too, and take it away in a plan of its own",
+        );
+        return None;
+    }
+    Some(to)
+}

@@ -268,8 +268,7 @@ pub(super) fn unfold(artifact: &mut ArtifactV1) -> Result<(), ReadError> {
     if artifact.alike.is_empty() {
         return Ok(());
     }
-    let names = artifact.alike.iter().flat_map(|one| std::iter::once(&one.like).chain(&one.zones));
-    let zones = Zones::of(names);
+    let zones = Zones::of(artifact.zones.iter().map(|zone| &zone.name));
     let number = |name: &Name| {
         let spelled = Spelled::of(name).and_then(|one| zones.by_name.get(&one.bare).copied());
         spelled.ok_or_else(|| value("alike", format!("{name} cannot be one of several")))

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::derive::{Constraint, Derived, Lay, Rules, derive};
+use super::derive::{Constraint, Derived, Rules, Target, derive};
 use super::emit::{self, Bare};
 use super::forward::why;
 use super::tasks::{self, undo_title};
@@ -275,8 +275,8 @@ struct Backward<'b, 'w> {
 }
 
 impl Rules for Backward<'_, '_> {
-    fn target(&self, one: &Break, _: &Lay<'_>) -> Option<usize> {
-        self.way.is_back(one.to).then_some(one.to)
+    fn target(&self, one: &Break) -> Target {
+        Target::alone(self.way.is_back(one.to).then_some(one.to))
     }
 
     fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {

@@ -326,7 +326,7 @@ fn stays(kept: &[StepId]) -> Option<String> {
 }
 
 fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
-    let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _, read: _ } = one;
+    let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _ } = one;
     let residue = last_sender(intent, &graph).into_iter().chain(stays(&kept)).collect();
     RollbackPoint { name: name.to_owned(), at, graph, takes_back, residue }
 }

@@ -12,11 +12,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::derive::{Constraint, Derived, Lay, Rules, derive};
+use super::derive::{Constraint, Derived, Rules, Target, derive};
 use super::emit::{self, Bare};
 use super::forward::why;
 use super::tasks::{self, undo_title};
-use crate::fact::{Fact, Subject};
+use crate::fact::Subject;
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, StepGraph, StepId};
 use crate::intent::Intent;
@@ -26,7 +26,7 @@ use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind, MovePoint};
 use crate::proof::known::Known;
-use crate::proof::model::{Model, model};
+use crate::proof::model::{Model, Models, model};
 use crate::proof::pattern::{Atom, Break, Ending, Keep, Pattern, Start};
 use crate::proof::{Placed, paths_of, present};
 use crate::spec::AssumeSpec;
@@ -48,8 +48,6 @@ pub struct Return {
     pub no_return: BTreeMap<StepId, String>,
     /// How many patterns were looked at.
     pub patterns: usize,
-    /// The facts that patterns were made with.
-    pub read: BTreeSet<(Fact, Subject)>,
 }
 
 /// The point before the first step.
@@ -67,24 +65,60 @@ const POINTS: &[(&str, Option<MovePoint>)] = &[
     (BEFORE_CONTRACT, Some(MovePoint::BeforeContract)),
 ];
 
-/// Every way back of a draft whose order has been derived.
-pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, known: &Known) -> Vec<Return> {
-    // They have nothing to do with one another, and each is as much work as the way there.
+/// A draft with every step that some way back may have.
+pub(super) fn with_ways_back<'d>(draft: &Draft<'d>) -> Draft<'d> {
+    draft.with_way_back(&|step| !only_adds(draft, step))
+}
+
+/// Every way back of a draft whose order has been derived; none where more is possible on them than was
+/// looked at.
+pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, models: &Models<'_>) -> Vec<Return> {
+    if models.undecided_back {
+        return Vec::new();
+    }
+    // They have nothing to do with one another.
     std::thread::scope(|scope| {
         let points = POINTS.iter().filter_map(|(name, point)| match point {
             None => Some((*name, None)),
             Some(point) => draft.point(*point).map(|step| (*name, Some(step))),
         });
-        let work =
-            points.map(|(name, at)| scope.spawn(move || way_back(draft, (there, known), name, at)));
+        let work = points
+            .map(|(name, at)| scope.spawn(move || way_back(draft, (there, models), name, at)));
         let work: Vec<_> = work.collect();
         work.into_iter().filter_map(|one| one.join().expect("compiling does not panic")).collect()
     })
 }
 
+/// The steps of one way back.
+struct Steps<'s> {
+    /// All that some way back may have.
+    draft: &'s Draft<'s>,
+    /// Those of this one, in order.
+    own: Vec<usize>,
+}
+
+impl<'s> Steps<'s> {
+    /// Those that take these steps of the way there back.
+    fn of(draft: &'s Draft<'s>, taken_back: &dyn Fn(usize) -> bool) -> Self {
+        let all = draft.forward..draft.nodes.len();
+        let own = all.filter(|step| draft.serves(*step).is_none_or(taken_back)).collect();
+        Self { draft, own }
+    }
+
+    /// The place of a step among those of this way back.
+    fn place(&self, step: usize) -> Option<usize> {
+        self.own.binary_search(&step).ok()
+    }
+
+    /// Whether a step is made on this way back, or on the way there.
+    fn has(&self, step: usize) -> bool {
+        step < self.draft.forward || self.place(step).is_some()
+    }
+}
+
 fn way_back(
     draft: &Draft<'_>,
-    (there, known): (&Paths, &Known),
+    (there, models): (&Paths, &Models<'_>),
     name: &'static str,
     at: Option<usize>,
 ) -> Option<Return> {
@@ -92,25 +126,24 @@ fn way_back(
     let why = "the old host may be switched off from there on";
     let mut no_return: BTreeMap<usize, String> =
         release.into_iter().map(|step| (step, why.to_owned())).collect();
-    let (whole, kept, derived, patterns, read) = loop {
+    let (steps, kept, derived, patterns) = loop {
         // Passing a point is what people notice of it, so that goes back too; what lies behind a
         // point of no return does not.
         let behind = |step: usize| {
             at.is_none_or(|at| step == at || there.leads(at, step))
                 && !no_return.keys().any(|last| step == *last || there.leads(*last, step))
         };
-        let kept: BTreeSet<usize> = (0..draft.nodes.len())
-            .filter(|step| behind(*step) && only_adds(draft, *step))
-            .collect();
+        let kept: BTreeSet<usize> =
+            (0..draft.forward).filter(|step| behind(*step) && only_adds(draft, *step)).collect();
         let taken = |step: usize| behind(step) && !kept.contains(&step);
-        if !(0..draft.nodes.len()).any(|step| taken(step) && is_change(draft, step)) {
+        if !(0..draft.forward).any(|step| taken(step) && is_change(draft, step)) {
             return None;
         }
-        let whole = draft.with_way_back(&taken);
-        let model = model(&whole, known);
+        let steps = Steps::of(draft, &taken);
+        let model = models.on(&|step| steps.has(step));
         let way = WayBack {
-            forward: whole.forward,
-            serves: (whole.forward..whole.nodes.len()).map(|step| whole.serves(step)).collect(),
+            forward: draft.forward,
+            serves: (draft.forward..draft.nodes.len()).map(|step| draft.serves(step)).collect(),
             atoms: &model.atoms,
             there,
             to: at,
@@ -124,35 +157,34 @@ fn way_back(
             .filter(|(_, one)| way.concerns(one))
             .filter(|(_, one)| !present.contains_key(&*one.harm.id))
             .collect();
-        let rules = Backward { way: &way, draft: &whole, model: &model };
-        let steps = whole.nodes.len();
-        let derived = derive(steps, given(&whole), &patterns, &shared(&whole), &rules);
+        let rules = Backward { way: &way, draft, model: &model };
+        let derived = derive(draft.nodes.len(), given(&steps), &patterns, &shared(&steps), &rules);
         match first_of_no_return(&way, &model, &derived) {
             Some((step, harm)) => no_return.insert(step, harm),
-            None => break (whole.clone(), kept, derived, patterns.len(), model.read.clone()),
+            None => break (steps, kept, derived, patterns.len()),
         };
     };
     // A point that lies behind a point of no return cannot be gone back to.
     if at.is_some_and(|at| there.down([at]).iter().any(|step| no_return.contains_key(step))) {
         return None;
     }
-    let first = whole.forward;
+    let place = |step| steps.place(step).expect("a way back is an order of its own steps");
     let constraints: Vec<Constraint> = derived
         .constraints
         .into_iter()
-        .map(|one| Constraint { from: one.from - first, to: one.to - first, ..one })
+        .map(|one| Constraint { from: place(one.from), to: place(one.to), ..one })
         .collect();
-    let id = |step: &usize| whole.nodes[*step].id.clone();
-    let back = first..whole.nodes.len();
+    let id = |step: &usize| draft.nodes[*step].id.clone();
+    let takes_back =
+        steps.own.iter().filter_map(|step| Some((id(step), id(&draft.serves(*step)?))));
     Some(Return {
         name,
         at: at.as_ref().map(id),
-        graph: emit::graph(bare(&whole), &constraints),
-        takes_back: back.filter_map(|step| Some((id(&step), id(&whole.serves(step)?)))).collect(),
+        graph: emit::graph(bare(&steps), &constraints),
+        takes_back: takes_back.collect(),
         kept: kept.iter().map(id).collect(),
         no_return: no_return.into_iter().map(|(step, why)| (id(&step), why)).collect(),
         patterns,
-        read,
     })
 }
 
@@ -194,33 +226,37 @@ fn first_of_no_return(
     found
 }
 
-fn shared(draft: &Draft<'_>) -> BTreeSet<usize> {
-    let back = draft.nodes.iter().enumerate().skip(draft.forward);
-    back.filter(|(_, node)| {
-        !matches!(&node.kind, Kind::Back(BackStep { what: Back::Change { .. }, .. }))
-    })
-    .map(|(step, _)| step)
-    .collect()
+fn shared(steps: &Steps<'_>) -> BTreeSet<usize> {
+    let is_change = |step: &usize| {
+        matches!(
+            &steps.draft.nodes[*step].kind,
+            Kind::Back(BackStep { what: Back::Change { .. }, .. })
+        )
+    };
+    steps.own.iter().copied().filter(|step| !is_change(step)).collect()
 }
 
 /// The order that a way back has by itself.
-fn given(draft: &Draft<'_>) -> Vec<Constraint> {
+fn given(steps: &Steps<'_>) -> Vec<Constraint> {
+    let Steps { draft, own } = steps;
     let begin = draft.forward;
     let why = "whatever has begun is settled first";
-    let mut given: Vec<Constraint> = (begin + 1..draft.nodes.len())
-        .map(|step| Constraint::plain(begin, step, Origin::Policy, "settle", why))
-        .collect();
+    let others = own.iter().copied().filter(|step| *step != begin);
+    let mut given: Vec<Constraint> =
+        others.map(|step| Constraint::plain(begin, step, Origin::Policy, "settle", why)).collect();
     for track in 0..draft.tracks.len() {
-        let steps: Vec<usize> = draft.back_of(track).iter().map(|(step, _)| *step).collect();
-        for pair in steps.windows(2) {
+        let made = draft.back_of(track).iter().map(|(step, _)| *step);
+        let made: Vec<usize> = made.filter(|step| steps.has(*step)).collect();
+        for pair in made.windows(2) {
             let why = "one version of an RRset after the other";
             given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
         }
     }
     let mut facts: BTreeMap<(_, &Subject), usize> = BTreeMap::new();
     // The last to begin is the first to be taken back.
-    let ended = (begin..draft.nodes.len())
-        .flat_map(|step| draft.ended_at(step).into_iter().map(move |one| (one.from, step, one)));
+    let ended = own
+        .iter()
+        .flat_map(|step| draft.ended_at(*step).into_iter().map(move |one| (one.from, *step, one)));
     let mut ended: Vec<(_, usize, &AssumeSpec)> = ended.collect();
     ended.sort_by_key(|(from, step, _)| (Reverse(*from), *step));
     for (_, step, one) in ended {
@@ -239,8 +275,8 @@ struct Backward<'b, 'w> {
 }
 
 impl Rules for Backward<'_, '_> {
-    fn target(&self, one: &Break, _: &Lay<'_>) -> Option<usize> {
-        self.way.is_back(one.to).then_some(one.to)
+    fn target(&self, one: &Break) -> Target {
+        Target::alone(self.way.is_back(one.to).then_some(one.to))
     }
 
     fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
@@ -312,8 +348,9 @@ impl Rules for Backward<'_, '_> {
     }
 }
 
-fn bare(draft: &Draft<'_>) -> Vec<Bare> {
-    let back = draft.nodes.iter().enumerate().skip(draft.forward);
+fn bare(steps: &Steps<'_>) -> Vec<Bare> {
+    let draft = steps.draft;
+    let back = steps.own.iter().map(|step| (*step, &draft.nodes[*step]));
     back.map(|(step, node)| {
         let (title, reason) = match &node.kind {
             Kind::Back(BackStep { what, serves }) => {

@@ -9,12 +9,12 @@
 //! In the end every constraint that came from a pattern is taken away on trial, and made as short as
 //! it can be: what is left is *irredundant*.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::graph::paths::{Circle, Paths, Union};
 use crate::graph::{Cause, Origin};
-use crate::proof::pattern::{Break, Keep, Pattern};
+use crate::proof::pattern::{Break, Held, Keep, Pattern};
 
 /// That one step comes after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +35,8 @@ pub(super) struct Constraint {
 
 /// Whose order is derived: what the steps allow.
 pub(super) trait Rules {
-    /// Where a break has to put its edge: what begins together is held back together. `None`: the
-    /// plan has placed the step itself, and it is not moved.
-    fn target(&self, one: &Break, lay: &Lay<'_>) -> Option<usize>;
+    /// Where a break has to put its edge.
+    fn target(&self, one: &Break) -> Target;
     /// What keeps a pattern from coming true; `None`: it cannot, whatever the order is.
     fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>>;
     /// The places of those steps that are left out where a pattern comes true.
@@ -56,28 +55,26 @@ pub(super) trait Rules {
     fn touches(&self, pattern: &Pattern) -> Vec<usize>;
 }
 
-/// How the steps of a part lie, by the numbers that they have in the whole.
-pub(super) struct Lay<'l> {
-    paths: Paths,
-    nodes: &'l [usize],
+/// The step that an edge leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Target {
+    /// This one, as what begins together is held back together; but not where the edge begins there, or
+    /// behind it.
+    pub(super) together: Option<usize>,
+    /// Or else this one; `None`: the plan has placed the step itself, and it is not moved.
+    pub(super) alone: Option<usize>,
 }
 
-impl Lay<'_> {
-    /// Whether one step comes after another.
-    pub(super) fn leads(&self, from: usize, to: usize) -> bool {
-        let (from, to) = (place_of(self.nodes, from), place_of(self.nodes, to));
-        from.zip(to).is_some_and(|(from, to)| self.paths.leads(from, to))
+impl Target {
+    /// One step, whatever comes before it.
+    pub(super) fn alone(step: Option<usize>) -> Self {
+        Self { together: None, alone: step }
     }
 
-    fn can_come_true(&self, asked: &Asked<'_>) -> bool {
-        let is_made = |place: usize| asked.left_out.binary_search(&place).is_err();
-        !asked.keeps.iter().any(|one| {
-            let waited = match asked.left_out.is_empty() {
-                true => self.paths.between(one.from, one.to),
-                false => self.paths.among(one.from, one.to, &is_made),
-            };
-            waited.is_some_and(|waited| waited >= one.secs)
-        })
+    /// By places in a part that has all of these steps.
+    fn in_part(self, nodes: &[usize]) -> Self {
+        let place = |step| place_of(nodes, step);
+        Self { together: self.together.and_then(place), alone: self.alone.and_then(place) }
     }
 }
 
@@ -151,14 +148,15 @@ pub(super) fn derive(
             own.given.extend(given);
             own.patterns.extend(patterns);
         }
-        let constraints = own.derive(&[], rules, &mut unbroken);
+        let constraints = own.derive(&[], rules, &mut HashMap::new(), &mut unbroken);
         return Derived { constraints, unbroken };
     }
-    let first = own.derive(&[], rules, &mut unbroken);
+    let mut known = HashMap::new();
+    let first = own.derive(&[], rules, &mut known, &mut unbroken);
     let mut constraints = Vec::new();
     for (_, mut part) in by_group {
         part.nodes.extend(shared);
-        constraints.extend(part.derive(&first, rules, &mut unbroken));
+        constraints.extend(part.derive(&first, rules, &mut known, &mut unbroken));
     }
     Derived { constraints: first.into_iter().chain(constraints).collect(), unbroken }
 }
@@ -171,189 +169,282 @@ struct Part<'p> {
     patterns: Vec<(usize, &'p Pattern)>,
 }
 
-/// A pattern of a part: what keeps it from coming true, by places in the part.
-struct Asked<'p> {
-    number: usize,
-    pattern: &'p Pattern,
-    keeps: Vec<Keep>,
-    left_out: Vec<usize>,
-}
-
 impl<'p> Part<'p> {
     /// The constraints of this part, the given ones first. Those in `before` stand already.
-    ///
-    /// Breaking one pattern can leave no way to break another. Then those that were left are broken
-    /// first, and all is derived anew; after some rounds the best stands.
     fn derive(
         mut self,
         before: &[Constraint],
         rules: &dyn Rules,
+        known: &mut HashMap<Question, Answer>,
         unbroken: &mut Vec<usize>,
     ) -> Vec<Constraint> {
         self.nodes.extend(self.given.iter().chain(before).flat_map(|one| [one.from, one.to]));
         let nodes: Vec<usize> = self.nodes.iter().copied().collect();
-        let asked: Vec<Asked<'p>> =
-            self.patterns.iter().filter_map(|pattern| ask(*pattern, &nodes, rules)).collect();
-        // What relies on a fact that nobody states comes last: nothing may be held back for it, and
-        // what cannot be broken then is told of that fact.
-        let mut order: Vec<&Asked<'_>> = asked.iter().collect();
-        order.sort_by_key(|one| rules.relies_on_unknown(one.pattern));
-        let standing = Standing { nodes: &nodes, before, given: &self.given };
-        let mut best: Option<Round<'_>> = None;
-        for _ in 0..ROUNDS_MAX {
-            let round = Round::of(standing, &order, rules);
-            let left: BTreeSet<usize> = round.unbroken.iter().copied().collect();
-            let is_better =
-                best.as_ref().is_none_or(|best| round.unbroken.len() < best.unbroken.len());
-            if is_better {
-                best = Some(round);
-            }
-            let is_first = order.iter().take(left.len()).all(|one| left.contains(&one.number));
-            if left.is_empty() || is_first {
-                break;
-            }
-            // Stable: those that were left come first, in their order.
-            order.sort_by_key(|one| !left.contains(&one.number));
+        let (patterns, question) = self.question(&nodes, before, rules);
+        let answer = known.entry(question).or_insert_with_key(Question::answer);
+        unbroken.extend(answer.unbroken.iter().map(|place| patterns[*place].0));
+        let added = answer.added.iter().map(|one| {
+            let pattern = patterns[one.asked].1;
+            let way = rules.breaks(pattern)[one.way];
+            let (cause, because) = rules.reason(pattern, &way);
+            let (from, to, wait) = (nodes[one.from], nodes[one.to], one.wait);
+            Constraint { from, to, wait, cause, because, name: None }
+        });
+        self.given.into_iter().chain(added).collect()
+    }
+
+    /// What its order hangs on, and the patterns that are asked about.
+    fn question(
+        &self,
+        nodes: &[usize],
+        before: &[Constraint],
+        rules: &dyn Rules,
+    ) -> (Vec<(usize, &'p Pattern)>, Question) {
+        let place = |step| place_of(nodes, step);
+        let standing = before.iter().chain(&self.given).map(|one| {
+            let places = place(one.from).zip(place(one.to));
+            let (from, to) = places.expect("a part has the steps of its constraints");
+            (from, to, one.wait.as_secs())
+        });
+        let standing = standing.collect();
+        let mut atoms: HashMap<usize, usize> = HashMap::new();
+        let (mut patterns, mut asked) = (Vec::new(), Vec::new());
+        for (number, pattern) in self.patterns.iter().copied() {
+            let Some(keeps) = rules.keeps(pattern) else { continue };
+            let keeps = keeps.into_iter().filter_map(|one| {
+                Some(Keep { from: place(one.from)?, to: place(one.to)?, secs: one.secs })
+            });
+            let ways = rules.breaks(pattern).into_iter().enumerate().filter_map(|(way, one)| {
+                let (from, target) = (place(one.from)?, rules.target(&one).in_part(nodes));
+                let reluctance = rules.reluctance(&one);
+                Some((reluctance, one.hold, one.to, Way { way, from, target, hold: one.hold }))
+            });
+            let mut ways: Vec<_> = ways.collect();
+            ways.sort_by_key(|(reluctance, hold, to, one)| (*reluctance, *hold, one.from, *to));
+            let held = pattern.atoms.iter().map(|held| {
+                let next = atoms.len();
+                Held { atom: *atoms.entry(held.atom).or_insert(next), ..*held }
+            });
+            asked.push(Asked {
+                keeps: keeps.collect(),
+                left_out: rules.left_out(pattern, nodes),
+                ways: ways.into_iter().map(|(.., one)| one).collect(),
+                held: held.collect(),
+                relies_on_unknown: rules.relies_on_unknown(pattern),
+            });
+            patterns.push((number, pattern));
         }
-        let mut round = best.expect("one round at least");
-        round.reduce(standing);
-        unbroken.extend(round.unbroken);
-        self.given.into_iter().chain(round.added.into_iter().map(|(one, _)| one)).collect()
+        (patterns, Question { steps: nodes.len(), standing, asked })
     }
 }
 
-fn ask<'p>(
-    (number, pattern): (usize, &'p Pattern),
-    nodes: &[usize],
-    rules: &dyn Rules,
-) -> Option<Asked<'p>> {
-    let keeps = rules.keeps(pattern)?.into_iter().filter_map(|one| {
-        let (from, to) = (place_of(nodes, one.from)?, place_of(nodes, one.to)?);
-        Some(Keep { from, to, ..one })
-    });
-    let left_out = rules.left_out(pattern, nodes);
-    Some(Asked { number, pattern, keeps: keeps.collect(), left_out })
+/// All that the order of a part hangs on, by the places of its steps: what is asked of one domain is
+/// asked of many, and answered once.
+#[derive(PartialEq, Eq, Hash)]
+struct Question {
+    steps: usize,
+    /// The edges that stand already.
+    standing: Vec<Edge>,
+    asked: Vec<Asked>,
+}
+
+/// From, to, and the seconds in between.
+type Edge = (usize, usize, u64);
+
+/// A pattern of a part: what keeps it from coming true.
+#[derive(PartialEq, Eq, Hash)]
+struct Asked {
+    keeps: Vec<Keep>,
+    left_out: Vec<usize>,
+    /// The ways to break it, the best first.
+    ways: Vec<Way>,
+    /// Its atoms, numbered within the part.
+    held: Vec<Held>,
+    relies_on_unknown: bool,
+}
+
+/// A way to break a pattern.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Way {
+    /// Its place among the pattern's breaks.
+    way: usize,
+    from: usize,
+    target: Target,
+    hold: Duration,
+}
+
+/// What is derived.
+struct Answer {
+    added: Vec<Added>,
+    /// The places of those that nothing breaks.
+    unbroken: Vec<usize>,
+}
+
+/// A constraint that was added, for one of the patterns.
+#[derive(Clone, Copy)]
+struct Added {
+    asked: usize,
+    /// The place of the way to break it among its breaks.
+    way: usize,
+    from: usize,
+    to: usize,
+    wait: Duration,
+}
+
+impl Added {
+    fn edge(&self) -> Edge {
+        (self.from, self.to, self.wait.as_secs())
+    }
+}
+
+impl Asked {
+    fn can_come_true(&self, paths: &Paths) -> bool {
+        let is_made = |place: usize| self.left_out.binary_search(&place).is_err();
+        !self.keeps.iter().any(|one| {
+            let waited = match self.left_out.is_empty() {
+                true => paths.between(one.from, one.to),
+                false => paths.among(one.from, one.to, &is_made),
+            };
+            waited.is_some_and(|waited| waited >= one.secs)
+        })
+    }
+
+    /// Whether it is true only where another one is: it has all of that one's atoms.
+    fn contains(&self, other: &Self) -> bool {
+        other.held.iter().all(|held| self.held.contains(held))
+    }
 }
 
 /// Rounds of a derivation at the most. Our choice: two are enough where an order exists and a break
 /// has closed it.
 const ROUNDS_MAX: usize = 8;
 
-/// What a part begins with.
-#[derive(Clone, Copy)]
-struct Standing<'s> {
-    nodes: &'s [usize],
-    before: &'s [Constraint],
-    given: &'s [Constraint],
-}
+impl Question {
+    /// Breaking one pattern can leave no way to break another. Then those that were left are broken
+    /// first, and all is derived anew; after some rounds the best stands.
+    fn answer(&self) -> Answer {
+        // What relies on a fact that nobody states comes last: nothing may be held back for it, and
+        // what cannot be broken then is told of that fact.
+        let mut order: Vec<usize> = (0..self.asked.len()).collect();
+        order.sort_by_key(|place| self.asked[*place].relies_on_unknown);
+        let mut best: Option<Round<'_>> = None;
+        for _ in 0..ROUNDS_MAX {
+            let round = Round::of(self, &order);
+            let left: BTreeSet<usize> = round.unbroken.iter().copied().collect();
+            let is_better =
+                best.as_ref().is_none_or(|best| round.unbroken.len() < best.unbroken.len());
+            if is_better {
+                best = Some(round);
+            }
+            let is_first = order.iter().take(left.len()).all(|place| left.contains(place));
+            if left.is_empty() || is_first {
+                break;
+            }
+            // Stable: those that were left come first, in their order.
+            order.sort_by_key(|place| !left.contains(place));
+        }
+        let mut round = best.expect("one round at least");
+        round.reduce();
+        Answer { added: round.added, unbroken: round.unbroken }
+    }
 
-impl<'s> Standing<'s> {
-    /// How the steps of a part lie with these constraints besides: from, to, seconds.
-    fn lay(self, added: impl Iterator<Item = (usize, usize, u64)>) -> Result<Lay<'s>, Circle> {
-        let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); self.nodes.len()];
-        let standing = self.before.iter().chain(self.given).map(Constraint::edge);
-        for (from, to, secs) in standing.chain(added) {
-            let places = place_of(self.nodes, from).zip(place_of(self.nodes, to));
-            let (from, to) = places.expect("a part has the steps of its constraints");
+    /// The paths of the part with these edges besides.
+    fn paths(&self, added: impl Iterator<Item = Edge>) -> Result<Paths, Circle> {
+        let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); self.steps];
+        for (from, to, secs) in self.standing.iter().copied().chain(added) {
             befores[to].push((from, secs));
         }
-        Ok(Lay { paths: Paths::of(befores)?, nodes: self.nodes })
+        Paths::of(befores)
     }
 }
 
 /// One derivation.
-struct Round<'a> {
+struct Round<'q> {
+    question: &'q Question,
     /// What was added, each with the pattern that it was added for.
-    added: Vec<(Constraint, &'a Asked<'a>)>,
+    added: Vec<Added>,
     unbroken: Vec<usize>,
-    kept: Vec<&'a Asked<'a>>,
+    kept: Vec<&'q Asked>,
 }
 
-impl<'a> Round<'a> {
-    fn of(standing: Standing<'_>, order: &[&'a Asked<'a>], rules: &dyn Rules) -> Self {
-        let mut added: Vec<(Constraint, &Asked<'_>)> = Vec::new();
+impl<'q> Round<'q> {
+    fn of(question: &'q Question, order: &[usize]) -> Self {
         let none = std::iter::empty();
-        let mut now = standing.lay(none).expect("the plan's own order has no circle");
-        let (mut kept, mut unbroken): (Vec<&Asked<'_>>, Vec<usize>) = (Vec::new(), Vec::new());
-        let mut lost: Vec<&Pattern> = Vec::new();
-        for asked in order.iter().copied() {
+        let mut now = question.paths(none).expect("the plan's own order has no circle");
+        let mut round =
+            Self { question, added: Vec::new(), unbroken: Vec::new(), kept: Vec::new() };
+        let mut lost: Vec<&Asked> = Vec::new();
+        for place in order.iter().copied() {
+            let asked = &question.asked[place];
             // Where one cannot be broken, nothing is moved for others that hold only where it does.
-            if lost.iter().any(|one| asked.pattern.contains(one)) {
-                unbroken.push(asked.number);
+            if lost.iter().any(|one| asked.contains(one)) {
+                round.unbroken.push(place);
                 continue;
             }
-            if !now.can_come_true(asked) {
-                kept.push(asked);
+            if !asked.can_come_true(&now) {
+                round.kept.push(asked);
                 continue;
             }
-            let mut ways = rules.breaks(asked.pattern);
-            ways.sort_by_key(|one| (rules.reluctance(one), one.hold, one.from, one.to));
-            let broken = ways.iter().find_map(|one| {
-                let to = rules.target(one, &now)?;
-                if to == one.from || now.leads(to, one.from) {
-                    return None;
-                }
-                let edges = added.iter().map(|(one, _)| one.edge());
-                let edges = edges.chain([(one.from, to, one.hold.as_secs())]);
-                let lay = standing.lay(edges).ok().filter(|lay| !lay.can_come_true(asked))?;
-                Some((lay, to, one))
+            let broken = asked.ways.iter().find_map(|one| {
+                let Target { together, alone } = one.target;
+                let is_before = |to: &usize| *to != one.from && !now.leads(*to, one.from);
+                let to = together.filter(is_before).or(alone).filter(is_before)?;
+                let Way { way, from, hold: wait, .. } = *one;
+                let one = Added { asked: place, way, from, to, wait };
+                let edges = round.added.iter().chain([&one]).map(Added::edge);
+                let paths = question.paths(edges).ok();
+                let paths = paths.filter(|paths| !asked.can_come_true(paths))?;
+                Some((paths, one))
             });
             match broken {
-                Some((lay, to, one)) => {
-                    let (cause, because) = rules.reason(asked.pattern, one);
-                    let (from, wait) = (one.from, one.hold);
-                    let one = Constraint { from, to, wait, cause, because, name: None };
-                    added.push((one, asked));
-                    now = lay;
-                    kept.push(asked);
+                Some((paths, one)) => {
+                    round.added.push(one);
+                    now = paths;
+                    round.kept.push(asked);
                 }
                 None => {
-                    unbroken.push(asked.number);
-                    lost.push(asked.pattern);
+                    round.unbroken.push(place);
+                    lost.push(asked);
                 }
             }
         }
-        Self { added, unbroken, kept }
+        round
     }
 
     /// Takes away what is not needed, and shortens what is too long.
-    fn reduce(&mut self, standing: Standing<'_>) {
+    fn reduce(&mut self) {
         // The longest first: what is spared then is worth most.
         let mut order: Vec<usize> = (0..self.added.len()).collect();
-        order.sort_by_key(|place| (std::cmp::Reverse(self.added[*place].0.wait), *place));
+        order.sort_by_key(|place| (std::cmp::Reverse(self.added[*place].wait), *place));
         let mut is_needed = vec![true; self.added.len()];
         for place in order {
             is_needed[place] = false;
             let left = self.added.iter().zip(&is_needed).filter(|(_, is_needed)| **is_needed);
-            let left = left.map(|((one, _), _)| one.edge());
-            is_needed[place] = !self.holds(standing, left, self.added[place].1);
+            let left = left.map(|(one, _)| one.edge());
+            is_needed[place] = !self.holds(left, self.added[place].asked);
         }
         let mut is_needed = is_needed.into_iter();
         self.added.retain(|_| is_needed.next().unwrap_or(true));
         for place in 0..self.added.len() {
-            let full = self.added[place].0.wait.as_secs();
+            let full = self.added[place].wait.as_secs();
             let least = least(full, &mut |secs| {
-                let all = self.added.iter().enumerate().map(|(other, (one, _))| {
+                let all = self.added.iter().enumerate().map(|(other, one)| {
                     let (from, to, full) = one.edge();
                     (from, to, if other == place { secs } else { full })
                 });
-                self.holds(standing, all, self.added[place].1)
+                self.holds(all, self.added[place].asked)
             });
-            self.added[place].0.wait = Duration::from_secs(least);
+            self.added[place].wait = Duration::from_secs(least);
         }
     }
 
     /// Whether these constraints keep every pattern that is kept. The one that most likely is not is
     /// looked at first.
-    fn holds(
-        &self,
-        standing: Standing<'_>,
-        added: impl Iterator<Item = (usize, usize, u64)>,
-        first: &Asked<'_>,
-    ) -> bool {
-        let lay = standing.lay(added).expect("fewer constraints make no circle");
+    fn holds(&self, added: impl Iterator<Item = Edge>, first: usize) -> bool {
+        let paths = self.question.paths(added).expect("fewer constraints make no circle");
+        let first = &self.question.asked[first];
         let mut all = [first].into_iter().chain(self.kept.iter().copied());
-        !all.any(|asked| lay.can_come_true(asked))
+        !all.any(|asked| asked.can_come_true(&paths))
     }
 }
 
@@ -375,11 +466,6 @@ fn least(full: u64, does: &mut dyn FnMut(u64) -> bool) -> u64 {
 }
 
 impl Constraint {
-    /// From, to, and the seconds in between.
-    fn edge(&self) -> (usize, usize, u64) {
-        (self.from, self.to, self.wait.as_secs())
-    }
-
     /// A constraint without a wait.
     pub(super) fn plain(from: usize, to: usize, origin: Origin, of: &str, why: &str) -> Self {
         Self {

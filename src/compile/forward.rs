@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::before::{done_before, prepared_before};
-use super::derive::{Constraint, Derived, Lay, Rules, derive};
+use super::derive::{Constraint, Derived, Rules, Target, derive};
 use super::tasks;
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
@@ -72,18 +72,45 @@ impl Forward<'_, '_> {
         }
     }
 
-    /// Where a step is held back: at the point that the plan's part begins with.
-    fn hold_back(&self, one: &Break, lay: &Lay<'_>) -> Option<usize> {
+    /// What people do they do when the plan is ready for it; that a host begins to refuse is no part
+    /// of the plan, and happens when the plan says that it does.
+    fn of_statement(&self, stated: &AssumeSpec, one: &Break) -> Target {
+        let (from, to) = (one.from, one.to);
+        let worst = stated.fact.value.row().unknown == stated.value;
+        if !worst && !matches!(stated.value, Value::Reject | Value::Off) {
+            return Target::alone(Some(to));
+        }
+        // What is stated of the same moment is so together.
+        if let Kind::Stated(other) = &self.draft.nodes[from].kind
+            && other.from == stated.from
+            && one.hold.is_zero()
+        {
+            return Target::alone(Some(to));
+        }
+        let point = stated.from.and_then(|from| match from {
+            Point::Expand => None,
+            Point::Switch => self.draft.point(MovePoint::BeforeSwitch),
+            Point::Contract => self.draft.point(MovePoint::BeforeContract),
+        });
+        Target { together: point, alone: None }
+    }
+}
+
+impl Rules for Forward<'_, '_> {
+    /// A step is held back at the point that the plan's part begins with.
+    fn target(&self, one: &Break) -> Target {
         let (from, to) = (one.from, one.to);
         // That the old host may be off is no repair of anything.
         if matches!(self.draft.nodes[from].kind, Kind::Point(MovePoint::Release)) {
-            return None;
+            return Target::alone(None);
         }
         if let Kind::Stated(stated) = &self.draft.nodes[to].kind {
-            return self.hold_back_statement(stated, one, lay);
+            return self.of_statement(stated, one);
         }
-        let Some((track, transition)) = self.transition(to) else { return Some(to) };
-        let point = match &transition.stage {
+        let Some((track, transition)) = self.transition(to) else {
+            return Target::alone(Some(to));
+        };
+        let together = match &transition.stage {
             Stage::Switch => self.draft.point(MovePoint::BeforeSwitch),
             Stage::With(Anchor::Contract) => self.draft.point(MovePoint::BeforeContract),
             Stage::Start
@@ -95,51 +122,10 @@ impl Forward<'_, '_> {
             | Stage::With(_)
             | Stage::Next => None,
         };
-        if let Some(point) = point
-            && point != from
-            && !lay.leads(point, from)
-        {
-            return Some(point);
-        }
         let own = self.transition(from).is_some_and(|(other, _)| other == track);
         // What the plan has placed itself is judged, and not moved.
-        (own || !self.draft.tracks[track].is_placed(transition)).then_some(to)
-    }
-}
-
-impl Forward<'_, '_> {
-    /// What people do they do when the plan is ready for it; that a host begins to refuse is no part
-    /// of the plan, and happens when the plan says that it does.
-    fn hold_back_statement(
-        &self,
-        stated: &AssumeSpec,
-        one: &Break,
-        lay: &Lay<'_>,
-    ) -> Option<usize> {
-        let (from, to) = (one.from, one.to);
-        let worst = stated.fact.value.row().unknown == stated.value;
-        if !worst && !matches!(stated.value, Value::Reject | Value::Off) {
-            return Some(to);
-        }
-        // What is stated of the same moment is so together.
-        if let Kind::Stated(other) = &self.draft.nodes[from].kind
-            && other.from == stated.from
-            && one.hold.is_zero()
-        {
-            return Some(to);
-        }
-        let point = match stated.from? {
-            Point::Expand => return None,
-            Point::Switch => self.draft.point(MovePoint::BeforeSwitch)?,
-            Point::Contract => self.draft.point(MovePoint::BeforeContract)?,
-        };
-        (point != from && !lay.leads(point, from)).then_some(point)
-    }
-}
-
-impl Rules for Forward<'_, '_> {
-    fn target(&self, one: &Break, lay: &Lay<'_>) -> Option<usize> {
-        self.hold_back(one, lay)
+        let alone = (own || !self.draft.tracks[track].is_placed(transition)).then_some(to);
+        Target { together, alone }
     }
 
     fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {

@@ -28,15 +28,16 @@ use std::sync::Arc;
 use cutover_contract::{Name, RrKey};
 
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean, listed};
-use crate::fact::{Fact, Subject};
+use crate::fact::Fact;
 use crate::graph::StepGraph;
 use crate::intent::Intent;
 use crate::model::end::in_the_end;
 use crate::model::{Track, spread};
 use crate::observe::Snapshot;
-use crate::proof::draft::{Draft, Kind, MovePoint};
+use crate::proof::draft::{BEFORE_SWITCH, Draft, Kind, MovePoint};
+use crate::proof::facts::Read;
 use crate::proof::known::Known;
-use crate::proof::model::{Model, model};
+use crate::proof::model::{Model, Models, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, Kitchen, cook};
 use crate::spec::Confirm;
@@ -97,7 +98,9 @@ pub fn compile_with(
     let Cooked { tracks, assumptions, mut warnings } = cook(&kitchen)?;
     let tracks = gather::gather(intent, snapshot, &end, tracks, known);
     let draft = Draft::of(intent, snapshot, end, &tracks);
-    let model = model(&draft, known);
+    let with_back = back::with_ways_back(&draft);
+    let models = Models::of(&with_back, known);
+    let model = models.there();
     let derived = forward::order(&draft, &model);
     // Gates come behind tasks, and ask what they have done.
     let ordered = emit::graph(bare(&draft), &derived.constraints);
@@ -110,10 +113,9 @@ pub fn compile_with(
     let mut closed = unbroken::explain(&draft, &model, &derived, &findings);
     closed.push(unbroken::statements(&draft, &findings));
     // The models of the ways back are as large as this one.
-    let read = model.read.clone();
     drop((model, derived));
     let mut returns = match findings.refuted.is_empty() {
-        true => back::ways_back(&draft, &there, known),
+        true => back::ways_back(&with_back, &there, &models),
         false => Vec::new(),
     };
     tasks::taken_back(&draft, &mut returns);
@@ -127,7 +129,7 @@ pub fn compile_with(
     }
     let mut found = unknown_defects(intent, &findings);
     if findings.refuted.is_empty() {
-        let (errors, remarks) = unread(&draft, &read, &returns);
+        let (errors, remarks) = unread(&draft, &models.read, &returns);
         found.extend(errors);
         warnings.extend(remarks);
     }
@@ -139,7 +141,8 @@ pub fn compile_with(
     let at_old = left::at_old(&draft);
     let changed = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
     let reads = reads::reads(intent, [snapshot, &draft.end], &changed);
-    drop(draft);
+    drop(models);
+    drop((with_back, draft));
     Ok(Compiled {
         tracks,
         graph,
@@ -176,7 +179,7 @@ fn unknown_defects(intent: &Intent, findings: &Findings) -> Vec<Diagnostic> {
 /// where a part of it has been made and what is left may need them no longer.
 fn unread(
     draft: &Draft<'_>,
-    read: &BTreeSet<(Fact, Subject)>,
+    read: &Read,
     returns: &[Return],
 ) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let (mut errors, mut remarks) = (Vec::new(), Vec::new());
@@ -185,13 +188,17 @@ fn unread(
     }
     let whole = draft.intent.moves.is_empty() || draft.point(MovePoint::BeforeSwitch).is_some();
     let to = draft.intent.moves.first().map(|one| one.to.name.as_str());
+    let past_switch =
+        |back: &Return| back.takes_back.values().any(|id| id.as_str() == BEFORE_SWITCH);
+    let goes_back = returns.iter().any(past_switch);
     for one in &draft.intent.assume {
         let of = (one.fact.value, one.subject.value.clone());
         // What is stated for the way back stands there also where nothing of it is needed.
         let for_back = one.subject.value.host() == to
             && one.from.is_none()
             && matches!(one.fact.value, Fact::Synced | Fact::Clients | Fact::RoutesLocal);
-        if for_back || read.contains(&of) || returns.iter().any(|back| back.read.contains(&of)) {
+        if for_back || read.anywhere.contains(&of) || (goes_back && read.past_switch.contains(&of))
+        {
             continue;
         }
         let row = one.fact.value.row();

@@ -123,6 +123,9 @@ pub(super) fn with_tasks(
 /// before (the proof has put it there).
 pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
     let tasks = &draft.intent.tasks;
+    if tasks.all().next().is_none() {
+        return;
+    }
     let routes = routes(draft);
     for one in returns {
         let places: &[Place] = match one.name {

@@ -122,6 +122,15 @@ fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
     }
 }
 
+/// Which ways a question is looked at on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ways {
+    /// There, and back.
+    All,
+    /// The way there alone.
+    There,
+}
+
 /// The occurrences of a track for one question.
 type OfTrack<'l> = Rc<Vec<Occurrence<'l>>>;
 
@@ -130,6 +139,7 @@ struct Chosen<'c, 'l> {
     library: &'l Library<'l>,
     zone: &'l ZoneSeen,
     key: &'c RrKey,
+    ways: Ways,
     /// The occurrences of each track that was read for this question.
     tracks: &'c RefCell<BTreeMap<usize, OfTrack<'l>>>,
     /// What to choose at the first choices; beyond them, the first.
@@ -192,8 +202,8 @@ impl<'l> Chosen<'_, 'l> {
                 .collect();
             (values, there)
         };
-        let mut found = row.occurrences(looks);
-        found.extend(row.in_between(looks));
+        let mut found = row.occurrences(self.ways, looks);
+        found.extend(row.in_between(self.ways, looks));
         let found = Rc::new(found);
         self.tracks.borrow_mut().insert(track, Rc::clone(&found));
         found
@@ -312,7 +322,12 @@ pub(super) fn next_script(mut asked: Vec<(usize, usize)>) -> Option<Vec<usize>> 
 impl Answers {
     /// The answers to a question; `None` where there is one answer and it never changes. New atoms
     /// are put behind those that are there.
-    pub(super) fn of(library: &Library<'_>, key: &RrKey, atoms: &mut Vec<Atom>) -> Option<Self> {
+    pub(super) fn of(
+        library: &Library<'_>,
+        key: &RrKey,
+        ways: Ways,
+        atoms: &mut Vec<Atom>,
+    ) -> Option<Self> {
         let draft = library.draft;
         let zone = draft.snapshot.zone_of(&key.name)?;
         let tracks = RefCell::new(BTreeMap::new());
@@ -321,7 +336,8 @@ impl Answers {
         let mut undecided = false;
         loop {
             let state = RefCell::default();
-            let chosen = Chosen { library, zone, key, tracks: &tracks, script: &script, state };
+            let chosen =
+                Chosen { library, zone, key, ways, tracks: &tracks, script: &script, state };
             let found = reply(&chosen, key);
             let records = match &found {
                 Reply::Records(rrset) | Reply::Alias { by: rrset, .. } => Some((*rrset).clone()),

@@ -329,6 +329,12 @@ impl<'d> Draft<'d> {
         draft
     }
 
+    /// Whether steps of a way back stand behind those of the way there.
+    #[must_use]
+    pub fn has_way_back(&self) -> bool {
+        self.nodes.len() > self.forward
+    }
+
     /// Facts about the new host that are stated as they will be when a run goes back: its mailboxes
     /// are copied to the old one, and nobody's mail client uses it.
     fn stated_for_the_way_back(&self) -> impl Iterator<Item = &'d AssumeSpec> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::draft::{Draft, MovePoint};
 use super::pattern::{Atom, Ending, Start, What};
-use super::view::Library;
+use super::view::{Counts, Library};
 use crate::fact::{Fact, Subject, Value};
 use crate::spec::{AssumeSpec, Point};
 
@@ -23,7 +23,16 @@ pub struct Facts<'d> {
     library: &'d Library<'d>,
     known: RefCell<BTreeMap<(Fact, Subject), Values>>,
     in_flight: RefCell<BTreeMap<(Fact, Subject), Vec<usize>>>,
-    read: RefCell<BTreeSet<(Fact, Subject)>>,
+    read: RefCell<Read>,
+}
+
+/// The facts that patterns were made with.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// On the way there, and on ways back.
+    pub anywhere: BTreeSet<(Fact, Subject)>,
+    /// On ways back past the switch, whether or not there are any.
+    pub past_switch: BTreeSet<(Fact, Subject)>,
 }
 
 /// The values that a fact may have, each with its atom.
@@ -35,6 +44,14 @@ struct Phase {
     start: Start,
     ends: Vec<Ending>,
     unknown: bool,
+    counts: Counts,
+}
+
+impl Phase {
+    /// A value that somebody states, or that is known, on every way.
+    fn of(value: Value, start: Start, ends: Vec<Ending>) -> Self {
+        Self { value, start, ends, unknown: false, counts: Counts::Always }
+    }
 }
 
 impl<'d> Facts<'d> {
@@ -55,24 +72,28 @@ impl<'d> Facts<'d> {
 
     /// The facts that were asked for.
     #[must_use]
-    pub fn into_read(self) -> BTreeSet<(Fact, Subject)> {
+    pub fn into_read(self) -> Read {
         self.read.into_inner()
     }
 
     /// The values that a fact may have, each with its atom. Whoever asks relies on it.
     #[must_use]
     pub fn values(&self, fact: Fact, subject: &Subject) -> Values {
+        self.read.borrow_mut().anywhere.insert((fact, subject.clone()));
+        self.look(fact, subject)
+    }
+
+    fn look(&self, fact: Fact, subject: &Subject) -> Values {
         let of = (fact, subject.clone());
-        self.read.borrow_mut().insert(of.clone());
         if let Some(known) = self.known.borrow().get(&of) {
             return known.clone();
         }
         let phases = self.phases(fact, subject);
         let atoms: Values = phases
             .into_iter()
-            .map(|Phase { value, start, ends, unknown }| {
+            .map(|Phase { value, start, ends, unknown, counts }| {
                 let what = What::Fact { fact, subject: subject.clone(), value, unknown };
-                (value, self.library.add(Atom { what, start, ends }))
+                (value, self.library.add_where(counts, Atom { what, start, ends }))
             })
             .collect();
         self.known.borrow_mut().insert(of, atoms.clone());
@@ -82,14 +103,21 @@ impl<'d> Facts<'d> {
     /// The atoms of one value.
     #[must_use]
     pub fn having(&self, fact: Fact, subject: &Subject, value: Value) -> Vec<usize> {
-        let all = self.values(fact, subject);
-        all.into_iter().filter(|(has, _)| *has == value).map(|(_, atom)| atom).collect()
+        of_value(self.values(fact, subject), value)
     }
 
     /// The atoms of one value of a host's fact.
     #[must_use]
     pub fn of_host(&self, fact: Fact, host: &str, value: Value) -> Vec<usize> {
         self.having(fact, &Subject::Host(host.to_owned()), value)
+    }
+
+    /// The same where only a way back past the switch asks.
+    #[must_use]
+    pub fn of_host_again(&self, fact: Fact, host: &str, value: Value) -> Vec<usize> {
+        let subject = Subject::Host(host.to_owned());
+        self.read.borrow_mut().past_switch.insert((fact, subject.clone()));
+        of_value(self.look(fact, &subject), value)
     }
 
     /// The atoms of one value of a fact that several subjects can have: of all of them that somebody
@@ -130,8 +158,7 @@ impl<'d> Facts<'d> {
             return self.begins_to_send();
         }
         let (initial, unknown) = self.initial(fact, subject, &stated);
-        let mut phases =
-            vec![Phase { value: initial, start: Start::Always, ends: Vec::new(), unknown }];
+        let mut phases = vec![Phase { unknown, ..Phase::of(initial, Start::Always, Vec::new()) }];
         let mut begun: Vec<(&AssumeSpec, usize)> = Vec::new();
         for one in stated {
             let Some(step) = draft.step_of(one) else { continue };
@@ -163,14 +190,13 @@ impl<'d> Facts<'d> {
     /// earlier.
     fn begins_to_send(&self) -> Vec<Phase> {
         let draft = self.draft();
-        let phase = |value, start, ends| Phase { value, start, ends, unknown: false };
         let Some(switch) = draft.point(MovePoint::BeforeSwitch) else {
-            return vec![phase(Value::True, Start::Always, Vec::new())];
+            return vec![Phase::of(Value::True, Start::Always, Vec::new())];
         };
         let ends = vec![Ending { step: switch, hold: Duration::ZERO }];
         let mut phases = vec![
-            phase(Value::False, Start::Always, ends),
-            phase(Value::True, Start::Begin(switch), Vec::new()),
+            Phase::of(Value::False, Start::Always, ends),
+            Phase::of(Value::True, Start::Begin(switch), Vec::new()),
         ];
         let stops = draft.intent.assume.iter().filter(|one| {
             one.fact.value == Fact::Sends
@@ -179,9 +205,9 @@ impl<'d> Facts<'d> {
         });
         for stop in stops {
             match (stop.from, draft.step_of(stop)) {
-                (None, _) => phases.push(phase(Value::True, Start::Always, Vec::new())),
+                (None, _) => phases.push(Phase::of(Value::True, Start::Always, Vec::new())),
                 (Some(Point::Expand), Some(step)) => {
-                    phases.push(phase(Value::True, Start::Begin(step), Vec::new()));
+                    phases.push(Phase::of(Value::True, Start::Begin(step), Vec::new()));
                 }
                 (Some(_), _) => {}
             }
@@ -190,7 +216,7 @@ impl<'d> Facts<'d> {
     }
 
     /// The values of the way back: what had begun to be true is so no longer; and what is stated of
-    /// the new host for that way begins.
+    /// the new host for that way begins, whatever was so on the way there.
     fn way_back(
         &self,
         fact: Fact,
@@ -206,23 +232,16 @@ impl<'d> Facts<'d> {
                 phases[place].ends.push(Ending { step, hold: stated.settle });
             }
             let value = phases[place - 1].value;
-            phases.push(Phase {
-                value,
-                start: Start::Begin(step),
-                ends: Vec::new(),
-                unknown: false,
-            });
+            phases.push(Phase::of(value, Start::Begin(step), Vec::new()));
             current = Some(phases.len() - 1);
         }
         if let Some(step) = draft.begins_again(fact, subject) {
+            phases.iter_mut().for_each(|phase| phase.counts = Counts::Without(step));
             let row = fact.row();
-            *phases = vec![Phase {
-                value: row.unknown,
-                start: Start::Always,
-                ends: Vec::new(),
-                unknown: false,
-            }];
-            begin(phases, row.stated, step, Duration::ZERO);
+            let mut again = vec![Phase::of(row.unknown, Start::Always, Vec::new())];
+            begin(&mut again, row.stated, step, Duration::ZERO);
+            again.iter_mut().for_each(|phase| phase.counts = Counts::With(step));
+            phases.extend(again);
         }
     }
 
@@ -267,11 +286,16 @@ impl<'d> Facts<'d> {
             let ends =
                 ends.into_iter().map(|one| Ending { hold: one.hold + life, ..one }).collect();
             let what = What::InFlight { by: fact, of: of.clone(), unknown };
-            found.push(self.library.add(Atom { what, start, ends }));
+            let counts = self.library.counts(sending);
+            found.push(self.library.add_where(counts, Atom { what, start, ends }));
         }
         self.in_flight.borrow_mut().insert(key, found.clone());
         found
     }
+}
+
+fn of_value(values: Values, value: Value) -> Vec<usize> {
+    values.into_iter().filter(|(has, _)| *has == value).map(|(_, atom)| atom).collect()
 }
 
 /// Whether the value begins anew.
@@ -281,6 +305,6 @@ fn begin(phases: &mut Vec<Phase>, value: Value, step: usize, settle: Duration) -
         return false;
     }
     last.ends.push(Ending { step, hold: settle });
-    phases.push(Phase { value, start: Start::Begin(step), ends: Vec::new(), unknown: false });
+    phases.push(Phase::of(value, Start::Begin(step), Vec::new()));
     true
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
+use super::answers::Ways;
 use super::draft::{Back, Draft, MovePoint};
-use super::facts::Facts;
+use super::facts::{Facts, Read};
 use super::invariant;
 use super::known::Known;
 use super::parties::{Parties, Routes, Side, routes};
 use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
-use super::view::{Choice, Library, TooMany, Tree, View};
+use super::view::{Choice, Counts, Library, TooMany, Tree, View};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host};
 use crate::observe::{Snapshot, signs_as};
@@ -31,8 +32,6 @@ pub struct Model {
     pub atoms: Vec<Atom>,
     /// Every bad pattern.
     pub patterns: Vec<Pattern>,
-    /// The facts that patterns were made with.
-    pub read: BTreeSet<(Fact, Subject)>,
 }
 
 /// A mail domain.
@@ -79,26 +78,44 @@ pub struct Bench<'d> {
     undecided: RefCell<BTreeSet<(&'static str, Name)>>,
 }
 
-/// The model of a plan.
-#[must_use]
-pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
-    let library = Library::of(draft, known);
-    let mut bench = Bench {
-        library: &library,
-        facts: Facts::of(&library),
-        end: Arc::clone(&draft.end),
-        domains: domains(draft, known),
-        patterns: Vec::new(),
-        mailboxes: OnceCell::new(),
-        undecided: RefCell::default(),
-    };
-    if !draft.nodes.is_empty() {
-        for invariant in invariant::ALL {
-            (invariant.patterns)(&mut bench);
+/// The models of a plan: of the way there, and of its ways back.
+///
+/// They are made at once, of a draft that has every step that some way back may have, for a way back
+/// brings no answers that the way there does not have, and all that is asked of them is the same. What
+/// counts on one way are the atoms that begin on it, as far as they end on it.
+pub struct Models<'m> {
+    draft: &'m Draft<'m>,
+    known: &'m Known,
+    /// Every atom, and on which ways it counts.
+    atoms: Vec<(Atom, Counts)>,
+    patterns: Vec<Pattern>,
+    /// The facts that patterns were made with.
+    pub read: Read,
+    /// More is possible on the ways back than was looked at: nothing is proved of them.
+    pub undecided_back: bool,
+}
+
+impl<'m> Models<'m> {
+    /// The models of a draft.
+    #[must_use]
+    pub fn of(draft: &'m Draft<'m>, known: &'m Known) -> Self {
+        let library = Library::of(draft, known);
+        let mut bench = Bench {
+            library: &library,
+            facts: Facts::of(&library),
+            end: Arc::clone(&draft.end),
+            domains: domains(draft, known),
+            patterns: Vec::new(),
+            mailboxes: OnceCell::new(),
+            undecided: RefCell::default(),
+        };
+        if draft.forward > 0 {
+            for invariant in invariant::ALL {
+                (invariant.patterns)(&mut bench);
+            }
         }
-    }
-    let Bench { mut patterns, facts, undecided, .. } = bench;
-    patterns.extend(undecided.into_inner().into_iter().map(|(invariant, of)| Pattern {
+        let Bench { mut patterns, facts, undecided, .. } = bench;
+        patterns.extend(undecided.into_inner().into_iter().map(|(invariant, of)| Pattern {
         invariant,
         atoms: Vec::new(),
         harm: Harm::new(
@@ -110,12 +127,64 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
         ),
         undecided: true,
     }));
-    let read = facts.into_read();
-    let mut model = Model { atoms: library.atoms.into_inner(), patterns, read };
-    if let Some(weaken) = known.weakening() {
-        weaken(draft, &mut model);
+        let read = facts.into_read();
+        let undecided_back = library.undecided_back.get();
+        Self { draft, known, atoms: library.into_atoms(), patterns, read, undecided_back }
     }
-    model
+
+    /// The model of the way there.
+    #[must_use]
+    pub fn there(&self) -> Model {
+        self.on(&|step| step < self.draft.forward)
+    }
+
+    /// The model of a way that has such steps.
+    #[must_use]
+    pub fn on(&self, has: &dyn Fn(usize) -> bool) -> Model {
+        let mut atoms: Vec<Atom> = Vec::new();
+        // The place of each atom that counts.
+        let places: Vec<Option<usize>> = self
+            .atoms
+            .iter()
+            .map(|(atom, counts)| {
+                let begins = match atom.start {
+                    Start::Always => true,
+                    Start::Begin(step) => has(step),
+                };
+                let counts = match counts {
+                    Counts::Always => true,
+                    Counts::With(step) => has(*step),
+                    Counts::Without(step) => !has(*step),
+                };
+                (begins && counts).then(|| {
+                    let ends = atom.ends.iter().copied().filter(|end| has(end.step)).collect();
+                    atoms.push(Atom { what: atom.what.clone(), start: atom.start, ends });
+                    atoms.len() - 1
+                })
+            })
+            .collect();
+        let patterns = self.patterns.iter().filter_map(|one| {
+            let held =
+                one.atoms.iter().map(|held| Some(Held { atom: places[held.atom]?, ..*held }));
+            Some(Pattern {
+                invariant: one.invariant,
+                atoms: held.collect::<Option<_>>()?,
+                harm: one.harm.clone(),
+                undecided: one.undecided,
+            })
+        });
+        let mut model = Model { patterns: patterns.collect(), atoms };
+        if let Some(weaken) = self.known.weakening() {
+            weaken(self.draft, &mut model);
+        }
+        model
+    }
+}
+
+/// The model of a draft, with all the steps that it has.
+#[must_use]
+pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
+    Models::of(draft, known).on(&|_| true)
 }
 
 /// The mail domains that a change of these zones can harm: those that move, and others.
@@ -299,38 +368,69 @@ impl<'d> Bench<'d> {
         others: &[usize],
         harm: &Harm,
     ) {
-        let mut sets: Vec<Vec<Held>> =
-            vec![others.iter().map(|atom| Held { atom: *atom, extra: Duration::ZERO }).collect()];
-        for (key, class) in choice {
-            let Some(answers) = self.library.answers(key) else { continue };
-            let class = &answers.classes[*class];
-            let late =
-                class.late.iter().filter(|_| !extra(key).is_zero()).map(std::slice::from_ref);
-            let versions: Vec<&[usize]> =
-                class.versions.iter().map(Vec::as_slice).chain(late).collect();
-            if sets.len().saturating_mul(versions.len()) > PATTERNS_MAX {
-                self.undecided.borrow_mut().insert((invariant, key.name.clone()));
+        let all = self.combined(choice, extra, others, Ways::All);
+        let sets = all.or_else(|_| {
+            self.library.undecided_back.set(true);
+            self.combined(choice, extra, others, Ways::There)
+        });
+        let sets = match sets {
+            Ok(sets) => sets,
+            Err(of) => {
+                self.undecided.borrow_mut().insert((invariant, of));
                 return;
             }
-            sets = sets
-                .iter()
-                .flat_map(|set| {
-                    versions.iter().map(|version| {
-                        let mut set = set.clone();
-                        set.extend(
-                            version.iter().map(|atom| Held { atom: *atom, extra: extra(key) }),
-                        );
-                        set
-                    })
-                })
-                .collect();
-        }
+        };
         self.patterns.extend(sets.into_iter().map(|atoms| Pattern {
             invariant,
             atoms,
             harm: harm.clone(),
             undecided: false,
         }));
+    }
+
+    /// Each combination of versions of the chosen answers, together with these atoms; or a name of which
+    /// there are too many to look at.
+    fn combined(
+        &self,
+        choice: &Choice,
+        extra: &dyn Fn(&RrKey) -> Duration,
+        others: &[usize],
+        ways: Ways,
+    ) -> Result<Vec<Vec<Held>>, Name> {
+        let mut sets: Vec<Vec<Held>> =
+            vec![others.iter().map(|atom| Held { atom: *atom, extra: Duration::ZERO }).collect()];
+        for (key, class) in choice {
+            let Some(answers) = self.library.answers(key) else { continue };
+            let class = &answers.classes[*class];
+            let extra = extra(key);
+            let late = class.late.iter().filter(|_| !extra.is_zero()).map(std::slice::from_ref);
+            let versions = class.versions.iter().map(Vec::as_slice).chain(late);
+            let versions: Vec<&[usize]> =
+                versions.filter(|version| ways == Ways::All || self.is_there(version)).collect();
+            if sets.len().saturating_mul(versions.len()) > PATTERNS_MAX {
+                return Err(key.name.clone());
+            }
+            sets = sets
+                .iter()
+                .flat_map(|set| {
+                    versions.iter().map(|version| {
+                        let version = version.iter().map(|atom| Held { atom: *atom, extra });
+                        set.iter().copied().chain(version).collect()
+                    })
+                })
+                .collect();
+        }
+        Ok(sets)
+    }
+
+    /// Whether a version is met on the way there.
+    fn is_there(&self, version: &[usize]) -> bool {
+        let atoms = self.library.atoms.borrow();
+        let begins = |atom: &usize| match atoms[*atom].start {
+            Start::Always => true,
+            Start::Begin(step) => step < self.draft().forward,
+        };
+        version.iter().all(begins)
     }
 
     /// Adds patterns for each case, together with each of these atoms, one at a time. They are made, and

@@ -132,7 +132,7 @@ impl Harm {
 }
 
 /// An atom of a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Held {
     /// Its number.
     pub atom: usize,
@@ -157,7 +157,7 @@ pub struct Break {
 }
 
 /// What keeps a pattern from coming true: one step comes so long after another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Keep {
     /// The step that comes first.
     pub from: usize,
@@ -216,12 +216,6 @@ impl Pattern {
                 })
             })
         })
-    }
-
-    /// Whether it is true only where another one is: it has all of that one's atoms.
-    #[must_use]
-    pub fn contains(&self, other: &Self) -> bool {
-        other.atoms.iter().all(|held| self.atoms.contains(held))
     }
 
     /// The steps that have begun in the least state in which it is true.

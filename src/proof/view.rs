@@ -7,13 +7,13 @@
 //! for, whatever the answers to all other questions. When those can be served together is not asked
 //! here: patterns say what must not be, and the order sees to it that it cannot.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use cutover_contract::{Name, RrKey};
 
-use super::answers::{Answers, Content, next_script};
+use super::answers::{Answers, Content, Ways, next_script};
 use super::draft::Draft;
 use super::known::Known;
 use super::parties::Parties;
@@ -31,11 +31,26 @@ pub struct Library<'d> {
     pub draft: &'d Draft<'d>,
     /// Every atom.
     pub atoms: RefCell<Vec<Atom>>,
+    /// Those that do not count on every way.
+    counts: RefCell<BTreeMap<usize, Counts>>,
     /// What other models of the plan have found.
     pub(super) known: &'d Known,
     looked_up: RefCell<HashMap<RrKey, LookedUp>>,
     live: RefCell<HashMap<RrKey, Outside>>,
+    /// Some answer has more versions with those of the ways back than are looked at.
+    pub(super) undecided_back: Cell<bool>,
     rows: Vec<OnceCell<Row>>,
+}
+
+/// On which ways an atom counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// On all.
+    Always,
+    /// On those that have this step.
+    With(usize),
+    /// On those that do not have it.
+    Without(usize),
 }
 
 /// What is answered to a question.
@@ -55,9 +70,11 @@ impl<'d> Library<'d> {
         Self {
             draft,
             atoms: RefCell::default(),
+            counts: RefCell::default(),
             known,
             looked_up: RefCell::default(),
             live: RefCell::default(),
+            undecided_back: Cell::new(false),
             rows,
         }
     }
@@ -82,7 +99,7 @@ impl<'d> Library<'d> {
         }
         let found = match self.known.fixed(key) {
             Some(content) => LookedUp::Fixed(content),
-            None => match Answers::of(self, key, &mut self.atoms.borrow_mut()) {
+            None => match self.made(key) {
                 Some(answers) => LookedUp::Several(Rc::new(answers)),
                 None => {
                     let zone = self.draft.snapshot.zone_of(&key.name);
@@ -94,6 +111,21 @@ impl<'d> Library<'d> {
         };
         self.looked_up.borrow_mut().insert(key.clone(), found.clone());
         found
+    }
+
+    /// The answers to a question. Where there are too many with those of the ways back, those of the way
+    /// there can still be looked at.
+    fn made(&self, key: &RrKey) -> Option<Answers> {
+        let atoms = &mut *self.atoms.borrow_mut();
+        let first = atoms.len();
+        match Answers::of(self, key, Ways::All, atoms) {
+            Some(answers) if answers.undecided && self.draft.has_way_back() => {
+                self.undecided_back.set(true);
+                atoms.truncate(first);
+                Answers::of(self, key, Ways::There, atoms)
+            }
+            answers => answers,
+        }
     }
 
     /// What a resolver would have been told before the first step.
@@ -111,6 +143,28 @@ impl<'d> Library<'d> {
         let mut atoms = self.atoms.borrow_mut();
         atoms.push(atom);
         atoms.len() - 1
+    }
+
+    /// Adds an atom that does not count on every way.
+    pub(super) fn add_where(&self, counts: Counts, atom: Atom) -> usize {
+        let atom = self.add(atom);
+        if counts != Counts::Always {
+            self.counts.borrow_mut().insert(atom, counts);
+        }
+        atom
+    }
+
+    /// Every atom, and on which ways it counts.
+    pub(super) fn into_atoms(self) -> Vec<(Atom, Counts)> {
+        let counts = self.counts.into_inner();
+        let of = |atom| counts.get(&atom).copied().unwrap_or(Counts::Always);
+        let atoms = self.atoms.into_inner().into_iter().enumerate();
+        atoms.map(|(number, atom)| (atom, of(number))).collect()
+    }
+
+    /// On which ways an atom counts.
+    pub(super) fn counts(&self, atom: usize) -> Counts {
+        self.counts.borrow().get(&atom).copied().unwrap_or(Counts::Always)
     }
 }
 

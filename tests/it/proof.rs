@@ -248,7 +248,6 @@ fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for
                 kept,
                 no_return,
                 patterns: _,
-                read: _,
             } = one;
             report += &format!("{name}: to {point}");
             report += &at.as_ref().map(|at| format!(" (from {at} on)")).unwrap_or_default();

@@ -24,13 +24,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     let (from, to) = (&from.name, &to.name);
     let late = bench.late();
     let stores = bench.facts.of_host(Fact::Mail, from, Value::Store);
-    // The last copy has begun, or nobody says that there is one.
-    let copies = bench.facts.values(Fact::Synced, &Subject::Host(from.clone()));
-    let never = copies.iter().all(|(value, _)| *value == Value::False);
-    let begun: Vec<usize> = match never {
-        true => copies.iter().map(|(_, atom)| *atom).collect(),
-        false => bench.facts.of_host(Fact::Synced, from, Value::True),
-    };
+    let begun = last_copy(bench, from);
     let copy = bench.of_host(Fact::Synced, from, Value::True, "contract");
     for (domain, _) in bench.moving() {
         let harm = Harm::new(
@@ -88,6 +82,19 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
     }
 }
 
+/// The atoms of that the last copy from a host has begun; or, on ways of which nobody says that there is
+/// one, of all that may be.
+fn last_copy(bench: &Bench<'_>, host: &str) -> Vec<usize> {
+    let copies = bench.facts.values(Fact::Synced, &Subject::Host(host.to_owned()));
+    let counts = |atom| bench.library.counts(atom);
+    let never = |of| {
+        let mut copies = copies.iter().filter(|(_, atom)| counts(*atom) == of);
+        copies.all(|(value, _)| *value == Value::False)
+    };
+    let begun = copies.iter().filter(|(value, atom)| *value == Value::True || never(counts(*atom)));
+    begun.map(|(_, atom)| *atom).collect()
+}
+
 /// Mail of a domain that the plan leads away from the old host by its records: what still comes there
 /// after the last copy is not in it.
 fn others_stored_late(bench: &mut Bench<'_>, read_there: &[Vec<usize>]) {
@@ -131,12 +138,7 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
     let Some(mailboxes) = bench.mailboxes().copied() else { return };
     let (from, to) = (&from.name, &to.name);
     let late = bench.late();
-    let copies = bench.facts.values(Fact::Synced, &Subject::Host(to.clone()));
-    let never = copies.iter().all(|(value, _)| *value == Value::False);
-    let begun: Vec<usize> = match never {
-        true => copies.iter().map(|(_, atom)| *atom).collect(),
-        false => bench.facts.of_host(Fact::Synced, to, Value::True),
-    };
+    let begun = last_copy(bench, to);
     let copy = bench.of_host(Fact::Synced, to, Value::True, "");
     let at_old: Vec<usize> = mailboxes.at_old().collect();
     for (domain, _) in bench.moving() {
@@ -168,7 +170,7 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
     let Some(again) = mailboxes.again else { return };
     // A copy that was made on the way there is none of what came in since.
     let copied_back = bench.draft().begins_again(Fact::Synced, &Subject::Host(to.clone()));
-    if never || copied_back.is_none() {
+    if copied_back.is_none() {
         let harm = Harm::new(
             format!("{ID}/{to}/left-there"),
             format!(
@@ -176,12 +178,12 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
             ),
             copy,
         );
-        for (_, copied) in &copies {
-            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, *copied], &harm);
+        for (_, copied) in bench.facts.values(Fact::Synced, &Subject::Host(to.clone())) {
+            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, copied], &harm);
         }
         return;
     }
-    let local = bench.facts.of_host(Fact::RoutesLocal, to, Value::True);
+    let local = bench.facts.of_host_again(Fact::RoutesLocal, to, Value::True);
     for (local, begun) in pairs(&local, &begun) {
         let harm = Harm::new(
             format!("{ID}/{to}/local-again"),
@@ -192,7 +194,8 @@ fn to_the_old_host(bench: &mut Bench<'_>) {
         );
         bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[again, local, begun], &harm);
     }
-    for (client, begun) in pairs(&bench.facts.of_host(Fact::Clients, to, Value::True), &begun) {
+    for (client, begun) in pairs(&bench.facts.of_host_again(Fact::Clients, to, Value::True), &begun)
+    {
         let harm = Harm::new(
             format!("{ID}/{to}/written-late"),
             format!(

@@ -530,7 +530,7 @@ fn shows_the_others_again(bench: &mut Bench<'_>, (from, to): (&String, &String))
         ),
         format!("let `{from}` show its own mailboxes before people read there again"),
     );
-    for shows in bench.facts.of_host(Fact::Redirects, from, Value::True) {
+    for shows in bench.facts.of_host_again(Fact::Redirects, from, Value::True) {
         // What passes log-ins on without being told to goes by where the mailbox is.
         if bench.library.atoms.borrow()[shows].start != Start::Always {
             bench.forbid(ID, (&Choice::new(), NOW), &[again, shows], &harm);

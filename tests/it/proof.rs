@@ -240,15 +240,7 @@ fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for
             for (what, graph) in &less {
                 assert!(refuted(graph), "{name}: to {}: it does not need {what}", one.name);
             }
-            let Return {
-                name: point,
-                at,
-                graph,
-                takes_back,
-                kept,
-                no_return,
-                patterns: _,
-            } = one;
+            let Return { name: point, at, graph, takes_back, kept, no_return, patterns: _ } = one;
             report += &format!("{name}: to {point}");
             report += &at.as_ref().map(|at| format!(" (from {at} on)")).unwrap_or_default();
             report += &format!(

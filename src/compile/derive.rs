@@ -9,8 +9,10 @@
 //! In the end every constraint that came from a pattern is taken away on trial, and made as short as
 //! it can be: what is left is *irredundant*.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use crate::graph::paths::{Circle, Paths, Union};
 use crate::graph::{Cause, Origin};
@@ -148,10 +150,10 @@ pub(super) fn derive(
             own.given.extend(given);
             own.patterns.extend(patterns);
         }
-        let constraints = own.derive(&[], rules, &mut HashMap::new(), &mut unbroken);
+        let constraints = own.derive(&[], rules, &mut HashMap::default(), &mut unbroken);
         return Derived { constraints, unbroken };
     }
-    let mut known = HashMap::new();
+    let mut known = HashMap::default();
     let first = own.derive(&[], rules, &mut known, &mut unbroken);
     let mut constraints = Vec::new();
     for (_, mut part) in by_group {
@@ -207,7 +209,7 @@ impl<'p> Part<'p> {
             (from, to, one.wait.as_secs())
         });
         let standing = standing.collect();
-        let mut atoms: HashMap<usize, usize> = HashMap::new();
+        let mut atoms: HashMap<usize, usize> = HashMap::default();
         let (mut patterns, mut asked) = (Vec::new(), Vec::new());
         for (number, pattern) in self.patterns.iter().copied() {
             let Some(keeps) = rules.keeps(pattern) else { continue };

@@ -50,7 +50,7 @@ pub(super) fn gather(
         return tracks;
     }
     let draft = Draft::of(intent, snapshot, Arc::clone(end), &tracks);
-    let model = model(&draft, &known.anew());
+    let model = model(&draft, known);
     let touched: BTreeSet<usize> =
         model.patterns.iter().flat_map(|one| touches(&model, one)).collect();
     for places in plain.values_mut() {

@@ -15,12 +15,13 @@ pub mod gate;
 pub mod paths;
 pub mod task;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{ChangeSet, Name};
+use foldhash::{HashMap, HashMapExt};
 use gate::Gate;
 use paths::Paths;
 use petgraph::algo::toposort;

@@ -3,10 +3,11 @@
 
 mod tasks;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cutover_contract::{Change, ChangeSet, Name, RrKey, RrType};
+use foldhash::{HashMap, HashSet};
 
 use super::parties::Parties;
 use crate::fact::{Fact, Value};
@@ -177,8 +178,8 @@ impl<'d> Draft<'d> {
             back_others: Vec::new(),
             owners: Arc::default(),
             owner_at: Arc::default(),
-            with_wildcards: HashSet::new(),
-            with_cuts: HashSet::new(),
+            with_wildcards: HashSet::default(),
+            with_cuts: HashSet::default(),
             forward: 0,
         };
         let cuts = |key: &RrKey, origin: &Name| {

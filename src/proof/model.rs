@@ -99,12 +99,12 @@ impl<'m> Models<'m> {
     /// The models of a draft.
     #[must_use]
     pub fn of(draft: &'m Draft<'m>, known: &'m Known) -> Self {
-        let library = Library::of(draft, known);
+        let library = Library::of(draft);
         let mut bench = Bench {
             library: &library,
             facts: Facts::of(&library),
             end: Arc::clone(&draft.end),
-            domains: domains(draft, known),
+            domains: domains(draft),
             patterns: Vec::new(),
             mailboxes: OnceCell::new(),
             undecided: RefCell::default(),
@@ -188,9 +188,8 @@ pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
 }
 
 /// The mail domains that a change of these zones can harm: those that move, and others.
-fn domains<'d>(draft: &Draft<'d>, known: &Known) -> Rc<[Domain<'d>]> {
-    let others = known.once(("domains", Name::root(), 0), || other_domains(draft));
-    let others = others.iter().map(|name| Domain { name: name.clone(), moves: None });
+fn domains<'d>(draft: &Draft<'d>) -> Rc<[Domain<'d>]> {
+    let others = other_domains(draft).into_iter().map(|name| Domain { name, moves: None });
     let moves = draft.intent.moves.iter();
     let moving = moves.map(|one| Domain { name: one.domain.value.clone(), moves: Some(one) });
     moving.chain(others).collect()
@@ -285,7 +284,7 @@ impl<'d> Bench<'d> {
         (what, of, number): (&'static str, &Name, usize),
         make: &dyn Fn() -> Result<T, TooMany>,
     ) -> Arc<T> {
-        self.library.known.once((what, of.clone(), number), || {
+        self.library.once((what, of.clone(), number), || {
             make().unwrap_or_else(|TooMany| {
                 self.undecided.borrow_mut().insert((invariant, of.clone()));
                 T::default()
@@ -293,13 +292,13 @@ impl<'d> Bench<'d> {
         })
     }
 
-    /// What holds for every model of the plan, made once; of what is named by a label.
+    /// What hangs on no view, made once; of what is named by a label.
     pub(super) fn always<T: Send + Sync + 'static>(
         &self,
         (what, of, number): (&'static str, &Name, usize),
         make: &dyn Fn() -> T,
     ) -> Arc<T> {
-        self.library.known.once((what, of.clone(), number), make)
+        self.library.once((what, of.clone(), number), make)
     }
 
     /// The smallest sets of answers for which an evaluation finds something; none where there are

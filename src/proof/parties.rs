@@ -5,10 +5,11 @@
 //! that its exchanges have when all is done. Whatever else answers behind an exchange is a stranger:
 //! nobody has said that it takes the mail.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
+use foldhash::HashSet;
 
 use super::view::View;
 use crate::intent::{DomainMove, Exchange, Host, Intent};

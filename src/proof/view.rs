@@ -7,15 +7,17 @@
 //! for, whatever the answers to all other questions. When those can be served together is not asked
 //! here: patterns say what must not be, and the order sees to it that it cannot.
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use cutover_contract::{Name, RrKey};
+use foldhash::HashMap;
 
 use super::answers::{Answers, Content, Ways, next_script};
 use super::draft::Draft;
-use super::known::Known;
 use super::parties::Parties;
 use super::pattern::Atom;
 use super::states::Row;
@@ -33,14 +35,19 @@ pub struct Library<'d> {
     pub atoms: RefCell<Vec<Atom>>,
     /// Those that do not count on every way.
     counts: RefCell<BTreeMap<usize, Counts>>,
-    /// What other models of the plan have found.
-    pub(super) known: &'d Known,
+    /// What evaluations have found.
+    found: RefCell<HashMap<Label, Found>>,
     looked_up: RefCell<HashMap<RrKey, LookedUp>>,
     live: RefCell<HashMap<RrKey, Outside>>,
     /// Some answer has more versions with those of the ways back than are looked at.
     pub(super) undecided_back: Cell<bool>,
     rows: Vec<OnceCell<Row>>,
 }
+
+/// Names an evaluation: what it asks for, of which name, and a number.
+pub(super) type Label = (&'static str, Name, usize);
+
+type Found = Arc<dyn Any + Send + Sync>;
 
 /// On which ways an atom counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +72,13 @@ enum LookedUp {
 impl<'d> Library<'d> {
     /// Nothing has been asked yet.
     #[must_use]
-    pub fn of(draft: &'d Draft<'d>, known: &'d Known) -> Self {
+    pub fn of(draft: &'d Draft<'d>) -> Self {
         let rows = draft.tracks.iter().map(|_| OnceCell::new()).collect();
         Self {
             draft,
             atoms: RefCell::default(),
             counts: RefCell::default(),
-            known,
+            found: RefCell::default(),
             looked_up: RefCell::default(),
             live: RefCell::default(),
             undecided_back: Cell::new(false),
@@ -97,17 +104,12 @@ impl<'d> Library<'d> {
         if let Some(known) = self.looked_up.borrow().get(key) {
             return known.clone();
         }
-        let found = match self.known.fixed(key) {
-            Some(content) => LookedUp::Fixed(content),
-            None => match self.made(key) {
-                Some(answers) => LookedUp::Several(Rc::new(answers)),
-                None => {
-                    let zone = self.draft.snapshot.zone_of(&key.name);
-                    let content = zone.map(|zone| Content::of(&reply(&&zone.zone, key)));
-                    self.known.keep_fixed(key, content.clone());
-                    LookedUp::Fixed(content)
-                }
-            },
+        let found = match self.made(key) {
+            Some(answers) => LookedUp::Several(Rc::new(answers)),
+            None => {
+                let zone = self.draft.snapshot.zone_of(&key.name);
+                LookedUp::Fixed(zone.map(|zone| Content::of(&reply(&&zone.zone, key))))
+            }
         };
         self.looked_up.borrow_mut().insert(key.clone(), found.clone());
         found
@@ -133,8 +135,24 @@ impl<'d> Library<'d> {
         if let Some(known) = self.live.borrow().get(key) {
             return known.clone();
         }
-        let found = self.known.live(self.draft, key);
+        let found = self.draft.snapshot.told(key);
         self.live.borrow_mut().insert(key.clone(), found.clone());
+        found
+    }
+
+    /// What was found under a label, or is found now.
+    pub(super) fn once<T: Send + Sync + 'static>(
+        &self,
+        label: Label,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let known = self.found.borrow().get(&label).cloned();
+        if let Some(known) = known.and_then(|known| known.downcast::<T>().ok()) {
+            return known;
+        }
+        // Not while the others are borrowed: what is made may ask for something else.
+        let found = Arc::new(make());
+        self.found.borrow_mut().insert(label, Arc::<T>::clone(&found));
         found
     }
 

@@ -246,7 +246,9 @@ impl Intent {
     /// The plan's zone that a name lies in: the longest one above it.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&Name> {
-        zone_of(self.zones.keys(), name)
+        let above = std::iter::successors(Some(name.clone()), Name::parent);
+        let mut zones = above.filter_map(|name| self.zones.get_key_value(&name));
+        zones.next().map(|(zone, _)| zone)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::proof::draft::{Draft, MovePoint};
 use crate::proof::invariant::is_known_to_stay;
 use crate::proof::model::other_domains;
 use crate::proof::parties::{Routes, Side, routes_today};
-use crate::resolution::{Reply, moved, reply};
+use crate::resolution::{Contents, Reply, moved, reply};
 use crate::spec::{Clocks, Confirm, KEEP_OLD, OVERRUN, Point};
 
 /// Records of a name that are shown; the rest is counted. Our choice: a line.
@@ -37,8 +37,11 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     all.extend(names_of_addresses(draft));
     all.extend(served_by_old(draft));
     all.extend(set_up_by_hand(draft));
-    all.extend(without_mail(draft));
-    all.extend(aliases_of_moving(draft));
+    if !draft.intent.moves.is_empty() {
+        let others: BTreeSet<Name> = other_domains(draft).into_iter().collect();
+        all.extend(without_mail(draft, &others));
+        all.extend(aliases_of_moving(draft, &others));
+    }
     all.extend(of_few(draft));
     all.extend(keys_alone(draft));
     all.push(format!(
@@ -197,6 +200,7 @@ const WILD: [RrType; 5] = [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrT
 /// wildcard answers for them.
 fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
+    let exists = |zone: &ZoneSeen, name: &Name| (&&zone.zone).exists(name);
     let changes = draft.tracks.iter().flat_map(|track| {
         track.transitions.iter().flat_map(|t| &t.changes).map(move |change| (&track.zone, change))
     });
@@ -207,9 +211,8 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
         let zone = &draft.snapshot.zones[origin];
         let name = &change.key.name;
         // With a name all names above it come to exist (RFC 4592 §2.2.2).
-        let above = std::iter::successors(name.parent(), Name::parent).take_while(|above| {
-            above != origin && !zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(above))
-        });
+        let above = std::iter::successors(name.parent(), Name::parent)
+            .take_while(|above| above != origin && !exists(zone, above));
         for at in [name.clone()].into_iter().chain(above) {
             for rtype in WILD {
                 let key = RrKey::new(at.clone(), rtype);
@@ -223,9 +226,6 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
             }
         }
     }
-    let exists = |zone: &ZoneSeen, name: &Name| {
-        zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(name))
-    };
     for key in draft.owned() {
         let Some(end) = draft.end.zone_of(&key.name) else { continue };
         let origin = &end.zone.origin;
@@ -347,11 +347,12 @@ fn set_up_by_hand(draft: &Draft<'_>) -> Option<String> {
 
 /// Names that lead to the old host and have no MX records: a sender takes their addresses (RFC 5321
 /// §5.1), and nothing in DNS says whether somebody has mail there.
-fn without_mail(draft: &Draft<'_>) -> Option<String> {
+fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<String> {
     let from = &draft.intent.moves.first()?.from;
     draft.point(MovePoint::Release)?;
-    let known: BTreeSet<Name> = other_domains(draft)
-        .into_iter()
+    let known: BTreeSet<Name> = others
+        .iter()
+        .cloned()
         .chain(draft.intent.moves.iter().map(|one| one.domain.value.clone()))
         .chain(draft.parties.names(Side::From).iter().cloned())
         .collect();
@@ -389,9 +390,8 @@ fn without_mail(draft: &Draft<'_>) -> Option<String> {
 
 /// Names that are aliases of domains that move, by themselves or below a DNAME: mail for them goes
 /// where that of the domain goes, and nothing in DNS says whether there is any.
-fn aliases_of_moving(draft: &Draft<'_>) -> Option<String> {
+fn aliases_of_moving(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<String> {
     let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
-    let known: BTreeSet<Name> = other_domains(draft).into_iter().collect();
     let mx = |name: &Name| RrKey::new(name.clone(), RrType::MX);
     let leads_along = |name: &Name| {
         let mut name = name.clone();
@@ -415,7 +415,7 @@ fn aliases_of_moving(draft: &Draft<'_>) -> Option<String> {
         _ => Vec::new(),
     });
     let names: BTreeSet<Name> = names
-        .filter(|name| is_host(name) && !is_discovery(name) && !known.contains(name))
+        .filter(|name| is_host(name) && !is_discovery(name) && !others.contains(name))
         .filter(|name| !moving.contains(name) && leads_along(name).is_some())
         .collect();
     (!names.is_empty()).then(|| {

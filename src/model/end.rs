@@ -3,6 +3,7 @@
 //!
 //! SPF and DKIM are not in it, and TTLs in it mean nothing.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
@@ -46,12 +47,15 @@ pub fn in_the_end(intent: &Intent, snapshot: &Snapshot) -> Snapshot {
             set(&mut end, &key.name, key.rtype, vec![rdata.value.clone()]);
         }
     }
+    let moving: BTreeSet<&Name> = intent.moves.iter().map(|one| &one.domain.value).collect();
     for record in &intent.records {
         let mut rdata = record.to.clone().unwrap_or_default();
         let is_spf = |rdata: &&Rdata| SpfRecord::of_rdata(rdata).is_some();
         // Texts that come beside the SPF record of a domain that moves leave it alone.
-        let moves = intent.moves.iter().any(|one| one.domain.value == record.name.value);
-        if moves && record.rtype.value == RrType::TXT && !rdata.iter().any(|one| is_spf(&one)) {
+        if moving.contains(&record.name.value)
+            && record.rtype.value == RrType::TXT
+            && !rdata.iter().any(|one| is_spf(&one))
+        {
             let live = end.zone_of(&record.name.value).and_then(|zone| zone.get(&record.key()));
             rdata.extend(live.into_iter().flat_map(RrSet::rdata).filter(is_spf).cloned());
         }

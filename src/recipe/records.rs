@@ -25,8 +25,11 @@ struct Lines<'k> {
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     let lines = Lines::of(kitchen);
-    let own = kitchen.intent.records.iter().filter(|record| !spf::is_beside(kitchen, record));
-    for record in own {
+    let beside = spf::beside(kitchen);
+    let is_beside = |record: &RecordSpec| {
+        beside.get(&record.name.value).is_some_and(|line| std::ptr::eq(*line, record))
+    };
+    for record in kitchen.intent.records.iter().filter(|record| !is_beside(record)) {
         match lines.taken_over_by(record) {
             Some(other) => goes_with(record, other, found),
             None => track(kitchen, &lines, record, found),

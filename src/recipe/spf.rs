@@ -16,7 +16,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
-pub(super) use beside::is_beside;
+pub(super) use beside::lines as beside;
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic, Span, quoted};
@@ -25,6 +25,7 @@ use crate::model::spf_cost::{Cost, cost};
 use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
 use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
 use crate::observe::{Seen, Snapshot};
+use crate::spec::RecordSpec;
 use crate::spf::{BadTerm, SpfRecord, TERMS_MAX, Target, Term, TermMeaning};
 
 /// Two SPF records at one name.
@@ -43,14 +44,14 @@ pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
 const DEFAULT_ALL: &str = "~all";
 
 pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
+    let lines = beside::lines(kitchen);
     for one in &kitchen.intent.moves {
-        let Some(versions) = Versions::of(kitchen, one, found) else { continue };
+        let line = lines.get(&one.domain.value).copied();
+        let Some(versions) = Versions::of(kitchen, (one, line), found) else { continue };
         let transitions = versions.transitions(one);
         let track = Track::new(one.zone.clone(), versions.key.clone(), transitions);
-        let beside = kitchen.intent.records.iter().filter(|record| is_beside(kitchen, record));
-        let beside = beside.filter(|record| record.name.value == one.domain.value);
-        let records = beside.filter_map(|record| Some(record.id.as_ref()?.value.clone())).collect();
-        found.track(Track { records, ..track }, one.domain.span);
+        let records = line.and_then(|line| line.id.as_ref()).map(|id| id.value.clone());
+        found.track(Track { records: records.into_iter().collect(), ..track }, one.domain.span);
     }
 }
 
@@ -65,7 +66,11 @@ struct Versions {
 }
 
 impl Versions {
-    fn of(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut Found) -> Option<Self> {
+    fn of(
+        kitchen: &Kitchen<'_>,
+        (one, line): (&DomainMove, Option<&RecordSpec>),
+        found: &mut Found,
+    ) -> Option<Self> {
         let key = RrKey::new(one.domain.value.clone(), RrType::TXT);
         let live_txt = kitchen.zone(one).get(&key).cloned();
         let records: Vec<SpfRecord> =
@@ -92,7 +97,7 @@ impl Versions {
         }
         let parts = Parts { kitchen, one, old, staying: [new, others].concat() };
         let (widened, narrowed) = parts.versions(live.as_ref(), found)?;
-        let beside = beside::texts(kitchen, domain, live_txt.as_ref(), found)?;
+        let beside = beside::texts(line, domain, live_txt.as_ref(), found)?;
         let versions = Self { key, live: live_txt, beside, widened, narrowed };
         versions.budget(kitchen, one, live.as_ref(), found);
         Some(versions)

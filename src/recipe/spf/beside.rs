@@ -1,6 +1,8 @@
 //! Other texts at the name of an SPF record: all TXT records at a name are one RRset.
 
-use cutover_contract::{Name, Rdata, RrSet, RrType};
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, Kitchen};
 use crate::diag::{Code, Diagnostic};
@@ -11,25 +13,30 @@ use crate::spf::SpfRecord;
 /// Other texts at the name of an SPF record that cannot come with it.
 const SPF_BESIDE: Code = Code::semantic("spf-beside");
 
-/// Whether a line of `records:` is about the other texts at the name of an SPF record that the move
-/// has: a verification code beside it, for one.
-pub(in crate::recipe) fn is_beside(kitchen: &Kitchen<'_>, record: &RecordSpec) -> bool {
+/// The lines of `records:` about other texts at the name of an SPF record that the move has, by that
+/// name: a verification code beside it, for one.
+pub(in crate::recipe) fn lines<'k>(kitchen: &Kitchen<'k>) -> BTreeMap<&'k Name, &'k RecordSpec> {
     let is_spf = |rdata: &Rdata| SpfRecord::of_rdata(rdata).is_some();
+    let texts = kitchen.intent.records.iter().filter(|line| {
+        line.rtype.value == RrType::TXT && line.to.as_ref().is_some_and(|to| !to.iter().any(is_spf))
+    });
+    let mut lines: BTreeMap<&Name, &RecordSpec> =
+        texts.map(|line| (&line.name.value, line)).collect();
     let has_spf = |one: &DomainMove| {
-        let live = kitchen.zone(one).get(&record.key());
+        let live = kitchen.zone(one).get(&RrKey::new(one.domain.value.clone(), RrType::TXT));
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
         live.is_some_and(|live| live.rdata().iter().any(is_spf))
             || hosts.flat_map(|host| &host.senders).any(|sender| sender.spf.is_some())
     };
-    let mut moves = kitchen.intent.moves.iter();
-    record.rtype.value == RrType::TXT
-        && record.to.as_ref().is_some_and(|to| !to.iter().any(is_spf))
-        && moves.any(|one| one.domain.value == record.name.value && has_spf(one))
+    let moves = kitchen.intent.moves.iter().filter(|one| has_spf(one));
+    let moving: BTreeSet<&Name> = moves.map(|one| &one.domain.value).collect();
+    lines.retain(|name, _| moving.contains(name));
+    lines
 }
 
 /// The texts beside the SPF record when the plan is done.
 pub(super) fn texts(
-    kitchen: &Kitchen<'_>,
+    line: Option<&RecordSpec>,
     domain: &Name,
     live: Option<&RrSet>,
     found: &mut Found,
@@ -37,8 +44,6 @@ pub(super) fn texts(
     let others = live.into_iter().flat_map(RrSet::rdata);
     let others: Vec<Rdata> =
         others.filter(|rdata| SpfRecord::of_rdata(rdata).is_none()).cloned().collect();
-    let mut lines = kitchen.intent.records.iter();
-    let line = lines.find(|line| line.name.value == *domain && is_beside(kitchen, line));
     let Some((line, to)) = line.and_then(|line| Some((line, line.to.clone()?))) else {
         return Some(others);
     };

@@ -193,12 +193,13 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         findings,
         returns,
         closed,
-        mut assumptions,
+        assumptions,
         shortened,
         at_old,
         mut reads,
         warnings: _,
     } = compiled;
+    let mut assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
     let touched: BTreeSet<Name> = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
     let mut verdict = verdict(intent, &findings, closed);
     verdict.checked.patterns_back = returns.iter().map(|one| one.patterns).sum();

@@ -15,7 +15,7 @@ use crate::graph::gate::{Expected, Failing, Gate};
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
 use crate::model::hold::hold_of_replaced;
-use crate::model::spread;
+use crate::model::{ASKED_MAX, spread};
 use crate::observe::Snapshot;
 use crate::probe;
 use crate::proof::draft::{Draft, MovePoint};
@@ -287,8 +287,27 @@ fn expected(
             }
         }
     }
-    let made: Vec<Expected> = made.into_values().collect();
-    spread(&made).cloned().collect()
+    made.into_values().collect()
+}
+
+/// The graph with gates that look for as many records as are asked for, and no more.
+pub(super) fn few_asked(graph: StepGraph) -> StepGraph {
+    let asks_many = |step: &Step| match &step.primitive {
+        Primitive::Gate(gate) => gate.expect.len() > ASKED_MAX,
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+            false
+        }
+    };
+    if !graph.steps().iter().any(asks_many) {
+        return graph;
+    }
+    let steps = graph.steps().iter().cloned().map(|mut step| {
+        if let Primitive::Gate(gate) = &mut step.primitive {
+            gate.expect = spread(&gate.expect).cloned().collect();
+        }
+        step
+    });
+    StepGraph::of_sorted(steps.collect())
 }
 
 /// What resolvers may still have of what a change replaces: records, or those of a wildcard.

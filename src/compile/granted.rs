@@ -2,6 +2,7 @@
 //! by somebody's word, by an observation, or by a clock.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -23,31 +24,58 @@ use crate::spec::{Clocks, Confirm, KEEP_OLD, OVERRUN, Point};
 /// Records of a name that are shown; the rest is counted. Our choice: a line.
 const SHOWN_MAX: usize = 4;
 
+/// What is taken for granted, for people; with the names that it is said of, where it is said of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    /// The sentence, or what stands before the names.
+    pub(super) before: String,
+    /// The names; none where the sentence has no place for any.
+    pub(super) names: BTreeSet<Name>,
+    /// What stands behind the names.
+    pub(super) after: String,
+}
+
+impl From<String> for Sentence {
+    fn from(before: String) -> Self {
+        Self { before, names: BTreeSet::new(), after: String::new() }
+    }
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, names, after } = self;
+        write!(f, "{before}{}{after}", some_of(names, SHOWN_MAX))
+    }
+}
+
 /// One sentence each.
-pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
+pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     if draft.nodes.is_empty() {
         return Vec::new();
     }
-    let mut all = stated(draft);
-    all.extend(findings.steady.iter().cloned());
+    let mut all: Vec<Sentence> = Vec::new();
+    let mut say = |more: &mut dyn Iterator<Item = String>| all.extend(more.map(Sentence::from));
+    say(&mut stated(draft).into_iter());
+    say(&mut findings.steady.iter().cloned());
+    say(&mut seen_outside(draft).into_iter());
+    say(&mut wildcards(draft).into_iter());
+    say(&mut names_taken(draft).into_iter());
+    say(&mut names_of_addresses(draft).into_iter());
+    say(&mut served_by_old(draft).into_iter());
+    say(&mut set_up_by_hand(draft).into_iter());
     all.extend(staying(draft));
-    all.extend(seen_outside(draft));
-    all.extend(wildcards(draft));
-    all.extend(names_taken(draft));
-    all.extend(names_of_addresses(draft));
-    all.extend(served_by_old(draft));
-    all.extend(set_up_by_hand(draft));
     if !draft.intent.moves.is_empty() {
         let others: BTreeSet<Name> = other_domains(draft).into_iter().collect();
         all.extend(without_mail(draft, &others));
         all.extend(aliases_of_moving(draft, &others));
     }
-    all.extend(of_few(draft));
-    all.extend(keys_alone(draft));
-    all.push(format!(
+    all.extend(of_few(draft).into_iter().map(Sentence::from));
+    all.extend(keys_alone(draft).into_iter().map(Sentence::from));
+    let of_resolvers = format!(
         "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: where none does, resolvers may give answers that have expired (RFC 8767 §5)",
         show_span(CAP)
-    ));
+    );
+    all.push(of_resolvers.into());
     all
 }
 
@@ -107,7 +135,7 @@ fn begins(from: Point, confirm: &Confirm) -> String {
 }
 
 /// Domains whose mail goes on at the old host.
-fn staying(draft: &Draft<'_>) -> Option<String> {
+fn staying(draft: &Draft<'_>) -> Option<Sentence> {
     let from = &draft.intent.moves.first()?.from.name;
     let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
     let zones = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
@@ -122,9 +150,12 @@ fn staying(draft: &Draft<'_>) -> Option<String> {
             && comes_there(draft.snapshot, name)
             && comes_there(&draft.end, name)
     };
-    let names: Vec<String> = names.filter(stays).map(ToString::to_string).collect();
-    (!names.is_empty())
-        .then(|| format!("`{from}` stays on for {}, whose mail goes on to it", names.join(", ")))
+    let names: BTreeSet<Name> = names.filter(stays).cloned().collect();
+    (!names.is_empty()).then(|| Sentence {
+        before: format!("`{from}` stays on for "),
+        names,
+        after: ", whose mail goes on to it".to_owned(),
+    })
 }
 
 /// Clocks that are lower than what is known of the world: whoever lowers one takes it upon himself that
@@ -347,7 +378,7 @@ fn set_up_by_hand(draft: &Draft<'_>) -> Option<String> {
 
 /// Names that lead to the old host and have no MX records: a sender takes their addresses (RFC 5321
 /// §5.1), and nothing in DNS says whether somebody has mail there.
-fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<String> {
+fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> {
     let from = &draft.intent.moves.first()?.from;
     draft.point(MovePoint::Release)?;
     let known: BTreeSet<Name> = others
@@ -378,19 +409,18 @@ fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<String> {
                 _ => ips.any(|ip| draft.parties.is_at_old(ip)),
             }
     });
-    let names: BTreeSet<&Name> = at_old.map(|(key, _)| &key.name).collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "nobody has mail at {}: they have no MX records, and their addresses are those of `{}`",
-            some_of(names, SHOWN_MAX),
-            from.name
-        )
+    let names: BTreeSet<Name> = at_old.map(|(key, _)| key.name.clone()).collect();
+    let why = "they have no MX records, and their addresses are those of";
+    (!names.is_empty()).then(|| Sentence {
+        before: "nobody has mail at ".to_owned(),
+        names,
+        after: format!(": {why} `{}`", from.name),
     })
 }
 
 /// Names that are aliases of domains that move, by themselves or below a DNAME: mail for them goes
 /// where that of the domain goes, and nothing in DNS says whether there is any.
-fn aliases_of_moving(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<String> {
+fn aliases_of_moving(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> {
     let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
     let mx = |name: &Name| RrKey::new(name.clone(), RrType::MX);
     let leads_along = |name: &Name| {
@@ -418,11 +448,11 @@ fn aliases_of_moving(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Strin
         .filter(|name| is_host(name) && !is_discovery(name) && !others.contains(name))
         .filter(|name| !moving.contains(name) && leads_along(name).is_some())
         .collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "nobody has mail at {}: aliases of domains that move, and mail for them goes along",
-            some_of(&names, SHOWN_MAX)
-        )
+    let why = "aliases of domains that move, and mail for them goes along";
+    (!names.is_empty()).then(|| Sentence {
+        before: "nobody has mail at ".to_owned(),
+        names,
+        after: format!(": {why}"),
     })
 }
 

@@ -9,6 +9,7 @@
 //! pattern, and why each is closed.
 
 mod after;
+mod alike;
 pub mod back;
 mod before;
 mod derive;
@@ -16,7 +17,7 @@ mod emit;
 mod forward;
 pub mod gates;
 mod gather;
-mod granted;
+pub mod granted;
 mod left;
 mod reads;
 mod tasks;
@@ -42,8 +43,10 @@ use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, Kitchen, cook};
 use crate::spec::Confirm;
 
+use alike::{Fewer, unfold};
 use back::Return;
 use emit::Bare;
+use granted::Sentence;
 
 /// A statement that nothing relies on.
 pub const UNREAD_FACT: Code = Code::semantic("unread-fact");
@@ -64,7 +67,7 @@ pub struct Compiled {
     /// Why no order would do, for each pattern that nothing breaks: lines of a derivation.
     pub closed: Vec<Vec<String>>,
     /// What the plan takes for granted, one sentence each.
-    pub assumptions: Vec<String>,
+    pub assumptions: Vec<Sentence>,
     /// The clocks that are shorter than what is known of the world, one sentence each.
     pub shortened: Vec<String>,
     /// The records that lead to the old host's addresses in the end.
@@ -93,6 +96,28 @@ pub fn compile_with(
     snapshot: &Snapshot,
     known: &Known,
 ) -> Result<Compiled, Vec<Diagnostic>> {
+    let of_fewer = Fewer::of(intent, snapshot).and_then(|fewer| {
+        let compiled = whole(&fewer.intent, &fewer.snapshot, known).ok()?;
+        unfold(compiled, &fewer.groups)
+    });
+    let compiled = match of_fewer {
+        Some(compiled) => compiled,
+        None => whole(intent, snapshot, known)?,
+    };
+    Ok(Compiled { graph: gates::few_asked(compiled.graph), ..compiled })
+}
+
+/// The same, with each zone looked at for itself, whether it is like others or not.
+///
+/// # Errors
+/// As [`compile`].
+#[doc(hidden)]
+pub fn compile_apart(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
+    let compiled = whole(intent, snapshot, &Known::default())?;
+    Ok(Compiled { graph: gates::few_asked(compiled.graph), ..compiled })
+}
+
+fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
     let end = Arc::new(in_the_end(intent, snapshot));
     let kitchen = Kitchen { intent, snapshot, end: &end };
     let Cooked { tracks, assumptions, mut warnings } = cook(&kitchen)?;
@@ -136,7 +161,8 @@ pub fn compile_with(
     if !found.is_empty() {
         return Err(found);
     }
-    let assumptions = assumptions.into_iter().chain(granted::granted(&draft, &findings)).collect();
+    let assumptions = assumptions.into_iter().map(Sentence::from);
+    let assumptions = assumptions.chain(granted::granted(&draft, &findings)).collect();
     let shortened = granted::shortened(&draft);
     let at_old = left::at_old(&draft);
     let changed = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();

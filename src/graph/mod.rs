@@ -49,6 +49,12 @@ impl StepId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As text, to be kept.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl fmt::Display for StepId {
@@ -230,7 +236,8 @@ impl StepGraph {
         Ok(Self::of_sorted(sorted))
     }
 
-    fn of_sorted(steps: Vec<Step>) -> Self {
+    /// A graph of steps that stand in an order already, without needless edges.
+    pub(crate) fn of_sorted(steps: Vec<Step>) -> Self {
         let places: HashMap<StepId, usize> =
             steps.iter().enumerate().map(|(place, step)| (step.id.clone(), place)).collect();
         let mut followers = vec![Vec::new(); steps.len()];

@@ -8,6 +8,7 @@ mod lab;
 mod route53;
 
 mod agreement;
+mod alike;
 mod bed;
 mod cases;
 mod cli;

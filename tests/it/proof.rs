@@ -78,6 +78,7 @@ impl Case {
     ) -> Option<(Self, Findings)> {
         let compiled = compile_with(&intent, &snapshot, known).ok()?;
         let Compiled { tracks, graph, returns, assumptions, closed, findings, .. } = compiled;
+        let assumptions = assumptions.iter().map(ToString::to_string).collect();
         Some((Self { intent, snapshot, tracks, graph, returns, assumptions, closed }, findings))
     }
 

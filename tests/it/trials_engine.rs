@@ -328,26 +328,23 @@ fn a_slow_gate_holds_nothing_up() {
     let more = "tasks: { after_switch: [ { name: quick, run: [ sleep, \"5\" ] }, { name: next, run: [ \"true\" ] } ] }
 gates:
   after_switch:
-    - { probe: command, run: [ sleep, \"20\" ], delay: 1s }
+    - { probe: command, run: [ sleep, \"30\" ], delay: 1s }
     - { probe: served, every: 1s, for: 10s }
 ";
     let bed = bed(&[], more);
     let (code, text) = bed.cutover(APPLY);
     assert_eq!(code, DONE, "{text}");
     let at = first(&journals(&bed)[0]);
-    let took = at["did task/quick"] - at["begun task/quick"];
-    assert!(took < chrono::TimeDelta::milliseconds(7_000), "{took}");
-    assert!(at["did task/next"] < at["probed gate/after-switch/command"], "{at:?}");
+    // What comes before what, never how long: a busy machine may take its time.
+    let answered = at["probed gate/after-switch/command"];
+    assert!(at["did task/quick"] < answered && at["did task/next"] < answered, "{at:?}");
     let served: Vec<DateTime<Utc>> = journals(&bed)[0]
         .iter()
         .filter(|entry| kind(entry) == "probed gate/after-switch/served")
         .map(|entry| entry["at"].as_str().expect("an instant").parse().expect("an instant"))
         .collect();
     assert_eq!(served.len(), 11);
-    for pair in served.windows(2) {
-        let slipped = pair[1] - pair[0];
-        assert!(slipped < chrono::TimeDelta::milliseconds(3_000), "{slipped}: {served:?}");
-    }
+    assert!(served.iter().all(|at| *at < answered), "{served:?} while {answered} is waited for");
 }
 
 /// Line 63: a run that another process drives is told to go back, and goes.

@@ -62,8 +62,28 @@ pub enum Gathered {
     },
 }
 
+impl PartialEq for Gathered {
+    /// Functions of one code may be taken to be others; never the other way round.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::One, Self::One) | (Self::All, Self::All) => true,
+            (
+                Self::Request { size_max, unit, size_of },
+                Self::Request { size_max: other_max, unit: other_unit, size_of: other_of },
+            ) => {
+                size_max == other_max
+                    && unit == other_unit
+                    && std::ptr::fn_addr_eq(*size_of, *other_of)
+            }
+            (_, _) => false,
+        }
+    }
+}
+
+impl Eq for Gathered {}
+
 /// What an adapter says of itself for one zone. The compiler and the proof read it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// The unit of storage.
     pub granularity: Granularity,

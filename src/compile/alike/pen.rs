@@ -1,0 +1,256 @@
+//! Saying of one zone what was said of another: names, records and texts with the one's name in the place
+//! of the other's.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet};
+use foldhash::{HashMap, HashSet};
+
+use crate::graph::StepId;
+
+/// A zone's name as it stands in texts.
+#[derive(Clone, Debug)]
+pub(super) struct Spelled {
+    name: Name,
+    /// Without its last dot.
+    bare: String,
+    /// With dashes for dots, as hosts name a customer's exchanges: `acme-example.mail.…`.
+    dashed: String,
+}
+
+impl Spelled {
+    /// None for names that texts may write in another way, and for those that any text may hold.
+    pub(super) fn of(name: &Name) -> Option<Self> {
+        let text = name.to_string();
+        let bare = text.strip_suffix('.').filter(|bare| bare.contains('.'))?;
+        let is_plain = |c: u8| is_of_label(c) || c == b'.';
+        bare.bytes().all(is_plain).then(|| Self {
+            name: name.clone(),
+            bare: bare.to_owned(),
+            dashed: bare.replace('.', "-"),
+        })
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Whether a text names it.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.next_in(text, 0).is_some()
+    }
+
+    /// Where a text names it next, from an octet on, and in which form.
+    fn next_in(&self, text: &str, from: usize) -> Option<(Range<usize>, Form)> {
+        let forms = [(Form::Bare, &self.bare), (Form::Dashed, &self.dashed)];
+        let found = forms.into_iter().filter_map(|(form, name)| {
+            let at = text[from..].match_indices(name.as_str()).find_map(|(at, _)| {
+                let at = from + at..from + at + name.len();
+                is_whole(text.as_bytes(), &at, form).then_some(at)
+            });
+            at.map(|at| (at, form))
+        });
+        found.min_by_key(|(at, _)| at.start)
+    }
+}
+
+/// How a text has a zone's name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As labels of a name, wherever in it: `s1.acme.example.dkim.…` too.
+    Bare,
+    /// As a part of a label, between dashes or alone.
+    Dashed,
+}
+
+/// Whether what stands there is made of whole labels, or of whole parts of one.
+fn is_whole(text: &[u8], at: &Range<usize>, form: Form) -> bool {
+    let goes_on = |at: usize| {
+        text.get(at).is_some_and(|c| is_of_label(*c) && (form == Form::Bare || *c != b'-'))
+    };
+    !at.start.checked_sub(1).is_some_and(goes_on) && !goes_on(at.end)
+}
+
+/// The zones of a plan, to be found in texts: the same that [`Spelled::is_in`] finds.
+pub(super) struct Index<'i> {
+    bare: HashMap<&'i str, &'i Name>,
+    dashed: HashMap<&'i str, Vec<&'i Name>>,
+    /// The last labels of all zones, so that few parts of a name are looked up.
+    last: HashSet<&'i str>,
+}
+
+impl<'i> Index<'i> {
+    pub(super) fn of(zones: &'i [Spelled]) -> Self {
+        let mut dashed: HashMap<&str, Vec<&Name>> = HashMap::default();
+        for zone in zones {
+            dashed.entry(&zone.dashed).or_default().push(&zone.name);
+        }
+        Self {
+            bare: zones.iter().map(|zone| (&*zone.bare, &zone.name)).collect(),
+            dashed,
+            last: zones.iter().filter_map(|zone| zone.bare.rsplit('.').next()).collect(),
+        }
+    }
+
+    /// The zones that a text names.
+    pub(super) fn in_text(&self, text: &str) -> BTreeSet<&'i Name> {
+        let mut found = BTreeSet::new();
+        let text = text.to_ascii_lowercase();
+        let is_of_name = |c: char| c == '.' || u8::try_from(c).is_ok_and(is_of_label);
+        for word in text.split(|c: char| !is_of_name(c)) {
+            for part in parts(word, '.') {
+                let is_last = part.rsplit('.').next().is_some_and(|one| self.last.contains(one));
+                found.extend(self.bare.get(part).filter(|_| is_last).copied());
+            }
+            for label in word.split('.').filter(|label| label.contains('-')) {
+                for part in parts(label, '-') {
+                    found.extend(self.dashed.get(part).into_iter().flatten().copied());
+                }
+            }
+        }
+        found
+    }
+
+    /// Zones that have one name with dashes for dots.
+    pub(super) fn mixed_up(&self) -> impl Iterator<Item = &'i Name> {
+        self.dashed.values().filter(|zones| zones.len() > 1).flatten().copied()
+    }
+}
+
+/// What lies between two of these marks, or an end and a mark, of a word.
+fn parts(word: &str, mark: char) -> impl Iterator<Item = &str> {
+    let ends = word.match_indices(mark).map(|(at, _)| at).chain([word.len()]);
+    let ends: Vec<usize> = ends.collect();
+    let begins: Vec<usize> =
+        std::iter::once(0).chain(word.match_indices(mark).map(|(at, _)| at + 1)).collect();
+    let pairs = ends.into_iter().flat_map(move |end| {
+        begins.clone().into_iter().filter(move |begin| *begin < end).map(move |begin| (begin, end))
+    });
+    pairs.map(|(begin, end)| &word[begin..end])
+}
+
+/// Whether an octet may be one of a label.
+fn is_of_label(c: u8) -> bool {
+    c.is_ascii_alphanumeric() || c == b'-' || c == b'_'
+}
+
+/// Writes one zone's name where another's stands.
+pub(super) struct Pen<'p> {
+    from: &'p Spelled,
+    to: &'p Spelled,
+    /// What has been written: a plan has each RRset and each id in many places.
+    rrsets: RefCell<HashMap<RrSet, Option<RrSet>>>,
+    texts: RefCell<HashMap<Arc<str>, Arc<str>>>,
+}
+
+impl<'p> Pen<'p> {
+    pub(super) fn new(from: &'p Spelled, to: &'p Spelled) -> Self {
+        Self { from, to, rrsets: RefCell::default(), texts: RefCell::default() }
+    }
+
+    /// A text.
+    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut written = String::new();
+        let mut rest = 0;
+        while let Some((at, form)) = self.from.next_in(text, rest) {
+            written.push_str(&text[rest..at.start]);
+            written.push_str(match form {
+                Form::Bare => &self.to.bare,
+                Form::Dashed => &self.to.dashed,
+            });
+            rest = at.end;
+        }
+        if rest == 0 {
+            return Cow::Borrowed(text);
+        }
+        written.push_str(&text[rest..]);
+        Cow::Owned(written)
+    }
+
+    pub(super) fn string(&self, text: &str) -> String {
+        self.text(text).into_owned()
+    }
+
+    /// A text that is shared: it stays so.
+    pub(super) fn shared(&self, text: &Arc<str>) -> Arc<str> {
+        if !self.from.is_in(text) {
+            return Arc::clone(text);
+        }
+        let mut known = self.texts.borrow_mut();
+        let written = known.entry(Arc::clone(text));
+        Arc::clone(written.or_insert_with_key(|text| self.text(text).into()))
+    }
+
+    pub(super) fn id(&self, id: &StepId) -> StepId {
+        StepId::new(self.shared(&id.shared()))
+    }
+
+    /// A name in the zone, or one elsewhere that is made of the zone's name.
+    pub(super) fn name(&self, name: &Name) -> Name {
+        let (from, to) = (&self.from.name, &self.to.name);
+        if name.is_at_or_below(from) {
+            let own = &name.wire()[..name.wire().len() - from.wire().len()];
+            let written = Name::from_wire(&[own, to.wire()].concat());
+            return written.map_or_else(|| name.clone(), |(name, _)| name);
+        }
+        match self.text(&name.to_string()) {
+            Cow::Borrowed(_) => name.clone(),
+            Cow::Owned(text) => Name::absolute(&text).unwrap_or_else(|_| name.clone()),
+        }
+    }
+
+    pub(super) fn key(&self, key: &RrKey) -> RrKey {
+        RrKey::new(self.name(&key.name), key.rtype)
+    }
+
+    /// None where records cannot be said of the other zone: what is not understood has no names.
+    pub(super) fn rdata(&self, rdata: &Rdata) -> Option<Rdata> {
+        let text = rdata.to_string();
+        match self.text(&text) {
+            Cow::Borrowed(_) => Some(rdata.clone()),
+            Cow::Owned(_) if rdata.is_opaque() => None,
+            Cow::Owned(text) => Rdata::parse(rdata.rtype(), &text, None).ok(),
+        }
+    }
+
+    pub(super) fn rrset(&self, rrset: &RrSet) -> Option<RrSet> {
+        let mut known = self.rrsets.borrow_mut();
+        let written = known.entry(rrset.clone()).or_insert_with_key(|rrset| {
+            let all: Option<Vec<Rdata>> = rrset.rdata().iter().map(|one| self.rdata(one)).collect();
+            let all = all?;
+            // What does not name the zone stays the same records, in the same place.
+            match all == rrset.rdata() {
+                true => Some(rrset.clone()),
+                false => RrSet::new(rrset.ttl(), all).ok(),
+            }
+        });
+        written.clone()
+    }
+
+    fn version(&self, version: Option<&RrSet>) -> Option<Option<RrSet>> {
+        version.map_or(Some(None), |rrset| self.rrset(rrset).map(Some))
+    }
+
+    /// The versions of an RRset, or its absence.
+    pub(super) fn versions(&self, all: &[Option<RrSet>]) -> Option<Vec<Option<RrSet>>> {
+        all.iter().map(|one| self.version(one.as_ref())).collect()
+    }
+
+    pub(super) fn change(&self, change: &Change) -> Option<Change> {
+        let Change { key, before, after } = change;
+        let (before, after) = (self.version(before.as_ref())?, self.version(after.as_ref())?);
+        Some(Change { key: self.key(key), before, after })
+    }
+
+    pub(super) fn changes(&self, all: &[Change]) -> Option<Vec<Change>> {
+        all.iter().map(|one| self.change(one)).collect()
+    }
+
+    pub(super) fn change_set(&self, set: &ChangeSet) -> Option<ChangeSet> {
+        ChangeSet::new(self.name(set.zone()), self.changes(set.changes())?).ok()
+    }
+}

@@ -53,30 +53,33 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     if draft.nodes.is_empty() {
         return Vec::new();
     }
-    let mut all: Vec<Sentence> = Vec::new();
-    let mut say = |more: &mut dyn Iterator<Item = String>| all.extend(more.map(Sentence::from));
-    say(&mut stated(draft).into_iter());
-    say(&mut findings.steady.iter().cloned());
-    say(&mut seen_outside(draft).into_iter());
-    say(&mut wildcards(draft).into_iter());
-    say(&mut names_taken(draft).into_iter());
-    say(&mut names_of_addresses(draft).into_iter());
-    say(&mut served_by_old(draft).into_iter());
-    say(&mut set_up_by_hand(draft).into_iter());
+    let mut all: Vec<Sentence> = plain(stated(draft)).collect();
+    all.extend(plain(findings.steady.iter().cloned()));
     all.extend(staying(draft));
+    all.extend(plain(seen_outside(draft)));
+    all.extend(plain(wildcards(draft)));
+    all.extend(plain(names_taken(draft)));
+    all.extend(plain(names_of_addresses(draft)));
+    all.extend(plain(served_by_old(draft)));
+    all.extend(plain(set_up_by_hand(draft)));
     if !draft.intent.moves.is_empty() {
         let others: BTreeSet<Name> = other_domains(draft).into_iter().collect();
         all.extend(without_mail(draft, &others));
         all.extend(aliases_of_moving(draft, &others));
     }
-    all.extend(of_few(draft).into_iter().map(Sentence::from));
-    all.extend(keys_alone(draft).into_iter().map(Sentence::from));
+    all.extend(plain(of_few(draft)));
+    all.extend(plain(keys_alone(draft)));
     let of_resolvers = format!(
         "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: where none does, resolvers may give answers that have expired (RFC 8767 §5)",
         show_span(CAP)
     );
     all.push(of_resolvers.into());
     all
+}
+
+/// Sentences that list no names.
+fn plain(lines: impl IntoIterator<Item = String>) -> impl Iterator<Item = Sentence> {
+    lines.into_iter().map(Sentence::from)
 }
 
 /// What somebody states.

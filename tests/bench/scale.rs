@@ -4,6 +4,8 @@
 //!   PowerDNS. octoDNS plans the same change from its YAML; `dig AXFR` to a file, or `curl` of the
 //!   zone, is what reading alone takes.
 //! * `create`: 10,000 records come into a small zone, from the plan to the end of the run.
+//! * `changes`: 1,200 records of a zone of 10,000 are created, changed and removed, at BIND, at PowerDNS
+//!   and in a zone file.
 //! * `million`: one address changes among 1,000,000 records at BIND.
 //! * `fakes`: one address changes in a zone of 10,000 records at the lab's fakes of Cloudflare and
 //!   Route 53, and 1,000 records come in, requests counted.
@@ -77,6 +79,8 @@ fn zone_yaml(records: usize, changed: bool) -> String {
 enum Place {
     Bind(Server),
     Pdns(Pdns),
+    /// A file that nobody serves.
+    File(TempDir),
     /// A fake, whose zone a BIND serves.
     Cloudflare(Arc<Cloudflare>, Door),
     /// Another one.
@@ -102,6 +106,11 @@ impl Place {
         let zone = zone(records);
         match kind {
             "BIND" => Self::Bind(Bind::primary(&[(ZONE, &zone)])),
+            "zone file" => {
+                let dir = tempfile::tempdir().expect("a temporary directory");
+                fs::write(dir.path().join(format!("{ZONE}.zone")), zone).expect("the zone");
+                Self::File(dir)
+            }
             "Cloudflare" => {
                 let face = Face::start(&[(ZONE, &zone)], Duration::ZERO);
                 let lines = lines_of(&face, false);
@@ -126,12 +135,14 @@ impl Place {
         }
     }
 
-    fn addr(&self) -> std::net::SocketAddr {
+    /// Where it serves the zone; a file does not.
+    fn addr(&self) -> Option<std::net::SocketAddr> {
         match self {
-            Self::Bind(server) => server.addr(),
-            Self::Pdns(pdns) => pdns.addr(),
-            Self::Cloudflare(fake, _) => fake.face().expect("it has one").server().addr(),
-            Self::Route53(fake, _) => fake.face().expect("it has one").server().addr(),
+            Self::Bind(server) => Some(server.addr()),
+            Self::Pdns(pdns) => Some(pdns.addr()),
+            Self::File(_) => None,
+            Self::Cloudflare(fake, _) => Some(fake.face()?.server().addr()),
+            Self::Route53(fake, _) => Some(fake.face()?.server().addr()),
         }
     }
 
@@ -139,6 +150,7 @@ impl Place {
         match self {
             Self::Bind(server) => &server.key().secret,
             Self::Pdns(pdns) => pdns.api_key(),
+            Self::File(_) => "",
             Self::Cloudflare(..) => TOKEN,
             Self::Route53(..) => SECRET_KEY,
         }
@@ -155,6 +167,10 @@ impl Place {
             Self::Pdns(pdns) => {
                 format!("{{ type: powerdns, url: \"{}\", api_key: {{ env: SECRET }} }}", pdns.url())
             }
+            Self::File(dir) => format!(
+                "{{ type: zonefile, directory: \"{}\", served: {{ assume_within: 0s }} }}",
+                dir.path().display()
+            ),
             Self::Cloudflare(_, door) => format!(
                 "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: SECRET }}, \
                  plan: enterprise, unseen_nodes: 0s }}",
@@ -184,6 +200,8 @@ impl Place {
                 pdns.api().ip(),
                 pdns.api().port()
             ),
+            // It is not asked to do what a file is for.
+            Self::File(_) => String::new(),
             Self::Cloudflare(_, door) => format!(
                 "{{ class: octodns_cloudflare.CloudflareProvider, token: env/SECRET, \
                  api_url: \"{}/client/v4\", strict_supports: false }}",
@@ -222,7 +240,7 @@ impl Place {
                 curl
             }
             // Its pages are asked for one after the other, with signatures: nobody reads it alone.
-            Self::Route53(..) => Command::new("true"),
+            Self::Route53(..) | Self::File(_) => Command::new("true"),
         }
     }
 
@@ -230,6 +248,10 @@ impl Place {
         let text = match self {
             Self::Bind(server) => server.transfer(ZONE),
             Self::Pdns(pdns) => pdns.transfer(ZONE),
+            Self::File(dir) => {
+                let text = fs::read_to_string(dir.path().join(format!("{ZONE}.zone")));
+                text.expect("the zone").replace(" A ", "\tA\t")
+            }
             Self::Cloudflare(fake, _) => fake.lines(ZONE).join("\n").replace(" A ", "\tA\t"),
             Self::Route53(fake, _) => fake.lines(ZONE).join("\n").replace(" A ", "\tA\t"),
         };
@@ -250,9 +272,9 @@ impl Desk {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let plan = format!(
             "version: 1\nname: large\nresolver: none\nproviders: {{ dns: {} }}\n\
-             zones: {{ {ZONE}: {{ provider: dns, authorities: [ \"{}\" ] }} }}\nrecords:\n{records}",
+             zones: {{ {ZONE}: {{ provider: dns{} }} }}\nrecords:\n{records}",
             place.provider(),
-            place.addr()
+            place.addr().map_or(String::new(), |addr| format!(", authorities: [ \"{addr}\" ]")),
         );
         let config = format!(
             "providers:\n  dns: {}\n  files: {{ class: octodns.provider.yaml.YamlProvider, directory: yaml, \
@@ -268,7 +290,7 @@ impl Desk {
         write(&format!("yaml/{ZONE}.yaml"), yaml);
         let amazon = match place {
             Place::Route53(_, door) => Some(door.url()),
-            Place::Bind(_) | Place::Pdns(_) | Place::Cloudflare(..) => None,
+            Place::Bind(_) | Place::Pdns(_) | Place::File(_) | Place::Cloudflare(..) => None,
         };
         Self { dir, secret: place.secret().to_owned(), amazon }
     }
@@ -455,6 +477,44 @@ fn create(verdict: &mut Verdict) {
     }
 }
 
+/// Records that are changed or removed cost about what it costs to create them.
+fn changes(verdict: &mut Verdict) {
+    const RECORDS: usize = 1_200;
+    const ROUNDS: usize = 3;
+    let records = |what: &dyn Fn(usize) -> String| -> String {
+        let line = |number| {
+            let what = what(number);
+            format!("  - {{ zone: {ZONE}, name: n{number:06}, type: A, {what} }}\n")
+        };
+        (0..RECORDS).map(line).collect()
+    };
+    let created = records(&|number| format!("to: [ {} ], ttl: 1h", address(number)));
+    let changed = records(&|number| format!("to: [ {} ], ttl: 1h", address(number + 1)));
+    let removed = records(&|_| "absent: true".to_owned());
+    for kind in ["BIND", "PowerDNS", "zone file"] {
+        let mut taken = [Vec::new(), Vec::new(), Vec::new()];
+        let place = Place::new(kind, 10_000);
+        for _ in 0..ROUNDS {
+            for (plan, (taken, are_there)) in [&created, &changed, &removed]
+                .into_iter()
+                .zip(taken.iter_mut().zip([RECORDS, RECORDS, 0]))
+            {
+                let desk = Desk::new(&place, plan, "");
+                taken.push(desk.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]));
+                assert_eq!(place.records(), 10_000 + 2 + are_there, "{}", desk.said());
+            }
+        }
+        let [created, changed, removed] = taken.map(median);
+        println!(
+            "changes, {kind}, {RECORDS} records of 11,200: created {:?}, changed {:?}, removed {:?}",
+            created.span, changed.span, removed.span
+        );
+        let ratio = |one: Taken| one.span.as_secs_f64() / created.span.as_secs_f64();
+        verdict.at_most("times creating them, to change", ratio(changed), Some(3.0));
+        verdict.at_most("times creating them, to remove", ratio(removed), Some(3.0));
+    }
+}
+
 fn million(verdict: &mut Verdict) {
     const RECORDS: usize = 1_000_000;
     const ROUNDS: usize = 3;
@@ -491,7 +551,9 @@ fn fakes(verdict: &mut Verdict) {
 fn door_of(place: &Place) -> &Door {
     match place {
         Place::Cloudflare(_, door) | Place::Route53(_, door) => door,
-        Place::Bind(_) | Place::Pdns(_) => panic!("there is no door before a real server"),
+        Place::Bind(_) | Place::Pdns(_) | Place::File(_) => {
+            panic!("there is no door before a real server")
+        }
     }
 }
 
@@ -565,8 +627,13 @@ fn many_at_a_fake(
 
 type Part = (&'static str, fn(&mut Verdict));
 
-const PARTS: [Part; 4] =
-    [("plan", plan), ("create", create), ("million", million), ("fakes", fakes)];
+const PARTS: [Part; 5] = [
+    ("plan", plan),
+    ("create", create),
+    ("changes", changes),
+    ("million", million),
+    ("fakes", fakes),
+];
 
 fn main() -> ExitCode {
     // `cargo bench` adds a word of its own.

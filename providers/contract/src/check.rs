@@ -105,21 +105,25 @@ pub fn beside_cname(
     there: impl Fn(&Name) -> BTreeSet<RrType>,
 ) -> Vec<Unwritable> {
     let mut found = Vec::new();
-    for Change { key, after, .. } in changes.changes() {
-        if after.is_none() {
+    // They stand in the order of their names.
+    for of_name in changes.changes().chunk_by(|one, other| one.key.name == other.key.name) {
+        let name = &of_name[0].key.name;
+        let own = of_name.iter().filter(|change| change.after.is_some());
+        let own: BTreeSet<RrType> = own.map(|change| change.key.rtype).collect();
+        if own.is_empty() {
             continue;
         }
-        let mut types: BTreeSet<RrType> = there(&key.name)
+        let mut types: BTreeSet<RrType> = there(name)
             .into_iter()
-            .filter(|rtype| !touched.contains(&RrKey::new(key.name.clone(), *rtype)))
+            .filter(|rtype| !touched.contains(&RrKey::new(name.clone(), *rtype)))
             .collect();
-        let own = changes.changes().iter().filter(|change| change.key.name == key.name);
-        types.extend(own.filter(|change| change.after.is_some()).map(|change| change.key.rtype));
+        types.extend(&own);
         let other = types.iter().find(|rtype| **rtype != RrType::CNAME);
-        if let (Some(other), true) = (other, types.contains(&RrType::CNAME)) {
-            let other = if key.rtype == RrType::CNAME { *other } else { RrType::CNAME };
+        let Some(other) = other.filter(|_| types.contains(&RrType::CNAME)) else { continue };
+        for rtype in own {
+            let other = if rtype == RrType::CNAME { *other } else { RrType::CNAME };
             let why = format!("the name has {other} records, and a CNAME stands alone");
-            found.push(Unwritable { key: key.clone(), why });
+            found.push(Unwritable { key: RrKey::new(name.clone(), rtype), why });
         }
     }
     found

@@ -5,7 +5,8 @@
 //! behind its last old one; a new RRset stands behind the last record of its name, else behind the
 //! last one of those that share most of its labels, where possible under an origin above it.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrType, Soa, Ttl, next_serial};
 
@@ -162,6 +163,7 @@ pub(crate) fn plan<'c>(reading: &Reading, changes: &'c ChangeSet) -> Result<Plan
         .and_then(|rrset| rrset.rdata()[0].as_soa())
         .expect("the reader found an SOA");
     let soa = raised(&soa_key, &soa_before, changes)?;
+    let neighbours = OnceCell::new();
     let mut plan = Plan { fates: BTreeMap::new(), behind: BTreeMap::new(), soa_before, soa };
     for change in changes.changes() {
         let records = &found[&change.key];
@@ -171,14 +173,19 @@ pub(crate) fn plan<'c>(reading: &Reading, changes: &'c ChangeSet) -> Result<Plan
                 let kept = records.iter().map(|(index, _)| (*index, Fate::Ttl(after.ttl())));
                 plan.fates.extend(kept);
             }
-            _ => plan.change(reading, change, records),
+            _ => plan.change((reading, &neighbours), change, records),
         }
     }
     Ok(plan)
 }
 
 impl<'c> Plan<'c> {
-    fn change(&mut self, reading: &Reading, change: &'c Change, records: &[(usize, &Entry)]) {
+    fn change<'r>(
+        &mut self,
+        (reading, neighbours): (&'r Reading, &OnceCell<Neighbours<'r>>),
+        change: &'c Change,
+        records: &[(usize, &Entry)],
+    ) {
         let wanted = change.after.as_ref().map_or(&[][..], |after| after.rdata());
         let stays = |entry: &Entry| entry.rdata.as_ref().is_some_and(|one| wanted.contains(one));
         let (kept, gone): (Vec<_>, Vec<_>) =
@@ -205,29 +212,60 @@ impl<'c> Plan<'c> {
             let writes = self.behind.entry(*place).or_default();
             writes.push(write(vec![*place], TtlColumn::AsLayout));
         } else {
-            let place = place_for(reading, &change.key.name);
+            let place = neighbours.get_or_init(|| Neighbours::of(reading));
+            let place = place.place_for(&change.key.name);
             let writes = self.behind.entry(place).or_default();
             writes.push(write(vec![place], TtlColumn::UnlessDefault));
         }
     }
 }
 
-/// The record behind which a new name or type goes.
-fn place_for(reading: &Reading, name: &Name) -> usize {
-    let above: Vec<Name> = std::iter::successors(Some(name.clone()), Name::parent).collect();
-    let rank = |entry: &Entry| {
-        let distance = above.iter().position(|up| entry.key.name.is_at_or_below(up));
-        // A record below the new name is no closer than one beside it.
-        let same = entry.key.name == *name;
-        let under = name.is_at_or_below(&reading.origins[entry.origin]);
-        (same, std::cmp::Reverse(distance.unwrap_or(usize::MAX)), under)
-    };
-    reading
-        .entries()
-        .filter(|(_, entry)| entry.source == Source::Main)
-        .max_by_key(|(_, entry)| rank(entry))
-        .map(|(index, _)| index)
-        .expect("the SOA stands in the main file")
+/// The last records of the zone's own file below each name, by the origin that they stand under.
+struct Neighbours<'r> {
+    origins: &'r [Name],
+    /// At exactly this name.
+    same: HashMap<&'r Name, Last>,
+    /// At this name, which is given on the wire, or below it.
+    below: HashMap<&'r [u8], Last>,
+}
+
+/// For each origin the last record.
+type Last = BTreeMap<usize, usize>;
+
+/// A name on the wire, and each name above it, the root last.
+fn upwards(name: &Name) -> impl Iterator<Item = &[u8]> {
+    let starts = name.labels().scan(0, |at, label| {
+        let start = *at;
+        *at += label.len() + 1;
+        Some(start)
+    });
+    let root = name.wire().len() - 1;
+    starts.chain([root]).map(|start| &name.wire()[start..])
+}
+
+impl<'r> Neighbours<'r> {
+    fn of(reading: &'r Reading) -> Self {
+        let (mut same, mut below) = (HashMap::<_, Last>::new(), HashMap::<_, Last>::new());
+        let own = reading.entries().filter(|(_, entry)| entry.source == Source::Main);
+        for (index, entry) in own {
+            let name = &entry.key.name;
+            same.entry(name).or_default().insert(entry.origin, index);
+            for above in upwards(name) {
+                below.entry(above).or_default().insert(entry.origin, index);
+            }
+        }
+        Self { origins: &reading.origins, same, below }
+    }
+
+    /// The record behind which a new name or type goes: the last one of its name, or of those that share
+    /// most of its labels; if there is one, of those that stand under an origin above it.
+    fn place_for(&self, name: &Name) -> usize {
+        let shared = || upwards(name).find_map(|above| self.below.get(above));
+        let last = self.same.get(name).or_else(shared).expect("the SOA stands in the main file");
+        let is_under = |origin: &usize| name.is_at_or_below(&self.origins[*origin]);
+        let under = last.iter().filter(|(origin, _)| is_under(origin)).map(|(_, index)| *index);
+        under.max().or_else(|| last.values().copied().max()).expect("no list is empty")
+    }
 }
 
 /// The SOA behind the change: as the change set says, with a serial that is higher.

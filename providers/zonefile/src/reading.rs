@@ -227,13 +227,13 @@ impl<'r> Rows<'r> {
     }
 
     fn commit_glue(&mut self) {
-        self.ttls.append(&mut self.glue_row);
+        self.ttls.extend(std::mem::take(&mut self.glue_row));
         self.glue = None;
     }
 
     /// Ends the row.
     fn commit(&mut self) {
-        self.ttls.append(&mut self.row);
+        self.ttls.extend(std::mem::take(&mut self.row));
         self.commit_glue();
         self.servers.clear();
     }

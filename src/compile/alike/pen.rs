@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet};
 use foldhash::{HashMap, HashSet};
+use memchr::memmem::Finder;
 
 use crate::graph::StepId;
 
@@ -17,9 +18,9 @@ use crate::graph::StepId;
 pub(super) struct Spelled {
     name: Name,
     /// Without its last dot.
-    bare: String,
+    bare: Finder<'static>,
     /// With dashes for dots, as hosts name a customer's exchanges: `acme-example.mail.…`.
-    dashed: String,
+    dashed: Finder<'static>,
 }
 
 impl Spelled {
@@ -30,9 +31,21 @@ impl Spelled {
         let is_plain = |c: u8| is_of_label(c) || c == b'.';
         bare.bytes().all(is_plain).then(|| Self {
             name: name.clone(),
-            bare: bare.to_owned(),
-            dashed: bare.replace('.', "-"),
+            bare: Finder::new(bare).into_owned(),
+            dashed: Finder::new(&bare.replace('.', "-")).into_owned(),
         })
+    }
+
+    fn form(&self, form: Form) -> &Finder<'static> {
+        match form {
+            Form::Bare => &self.bare,
+            Form::Dashed => &self.dashed,
+        }
+    }
+
+    /// The name in a form. It is plain ASCII.
+    fn written(&self, form: Form) -> &str {
+        str::from_utf8(self.form(form).needle()).unwrap_or_default()
     }
 
     pub(super) fn name(&self) -> &Name {
@@ -46,13 +59,14 @@ impl Spelled {
 
     /// Where a text names it next, from an octet on, and in which form.
     fn next_in(&self, text: &str, from: usize) -> Option<(Range<usize>, Form)> {
-        let forms = [(Form::Bare, &self.bare), (Form::Dashed, &self.dashed)];
-        let found = forms.into_iter().filter_map(|(form, name)| {
-            let at = text[from..].match_indices(name.as_str()).find_map(|(at, _)| {
-                let at = from + at..from + at + name.len();
-                is_whole(text.as_bytes(), &at, form).then_some(at)
+        let text = text.as_bytes();
+        let found = [Form::Bare, Form::Dashed].into_iter().filter_map(|form| {
+            let name = self.form(form);
+            let mut all = name.find_iter(&text[from..]).map(|at| {
+                let at = from + at;
+                at..at + name.needle().len()
             });
-            at.map(|at| (at, form))
+            all.find(|at| is_whole(text, at, form)).map(|at| (at, form))
         });
         found.min_by_key(|(at, _)| at.start)
     }
@@ -87,12 +101,15 @@ impl<'i> Index<'i> {
     pub(super) fn of(zones: &'i [Spelled]) -> Self {
         let mut dashed: HashMap<&str, Vec<&Name>> = HashMap::default();
         for zone in zones {
-            dashed.entry(&zone.dashed).or_default().push(&zone.name);
+            dashed.entry(zone.written(Form::Dashed)).or_default().push(&zone.name);
         }
         Self {
-            bare: zones.iter().map(|zone| (&*zone.bare, &zone.name)).collect(),
+            bare: zones.iter().map(|zone| (zone.written(Form::Bare), &zone.name)).collect(),
             dashed,
-            last: zones.iter().filter_map(|zone| zone.bare.rsplit('.').next()).collect(),
+            last: zones
+                .iter()
+                .filter_map(|zone| zone.written(Form::Bare).rsplit('.').next())
+                .collect(),
         }
     }
 
@@ -158,10 +175,7 @@ impl<'p> Pen<'p> {
         let mut rest = 0;
         while let Some((at, form)) = self.from.next_in(text, rest) {
             written.push_str(&text[rest..at.start]);
-            written.push_str(match form {
-                Form::Bare => &self.to.bare,
-                Form::Dashed => &self.to.dashed,
-            });
+            written.push_str(self.to.written(form));
             rest = at.end;
         }
         if rest == 0 {
@@ -177,12 +191,13 @@ impl<'p> Pen<'p> {
 
     /// A text that is shared: it stays so.
     pub(super) fn shared(&self, text: &Arc<str>) -> Arc<str> {
-        if !self.from.is_in(text) {
-            return Arc::clone(text);
-        }
         let mut known = self.texts.borrow_mut();
-        let written = known.entry(Arc::clone(text));
-        Arc::clone(written.or_insert_with_key(|text| self.text(text).into()))
+        let written =
+            known.entry(Arc::clone(text)).or_insert_with_key(|text| match self.text(text) {
+                Cow::Borrowed(_) => Arc::clone(text),
+                Cow::Owned(written) => written.into(),
+            });
+        Arc::clone(written)
     }
 
     pub(super) fn id(&self, id: &StepId) -> StepId {

@@ -184,7 +184,13 @@ impl<'a> Ground<'a> {
             let own = owner.to_string();
             (own.starts_with("_mta-sts.") || own.starts_with("_dmarc.")).then(|| owner.parent())?
         });
+        // Whoever looks for a server's certificate there comes with mail (RFC 7672 §3.1): for a domain that
+        // has MX records, or for the server's own name.
+        let has_certificate = every(RrType::TLSA).filter_map(|owner| {
+            owner.to_string().starts_with("_25._tcp.").then(|| owner.parent()?.parent()).flatten()
+        });
         let owners: BTreeSet<Name> = every(RrType::MX)
+            .chain(has_certificate)
             .chain(sends)
             .chain(signs)
             .chain(has_policy)

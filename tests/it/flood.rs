@@ -27,8 +27,17 @@ fn pdns(zones: usize) -> (Pdns, Vec<String>) {
     (Pdns::start(&zones, ""), names)
 }
 
-/// A plan that publishes a name in each zone, through this address.
+/// A plan that publishes a name in each zone, through this address; and one more of its own.
 fn plan(pdns: &Pdns, api: SocketAddr, names: &[String]) -> TempDir {
+    plan_with(pdns, api, names, &|_| String::new())
+}
+
+fn plan_with(
+    pdns: &Pdns,
+    api: SocketAddr,
+    names: &[String],
+    more: &dyn Fn(&str) -> String,
+) -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut plan = format!(
         "version: 1\nname: flood\nresolver: none\nproviders: {{ dns: {{ type: powerdns, url: \"http://{api}\", api_key: {{ env: SECRET }} }} }}\nzones:\n"
@@ -38,8 +47,13 @@ fn plan(pdns: &Pdns, api: SocketAddr, names: &[String]) -> TempDir {
     for name in names {
         writeln!(plan, "  {name}: {{ provider: dns, authorities: [ \"{addr}\" ] }}")
             .expect("a string takes everything");
-        writeln!(records, "  - {{ zone: {name}, name: www, type: A, to: [ 192.0.2.1 ] }}")
-            .expect("a string takes everything");
+        writeln!(
+            records,
+            "  - {{ id: {}, zone: {name}, name: www, type: A, to: [ 192.0.2.1 ] }}{}",
+            &name[..4],
+            more(name)
+        )
+        .expect("a string takes everything");
     }
     fs::write(dir.path().join("plan.yaml"), format!("{plan}records:\n{records}")).expect("a plan");
     dir
@@ -94,4 +108,43 @@ fn a_read_without_an_answer_is_tried_again() {
     let dir = plan(&pdns, api, &names);
     let (code, text) = cutover(&pdns, &dir, &["plan", "plan.yaml"]);
     assert!(code != 0 && text.contains("cannot be read"), "{code}: {text}");
+}
+
+/// Acceptance of the trials: two hundred zones are planned time after time, and when one of them is edited
+/// in the middle of the run by somebody else, it is reported, and all the others are done.
+#[test]
+fn of_two_hundred_zones_one_is_edited_by_somebody_else() {
+    let (pdns, names) = pdns(200);
+    let second = |name: &str| {
+        format!(
+            "\n  - {{ zone: {name}, name: two, type: A, to: [ 192.0.2.2 ], after: \"record:{}\", wait: 10s }}",
+            &name[..4]
+        )
+    };
+    let dir = plan_with(&pdns, pdns.api(), &names, &second);
+    for round in 0..20 {
+        let (code, text) = cutover(&pdns, &dir, &["plan", "plan.yaml", "-o", "plan.json"]);
+        assert_eq!(code, 0, "{round}: {text}");
+    }
+    let (code, text) = cutover(&pdns, &dir, &["apply", "plan.json", "--auto-approve"]);
+    assert_eq!(code, 4, "the second records wait: {text}");
+    let edited = "c100.test";
+    pdns.patch(
+        edited,
+        r#"{"name": "two.c100.test.", "type": "A", "ttl": 60, "changetype": "REPLACE", "records": [{"content": "192.0.2.99", "disabled": false}]}"#,
+    );
+    let (code, text) = cutover(&pdns, &dir, &["apply", "plan.json", "--auto-approve", "--wait"]);
+    assert!(code == 5 && text.contains(edited) && text.contains("192.0.2.99"), "{code}: {text}");
+    for name in &names {
+        let there = pdns.transfer(name);
+        let second = if name == edited { "192.0.2.99" } else { "192.0.2.2" };
+        let has = |label: &str, address: &str| {
+            there.lines().any(|line| {
+                line.starts_with(&format!("{label}.{name}.")) && line.ends_with(address)
+            })
+        };
+        assert!(has("www", "192.0.2.1") && has("two", second), "{name}: {there}");
+    }
+    let (_, status) = cutover(&pdns, &dir, &["status", "plan.json"]);
+    assert!(status.contains("halted at") && status.contains(edited), "{status}");
 }

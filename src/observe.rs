@@ -10,8 +10,10 @@
 mod questions;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cutover_contract::{Capabilities, Name, ProviderError, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
@@ -288,6 +290,39 @@ pub struct Snapshot {
     pub remarks: Vec<Diagnostic>,
     /// The TTLs that RRsets had before an earlier run lowered them, and that nobody has restored.
     pub original_ttls: BTreeMap<RrKey, Ttl>,
+    /// For a snapshot that is a part of another: whether names of the rest are asked for.
+    pub watch: Option<Arc<Watch>>,
+}
+
+/// Notes whether one of some names is asked for.
+pub struct Watch {
+    is_watched: Box<dyn Fn(&Name) -> bool + Send + Sync>,
+    was_asked: AtomicBool,
+}
+
+impl Watch {
+    /// A watch on these names.
+    pub fn new(is_watched: impl Fn(&Name) -> bool + Send + Sync + 'static) -> Self {
+        Self { is_watched: Box::new(is_watched), was_asked: AtomicBool::new(false) }
+    }
+
+    fn look(&self, name: &Name) {
+        if !self.was_asked() && (self.is_watched)(name) {
+            self.was_asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any of them was asked for.
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        self.was_asked.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("was_asked", &self.was_asked()).finish_non_exhaustive()
+    }
 }
 
 /// A version that an earlier run has replaced.
@@ -339,6 +374,9 @@ impl Snapshot {
     /// The plan's zone that a name lies in.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&ZoneSeen> {
+        if let Some(watch) = &self.watch {
+            watch.look(name);
+        }
         // In the order of names a zone stands before all that lies in it; between the two may stand
         // other zones, and what lies in those.
         if let Some((origin, zone)) = self.zones.range(..=name).next_back()

@@ -18,7 +18,13 @@ pub trait Contents<'z> {
     fn exists(&self, name: &Name) -> bool;
     /// Whether there can be a delegation or a DNAME anywhere in the zone.
     fn has_cuts(&self) -> bool;
+    /// Whether there can be a wildcard anywhere in the zone.
+    fn has_wildcards(&self) -> bool;
 }
+
+/// RRsets that are looked through for what a zone has none of; of more each question is asked. Our choice:
+/// to look at so many takes less than one more question.
+const LOOKED_THROUGH_MAX: usize = 64;
 
 /// What an authoritative server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +55,7 @@ pub fn reply<'z>(zone: &dyn Contents<'z>, key: &RrKey) -> Reply<'z> {
     if let Some(found) = at_name(zone, &key.name, key.rtype) {
         return found;
     }
-    if key.name == *zone.origin() || zone.exists(&key.name) {
+    if !zone.has_wildcards() || key.name == *zone.origin() || zone.exists(&key.name) {
         return Reply::Absent;
     }
     // The closest encloser: the longest name above that exists (RFC 4592 §3.3.1).
@@ -126,7 +132,17 @@ impl<'z> Contents<'z> for &'z Zone {
     }
 
     fn has_cuts(&self) -> bool {
-        true
+        let is_cut = |key: &RrKey| match key.rtype {
+            RrType::DNAME => true,
+            RrType::NS => key.name != self.origin,
+            _ => false,
+        };
+        self.rrsets.len() > LOOKED_THROUGH_MAX || self.rrsets.keys().any(is_cut)
+    }
+
+    fn has_wildcards(&self) -> bool {
+        self.rrsets.len() > LOOKED_THROUGH_MAX
+            || self.rrsets.keys().any(|key| key.name.is_wildcard())
     }
 }
 

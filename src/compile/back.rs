@@ -65,6 +65,10 @@ const POINTS: &[(&str, Option<MovePoint>)] = &[
     (BEFORE_CONTRACT, Some(MovePoint::BeforeContract)),
 ];
 
+/// Steps whose ways back are derived one after the other: to begin a thread, with memory of its own, takes
+/// longer. Our choice, by `tests/bench/prove.rs`.
+const ALONE_MAX: usize = 512;
+
 /// A draft with every step that some way back may have.
 pub(super) fn with_ways_back<'d>(draft: &Draft<'d>) -> Draft<'d> {
     draft.with_way_back(&|step| !only_adds(draft, step))
@@ -76,12 +80,17 @@ pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, models: &Models<'_>) -
     if models.undecided_back {
         return Vec::new();
     }
+    let points = POINTS.iter().filter_map(|(name, point)| match point {
+        None => Some((*name, None)),
+        Some(point) => draft.point(*point).map(|step| (*name, Some(step))),
+    });
+    if draft.nodes.len() <= ALONE_MAX {
+        return points
+            .filter_map(|(name, at)| way_back(draft, (there, models), name, at))
+            .collect();
+    }
     // They have nothing to do with one another.
     std::thread::scope(|scope| {
-        let points = POINTS.iter().filter_map(|(name, point)| match point {
-            None => Some((*name, None)),
-            Some(point) => draft.point(*point).map(|step| (*name, Some(step))),
-        });
         let work = points
             .map(|(name, at)| scope.spawn(move || way_back(draft, (there, models), name, at)));
         let work: Vec<_> = work.collect();

@@ -98,7 +98,7 @@ pub fn compile_with(
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let of_fewer = Fewer::of(intent, snapshot).and_then(|fewer| {
         let compiled = whole(&fewer.intent, &fewer.snapshot, known).ok()?;
-        unfold(compiled, &fewer.groups)
+        if fewer.was_missed() { None } else { unfold(compiled, &fewer.groups) }
     });
     let compiled = match of_fewer {
         Some(compiled) => compiled,

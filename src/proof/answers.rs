@@ -305,6 +305,11 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
     fn has_cuts(&self) -> bool {
         self.library.draft.has_cuts(&self.zone.zone.origin)
     }
+
+    fn has_wildcards(&self) -> bool {
+        // Whether a name exists is chosen where it is asked for: which tracks an answer hangs on.
+        true
+    }
 }
 
 /// The next choices: the last that has one left is moved on, and what came after it begins anew.

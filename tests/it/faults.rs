@@ -4,7 +4,7 @@
 //! Whatever happens, the run ends as an undisturbed one does, or halts and says what is true, and
 //! then ends so when it is resumed; and nothing is written twice, or by half.
 //!
-//! The normal run takes half of the faults at each request, the other half at the next one;
+//! The normal run takes a third of the faults at each request, another third at the next one;
 //! `CUTOVER_SWEEP=all` takes all of them.
 
 use std::collections::BTreeMap;
@@ -366,7 +366,7 @@ fn sweep(start: impl Fn(&[(&str, &str)]) -> Behind) {
     let of_request = |request: usize| {
         let faults = FAULTS.iter().enumerate();
         faults
-            .filter(move |(place, _)| whole || (request + place).is_multiple_of(2))
+            .filter(move |(place, _)| whole || (request + place).is_multiple_of(3))
             .map(move |(_, fault)| (request, *fault))
     };
     let cases: Vec<(usize, Fault)> = (0..undisturbed.requests).flat_map(of_request).collect();

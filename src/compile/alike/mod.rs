@@ -11,22 +11,24 @@
 //! leave, say) concerns any two in the same way. So of each group of alike zones two are compiled,
 //! and what comes of them is said of the others ([`unfold`]).
 //!
-//! None of this is relied upon blindly. What came of the second has to be, word for word, what the first
-//! says of it; where it is not, where anything is refuted or broken, and where a sentence is about
+//! None of this is relied upon blindly. While the two are compiled, nothing may ask for a name of a zone
+//! that was left out ([`Watch`]). What came of the second has to be, word for word, what the first says
+//! of it. Where either is not so, where anything is refuted or broken, and where a sentence is about
 //! both, the plan is compiled as a whole.
 
 mod pen;
 mod unfold;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, Zone};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 use foldhash::{HashMap, HashSet};
 
 use self::pen::{Index, Pen, Spelled};
 use crate::fact::Subject;
 use crate::intent::{DomainMove, Exchange, Host, Intent, Selector, Sender};
-use crate::observe::{Outside, Snapshot, ZoneSeen};
+use crate::observe::{Outside, Snapshot, Watch, ZoneSeen};
 
 pub(super) use unfold::unfold;
 
@@ -77,16 +79,18 @@ enum Elsewhere<'o> {
 impl Fewer {
     /// None where there are not many that are alike.
     pub(super) fn of(intent: &Intent, snapshot: &Snapshot) -> Option<Self> {
-        if intent.zones.len() <= APART_MAX {
+        if intent.zones.len() <= APART_MAX || has_dname(intent, snapshot) {
             return None;
         }
         let groups = groups(intent, snapshot)?;
         let left: Vec<Spelled> =
             groups.iter().flat_map(|group| &group.zones[2..]).cloned().collect();
-        let index = Index::of(&left);
+        let index = Arc::new(Index::of(&left));
         let names: HashSet<&Name> = left.iter().map(Spelled::name).collect();
         let stays = |zone: &Name| !names.contains(zone);
         let is_of_left = |key: &RrKey| !index.in_text(&key.name.to_string()).is_empty();
+        let watched = Arc::clone(&index);
+        let watch = Watch::new(move |name| !watched.in_text(&name.to_string()).is_empty());
         let Intent { zones, moves, .. } = intent;
         let intent = Intent {
             zones: zones.iter().filter(|(zone, _)| stays(zone)).map(owned).collect(),
@@ -108,9 +112,26 @@ impl Fewer {
             is_switching: snapshot.is_switching,
             remarks: snapshot.remarks.clone(),
             original_ttls: snapshot.original_ttls.clone(),
+            watch: Some(Arc::new(watch)),
         };
         Some(Self { intent, snapshot, groups })
     }
+
+    /// Whether something led into a zone that was left out.
+    pub(super) fn was_missed(&self) -> bool {
+        self.snapshot.watch.as_ref().is_some_and(|watch| watch.was_asked())
+    }
+}
+
+/// Whether there is a DNAME anywhere: it makes names that stand in no text (RFC 6672 §2.2).
+fn has_dname(intent: &Intent, snapshot: &Snapshot) -> bool {
+    let live = snapshot.zones.values().flat_map(|seen| seen.zone.rrsets.keys());
+    let keys = live.chain(snapshot.outside.keys()).chain(snapshot.earlier.keys());
+    let outside = snapshot.outside.values().flat_map(records_of);
+    keys.map(|key| key.rtype)
+        .chain(outside.map(Rdata::rtype))
+        .chain(intent.records.iter().map(|record| record.rtype.value))
+        .any(|rtype| rtype == RrType::DNAME)
 }
 
 fn owned<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
@@ -175,7 +196,7 @@ fn groups(intent: &Intent, snapshot: &Snapshot) -> Option<Vec<Group>> {
 fn candidates<'o>(
     intent: &'o Intent,
     snapshot: &'o Snapshot,
-    index: &Index<'_>,
+    index: &Index,
     single: &HashSet<Name>,
 ) -> Vec<Own<'o>> {
     let mut moves: HashMap<&Name, Vec<&DomainMove>> = HashMap::default();
@@ -216,7 +237,7 @@ fn candidates<'o>(
 
 /// Zones of which the plan, or an earlier run, says something of their own; those above or below another
 /// one; and those whose names are mixed up with others.
-fn special(intent: &Intent, snapshot: &Snapshot, index: &Index<'_>) -> HashSet<Name> {
+fn special(intent: &Intent, snapshot: &Snapshot, index: &Index) -> HashSet<Name> {
     let mut names: Vec<&Name> = Vec::new();
     names.extend(intent.records.iter().map(|record| &record.name.value));
     names.extend(intent.assume.iter().filter_map(|one| match &one.subject.value {
@@ -235,6 +256,9 @@ fn special(intent: &Intent, snapshot: &Snapshot, index: &Index<'_>) -> HashSet<N
     found.extend(handed_on.cloned());
     // A zone above another, or of whose name another's is made.
     for zone in intent.zones.keys() {
+        if let Some(above) = zone.parent().and_then(|parent| intent.zone_of(&parent).cloned()) {
+            found.extend([above, zone.clone()]);
+        }
         let others: Vec<&Name> =
             index.in_text(&zone.to_string()).into_iter().filter(|other| *other != zone).collect();
         if !others.is_empty() {
@@ -304,7 +328,7 @@ impl Own<'_> {
             Elsewhere::Held(rrset) => rrset.rdata(),
             Elsewhere::Outside(answer) => records_of(answer),
         });
-        rrsets.chain(elsewhere).map(Rdata::to_string).chain(moves)
+        rrsets.chain(elsewhere).map(text_of).chain(moves)
     }
 }
 
@@ -405,6 +429,12 @@ fn is_sender(pen: &Pen<'_>, one: &Sender, other: &Sender) -> bool {
         })
 }
 
+/// A record as text: the strings of a TXT as they are, and joined, as they are read (RFC 7208 §3.3).
+fn text_of(rdata: &Rdata) -> String {
+    let joined = rdata.txt_joined().map(|text| String::from_utf8_lossy(&text).into_owned());
+    format!("{rdata} {}", joined.unwrap_or_default())
+}
+
 fn records_of(answer: &Outside) -> &[Rdata] {
     match answer {
         Outside::Records(records) => records,
@@ -424,7 +454,7 @@ fn texts_of(one: &DomainMove) -> Vec<String> {
                 senders.iter().filter_map(|one| one.spf.as_ref()).map(|one| one.value.clone());
             let selectors = senders.iter().flat_map(|one| &one.selectors);
             let keys = selectors.flat_map(|one| {
-                let publish = one.publish.as_ref().map(Rdata::to_string);
+                let publish = one.publish.as_ref().map(text_of);
                 publish.into_iter().chain([one.owner.value.to_string()])
             });
             let discovery = discovery
@@ -441,7 +471,7 @@ fn led_into(
     intent: &Intent,
     snapshot: &Snapshot,
     groups: &[Vec<Own<'_>>],
-    (index, single): (&Index<'_>, &HashSet<Name>),
+    (index, single): (&Index, &HashSet<Name>),
 ) -> Option<HashSet<Name>> {
     let mut found: HashSet<Name> = HashSet::default();
     let mut look = |text: &str, own: &BTreeSet<&Name>| {
@@ -461,12 +491,12 @@ fn led_into(
         for (key, rrset) in snapshot.zones.get(zone).iter().flat_map(|seen| &seen.zone.rrsets) {
             let mut own = of_key(key);
             own.insert(zone);
-            rrset.rdata().iter().try_for_each(|rdata| look(&rdata.to_string(), &own))?;
+            rrset.rdata().iter().try_for_each(|rdata| look(&text_of(rdata), &own))?;
         }
     }
     for (key, answer) in &snapshot.outside {
         let own = of_key(key);
-        records_of(answer).iter().try_for_each(|rdata| look(&rdata.to_string(), &own))?;
+        records_of(answer).iter().try_for_each(|rdata| look(&text_of(rdata), &own))?;
     }
     let none = BTreeSet::new();
     for one in intent.moves.iter().filter(|one| single.contains(&one.zone)) {
@@ -474,7 +504,13 @@ fn led_into(
         texts_of(one).iter().try_for_each(|text| look(text, &own))?;
     }
     for rdata in intent.records.iter().filter_map(|record| record.to.as_ref()).flatten() {
-        look(&rdata.to_string(), &none)?;
+        look(&text_of(rdata), &none)?;
+    }
+    for (key, versions) in &snapshot.earlier {
+        let mut own = of_key(key);
+        own.extend(intent.zone_of(&key.name));
+        let records = versions.iter().filter_map(|one| one.records.as_ref());
+        records.flat_map(RrSet::rdata).try_for_each(|rdata| look(&text_of(rdata), &own))?;
     }
     for one in &intent.overrides {
         look(&one.what.value.replace('/', " "), &none)?;

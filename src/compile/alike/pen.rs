@@ -12,6 +12,7 @@ use foldhash::{HashMap, HashSet};
 use memchr::memmem::Finder;
 
 use crate::graph::StepId;
+use crate::observe::MAIL_ALIASES;
 
 /// A zone's name as it stands in texts.
 #[derive(Clone, Debug)]
@@ -24,8 +25,16 @@ pub(super) struct Spelled {
 }
 
 impl Spelled {
-    /// None for names that texts may write in another way, and for those that any text may hold.
+    /// None for names that texts may write in another way, for those that any text may hold, and for those
+    /// with a label that says what a name is for.
     pub(super) fn of(name: &Name) -> Option<Self> {
+        let has_meaning = |label: &[u8]| {
+            let is = |word: &str| label.eq_ignore_ascii_case(word.as_bytes());
+            label.starts_with(b"_") || is("mta-sts") || MAIL_ALIASES.iter().any(|word| is(word))
+        };
+        if name.labels().any(has_meaning) {
+            return None;
+        }
         let text = name.to_string();
         let bare = text.strip_suffix('.').filter(|bare| bare.contains('.'))?;
         let is_plain = |c: u8| is_of_label(c) || c == b'.';
@@ -62,11 +71,16 @@ impl Spelled {
         let text = text.as_bytes();
         let found = [Form::Bare, Form::Dashed].into_iter().filter_map(|form| {
             let name = self.form(form);
-            let mut all = name.find_iter(&text[from..]).map(|at| {
-                let at = from + at;
-                at..at + name.needle().len()
-            });
-            all.find(|at| is_whole(text, at, form)).map(|at| (at, form))
+            let mut from = from;
+            loop {
+                let at = from + name.find(&text[from..])?;
+                let at = at..at + name.needle().len();
+                if is_whole(text, &at, form) {
+                    return Some((at, form));
+                }
+                // One that is whole may begin within one that is not.
+                from = at.start + 1;
+            }
         });
         found.min_by_key(|(at, _)| at.start)
     }
@@ -89,43 +103,44 @@ fn is_whole(text: &[u8], at: &Range<usize>, form: Form) -> bool {
     !at.start.checked_sub(1).is_some_and(goes_on) && !goes_on(at.end)
 }
 
-/// The zones of a plan, to be found in texts: the same that [`Spelled::is_in`] finds.
-pub(super) struct Index<'i> {
-    bare: HashMap<&'i str, &'i Name>,
-    dashed: HashMap<&'i str, Vec<&'i Name>>,
+/// Zones, to be found in texts: all that [`Spelled::is_in`] finds.
+#[derive(Debug)]
+pub(super) struct Index {
+    bare: HashMap<String, Name>,
+    dashed: HashMap<String, Vec<Name>>,
     /// The last labels of all zones, so that few parts of a name are looked up.
-    last: HashSet<&'i str>,
+    last: HashSet<String>,
 }
 
-impl<'i> Index<'i> {
-    pub(super) fn of(zones: &'i [Spelled]) -> Self {
-        let mut dashed: HashMap<&str, Vec<&Name>> = HashMap::default();
+impl Index {
+    pub(super) fn of(zones: &[Spelled]) -> Self {
+        let mut dashed: HashMap<String, Vec<Name>> = HashMap::default();
         for zone in zones {
-            dashed.entry(zone.written(Form::Dashed)).or_default().push(&zone.name);
+            let name = zone.written(Form::Dashed).to_owned();
+            dashed.entry(name).or_default().push(zone.name.clone());
         }
+        let bare = |zone: &Spelled| zone.written(Form::Bare).to_owned();
+        let last = zones.iter().filter_map(|zone| zone.written(Form::Bare).rsplit('.').next());
         Self {
-            bare: zones.iter().map(|zone| (zone.written(Form::Bare), &zone.name)).collect(),
+            bare: zones.iter().map(|zone| (bare(zone), zone.name.clone())).collect(),
             dashed,
-            last: zones
-                .iter()
-                .filter_map(|zone| zone.written(Form::Bare).rsplit('.').next())
-                .collect(),
+            last: last.map(str::to_owned).collect(),
         }
     }
 
     /// The zones that a text names.
-    pub(super) fn in_text(&self, text: &str) -> BTreeSet<&'i Name> {
+    pub(super) fn in_text(&self, text: &str) -> BTreeSet<&Name> {
         let mut found = BTreeSet::new();
         let text = text.to_ascii_lowercase();
         let is_of_name = |c: char| c == '.' || u8::try_from(c).is_ok_and(is_of_label);
         for word in text.split(|c: char| !is_of_name(c)) {
             for part in parts(word, '.') {
                 let is_last = part.rsplit('.').next().is_some_and(|one| self.last.contains(one));
-                found.extend(self.bare.get(part).filter(|_| is_last).copied());
+                found.extend(self.bare.get(part).filter(|_| is_last));
             }
             for label in word.split('.').filter(|label| label.contains('-')) {
                 for part in parts(label, '-') {
-                    found.extend(self.dashed.get(part).into_iter().flatten().copied());
+                    found.extend(self.dashed.get(part).into_iter().flatten());
                 }
             }
         }
@@ -133,8 +148,8 @@ impl<'i> Index<'i> {
     }
 
     /// Zones that have one name with dashes for dots.
-    pub(super) fn mixed_up(&self) -> impl Iterator<Item = &'i Name> {
-        self.dashed.values().filter(|zones| zones.len() > 1).flatten().copied()
+    pub(super) fn mixed_up(&self) -> impl Iterator<Item = &Name> {
+        self.dashed.values().filter(|zones| zones.len() > 1).flatten()
     }
 }
 
@@ -167,6 +182,11 @@ pub(super) struct Pen<'p> {
 impl<'p> Pen<'p> {
     pub(super) fn new(from: &'p Spelled, to: &'p Spelled) -> Self {
         Self { from, to, rrsets: RefCell::default(), texts: RefCell::default() }
+    }
+
+    /// The zone whose name is written over.
+    pub(super) fn from(&self) -> &Name {
+        &self.from.name
     }
 
     /// A text.

@@ -243,13 +243,29 @@ impl<'g> All<'g> {
         &self,
         reads: &BTreeMap<Name, BTreeSet<Name>>,
     ) -> Option<BTreeMap<Name, BTreeSet<Name>>> {
+        let whole = reads.iter().map(|(zone, into)| (zone.clone(), self.of_each(into, zone)));
+        let whole: BTreeMap<Name, BTreeSet<Name>> = whole.collect();
         self.each_of(
-            reads,
+            &whole,
             |zone| self.of_zone(zone),
-            |pen, zone, into| {
-                Some((pen.name(zone), into.iter().map(|name| pen.name(name)).collect()))
+            |pen, zone, _| {
+                let zone = pen.name(zone);
+                let into = self.of_each(&reads[pen.from()], &zone);
+                Some((zone, into))
             },
         )
+    }
+
+    /// The zones that one leads into. Into alike ones nothing leads but what may lead anywhere: into all
+    /// others, then.
+    fn of_each(&self, into: &BTreeSet<Name>, zone: &Name) -> BTreeSet<Name> {
+        let all = into.iter().flat_map(|other| match self.of_zone(other) {
+            Of::Rest => vec![other.clone()],
+            Of::First(group) | Of::Second(group) => {
+                self.groups[group].zones.iter().map(|one| one.name().clone()).collect()
+            }
+        });
+        all.filter(|other| other != zone).collect()
     }
 
     /// What each step of a graph is about.

@@ -17,6 +17,8 @@
 mod cloudflare;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "scale/place.rs"]
+mod place;
 #[path = "../lab/route53/mod.rs"]
 mod route53;
 
@@ -24,14 +26,10 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloudflare::Cloudflare;
 use lab::door::Door;
-use lab::face::Face;
-use lab::{Bind, Pdns, PdnsZone, Server};
-use route53::Route53;
+use place::Place;
 use tempfile::TempDir;
 
 const ZONE: &str = "large.test";
@@ -73,190 +71,6 @@ fn zone_yaml(records: usize, changed: bool) -> String {
             .expect("a string takes everything");
     }
     text
-}
-
-/// A server with the zone.
-enum Place {
-    Bind(Server),
-    Pdns(Pdns),
-    /// A file that nobody serves.
-    File(TempDir),
-    /// A fake, whose zone a BIND serves.
-    Cloudflare(Arc<Cloudflare>, Door),
-    /// Another one.
-    Route53(Arc<Route53>, Door),
-}
-
-/// A token as long as Cloudflare's.
-const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
-/// An access key of Amazon's form, and what belongs to it.
-const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-
-/// What a face serves, as lines; without SOA and NS where those are the provider's own.
-fn lines_of(face: &Face, with_own: bool) -> Vec<String> {
-    let transfer = face.server().transfer(ZONE);
-    let lines = transfer.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
-    let is_own = |line: &String| line.contains(" IN SOA ") || line.contains(" IN NS ");
-    lines.filter(|line| !line.is_empty() && (with_own || !is_own(line))).collect()
-}
-
-impl Place {
-    fn new(kind: &str, records: usize) -> Self {
-        let zone = zone(records);
-        match kind {
-            "BIND" => Self::Bind(Bind::primary(&[(ZONE, &zone)])),
-            "zone file" => {
-                let dir = tempfile::tempdir().expect("a temporary directory");
-                fs::write(dir.path().join(format!("{ZONE}.zone")), zone).expect("the zone");
-                Self::File(dir)
-            }
-            "Cloudflare" => {
-                let face = Face::start(&[(ZONE, &zone)], Duration::ZERO);
-                let lines = lines_of(&face, false);
-                let fake = Cloudflare::with_face(TOKEN, face);
-                fake.zone(ZONE, "enterprise", &lines);
-                let door = Door::open(fake.clone());
-                Self::Cloudflare(fake, door)
-            }
-            "Route 53" => {
-                let face = Face::start(&[(ZONE, &zone)], Duration::ZERO);
-                let lines = lines_of(&face, true);
-                let fake = Route53::with_face(ACCESS_KEY, face);
-                fake.zone(ZONE, &lines);
-                let door = Door::open(fake.clone());
-                Self::Route53(fake, door)
-            }
-            _ => {
-                let zone = PdnsZone { origin: ZONE, kind: "Native", master_file: &zone };
-                // The zone is made in one request.
-                Self::Pdns(Pdns::start(&[zone], "webserver-max-bodysize=64"))
-            }
-        }
-    }
-
-    /// Where it serves the zone; a file does not.
-    fn addr(&self) -> Option<std::net::SocketAddr> {
-        match self {
-            Self::Bind(server) => Some(server.addr()),
-            Self::Pdns(pdns) => Some(pdns.addr()),
-            Self::File(_) => None,
-            Self::Cloudflare(fake, _) => Some(fake.face()?.server().addr()),
-            Self::Route53(fake, _) => Some(fake.face()?.server().addr()),
-        }
-    }
-
-    fn secret(&self) -> &str {
-        match self {
-            Self::Bind(server) => &server.key().secret,
-            Self::Pdns(pdns) => pdns.api_key(),
-            Self::File(_) => "",
-            Self::Cloudflare(..) => TOKEN,
-            Self::Route53(..) => SECRET_KEY,
-        }
-    }
-
-    fn provider(&self) -> String {
-        match self {
-            Self::Bind(server) => format!(
-                "{{ type: rfc2136, server: \"{}\", tsig: {{ key: {}, algorithm: {}, secret: {{ env: SECRET }} }} }}",
-                server.addr(),
-                server.key().name,
-                server.key().algorithm
-            ),
-            Self::Pdns(pdns) => {
-                format!("{{ type: powerdns, url: \"{}\", api_key: {{ env: SECRET }} }}", pdns.url())
-            }
-            Self::File(dir) => format!(
-                "{{ type: zonefile, directory: \"{}\", served: {{ assume_within: 0s }} }}",
-                dir.path().display()
-            ),
-            Self::Cloudflare(_, door) => format!(
-                "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: SECRET }}, \
-                 plan: enterprise, unseen_nodes: 0s }}",
-                door.url()
-            ),
-            Self::Route53(_, door) => format!(
-                "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-                 secret_access_key: {{ env: SECRET }}, unseen_nodes: 0s }}",
-                door.url()
-            ),
-        }
-    }
-
-    fn octodns(&self) -> String {
-        match self {
-            Self::Bind(server) => format!(
-                "{{ class: octodns_bind.Rfc2136Provider, host: \"{}\", port: {}, key_name: {}, \
-                 key_algorithm: {}, key_secret: env/SECRET, timeout: 60 }}",
-                server.addr().ip(),
-                server.addr().port(),
-                server.key().name,
-                server.key().algorithm
-            ),
-            Self::Pdns(pdns) => format!(
-                "{{ class: octodns_powerdns.PowerDnsProvider, host: \"{}\", port: {}, \
-                 api_key: env/SECRET, timeout: 60 }}",
-                pdns.api().ip(),
-                pdns.api().port()
-            ),
-            // It is not asked to do what a file is for.
-            Self::File(_) => String::new(),
-            Self::Cloudflare(_, door) => format!(
-                "{{ class: octodns_cloudflare.CloudflareProvider, token: env/SECRET, \
-                 api_url: \"{}/client/v4\", strict_supports: false }}",
-                door.url()
-            ),
-            Self::Route53(..) => format!(
-                "{{ class: octodns_route53.Route53Provider, access_key_id: {ACCESS_KEY}, \
-                 secret_access_key: env/SECRET }}"
-            ),
-        }
-    }
-
-    /// Reads the whole zone into a file, and does nothing with it.
-    fn reader(&self) -> Command {
-        match self {
-            Self::Bind(server) => {
-                let key = server.key();
-                let mut dig = Command::new("dig");
-                dig.arg(format!("@{}", server.addr().ip()));
-                dig.args(["-p", &server.addr().port().to_string()]);
-                dig.args(["-y", &format!("{}:{}:{}", key.algorithm, key.name, key.secret)]);
-                dig.args([ZONE, "AXFR"]);
-                dig
-            }
-            Self::Pdns(pdns) => {
-                let mut curl = Command::new("curl");
-                curl.args(["-sSf", "-H", &format!("X-API-Key: {}", pdns.api_key())]);
-                curl.arg(format!("{}/api/v1/servers/localhost/zones/{ZONE}.", pdns.url()));
-                curl
-            }
-            Self::Cloudflare(fake, door) => {
-                let mut curl = Command::new("curl");
-                curl.args(["-sSf", "-H", &format!("Authorization: Bearer {TOKEN}")]);
-                let zone = format!("{}/client/v4/zones/{}", door.url(), fake.id_of(ZONE));
-                curl.arg(format!("{zone}/dns_records?per_page=5000&page=[1-3]"));
-                curl
-            }
-            // Its pages are asked for one after the other, with signatures: nobody reads it alone.
-            Self::Route53(..) | Self::File(_) => Command::new("true"),
-        }
-    }
-
-    fn records(&self) -> usize {
-        let text = match self {
-            Self::Bind(server) => server.transfer(ZONE),
-            Self::Pdns(pdns) => pdns.transfer(ZONE),
-            Self::File(dir) => {
-                let text = fs::read_to_string(dir.path().join(format!("{ZONE}.zone")));
-                text.expect("the zone").replace(" A ", "\tA\t")
-            }
-            Self::Cloudflare(fake, _) => fake.lines(ZONE).join("\n").replace(" A ", "\tA\t"),
-            Self::Route53(fake, _) => fake.lines(ZONE).join("\n").replace(" A ", "\tA\t"),
-        };
-        text.lines().filter(|line| line.contains("\tA\t")).count()
-    }
 }
 
 /// A directory with a plan and octoDNS's configuration for one server.

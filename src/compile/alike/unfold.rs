@@ -188,21 +188,8 @@ impl<'g> All<'g> {
 
     /// Lines of text, each about one zone at the most.
     fn lines(&self, lines: Vec<String>) -> Option<Vec<String>> {
-        let of: Vec<Of> = lines.iter().map(|line| self.of_text(line)).collect::<Option<_>>()?;
-        let lines: Vec<(Of, String)> = of.into_iter().zip(lines).collect();
-        let said = self.each(
-            &lines,
-            |(of, _)| *of,
-            |pen, (of, line)| {
-                // The rewritten one is compared with what is about the second.
-                let of = match of {
-                    Of::First(group) => Of::Second(*group),
-                    Of::Second(_) | Of::Rest => *of,
-                };
-                Some((of, pen.string(line)))
-            },
-        )?;
-        Some(said.into_iter().map(|(_, line)| line).collect())
+        let said = self.sentences(lines.into_iter().map(Sentence::from).collect())?;
+        Some(said.into_iter().map(|one| one.before).collect())
     }
 
     /// Sentences, each about one zone, or a list of names.

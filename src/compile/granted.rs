@@ -31,20 +31,22 @@ pub struct Sentence {
     pub(super) before: String,
     /// The names; none where the sentence has no place for any.
     pub(super) names: BTreeSet<Name>,
+    /// How many of them are shown; the rest is counted.
+    pub(super) most: usize,
     /// What stands behind the names.
     pub(super) after: String,
 }
 
 impl From<String> for Sentence {
     fn from(before: String) -> Self {
-        Self { before, names: BTreeSet::new(), after: String::new() }
+        Self { before, names: BTreeSet::new(), most: 0, after: String::new() }
     }
 }
 
 impl fmt::Display for Sentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { before, names, after } = self;
-        write!(f, "{before}{}{after}", some_of(names, SHOWN_MAX))
+        let Self { before, names, most, after } = self;
+        write!(f, "{before}{}{after}", some_of(names, *most))
     }
 }
 
@@ -157,6 +159,8 @@ fn staying(draft: &Draft<'_>) -> Option<Sentence> {
     (!names.is_empty()).then(|| Sentence {
         before: format!("`{from}` stays on for "),
         names,
+        // Each of them has to be read: nothing else says that the host must not go for it.
+        most: usize::MAX,
         after: ", whose mail goes on to it".to_owned(),
     })
 }
@@ -417,6 +421,7 @@ fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> 
     (!names.is_empty()).then(|| Sentence {
         before: "nobody has mail at ".to_owned(),
         names,
+        most: SHOWN_MAX,
         after: format!(": {why} `{}`", from.name),
     })
 }
@@ -455,6 +460,7 @@ fn aliases_of_moving(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sente
     (!names.is_empty()).then(|| Sentence {
         before: "nobody has mail at ".to_owned(),
         names,
+        most: SHOWN_MAX,
         after: format!(": {why}"),
     })
 }

@@ -407,12 +407,17 @@ fn one_that_others_lead_into_is_looked_at() {
         let (_, some) = with(hosted("", 12), zone, &each);
         assert!(!some || line.contains("its own"), "{zone}: {each}");
     }
-    // Mail of another domain goes to the exchange of one of them.
+    // Mail of other domains goes to the exchange of one of them: each is named.
     let mut fleet = own();
-    *fleet.zones.get_mut("other.test").expect("a zone") += "@ MX 10 mail.d03.test.\n";
+    let others: Vec<String> = (0..6).map(|number| format!("x{number}")).collect();
+    for other in &others {
+        *fleet.zones.get_mut("other.test").expect("a zone") +=
+            &format!("{other} MX 10 mail.d03.test.\n");
+    }
     fleet.both();
     let (intent, snapshot) = fleet.read();
     let compiled = compile(&intent, &snapshot).expect("a plan that can be compiled");
-    let stays = "`old` stays on for other.test., whose mail goes on to it";
-    assert!(compiled.assumptions.iter().any(|one| one.to_string() == stays));
+    let others: Vec<String> = others.iter().map(|other| format!("{other}.other.test.")).collect();
+    let stays = format!("`old` stays on for {}, whose mail goes on to it", others.join(", "));
+    assert!(compiled.assumptions.iter().any(|one| one.to_string() == stays), "{stays}");
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 
+use super::order::{Edge, Order};
 use crate::graph::paths::{Circle, Paths, Union};
 use crate::graph::{Cause, Origin};
 use crate::proof::pattern::{Break, Held, Keep, Pattern};
@@ -250,9 +251,6 @@ struct Question {
     asked: Vec<Asked>,
 }
 
-/// From, to, and the seconds in between.
-type Edge = (usize, usize, u64);
-
 /// A pattern of a part: what keeps it from coming true.
 #[derive(PartialEq, Eq, Hash)]
 struct Asked {
@@ -300,12 +298,12 @@ impl Added {
 }
 
 impl Asked {
-    fn can_come_true(&self, paths: &Paths) -> bool {
+    fn can_come_true(&self, order: &Order) -> bool {
         let is_made = |place: usize| self.left_out.binary_search(&place).is_err();
         !self.keeps.iter().any(|one| {
             let waited = match self.left_out.is_empty() {
-                true => paths.between(one.from, one.to),
-                false => paths.among(one.from, one.to, &is_made),
+                true => order.between(one.from, one.to),
+                false => order.among(one.from, one.to, &is_made),
             };
             waited.is_some_and(|waited| waited >= one.secs)
         })
@@ -349,20 +347,13 @@ impl Question {
         round.reduce();
         Answer { added: round.added, unbroken: round.unbroken }
     }
-
-    /// The paths of the part with these edges besides.
-    fn paths(&self, added: impl Iterator<Item = Edge>) -> Result<Paths, Circle> {
-        let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); self.steps];
-        for (from, to, secs) in self.standing.iter().copied().chain(added) {
-            befores[to].push((from, secs));
-        }
-        Paths::of(befores)
-    }
 }
 
 /// One derivation.
 struct Round<'q> {
     question: &'q Question,
+    /// The edges that stand already, and those that were added, in their order.
+    now: Order,
     /// What was added, each with the pattern that it was added for.
     added: Vec<Added>,
     unbroken: Vec<usize>,
@@ -371,10 +362,10 @@ struct Round<'q> {
 
 impl<'q> Round<'q> {
     fn of(question: &'q Question, order: &[usize]) -> Self {
-        let none = std::iter::empty();
-        let mut now = question.paths(none).expect("the plan's own order has no circle");
+        let standing = question.standing.iter().copied();
+        let now = Order::of(question.steps, standing).expect("the plan's own order has no circle");
         let mut round =
-            Self { question, added: Vec::new(), unbroken: Vec::new(), kept: Vec::new() };
+            Self { question, now, added: Vec::new(), unbroken: Vec::new(), kept: Vec::new() };
         let mut lost: Vec<&Asked> = Vec::new();
         for place in order.iter().copied() {
             let asked = &question.asked[place];
@@ -383,25 +374,27 @@ impl<'q> Round<'q> {
                 round.unbroken.push(place);
                 continue;
             }
-            if !asked.can_come_true(&now) {
+            if !asked.can_come_true(&round.now) {
                 round.kept.push(asked);
                 continue;
             }
+            let now = &mut round.now;
             let broken = asked.ways.iter().find_map(|one| {
                 let Target { together, alone } = one.target;
                 let is_before = |to: &usize| *to != one.from && !now.leads(*to, one.from);
                 let to = together.filter(is_before).or(alone).filter(is_before)?;
                 let Way { way, from, hold: wait, .. } = *one;
                 let one = Added { asked: place, way, from, to, wait };
-                let edges = round.added.iter().chain([&one]).map(Added::edge);
-                let paths = question.paths(edges).ok();
-                let paths = paths.filter(|paths| !asked.can_come_true(paths))?;
-                Some((paths, one))
+                now.add(one.edge());
+                if asked.can_come_true(now) {
+                    now.remove_last();
+                    return None;
+                }
+                Some(one)
             });
             match broken {
-                Some((paths, one)) => {
+                Some(one) => {
                     round.added.push(one);
-                    now = paths;
                     round.kept.push(asked);
                 }
                 None => {
@@ -415,38 +408,38 @@ impl<'q> Round<'q> {
 
     /// Takes away what is not needed, and shortens what is too long.
     fn reduce(&mut self) {
+        let first = self.question.standing.len();
         // The longest first: what is spared then is worth most.
         let mut order: Vec<usize> = (0..self.added.len()).collect();
         order.sort_by_key(|place| (std::cmp::Reverse(self.added[*place].wait), *place));
         let mut is_needed = vec![true; self.added.len()];
         for place in order {
+            self.now.set_there(first + place, false);
+            if !self.holds(self.added[place].asked) {
+                self.now.set_there(first + place, true);
+                continue;
+            }
             is_needed[place] = false;
-            let left = self.added.iter().zip(&is_needed).filter(|(_, is_needed)| **is_needed);
-            let left = left.map(|(one, _)| one.edge());
-            is_needed[place] = !self.holds(left, self.added[place].asked);
+        }
+        for place in (0..self.added.len()).filter(|place| is_needed[*place]) {
+            let full = self.added[place].wait.as_secs();
+            let least = least(full, &mut |secs| {
+                self.now.set_wait(first + place, secs);
+                self.holds(self.added[place].asked)
+            });
+            self.now.set_wait(first + place, least);
+            self.added[place].wait = Duration::from_secs(least);
         }
         let mut is_needed = is_needed.into_iter();
         self.added.retain(|_| is_needed.next().unwrap_or(true));
-        for place in 0..self.added.len() {
-            let full = self.added[place].wait.as_secs();
-            let least = least(full, &mut |secs| {
-                let all = self.added.iter().enumerate().map(|(other, one)| {
-                    let (from, to, full) = one.edge();
-                    (from, to, if other == place { secs } else { full })
-                });
-                self.holds(all, self.added[place].asked)
-            });
-            self.added[place].wait = Duration::from_secs(least);
-        }
     }
 
-    /// Whether these constraints keep every pattern that is kept. The one that most likely is not is
+    /// Whether the order as it is keeps every pattern that is kept. The one that most likely is not is
     /// looked at first.
-    fn holds(&self, added: impl Iterator<Item = Edge>, first: usize) -> bool {
-        let paths = self.question.paths(added).expect("fewer constraints make no circle");
+    fn holds(&self, first: usize) -> bool {
         let first = &self.question.asked[first];
         let mut all = [first].into_iter().chain(self.kept.iter().copied());
-        !all.any(|asked| asked.can_come_true(&paths))
+        !all.any(|asked| asked.can_come_true(&self.now))
     }
 }
 

@@ -19,6 +19,7 @@ pub mod gates;
 mod gather;
 pub mod granted;
 mod left;
+mod order;
 mod reads;
 mod tasks;
 mod unbroken;

@@ -249,6 +249,16 @@ impl Paths {
     fn row(&self, part: usize, from: usize) -> Vec<Option<u64>> {
         let members = &self.members[part];
         let mut row: Vec<Option<u64>> = vec![None; members.len()];
+        if members.len() == self.rank.len() && self.all_crossings.is_empty() {
+            // All steps are of this part, and stand in the order of their ranks.
+            let first = self.rank[from];
+            row[first] = Some(0);
+            for (place, step) in members.iter().enumerate().skip(first + 1) {
+                let ways = self.befores[*step].iter();
+                row[place] = ways.filter_map(|(b, wait)| Some(row[self.rank[*b]]? + wait)).max();
+            }
+            return row;
+        }
         for (place, step) in members.iter().enumerate() {
             if *step == from {
                 row[place] = Some(0);

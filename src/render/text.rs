@@ -134,11 +134,13 @@ fn differences(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
         text += &format!("  {heading}{like}{but}\n");
         for (key, (first, last)) in versions {
             let (before, after) = (lines(key, first), lines(key, last));
-            let said = [before.join("\n"), after.join("\n")].map(|text| nameless(&text, zone));
-            if most.is_none() {
-                usual.insert(said);
-            } else if usual.contains(&said) {
-                continue;
+            if folds.any() {
+                let said = [before.join("\n"), after.join("\n")].map(|text| nameless(&text, zone));
+                if most.is_none() {
+                    usual.insert(said);
+                } else if usual.contains(&said) {
+                    continue;
+                }
             }
             text += &difference(&before, &after, "    ", dress);
         }

@@ -40,8 +40,8 @@ pub struct WayBack<'b> {
 
 /// The steps of the way there that have begun.
 pub struct Begun<'b> {
-    /// The last of them.
-    pub last: BTreeSet<usize>,
+    /// The last of them, in order, each once.
+    pub last: Vec<usize>,
     there: &'b Paths,
 }
 
@@ -81,7 +81,10 @@ impl WayBack<'_> {
             true => self.served_by(*step),
             false => Some(*step),
         });
-        Begun { last: last.chain(self.to).collect(), there: self.there }
+        let mut last: Vec<usize> = last.chain(self.to).collect();
+        last.sort_unstable();
+        last.dedup();
+        Begun { last, there: self.there }
     }
 
     /// Whether a pattern is about the way back at all.

@@ -9,7 +9,7 @@
 
 mod questions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use std::time::Duration;
 use cutover_contract::{Capabilities, Name, ProviderError, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::diag::Diagnostic;
+use crate::fact::{Fact, Subject};
 use crate::resolution::{Reply, reply};
 use crate::spec::{Authority, ResolverAddress};
 
@@ -284,8 +285,11 @@ pub struct Snapshot {
     pub earlier: BTreeMap<RrKey, Vec<Earlier>>,
     /// How long ago an earlier run changed an RRset last; of what is not seen everywhere, no time.
     pub changed: BTreeMap<RrKey, Duration>,
-    /// An earlier run of this very plan has begun the switch, and gave way before it was through.
+    /// An earlier run has begun the switch that this plan makes, or this very plan did, and gave way before
+    /// it was through.
     pub is_switching: bool,
+    /// Facts that began to be true in that run: a person or a check has said so.
+    pub established: BTreeSet<(Fact, Subject)>,
     /// What a person should know of it.
     pub remarks: Vec<Diagnostic>,
     /// The TTLs that RRsets had before an earlier run lowered them, and that nobody has restored.

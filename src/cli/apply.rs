@@ -10,7 +10,7 @@ use super::running::{
     Ended, Going, GoingArgs, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still,
     reach, rest_until,
 };
-use super::{Failure, base, dress, home, planning, put, several, shell, tell};
+use super::{Failure, Typed, base, dress, home, planning, put, several, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
@@ -171,8 +171,8 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
         put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
         if open.is_some() {
             put(&format!(
-                "The run that is open stays as it is, with all that it still waits for: go on with `cutover apply {}`.\n",
-                shell(&args.input)
+                "The run that is open stays as it is, with all that it still waits for: go on with `{}`.\n",
+                args.typed().line(COMMAND, "")
             ))?;
         }
         return Ok(Exit::Done.into());
@@ -182,7 +182,7 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
     let state = args.state.dir(&args.input);
     planning::is_alone(&artifact, &state)?;
     if let Some(exit) = ask(args.auto_approve, "Apply", || {
-        put(&text::plan(&artifact, Detail::Folded, dress(&std::io::stdout())))
+        put(&text::plan(&artifact, Detail::Brief, dress(&std::io::stdout())))
     })? {
         return Ok(exit.into());
     }
@@ -234,7 +234,7 @@ async fn applied(
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
-            put(&turned(store, &artifact, &args.input)?)?;
+            put(&turned(store, &artifact, args.typed())?)?;
             Ok(Exit::Halted.into())
         }
         // Somebody died between the two runs.
@@ -248,11 +248,11 @@ async fn applied(
             Ok(Exit::Done.into())
         }
         Outcome::Asked => {
-            put(&asks(&artifact, &state, &args.input))?;
+            put(&asks(&artifact, &state, args.typed()))?;
             Ok(Applied { exit: Exit::ApprovalNeeded, until: Some(later(now(), ASK_EVERY)) })
         }
         Outcome::Waiting { until } => {
-            put(&asks(&artifact, &state, &args.input))?;
+            put(&asks(&artifact, &state, args.typed()))?;
             let aside = set_aside(&artifact, &state)?;
             put(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
             if let Some(exit) = aside {
@@ -268,7 +268,7 @@ async fn applied(
                 let made = state.made(&artifact, other);
                 put(&halt(other, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
             }
-            put(&has_to_say(&artifact, &event, &args.input))?;
+            put(&has_to_say(&artifact, &event, args.typed()))?;
             Ok(Exit::of_halt(&artifact, &event).into())
         }
     }
@@ -299,7 +299,7 @@ fn released(artifact: &Artifact) -> String {
 }
 
 /// Why a run has come back by itself, and how to go on.
-fn turned(store: &Store, back: &Artifact, input: &Path) -> Result<String, Failure> {
+fn turned(store: &Store, back: &Artifact, typed: Typed<'_>) -> Result<String, Failure> {
     let turned = store.turned(back).map_err(|error| Failure::error(&error))?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
@@ -310,17 +310,17 @@ fn turned(store: &Store, back: &Artifact, input: &Path) -> Result<String, Failur
         None => "somebody has asked for it with `cutover rollback`\nRun".to_owned(),
     };
     Ok(format!(
-        "went back: {why} the plan anew with `cutover apply {} --again`, or change it.\n",
-        shell(input)
+        "went back: {why} the plan anew with `{}`, or change it.\n",
+        typed.line(COMMAND, "--again")
     ))
 }
 
 /// That somebody has taken the run back, and how to go on.
-fn taken_back(back: &Artifact, input: &Path) -> String {
+fn taken_back(back: &Artifact, typed: Typed<'_>) -> String {
     format!(
-        "error: the run of {} was taken back with `cutover rollback`\nhelp: run the plan anew with `cutover apply {} --again`, or change it",
+        "error: the run of {} was taken back with `cutover rollback`\nhelp: run the plan anew with `{}`, or change it",
         back.name,
-        shell(input)
+        typed.line(COMMAND, "--again")
     )
 }
 
@@ -365,9 +365,9 @@ fn is_under_way(
         // A run that goes back does nothing else, and nothing else is begun before it has come back.
         (true, false) if !is_back => {
             let text = format!(
-                "error: the run of {} goes back\nhelp: go on with `cutover rollback {}`; then it can be applied anew",
+                "error: the run of {} goes back\nhelp: go on with `{}`; then it can be applied anew",
                 artifact.name,
-                shell(&args.input)
+                args.typed().line("rollback", "")
             );
             Err(Failure::new(Exit::Usage, text))
         }
@@ -375,8 +375,8 @@ fn is_under_way(
         // what somebody has just taken back.
         (true, by_gate) if is_back && !again && is_same(input, found) => {
             let text = match by_gate {
-                true => turned(store, artifact, &args.input)?,
-                false => taken_back(artifact, &args.input),
+                true => turned(store, artifact, args.typed())?,
+                false => taken_back(artifact, args.typed()),
             };
             Err(Failure::new(Exit::Halted, text.trim_end()))
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::running::{Reach, Word, cannot_be_said, newest_still, owner, say};
-use super::{Failure, StateArgs, planning, put, shell};
+use super::{Failure, StateArgs, Typed, planning, put};
 use crate::calendar::Moment;
 use crate::graph::StepId;
 use crate::journal::Event;
@@ -61,8 +61,12 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     match store.lock(&owner()) {
         Ok(lock) => {
             let found = newest_still(&store, Some(&found.journal))?.ok_or_else(none)?;
+            let goes_back =
+                found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
+            let command = if goes_back { "rollback" } else { "apply" };
             say(found, Reach::nobody(&path), &lock, &step, word)?;
-            put(&format!("{step}: written down; go on with `cutover apply {}`\n", shell(&path)))?;
+            let next = Typed::of(&path, &state).line(command, "");
+            put(&format!("{step}: written down; go on with `{next}`\n"))?;
         }
         Err(StoreError::Locked { .. }) => {
             leave_word(&found, &step, word)?;
@@ -82,8 +86,18 @@ fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
     let moment = Moment { at: now(), steady: steady() };
     let event = Event::Allowed { step: step.clone(), reason: reason.clone() };
     let mut state = found.run.state.clone();
+    let inbox = inbox::of_journal(&found.journal);
+    // What was said just before is taken up within a second.
+    for earlier in found.run.artifact.graph.steps() {
+        if let Some(reason) = inbox::taken(&inbox, earlier.id.as_str()) {
+            let event = Event::Allowed { step: earlier.id.clone(), reason };
+            let mut after = state.clone();
+            if after.apply(&found.run.artifact, moment, &event).is_ok() {
+                state = after;
+            }
+        }
+    }
     let may_follow = state.apply(&found.run.artifact, moment, &event);
     may_follow.map_err(|error| cannot_be_said(step, &error))?;
-    let inbox = inbox::of_journal(&found.journal);
     inbox::say(&inbox, step.as_str(), &reason).map_err(|error| Failure::error(&error))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, put, shell, status, tell};
+use super::{Failure, StateArgs, Typed, put, status, tell};
 use crate::render::status::entry;
 use crate::world::real::store::{Found, read_journal};
 
@@ -50,8 +50,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else if let Some(found) = store.newest().map_err(error)? {
         show(&found)?;
         if numbers.len() > 1 {
-            let plan = shell(&args.plan);
-            tell(&format!("note: this is the newest run; `cutover log {plan} --all` shows all"));
+            let line = Typed::of(&args.plan, &args.state).line("log", "--all");
+            tell(&format!("note: this is the newest run; `{line}` shows all"));
         }
     } else {
         put("no run yet\n")?;

@@ -238,6 +238,28 @@ fn fail(failure: &Failure) -> Exit {
     failure.exit
 }
 
+/// The commands that people are told to type about a plan's runs.
+#[derive(Clone, Copy)]
+struct Typed<'a> {
+    /// The plan or the artifact, as it was given.
+    input: &'a Path,
+    /// Where runs are kept, if that was said.
+    state: Option<&'a Path>,
+}
+
+impl<'a> Typed<'a> {
+    fn of(input: &'a Path, state: &'a StateArgs) -> Self {
+        Self { input, state: state.state.as_deref() }
+    }
+
+    /// `cutover COMMAND INPUT`, what comes after it, and where runs are kept.
+    fn line(self, command: &str, rest: &str) -> String {
+        let gap = if rest.is_empty() { "" } else { " " };
+        let state = self.state.map_or(String::new(), |dir| format!(" --state {}", shell(dir)));
+        format!("cutover {command} {}{gap}{rest}{state}", shell(self.input))
+    }
+}
+
 /// A path as a shell takes it.
 fn shell(path: &Path) -> String {
     let text = path.display().to_string();

@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// How to show the plan
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Show every step of every zone, also where the same is done in many
+    /// Show every zone and every step, with the reason for each wait
     #[arg(long)]
     full: bool,
     /// Make it the successor of the run that is open: applied, it takes that run's place
@@ -55,7 +55,7 @@ pub(super) enum Format {
 
 impl Format {
     pub(super) fn put(self, artifact: &Artifact, full: bool) -> Result<(), Failure> {
-        let detail = if full { Detail::Full } else { Detail::Folded };
+        let detail = if full { Detail::Full } else { Detail::Brief };
         match self {
             Self::Text => put(&text::plan(artifact, detail, dress(&std::io::stdout()))),
             Self::Json => put_exactly(&artifact.encode()),

@@ -1,25 +1,32 @@
 //! Progress of a run: a line for each event, and on a terminal a live line for what is waited for.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::tell;
+use super::running::{asked, is_by_hand};
+use super::{Typed, tell};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};
 use crate::engine::{RunState, StepState};
+use crate::graph::StepId;
 use crate::render::status::entry;
 use crate::world::Progress;
 use crate::world::real::now;
 
 /// Shows progress on standard error.
-pub(super) struct Shown {
+pub(super) struct Shown<'a> {
     bar: Option<ProgressBar>,
+    typed: Typed<'a>,
+    /// The steps at which a person was asked.
+    asked: RefCell<BTreeSet<StepId>>,
 }
 
-impl Shown {
-    pub(super) fn new(artifact: &Artifact) -> Self {
+impl<'a> Shown<'a> {
+    pub(super) fn new(artifact: &Artifact, typed: Typed<'a>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let steps = artifact.graph.steps().len();
             let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
@@ -27,15 +34,29 @@ impl Shown {
             bar.set_style(style.expect("a fixed template"));
             bar
         });
-        Self { bar }
+        Self { bar, typed, asked: RefCell::default() }
+    }
+
+    /// Says once of each step that waits for a person what to do.
+    fn ask(&self, artifact: &Artifact, state: &RunState) {
+        for (step, words) in is_by_hand(artifact, state) {
+            if self.asked.borrow_mut().insert(step.clone()) {
+                let text = asked(step, words, self.typed);
+                match &self.bar {
+                    None => tell(text.trim_end()),
+                    Some(bar) => bar.println(text.trim_end()),
+                }
+            }
+        }
     }
 
     pub(super) fn watch(&self, artifact: &Artifact, state: &RunState, progress: &Progress<'_>) {
         match (progress, &self.bar) {
             (Progress::Event(event), None) => tell(&entry(event)),
             (Progress::Event(event), Some(bar)) => bar.println(entry(event)),
-            (Progress::Sleeping { .. }, None) => {}
+            (Progress::Sleeping { .. }, None) => self.ask(artifact, state),
             (Progress::Sleeping { until }, Some(bar)) => {
+                self.ask(artifact, state);
                 bar.set_message(waited_for(artifact, state, *until));
             }
         }

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::running::{
     Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still, owner, reach,
 };
-use super::{Failure, dress, planning, put, shell, tell};
+use super::{Failure, dress, planning, put, tell};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState, StepState};
@@ -101,13 +101,14 @@ async fn told_to_turn(
         let inbox = inbox::of_journal(&found.journal);
         inbox::want_back(&inbox, to).map_err(|error| Failure::error(&error))?;
     }
-    let input = shell(&args.input);
     tell(&format!(
         "{owner} drives the run, and was told to go back to `{to}`: it settles what has begun, and goes the way back."
     ));
     if !args.wait {
         tell(&format!(
-            "Look with `cutover status {input}`; where that process ends before, go on with `cutover rollback {input}`."
+            "Look with `{}`; where that process ends before, go on with `{}`.",
+            args.typed().line("status", ""),
+            args.typed().line(COMMAND, "")
         ));
         return Ok(None);
     }
@@ -156,7 +157,7 @@ fn agreed(
     run: &Run,
 ) -> Result<Option<Exit>, Failure> {
     let show = || {
-        put(&text::plan(&preview(), Detail::Folded, dress(&std::io::stdout())))?;
+        put(&text::plan(&preview(), Detail::Brief, dress(&std::io::stdout())))?;
         put(&stays(&run.artifact, &run.state))
     };
     ask(args.auto_approve, "Go back like", show)
@@ -305,17 +306,17 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Outcome::Asked => {
-            put(&asks(&artifact, &state, &args.input))?;
+            put(&asks(&artifact, &state, args.typed()))?;
             Ok(Exit::ApprovalNeeded)
         }
         Outcome::Waiting { until } => {
-            put(&asks(&artifact, &state, &args.input))?;
+            put(&asks(&artifact, &state, args.typed()))?;
             put(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }
         Outcome::Halted(event) => {
             put(&halt(&event, state.made(&artifact, &event), true, dress(&std::io::stdout())))?;
-            put(&has_to_say(&artifact, &event, &args.input))?;
+            put(&has_to_say(&artifact, &event, args.typed()))?;
             Ok(Exit::of_halt(&artifact, &event))
         }
     }

@@ -9,7 +9,7 @@ use tokio::signal::unix;
 
 use super::exit::{Exit, Signal};
 use super::progress::Shown;
-use super::{CommandArgs, Failure, StateArgs, home, registry, shell, tell};
+use super::{CommandArgs, Failure, StateArgs, Typed, home, registry, shell, tell};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
@@ -58,6 +58,13 @@ impl GoingArgs {
     /// The same for one of several inputs.
     pub(super) fn of(&self, input: &Path) -> RunArgs {
         RunArgs { input: input.to_owned(), going: self.clone() }
+    }
+}
+
+impl RunArgs {
+    /// The commands that people are told to type.
+    pub(super) fn typed(&self) -> Typed<'_> {
+        Typed::of(&self.input, &self.going.state)
     }
 }
 
@@ -221,12 +228,8 @@ pub(super) struct Going<'a> {
 impl Going<'_> {
     /// The command that takes the run up again.
     fn again(self) -> String {
-        let RunArgs { input, going } = self.args;
-        let GoingArgs { wait, auto_approve: _, state, commands } = going;
-        let mut line = format!("cutover {} {}", self.command, shell(input));
-        if let Some(state) = &state.state {
-            line += &format!(" --state {}", shell(state));
-        }
+        let GoingArgs { wait, auto_approve: _, state: _, commands } = &self.args.going;
+        let mut line = self.args.typed().line(self.command, "");
         line += if *wait { " --wait" } else { "" };
         line + if commands.no_commands { " --no-commands" } else { "" }
     }
@@ -244,7 +247,7 @@ pub(super) async fn go_on(
     let artifact = Arc::clone(&run.artifact);
     let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
     let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
-    let shown = Shown::new(&artifact);
+    let shown = Shown::new(&artifact, going.args.typed());
     let mut watch =
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
     let turned = turn.map(|turn| match turn {
@@ -330,9 +333,9 @@ async fn stopped(signal: Signal, run: &mut Run, world: &mut Real, going: Going<'
         }
     }
     text += &format!(
-        "\nNothing is lost: the run is where it was. Go on with `{}`; `cutover status {}` shows where it stands.",
+        "\nNothing is lost: the run is where it was. Go on with `{}`; `{}` shows where it stands.",
         going.again(),
-        shell(&going.args.input)
+        going.args.typed().line("status", "")
     );
     Failure::new(Exit::Stopped(signal), text)
 }
@@ -405,17 +408,17 @@ pub(super) fn is_in_doubt<'e>(artifact: &Artifact, event: &'e Event) -> Option<&
 }
 
 /// What a person has to say of a halt so that the run goes on; empty where there is nothing.
-pub(super) fn has_to_say(artifact: &Artifact, event: &Event, input: &Path) -> String {
-    let plan = shell(input);
+pub(super) fn has_to_say(artifact: &Artifact, event: &Event, typed: Typed<'_>) -> String {
     if let Some(step) = is_in_doubt(artifact, event) {
         return format!(
-            "Say whether it was done: `cutover confirm {plan} {step} --reason WHY`, or `cutover confirm {plan} {step} --not-done --reason WHY`.\n"
+            "Say whether it was done: `{}`, or `{}`.\n",
+            typed.line("confirm", &format!("{step} --reason WHY")),
+            typed.line("confirm", &format!("{step} --not-done --reason WHY"))
         );
     }
     is_asking(artifact, event).map_or(String::new(), |step| {
-        format!(
-            "Whoever knows better lets it pass with `cutover confirm {plan} {step} --reason WHY`.\n"
-        )
+        let line = typed.line("confirm", &format!("{step} --reason WHY"));
+        format!("Whoever knows better lets it pass with `{line}`.\n")
     })
 }
 
@@ -424,7 +427,9 @@ pub(super) fn is_by_hand<'a>(
     artifact: &'a Artifact,
     state: &'a RunState,
 ) -> impl Iterator<Item = (&'a StepId, &'a str)> {
-    let ready = state.ready().map(|place| &artifact.graph.steps()[place]);
+    // What a run that leaves its way was to wait for is waited for by nobody.
+    let ready = state.ready().filter(|_| !state.leaves());
+    let ready = ready.map(|place| &artifact.graph.steps()[place]);
     ready.filter_map(|step| match &step.primitive {
         Primitive::Task(Task { work: Work::Manual(words), .. }) => Some((&step.id, words.as_str())),
         Primitive::Task(_)
@@ -436,15 +441,15 @@ pub(super) fn is_by_hand<'a>(
 }
 
 /// What a person has to do so that a run can go on; empty where there is nothing.
-pub(super) fn asks(artifact: &Artifact, state: &RunState, input: &Path) -> String {
-    let tasks = is_by_hand(artifact, state).map(|(step, words)| {
-        let (words, plan) = (harmless(words), shell(input));
-        format!(
-            "{step} waits for a person: {words}\n\
-             Say that it is done with `cutover confirm {plan} {step} --reason WHY`.\n"
-        )
-    });
+pub(super) fn asks(artifact: &Artifact, state: &RunState, typed: Typed<'_>) -> String {
+    let tasks = is_by_hand(artifact, state).map(|(step, words)| asked(step, words, typed));
     tasks.collect()
+}
+
+/// What a person has to do at a step, and how to say that it is done.
+pub(super) fn asked(step: &StepId, words: &str, typed: Typed<'_>) -> String {
+    let line = typed.line("confirm", &format!("{step} --reason WHY"));
+    format!("{step} waits for a person: {}\nSay that it is done with `{line}`.\n", harmless(words))
 }
 
 /// A run and the world that it is in.

@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Show every step of every zone, also where the same is done in many
+    /// Show every zone and every step, with the reason for each wait
     #[arg(long)]
     full: bool,
     /// Show when each step would begin and end, windows and freezes obeyed, if the run began then:

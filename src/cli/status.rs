@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::running::is_by_hand;
-use super::{Failure, StateArgs, dress, planning, put};
+use super::{Failure, StateArgs, Typed, dress, planning, put};
 use crate::render::status::status;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Store};
@@ -31,29 +31,30 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let dress = dress(&std::io::stdout());
     put(&status(&found.run.artifact, &found.run.state, now(), dress))?;
+    let typed = Typed::of(&args.plan, &args.state);
+    for (step, _) in is_by_hand(&found.run.artifact, &found.run.state) {
+        let line = typed.line("confirm", &format!("{step} --reason WHY"));
+        put(&format!("Say that {step} is done with `{line}`.\n"))?;
+    }
     match args.exit_code {
-        true => exit(&store, &found),
+        true => Ok(exit(&found)),
         false => Ok(Exit::Done),
     }
 }
 
 /// What `apply` would end with where nothing changes meanwhile.
-fn exit(store: &Store, found: &Found) -> Result<Exit, Failure> {
+fn exit(found: &Found) -> Exit {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     if state.finished.is_some() {
-        let turned = match artifact.is_way_back() {
-            true => store.turned(artifact).map_err(|error| Failure::error(&error))?,
-            false => None,
-        };
-        // A gate has turned it back, or it was settled so that another may take its place.
-        let by_gate = turned.is_some_and(|turned| turned.run.state.turned_by.is_some());
-        return Ok(if by_gate || state.replaced.is_some() { Exit::Halted } else { Exit::Done });
+        // It has gone back, or was settled so that another may take its place.
+        let has_left = artifact.is_way_back() || state.replaced.is_some();
+        return if has_left { Exit::Halted } else { Exit::Done };
     }
     if let Some(halted) = &state.halted {
-        return Ok(Exit::of_halt(artifact, halted));
+        return Exit::of_halt(artifact, halted);
     }
     let needs_person = is_by_hand(artifact, state).next().is_some();
-    Ok(if needs_person { Exit::ApprovalNeeded } else { Exit::Waiting })
+    if needs_person { Exit::ApprovalNeeded } else { Exit::Waiting }
 }
 
 /// The runs of the plan in a file.

@@ -36,6 +36,11 @@ fn of_earlier_runs<'k>(
     Some((longest + margin, because))
 }
 
+/// An artifact has whole seconds, and no wait is to be shorter.
+pub(super) fn whole_secs(span: Duration) -> Duration {
+    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
+}
+
 /// What an earlier run has done of what an anchor means is waited for too.
 pub(super) fn done_before(
     draft: &Draft<'_>,
@@ -58,8 +63,7 @@ pub(super) fn done_before(
         Some(wait) => {
             let ago = keys().filter_map(|key| draft.snapshot.changed.get(key)).min()?;
             let left = wait.checked_sub(*ago).filter(|left| !left.is_zero())?;
-            // An artifact has whole seconds, and no wait is to be shorter.
-            let left = Duration::from_secs(left.as_millis().div_ceil(1_000).try_into().ok()?);
+            let left = whole_secs(left);
             let because = format!(
                 "the plan says so (`wait:`), and an earlier run has made that change {} ago",
                 show_span(*ago)

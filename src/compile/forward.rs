@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::before::{done_before, prepared_before};
+use cutover_contract::{RrKey, RrType};
+
+use super::before::{done_before, prepared_before, whole_secs};
 use super::derive::{Constraint, Derived, Rules, Target, derive};
 use super::tasks;
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::{Cause, Origin};
+use crate::intent::DomainMove;
 use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, MovePoint, prepares};
@@ -336,9 +339,17 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
         }
         return;
     }
-    // The switch was begun before this plan, and nobody knows when: count from the beginning, and from
-    // what is left of it.
-    given.extend(draft.beginning().map(keep));
+    // The switch was begun before this plan: count from when an earlier run made it, or from the
+    // beginning where nobody knows, and from what is left of it.
+    let ago = switched_ago(draft);
+    given.extend(draft.beginning().map(keep).map(|full| match ago {
+        None => full,
+        Some(ago) => Constraint {
+            wait: whole_secs(full.wait.saturating_sub(ago)),
+            because: format!("{}; the switch was made {} ago", full.because, show_span(ago)),
+            ..full
+        },
+    }));
     for (place, track) in draft.tracks.iter().enumerate() {
         for (transition, step) in track.transitions.iter().zip(draft.steps_of(place)) {
             if transition.is_switch() && track.routes {
@@ -350,6 +361,16 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
             }
         }
     }
+}
+
+/// How long ago an earlier run of this move has led the mail of the last domain to the new host.
+fn switched_ago(draft: &Draft<'_>) -> Option<Duration> {
+    if !draft.snapshot.is_switching {
+        return None;
+    }
+    let mx = |one: &DomainMove| RrKey::new(one.domain.value.clone(), RrType::MX);
+    let ago = draft.intent.moves.iter().map(|one| draft.snapshot.changed.get(&mx(one)).copied());
+    ago.min().flatten().filter(|ago| ago.as_secs() > 0)
 }
 
 /// What a transition's place in the plan says.

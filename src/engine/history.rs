@@ -9,30 +9,36 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::{Change, RrKey, RrSet, Ttl};
+use cutover_contract::{Change, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use super::{RunState, StepState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, later};
 use crate::digest::Digest;
+use crate::fact::{Fact, Subject};
 use crate::graph::{Primitive, StepId};
 use crate::intent::Intent;
 use crate::model::hold::{CAP, hold_of_replaced};
 use crate::observe::{Earlier, Snapshot, ZoneSeen};
-use crate::proof::draft::BEFORE_SWITCH;
+use crate::proof::draft::{BEFORE_SWITCH, stated_id};
 
 /// What earlier runs have left of a snapshot's zones. Runs are taken in the order in which they began.
 #[derive(Debug)]
 pub struct History<'s> {
     snapshot: &'s mut Snapshot,
     now: Moment,
-    /// The plan that is made anew.
+    /// The plan that is made anew, and its name.
     plan: Digest,
+    name: String,
     margin: Duration,
     /// For how long expired answers count, as far as the plan looks at that.
     late: Duration,
     /// The TTL that each RRset had before anybody lowered it, and what it was left as.
     ttls: BTreeMap<RrKey, (Ttl, Option<RrSet>)>,
+    /// Where the plan leads the mail of each domain that it moves.
+    leads: Vec<(RrKey, Vec<Rdata>)>,
+    /// What the plan states from some point of the move on, and the step at which it begins to be true.
+    stated: Vec<(StepId, (Fact, Subject))>,
 }
 
 impl<'s> History<'s> {
@@ -47,7 +53,22 @@ impl<'s> History<'s> {
         snapshot.changed.clear();
         snapshot.original_ttls.clear();
         snapshot.is_switching = false;
-        Self { snapshot, now, plan, margin: terms.clocks.margin, late, ttls: BTreeMap::new() }
+        snapshot.established.clear();
+        let leads = intent.moves.iter().map(|one| {
+            let mut mx: Vec<Rdata> =
+                one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value)).collect();
+            mx.sort();
+            (RrKey::new(one.domain.value.clone(), RrType::MX), mx)
+        });
+        let leads = leads.collect();
+        let stated =
+            intent.assume.iter().filter(|one| one.from.is_some()).map(|one| {
+                (StepId::new(stated_id(one)), (one.fact.value, one.subject.value.clone()))
+            });
+        let stated = stated.collect();
+        let (margin, ttls) = (terms.clocks.margin, BTreeMap::new());
+        let name = intent.name.clone();
+        Self { snapshot, now, plan, name, margin, late, ttls, leads, stated }
     }
 
     /// Adds a run.
@@ -60,8 +81,12 @@ impl<'s> History<'s> {
             .place(&StepId::new(BEFORE_SWITCH))
             .is_some_and(|place| matches!(state.at(place), StepState::Done { .. }));
         let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
-        self.snapshot.is_switching =
-            goes_its_way && artifact.plan == self.plan && (has_begun || self.snapshot.is_switching);
+        if self.is_of_this_move(artifact) {
+            let is_same = artifact.plan == self.plan || self.leads_there(artifact);
+            self.snapshot.is_switching =
+                goes_its_way && is_same && (has_begun || self.snapshot.is_switching);
+            self.established(artifact, state, goes_its_way && is_same);
+        }
         for (place, step) in artifact.graph.steps().iter().enumerate() {
             let Primitive::Change(changes) = &step.primitive else { continue };
             let Some(zone) = self.snapshot.zones.get(changes.zone()).cloned() else { continue };
@@ -101,6 +126,46 @@ impl<'s> History<'s> {
                     false => {}
                 }
             }
+        }
+    }
+
+    /// Whether a run is one of this plan, or leads mail that it moves.
+    fn is_of_this_move(&self, artifact: &Artifact) -> bool {
+        artifact.name == self.name
+            || self.leads.iter().any(|(key, _)| last(artifact, key).is_some())
+    }
+
+    /// Whether a run leads the mail of every domain that the plan moves to where the plan leads it. What it
+    /// does not touch is where the run before it has led it.
+    fn leads_there(&self, artifact: &Artifact) -> bool {
+        let is_there = |(key, mx): &(RrKey, Vec<Rdata>)| match last(artifact, key) {
+            Some(change) => change.after.as_ref().is_some_and(|rrset| {
+                let mut rdata = rrset.rdata().to_vec();
+                rdata.sort();
+                rdata == *mx
+            }),
+            None => self.snapshot.is_switching,
+        };
+        !self.leads.is_empty() && self.leads.iter().all(is_there)
+    }
+
+    /// What has begun to be true in a run; a way back takes all of it back.
+    fn established(&mut self, artifact: &Artifact, state: &RunState, goes_its_way: bool) {
+        if !goes_its_way {
+            self.snapshot.established.clear();
+            return;
+        }
+        for (id, of) in &self.stated {
+            let Some(place) = artifact.graph.place(id) else { continue };
+            match state.at(place) {
+                StepState::Done { .. } => self.snapshot.established.insert(of.clone()),
+                StepState::Pending { .. }
+                | StepState::Begun
+                | StepState::InDoubt { .. }
+                | StepState::Written { .. }
+                | StepState::Waiting { .. }
+                | StepState::Probing { .. } => self.snapshot.established.remove(of),
+            };
         }
     }
 
@@ -144,14 +209,18 @@ impl<'s> History<'s> {
     }
 }
 
-/// The TTL that an RRset has when all of a run's steps are done.
-fn last_ttl(artifact: &Artifact, key: &RrKey) -> Option<Ttl> {
+/// The last change that a run makes to an RRset.
+fn last<'a>(artifact: &'a Artifact, key: &RrKey) -> Option<&'a Change> {
     let changes = artifact.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(set) => Some(set.changes()),
         Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
             None
         }
     });
-    let own = changes.flatten().filter(|change| change.key == *key);
-    own.filter_map(|change| change.after.as_ref()).next_back().map(RrSet::ttl)
+    changes.flatten().rfind(|change| change.key == *key)
+}
+
+/// The TTL that an RRset has when all of a run's steps are done.
+fn last_ttl(artifact: &Artifact, key: &RrKey) -> Option<Ttl> {
+    last(artifact, key)?.after.as_ref().map(RrSet::ttl)
 }

@@ -548,7 +548,8 @@ fn change_id(track: &Track, number: usize) -> StepId {
 }
 
 /// The id of the step at which a fact begins to be true.
-fn stated_id(stated: &AssumeSpec) -> String {
+#[must_use]
+pub fn stated_id(stated: &AssumeSpec) -> String {
     let point = stated.from.map_or("", Point::word);
     format!("assume/{point}/{}/{}", stated.fact.value, stated.subject.value)
 }

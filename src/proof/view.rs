@@ -16,10 +16,10 @@ use std::sync::Arc;
 use cutover_contract::{Name, RrKey};
 use foldhash::HashMap;
 
-use super::answers::{Answers, Content, Ways, next_script};
+use super::answers::{Answers, Class, Content, Ways, next_script};
 use super::draft::Draft;
 use super::parties::Parties;
-use super::pattern::Atom;
+use super::pattern::{Atom, Start};
 use super::states::Row;
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, Outside, unknown_at};
 use crate::resolution::reply;
@@ -138,6 +138,30 @@ impl<'d> Library<'d> {
         let found = self.draft.snapshot.told(key);
         self.live.borrow_mut().insert(key.clone(), found.clone());
         found
+    }
+
+    /// Whether these answers are what an earlier run has left in caches, and were together before the
+    /// first step: one of them at least is gone from the zones, and none has to be made.
+    pub(super) fn is_left_over(&self, choice: &Choice) -> bool {
+        let atoms = self.atoms.borrow();
+        let beginning = self.draft.beginning();
+        let is_there =
+            |version: &Vec<usize>| version.iter().all(|atom| atoms[*atom].start == Start::Always);
+        let is_gone = |version: &Vec<usize>| {
+            let ends = version.iter().flat_map(|atom| &atoms[*atom].ends);
+            is_there(version) && ends.map(|end| Some(end.step)).eq([beginning])
+        };
+        let classes: Vec<_> = choice
+            .iter()
+            .filter_map(|(key, class)| Some(self.answers(key)?.classes[*class].clone()))
+            .collect();
+        let all = |test: &dyn Fn(&Vec<usize>) -> bool, class: &Class| {
+            class.versions.iter().all(test) && class.late.iter().all(|late| test(&vec![*late]))
+        };
+        classes.iter().all(|class| {
+            class.versions.iter().any(is_there)
+                || class.late.iter().any(|late| is_there(&vec![*late]))
+        }) && classes.iter().any(|class| all(&is_gone, class))
     }
 
     /// What was found under a label, or is found now.

@@ -22,12 +22,16 @@ use crate::spec::notify::{Notice, Way};
 /// What is said where there is nothing to do.
 pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything is as the plan wants it";
 
+/// Where the details are, at the end of the brief form.
+const HOW_TO_SEE_MORE: &str = "Every step, with its records and the reason for each wait: add `--full`. One step: `cutover explain`.\n";
+
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Of zones in which the same is done, one; and where there are such, no single steps.
-    Folded,
-    /// Everything.
+    /// What a reviewer decides by: summary, difference, timeline, way back and verdict; of zones in which
+    /// the same is done, one.
+    Brief,
+    /// Every zone and every step, with reasons.
     Full,
 }
 
@@ -43,7 +47,18 @@ pub fn plan(artifact: &Artifact, detail: Detail, dress: Dress) -> String {
         true => String::new(),
         false => format!("{}\n\n{text}", dress.paint(Paint::Heading, title)),
     };
-    let single = |text: String| if folds.any() { String::new() } else { text };
+    let details: [(&str, &dyn Fn() -> String); 4] = [
+        ("Steps", &|| steps(artifact, dress)),
+        ("Exposure: how long an old version may still be seen", &|| exposure(artifact)),
+        ("Why it takes so long", &|| chain::waits(artifact)),
+        ("Compared with the usual runbook", &|| chain::runbook(artifact).unwrap_or_default()),
+    ];
+    let details = details.iter().filter(|_| detail == Detail::Full);
+    let details: Vec<String> = details.map(|(title, text)| part(title, text())).collect();
+    let more = match detail {
+        Detail::Brief => HOW_TO_SEE_MORE.to_owned(),
+        Detail::Full => String::new(),
+    };
     let way_back = match artifact.is_way_back() {
         true => String::new(),
         false => chain::ways_back(artifact, &folds),
@@ -52,16 +67,11 @@ pub fn plan(artifact: &Artifact, detail: Detail, dress: Dress) -> String {
         head,
         part("Difference from beginning to end", differences(artifact, &folds, dress)),
         part("Timeline of an undisturbed run", timeline(artifact, &folds)),
-        part("Steps", single(steps(artifact, dress))),
-        part("Exposure: how long an old version may still be seen", single(exposure(artifact))),
-        part("Why it takes so long", single(chain::waits(artifact))),
-        part(
-            "Compared with the usual runbook",
-            single(chain::runbook(artifact).unwrap_or_default()),
-        ),
+        details.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"),
         part("The way back", way_back),
         part("Who is told", notices(artifact)),
         part("Verdict", verdict::whole(artifact, &folds)),
+        more,
     ]
     .into_iter()
     .filter(|part| !part.is_empty())
@@ -88,7 +98,7 @@ fn head(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
     let gates: String = also.map(|(number, what)| format!(", {}", count(number, what))).collect();
     let folded = match folds.said() {
         said if said.is_empty() => said,
-        said => format!("\n{said}  every step of every zone: `--full`\n"),
+        said => format!("\n{said}"),
     };
     let first = verdict::first(artifact);
     format!(

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::calendar::within;
 use super::fold::Folds;
 use super::{count, harmless, is_by_hand};
 use crate::artifact::{Artifact, Checked, Outcome, Undo, Verdict};
+use crate::graph::Primitive;
 
 /// What a reviewer wants to know first: the verdict with its exceptions, from where on there is no way
 /// back, which clocks are shorter than usual, and whom the run asks.
@@ -42,6 +44,11 @@ pub(super) fn first(artifact: &Artifact) -> String {
     let by_hand = artifact.graph.steps().iter().filter(|step| is_by_hand(step)).count();
     if by_hand > 0 {
         text += &format!("  a person is asked {}\n", count(by_hand, "time"));
+    }
+    for step in artifact.graph.steps() {
+        if let (Some(windows), Primitive::Checkpoint) = (&step.window, &step.primitive) {
+            text += &format!("  {} is reached\n{}", step.id, within(windows, "    "));
+        }
     }
     text
 }

@@ -96,7 +96,7 @@ impl Case {
     }
 
     fn planned(self) -> Said {
-        let (code, text) = self.cutover(&["plan", self.plan]);
+        let (code, text) = self.cutover(&["plan", "--full", self.plan]);
         Said { case: self, code, text }
     }
 

@@ -229,7 +229,7 @@ records:
 #[test]
 fn what_is_gathered_fits_into_an_update() {
     let many = Many::new();
-    let (code, text) = many.cutover(&["plan", "plan.yaml"]);
+    let (code, text) = many.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, 0, "{text}");
     let steps = text.lines().filter(|line| line.contains("RRsets of acme.test.")).count();
     assert!((2..=20).contains(&steps), "{steps} steps: {text}");

@@ -54,6 +54,7 @@ mod traps;
 mod trials;
 mod trials_desk;
 mod trials_engine;
+mod trials_people;
 mod trials_plan;
 mod trials_review;
 mod windows;

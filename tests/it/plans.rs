@@ -50,7 +50,10 @@ fn every_plan_is_planned_the_same_way_twice() {
         let artifact = Artifact::decode(&text).expect("an artifact");
         assert_eq!(artifact.encode(), text);
         let name = plan.file_stem().and_then(|stem| stem.to_str()).expect("a name");
-        insta::assert_snapshot!(format!("plan-{name}"), cutover(&["show", sealed_path]).1);
+        insta::assert_snapshot!(
+            format!("plan-{name}"),
+            cutover(&["show", "--full", sealed_path]).1
+        );
     }
 }
 

@@ -217,7 +217,7 @@ fn a_command_is_asked_when_everybody_can_have_come_over() {
         (at["propagated switch/acme.test/@/MX"], at["probed gate/after-switch/command"]);
     assert!(asked - switched >= chrono::TimeDelta::seconds(3), "the TTL, and a second of margin");
     let bed = self::bed(&[], &gate(", delay: 1s"));
-    let (code, text) = bed.cutover(&["plan", "plan.yaml"]);
+    let (code, text) = bed.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
     let wanted =
         "it is asked 1s after the switch, when caches may lead everybody to the old side for 3s";
@@ -422,7 +422,7 @@ fn each_point_of_the_plan_is_an_occasion() {
 #[test]
 fn the_plan_says_when_senders_are_led_back_and_why_it_waits() {
     let bed = Bed::bind();
-    let (code, text) = bed.cutover(&["plan", "plan.yaml"]);
+    let (code, text) = bed.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
     // The records are made with a TTL of 2 s, and have 6 s again in the end; a second of margin.
     assert!(text.contains("the last sender is led back 3s after that"), "{text}");

@@ -95,7 +95,8 @@ fn a_plan_takes_windows_as_open() {
     let without = Artifact::decode(&sealed("")).expect("an artifact");
     assert_eq!(artifact().forecast, without.forecast);
     assert_eq!(artifact().graph.without_windows(), without.graph);
-    let shown = cutover(&desk(&format!("{SATURDAY}{HOLIDAYS}")), &["plan", "plan.yaml"]).1;
+    let shown =
+        cutover(&desk(&format!("{SATURDAY}{HOLIDAYS}")), &["plan", "--full", "plan.yaml"]).1;
     let (_, step) = shown.split_once("everything is ready for the switch").expect("a step");
     let lines: Vec<&str> = step.lines().skip(1).take(5).map(str::trim).collect();
     insta::assert_snapshot!(lines.join("\n"));

@@ -110,6 +110,7 @@ impl Fewer {
             earlier: snapshot.earlier.clone(),
             changed: snapshot.changed.clone(),
             is_switching: snapshot.is_switching,
+            established: snapshot.established.clone(),
             remarks: snapshot.remarks.clone(),
             original_ttls: snapshot.original_ttls.clone(),
             watch: Some(Arc::new(watch)),

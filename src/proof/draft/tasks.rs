@@ -66,9 +66,17 @@ impl<'d> Draft<'d> {
         }
         match stated.from {
             None => false,
-            Some(Point::Expand | Point::Switch) => self.point(MovePoint::BeforeSwitch).is_some(),
+            Some(Point::Expand | Point::Switch) => {
+                self.point(MovePoint::BeforeSwitch).is_some() || self.is_still_to_be_said(stated)
+            }
             Some(Point::Contract) => self.point(MovePoint::BeforeContract).is_some(),
         }
+    }
+
+    /// Whether a fact that begins with a switch which an earlier run has made was never said to be so.
+    fn is_still_to_be_said(&self, stated: &AssumeSpec) -> bool {
+        let of = (stated.fact.value, stated.subject.value.clone());
+        self.snapshot.is_switching && !self.snapshot.established.contains(&of)
     }
 
     /// The step at which a stated fact begins to be true.

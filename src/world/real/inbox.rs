@@ -53,6 +53,7 @@ pub(super) fn wanted_back(inbox: &Path) -> Option<String> {
 }
 
 /// What was said of a step; `None` where nothing was, or it cannot be read.
-pub(super) fn taken(inbox: &Path, step: &str) -> Option<String> {
+#[must_use]
+pub fn taken(inbox: &Path, step: &str) -> Option<String> {
     fs::read_to_string(file(inbox, step)).ok()
 }

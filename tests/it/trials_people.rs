@@ -1,0 +1,175 @@
+//! What trials found in how a run and its people speak to one another, made anew with zone files.
+
+use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::desk::Desk;
+use crate::lab::sleep;
+
+const DONE: i32 = 0;
+const USAGE: i32 = 2;
+const WAITING: i32 = 4;
+const HALTED: i32 = 5;
+const NEEDS_PERSON: i32 = 6;
+
+/// A move that is made in seconds, and asks a person at the switch and after it.
+const MOVE: &str = "version: 1
+name: move
+providers: { z: { type: zonefile, directory: zones, served: { assume_within: 1s } } }
+resolver: none
+zones: { acme.test: { provider: z } }
+hosts:
+  old: { exchanges: [ { preference: 10, name: mail.acme.test. } ], senders: [ { name: p, spf: \"ip4:192.0.2.10\" } ] }
+  new: { exchanges: [ { preference: 10, name: mx1.newmail.test. } ], senders: [ { name: p, spf: \"ip4:198.51.100.25\" } ] }
+migrate: { domains: [ acme.test ], from: old, to: new, cutover_ttl: 1s, keep_old: 1h, overrun: 1s }
+clocks: { margin: 1s, queue_life: 2s, use: 1s }
+assume:
+  - { fact: published, name: mx1.newmail.test., reason: x }
+  - { fact: accepts, host: new, reason: x }
+  - { fact: serves, host: new, reason: x }
+  - { fact: mail, host: old, value: relay, from: switch, reason: x }
+  - { fact: routes_local, host: old, from: switch, reason: x }
+  - { fact: clients, host: old, from: switch, reason: x }
+  - { fact: sends, host: old, from: contract, reason: x }
+  - { fact: synced, host: old, from: contract, reason: x }
+  - { fact: routes_local, host: new, reason: x }
+  - { fact: synced, host: new, reason: x }
+  - { fact: clients, host: new, reason: x }
+";
+
+const ZONE: &str = "$TTL 2
+@ SOA ns1 h 1 3600 600 86400 2
+@ NS ns1
+ns1 A 192.0.2.53
+@ MX 10 mail
+mail A 192.0.2.10
+@ TXT \"v=spf1 ip4:192.0.2.10 -all\"
+";
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.write("plan.yaml", MOVE);
+    desk.write("zones/acme.test.zone", ZONE);
+    desk
+}
+
+/// Applies again and again until the command says this.
+fn applied_until(desk: &Desk, more: &[&str], said: &str) -> String {
+    for _ in 0..600 {
+        let (ended, text) =
+            desk.cutover(&[&["apply", "plan.yaml", "--auto-approve"], more].concat());
+        if text.contains(said) {
+            return text;
+        }
+        assert!([WAITING, NEEDS_PERSON].contains(&ended), "{ended}: {text}");
+        sleep(Duration::from_millis(100));
+    }
+    panic!("never: {said}");
+}
+
+/// A plan that was edited after the switch goes on with the same move: what people have said is not
+/// asked again, what they have not said is, and `keep_old` counts from the switch.
+#[test]
+fn an_edited_plan_goes_on_with_the_move() {
+    let desk = desk();
+    applied_until(&desk, &[], "assume/switch/clients/old waits for a person");
+    for fact in ["mail", "routes_local"] {
+        let step = format!("assume/switch/{fact}/old");
+        desk.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "it is so"]);
+    }
+    // The switch is seen, and `keep_old` is waited for.
+    applied_until(&desk, &[], "(in 59m");
+    assert!(desk.zone().contains("MX 10 mx1.newmail.test."), "{}", desk.zone());
+    sleep(Duration::from_secs(2));
+    // What the old and the new text come to, but for the seconds that have passed in between.
+    let planned = || {
+        let text = desk.ends(DONE, &["plan", "plan.yaml", "--replan", "--full"]);
+        assert!(text.contains("PROVED: no mail is lost"), "{text}");
+        assert!(text.contains("assume/switch/clients/old"), "nobody has said that: {text}");
+        assert!(!text.contains("assume/switch/mail/old"), "somebody has said that: {text}");
+        assert!(text.contains("the switch was made"), "{text}");
+        assert!(
+            text.contains("wait 59m"),
+            "`keep_old` is an hour, and some seconds are over: {text}"
+        );
+    };
+    planned();
+    desk.write("plan.yaml", format!("{MOVE}# nothing but a comment\n"));
+    planned();
+    // Where it leads elsewhere, it is another move.
+    desk.write("plan.yaml", MOVE.replace("mx1.newmail.test.", "mx9.newmail.test."));
+    let (code, text) = desk.cutover(&["plan", "plan.yaml", "--replan"]);
+    assert!(code == USAGE && text.contains("which no host of the move has"), "{code}: {text}");
+}
+
+/// Who waits says whom it waits for, with the command that says that it is done, and where the run is.
+#[test]
+fn a_process_that_waits_for_a_person_says_so() {
+    let desk = desk();
+    let mut command =
+        desk.command(&["apply", "plan.yaml", "--wait", "--auto-approve", "--state", "st B"]);
+    let mut child =
+        command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a process");
+    let mut stderr = child.stderr.take().expect("a pipe");
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).expect("text");
+        text
+    });
+    let confirm = |fact: &str| {
+        let step = format!("assume/switch/{fact}/old");
+        desk.cutover(&["confirm", "plan.yaml", &step, "--state", "st B", "--reason", "it is so"])
+    };
+    while confirm("clients").0 != DONE {
+        assert_eq!(child.try_wait().expect("a child"), None);
+        sleep(Duration::from_millis(50));
+    }
+    // The second word need not wait until the first was taken up.
+    for fact in ["routes_local", "mail"] {
+        let (code, text) = confirm(fact);
+        assert_eq!(code, DONE, "{text}");
+    }
+    let status = || desk.ends(DONE, &["status", "plan.yaml", "--state", "st B"]);
+    while !status().contains("[x] assume/switch/clients/old") {
+        sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("a child");
+    let text = reader.join().expect("a thread");
+    let line = "Say that it is done with `cutover confirm plan.yaml assume/switch/clients/old --reason WHY --state 'st B'`.";
+    assert_eq!(text.matches(line).count(), 1, "once: {text}");
+}
+
+/// After a way back `status --exit-code` is what `apply` would end with, and the commands that are
+/// printed on the way are those that go on.
+#[test]
+fn after_a_way_back_status_says_so() {
+    let desk = desk();
+    let state = ["--state", "elsewhere"];
+    applied_until(&desk, &state, "--state elsewhere`");
+    let mut rolled =
+        desk.cutover(&["rollback", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
+    while rolled.0 != DONE {
+        assert!([WAITING, NEEDS_PERSON].contains(&rolled.0), "{rolled:?}");
+        if let Some((_, rest)) =
+            rolled.1.split_once("Say that it is done with `cutover confirm plan.yaml ")
+        {
+            let step = rest.split(' ').next().expect("a step").to_owned();
+            let args = ["confirm", "plan.yaml", &step, "--reason", "so", "--state", "elsewhere"];
+            let said = desk.ends(DONE, &args);
+            assert!(
+                said.contains("go on with `cutover rollback plan.yaml --state elsewhere`"),
+                "{said}"
+            );
+        }
+        sleep(Duration::from_millis(100));
+        rolled = desk.cutover(&["rollback", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
+    }
+    let status = ["status", "plan.yaml", "--exit-code", "--state", "elsewhere"];
+    desk.ends(HALTED, &status);
+    let said = desk.ends(HALTED, &["apply", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
+    assert!(said.contains("`cutover apply plan.yaml --again --state elsewhere`"), "{said}");
+    assert!(fs::exists(desk.path("elsewhere")).expect("a path"));
+}

@@ -9,6 +9,7 @@ mod compose;
 mod decode;
 pub mod gate;
 pub mod notify;
+pub mod reference;
 pub mod resolver;
 pub mod shape;
 pub mod task;

@@ -450,6 +450,12 @@ fn clocks() -> Shape {
     ])
 }
 
+/// The keys of a plan, for people, in Markdown.
+#[must_use]
+pub fn reference(registry: Registry<'_>) -> String {
+    super::reference::reference(&plan(registry))
+}
+
 /// The JSON Schema of a plan (draft 2020-12).
 #[must_use]
 pub fn schema(registry: Registry<'_>) -> Value {

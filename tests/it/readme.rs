@@ -1,7 +1,11 @@
-//! The README's output is real: each block that says where it comes from is compared with a run.
+//! The documents for users: each block of output that says where it comes from is compared with a run,
+//! and the commands of the README's ten minutes are run.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+use crate::desk::Desk;
 
 /// A marker in front of a block: `` <!-- `cutover ARGS`, lines A to B --> ``.
 struct Block {
@@ -29,21 +33,67 @@ fn blocks(readme: &str) -> Vec<Block> {
         .collect()
 }
 
+/// The lines of the README at the most, and the columns of each.
+const LINES_MAX: usize = 250;
+const COLUMNS_MAX: usize = 120;
+
 #[test]
-fn every_output_in_the_readme_is_what_the_program_says() {
+fn every_output_in_the_documents_is_what_the_program_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).expect("the README");
-    let blocks = blocks(&readme);
-    assert!(blocks.len() >= 5, "the README shows real output");
-    for Block { args, from, to, text } in blocks {
-        let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
-            .args(&args)
-            .current_dir(root)
-            .output()
-            .expect("the program can be run");
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8(said).expect("text");
-        let lines: Vec<&str> = said.lines().collect();
-        assert_eq!(lines[from - 1..to].join("\n"), text, "{args:?}, lines {from} to {to}");
+    let mut found = 0;
+    for document in ["README.md", "plans/README.md"] {
+        let text = fs::read_to_string(root.join(document)).expect("a document");
+        for Block { args, from, to, text } in blocks(&text) {
+            let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+                .args(&args)
+                .current_dir(root)
+                .output()
+                .expect("the program can be run");
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8(said).expect("text");
+            let lines: Vec<&str> = said.lines().collect();
+            assert_eq!(lines[from - 1..to].join("\n"), text, "{args:?}, lines {from} to {to}");
+            found += 1;
+        }
+    }
+    assert!(found >= 6, "the documents show real output");
+}
+
+#[test]
+fn the_readme_is_read_in_a_few_minutes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("README.md")).expect("the README");
+    assert!(text.lines().count() <= LINES_MAX, "{} lines", text.lines().count());
+    for line in text.lines() {
+        assert!(line.chars().count() <= COLUMNS_MAX, "{line}");
+    }
+}
+
+/// The commands of the chapter that a new user follows, each with the exit code that its comment names.
+#[test]
+fn the_first_ten_minutes_go_as_the_readme_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("README.md")).expect("the README");
+    let mark = "<!-- run in a copy of plans/quickstart* -->\n\n```sh\n";
+    let (_, rest) = text.split_once(mark).expect("the commands");
+    let (commands, _) = rest.split_once("```").expect("their end");
+    let desk = Desk::new();
+    let plan = fs::read_to_string(root.join("plans/quickstart.yaml")).expect("the plan");
+    desk.write("quickstart.yaml", plan);
+    fs::create_dir(desk.path("quickstart")).expect("a directory");
+    for entry in fs::read_dir(root.join("plans/quickstart")).expect("its zones") {
+        let from = entry.expect("an entry").path();
+        let name = from.file_name().expect("a name").to_string_lossy().into_owned();
+        desk.write(&format!("quickstart/{name}"), fs::read(&from).expect("a zone"));
+    }
+    assert_eq!(commands.lines().count(), 6);
+    for line in commands.lines() {
+        let (command, comment) = line.split_once('#').expect("a comment");
+        let wanted = match comment.split_once("exit code ") {
+            Some((_, code)) => code[..1].parse().expect("a code"),
+            None => 0,
+        };
+        let (code, said) = desk.shell(command);
+        assert_eq!(code, wanted, "{command}: {said}");
     }
 }

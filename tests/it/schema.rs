@@ -26,6 +26,29 @@ fn the_file_is_the_language() {
     );
 }
 
+/// Between these lines of `plans/README.md` stands what `cutover schema --markdown` prints.
+const MARKS: [&str; 2] = ["<!-- reference: begin -->\n", "<!-- reference: end -->\n"];
+
+#[test]
+fn the_reference_is_the_language() {
+    const FILE: &str = "plans/README.md";
+    let file = fs::read_to_string(path(FILE)).expect("the document");
+    let [begin, end] = MARKS;
+    let (before, rest) = file.split_once(begin).expect("the reference begins");
+    let (reference, after) = rest.split_once(end).expect("the reference ends");
+    let wanted = v1::reference(language()) + "\n";
+    #[expect(clippy::disallowed_methods, reason = "only a person says that the file is to change")]
+    let update = std::env::var_os("UPDATE_SCHEMAS").is_some();
+    if update {
+        let text = format!("{before}{begin}{wanted}{end}{after}");
+        return fs::write(path(FILE), text).expect("the file can be written");
+    }
+    assert!(
+        reference == wanted,
+        "{FILE} is stale; write it anew with: UPDATE_SCHEMAS=1 cargo test --test it schema"
+    );
+}
+
 /// Calls `visit` for each property of each object of a schema, with the way to it.
 fn properties(schema: &Value, way: &str, visit: &mut impl FnMut(&str, &Value)) {
     match schema {

@@ -167,7 +167,12 @@ fn shape(step: &Step, zone: &Name, when: Option<(Duration, Duration)>) -> String
     let mut text = format!("{id}|{title}|{reason}|{}|{when:?}\n", after.join(" "));
     if let Primitive::Change(changes) = primitive {
         for Change { key, before, after } in changes.changes() {
-            for line in lines(key, before.as_ref()).iter().chain(&lines(key, after.as_ref())) {
+            let (before, after) = (lines(key, before.as_ref()), lines(key, after.as_ref()));
+            // What stays as it is beside a change, such as a code that verifies each domain, makes no
+            // other case of it.
+            let going = before.iter().filter(|line| !after.contains(line));
+            let coming = after.iter().filter(|line| !before.contains(line));
+            for line in going.chain(coming) {
                 text += line;
                 text.push('\n');
             }

@@ -33,7 +33,13 @@ pub(super) fn left_behind(
                 one.from.name
             ),
             format!(
-                "declare it under `discovery:`, or change it under `records:`; or {}",
+                "{}; or {}",
+                match key.rtype {
+                    // What a host declares is an alias or a service, and no address.
+                    RrType::A | RrType::AAAA =>
+                        "change it under `records:`, or take it away there (`absent: true`)",
+                    _ => "declare it under `discovery:`, or change it under `records:`",
+                },
                 bench.statement(Fact::Clients, &of, Value::False, "")
             ),
         );

@@ -7,8 +7,8 @@ mod cloudflare;
 #[path = "it/common.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod common;
-#[path = "../../../tests/lab/hurried.rs"]
-mod hurried;
+#[path = "../../../tests/lab/faulty.rs"]
+mod faulty;
 #[path = "../../../tests/lab/mod.rs"]
 mod lab;
 

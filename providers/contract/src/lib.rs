@@ -33,7 +33,7 @@ pub use in_place::InPlace;
 pub use name::{Label, Name, NameError};
 pub use provider::{
     Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Next, Provider, ProviderError,
-    Receipt,
+    ProviderResult, Receipt,
 };
 pub use rdata::{Rdata, RdataError, Soa, next_serial};
 pub use rrset::{RrKey, RrSet, RrSetError, Ttl, TtlError, Zone};

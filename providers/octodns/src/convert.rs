@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,42 +96,6 @@ pub(crate) fn writable(
     }
     if after.ttl() < ttl_min {
         return Err(format!("the plan says that the provider takes no TTL below {ttl_min} s"));
-    }
-    Ok(())
-}
-
-/// Whether aliases stand alone after a change (RFC 1034 §3.6.2), and none stands at the apex; classes
-/// leave that to their providers, and not every provider minds. `before` has what stands at the
-/// names.
-///
-/// # Errors
-/// The first RRset that is in the way, and why, as a lower-case fragment.
-pub(crate) fn stands_alone(
-    changes: &ChangeSet,
-    before: &BTreeMap<RrKey, RrSet>,
-) -> Result<(), (RrKey, String)> {
-    let mut after: BTreeSet<&RrKey> = before.keys().collect();
-    for change in changes.changes() {
-        match &change.after {
-            Some(_) => after.insert(&change.key),
-            None => after.remove(&change.key),
-        };
-    }
-    for change in changes.changes().iter().filter(|change| change.after.is_some()) {
-        let key = &change.key;
-        let is_alias = key.rtype == RrType::CNAME;
-        if is_alias && key.name == *changes.zone() {
-            return Err((key.clone(), "the apex has an SOA, and an alias stands alone".into()));
-        }
-        let rest = after.iter().find(|other| {
-            other.name == key.name
-                && other.rtype != key.rtype
-                && (is_alias || other.rtype == RrType::CNAME)
-        });
-        if let Some(other) = rest {
-            let why = format!("an alias stands alone, and there is {} as well", other.rtype);
-            return Err((key.clone(), why));
-        }
     }
     Ok(())
 }

@@ -375,29 +375,6 @@ fn counted_on(soa: &RrSet) -> Option<RrSet> {
     Some(RrSet::new(soa.ttl(), [Rdata::soa(&fields)]).expect("one record is an RRset"))
 }
 
-/// Whether `live` is what was asked for; the server may count an SOA's serial on by itself.
-pub(crate) fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> bool {
-    let (Some(live), Some(asked), RrType::SOA) = (live, asked, key.rtype) else {
-        return live == asked;
-    };
-    let fields = |rrset: &RrSet| rrset.rdata().first().and_then(Rdata::as_soa);
-    let (Some(mut shown), Some(wanted)) = (fields(live), fields(asked)) else { return false };
-    let went_on = shown.serial == wanted.serial || is_later(shown.serial, wanted.serial);
-    shown.serial = wanted.serial;
-    live.ttl() == asked.ttl() && shown == wanted && went_on
-}
-
-/// The serial of an SOA RRset.
-pub(crate) fn serial(soa: &RrSet) -> Option<u32> {
-    soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.serial)
-}
-
-/// Whether `serial` comes after `other` (RFC 1982 §3.2).
-pub(crate) fn is_later(serial: u32, other: u32) -> bool {
-    let ahead = serial.wrapping_sub(other);
-    ahead != 0 && ahead < 1 << 31
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

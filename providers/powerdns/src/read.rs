@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, ProviderError, RrKey, RrType, Zone};
+use cutover_contract::{Name, ProviderError, RrKey, RrSet, RrType, Zone};
 use cutover_web::Answer;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
@@ -26,6 +26,13 @@ pub(crate) struct Live {
     pub(crate) held: BTreeMap<RrKey, Held>,
     /// Where the server makes up answers, and to which types.
     pub(crate) made_up: BTreeMap<Name, BTreeSet<RrType>>,
+}
+
+impl Live {
+    /// What is served of a key.
+    pub(crate) fn rrset(&self, key: &RrKey) -> Option<&RrSet> {
+        self.held.get(key).and_then(|held| held.rrset.as_ref())
+    }
 }
 
 /// Whether disabled records have to be seen.

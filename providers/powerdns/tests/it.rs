@@ -2,6 +2,8 @@
 
 #[path = "it/common.rs"]
 mod common;
+#[path = "it/connect.rs"]
+mod connect;
 #[path = "it/failures.rs"]
 mod failures;
 #[path = "../../../tests/lab/mod.rs"]

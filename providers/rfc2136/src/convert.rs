@@ -252,26 +252,3 @@ pub(crate) fn update(changes: &ChangeSet, soa: &Found, live: &[Option<Found>]) -
     let edits = [deletions, additions, removals].concat();
     Update { zone: zone.clone(), prerequisites, edits }
 }
-
-/// The serial of an SOA RRset.
-pub(crate) fn serial(soa: &RrSet) -> Option<u32> {
-    soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.serial)
-}
-
-/// Whether `live` is what was asked for; servers may count an SOA's serial on by themselves.
-pub(crate) fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> bool {
-    let (Some(live), Some(asked), RrType::SOA) = (live, asked, key.rtype) else {
-        return live == asked;
-    };
-    let fields = |rrset: &RrSet| rrset.rdata().first().and_then(Rdata::as_soa);
-    let (Some(mut shown), Some(wanted)) = (fields(live), fields(asked)) else { return false };
-    let went_on = shown.serial == wanted.serial || is_later(shown.serial, wanted.serial);
-    shown.serial = wanted.serial;
-    live.ttl() == asked.ttl() && shown == wanted && went_on
-}
-
-/// Whether `serial` comes after `other` (RFC 1982 §3.2).
-pub(crate) fn is_later(serial: u32, other: u32) -> bool {
-    let ahead = serial.wrapping_sub(other);
-    ahead != 0 && ahead < 1 << 31
-}

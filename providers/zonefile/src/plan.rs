@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrType, Soa, Ttl, next_serial};
+use cutover_kit::serial::is_later;
 
 use crate::error::{Place, ReadError};
 use crate::reading::{Entry, Reading, Source};
@@ -268,19 +269,16 @@ impl<'r> Neighbours<'r> {
     }
 }
 
-/// The SOA behind the change: as the change set says, with a serial that is higher.
+/// The SOA after the change: as the change set says, with a serial that is higher.
 fn raised(key: &RrKey, before: &Soa, changes: &ChangeSet) -> Result<Soa, EditError> {
     let change = changes.changes().iter().find(|change| change.key == *key);
     let after = change.and_then(|change| change.after.as_ref());
     let mut soa = after.and_then(|set| set.rdata()[0].as_soa()).unwrap_or_else(|| before.clone());
-    // RFC 1982 §3.2: behind means less than half of all numbers ahead.
-    match soa.serial.wrapping_sub(before.serial) {
-        0 => soa.serial = next_serial(before.serial),
-        ahead if ahead < 1 << 31 => {}
-        _ => {
-            let why = Refusal::SerialNotRaised { before: before.serial, after: soa.serial };
-            return Err(EditError::new(key, why));
-        }
+    if soa.serial == before.serial {
+        soa.serial = next_serial(before.serial);
+    } else if !is_later(soa.serial, before.serial) {
+        let why = Refusal::SerialNotRaised { before: before.serial, after: soa.serial };
+        return Err(EditError::new(key, why));
     }
     Ok(soa)
 }

@@ -8,8 +8,9 @@
 //!
 //! A server that is asked for changes may send the whole zone instead.
 
+use cutover_kit::serial::is_later;
+
 use super::answer::MalformedMessage;
-use crate::convert::is_later;
 
 /// What a record of a transfer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -270,7 +270,7 @@ impl OctoDns {
     fn rrsets(&self, zone: &Name, shown: &Value) -> Result<BTreeMap<RrKey, RrSet>, ProviderError> {
         convert::rrsets(shown).map_err(|problem| ProviderError::Malformed {
             zone: zone.clone(),
-            detail: self.words(&problem),
+            detail: self.words(&problem.to_string()),
         })
     }
 
@@ -284,7 +284,7 @@ impl OctoDns {
         let after = self.rrsets(zone, &answer["after"])?;
         let made = convert::keys(&answer["made"]).map_err(|problem| ProviderError::Malformed {
             zone: zone.clone(),
-            detail: self.words(&problem),
+            detail: self.words(&problem.to_string()),
         })?;
         for Change { key, after: wanted, .. } in changes.changes() {
             if !made.contains(key) {
@@ -306,9 +306,8 @@ impl OctoDns {
         let zone = changes.zone();
         for Change { key, after, .. } in changes.changes() {
             let types = table::known(&self.class).map_or(TYPES, |known| known.types);
-            convert::writable(key, after.as_ref(), types, self.ttl_min).map_err(|why| {
-                ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why }
-            })?;
+            let written = convert::writable(key, after.as_ref(), types, self.ttl_min);
+            written.map_err(|why| unsupported(zone, key, why.to_string()))?;
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ mod random_tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,7 +41,7 @@ use cutover_contract::{
     RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
 use cutover_kit::{compare, conflict, unsupported};
-use cutover_process::{Ended, run, shown};
+use cutover_process::{Ended, RunError, run, shown};
 
 use crate::disk::ReplaceError;
 
@@ -108,6 +109,28 @@ enum Files {
     Directory(PathBuf),
     /// There is one.
     One(PathBuf),
+}
+
+/// The file has the change, and the servers were not told.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    /// The command has said so.
+    #[error(
+        "the file has the change, but the servers may not have it: `{program}` ended with \
+         {status}{}",
+        shown(output)
+    )]
+    Failed {
+        /// The command's program.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote.
+        output: String,
+    },
+    /// The command did not come to its end.
+    #[error("the file has the change, but the servers may not have it: {0}")]
+    NotRun(RunError),
 }
 
 /// Zone files on this machine, as a provider.
@@ -191,14 +214,14 @@ impl ZoneFiles {
         task.await.expect("the work does not panic, and is not cancelled")
     }
 
-    async fn reload(&self) -> Result<(), String> {
+    async fn reload(&self) -> Result<(), ReloadError> {
         let Some((program, arguments)) = &self.reload else { return Ok(()) };
         match run(program, arguments, &self.base, RELOAD_TIME_MAX).await {
             Ok(Ended { status, .. }) if status.success() => Ok(()),
             Ok(Ended { status, output }) => {
-                Err(format!("`{program}` ended with {status}{}", shown(&output)))
+                Err(ReloadError::Failed { program: program.clone(), status, output })
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(ReloadError::NotRun(error)),
         }
     }
 }
@@ -249,22 +272,17 @@ impl Provider for ZoneFiles {
         reloaded.map_err(|error| ProviderError::InDoubt {
             zone: changes.zone().clone(),
             peer: "the reload command".to_owned(),
-            detail: not_reloaded(&error),
+            detail: error.to_string(),
         })?;
         Ok(receipt)
     }
 
     async fn publish(&self, zone: &Name) -> Result<(), ProviderError> {
-        let refused = |error: String| ProviderError::Refused {
+        self.reload().await.map_err(|error| ProviderError::Refused {
             zone: zone.clone(),
-            detail: not_reloaded(&error),
-        };
-        self.reload().await.map_err(refused)
+            detail: error.to_string(),
+        })
     }
-}
-
-fn not_reloaded(error: &str) -> String {
-    format!("the file has the change, but the servers may not have it: {error}")
 }
 
 fn read_file(zone: &Name, path: &Path, root: &Path) -> Result<Reading, ProviderError> {

@@ -129,11 +129,14 @@ mod tests {
     }
 
     /// `None` stands for a record that is no SOA.
-    fn read(since: Option<u32>, records: &[Option<u32>]) -> Result<(Vec<Meaning>, bool), String> {
+    fn read(
+        since: Option<u32>,
+        records: &[Option<u32>],
+    ) -> Result<(Vec<Meaning>, bool), MalformedMessage> {
         let since = since.map(soa);
         let mut sequence = Sequence::new(since.as_deref());
         let all = records.iter().map(|serial| sequence.next(serial.map(soa).as_ref()));
-        let meanings = all.collect::<Result<Vec<Meaning>, _>>().map_err(|bad| bad.to_string())?;
+        let meanings = all.collect::<Result<Vec<Meaning>, _>>()?;
         Ok((meanings, sequence.has_ended()))
     }
 
@@ -183,7 +186,7 @@ mod tests {
         ];
         for (since, records, problem) in cases {
             let error = read(since, records).expect_err(problem);
-            assert!(error.contains(problem), "{records:?}: {error}");
+            assert!(error.0.contains(problem), "{records:?}: {error}");
         }
     }
 }

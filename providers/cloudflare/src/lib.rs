@@ -66,7 +66,7 @@ pub const ADAPTER: Adapter = Adapter {
             "Where the API is; https://api.cloudflare.com/client/v4 if nothing is said.",
         ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Name, Provider};
+use crate::{Findings, Name, Provider};
 
 /// A secret. It has no `Debug`, no `Display` and no `Serialize`, so that it cannot be printed.
 #[derive(Clone)]
@@ -233,10 +233,21 @@ pub struct Adapter {
     pub asks_delegation: bool,
     /// Whether it starts a program for whatever it is asked, and the plan says what that does.
     pub is_program: bool,
-    /// The README of its crate, whose table of capabilities and cases the conformance suite makes.
-    pub readme: &'static str,
+    /// What the conformance suite found, as JSON that the suite writes: a list of [`Findings`].
+    pub findings: &'static str,
     /// Connects; relative paths start at the given directory. Does not yet talk to anyone.
     pub connect: Connect,
+}
+
+impl Adapter {
+    /// What the conformance suite found of it, for each server or fake that it was tried on.
+    ///
+    /// # Panics
+    /// Where the crate of the adapter has other data than the suite writes, which its tests exclude.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Findings> {
+        serde_json::from_str(self.findings).expect("the suite wrote it")
+    }
 }
 
 /// Makes an adapter from its configuration and the directory at which relative paths start.

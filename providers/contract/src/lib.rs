@@ -15,6 +15,7 @@
 mod change;
 pub mod check;
 mod config;
+mod findings;
 mod in_place;
 mod name;
 mod provider;
@@ -29,6 +30,7 @@ pub use check::Unwritable;
 pub use config::{
     Adapter, Config, ConfigError, ConfigField, ConfigValue, Connect, FieldKind, Secret,
 };
+pub use findings::{Figure, Findings, SkippedCase};
 pub use in_place::InPlace;
 pub use name::{Label, Name, NameError};
 pub use provider::{

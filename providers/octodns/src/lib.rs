@@ -71,7 +71,7 @@ pub const ADAPTER: Adapter = Adapter {
                   write to servers of your own.",
         ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 

@@ -48,7 +48,7 @@ pub const ADAPTER: Adapter = Adapter {
             "The server's identifier in the API; localhost if nothing is said.",
         ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 

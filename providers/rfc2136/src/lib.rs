@@ -48,7 +48,7 @@ pub const ADAPTER: Adapter = Adapter {
             "The key that the server knows us by, for queries, transfers and updates.",
         ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 

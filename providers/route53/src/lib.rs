@@ -80,7 +80,7 @@ pub const ADAPTER: Adapter = Adapter {
             "Where the API is, if elsewhere; what AWS_ENDPOINT_URL says is heeded too.",
         ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 

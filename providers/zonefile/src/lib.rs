@@ -98,7 +98,7 @@ pub const ADAPTER: Adapter = Adapter {
             "What to assume where the zone has no `authorities` that could be asked.",
         ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 

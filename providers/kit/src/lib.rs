@@ -16,6 +16,15 @@ pub mod serial;
 pub mod testing;
 mod written;
 
+#[doc(hidden)]
+pub use cutover_contract::RrType;
+
+/// A static list of types: `rr_types![A AAAA CAA]`.
+#[macro_export]
+macro_rules! rr_types {
+    ($($rtype:ident)*) => { &[$($crate::RrType::$rtype),*] };
+}
+
 pub use alone::alone;
 pub use apex::apex;
 pub use compare::{compare, conflict, has_plain_labels, names_of, unsupported};

@@ -28,7 +28,7 @@ use cutover_contract::{
     ConfigField, ConfigValue, FieldKind, Gathered, Granularity, Name, Provider, ProviderError,
     ProviderResult, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
-use cutover_kit::{AsBefore, Written, alone, compare, unsupported};
+use cutover_kit::{AsBefore, Written, alone, compare, rr_types, unsupported};
 use serde_json::{Value, json};
 
 use process::{Bridge, Failed, Kind};
@@ -76,26 +76,8 @@ pub const ADAPTER: Adapter = Adapter {
 };
 
 /// The types that octoDNS 1.22 has classes for and that are more than a provider's own invention.
-const TYPES: &[RrType] = &[
-    RrType::A,
-    RrType::AAAA,
-    RrType::CAA,
-    RrType::CNAME,
-    RrType::DNAME,
-    RrType::DS,
-    RrType::HTTPS,
-    RrType::LOC,
-    RrType::MX,
-    RrType::NAPTR,
-    RrType::NS,
-    RrType::OPENPGPKEY,
-    RrType::PTR,
-    RrType::SRV,
-    RrType::SSHFP,
-    RrType::SVCB,
-    RrType::TLSA,
-    RrType::TXT,
-    RrType::URI,
+const TYPES: &[RrType] = rr_types![
+    A AAAA CAA CNAME DNAME DS HTTPS LOC MX NAPTR NS OPENPGPKEY PTR SRV SSHFP SVCB TLSA TXT URI
 ];
 
 /// How long a change of unknown outcome can still land. Our choice: the Python process ends with us,

@@ -70,11 +70,11 @@ pub(crate) async fn check(
     let mut checked = Checked::default();
     for set in sets {
         let mut batch = Batch::default();
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one, ttl_min))?;
-            checked.note(check_held(&one, &live))?;
-            checked.note(alone(&one, live.held.keys(), LONELY))?;
-            let change = &one.changes()[0];
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single, ttl_min))?;
+            checked.note(check_held(&single, &live))?;
+            checked.note(alone(&single, live.held.keys(), LONELY))?;
+            let change = &single.changes()[0];
             let held = change.before.as_ref().map(HeldSet::of);
             if let Err(error) = batch.add(change, held.as_ref()) {
                 checked.add(change.key.clone(), error.to_string());
@@ -138,9 +138,9 @@ fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
 
 /// Whether a TXT that is not there yet is to have another division than Cloudflare's own.
 fn is_divided_anew(before: Option<&RrSet>, after: Option<&RrSet>) -> bool {
-    let is_there = |one| before.is_some_and(|before| before.rdata().contains(one));
-    let after = after.into_iter().flat_map(RrSet::rdata).filter(|one| !is_there(one));
-    after.into_iter().any(|one| one.txt_joined().is_some_and(|text| Rdata::txt(&text) != *one))
+    let is_there = |txt| before.is_some_and(|before| before.rdata().contains(txt));
+    let after = after.into_iter().flat_map(RrSet::rdata).filter(|txt| !is_there(txt));
+    after.into_iter().any(|txt| txt.txt_joined().is_some_and(|text| Rdata::txt(&text) != *txt))
 }
 
 fn is_empty(txt: &Rdata) -> bool {

@@ -5,7 +5,8 @@
 //! is a compare-and-set on some RRsets of one zone.
 //!
 //! What this crate does not do: it opens no connection, reads no clock, and knows nothing of mail,
-//! plans or steps. Adapters depend on it and on nothing else of ours.
+//! plans or steps, and depends on nothing else of ours. What adapters share beyond it is in `cutover-kit`;
+//! clients that start commands or speak HTTP are in `cutover-process` and `cutover-web`.
 //!
 //! Two rules shape the types. A value that was compared must have been canonical first, so names
 //! are lower case and absolute from the moment they exist, and rdata is compared in canonical form

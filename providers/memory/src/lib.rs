@@ -64,7 +64,7 @@ impl Memory {
         self.lock().applied
     }
 
-    /// Changes a zone as somebody else would, behind the back of whoever plans with it: nothing is
+    /// Changes a zone as somebody else would, without the planner's knowledge: nothing is
     /// compared, and the serial stays. `None` where there is no such zone.
     pub fn edit<T>(&self, origin: &Name, edit: impl FnOnce(&mut Zone) -> T) -> Option<T> {
         self.lock().zones.get_mut(origin).map(edit)
@@ -117,8 +117,8 @@ impl Provider for Memory {
         let touched = check::touched(sets);
         let mut checked = Checked::default();
         for set in sets {
-            for one in check::one_by_one(set) {
-                checked.note(check_each(&one))?;
+            for single in check::one_by_one(set) {
+                checked.note(check_each(&single))?;
             }
             let types = |name: &Name| live.at(name).map(|(rtype, _)| rtype).collect();
             for Unwritable { key, why } in check::beside_cname(set, &touched, types) {

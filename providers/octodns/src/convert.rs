@@ -102,8 +102,8 @@ struct Shown<'a> {
 pub(crate) fn rrsets(shown: &Value) -> Result<BTreeMap<RrKey, RrSet>, BadAnswer> {
     let list = shown.as_array().ok_or(BadAnswer::NoList)?;
     let mut rrsets = BTreeMap::new();
-    for one in list {
-        let Shown { name, rtype, ttl, rdata } = Deserialize::deserialize(one)?;
+    for entry in list {
+        let Shown { name, rtype, ttl, rdata } = Deserialize::deserialize(entry)?;
         let Ok(rtype) = rtype.parse::<RrType>() else { continue };
         let key = RrKey::new(owner(name)?, rtype);
         let Some(rdata) = rdata else { return Err(BadAnswer::Dynamic(key)) };

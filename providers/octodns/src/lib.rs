@@ -328,7 +328,7 @@ impl OctoDns {
         }
         let zone = changes.zone();
         let is_before = |live: &BTreeMap<RrKey, RrSet>| {
-            changes.changes().iter().all(|one| live.get(&one.key) == one.before.as_ref())
+            changes.changes().iter().all(|change| live.get(&change.key) == change.before.as_ref())
         };
         if self.read(zone).await.is_ok_and(|live| is_before(&live)) {
             return error;
@@ -411,8 +411,8 @@ impl Provider for OctoDns {
                 is_refused |= found.is_err();
                 checked.note(found)
             };
-            for one in check::one_by_one(set) {
-                note(&mut checked, self.check_each(&one))?;
+            for single in check::one_by_one(set) {
+                note(&mut checked, self.check_each(&single))?;
             }
             note(&mut checked, stands_alone(set, &beside))?;
             if !is_refused && number < PLANNED_MAX {

@@ -84,9 +84,9 @@ pub(crate) async fn check(
     // Disabled records stay where they are, whatever the plan says.
     live.held.retain(|key, held| !touched.contains(key) || held.has_disabled);
     for set in sets {
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one))?;
-            checked.note(check_beside(&one, &live))?;
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single))?;
+            checked.note(check_beside(&single, &live))?;
         }
         checked.note(check_beside(set, &live))?;
     }

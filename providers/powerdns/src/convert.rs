@@ -192,10 +192,10 @@ pub(crate) fn exported(
     let mut records = records.into_iter().peekable();
     while let Some((key, mut ttl, first)) = records.next() {
         let mut rdata = vec![first];
-        while let Some((_, other, one)) = records.next_if(|(next, ..)| *next == key) {
+        while let Some((_, other, more)) = records.next_if(|(next, ..)| *next == key) {
             // As the API shows RRsets with several.
             ttl = ttl.min(other);
-            rdata.push(one);
+            rdata.push(more);
         }
         let rrset = RrSet::new(ttl, rdata);
         let rrset = rrset.map_err(|problem| BadZone::RrSet(key.clone(), problem))?;

@@ -1,8 +1,8 @@
 //! Reading: whole zones, and RRsets by the names that they stand at.
 //!
 //! Names are asked for one by one while they are few, else the whole zone is read. Servers before
-//! 5.0 leave disabled records out of what they say of one name; who wants to see those too reads
-//! the whole zone there. Where neither disabled records nor comments matter, the whole zone is an
+//! 5.0 leave disabled records out of what they say of one name; to see those too, the
+//! whole zone is read there. Where neither disabled records nor comments matter, the whole zone is an
 //! export.
 
 use std::collections::{BTreeMap, BTreeSet};

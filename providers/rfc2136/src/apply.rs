@@ -84,8 +84,8 @@ pub(crate) async fn check(
         |name: &Name| held.iter().flat_map(|zone| zone.at(name)).map(|(rtype, _)| rtype).collect();
     let mut checked = Checked::default();
     for set in sets {
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one))?;
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single))?;
         }
         for Unwritable { key, why } in check::beside_cname(set, &touched, there) {
             checked.add(key, why);

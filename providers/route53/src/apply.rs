@@ -122,9 +122,9 @@ pub(crate) async fn check(
     live.retain(|key, held| !touched.contains(key) || held.rrset().is_none());
     let mut checked = Checked::default();
     for set in sets {
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one))?;
-            checked.note(check_beside(&one, &live))?;
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single))?;
+            checked.note(check_beside(&single, &live))?;
         }
         checked.note(check_beside(set, &live))?;
         let first = &set.changes()[0].key;

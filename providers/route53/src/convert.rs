@@ -169,21 +169,22 @@ pub(crate) fn batch(
         let Some(Held::Simple(_, set)) = held.get(&change.key) else { continue };
         if change.before.is_some() {
             count(set);
-            batch = batch.changes(one(ChangeAction::Delete, (**set).clone())?);
+            batch = batch.changes(action(ChangeAction::Delete, (**set).clone())?);
         }
     }
     for change in changes.changes() {
         let Some(after) = &change.after else { continue };
         let set = created(&change.key, after)?;
         count(&set);
-        batch = batch.changes(one(ChangeAction::Create, set)?);
+        batch = batch.changes(action(ChangeAction::Create, set)?);
     }
     Ok((batch.build()?, size))
 }
 
 /// What a change set expects to be there, as it would be spelt here.
 pub(crate) fn held_before(changes: &ChangeSet) -> Result<Holdings, BuildError> {
-    let before = changes.changes().iter().filter_map(|one| Some((&one.key, one.before.as_ref()?)));
+    let before =
+        changes.changes().iter().filter_map(|change| Some((&change.key, change.before.as_ref()?)));
     let held = |(key, rrset): (&RrKey, &RrSet)| {
         let set = Box::new(created(key, rrset)?);
         Ok((key.clone(), Held::Simple(rrset.clone(), set)))
@@ -191,7 +192,7 @@ pub(crate) fn held_before(changes: &ChangeSet) -> Result<Holdings, BuildError> {
     before.map(held).collect()
 }
 
-fn one(action: ChangeAction, set: ResourceRecordSet) -> Result<Change, BuildError> {
+fn action(action: ChangeAction, set: ResourceRecordSet) -> Result<Change, BuildError> {
     Change::builder().action(action).resource_record_set(set).build()
 }
 

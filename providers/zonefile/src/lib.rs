@@ -11,7 +11,8 @@
 //! [`CompareAndSet::ReadCompareWrite`] says that there is one.
 //!
 //! What this does not do: it signs nothing and refuses to edit signed files, writes to no included
-//! file, includes none from outside of the provider's directory, knows no class but IN, and does not ask whether a server has the file.
+//! file, includes none from outside of the provider's directory, knows no class but IN, and does not
+//! ask whether a server has the file.
 
 mod disk;
 mod edit;
@@ -306,11 +307,11 @@ fn check_sets(
     let work = reading.text().len().saturating_mul(sets.len());
     for set in sets {
         let mut is_refused = false;
-        // Where the whole can be written, each of it can; who cannot is looked for one by one.
+        // Where the whole can be written, each change can be; else each is tried by itself.
         if check::opaque(set).is_err() || plan::plan(&reading, set).is_err() {
-            for one in check::one_by_one(set) {
-                checked.note(check::opaque(&one))?;
-                if let Err(EditError { key, why }) = plan::plan(&reading, &one) {
+            for single in check::one_by_one(set) {
+                checked.note(check::opaque(&single))?;
+                if let Err(EditError { key, why }) = plan::plan(&reading, &single) {
                     checked.add(key, why.to_string());
                     is_refused = true;
                 }
@@ -332,7 +333,7 @@ fn check_sets(
                     detail: error.to_string(),
                 })?;
             }
-            // Who stands beside whom depends on the order, and was looked at above.
+            // Which types meet at a name depends on the order, and was looked at above.
             Err(EditError { why: Refusal::CnameBeside(_), .. }) => {}
             Err(EditError { key, why }) => checked.add(key, why.to_string()),
         }

@@ -9,7 +9,7 @@
 //! a signer made (RRSIG, NSEC, ..) is noted and left out of the zone.
 //!
 //! Where it follows BIND: the owner that an included file begins with is that of the including one;
-//! origin and owner are restored behind an include, `$TTL` is not; `$GENERATE` does not change the
+//! origin and owner are restored after an include, `$TTL` is not; `$GENERATE` does not change the
 //! owner. Included files are found from the directory of the file that includes them.
 
 use std::collections::BTreeMap;
@@ -366,7 +366,7 @@ fn unquoted(token: &[u8]) -> String {
     text
 }
 
-/// The one token behind a directive's name.
+/// The one token after a directive's name.
 fn only_argument(line: &Line, tokens: &[Span], what: &'static str) -> Result<Span, Flaw> {
     match tokens {
         [_, argument] => Ok(*argument),

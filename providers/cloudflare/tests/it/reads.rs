@@ -66,8 +66,8 @@ async fn of_several_zones_of_one_name_the_accounts_is_taken() {
     let door = Door::open(fake.clone());
     let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("two");
     assert!(error.to_string().contains("`account_id`"), "{error}");
-    let one = adapter_with(&door.url(), TOKEN, &[("account_id", "b2")]);
-    assert_eq!(one.read_zone(&zone()).await.expect("a zone").rrsets.len(), 1);
+    let of_account = adapter_with(&door.url(), TOKEN, &[("account_id", "b2")]);
+    assert_eq!(of_account.read_zone(&zone()).await.expect("a zone").rrsets.len(), 1);
 }
 
 #[tokio::test]

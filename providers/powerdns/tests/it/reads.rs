@@ -120,7 +120,7 @@ async fn what_is_not_served_is_not_read_and_not_written() {
     let read = adapter_of(&server).read_rrsets(&zone(), &keys).await.expect("an answer");
     assert_eq!(read, [expected.get(&keys[0]).cloned(), None, None]);
 
-    // Whoever replaced these would delete what nobody has seen.
+    // To replace these would delete what nobody has seen.
     let cases: &[(&[&str], &[&str], &str, &str)] = &[
         (&["some 60 A 192.0.2.2"], &["some 60 A 192.0.2.3"], "some A", "disabled"),
         (&["some 60 A 192.0.2.2"], &[], "some A", "disabled"),
@@ -168,7 +168,7 @@ async fn types_of_real_zones() {
     for line in odd {
         let mut words = line.splitn(4, ' ');
         let (owner, _, rtype) = (words.next(), words.next(), words.next());
-        let at = key(&format!("{} {}", owner.expect("one"), rtype.expect("one")));
+        let at = key(&format!("{} {}", owner.expect("an owner"), rtype.expect("a type")));
         let rrset = read.get(&at).unwrap_or_else(|| panic!("{at} is missing"));
         assert!(rrset.is_opaque(), "{at}");
         let gone = Change { key: at.clone(), before: Some(rrset.clone()), after: None };
@@ -205,7 +205,7 @@ async fn beside_instructions() {
         changes(&[], &["@ 60 AAAA 2001:db8::1", "lua 60 TXT \"b\""]),
     ];
     let found = adapter.check(&zone(), &sets).await.expect("it can be asked");
-    let keys: Vec<String> = found.iter().map(|one| one.key.to_string()).collect();
+    let keys: Vec<String> = found.iter().map(|unwritable| unwritable.key.to_string()).collect();
     assert_eq!(keys, ["acme.test. A", "acme.test. AAAA", "lua.acme.test. TXT"]);
     for (set, is_written) in sets.iter().zip([true, true, false, false]) {
         assert_eq!(adapter.apply(set).await.is_ok(), is_written, "{set:?}");

@@ -206,12 +206,12 @@ async fn comments_of_others_survive() {
 #[tokio::test]
 async fn two_changes_of_one_rrset_at_once() {
     let server = pdns(SMALL);
-    let (one, other) = (adapter_of(&server), adapter_of(&server));
+    let (first_adapter, second_adapter) = (adapter_of(&server), adapter_of(&server));
     let first = changes(&[MX], &["@ 60 MX 1 a.example."]);
     apply(&server, &first).await;
-    // Who comes second has seen another zone.
-    let error = other.apply(&changes(&[MX], &["@ 60 MX 1 b.example."])).await.err();
+    // The second adapter has seen another zone.
+    let error = second_adapter.apply(&changes(&[MX], &["@ 60 MX 1 b.example."])).await.err();
     assert!(matches!(error, Some(ProviderError::Conflict { .. })), "{error:?}");
-    let error = one.apply(&first).await.err();
+    let error = first_adapter.apply(&first).await.err();
     assert!(matches!(error, Some(ProviderError::Conflict { .. })), "{error:?}");
 }

@@ -105,7 +105,7 @@ impl Sequence {
                 return Err(MalformedMessage("there is a gap between two versions"));
             }
             (Stage::Ended, _) => {
-                return Err(MalformedMessage("there are records behind the end of the zone"));
+                return Err(MalformedMessage("there are records after the end of the zone"));
             }
         };
         self.stage = stage;
@@ -181,8 +181,8 @@ mod tests {
             (Some(1), &[Some(3), Some(2)], "ends with another SOA"),
             (Some(1), &[Some(3), Some(1), Some(1)], "follows a later one"),
             (Some(1), &[Some(3), Some(1), Some(2), Some(1)], "a gap"),
-            (Some(1), &[Some(3), Some(1), Some(3), Some(3), None], "behind the end"),
-            (Some(1), &[Some(1), None], "behind the end"),
+            (Some(1), &[Some(3), Some(1), Some(3), Some(3), None], "after the end"),
+            (Some(1), &[Some(1), None], "after the end"),
         ];
         for (since, records, problem) in cases {
             let error = read(since, records).expect_err(problem);

@@ -187,7 +187,7 @@ async fn transfers_that_are_no_zone() {
         (vec![vec![soa(1), a("www", 60, 1)]], "the connection broke"),
         (vec![vec![a("www", 60, 1), soa(1)]], "begins without an SOA"),
         (vec![vec![soa(1), a("www", 60, 1), soa(2)]], "another SOA"),
-        (vec![vec![soa(1), soa(1), a("www", 60, 1)]], "behind the end"),
+        (vec![vec![soa(1), soa(1), a("www", 60, 1)]], "after the end"),
         (vec![vec![]], "is empty"),
         (vec![vec![soa(1), a("www", 60, 1), a("www", 61, 2), soa(1)]], ""),
         (vec![vec![soa(1), record("odd", 1, 1, 60, &[1, 2, 3]), soa(1)]], "odd.acme.test. A"),

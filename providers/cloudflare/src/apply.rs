@@ -14,10 +14,10 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Change, ChangeSet, Name, ProviderError, Rdata, Receipt, RrSet, RrType, Ttl, Unwritable,
 };
+use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, compare, has_plain_labels, names_of, unsupported};
 use serde::Deserialize;
 

@@ -252,3 +252,51 @@ impl Adapter {
 
 /// Makes an adapter from its configuration and the directory at which relative paths start.
 pub type Connect = fn(&Config, &Path) -> Result<Box<dyn Provider>, ConfigError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value as text, or what is wrong with it.
+    fn read(kind: FieldKind, text: &str) -> String {
+        match ConfigField::optional("key", kind, "").read(text) {
+            Ok(ConfigValue::SocketAddr(address)) => format!("address {address}"),
+            Ok(ConfigValue::Path(path)) => format!("path {}", path.display()),
+            Ok(ConfigValue::Name(name)) => format!("name {name}"),
+            Ok(ConfigValue::Duration(span)) => format!("{} s", span.as_secs()),
+            Ok(ConfigValue::Text(text)) => format!("text {text}"),
+            Ok(_) => panic!("no text becomes this"),
+            Err(ConfigError { field, problem }) => format!("{field}: {problem}"),
+        }
+    }
+
+    #[test]
+    fn texts_become_values_of_their_kind() {
+        const WORDS: &[&str] = &["free", "pro"];
+        for (kind, text, expected) in [
+            (FieldKind::Text, "x", "text x"),
+            (FieldKind::SocketAddr, "[::1]:53", "address [::1]:53"),
+            (
+                FieldKind::SocketAddr,
+                "::1",
+                "key: this is no address and port, such as 192.0.2.53:53",
+            ),
+            (FieldKind::Path, "zones/a.zone", "path zones/a.zone"),
+            (FieldKind::Name, "Acme.test", "name acme.test."),
+            (FieldKind::Name, "a..b", "key: a label is empty"),
+            (FieldKind::Duration, "1h30m", "5400 s"),
+            (FieldKind::Duration, "soon", "key: expected number at 0"),
+            (FieldKind::Choice(WORDS), "pro", "text pro"),
+            (FieldKind::Choice(WORDS), "Pro", "key: it is none of free, pro"),
+        ] {
+            assert_eq!(read(kind, text), expected);
+        }
+    }
+
+    #[test]
+    fn a_field_that_must_be_there_is_missed_with_the_way_to_it() {
+        let config = Config::default();
+        let error = config.need("key", Config::name).map(drop).expect_err("it is not there");
+        assert_eq!(error.within("tsig").to_string(), "`tsig.key`: it is missing");
+    }
+}

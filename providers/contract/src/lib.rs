@@ -14,7 +14,6 @@
 //! failure whether the effect is known to be absent, or has to be looked for.
 
 mod change;
-pub mod check;
 mod config;
 mod findings;
 mod in_place;
@@ -27,7 +26,6 @@ mod rtype;
 pub mod suite;
 
 pub use change::{Change, ChangeSet, ChangeSetError};
-pub use check::Unwritable;
 pub use config::{
     Adapter, Config, ConfigError, ConfigField, ConfigValue, Connect, FieldKind, Secret,
 };
@@ -36,7 +34,7 @@ pub use in_place::InPlace;
 pub use name::{Label, Name, NameError};
 pub use provider::{
     Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Next, Provider, ProviderError,
-    ProviderResult, Receipt,
+    ProviderResult, Receipt, Unwritable,
 };
 pub use rdata::{Rdata, RdataError, Soa, next_serial};
 pub use rrset::{RrKey, RrSet, RrSetError, Ttl, TtlError, Zone};

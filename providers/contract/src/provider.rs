@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::check::Unwritable;
 use crate::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// The unit in which a provider stores and writes (DNSControl's taxonomy).
@@ -117,6 +116,16 @@ pub struct Receipt {
     pub serial: Option<u32>,
     /// Whether the adapter has read back what it wrote, and found it as asked.
     pub read_back: bool,
+}
+
+/// A change that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritable {
+    /// Which RRset.
+    pub key: RrKey,
+    /// The limit, as a lower-case fragment that says what to do instead where something can be done:
+    /// what [`ProviderError::Unsupported`] would say.
+    pub why: String,
 }
 
 /// What to do next about a failure.

@@ -2,13 +2,15 @@
 //!
 //! An adapter compares every `before` with what is live ([`compare`]), refuses what cannot be
 //! written ([`unsupported`], [`apex`], [`alone`]), sends, and looks at what became of it
-//! ([`Written`]). Where a provider knows zones by identifiers, [`KnownZones`] keeps them.
+//! ([`Written`]). What it would refuse of a whole plan is collected by [`check`]. Where a
+//! provider knows zones by identifiers, [`KnownZones`] keeps them.
 //!
 //! What this crate does not do: it talks to nobody and knows no provider. The contract itself, its
 //! capabilities and the conformance suite are `cutover-contract`.
 
 mod alone;
 mod apex;
+pub mod check;
 mod compare;
 mod known;
 pub mod serial;

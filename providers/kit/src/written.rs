@@ -63,3 +63,45 @@ impl Written<'_> {
         ProviderError::InDoubt { zone, peer, detail }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cutover_contract::{Name, Next, Rdata, RrType, Ttl};
+
+    use super::*;
+
+    /// What is said where the zone holds `live` after a change from `before` to `after`.
+    fn said(as_before: AsBefore, live: Option<&str>) -> Option<ProviderError> {
+        let name = Name::absolute("www.acme.test.").expect("a name");
+        let key = RrKey::new(name, RrType::A);
+        let set = |text: &str| {
+            let rdata = Rdata::parse(RrType::A, text, None).expect("an address");
+            RrSet::new(Ttl::ZERO, [rdata]).expect("an RRset")
+        };
+        let (before, after) = (Some(set("192.0.2.1")), Some(set("192.0.2.2")));
+        let zone = Name::absolute("acme.test.").expect("a name");
+        let changes = ChangeSet::new(zone, vec![Change { key, before, after }]);
+        let changes = changes.expect("a change set");
+        let peer = "a server".to_owned();
+        let written = Written { changes: &changes, peer, said: "it said yes", as_before };
+        let live = live.map(set);
+        written.judge(|_| live.as_ref()).err()
+    }
+
+    #[test]
+    fn what_was_read_back_is_judged() {
+        for as_before in [AsBefore::Ignored, AsBefore::Pending] {
+            assert!(said(as_before, Some("192.0.2.2")).is_none());
+            for (other, words) in [(None, "is absent"), (Some("192.0.2.3"), "192.0.2.3")] {
+                let error = said(as_before, other).expect("something else is there");
+                assert_eq!(error.next(), Next::Look, "{error}");
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        }
+        let ignored = said(AsBefore::Ignored, Some("192.0.2.1")).expect("nothing was done");
+        assert!(ignored.to_string().ends_with("left www.acme.test. A as it was"), "{ignored}");
+        assert_eq!(ignored.next(), Next::Fix);
+        let pending = said(AsBefore::Pending, Some("192.0.2.1")).expect("it may still come");
+        assert_eq!(pending.next(), Next::Look);
+    }
+}

@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Gathered, Granularity, Name,
     Provider, ProviderError, ProviderResult, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
     Zone,
 };
+use cutover_kit::check::{self, Checked};
 use cutover_kit::{alone, conflict, serial, unsupported};
 
 /// Zones in memory, as a provider.

@@ -22,12 +22,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
     ConfigField, ConfigValue, FieldKind, Gathered, Granularity, Name, Provider, ProviderError,
     ProviderResult, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
+use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, compare, rr_types, unsupported};
 use serde_json::{Value, json};
 

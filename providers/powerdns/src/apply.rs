@@ -13,10 +13,10 @@
 //! and the PATCH, about a millisecond, somebody else's change is overwritten. The server makes all
 //! changes of a PATCH in one transaction of its database.
 
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrType, Unwritable,
 };
+use cutover_kit::check::{self, Checked};
 use cutover_kit::{
     AsBefore, Written, alone, apex, compare, has_plain_labels, names_of, unsupported,
 };

@@ -13,10 +13,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
 };
+use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, apex, compare, serial, unsupported};
 
 use crate::api::answer::Rcode;

@@ -15,10 +15,10 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_route53::types::ChangeStatus;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
 };
+use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, compare, names_of, unsupported};
 use tokio::time::{MissedTickBehavior, interval};
 

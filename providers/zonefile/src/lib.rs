@@ -35,12 +35,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
     FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
     RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
+use cutover_kit::check::{self, Checked};
 use cutover_kit::{compare, conflict, unsupported};
 use cutover_process::{Ended, RunError, run, shown};
 

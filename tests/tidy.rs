@@ -188,12 +188,13 @@ fn adapters_are_known_at_the_edge_only() {
 }
 
 #[test]
-fn adapters_depend_on_the_contract_and_on_http_alone() {
+fn adapters_depend_on_the_contract_the_kit_and_clients_alone() {
     for (path, text) in files("providers", &["Cargo.toml"]) {
         let of_ours = text.lines().filter(|line| line.starts_with("cutover-"));
-        let allowed: &[&str] = match path.contains("contract") || path.contains("web") {
-            true => &[],
-            false => &["cutover-contract", "cutover-process", "cutover-web"],
+        let allowed: &[&str] = match Path::new(&path).parent().and_then(Path::file_name) {
+            Some(name) if name == "contract" || name == "web" || name == "process" => &[],
+            Some(name) if name == "kit" => &["cutover-contract"],
+            _ => &["cutover-contract", "cutover-kit", "cutover-process", "cutover-web"],
         };
         for line in of_ours {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cutover_contract::{Adapter, ConfigField};
+use cutover_contract::{Adapter, ConfigField, Figure, Findings, SkippedCase};
 
 use super::exit::Exit;
 use super::{Failure, put, registry};
@@ -35,22 +35,45 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn brief(adapter: &Adapter) -> String {
-    let (mut table, _) = findings(adapter.readme);
+    let mut table = table(&adapter.findings());
     // Side by side, long lists of types would be too wide for a terminal.
-    for row in table.iter_mut().filter(|row| row.first() == Some(&"types")) {
+    for row in table.iter_mut().filter(|row| row[0] == "types") {
         for cell in row.iter_mut().skip(1).filter(|cell| cell.contains(' ')) {
-            *cell = "some: see `cutover providers TYPE`";
+            *cell = "some: see `cutover providers TYPE`".to_owned();
         }
     }
     format!("{}: {}\n\n{}", adapter.kind, adapter.doc, aligned(&table))
 }
 
 fn full(adapter: &Adapter) -> String {
-    let (table, rest) = findings(adapter.readme);
+    let findings = adapter.findings();
     let keys: String = adapter.fields.iter().map(key).collect();
-    let (kind, doc, table) = (adapter.kind, adapter.doc, aligned(&table));
-    let rest = rest.replace('`', "").replace("\n* ", "\n  ");
-    format!("{kind}: {doc}\n\nKeys beside `type: {kind}`:\n\n{keys}\n{table}{rest}")
+    let (kind, doc, table) = (adapter.kind, adapter.doc, aligned(&table(&findings)));
+    let skipped: String = findings.iter().map(skipped).collect();
+    format!("{kind}: {doc}\n\nKeys beside `type: {kind}`:\n\n{keys}\n{table}{skipped}")
+}
+
+/// The figures of the conformance suite, a column for each server or fake.
+fn table(findings: &[Findings]) -> Vec<Vec<String>> {
+    let titles = findings.iter().map(|found| found.title.clone());
+    let mut rows = vec![[String::new()].into_iter().chain(titles).collect()];
+    let Some(first) = findings.first() else { return rows };
+    rows.extend(first.figures.iter().enumerate().map(|(index, Figure { name, value: _ })| {
+        let values = findings.iter().map(|found| found.figures[index].value.clone());
+        [name.clone()].into_iter().chain(values).collect()
+    }));
+    rows
+}
+
+fn skipped(findings: &Findings) -> String {
+    let Findings { title, figures: _, skipped } = findings;
+    if skipped.is_empty() {
+        return String::new();
+    }
+    // Written for Markdown as well.
+    let case =
+        |SkippedCase { case, why }: &SkippedCase| format!("  {case}: {}\n", why.replace('`', ""));
+    format!("\nSkipped, {title}:\n\n{}", skipped.iter().map(case).collect::<String>())
 }
 
 fn key(field: &ConfigField) -> String {
@@ -58,25 +81,8 @@ fn key(field: &ConfigField) -> String {
     format!("  {}{needed}\n    {}\n", field.name, field.doc)
 }
 
-/// What the conformance suite found, as the adapter's README has it: the rows of the table, and the
-/// text behind it.
-fn findings(readme: &str) -> (Vec<Vec<&str>>, String) {
-    let inside = readme.split_once("<!-- suite: begin").and_then(|(_, rest)| rest.split_once('\n'));
-    let inside = inside.map_or("", |(_, rest)| rest);
-    let inside = inside.split_once("<!-- suite: end").map_or(inside, |(inside, _)| inside);
-    let is_row = |line: &&str| line.starts_with('|');
-    let rows = inside.lines().take_while(is_row).filter(|line| !line.starts_with("|--"));
-    let rest: Vec<&str> = inside.lines().skip_while(is_row).collect();
-    (rows.map(cells).collect(), rest.join("\n") + "\n")
-}
-
-fn cells(line: &str) -> Vec<&str> {
-    let inside = line.trim_start_matches('|').trim_end_matches('|');
-    inside.split('|').map(str::trim).collect()
-}
-
 /// Columns beside one another, as wide as they have to be.
-fn aligned(rows: &[Vec<&str>]) -> String {
+fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

@@ -135,7 +135,7 @@ impl<'a> Asking<'a> {
 
     /// Reads a master file.
     async fn in_file(&self, path: &str) -> Result<Zone, Failure> {
-        let config = [("file".to_owned(), ConfigValue::Text(path.to_owned()))];
+        let config = [("file".to_owned(), ConfigValue::Path(path.into()))];
         // As on any command line, the path starts where the shell is.
         let file = (cutover_zonefile::ADAPTER.connect)(&Config(config.into()), Path::new("."));
         let file = file.map_err(|error| Failure::error(&error))?;

@@ -150,8 +150,8 @@ async fn the_record_forms_of_others_are_read_dumped_and_diffed_without_loss() {
         std::fs::write(at(&format!("{label}.zone")), &loaded).expect("written");
 
         // From the file.
-        let directory_text = directory.path().display().to_string();
-        let files = connected("zonefile", vec![("directory", text(directory_text))]);
+        let path = ConfigValue::Path(directory.path().to_owned());
+        let files = connected("zonefile", vec![("directory", path)]);
         let held = files.read_zone(&zone).await.expect("the file is readable");
         let ours = octets_of(&held);
         assert!(ours == theirs, "{label}, the file:\n{}", differences(&theirs, &ours));
@@ -159,12 +159,14 @@ async fn the_record_forms_of_others_are_read_dumped_and_diffed_without_loss() {
         // Over AXFR.
         let key = server.key();
         let tsig = Config(BTreeMap::from([
-            ("key".to_owned(), text(&*key.name)),
+            ("key".to_owned(), ConfigValue::Name(Name::from_user(&key.name).expect("a name"))),
             ("algorithm".to_owned(), text(key.algorithm)),
             ("secret".to_owned(), ConfigValue::Secret(Secret::new(&*key.secret))),
         ]));
-        let config =
-            vec![("server", text(server.addr().to_string())), ("tsig", ConfigValue::Object(tsig))];
+        let config = vec![
+            ("server", ConfigValue::SocketAddr(server.addr())),
+            ("tsig", ConfigValue::Object(tsig)),
+        ];
         let moved = connected("rfc2136", config).read_zone(&zone).await.expect("readable");
         let ours = octets_of(&moved);
         assert!(ours == theirs, "{label}, AXFR:\n{}", differences(&theirs, &ours));

@@ -15,13 +15,13 @@ use cloudflare::framework::auth::Credentials;
 use cloudflare::framework::endpoint::spec::EndpointSpec;
 use cloudflare::framework::endpoint::{Method, RequestBody, serialize_query};
 use cutover_contract::{Name, Secret};
-use cutover_web::{Answer, ClientError, ExchangeError, Kind, exchange};
+use cutover_web::{AddressError, Answer, ClientError, ExchangeError, Kind, address, exchange};
+use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::limits::{EXCHANGE, PAGE_RECORDS, PATIENCE, PATIENCE_MAX, REQUESTS_AT_ONCE};
+use crate::limits::{EXCHANGE, PAGE_RECORDS, PATIENCE, PATIENCE_MAX, REQUESTS_AT_ONCE, URL};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -117,8 +117,8 @@ pub(crate) enum SendError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndpointError {
     /// No address of an API.
-    #[error("{0}")]
-    Url(&'static str),
+    #[error(transparent)]
+    Url(#[from] AddressError),
     /// A token with characters that have no place in a header.
     #[error("the token is empty, or has characters that an HTTP header cannot have")]
     Token,
@@ -143,20 +143,7 @@ pub(crate) struct Server {
 impl Server {
     /// Takes an address such as `https://api.cloudflare.com/client/v4`. Talks to nobody.
     pub(crate) fn new(url: &str, token: &Secret) -> Result<Self, EndpointError> {
-        let address = Url::parse(url).map_err(|_| {
-            EndpointError::Url("this is no address such as https://api.cloudflare.com/client/v4")
-        })?;
-        let is_https = match address.scheme() {
-            "http" => false,
-            "https" => true,
-            _ => return Err(EndpointError::Url("the address begins with http:// or https://")),
-        };
-        if !address.username().is_empty() || address.password().is_some() {
-            return Err(EndpointError::Url("a name and a password have no place in the address"));
-        }
-        if address.query().is_some() || address.fragment().is_some() {
-            return Err(EndpointError::Url("an address has neither a `?` nor a `#` here"));
-        }
+        let address = address(url, URL)?;
         let credentials = Credentials::UserAuthToken { token: token.expose().to_owned() };
         let mut headers = HeaderMap::new();
         for (field, value) in credentials.headers() {
@@ -169,7 +156,7 @@ impl Server {
             headers.insert(field, value);
         }
         let kind = Kind {
-            is_https,
+            is_https: address.scheme() == "https",
             headers,
             idle_max: REQUESTS_AT_ONCE,
             user_agent: concat!("cutover/", env!("CARGO_PKG_VERSION")),

@@ -12,17 +12,18 @@
 //! fail, and nothing is changed. The batch is one transaction of Cloudflare's database; what the name
 //! servers have of it becomes visible record by record ("Batch record changes").
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
-    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
+    Change, ChangeSet, Name, ProviderError, Rdata, Receipt, RrSet, RrType, Ttl, Unwritable,
 };
+use cutover_kit::check::{self, Checked};
+use cutover_kit::{AsBefore, Written, alone, compare, has_plain_labels, names_of, unsupported};
 use serde::Deserialize;
 
 use crate::api::{Request, Server};
-use crate::convert::{Batch, HeldSet, Holdings, Instruction, Lock, names_of};
-use crate::failure::{denied_act, failed_act, in_doubt};
+use crate::convert::{Batch, HeldSet, Holdings, Instruction, Lock};
+use crate::failure::{denied_act, failed_act};
 use crate::limits::{TTL_MAX, TYPES};
 use crate::read::{self, Head};
 
@@ -38,13 +39,13 @@ pub(crate) async fn apply(
     check_zone(zone, head)?;
     let names = names_of(changes.changes().iter().map(|change| &change.key));
     let live = read::live(server, zone, &head.id, &names).await?;
-    compare(changes, &live)?;
+    compare(changes, |key| live.rrset(key))?;
     check_held(changes, &live)?;
-    check_alone(changes, &live)?;
+    alone(changes, live.held.keys(), LONELY)?;
     let mut batch = Batch::default();
     for change in changes.changes() {
         let added = batch.add(change, live.held.get(&change.key));
-        added.map_err(|error| unsupported(zone, &change.key, &error.to_string()))?;
+        added.map_err(|error| unsupported(zone, &change.key, error.to_string()))?;
     }
     check_size(changes, head, batch.operations())?;
     send(server, head, changes, &names, &batch).await?;
@@ -69,31 +70,25 @@ pub(crate) async fn check(
     let mut checked = Checked::default();
     for set in sets {
         let mut batch = Batch::default();
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one, ttl_min))?;
-            checked.note(check_held(&one, &live))?;
-            checked.note(check_alone(&one, &live))?;
-            let change = &one.changes()[0];
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single, ttl_min))?;
+            checked.note(check_held(&single, &live))?;
+            checked.note(alone(&single, live.held.keys(), LONELY))?;
+            let change = &single.changes()[0];
             let held = change.before.as_ref().map(HeldSet::of);
             if let Err(error) = batch.add(change, held.as_ref()) {
                 checked.add(change.key.clone(), error.to_string());
             }
         }
-        checked.note(check_alone(set, &live))?;
+        checked.note(alone(set, live.held.keys(), LONELY))?;
         checked.note(check_size(set, head, batch.operations()))?;
     }
     Ok(checked.found())
 }
 
-/// Whether Cloudflare takes such a name (code 9000).
-fn is_taken(name: &Name) -> bool {
-    let mut labels = name.labels().peekable();
-    if labels.peek().is_some_and(|label| *label == b"*") {
-        labels.next();
-    }
-    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_".contains(octet);
-    labels.all(|label| label.iter().all(is_plain))
-}
+/// A CNAME stands alone (RFC 1034 §3.6.2), and so does an NS that is no apex's, a DS apart (API
+/// reference, "Create DNS Record").
+const LONELY: &[RrType] = &[RrType::CNAME, RrType::NS];
 
 /// Refuses what makes no sense whatever the zone holds.
 fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
@@ -114,7 +109,8 @@ fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
                 "Cloudflare's signer makes such records".to_owned()
             }
             rtype if !TYPES.contains(&rtype) => format!("Cloudflare has no {rtype} records"),
-            _ if !is_taken(&key.name) => {
+            // Code 9000.
+            _ if !has_plain_labels(&key.name, b"-_") => {
                 "Cloudflare takes names of letters, digits, `-`, `_` and a whole `*` in front only"
                     .to_owned()
             }
@@ -135,21 +131,19 @@ fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
                 Some(_) | None => continue,
             },
         };
-        return Err(unsupported(changes.zone(), key, &why));
+        return Err(unsupported(changes.zone(), key, why));
     }
     Ok(())
 }
 
 /// Whether a TXT that is not there yet is to have another division than Cloudflare's own.
 fn is_divided_anew(before: Option<&RrSet>, after: Option<&RrSet>) -> bool {
-    let is_there = |one| before.is_some_and(|before| before.rdata().contains(one));
-    let after = after.into_iter().flat_map(RrSet::rdata).filter(|one| !is_there(one));
-    after
-        .into_iter()
-        .any(|one| one.txt_joined().is_some_and(|text| cutover_contract::Rdata::txt(&text) != *one))
+    let is_there = |txt| before.is_some_and(|before| before.rdata().contains(txt));
+    let after = after.into_iter().flat_map(RrSet::rdata).filter(|txt| !is_there(txt));
+    after.into_iter().any(|txt| txt.txt_joined().is_some_and(|text| Rdata::txt(&text) != *txt))
 }
 
-fn is_empty(txt: &cutover_contract::Rdata) -> bool {
+fn is_empty(txt: &Rdata) -> bool {
     txt.txt_joined().is_some_and(|text| text.is_empty())
 }
 
@@ -164,27 +158,6 @@ fn check_zone(zone: &Name, head: &Head) -> Result<(), ProviderError> {
                     .to_owned(),
         }),
         _ => Ok(()),
-    }
-}
-
-fn rrset_of<'l>(live: &'l Holdings, key: &RrKey) -> Option<&'l RrSet> {
-    live.held.get(key).map(|held| &held.rrset)
-}
-
-fn compare(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
-    for Change { key, before, after: _ } in changes.changes() {
-        if rrset_of(live, key) != before.as_ref() {
-            return Err(conflict(changes.zone(), key, live));
-        }
-    }
-    Ok(())
-}
-
-fn conflict(zone: &Name, key: &RrKey, live: &Holdings) -> ProviderError {
-    ProviderError::Conflict {
-        zone: zone.clone(),
-        key: key.clone(),
-        live: rrset_of(live, key).cloned(),
     }
 }
 
@@ -222,45 +195,6 @@ fn check_held(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError>
     Ok(())
 }
 
-/// A CNAME stands alone (RFC 1034 §3.6.2), and so does an NS that is no apex's, a DS apart (API
-/// reference, "Create DNS Record").
-fn check_alone(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
-    let mut types: BTreeMap<&Name, BTreeSet<RrType>> = BTreeMap::new();
-    for key in live.held.keys() {
-        types.entry(&key.name).or_default().insert(key.rtype);
-    }
-    for Change { key, after, .. } in changes.changes() {
-        let there = types.entry(&key.name).or_default();
-        match after {
-            Some(_) => there.insert(key.rtype),
-            None => there.remove(&key.rtype),
-        };
-    }
-    let zone = changes.zone();
-    for Change { key, after, .. } in changes.changes() {
-        let there = &types[&key.name];
-        let alone = [RrType::CNAME, RrType::NS].into_iter().find(|rtype| there.contains(rtype));
-        let (Some(_), Some(alone)) = (after, alone) else { continue };
-        let may_stay =
-            |rtype: &RrType| *rtype == alone || (alone, *rtype) == (RrType::NS, RrType::DS);
-        let Some(other) = there.iter().find(|rtype| !may_stay(rtype)) else { continue };
-        // Of two that are to be written it is the lonely one that stands in the way.
-        let lonely = RrKey::new(key.name.clone(), alone);
-        let is_new = |c: &&Change| c.key == lonely && c.after.is_some();
-        return Err(match changes.changes().iter().find(is_new) {
-            Some(change) => {
-                let why = format!("the name has {other} records, and {alone} stands alone");
-                unsupported(zone, &change.key, &why)
-            }
-            None => {
-                let why = format!("the name has {alone} records, which stand alone");
-                unsupported(zone, key, &why)
-            }
-        });
-    }
-    Ok(())
-}
-
 /// Refuses what Cloudflare would: two batches would be two changes.
 fn check_size(changes: &ChangeSet, head: &Head, operations: usize) -> Result<(), ProviderError> {
     if operations <= head.batch_max {
@@ -274,7 +208,7 @@ fn check_size(changes: &ChangeSet, head: &Head, operations: usize) -> Result<(),
         "the change set takes {operations} operations, and a batch has {} at the most with {plan}",
         head.batch_max
     );
-    Err(unsupported(changes.zone(), &changes.changes()[0].key, &why))
+    Err(unsupported(changes.zone(), &changes.changes()[0].key, why))
 }
 
 async fn send(
@@ -303,7 +237,7 @@ async fn send(
     if let ProviderError::Refused { .. } = error {
         // It may be somebody else's work that stood in the way.
         let live = read::live(server, zone, &head.id, names).await?;
-        compare(changes, &live)?;
+        compare(changes, |key| live.rrset(key))?;
     }
     Err(error)
 }
@@ -315,34 +249,11 @@ async fn read_back(
     changes: &ChangeSet,
     names: &BTreeSet<Name>,
 ) -> Result<Receipt, ProviderError> {
-    let zone = changes.zone();
-    let live = match read::live(server, zone, &head.id, names).await {
-        Ok(live) => live,
-        Err(error) => {
-            let detail = format!("Cloudflare said yes, and reading back failed: {error}");
-            return Err(in_doubt(server, zone, detail));
-        }
-    };
-    let all = changes.changes();
-    let is_other = |c: &&Change| rrset_of(&live, &c.key) != c.after.as_ref();
-    let Some(change) = all.iter().find(is_other) else {
-        return Ok(Receipt { serial: None, read_back: true });
-    };
-    let key = &change.key;
-    match all.iter().all(|change| rrset_of(&live, &change.key) == change.before.as_ref()) {
-        true => Err(ProviderError::Refused {
-            zone: zone.clone(),
-            detail: format!("Cloudflare said yes and left {key} as it was"),
-        }),
-        false => {
-            let is = rrset_of(&live, key)
-                .map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
-            let detail = format!("Cloudflare said yes, and afterwards {key} {is}");
-            Err(in_doubt(server, zone, detail))
-        }
-    }
-}
-
-fn unsupported(zone: &Name, key: &RrKey, why: &str) -> ProviderError {
-    ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.to_owned() }
+    let peer = server.peer.clone();
+    let written =
+        Written { changes, peer, said: "Cloudflare said yes", as_before: AsBefore::Ignored };
+    let live = read::live(server, changes.zone(), &head.id, names).await;
+    let live = live.map_err(|error| written.unread(&error))?;
+    written.judge(|key| live.rrset(key))?;
+    Ok(Receipt { serial: None, read_back: true })
 }

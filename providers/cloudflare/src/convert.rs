@@ -10,7 +10,7 @@
 
 mod content;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cutover_contract::{Change, InPlace, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
@@ -28,36 +28,25 @@ pub(crate) struct Record {
     name: String,
     #[serde(rename = "type")]
     rtype: String,
-    #[serde(default)]
     content: Option<String>,
     ttl: u32,
-    #[serde(default)]
     proxied: Option<bool>,
-    #[serde(default)]
     priority: Option<Value>,
-    #[serde(default)]
     data: Option<Map<String, Value>>,
-    #[serde(default)]
     meta: Option<Meta>,
-    #[serde(default)]
     settings: Option<Settings>,
-    #[serde(default)]
     locked: Option<bool>,
-    #[serde(default)]
     read_only: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Meta {
-    #[serde(default)]
     email_routing: Option<bool>,
-    #[serde(default)]
     read_only: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Settings {
-    #[serde(default)]
     flatten_cname: Option<bool>,
 }
 
@@ -119,6 +108,13 @@ impl HeldSet {
 pub(crate) struct Holdings {
     pub(crate) held: BTreeMap<RrKey, HeldSet>,
     pub(crate) instructions: BTreeMap<RrKey, Instruction>,
+}
+
+impl Holdings {
+    /// The RRset of a key, if there is one.
+    pub(crate) fn rrset(&self, key: &RrKey) -> Option<&RrSet> {
+        self.held.get(key).map(|held| &held.rrset)
+    }
 }
 
 /// A record that makes no sense.
@@ -289,9 +285,4 @@ fn created(key: &RrKey, ttl: Ttl, rdata: &Rdata) -> Result<Value, Unwritable> {
 pub(crate) fn operations_of(_: &Name, change: &Change) -> usize {
     let records = |rrset: &Option<RrSet>| rrset.as_ref().map_or(0, |rrset| rrset.rdata().len());
     records(&change.before).max(records(&change.after))
-}
-
-/// The names of some keys.
-pub(crate) fn names_of<'k>(keys: impl Iterator<Item = &'k RrKey>) -> BTreeSet<Name> {
-    keys.map(|key| key.name.clone()).collect()
 }

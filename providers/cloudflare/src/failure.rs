@@ -56,7 +56,7 @@ fn said(server: &Server, answer: &Answer) -> Said {
     let (mut codes, mut words) = (Vec::new(), Vec::new());
     match serde_json::from_slice(&answer.body) {
         Ok(Complaints { errors }) if !errors.is_empty() => {
-            errors.iter().for_each(|one| one.tell(&mut codes, &mut words));
+            errors.iter().for_each(|complaint| complaint.tell(&mut codes, &mut words));
         }
         // It may be a proxy's.
         Ok(_) | Err(_) => words.push(String::from_utf8_lossy(&answer.body).into_owned()),

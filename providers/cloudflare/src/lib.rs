@@ -16,17 +16,16 @@ mod failure;
 mod limits;
 mod read;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
-    Unwritable, Zone,
+    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
+    RrKey, RrSet, Ttl, Unwritable, Zone,
 };
-use tokio::sync::Mutex;
+use cutover_kit::{KnownZones, names_of};
 
 use api::{EndpointError, Server};
 use read::Head;
@@ -38,41 +37,36 @@ pub const ADAPTER: Adapter = Adapter {
     asks_delegation: true,
     is_program: false,
     fields: &[
-        ConfigField {
-            name: "api_token",
-            kind: FieldKind::Secret,
-            required: true,
-            doc: "A token with the permissions Zone Read and DNS Write for the zones.",
-        },
-        ConfigField {
-            name: "account_id",
-            kind: FieldKind::Text,
-            required: false,
-            doc: "The account, where the token sees zones of one name in several.",
-        },
-        ConfigField {
-            name: "plan",
-            kind: FieldKind::Choice(&["free", "pro", "business", "enterprise"]),
-            required: false,
-            doc: "What the zones' plan at Cloudflare is; free if nothing is said. It decides how much \
+        ConfigField::required(
+            "api_token",
+            FieldKind::Secret,
+            "A token with the permissions Zone Read and DNS Write for the zones.",
+        ),
+        ConfigField::optional(
+            "account_id",
+            FieldKind::Text,
+            "The account, where the token sees zones of one name in several.",
+        ),
+        ConfigField::optional(
+            "plan",
+            FieldKind::Choice(&["free", "pro", "business", "enterprise"]),
+            "What the zones' plan at Cloudflare is; free if nothing is said. It decides how much \
                   comes into one batch (200 or 3,500 operations), and what the smallest TTL is (60 s, \
                   and 30 s with enterprise).",
-        },
-        ConfigField {
-            name: "unseen_nodes",
-            kind: FieldKind::Duration,
-            required: false,
-            doc: "What is added after every server that can be asked has a change, for those of the \
+        ),
+        ConfigField::optional(
+            "unseen_nodes",
+            FieldKind::Duration,
+            "What is added after every server that can be asked has a change, for those of the \
                   anycast network that cannot; 1m if nothing is said.",
-        },
-        ConfigField {
-            name: "url",
-            kind: FieldKind::Text,
-            required: false,
-            doc: "Where the API is; https://api.cloudflare.com/client/v4 if nothing is said.",
-        },
+        ),
+        ConfigField::optional(
+            "url",
+            FieldKind::Text,
+            "Where the API is; https://api.cloudflare.com/client/v4 if nothing is said.",
+        ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 
@@ -85,19 +79,18 @@ struct Cloudflare {
     ttl_min: Ttl,
     unseen_nodes: Duration,
     /// What was found of zones so far: their identifiers stay.
-    heads: Mutex<BTreeMap<Name, Head>>,
+    heads: KnownZones<Head>,
 }
 
 fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> {
-    let wrong = |field: &str, problem: &str| ConfigError {
-        field: field.to_owned(),
-        problem: problem.to_owned(),
-    };
-    let token = config.secret("api_token").ok_or_else(|| wrong("api_token", "it is missing"))?;
+    let token = config.need("api_token", Config::secret)?;
     let url = config.text("url").unwrap_or(limits::URL);
-    let server = Server::new(url, token).map_err(|error| match error {
-        EndpointError::Url(_) | EndpointError::Client(_) => wrong("url", &error.to_string()),
-        EndpointError::Token => wrong("api_token", &error.to_string()),
+    let server = Server::new(url, token).map_err(|error| {
+        let field = match error {
+            EndpointError::Url(_) | EndpointError::Client(_) => "url",
+            EndpointError::Token => "api_token",
+        };
+        ConfigError::new(field, error.to_string())
     })?;
     let plan = config.text("plan").unwrap_or("free").to_owned();
     let (batch_max, ttl_min) = match plan.as_str() {
@@ -105,37 +98,16 @@ fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> 
         "enterprise" => (limits::BATCH_PAID, limits::TTL_MIN_ENTERPRISE),
         _ => (limits::BATCH_PAID, limits::TTL_MIN),
     };
-    let unseen_nodes = match config.text("unseen_nodes") {
-        None => limits::UNSEEN_NODES,
-        Some(text) => humantime::parse_duration(text)
-            .map_err(|error| wrong("unseen_nodes", &error.to_string()))?,
-    };
+    let unseen_nodes = *config.duration("unseen_nodes").unwrap_or(&limits::UNSEEN_NODES);
     let account = config.text("account_id").map(str::to_owned);
-    let heads = Mutex::default();
+    let heads = KnownZones::default();
     Ok(Box::new(Cloudflare { server, account, plan, batch_max, ttl_min, unseen_nodes, heads }))
 }
 
 impl Cloudflare {
     async fn head(&self, zone: &Name) -> Result<Head, ProviderError> {
-        let mut heads = self.heads.lock().await;
-        if let Some(head) = heads.get(zone) {
-            return Ok(head.clone());
-        }
-        let head = read::head(&self.server, zone, self.account.as_deref(), &self.plan).await?;
-        heads.insert(zone.clone(), head.clone());
-        Ok(head)
-    }
-
-    /// Forgets a zone that is no longer there: it may have been made anew.
-    async fn forgetting<T>(
-        &self,
-        zone: &Name,
-        outcome: Result<T, ProviderError>,
-    ) -> Result<T, ProviderError> {
-        if let Err(ProviderError::NoSuchZone { .. }) = outcome {
-            self.heads.lock().await.remove(zone);
-        }
-        outcome
+        let found = read::head(&self.server, zone, self.account.as_deref(), &self.plan);
+        self.heads.get(zone, found).await
     }
 }
 
@@ -163,34 +135,26 @@ impl Provider for Cloudflare {
     async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
         let head = self.head(zone).await?;
         let read = read::zone(&self.server, zone, &head.id).await;
-        self.forgetting(zone, read).await
+        self.heads.forgetting(zone, read).await
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
         let head = self.head(zone).await?;
-        let names = convert::names_of(keys.iter());
+        let names = names_of(keys);
         let live = read::live(&self.server, zone, &head.id, &names).await;
-        let live = self.forgetting(zone, live).await?;
-        Ok(keys.iter().map(|key| live.held.get(key).map(|held| held.rrset.clone())).collect())
+        let live = self.heads.forgetting(zone, live).await?;
+        Ok(keys.iter().map(|key| live.rrset(key).cloned()).collect())
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         let head = self.head(zone).await?;
         let checked = apply::check(&self.server, &head, self.ttl_min, zone, sets).await;
-        self.forgetting(zone, checked).await
+        self.heads.forgetting(zone, checked).await
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         let head = self.head(changes.zone()).await?;
         let applied = apply::apply(&self.server, &head, self.ttl_min, changes).await;
-        self.forgetting(changes.zone(), applied).await
+        self.heads.forgetting(changes.zone(), applied).await
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use cutover_contract::{RrType, Ttl};
+use cutover_kit::rr_types;
 use cutover_web::Bounds;
 
 /// Where the API is (API reference).
@@ -74,27 +75,9 @@ pub(crate) const BATCH_PAID: usize = 3_500;
 pub(crate) const MARK: &str = "written by cutover";
 
 /// The types that can be written, of those that Cloudflare has (API reference). CERT is unknown here.
-pub(crate) const TYPES: &[RrType] = &[
-    RrType::A,
-    RrType::AAAA,
-    RrType::CAA,
-    RrType::CNAME,
-    RrType::DNSKEY,
-    RrType::DS,
-    RrType::HTTPS,
-    RrType::LOC,
-    RrType::MX,
-    RrType::NAPTR,
-    RrType::NS,
-    RrType::OPENPGPKEY,
-    RrType::PTR,
-    RrType::SMIMEA,
-    RrType::SRV,
-    RrType::SSHFP,
-    RrType::SVCB,
-    RrType::TLSA,
-    RrType::TXT,
-    RrType::URI,
+pub(crate) const TYPES: &[RrType] = rr_types![
+    A AAAA CAA CNAME DNSKEY DS HTTPS LOC MX NAPTR NS OPENPGPKEY PTR SMIMEA SRV SSHFP SVCB TLSA TXT
+    URI
 ];
 
 /// Codes of errors that mean: these credentials are not accepted. Some come with HTTP status 400

@@ -2,9 +2,11 @@
 //! and completes keys from it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::Provider;
+use crate::{Findings, Name, Provider};
 
 /// A secret. It has no `Debug`, no `Display` and no `Serialize`, so that it cannot be printed.
 #[derive(Clone)]
@@ -68,12 +70,67 @@ pub struct ConfigField {
     pub doc: &'static str,
 }
 
-/// A value of a field. `Text` carries every kind that has no variant of its own, checked for its
-/// form by the plan language.
+impl ConfigField {
+    /// A key that must be there.
+    #[must_use]
+    pub const fn required(name: &'static str, kind: FieldKind, doc: &'static str) -> Self {
+        Self { name, kind, required: true, doc }
+    }
+
+    /// A key that may be left out.
+    #[must_use]
+    pub const fn optional(name: &'static str, kind: FieldKind, doc: &'static str) -> Self {
+        Self { name, kind, required: false, doc }
+    }
+
+    /// The value that a text means here. This is the only place where a text of a plan becomes a
+    /// value of an adapter; kinds that are not written as one text stay [`ConfigValue::Text`].
+    ///
+    /// # Errors
+    /// [`ConfigError`], where the text is not of this kind.
+    pub fn read(&self, text: &str) -> Result<ConfigValue, ConfigError> {
+        let wrong = |problem: String| ConfigError::new(self.name, problem);
+        Ok(match self.kind {
+            FieldKind::SocketAddr => ConfigValue::SocketAddr(text.parse().map_err(|_| {
+                wrong("this is no address and port, such as 192.0.2.53:53".to_owned())
+            })?),
+            FieldKind::Path => ConfigValue::Path(PathBuf::from(text)),
+            FieldKind::Name => {
+                let name = Name::from_user(text);
+                ConfigValue::Name(name.map_err(|error| wrong(error.to_string()))?)
+            }
+            FieldKind::Duration => {
+                let span = humantime::parse_duration(text);
+                ConfigValue::Duration(span.map_err(|error| wrong(error.to_string()))?)
+            }
+            FieldKind::Choice(words) if !words.contains(&text) => {
+                return Err(wrong(format!("it is none of {}", words.join(", "))));
+            }
+            FieldKind::Text
+            | FieldKind::Choice(_)
+            | FieldKind::Secret
+            | FieldKind::Argv
+            | FieldKind::Object(_)
+            | FieldKind::Settings
+            | FieldKind::Either(..)
+            | FieldKind::Codes => ConfigValue::Text(text.to_owned()),
+        })
+    }
+}
+
+/// A value of a field, in the form that its [`FieldKind`] has.
 #[derive(Clone)]
 pub enum ConfigValue {
-    /// Text, addresses, paths, names, durations, choices: as written.
+    /// Text, and one word of several.
     Text(String),
+    /// An address and a port.
+    SocketAddr(SocketAddr),
+    /// A path, not yet taken from the plan's directory.
+    Path(PathBuf),
+    /// A domain name.
+    Name(Name),
+    /// A span of time.
+    Duration(Duration),
     /// A secret, resolved.
     Secret(Secret),
     /// A command.
@@ -90,29 +147,51 @@ pub enum ConfigValue {
 #[derive(Clone, Default)]
 pub struct Config(pub BTreeMap<String, ConfigValue>);
 
+/// Defines how a field of one kind is had.
+macro_rules! accessors {
+    ($($(#[$doc:meta])* $name:ident: $variant:ident -> $type:ty;)*) => {
+        $($(#[$doc])*
+        #[must_use]
+        pub fn $name(&self, field: &str) -> Option<&$type> {
+            if let Some(ConfigValue::$variant(value)) = self.0.get(field) {
+                Some(value)
+            } else {
+                None
+            }
+        })*
+    };
+}
+
 impl Config {
-    /// The text of a field, if it is there.
-    #[must_use]
-    pub fn text(&self, field: &str) -> Option<&str> {
-        if let Some(ConfigValue::Text(text)) = self.0.get(field) { Some(text) } else { None }
+    accessors! {
+        /// The text of a field, if it is there.
+        text: Text -> str;
+        /// The address and port of a field, if they are there.
+        socket_addr: SocketAddr -> SocketAddr;
+        /// The path of a field, if it is there.
+        path: Path -> Path;
+        /// The domain name of a field, if it is there.
+        name: Name -> Name;
+        /// The span of time of a field, if it is there.
+        duration: Duration -> Duration;
+        /// The secret of a field, if it is there.
+        secret: Secret -> Secret;
+        /// The command of a field, if it is there.
+        argv: Argv -> [String];
+        /// The mapping of a field, if it is there.
+        object: Object -> Config;
     }
 
-    /// The secret of a field, if it is there.
-    #[must_use]
-    pub fn secret(&self, field: &str) -> Option<&Secret> {
-        if let Some(ConfigValue::Secret(secret)) = self.0.get(field) { Some(secret) } else { None }
-    }
-
-    /// The command of a field, if it is there.
-    #[must_use]
-    pub fn argv(&self, field: &str) -> Option<&[String]> {
-        if let Some(ConfigValue::Argv(argv)) = self.0.get(field) { Some(argv) } else { None }
-    }
-
-    /// The mapping of a field, if it is there.
-    #[must_use]
-    pub fn object(&self, field: &str) -> Option<&Config> {
-        if let Some(ConfigValue::Object(object)) = self.0.get(field) { Some(object) } else { None }
+    /// What `get` finds at a field that must be there: `config.need("url", Config::text)`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], where it is not there.
+    pub fn need<'c, T>(
+        &'c self,
+        field: &str,
+        get: impl FnOnce(&'c Self, &str) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        get(self, field).ok_or_else(|| ConfigError::new(field, "it is missing"))
     }
 }
 
@@ -126,10 +205,24 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+impl ConfigError {
+    /// The value of this field cannot be used; `problem` is a lower-case fragment.
+    #[must_use]
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// The same, of a field of the mapping `outer`.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        Self { field: format!("{outer}.{}", self.field), problem: self.problem }
+    }
+}
+
 /// An adapter, as the registry of the command line knows it.
 #[derive(Clone, Copy)]
 pub struct Adapter {
-    /// The word behind `type:` in a plan.
+    /// The word after `type:` in a plan.
     pub kind: &'static str,
     /// One sentence for people.
     pub doc: &'static str,
@@ -140,11 +233,70 @@ pub struct Adapter {
     pub asks_delegation: bool,
     /// Whether it starts a program for whatever it is asked, and the plan says what that does.
     pub is_program: bool,
-    /// The README of its crate, whose table of capabilities and cases the conformance suite makes.
-    pub readme: &'static str,
+    /// What the conformance suite found, as JSON that the suite writes: a list of [`Findings`].
+    pub findings: &'static str,
     /// Connects; relative paths start at the given directory. Does not yet talk to anyone.
     pub connect: Connect,
 }
 
+impl Adapter {
+    /// What the conformance suite found of it, for each server or fake that it was tried on.
+    ///
+    /// # Panics
+    /// Where the crate of the adapter has other data than the suite writes, which its tests exclude.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Findings> {
+        serde_json::from_str(self.findings).expect("the suite wrote it")
+    }
+}
+
 /// Makes an adapter from its configuration and the directory at which relative paths start.
 pub type Connect = fn(&Config, &Path) -> Result<Box<dyn Provider>, ConfigError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value as text, or what is wrong with it.
+    fn read(kind: FieldKind, text: &str) -> String {
+        match ConfigField::optional("key", kind, "").read(text) {
+            Ok(ConfigValue::SocketAddr(address)) => format!("address {address}"),
+            Ok(ConfigValue::Path(path)) => format!("path {}", path.display()),
+            Ok(ConfigValue::Name(name)) => format!("name {name}"),
+            Ok(ConfigValue::Duration(span)) => format!("{} s", span.as_secs()),
+            Ok(ConfigValue::Text(text)) => format!("text {text}"),
+            Ok(_) => panic!("no text becomes this"),
+            Err(ConfigError { field, problem }) => format!("{field}: {problem}"),
+        }
+    }
+
+    #[test]
+    fn texts_become_values_of_their_kind() {
+        const WORDS: &[&str] = &["free", "pro"];
+        for (kind, text, expected) in [
+            (FieldKind::Text, "x", "text x"),
+            (FieldKind::SocketAddr, "[::1]:53", "address [::1]:53"),
+            (
+                FieldKind::SocketAddr,
+                "::1",
+                "key: this is no address and port, such as 192.0.2.53:53",
+            ),
+            (FieldKind::Path, "zones/a.zone", "path zones/a.zone"),
+            (FieldKind::Name, "Acme.test", "name acme.test."),
+            (FieldKind::Name, "a..b", "key: a label is empty"),
+            (FieldKind::Duration, "1h30m", "5400 s"),
+            (FieldKind::Duration, "soon", "key: expected number at 0"),
+            (FieldKind::Choice(WORDS), "pro", "text pro"),
+            (FieldKind::Choice(WORDS), "Pro", "key: it is none of free, pro"),
+        ] {
+            assert_eq!(read(kind, text), expected);
+        }
+    }
+
+    #[test]
+    fn a_field_that_must_be_there_is_missed_with_the_way_to_it() {
+        let config = Config::default();
+        let error = config.need("key", Config::name).map(drop).expect_err("it is not there");
+        assert_eq!(error.within("tsig").to_string(), "`tsig.key`: it is missing");
+    }
+}

@@ -5,7 +5,8 @@
 //! is a compare-and-set on some RRsets of one zone.
 //!
 //! What this crate does not do: it opens no connection, reads no clock, and knows nothing of mail,
-//! plans or steps. Adapters depend on it and on nothing else of ours.
+//! plans or steps, and depends on nothing else of ours. What adapters share beyond it is in `cutover-kit`;
+//! clients that start commands or speak HTTP are in `cutover-process` and `cutover-web`.
 //!
 //! Two rules shape the types. A value that was compared must have been canonical first, so names
 //! are lower case and absolute from the moment they exist, and rdata is compared in canonical form
@@ -13,8 +14,8 @@
 //! failure whether the effect is known to be absent, or has to be looked for.
 
 mod change;
-pub mod check;
 mod config;
+mod findings;
 mod in_place;
 mod name;
 mod provider;
@@ -25,15 +26,15 @@ mod rtype;
 pub mod suite;
 
 pub use change::{Change, ChangeSet, ChangeSetError};
-pub use check::Unwritable;
 pub use config::{
     Adapter, Config, ConfigError, ConfigField, ConfigValue, Connect, FieldKind, Secret,
 };
+pub use findings::{Figure, Findings, SkippedCase};
 pub use in_place::InPlace;
 pub use name::{Label, Name, NameError};
 pub use provider::{
     Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Next, Provider, ProviderError,
-    Receipt,
+    ProviderResult, Receipt, Unwritable,
 };
 pub use rdata::{Rdata, RdataError, Soa, next_serial};
 pub use rrset::{RrKey, RrSet, RrSetError, Ttl, TtlError, Zone};

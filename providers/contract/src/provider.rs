@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::check::Unwritable;
 use crate::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// The unit in which a provider stores and writes (DNSControl's taxonomy).
@@ -119,6 +118,16 @@ pub struct Receipt {
     pub read_back: bool,
 }
 
+/// A change that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritable {
+    /// Which RRset.
+    pub key: RrKey,
+    /// The limit, as a lower-case fragment that says what to do instead where something can be done:
+    /// what [`ProviderError::Unsupported`] would say.
+    pub why: String,
+}
+
 /// What to do next about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -219,6 +228,9 @@ pub enum ProviderError {
     },
 }
 
+/// What a provider answers, or how it failed.
+pub type ProviderResult<T> = Result<T, ProviderError>;
+
 /// How long to wait before a server that could not be reached is tried again: our choice.
 const RETRY_UNREACHABLE: Duration = Duration::from_secs(10);
 
@@ -259,11 +271,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError`].
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError>;
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>>;
 
     /// Which of these change sets of the zone cannot be written, and why. The sets are those of a
     /// plan and of its ways back, and whether the zone is as each of them expects is not asked. Reads
@@ -275,11 +283,7 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// [`ProviderError`]: what cannot be written was not found out, or nothing can be written to this
     /// zone at all.
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError>;
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>>;
 
     /// What is odd about the zone as the provider holds it, and was read in one of several possible
     /// ways: each a sentence for people, with its place.

@@ -18,11 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Gathered, Granularity, Name,
-    Provider, ProviderError, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
+    Provider, ProviderError, ProviderResult, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
+    Zone,
 };
+use cutover_kit::check::{self, Checked};
+use cutover_kit::{alone, conflict, serial, unsupported};
 
 /// Zones in memory, as a provider.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +64,7 @@ impl Memory {
         self.lock().applied
     }
 
-    /// Changes a zone as somebody else would, behind the back of whoever plans with it: nothing is
+    /// Changes a zone as somebody else would, without the planner's knowledge: nothing is
     /// compared, and the serial stays. `None` where there is no such zone.
     pub fn edit<T>(&self, origin: &Name, edit: impl FnOnce(&mut Zone) -> T) -> Option<T> {
         self.lock().zones.get_mut(origin).map(edit)
@@ -103,28 +105,20 @@ impl Provider for Memory {
         Ok(zone)
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
         let state = self.lock();
         let zone = state.zones.get(zone).ok_or_else(|| no_such_zone(zone))?;
         let shown = |key: &RrKey| zone.get(key).filter(|_| !key.rtype.is_made_by_signer()).cloned();
         Ok(keys.iter().map(shown).collect())
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         let live = self.zone(zone).ok_or_else(|| no_such_zone(zone))?;
         let touched = check::touched(sets);
         let mut checked = Checked::default();
         for set in sets {
-            for one in check::one_by_one(set) {
-                checked.note(check_each(&one))?;
+            for single in check::one_by_one(set) {
+                checked.note(check_each(&single))?;
             }
             let types = |name: &Name| live.at(name).map(|(rtype, _)| rtype).collect();
             for Unwritable { key, why } in check::beside_cname(set, &touched, types) {
@@ -148,10 +142,7 @@ impl Provider for Memory {
 /// Refuses what cannot be written, whatever the zone holds.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     check::opaque(changes)?;
-    let refused = |key: &RrKey, why: &str| {
-        let zone = changes.zone().clone();
-        Err(ProviderError::Unsupported { zone, key: key.clone(), why: why.to_owned() })
-    };
+    let refused = |key: &RrKey, why: &str| Err(unsupported(changes.zone(), key, why));
     for Change { key, before, after } in changes.changes() {
         if key.rtype.is_made_by_signer() {
             return refused(key, "records of this type are made by a signer");
@@ -171,29 +162,20 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
 
 /// The zone with the changes, and its serial.
 fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), ProviderError> {
-    let refused = |key: &RrKey, why: &str| {
-        let zone = zone.origin.clone();
-        Err(ProviderError::Unsupported { zone, key: key.clone(), why: why.to_owned() })
-    };
+    let refused = |key: &RrKey, why: &str| Err(unsupported(&zone.origin, key, why));
     check_each(changes)?;
     let mut after = zone.clone();
     for Change { key, before, after: wanted } in changes.changes() {
         let live = zone.get(key);
         if live != before.as_ref() {
-            let (zone, live) = (zone.origin.clone(), live.cloned());
-            return Err(ProviderError::Conflict { zone, key: key.clone(), live });
+            return Err(conflict(&zone.origin, key, live));
         }
         match wanted {
             Some(wanted) => after.rrsets.insert(key.clone(), wanted.clone()),
             None => after.rrsets.remove(key),
         };
     }
-    for Change { key, .. } in changes.changes() {
-        let types: Vec<RrType> = after.at(&key.name).map(|(rtype, _)| rtype).collect();
-        if types.contains(&RrType::CNAME) && types.len() > 1 {
-            return refused(key, "a CNAME would stand beside other records");
-        }
-    }
+    alone(changes, zone.rrsets.keys(), &[RrType::CNAME])?;
     let key = RrKey::new(zone.origin.clone(), RrType::SOA);
     let Some(before) = zone.get(&key) else { return Ok((after, None)) };
     let Some(wanted) = after.get(&key) else {
@@ -202,26 +184,21 @@ fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), Prov
     let Some(raised) = raised(before, wanted) else {
         return refused(&key, "the serial would go back (RFC 1982)");
     };
-    let serial = serial(&raised);
+    let serial = serial::of(&raised);
     after.rrsets.insert(key, raised);
     Ok((after, serial))
 }
 
-/// The SOA with a serial that is behind the one before; `None` where it goes back.
+/// The SOA with a serial that comes after the one before (RFC 1982 §3.2); `None` where it goes back.
 fn raised(before: &RrSet, wanted: &RrSet) -> Option<RrSet> {
-    let old = serial(before)?;
     let mut soa = wanted.rdata()[0].as_soa()?;
-    // RFC 1982 §3.2: behind means less than half of all numbers ahead.
-    match soa.serial.wrapping_sub(old) {
-        0 => soa.serial = cutover_contract::next_serial(old),
-        ahead if ahead < 1 << 31 => {}
-        _ => return None,
+    if !serial::goes_on(before, wanted) {
+        if serial::of(before)? != soa.serial {
+            return None;
+        }
+        soa.serial = cutover_contract::next_serial(soa.serial);
     }
     RrSet::new(wanted.ttl(), [Rdata::soa(&soa)]).ok()
-}
-
-fn serial(soa: &RrSet) -> Option<u32> {
-    soa.rdata()[0].as_soa().map(|soa| soa.serial)
 }
 
 #[cfg(test)]

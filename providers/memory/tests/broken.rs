@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Missing, Outcome, Rrsets};
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Unwritable, Zone,
+    Capabilities, ChangeSet, Name, Provider, ProviderError, ProviderResult, Receipt, RrKey, RrSet,
+    Unwritable, Zone,
 };
 use cutover_memory::Memory;
 
@@ -104,22 +105,14 @@ impl Provider for Broken {
         }
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
         match self.is_read_well() {
             true => self.memory.read_rrsets(zone, keys).await,
             false => Err(self.unread(zone)),
         }
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         self.memory.check(zone, sets).await
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Outcome};
 use cutover_contract::{
-    Capabilities, Change, ChangeSet, Name, Provider, ProviderError, Rdata, Receipt, RrKey, RrSet,
-    RrType, Ttl, Unwritable, Zone,
+    Capabilities, Change, ChangeSet, Name, Provider, ProviderError, ProviderResult, Rdata, Receipt,
+    RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
 use cutover_memory::Memory;
 
@@ -137,11 +137,7 @@ impl Provider for Liar {
         read
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
         let mut keys = keys.to_vec();
         if matches!(self.lie, Lie::SortsAnswers) {
             keys.sort();
@@ -162,11 +158,7 @@ impl Provider for Liar {
         Ok(read)
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         self.memory.check(zone, sets).await
     }
 

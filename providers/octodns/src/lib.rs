@@ -22,12 +22,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
     ConfigField, ConfigValue, FieldKind, Gathered, Granularity, Name, Provider, ProviderError,
-    Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
+    ProviderResult, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
+use cutover_kit::check::{self, Checked};
+use cutover_kit::{AsBefore, Written, alone, compare, rr_types, unsupported};
 use serde_json::{Value, json};
 
 use process::{Bridge, Failed, Kind};
@@ -39,67 +40,44 @@ pub const ADAPTER: Adapter = Adapter {
     asks_delegation: true,
     is_program: true,
     fields: &[
-        ConfigField {
-            name: "class",
-            kind: FieldKind::Text,
-            required: true,
-            doc: "The class, as octoDNS's own configuration names it, such as \
+        ConfigField::required(
+            "class",
+            FieldKind::Text,
+            "The class, as octoDNS's own configuration names it, such as \
                   octodns_gandi.GandiProvider.",
-        },
-        ConfigField {
-            name: "settings",
-            kind: FieldKind::Settings,
-            required: false,
-            doc: "The arguments of the class, as in octoDNS's own configuration; a secret is a \
+        ),
+        ConfigField::optional(
+            "settings",
+            FieldKind::Settings,
+            "The arguments of the class, as in octoDNS's own configuration; a secret is a \
                   reference, such as `{ env: TOKEN }`.",
-        },
-        ConfigField {
-            name: "python",
-            kind: FieldKind::Text,
-            required: false,
-            doc: "The Python that octoDNS is installed for, such as .venv/bin/python; python3 if \
+        ),
+        ConfigField::optional(
+            "python",
+            FieldKind::Text,
+            "The Python that octoDNS is installed for, such as .venv/bin/python; python3 if \
                   nothing is said.",
-        },
-        ConfigField {
-            name: "ttl_min",
-            kind: FieldKind::Duration,
-            required: false,
-            doc: "The smallest TTL that the provider takes, which octoDNS does not say.",
-        },
-        ConfigField {
-            name: "unseen_nodes",
-            kind: FieldKind::Duration,
-            required: false,
-            doc: "What is added after every server that can be asked has a change, for those of an \
+        ),
+        ConfigField::optional(
+            "ttl_min",
+            FieldKind::Duration,
+            "The smallest TTL that the provider takes, which octoDNS does not say.",
+        ),
+        ConfigField::optional(
+            "unseen_nodes",
+            FieldKind::Duration,
+            "What is added after every server that can be asked has a change, for those of an \
                   anycast network that cannot; 1m if nothing is said, and 0s for classes that \
                   write to servers of your own.",
-        },
+        ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 
 /// The types that octoDNS 1.22 has classes for and that are more than a provider's own invention.
-const TYPES: &[RrType] = &[
-    RrType::A,
-    RrType::AAAA,
-    RrType::CAA,
-    RrType::CNAME,
-    RrType::DNAME,
-    RrType::DS,
-    RrType::HTTPS,
-    RrType::LOC,
-    RrType::MX,
-    RrType::NAPTR,
-    RrType::NS,
-    RrType::OPENPGPKEY,
-    RrType::PTR,
-    RrType::SRV,
-    RrType::SSHFP,
-    RrType::SVCB,
-    RrType::TLSA,
-    RrType::TXT,
-    RrType::URI,
+const TYPES: &[RrType] = rr_types![
+    A AAAA CAA CNAME DNAME DS HTTPS LOC MX NAPTR NS OPENPGPKEY PTR SRV SSHFP SVCB TLSA TXT URI
 ];
 
 /// How long a change of unknown outcome can still land. Our choice: the Python process ends with us,
@@ -125,16 +103,13 @@ struct OctoDns {
 }
 
 fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigError> {
-    let wrong = |field: &str, problem: &str| ConfigError {
-        field: field.to_owned(),
-        problem: problem.to_owned(),
-    };
-    let class = config.text("class").ok_or_else(|| wrong("class", "it is missing"))?;
+    let class = config.need("class", Config::text)?;
     let is_word = |word: &str| {
         !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if class.split('.').count() < 2 || !class.split('.').all(is_word) {
-        return Err(wrong("class", "it is a module and a class: octodns_gandi.GandiProvider"));
+        let problem = "it is a module and a class: octodns_gandi.GandiProvider";
+        return Err(ConfigError::new("class", problem));
     }
     let mut secrets = Vec::new();
     let mut settings = serde_json::Map::new();
@@ -147,25 +122,27 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
                 secrets.push(secret.expose().to_owned());
                 json!(secret.expose())
             }
-            ConfigValue::Argv(_) | ConfigValue::Object(_) => {
-                return Err(wrong("settings", "a list or a mapping is no argument"));
+            ConfigValue::SocketAddr(_)
+            | ConfigValue::Path(_)
+            | ConfigValue::Name(_)
+            | ConfigValue::Duration(_)
+            | ConfigValue::Argv(_)
+            | ConfigValue::Object(_) => {
+                let problem = "a list or a mapping is no argument";
+                return Err(ConfigError::new("settings", problem));
             }
         };
         settings.insert(key.clone(), value);
     }
-    let span = |field: &str| match config.text(field).map(humantime::parse_duration) {
-        Some(Err(error)) => Err(wrong(field, &error.to_string())),
-        Some(Ok(span)) => Ok(Some(span)),
-        None => Ok(None),
-    };
-    let ttl = |span: Duration| {
+    let ttl = |span: &Duration| {
         let secs = u32::try_from(span.as_secs()).ok();
         secs.and_then(|secs| Ttl::from_secs(secs).ok())
-            .ok_or_else(|| wrong("ttl_min", "it is no TTL"))
+            .ok_or_else(|| ConfigError::new("ttl_min", "it is no TTL"))
     };
-    let ttl_min = span("ttl_min")?.map_or(Ok(Ttl::ZERO), ttl)?;
+    let ttl_min = config.duration("ttl_min").map_or(Ok(Ttl::ZERO), ttl)?;
     let known = table::known(class).map(|known| known.unseen_nodes);
-    let unseen_nodes = span("unseen_nodes")?.or(known).unwrap_or(table::ANYCAST);
+    let unseen_nodes = config.duration("unseen_nodes").copied().or(known);
+    let unseen_nodes = unseen_nodes.unwrap_or(table::ANYCAST);
     let open = json!({ "do": "open", "class": class, "settings": settings });
     let python = config.text("python").unwrap_or("python3");
     let bridge = Bridge::new(python, base, &open);
@@ -275,7 +252,7 @@ impl OctoDns {
     fn rrsets(&self, zone: &Name, shown: &Value) -> Result<BTreeMap<RrKey, RrSet>, ProviderError> {
         convert::rrsets(shown).map_err(|problem| ProviderError::Malformed {
             zone: zone.clone(),
-            detail: self.words(&problem),
+            detail: self.words(&problem.to_string()),
         })
     }
 
@@ -284,33 +261,22 @@ impl OctoDns {
     fn prepared(&self, changes: &ChangeSet, answer: &Value) -> Result<(), ProviderError> {
         let zone = changes.zone();
         let before = self.rrsets(zone, &answer["before"])?;
-        for Change { key, before: wanted, .. } in changes.changes() {
-            let live = before.get(key);
-            if live != wanted.as_ref() {
-                let (zone, key, live) = (zone.clone(), key.clone(), live.cloned());
-                return Err(ProviderError::Conflict { zone, key, live });
-            }
-        }
-        convert::stands_alone(changes, &before)
-            .map_err(|(key, why)| ProviderError::Unsupported { zone: zone.clone(), key, why })?;
+        compare(changes, |key| before.get(key))?;
+        stands_alone(changes, &before)?;
         let after = self.rrsets(zone, &answer["after"])?;
         let made = convert::keys(&answer["made"]).map_err(|problem| ProviderError::Malformed {
             zone: zone.clone(),
-            detail: self.words(&problem),
+            detail: self.words(&problem.to_string()),
         })?;
         for Change { key, after: wanted, .. } in changes.changes() {
-            let unsupported = |why: String| ProviderError::Unsupported {
-                zone: zone.clone(),
-                key: key.clone(),
-                why,
-            };
             if !made.contains(key) {
                 let why = format!("{} leaves it out of its plan", self.peer());
-                return Err(unsupported(why));
+                return Err(unsupported(zone, key, why));
             }
             if after.get(key) != wanted.as_ref() {
                 let is = after.get(key).map_or("nothing".to_owned(), |rrset| format!("{rrset:?}"));
-                return Err(unsupported(format!("{} would make it {is}", self.peer())));
+                let why = format!("{} would make it {is}", self.peer());
+                return Err(unsupported(zone, key, why));
             }
         }
         Ok(())
@@ -322,9 +288,8 @@ impl OctoDns {
         let zone = changes.zone();
         for Change { key, after, .. } in changes.changes() {
             let types = table::known(&self.class).map_or(TYPES, |known| known.types);
-            convert::writable(key, after.as_ref(), types, self.ttl_min).map_err(|why| {
-                ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why }
-            })?;
+            let written = convert::writable(key, after.as_ref(), types, self.ttl_min);
+            written.map_err(|why| unsupported(zone, key, why.to_string()))?;
         }
         Ok(())
     }
@@ -342,7 +307,7 @@ impl OctoDns {
         let from_here = from_here.filter(|change| change.before != change.after).collect();
         let Ok(set) = ChangeSet::new(set.zone().clone(), from_here) else { return Ok(()) };
         // What comes and goes at a name by way of other change sets is not there when this is asked.
-        let alone = convert::stands_alone(&set, live).is_ok();
+        let alone = stands_alone(&set, live).is_ok();
         let look = |_, answer: &Value| match alone {
             true => self.prepared(&set, answer).map_err(Trouble::Told),
             false => Ok(()),
@@ -363,7 +328,7 @@ impl OctoDns {
         }
         let zone = changes.zone();
         let is_before = |live: &BTreeMap<RrKey, RrSet>| {
-            changes.changes().iter().all(|one| live.get(&one.key) == one.before.as_ref())
+            changes.changes().iter().all(|change| live.get(&change.key) == change.before.as_ref())
         };
         if self.read(zone).await.is_ok_and(|live| is_before(&live)) {
             return error;
@@ -373,27 +338,24 @@ impl OctoDns {
     }
 
     async fn read_back(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
-        let (zone, peer) = (changes.zone().clone(), self.peer());
-        let all = changes.changes();
-        let live = match self.read(&zone).await {
-            Ok(live) => live,
-            Err(error) => {
-                let detail = format!("it took the change, and reading back failed: {error}");
-                return Err(ProviderError::InDoubt { zone, peer, detail });
-            }
+        let written = Written {
+            changes,
+            peer: self.peer(),
+            said: "it took the change",
+            as_before: AsBefore::Ignored,
         };
-        let other = all.iter().find(|change| live.get(&change.key) != change.after.as_ref());
-        let Some(Change { key, .. }) = other else {
-            return Ok(Receipt { serial: None, read_back: true });
-        };
-        if all.iter().all(|change| live.get(&change.key) == change.before.as_ref()) {
-            let detail = format!("it took the change and left {key} as it was");
-            return Err(ProviderError::Refused { zone, detail });
-        }
-        let is = live.get(key).map_or("absent".to_owned(), |rrset| format!("{rrset:?}"));
-        let detail = format!("it took the change, and afterwards {key} is {is}");
-        Err(ProviderError::InDoubt { zone, peer, detail })
+        let live = self.read(changes.zone()).await;
+        let live = live.map_err(|error| written.unread(&error))?;
+        written.judge(|key| live.get(key))?;
+        Ok(Receipt { serial: None, read_back: true })
     }
+}
+
+/// Whether aliases stand alone after a change (RFC 1034 §3.6.2), and none stands at the apex, whose SOA
+/// octoDNS does not show. Classes leave that to their providers, and not every provider minds.
+fn stands_alone(changes: &ChangeSet, before: &BTreeMap<RrKey, RrSet>) -> Result<(), ProviderError> {
+    let soa = RrKey::new(changes.zone().clone(), RrType::SOA);
+    alone(changes, before.keys().chain([&soa]), &[RrType::CNAME])
 }
 
 /// The request that has the class plan a change set.
@@ -432,20 +394,12 @@ impl Provider for OctoDns {
         Ok(Zone { origin: zone.clone(), rrsets: self.read(zone).await? })
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
         let rrsets = self.read(zone).await?;
         Ok(keys.iter().map(|key| rrsets.get(key).cloned()).collect())
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         let live = self.read(zone).await?;
         let touched = check::touched(sets);
         let beside: BTreeMap<RrKey, RrSet> =
@@ -457,16 +411,10 @@ impl Provider for OctoDns {
                 is_refused |= found.is_err();
                 checked.note(found)
             };
-            for one in check::one_by_one(set) {
-                note(&mut checked, self.check_each(&one))?;
+            for single in check::one_by_one(set) {
+                note(&mut checked, self.check_each(&single))?;
             }
-            let alone = convert::stands_alone(set, &beside);
-            let alone = alone.map_err(|(key, why)| ProviderError::Unsupported {
-                zone: zone.clone(),
-                key,
-                why,
-            });
-            note(&mut checked, alone)?;
+            note(&mut checked, stands_alone(set, &beside))?;
             if !is_refused && number < PLANNED_MAX {
                 checked.note(self.planned(set, &live).await)?;
             }

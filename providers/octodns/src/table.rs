@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use cutover_contract::RrType;
+use cutover_kit::rr_types;
 
 /// A class that replaces an RRset in one act of its provider.
 pub(crate) struct Known {
@@ -25,7 +26,7 @@ pub(crate) const ANYCAST: Duration = Duration::from_secs(60);
 /// A row.
 macro_rules! known {
     ($class:literal, $unseen:expr, $($rtype:ident)*) => {
-        Known { class: $class, types: &[$(RrType::$rtype),*], unseen_nodes: $unseen }
+        Known { class: $class, types: rr_types![$($rtype)*], unseen_nodes: $unseen }
     };
 }
 

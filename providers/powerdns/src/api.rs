@@ -6,9 +6,12 @@
 //! What this does not do: it gives no meaning to an answer, beyond its status and its octets.
 
 use cutover_contract::{Name, Secret};
-use cutover_web::{Answer, Bounds, ClientError, ExchangeError, Kind, exchange};
+use cutover_web::{
+    AddressError, Answer, Bounds, ClientError, ExchangeError, Kind, address, exchange,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Url};
+use reqwest::{Client, Method, RequestBuilder};
 use tokio::sync::Semaphore;
 
 use crate::limits::{EXCHANGE, REQUESTS_AT_ONCE, TRANSFER};
@@ -42,7 +45,7 @@ pub(crate) enum Act<'a> {
 }
 
 impl Question<'_> {
-    /// The path behind the server's own, and the query.
+    /// The path after the server's own, and the query.
     fn path(&self) -> String {
         match self {
             Self::Server => String::new(),
@@ -54,7 +57,7 @@ impl Question<'_> {
             Self::At(zone, name) => format!(
                 "/zones/{}?rrset_name={}&include_disabled=true",
                 zone_id(zone),
-                encoded(&name.to_string(), '%')
+                encoded(name)
             ),
             Self::Presigned(zone) => format!("/zones/{}/metadata/PRESIGNED", zone_id(zone)),
         }
@@ -75,28 +78,26 @@ impl Act<'_> {
 fn zone_id(zone: &Name) -> String {
     match zone.is_root() {
         true => "=2E".to_owned(),
-        false => encoded(&zone.to_string(), '='),
+        false => encoded(zone).replace('%', "="),
     }
 }
 
-fn encoded(text: &str, escape: char) -> String {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b".-_".contains(&octet);
-    let mut encoded = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        match plain(octet) {
-            true => encoded.push(char::from(octet)),
-            false => encoded.push_str(&format!("{escape}{octet:02X}")),
-        }
-    }
-    encoded
+/// Octets that stand for themselves in a path: letters, digits and these.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+
+fn encoded(name: &Name) -> String {
+    utf8_percent_encode(&name.to_string(), PLAIN).to_string()
 }
 
 /// Why an address and a key make no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndpointError {
-    /// No address, or one with more in it than the place of a server.
-    #[error("{0}")]
-    Url(&'static str),
+    /// No address of an API.
+    #[error(transparent)]
+    Url(#[from] AddressError),
+    /// An address with more in it than the place of a server.
+    #[error("leave out `/api/v1` and what follows: it is added")]
+    Path,
     /// A server's identifier with characters that have no place in a path.
     #[error("a server's identifier has letters, digits, `.`, `-` and `_` only")]
     Server,
@@ -125,22 +126,10 @@ pub(crate) struct Server {
 impl Server {
     /// Takes an address such as `http://127.0.0.1:8081`. Talks to nobody.
     pub(crate) fn new(url: &str, id: &str, key: &Secret) -> Result<Self, EndpointError> {
-        let address = Url::parse(url)
-            .map_err(|_| EndpointError::Url("this is no address such as http://127.0.0.1:8081"))?;
-        let is_https = match address.scheme() {
-            "http" => false,
-            "https" => true,
-            _ => return Err(EndpointError::Url("the address begins with http:// or https://")),
-        };
-        if !address.username().is_empty() || address.password().is_some() {
-            return Err(EndpointError::Url("a name and a password have no place in the address"));
-        }
-        if address.query().is_some() || address.fragment().is_some() {
-            return Err(EndpointError::Url("an address has neither a `?` nor a `#` here"));
-        }
+        let address = address(url, "http://127.0.0.1:8081")?;
         let root = address.as_str().trim_end_matches('/');
         if address.path().contains("/api") {
-            return Err(EndpointError::Url("leave out `/api/v1` and what follows: it is added"));
+            return Err(EndpointError::Path);
         }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
         if id.is_empty() || !id.chars().all(is_plain) || id.starts_with('.') {
@@ -152,7 +141,7 @@ impl Server {
             .ok_or(EndpointError::Key)?;
         header.set_sensitive(true);
         let kind = Kind {
-            is_https,
+            is_https: address.scheme() == "https",
             headers: HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), header)]),
             // PowerDNS closes a connection after each answer.
             idle_max: 0,

@@ -13,11 +13,12 @@
 //! and the PATCH, about a millisecond, somebody else's change is overwritten. The server makes all
 //! changes of a PATCH in one transaction of its database.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
-    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
+    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrType, Unwritable,
+};
+use cutover_kit::check::{self, Checked};
+use cutover_kit::{
+    AsBefore, Written, alone, apex, compare, has_plain_labels, names_of, unsupported,
 };
 
 use crate::api::{Act, Server};
@@ -38,7 +39,7 @@ enum Sent {
 pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
     check_each(changes)?;
     let zone = changes.zone();
-    let mut names = names_of(changes);
+    let mut names = names_of(keys(changes));
     // The SOA: for its serial, and because a zone without one is not served.
     names.insert(zone.clone());
     let mut marks = Marks::Comments;
@@ -46,13 +47,13 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     for _ in 0..ATTEMPTS_MAX {
         let live = read::live(server, zone, &names, Disabled::Seen).await?;
         check_zone(server, zone, &live.head).await?;
-        compare(changes, &live)?;
+        compare(changes, |key| live.rrset(key))?;
         check_beside(changes, &live)?;
         let body = convert::patch(changes, &live.head, &live.held, marks);
         check_size(server, changes, body.len()).await?;
         let head = read::head(server, zone).await?;
         if head.serial != live.head.serial {
-            soa = rrset_of(&live, &RrKey::new(zone.clone(), RrType::SOA)).cloned();
+            soa = live.rrset(&RrKey::new(zone.clone(), RrType::SOA)).cloned();
             continue;
         }
         match send(server, zone, body).await? {
@@ -71,7 +72,7 @@ pub(crate) async fn check(
     sets: &[ChangeSet],
 ) -> Result<Vec<Unwritable>, ProviderError> {
     let touched = check::touched(sets);
-    let mut names: BTreeSet<Name> = touched.iter().map(|key| key.name.clone()).collect();
+    let mut names = names_of(&touched);
     names.insert(zone.clone());
     let mut live = read::live(server, zone, &names, Disabled::Seen).await?;
     check_zone(server, zone, &live.head).await?;
@@ -83,9 +84,9 @@ pub(crate) async fn check(
     // Disabled records stay where they are, whatever the plan says.
     live.held.retain(|key, held| !touched.contains(key) || held.has_disabled);
     for set in sets {
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one))?;
-            checked.note(check_beside(&one, &live))?;
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single))?;
+            checked.note(check_beside(&single, &live))?;
         }
         checked.note(check_beside(set, &live))?;
     }
@@ -113,43 +114,31 @@ async fn act_rectify(server: &Server, zone: &Name) -> Result<(), ProviderError> 
     }
 }
 
-fn names_of(changes: &ChangeSet) -> BTreeSet<Name> {
-    changes.changes().iter().map(|change| change.key.name.clone()).collect()
-}
-
-fn rrset_of<'l>(live: &'l Live, key: &RrKey) -> Option<&'l RrSet> {
-    live.held.get(key).and_then(|held| held.rrset.as_ref())
+fn keys(changes: &ChangeSet) -> impl Iterator<Item = &RrKey> {
+    changes.changes().iter().map(|change| &change.key)
 }
 
 /// Refuses what makes no sense whatever the zone holds. The server would take most of it.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     check::opaque(changes)?;
-    for Change { key, before, after } in changes.changes() {
+    for change in changes.changes() {
+        let Change { key, before: _, after } = change;
         let is_apex = key.name == *changes.zone();
-        let why = match (key.rtype, before, after) {
-            (RrType::SOA, ..) if !is_apex => "an SOA stands at the apex of a zone only",
-            (RrType::SOA, None, _) => "a zone that is served has an SOA already",
-            (RrType::SOA, _, None) => "a zone cannot lose its SOA",
-            (RrType::SOA, Some(before), Some(after)) if !is_later(after, before) => {
-                "secondaries ignore an SOA whose serial is not higher than the one before"
-            }
-            (RrType::NS, _, None) if is_apex => "a zone cannot lose the NS records of its apex",
-            (rtype, ..) if rtype.is_made_by_signer() => "the server's signer makes such records",
-            // RFC 6895 §3.1: types 128 to 255 are questions and transaction records; 41 is OPT.
-            (rtype, ..) if matches!(rtype.number(), 0 | 41 | 128..=255) => {
-                "no zone holds records of this type"
-            }
-            (rtype, ..) if INSTRUCTION_TYPES.contains(&rtype.number()) => {
+        if let Some(why) = apex(changes.zone(), change) {
+            return Err(unsupported(changes.zone(), key, why));
+        }
+        let why = match (key.rtype, after) {
+            (rtype, _) if rtype.is_made_by_signer() => "the server's signer makes such records",
+            (rtype, _) if INSTRUCTION_TYPES.contains(&rtype.number()) => {
                 "ALIAS and LUA records are instructions to PowerDNS, and no data"
             }
             // `atApexTypes` and `nonApexTypes` in `pdns/ws-auth.cc`.
-            (RrType::DNSKEY, _, Some(_)) if !is_apex => {
+            (RrType::DNSKEY, Some(_)) if !is_apex => {
                 "PowerDNS takes a DNSKEY at the apex of a zone only"
             }
-            (RrType::DS, _, Some(_)) if is_apex => {
-                "PowerDNS takes a DS below the apex of a zone only"
-            }
-            _ if !is_taken(&key.name) => {
+            (RrType::DS, Some(_)) if is_apex => "PowerDNS takes a DS below the apex of a zone only",
+            // `apiCheckQNameAllowedCharacters` in `pdns/ws-api.cc`.
+            _ if !has_plain_labels(&key.name, b"-_/") => {
                 "PowerDNS takes names of letters, digits, `-`, `_`, `/` and a whole `*` in front only"
             }
             _ => continue,
@@ -157,23 +146,6 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
         return Err(unsupported(changes.zone(), key, why));
     }
     Ok(())
-}
-
-/// Whether the API takes such a name (`apiCheckQNameAllowedCharacters` in `pdns/ws-api.cc`).
-fn is_taken(name: &Name) -> bool {
-    let mut labels = name.labels().peekable();
-    if labels.peek().is_some_and(|label| *label == b"*") {
-        labels.next();
-    }
-    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_/".contains(octet);
-    labels.all(|label| label.iter().all(is_plain))
-}
-
-fn is_later(after: &RrSet, before: &RrSet) -> bool {
-    match (convert::serial(after), convert::serial(before)) {
-        (Some(after), Some(before)) => convert::is_later(after, before),
-        (None, _) | (_, None) => false,
-    }
 }
 
 /// Refuses zones that are not written here.
@@ -200,20 +172,6 @@ async fn check_zone(server: &Server, zone: &Name, head: &Head) -> Result<(), Pro
     }
 }
 
-fn compare(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
-    for Change { key, before, after: _ } in changes.changes() {
-        let live = rrset_of(live, key);
-        if live != before.as_ref() {
-            return Err(ProviderError::Conflict {
-                zone: changes.zone().clone(),
-                key: key.clone(),
-                live: live.cloned(),
-            });
-        }
-    }
-    Ok(())
-}
-
 /// Refuses what would delete records that nobody has seen, what the server's own inventions would
 /// stand in the way of, and other data beside a CNAME.
 fn check_beside(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
@@ -231,44 +189,8 @@ fn check_beside(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
             return Err(unsupported(zone, key, why));
         }
     }
-    check_cname(changes, live)
-}
-
-fn check_cname(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
-    let mut types: BTreeMap<&Name, BTreeSet<RrType>> = BTreeMap::new();
-    for (key, held) in &live.held {
-        if held.rrset.is_some() {
-            types.entry(&key.name).or_default().insert(key.rtype);
-        }
-    }
-    for Change { key, after, .. } in changes.changes() {
-        let there = types.entry(&key.name).or_default();
-        match after {
-            Some(_) => there.insert(key.rtype),
-            None => there.remove(&key.rtype),
-        };
-    }
-    for Change { key, after, .. } in changes.changes() {
-        let there = &types[&key.name];
-        let other = there.iter().find(|rtype| **rtype != RrType::CNAME);
-        let (Some(_), Some(other), true) = (after, other, there.contains(&RrType::CNAME)) else {
-            continue;
-        };
-        // Of two that are to be written it is the CNAME that stands in the way.
-        let cname = RrKey::new(key.name.clone(), RrType::CNAME);
-        let is_new = |c: &&Change| c.key == cname && c.after.is_some();
-        return Err(match changes.changes().iter().find(is_new) {
-            Some(change) => {
-                let why = format!("the name has {other} records, and a CNAME stands alone");
-                unsupported(changes.zone(), &change.key, &why)
-            }
-            None => {
-                let why = "the name has a CNAME, and a CNAME stands alone";
-                unsupported(changes.zone(), key, why)
-            }
-        });
-    }
-    Ok(())
+    let held = live.held.iter().filter(|(_, held)| held.rrset.is_some());
+    alone(changes, held.map(|(key, _)| key), &[RrType::CNAME])
 }
 
 /// Refuses what the server would: two requests would be two changes.
@@ -289,7 +211,7 @@ async fn check_size(
                  (`webserver-max-bodysize={}`): raise that",
                 octets_max >> 20
             );
-            Err(unsupported(changes.zone(), &changes.changes()[0].key, &why))
+            Err(unsupported(changes.zone(), &changes.changes()[0].key, why))
         }
         Some(_) | None => Ok(()),
     }
@@ -322,35 +244,12 @@ async fn finish(
 
 /// Looks at what the server made of it.
 async fn read_back(server: &Server, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
-    let zone = changes.zone();
-    let live = match read::live(server, zone, &names_of(changes), Disabled::AsItComes).await {
-        Ok(live) => live,
-        Err(error) => {
-            let detail = format!("the server said yes, and reading back failed: {error}");
-            return Err(in_doubt(server, zone, detail));
-        }
-    };
-    let all = changes.changes();
-    let is_other =
-        |c: &&Change| !convert::is_as_asked(&c.key, rrset_of(&live, &c.key), c.after.as_ref());
-    let Some(change) = all.iter().find(is_other) else {
-        return Ok(Receipt { serial: Some(live.head.served_serial()), read_back: true });
-    };
-    let key = &change.key;
-    match all.iter().all(|change| rrset_of(&live, &change.key) == change.before.as_ref()) {
-        true => Err(ProviderError::Refused {
-            zone: zone.clone(),
-            detail: format!("the server said yes and left {key} as it was"),
-        }),
-        false => {
-            let is = rrset_of(&live, key)
-                .map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
-            let detail = format!("the server said yes, and afterwards {key} {is}");
-            Err(in_doubt(server, zone, detail))
-        }
-    }
-}
-
-fn unsupported(zone: &Name, key: &RrKey, why: &str) -> ProviderError {
-    ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.to_owned() }
+    let peer = server.peer.clone();
+    let written =
+        Written { changes, peer, said: "the server said yes", as_before: AsBefore::Ignored };
+    let names = names_of(keys(changes));
+    let live = read::live(server, changes.zone(), &names, Disabled::AsItComes).await;
+    let live = live.map_err(|error| written.unread(&error))?;
+    written.judge(|key| live.rrset(key))?;
+    Ok(Receipt { serial: Some(live.head.served_serial()), read_back: true })
 }

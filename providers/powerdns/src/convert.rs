@@ -192,10 +192,10 @@ pub(crate) fn exported(
     let mut records = records.into_iter().peekable();
     while let Some((key, mut ttl, first)) = records.next() {
         let mut rdata = vec![first];
-        while let Some((_, other, one)) = records.next_if(|(next, ..)| *next == key) {
+        while let Some((_, other, more)) = records.next_if(|(next, ..)| *next == key) {
             // As the API shows RRsets with several.
             ttl = ttl.min(other);
-            rdata.push(one);
+            rdata.push(more);
         }
         let rrset = RrSet::new(ttl, rdata);
         let rrset = rrset.map_err(|problem| BadZone::RrSet(key.clone(), problem))?;
@@ -373,29 +373,6 @@ fn counted_on(soa: &RrSet) -> Option<RrSet> {
     let mut fields = soa.rdata().first()?.as_soa()?;
     fields.serial = next_serial(fields.serial);
     Some(RrSet::new(soa.ttl(), [Rdata::soa(&fields)]).expect("one record is an RRset"))
-}
-
-/// Whether `live` is what was asked for; the server may count an SOA's serial on by itself.
-pub(crate) fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> bool {
-    let (Some(live), Some(asked), RrType::SOA) = (live, asked, key.rtype) else {
-        return live == asked;
-    };
-    let fields = |rrset: &RrSet| rrset.rdata().first().and_then(Rdata::as_soa);
-    let (Some(mut shown), Some(wanted)) = (fields(live), fields(asked)) else { return false };
-    let went_on = shown.serial == wanted.serial || is_later(shown.serial, wanted.serial);
-    shown.serial = wanted.serial;
-    live.ttl() == asked.ttl() && shown == wanted && went_on
-}
-
-/// The serial of an SOA RRset.
-pub(crate) fn serial(soa: &RrSet) -> Option<u32> {
-    soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.serial)
-}
-
-/// Whether `serial` comes after `other` (RFC 1982 §3.2).
-pub(crate) fn is_later(serial: u32, other: u32) -> bool {
-    let ahead = serial.wrapping_sub(other);
-    ahead != 0 && ahead < 1 << 31
 }
 
 #[cfg(test)]

@@ -16,18 +16,18 @@ mod failure;
 mod limits;
 mod read;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
-    Unwritable, Zone,
+    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
+    RrKey, RrSet, Ttl, Unwritable, Zone,
 };
+use cutover_kit::names_of;
 
 use api::{EndpointError, Server};
-use read::{Disabled, Live};
+use read::Disabled;
 
 /// The adapter, as the registry of the command line knows it.
 pub const ADAPTER: Adapter = Adapter {
@@ -36,26 +36,19 @@ pub const ADAPTER: Adapter = Adapter {
     asks_delegation: true,
     is_program: false,
     fields: &[
-        ConfigField {
-            name: "url",
-            kind: FieldKind::Text,
-            required: true,
-            doc: "Where the API listens, such as http://127.0.0.1:8081; without /api/v1.",
-        },
-        ConfigField {
-            name: "api_key",
-            kind: FieldKind::Secret,
-            required: true,
-            doc: "The server's api-key.",
-        },
-        ConfigField {
-            name: "server",
-            kind: FieldKind::Text,
-            required: false,
-            doc: "The server's identifier in the API; localhost if nothing is said.",
-        },
+        ConfigField::required(
+            "url",
+            FieldKind::Text,
+            "Where the API listens, such as http://127.0.0.1:8081; without /api/v1.",
+        ),
+        ConfigField::required("api_key", FieldKind::Secret, "The server's api-key."),
+        ConfigField::optional(
+            "server",
+            FieldKind::Text,
+            "The server's identifier in the API; localhost if nothing is said.",
+        ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 
@@ -67,17 +60,16 @@ struct PowerDns {
 }
 
 fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> {
-    let wrong = |field: &str, problem: &str| ConfigError {
-        field: field.to_owned(),
-        problem: problem.to_owned(),
-    };
-    let url = config.text("url").ok_or_else(|| wrong("url", "it is missing"))?;
-    let key = config.secret("api_key").ok_or_else(|| wrong("api_key", "it is missing"))?;
+    let url = config.need("url", Config::text)?;
+    let key = config.need("api_key", Config::secret)?;
     let id = config.text("server").unwrap_or(LOCALHOST);
-    let server = Server::new(url, id, key).map_err(|error| match error {
-        EndpointError::Url(_) | EndpointError::Client(_) => wrong("url", &error.to_string()),
-        EndpointError::Server => wrong("server", &error.to_string()),
-        EndpointError::Key => wrong("api_key", &error.to_string()),
+    let server = Server::new(url, id, key).map_err(|error| {
+        let field = match error {
+            EndpointError::Url(_) | EndpointError::Path | EndpointError::Client(_) => "url",
+            EndpointError::Server => "server",
+            EndpointError::Key => "api_key",
+        };
+        ConfigError::new(field, error.to_string())
     })?;
     Ok(Box::new(PowerDns { server }))
 }
@@ -108,21 +100,12 @@ impl Provider for PowerDns {
         read::zone(&self.server, zone).await
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
-        let names: BTreeSet<Name> = keys.iter().map(|key| key.name.clone()).collect();
-        let Live { held, .. } = read::live(&self.server, zone, &names, Disabled::AsItComes).await?;
-        Ok(keys.iter().map(|key| held.get(key).and_then(|held| held.rrset.clone())).collect())
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
+        let live = read::live(&self.server, zone, &names_of(keys), Disabled::AsItComes).await?;
+        Ok(keys.iter().map(|key| live.rrset(key).cloned()).collect())
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         apply::check(&self.server, zone, sets).await
     }
 

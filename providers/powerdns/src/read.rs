@@ -1,13 +1,13 @@
 //! Reading: whole zones, and RRsets by the names that they stand at.
 //!
 //! Names are asked for one by one while they are few, else the whole zone is read. Servers before
-//! 5.0 leave disabled records out of what they say of one name; who wants to see those too reads
-//! the whole zone there. Where neither disabled records nor comments matter, the whole zone is an
+//! 5.0 leave disabled records out of what they say of one name; to see those too, the
+//! whole zone is read there. Where neither disabled records nor comments matter, the whole zone is an
 //! export.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, ProviderError, RrKey, RrType, Zone};
+use cutover_contract::{Name, ProviderError, RrKey, RrSet, RrType, Zone};
 use cutover_web::Answer;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
@@ -26,6 +26,13 @@ pub(crate) struct Live {
     pub(crate) held: BTreeMap<RrKey, Held>,
     /// Where the server makes up answers, and to which types.
     pub(crate) made_up: BTreeMap<Name, BTreeSet<RrType>>,
+}
+
+impl Live {
+    /// What is served of a key.
+    pub(crate) fn rrset(&self, key: &RrKey) -> Option<&RrSet> {
+        self.held.get(key).and_then(|held| held.rrset.as_ref())
+    }
 }
 
 /// Whether disabled records have to be seen.

@@ -1,8 +1,8 @@
 //! Commands: what tells servers of a new file, what a gate asks.
 //!
-//! One is run without a shell, in a process group of its own, with nothing to read. At the time
-//! limit the whole group is killed, and so it is where nobody waits for it any longer. What it leaves
-//! running in the background behind a success is left alone, but its output goes nowhere from then on.
+//! A command is run without a shell, in a process group of its own, with nothing to read. At its time
+//! limit the whole group is killed, and also when its caller stops waiting. What a command that has
+//! succeeded leaves running in the background goes on, but its output is no longer read.
 
 use std::io;
 use std::path::Path;
@@ -10,6 +10,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -103,7 +105,7 @@ pub async fn run(
         group.0 = None;
     } else {
         if let Some(group) = group.0.take() {
-            kill_group(group).await;
+            kill_group(group);
         }
         // It is dead, or the system is not able to kill it; neither is worth more waiting.
         let _ = timeout(ENDING_TIME_MAX, child.wait()).await;
@@ -123,41 +125,22 @@ pub async fn run(
     }
 }
 
-/// A process group that ends with us: whoever drops the command that it was started for has stopped
-/// waiting, and nobody else looks after it.
+/// A process group that is killed when it is dropped: then nobody waits for its command any longer.
 struct Group(Option<u32>);
 
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // Where there is no shell, the command itself is still killed when it is dropped.
-            let _ = std::process::Command::new("/bin/sh")
-                .args(kill_arguments(group))
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+            kill_group(group);
         }
     }
 }
 
-fn kill_arguments(group: u32) -> [String; 4] {
-    ["-c", "kill -s KILL -- \"-$1\"", "sh", &group.to_string()].map(str::to_owned)
-}
-
 /// Kills a process group whose leader was not yet waited for, so that its number is still its own.
-///
-/// The shell's own `kill` is POSIX, and the only way to signal a group without unsafe code or
-/// another dependency.
-async fn kill_group(group: u32) {
-    let shell = Command::new("/bin/sh")
-        .args(kill_arguments(group))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    // Where there is no shell, the command itself is still killed when it is dropped.
-    let _ = timeout(ENDING_TIME_MAX, shell).await;
+fn kill_group(group: u32) {
+    let Ok(group) = i32::try_from(group) else { return };
+    // A group that is gone needs no killing, and the command itself is killed when it is dropped.
+    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
 }
 
 /// What was written so far, to both outputs, in the order in which it was read.

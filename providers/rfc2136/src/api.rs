@@ -108,7 +108,8 @@ impl Request {
         writer.name(name);
         writer.u16(qtype);
         writer.u16(IN);
-        let required: usize = prerequisites.iter().map(|one| writer.prerequisite(one)).sum();
+        let required: usize =
+            prerequisites.iter().map(|required| writer.prerequisite(required)).sum();
         edits.iter().for_each(|edit| writer.edit(edit));
         writer.count(6, required);
         writer.count(8, edits.len());
@@ -148,9 +149,9 @@ impl Writer {
             if let Some(at) = u16::try_from(self.octets.len()).ok().filter(|at| *at < 0x4000) {
                 self.names.insert(rest.to_vec(), at);
             }
-            let (label, behind) = rest.split_at(usize::from(rest[0]) + 1);
+            let (label, tail) = rest.split_at(usize::from(rest[0]) + 1);
             self.octets.extend(label);
-            rest = behind;
+            rest = tail;
         }
         self.octets.push(0);
     }
@@ -172,7 +173,7 @@ impl Writer {
                 1
             }
             Prerequisite::Exactly(key, rdata) => {
-                rdata.iter().for_each(|one| self.record(key, IN, Ttl::ZERO, one));
+                rdata.iter().for_each(|rdata| self.record(key, IN, Ttl::ZERO, rdata));
                 rdata.len()
             }
         }

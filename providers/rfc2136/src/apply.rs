@@ -11,12 +11,13 @@
 //! The server compares values and the SOA serial in the transaction that makes the change; TTLs are
 //! compared here, and stand as they were read while the serial does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
 };
+use cutover_kit::check::{self, Checked};
+use cutover_kit::{AsBefore, Written, alone, apex, compare, serial, unsupported};
 
 use crate::api::answer::Rcode;
 use crate::api::tcp::{ExchangeError, Server};
@@ -49,10 +50,10 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
                 detail: OTHER_SOA.to_owned(),
             });
         }
-        let (own, cnames) = rrsets.split_at(changes.changes().len());
-        compare(changes, own)?;
-        check_beside_cname(changes, &keys[own.len()..], cnames)?;
-        check_cname_beside(server, changes).await?;
+        let found: BTreeMap<&RrKey, &RrSet> = found(&keys, rrsets);
+        compare(changes, |key| found.get(key).copied())?;
+        check_beside(server, changes, found.into_keys()).await?;
+        let own = &rrsets[..changes.changes().len()];
         match send(server, changes, convert::update(changes, soa, own)).await? {
             Sent::Done => return read_back(server, changes, &live).await,
             Sent::Stale => stale = Some(live.soa),
@@ -83,8 +84,8 @@ pub(crate) async fn check(
         |name: &Name| held.iter().flat_map(|zone| zone.at(name)).map(|(rtype, _)| rtype).collect();
     let mut checked = Checked::default();
     for set in sets {
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one))?;
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single))?;
         }
         for Unwritable { key, why } in check::beside_cname(set, &touched, there) {
             checked.add(key, why);
@@ -107,7 +108,7 @@ fn too_large(changes: &ChangeSet, octets: usize) -> ProviderError {
         "the change set takes {octets} octets, and a message has {MESSAGE_OCTETS_MAX}: let less of it \
          change together"
     );
-    unsupported(changes.zone(), &changes.changes()[0].key, &why)
+    unsupported(changes.zone(), &changes.changes()[0].key, why)
 }
 
 const OTHER_SOA: &str = "the server compares prerequisites with another SOA than it serves; BIND \
@@ -130,98 +131,46 @@ fn keys_to_read(changes: &ChangeSet) -> Vec<RrKey> {
 /// Refuses what an UPDATE cannot do, whatever the zone holds.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     check::opaque(changes)?;
-    for Change { key, before, after } in changes.changes() {
-        let is_apex = key.name == *changes.zone();
-        let why = match (key.rtype, before, after) {
-            (RrType::SOA, ..) if !is_apex => "an SOA stands at the apex of a zone only",
-            (RrType::SOA, None, _) => "a zone that is served has an SOA already",
-            (RrType::SOA, _, None) => "a zone cannot lose its SOA",
-            (RrType::SOA, Some(before), Some(after)) if !is_later(after, before) => {
-                "servers ignore an SOA whose serial is not higher than the one before"
-            }
-            (RrType::NS, _, None) if is_apex => "a zone cannot lose the NS records of its apex",
-            _ if convert::is_of_signer(key, changes.zone()) => {
+    for change in changes.changes() {
+        let key = &change.key;
+        let why = match apex(changes.zone(), change) {
+            Some(why) => why,
+            None if convert::is_of_signer(key, changes.zone()) => {
                 "the server's signer makes such records"
             }
-            // RFC 6895 §3.1: types 128 to 255 are questions and transaction records; 41 is OPT.
-            (rtype, ..) if matches!(rtype.number(), 0 | 41 | 128..=255) => {
-                "no zone holds records of this type"
-            }
-            _ => continue,
+            None => continue,
         };
         return Err(unsupported(changes.zone(), key, why));
     }
     Ok(())
 }
 
-fn is_later(after: &RrSet, before: &RrSet) -> bool {
-    match (convert::serial(after), convert::serial(before)) {
-        (Some(after), Some(before)) => convert::is_later(after, before),
-        (None, _) | (_, None) => false,
-    }
+/// What was found, in the order of the keys, by its key.
+fn found<'l>(keys: &'l [RrKey], rrsets: &'l [Option<Found>]) -> BTreeMap<&'l RrKey, &'l RrSet> {
+    let there = keys.iter().zip(rrsets);
+    there.filter_map(|(key, found)| Some((key, &found.as_ref()?.rrset))).collect()
 }
 
-fn compare(changes: &ChangeSet, live: &[Option<Found>]) -> Result<(), ProviderError> {
-    for (Change { key, before, after: _ }, live) in changes.changes().iter().zip(live) {
-        let live = live.as_ref().map(|found| &found.rrset);
-        if live != before.as_ref() {
-            return Err(ProviderError::Conflict {
-                zone: changes.zone().clone(),
-                key: key.clone(),
-                live: live.cloned(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Other data beside a CNAME: a server says NOERROR and ignores them (RFC 2136 §3.4.2.2).
-fn check_beside_cname(
+/// A CNAME and other data at one name, of this change set or of the zone: a server says NOERROR and
+/// ignores either (RFC 2136 §3.4.2.2). `held` are the changes' own keys and the CNAMEs at their names.
+/// What else is at the name of a new CNAME is shown by a transfer only; while the SOA stays the same
+/// it stays true.
+async fn check_beside(
+    server: &Server,
     changes: &ChangeSet,
-    cname_keys: &[RrKey],
-    cnames: &[Option<Found>],
+    held: impl IntoIterator<Item = &RrKey>,
 ) -> Result<(), ProviderError> {
-    let there = cname_keys.iter().zip(cnames).filter(|(_, found)| found.is_some());
-    let there: BTreeSet<&Name> = there.map(|(key, _)| &key.name).collect();
-    let beside =
-        changes.changes().iter().find(|c| c.after.is_some() && there.contains(&c.key.name));
-    match beside {
-        None => Ok(()),
-        Some(change) => Err(unsupported(
-            changes.zone(),
-            &change.key,
-            "the name has a CNAME, and a CNAME stands alone",
-        )),
-    }
-}
-
-/// A CNAME beside other data, of this change set or of the zone: ignored as well. Only a transfer
-/// shows all types of a name; while the SOA stays the same it stays true.
-async fn check_cname_beside(server: &Server, changes: &ChangeSet) -> Result<(), ProviderError> {
-    let zone = changes.zone();
-    let set = |key: &RrKey| changes.changes().iter().find(|change| change.key == *key);
-    let is_cname = |c: &&Change| c.key.rtype == RrType::CNAME && c.after.is_some();
-    let cnames: Vec<&Change> = changes.changes().iter().filter(is_cname).collect();
-    for cname in &cnames {
-        let mut others = changes.changes().iter().filter(|c| c.after.is_some());
-        if others.any(|c| c.key.name == cname.key.name && c.key.rtype != RrType::CNAME) {
-            return Err(unsupported(zone, &cname.key, "other records are to stand beside it"));
-        }
-    }
+    alone(changes, held, &[RrType::CNAME])?;
     // Where there is a CNAME already, there is nothing else.
-    let new = cnames.into_iter().filter(|cname| cname.before.is_none());
+    let is_new_cname =
+        |c: &&Change| c.key.rtype == RrType::CNAME && c.before.is_none() && c.after.is_some();
+    let new = changes.changes().iter().filter(is_new_cname);
     let names: BTreeSet<Name> = new.map(|cname| cname.key.name.clone()).collect();
     if names.is_empty() {
         return Ok(());
     }
-    for key in read::found_at(server, zone, &names).await?.into_keys() {
-        if set(&key).is_none() {
-            let cname = RrKey::new(key.name.clone(), RrType::CNAME);
-            let why = format!("the name has {} records, and a CNAME stands alone", key.rtype);
-            return Err(unsupported(zone, &cname, &why));
-        }
-    }
-    Ok(())
+    let found = read::found_at(server, changes.zone(), &names).await?;
+    alone(changes, found.keys(), &[RrType::CNAME])
 }
 
 async fn send(server: &Server, changes: &ChangeSet, update: Update) -> Result<Sent, ProviderError> {
@@ -260,40 +209,20 @@ async fn read_back(
     changes: &ChangeSet,
     before: &Live,
 ) -> Result<Receipt, ProviderError> {
-    let zone = changes.zone();
+    let written = Written {
+        changes,
+        peer: server.address.to_string(),
+        said: "the server said NOERROR",
+        as_before: AsBefore::Ignored,
+    };
     let keys: Vec<RrKey> = changes.changes().iter().map(|change| change.key.clone()).collect();
-    let Live { soa, rrsets } = match read::after(server, zone, &keys, before).await {
-        Ok(live) => live,
-        Err(error) => {
-            let detail = format!("the server said NOERROR, and reading back failed: {error}");
-            return Err(in_doubt(server, zone, detail));
-        }
-    };
-    let shown: Vec<Option<&RrSet>> =
-        rrsets.iter().map(|found| found.as_ref().map(|found| &found.rrset)).collect();
-    let pairs = || changes.changes().iter().zip(&shown);
-    let other = pairs().find(|(c, live)| !convert::is_as_asked(&c.key, **live, c.after.as_ref()));
-    let Some((change, live)) = other else {
-        return Ok(Receipt { serial: convert::serial(&soa.rrset), read_back: true });
-    };
-    let key = &change.key;
-    match pairs().all(|(change, live)| *live == change.before.as_ref()) {
-        true => Err(ProviderError::Refused {
-            zone: zone.clone(),
-            detail: format!("the server said NOERROR and left {key} as it was"),
-        }),
-        false => {
-            let is = live.map_or("is absent".to_owned(), |live| format!("is {live:?}"));
-            let detail = format!("the server said NOERROR, and afterwards {key} {is}");
-            Err(in_doubt(server, zone, detail))
-        }
-    }
+    let live = read::after(server, changes.zone(), &keys, before).await;
+    let Live { soa, rrsets } = live.map_err(|error| written.unread(&error))?;
+    let found = found(&keys, &rrsets);
+    written.judge(|key| found.get(key).copied())?;
+    Ok(Receipt { serial: serial::of(&soa.rrset), read_back: true })
 }
 
 fn in_doubt(server: &Server, zone: &Name, detail: String) -> ProviderError {
     ProviderError::InDoubt { zone: zone.clone(), peer: server.address.to_string(), detail }
-}
-
-fn unsupported(zone: &Name, key: &RrKey, why: &str) -> ProviderError {
-    ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.to_owned() }
 }

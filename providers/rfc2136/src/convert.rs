@@ -103,10 +103,10 @@ pub(crate) fn zone(origin: &Name, mut records: Vec<ZoneRecord>) -> Result<Zone, 
     while let Some((key, ttl, first)) = records.next() {
         let mut rdata = vec![first];
         let mut ttl = ttl;
-        while let Some((_, other_ttl, one)) = records.next_if(|(next, ..)| *next == key) {
+        while let Some((_, other_ttl, more)) = records.next_if(|(next, ..)| *next == key) {
             // RFC 2181 §5.2 calls it an error. Caches may hold a record for so long.
             ttl = ttl.max(other_ttl);
-            rdata.push(one);
+            rdata.push(more);
         }
         let rrset = rrset(&key, ttl, rdata)?;
         rrsets.push((key, rrset));
@@ -144,12 +144,12 @@ impl Collector {
     pub(crate) fn lose(
         &mut self,
         answer: &Answer,
-        one: &Record,
+        read: &Record,
         zone: &Name,
     ) -> Result<(), BadRecord> {
-        let (key, _, rdata) = record(answer, one, zone, &mut self.scratch)?;
+        let (key, _, rdata) = record(answer, read, zone, &mut self.scratch)?;
         let Some(collected) = self.rrsets.get_mut(&key) else { return Ok(()) };
-        if let Some(place) = collected.rdata.iter().position(|one| *one == rdata) {
+        if let Some(place) = collected.rdata.iter().position(|held| *held == rdata) {
             collected.rdata.remove(place);
             collected.octets.remove(place);
         }
@@ -163,10 +163,10 @@ impl Collector {
     pub(crate) fn take(
         &mut self,
         answer: &Answer,
-        one: &Record,
+        read: &Record,
         zone: &Name,
     ) -> Result<(), BadRecord> {
-        let (key, ttl, rdata) = record(answer, one, zone, &mut self.scratch)?;
+        let (key, ttl, rdata) = record(answer, read, zone, &mut self.scratch)?;
         let empty = || Collected { ttl, rdata: Vec::new(), octets: Vec::new() };
         let collected = self.rrsets.entry(key.clone()).or_insert_with(empty);
         if collected.ttl != ttl {
@@ -242,8 +242,8 @@ pub(crate) fn update(changes: &ChangeSet, soa: &Found, live: &[Option<Found>]) -
         if *key == apex(RrType::NS) {
             // Deleting this RRset is ignored (RFC 2136 §3.4.2.3), and so is its last record's
             // deletion (§3.4.2.4): the old ones go one by one, when the new ones are there.
-            let gone = old.rrset.rdata().iter().filter(|one| !new.clone().any(|kept| kept == *one));
-            removals.extend(gone.map(|one| Edit::DeleteRecord(key.clone(), one.wire().to_vec())));
+            let gone = old.rrset.rdata().iter().filter(|old| !new.clone().any(|kept| kept == *old));
+            removals.extend(gone.map(|old| Edit::DeleteRecord(key.clone(), old.wire().to_vec())));
             continue;
         }
         // Without this, records that stay would keep a place, and a TTL, that nobody asked for.
@@ -251,27 +251,4 @@ pub(crate) fn update(changes: &ChangeSet, soa: &Found, live: &[Option<Found>]) -
     }
     let edits = [deletions, additions, removals].concat();
     Update { zone: zone.clone(), prerequisites, edits }
-}
-
-/// The serial of an SOA RRset.
-pub(crate) fn serial(soa: &RrSet) -> Option<u32> {
-    soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.serial)
-}
-
-/// Whether `live` is what was asked for; servers may count an SOA's serial on by themselves.
-pub(crate) fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> bool {
-    let (Some(live), Some(asked), RrType::SOA) = (live, asked, key.rtype) else {
-        return live == asked;
-    };
-    let fields = |rrset: &RrSet| rrset.rdata().first().and_then(Rdata::as_soa);
-    let (Some(mut shown), Some(wanted)) = (fields(live), fields(asked)) else { return false };
-    let went_on = shown.serial == wanted.serial || is_later(shown.serial, wanted.serial);
-    shown.serial = wanted.serial;
-    live.ttl() == asked.ttl() && shown == wanted && went_on
-}
-
-/// Whether `serial` comes after `other` (RFC 1982 §3.2).
-pub(crate) fn is_later(serial: u32, other: u32) -> bool {
-    let ahead = serial.wrapping_sub(other);
-    ahead != 0 && ahead < 1 << 31
 }

@@ -18,14 +18,13 @@ mod failure;
 mod limits;
 mod read;
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl,
-    Unwritable, Zone,
+    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
+    RrKey, RrSet, Ttl, Unwritable, Zone,
 };
 
 use api::tcp::Server;
@@ -38,44 +37,31 @@ pub const ADAPTER: Adapter = Adapter {
     asks_delegation: true,
     is_program: false,
     fields: &[
-        ConfigField {
-            name: "server",
-            kind: FieldKind::SocketAddr,
-            required: true,
-            doc: "Address and port of the zone's primary server, by TCP.",
-        },
-        ConfigField {
-            name: "tsig",
-            kind: FieldKind::Object(TSIG_FIELDS),
-            required: false,
-            doc: "The key that the server knows us by, for queries, transfers and updates.",
-        },
+        ConfigField::required(
+            "server",
+            FieldKind::SocketAddr,
+            "Address and port of the zone's primary server, by TCP.",
+        ),
+        ConfigField::optional(
+            "tsig",
+            FieldKind::Object(TSIG_FIELDS),
+            "The key that the server knows us by, for queries, transfers and updates.",
+        ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 
 const ALGORITHMS: &[&str] = &["hmac-sha256", "hmac-sha384", "hmac-sha512"];
 
 const TSIG_FIELDS: &[ConfigField] = &[
-    ConfigField {
-        name: "key",
-        kind: FieldKind::Name,
-        required: true,
-        doc: "The key's name, as the server has it.",
-    },
-    ConfigField {
-        name: "algorithm",
-        kind: FieldKind::Choice(ALGORITHMS),
-        required: false,
-        doc: "The key's algorithm; hmac-sha256 if nothing is said.",
-    },
-    ConfigField {
-        name: "secret",
-        kind: FieldKind::Secret,
-        required: true,
-        doc: "The key's secret, in base64.",
-    },
+    ConfigField::required("key", FieldKind::Name, "The key's name, as the server has it."),
+    ConfigField::optional(
+        "algorithm",
+        FieldKind::Choice(ALGORITHMS),
+        "The key's algorithm; hmac-sha256 if nothing is said.",
+    ),
+    ConfigField::required("secret", FieldKind::Secret, "The key's secret, in base64."),
 ];
 
 /// A primary server, with the key that it knows us by.
@@ -84,22 +70,14 @@ struct Rfc2136 {
 }
 
 fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> {
-    let wrong = |field: &str, problem: &str| ConfigError {
-        field: field.to_owned(),
-        problem: problem.to_owned(),
-    };
-    let address = config.text("server").ok_or_else(|| wrong("server", "it is missing"))?;
-    let address: SocketAddr = address
-        .parse()
-        .map_err(|_| wrong("server", "this is no address and port, such as 192.0.2.53:53"))?;
+    let address = *config.need("server", Config::socket_addr)?;
     let key = config.object("tsig").map(|tsig| {
-        let name = tsig.text("key").ok_or_else(|| wrong("tsig.key", "it is missing"))?;
-        let name = Name::from_user(name).map_err(|error| wrong("tsig.key", &error.to_string()))?;
+        let name = tsig.need("key", Config::name)?.clone();
         let algorithm = tsig.text("algorithm").unwrap_or(ALGORITHMS[0]);
-        let secret = tsig.secret("secret").ok_or_else(|| wrong("tsig.secret", "it is missing"))?;
-        Key::new(name, algorithm, secret)
+        Key::new(name, algorithm, tsig.need("secret", Config::secret)?)
     });
-    Ok(Box::new(Rfc2136 { server: Server { address, key: key.transpose()? } }))
+    let key = key.transpose().map_err(|error| error.within("tsig"))?;
+    Ok(Box::new(Rfc2136 { server: Server { address, key } }))
 }
 
 #[async_trait]
@@ -127,20 +105,12 @@ impl Provider for Rfc2136 {
         read::zone(&self.server, zone).await
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
         let live = read::live(&self.server, zone, keys).await?;
         Ok(live.rrsets.into_iter().map(|found| found.map(|found| found.rrset)).collect())
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         apply::check(&self.server, zone, sets).await
     }
 

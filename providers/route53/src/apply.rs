@@ -15,14 +15,15 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_route53::types::ChangeStatus;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
     Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
 };
+use cutover_kit::check::{self, Checked};
+use cutover_kit::{AsBefore, Written, alone, compare, names_of, unsupported};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::Server;
-use crate::convert::{self, Held, Holdings, Size, names_of};
+use crate::convert::{self, Held, Holdings, Size};
 use crate::failure::{failed, failed_act, in_doubt};
 use crate::limits::{BATCH_CHARS, BATCH_RECORDS, SYNC_EVERY, SYNC_POLLS_MAX, TYPES, VALUE_CHARS};
 use crate::read;
@@ -38,10 +39,10 @@ pub(crate) async fn apply(
     let names = names_of(changes.changes().iter().map(|change| &change.key));
     let live = read::live(server, zone, id, &names).await?;
     check_beside(changes, &live)?;
-    compare(changes, &live)?;
+    compare(changes, |key| rrset_of(&live, key))?;
     let first = &changes.changes()[0].key;
     let (batch, size) = convert::batch(changes, &live)
-        .map_err(|error| unsupported(zone, first, &error.to_string()))?;
+        .map_err(|error| unsupported(zone, first, error.to_string()))?;
     check_size(changes, size)?;
     let client = server.client().await;
     // Sent once: after a lost answer a second time would find its own work in the way.
@@ -55,7 +56,7 @@ pub(crate) async fn apply(
             if let ProviderError::Refused { .. } = error {
                 // It may be somebody else's work that stood in the way.
                 let live = read::live(server, zone, id, &names).await?;
-                compare(changes, &live)?;
+                compare(changes, |key| rrset_of(&live, key))?;
             }
             return Err(error);
         }
@@ -116,14 +117,14 @@ pub(crate) async fn check(
     sets: &[ChangeSet],
 ) -> Result<Vec<Unwritable>, ProviderError> {
     let touched = check::touched(sets);
-    let mut live = read::live(server, zone, id, &names_of(touched.iter())).await?;
+    let mut live = read::live(server, zone, id, &names_of(&touched)).await?;
     // What says to whom what is answered stays where it is, whatever the plan says.
     live.retain(|key, held| !touched.contains(key) || held.rrset().is_none());
     let mut checked = Checked::default();
     for set in sets {
-        for one in check::one_by_one(set) {
-            checked.note(check_each(&one))?;
-            checked.note(check_beside(&one, &live))?;
+        for single in check::one_by_one(set) {
+            checked.note(check_each(&single))?;
+            checked.note(check_beside(&single, &live))?;
         }
         checked.note(check_beside(set, &live))?;
         let first = &set.changes()[0].key;
@@ -160,27 +161,13 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
                 format!("a value has {longest} characters, and Route 53 takes {VALUE_CHARS}")
             }
         };
-        return Err(unsupported(changes.zone(), key, &why));
+        return Err(unsupported(changes.zone(), key, why));
     }
     Ok(())
 }
 
 fn rrset_of<'l>(live: &'l Holdings, key: &RrKey) -> Option<&'l RrSet> {
     live.get(key).and_then(Held::rrset)
-}
-
-fn compare(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
-    for Change { key, before, after: _ } in changes.changes() {
-        let live = rrset_of(live, key);
-        if live != before.as_ref() {
-            return Err(ProviderError::Conflict {
-                zone: changes.zone().clone(),
-                key: key.clone(),
-                live: live.cloned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Refuses to touch what says to whom what is answered, and other data beside a CNAME.
@@ -201,31 +188,7 @@ fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderErro
         };
         return Err(unsupported(zone, key, why));
     }
-    for Change { key, after, .. } in changes.changes() {
-        if after.is_none() {
-            continue;
-        }
-        let mut types: BTreeSet<RrType> =
-            live.keys().filter(|other| other.name == key.name).map(|other| other.rtype).collect();
-        let mut is_new = BTreeSet::new();
-        for other in changes.changes().iter().filter(|other| other.key.name == key.name) {
-            match other.after {
-                Some(_) => is_new.insert(other.key.rtype) | types.insert(other.key.rtype),
-                None => types.remove(&other.key.rtype),
-            };
-        }
-        let other = types.iter().find(|rtype| **rtype != RrType::CNAME);
-        let (Some(other), true) = (other, types.contains(&RrType::CNAME)) else { continue };
-        // Of two that are to be written it is the CNAME that stands in the way.
-        let (rtype, why) = match is_new.contains(&RrType::CNAME) {
-            true => {
-                (RrType::CNAME, format!("the name has {other} records, and a CNAME stands alone"))
-            }
-            false => (key.rtype, "the name has a CNAME, and a CNAME stands alone".to_owned()),
-        };
-        return Err(unsupported(zone, &RrKey::new(key.name.clone(), rtype), &why));
-    }
-    Ok(())
+    alone(changes, live.keys(), &[RrType::CNAME])
 }
 
 /// Refuses what Route 53 would: two batches would be two changes.
@@ -244,7 +207,7 @@ fn check_size(changes: &ChangeSet, size: Size) -> Result<(), ProviderError> {
     } else {
         return Ok(());
     };
-    Err(unsupported(changes.zone(), &changes.changes()[0].key, &why))
+    Err(unsupported(changes.zone(), &changes.changes()[0].key, why))
 }
 
 /// Looks at what Route 53 made of it.
@@ -254,26 +217,15 @@ async fn read_back(
     changes: &ChangeSet,
     names: &BTreeSet<Name>,
 ) -> Result<Receipt, ProviderError> {
-    let zone = changes.zone();
-    let live = match read::live(server, zone, id, names).await {
-        Ok(live) => live,
-        Err(error) => {
-            let detail = format!("Route 53 said yes, and reading back failed: {error}");
-            return Err(in_doubt(server, zone, detail));
-        }
+    let written = Written {
+        changes,
+        peer: server.peer(),
+        said: "Route 53 said yes",
+        // A change that is in sync is made, whatever a listing shows.
+        as_before: AsBefore::Pending,
     };
-    let is_other = |c: &&Change| rrset_of(&live, &c.key) != c.after.as_ref();
-    match changes.changes().iter().find(is_other) {
-        None => Ok(Receipt { serial: None, read_back: true }),
-        Some(Change { key, .. }) => {
-            let is = rrset_of(&live, key)
-                .map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
-            let detail = format!("Route 53 said yes, and afterwards {key} {is}");
-            Err(in_doubt(server, zone, detail))
-        }
-    }
-}
-
-fn unsupported(zone: &Name, key: &RrKey, why: &str) -> ProviderError {
-    ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.to_owned() }
+    let live = read::live(server, changes.zone(), id, names).await;
+    let live = live.map_err(|error| written.unread(&error))?;
+    written.judge(|key| rrset_of(&live, key))?;
+    Ok(Receipt { serial: None, read_back: true })
 }

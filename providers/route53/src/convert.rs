@@ -5,7 +5,7 @@
 //! alias of another resource: such *routed* ones say what is answered to whom, and are no RRset that
 //! could be read or written here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use aws_sdk_route53::error::BuildError;
@@ -89,27 +89,16 @@ fn read(rtype: RrType, set: &ResourceRecordSet) -> Option<RrSet> {
 
 /// Escapes are octal (Developer Guide, "DNS domain name format"): here they are decimal.
 fn decimal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        out.push(c);
-        if c != '\\' {
-            continue;
-        }
-        let digits = rest.as_str().get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match digits {
-            Some(octet) => {
-                let _ = write!(out, "{octet:03}");
-                rest.nth(2);
-            }
-            None => out.extend(rest.next()),
-        }
-    }
-    out
+    with_escapes(text, |digits| Some(format!("{:03}", u8::from_str_radix(digits, 8).ok()?)))
 }
 
 /// Escapes in octal.
 fn octal(text: &str) -> String {
+    with_escapes(text, |digits| Some(format!("{:03o}", digits.parse::<u8>().ok()?)))
+}
+
+/// A text with its escapes of three digits written in another way; others stay as they are.
+fn with_escapes(text: &str, written: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -117,9 +106,9 @@ fn octal(text: &str) -> String {
         if c != '\\' {
             continue;
         }
-        match rest.as_str().get(..3).and_then(|digits| digits.parse::<u8>().ok()) {
-            Some(octet) => {
-                let _ = write!(out, "{octet:03o}");
+        match rest.as_str().get(..3).and_then(&written) {
+            Some(digits) => {
+                out.push_str(&digits);
                 rest.nth(2);
             }
             None => out.extend(rest.next()),
@@ -180,21 +169,22 @@ pub(crate) fn batch(
         let Some(Held::Simple(_, set)) = held.get(&change.key) else { continue };
         if change.before.is_some() {
             count(set);
-            batch = batch.changes(one(ChangeAction::Delete, (**set).clone())?);
+            batch = batch.changes(action(ChangeAction::Delete, (**set).clone())?);
         }
     }
     for change in changes.changes() {
         let Some(after) = &change.after else { continue };
         let set = created(&change.key, after)?;
         count(&set);
-        batch = batch.changes(one(ChangeAction::Create, set)?);
+        batch = batch.changes(action(ChangeAction::Create, set)?);
     }
     Ok((batch.build()?, size))
 }
 
 /// What a change set expects to be there, as it would be spelt here.
 pub(crate) fn held_before(changes: &ChangeSet) -> Result<Holdings, BuildError> {
-    let before = changes.changes().iter().filter_map(|one| Some((&one.key, one.before.as_ref()?)));
+    let before =
+        changes.changes().iter().filter_map(|change| Some((&change.key, change.before.as_ref()?)));
     let held = |(key, rrset): (&RrKey, &RrSet)| {
         let set = Box::new(created(key, rrset)?);
         Ok((key.clone(), Held::Simple(rrset.clone(), set)))
@@ -202,7 +192,7 @@ pub(crate) fn held_before(changes: &ChangeSet) -> Result<Holdings, BuildError> {
     before.map(held).collect()
 }
 
-fn one(action: ChangeAction, set: ResourceRecordSet) -> Result<Change, BuildError> {
+fn action(action: ChangeAction, set: ResourceRecordSet) -> Result<Change, BuildError> {
     Change::builder().action(action).resource_record_set(set).build()
 }
 
@@ -224,11 +214,6 @@ pub(crate) fn chars_of(_: &Name, change: &cutover_contract::Change) -> usize {
     let sets = [&change.before, &change.after];
     let rdata = sets.into_iter().flatten().flat_map(|rrset| rrset.rdata());
     rdata.map(|rdata| value(rdata).chars().count().max(RECORD_CHARS_MIN)).sum()
-}
-
-/// The names of some keys.
-pub(crate) fn names_of<'k>(keys: impl Iterator<Item = &'k RrKey>) -> BTreeSet<Name> {
-    keys.map(|key| key.name.clone()).collect()
 }
 
 #[cfg(test)]

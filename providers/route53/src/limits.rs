@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use cutover_contract::RrType;
+use cutover_kit::rr_types;
 
 /// For a connection. Our choice.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -61,23 +62,8 @@ pub(crate) const WORDS_CHARS_MAX: usize = 300;
 pub(crate) const MARK: &str = "written by cutover";
 
 /// The types that Route 53 has (API reference, `Type`), the SOA apart, which cannot be replaced.
-pub(crate) const TYPES: &[RrType] = &[
-    RrType::A,
-    RrType::AAAA,
-    RrType::CAA,
-    RrType::CNAME,
-    RrType::DS,
-    RrType::HTTPS,
-    RrType::MX,
-    RrType::NAPTR,
-    RrType::NS,
-    RrType::PTR,
-    RrType::SPF,
-    RrType::SRV,
-    RrType::SSHFP,
-    RrType::SVCB,
-    RrType::TLSA,
-    RrType::TXT,
+pub(crate) const TYPES: &[RrType] = rr_types![
+    A AAAA CAA CNAME DS HTTPS MX NAPTR NS PTR SPF SRV SSHFP SVCB TLSA TXT
 ];
 
 /// Codes of errors that mean: these credentials are not accepted.

@@ -43,7 +43,7 @@ pub(crate) async fn zone_id(
     };
     let public: Vec<_> = of_name.iter().filter(|found| !is_private(found.config())).collect();
     match (public.as_slice(), of_name.len()) {
-        ([one], _) => Ok(one.id().trim_start_matches("/hostedzone/").to_owned()),
+        ([found], _) => Ok(found.id().trim_start_matches("/hostedzone/").to_owned()),
         ([], 0) => Err(ProviderError::NoSuchZone {
             zone: zone.clone(),
             detail: "no hosted zone of this name can be seen with these credentials".to_owned(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, Url};
 use tokio::time::timeout;
 
 /// What an exchange may take.
@@ -83,6 +83,41 @@ pub enum ClientError {
     /// The client cannot be made.
     #[error("no HTTP client can be made: {}", innermost(.0))]
     Client(reqwest::Error),
+}
+
+/// Why a text is no address of an HTTP API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not a URL; with one for comparison.
+    #[error("this is no address such as {0}")]
+    Form(&'static str),
+    /// Another protocol.
+    #[error("the address begins with http:// or https://")]
+    Scheme,
+    /// Credentials: they would be shown wherever the address is.
+    #[error("a name and a password have no place in the address")]
+    Credentials,
+    /// More than the place of an API.
+    #[error("an address has neither a `?` nor a `#` here")]
+    Query,
+}
+
+/// The address of an HTTP API. `example` is one, for the error.
+///
+/// # Errors
+/// [`AddressError`].
+pub fn address(text: &str, example: &'static str) -> Result<Url, AddressError> {
+    let address = Url::parse(text).map_err(|_| AddressError::Form(example))?;
+    if !matches!(address.scheme(), "http" | "https") {
+        return Err(AddressError::Scheme);
+    }
+    if !address.username().is_empty() || address.password().is_some() {
+        return Err(AddressError::Credentials);
+    }
+    match address.query().is_some() || address.fragment().is_some() {
+        true => Err(AddressError::Query),
+        false => Ok(address),
+    }
 }
 
 /// The system's own word: what is around it repeats the address, which is shown elsewhere.

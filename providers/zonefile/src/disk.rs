@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::read::FILE_OCTETS_MAX;
 
-/// What the names of our temporary files start with; whoever finds one may remove it.
+/// What the names of our temporary files start with; they may be removed.
 pub(crate) const TEMPORARY_PREFIX: &str = ".cutover-";
 
 /// The mode bit that lets everybody read.
@@ -117,7 +117,7 @@ pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<(), Replace
         // editor that writes this way.
         let _ = fchown(temporary.as_file(), Some(was.uid()), None);
     }
-    // Behind the owner, since a change of owner takes bits from the mode.
+    // After the owner, since a change of owner takes bits from the mode.
     let mode = Permissions::from_mode(was.mode() & 0o7777);
     temporary.as_file().set_permissions(mode).map_err(&writing)?;
     temporary.as_file().sync_all().map_err(&writing)?;

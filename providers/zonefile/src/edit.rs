@@ -148,7 +148,7 @@ struct Pen<'a> {
     patches: Vec<(Span, Vec<u8>)>,
     /// The owner that a line inherits at this place of the new text.
     owner: Option<&'a Name>,
-    /// The owners to be restored behind the included files that are open.
+    /// The owners to be restored after the included files that are open.
     outside: Vec<Option<&'a Name>>,
     /// What a record without a TTL gets at this place of the new text.
     ttls: TtlState,
@@ -175,7 +175,7 @@ impl<'a> Pen<'a> {
             },
         }
         let Item::Record(entry) = item else { return Ok(()) };
-        for write in self.plan.behind.get(&index).into_iter().flatten() {
+        for write in self.plan.following.get(&index).into_iter().flatten() {
             let mut lines = Vec::new();
             if !self.new_text_ends_in_line_end(entry) {
                 lines.extend_from_slice(self.line_end);
@@ -259,7 +259,7 @@ impl<'a> Pen<'a> {
         Ok(())
     }
 
-    /// The lines of new records at the place of `entry`, with `tail` behind the first.
+    /// The lines of new records at the place of `entry`, with `tail` after the first.
     fn lines(&mut self, write: &'a Write<'a>, entry: &Entry, tail: &[u8]) -> Vec<u8> {
         let Write { key, ttl, rdata, like, ttl_column } = write;
         let mut lines = Vec::new();

@@ -47,7 +47,7 @@ pub struct ReadError {
     pub problem: Problem,
 }
 
-/// A problem at an octet of a file that the one who finds it does not know the name of.
+/// A problem at an octet of a file, before the file's name is known.
 #[derive(Debug)]
 pub(crate) struct Flaw {
     pub(crate) at: usize,
@@ -99,8 +99,8 @@ pub enum Problem {
         /// What should have come next.
         what: &'static str,
     },
-    /// A line that goes on behind its end.
-    #[error("the line goes on behind {what}")]
+    /// A line that goes on after its end.
+    #[error("the line goes on after {what}")]
     Extra {
         /// What should have been last.
         what: &'static str,

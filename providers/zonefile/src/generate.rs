@@ -68,18 +68,18 @@ pub(crate) fn fill(template: &str, number: u32) -> Result<String, TemplateError>
     while let Some(at) = rest.find(['$', '\\']) {
         text.push_str(&rest[..at]);
         let found = &rest[at..];
-        if let Some(behind) = found.strip_prefix('\\') {
+        if let Some(tail) = found.strip_prefix('\\') {
             // An escape is left as it is, whatever it escapes.
-            let length = 1 + behind.chars().next().map_or(0, char::len_utf8);
+            let length = 1 + tail.chars().next().map_or(0, char::len_utf8);
             text.push_str(&found[..length]);
             rest = &found[length..];
-        } else if let Some(behind) = found.strip_prefix("$$") {
+        } else if let Some(tail) = found.strip_prefix("$$") {
             text.push('$');
-            rest = behind;
-        } else if let Some(behind) = found.strip_prefix("${") {
-            let (modifier, behind) = behind.split_once('}').ok_or(TemplateError::Modifier)?;
+            rest = tail;
+        } else if let Some(tail) = found.strip_prefix("${") {
+            let (modifier, tail) = tail.split_once('}').ok_or(TemplateError::Modifier)?;
             push_modified(modifier, number, &mut text)?;
-            rest = behind;
+            rest = tail;
         } else {
             text.push_str(&number.to_string());
             rest = &found[1..];

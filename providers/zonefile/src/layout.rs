@@ -40,7 +40,7 @@ impl<'t> Layout<'t> {
         &self.rdata
     }
 
-    /// What stands behind the record: blanks, a comment and the line end.
+    /// What stands after the record: blanks, a comment and the line end.
     pub(crate) fn tail(&self) -> &'t [u8] {
         &self.text[self.line.end..self.line.whole.end()]
     }
@@ -128,9 +128,9 @@ impl<'t> Layout<'t> {
         }
     }
 
-    /// The blanks behind a column. Where it is a parenthesis or a line end that follows, one blank.
-    fn gap(&self, behind: Span) -> &'t [u8] {
-        let rest = &self.text[behind.end()..];
+    /// The blanks after a column. Where it is a parenthesis or a line end that follows, one blank.
+    fn gap(&self, column: Span) -> &'t [u8] {
+        let rest = &self.text[column.end()..];
         match rest.iter().take_while(|octet| is_blank(octet)).count() {
             0 => b" ",
             blanks => &rest[..blanks],
@@ -138,7 +138,7 @@ impl<'t> Layout<'t> {
     }
 }
 
-/// The blanks behind a column that is `now` octets wide where it was `was`: spaces give way so that
+/// The blanks after a column that is `now` octets wide where it was `was`: spaces give way so that
 /// the next column stays where it is, tabs and single spaces stay.
 fn push_gap(gap: &[u8], was: usize, now: usize, line: &mut Vec<u8>) {
     if gap.len() > 1 && gap.iter().all(|octet| *octet == b' ') {

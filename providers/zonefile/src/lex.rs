@@ -57,11 +57,11 @@ pub(crate) struct Line {
     pub(crate) whole: Span,
     /// How many blanks it begins with; one suffices to inherit the owner.
     pub(crate) lead: usize,
-    /// Where its last token or parenthesis ends: behind it are blanks, a comment and the line end.
+    /// Where its last token or parenthesis ends: after it are blanks, a comment and the line end.
     pub(crate) end: usize,
 }
 
-/// Where the first line starts: behind the byte order mark, if there is one.
+/// Where the first line starts: after the byte order mark, if there is one.
 pub(crate) fn first_line(text: &[u8]) -> usize {
     if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
 }
@@ -130,7 +130,7 @@ pub(crate) fn line(text: &[u8], from: usize, tokens: &mut Vec<Span>) -> Result<O
     Ok(Some(Line { whole: Span::new(from, at), lead, end }))
 }
 
-/// Behind the closing quote of the string whose opening quote is at `open`.
+/// After the closing quote of the string whose opening quote is at `open`.
 fn quoted_end(text: &[u8], open: usize) -> Result<usize, Flaw> {
     let mut at = open + 1;
     loop {

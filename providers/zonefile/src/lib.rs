@@ -11,7 +11,8 @@
 //! [`CompareAndSet::ReadCompareWrite`] says that there is one.
 //!
 //! What this does not do: it signs nothing and refuses to edit signed files, writes to no included
-//! file, includes none from outside of the provider's directory, knows no class but IN, and does not ask whether a server has the file.
+//! file, includes none from outside of the provider's directory, knows no class but IN, and does not
+//! ask whether a server has the file.
 
 mod disk;
 mod edit;
@@ -30,17 +31,18 @@ mod random_tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cutover_contract::check::{self, Checked};
 use cutover_contract::{
-    Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
-    ConfigField, FieldKind, Gathered, Granularity, Name, Provider, ProviderError, Receipt, RrKey,
-    RrSet, RrType, Ttl, Unwritable, Zone,
+    Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
+    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
+    RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
 };
-
-use cutover_process::{Ended, run, shown};
+use cutover_kit::check::{self, Checked};
+use cutover_kit::{compare, conflict, unsupported};
+use cutover_process::{Ended, RunError, run, shown};
 
 use crate::disk::ReplaceError;
 
@@ -70,39 +72,34 @@ pub const ADAPTER: Adapter = Adapter {
     asks_delegation: false,
     is_program: false,
     fields: &[
-        ConfigField {
-            name: "directory",
-            kind: FieldKind::Path,
-            required: false,
-            doc: "The directory of the zone files, which are named `example.com.zone`. Either this \
+        ConfigField::optional(
+            "directory",
+            FieldKind::Path,
+            "The directory of the zone files, which are named `example.com.zone`. Either this \
                   or `file` is required.",
-        },
-        ConfigField {
-            name: "file",
-            kind: FieldKind::Path,
-            required: false,
-            doc: "The zone file, for a provider with one zone.",
-        },
-        ConfigField {
-            name: "reload",
-            kind: FieldKind::Argv,
-            required: false,
-            doc: "The command that makes the servers load the file, such as `[rndc, reload]`; it \
+        ),
+        ConfigField::optional(
+            "file",
+            FieldKind::Path,
+            "The zone file, for a provider with one zone.",
+        ),
+        ConfigField::optional(
+            "reload",
+            FieldKind::Argv,
+            "The command that makes the servers load the file, such as `[rndc, reload]`; it \
                   is run without a shell in the plan's directory, for 30 s at the most.",
-        },
-        ConfigField {
-            name: "served",
-            kind: FieldKind::Object(&[ConfigField {
-                name: "assume_within",
-                kind: FieldKind::Duration,
-                required: true,
-                doc: "How long after the write it is served everywhere.",
-            }]),
-            required: false,
-            doc: "What to assume where the zone has no `authorities` that could be asked.",
-        },
+        ),
+        ConfigField::optional(
+            "served",
+            FieldKind::Object(&[ConfigField::required(
+                "assume_within",
+                FieldKind::Duration,
+                "How long after the write it is served everywhere.",
+            )]),
+            "What to assume where the zone has no `authorities` that could be asked.",
+        ),
     ],
-    readme: include_str!("../README.md"),
+    findings: include_str!("../findings.json"),
     connect,
 };
 
@@ -113,6 +110,28 @@ enum Files {
     Directory(PathBuf),
     /// There is one.
     One(PathBuf),
+}
+
+/// The file has the change, and the servers were not told.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    /// The command has said so.
+    #[error(
+        "the file has the change, but the servers may not have it: `{program}` ended with \
+         {status}{}",
+        shown(output)
+    )]
+    Failed {
+        /// The command's program.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote.
+        output: String,
+    },
+    /// The command did not come to its end.
+    #[error("the file has the change, but the servers may not have it: {0}")]
+    NotRun(RunError),
 }
 
 /// Zone files on this machine, as a provider.
@@ -130,24 +149,20 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
     Ok(Box::new(ZoneFiles::from_config(config, base)?))
 }
 
-fn config_error(field: &str, problem: impl Into<String>) -> ConfigError {
-    ConfigError { field: field.to_owned(), problem: problem.into() }
-}
-
 impl ZoneFiles {
     /// Takes the configuration; relative paths start at `base`. No IO.
     ///
     /// # Errors
     /// [`ConfigError`], for the first field that cannot be used.
     pub fn from_config(config: &Config, base: &Path) -> Result<Self, ConfigError> {
-        let files = match (config.text("directory"), config.text("file")) {
+        let files = match (config.path("directory"), config.path("file")) {
             (Some(directory), None) => Files::Directory(base.join(directory)),
             (None, Some(file)) => Files::One(base.join(file)),
             (Some(_), Some(_)) => {
-                return Err(config_error("file", "it cannot stand beside `directory`"));
+                return Err(ConfigError::new("file", "it cannot stand beside `directory`"));
             }
             (None, None) => {
-                return Err(config_error("directory", "either this or `file` is required"));
+                return Err(ConfigError::new("directory", "either this or `file` is required"));
             }
         };
         let reload = match config.argv("reload") {
@@ -155,12 +170,13 @@ impl ZoneFiles {
             Some([program, arguments @ ..]) if !program.is_empty() => {
                 Some((program.clone(), arguments.to_vec()))
             }
-            Some(_) => return Err(config_error("reload", "it names no program")),
+            Some(_) => return Err(ConfigError::new("reload", "it names no program")),
         };
-        let served_within = match config.object("served") {
-            None => None,
-            Some(served) => Some(assume_within(served)?),
-        };
+        let served = config.object("served").map(|served| {
+            let within = served.need("assume_within", Config::duration);
+            within.copied().map_err(|error| error.within("served"))
+        });
+        let served_within = served.transpose()?;
         Ok(Self { files, reload, base: base.to_owned(), served_within })
     }
 
@@ -199,22 +215,16 @@ impl ZoneFiles {
         task.await.expect("the work does not panic, and is not cancelled")
     }
 
-    async fn reload(&self) -> Result<(), String> {
+    async fn reload(&self) -> Result<(), ReloadError> {
         let Some((program, arguments)) = &self.reload else { return Ok(()) };
         match run(program, arguments, &self.base, RELOAD_TIME_MAX).await {
             Ok(Ended { status, .. }) if status.success() => Ok(()),
             Ok(Ended { status, output }) => {
-                Err(format!("`{program}` ended with {status}{}", shown(&output)))
+                Err(ReloadError::Failed { program: program.clone(), status, output })
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(ReloadError::NotRun(error)),
         }
     }
-}
-
-fn assume_within(served: &Config) -> Result<Duration, ConfigError> {
-    let field = "served.assume_within";
-    let text = served.text("assume_within").ok_or_else(|| config_error(field, "it is missing"))?;
-    humantime::parse_duration(text).map_err(|error| config_error(field, error.to_string()))
 }
 
 #[async_trait]
@@ -240,20 +250,12 @@ impl Provider for ZoneFiles {
         self.on_file(zone, move |zone, path| Ok(read_file(zone, path, &root)?.zone)).await
     }
 
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>> {
         let zone = self.read_zone(zone).await?;
         Ok(keys.iter().map(|key| zone.get(key).cloned()).collect())
     }
 
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
+    async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>> {
         let (sets, root) = (sets.to_vec(), self.root());
         self.on_file(zone, move |zone, path| check_sets(zone, path, &root, &sets)).await
     }
@@ -271,22 +273,17 @@ impl Provider for ZoneFiles {
         reloaded.map_err(|error| ProviderError::InDoubt {
             zone: changes.zone().clone(),
             peer: "the reload command".to_owned(),
-            detail: not_reloaded(&error),
+            detail: error.to_string(),
         })?;
         Ok(receipt)
     }
 
     async fn publish(&self, zone: &Name) -> Result<(), ProviderError> {
-        let refused = |error: String| ProviderError::Refused {
+        self.reload().await.map_err(|error| ProviderError::Refused {
             zone: zone.clone(),
-            detail: not_reloaded(&error),
-        };
-        self.reload().await.map_err(refused)
+            detail: error.to_string(),
+        })
     }
-}
-
-fn not_reloaded(error: &str) -> String {
-    format!("the file has the change, but the servers may not have it: {error}")
 }
 
 fn read_file(zone: &Name, path: &Path, root: &Path) -> Result<Reading, ProviderError> {
@@ -310,11 +307,11 @@ fn check_sets(
     let work = reading.text().len().saturating_mul(sets.len());
     for set in sets {
         let mut is_refused = false;
-        // Where the whole can be written, each of it can; who cannot is looked for one by one.
+        // Where the whole can be written, each change can be; else each is tried by itself.
         if check::opaque(set).is_err() || plan::plan(&reading, set).is_err() {
-            for one in check::one_by_one(set) {
-                checked.note(check::opaque(&one))?;
-                if let Err(EditError { key, why }) = plan::plan(&reading, &one) {
+            for single in check::one_by_one(set) {
+                checked.note(check::opaque(&single))?;
+                if let Err(EditError { key, why }) = plan::plan(&reading, &single) {
                     checked.add(key, why.to_string());
                     is_refused = true;
                 }
@@ -336,7 +333,7 @@ fn check_sets(
                     detail: error.to_string(),
                 })?;
             }
-            // Who stands beside whom depends on the order, and was looked at above.
+            // Which types meet at a name depends on the order, and was looked at above.
             Err(EditError { why: Refusal::CnameBeside(_), .. }) => {}
             Err(EditError { key, why }) => checked.add(key, why.to_string()),
         }
@@ -349,20 +346,17 @@ fn change_file(path: &Path, root: &Path, changes: &ChangeSet) -> Result<Receipt,
     let load = |path: &Path| load_below(root, path);
     let reading = read_file(zone, path, root)?;
     check::opaque(changes)?;
-    compare(&reading.zone, changes)?;
-    let Edited { text, serial } =
-        edit(&reading, changes, &load).map_err(|EditError { key, why }| {
-            ProviderError::Unsupported { zone: zone.clone(), key, why: why.to_string() }
-        })?;
+    compare(changes, |key| reading.zone.get(key))?;
+    let Edited { text, serial } = edit(&reading, changes, &load)
+        .map_err(|EditError { key, why }| unsupported(zone, &key, why.to_string()))?;
     match disk::replace(path, reading.text(), &text) {
         Ok(()) => Ok(Receipt { serial: Some(serial), read_back: false }),
         Err(ReplaceError::Changed) => {
             let now = read_file(zone, path, root)?.zone;
-            compare(&now, changes)?;
+            compare(changes, |key| now.get(key))?;
             // Someone changed another part: the SOA stands for the file as a whole.
             let key = RrKey::new(zone.clone(), RrType::SOA);
-            let live = now.get(&key).cloned();
-            Err(ProviderError::Conflict { zone: zone.clone(), key, live })
+            Err(conflict(zone, &key, now.get(&key)))
         }
         Err(error @ ReplaceError::Group(_)) => {
             Err(ProviderError::Refused { zone: zone.clone(), detail: error.to_string() })
@@ -372,18 +366,6 @@ fn change_file(path: &Path, root: &Path, changes: &ChangeSet) -> Result<Receipt,
             zone: zone.clone(),
             peer: path.display().to_string(),
             detail: error.to_string(),
-        }),
-    }
-}
-
-fn compare(zone: &Zone, changes: &ChangeSet) -> Result<(), ProviderError> {
-    let differs = |change: &&Change| zone.get(&change.key) != change.before.as_ref();
-    match changes.changes().iter().find(differs) {
-        None => Ok(()),
-        Some(change) => Err(ProviderError::Conflict {
-            zone: zone.origin.clone(),
-            key: change.key.clone(),
-            live: zone.get(&change.key).cloned(),
         }),
     }
 }

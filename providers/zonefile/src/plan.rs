@@ -2,13 +2,14 @@
 //!
 //! Records that are in an RRset before and after keep their lines. The first record that goes gives
 //! its place, layout and comment to the new ones. An RRset that has only new records gets them
-//! behind its last old one; a new RRset stands behind the last record of its name, else behind the
+//! after its last old one; a new RRset stands after the last record of its name, else after the
 //! last one of those that share most of its labels, where possible under an origin above it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrType, Soa, Ttl, next_serial};
+use cutover_kit::serial::is_later;
 
 use crate::error::{Place, ReadError};
 use crate::reading::{Entry, Reading, Source};
@@ -69,7 +70,7 @@ pub enum Refusal {
     #[error("a zone without NS at its apex is loaded by no server")]
     ApexNsRemoved,
     /// A serial that does not rise.
-    #[error("the serial {after} is not behind {before} (RFC 1982)")]
+    #[error("the serial {after} does not come after {before} (RFC 1982)")]
     SerialNotRaised {
         /// The file's.
         before: u32,
@@ -131,8 +132,8 @@ pub(crate) enum TtlColumn {
 pub(crate) struct Plan<'c> {
     /// By index of the item; others stay as they are.
     pub(crate) fates: BTreeMap<usize, Fate<'c>>,
-    /// What to write behind items.
-    pub(crate) behind: BTreeMap<usize, Vec<Write<'c>>>,
+    /// What to write after items.
+    pub(crate) following: BTreeMap<usize, Vec<Write<'c>>>,
     /// The SOA as it was.
     pub(crate) soa_before: Soa,
     /// The SOA as it is to be, its serial raised.
@@ -164,7 +165,7 @@ pub(crate) fn plan<'c>(reading: &Reading, changes: &'c ChangeSet) -> Result<Plan
         .expect("the reader found an SOA");
     let soa = raised(&soa_key, &soa_before, changes)?;
     let neighbours = OnceCell::new();
-    let mut plan = Plan { fates: BTreeMap::new(), behind: BTreeMap::new(), soa_before, soa };
+    let mut plan = Plan { fates: BTreeMap::new(), following: BTreeMap::new(), soa_before, soa };
     for change in changes.changes() {
         let records = &found[&change.key];
         refuse_change(&soa_key.name, change)?;
@@ -187,7 +188,8 @@ impl<'c> Plan<'c> {
         records: &[(usize, &Entry)],
     ) {
         let wanted = change.after.as_ref().map_or(&[][..], |after| after.rdata());
-        let stays = |entry: &Entry| entry.rdata.as_ref().is_some_and(|one| wanted.contains(one));
+        let stays =
+            |entry: &Entry| entry.rdata.as_ref().is_some_and(|rdata| wanted.contains(rdata));
         let (kept, gone): (Vec<_>, Vec<_>) =
             records.iter().copied().partition(|(_, entry)| stays(entry));
         self.fates.extend(gone.iter().map(|(index, _)| (*index, Fate::Gone)));
@@ -209,12 +211,12 @@ impl<'c> Plan<'c> {
             let like = gone.iter().map(|(index, _)| *index).collect();
             self.fates.insert(*place, Fate::Replaced(write(like, TtlColumn::AsLayout)));
         } else if let Some((place, _)) = kept.last() {
-            let writes = self.behind.entry(*place).or_default();
+            let writes = self.following.entry(*place).or_default();
             writes.push(write(vec![*place], TtlColumn::AsLayout));
         } else {
             let place = neighbours.get_or_init(|| Neighbours::of(reading));
             let place = place.place_for(&change.key.name);
-            let writes = self.behind.entry(place).or_default();
+            let writes = self.following.entry(place).or_default();
             writes.push(write(vec![place], TtlColumn::UnlessDefault));
         }
     }
@@ -257,7 +259,7 @@ impl<'r> Neighbours<'r> {
         Self { origins: &reading.origins, same, below }
     }
 
-    /// The record behind which a new name or type goes: the last one of its name, or of those that share
+    /// The record after which a new name or type goes: the last one of its name, or of those that share
     /// most of its labels; if there is one, of those that stand under an origin above it.
     fn place_for(&self, name: &Name) -> usize {
         let shared = || upwards(name).find_map(|above| self.below.get(above));
@@ -268,19 +270,16 @@ impl<'r> Neighbours<'r> {
     }
 }
 
-/// The SOA behind the change: as the change set says, with a serial that is higher.
+/// The SOA after the change: as the change set says, with a serial that is higher.
 fn raised(key: &RrKey, before: &Soa, changes: &ChangeSet) -> Result<Soa, EditError> {
     let change = changes.changes().iter().find(|change| change.key == *key);
     let after = change.and_then(|change| change.after.as_ref());
     let mut soa = after.and_then(|set| set.rdata()[0].as_soa()).unwrap_or_else(|| before.clone());
-    // RFC 1982 §3.2: behind means less than half of all numbers ahead.
-    match soa.serial.wrapping_sub(before.serial) {
-        0 => soa.serial = next_serial(before.serial),
-        ahead if ahead < 1 << 31 => {}
-        _ => {
-            let why = Refusal::SerialNotRaised { before: before.serial, after: soa.serial };
-            return Err(EditError::new(key, why));
-        }
+    if soa.serial == before.serial {
+        soa.serial = next_serial(before.serial);
+    } else if !is_later(soa.serial, before.serial) {
+        let why = Refusal::SerialNotRaised { before: before.serial, after: soa.serial };
+        return Err(EditError::new(key, why));
     }
     Ok(soa)
 }

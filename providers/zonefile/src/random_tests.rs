@@ -154,7 +154,7 @@ fn lines_to_keep<'t>(reading: &'t Reading, changes: &ChangeSet) -> Vec<Kept<'t>>
     for (_, entry) in reading.entries().filter(|(_, entry)| entry.source == Source::Main) {
         // New records may come between lines of one owner only where the origin changes.
         let owner_may_go =
-            before.is_some_and(|one| changed(&one.key) || one.origin != entry.origin);
+            before.is_some_and(|last| changed(&last.key) || last.origin != entry.origin);
         let loose_owner = entry.inherits && owner_may_go;
         let loose_ttl = !entry.explicit_ttl && !has_default;
         // What of different TTLs counts depends on what stands in between.

@@ -9,7 +9,7 @@
 //! a signer made (RRSIG, NSEC, ..) is noted and left out of the zone.
 //!
 //! Where it follows BIND: the owner that an included file begins with is that of the including one;
-//! origin and owner are restored behind an include, `$TTL` is not; `$GENERATE` does not change the
+//! origin and owner are restored after an include, `$TTL` is not; `$GENERATE` does not change the
 //! owner. Included files are found from the directory of the file that includes them.
 
 use std::collections::BTreeMap;
@@ -83,7 +83,19 @@ struct Reader<'r> {
     scratch: String,
 }
 
-/// The state of one file, beside that of the reader.
+/// A record or a directive, as it stands in a file.
+#[derive(Clone, Copy)]
+struct Statement<'t> {
+    /// The text of the whole file.
+    text: &'t [u8],
+    /// The file's place in [`Reader::files`].
+    file: usize,
+    line: &'t Line,
+    /// At least one.
+    tokens: &'t [Span],
+}
+
+/// The state of one file, in addition to that of the reader.
 struct Cursor {
     origin: usize,
     owner: Option<(Name, OwnerAt)>,
@@ -114,11 +126,12 @@ impl Reader<'_> {
             };
             at = line.whole.end();
             let Some(first) = tokens.first() else { continue };
+            let statement = Statement { text, file, line: &line, tokens: &tokens };
             let done = if line.lead > 0 || !first.of(text).starts_with(b"$") {
-                self.record(text, file, &line, &tokens, &mut cursor)
+                self.record(statement, &mut cursor)
             } else if first.of(text).eq_ignore_ascii_case(b"$INCLUDE") {
                 // Errors of the included file bring their own place.
-                match self.include(text, file, &line, &tokens, &cursor) {
+                match self.include(statement, &cursor) {
                     Ok(result) => {
                         result?;
                         Ok(())
@@ -126,20 +139,14 @@ impl Reader<'_> {
                     Err(flaw) => Err(flaw),
                 }
             } else {
-                self.directive(text, file, &line, &tokens, &mut cursor)
+                self.directive(statement, &mut cursor)
             };
             done.map_err(named)?;
         }
     }
 
-    fn record(
-        &mut self,
-        text: &[u8],
-        file: usize,
-        line: &Line,
-        tokens: &[Span],
-        cursor: &mut Cursor,
-    ) -> Result<(), Flaw> {
+    fn record(&mut self, statement: Statement<'_>, cursor: &mut Cursor) -> Result<(), Flaw> {
+        let Statement { text, file, line, tokens } = statement;
         let Head { owner, ttl, class: _, rtype_at, rtype, rdata } =
             record::head(text, line, tokens)?;
         if let Some(span) = owner {
@@ -192,14 +199,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn directive(
-        &mut self,
-        text: &[u8],
-        file: usize,
-        line: &Line,
-        tokens: &[Span],
-        cursor: &mut Cursor,
-    ) -> Result<(), Flaw> {
+    fn directive(&mut self, statement: Statement<'_>, cursor: &mut Cursor) -> Result<(), Flaw> {
+        let Statement { text, file: _, line, tokens } = statement;
         match tokens[0].of(text).to_ascii_uppercase().as_slice() {
             b"$ORIGIN" => {
                 let at = only_argument(line, tokens, "the origin")?;
@@ -213,7 +214,7 @@ impl Reader<'_> {
                 self.items.push(Item::DefaultTtl(ttl));
                 Ok(())
             }
-            b"$GENERATE" => self.generate(text, file, line, tokens, cursor.origin),
+            b"$GENERATE" => self.generate(statement, cursor.origin),
             other => {
                 let problem = Problem::UnknownDirective { text: shown(other) };
                 Err(Flaw::new(line.whole.start(), problem))
@@ -224,12 +225,10 @@ impl Reader<'_> {
     /// The outer error has its place in this file, the inner one in the included file.
     fn include(
         &mut self,
-        text: &[u8],
-        file: usize,
-        line: &Line,
-        tokens: &[Span],
+        statement: Statement<'_>,
         cursor: &Cursor,
     ) -> Result<Result<(), ReadError>, Flaw> {
+        let Statement { text, file, line, tokens } = statement;
         let Some(at) = tokens.get(1).copied() else {
             return Err(Flaw::new(line.end, Problem::Missing { what: "the file" }));
         };
@@ -274,14 +273,8 @@ impl Reader<'_> {
         directory.join(shown(name))
     }
 
-    fn generate(
-        &mut self,
-        text: &[u8],
-        file: usize,
-        line: &Line,
-        tokens: &[Span],
-        origin: usize,
-    ) -> Result<(), Flaw> {
+    fn generate(&mut self, statement: Statement<'_>, origin: usize) -> Result<(), Flaw> {
+        let Statement { text, file, line, tokens } = statement;
         let Generate { range, left, ttl, rtype, rtype_at, right } =
             Generate::parse(text, line, tokens)?;
         self.generated = self.generated.saturating_add(range.count());
@@ -366,7 +359,7 @@ fn unquoted(token: &[u8]) -> String {
     text
 }
 
-/// The one token behind a directive's name.
+/// The one token after a directive's name.
 fn only_argument(line: &Line, tokens: &[Span], what: &'static str) -> Result<Span, Flaw> {
     match tokens {
         [_, argument] => Ok(*argument),

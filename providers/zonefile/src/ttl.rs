@@ -34,7 +34,7 @@ pub(crate) fn parse(token: &[u8]) -> Option<Ttl> {
     let secs = match (units, count) {
         (false, Some(secs)) => secs,
         (true, None) => total,
-        // Digits behind the last unit could be seconds or a forgotten unit; BIND refuses them too.
+        // Digits after the last unit could be seconds or a forgotten unit; BIND refuses them too.
         (true, Some(_)) | (false, None) => return None,
     };
     Ttl::from_secs(secs).ok()
@@ -44,7 +44,7 @@ pub(crate) fn parse(token: &[u8]) -> Option<Ttl> {
 ///
 /// As BIND's `lib/dns/master.c` has it: `$TTL` (RFC 2308 §4), else the last TTL that was written
 /// (RFC 1035 §5.1), else, for the SOA, its own minimum, which is then the default of all that
-/// follow. Includes do not end it: what an included file sets, holds behind it.
+/// follow. Includes do not end it: what an included file sets, holds after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TtlState {
     default: Option<Ttl>,
@@ -110,18 +110,18 @@ mod tests {
 
     #[test]
     fn a_missing_ttl_comes_from_the_default_the_last_or_the_soa() {
-        let [one, two, three] = [1, 2, 3].map(|secs| Ttl::from_secs(secs).expect("small"));
+        let [first, second, third] = [1, 2, 3].map(|secs| Ttl::from_secs(secs).expect("small"));
         let mut state = TtlState::default();
         assert_eq!(state.record(None, None), None);
-        assert_eq!(state.record(None, Some(three)), Some(three), "the SOA's minimum");
-        assert_eq!(state.record(Some(one), None), Some(one));
-        assert_eq!(state.record(None, None), Some(three), "the minimum is the default now");
+        assert_eq!(state.record(None, Some(third)), Some(third), "the SOA's minimum");
+        assert_eq!(state.record(Some(first), None), Some(first));
+        assert_eq!(state.record(None, None), Some(third), "the minimum is the default now");
         let mut state = TtlState::default();
-        assert_eq!(state.record(Some(one), Some(three)), Some(one));
-        assert_eq!(state.record(None, None), Some(one), "RFC 1035 §5.1");
-        state.set_default(two);
-        assert_eq!(state.record(None, None), Some(two));
-        assert_eq!(state.record(Some(one), None), Some(one));
-        assert_eq!(state.record(None, None), Some(two));
+        assert_eq!(state.record(Some(first), Some(third)), Some(first));
+        assert_eq!(state.record(None, None), Some(first), "RFC 1035 §5.1");
+        state.set_default(second);
+        assert_eq!(state.record(None, None), Some(second));
+        assert_eq!(state.record(Some(first), None), Some(first));
+        assert_eq!(state.record(None, None), Some(second));
     }
 }

@@ -10,7 +10,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cutover_contract::{Adapter, Config, ConfigError, ConfigValue, Provider, Secret};
+use cutover_contract::{
+    Adapter, Config, ConfigError, ConfigField, ConfigValue, FieldKind, Provider, Secret,
+};
 
 use crate::spec::{ConfigSpec, ProviderSpec, SecretRef};
 
@@ -91,10 +93,12 @@ fn connect_one(
     if adapter.is_program && commands == Commands::Refuse {
         return Err(ConnectError::Refused(format!("what `type: {}` is made of", adapter.kind)));
     }
-    Ok((adapter.connect)(&config(&spec.config, base, commands, secrets)?, base)?)
+    Ok((adapter.connect)(&config(adapter.fields, &spec.config, base, commands, secrets)?, base)?)
 }
 
+/// Values of the kinds that the fields have; a key that is no field of ours keeps its text.
 fn config(
+    fields: &[ConfigField],
     spec: &BTreeMap<String, ConfigSpec>,
     base: &Path,
     commands: Commands,
@@ -102,8 +106,12 @@ fn config(
 ) -> Result<Config, ConnectError> {
     let mut config = Config::default();
     for (key, value) in spec {
+        let field = fields.iter().find(|field| field.name == key);
         let value = match value {
-            ConfigSpec::Text(text) => ConfigValue::Text(text.clone()),
+            ConfigSpec::Text(text) => match field {
+                Some(field) => field.read(text)?,
+                None => ConfigValue::Text(text.clone()),
+            },
             ConfigSpec::Argv(argv) => ConfigValue::Argv(argv.clone()),
             ConfigSpec::Secret(reference) => {
                 let secret = secret(reference, base, commands)?;
@@ -111,7 +119,12 @@ fn config(
                 ConfigValue::Secret(secret)
             }
             ConfigSpec::Object(object) => {
-                ConfigValue::Object(self::config(object, base, commands, secrets)?)
+                let inner = match field.map(|field| field.kind) {
+                    Some(FieldKind::Object(fields)) => fields,
+                    _ => &[],
+                };
+                let object = self::config(inner, object, base, commands, secrets);
+                ConfigValue::Object(object.map_err(|error| within(error, key))?)
             }
             ConfigSpec::Number(number) => ConfigValue::Number(*number),
             ConfigSpec::Bool(flag) => ConfigValue::Bool(*flag),
@@ -119,6 +132,15 @@ fn config(
         config.0.insert(key.clone(), value);
     }
     Ok(config)
+}
+
+fn within(error: ConnectError, outer: &str) -> ConnectError {
+    match error {
+        ConnectError::Config(error) => ConnectError::Config(error.within(outer)),
+        other @ (ConnectError::UnknownKind(_)
+        | ConnectError::Refused(_)
+        | ConnectError::Secret { .. }) => other,
+    }
 }
 
 /// Looks a secret up; a relative path starts at `base`.

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cutover_contract::{Next, ProviderError};
+use cutover_kit::testing::HOSTED;
 use serde_json::json;
 
-use crate::common::{SMALL, TOKEN, ZONE, adapter, changes, fake, held, zone};
+use crate::common::{TOKEN, ZONE, adapter, changes, fake, held, zone};
 use crate::lab::door::{Answer, Door, Mishap, Request};
 
 fn is_batch(request: &Request) -> bool {
@@ -30,7 +31,7 @@ fn meddled(
 #[tokio::test]
 async fn what_a_colleague_deletes_or_adds_in_between_is_a_conflict() {
     let edit = "@ MX 300 0 mail.newhost.example.";
-    let fake_of = || fake("free", SMALL);
+    let fake_of = || fake("free", HOSTED);
     let gone = fake_of();
     let door = meddled(&gone, |fake| fake.remove(ZONE, ZONE, "MX"));
     let error = adapter(&door.url()).apply(&changes(&gone, &[edit])).await.expect_err("gone");
@@ -51,7 +52,7 @@ async fn what_a_colleague_deletes_or_adds_in_between_is_a_conflict() {
 
 #[tokio::test]
 async fn nothing_more_is_sent_while_cloudflare_blocks() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     let seen = AtomicUsize::new(0);
     let door = Door::with_mishaps(fake.clone(), move |_| {
         let body =
@@ -80,7 +81,7 @@ async fn nothing_more_is_sent_while_cloudflare_blocks() {
 
 #[tokio::test]
 async fn a_limit_that_is_used_up_is_heeded_before_it_is_exceeded() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     let door = Door::with_mishaps(fake.clone(), |request| {
         is_batch(request)
             .then_some(Mishap::Turned(|answer| answer.with("ratelimit", "\"default\";r=0;t=40")))
@@ -95,7 +96,7 @@ async fn a_limit_that_is_used_up_is_heeded_before_it_is_exceeded() {
 
 #[tokio::test]
 async fn throttling_in_the_middle_changes_nothing_and_says_how_long() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     let before = held(&fake);
     let door = Door::with_mishaps(fake.clone(), |request| {
         let answer = Answer::new(429, "application/json", "{}").with("retry-after", "30");
@@ -109,7 +110,7 @@ async fn throttling_in_the_middle_changes_nothing_and_says_how_long() {
 
 #[tokio::test]
 async fn codes_decide_and_not_the_status() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     for (status, code, next) in [
         (400, 9106, "Unauthorized"),
         (400, 6003, "Unauthorized"),
@@ -135,7 +136,7 @@ async fn codes_decide_and_not_the_status() {
 
 #[tokio::test]
 async fn all_of_a_batch_is_refused_where_one_part_is() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     let before = held(&fake);
     let door = Door::open(fake.clone());
     // 40 strings of 255 octets are more than a TXT takes (code 9015).

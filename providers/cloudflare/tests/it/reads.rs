@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cutover_contract::ProviderError;
+use cutover_kit::testing::HOSTED;
 
 use crate::cloudflare::Cloudflare;
-use crate::common::{SMALL, TOKEN, ZONE, adapter, adapter_with, fake, held, zone};
+use crate::common::{TOKEN, ZONE, adapter, adapter_with, fake, held, zone};
 use crate::lab::door::Door;
 
 fn many(number: usize) -> Vec<String> {
@@ -27,7 +28,7 @@ async fn all_pages_are_read_however_small_they_are() {
 
 #[tokio::test]
 async fn a_total_that_does_not_fit_is_asked_for_again_and_then_not_believed() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     let door = Door::open(fake.clone());
     fake.lie(2);
     let read = adapter(&door.url()).read_zone(&zone()).await.expect("the third time it fits");
@@ -65,13 +66,13 @@ async fn of_several_zones_of_one_name_the_accounts_is_taken() {
     let door = Door::open(fake.clone());
     let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("two");
     assert!(error.to_string().contains("`account_id`"), "{error}");
-    let one = adapter_with(&door.url(), TOKEN, &[("account_id", "b2")]);
-    assert_eq!(one.read_zone(&zone()).await.expect("a zone").rrsets.len(), 1);
+    let of_account = adapter_with(&door.url(), TOKEN, &[("account_id", "b2")]);
+    assert_eq!(of_account.read_zone(&zone()).await.expect("a zone").rrsets.len(), 1);
 }
 
 #[tokio::test]
 async fn a_zone_that_was_made_anew_is_found_again() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     let door = Door::open(fake.clone());
     let provider = adapter(&door.url());
     provider.read_zone(&zone()).await.expect("a zone");

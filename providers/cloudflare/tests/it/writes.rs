@@ -1,9 +1,10 @@
 //! What is written: how many requests, and what of a record stays.
 
 use cutover_contract::{ProviderError, Ttl};
+use cutover_kit::testing::{HOSTED, edited};
 use serde_json::{Value, json};
 
-use crate::common::{SMALL, ZONE, adapter, adapter_with, changes, fake, held, zone};
+use crate::common::{ZONE, adapter, adapter_with, changes, fake, held, zone};
 use crate::lab::door::{Door, Request};
 
 fn is_batch(request: &Request) -> bool {
@@ -43,7 +44,7 @@ async fn records_become_one_another_and_keep_what_is_said_of_them() {
 
 #[tokio::test]
 async fn a_ttl_alone_is_a_patch_of_each_record_that_has_another_one() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     fake.put_line(ZONE, "www.acme.test. 60 IN A 192.0.2.3");
     let door = Door::open(fake.clone());
     let before = held(&fake);
@@ -55,7 +56,7 @@ async fn a_ttl_alone_is_a_patch_of_each_record_that_has_another_one() {
             live.iter().find(|(key, _)| key.to_string() == "www.acme.test. A").expect("it");
         // The largest counts: so long they may be cached.
         assert_eq!(www.ttl(), Ttl::from_secs(300).expect("a TTL"));
-        crate::common::changes_from(&live, &["www A 60 192.0.2.1 | 192.0.2.2 | 192.0.2.3"])
+        edited(&live, &["www A 60 192.0.2.1 | 192.0.2.2 | 192.0.2.3"])
     };
     adapter(&door.url()).apply(&set).await.expect("made");
     assert_eq!(operations(&door), [0, 2, 0, 0]);
@@ -115,7 +116,7 @@ async fn a_batch_has_what_the_plan_allows_and_not_one_operation_more() {
 
 #[tokio::test]
 async fn what_others_hold_is_read_and_not_written() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     fake.lock(ZONE, ZONE, "MX");
     fake.put(
         ZONE,
@@ -170,7 +171,7 @@ async fn what_others_hold_is_read_and_not_written() {
 
 #[tokio::test]
 async fn a_plan_that_the_zone_has_not_is_noticed_when_it_is_read() {
-    let fake = fake("free", SMALL);
+    let fake = fake("free", HOSTED);
     let door = Door::open(fake.clone());
     let provider = adapter_with(&door.url(), crate::common::TOKEN, &[("plan", "enterprise")]);
     let error = provider.read_zone(&zone()).await.expect_err("it is free");

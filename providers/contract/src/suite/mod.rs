@@ -10,13 +10,11 @@
 //! reads the zone without your code, edits it as a colleague would, and breaks the way there. The
 //! suite has the [`Case`]s: each is a short story with steps, and names the RRsets as a person would
 //! write them. [`run`] goes through all of them in their order, one after another, and gives a
-//! [`Report`]; your test prints it, asserts it, and compares your README with it ([`readme`]):
+//! [`Report`]; your test prints it, has it passed, and compares your README with it ([`readme`]):
 //!
 //! ```ignore
 //! let report = suite::run(&mut MyBench::new()).await;
-//! print!("{report}");
-//! report.assert_passed();
-//! suite::readme::check(Path::new(env!("CARGO_MANIFEST_DIR")), "cutover-mine", &[report]);
+//! suite::readme::check(Path::new(env!("CARGO_MANIFEST_DIR")), env!("CARGO_PKG_NAME"), &[report]);
 //! ```
 //!
 //! Your provider cannot do everything. A limit that your `capabilities` declare is found there; any

@@ -7,8 +7,9 @@ use super::case::{Case, Step};
 use super::run::{Done, Halt, Run, fail, is_refusal, made};
 use super::text;
 use super::watch::at_once;
-use crate::check::Unwritable;
-use crate::{Change, ChangeSet, Name, Next, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl};
+use crate::{
+    Change, ChangeSet, Name, Next, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
+};
 
 /// What was checked and what was then done have to fit: a refusal was known before, and what was found
 /// is refused.

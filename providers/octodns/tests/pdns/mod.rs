@@ -2,8 +2,6 @@
 
 #[path = "../../../powerdns/tests/it/bench.rs"]
 pub(crate) mod bench;
-#[path = "../../../../tests/lab/hurried.rs"]
-mod hurried;
 #[path = "../../../powerdns/tests/it/proxy.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod proxy;

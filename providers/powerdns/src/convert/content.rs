@@ -17,7 +17,7 @@ pub(super) fn shown(rdata: &Rdata) -> String {
         RrType::AAAA => address(rdata),
         RrType::LOC => location(&rdata.to_string()),
         RrType::SVCB | RrType::HTTPS => service(rdata),
-        // Nothing at all has a blank behind it.
+        // Nothing at all has a blank after it.
         _ if rdata.wire().is_empty() => format!("{rdata} "),
         _ => rdata.to_string(),
     }
@@ -40,7 +40,7 @@ fn shifted(number: u16, octet: &u8) -> u16 {
     number << 8 | u16::from(*octet)
 }
 
-/// Metres with two digits behind the point, always.
+/// Metres with two digits after the point, always.
 fn location(text: &str) -> String {
     let words = text.split(' ').map(|word| match word.strip_suffix('m') {
         Some(metres) if !metres.contains('.') => format!("{metres}.00m"),
@@ -82,9 +82,9 @@ fn parameters(wire: &[u8]) -> Vec<(u16, &[u8])> {
     let target = wire.get(2..).and_then(Name::from_wire).map_or(0, |(_, octets)| octets);
     let mut rest = wire.get(2 + target..).unwrap_or_default();
     let mut parameters = Vec::new();
-    while let Some((head, behind)) = rest.split_at_checked(4) {
+    while let Some((head, tail)) = rest.split_at_checked(4) {
         let length = usize::from(head[2..].iter().fold(0, shifted));
-        let Some((value, next)) = behind.split_at_checked(length) else { break };
+        let Some((value, next)) = tail.split_at_checked(length) else { break };
         parameters.push((head[..2].iter().fold(0, shifted), value));
         rest = next;
     }

@@ -1,13 +1,12 @@
 //! A real PowerDNS as a bench of the conformance suite, for any adapter that can write to it.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
 use cutover_contract::{Name, Provider, RrKey, RrType, Zone};
+use cutover_kit::testing::{Hurried, closed, nobody};
 
-use super::hurried::Hurried;
 use super::proxy::{self, Fate, http};
 use crate::lab::{Pdns, PdnsZone};
 
@@ -145,15 +144,9 @@ impl Bench for RealPdns {
         let html = "<html><title>Welcome</title>";
         Ok(match fault {
             Fault::WrongCredentials => (self.connect)(&self.server.url(), OTHER_KEY),
-            Fault::Down => {
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-                let address = listener.local_addr().expect("an address");
-                drop(listener);
-                (self.connect)(&format!("http://{address}"), key)
-            }
+            Fault::Down => (self.connect)(&format!("http://{}", closed()), key),
             Fault::Silent => {
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-                let address = listener.local_addr().expect("an address");
+                let (address, listener) = nobody();
                 let provider = (self.connect)(&format!("http://{address}"), key);
                 Box::new(Hurried::new(provider, listener))
             }

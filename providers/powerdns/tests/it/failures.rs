@@ -1,53 +1,16 @@
 //! Servers that refuse, lie, babble, or are not there.
 
-use std::net::TcpListener;
-use std::path::Path;
 use std::time::Duration;
 
-use cutover_contract::{ConfigValue, Next, Provider, ProviderError, Secret};
+use cutover_contract::{Next, ProviderError};
+use cutover_kit::testing::{self, closed, connect, failures, kinds, nobody};
 
-use crate::common::{
-    MX, SMALL, ZONE, adapter, adapter_of, changes, config, contents, key, pdns, rrsets, zone,
-};
+use crate::common::{MX, SMALL, ZONE, adapter, adapter_of, changes, contents, key, pdns, rrsets};
 use crate::lab::Pdns;
 use crate::proxy::{self, Fate, http};
 
 /// A key that no text may hold.
 const KEY: &str = "not-for-anybodys-eyes";
-
-/// How each of the three calls fails, with texts that do not hold the key.
-async fn failures(adapter: &dyn Provider, secret: &str) -> [Option<ProviderError>; 3] {
-    let change = changes(&[MX], &["@ 60 MX 0 ."]);
-    let failures = [
-        adapter.read_zone(&zone()).await.err(),
-        adapter.read_rrsets(&zone(), &[key("@ MX")]).await.err(),
-        adapter.apply(&change).await.err(),
-    ];
-    for error in failures.iter().flatten() {
-        let texts = format!("{error} {error:?}");
-        assert!(!texts.contains(secret), "the key is in {texts}");
-    }
-    failures
-}
-
-/// The variant's name.
-fn kind(error: &ProviderError) -> &'static str {
-    match error {
-        ProviderError::Conflict { .. } => "conflict",
-        ProviderError::Unsupported { .. } => "unsupported",
-        ProviderError::Refused { .. } => "refused",
-        ProviderError::Unauthorized { .. } => "unauthorized",
-        ProviderError::NoSuchZone { .. } => "no zone",
-        ProviderError::Unreachable { .. } => "unreachable",
-        ProviderError::Throttled { .. } => "throttled",
-        ProviderError::InDoubt { .. } => "in doubt",
-        ProviderError::Malformed { .. } => "malformed",
-    }
-}
-
-fn kinds(failures: &[Option<ProviderError>; 3]) -> [&'static str; 3] {
-    failures.each_ref().map(|error| error.as_ref().map_or("done", kind))
-}
 
 #[tokio::test]
 async fn credentials_zones_and_servers_that_are_not_known() {
@@ -60,10 +23,9 @@ async fn credentials_zones_and_servers_that_are_not_known() {
     let failed = failures(&*adapter_of(&other), other.api_key()).await;
     assert_eq!(kinds(&failed), ["no zone"; 3], "{failed:?}");
 
-    let mut config = config(&server.url(), server.api_key());
-    config.0.insert("server".to_owned(), ConfigValue::Text("elsewhere".to_owned()));
-    let connected = (cutover_powerdns::ADAPTER.connect)(&config, Path::new("/"));
-    let failed = failures(&*connected.unwrap_or_else(|error| panic!("{error}")), KEY).await;
+    let texts = [("url", &*server.url()), ("api_key", server.api_key()), ("server", "elsewhere")];
+    let elsewhere = connect(&cutover_powerdns::ADAPTER, &texts);
+    let failed = failures(&*elsewhere.unwrap_or_else(|error| panic!("{error}")), KEY).await;
     assert_eq!(kinds(&failed), ["refused"; 3], "{failed:?}");
     assert!(failed[0].as_ref().is_some_and(|error| error.to_string().contains("`elsewhere`")));
 
@@ -74,9 +36,7 @@ async fn credentials_zones_and_servers_that_are_not_known() {
 
 #[tokio::test]
 async fn a_server_that_is_down() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    drop(listener);
+    let url = format!("http://{}", closed());
     let failed = failures(&*adapter(&url, KEY), KEY).await;
     assert_eq!(kinds(&failed), ["unreachable"; 3], "{failed:?}");
     for error in failed.iter().flatten() {
@@ -88,9 +48,8 @@ async fn a_server_that_is_down() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_answers() {
-    // The system takes the connections; nobody ever reads from them.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (address, _listener) = nobody();
+    let url = format!("http://{address}");
     let failed = failures(&*adapter(&url, KEY), KEY).await;
     assert_eq!(kinds(&failed), ["unreachable"; 3], "{failed:?}");
     let texts = failed.map(|error| error.map(|error| error.to_string()).unwrap_or_default());
@@ -251,11 +210,9 @@ async fn what_moves_before_the_change_is_seen() {
 #[test]
 fn configurations_that_cannot_be_used() {
     let connect = |url: &str, key: &str, server: Option<&str>| {
-        let mut config = config(url, key);
-        if let Some(server) = server {
-            config.0.insert("server".to_owned(), ConfigValue::Text(server.to_owned()));
-        }
-        (cutover_powerdns::ADAPTER.connect)(&config, Path::new("/")).err()
+        let mut texts = vec![("url", url), ("api_key", key)];
+        texts.extend(server.map(|server| ("server", server)));
+        connect(&cutover_powerdns::ADAPTER, &texts).err()
     };
     let url = "http://127.0.0.1:8081";
     assert!(connect(url, KEY, None).is_none());
@@ -273,8 +230,6 @@ fn configurations_that_cannot_be_used() {
         assert_eq!(error.field, field);
         assert!(!format!("{error} {error:?}").contains(KEY));
     }
-    let mut without = config(url, KEY);
-    without.0.remove("api_key");
-    without.0.insert("url".to_owned(), ConfigValue::Secret(Secret::new(KEY)));
-    assert!((cutover_powerdns::ADAPTER.connect)(&without, Path::new("/")).is_err());
+    let without = testing::connect(&cutover_powerdns::ADAPTER, &[("url", url)]).err();
+    assert_eq!(without.expect("no key").field, "api_key");
 }

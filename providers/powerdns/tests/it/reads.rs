@@ -1,47 +1,14 @@
 //! Reading zones and RRsets.
 
 use cutover_contract::{Change, ChangeSet, ProviderError, RrKey, RrType, Zone};
+use cutover_kit::testing::EVERY_TYPE;
 
 use crate::common::{
     MX, SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,
 };
 
-/// Every type that the contract names and a person writes, with values that are easily spoilt.
-pub(crate) const EVERY_TYPE: &[&str] = &[
-    "@ 300 SOA ns1 Host\\.Master 7 3600 600 86400 300",
-    "@ 3600 NS ns1",
-    "@ 3600 NS ns.Other.example.",
-    "ns1 0 A 127.0.0.1",
-    "ns1 2147483647 AAAA 2001:db8::1",
-    "@ 300 MX 10 Mail.OldHost.example.",
-    "@ 300 MX 20 ns1",
-    "@ 300 TXT \"v=spf1 -all\"",
-    "tricky 300 TXT \"a\\\"b\\\\c;d\" \"e  f\" \"\"",
-    "tricky 300 TXT \"\\000\\127\\255@$()\"",
-    "sel._domainkey 60 TXT \"v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\" \"MIIBCgKCAQEA\"",
-    "old 300 SPF \"v=spf1 -all\"",
-    "alias 300 CNAME Target.Example.",
-    "_submission._tcp 300 SRV 0 1 587 Mail.Example.",
-    "ptr 300 PTR some.Name.example.",
-    "branch 300 DNAME elsewhere.example.",
-    "here 300 LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m",
-    "naptr 300 NAPTR 100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:info@example.com!\" .",
-    "naptr 300 NAPTR 100 50 \"s\" \"z3950+I2L+I2C\" \"\" _z3950._tcp.Gatech.edu.",
-    "host 300 SSHFP 4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
-    "_25._tcp.mail 300 TLSA 3 1 1 8cb0fc6c527506a053f4f14c8464bebbd6dede2738d11468dd953d7d6a3021f1",
-    "c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._smimecert 300 SMIMEA 3 0 0 30820122",
-    "c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._openpgpkey 300 OPENPGPKEY mQINBFit",
-    "@ 300 CAA 0 issue \"ca.example.net; account=230123\"",
-    "@ 300 CAA 128 iodef \"mailto:security@example.com\"",
-    "svc 300 SVCB 1 Svc4.example.net. alpn=\"bar\" port=8004",
-    "web 300 HTTPS 0 Pool.svc.example.",
-    "www 300 HTTPS 1 . alpn=\"h2,h3\" ipv4hint=192.0.2.1 key65333=ex1",
-    "sub 86400 NS ns.sub",
-    "ns.sub 86400 A 192.0.2.53",
-    "sub 86400 DS 60485 8 2 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a",
-    "private 300 TYPE65280 \\# 4 0a000001",
-    "*.wild 300 MX 10 ns1",
-    // PowerDNS has names for these, and the contract has not: HINFO, RP, AFSDB.
+/// Types that PowerDNS has names for, and the contract has not: HINFO, RP, AFSDB.
+const NAMED: &[&str] = &[
     "host 300 TYPE13 \\# 4 01610162",
     "host 300 TYPE17 \\# 12 046d61696c04746573740000",
     "host 300 TYPE18 \\# 5 0001016100",
@@ -50,11 +17,9 @@ pub(crate) const EVERY_TYPE: &[&str] = &[
 /// Everything but the serial, which PowerDNS gives a new zone by itself.
 #[tokio::test]
 async fn a_zone_is_read_as_it_was_loaded() {
-    let lines: Vec<&str> =
-        EVERY_TYPE.iter().copied().filter(|line| !line.starts_with("host 300 TYPE")).collect();
     let named = ["host 300 HINFO \"a\" \"b\"", "host 300 RP mail.test. .", "host 300 AFSDB 1 a."];
-    let server = pdns(&[&lines[..], &named[..]].concat());
-    let expected = rrsets(EVERY_TYPE);
+    let server = pdns(&[EVERY_TYPE, &named].concat());
+    let expected = rrsets(&[EVERY_TYPE, NAMED].concat());
     let read = adapter_of(&server).read_zone(&zone()).await.expect("an answer");
     assert_eq!(read.origin, zone());
     for (key, rrset) in &expected {
@@ -109,11 +74,8 @@ async fn many_rrsets_are_read_at_once() {
 /// Few names are read one by one, many by an export, and a zone by one as well.
 #[tokio::test]
 async fn a_zone_and_its_names_read_the_same() {
-    // The server reads these three by their names only.
-    let named = |line: &&str| line.starts_with("host 300 TYPE");
-    let lines = EVERY_TYPE.iter().copied().filter(|line| !named(line));
     let more = ["several 300 A 192.0.2.1", "several 300 A 192.0.2.2"];
-    let server = pdns(&lines.chain(more).collect::<Vec<&str>>());
+    let server = pdns(&[EVERY_TYPE, &more].concat());
     // The API takes one TTL for an RRset; a database has one for each record.
     let sql = "UPDATE records SET ttl = 60 WHERE content = '192.0.2.2'";
     let made =
@@ -158,7 +120,7 @@ async fn what_is_not_served_is_not_read_and_not_written() {
     let read = adapter_of(&server).read_rrsets(&zone(), &keys).await.expect("an answer");
     assert_eq!(read, [expected.get(&keys[0]).cloned(), None, None]);
 
-    // Whoever replaced these would delete what nobody has seen.
+    // To replace these would delete what nobody has seen.
     let cases: &[(&[&str], &[&str], &str, &str)] = &[
         (&["some 60 A 192.0.2.2"], &["some 60 A 192.0.2.3"], "some A", "disabled"),
         (&["some 60 A 192.0.2.2"], &[], "some A", "disabled"),
@@ -206,7 +168,7 @@ async fn types_of_real_zones() {
     for line in odd {
         let mut words = line.splitn(4, ' ');
         let (owner, _, rtype) = (words.next(), words.next(), words.next());
-        let at = key(&format!("{} {}", owner.expect("one"), rtype.expect("one")));
+        let at = key(&format!("{} {}", owner.expect("an owner"), rtype.expect("a type")));
         let rrset = read.get(&at).unwrap_or_else(|| panic!("{at} is missing"));
         assert!(rrset.is_opaque(), "{at}");
         let gone = Change { key: at.clone(), before: Some(rrset.clone()), after: None };
@@ -243,7 +205,7 @@ async fn beside_instructions() {
         changes(&[], &["@ 60 AAAA 2001:db8::1", "lua 60 TXT \"b\""]),
     ];
     let found = adapter.check(&zone(), &sets).await.expect("it can be asked");
-    let keys: Vec<String> = found.iter().map(|one| one.key.to_string()).collect();
+    let keys: Vec<String> = found.iter().map(|unwritable| unwritable.key.to_string()).collect();
     assert_eq!(keys, ["acme.test. A", "acme.test. AAAA", "lua.acme.test. TXT"]);
     for (set, is_written) in sets.iter().zip([true, true, false, false]) {
         assert_eq!(adapter.apply(set).await.is_ok(), is_written, "{set:?}");

@@ -94,7 +94,7 @@ impl Answer {
             (count(0), count(1), count(2), count(3));
         let mut at = 12;
         for _ in 0..questions {
-            at = behind_name(&octets, at)? + 4;
+            at = end_of_name(&octets, at)? + 4;
         }
         let mut records = Vec::with_capacity(usize::from(answers).min(octets.len() / 11));
         for _ in 0..answers {
@@ -115,7 +115,7 @@ impl Answer {
         }
         match at == octets.len() {
             true => Ok(Self { octets, records, tsig_at }),
-            false => Err(MalformedMessage("there are octets behind the last record")),
+            false => Err(MalformedMessage("there are octets after the last record")),
         }
     }
 
@@ -167,8 +167,8 @@ impl Answer {
             1 => name_at(&self.octets, 12)?,
             _ => return Err(MalformedMessage("the answer has several questions")),
         };
-        let behind = behind_name(&self.octets, 12)?;
-        match asked == *name && u16_of(&self.octets[behind..]) == qtype {
+        let end = end_of_name(&self.octets, 12)?;
+        match asked == *name && u16_of(&self.octets[end..]) == qtype {
             true => Ok(()),
             false => Err(MalformedMessage("the answer is one to another question")),
         }
@@ -199,7 +199,7 @@ impl Answer {
                 Part::CharString => at + 1 + usize::from(*rdata.get(at).ok_or(SHORT)?),
                 Part::Name => {
                     push_name(&self.octets, at, into)?;
-                    at = behind_name(rdata, at)?;
+                    at = end_of_name(rdata, at)?;
                     continue;
                 }
             };
@@ -246,7 +246,7 @@ fn u16_of(octets: &[u8]) -> u16 {
 }
 
 fn record_at(octets: &[u8], at: usize) -> Result<Record, MalformedMessage> {
-    let fixed_at = behind_name(octets, at)?;
+    let fixed_at = end_of_name(octets, at)?;
     let fixed = octets.get(fixed_at..fixed_at + 10);
     let fixed = fixed.ok_or(MalformedMessage("the message ends in a record"))?;
     let rdata_at = fixed_at + 10;
@@ -264,8 +264,8 @@ fn record_at(octets: &[u8], at: usize) -> Result<Record, MalformedMessage> {
     })
 }
 
-/// The place behind a name, whether it ends in a pointer or not.
-fn behind_name(octets: &[u8], mut at: usize) -> Result<usize, MalformedMessage> {
+/// The place after a name, whether it ends in a pointer or not.
+fn end_of_name(octets: &[u8], mut at: usize) -> Result<usize, MalformedMessage> {
     loop {
         match *octets.get(at).ok_or(MalformedMessage("the message ends in a name"))? {
             0 => return Ok(at + 1),

@@ -8,8 +8,9 @@
 //!
 //! A server that is asked for changes may send the whole zone instead.
 
+use cutover_kit::serial::is_later;
+
 use super::answer::MalformedMessage;
-use crate::convert::is_later;
 
 /// What a record of a transfer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl Sequence {
                 return Err(MalformedMessage("there is a gap between two versions"));
             }
             (Stage::Ended, _) => {
-                return Err(MalformedMessage("there are records behind the end of the zone"));
+                return Err(MalformedMessage("there are records after the end of the zone"));
             }
         };
         self.stage = stage;
@@ -128,11 +129,14 @@ mod tests {
     }
 
     /// `None` stands for a record that is no SOA.
-    fn read(since: Option<u32>, records: &[Option<u32>]) -> Result<(Vec<Meaning>, bool), String> {
+    fn read(
+        since: Option<u32>,
+        records: &[Option<u32>],
+    ) -> Result<(Vec<Meaning>, bool), MalformedMessage> {
         let since = since.map(soa);
         let mut sequence = Sequence::new(since.as_deref());
         let all = records.iter().map(|serial| sequence.next(serial.map(soa).as_ref()));
-        let meanings = all.collect::<Result<Vec<Meaning>, _>>().map_err(|bad| bad.to_string())?;
+        let meanings = all.collect::<Result<Vec<Meaning>, _>>()?;
         Ok((meanings, sequence.has_ended()))
     }
 
@@ -177,12 +181,12 @@ mod tests {
             (Some(1), &[Some(3), Some(2)], "ends with another SOA"),
             (Some(1), &[Some(3), Some(1), Some(1)], "follows a later one"),
             (Some(1), &[Some(3), Some(1), Some(2), Some(1)], "a gap"),
-            (Some(1), &[Some(3), Some(1), Some(3), Some(3), None], "behind the end"),
-            (Some(1), &[Some(1), None], "behind the end"),
+            (Some(1), &[Some(3), Some(1), Some(3), Some(3), None], "after the end"),
+            (Some(1), &[Some(1), None], "after the end"),
         ];
         for (since, records, problem) in cases {
             let error = read(since, records).expect_err(problem);
-            assert!(error.contains(problem), "{records:?}: {error}");
+            assert!(error.0.contains(problem), "{records:?}: {error}");
         }
     }
 }

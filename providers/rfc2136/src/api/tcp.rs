@@ -163,15 +163,15 @@ impl Connection {
         ready: &mut [Ready],
     ) -> Result<Vec<Answer>, ExchangeError> {
         let mut octets = Vec::new();
-        for one in &*ready {
-            octets.extend(framed(&one.octets));
+        for message in &*ready {
+            octets.extend(framed(&message.octets));
         }
         self.send(&octets).await?;
         // A server may answer the later ones first (RFC 7766 §6.2.1.1).
         let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         for _ in requests {
             let answer = self.receive().await?;
-            let index = ready.iter().position(|one| one.id == answer.id());
+            let index = ready.iter().position(|message| message.id == answer.id());
             let index = index.filter(|index| answers[*index].is_none());
             let index = index.ok_or(MalformedMessage("an answer has a wrong identifier"))?;
             check(&answer, &requests[index], ready[index].verifier.as_mut())?;
@@ -264,7 +264,7 @@ fn check(
     Ok(answer.check_answers(request)?)
 }
 
-/// The message behind its length (RFC 1035 §4.2.2).
+/// The message after its length (RFC 1035 §4.2.2).
 fn framed(message: &[u8]) -> Vec<u8> {
     let length = u16::try_from(message.len()).expect("a message that is too long is not ready");
     [&length.to_be_bytes(), message].concat()

@@ -94,23 +94,26 @@ impl fmt::Display for Complaint {
 
 impl Key {
     /// A key from its configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the field of the key's own mapping.
     pub(crate) fn new(name: Name, algorithm: &str, secret: &Secret) -> Result<Self, ConfigError> {
-        let problem =
-            |field: &str, problem: String| ConfigError { field: format!("tsig.{field}"), problem };
         let algorithm = match algorithm {
             "hmac-sha256" => TsigAlgorithm::HmacSha256,
             "hmac-sha384" => TsigAlgorithm::HmacSha384,
             "hmac-sha512" => TsigAlgorithm::HmacSha512,
-            other => return Err(problem("algorithm", format!("`{other}` cannot be used"))),
+            other => {
+                return Err(ConfigError::new("algorithm", format!("`{other}` cannot be used")));
+            }
         };
         // The decoder's error would quote the octet that it stumbled over.
         let octets = BASE64.decode(secret.expose().trim());
-        let octets = octets.map_err(|_| problem("secret", "the secret is no base64".to_owned()))?;
+        let octets = octets.map_err(|_| ConfigError::new("secret", "the secret is no base64"))?;
         if octets.is_empty() {
-            return Err(problem("secret", "the secret is empty".to_owned()));
+            return Err(ConfigError::new("secret", "the secret is empty"));
         }
         let signer_name = HickoryName::from_labels(name.labels())
-            .map_err(|_| problem("key", "the key's name cannot be used".to_owned()))?;
+            .map_err(|_| ConfigError::new("key", "the key's name cannot be used"))?;
         let signer = TSigner::new(octets, algorithm, signer_name, FUDGE_SECS)
             .expect("the three algorithms are supported");
         Ok(Self { name, signer })

@@ -2,16 +2,15 @@
 //! that can write to it. `dig` is the other reader, `nsupdate` the colleague.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
-use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Unwritable, Zone,
-};
+use cutover_contract::{Name, Provider, Zone};
+use cutover_kit::testing::{Hurried, closed, nobody};
 
 use super::proxy::{self, Fate};
-use crate::lab::{self, Server, TsigKey};
+use crate::lab::{Server, TsigKey};
 
 /// Which server.
 pub(crate) struct Kind {
@@ -57,6 +56,10 @@ impl OneServer {
 
     fn server(&self) -> &Server {
         self.server.as_ref().expect("a zone is open")
+    }
+
+    fn at(&self, address: SocketAddr) -> Box<dyn Provider> {
+        (self.kind.connect)(address, Some(&self.key))
     }
 
     /// An adapter whose updates meet this fate.
@@ -121,21 +124,12 @@ impl Bench for OneServer {
     }
 
     async fn broken(&self, fault: Fault) -> Result<Box<dyn Provider>, Missing> {
-        let closed = || {
-            let listener = TcpListener::bind((lab::loopback(1), 0)).expect("a free port");
-            (listener.local_addr().expect("an address"), listener)
-        };
         Ok(match fault {
             Fault::WrongCredentials => (self.kind.connect)(self.server().addr(), Some(&self.wrong)),
-            Fault::Down => {
-                let (address, listener) = closed();
-                drop(listener);
-                (self.kind.connect)(address, Some(&self.key))
-            }
-            // The system takes the connections; nobody ever reads from them.
+            Fault::Down => self.at(closed()),
             Fault::Silent => {
-                let (address, listener) = closed();
-                Box::new(Impatient { adapter: self.at(address), _listener: listener })
+                let (address, listener) = nobody();
+                Box::new(Hurried::new(self.at(address), listener))
             }
             Fault::Garbage => self.at(proxy::babbler(vec![vec![0xff; 500]])),
             Fault::CutBeforeEffect => self.fated(|| Fate::Lose),
@@ -147,55 +141,5 @@ impl Bench for OneServer {
             }
             Fault::Throttled => return Err(Missing("DNS has no word for patience")),
         })
-    }
-}
-
-impl OneServer {
-    fn at(&self, address: SocketAddr) -> Box<dyn Provider> {
-        (self.kind.connect)(address, Some(&self.key))
-    }
-}
-
-/// An adapter whose clock is paused while it waits: its time-outs pass at once.
-struct Impatient {
-    adapter: Box<dyn Provider>,
-    _listener: TcpListener,
-}
-
-async fn at_once<T>(waiting: impl Future<Output = T>) -> T {
-    tokio::time::pause();
-    let done = waiting.await;
-    tokio::time::resume();
-    done
-}
-
-#[async_trait]
-impl Provider for Impatient {
-    fn capabilities(&self, zone: &Name) -> Capabilities {
-        self.adapter.capabilities(zone)
-    }
-
-    async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError> {
-        at_once(self.adapter.read_zone(zone)).await
-    }
-
-    async fn read_rrsets(
-        &self,
-        zone: &Name,
-        keys: &[RrKey],
-    ) -> Result<Vec<Option<RrSet>>, ProviderError> {
-        at_once(self.adapter.read_rrsets(zone, keys)).await
-    }
-
-    async fn check(
-        &self,
-        zone: &Name,
-        sets: &[ChangeSet],
-    ) -> Result<Vec<Unwritable>, ProviderError> {
-        at_once(self.adapter.check(zone, sets)).await
-    }
-
-    async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
-        at_once(self.adapter.apply(changes)).await
     }
 }

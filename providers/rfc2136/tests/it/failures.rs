@@ -1,47 +1,11 @@
 //! Servers that refuse, lie, babble, or are not there.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use cutover_contract::Next;
+use cutover_kit::testing::{closed, failures, kinds, nobody};
 
-use cutover_contract::{Next, Provider, ProviderError};
-
-use crate::common::{SMALL, adapter, adapter_of, both, changes, config, contents, key, zone};
+use crate::common::{SMALL, adapter, adapter_of, both, connect, contents, key, zone};
 use crate::lab::TsigKey;
 use crate::proxy::{self, Fate, babbler};
-
-/// How each of the three calls fails, with texts that hold no secret.
-async fn failures(adapter: &dyn Provider, secret: &str) -> [Option<ProviderError>; 3] {
-    let change = changes(&["@ 300 MX 10 mail.oldhost.example."], &["@ 60 MX 0 ."]);
-    let failures = [
-        adapter.read_zone(&zone()).await.err(),
-        adapter.read_rrsets(&zone(), &[key("@ MX")]).await.err(),
-        adapter.apply(&change).await.err(),
-    ];
-    for error in failures.iter().flatten() {
-        let texts = format!("{error} {error:?}");
-        assert!(!texts.contains(secret), "the secret is in {texts}");
-    }
-    failures
-}
-
-/// The variant's name.
-fn kind(error: &ProviderError) -> &'static str {
-    match error {
-        ProviderError::Conflict { .. } => "conflict",
-        ProviderError::Unsupported { .. } => "unsupported",
-        ProviderError::Refused { .. } => "refused",
-        ProviderError::Unauthorized { .. } => "unauthorized",
-        ProviderError::NoSuchZone { .. } => "no zone",
-        ProviderError::Unreachable { .. } => "unreachable",
-        ProviderError::Throttled { .. } => "throttled",
-        ProviderError::InDoubt { .. } => "in doubt",
-        ProviderError::Malformed { .. } => "malformed",
-    }
-}
-
-fn kinds(failures: &[Option<ProviderError>; 3]) -> [&'static str; 3] {
-    failures.each_ref().map(|error| error.as_ref().map_or("done", kind))
-}
 
 #[tokio::test]
 async fn credentials() {
@@ -100,9 +64,7 @@ async fn a_zone_that_the_server_does_not_have() {
 
 #[tokio::test]
 async fn a_server_that_is_down() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
+    let address = closed();
     let key = TsigKey::generate("hmac-sha256");
     let failed = failures(&*adapter(address, Some(&key)), &key.secret).await;
     assert_eq!(kinds(&failed), ["unreachable"; 3], "{failed:?}");
@@ -114,9 +76,7 @@ async fn a_server_that_is_down() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_answers() {
-    // The system takes the connections; nobody ever reads from them.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("an address");
+    let (address, _listener) = nobody();
     let key = TsigKey::generate("hmac-sha256");
     let failed = failures(&*adapter(address, Some(&key)), &key.secret).await;
     assert_eq!(kinds(&failed), ["unreachable"; 3], "{failed:?}");
@@ -227,7 +187,7 @@ async fn transfers_that_are_no_zone() {
         (vec![vec![soa(1), a("www", 60, 1)]], "the connection broke"),
         (vec![vec![a("www", 60, 1), soa(1)]], "begins without an SOA"),
         (vec![vec![soa(1), a("www", 60, 1), soa(2)]], "another SOA"),
-        (vec![vec![soa(1), soa(1), a("www", 60, 1)]], "behind the end"),
+        (vec![vec![soa(1), soa(1), a("www", 60, 1)]], "after the end"),
         (vec![vec![]], "is empty"),
         (vec![vec![soa(1), a("www", 60, 1), a("www", 61, 2), soa(1)]], ""),
         (vec![vec![soa(1), record("odd", 1, 1, 60, &[1, 2, 3]), soa(1)]], "odd.acme.test. A"),
@@ -264,12 +224,9 @@ async fn transfers_that_are_no_zone() {
 
 #[test]
 fn configurations_that_cannot_be_used() {
-    let server: SocketAddr = "127.0.0.1:53".parse().expect("an address");
     let right = TsigKey::generate("hmac-sha256");
-    let connect = |key: &TsigKey| {
-        (cutover_rfc2136::ADAPTER.connect)(&config(server, Some(key)), Path::new("/")).err()
-    };
-    assert!(connect(&right).is_none());
+    let connect = |address: &str, key: &TsigKey| connect(address, Some(key)).err();
+    assert!(connect("127.0.0.1:53", &right).is_none());
     let secret = "not*base64*at*all";
     let cases = [
         (TsigKey { secret: secret.to_owned(), ..right.clone() }, "tsig.secret"),
@@ -278,12 +235,9 @@ fn configurations_that_cannot_be_used() {
         (TsigKey { algorithm: "hmac-md5", ..right.clone() }, "tsig.algorithm"),
     ];
     for (key, field) in cases {
-        let error = connect(&key).expect(field);
+        let error = connect("127.0.0.1:53", &key).expect(field);
         assert_eq!(error.field, field);
         assert!(!format!("{error} {error:?}").contains(secret));
     }
-    let mut config = config(server, None);
-    config.0.insert("server".to_owned(), cutover_contract::ConfigValue::Text("nowhere".to_owned()));
-    let error = (cutover_rfc2136::ADAPTER.connect)(&config, Path::new("/")).err();
-    assert_eq!(error.expect("no address").field, "server");
+    assert_eq!(connect("nowhere", &right).expect("no address").field, "server");
 }

@@ -3,55 +3,26 @@
 use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrType};
+use cutover_kit::testing::EVERY_TYPE;
 
 use crate::common::{ZONE, adapter_of, bind, both, changes, contents, key, rrsets, zone};
 use crate::lab::{Bind, loopback};
 
-/// Every type that the contract names and a person writes, with values that are easily spoilt.
-pub(crate) const EVERY_TYPE: &[&str] = &[
-    "@ 300 SOA ns1 Host\\.Master 7 3600 600 86400 300",
-    "@ 3600 NS ns1",
-    "@ 3600 NS ns.Other.example.",
-    "ns1 0 A 127.0.0.1",
-    "ns1 2147483647 AAAA 2001:db8::1",
-    "@ 300 MX 10 Mail.OldHost.example.",
-    "@ 300 MX 20 ns1",
-    "@ 300 TXT \"v=spf1 -all\"",
-    "tricky 300 TXT \"a\\\"b\\\\c;d\" \"e  f\" \"\"",
-    "tricky 300 TXT \"\\000\\127\\255@$()\"",
-    "sel._domainkey 60 TXT \"v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\" \"MIIBCgKCAQEA\"",
-    "old 300 SPF \"v=spf1 -all\"",
-    "alias 300 CNAME Target.Example.",
-    "_submission._tcp 300 SRV 0 1 587 Mail.Example.",
-    "ptr 300 PTR some.Name.example.",
-    "branch 300 DNAME elsewhere.example.",
-    "here 300 LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m",
-    "naptr 300 NAPTR 100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:info@example.com!\" .",
-    "naptr 300 NAPTR 100 50 \"s\" \"z3950+I2L+I2C\" \"\" _z3950._tcp.Gatech.edu.",
-    "host 300 SSHFP 4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
-    "_25._tcp.mail 300 TLSA 3 1 1 8cb0fc6c527506a053f4f14c8464bebbd6dede2738d11468dd953d7d6a3021f1",
-    "c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._smimecert 300 SMIMEA 3 0 0 30820122",
-    "c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._openpgpkey 300 OPENPGPKEY mQINBFit",
-    "@ 300 CAA 0 issue \"ca.example.net; account=230123\"",
-    "@ 300 CAA 128 iodef \"mailto:security@example.com\"",
-    "svc 300 SVCB 1 Svc4.example.net. alpn=\"bar\" port=8004",
-    "web 300 HTTPS 0 Pool.svc.example.",
-    "www 300 HTTPS 1 . alpn=\"h2,h3\" ipv4hint=192.0.2.1 key65333=ex1",
-    "sub 86400 NS ns.sub",
-    "ns.sub 86400 A 192.0.2.53",
-    "sub 86400 DS 60485 8 2 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a",
-    "private 300 TYPE65280 \\# 4 0a000001",
-    "a\\.dot 300 TXT \"a name with a dot in a label\"",
-    "sp\\032ace 300 TXT \"a name with a blank\"",
-    "*.wild 300 MX 10 ns1",
-];
+/// Every type, at more names than some servers take.
+pub(crate) fn every_type() -> Vec<&'static str> {
+    let odd = [
+        "a\\.dot 300 TXT \"a name with a dot in a label\"",
+        "sp\\032ace 300 TXT \"a name with a blank\"",
+    ];
+    [EVERY_TYPE, &odd].concat()
+}
 
 #[tokio::test]
 async fn a_zone_is_read_as_it_was_loaded() {
-    for server in both(EVERY_TYPE) {
+    for server in both(&every_type()) {
         let read = adapter_of(&server).read_zone(&zone()).await.expect("an answer");
         assert_eq!(read.origin, zone());
-        let expected = rrsets(EVERY_TYPE);
+        let expected = rrsets(&every_type());
         for (key, rrset) in &expected {
             assert_eq!(read.get(key), Some(rrset), "{} {key}", server.program());
         }
@@ -61,9 +32,9 @@ async fn a_zone_is_read_as_it_was_loaded() {
 
 #[tokio::test]
 async fn rrsets_are_read_as_the_zone_has_them() {
-    for server in both(EVERY_TYPE) {
+    for server in both(&every_type()) {
         let adapter = adapter_of(&server);
-        let expected = rrsets(EVERY_TYPE);
+        let expected = rrsets(&every_type());
         let mut keys: Vec<RrKey> = expected.keys().cloned().collect();
         // Absent: no such name, no such type, below an alias, a branch, a delegation, a wildcard.
         let absent = [

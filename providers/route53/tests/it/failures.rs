@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cutover_contract::{Next, ProviderError};
+use cutover_kit::testing::{HOSTED, closed, connect};
 
-use crate::common::{KEY, SECRET, SMALL, ZONE, adapter, adapter_with, changes, fake, held, zone};
+use crate::common::{KEY, SECRET, ZONE, adapter, adapter_with, changes, fake, held, zone};
 use crate::lab::door::{Door, Mishap, Request};
 use crate::route53::refusal;
 
@@ -25,7 +26,7 @@ async fn route_53_itself_compares() {
         &[],
         &["acme.test. 300 IN MX 0 mail.newhost.example."],
     ] {
-        let fake = fake(SMALL);
+        let fake = fake(HOSTED);
         let (meddler, seen) = (fake.clone(), AtomicUsize::new(0));
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let edited = lines.clone();
@@ -44,7 +45,7 @@ async fn route_53_itself_compares() {
 
 #[tokio::test]
 async fn throttling_and_a_change_before_ours_change_nothing_and_are_waited_for() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     let before = held(&fake);
     fake.prior(1);
     let door = Door::open(fake.clone());
@@ -65,7 +66,7 @@ async fn throttling_and_a_change_before_ours_change_nothing_and_are_waited_for()
 
 #[tokio::test]
 async fn questions_are_asked_again_where_route_53_asks_for_patience() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     let seen = AtomicUsize::new(0);
     let door = Door::with_mishaps(fake.clone(), move |_| {
         let is_early = seen.fetch_add(1, Ordering::SeqCst) < 2;
@@ -77,7 +78,7 @@ async fn questions_are_asked_again_where_route_53_asks_for_patience() {
 
 #[tokio::test]
 async fn a_change_is_waited_for_until_it_is_in_sync() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     fake.pending(2);
     let door = Door::open(fake.clone());
     adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect("made");
@@ -86,7 +87,7 @@ async fn a_change_is_waited_for_until_it_is_in_sync() {
 
 #[tokio::test]
 async fn a_change_of_which_nobody_says_who_has_it_is_in_doubt() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     let door = Door::with_mishaps(fake.clone(), |request| {
         let is_sync = request.path.contains("/change/");
         is_sync.then(|| Mishap::Instead(refusal(403, "AccessDenied", "No.")))
@@ -99,7 +100,7 @@ async fn a_change_of_which_nobody_says_who_has_it_is_in_doubt() {
 
 #[tokio::test]
 async fn codes_decide_and_not_the_status() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     for (status, code, next) in [
         (403, "InvalidClientTokenId", "Unauthorized"),
         (403, "SignatureDoesNotMatch", "Unauthorized"),
@@ -124,12 +125,7 @@ async fn codes_decide_and_not_the_status() {
 
 #[tokio::test]
 async fn keys_that_are_half_there_are_missed_at_once() {
-    let connect = |more: &[(&str, &str)]| {
-        let text = |value: &str| cutover_contract::ConfigValue::Text(value.to_owned());
-        let fields = more.iter().map(|(field, value)| ((*field).to_owned(), text(value)));
-        let config = cutover_contract::Config(fields.collect());
-        (cutover_route53::ADAPTER.connect)(&config, std::path::Path::new("/")).err()
-    };
+    let connect = |more: &[(&str, &str)]| connect(&cutover_route53::ADAPTER, more).err();
     assert!(connect(&[]).is_none(), "credentials are the SDK's affair");
     for (more, field) in [
         (&[("access_key_id", "A")][..], "secret_access_key"),
@@ -141,11 +137,8 @@ async fn keys_that_are_half_there_are_missed_at_once() {
         assert_eq!(connect(more).expect(field).field, field);
     }
     // Nobody listens: a change was not sent.
-    let fake = fake(SMALL);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
-    let nobody = adapter_with(&format!("http://{address}"), KEY, &[]);
+    let fake = fake(HOSTED);
+    let nobody = adapter_with(&format!("http://{}", closed()), KEY, &[]);
     let error = nobody.apply(&changes(&fake, &[EDIT])).await.expect_err("nobody");
     assert!(matches!(error, ProviderError::Unreachable { .. }), "{error}");
 }

@@ -1,8 +1,9 @@
 //! What is read: pages, escapes, and zones of one name.
 
 use cutover_contract::{ProviderError, RrType};
+use cutover_kit::testing::HOSTED;
 
-use crate::common::{KEY, SMALL, ZONE, adapter, adapter_with, fake, held, zone};
+use crate::common::{KEY, ZONE, adapter, adapter_with, fake, held, zone};
 use crate::lab::door::Door;
 use crate::route53::Route53;
 
@@ -22,7 +23,7 @@ async fn all_pages_are_read() {
 
 #[tokio::test]
 async fn of_several_zones_of_one_name_the_public_one_is_taken() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     let other = fake.another(ZONE, true, &[]);
     // Whose names begin in the same way.
     fake.another("acme.test.example", false, &[]);
@@ -52,7 +53,7 @@ async fn private_zones_alone_are_no_zone() {
 
 #[tokio::test]
 async fn a_zone_that_was_made_anew_is_found_again() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     let door = Door::open(fake.clone());
     let provider = adapter(&door.url());
     provider.read_zone(&zone()).await.expect("a zone");

@@ -1,8 +1,9 @@
 //! What is written: how many requests and records, and what is left alone.
 
 use cutover_contract::ProviderError;
+use cutover_kit::testing::HOSTED;
 
-use crate::common::{SMALL, ZONE, adapter, changes, fake, held};
+use crate::common::{ZONE, adapter, changes, fake, held};
 use crate::lab::door::{Door, Request};
 
 fn is_batch(request: &Request) -> bool {
@@ -19,7 +20,7 @@ fn texts(lines: &[String]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_swap_is_one_batch_that_deletes_what_was_seen_and_creates_what_comes() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     let door = Door::open(fake.clone());
     let set = changes(&fake, &["@ MX 60 0 mail.newhost.example.", "mail CNAME -"]);
     let receipt = adapter(&door.url()).apply(&set).await.expect("made");
@@ -71,7 +72,7 @@ async fn a_batch_has_32000_characters_and_not_one_more() {
 
 #[tokio::test]
 async fn aliases_and_rrsets_with_identifiers_are_left_alone() {
-    let fake = fake(SMALL);
+    let fake = fake(HOSTED);
     let weighted = |id: &str, address: &str| {
         format!(
             "<ResourceRecordSet><Name>shop.{ZONE}.</Name><Type>A</Type>\

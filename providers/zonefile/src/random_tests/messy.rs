@@ -21,7 +21,7 @@ impl Rng {
         usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).expect("below the bound")
     }
 
-    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+    fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
 }
@@ -54,7 +54,7 @@ const TYPES: &[RrType] = &[
 ];
 
 pub(super) fn random_owner(rng: &mut Rng) -> String {
-    match rng.one(OWNERS) {
+    match rng.pick(OWNERS) {
         "@" => "example.test.".to_owned(),
         owner => format!("{owner}.example.test."),
     }
@@ -76,7 +76,7 @@ pub(super) fn random_rdata(rng: &mut Rng, rtype: RrType) -> String {
         RrType::MX => format!("{n}0 mx{n}.other."),
         RrType::TXT => {
             let key = format!("\"v=DKIM1; p={}\" \"{n} (x) ; y\"", "A".repeat(240));
-            rng.one(&["\"v=spf1 -all\"", "\"a\" \"b;c\"", "plain", "\"q\\\"\\\\\" \\233", &key])
+            rng.pick(&["\"v=spf1 -all\"", "\"a\" \"b;c\"", "plain", "\"q\\\"\\\\\" \\233", &key])
                 .to_owned()
         }
         RrType::SRV => format!("0 {n} 443 web.other."),
@@ -114,11 +114,11 @@ impl Messy {
     pub(super) fn random(rng: &mut Rng) -> Self {
         let mut writer = Writer {
             text: Vec::new(),
-            end: rng.one(&["\n", "\n", "\n", "\r\n"]),
+            end: rng.pick(&["\n", "\n", "\n", "\r\n"]),
             origin: "example.test.",
             has_default: rng.below(3) > 0,
             cnames: 0,
-            behind_cname: false,
+            after_cname: false,
         };
         let mut messy = Self { text: Vec::new(), includes: Vec::new(), generates: false };
         if rng.below(8) == 0 {
@@ -167,7 +167,7 @@ struct Writer<'w> {
     has_default: bool,
     cnames: usize,
     /// Whether a blank at a line's start would mean a CNAME's owner.
-    behind_cname: bool,
+    after_cname: bool,
 }
 
 impl Writer<'_> {
@@ -178,13 +178,13 @@ impl Writer<'_> {
 
     fn comment(&mut self, rng: &mut Rng) {
         self.text.extend_from_slice(b" ; \xe9 \xfc ( \" ".get(rng.below(2)..).unwrap_or_default());
-        self.line(rng.one(&["", ";;; A 192.0.2.1", "é ünicode", "www A 192.0.2.1"]));
+        self.line(rng.pick(&["", ";;; A 192.0.2.1", "é ünicode", "www A 192.0.2.1"]));
     }
 
     fn soa(&mut self, rng: &mut Rng) {
         let ttl = if !self.has_default && rng.below(2) == 0 { "600 " } else { "" };
-        let serial = rng.one(&["1", "2026112399", "4294967290"]);
-        let soa = rng.one(&[
+        let serial = rng.pick(&["1", "2026112399", "4294967290"]);
+        let soa = rng.pick(&[
             "@ TTLIN SOA ns root SERIAL 1h 15m 1w 300",
             "@ TTLIN SOA ns root (\n\tSERIAL ; serial\n\t1h 900 ; x\n\n 604800 300 ) ; end",
             "example.test. TTLSOA ns ( root SERIAL\n 1 2 3 4 )",
@@ -196,7 +196,7 @@ impl Writer<'_> {
     }
 
     fn origin(&mut self, rng: &mut Rng) {
-        self.origin = rng.one(ORIGINS);
+        self.origin = rng.pick(ORIGINS);
         self.line(&format!("$ORIGIN {}", self.origin));
     }
 
@@ -204,7 +204,7 @@ impl Writer<'_> {
         let owner = random_owner(rng);
         let below = owner.strip_suffix(self.origin).and_then(|front| front.strip_suffix('.'));
         match (rng.below(3), below) {
-            (0, _) if !self.behind_cname => String::new(),
+            (0, _) if !self.after_cname => String::new(),
             (1, _) | (_, None) if owner == self.origin => "@".to_owned(),
             (_, Some(relative)) => relative.to_owned(),
             (_, None) => owner,
@@ -212,18 +212,18 @@ impl Writer<'_> {
     }
 
     fn record(&mut self, rng: &mut Rng) {
-        let gap = rng.one(&[" ", "\t", "   ", "\t\t", "        "]).to_owned();
+        let gap = rng.pick(&[" ", "\t", "   ", "\t\t", "        "]).to_owned();
         let mut rtype = random_type(rng);
         let mut line = self.owner(rng);
-        self.behind_cname = rng.below(10) == 0;
-        if self.behind_cname {
+        self.after_cname = rng.below(10) == 0;
+        if self.after_cname {
             rtype = RrType::CNAME;
             self.cnames += 1;
             line = format!("cname{}.example.test.", self.cnames);
         }
         line.push_str(&gap);
-        let ttl = rng.one(&["", "", "", "60", "1h", "1W2d", "0"]).to_owned();
-        let class = rng.one(&["", "", "IN", "in", "CLASS1"]).to_owned();
+        let ttl = rng.pick(&["", "", "", "60", "1h", "1W2d", "0"]).to_owned();
+        let class = rng.pick(&["", "", "IN", "in", "CLASS1"]).to_owned();
         let columns = if rng.below(2) == 0 { [ttl, class] } else { [class, ttl] };
         for column in columns.iter().filter(|column| !column.is_empty()) {
             line.push_str(column);
@@ -238,7 +238,7 @@ impl Writer<'_> {
             1 => format!("({}\t; in ) here {}\t{rdata} ; x{})", self.end, self.end, self.end),
             _ => rdata,
         });
-        line.push_str(rng.one(&["", "", " ; why", "\t;", "  "]));
+        line.push_str(rng.pick(&["", "", " ; why", "\t;", "  "]));
         self.line(&line);
     }
 }

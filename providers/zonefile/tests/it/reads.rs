@@ -10,7 +10,7 @@ fn check_error(text: &str, included: &[(&str, &str)], message: &str) {
     assert_eq!(error, message.replace("MAIN", "zones/example.test.zone"));
 }
 
-/// Checks the error of one line behind the SOA.
+/// Checks the error of one line after the SOA.
 #[track_caller]
 fn check_line(line: &str, message: &str) {
     check_error(&format!("{SOA}{line}\nb A 192.0.2.2\n"), &[], message);
@@ -47,7 +47,7 @@ fn errors_have_their_place() {
     );
     check_line("a.other. A 192.0.2.1", "MAIN:3:1: a.other. lies outside of the zone example.test.");
     check_line("$TTL", "MAIN:3:5: the TTL is missing");
-    check_line("$TTL 1 2", "MAIN:3:8: the line goes on behind the TTL");
+    check_line("$TTL 1 2", "MAIN:3:8: the line goes on after the TTL");
     check_line("$ORIGIN", "MAIN:3:8: the origin is missing");
     check_line("$DATE", "MAIN:3:1: `$DATE` is none of $ORIGIN, $TTL, $INCLUDE and $GENERATE");
     check_line(
@@ -88,7 +88,7 @@ fn errors_of_includes_have_their_place_there() {
     check_error(
         &format!("{SOA}$INCLUDE a b c"),
         &[],
-        "MAIN:3:14: the line goes on behind the origin",
+        "MAIN:3:14: the line goes on after the origin",
     );
 }
 
@@ -125,7 +125,7 @@ fn generated_records_are_bounded() {
     );
     check_line("$GENERATE 1-2 a$", "MAIN:3:17: the type is missing");
     check_line("$GENERATE 1-2 a$ A", "MAIN:3:19: the rdata is missing");
-    check_line("$GENERATE 1-2 a$ MX 1 a", "MAIN:3:23: the line goes on behind the rdata");
+    check_line("$GENERATE 1-2 a$ MX 1 a", "MAIN:3:23: the line goes on after the rdata");
     check_line(
         "$GENERATE 1-2 a${x} A 192.0.2.1",
         "MAIN:3:15: `a${x}`: a modifier is ${offset}, ${offset,width} or ${offset,width,base} \

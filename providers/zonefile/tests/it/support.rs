@@ -95,7 +95,7 @@ pub(crate) fn check_with(before: &[u8], included: &[(&str, &str)], changes: &[&s
     );
 }
 
-/// Checks a text that stands behind a `$TTL 3600`, an SOA whose serial is raised, and an NS.
+/// Checks a text that stands after a `$TTL 3600`, an SOA whose serial is raised, and an NS.
 #[track_caller]
 pub(crate) fn check_body(before: &str, changes: &[&str], after: &str) {
     let whole =

@@ -38,7 +38,7 @@ fn a_change_of_the_soa_keeps_its_comments() {
         text,
         &[],
         &["@ SOA 60 ns root 6 2 3 4 5"],
-        "example.test. SOA: the serial 6 is not behind 7 (RFC 1982)",
+        "example.test. SOA: the serial 6 does not come after 7 (RFC 1982)",
     );
     check_refused(
         text,

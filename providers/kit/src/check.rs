@@ -1,23 +1,15 @@
 //! What cannot be written, said before anything is.
 //!
-//! A run lasts for days, and a provider that says in the middle of it that it cannot make the next
-//! change leaves the mail in between. So an adapter is asked when a plan is made: what
-//! [`crate::Provider::check`] lets pass, [`crate::Provider::apply`] can write, as long as nobody changes
-//! the zone.
+//! A run lasts for days, and a provider that refuses the next change in the middle of it leaves the
+//! mail in between. So an adapter is asked when a plan is made: while nobody else changes the zone,
+//! [`cutover_contract::Provider::apply`] can write what [`cutover_contract::Provider::check`] lets
+//! pass.
 
 use std::collections::BTreeSet;
 
-use crate::{Change, ChangeSet, Name, ProviderError, RrKey, RrSet, RrType};
+use cutover_contract::{Change, ChangeSet, Name, ProviderError, RrKey, RrSet, RrType, Unwritable};
 
-/// A change that cannot be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unwritable {
-    /// Which RRset.
-    pub key: RrKey,
-    /// The limit, as a lower-case fragment that says what to do instead where something can be done:
-    /// what [`ProviderError::Unsupported`] would say.
-    pub why: String,
-}
+use crate::unsupported;
 
 /// Collects what cannot be written, each thing once.
 #[derive(Debug, Default)]
@@ -48,12 +40,6 @@ impl Checked {
         }
     }
 
-    /// Whether something was found at this name.
-    #[must_use]
-    pub fn has(&self, name: &Name) -> bool {
-        self.found.iter().any(|one| one.key.name == *name)
-    }
-
     /// Everything that was found.
     #[must_use]
     pub fn found(self) -> Vec<Unwritable> {
@@ -74,7 +60,7 @@ pub fn one_by_one(set: &ChangeSet) -> impl Iterator<Item = ChangeSet> + '_ {
     set.changes().iter().map(move |change| one(change).expect("one of a change set's changes"))
 }
 
-/// Refuses to change records that are kept as they are ([`crate::Rdata::is_opaque`]).
+/// Refuses to change records that are kept as they are ([`cutover_contract::Rdata::is_opaque`]).
 ///
 /// # Errors
 /// [`ProviderError::Unsupported`], for the first of them.
@@ -86,14 +72,12 @@ pub fn opaque(changes: &ChangeSet) -> Result<(), ProviderError> {
         .find(|Change { before, after, .. }| is_opaque(before) || is_opaque(after));
     match found {
         None => Ok(()),
-        Some(Change { key, .. }) => Err(ProviderError::Unsupported {
-            zone: changes.zone().clone(),
-            key: key.clone(),
-            why:
-                "records of this type or form are kept as they are and never written: change them \
-                  by hand, at the provider"
-                    .to_owned(),
-        }),
+        Some(Change { key, .. }) => Err(unsupported(
+            changes.zone(),
+            key,
+            "records of this type or form are kept as they are and never written: change them \
+                  by hand, at the provider",
+        )),
     }
 }
 

@@ -1,0 +1,34 @@
+//! What the adapters share, so that a rule of the contract is written once.
+//!
+//! An adapter compares every `before` with what is live ([`compare`]), refuses what cannot be
+//! written ([`unsupported`], [`apex`], [`alone`]), sends, and looks at what became of it
+//! ([`Written`]). What it would refuse of a whole plan is collected by [`check`]. Where a
+//! provider knows zones by identifiers, [`KnownZones`] keeps them.
+//!
+//! What this crate does not do: it talks to nobody and knows no provider. The contract itself, its
+//! capabilities and the conformance suite are `cutover-contract`.
+
+mod alone;
+mod apex;
+pub mod check;
+mod compare;
+mod known;
+pub mod serial;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod written;
+
+#[doc(hidden)]
+pub use cutover_contract::RrType;
+
+/// A static list of types: `rr_types![A AAAA CAA]`.
+#[macro_export]
+macro_rules! rr_types {
+    ($($rtype:ident)*) => { &[$($crate::RrType::$rtype),*] };
+}
+
+pub use alone::alone;
+pub use apex::apex;
+pub use compare::{compare, conflict, has_plain_labels, names_of, unsupported};
+pub use known::KnownZones;
+pub use written::{AsBefore, Written};

@@ -261,11 +261,17 @@ async fn applied(
         }
         Outcome::Halted(event) => {
             let made = state.made(&artifact, &event);
-            put(&halt(&event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
+            put(&halt(&artifact, &event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
             let others = state.aside().filter(|other| other.step() != event.step());
             for other in others {
                 let made = state.made(&artifact, other);
-                put(&halt(other, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
+                put(&halt(
+                    &artifact,
+                    other,
+                    made,
+                    artifact.is_way_back(),
+                    dress(&std::io::stdout()),
+                ))?;
             }
             put(&has_to_say(&artifact, &event, &args.input))?;
             Ok(Exit::of_halt(&artifact, &event).into())
@@ -278,7 +284,7 @@ fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Fail
     let mut worst = None;
     for event in state.aside() {
         let made = state.made(artifact, event);
-        put(&halt(event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
+        put(&halt(artifact, event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
         let exit = Exit::of_halt(artifact, event);
         worst = Some(worst.map_or(exit, |worst: Exit| worst.or_worse(exit)));
     }

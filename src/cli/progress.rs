@@ -32,8 +32,8 @@ impl Shown {
 
     pub(super) fn watch(&self, artifact: &Artifact, state: &RunState, progress: &Progress<'_>) {
         match (progress, &self.bar) {
-            (Progress::Event(event), None) => tell(&entry(event)),
-            (Progress::Event(event), Some(bar)) => bar.println(entry(event)),
+            (Progress::Event(event), None) => tell(&entry(artifact, event)),
+            (Progress::Event(event), Some(bar)) => bar.println(entry(artifact, event)),
             (Progress::Sleeping { .. }, None) => {}
             (Progress::Sleeping { until }, Some(bar)) => {
                 bar.set_message(waited_for(artifact, state, *until));

@@ -190,7 +190,7 @@ async fn further(
     let is_left = |step: &Step| match &step.primitive {
         Primitive::Change(_) => came.run.artifact.graph.get(&step.id).is_none(),
         Primitive::Task(_) => true,
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint => false,
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint(_) => false,
     };
     if !back.graph.steps().iter().any(is_left) {
         return nothing();
@@ -314,7 +314,8 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::Waiting)
         }
         Outcome::Halted(event) => {
-            put(&halt(&event, state.made(&artifact, &event), true, dress(&std::io::stdout())))?;
+            let made = state.made(&artifact, &event);
+            put(&halt(&artifact, &event, made, true, dress(&std::io::stdout())))?;
             put(&has_to_say(&artifact, &event, &args.input))?;
             Ok(Exit::of_halt(&artifact, &event))
         }

@@ -431,7 +431,7 @@ pub(super) fn is_by_hand<'a>(
         | Primitive::Change(_)
         | Primitive::Wait(_)
         | Primitive::Gate(_)
-        | Primitive::Checkpoint => None,
+        | Primitive::Checkpoint(_) => None,
     })
 }
 

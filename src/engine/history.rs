@@ -15,11 +15,10 @@ use super::{RunState, StepState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, later};
 use crate::digest::Digest;
-use crate::graph::{Primitive, StepId};
+use crate::graph::{MovePoint, Primitive};
 use crate::intent::Intent;
 use crate::model::hold::{CAP, hold_of_replaced};
 use crate::observe::{Earlier, Snapshot, ZoneSeen};
-use crate::proof::draft::BEFORE_SWITCH;
 
 /// What earlier runs have left of a snapshot's zones. Runs are taken in the order in which they began.
 #[derive(Debug)]
@@ -57,8 +56,8 @@ impl<'s> History<'s> {
         let is_through = !artifact.is_way_back() && state.finished.is_some() && !state.leaves();
         let has_begun = artifact
             .graph
-            .place(&StepId::new(BEFORE_SWITCH))
-            .is_some_and(|place| matches!(state.at(place), StepState::Done { .. }));
+            .point(MovePoint::BeforeSwitch)
+            .is_some_and(|step| matches!(state.of(artifact, &step.id), StepState::Done { .. }));
         let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
         self.snapshot.is_switching =
             goes_its_way && artifact.plan == self.plan && (has_begun || self.snapshot.is_switching);
@@ -148,7 +147,7 @@ impl<'s> History<'s> {
 fn last_ttl(artifact: &Artifact, key: &RrKey) -> Option<Ttl> {
     let changes = artifact.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(set) => Some(set.changes()),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => {
             None
         }
     });

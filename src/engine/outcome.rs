@@ -35,7 +35,7 @@ pub fn looked(
     };
     if let StepState::Written { .. } = at {
         memory.doubted.insert(step.id.clone(), Doubt::Settled(now));
-        return still_held(step, changes, answer);
+        return still_held(step, &changes.set, answer);
     }
     let live = match answer {
         Ok(live) => live,
@@ -45,7 +45,7 @@ pub fn looked(
     let is_before = all_equal(&live, changes.changes().iter().map(|c| &c.before));
     let is_after = all_equal(&live, changes.changes().iter().map(|c| &c.after));
     let id = || step.id.clone();
-    let drift = || vec![drift(step, changes, &live)];
+    let drift = || vec![drift(step, &changes.set, &live)];
     match at {
         // What is held up begins later, whatever is there by then.
         StepState::Pending { .. } if is_before || (is_after && is_held) => {
@@ -68,7 +68,7 @@ pub fn looked(
                 step: id(),
                 reason: HaltReason::Refused,
                 detail,
-                differences: differences(changes, &live),
+                differences: differences(&changes.set, &live),
             };
             vec![Event::NotMade { step: id() }, halted]
         }
@@ -327,7 +327,7 @@ pub fn answered(
                 .flat_map(|answer| work::asked(state, place, memory, step, task, answer, moment))
                 .collect()
         }
-        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => Vec::new(),
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => Vec::new(),
     }
 }
 

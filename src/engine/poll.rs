@@ -274,14 +274,16 @@ fn of_step<'a>(
         return Next::Sleep { until: *again, is_wait: false };
     }
     match &step.primitive {
-        Primitive::Checkpoint => match opening(step, now) {
+        Primitive::Checkpoint(_) => match opening(step, now) {
             Some(until) => Next::Sleep { until, is_wait: true },
             None => Next::Record(Event::Reached { step: step.id.clone() }),
         },
         Primitive::Wait(wait) => of_wait(artifact, state, place, moment, step, wait),
         Primitive::Gate(gate) => of_gate(artifact, state, memory, now, step, gate),
         Primitive::Task(task) => work::next(state, place, memory, moment, step, task),
-        Primitive::Change(changes) => of_change(artifact, state, place, memory, moment, changes),
+        Primitive::Change(changes) => {
+            of_change(artifact, state, place, memory, moment, &changes.set)
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn next_state(
         (Primitive::Wait(_), Waiting { until }, Event::WaitEnded { .. }) if at >= until => {
             Some(Done { at })
         }
-        (Primitive::Checkpoint, Pending { .. }, Event::Reached { .. }) => Some(Done { at }),
+        (Primitive::Checkpoint(_), Pending { .. }, Event::Reached { .. }) => Some(Done { at }),
         (Primitive::Gate(gate), Pending { .. }, Event::Probed { finding, .. }) => {
             Some(probed(gate, Tally::default().with(*finding), at))
         }
@@ -74,7 +74,7 @@ pub(super) fn next_state(
             | Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint,
+            | Primitive::Checkpoint(_),
             _,
             _,
         ) => None,

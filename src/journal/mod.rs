@@ -14,7 +14,7 @@ use cutover_contract::{RrKey, RrSet};
 
 use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
-use crate::graph::StepId;
+use crate::graph::{Step, StepId};
 use crate::probe::Finding;
 use crate::spec::notify::Occasion;
 
@@ -219,9 +219,8 @@ pub enum HaltReason {
 impl HaltReason {
     /// In words, at this step.
     #[must_use]
-    pub fn words(self, step: &StepId) -> &'static str {
-        // Also where it is taken back: `back/task/…`.
-        let is_task = step.as_str().split('/').any(|part| part == "task");
+    pub fn words(self, step: Option<&Step>) -> &'static str {
+        let is_task = step.is_some_and(Step::is_task);
         match self {
             Self::Drift => "what is live is not what the plan was made for",
             Self::Refused => "the provider does not make the change",

@@ -27,12 +27,12 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     let mut text = format!("{}\n{}\n\n", dress.paint(Paint::Heading, &headline), state.artifact());
     if let (None, Some(halted)) = (&state.finished, &state.halted) {
         let made = state.made(artifact, halted);
-        text += &format!("{}\n", halt(halted, made, goes_back, dress));
+        text += &format!("{}\n", halt(artifact, halted, made, goes_back, dress));
     }
     if let (None, None) = (&state.finished, &state.halted) {
         for aside in state.aside() {
             let made = state.made(artifact, aside);
-            text += &format!("{}\n", halt(aside, made, goes_back, dress));
+            text += &format!("{}\n", halt(artifact, aside, made, goes_back, dress));
         }
     }
     for (step, detail) in state.behind().filter(|_| is_running(state)) {
@@ -68,7 +68,7 @@ fn headline(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
         return format!("finished {}", show_instant(at, now));
     }
     if let Some(Event::Halted { step, reason, .. }) = &state.halted {
-        return halted_at(step, *reason);
+        return halted_at(artifact, step, *reason);
     }
     let by_hand = state.ready().filter(|_| is_running(state));
     let by_hand = by_hand.map(|place| &artifact.graph.steps()[place]);
@@ -110,8 +110,8 @@ fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
     Duration::from_secs(longest.as_secs())
 }
 
-fn halted_at(step: &StepId, reason: HaltReason) -> String {
-    format!("halted at {step}: {}", reason.words(step))
+fn halted_at(artifact: &Artifact, step: &StepId, reason: HaltReason) -> String {
+    format!("halted at {step}: {}", reason.words(artifact.graph.get(step)))
 }
 
 fn is_running(state: &RunState) -> bool {
@@ -134,7 +134,7 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
                 Primitive::Change(_)
                 | Primitive::Wait(_)
                 | Primitive::Task(_)
-                | Primitive::Checkpoint => None,
+                | Primitive::Checkpoint(_) => None,
             },
             StepState::Pending { .. } => match state.held_until(place, now.into()) {
                 Some(until) => Some((until, step, "is held up by what somebody had put there")),
@@ -201,18 +201,25 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
 
 /// Shows why a run stopped, with planned, expected and live.
 #[must_use]
-pub fn halt(event: &Event, made: Option<Made>, goes_back: bool, dress: Dress) -> String {
+pub fn halt(
+    artifact: &Artifact,
+    event: &Event,
+    made: Option<Made>,
+    goes_back: bool,
+    dress: Dress,
+) -> String {
     let (Event::Halted { step, reason, detail, differences }
     | Event::SetAside { step, reason, detail, differences }) = event
     else {
         return String::new();
     };
-    let is_task = step.as_str().split('/').any(|part| part == "task");
+    let at = artifact.graph.get(step);
+    let is_task = at.is_some_and(Step::is_task);
     let heading = match matches!(event, Event::SetAside { .. }) {
         true => {
-            format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(step))
+            format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(at))
         }
-        false => halted_at(step, *reason),
+        false => halted_at(artifact, step, *reason),
     };
     let heading = dress.paint(Paint::Heading, &heading);
     let mut text = format!("{heading}\n");
@@ -280,6 +287,11 @@ pub fn halt(event: &Event, made: Option<Made>, goes_back: bool, dress: Dress) ->
     text
 }
 
+fn is_gate(artifact: &Artifact, step: &StepId) -> bool {
+    let step = artifact.graph.get(step);
+    step.is_some_and(|step| matches!(step.primitive, Primitive::Gate(_)))
+}
+
 fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> String {
     let mut shown = lines(key, rrset);
     if shown.is_empty() {
@@ -290,7 +302,7 @@ fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> String {
 
 /// One journal entry as a line: when, and what.
 #[must_use]
-pub fn entry(entry: &Entry) -> String {
+pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
     let what = match &entry.event {
         Event::Opened { name, .. } => format!("run of {name} opened"),
         Event::Resumed { .. } => "resumed".into(),
@@ -315,7 +327,8 @@ pub fn entry(entry: &Entry) -> String {
         Event::Reached { step } => format!("{step}: reached"),
         Event::Halted { step, .. } => format!("{step}: halted"),
         Event::SetAside { step, reason, .. } => {
-            format!("{step}: set aside: {}; what does not hang on it goes on", reason.words(step))
+            let why = reason.words(artifact.graph.get(step));
+            format!("{step}: set aside: {why}; what does not hang on it goes on")
         }
         Event::Probed { step, finding, detail } if detail.is_empty() => {
             format!("{step}: {}", finding.word())
@@ -325,7 +338,7 @@ pub fn entry(entry: &Entry) -> String {
         }
         Event::Did { step, output } if output.is_empty() => format!("{step}: done"),
         Event::Did { step, output } => format!("{step}: done: {output}"),
-        Event::Allowed { step, reason } if step.as_str().starts_with("gate/") => {
+        Event::Allowed { step, reason } if is_gate(artifact, step) => {
             format!("{step}: let pass by a person: {reason}")
         }
         Event::Allowed { step, reason } => format!("{step}: done, says a person: {reason}"),

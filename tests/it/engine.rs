@@ -320,7 +320,7 @@ fn check_served(
                     Primitive::Wait(_)
                     | Primitive::Gate(_)
                     | Primitive::Task(_)
-                    | Primitive::Checkpoint => None,
+                    | Primitive::Checkpoint(_) => None,
                 });
                 let of_key = |all: &[Change]| {
                     all.iter().any(|one| one.key == change.key && one.after == served)

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::tell;
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};
-use crate::engine::{RunState, StepState};
+use crate::engine::RunState;
 use crate::render::status::entry;
 use crate::world::Progress;
 use crate::world::real::now;
@@ -41,7 +41,7 @@ impl Shown {
         }
         if let Some(bar) = &self.bar {
             let steps = 0..artifact.graph.steps().len();
-            let done = steps.filter(|place| matches!(state.at(*place), StepState::Done { .. }));
+            let done = steps.filter(|place| state.at(*place).is_done());
             bar.set_position(u64::try_from(done.count()).unwrap_or(u64::MAX));
         }
     }

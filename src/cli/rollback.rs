@@ -9,7 +9,7 @@ use super::running::{
 use super::{Failure, dress, planning, put, shell, tell};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
-use crate::engine::{NoWayBack, RunState, StepState};
+use crate::engine::{NoWayBack, RunState};
 use crate::graph::{Primitive, Step, StepId};
 use crate::render::status::halt;
 use crate::render::text::{self, Detail};
@@ -212,7 +212,7 @@ fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
     let is_undone = |undo: &StepId| {
         let step = back.artifact.graph.get(undo);
         let is_task = step.is_some_and(|step| matches!(step.primitive, Primitive::Task(_)));
-        is_task && matches!(back.state.of(&back.artifact, undo), StepState::Done { .. })
+        is_task && back.state.of(&back.artifact, undo).is_done()
     };
     let undone = takes_back.filter(|(undo, _)| is_undone(undo));
     undone.map(|(_, task)| task.clone()).collect()
@@ -277,7 +277,7 @@ fn way_back_but(
     point: &RollbackPoint,
     but: &BTreeSet<StepId>,
 ) -> Artifact {
-    let has_begun = |step: &_| !matches!(state.of(artifact, step), StepState::Pending { .. });
+    let has_begun = |step: &_| !state.of(artifact, step).is_pending();
     let is_done = |step: &_| has_begun(step) && !but.contains(step);
     let mut back = artifact.back(state.artifact(), point, &is_done, tool());
     back.forecast = sim::forecast(&back);
@@ -287,9 +287,7 @@ fn way_back_but(
 /// What was done and only adds.
 fn stays(artifact: &Artifact, state: &RunState) -> String {
     let kept = artifact.undos.iter().filter(|(_, undo)| **undo == Undo::Keep);
-    let begun = kept
-        .map(|(step, _)| step)
-        .filter(|step| !matches!(state.of(artifact, step), StepState::Pending { .. }));
+    let begun = kept.map(|(step, _)| step).filter(|step| !state.of(artifact, step).is_pending());
     let lines: String = begun.map(|step| format!("  {step} stays as it is\n")).collect();
     match lines.is_empty() {
         true => lines,

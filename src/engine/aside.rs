@@ -96,7 +96,7 @@ impl RunState {
     pub(super) fn halt_of_aside(&self) -> Option<Event> {
         let Event::SetAside { step, reason, detail, differences } = self.aside.values().next()?
         else {
-            unreachable!("nothing else is set aside")
+            return None;
         };
         Some(Event::Halted {
             step: step.clone(),

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use cutover_contract::{Change, RrKey, RrSet, Ttl};
 
-use super::{RunState, StepState};
+use super::state::Standing;
+use super::{ChangeState, RunState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, later};
 use crate::digest::Digest;
@@ -57,22 +58,20 @@ impl<'s> History<'s> {
         let has_begun = artifact
             .graph
             .point(MovePoint::BeforeSwitch)
-            .is_some_and(|step| matches!(state.of(artifact, &step.id), StepState::Done { .. }));
+            .is_some_and(|step| state.of(artifact, &step.id).is_done());
         let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
         self.snapshot.is_switching =
             goes_its_way && artifact.plan == self.plan && (has_begun || self.snapshot.is_switching);
         for (place, step) in artifact.graph.steps().iter().enumerate() {
-            let Primitive::Change(changes) = &step.primitive else { continue };
+            let Standing::Change(changes, is) = state.standing(step, place) else { continue };
             let Some(zone) = self.snapshot.zones.get(changes.zone()).cloned() else { continue };
-            let since = match state.at(place) {
-                StepState::Pending { .. } => continue,
-                StepState::Done { at } => at,
+            let since = match is {
+                ChangeState::Pending => continue,
+                ChangeState::Done { at } => at,
                 // Some server may serve it still.
-                StepState::Begun
-                | StepState::InDoubt { .. }
-                | StepState::Written { .. }
-                | StepState::Waiting { .. }
-                | StepState::Probing { .. } => self.now.at,
+                ChangeState::Begun | ChangeState::InDoubt { .. } | ChangeState::Written { .. } => {
+                    self.now.at
+                }
             };
             let by_wall = (self.now.at - since).to_std().unwrap_or_default();
             let left = state.remaining(place, CAP, self.now);
@@ -91,8 +90,7 @@ impl<'s> History<'s> {
                 };
                 self.changed(change, &zone, is_late, ago);
                 // What was begun, and is not there, has left everything as it was before.
-                let is_open =
-                    matches!(state.at(place), StepState::Begun | StepState::InDoubt { .. });
+                let is_open = matches!(is, ChangeState::Begun | ChangeState::InDoubt { .. });
                 let is_made = !is_open || zone.get(&change.key) != change.before.as_ref();
                 match is_through {
                     true => drop(self.ttls.remove(&change.key)),

@@ -14,7 +14,9 @@ use crate::calendar::window::{SEARCH_MAX, Windows};
 use crate::calendar::{Timestamp, later, show_exact, show_instant, show_instant_in, show_span};
 use crate::engine::gate::Tally;
 use crate::engine::poll::opening;
-use crate::engine::{Made, RunState, StepState};
+use crate::engine::{
+    ChangeState, CheckpointState, GateState, Made, RunState, StepState, TaskState, WaitState,
+};
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Difference, Entry, Event, HaltReason};
 
@@ -46,7 +48,7 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
         let asked = is_by_hand(step) && ready.contains(&place);
         text += &row(step, state.at(place), closed, asked, now);
     }
-    let done = (0..steps.len()).filter(|p| matches!(state.at(*p), StepState::Done { .. })).count();
+    let done = (0..steps.len()).filter(|p| state.at(*p).is_done()).count();
     text += &format!("\n{done} of {} steps done", steps.len());
     if let Some(to) = &state.turned_back {
         text += &format!("; turned back to {to}");
@@ -92,17 +94,18 @@ fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
         let ready = before.unwrap_or_default();
         let whole = forecast.get(&step.id).copied().unwrap_or_default();
         let end = match state.at(place) {
-            StepState::Done { .. } => Duration::ZERO,
-            StepState::Waiting { until } => since_now(until),
+            StepState::Wait(WaitState::Running { until }) => since_now(until),
+            is if is.is_done() => Duration::ZERO,
             // What a checkpoint waits for is its window, and the forecast knows of none.
-            StepState::Pending { .. } => match opening(step, later(now, ready)) {
+            is if is.is_pending() => match opening(step, later(now, ready)) {
                 Some(opens) => since_now(opens),
                 None => ready + whole,
             },
-            StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Probing { .. } => ready + whole,
+            StepState::Change(_)
+            | StepState::Wait(_)
+            | StepState::Gate(_)
+            | StepState::Task(_)
+            | StepState::Checkpoint(_) => ready + whole,
         };
         ends.insert(&step.id, end);
     }
@@ -122,28 +125,19 @@ fn is_running(state: &RunState) -> bool {
 fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     let waits = state.ready().filter_map(|place| {
         let step = &artifact.graph.steps()[place];
-        match state.at(place) {
-            StepState::Waiting { until } => {
+        match (state.at(place), &step.primitive) {
+            (StepState::Wait(WaitState::Running { until }), _) => {
                 let held = state.held_until(place, now.into());
                 Some((until.max(held.unwrap_or(until)), step, "ends"))
             }
-            StepState::Probing { last, .. } => match &step.primitive {
-                Primitive::Gate(gate) => {
-                    Some((later(last, gate.pace.every), step, "is asked again"))
-                }
-                Primitive::Change(_)
-                | Primitive::Wait(_)
-                | Primitive::Task(_)
-                | Primitive::Checkpoint(_) => None,
-            },
-            StepState::Pending { .. } => match state.held_until(place, now.into()) {
+            (StepState::Gate(GateState::Probing { last, .. }), Primitive::Gate(gate)) => {
+                Some((later(last, gate.pace.every), step, "is asked again"))
+            }
+            (is, _) if is.is_pending() => match state.held_until(place, now.into()) {
                 Some(until) => Some((until, step, "is held up by what somebody had put there")),
                 None => Some((opening(step, now)?, step, "can be reached")),
             },
-            StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Done { .. } => None,
+            (_, _) => None,
         }
     });
     match waits.min_by_key(|(until, ..)| *until) {
@@ -164,20 +158,20 @@ fn row(
     now: Timestamp,
 ) -> String {
     let (mark, word) = match state {
-        StepState::Pending { .. } if asked => {
-            ('~', format!("waits for a person: {}", harmless(&step.title)))
+        StepState::Change(ChangeState::Begun) | StepState::Task(TaskState::Begun) => {
+            ('>', "begun".into())
         }
-        StepState::Pending { .. } => match closed {
-            Some(windows) => ('~', waiting(windows, now)),
-            None => (' ', String::new()),
-        },
-        StepState::Begun => ('>', "begun".into()),
-        StepState::InDoubt { .. } => ('?', "not known whether it was made".into()),
-        StepState::Written { at } => {
+        StepState::Change(ChangeState::InDoubt { .. })
+        | StepState::Task(TaskState::InDoubt { .. }) => {
+            ('?', "not known whether it was made".into())
+        }
+        StepState::Change(ChangeState::Written { at }) => {
             ('>', format!("written {}, propagating", show_instant(at, now)))
         }
-        StepState::Waiting { until } => ('~', format!("until {}", show_instant(until, now))),
-        StepState::Probing { tally, last } => {
+        StepState::Wait(WaitState::Running { until }) => {
+            ('~', format!("until {}", show_instant(until, now)))
+        }
+        StepState::Gate(GateState::Probing { tally, last }) => {
             let Tally { passed, failed, inconclusive, .. } = tally;
             let open = match inconclusive {
                 0 => String::new(),
@@ -186,7 +180,22 @@ fn row(
             let asked = show_instant(last, now);
             ('?', format!("{passed} passed, {failed} failed{open}, last asked {asked}"))
         }
-        StepState::Done { at } => ('x', format!("done {}", show_instant(at, now))),
+        StepState::Change(ChangeState::Done { at })
+        | StepState::Wait(WaitState::Done { at })
+        | StepState::Gate(GateState::Done { at })
+        | StepState::Task(TaskState::Done { at })
+        | StepState::Checkpoint(CheckpointState::Done { at }) => {
+            ('x', format!("done {}", show_instant(at, now)))
+        }
+        StepState::Change(ChangeState::Pending)
+        | StepState::Wait(WaitState::Pending | WaitState::Lapsed { .. })
+        | StepState::Gate(GateState::Pending)
+        | StepState::Task(TaskState::Pending)
+        | StepState::Checkpoint(CheckpointState::Pending) => match (asked, closed) {
+            (true, _) => ('~', format!("waits for a person: {}", harmless(&step.title))),
+            (false, Some(windows)) => ('~', waiting(windows, now)),
+            (false, None) => (' ', String::new()),
+        },
     };
     format!("  [{mark}] {}  {word}", step.id).trim_end().to_owned() + "\n"
 }

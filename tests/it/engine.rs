@@ -9,7 +9,7 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
-use cutover::engine::{RunState, StepState, replay};
+use cutover::engine::{ChangeState, RunState, StepState, replay};
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event, HaltReason};
 use cutover::spec::{Authority, Exception};
@@ -174,7 +174,7 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
 fn heal(world: &mut Storm, artifact: &Artifact, state: &RunState) {
     world.calm();
     for (key, allowed) in allowed(world, artifact, state) {
-        if !allowed.contains(&world.held(&key)) {
+        if !allowed.contains(&world.holds(&key)) {
             world.edit(&key, allowed[0].clone());
         }
     }
@@ -193,16 +193,15 @@ fn allowed(
         for change in changes.changes() {
             let versions =
                 allowed.entry(change.key.clone()).or_insert_with(|| vec![change.before.clone()]);
-            match state.of(artifact, &step.id) {
-                StepState::Written { .. } | StepState::Done { .. } => {
+            let StepState::Change(is) = state.of(artifact, &step.id) else { panic!("a change") };
+            match is {
+                ChangeState::Written { .. } | ChangeState::Done { .. } => {
                     *versions = vec![change.after.clone()];
                 }
-                StepState::Begun | StepState::InDoubt { .. } => {
+                ChangeState::Begun | ChangeState::InDoubt { .. } => {
                     versions.push(change.after.clone());
                 }
-                StepState::Pending { .. }
-                | StepState::Waiting { .. }
-                | StepState::Probing { .. } => {}
+                ChangeState::Pending => {}
             }
         }
     }
@@ -215,7 +214,7 @@ fn check_zone(world: &Storm, artifact: &Artifact, state: &RunState) {
     assert_eq!(world.violations, Vec::<String>::new());
     for (key, allowed) in allowed(world, artifact, state) {
         if !world.edited.contains(&key) {
-            let held = world.held(&key);
+            let held = world.holds(&key);
             assert!(allowed.contains(&held), "{key} is {held:?}, and not one of {allowed:?}");
         }
     }

@@ -11,7 +11,7 @@ use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState};
 use crate::graph::{Primitive, Step, StepId};
-use crate::render::status::halt;
+use crate::render::status::{Stop, halt};
 use crate::render::text::{self, Detail};
 use crate::sim;
 use crate::world::real::store::{Found, Lock, Store, StoreError};
@@ -311,11 +311,11 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             put(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }
-        Outcome::Halted(event) => {
-            let made = state.made(&artifact, &event);
-            put(&halt(&artifact, &event, made, true, dress(&std::io::stdout())))?;
-            put(&has_to_say(&artifact, &event, &args.input))?;
-            Ok(Exit::of_halt(&artifact, &event))
+        Outcome::Halted(stopped) => {
+            let stop = Stop::Whole(&stopped);
+            put(&halt(&artifact, &state, stop, true, dress(&std::io::stdout())))?;
+            put(&has_to_say(&artifact, &stopped, &args.input))?;
+            Ok(Exit::of_halt(&artifact, &stopped))
         }
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn not_open(event: &Event) -> IllegalEvent {
 }
 
 /// The event's name as it stands in the journal.
-fn name(event: &Event) -> &'static str {
+pub(super) fn name(event: &Event) -> &'static str {
     match event {
         Event::Opened { .. } => "opened",
         Event::Resumed { .. } => "resumed",
@@ -109,8 +109,8 @@ fn name(event: &Event) -> &'static str {
         Event::Probed { .. } => "probed",
         Event::Did { .. } => "did",
         Event::Allowed { .. } => "allowed",
-        Event::Halted { .. } => "halted",
-        Event::SetAside { .. } => "set_aside",
+        Event::Halted(_) => "halted",
+        Event::SetAside(_) => "set_aside",
         Event::TurnedBack { .. } => "turned_back",
         Event::Replaced { .. } => "replaced",
         Event::Told { .. } => "told",

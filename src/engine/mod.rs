@@ -56,7 +56,7 @@ use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
 use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Entry, Event, HaltReason};
+use crate::journal::{Entry, Event, Halt, HaltReason};
 use crate::spec::OnDrift;
 use gate::Judgement;
 
@@ -84,11 +84,11 @@ pub struct RunState {
     /// The places of the steps that are ready and not done: only they have to be looked at.
     ready: BTreeSet<usize>,
     /// What was set aside since somebody resumed last, by the step's place.
-    aside: BTreeMap<usize, Event>,
+    aside: BTreeMap<usize, Halt>,
     /// The last halt that nobody has resumed from.
-    pub halted: Option<Event>,
+    pub halted: Option<Halt>,
     /// The last halt, while nothing has come of the run since: whoever was told of it knows.
-    known: Option<Event>,
+    known: Option<Halt>,
     /// When the run was opened.
     pub opened: Option<Timestamp>,
     /// When it finished.
@@ -254,8 +254,8 @@ impl RunState {
             | Event::Reached { .. }
             | Event::Probed { .. }
             | Event::Did { .. }
-            | Event::Halted { .. }
-            | Event::SetAside { .. }
+            | Event::Halted(_)
+            | Event::SetAside(_)
             | Event::Finished => is_open && self.halted.is_none(),
             Event::Told { seq, notice, .. } => {
                 self.untold.iter().any(|one| one.seq == *seq && one.notice == *notice)
@@ -292,16 +292,16 @@ impl RunState {
                 self.replaced = Some(*by);
                 self.resume(artifact, moment);
             }
-            Event::SetAside { step, .. } => {
-                let place = artifact.graph.place(step);
-                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
+            Event::SetAside(halt) => {
+                let place = artifact.graph.place(&halt.step);
+                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(halt.step.clone()))?;
                 if artifact.on_drift != OnDrift::Isolate
                     || !self.to_settle().any(|other| other == place)
                 {
                     let step = &artifact.graph.steps()[place];
                     return Err(illegal::of_step(step, self.steps[place], event));
                 }
-                self.aside.insert(place, event.clone());
+                self.aside.insert(place, halt.clone());
             }
             Event::Finished => {
                 if let Some(place) = self.to_settle().next() {
@@ -310,13 +310,13 @@ impl RunState {
                 }
                 self.finished = Some(at);
             }
-            Event::Halted { step, reason, .. } => {
-                let place = artifact.graph.place(step);
-                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
-                if *reason == HaltReason::Unpublished {
+            Event::Halted(halt) => {
+                let place = artifact.graph.place(&halt.step);
+                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(halt.step.clone()))?;
+                if halt.reason == HaltReason::Unpublished {
                     self.unpublished.insert(place);
                 }
-                self.halted = Some(event.clone());
+                self.halted = Some(halt.clone());
             }
             Event::Allowed { step, .. } => {
                 self.apply_to_step(artifact, moment, step, event)?;
@@ -339,11 +339,12 @@ impl RunState {
         let words = event.step().or(self.turned_by.as_ref());
         let words = words.and_then(|step| self.last_words.get(step));
         let leaves = self.leaves();
-        if self.known.as_ref() != Some(event) {
+        let is_known = matches!(event, Event::Halted(halt) if self.known.as_ref() == Some(halt));
+        if !is_known {
             self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
         }
-        if matches!(event, Event::Halted { .. }) {
-            self.known = Some(event.clone());
+        if let Event::Halted(halt) = event {
+            self.known = Some(halt.clone());
         } else if comes_on(event) {
             self.known = None;
         }
@@ -354,11 +355,10 @@ impl RunState {
 
     fn resume(&mut self, artifact: &Artifact, moment: Moment) {
         let halted = self.halted.take();
-        self.hold_up(artifact, halted.as_ref(), moment);
-        for (_, aside) in std::mem::take(&mut self.aside) {
-            self.hold_up(artifact, Some(&aside), moment);
-        }
         let again = halted.is_some();
+        for halt in halted.into_iter().chain(std::mem::take(&mut self.aside).into_values()) {
+            self.hold_up(artifact, &halt, moment);
+        }
         let states = self.steps.iter_mut().zip(&mut self.stamps);
         for (step, (state, stamp)) in artifact.graph.steps().iter().zip(states) {
             match Standing::of(&step.primitive, *state) {

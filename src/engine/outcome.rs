@@ -18,7 +18,7 @@ use super::{RunState, gate, work};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later, show_exact, show_span};
 use crate::graph::{Step, StepId};
-use crate::journal::{Difference, Event, HaltReason};
+use crate::journal::{Difference, Event, Halt, HaltReason};
 use crate::observe::{Answered, Served};
 use crate::probe;
 use crate::spec::Authority;
@@ -62,13 +62,11 @@ pub fn looked(
         Look::AfterSending if is_before => {
             memory.change.sent = None;
             let detail = "the provider took the change and did not make it".to_owned();
-            let halted = Event::Halted {
-                step: id(),
-                reason: HaltReason::Refused,
-                detail,
+            let halt = Halt {
                 differences: differences(changes, &live),
+                ..Halt::at(step, HaltReason::Refused, detail)
             };
-            vec![Event::NotMade { step: id() }, halted]
+            vec![Event::NotMade { step: id() }, Event::Halted(halt)]
         }
         Look::InDoubt if is_after => {
             memory.change.missed_once = false;
@@ -114,7 +112,7 @@ fn still_held(
         return Vec::new();
     }
     let detail = "somebody else has written in its place what was written just now".to_owned();
-    vec![Event::Halted { step: step.id.clone(), reason: HaltReason::Drift, detail, differences }]
+    vec![Event::Halted(Halt { differences, ..Halt::at(step, HaltReason::Drift, detail) })]
 }
 
 /// After a change was sent.
@@ -372,12 +370,10 @@ fn at_the_end(
         expected: change.after.clone(),
         live: served.records().cloned(),
     });
-    vec![Event::Halted {
-        step: step.id.clone(),
-        reason: HaltReason::Drift,
-        detail: behind.join("; "),
+    vec![Event::Halted(Halt {
         differences: differences.into_iter().collect(),
-    }]
+        ..Halt::at(step, HaltReason::Drift, behind.join("; "))
+    })]
 }
 
 fn not_yet(change: &Change, served: &Served) -> Option<String> {
@@ -405,16 +401,14 @@ fn differences(changes: &ChangeSet, live: &[Option<RrSet>]) -> Vec<Difference> {
 }
 
 fn drift(step: &Step, changes: &ChangeSet, live: &[Option<RrSet>]) -> Event {
-    Event::Halted {
-        step: step.id.clone(),
-        reason: HaltReason::Drift,
-        detail: String::new(),
+    Event::Halted(Halt {
         differences: differences(changes, live),
-    }
+        ..Halt::at(step, HaltReason::Drift, "")
+    })
 }
 
 fn halted(step: &Step, reason: HaltReason, detail: String) -> Event {
-    Event::Halted { step: step.id.clone(), reason, detail, differences: Vec::new() }
+    Event::Halted(Halt::at(step, reason, detail))
 }
 
 /// Somebody could not be asked, or said no: try again some times where that can help, then halt.

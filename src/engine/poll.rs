@@ -18,7 +18,7 @@ use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Primitive, Step, Wait};
-use crate::journal::{Event, HaltReason};
+use crate::journal::{Event, Halt, HaltReason};
 use crate::model::{ASKED_MAX, spread};
 use crate::observe::Query;
 use crate::probe;
@@ -302,12 +302,7 @@ fn gate_ends(
     judgement: Judgement,
     detail: String,
 ) -> Event {
-    let halted = |reason, detail| Event::Halted {
-        step: step.id.clone(),
-        reason,
-        detail,
-        differences: Vec::new(),
-    };
+    let halted = |reason, detail: String| Event::Halted(Halt::at(step, reason, detail));
     match (judgement, &gate.on_fail) {
         (Judgement::Failed, Failing::Rollback { to }) => match state.way_back(artifact, to) {
             Ok(_) => Event::TurnedBack { to: to.clone(), because: Some(step.id.clone()) },

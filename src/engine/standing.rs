@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::state::Standing;
 use super::{ChangeState, RunState, StepState};
 use crate::artifact::Artifact;
-use crate::journal::{Event, HaltReason};
+use crate::journal::{Halt, HaltReason};
 
 /// How much of a change is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +45,8 @@ impl RunState {
 
     /// How much of a change was written when the run halted at it; `None`: it is none.
     #[must_use]
-    pub fn made(&self, artifact: &Artifact, halted: &Event) -> Option<Made> {
-        let (Event::Halted { step, reason, differences, .. }
-        | Event::SetAside { step, reason, differences, .. }) = halted
-        else {
-            return None;
-        };
+    pub fn made(&self, artifact: &Artifact, halt: &Halt) -> Option<Made> {
+        let Halt { step, reason, detail: _, differences } = halt;
         let place = artifact.graph.place(step)?;
         let step = &artifact.graph.steps()[place];
         let Standing::Change(changes, state) = self.standing(step, place) else { return None };

@@ -3,7 +3,7 @@
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_second};
 use crate::graph::{Checkpoint, MovePoint, Primitive, StepId};
-use crate::journal::Event;
+use crate::journal::{Event, Halt};
 use crate::spec::notify::{Notice, Occasion};
 
 /// Something that somebody has not been told yet.
@@ -58,8 +58,8 @@ pub(super) fn occasioned(
             };
             (occasion, Some(step), why.to_owned())
         }
-        Event::Halted { step, reason, detail, differences }
-        | Event::SetAside { step, reason, detail, differences } => {
+        Event::Halted(halt) | Event::SetAside(halt) => {
+            let Halt { step, reason, detail, differences } = halt;
             let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
             let parts = [
                 reason.words(artifact.graph.get(step)).to_owned(),
@@ -67,7 +67,7 @@ pub(super) fn occasioned(
                 keys.join(", "),
             ];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            let rest = match matches!(event, Event::SetAside { .. }) {
+            let rest = match matches!(event, Event::SetAside(_)) {
                 true => "; what does not hang on it goes on",
                 false => "",
             };
@@ -143,8 +143,8 @@ fn point(artifact: &Artifact, step: &StepId) -> Option<MovePoint> {
 /// Whether a run has come on with an event: what halts it from there on is another halt, and news.
 pub(super) fn comes_on(event: &Event) -> bool {
     match event {
-        Event::Halted { .. }
-        | Event::SetAside { .. }
+        Event::Halted(_)
+        | Event::SetAside(_)
         | Event::Resumed { .. }
         | Event::Begun { .. }
         | Event::Unsure { .. }

@@ -155,3 +155,68 @@ fn task(state: TaskState, at: Timestamp, event: &Event) -> Option<TaskState> {
         (_, _) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::Finding;
+
+    /// One of each event that is about a step and moves it, with an empty text where one is asked for.
+    fn events(step: &StepId, at: Timestamp) -> Vec<Event> {
+        let (step, none) = (|| step.clone(), String::new);
+        vec![
+            Event::Begun { step: step() },
+            Event::Written { step: step(), serial: None },
+            Event::Unsure { step: step(), detail: none() },
+            Event::NotMade { step: step() },
+            Event::NotDone { step: step(), reason: none() },
+            Event::Propagated { step: step(), servers: 1 },
+            Event::WaitBegun { step: step(), since: at, until: at },
+            Event::Lapsed { step: step(), detail: none() },
+            Event::Behind { step: step(), detail: none() },
+            Event::WaitEnded { step: step() },
+            Event::Reached { step: step() },
+            Event::Probed { step: step(), finding: Finding::Pass, detail: none() },
+            Event::Did { step: step(), output: none() },
+            Event::Allowed { step: step(), reason: none() },
+        ]
+    }
+
+    /// The events that something takes, in the words of the journal.
+    fn taken<S>(takes: impl Fn(&Event) -> Option<S>) -> String {
+        let events = events(&StepId::new("a step"), Timestamp::UNIX_EPOCH);
+        let taken = events.iter().filter(|event| takes(event).is_some());
+        taken.map(illegal::name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn each_state_takes_what_the_diagram_says_and_nothing_else() {
+        let at = Timestamp::UNIX_EPOCH;
+        for (state, expected) in [
+            (ChangeState::Pending, "begun"),
+            (ChangeState::Begun, "written unsure not_made"),
+            (ChangeState::InDoubt { since: at }, "written not_made"),
+            (ChangeState::Written { at }, "propagated behind"),
+            (ChangeState::Done { at }, ""),
+        ] {
+            assert_eq!(taken(|event| change(state, at, event)), expected, "{state:?}");
+        }
+        for (state, expected) in [
+            (WaitState::Pending, "wait_begun"),
+            (WaitState::Lapsed { at }, "wait_begun behind"),
+            (WaitState::Running { until: at }, "lapsed behind wait_ended"),
+            (WaitState::Running { until: later(at, Duration::from_secs(1)) }, ""),
+            (WaitState::Done { at }, ""),
+        ] {
+            assert_eq!(taken(|event| wait(state, at, event)), expected, "{state:?}");
+        }
+        for (state, expected) in [
+            (TaskState::Pending, "begun did allowed"),
+            (TaskState::Begun, "unsure not_made not_done did allowed"),
+            (TaskState::InDoubt { since: at }, "not_made not_done did allowed"),
+            (TaskState::Done { at }, ""),
+        ] {
+            assert_eq!(taken(|event| task(state, at, event)), expected, "{state:?}");
+        }
+    }
+}

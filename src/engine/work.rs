@@ -12,7 +12,7 @@ use super::{RunState, TaskState};
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Step;
 use crate::graph::task::Task;
-use crate::journal::{Event, HaltReason};
+use crate::journal::{Event, Halt, HaltReason};
 use crate::observe::{AskCommand, NoEnd, Query, Said};
 use crate::spec::task::Work;
 
@@ -84,7 +84,7 @@ fn of_person<'a>(memory: &StepMemory, now: Timestamp, step: &'a Step, task: &'a 
 }
 
 fn halted(step: &Step, reason: HaltReason, detail: impl Into<String>) -> Event {
-    Event::Halted { step: step.id.clone(), reason, detail: detail.into(), differences: Vec::new() }
+    Event::Halted(Halt::at(step, reason, detail))
 }
 
 fn undecided(step: &Step, detail: &str) -> Event {

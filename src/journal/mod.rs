@@ -147,27 +147,9 @@ pub enum Event {
         reason: String,
     },
     /// The run stopped, safe.
-    Halted {
-        /// The step.
-        step: StepId,
-        /// Why.
-        reason: HaltReason,
-        /// Word of the other side, or of ours; may be empty.
-        detail: String,
-        /// What differs.
-        differences: Vec<Difference>,
-    },
+    Halted(Halt),
     /// A step cannot go on, and what does not hang on it does.
-    SetAside {
-        /// The step.
-        step: StepId,
-        /// Why.
-        reason: HaltReason,
-        /// Word of the other side, or of ours; may be empty.
-        detail: String,
-        /// What differs.
-        differences: Vec<Difference>,
-    },
+    SetAside(Halt),
     /// The run goes back: what has begun is settled, and nothing else begins.
     TurnedBack {
         /// The rollback point.
@@ -195,6 +177,28 @@ pub enum Event {
     },
     /// Everything is done; of a run that was turned back, all that had begun is settled.
     Finished,
+}
+
+/// Where a run stopped, or what was set aside, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt {
+    /// The step.
+    pub step: StepId,
+    /// Why.
+    pub reason: HaltReason,
+    /// Word of the other side, or of ours; may be empty.
+    pub detail: String,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+impl Halt {
+    /// A halt at which nothing differs.
+    #[must_use]
+    pub fn at(step: &Step, reason: HaltReason, detail: impl Into<String>) -> Self {
+        let (step, detail) = (step.id.clone(), detail.into());
+        Self { step, reason, detail, differences: Vec::new() }
+    }
 }
 
 /// Why a run stopped.
@@ -328,8 +332,8 @@ impl Event {
             | Self::Probed { step, .. }
             | Self::Did { step, .. }
             | Self::Allowed { step, .. }
-            | Self::Halted { step, .. }
-            | Self::SetAside { step, .. } => Some(step),
+            | Self::Halted(Halt { step, .. })
+            | Self::SetAside(Halt { step, .. }) => Some(step),
             Self::Opened { .. }
             | Self::Resumed { .. }
             | Self::TurnedBack { .. }

@@ -18,7 +18,7 @@ use crate::engine::{
     ChangeState, CheckpointState, GateState, Made, RunState, StepState, TaskState, WaitState,
 };
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Difference, Entry, Event, HaltReason};
+use crate::journal::{Difference, Entry, Event, Halt, HaltReason};
 
 /// Shows where a run stands.
 #[must_use]
@@ -28,13 +28,11 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     let goes_back = artifact.is_way_back() || state.turned_back.is_some();
     let mut text = format!("{}\n{}\n\n", dress.paint(Paint::Heading, &headline), state.artifact());
     if let (None, Some(halted)) = (&state.finished, &state.halted) {
-        let made = state.made(artifact, halted);
-        text += &format!("{}\n", halt(artifact, halted, made, goes_back, dress));
+        text += &format!("{}\n", halt(artifact, state, Stop::Whole(halted), goes_back, dress));
     }
     if let (None, None) = (&state.finished, &state.halted) {
         for aside in state.aside() {
-            let made = state.made(artifact, aside);
-            text += &format!("{}\n", halt(artifact, aside, made, goes_back, dress));
+            text += &format!("{}\n", halt(artifact, state, Stop::Aside(aside), goes_back, dress));
         }
     }
     for (step, detail) in state.behind().filter(|_| is_running(state)) {
@@ -69,7 +67,7 @@ fn headline(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     if let Some(at) = state.finished {
         return format!("finished {}", show_instant(at, now));
     }
-    if let Some(Event::Halted { step, reason, .. }) = &state.halted {
+    if let Some(Halt { step, reason, .. }) = &state.halted {
         return halted_at(artifact, step, *reason);
     }
     let by_hand = state.ready().filter(|_| is_running(state));
@@ -208,27 +206,34 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
     format!("waits for {}, {opens}", awaited(windows))
 }
 
-/// Shows why a run stopped, with planned, expected and live.
+/// What has stopped.
+#[derive(Clone, Copy, Debug)]
+pub enum Stop<'h> {
+    /// The run.
+    Whole(&'h Halt),
+    /// A step, with what hangs on it.
+    Aside(&'h Halt),
+}
+
+/// Shows why a run, or a part of it, stopped, with planned, expected and live.
 #[must_use]
 pub fn halt(
     artifact: &Artifact,
-    event: &Event,
-    made: Option<Made>,
+    state: &RunState,
+    stop: Stop<'_>,
     goes_back: bool,
     dress: Dress,
 ) -> String {
-    let (Event::Halted { step, reason, detail, differences }
-    | Event::SetAside { step, reason, detail, differences }) = event
-    else {
-        return String::new();
-    };
+    let (Stop::Whole(halt) | Stop::Aside(halt)) = stop;
+    let Halt { step, reason, detail, differences } = halt;
+    let made = state.made(artifact, halt);
     let at = artifact.graph.get(step);
     let is_task = at.is_some_and(Step::is_task);
-    let heading = match matches!(event, Event::SetAside { .. }) {
-        true => {
+    let heading = match stop {
+        Stop::Aside(_) => {
             format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(at))
         }
-        false => halted_at(artifact, step, *reason),
+        Stop::Whole(_) => halted_at(artifact, step, *reason),
     };
     let heading = dress.paint(Paint::Heading, &heading);
     let mut text = format!("{heading}\n");
@@ -334,8 +339,8 @@ pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
         Event::Behind { step, detail } => format!("{step}: {detail}"),
         Event::WaitEnded { step } => format!("{step}: over"),
         Event::Reached { step } => format!("{step}: reached"),
-        Event::Halted { step, .. } => format!("{step}: halted"),
-        Event::SetAside { step, reason, .. } => {
+        Event::Halted(Halt { step, .. }) => format!("{step}: halted"),
+        Event::SetAside(Halt { step, reason, .. }) => {
             let why = reason.words(artifact.graph.get(step));
             format!("{step}: set aside: {why}; what does not hang on it goes on")
         }

@@ -236,8 +236,8 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
-            | Event::Halted { .. }
-            | Event::SetAside { .. }
+            | Event::Halted(_)
+            | Event::SetAside(_)
             | Event::Replaced { .. }
             | Event::Told { .. }
             | Event::TurnedBack { .. }

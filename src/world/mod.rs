@@ -19,7 +19,7 @@ use crate::engine::poll::{Next, poll};
 use crate::engine::tell::{Message, message};
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::graph::{Step, StepId};
-use crate::journal::{Entry, Event};
+use crate::journal::{Entry, Event, Halt};
 use crate::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 
 /// What a provider holds of some RRsets, in the order of the keys.
@@ -89,7 +89,7 @@ pub struct Run {
     /// What has happened since a halted run was taken up again, while it may halt as before.
     pub again: Option<Again>,
     /// In which words it has halted as before.
-    pub as_before: Option<Event>,
+    pub as_before: Option<Halt>,
 }
 
 /// A halted run that was taken up again. Where it halts as before, nothing has happened, and nothing is
@@ -130,8 +130,8 @@ pub enum Outcome {
     },
     /// Nothing can be done before a person has done something.
     Asked,
-    /// The run stopped, safe, with this event.
-    Halted(Event),
+    /// The run stopped, safe.
+    Halted(Halt),
 }
 
 /// Why the loop could not go on.
@@ -260,10 +260,12 @@ impl Run {
     ) -> Result<(), DriveError> {
         let moment = Moment { at, steady: world.steady() };
         if let Some(again) = &mut self.again {
-            if is_as_before(again.before.halted.as_ref(), &event) {
+            if let (Some(before), Event::Halted(halt)) = (&again.before.halted, &event)
+                && is_as_before(before, halt)
+            {
+                self.as_before = Some(halt.clone());
                 self.state = again.before.clone();
                 self.again = None;
-                self.as_before = Some(event);
                 return Ok(());
             }
             if matches!(event, Event::Probed { .. }) && again.unwritten.len() < UNWRITTEN_MAX {
@@ -308,14 +310,8 @@ impl Run {
 }
 
 /// Whether a run has halted as it had before; what is said of it in detail may have changed.
-fn is_as_before(before: Option<&Event>, event: &Event) -> bool {
-    match (before, event) {
-        (
-            Some(Event::Halted { step, reason, detail: _, differences }),
-            Event::Halted { step: at, reason: why, detail: _, differences: which },
-        ) => step == at && reason == why && differences == which,
-        (_, _) => false,
-    }
+fn is_as_before(before: &Halt, halt: &Halt) -> bool {
+    *before == Halt { detail: before.detail.clone(), ..halt.clone() }
 }
 
 /// Drives a run as far as patience goes.
@@ -360,8 +356,8 @@ pub async fn drive<W: World>(
         let (events, at) = match poll(&artifact, &run.state, &memory, moment) {
             Next::Finished => return Ok(Outcome::Finished),
             Next::Halted => {
-                let event = run.as_before.take().or_else(|| run.state.halted.clone());
-                return Ok(Outcome::Halted(event.expect("a run that stands still has halted")));
+                let halt = run.as_before.take().or_else(|| run.state.halted.clone());
+                return Ok(Outcome::Halted(halt.expect("a run that stands still has halted")));
             }
             Next::Sleep { until, is_wait } => {
                 let patient = !is_wait && now < later(pausing_since, PAUSE_MAX);

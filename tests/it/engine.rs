@@ -11,7 +11,7 @@ use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
 use cutover::engine::{ChangeState, RunState, StepState, replay};
 use cutover::graph::Primitive;
-use cutover::journal::{Entry, Event, HaltReason};
+use cutover::journal::{Entry, Event, Halt, HaltReason};
 use cutover::spec::{Authority, Exception};
 use cutover::world::{DriveError, Outcome, Patience, Run, World as _, drive};
 use cutover_contract::{Change, RrKey, RrSet};
@@ -284,10 +284,10 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
-            | Event::SetAside { .. }
+            | Event::SetAside(_)
             | Event::Told { .. }
             | Event::Replaced { .. }
-            | Event::Halted { .. }
+            | Event::Halted(_)
             | Event::TurnedBack { .. }
             | Event::Finished => {}
         }
@@ -401,7 +401,7 @@ fn what_can_never_proceed_halts_in_bounded_steps() {
             let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
             let reason = match ended.expect("nobody crashes") {
                 Ok(Outcome::Finished) => None,
-                Ok(Outcome::Halted(Event::Halted { reason, .. })) => Some(reason),
+                Ok(Outcome::Halted(Halt { reason, .. })) => Some(reason),
                 other => panic!("seed {seed}, {faults:?}: {other:?}"),
             };
             assert_eq!(reason, expected, "seed {seed}, {faults:?}");

@@ -7,100 +7,27 @@
 //!
 //! Names that are not published yet are never asked at a resolver: it would keep the "no".
 
+mod ask;
 mod questions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cutover_contract::{Capabilities, Name, ProviderError, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+use cutover_contract::{Capabilities, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::diag::Diagnostic;
 use crate::fact::{Fact, Subject};
 use crate::resolution::{Reply, reply};
-use crate::spec::{Authority, ResolverAddress};
+use crate::spec::Authority;
 
+pub use ask::{Answered, AskCommand, AskResolver, AskServer, AskWeb, Query};
 pub use questions::{
     MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions, signs_as,
 };
-
-/// A question to the world, closed over protocols.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Query {
-    /// Some RRsets as the zone's provider holds them.
-    Held {
-        /// The zone.
-        zone: Name,
-        /// Which RRsets.
-        keys: Vec<RrKey>,
-    },
-    /// One RRset as an authoritative server serves it.
-    Served {
-        /// The zone.
-        zone: Name,
-        /// Where to ask.
-        server: SocketAddr,
-        /// Which RRset.
-        key: RrKey,
-        /// Whether its absence is one of the things that are looked for: a wildcard may answer then.
-        or_absent: bool,
-    },
-    /// One RRset as a resolver gives it.
-    Resolved {
-        /// Whom to ask.
-        resolver: ResolverAddress,
-        /// Which RRset.
-        key: RrKey,
-    },
-    /// What a command says.
-    Command {
-        /// The program and its arguments; no shell.
-        argv: Vec<String>,
-        /// How long it may take; then it is killed, and all that it has started.
-        within: Duration,
-    },
-    /// Whether a command that was started for a step has ended.
-    Ended {
-        /// The step's id.
-        step: String,
-    },
-    /// Whether a person has said elsewhere that a step is done.
-    Confirmed {
-        /// The step's id.
-        step: String,
-    },
-    /// What a web server answers to a GET.
-    Http {
-        /// The address.
-        url: String,
-        /// A text that is looked for in the beginning of the answer's body.
-        contains: Option<String>,
-        /// How long it may take.
-        within: Duration,
-    },
-}
-
-/// An answer to a [`Query`].
-#[derive(Debug)]
-pub enum Answer {
-    /// To [`Query::Held`]: the RRsets in the order of the keys.
-    Held(Result<Vec<Option<RrSet>>, ProviderError>),
-    /// To [`Query::Served`].
-    Served(Served),
-    /// To [`Query::Resolved`].
-    Resolved(Outside),
-    /// To [`Query::Command`]; or why it could not be run to its end.
-    Command(Result<Said, String>),
-    /// To [`Query::Ended`]: what it said; or why it did not come to its end. `None`: it still runs.
-    Ended(Option<Result<Said, NoEnd>>),
-    /// To [`Query::Confirmed`]: in which words.
-    Confirmed(Option<String>),
-    /// To [`Query::Http`]; or why there is no answer.
-    Http(Result<Page, String>),
-}
 
 /// What one authoritative server said to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,6 +114,27 @@ fn modules_import_only_lower_layers() {
     nothing(problems);
 }
 
+/// Ids are opaque: their texts are put together in one file, and looked into in another.
+#[test]
+fn ids_of_steps_are_texts_in_two_files_only() {
+    let own = ["src/graph/id.rs", "src/artifact/v1/ids.rs"];
+    // The plan language writes `by: task/NAME`.
+    let others = ["src/spec/decode/assume.rs"];
+    let begin = ["checkpoint/", "back/", "wait/", "task/", "gate/", "assume/", "switch/"];
+    let mut problems = Vec::new();
+    for (path, text) in files("src", &[".rs"]) {
+        if own.iter().chain(&others).any(|known| *known == path) {
+            continue;
+        }
+        for (number, line) in shipped(&text).lines().enumerate() {
+            if begin.iter().any(|begin| line.contains(&format!("\"{begin}"))) {
+                problems.push(format!("{path}:{}: an id's text: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    nothing(problems);
+}
+
 #[test]
 fn recipes_do_not_know_one_another() {
     let recipes = files("src/recipe", &[".rs"]);

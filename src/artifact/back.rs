@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Artifact, Checked, RollbackPoint};
 use crate::digest::Digest;
 use crate::graph::{Cause, Primitive, Step, StepGraph, StepId};
-use crate::proof::draft::BACK_BEGIN;
 use crate::proof::invariant::REVERSIBLE;
 
 impl Artifact {
     /// Whether this leads a run back.
     #[must_use]
     pub fn is_way_back(&self) -> bool {
-        self.graph.get(&StepId::new(BACK_BEGIN)).is_some()
+        self.graph.is_way_back()
     }
 
     /// The way back of a run of this artifact, which has this digest, to one of its points: the steps
@@ -41,7 +40,7 @@ impl Artifact {
                 Primitive::Change(_)
                 | Primitive::Gate(_)
                 | Primitive::Task(_)
-                | Primitive::Checkpoint => point.takes_back.get(&step.id).is_none_or(is_done),
+                | Primitive::Checkpoint(_) => point.takes_back.get(&step.id).is_none_or(is_done),
             };
             let mut after = BTreeMap::new();
             for (before, cause) in &step.after {

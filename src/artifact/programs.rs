@@ -70,6 +70,6 @@ fn of_step(step: &Step, found: &mut BTreeSet<String>) {
             }
             check.iter().for_each(|argv| program(&format!("{place}, `check`"), argv, found));
         }
-        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => {}
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => {}
     }
 }

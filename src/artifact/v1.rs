@@ -2,6 +2,7 @@
 
 mod alike;
 mod gate;
+mod ids;
 mod task;
 mod verdict;
 mod window;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Artifact, Forecast, ReadError, RollbackPoint, SealedZone, Undo};
 use crate::digest::Digest;
-use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
+use crate::graph::{Cause, ChangeStep, Origin, Primitive, Step, StepGraph, StepId, Wait};
 use crate::spec::notify::{MailSpec, MailTls, Notice, Way, is_mailbox, unknown_placeholder};
 use crate::spec::shape::Form;
 use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
@@ -334,11 +335,13 @@ fn wire_zone(name: &Name, zone: &SealedZone) -> ZoneV1 {
 fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
     let Step { id, primitive, after, title, reason, window } = step;
     let (kind, changes, wait, gate, task) = match primitive {
-        Primitive::Change(changes) => (KindV1::Change, wire_changes(changes), None, None, None),
+        Primitive::Change(changes) => {
+            (KindV1::Change, wire_changes(&changes.set), None, None, None)
+        }
         Primitive::Wait(wait) => (KindV1::Wait, Vec::new(), Some(wait), None, None),
         Primitive::Gate(gate) => (KindV1::Gate, Vec::new(), None, Some(gate), None),
         Primitive::Task(task) => (KindV1::Task, Vec::new(), None, None, Some(task)),
-        Primitive::Checkpoint => (KindV1::Checkpoint, Vec::new(), None, None, None),
+        Primitive::Checkpoint(_) => (KindV1::Checkpoint, Vec::new(), None, None, None),
     };
     StepV1 {
         id: id.clone(),
@@ -522,7 +525,8 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
     }
     let primitive = match (kind, wait_secs, origin, gate, task) {
         (KindV1::Change, None, None, None, None) => {
-            Primitive::Change(read_changes(&id, changes, zones)?)
+            let verb = ids::verb(&id).ok_or_else(|| value(&id, "its id has no verb"))?;
+            Primitive::Change(ChangeStep { verb, set: read_changes(&id, changes, zones)? })
         }
         (KindV1::Wait, Some(secs), Some(origin), None, None) if changes.is_empty() => {
             Primitive::Wait(Wait { span: Duration::from_secs(secs), origin, over })
@@ -533,13 +537,17 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
         (KindV1::Task, None, None, None, Some(task)) if changes.is_empty() => {
             Primitive::Task(task::read(&id, task)?)
         }
-        (KindV1::Checkpoint, None, None, None, None) if changes.is_empty() => Primitive::Checkpoint,
+        (KindV1::Checkpoint, None, None, None, None) if changes.is_empty() => {
+            let checkpoint = ids::checkpoint(&id);
+            let checkpoint = checkpoint.ok_or_else(|| value(&id, "there is no such checkpoint"))?;
+            Primitive::Checkpoint(checkpoint)
+        }
         (KindV1::Change | KindV1::Wait | KindV1::Gate | KindV1::Task | KindV1::Checkpoint, ..) => {
             return Err(value(&id, "its keys do not fit its kind"));
         }
     };
     let window = window.map(|window| window::read(&id, &window)).transpose()?.flatten();
-    if window.is_some() && !matches!(primitive, Primitive::Checkpoint | Primitive::Gate(_)) {
+    if window.is_some() && !matches!(primitive, Primitive::Checkpoint(_) | Primitive::Gate(_)) {
         return Err(value(&id, "only a checkpoint and a gate have a window"));
     }
     Ok(Step { id, primitive, after, title, reason, window })

@@ -16,7 +16,7 @@ use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
 use crate::engine::RunState;
 use crate::render::harmless;
-use crate::render::status::halt;
+use crate::render::status::{Stop, halt};
 use crate::render::text::{self, Detail};
 use crate::world::Outcome;
 use crate::world::real::now;
@@ -260,27 +260,29 @@ async fn applied(
             }
             Ok(Applied { exit: Exit::Waiting, until: Some(until) })
         }
-        Outcome::Halted(event) => {
-            let made = state.made(&artifact, &event);
-            put(&halt(&event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
-            let others = state.aside().filter(|other| other.step() != event.step());
+        Outcome::Halted(stopped) => {
+            show(&artifact, &state, Stop::Whole(&stopped))?;
+            let others = state.aside().filter(|other| other.step != stopped.step);
             for other in others {
-                let made = state.made(&artifact, other);
-                put(&halt(other, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
+                show(&artifact, &state, Stop::Aside(other))?;
             }
-            put(&has_to_say(&artifact, &event, args.typed()))?;
-            Ok(Exit::of_halt(&artifact, &event).into())
+            put(&has_to_say(&artifact, &stopped, args.typed()))?;
+            Ok(Exit::of_halt(&artifact, &stopped).into())
         }
     }
+}
+
+/// Shows why a run, or a part of it, has stopped.
+fn show(artifact: &Artifact, state: &RunState, stop: Stop<'_>) -> Result<(), Failure> {
+    put(&halt(artifact, state, stop, artifact.is_way_back(), dress(&std::io::stdout())))
 }
 
 /// Shows what was set aside while the rest goes on, and how a command that leaves it so ends.
 fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Failure> {
     let mut worst = None;
-    for event in state.aside() {
-        let made = state.made(artifact, event);
-        put(&halt(event, made, artifact.is_way_back(), dress(&std::io::stdout())))?;
-        let exit = Exit::of_halt(artifact, event);
+    for aside in state.aside() {
+        show(artifact, state, Stop::Aside(aside))?;
+        let exit = Exit::of_halt(artifact, aside);
         worst = Some(worst.map_or(exit, |worst: Exit| worst.or_worse(exit)));
     }
     Ok(worst)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::running::{is_asking, is_in_doubt};
 use crate::artifact::Artifact;
-use crate::journal::{Event, HaltReason};
+use crate::journal::{Halt, HaltReason};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +59,11 @@ impl Exit {
     /// How a halt ends a command. On a way back nothing else is left to try where the provider says no;
     /// and whatever only a person can say is asked of one.
     #[must_use]
-    pub(super) fn of_halt(artifact: &Artifact, event: &Event) -> Self {
-        let (Event::Halted { reason, .. } | Event::SetAside { reason, .. }) = event else {
-            return Self::Halted;
-        };
-        match reason {
+    pub(super) fn of_halt(artifact: &Artifact, halt: &Halt) -> Self {
+        match halt.reason {
             HaltReason::NoWayBack => Self::Stuck,
             HaltReason::Refused | HaltReason::Unpublished if artifact.is_way_back() => Self::Stuck,
-            _ if needs_word(artifact, event) => Self::ApprovalNeeded,
+            _ if needs_word(artifact, halt) => Self::ApprovalNeeded,
             HaltReason::Refused
             | HaltReason::Unpublished
             | HaltReason::Drift
@@ -114,8 +111,8 @@ impl Exit {
 }
 
 /// Whether a person has to say whether a task was done, or may let a gate pass.
-fn needs_word(artifact: &Artifact, event: &Event) -> bool {
-    is_in_doubt(artifact, event).or(is_asking(artifact, event)).is_some()
+fn needs_word(artifact: &Artifact, halt: &Halt) -> bool {
+    is_in_doubt(artifact, halt).or(is_asking(artifact, halt)).is_some()
 }
 
 impl From<Exit> for ExitCode {

@@ -63,7 +63,7 @@ fn show(found: &Found) -> Result<(), Failure> {
     // It was read to its end once, so that nothing is shown of one that cannot be trusted.
     let (mut text, mut shown) = (String::new(), Ok(()));
     let read = read_journal(&found.journal, &mut |_, one, _| {
-        text += &(entry(one) + "\n");
+        text += &(entry(&found.run.artifact, one) + "\n");
         if text.len() > AT_ONCE && shown.is_ok() {
             shown = put(&std::mem::take(&mut text));
         }

@@ -17,6 +17,7 @@ use crate::diag::{Diagnostic, Source, distinct, render_all, some_of};
 use crate::digest::Digest;
 use crate::graph::{Primitive, StepGraph, StepId};
 use crate::intent::{Intent, resolve};
+use crate::model::Verb;
 use crate::model::hold::hold;
 use crate::observe::Snapshot;
 use crate::proof::invariant::REVERSIBLE;
@@ -180,7 +181,7 @@ fn changes_by_zone(compiled: &Compiled) -> BTreeMap<Name, Vec<ChangeSet>> {
     let graphs = std::iter::once(&compiled.graph).chain(compiled.returns.iter().map(|r| &r.graph));
     for step in graphs.flat_map(StepGraph::steps) {
         if let Primitive::Change(set) = &step.primitive {
-            changes.entry(set.zone().clone()).or_default().push(set.clone());
+            changes.entry(set.zone().clone()).or_default().push(set.set.clone());
         }
     }
     changes
@@ -265,8 +266,7 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
         for step in &one.kept {
             undos.entry(step.clone()).or_insert(Undo::Keep);
         }
-        let own = |(back, there): &(&StepId, &StepId)| back.as_str() == format!("back/{there}");
-        for (back, there) in one.takes_back.iter().filter(own) {
+        for (there, back) in &one.undone_by {
             undos.entry(there.clone()).or_insert_with(|| Undo::By(back.clone()));
         }
     }
@@ -275,21 +275,22 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
 
 /// When the last sender follows that had the new records, as far as the run has come when it goes back:
 /// what is cached of them stays behind, and for longer where their TTL has been put back.
-fn last_sender(intent: &Intent, graph: &StepGraph) -> Vec<String> {
-    let changes = |verb: &'static str| {
-        let steps = graph.steps().iter().filter(move |step| step.id.as_str().starts_with(verb));
-        steps.flat_map(|step| match &step.primitive {
-            Primitive::Change(changes) => {
+fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
+    let changes = |verb: Verb| {
+        let steps = back.graph.steps().iter();
+        steps.flat_map(move |step| match &step.primitive {
+            Primitive::Change(changes) if changes.verb == verb => {
                 changes.changes().iter().map(|change| (step, change)).collect()
             }
-            Primitive::Wait(_)
+            Primitive::Change(_)
+            | Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => Vec::new(),
+            | Primitive::Checkpoint(_) => Vec::new(),
         })
     };
     // Senders ask for MX records; where an exchange's own addresses are switched, for those.
-    let all = || changes("back/switch/").map(|(_, change)| change);
+    let all = || changes(Verb::Switch).map(|(_, change)| change);
     let has_mx = all().any(|change| change.key.rtype == RrType::MX);
     let of_senders = |change: &&Change| !has_mx || change.key.rtype == RrType::MX;
     let keys: BTreeSet<&RrKey> = all().filter(of_senders).map(|change| &change.key).collect();
@@ -307,10 +308,11 @@ fn last_sender(intent: &Intent, graph: &StepGraph) -> Vec<String> {
     let mut lines = vec![format!(
         "the last sender is led back {usual} after that, for so long the new records may be cached; {kept} where resolvers keep them too long (`overrun`)"
     )];
-    let longer = changes("back/restore/").filter(|(_, change)| keys.contains(&change.key));
+    let longer = changes(Verb::Restore).filter(|(_, change)| keys.contains(&change.key));
     let longer = longer.filter_map(|(step, change)| Some((ttl_of(change)?, step)));
     if let Some((ttl, step)) = longer.max_by_key(|(ttl, _)| *ttl).filter(|(ttl, _)| *ttl > first) {
-        let there = step.id.as_str().trim_start_matches("back/");
+        let there = back.undone_by.iter().find(|(_, undo)| **undo == step.id);
+        let there = there.map_or(&step.id, |(there, _)| there);
         let (usual, kept) = shown(ttl);
         lines.push(format!(
             "once {there} was made, the last sender is led back {usual} after that; {kept} where resolvers keep them too long (`overrun`)"
@@ -327,9 +329,11 @@ fn stays(kept: &[StepId]) -> Option<String> {
 }
 
 fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
-    let Return { name, at, graph, takes_back, kept, no_return: _, patterns: _ } = one;
-    let residue = last_sender(intent, &graph).into_iter().chain(stays(&kept)).collect();
-    RollbackPoint { name: name.to_owned(), at, graph, takes_back, residue }
+    let residue = last_sender(intent, &one).into_iter().chain(stays(&one.kept)).collect();
+    let name = one.name().to_owned();
+    let Return { to: _, at, graph, takes_back, undone_by: _, kept: _, no_return: _, patterns: _ } =
+        one;
+    RollbackPoint { name, at, graph, takes_back, residue }
 }
 
 fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Verdict {

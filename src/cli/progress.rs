@@ -11,7 +11,7 @@ use super::running::{asked, is_by_hand};
 use super::{Typed, tell};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};
-use crate::engine::{RunState, StepState};
+use crate::engine::RunState;
 use crate::graph::StepId;
 use crate::render::status::entry;
 use crate::world::Progress;
@@ -52,8 +52,8 @@ impl<'a> Shown<'a> {
 
     pub(super) fn watch(&self, artifact: &Artifact, state: &RunState, progress: &Progress<'_>) {
         match (progress, &self.bar) {
-            (Progress::Event(event), None) => tell(&entry(event)),
-            (Progress::Event(event), Some(bar)) => bar.println(entry(event)),
+            (Progress::Event(event), None) => tell(&entry(artifact, event)),
+            (Progress::Event(event), Some(bar)) => bar.println(entry(artifact, event)),
             (Progress::Sleeping { .. }, None) => self.ask(artifact, state),
             (Progress::Sleeping { until }, Some(bar)) => {
                 self.ask(artifact, state);
@@ -62,7 +62,7 @@ impl<'a> Shown<'a> {
         }
         if let Some(bar) = &self.bar {
             let steps = 0..artifact.graph.steps().len();
-            let done = steps.filter(|place| matches!(state.at(*place), StepState::Done { .. }));
+            let done = steps.filter(|place| state.at(*place).is_done());
             bar.set_position(u64::try_from(done.count()).unwrap_or(u64::MAX));
         }
     }

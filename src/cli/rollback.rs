@@ -9,9 +9,9 @@ use super::running::{
 use super::{Failure, dress, planning, put, tell};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
-use crate::engine::{NoWayBack, RunState, StepState};
+use crate::engine::{NoWayBack, RunState};
 use crate::graph::{Primitive, Step, StepId};
-use crate::render::status::halt;
+use crate::render::status::{Stop, halt};
 use crate::render::text::{self, Detail};
 use crate::sim;
 use crate::world::real::store::{Found, Lock, Store, StoreError};
@@ -191,7 +191,7 @@ async fn further(
     let is_left = |step: &Step| match &step.primitive {
         Primitive::Change(_) => came.run.artifact.graph.get(&step.id).is_none(),
         Primitive::Task(_) => true,
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint => false,
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Checkpoint(_) => false,
     };
     if !back.graph.steps().iter().any(is_left) {
         return nothing();
@@ -213,7 +213,7 @@ fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
     let is_undone = |undo: &StepId| {
         let step = back.artifact.graph.get(undo);
         let is_task = step.is_some_and(|step| matches!(step.primitive, Primitive::Task(_)));
-        is_task && matches!(back.state.of(&back.artifact, undo), StepState::Done { .. })
+        is_task && back.state.of(&back.artifact, undo).is_done()
     };
     let undone = takes_back.filter(|(undo, _)| is_undone(undo));
     undone.map(|(_, task)| task.clone()).collect()
@@ -278,7 +278,7 @@ fn way_back_but(
     point: &RollbackPoint,
     but: &BTreeSet<StepId>,
 ) -> Artifact {
-    let has_begun = |step: &_| !matches!(state.of(artifact, step), StepState::Pending { .. });
+    let has_begun = |step: &_| !state.of(artifact, step).is_pending();
     let is_done = |step: &_| has_begun(step) && !but.contains(step);
     let mut back = artifact.back(state.artifact(), point, &is_done, tool());
     back.forecast = sim::forecast(&back);
@@ -288,9 +288,7 @@ fn way_back_but(
 /// What was done and only adds.
 fn stays(artifact: &Artifact, state: &RunState) -> String {
     let kept = artifact.undos.iter().filter(|(_, undo)| **undo == Undo::Keep);
-    let begun = kept
-        .map(|(step, _)| step)
-        .filter(|step| !matches!(state.of(artifact, step), StepState::Pending { .. }));
+    let begun = kept.map(|(step, _)| step).filter(|step| !state.of(artifact, step).is_pending());
     let lines: String = begun.map(|step| format!("  {step} stays as it is\n")).collect();
     match lines.is_empty() {
         true => lines,
@@ -314,10 +312,11 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             put(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }
-        Outcome::Halted(event) => {
-            put(&halt(&event, state.made(&artifact, &event), true, dress(&std::io::stdout())))?;
-            put(&has_to_say(&artifact, &event, args.typed()))?;
-            Ok(Exit::of_halt(&artifact, &event))
+        Outcome::Halted(stopped) => {
+            let stop = Stop::Whole(&stopped);
+            put(&halt(&artifact, &state, stop, true, dress(&std::io::stdout())))?;
+            put(&has_to_say(&artifact, &stopped, args.typed()))?;
+            Ok(Exit::of_halt(&artifact, &stopped))
         }
     }
 }

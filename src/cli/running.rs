@@ -17,7 +17,7 @@ use crate::engine::{IllegalEvent, RunState};
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
-use crate::journal::{Event, HaltReason};
+use crate::journal::{Halt, HaltReason};
 use crate::render::harmless;
 use crate::spec::SecretRef;
 use crate::spec::notify::Way;
@@ -387,10 +387,10 @@ pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
 }
 
 /// The gate at which the run has halted, if a person may let it pass.
-pub(super) fn is_asking<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
-    match (event, &artifact.graph.get(event.step()?)?.primitive) {
+pub(super) fn is_asking<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
+    match (halt, &artifact.graph.get(&halt.step)?.primitive) {
         (
-            Event::Halted { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
+            Halt { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
             Primitive::Gate(Gate { on_fail: Failing::Ask, .. }),
         ) => Some(step),
         _ => None,
@@ -398,25 +398,23 @@ pub(super) fn is_asking<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e
 }
 
 /// The task at which the run has halted because nobody knows whether it was done.
-pub(super) fn is_in_doubt<'e>(artifact: &Artifact, event: &'e Event) -> Option<&'e StepId> {
-    match (event, &artifact.graph.get(event.step()?)?.primitive) {
-        (Event::Halted { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => {
-            Some(step)
-        }
+pub(super) fn is_in_doubt<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
+    match (halt, &artifact.graph.get(&halt.step)?.primitive) {
+        (Halt { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => Some(step),
         _ => None,
     }
 }
 
 /// What a person has to say of a halt so that the run goes on; empty where there is nothing.
-pub(super) fn has_to_say(artifact: &Artifact, event: &Event, typed: Typed<'_>) -> String {
-    if let Some(step) = is_in_doubt(artifact, event) {
+pub(super) fn has_to_say(artifact: &Artifact, halt: &Halt, typed: Typed<'_>) -> String {
+    if let Some(step) = is_in_doubt(artifact, halt) {
         return format!(
             "Say whether it was done: `{}`, or `{}`.\n",
             typed.line("confirm", &format!("{step} --reason WHY")),
             typed.line("confirm", &format!("{step} --not-done --reason WHY"))
         );
     }
-    is_asking(artifact, event).map_or(String::new(), |step| {
+    is_asking(artifact, halt).map_or(String::new(), |step| {
         let line = typed.line("confirm", &format!("{step} --reason WHY"));
         format!("Whoever knows better lets it pass with `{line}`.\n")
     })
@@ -436,7 +434,7 @@ pub(super) fn is_by_hand<'a>(
         | Primitive::Change(_)
         | Primitive::Wait(_)
         | Primitive::Gate(_)
-        | Primitive::Checkpoint => None,
+        | Primitive::Checkpoint(_) => None,
     })
 }
 

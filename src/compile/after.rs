@@ -51,11 +51,11 @@ pub(super) fn of_task(
                 Primitive::Change(_)
                 | Primitive::Gate(_)
                 | Primitive::Task(_)
-                | Primitive::Checkpoint => false,
+                | Primitive::Checkpoint(_) => false,
             };
             let known = steps.iter().find(is_same).map(|step| step.id.clone());
             let wait = known.unwrap_or_else(|| {
-                let wait = StepId::new(format!("wait/task/{}/{id}", task.name.value));
+                let wait = StepId::of_wait_for_task(&task.name.value, id);
                 steps.push(Step {
                     id: wait.clone(),
                     after: BTreeMap::from([(id.clone(), cause.clone())]),

@@ -17,6 +17,7 @@ use super::emit::{self, Bare};
 use super::forward::why;
 use super::tasks::{self, undo_title};
 use crate::fact::Subject;
+use crate::graph::MovePoint;
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, Origin, StepGraph, StepId};
 use crate::intent::Intent;
@@ -24,7 +25,7 @@ use crate::model::end::in_the_end;
 use crate::model::{Stage, Track, Verb};
 use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
-use crate::proof::draft::{Back, BackStep, Draft, Kind, MovePoint};
+use crate::proof::draft::{Back, BackStep, Draft, Kind};
 use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
 use crate::proof::pattern::{Atom, Break, Ending, Keep, Pattern, Start};
@@ -34,14 +35,16 @@ use crate::spec::AssumeSpec;
 /// A way back, compiled and proved.
 #[derive(Clone, Debug)]
 pub struct Return {
-    /// The point's name.
-    pub name: &'static str,
+    /// Where it leads: to this point of the move, or to the beginning.
+    pub to: Option<MovePoint>,
     /// The step of the way there at which it is reached; `None`: before the first.
     pub at: Option<StepId>,
     /// The steps.
     pub graph: StepGraph,
-    /// Which step of the way there each step takes back.
+    /// With which step of the way there each step is made.
     pub takes_back: BTreeMap<StepId, StepId>,
+    /// The steps of the way there, each with the one that is its opposite.
+    pub undone_by: BTreeMap<StepId, StepId>,
     /// What stays behind.
     pub kept: Vec<StepId>,
     /// From which steps on it cannot be gone, and why.
@@ -50,20 +53,20 @@ pub struct Return {
     pub patterns: usize,
 }
 
-/// The point before the first step.
-pub(super) const START: &str = "start";
-/// The point at which everything is ready for the switch.
-pub(super) const BEFORE_SWITCH: &str = "before-switch";
+impl Return {
+    /// The name of the point that it leads to.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.to.map_or(START, MovePoint::word)
+    }
+}
 
-/// The point at which the old side is left.
-pub(super) const BEFORE_CONTRACT: &str = "before-contract";
+/// The name of the point before the first step.
+const START: &str = "start";
 
-/// The points that a run can go back to.
-const POINTS: &[(&str, Option<MovePoint>)] = &[
-    (START, None),
-    (BEFORE_SWITCH, Some(MovePoint::BeforeSwitch)),
-    (BEFORE_CONTRACT, Some(MovePoint::BeforeContract)),
-];
+/// The points that a run can go back to; `None`: the beginning.
+const POINTS: &[Option<MovePoint>] =
+    &[None, Some(MovePoint::BeforeSwitch), Some(MovePoint::BeforeContract)];
 
 /// Steps whose ways back are derived one after the other: to begin a thread, with memory of its own, takes
 /// longer. Our choice, by `tests/bench/prove.rs`.
@@ -80,19 +83,17 @@ pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, models: &Models<'_>) -
     if models.undecided_back {
         return Vec::new();
     }
-    let points = POINTS.iter().filter_map(|(name, point)| match point {
-        None => Some((*name, None)),
-        Some(point) => draft.point(*point).map(|step| (*name, Some(step))),
+    let points = POINTS.iter().filter_map(|to| match to {
+        None => Some((None, None)),
+        Some(point) => draft.point(*point).map(|step| (*to, Some(step))),
     });
     if draft.nodes.len() <= ALONE_MAX {
-        return points
-            .filter_map(|(name, at)| way_back(draft, (there, models), name, at))
-            .collect();
+        return points.filter_map(|(to, at)| way_back(draft, (there, models), to, at)).collect();
     }
     // They have nothing to do with one another.
     std::thread::scope(|scope| {
-        let work = points
-            .map(|(name, at)| scope.spawn(move || way_back(draft, (there, models), name, at)));
+        let work =
+            points.map(|(to, at)| scope.spawn(move || way_back(draft, (there, models), to, at)));
         let work: Vec<_> = work.collect();
         work.into_iter().filter_map(|one| one.join().expect("compiling does not panic")).collect()
     })
@@ -128,7 +129,7 @@ impl<'s> Steps<'s> {
 fn way_back(
     draft: &Draft<'_>,
     (there, models): (&Paths, &Models<'_>),
-    name: &'static str,
+    to: Option<MovePoint>,
     at: Option<usize>,
 ) -> Option<Return> {
     let release = draft.point(MovePoint::Release);
@@ -186,11 +187,13 @@ fn way_back(
     let id = |step: &usize| draft.nodes[*step].id.clone();
     let takes_back =
         steps.own.iter().filter_map(|step| Some((id(step), id(&draft.serves(*step)?))));
+    let undone_by = steps.own.iter().filter_map(|step| Some((id(&draft.undoes(*step)?), id(step))));
     Some(Return {
-        name,
+        to,
         at: at.as_ref().map(id),
         graph: emit::graph(bare(&steps), &constraints),
         takes_back: takes_back.collect(),
+        undone_by: undone_by.collect(),
         kept: kept.iter().map(id).collect(),
         no_return: no_return.into_iter().map(|(step, why)| (id(&step), why)).collect(),
         patterns,

@@ -49,17 +49,12 @@ pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
         let first = constraints.iter().find(|one| one.cause.origin == origin);
         let Some(first) = first else { continue };
         let before = &steps[from];
-        let word = match name {
-            None => "wait".to_owned(),
-            Some(name) => format!("wait/{name}"),
-        };
-        let nth = if *number == 1 { String::new() } else { format!("/{number}") };
         let over = match before.primitive {
             Primitive::Change(_) => Some(before.id.clone()),
             Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => None,
+            | Primitive::Checkpoint(_) => None,
         };
         let title = match (&over, name) {
             (Some(_), None) => {
@@ -69,7 +64,7 @@ pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
         };
         let cause = first.cause.clone();
         steps.push(Step {
-            id: StepId::new(format!("{word}/{}{nth}", before.id)),
+            id: StepId::of_wait(name, &before.id, *number),
             after: BTreeMap::from([(before.id.clone(), cause)]),
             primitive: Primitive::Wait(Wait { span, origin, over }),
             title,

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use cutover_contract::{Change, Name, RrKey, RrSet, RrType};
 
-use super::back::BEFORE_SWITCH as POINT;
+use super::back::Return;
 use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::gate::{Expected, Failing, Gate};
 use crate::graph::paths::Paths;
-use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
+use crate::graph::{Cause, MovePoint, Origin, Primitive, Step, StepGraph, StepId};
 use crate::model::hold::hold_of_replaced;
 use crate::model::{ASKED_MAX, spread};
 use crate::observe::Snapshot;
 use crate::probe;
-use crate::proof::draft::{Draft, MovePoint};
+use crate::proof::draft::Draft;
 use crate::proof::paths_of;
 use crate::spec::gate::{GateSpec, OnFail};
 
@@ -27,6 +27,9 @@ pub const NO_WAY_BACK: Code = Code::semantic("no-way-back");
 
 /// A gate that is asked before everybody can have come over.
 pub const ASKED_EARLY: Code = Code::semantic("asked-early");
+
+/// Where a failed gate leads back to.
+const POINT: MovePoint = MovePoint::BeforeSwitch;
 
 /// Where gates stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,7 @@ enum Place {
 impl Place {
     fn word(self) -> &'static str {
         match self {
-            Self::BeforeSwitch => "before-switch",
+            Self::BeforeSwitch => MovePoint::BeforeSwitch.word(),
             Self::AfterSwitch => "after-switch",
         }
     }
@@ -143,17 +146,19 @@ pub(super) fn asked_early(draft: &Draft<'_>, graph: &StepGraph) -> Vec<Diagnosti
 
 /// Gates that would go back to a point that there is no way back to: errors, or warnings where the
 /// switch was made before this plan, which a gate halts then.
-pub(super) fn without_way_back(draft: &Draft<'_>, points: &[&str]) -> Vec<Diagnostic> {
+pub(super) fn without_way_back(draft: &Draft<'_>, returns: &[Return]) -> Vec<Diagnostic> {
     let gates = draft.intent.gates.after_switch.iter();
-    let lost = gates.filter(|one| one.on_fail == OnFail::Rollback && !points.contains(&POINT));
+    let is_there = returns.iter().any(|one| one.to == Some(POINT));
+    let lost = gates.filter(|one| one.on_fail == OnFail::Rollback && !is_there);
+    let point = POINT.word();
     lost.map(|one| match is_behind(draft) {
         true => {
-            let title = format!("the switch was made before this plan, which has no way back to `{POINT}`: where this gate fails, the run halts");
+            let title = format!("the switch was made before this plan, which has no way back to `{point}`: where this gate fails, the run halts");
             let help = "write `on_fail: halt`, and lead mail back with a plan of its own if need be";
             Diagnostic::warning(NO_WAY_BACK, one.probe.span, title, help)
         }
         false => {
-            let title = format!("there is no way back to `{POINT}` that this gate could lead to");
+            let title = format!("there is no way back to `{point}` that this gate could lead to");
             let help = "write `on_fail: halt`: the verdict says what keeps the plan from going back";
             Diagnostic::error(NO_WAY_BACK, one.probe.span, title, help)
         }
@@ -167,8 +172,7 @@ fn is_behind(draft: &Draft<'_>) -> bool {
 }
 
 fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
-    let nth = if number == 1 { String::new() } else { format!("/{number}") };
-    StepId::new(format!("gate/{}/{}{nth}", place.word(), spec.probe.value))
+    StepId::of_gate(place.word(), &spec.probe.value, number)
 }
 
 fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> Gate {
@@ -194,7 +198,7 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> 
         on_fail: match (spec.on_fail, place) {
             (OnFail::Ask, _) => Failing::Ask,
             (OnFail::Rollback, Place::AfterSwitch) if !is_behind => {
-                Failing::Rollback { to: POINT.to_owned() }
+                Failing::Rollback { to: POINT.word().to_owned() }
             }
             // Nothing of the switch has been made that could be taken back, or it is none of this run's.
             (OnFail::Rollback | OnFail::Halt, _) => Failing::Halt,
@@ -294,9 +298,10 @@ fn expected(
 pub(super) fn few_asked(graph: StepGraph) -> StepGraph {
     let asks_many = |step: &Step| match &step.primitive {
         Primitive::Gate(gate) => gate.expect.len() > ASKED_MAX,
-        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Task(_) | Primitive::Checkpoint => {
-            false
-        }
+        Primitive::Change(_)
+        | Primitive::Wait(_)
+        | Primitive::Task(_)
+        | Primitive::Checkpoint(_) => false,
     };
     if !graph.steps().iter().any(asks_many) {
         return graph;

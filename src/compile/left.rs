@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use crate::proof::draft::{Draft, MovePoint};
+use crate::graph::MovePoint;
+use crate::proof::draft::Draft;
 
 /// Records with the old host's addresses in the end, and those that lead to their names, as lines of a
 /// master file; nothing where the old host is not released.

@@ -31,12 +31,12 @@ use cutover_contract::{Name, RrKey};
 
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean, listed};
 use crate::fact::Fact;
-use crate::graph::StepGraph;
+use crate::graph::{MovePoint, StepGraph, StepId};
 use crate::intent::Intent;
 use crate::model::end::in_the_end;
 use crate::model::{Track, spread};
 use crate::observe::Snapshot;
-use crate::proof::draft::{BEFORE_SWITCH, Draft, Kind, MovePoint};
+use crate::proof::draft::{Draft, Kind};
 use crate::proof::facts::Read;
 use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
@@ -146,8 +146,7 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
     };
     tasks::taken_back(&draft, &mut returns);
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
-        let points: Vec<&str> = returns.iter().map(|one| one.name).collect();
-        let lost = gates::without_way_back(&draft, &points);
+        let lost = gates::without_way_back(&draft, &returns);
         if lost.iter().any(|one| one.severity == Severity::Error) {
             return Err(lost);
         }
@@ -215,9 +214,8 @@ fn unread(
     }
     let whole = draft.intent.moves.is_empty() || draft.point(MovePoint::BeforeSwitch).is_some();
     let to = draft.intent.moves.first().map(|one| one.to.name.as_str());
-    let past_switch =
-        |back: &Return| back.takes_back.values().any(|id| id.as_str() == BEFORE_SWITCH);
-    let goes_back = returns.iter().any(past_switch);
+    let switch = StepId::of_point(MovePoint::BeforeSwitch);
+    let goes_back = returns.iter().any(|back| back.takes_back.values().any(|id| *id == switch));
     for one in &draft.intent.assume {
         let of = (one.fact.value, one.subject.value.clone());
         // What is stated for the way back stands there also where nothing of it is needed.

@@ -7,12 +7,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::after;
-use super::back::{BEFORE_CONTRACT, BEFORE_SWITCH, Return, START};
+use super::back::Return;
 use super::derive::Constraint;
 use crate::diag::Diagnostic;
+use crate::graph::MovePoint;
 use crate::graph::task::{self, Task};
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
-use crate::proof::draft::{BACK_BEGIN, Draft, Kind, MovePoint};
+use crate::proof::draft::{Draft, Kind};
 use crate::proof::parties::Side;
 use crate::spec::task::{Place, TaskSpec, Work};
 
@@ -128,12 +129,12 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
     }
     let routes = routes(draft);
     for one in returns {
-        let places: &[Place] = match one.name {
-            START | BEFORE_SWITCH => {
+        let places: &[Place] = match one.to {
+            None | Some(MovePoint::BeforeSwitch) => {
                 &[Place::BeforeRelease, Place::BeforeContract, Place::AfterSwitch]
             }
-            BEFORE_CONTRACT => &[Place::BeforeRelease],
-            _ => continue,
+            Some(MovePoint::BeforeContract) => &[Place::BeforeRelease],
+            Some(MovePoint::Release) => continue,
         };
         // What was done last is taken back first.
         let of = |places: &[Place]| -> Vec<&TaskSpec> {
@@ -141,8 +142,8 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
             there.flat_map(|place| tasks.at(*place).iter().rev()).collect()
         };
         let done = of(places);
-        let last = if one.name == START { of(&[Place::BeforeSwitch]) } else { Vec::new() };
-        let begin = StepId::new(BACK_BEGIN);
+        let last = if one.to.is_none() { of(&[Place::BeforeSwitch]) } else { Vec::new() };
+        let begin = StepId::of_way_back();
         let led_back: Vec<StepId> = one
             .takes_back
             .iter()
@@ -162,6 +163,7 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
             done.into_iter().partition(|spec| spec.undo.is_some());
         for spec in can.iter().chain(&by_hand).chain(&last) {
             one.takes_back.insert(task::undo_id(spec), task::id(spec));
+            one.undone_by.insert(task::id(spec), task::undo_id(spec));
         }
         let (first, behind): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
             can.into_iter().partition(|spec| spec.undo_first);
@@ -188,7 +190,7 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
         let mut after = led_back.clone();
         behind.into_iter().chain(placed).for_each(|spec| undo(&mut plan, spec, &mut after));
         // What the plan wants done on the way back, where a switch is taken back.
-        if one.name != BEFORE_CONTRACT
+        if one.to != Some(MovePoint::BeforeContract)
             && let Some(switch) = draft.point(MovePoint::BeforeSwitch)
         {
             let mut after = led_back;

@@ -13,7 +13,7 @@ use cutover_contract::Name;
 use super::{Held, RunState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later};
-use crate::journal::{Event, HaltReason};
+use crate::journal::{Event, Halt, HaltReason};
 use crate::model::hold::CAP;
 use crate::spec::OnDrift;
 
@@ -41,7 +41,7 @@ fn left_alone<'a>(
 
 impl RunState {
     /// What was set aside, each with why.
-    pub fn aside(&self) -> impl Iterator<Item = &Event> {
+    pub fn aside(&self) -> impl Iterator<Item = &Halt> {
         self.aside.values()
     }
 
@@ -67,9 +67,9 @@ impl RunState {
     /// step is set aside.
     #[must_use]
     pub fn isolated(&self, artifact: &Artifact, event: Event) -> Event {
-        let Event::Halted { step, reason, detail, differences } = event else { return event };
-        let place = artifact.graph.place(&step);
-        let may = match reason {
+        let Event::Halted(halt) = event else { return event };
+        let place = artifact.graph.place(&halt.step);
+        let may = match halt.reason {
             HaltReason::Drift | HaltReason::Refused | HaltReason::Unanswered => {
                 artifact.on_drift == OnDrift::Isolate
             }
@@ -86,37 +86,25 @@ impl RunState {
                 if !self.aside.contains_key(&place)
                     && !self.going_on(artifact, Some(place)).is_empty() =>
             {
-                Event::SetAside { step, reason, detail, differences }
+                Event::SetAside(halt)
             }
-            Some(_) | None => Event::Halted { step, reason, detail, differences },
+            Some(_) | None => Event::Halted(halt),
         }
     }
 
     /// The halt that follows when nothing goes on any more but what is set aside.
     pub(super) fn halt_of_aside(&self) -> Option<Event> {
-        let Event::SetAside { step, reason, detail, differences } = self.aside.values().next()?
-        else {
-            unreachable!("nothing else is set aside")
-        };
-        Some(Event::Halted {
-            step: step.clone(),
-            reason: *reason,
-            detail: detail.clone(),
-            differences: differences.clone(),
-        })
+        self.aside.values().next().cloned().map(Event::Halted)
     }
 
     /// What halted a run as drift was served, and whoever has put it back has put it back by now: from
     /// now on it may be cached for as long as its TTL, or its absence, says.
-    pub(super) fn hold_up(&mut self, artifact: &Artifact, halted: Option<&Event>, moment: Moment) {
-        let Some(
-            Event::Halted { step, reason: HaltReason::Drift, differences, .. }
-            | Event::SetAside { step, reason: HaltReason::Drift, differences, .. },
-        ) = halted
+    pub(super) fn hold_up(&mut self, artifact: &Artifact, halt: &Halt, moment: Moment) {
+        let Halt { step, reason, detail: _, differences } = halt;
+        let Some(place) = artifact.graph.place(step).filter(|_| *reason == HaltReason::Drift)
         else {
             return;
         };
-        let Some(place) = artifact.graph.place(step) else { return };
         let absence = artifact.zones.values().map(|zone| zone.absence).max().unwrap_or_default();
         let spans = differences.iter().map(|one| match &one.live {
             Some(live) => live.ttl().duration().min(CAP),

@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use cutover_contract::{Change, Rdata, RrKey, RrSet, RrType, Ttl};
 
-use super::{RunState, StepState};
+use super::state::Standing;
+use super::{ChangeState, RunState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, later};
 use crate::digest::Digest;
 use crate::fact::{Fact, Subject};
-use crate::graph::{Primitive, StepId};
+use crate::graph::{MovePoint, Primitive, StepId};
 use crate::intent::Intent;
 use crate::model::hold::{CAP, hold_of_replaced};
 use crate::observe::{Earlier, Snapshot, ZoneSeen};
-use crate::proof::draft::{BEFORE_SWITCH, stated_id};
+use crate::proof::draft::stated_id;
 
 /// What earlier runs have left of a snapshot's zones. Runs are taken in the order in which they began.
 #[derive(Debug)]
@@ -61,10 +62,11 @@ impl<'s> History<'s> {
             (RrKey::new(one.domain.value.clone(), RrType::MX), mx)
         });
         let leads = leads.collect();
-        let stated =
-            intent.assume.iter().filter(|one| one.from.is_some()).map(|one| {
-                (StepId::new(stated_id(one)), (one.fact.value, one.subject.value.clone()))
-            });
+        let stated = intent
+            .assume
+            .iter()
+            .filter(|one| one.from.is_some())
+            .map(|one| (stated_id(one), (one.fact.value, one.subject.value.clone())));
         let stated = stated.collect();
         let (margin, ttls) = (terms.clocks.margin, BTreeMap::new());
         let name = intent.name.clone();
@@ -78,8 +80,8 @@ impl<'s> History<'s> {
         let is_through = !artifact.is_way_back() && state.finished.is_some() && !state.leaves();
         let has_begun = artifact
             .graph
-            .place(&StepId::new(BEFORE_SWITCH))
-            .is_some_and(|place| matches!(state.at(place), StepState::Done { .. }));
+            .point(MovePoint::BeforeSwitch)
+            .is_some_and(|step| state.of(artifact, &step.id).is_done());
         let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
         if self.is_of_this_move(artifact) {
             let is_same = artifact.plan == self.plan || self.leads_there(artifact);
@@ -88,17 +90,15 @@ impl<'s> History<'s> {
             self.established(artifact, state, goes_its_way && is_same);
         }
         for (place, step) in artifact.graph.steps().iter().enumerate() {
-            let Primitive::Change(changes) = &step.primitive else { continue };
+            let Standing::Change(changes, is) = state.standing(step, place) else { continue };
             let Some(zone) = self.snapshot.zones.get(changes.zone()).cloned() else { continue };
-            let since = match state.at(place) {
-                StepState::Pending { .. } => continue,
-                StepState::Done { at } => at,
+            let since = match is {
+                ChangeState::Pending => continue,
+                ChangeState::Done { at } => at,
                 // Some server may serve it still.
-                StepState::Begun
-                | StepState::InDoubt { .. }
-                | StepState::Written { .. }
-                | StepState::Waiting { .. }
-                | StepState::Probing { .. } => self.now.at,
+                ChangeState::Begun | ChangeState::InDoubt { .. } | ChangeState::Written { .. } => {
+                    self.now.at
+                }
             };
             let by_wall = (self.now.at - since).to_std().unwrap_or_default();
             let left = state.remaining(place, CAP, self.now);
@@ -117,8 +117,7 @@ impl<'s> History<'s> {
                 };
                 self.changed(change, &zone, is_late, ago);
                 // What was begun, and is not there, has left everything as it was before.
-                let is_open =
-                    matches!(state.at(place), StepState::Begun | StepState::InDoubt { .. });
+                let is_open = matches!(is, ChangeState::Begun | ChangeState::InDoubt { .. });
                 let is_made = !is_open || zone.get(&change.key) != change.before.as_ref();
                 match is_through {
                     true => drop(self.ttls.remove(&change.key)),
@@ -157,14 +156,9 @@ impl<'s> History<'s> {
         }
         for (id, of) in &self.stated {
             let Some(place) = artifact.graph.place(id) else { continue };
-            match state.at(place) {
-                StepState::Done { .. } => self.snapshot.established.insert(of.clone()),
-                StepState::Pending { .. }
-                | StepState::Begun
-                | StepState::InDoubt { .. }
-                | StepState::Written { .. }
-                | StepState::Waiting { .. }
-                | StepState::Probing { .. } => self.snapshot.established.remove(of),
+            match state.at(place).is_done() {
+                true => self.snapshot.established.insert(of.clone()),
+                false => self.snapshot.established.remove(of),
             };
         }
     }
@@ -213,7 +207,7 @@ impl<'s> History<'s> {
 fn last<'a>(artifact: &'a Artifact, key: &RrKey) -> Option<&'a Change> {
     let changes = artifact.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(set) => Some(set.changes()),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => {
             None
         }
     });

@@ -1,7 +1,9 @@
 //! What cannot happen to a run, and why.
 
+use super::StepState;
 use crate::digest::Digest;
-use crate::graph::StepId;
+use crate::graph::{Step, StepId};
+use crate::journal::Event;
 
 /// An event that cannot follow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,12 +12,14 @@ pub enum IllegalEvent {
     #[error("the artifact has no step `{0}`")]
     UnknownStep(StepId),
     /// An event that the step's state, or its kind, does not allow.
-    #[error("`{step}` is not at a point of the run where it can be {}", words(.event))]
+    #[error("`{step}` cannot be {}: it is {}", words(.event), .state.words())]
     Step {
         /// The step.
         step: StepId,
+        /// The state that it is in.
+        state: StepState,
         /// The event.
-        event: String,
+        event: &'static str,
     },
     /// A step that began before what it comes after was done.
     #[error("`{step}` comes after `{before}`, which is not done")]
@@ -35,7 +39,7 @@ pub enum IllegalEvent {
     },
     /// An event outside of an open run, or in one that has halted.
     #[error("the run is not open for `{0}`")]
-    NotOpen(String),
+    NotOpen(&'static str),
     /// A checkpoint that is reached at an instant at which no window of it is open.
     #[error("`{0}` is reached outside of its windows")]
     Window(StepId),
@@ -76,12 +80,57 @@ pub enum NoWayBack {
     },
 }
 
+/// An event that a step in this state does not take.
+pub(super) fn of_step(step: &Step, state: StepState, event: &Event) -> IllegalEvent {
+    IllegalEvent::Step { step: step.id.clone(), state, event: name(event) }
+}
+
+/// An event that the run does not take.
+pub(super) fn not_open(event: &Event) -> IllegalEvent {
+    IllegalEvent::NotOpen(name(event))
+}
+
+/// The event's name as it stands in the journal.
+pub(super) fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Opened { .. } => "opened",
+        Event::Resumed { .. } => "resumed",
+        Event::Begun { .. } => "begun",
+        Event::Written { .. } => "written",
+        Event::Unsure { .. } => "unsure",
+        Event::NotMade { .. } => "not_made",
+        Event::NotDone { .. } => "not_done",
+        Event::Propagated { .. } => "propagated",
+        Event::WaitBegun { .. } => "wait_begun",
+        Event::Lapsed { .. } => "lapsed",
+        Event::Behind { .. } => "behind",
+        Event::WaitEnded { .. } => "wait_ended",
+        Event::Reached { .. } => "reached",
+        Event::Probed { .. } => "probed",
+        Event::Did { .. } => "did",
+        Event::Allowed { .. } => "allowed",
+        Event::Halted(_) => "halted",
+        Event::SetAside(_) => "set_aside",
+        Event::TurnedBack { .. } => "turned_back",
+        Event::Replaced { .. } => "replaced",
+        Event::Told { .. } => "told",
+        Event::Finished => "finished",
+    }
+}
+
 /// What an event says of its step, in words.
 fn words(event: &str) -> &str {
     match event {
         "allowed" => "let pass, or said to be done",
         "not_made" | "not_done" => "said not to be done",
         "turned_back" => "gone back from",
+        "set_aside" => "set aside",
+        "unsure" => "in doubt",
+        "wait_begun" => "begun",
+        "wait_ended" => "ended",
+        "lapsed" => "started anew",
+        "behind" => "said to wait for servers",
+        "did" => "done",
         other => other,
     }
 }

@@ -39,9 +39,11 @@ mod aside;
 pub mod gate;
 pub mod history;
 mod illegal;
+mod memory;
 pub mod outcome;
 pub mod poll;
 mod standing;
+mod state;
 pub mod tell;
 mod transition;
 pub mod work;
@@ -50,57 +52,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::artifact::{Artifact, RollbackPoint, Undo};
-use crate::calendar::{Moment, Steady, Timestamp, later};
+use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
 use crate::graph::gate::Failing;
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Entry, Event, HaltReason};
+use crate::journal::{Entry, Event, Halt, HaltReason};
 use crate::spec::OnDrift;
-use gate::{Judgement, Tally};
+use gate::Judgement;
 
 pub use illegal::{IllegalEvent, NoWayBack};
+pub use memory::{Memory, StepMemory};
 pub use standing::Made;
+use state::Standing;
+pub use state::{ChangeState, CheckpointState, GateState, StepState, TaskState, WaitState};
 use tell::{Untold, comes_on, occasioned};
-use transition::{name, next_state};
-
-/// What is known of one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepState {
-    /// Nothing has been done.
-    Pending {
-        /// When a wait lapsed: it starts anew when every server is seen to serve the new version.
-        lapsed: Option<Timestamp>,
-    },
-    /// A change is being sent by this process.
-    Begun,
-    /// A change may or may not have been made; since when that is so.
-    InDoubt {
-        /// When the doubt arose.
-        since: Timestamp,
-    },
-    /// The provider holds the new version.
-    Written {
-        /// Since when that is known.
-        at: Timestamp,
-    },
-    /// A wait is running.
-    Waiting {
-        /// When it ends.
-        until: Timestamp,
-    },
-    /// A gate is being asked.
-    Probing {
-        /// What it has found so far.
-        tally: Tally,
-        /// When it was asked last.
-        last: Timestamp,
-    },
-    /// Done.
-    Done {
-        /// When.
-        at: Timestamp,
-    },
-}
+use transition::{Around, next_state};
 
 /// What is known of a run: nothing but a fold over its journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,11 +84,11 @@ pub struct RunState {
     /// The places of the steps that are ready and not done: only they have to be looked at.
     ready: BTreeSet<usize>,
     /// What was set aside since somebody resumed last, by the step's place.
-    aside: BTreeMap<usize, Event>,
+    aside: BTreeMap<usize, Halt>,
     /// The last halt that nobody has resumed from.
-    pub halted: Option<Event>,
+    pub halted: Option<Halt>,
     /// The last halt, while nothing has come of the run since: whoever was told of it knows.
-    known: Option<Event>,
+    known: Option<Halt>,
     /// When the run was opened.
     pub opened: Option<Timestamp>,
     /// When it finished.
@@ -178,7 +144,7 @@ impl RunState {
         let unmet: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
         Self {
             artifact: digest,
-            steps: vec![StepState::Pending { lapsed: None }; steps.len()],
+            steps: steps.iter().map(|step| StepState::first(&step.primitive)).collect(),
             stamps: vec![None; steps.len()],
             held: vec![None; steps.len()],
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
@@ -229,30 +195,14 @@ impl RunState {
     /// When the last of what a step comes after was done; the run's beginning where there is none.
     #[must_use]
     pub fn ready_since(&self, artifact: &Artifact, step: &Step) -> Option<Timestamp> {
-        let done = step.after.keys().filter_map(|id| match self.of(artifact, id) {
-            StepState::Done { at } => Some(at),
-            StepState::Pending { .. }
-            | StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. } => None,
-        });
+        let done = step.after.keys().filter_map(|id| self.of(artifact, id).done());
         done.max().or(self.opened)
     }
 
     /// [`RunState::ready_since`] by the clock that nobody sets.
     fn ready_stamp(&self, artifact: &Artifact, step: &Step) -> Option<Steady> {
         let places = step.after.keys().filter_map(|id| artifact.graph.place(id));
-        let done = places.filter_map(|place| match self.steps[place] {
-            StepState::Done { at } => Some((at, self.stamps[place])),
-            StepState::Pending { .. }
-            | StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. } => None,
-        });
+        let done = places.filter_map(|place| Some((self.steps[place].done()?, self.stamps[place])));
         done.max_by_key(|(at, _)| *at)?.1
     }
 
@@ -304,8 +254,8 @@ impl RunState {
             | Event::Reached { .. }
             | Event::Probed { .. }
             | Event::Did { .. }
-            | Event::Halted { .. }
-            | Event::SetAside { .. }
+            | Event::Halted(_)
+            | Event::SetAside(_)
             | Event::Finished => is_open && self.halted.is_none(),
             Event::Told { seq, notice, .. } => {
                 self.untold.iter().any(|one| one.seq == *seq && one.notice == *notice)
@@ -314,7 +264,7 @@ impl RunState {
             Event::Allowed { .. } | Event::Replaced { .. } => is_open && !self.leaves(),
         };
         if !may_follow {
-            return Err(IllegalEvent::NotOpen(name(event).to_owned()));
+            return Err(illegal::not_open(event));
         }
         match event {
             Event::Opened { artifact: journal, .. } => {
@@ -331,7 +281,7 @@ impl RunState {
             Event::TurnedBack { to, because } => {
                 self.way_back(artifact, to)?;
                 if let Some(gate) = because {
-                    self.failed_into(artifact, gate, to)?;
+                    self.failed_into(artifact, gate, to, event)?;
                 }
                 self.turned_back = Some(to.clone());
                 self.turned_by.clone_from(because);
@@ -342,31 +292,31 @@ impl RunState {
                 self.replaced = Some(*by);
                 self.resume(artifact, moment);
             }
-            Event::SetAside { step, .. } => {
-                let place = artifact.graph.place(step);
-                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
+            Event::SetAside(halt) => {
+                let place = artifact.graph.place(&halt.step);
+                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(halt.step.clone()))?;
                 if artifact.on_drift != OnDrift::Isolate
                     || !self.to_settle().any(|other| other == place)
                 {
-                    let (step, event) = (step.clone(), name(event).to_owned());
-                    return Err(IllegalEvent::Step { step, event });
+                    let step = &artifact.graph.steps()[place];
+                    return Err(illegal::of_step(step, self.steps[place], event));
                 }
-                self.aside.insert(place, event.clone());
+                self.aside.insert(place, halt.clone());
             }
             Event::Finished => {
                 if let Some(place) = self.to_settle().next() {
-                    let step = artifact.graph.steps()[place].id.clone();
-                    return Err(IllegalEvent::Step { step, event: name(event).to_owned() });
+                    let step = &artifact.graph.steps()[place];
+                    return Err(illegal::of_step(step, self.steps[place], event));
                 }
                 self.finished = Some(at);
             }
-            Event::Halted { step, reason, .. } => {
-                let place = artifact.graph.place(step);
-                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(step.clone()))?;
-                if *reason == HaltReason::Unpublished {
+            Event::Halted(halt) => {
+                let place = artifact.graph.place(&halt.step);
+                let place = place.ok_or_else(|| IllegalEvent::UnknownStep(halt.step.clone()))?;
+                if halt.reason == HaltReason::Unpublished {
                     self.unpublished.insert(place);
                 }
-                self.halted = Some(event.clone());
+                self.halted = Some(halt.clone());
             }
             Event::Allowed { step, .. } => {
                 self.apply_to_step(artifact, moment, step, event)?;
@@ -389,11 +339,12 @@ impl RunState {
         let words = event.step().or(self.turned_by.as_ref());
         let words = words.and_then(|step| self.last_words.get(step));
         let leaves = self.leaves();
-        if self.known.as_ref() != Some(event) {
+        let is_known = matches!(event, Event::Halted(halt) if self.known.as_ref() == Some(halt));
+        if !is_known {
             self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
         }
-        if matches!(event, Event::Halted { .. }) {
-            self.known = Some(event.clone());
+        if let Event::Halted(halt) = event {
+            self.known = Some(halt.clone());
         } else if comes_on(event) {
             self.known = None;
         }
@@ -404,25 +355,33 @@ impl RunState {
 
     fn resume(&mut self, artifact: &Artifact, moment: Moment) {
         let halted = self.halted.take();
-        self.hold_up(artifact, halted.as_ref(), moment);
-        for (_, aside) in std::mem::take(&mut self.aside) {
-            self.hold_up(artifact, Some(&aside), moment);
-        }
         let again = halted.is_some();
+        for halt in halted.into_iter().chain(std::mem::take(&mut self.aside).into_values()) {
+            self.hold_up(artifact, &halt, moment);
+        }
         let states = self.steps.iter_mut().zip(&mut self.stamps);
         for (step, (state, stamp)) in artifact.graph.steps().iter().zip(states) {
-            // A gate that has come to nothing begins anew; what others have found so far stays.
-            if let (Primitive::Gate(gate), StepState::Probing { tally, .. }) =
-                (&step.primitive, &*state)
-                && again
-                && tally.judge(&gate.pace) != Judgement::Open
-            {
-                *state = StepState::Pending { lapsed: None };
-            }
-            // Whoever had begun is gone: whether it was sent has to be looked for.
-            if *state == StepState::Begun {
-                *state = StepState::InDoubt { since: moment.at };
-                *stamp = moment.steady;
+            match Standing::of(&step.primitive, *state) {
+                // Whoever had begun is gone: whether it was sent has to be looked for.
+                Standing::Change(_, ChangeState::Begun) => {
+                    *state = StepState::Change(ChangeState::InDoubt { since: moment.at });
+                    *stamp = moment.steady;
+                }
+                Standing::Task(_, TaskState::Begun) => {
+                    *state = StepState::Task(TaskState::InDoubt { since: moment.at });
+                    *stamp = moment.steady;
+                }
+                // A gate that has come to nothing begins anew; what others have found so far stays.
+                Standing::Gate(gate, GateState::Probing { tally, .. })
+                    if again && tally.judge(&gate.pace) != Judgement::Open =>
+                {
+                    *state = StepState::Gate(GateState::Pending);
+                }
+                Standing::Change(..)
+                | Standing::Wait(..)
+                | Standing::Gate(..)
+                | Standing::Task(..)
+                | Standing::Checkpoint(..) => {}
             }
         }
     }
@@ -433,21 +392,27 @@ impl RunState {
         artifact: &Artifact,
         gate: &StepId,
         to: &str,
+        event: &Event,
     ) -> Result<(), IllegalEvent> {
         let place = artifact.graph.place(gate);
         let place = place.ok_or_else(|| IllegalEvent::UnknownStep(gate.clone()))?;
-        if let Primitive::Gate(gate) = &artifact.graph.steps()[place].primitive
-            && let StepState::Probing { tally, .. } = self.steps[place]
+        let step = &artifact.graph.steps()[place];
+        if let Standing::Gate(gate, GateState::Probing { tally, .. }) = self.standing(step, place)
             && tally.judge(&gate.pace) == Judgement::Failed
             && gate.on_fail == (Failing::Rollback { to: to.to_owned() })
         {
             return Ok(());
         }
-        Err(IllegalEvent::Step { step: gate.clone(), event: "turned_back".to_owned() })
+        Err(illegal::of_step(step, self.steps[place], event))
+    }
+
+    /// A step of the graph, by its kind.
+    fn standing<'a>(&self, step: &'a Step, place: usize) -> Standing<'a> {
+        Standing::of(&step.primitive, self.steps[place])
     }
 
     fn has_begun(&self, artifact: &Artifact, id: &StepId) -> bool {
-        !matches!(self.of(artifact, id), StepState::Pending { .. })
+        !self.of(artifact, id).is_pending()
     }
 
     /// The rollback point of this name, if the run can go back to it from here.
@@ -465,7 +430,7 @@ impl RunState {
             to: to.to_owned(),
             known: points.iter().map(|point| point.name.clone()).collect(),
         })?;
-        let is_done = |id: &StepId| matches!(self.of(artifact, id), StepState::Done { .. });
+        let is_done = |id: &StepId| self.of(artifact, id).is_done();
         if let Some(at) = point.at.as_ref().filter(|at| !is_done(at)) {
             return Err(NoWayBack::NotReached { to: to.to_owned(), at: at.clone() });
         }
@@ -490,7 +455,7 @@ impl RunState {
             others.into_iter().any(|step| self.has_begun(artifact, step))
         };
         let reached = |point: &&RollbackPoint| match &point.at {
-            Some(at) => matches!(self.of(artifact, at), StepState::Done { .. }),
+            Some(at) => self.of(artifact, at).is_done(),
             None => true,
         };
         let points = &artifact.rollback_points;
@@ -508,48 +473,27 @@ impl RunState {
         let place = artifact.graph.place(id);
         let place = place.ok_or_else(|| IllegalEvent::UnknownStep(id.clone()))?;
         let step = &artifact.graph.steps()[place];
-        let done = |id: &&StepId| !matches!(self.of(artifact, id), StepState::Done { .. });
-        if let Some(before) = step.after.keys().find(done) {
-            return Err(IllegalEvent::Order { step: id.clone(), before: before.clone() });
-        }
-        if let (Primitive::Wait(wait), Event::WaitBegun { since, until, .. }) =
-            (&step.primitive, event)
-            && (Some(*since) < self.ready_since(artifact, step)
-                || *until != later(*since, wait.span))
-        {
-            return Err(IllegalEvent::Span(id.clone()));
-        }
-        if matches!(event, Event::Begun { .. } | Event::WaitEnded { .. })
-            && self.held_until(place, moment).is_some()
-        {
-            return Err(IllegalEvent::Span(id.clone()));
-        }
-        if let (Primitive::Wait(wait), Event::WaitEnded { .. } | Event::Lapsed { .. }) =
-            (&step.primitive, event)
-            && !moment.remaining(self.stamps[place], wait.span).is_zero()
-        {
-            return Err(IllegalEvent::Span(id.clone()));
-        }
-        if matches!(event, Event::Reached { .. } | Event::Probed { .. })
-            && step.window.as_ref().is_some_and(|w| !w.is_open(at))
-        {
-            return Err(IllegalEvent::Window(id.clone()));
-        }
-        let next = next_state(&step.primitive, self.steps[place], at, event);
-        let begins = matches!(
-            self.steps[place],
-            StepState::Pending { .. } | StepState::Waiting { .. } | StepState::Probing { .. }
-        );
-        let next = next.filter(|_| !(begins && self.leaves()));
-        let next = next.ok_or_else(|| IllegalEvent::Step {
-            step: id.clone(),
-            event: name(event).to_owned(),
-        })?;
+        let left = match &step.primitive {
+            Primitive::Wait(wait) => self.remaining(place, wait.span, moment),
+            Primitive::Change(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint(_) => Duration::ZERO,
+        };
+        let around = Around {
+            at,
+            unmet: step.after.keys().find(|id| !self.of(artifact, id).is_done()),
+            ready_since: self.ready_since(artifact, step),
+            left,
+            is_held: self.held_until(place, moment).is_some(),
+            leaves: self.leaves(),
+        };
+        let next = next_state(step, self.steps[place], &around, event)?;
         if let Event::Probed { detail, .. } = event {
-            match (next, detail.is_empty()) {
-                (StepState::Done { .. }, _) => drop(self.last_words.remove(id)),
-                (_, true) => {}
-                (_, false) => drop(self.last_words.insert(id.clone(), detail.clone())),
+            match (next.is_done(), detail.is_empty()) {
+                (true, _) => drop(self.last_words.remove(id)),
+                (false, true) => {}
+                (false, false) => drop(self.last_words.insert(id.clone(), detail.clone())),
             }
         }
         if let Event::Behind { detail, .. } = event {
@@ -566,7 +510,7 @@ impl RunState {
             false => moment.steady,
         };
         self.steps[place] = next;
-        if matches!(next, StepState::Done { .. }) {
+        if next.is_done() {
             self.ready.remove(&place);
             for follower in artifact.graph.followers(place) {
                 self.unmet[*follower] -= 1;

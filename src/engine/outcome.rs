@@ -7,94 +7,88 @@ use std::time::Duration;
 
 use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
 
+use super::memory::{Doubt, Memory, StepMemory};
 use super::poll::{
-    Doubt, Memory, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX,
+    Look, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, See, TRIES_MAX,
     all_equal, wait_begun,
 };
+use super::state::Standing;
 use super::tell::Untold;
-use super::{RunState, StepState, gate, work};
+use super::{RunState, gate, work};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later, show_exact, show_span};
-use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Difference, Event, HaltReason};
-use crate::observe::{Answer, Served};
-use crate::probe::{self, Round};
+use crate::graph::{Step, StepId};
+use crate::journal::{Difference, Event, Halt, HaltReason};
+use crate::observe::{Answered, Served};
+use crate::probe;
 use crate::spec::Authority;
 
 /// After the provider was asked what it holds.
 pub fn looked(
-    at: StepState,
-    memory: &mut Memory,
-    step: &Step,
+    look: Look,
+    memory: &mut StepMemory,
+    (step, changes): (&Step, &ChangeSet),
     answer: Result<Vec<Option<RrSet>>, ProviderError>,
     is_held: bool,
     now: Timestamp,
 ) -> Vec<Event> {
-    let Primitive::Change(changes) = &step.primitive else {
-        unreachable!("only changes are looked at")
-    };
-    if let StepState::Written { .. } = at {
-        memory.doubted.insert(step.id.clone(), Doubt::Settled(now));
+    if look == Look::StillThere {
+        memory.change.doubted = Some(Doubt::Settled(now));
         return still_held(step, changes, answer);
     }
     let live = match answer {
         Ok(live) => live,
         Err(error) => return failed(memory, step, &error, now),
     };
-    memory.tries.remove(&step.id);
+    memory.tries = None;
     let is_before = all_equal(&live, changes.changes().iter().map(|c| &c.before));
     let is_after = all_equal(&live, changes.changes().iter().map(|c| &c.after));
     let id = || step.id.clone();
-    let drift = || vec![drift(step, changes, &live)];
-    match at {
+    match look {
         // What is held up begins later, whatever is there by then.
-        StepState::Pending { .. } if is_before || (is_after && is_held) => {
-            memory.seen_before.insert(id());
+        Look::BeforeSending if is_before || (is_after && is_held) => {
+            memory.seen_before = true;
             Vec::new()
         }
         // Somebody else has done it: there is nothing to send, but the servers may not know it.
-        StepState::Pending { .. } if is_after => {
-            memory.found.insert(id());
+        Look::BeforeSending if is_after => {
+            memory.change.found = true;
             vec![Event::Begun { step: id() }]
         }
-        StepState::Begun if is_after => {
-            let serial = memory.sent.remove(&step.id).and_then(|receipt| receipt.serial);
+        Look::AfterSending if is_after => {
+            let serial = memory.change.sent.take().and_then(|receipt| receipt.serial);
             vec![Event::Written { step: id(), serial }]
         }
-        StepState::Begun if is_before => {
-            memory.sent.remove(&step.id);
+        Look::AfterSending if is_before => {
+            memory.change.sent = None;
             let detail = "the provider took the change and did not make it".to_owned();
-            let halted = Event::Halted {
-                step: id(),
-                reason: HaltReason::Refused,
-                detail,
+            let halt = Halt {
                 differences: differences(changes, &live),
+                ..Halt::at(step, HaltReason::Refused, detail)
             };
-            vec![Event::NotMade { step: id() }, halted]
+            vec![Event::NotMade { step: id() }, Event::Halted(halt)]
         }
-        StepState::InDoubt { .. } if is_after => {
-            memory.missed_once.remove(&step.id);
-            memory.found.insert(id());
+        Look::InDoubt if is_after => {
+            memory.change.missed_once = false;
+            memory.change.found = true;
             Vec::new()
         }
-        StepState::InDoubt { .. } if is_before => {
-            if memory.missed_once.remove(&step.id).is_none() {
-                memory.missed_once.insert(id(), now);
+        Look::InDoubt if is_before => {
+            memory.change.missed_once = !memory.change.missed_once;
+            if memory.change.missed_once {
                 return Vec::new();
             }
             let mut events = vec![Event::NotMade { step: id() }];
-            let setbacks = memory.setbacks.get(&step.id).copied().unwrap_or_default();
+            let setbacks = memory.setbacks;
             if setbacks >= TRIES_MAX {
                 let detail = format!("it was sent {setbacks} times, and is not there");
                 events.push(halted(step, HaltReason::Unanswered, detail));
             }
             events
         }
-        StepState::Pending { .. } | StepState::Begun | StepState::InDoubt { .. } => drift(),
-        StepState::Written { .. }
-        | StepState::Waiting { .. }
-        | StepState::Probing { .. }
-        | StepState::Done { .. } => Vec::new(),
+        Look::BeforeSending | Look::AfterSending | Look::InDoubt | Look::StillThere => {
+            vec![drift(step, changes, &live)]
+        }
     }
 }
 
@@ -118,30 +112,30 @@ fn still_held(
         return Vec::new();
     }
     let detail = "somebody else has written in its place what was written just now".to_owned();
-    vec![Event::Halted { step: step.id.clone(), reason: HaltReason::Drift, detail, differences }]
+    vec![Event::Halted(Halt { differences, ..Halt::at(step, HaltReason::Drift, detail) })]
 }
 
 /// After a change was sent.
 pub fn performed(
-    memory: &mut Memory,
+    memory: &mut StepMemory,
     step: &Step,
     answer: Result<Receipt, ProviderError>,
     now: Timestamp,
 ) -> Vec<Event> {
-    memory.seen_before.remove(&step.id);
+    memory.seen_before = false;
     match answer {
         // The adapter has looked already.
         Ok(Receipt { serial, read_back: true }) => {
-            memory.tries.remove(&step.id);
+            memory.tries = None;
             vec![Event::Written { step: step.id.clone(), serial }]
         }
         Ok(receipt) => {
-            memory.tries.remove(&step.id);
-            memory.sent.insert(step.id.clone(), receipt);
+            memory.tries = None;
+            memory.change.sent = Some(receipt);
             Vec::new()
         }
         Err(error) => {
-            let is_last = setback(memory, step);
+            let is_last = memory.setback();
             let reason = match error.next() {
                 // The next look shows whether it was made.
                 AfterError::Look => {
@@ -155,7 +149,7 @@ pub fn performed(
                 AfterError::Halt => is_last.then_some(HaltReason::Drift),
                 AfterError::Retry(pause) => {
                     let again = later(now, pause.min(PAUSE_MAX));
-                    memory.tries.insert(step.id.clone(), (0, again));
+                    memory.pause(0, again);
                     is_last.then_some(HaltReason::Unanswered)
                 }
             };
@@ -167,27 +161,20 @@ pub fn performed(
 
 /// After the servers were told of a change that was found made.
 pub fn published(
-    memory: &mut Memory,
+    memory: &mut StepMemory,
     step: &Step,
     answer: Result<(), ProviderError>,
     now: Timestamp,
 ) -> Vec<Event> {
     match answer {
         Ok(()) => {
-            memory.tries.remove(&step.id);
-            memory.found.remove(&step.id);
+            memory.tries = None;
+            memory.change.found = false;
             vec![Event::Written { step: step.id.clone(), serial: None }]
         }
         // Whatever it is: the provider holds it, and nobody was told.
         Err(error) => failed_as(memory, step, &error, now, |_| HaltReason::Unpublished),
     }
-}
-
-/// Counts a change that was sent and not made, or a wait that lapsed; whether it was the last time.
-fn setback(memory: &mut Memory, step: &Step) -> bool {
-    let setbacks = memory.setbacks.entry(step.id.clone()).or_default();
-    *setbacks = setbacks.saturating_add(1);
-    *setbacks >= TRIES_MAX
 }
 
 /// What every server said of every RRset of a change.
@@ -205,14 +192,14 @@ pub struct Sight<'s> {
 
 /// After every server was asked for every RRset of a change. `held`: until when the step is held up.
 pub fn seen(
-    at: StepState,
-    memory: &mut Memory,
+    see: See<'_>,
+    memory: &mut StepMemory,
     step: &Step,
     Sight { changes, servers, answers, named }: Sight<'_>,
     held: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Event> {
-    let is_written = matches!(at, StepState::Written { .. });
+    let is_written = matches!(see, See::Written { .. });
     let mut behind = Vec::new();
     let mut first_of_each = Vec::new();
     let mut is_silent = false;
@@ -240,22 +227,21 @@ pub fn seen(
         let is_known = named.is_some_and(|named| who(named) == who(&detail));
         (!is_known).then(|| Event::Behind { step: step.id.clone(), detail })
     };
-    match (at, behind.is_empty()) {
-        (StepState::Written { .. }, true) => {
-            memory.tries.remove(&step.id);
+    match (see, behind.is_empty()) {
+        (See::Written { .. }, true) => {
+            memory.tries = None;
             vec![Event::Propagated { step: step.id.clone(), servers: servers.len() }]
         }
-        (StepState::Pending { lapsed: Some(lapsed) }, true) => {
-            memory.tries.remove(&step.id);
-            let Primitive::Wait(wait) = &step.primitive else { unreachable!("only waits lapse") };
-            vec![wait_begun(step, wait, now.max(lapsed))]
+        (See::Lapsed { wait, at }, true) => {
+            memory.tries = None;
+            vec![wait_begun(step, wait, now.max(at))]
         }
-        (StepState::Written { at } | StepState::Pending { lapsed: Some(at) }, false) => {
+        (See::Written { at } | See::Lapsed { at, .. }, false) => {
             if now >= later(at, SEE_MAX) {
                 let detail = format!("after {}: {}", show_span(SEE_MAX), behind.join("; "));
                 return vec![halted(step, HaltReason::Unanswered, detail)];
             }
-            let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
+            let tries = memory.tried();
             let is_quick = tries < SEE_QUICKLY_COUNT;
             let is_another = |(change, served): (&Change, &Served)| {
                 !matches!(served, Served::Unanswered(_))
@@ -263,35 +249,29 @@ pub fn seen(
             };
             let mut pairs = answers.iter().flat_map(|served| changes.changes().iter().zip(served));
             if is_written && (!is_quick || pairs.any(is_another)) {
-                memory.doubt(&step.id, now);
+                memory.change.doubt(now);
             }
             let pause = if is_quick { SEE_EVERY } else { SEE_SLOWLY_EVERY };
-            memory.tries.insert(step.id.clone(), (tries.saturating_add(1), later(now, pause)));
+            memory.pause(tries.saturating_add(1), later(now, pause));
             // Whoever has not been told yet is behind for a moment; whoever is silent is named at once.
             let names = is_silent || !is_quick;
             names.then(|| name(later(at, SEE_MAX))).flatten().into_iter().collect()
         }
-        (StepState::Waiting { .. }, true) if held.is_some() => {
-            memory.tries.insert(step.id.clone(), (0, held.unwrap_or(now)));
-            Vec::new()
-        }
-        (StepState::Waiting { .. }, true) => {
-            memory.tries.remove(&step.id);
-            vec![Event::WaitEnded { step: step.id.clone() }]
-        }
-        (StepState::Waiting { until }, false) => {
+        (See::AtEnd { .. }, true) => match held {
+            Some(held) => {
+                memory.pause(0, held);
+                Vec::new()
+            }
+            None => {
+                memory.tries = None;
+                vec![Event::WaitEnded { step: step.id.clone() }]
+            }
+        },
+        (See::AtEnd { until }, false) => {
             let waits = name(later(until, SEE_MAX));
             let events = at_the_end(memory, step, changes, answers, behind, until, now);
             if events.is_empty() { waits.into_iter().collect() } else { events }
         }
-        (
-            StepState::Pending { lapsed: None }
-            | StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Probing { .. }
-            | StepState::Done { .. },
-            _,
-        ) => Vec::new(),
     }
 }
 
@@ -302,56 +282,45 @@ pub fn answered(
     state: &RunState,
     memory: &mut Memory,
     step: &StepId,
-    answers: Vec<Answer>,
+    answers: Vec<Answered>,
     moment: Moment,
 ) -> Vec<Event> {
-    let Some(queries) = memory.asking.remove(step) else { return Vec::new() };
     let Some(place) = artifact.graph.place(step) else { return Vec::new() };
     let step = &artifact.graph.steps()[place];
+    let memory = memory.at(&step.id);
+    if !std::mem::take(&mut memory.asking) {
+        return Vec::new();
+    }
     let is_open = state.halted.is_none()
         && state.finished.is_none()
         && state.open(artifact).contains(&place)
         && step.window.as_ref().is_none_or(|window| window.is_open(moment.at));
-    match &step.primitive {
+    match state.standing(step, place) {
         _ if !is_open => {
-            memory.rounds.remove(&step.id);
+            memory.rounds.clear();
             Vec::new()
         }
-        Primitive::Gate(_) => {
-            let round = Round { queries, answers };
-            probed(artifact, state, memory, step, round, moment.at)
+        Standing::Gate(gate, _) => {
+            let since = gate::since(state.ready_since(artifact, step), moment.at);
+            memory.rounds.push(answers);
+            match gate::ask(artifact, gate, &memory.rounds, since) {
+                // `poll` asks for the same again.
+                probe::Next::Ask(_) => Vec::new(),
+                probe::Next::Found(finding, detail) => {
+                    memory.rounds.clear();
+                    vec![Event::Probed { step: step.id.clone(), finding, detail }]
+                }
+            }
         }
-        Primitive::Task(task) => {
-            let answers = answers.into_iter();
-            answers
-                .flat_map(|answer| work::asked(state, place, memory, step, task, answer, moment))
-                .collect()
+        Standing::Task(task, is) => {
+            let said = answers.iter().filter_map(Answered::command);
+            said.flat_map(|said| {
+                work::checked(state, place, memory, (step, task, is), said, moment)
+            })
+            .collect()
         }
-        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => Vec::new(),
-    }
-}
-
-fn probed(
-    artifact: &Artifact,
-    state: &RunState,
-    memory: &mut Memory,
-    step: &Step,
-    round: Round,
-    now: Timestamp,
-) -> Vec<Event> {
-    let Primitive::Gate(gate) = &step.primitive else { unreachable!("only gates are probed") };
-    let since = gate::since(state.ready_since(artifact, step), now);
-    let mut rounds = memory.rounds.remove(&step.id).unwrap_or_default();
-    rounds.push(round);
-    match gate::ask(artifact, gate, &rounds, since) {
-        // `poll` asks for the same again.
-        probe::Next::Ask(_) => {
-            memory.rounds.insert(step.id.clone(), rounds);
-            Vec::new()
-        }
-        probe::Next::Found(finding, detail) => {
-            vec![Event::Probed { step: step.id.clone(), finding, detail }]
-        }
+        // Nothing is asked for these beside the run.
+        Standing::Change(..) | Standing::Wait(..) | Standing::Checkpoint(..) => Vec::new(),
     }
 }
 
@@ -364,7 +333,7 @@ pub fn told(untold: &Untold, answer: Result<(), String>) -> Vec<Event> {
 
 /// At the end of a wait something is not as it was when the wait began.
 fn at_the_end(
-    memory: &mut Memory,
+    memory: &mut StepMemory,
     step: &Step,
     changes: &ChangeSet,
     answers: &[Vec<Served>],
@@ -378,9 +347,9 @@ fn at_the_end(
     let silent = pairs().all(|pair| matches!(pair.1, Served::Unanswered(_)) || new(&pair));
     if old_version {
         // The old version is served again, so it may be cached again: count anew.
-        memory.tries.insert(step.id.clone(), (0, later(now, SEE_EVERY)));
+        memory.pause(0, later(now, SEE_EVERY));
         let detail = behind.join("; ");
-        let halt = setback(memory, step).then(|| {
+        let halt = memory.setback().then(|| {
             let detail = format!("it has started anew {TRIES_MAX} times: {detail}");
             halted(step, HaltReason::Unanswered, detail)
         });
@@ -388,7 +357,7 @@ fn at_the_end(
         return std::iter::once(lapsed).chain(halt).collect();
     }
     if silent && now < later(until, SEE_MAX) {
-        memory.tries.insert(step.id.clone(), (0, later(now, SEE_SLOWLY_EVERY)));
+        memory.pause(0, later(now, SEE_SLOWLY_EVERY));
         return Vec::new();
     }
     if silent {
@@ -401,12 +370,10 @@ fn at_the_end(
         expected: change.after.clone(),
         live: served.records().cloned(),
     });
-    vec![Event::Halted {
-        step: step.id.clone(),
-        reason: HaltReason::Drift,
-        detail: behind.join("; "),
+    vec![Event::Halted(Halt {
         differences: differences.into_iter().collect(),
-    }]
+        ..Halt::at(step, HaltReason::Drift, behind.join("; "))
+    })]
 }
 
 fn not_yet(change: &Change, served: &Served) -> Option<String> {
@@ -434,26 +401,29 @@ fn differences(changes: &ChangeSet, live: &[Option<RrSet>]) -> Vec<Difference> {
 }
 
 fn drift(step: &Step, changes: &ChangeSet, live: &[Option<RrSet>]) -> Event {
-    Event::Halted {
-        step: step.id.clone(),
-        reason: HaltReason::Drift,
-        detail: String::new(),
+    Event::Halted(Halt {
         differences: differences(changes, live),
-    }
+        ..Halt::at(step, HaltReason::Drift, "")
+    })
 }
 
 fn halted(step: &Step, reason: HaltReason, detail: String) -> Event {
-    Event::Halted { step: step.id.clone(), reason, detail, differences: Vec::new() }
+    Event::Halted(Halt::at(step, reason, detail))
 }
 
 /// Somebody could not be asked, or said no: try again some times where that can help, then halt.
-fn failed(memory: &mut Memory, step: &Step, error: &ProviderError, now: Timestamp) -> Vec<Event> {
+fn failed(
+    memory: &mut StepMemory,
+    step: &Step,
+    error: &ProviderError,
+    now: Timestamp,
+) -> Vec<Event> {
     failed_as(memory, step, error, now, |reason| reason)
 }
 
 /// The same, where a halt has a reason of its own.
 fn failed_as(
-    memory: &mut Memory,
+    memory: &mut StepMemory,
     step: &Step,
     error: &ProviderError,
     now: Timestamp,
@@ -466,11 +436,11 @@ fn failed_as(
         AfterError::Retry(pause) => pause.min(PAUSE_MAX),
         AfterError::Look => Duration::ZERO,
     };
-    let (tries, _) = memory.tries.get(&step.id).copied().unwrap_or((0, now));
+    let tries = memory.tried();
     if tries + 1 >= TRIES_MAX {
-        memory.tries.remove(&step.id);
+        memory.tries = None;
         return vec![halted(step, reason(HaltReason::Unanswered), error.to_string())];
     }
-    memory.tries.insert(step.id.clone(), (tries + 1, later(now, pause)));
+    memory.pause(tries + 1, later(now, pause));
     Vec::new()
 }

@@ -4,23 +4,24 @@
 //! thing to do. Steps that are ready at the same time are done in the order of the graph; nothing
 //! waits behind a wait or a slow server that does not have to.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{Change, ChangeSet, Name, Receipt, RrKey, RrSet};
+use cutover_contract::{Change, ChangeSet, Name, RrSet};
 
 use super::gate::{self, Judgement};
+use super::memory::{Doubt, Memory, StepMemory};
+use super::state::Standing;
 use super::tell::Untold;
-use super::{RunState, StepState, work};
+use super::{ChangeState, CheckpointState, GateState, RunState, WaitState, work};
 use crate::artifact::Artifact;
 use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
-use crate::graph::{Primitive, Step, StepId, Wait};
-use crate::journal::{Event, HaltReason};
+use crate::graph::{Primitive, Step, Wait};
+use crate::journal::{Event, Halt, HaltReason};
 use crate::model::{ASKED_MAX, spread};
 use crate::observe::Query;
-use crate::probe::{self, Round};
+use crate::probe;
 use crate::spec::Authority;
 
 /// How often servers are asked whether they serve a change: our choice; a server that has to be
@@ -42,86 +43,6 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// more than an hour has to be seen to by a person.
 pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
-/// What this process remembers besides the journal: lost with it, and never needed to be right.
-#[derive(Debug, Default)]
-pub struct Memory {
-    /// Changes that this process has sent and the provider has confirmed.
-    pub(super) sent: BTreeMap<StepId, Receipt>,
-    /// Changes that this process did not see made and has found made: the servers may not have
-    /// been told.
-    pub(super) found: BTreeSet<StepId>,
-    /// Steps that may be tried again only after some time, and how often nobody answered.
-    pub(super) tries: BTreeMap<StepId, (u32, Timestamp)>,
-    /// Changes in doubt that were looked for once and not found.
-    pub(super) missed_once: BTreeMap<StepId, Timestamp>,
-    /// Changes that were looked at and found as expected: they may begin.
-    pub(super) seen_before: BTreeSet<StepId>,
-    /// How often a change was sent and not made, or a wait lapsed; no answer in between resets it.
-    pub(super) setbacks: BTreeMap<StepId, u32>,
-    /// Commands of tasks that run, and when they were looked at last.
-    pub(super) running: BTreeMap<StepId, Timestamp>,
-    /// Until when nobody is asked whether a person has confirmed a task.
-    pub(super) asked: BTreeMap<StepId, Timestamp>,
-    /// Until when the check of a person's work is not run.
-    pub(super) checked: BTreeMap<StepId, Timestamp>,
-    /// What gates have asked and been answered since their last finding.
-    pub(super) rounds: BTreeMap<StepId, Vec<Round>>,
-    /// Written changes of which a server serves neither the new version nor the old one, or the old one
-    /// for long: whether the provider still holds them is looked for, and when that was done last.
-    pub(super) doubted: BTreeMap<StepId, Doubt>,
-    /// What is being asked, by the step that it is asked for.
-    pub(super) asking: BTreeMap<StepId, Vec<Query>>,
-}
-
-/// Whether a provider still holds what it held when a change was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
-    /// It has to be looked for.
-    Open,
-    /// It was there at this time.
-    Settled(Timestamp),
-}
-
-impl Memory {
-    /// Doubts that a provider still holds what was written, unless that was looked for a moment ago.
-    pub(super) fn doubt(&mut self, step: &StepId, now: Timestamp) {
-        let doubt = self.doubted.entry(step.clone()).or_insert(Doubt::Open);
-        if let Doubt::Settled(at) = doubt
-            && later(*at, SEE_SLOWLY_EVERY) <= now
-        {
-            *doubt = Doubt::Open;
-        }
-    }
-
-    /// Notes that something is being asked for a step.
-    pub fn begun(&mut self, step: &Step, queries: Vec<Query>) {
-        self.asking.insert(step.id.clone(), queries);
-    }
-
-    /// When to look again for what is being asked for a step; `None`: nothing is.
-    pub(super) fn busy(&self, step: &StepId, now: Timestamp) -> Option<Timestamp> {
-        self.asking.contains_key(step).then(|| later(now, LOOK_EVERY))
-    }
-
-    /// Whether the check of a person's work is to be run.
-    pub(super) fn is_due(&self, step: &StepId, now: Timestamp) -> bool {
-        self.checked.get(step).is_none_or(|until| *until <= now)
-    }
-
-    /// Whether it was asked a moment ago whether a person has confirmed.
-    pub(super) fn is_asked(&self, step: &StepId, now: Timestamp) -> bool {
-        self.asked.get(step).is_some_and(|until| now < *until)
-    }
-
-    pub(super) fn note_asked(&mut self, step: &StepId, now: Timestamp, pause: Duration) {
-        self.asked.insert(step.clone(), later(now, pause));
-    }
-
-    pub(super) fn note_checked(&mut self, step: &StepId, now: Timestamp, pause: Duration) {
-        self.checked.insert(step.clone(), later(now, pause));
-    }
-}
-
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next<'a> {
@@ -131,10 +52,10 @@ pub enum Next<'a> {
     Look {
         /// The step.
         step: &'a Step,
-        /// The zone.
-        zone: &'a Name,
-        /// Which RRsets.
-        keys: Vec<RrKey>,
+        /// Its change.
+        changes: &'a ChangeSet,
+        /// What for.
+        look: Look,
     },
     /// Send the change; then [`super::outcome::performed`].
     Perform {
@@ -158,6 +79,8 @@ pub enum Next<'a> {
         changes: ChangeSet,
         /// Whom to ask.
         servers: Vec<&'a Authority>,
+        /// What for.
+        see: See<'a>,
     },
     /// Ask what a gate's probe or a task's check wants to know, while the run goes on; then
     /// [`super::outcome::answered`].
@@ -176,12 +99,15 @@ pub enum Next<'a> {
         /// How long it may take.
         within: Duration,
     },
-    /// Ask something for a task; then [`super::work::asked`].
-    Ask {
+    /// Ask whether a task's command has ended; then [`super::work::ended`].
+    AskEnded {
         /// The step.
         step: &'a Step,
-        /// The question.
-        queries: Vec<Query>,
+    },
+    /// Ask whether a person has said that a task is done; then [`super::work::confirmed`].
+    AskPerson {
+        /// The step.
+        step: &'a Step,
     },
     /// A command runs that has to be looked after, or something is being asked.
     Busy {
@@ -211,6 +137,41 @@ pub enum Next<'a> {
     Finished,
 }
 
+/// What a provider is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Whether what the change replaces is there: it may be sent then.
+    BeforeSending,
+    /// Whether the change that was sent was made.
+    AfterSending,
+    /// Whether a change in doubt was made.
+    InDoubt,
+    /// Whether what was written is still there.
+    StillThere,
+}
+
+/// What servers are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum See<'a> {
+    /// Whether all serve what was written.
+    Written {
+        /// Since when it is written.
+        at: Timestamp,
+    },
+    /// Whether all serve the new version again, so that a wait can start anew.
+    Lapsed {
+        /// The wait.
+        wait: &'a Wait,
+        /// When one did not.
+        at: Timestamp,
+    },
+    /// Whether all still serve the new version at the end of a wait.
+    AtEnd {
+        /// When it ends.
+        until: Timestamp,
+    },
+}
+
 /// Names one thing to do.
 #[must_use]
 pub fn poll<'a>(
@@ -235,7 +196,7 @@ pub fn poll<'a>(
     let sooner = |one: Option<Timestamp>, other| Some(one.map_or(other, |one| one.min(other)));
     for place in state.open(artifact) {
         open = true;
-        let next = of_step(artifact, state, memory, now, place);
+        let Some(next) = of_step(artifact, state, memory, now, place) else { continue };
         if let Next::Sleep { until, is_wait } = next {
             if sleep.is_none_or(|(other, _)| until < other) {
                 sleep = Some((until, is_wait));
@@ -259,29 +220,32 @@ pub fn poll<'a>(
     }
 }
 
+/// What comes next of a step; `None`: it is done.
 fn of_step<'a>(
     artifact: &'a Artifact,
     state: &RunState,
     memory: &Memory,
     moment: Moment,
     place: usize,
-) -> Next<'a> {
+) -> Option<Next<'a>> {
     let now = moment.at;
     let step = &artifact.graph.steps()[place];
-    if let Some((_, again)) = memory.tries.get(&step.id)
-        && now < *again
-    {
-        return Next::Sleep { until: *again, is_wait: false };
+    let memory = memory.of(&step.id);
+    if let Some(until) = memory.paused(now) {
+        return Some(Next::Sleep { until, is_wait: false });
     }
-    match &step.primitive {
-        Primitive::Checkpoint => match opening(step, now) {
+    match state.standing(step, place) {
+        Standing::Checkpoint(_, CheckpointState::Pending) => Some(match opening(step, now) {
             Some(until) => Next::Sleep { until, is_wait: true },
             None => Next::Record(Event::Reached { step: step.id.clone() }),
-        },
-        Primitive::Wait(wait) => of_wait(artifact, state, place, moment, step, wait),
-        Primitive::Gate(gate) => of_gate(artifact, state, memory, now, step, gate),
-        Primitive::Task(task) => work::next(state, place, memory, moment, step, task),
-        Primitive::Change(changes) => of_change(artifact, state, place, memory, moment, changes),
+        }),
+        Standing::Checkpoint(_, CheckpointState::Done { .. }) => None,
+        Standing::Wait(wait, is) => of_wait(artifact, state, place, moment, (step, wait, is)),
+        Standing::Gate(gate, is) => of_gate(artifact, state, memory, now, (step, gate, is)),
+        Standing::Task(task, is) => work::next(state, place, memory, moment, (step, task, is)),
+        Standing::Change(change, is) => {
+            of_change(artifact, state, place, memory, moment, (step, &change.set, is))
+        }
     }
 }
 
@@ -295,43 +259,38 @@ pub fn opening(step: &Step, now: Timestamp) -> Option<Timestamp> {
 fn of_gate<'a>(
     artifact: &'a Artifact,
     state: &RunState,
-    memory: &Memory,
+    memory: &StepMemory,
     now: Timestamp,
-    step: &'a Step,
-    gate: &'a Gate,
-) -> Next<'a> {
-    if let Some(until) = memory.busy(&step.id, now) {
-        return Next::Busy { until };
+    (step, gate, is): (&'a Step, &'a Gate, GateState),
+) -> Option<Next<'a>> {
+    if let Some(until) = memory.busy(now) {
+        return Some(Next::Busy { until });
     }
     let ready = state.ready_since(artifact, step);
-    let due = match state.of(artifact, &step.id) {
-        StepState::Probing { tally, last } => match tally.judge(&gate.pace) {
+    let due = match is {
+        GateState::Probing { tally, last } => match tally.judge(&gate.pace) {
             Judgement::Open => gate::again(gate, last),
             judgement @ (Judgement::Passed | Judgement::Failed | Judgement::Undecided) => {
                 let detail = tally.said(state.last_words.get(&step.id));
-                return Next::Record(gate_ends(artifact, state, step, gate, judgement, detail));
+                let event = gate_ends(artifact, state, step, gate, judgement, detail);
+                return Some(Next::Record(event));
             }
         },
-        StepState::Pending { .. }
-        | StepState::Begun
-        | StepState::InDoubt { .. }
-        | StepState::Written { .. }
-        | StepState::Waiting { .. }
-        | StepState::Done { .. } => ready.map_or(now, |ready| gate::first(gate, ready)),
+        GateState::Pending => ready.map_or(now, |ready| gate::first(gate, ready)),
+        GateState::Done { .. } => return None,
     };
     if let Some(until) = opening(step, now.max(due)) {
-        return Next::Sleep { until, is_wait: true };
+        return Some(Next::Sleep { until, is_wait: true });
     }
     if now < due {
-        return Next::Sleep { until: due, is_wait: true };
+        return Some(Next::Sleep { until: due, is_wait: true });
     }
-    let rounds = memory.rounds.get(&step.id).map_or(&[][..], Vec::as_slice);
-    match gate::ask(artifact, gate, rounds, gate::since(ready, now)) {
+    Some(match gate::ask(artifact, gate, &memory.rounds, gate::since(ready, now)) {
         probe::Next::Ask(queries) => Next::Probe { step, queries },
         probe::Next::Found(finding, detail) => {
             Next::Record(Event::Probed { step: step.id.clone(), finding, detail })
         }
-    }
+    })
 }
 
 /// What is written down when a gate has not passed.
@@ -343,12 +302,7 @@ fn gate_ends(
     judgement: Judgement,
     detail: String,
 ) -> Event {
-    let halted = |reason, detail| Event::Halted {
-        step: step.id.clone(),
-        reason,
-        detail,
-        differences: Vec::new(),
-    };
+    let halted = |reason, detail: String| Event::Halted(Halt::at(step, reason, detail));
     match (judgement, &gate.on_fail) {
         (Judgement::Failed, Failing::Rollback { to }) => match state.way_back(artifact, to) {
             Ok(_) => Event::TurnedBack { to: to.clone(), because: Some(step.id.clone()) },
@@ -366,36 +320,32 @@ fn of_wait<'a>(
     state: &RunState,
     place: usize,
     moment: Moment,
-    step: &'a Step,
-    wait: &Wait,
-) -> Next<'a> {
+    (step, wait, is): (&'a Step, &'a Wait, WaitState),
+) -> Option<Next<'a>> {
     let now = moment.at;
-    let left = state.remaining(place, wait.span, moment);
-    let held = state.held_until(place, moment);
-    match (state.at(place), see(artifact, state, step, wait)) {
-        (StepState::Waiting { until }, _) if now < until || !left.is_zero() => {
-            Next::Sleep { until: until.max(later(now, left)), is_wait: true }
+    let begun = |since| Next::Record(wait_begun(step, wait, since));
+    let ready = || state.ready_since(artifact, step);
+    match is {
+        WaitState::Pending => Some(begun(ready().unwrap_or(now))),
+        // What was waited out must be replaced everywhere again.
+        WaitState::Lapsed { at } => {
+            let see = see(artifact, state, step, wait, See::Lapsed { wait, at });
+            Some(see.unwrap_or_else(|| begun(ready().map_or(at, |ready| ready.max(at)))))
         }
-        // What was waited out must still be replaced everywhere, and be so again after a lapse.
-        (StepState::Waiting { .. } | StepState::Pending { lapsed: Some(_) }, Some(see)) => see,
-        (StepState::Waiting { .. }, None) if held.is_some() => {
-            Next::Sleep { until: held.unwrap_or(now), is_wait: true }
+        WaitState::Running { until } => {
+            let left = state.remaining(place, wait.span, moment);
+            if now < until || !left.is_zero() {
+                return Some(Next::Sleep { until: until.max(later(now, left)), is_wait: true });
+            }
+            // What was waited out must still be replaced everywhere.
+            let ended = || match state.held_until(place, moment) {
+                Some(until) => Next::Sleep { until, is_wait: true },
+                None => Next::Record(Event::WaitEnded { step: step.id.clone() }),
+            };
+            let see = see(artifact, state, step, wait, See::AtEnd { until });
+            Some(see.unwrap_or_else(ended))
         }
-        (StepState::Waiting { .. }, None) => {
-            Next::Record(Event::WaitEnded { step: step.id.clone() })
-        }
-        (StepState::Pending { lapsed }, _) => {
-            let since = state.ready_since(artifact, step).max(lapsed).unwrap_or(now);
-            Next::Record(wait_begun(step, wait, since))
-        }
-        (
-            StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Probing { .. }
-            | StepState::Done { .. },
-            _,
-        ) => unreachable!("a wait is pending or waiting, and a done step is not polled"),
+        WaitState::Done { .. } => None,
     }
 }
 
@@ -406,6 +356,7 @@ fn see<'a>(
     state: &RunState,
     step: &'a Step,
     wait: &Wait,
+    see: See<'a>,
 ) -> Option<Next<'a>> {
     let place = artifact.graph.place(wait.over.as_ref()?)?;
     let Primitive::Change(changes) = &artifact.graph.steps()[place].primitive else { return None };
@@ -420,7 +371,7 @@ fn see<'a>(
     }
     let changes = ChangeSet::new(changes.zone().clone(), current);
     let changes = changes.expect("each RRset of a change set, with another version after it");
-    Some(Next::See { step, changes, servers })
+    Some(Next::See { step, changes, servers, see })
 }
 
 /// What has to be served by now of what a change has made: the last version that this run has put in
@@ -428,18 +379,16 @@ fn see<'a>(
 fn current(artifact: &Artifact, state: &RunState, place: usize, change: &Change) -> Option<Change> {
     let mut current = change.clone();
     for (later, step) in artifact.graph.steps().iter().enumerate().skip(place + 1) {
-        let Primitive::Change(changes) = &step.primitive else { continue };
+        let Standing::Change(changes, is) = state.standing(step, later) else { continue };
         let Some(next) = changes.changes().iter().find(|one| one.key == change.key) else {
             continue;
         };
-        match state.at(later) {
-            StepState::Done { .. } => current.after.clone_from(&next.after),
-            StepState::Pending { .. } => break,
-            StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. } => return None,
+        match is {
+            ChangeState::Done { .. } => current.after.clone_from(&next.after),
+            ChangeState::Pending => break,
+            ChangeState::Begun | ChangeState::InDoubt { .. } | ChangeState::Written { .. } => {
+                return None;
+            }
         }
     }
     // A way back to what was there before is no lapse: nothing is left to be waited out.
@@ -454,57 +403,51 @@ fn of_change<'a>(
     artifact: &'a Artifact,
     state: &RunState,
     place: usize,
-    memory: &Memory,
+    memory: &StepMemory,
     moment: Moment,
-    changes: &'a ChangeSet,
-) -> Next<'a> {
+    (step, changes, is): (&'a Step, &'a ChangeSet, ChangeState),
+) -> Option<Next<'a>> {
     let now = moment.at;
-    let step = &artifact.graph.steps()[place];
     let zone = &artifact.zones[changes.zone()];
-    let look = || Next::Look {
-        step,
-        zone: changes.zone(),
-        keys: changes.changes().iter().map(|change| change.key.clone()).collect(),
-    };
+    let look = |look| Some(Next::Look { step, changes, look });
     // It is looked at before that is waited for: what is still there need not be.
     let held = state.held_until(place, moment);
     let begin = || match held {
         Some(until) => Next::Sleep { until, is_wait: true },
         None => Next::Record(Event::Begun { step: step.id.clone() }),
     };
-    match state.at(place) {
-        StepState::Pending { .. } if memory.seen_before.contains(&step.id) => begin(),
+    match is {
+        ChangeState::Pending if memory.seen_before => Some(begin()),
         // To look at so many is to read the zone, and the adapter reads it to compare. What it then
         // finds otherwise is looked at here.
-        StepState::Pending { .. }
-            if changes.changes().len() > ASKED_MAX && !memory.setbacks.contains_key(&step.id) =>
-        {
-            begin()
+        ChangeState::Pending if changes.changes().len() > ASKED_MAX && memory.setbacks == 0 => {
+            Some(begin())
         }
-        StepState::Pending { .. } => look(),
-        StepState::Begun | StepState::InDoubt { .. } if memory.found.contains(&step.id) => {
-            Next::Publish { step, zone: changes.zone() }
+        ChangeState::Pending => look(Look::BeforeSending),
+        ChangeState::Begun | ChangeState::InDoubt { .. } if memory.change.found => {
+            Some(Next::Publish { step, zone: changes.zone() })
         }
         // Sent and confirmed: read back before it is believed.
-        StepState::Begun if memory.sent.contains_key(&step.id) => look(),
-        StepState::Begun => Next::Perform { step, changes },
-        StepState::InDoubt { since } => {
-            let missed = memory.missed_once.get(&step.id);
+        ChangeState::Begun if memory.change.sent.is_some() => look(Look::AfterSending),
+        ChangeState::Begun => Some(Next::Perform { step, changes }),
+        ChangeState::InDoubt { since } => {
             let left = state.remaining(place, zone.settle_max, moment);
             let settled = later(since, zone.settle_max).max(later(now, left));
             // The second look comes when nothing can land any more.
-            if missed.is_some() && now < settled {
-                return Next::Sleep { until: settled, is_wait: false };
+            if memory.change.missed_once && now < settled {
+                return Some(Next::Sleep { until: settled, is_wait: false });
             }
-            look()
+            look(Look::InDoubt)
         }
-        StepState::Written { .. } if memory.doubted.get(&step.id) == Some(&Doubt::Open) => look(),
-        StepState::Written { at } => match zone.served_within {
+        ChangeState::Written { .. } if memory.change.doubted == Some(Doubt::Open) => {
+            look(Look::StillThere)
+        }
+        ChangeState::Written { at } => Some(match zone.served_within {
             Some(within) => {
                 let left = state.remaining(place, within, moment);
                 let served = later(at, within).max(later(now, left));
                 if now < served {
-                    return Next::Sleep { until: served, is_wait: true };
+                    return Some(Next::Sleep { until: served, is_wait: true });
                 }
                 Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 })
             }
@@ -512,12 +455,11 @@ fn of_change<'a>(
                 let asked = spread(changes.changes()).cloned().collect();
                 let changes = ChangeSet::new(changes.zone().clone(), asked);
                 let changes = changes.expect("a part of a change set is one");
-                Next::See { step, changes, servers: zone.asked().collect() }
+                let servers = zone.asked().collect();
+                Next::See { step, changes, servers, see: See::Written { at } }
             }
-        },
-        StepState::Waiting { .. } | StepState::Probing { .. } | StepState::Done { .. } => {
-            unreachable!("a change does not wait and is not probed, and a done step is not polled")
-        }
+        }),
+        ChangeState::Done { .. } => None,
     }
 }
 

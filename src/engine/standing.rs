@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{RunState, StepState};
+use super::state::Standing;
+use super::{ChangeState, RunState, StepState};
 use crate::artifact::Artifact;
-use crate::graph::Primitive;
-use crate::journal::{Event, HaltReason};
+use crate::journal::{Halt, HaltReason};
 
 /// How much of a change is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,27 +45,21 @@ impl RunState {
 
     /// How much of a change was written when the run halted at it; `None`: it is none.
     #[must_use]
-    pub fn made(&self, artifact: &Artifact, halted: &Event) -> Option<Made> {
-        let (Event::Halted { step, reason, differences, .. }
-        | Event::SetAside { step, reason, differences, .. }) = halted
-        else {
-            return None;
-        };
+    pub fn made(&self, artifact: &Artifact, halt: &Halt) -> Option<Made> {
+        let Halt { step, reason, detail: _, differences } = halt;
         let place = artifact.graph.place(step)?;
-        let Primitive::Change(changes) = &artifact.graph.steps()[place].primitive else {
-            return None;
-        };
+        let step = &artifact.graph.steps()[place];
+        let Standing::Change(changes, state) = self.standing(step, place) else { return None };
         let all = changes.changes().len();
-        Some(match self.steps[place] {
+        Some(match state {
             _ if *reason == HaltReason::Unpublished => Made::All,
-            StepState::Pending { .. } => Made::Nothing,
-            StepState::Written { .. } if *reason == HaltReason::Drift => Made::Overwritten,
-            StepState::Written { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. }
-            | StepState::Done { .. } => Made::All,
-            StepState::Begun | StepState::InDoubt { .. } if differences.is_empty() => Made::Unknown,
-            StepState::Begun | StepState::InDoubt { .. } => {
+            ChangeState::Pending => Made::Nothing,
+            ChangeState::Written { .. } if *reason == HaltReason::Drift => Made::Overwritten,
+            ChangeState::Written { .. } | ChangeState::Done { .. } => Made::All,
+            ChangeState::Begun | ChangeState::InDoubt { .. } if differences.is_empty() => {
+                Made::Unknown
+            }
+            ChangeState::Begun | ChangeState::InDoubt { .. } => {
                 match differences.iter().filter(|one| one.live == one.planned).count() {
                     0 => Made::Unknown,
                     written if written == all => Made::All,
@@ -76,19 +70,12 @@ impl RunState {
     }
 
     pub(super) fn is_unsettled(&self, place: usize) -> bool {
-        match self.steps[place] {
-            // That it is there is known. Servers that were not told of it may not be able to load it: what
-            // they are told next is that it is gone again.
-            StepState::InDoubt { .. }
-                if self.turned_back.is_some() && self.unpublished.contains(&place) =>
-            {
-                false
-            }
-            StepState::Begun | StepState::InDoubt { .. } | StepState::Written { .. } => true,
-            StepState::Pending { .. }
-            | StepState::Waiting { .. }
-            | StepState::Probing { .. }
-            | StepState::Done { .. } => false,
-        }
+        let state = self.steps[place];
+        // That it is there is known. Servers that were not told of it may not be able to load it: what they
+        // are told next is that it is gone again.
+        let is_left = matches!(state, StepState::Change(ChangeState::InDoubt { .. }))
+            && self.turned_back.is_some()
+            && self.unpublished.contains(&place);
+        state.is_unsettled() && !is_left
     }
 }

@@ -2,9 +2,8 @@
 
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_second};
-use crate::graph::StepId;
-use crate::journal::Event;
-use crate::proof::draft::{BEFORE_CONTRACT, BEFORE_SWITCH, RELEASE};
+use crate::graph::{Checkpoint, MovePoint, Primitive, StepId};
+use crate::journal::{Event, Halt};
 use crate::spec::notify::{Notice, Occasion};
 
 /// Something that somebody has not been told yet.
@@ -45,23 +44,30 @@ pub(super) fn occasioned(
     last_words: Option<&String>,
 ) -> Vec<Untold> {
     let (occasion, step, why) = match event {
-        Event::Reached { step } if step.as_str() == BEFORE_SWITCH => {
-            (Occasion::Switch, Some(step), "the switch begins".to_owned())
+        Event::Reached { step } => {
+            let (occasion, why) = match point(artifact, step) {
+                Some(MovePoint::BeforeSwitch) => (Occasion::Switch, "the switch begins"),
+                Some(MovePoint::BeforeContract) => {
+                    (Occasion::Contract, "the old side is left from here on")
+                }
+                Some(MovePoint::Release) => (
+                    Occasion::Release,
+                    "the old host may be switched off from here on, and there is no way back",
+                ),
+                None => return Vec::new(),
+            };
+            (occasion, Some(step), why.to_owned())
         }
-        Event::Reached { step } if step.as_str() == BEFORE_CONTRACT => {
-            (Occasion::Contract, Some(step), "the old side is left from here on".to_owned())
-        }
-        Event::Reached { step } if step.as_str() == RELEASE => (
-            Occasion::Release,
-            Some(step),
-            "the old host may be switched off from here on, and there is no way back".to_owned(),
-        ),
-        Event::Halted { step, reason, detail, differences }
-        | Event::SetAside { step, reason, detail, differences } => {
+        Event::Halted(halt) | Event::SetAside(halt) => {
+            let Halt { step, reason, detail, differences } = halt;
             let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
-            let parts = [reason.words(step).to_owned(), detail.clone(), keys.join(", ")];
+            let parts = [
+                reason.words(artifact.graph.get(step)).to_owned(),
+                detail.clone(),
+                keys.join(", "),
+            ];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            let rest = match matches!(event, Event::SetAside { .. }) {
+            let rest = match matches!(event, Event::SetAside(_)) {
                 true => "; what does not hang on it goes on",
                 false => "",
             };
@@ -99,7 +105,6 @@ pub(super) fn occasioned(
         | Event::WaitBegun { .. }
         | Event::Lapsed { .. }
         | Event::WaitEnded { .. }
-        | Event::Reached { .. }
         | Event::Probed { .. }
         | Event::Did { .. }
         | Event::Allowed { .. }
@@ -121,11 +126,25 @@ pub(super) fn occasioned(
         .collect()
 }
 
+/// The point of the move that is reached at a step, if it is one's.
+fn point(artifact: &Artifact, step: &StepId) -> Option<MovePoint> {
+    match artifact.graph.get(step)?.primitive {
+        Primitive::Checkpoint(Checkpoint::Reached(point)) => Some(point),
+        Primitive::Checkpoint(
+            Checkpoint::Beginning | Checkpoint::Fact | Checkpoint::WayBack | Checkpoint::Left(_),
+        )
+        | Primitive::Change(_)
+        | Primitive::Wait(_)
+        | Primitive::Gate(_)
+        | Primitive::Task(_) => None,
+    }
+}
+
 /// Whether a run has come on with an event: what halts it from there on is another halt, and news.
 pub(super) fn comes_on(event: &Event) -> bool {
     match event {
-        Event::Halted { .. }
-        | Event::SetAside { .. }
+        Event::Halted(_)
+        | Event::SetAside(_)
         | Event::Resumed { .. }
         | Event::Begun { .. }
         | Event::Unsure { .. }

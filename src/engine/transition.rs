@@ -1,120 +1,222 @@
 //! What may happen to a step, in one function.
+//!
+//! Every event of a step that is written down or read back goes through [`next_state`]. Whatever it does
+//! not name is refused, with the state that the step is in and the event that cannot follow.
 
-use super::StepState;
+use std::time::Duration;
+
 use super::gate::{Judgement, Tally};
-use crate::calendar::Timestamp;
-use crate::graph::Primitive;
+use super::state::{
+    ChangeState, CheckpointState, GateState, Standing, StepState, TaskState, WaitState,
+};
+use super::{IllegalEvent, illegal};
+use crate::calendar::{Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
+use crate::graph::{Step, StepId};
 use crate::journal::Event;
 
-/// Every legal transition of a step; `None`: there is none.
+/// What the rest of the run says about a step when an event comes.
+pub(super) struct Around<'a> {
+    /// When the event comes.
+    pub(super) at: Timestamp,
+    /// What the step comes after and is not done.
+    pub(super) unmet: Option<&'a StepId>,
+    /// When the last of what it comes after was done.
+    pub(super) ready_since: Option<Timestamp>,
+    /// What is left of a wait by the clock that nobody sets.
+    pub(super) left: Duration,
+    /// What somebody else had put there may still be cached.
+    pub(super) is_held: bool,
+    /// The run begins nothing any more.
+    pub(super) leaves: bool,
+}
+
+/// Every legal transition of a step.
+///
+/// # Errors
+/// [`IllegalEvent`], where there is none.
 pub(super) fn next_state(
-    primitive: &Primitive,
+    step: &Step,
     state: StepState,
-    at: Timestamp,
+    around: &Around<'_>,
     event: &Event,
-) -> Option<StepState> {
-    use StepState::{Begun, Done, InDoubt, Pending, Probing, Waiting, Written};
-    match (primitive, state, event) {
-        (Primitive::Change(_), Pending { .. }, Event::Begun { .. }) => Some(Begun),
-        (Primitive::Change(_), Begun | InDoubt { .. }, Event::Written { .. }) => {
-            Some(Written { at })
-        }
-        (Primitive::Change(_), Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
-        // Nothing was made: what has to be there is compared again before anything is sent.
-        (Primitive::Change(_), Begun | InDoubt { .. }, Event::NotMade { .. }) => {
-            Some(Pending { lapsed: None })
-        }
-        (Primitive::Change(_), Written { .. }, Event::Propagated { .. }) => Some(Done { at }),
-        // Whom it waits for was named; nothing else has happened.
-        (Primitive::Change(_), Written { .. }, Event::Behind { .. })
-        | (Primitive::Wait(_), Pending { lapsed: Some(_) }, Event::Behind { .. }) => Some(state),
-        (Primitive::Wait(_), Waiting { until }, Event::Behind { .. }) if at >= until => Some(state),
-        (Primitive::Wait(_), Pending { lapsed }, Event::WaitBegun { since, until, .. })
-            if lapsed.is_none_or(|lapsed| lapsed <= *since) =>
+) -> Result<StepState, IllegalEvent> {
+    let Around { at, unmet, ready_since, left, is_held, leaves } = *around;
+    let standing = Standing::of(&step.primitive, state);
+    if let Some(before) = unmet {
+        return Err(IllegalEvent::Order { step: step.id.clone(), before: before.clone() });
+    }
+    let span = || Err(IllegalEvent::Span(step.id.clone()));
+    match (standing, event) {
+        (Standing::Wait(wait, _), Event::WaitBegun { since, until, .. })
+            if Some(*since) < ready_since || *until != later(*since, wait.span) =>
         {
-            Some(Waiting { until: *until })
+            return span();
         }
-        (Primitive::Wait(_), Waiting { until }, Event::Lapsed { .. }) if at >= until => {
-            Some(Pending { lapsed: Some(at) })
+        (_, Event::Begun { .. } | Event::WaitEnded { .. }) if is_held => return span(),
+        (Standing::Wait(..), Event::WaitEnded { .. } | Event::Lapsed { .. }) if !left.is_zero() => {
+            return span();
         }
-        (Primitive::Wait(_), Waiting { until }, Event::WaitEnded { .. }) if at >= until => {
-            Some(Done { at })
+        (_, Event::Reached { .. } | Event::Probed { .. })
+            if step.window.as_ref().is_some_and(|window| !window.is_open(at)) =>
+        {
+            return Err(IllegalEvent::Window(step.id.clone()));
         }
-        (Primitive::Checkpoint, Pending { .. }, Event::Reached { .. }) => Some(Done { at }),
-        (Primitive::Gate(gate), Pending { .. }, Event::Probed { finding, .. }) => {
+        (_, _) => {}
+    }
+    let next = match (standing, event) {
+        // What has not begun, or has nothing to be settled, stays where it is.
+        _ if leaves && !(state.is_unsettled() || state.is_done()) => None,
+        (Standing::Change(_, state), event) => change(state, at, event).map(StepState::Change),
+        (Standing::Wait(_, state), event) => wait(state, at, event).map(StepState::Wait),
+        (Standing::Gate(gate, state), event) => {
+            of_gate(gate, state, at, event).map(StepState::Gate)
+        }
+        (Standing::Task(_, state), event) => task(state, at, event).map(StepState::Task),
+        (Standing::Checkpoint(_, CheckpointState::Pending), Event::Reached { .. }) => {
+            Some(StepState::Checkpoint(CheckpointState::Done { at }))
+        }
+        (Standing::Checkpoint(..), _) => None,
+    };
+    next.ok_or_else(|| illegal::of_step(step, state, event))
+}
+
+fn change(state: ChangeState, at: Timestamp, event: &Event) -> Option<ChangeState> {
+    use ChangeState::{Begun, Done, InDoubt, Pending, Written};
+    match (state, event) {
+        (Pending, Event::Begun { .. }) => Some(Begun),
+        (Begun | InDoubt { .. }, Event::Written { .. }) => Some(Written { at }),
+        (Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
+        // Nothing was made: what has to be there is compared again before anything is sent.
+        (Begun | InDoubt { .. }, Event::NotMade { .. }) => Some(Pending),
+        (Written { .. }, Event::Propagated { .. }) => Some(Done { at }),
+        // Whom it waits for was named; nothing else has happened.
+        (Written { .. }, Event::Behind { .. }) => Some(state),
+        (_, _) => None,
+    }
+}
+
+fn wait(state: WaitState, at: Timestamp, event: &Event) -> Option<WaitState> {
+    use WaitState::{Done, Lapsed, Pending, Running};
+    match (state, event) {
+        (Pending, Event::WaitBegun { until, .. }) => Some(Running { until: *until }),
+        (Lapsed { at: lapsed }, Event::WaitBegun { since, until, .. }) if lapsed <= *since => {
+            Some(Running { until: *until })
+        }
+        (Lapsed { .. }, Event::Behind { .. }) => Some(state),
+        (Running { until }, Event::Behind { .. }) if at >= until => Some(state),
+        (Running { until }, Event::Lapsed { .. }) if at >= until => Some(Lapsed { at }),
+        (Running { until }, Event::WaitEnded { .. }) if at >= until => Some(Done { at }),
+        (_, _) => None,
+    }
+}
+
+fn of_gate(gate: &Gate, state: GateState, at: Timestamp, event: &Event) -> Option<GateState> {
+    use GateState::{Done, Pending, Probing};
+    match (state, event) {
+        (Pending, Event::Probed { finding, .. }) => {
             Some(probed(gate, Tally::default().with(*finding), at))
         }
-        (Primitive::Gate(gate), Probing { tally, .. }, Event::Probed { finding, .. })
+        (Probing { tally, .. }, Event::Probed { finding, .. })
             if tally.judge(&gate.pace) == Judgement::Open =>
         {
             Some(probed(gate, tally.with(*finding), at))
         }
         // A person may let pass what was left to a person.
-        (Primitive::Gate(gate), Probing { tally, .. }, Event::Allowed { .. })
+        (Probing { tally, .. }, Event::Allowed { .. })
             if gate.on_fail == Failing::Ask && tally.judge(&gate.pace) != Judgement::Open =>
         {
             Some(Done { at })
         }
-        (Primitive::Task(_), Pending { .. }, Event::Begun { .. }) => Some(Begun),
-        (Primitive::Task(_), Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
-        (
-            Primitive::Task(_),
-            Begun | InDoubt { .. },
-            Event::NotMade { .. } | Event::NotDone { .. },
-        ) => Some(Pending { lapsed: None }),
-        // It is done, by whomever.
-        (
-            Primitive::Task(_),
-            Pending { .. } | Begun | InDoubt { .. },
-            Event::Did { .. } | Event::Allowed { .. },
-        ) => Some(Done { at }),
-        (
-            Primitive::Change(_)
-            | Primitive::Wait(_)
-            | Primitive::Gate(_)
-            | Primitive::Task(_)
-            | Primitive::Checkpoint,
-            _,
-            _,
-        ) => None,
+        (_, _) => None,
     }
 }
 
 /// A gate that has passed is done.
-fn probed(gate: &Gate, tally: Tally, at: Timestamp) -> StepState {
+fn probed(gate: &Gate, tally: Tally, at: Timestamp) -> GateState {
     match tally.judge(&gate.pace) {
-        Judgement::Passed => StepState::Done { at },
+        Judgement::Passed => GateState::Done { at },
         Judgement::Open | Judgement::Failed | Judgement::Undecided => {
-            StepState::Probing { tally, last: at }
+            GateState::Probing { tally, last: at }
         }
     }
 }
 
-/// The event's name as it stands in the journal.
-pub(super) fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Opened { .. } => "opened",
-        Event::Resumed { .. } => "resumed",
-        Event::Begun { .. } => "begun",
-        Event::Written { .. } => "written",
-        Event::Unsure { .. } => "unsure",
-        Event::NotMade { .. } => "not_made",
-        Event::NotDone { .. } => "not_done",
-        Event::Propagated { .. } => "propagated",
-        Event::WaitBegun { .. } => "wait_begun",
-        Event::Lapsed { .. } => "lapsed",
-        Event::Behind { .. } => "behind",
-        Event::WaitEnded { .. } => "wait_ended",
-        Event::Reached { .. } => "reached",
-        Event::Probed { .. } => "probed",
-        Event::Did { .. } => "did",
-        Event::Allowed { .. } => "allowed",
-        Event::Halted { .. } => "halted",
-        Event::SetAside { .. } => "set_aside",
-        Event::TurnedBack { .. } => "turned_back",
-        Event::Replaced { .. } => "replaced",
-        Event::Told { .. } => "told",
-        Event::Finished => "finished",
+fn task(state: TaskState, at: Timestamp, event: &Event) -> Option<TaskState> {
+    use TaskState::{Begun, Done, InDoubt, Pending};
+    match (state, event) {
+        (Pending, Event::Begun { .. }) => Some(Begun),
+        (Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
+        (Begun | InDoubt { .. }, Event::NotMade { .. } | Event::NotDone { .. }) => Some(Pending),
+        // It is done, by whomever.
+        (Pending | Begun | InDoubt { .. }, Event::Did { .. } | Event::Allowed { .. }) => {
+            Some(Done { at })
+        }
+        (_, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::Finding;
+
+    /// One of each event that is about a step and moves it, with an empty text where one is asked for.
+    fn events(step: &StepId, at: Timestamp) -> Vec<Event> {
+        let (step, none) = (|| step.clone(), String::new);
+        vec![
+            Event::Begun { step: step() },
+            Event::Written { step: step(), serial: None },
+            Event::Unsure { step: step(), detail: none() },
+            Event::NotMade { step: step() },
+            Event::NotDone { step: step(), reason: none() },
+            Event::Propagated { step: step(), servers: 1 },
+            Event::WaitBegun { step: step(), since: at, until: at },
+            Event::Lapsed { step: step(), detail: none() },
+            Event::Behind { step: step(), detail: none() },
+            Event::WaitEnded { step: step() },
+            Event::Reached { step: step() },
+            Event::Probed { step: step(), finding: Finding::Pass, detail: none() },
+            Event::Did { step: step(), output: none() },
+            Event::Allowed { step: step(), reason: none() },
+        ]
+    }
+
+    /// The events that something takes, in the words of the journal.
+    fn taken<S>(takes: impl Fn(&Event) -> Option<S>) -> String {
+        let events = events(&StepId::new("a step"), Timestamp::UNIX_EPOCH);
+        let taken = events.iter().filter(|event| takes(event).is_some());
+        taken.map(illegal::name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn each_state_takes_what_the_diagram_says_and_nothing_else() {
+        let at = Timestamp::UNIX_EPOCH;
+        for (state, expected) in [
+            (ChangeState::Pending, "begun"),
+            (ChangeState::Begun, "written unsure not_made"),
+            (ChangeState::InDoubt { since: at }, "written not_made"),
+            (ChangeState::Written { at }, "propagated behind"),
+            (ChangeState::Done { at }, ""),
+        ] {
+            assert_eq!(taken(|event| change(state, at, event)), expected, "{state:?}");
+        }
+        for (state, expected) in [
+            (WaitState::Pending, "wait_begun"),
+            (WaitState::Lapsed { at }, "wait_begun behind"),
+            (WaitState::Running { until: at }, "lapsed behind wait_ended"),
+            (WaitState::Running { until: later(at, Duration::from_secs(1)) }, ""),
+            (WaitState::Done { at }, ""),
+        ] {
+            assert_eq!(taken(|event| wait(state, at, event)), expected, "{state:?}");
+        }
+        for (state, expected) in [
+            (TaskState::Pending, "begun did allowed"),
+            (TaskState::Begun, "unsure not_made not_done did allowed"),
+            (TaskState::InDoubt { since: at }, "not_made not_done did allowed"),
+            (TaskState::Done { at }, ""),
+        ] {
+            assert_eq!(taken(|event| task(state, at, event)), expected, "{state:?}");
+        }
     }
 }

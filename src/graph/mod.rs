@@ -3,7 +3,7 @@
 //! Everything that a mail engineer names (lower TTLs, widen SPF, swap MX) is compiled into a few
 //! primitives; engine, simulator and renderers know these and nothing else. Five of the design's
 //! six are obeyed so far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Gate`],
-//! [`Primitive::Task`], [`Primitive::Checkpoint`].
+//! [`Primitive::Task`], [`Primitive::Checkpoint(_)`].
 //!
 //! Every edge and every wait says where it comes from ([`Cause`]): a bad pattern that it keeps from
 //! coming true, a rule of ours, or a key of the plan. Nothing is waited for without a reason.
@@ -12,15 +12,15 @@
 //! graph does not say *when*: durations are in it, instants are in the journal.
 
 pub mod gate;
+mod id;
 pub mod paths;
 pub mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, Name};
+use cutover_contract::{Change, ChangeSet, Name};
 use foldhash::{HashMap, HashMapExt};
 use gate::Gate;
 use paths::Paths;
@@ -30,44 +30,9 @@ use serde::{Deserialize, Serialize};
 use task::Task;
 
 use crate::calendar::window::Windows;
+use crate::model::Verb;
 
-/// The id of a step: `verb/zone/name/type` for changes, `wait/…` in front of what is waited out.
-/// Stable across replans.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StepId(Arc<str>);
-
-impl StepId {
-    /// The id of this text.
-    #[must_use]
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
-    }
-
-    /// As text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// As text, to be kept.
-    #[must_use]
-    pub fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Debug for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+pub use id::StepId;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +51,37 @@ pub struct Step {
     pub window: Option<Windows>,
 }
 
-/// What a step does.
+impl Step {
+    /// Whether it is this checkpoint.
+    #[must_use]
+    pub fn is(&self, checkpoint: Checkpoint) -> bool {
+        self.primitive == Primitive::Checkpoint(checkpoint)
+    }
+
+    /// Whether it is a task: a program's work, or a person's.
+    #[must_use]
+    pub fn is_task(&self) -> bool {
+        matches!(self.primitive, Primitive::Task(_))
+    }
+
+    /// What a change does; `None`: it is none.
+    #[must_use]
+    pub fn verb(&self) -> Option<Verb> {
+        match &self.primitive {
+            Primitive::Change(changes) => Some(changes.verb),
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint(_) => None,
+        }
+    }
+}
+
+/// What a step does, with all that is known of a step of that kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Primitive {
     /// Compare-and-set on RRsets of one zone; done when every authoritative server serves it.
-    Change(ChangeSet),
+    Change(ChangeStep),
     /// Ends by time alone.
     Wait(Wait),
     /// Ends when a probe has passed.
@@ -98,7 +89,71 @@ pub enum Primitive {
     /// An effect outside of DNS.
     Task(Task),
     /// The run may rest here.
-    Checkpoint,
+    Checkpoint(Checkpoint),
+}
+
+/// A change of records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeStep {
+    /// What it does; on a way back, what the change does that it takes back.
+    pub verb: Verb,
+    /// The RRsets of one zone, each before and after.
+    pub set: ChangeSet,
+}
+
+impl ChangeStep {
+    /// The zone.
+    #[must_use]
+    pub fn zone(&self) -> &Name {
+        self.set.zone()
+    }
+
+    /// The RRsets, each before and after.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        self.set.changes()
+    }
+}
+
+/// What is true from a checkpoint on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// The run has begun. What an earlier run has replaced is waited for from here on.
+    Beginning,
+    /// A point of the move is reached.
+    Reached(MovePoint),
+    /// A stated fact begins to be true, or is so no longer.
+    Fact,
+    /// The way back has begun: whatever had begun on the way there is settled.
+    WayBack,
+    /// A point of the move is left, on the way back.
+    Left(MovePoint),
+}
+
+/// A point of the move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MovePoint {
+    /// Everything is ready for the switch.
+    BeforeSwitch,
+    /// The old side takes no mail of its own any more.
+    BeforeContract,
+    /// The old host may be switched off: there is no way back from here.
+    Release,
+}
+
+impl MovePoint {
+    /// All of them, in the order in which a move comes by them.
+    pub const ALL: &[Self] = &[Self::BeforeSwitch, Self::BeforeContract, Self::Release];
+
+    /// Its name, as people and files have it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => "before-switch",
+            Self::BeforeContract => "before-contract",
+            Self::Release => "release-old",
+        }
+    }
 }
 
 /// A wait.
@@ -277,15 +332,27 @@ impl StepGraph {
             Primitive::Change(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => step,
+            | Primitive::Checkpoint(_) => step,
         };
         match &about.primitive {
             Primitive::Change(changes) => Some(changes.zone()),
             Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => None,
+            | Primitive::Checkpoint(_) => None,
         }
+    }
+
+    /// The step at which a point of the move is reached, if the graph comes by it.
+    #[must_use]
+    pub fn point(&self, point: MovePoint) -> Option<&Step> {
+        self.steps.iter().find(|step| step.is(Checkpoint::Reached(point)))
+    }
+
+    /// Whether the steps lead a run back.
+    #[must_use]
+    pub fn is_way_back(&self) -> bool {
+        self.steps.iter().any(|step| step.is(Checkpoint::WayBack))
     }
 
     /// The place of the step with this id in [`StepGraph::steps`].
@@ -321,7 +388,7 @@ mod tests {
     fn step(id: &str, after: &[&str]) -> Step {
         Step {
             id: StepId::new(id),
-            primitive: Primitive::Checkpoint,
+            primitive: Primitive::Checkpoint(Checkpoint::Fact),
             after: after
                 .iter()
                 .map(|id| (StepId::new(*id), Cause::new(Origin::User, "after", "")))

@@ -41,11 +41,11 @@ impl Task {
 /// The id of a task's step.
 #[must_use]
 pub fn id(spec: &TaskSpec) -> StepId {
-    StepId::new(format!("task/{}", spec.name.value))
+    StepId::of_task(&spec.name.value)
 }
 
 /// The id of the step that takes it back.
 #[must_use]
 pub fn undo_id(spec: &TaskSpec) -> StepId {
-    StepId::new(format!("back/task/{}", spec.name.value))
+    id(spec).taken_back()
 }

@@ -14,7 +14,7 @@ use cutover_contract::{RrKey, RrSet};
 
 use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
-use crate::graph::StepId;
+use crate::graph::{Step, StepId};
 use crate::probe::Finding;
 use crate::spec::notify::Occasion;
 
@@ -147,27 +147,9 @@ pub enum Event {
         reason: String,
     },
     /// The run stopped, safe.
-    Halted {
-        /// The step.
-        step: StepId,
-        /// Why.
-        reason: HaltReason,
-        /// Word of the other side, or of ours; may be empty.
-        detail: String,
-        /// What differs.
-        differences: Vec<Difference>,
-    },
+    Halted(Halt),
     /// A step cannot go on, and what does not hang on it does.
-    SetAside {
-        /// The step.
-        step: StepId,
-        /// Why.
-        reason: HaltReason,
-        /// Word of the other side, or of ours; may be empty.
-        detail: String,
-        /// What differs.
-        differences: Vec<Difference>,
-    },
+    SetAside(Halt),
     /// The run goes back: what has begun is settled, and nothing else begins.
     TurnedBack {
         /// The rollback point.
@@ -197,6 +179,28 @@ pub enum Event {
     Finished,
 }
 
+/// Where a run stopped, or what was set aside, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt {
+    /// The step.
+    pub step: StepId,
+    /// Why.
+    pub reason: HaltReason,
+    /// Word of the other side, or of ours; may be empty.
+    pub detail: String,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+impl Halt {
+    /// A halt at which nothing differs.
+    #[must_use]
+    pub fn at(step: &Step, reason: HaltReason, detail: impl Into<String>) -> Self {
+        let (step, detail) = (step.id.clone(), detail.into());
+        Self { step, reason, detail, differences: Vec::new() }
+    }
+}
+
 /// Why a run stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HaltReason {
@@ -219,9 +223,8 @@ pub enum HaltReason {
 impl HaltReason {
     /// In words, at this step.
     #[must_use]
-    pub fn words(self, step: &StepId) -> &'static str {
-        // Also where it is taken back: `back/task/…`.
-        let is_task = step.as_str().split('/').any(|part| part == "task");
+    pub fn words(self, step: Option<&Step>) -> &'static str {
+        let is_task = step.is_some_and(Step::is_task);
         match self {
             Self::Drift => "what is live is not what the plan was made for",
             Self::Refused => "the provider does not make the change",
@@ -329,8 +332,8 @@ impl Event {
             | Self::Probed { step, .. }
             | Self::Did { step, .. }
             | Self::Allowed { step, .. }
-            | Self::Halted { step, .. }
-            | Self::SetAside { step, .. } => Some(step),
+            | Self::Halted(Halt { step, .. })
+            | Self::SetAside(Halt { step, .. }) => Some(step),
             Self::Opened { .. }
             | Self::Resumed { .. }
             | Self::TurnedBack { .. }

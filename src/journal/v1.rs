@@ -3,7 +3,7 @@
 use cutover_contract::{Name, RrKey, RrType};
 use serde::{Deserialize, Serialize};
 
-use super::{Difference, Entry, EntryError, Event, HaltReason};
+use super::{Difference, Entry, EntryError, Event, Halt, HaltReason};
 use crate::artifact::RrSetV1;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
@@ -223,13 +223,13 @@ fn wire_event(event: &Event) -> EventV1 {
         Event::Probed { step, finding, detail } => EventV1::Probed { step, finding, detail },
         Event::Did { step, output } => EventV1::Did { step, output },
         Event::Allowed { step, reason } => EventV1::Allowed { step, reason },
-        Event::Halted { step, reason, detail, differences } => EventV1::Halted {
+        Event::Halted(Halt { step, reason, detail, differences }) => EventV1::Halted {
             step,
             reason: wire_reason(reason),
             detail,
             differences: differences.iter().map(wire_difference).collect(),
         },
-        Event::SetAside { step, reason, detail, differences } => EventV1::SetAside {
+        Event::SetAside(Halt { step, reason, detail, differences }) => EventV1::SetAside {
             step,
             reason: wire_reason(reason),
             detail,
@@ -254,6 +254,16 @@ fn wire_reason(reason: HaltReason) -> ReasonV1 {
         HaltReason::Undecided => ReasonV1::Undecided,
         HaltReason::NoWayBack => ReasonV1::NoWayBack,
     }
+}
+
+fn read_halt(
+    step: StepId,
+    reason: ReasonV1,
+    detail: String,
+    differences: Vec<DifferenceV1>,
+) -> Result<Halt, EntryError> {
+    let differences = differences.into_iter().map(read_difference).collect::<Result<_, _>>()?;
+    Ok(Halt { step, reason: read_reason(reason), detail, differences })
 }
 
 fn read_reason(reason: ReasonV1) -> HaltReason {
@@ -304,18 +314,12 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         EventV1::Probed { step, finding, detail } => Event::Probed { step, finding, detail },
         EventV1::Did { step, output } => Event::Did { step, output },
         EventV1::Allowed { step, reason } => Event::Allowed { step, reason },
-        EventV1::Halted { step, reason, detail, differences } => Event::Halted {
-            step,
-            reason: read_reason(reason),
-            detail,
-            differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
-        },
-        EventV1::SetAside { step, reason, detail, differences } => Event::SetAside {
-            step,
-            reason: read_reason(reason),
-            detail,
-            differences: differences.into_iter().map(read_difference).collect::<Result<_, _>>()?,
-        },
+        EventV1::Halted { step, reason, detail, differences } => {
+            Event::Halted(read_halt(step, reason, detail, differences)?)
+        }
+        EventV1::SetAside { step, reason, detail, differences } => {
+            Event::SetAside(read_halt(step, reason, detail, differences)?)
+        }
         EventV1::TurnedBack { to, because } => Event::TurnedBack { to, because },
         EventV1::Replaced { by } => Event::Replaced { by },
         EventV1::Told { seq, notice, occasion, step, problem } => {

@@ -48,9 +48,24 @@ pub enum Verb {
     Restore,
 }
 
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Verb {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Lower,
+        Self::Publish,
+        Self::Widen,
+        Self::Join,
+        Self::Prefer,
+        Self::Switch,
+        Self::Narrow,
+        Self::Remove,
+        Self::Restore,
+    ];
+
+    /// The word for it, in ids and for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
             Self::Lower => "lower",
             Self::Publish => "publish",
             Self::Widen => "widen",
@@ -60,7 +75,13 @@ impl fmt::Display for Verb {
             Self::Narrow => "narrow",
             Self::Remove => "remove",
             Self::Restore => "restore",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

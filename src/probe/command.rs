@@ -6,7 +6,7 @@
 use cutover_contract::{ConfigField, FieldKind};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, check_within, texts, within};
-use crate::observe::{Answer, Query, Said};
+use crate::observe::{Answered, AskCommand, Query, Said};
 use crate::spec::ConfigSpec;
 use crate::spec::gate::{BadSetting, Settings};
 
@@ -106,11 +106,9 @@ fn meaning(settings: &Settings, code: i32) -> Finding {
 fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     let argv = texts(asked.settings, RUN).to_vec();
     let shown = argv.first().cloned().unwrap_or_default();
-    let Some(Round { answers, .. }) = rounds.last() else {
-        return Next::Ask(vec![Query::Command { argv, within: within(asked.settings) }]);
-    };
-    let [Answer::Command(answer)] = &answers[..] else {
-        unreachable!("an answer of the question's kind")
+    let Some(answer) = rounds.iter().flatten().rev().find_map(Answered::command) else {
+        let within = within(asked.settings);
+        return Next::Ask(vec![Query::Command(AskCommand { argv, within })]);
     };
     let said = |output: &str| match output.trim() {
         "" => String::new(),

@@ -4,7 +4,7 @@ use cutover_contract::{ConfigField, FieldKind};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, check_within, text, within};
 use crate::diag::quoted;
-use crate::observe::{Answer, Page, Query};
+use crate::observe::{Answered, AskWeb, Page, Query};
 use crate::spec::gate::{BadSetting, Settings};
 
 pub(super) const PROBE: Probe = Probe {
@@ -65,12 +65,10 @@ fn check(settings: &Settings) -> Result<(), BadSetting> {
 
 fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     let url = text(asked.settings, URL).unwrap_or_default().to_owned();
-    let Some(Round { answers, .. }) = rounds.last() else {
+    let Some(answer) = rounds.iter().flatten().rev().find_map(Answered::http) else {
         let contains = text(asked.settings, CONTAINS).map(str::to_owned);
-        return Next::Ask(vec![Query::Http { url, contains, within: within(asked.settings) }]);
-    };
-    let [Answer::Http(answer)] = &answers[..] else {
-        unreachable!("an answer of the question's kind")
+        let within = within(asked.settings);
+        return Next::Ask(vec![Query::Http(AskWeb { url, contains, within })]);
     };
     match answer {
         Ok(Page { status: 200..=299, contains: true }) => Next::Found(Finding::Pass, String::new()),

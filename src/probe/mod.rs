@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::parse_span;
 use crate::graph::gate::Expected;
-use crate::observe::{Answer, Query};
+use crate::observe::{Answered, Query};
 use crate::spec::ConfigSpec;
 use crate::spec::gate::{BadSetting, ProbeKeys, Settings};
 
@@ -71,14 +71,8 @@ pub struct Asked<'a> {
     pub since: Duration,
 }
 
-/// A round of questions, and the answers in their order.
-#[derive(Debug)]
-pub struct Round {
-    /// The questions.
-    pub queries: Vec<Query>,
-    /// The answers.
-    pub answers: Vec<Answer>,
-}
+/// A round of questions, in their order, each with its answer.
+pub type Round = Vec<Answered>;
 
 /// A probe.
 #[derive(Clone, Copy, Debug)]

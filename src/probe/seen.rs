@@ -10,7 +10,7 @@ use cutover_contract::{ConfigField, FieldKind, Rdata, RrSet};
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest, texts};
 use crate::calendar::show_span;
 use crate::graph::gate::Expected;
-use crate::observe::{Answer, Outside, Query};
+use crate::observe::{Answered, AskResolver, Outside, Query};
 use crate::spec::gate::{BadSetting, Settings};
 use crate::spec::resolver::ResolverAddress;
 
@@ -57,13 +57,13 @@ fn published<'a>(asked: &Asked<'a>) -> impl Iterator<Item = &'a Expected> {
 }
 
 fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
-    let Some(Round { queries, answers }) = rounds.last() else {
+    let Some(round) = rounds.last() else {
         let resolvers = texts(asked.settings, RESOLVERS).iter();
         let resolvers = resolvers.filter_map(|text| text.parse::<ResolverAddress>().ok());
         let queries = resolvers.flat_map(|resolver| {
-            published(asked).map(move |expected| Query::Resolved {
-                resolver: resolver.clone(),
-                key: expected.key.clone(),
+            published(asked).map(move |expected| {
+                let (resolver, key) = (resolver.clone(), expected.key.clone());
+                Query::Resolved(AskResolver { resolver, key })
             })
         });
         let queries: Vec<Query> = queries.collect();
@@ -73,11 +73,9 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
         };
     };
     let expected: Vec<&Expected> = published(asked).collect();
-    let found = queries.iter().zip(answers).zip(expected.iter().cycle());
-    let found = found.map(|((query, answer), expected)| {
-        let (Query::Resolved { resolver, key }, Answer::Resolved(answer)) = (query, answer) else {
-            unreachable!("an answer of the question's kind")
-        };
+    let answers = round.iter().filter_map(Answered::resolved);
+    let found = answers.zip(expected.iter().cycle());
+    let found = found.map(|((AskResolver { resolver, key }, answer), expected)| {
         let (finding, said) = of_one(expected, answer, asked.since);
         (finding, format!("{resolver} {said} {key}"))
     });

@@ -4,7 +4,7 @@ use cutover_contract::RrSet;
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest};
 use crate::graph::gate::Expected;
-use crate::observe::{Answer, Query, Served};
+use crate::observe::{Answered, AskServer, Query, Served};
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys {
@@ -20,14 +20,14 @@ pub(super) const PROBE: Probe = Probe {
 
 fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     let of = |expected: &Expected| (asked.servers)(&expected.zone);
-    let Some(Round { queries, answers }) = rounds.last() else {
+    let Some(round) = rounds.last() else {
         let queries = asked.expect.iter().flat_map(|expected| {
-            of(expected).into_iter().map(|server| Query::Served {
-                zone: expected.zone.clone(),
-                server,
-                key: expected.key.clone(),
-                or_absent: expected.replaced.is_none()
-                    || expected.versions.iter().any(Option::is_none),
+            let or_absent =
+                expected.replaced.is_none() || expected.versions.iter().any(Option::is_none);
+            let (zone, key) = (&expected.zone, &expected.key);
+            of(expected).into_iter().map(move |server| {
+                let (zone, key) = (zone.clone(), key.clone());
+                Query::Served(AskServer { zone, server, key, or_absent })
             })
         });
         let queries: Vec<Query> = queries.collect();
@@ -37,10 +37,8 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
         };
     };
     let expected = asked.expect.iter().flat_map(|one| of(one).into_iter().map(move |_| one));
-    let found = expected.zip(queries.iter().zip(answers)).map(|(expected, (query, answer))| {
-        let (Query::Served { server, key, .. }, Answer::Served(served)) = (query, answer) else {
-            unreachable!("an answer of the question's kind")
-        };
+    let answers = round.iter().filter_map(Answered::served);
+    let found = expected.zip(answers).map(|(expected, (AskServer { server, key, .. }, served))| {
         let is_new = |is: Option<&RrSet>| expected.versions.iter().any(|one| one.as_ref() == is);
         match served {
             Served::Unanswered(why) => {

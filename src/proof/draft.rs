@@ -12,12 +12,12 @@ use foldhash::{HashMap, HashSet};
 use super::parties::Parties;
 use crate::fact::{Fact, Value};
 use crate::graph::task::{self, Task};
-use crate::graph::{Primitive, StepId};
+use crate::graph::{ChangeStep, Checkpoint, MovePoint, Primitive, StepId};
 use crate::intent::Intent;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::{Snapshot, ZoneSeen};
 use crate::spec::task::{Place, TaskSpec, WITHIN, Work};
-use crate::spec::{AssumeSpec, Confirm, Point};
+use crate::spec::{AssumeSpec, Confirm};
 
 /// A step without an order.
 #[derive(Clone, Debug)]
@@ -86,40 +86,6 @@ pub enum Back<'d> {
     Undone(&'d TaskSpec),
     /// A task by which facts about the new host begin to be true.
     Task(&'d TaskSpec),
-}
-
-/// A point of the move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MovePoint {
-    /// Everything is ready for the switch.
-    BeforeSwitch,
-    /// The old side takes no mail of its own any more.
-    BeforeContract,
-    /// The old host may be switched off: there is no way back from here.
-    Release,
-}
-
-/// The first step of each way back.
-pub const BACK_BEGIN: &str = "back/begin";
-/// The step at which the run begins, where something has to be waited for from there.
-pub const BEGINNING: &str = "checkpoint/beginning";
-/// The step at which everything is ready for the switch.
-pub const BEFORE_SWITCH: &str = "checkpoint/before-switch";
-/// The step at which the old side is no longer needed for new mail.
-pub const BEFORE_CONTRACT: &str = "checkpoint/before-contract";
-/// The step from which on the old host may be switched off.
-pub const RELEASE: &str = "checkpoint/release-old";
-
-impl MovePoint {
-    /// The id of its step.
-    #[must_use]
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::BeforeSwitch => BEFORE_SWITCH,
-            Self::BeforeContract => BEFORE_CONTRACT,
-            Self::Release => RELEASE,
-        }
-    }
 }
 
 /// The steps of a plan before they have an order.
@@ -228,7 +194,7 @@ impl<'d> Draft<'d> {
         });
         let is_behind = contracts && !switches;
         if waits || is_behind || !snapshot.earlier.is_empty() {
-            draft.nodes.push(Node { id: StepId::new(BEGINNING), kind: Kind::Beginning });
+            draft.nodes.push(Node { id: StepId::of_beginning(), kind: Kind::Beginning });
         }
         for (place, track) in tracks.iter().enumerate() {
             let first = draft.nodes.len();
@@ -246,12 +212,12 @@ impl<'d> Draft<'d> {
         ];
         for (point, _) in points.into_iter().filter(|(_, exists)| *exists) {
             draft.points.insert(point, draft.nodes.len());
-            draft.nodes.push(Node { id: StepId::new(point.id()), kind: Kind::Point(point) });
+            draft.nodes.push(Node { id: StepId::of_point(point), kind: Kind::Point(point) });
         }
         let steps: Vec<&AssumeSpec> =
             intent.assume.iter().filter(|s| s.by.is_none() && draft.is_a_step(s)).collect();
         for stated in steps {
-            let id = StepId::new(stated_id(stated));
+            let id = stated_id(stated);
             draft.nodes.push(Node { id, kind: Kind::Stated(stated) });
         }
         for (place, spec) in intent.tasks.all() {
@@ -268,7 +234,7 @@ impl<'d> Draft<'d> {
     pub fn with_way_back(&self, taken_back: &dyn Fn(usize) -> bool) -> Self {
         let mut draft = self.clone();
         let intent_tasks = &self.intent.tasks;
-        let mut push = |id: String, serves, what| {
+        let mut push = |id: StepId, serves, what| {
             match &what {
                 Back::Change { track, number, .. } => {
                     draft.back_of_track[*track].push((draft.nodes.len(), *number));
@@ -283,13 +249,13 @@ impl<'d> Draft<'d> {
                 }
             }
             let kind = Kind::Back(BackStep { serves, what });
-            draft.nodes.push(Node { id: StepId::new(id), kind });
+            draft.nodes.push(Node { id, kind });
         };
-        push(BACK_BEGIN.to_owned(), None, Back::Begin);
+        push(StepId::of_way_back(), None, Back::Begin);
         for (step, node) in
             self.nodes.iter().enumerate().rev().filter(|(step, _)| taken_back(*step))
         {
-            let id = format!("back/{}", node.id);
+            let id = node.id.taken_back();
             match &node.kind {
                 Kind::Change { track, number, transition } => {
                     let changes = transition.changes.iter().map(Change::turned).collect();
@@ -299,24 +265,21 @@ impl<'d> Draft<'d> {
                     push(id, Some(step), Back::Point(MovePoint::BeforeSwitch));
                     for spec in intent_tasks.at(Place::WayBack) {
                         if self.facts_by(spec).next().is_some() {
-                            push(task::id(spec).to_string(), Some(step), Back::Task(spec));
+                            push(task::id(spec), Some(step), Back::Task(spec));
                         }
                     }
                     for stated in self.stated_for_the_way_back() {
-                        let text =
-                            format!("back/assume/{}/{}", stated.fact.value, stated.subject.value);
-                        push(text, Some(step), Back::Stated(stated));
+                        let (fact, subject) = (stated.fact.value, &stated.subject.value);
+                        let id = StepId::of_fact_on_way_back(fact, subject);
+                        push(id, Some(step), Back::Stated(stated));
                     }
                 }
                 Kind::Stated(stated) => push(id, Some(step), Back::Unstated(stated)),
                 Kind::Task(spec) => {
                     // That a copy is not the last one any more takes no program, and no time.
                     for stated in self.facts_by(spec).filter(|one| !self.asks_a_person(one)) {
-                        push(
-                            format!("back/{}", stated_id(stated)),
-                            Some(step),
-                            Back::Unstated(stated),
-                        );
+                        let id = stated_id(stated).taken_back();
+                        push(id, Some(step), Back::Unstated(stated));
                     }
                     if self.facts_by(spec).any(|one| self.asks_a_person(one)) {
                         push(id, Some(step), Back::Undone(spec));
@@ -427,6 +390,22 @@ impl<'d> Draft<'d> {
         }
     }
 
+    /// The step of the way there that a step of the way back is the opposite of. Others of its steps are made
+    /// with a step of the way there, and are none.
+    #[must_use]
+    pub fn undoes(&self, step: usize) -> Option<usize> {
+        let Kind::Back(BackStep { serves: Some(there), what }) = &self.nodes[step].kind else {
+            return None;
+        };
+        let is_opposite = match what {
+            Back::Change { .. } | Back::Point(_) | Back::Undone(_) => true,
+            // What a task had brought about is so no longer; the task itself is taken back elsewhere.
+            Back::Unstated(_) => matches!(self.nodes[*there].kind, Kind::Stated(_)),
+            Back::Begin | Back::Stated(_) | Back::Task(_) => false,
+        };
+        is_opposite.then_some(*there)
+    }
+
     /// The step of a point, if the plan comes by it.
     #[must_use]
     pub fn point(&self, point: MovePoint) -> Option<usize> {
@@ -455,17 +434,18 @@ impl<'d> Draft<'d> {
     /// What a step does when it is in a graph.
     #[must_use]
     pub fn primitive(&self, step: usize) -> Primitive {
-        let change = |track: usize, changes: &[Change]| {
-            let zone = self.tracks[track].zone.clone();
-            let changes = ChangeSet::new(zone, changes.to_vec());
-            Primitive::Change(
-                changes.expect("a transition changes RRsets of its track's zone, each once"),
-            )
+        let change = |track: usize, number: usize, changes: &[Change]| {
+            let Track { zone, transitions, .. } = &self.tracks[track];
+            let set = ChangeSet::new(zone.clone(), changes.to_vec());
+            let set = set.expect("a transition changes RRsets of its track's zone, each once");
+            Primitive::Change(ChangeStep { verb: transitions[number].verb, set })
         };
         match &self.nodes[step].kind {
-            Kind::Change { track, transition, .. } => change(*track, &transition.changes),
-            Kind::Back(BackStep { what: Back::Change { track, changes, .. }, .. }) => {
-                change(*track, changes)
+            Kind::Change { track, number, transition } => {
+                change(*track, *number, &transition.changes)
+            }
+            Kind::Back(BackStep { what: Back::Change { track, number, changes }, .. }) => {
+                change(*track, *number, changes)
             }
             Kind::Back(BackStep { what: Back::Unstated(one), .. }) if self.asks_a_person(one) => {
                 let work = Work::Manual(format!(
@@ -497,8 +477,17 @@ impl<'d> Draft<'d> {
             Kind::Back(BackStep { what: Back::Undone(spec), .. }) => {
                 Primitive::Task(Task::undo_of(spec))
             }
-            Kind::Point(_) | Kind::Stated(_) | Kind::Beginning | Kind::Back(_) => {
-                Primitive::Checkpoint
+            Kind::Beginning => Primitive::Checkpoint(Checkpoint::Beginning),
+            Kind::Point(point) => Primitive::Checkpoint(Checkpoint::Reached(*point)),
+            Kind::Stated(_)
+            | Kind::Back(BackStep { what: Back::Stated(_) | Back::Unstated(_), .. }) => {
+                Primitive::Checkpoint(Checkpoint::Fact)
+            }
+            Kind::Back(BackStep { what: Back::Begin, .. }) => {
+                Primitive::Checkpoint(Checkpoint::WayBack)
+            }
+            Kind::Back(BackStep { what: Back::Point(point), .. }) => {
+                Primitive::Checkpoint(Checkpoint::Left(*point))
             }
         }
     }
@@ -534,31 +523,17 @@ impl<'d> Draft<'d> {
     }
 }
 
-/// `verb/zone/name/type`; a verb that a track has twice is numbered.
+/// The id of a transition's step; a verb that a track has twice is numbered.
 fn change_id(track: &Track, number: usize) -> StepId {
-    let RrKey { name, rtype } = &track.key;
     let verb = track.transitions[number].verb;
     let before = track.transitions[..number].iter().filter(|t| t.verb == verb).count();
-    let nth = if before == 0 { String::new() } else { format!("-{}", before + 1) };
-    StepId::new(format!(
-        "{verb}{nth}/{}/{}/{rtype}",
-        zone_word(&track.zone),
-        name.shown_in(&track.zone)
-    ))
+    StepId::of_change(verb, before + 1, &track.zone, &track.key)
 }
 
 /// The id of the step at which a fact begins to be true.
 #[must_use]
-pub fn stated_id(stated: &AssumeSpec) -> String {
-    let point = stated.from.map_or("", Point::word);
-    format!("assume/{point}/{}/{}", stated.fact.value, stated.subject.value)
-}
-
-fn zone_word(zone: &Name) -> String {
-    match zone.is_root() {
-        true => ".".to_owned(),
-        false => zone.to_string().trim_end_matches('.').to_owned(),
-    }
+pub fn stated_id(stated: &AssumeSpec) -> StepId {
+    StepId::of_fact(stated.from, stated.fact.value, &stated.subject.value)
 }
 
 /// Whether a transition only prepares another one of its track.

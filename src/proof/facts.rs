@@ -12,10 +12,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::draft::{Draft, MovePoint};
+use super::draft::Draft;
 use super::pattern::{Atom, Ending, Start, What};
 use super::view::{Counts, Library};
 use crate::fact::{Fact, Subject, Value};
+use crate::graph::MovePoint;
 use crate::spec::{AssumeSpec, Point};
 
 /// The values of facts, as far as somebody has asked for them.

@@ -112,7 +112,10 @@ pub struct Placed {
 pub fn paths_of(graph: &StepGraph) -> Paths {
     let span = |place: usize| match &graph.steps()[place].primitive {
         Primitive::Wait(wait) => wait.span.as_secs(),
-        Primitive::Change(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => 0,
+        Primitive::Change(_)
+        | Primitive::Gate(_)
+        | Primitive::Task(_)
+        | Primitive::Checkpoint(_) => 0,
     };
     let befores = graph.steps().iter().map(|step| {
         let places = step.after.keys().filter_map(|id| graph.place(id));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::answers::Ways;
-use super::draft::{Back, Draft, MovePoint};
+use super::draft::{Back, Draft};
 use super::facts::{Facts, Read};
 use super::invariant;
 use super::known::Known;
@@ -17,6 +17,7 @@ use super::parties::{Parties, Routes, Side, routes};
 use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
 use super::view::{Choice, Counts, Library, TooMany, Tree, View};
 use crate::fact::{Fact, Subject, Value};
+use crate::graph::MovePoint;
 use crate::intent::{DomainMove, Host};
 use crate::observe::{Snapshot, signs_as};
 use crate::spf::SpfRecord;

@@ -53,7 +53,7 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
             Primitive::Change(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => Duration::ZERO,
+            | Primitive::Checkpoint(_) => Duration::ZERO,
         };
         ends.insert(place, begin + span);
         now = now.max(begin);

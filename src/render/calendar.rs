@@ -6,8 +6,7 @@ use super::{Dress, Paint, count, since_start, table};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::window::Windows;
 use crate::calendar::{Timestamp, later, show_second_in};
-use crate::graph::{Step, StepId};
-use crate::proof::draft::BEFORE_SWITCH;
+use crate::graph::{MovePoint, Step};
 
 /// When a step may begin, one line for windows and one for freezes.
 pub(super) fn within(windows: &Windows, indent: &str) -> String {
@@ -48,7 +47,7 @@ pub fn calendar(
     start: Timestamp,
     dress: Dress,
 ) -> String {
-    let before_switch = artifact.graph.get(&StepId::new(BEFORE_SWITCH));
+    let before_switch = artifact.graph.point(MovePoint::BeforeSwitch);
     let windows = before_switch.and_then(|step| step.window.as_ref());
     let zone = windows.map_or(Tz::UTC, Windows::zone);
     let start = Start { at: start, zone };

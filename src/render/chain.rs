@@ -11,8 +11,9 @@ use super::fold::Folds;
 use super::{count, is_by_hand, since_start, table};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::show_span;
-use crate::graph::{Cause, Origin, Primitive, Step, StepId, Wait};
-use crate::proof::draft::{BEFORE_SWITCH, RELEASE};
+use crate::graph::{Cause, Checkpoint, MovePoint, Origin, Primitive, Step, StepId, Wait};
+use crate::model::Verb;
+use crate::observe::is_dkim;
 
 /// The waits of the longest chain, in order.
 fn chain(artifact: &Artifact) -> Vec<(&Step, &Wait)> {
@@ -58,7 +59,7 @@ pub(super) fn waits(artifact: &Artifact) -> String {
         })
         .collect();
     text += &table(["waits", "step", "because"], &rows);
-    if chain.len() > 2 && artifact.graph.get(&StepId::new(BEFORE_SWITCH)).is_some() {
+    if chain.len() > 2 && artifact.graph.point(MovePoint::BeforeSwitch).is_some() {
         // One wait before the switch, and one behind it: where the plan keeps the old host for a
         // while, that is the one.
         let is_kept = |step: &Step| cause(step).is_some_and(|cause| &*cause.of == "keep_old");
@@ -97,72 +98,100 @@ const RUNBOOK: &[Habit] = &[
         what: "from lower TTLs to the switch",
         usual: Duration::from_secs(48 * HOUR),
         source: "guides say 48 h ahead",
-        here: |times| times.between(times.first("lower/")?, times.begin(BEFORE_SWITCH)?),
+        here: |times| {
+            times.between(times.first(Verb::Lower)?, times.begin(MovePoint::BeforeSwitch)?)
+        },
     },
     Habit {
         what: "from a wider SPF record to the switch",
         usual: Duration::ZERO,
         source: "guides edit it on the day",
-        here: |times| times.between(times.first("widen/")?, times.begin(BEFORE_SWITCH)?),
+        here: |times| {
+            times.between(times.first(Verb::Widen)?, times.begin(MovePoint::BeforeSwitch)?)
+        },
     },
     Habit {
         what: "from a new DKIM key to the switch",
         usual: Duration::ZERO,
         source: "guides turn it on after the MX records",
-        here: |times| times.between(times.key()?, times.begin(BEFORE_SWITCH)?),
+        here: |times| {
+            times.between(times.dkim_key(Verb::Publish)?, times.begin(MovePoint::BeforeSwitch)?)
+        },
     },
     Habit {
         what: "from the switch to the old host's end",
         usual: Duration::from_secs(72 * HOUR),
         source: "Microsoft: wait at least 72 h",
-        here: |times| times.between(times.end(BEFORE_SWITCH)?, times.begin(RELEASE)?),
+        here: |times| {
+            times.between(times.end(MovePoint::BeforeSwitch)?, times.begin(MovePoint::Release)?)
+        },
     },
     Habit {
         what: "from the switch to a narrower SPF record",
         usual: Duration::ZERO,
         source: "guides take the old include out at once",
-        here: |times| times.between(times.end(BEFORE_SWITCH)?, times.first("narrow/")?),
+        here: |times| {
+            times.between(times.end(MovePoint::BeforeSwitch)?, times.first(Verb::Narrow)?)
+        },
     },
     Habit {
         what: "from the switch to the end of the old DKIM key",
         usual: Duration::ZERO,
         source: "guides say nothing",
-        here: |times| times.between(times.end(BEFORE_SWITCH)?, times.old_key()?),
+        here: |times| {
+            times.between(times.end(MovePoint::BeforeSwitch)?, times.dkim_key(Verb::Remove)?)
+        },
     },
 ];
 
 /// When things begin and end in an undisturbed run.
 struct Times<'a> {
-    forecasts: &'a [Forecast],
+    forecasts: Vec<(&'a Step, &'a Forecast)>,
 }
 
-impl Times<'_> {
-    fn of(&self, wanted: &dyn Fn(&str) -> bool) -> Option<&Forecast> {
-        let found = self.forecasts.iter().filter(|forecast| wanted(forecast.step.as_str()));
-        found.min_by_key(|forecast| forecast.begin)
+impl<'a> Times<'a> {
+    fn of(artifact: &'a Artifact) -> Self {
+        let all = artifact.forecast.iter();
+        let forecasts = all.filter_map(|one| Some((artifact.graph.get(&one.step)?, one)));
+        Self { forecasts: forecasts.collect() }
     }
 
-    fn begin(&self, step: &str) -> Option<Duration> {
-        self.of(&|id| id == step).map(|forecast| forecast.begin)
+    /// Of the steps that are wanted, the one that begins first.
+    fn earliest(&self, wanted: &dyn Fn(&Step) -> bool) -> Option<&'a Forecast> {
+        let found = self.forecasts.iter().filter(|(step, _)| wanted(step));
+        found.map(|(_, forecast)| *forecast).min_by_key(|forecast| forecast.begin)
     }
 
-    fn end(&self, step: &str) -> Option<Duration> {
-        self.of(&|id| id == step).map(|forecast| forecast.end)
+    fn at(&self, point: MovePoint) -> Option<&'a Forecast> {
+        self.earliest(&|step| step.is(Checkpoint::Reached(point)))
+    }
+
+    fn begin(&self, point: MovePoint) -> Option<Duration> {
+        self.at(point).map(|forecast| forecast.begin)
+    }
+
+    fn end(&self, point: MovePoint) -> Option<Duration> {
+        self.at(point).map(|forecast| forecast.end)
     }
 
     /// When the first change with this verb is made.
-    fn first(&self, verb: &str) -> Option<Duration> {
-        self.of(&|id| id.starts_with(verb)).map(|forecast| forecast.begin)
+    fn first(&self, verb: Verb) -> Option<Duration> {
+        self.earliest(&|step| step.verb() == Some(verb)).map(|forecast| forecast.begin)
     }
 
-    fn key(&self) -> Option<Duration> {
-        self.of(&|id| id.starts_with("publish/") && id.contains("._domainkey/"))
-            .map(|forecast| forecast.begin)
-    }
-
-    fn old_key(&self) -> Option<Duration> {
-        self.of(&|id| id.starts_with("remove/") && id.contains("._domainkey/"))
-            .map(|forecast| forecast.begin)
+    /// When the first change of a DKIM key with this verb is made.
+    fn dkim_key(&self, verb: Verb) -> Option<Duration> {
+        let of_key = |step: &Step| match &step.primitive {
+            Primitive::Change(changes) => {
+                let mut keys = changes.changes().iter().map(|change| &change.key);
+                changes.verb == verb && keys.any(|key| is_dkim(&key.name))
+            }
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint(_) => false,
+        };
+        self.earliest(&of_key).map(|forecast| forecast.begin)
     }
 
     #[expect(clippy::unused_self, reason = "reads as a question about the times")]
@@ -173,8 +202,8 @@ impl Times<'_> {
 
 /// Compares the plan with the usual runbook; `None` where nothing is switched.
 pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
-    artifact.graph.get(&StepId::new(BEFORE_SWITCH))?;
-    let times = Times { forecasts: &artifact.forecast };
+    artifact.graph.point(MovePoint::BeforeSwitch)?;
+    let times = Times::of(artifact);
     let rows: Vec<[String; 4]> = RUNBOOK
         .iter()
         .filter_map(|habit| {
@@ -218,12 +247,12 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
                 Primitive::Change(_)
                 | Primitive::Gate(_)
                 | Primitive::Task(_)
-                | Primitive::Checkpoint => Duration::ZERO,
+                | Primitive::Checkpoint(_) => Duration::ZERO,
             };
             ends.insert(&step.id, before.copied().unwrap_or_default() + span);
         }
         let tasks = tasks_before(steps);
-        let switch = steps.iter().filter(|step| step.id.as_str().starts_with("back/switch/"));
+        let switch = steps.iter().filter(|step| step.verb() == Some(Verb::Switch));
         let routed = switch.filter_map(|step| ends.get(&step.id)).max();
         let whole = ends.values().max().copied().unwrap_or_default();
         let routed = match routed {
@@ -273,7 +302,7 @@ fn tasks_before(steps: &[Step]) -> BTreeSet<&StepId> {
     for step in steps {
         let mut own: BTreeSet<&StepId> =
             step.after.keys().filter_map(|id| behind.get(id)).flatten().copied().collect();
-        if step.id.as_str().starts_with("back/switch/") {
+        if step.verb() == Some(Verb::Switch) {
             all.extend(&own);
         }
         if matches!(&step.primitive, Primitive::Task(_)) {

@@ -32,7 +32,7 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     match primitive {
         Primitive::Gate(gate) => text += &gate::lines(gate, "  "),
         Primitive::Task(task) => text += &gate::of_task(task, "  "),
-        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => {}
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => {}
     }
     text += &window.as_ref().map(|windows| within(windows, "  ")).unwrap_or_default();
     match after.is_empty() {
@@ -71,7 +71,7 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
             Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => "\nIt is not taken back.\n".to_owned(),
+            | Primitive::Checkpoint(_) => "\nIt is not taken back.\n".to_owned(),
         },
         Some(Undo::Never(why)) => {
             format!("\nThere is no way back from here: {}.\n", harmless(why))

@@ -14,9 +14,11 @@ use crate::calendar::window::{SEARCH_MAX, Windows};
 use crate::calendar::{Timestamp, later, show_exact, show_instant, show_instant_in, show_span};
 use crate::engine::gate::Tally;
 use crate::engine::poll::opening;
-use crate::engine::{Made, RunState, StepState};
+use crate::engine::{
+    ChangeState, CheckpointState, GateState, Made, RunState, StepState, TaskState, WaitState,
+};
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Difference, Entry, Event, HaltReason};
+use crate::journal::{Difference, Entry, Event, Halt, HaltReason};
 
 /// Shows where a run stands.
 #[must_use]
@@ -26,13 +28,11 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     let goes_back = artifact.is_way_back() || state.turned_back.is_some();
     let mut text = format!("{}\n{}\n\n", dress.paint(Paint::Heading, &headline), state.artifact());
     if let (None, Some(halted)) = (&state.finished, &state.halted) {
-        let made = state.made(artifact, halted);
-        text += &format!("{}\n", halt(halted, made, goes_back, dress));
+        text += &format!("{}\n", halt(artifact, state, Stop::Whole(halted), goes_back, dress));
     }
     if let (None, None) = (&state.finished, &state.halted) {
         for aside in state.aside() {
-            let made = state.made(artifact, aside);
-            text += &format!("{}\n", halt(aside, made, goes_back, dress));
+            text += &format!("{}\n", halt(artifact, state, Stop::Aside(aside), goes_back, dress));
         }
     }
     for (step, detail) in state.behind().filter(|_| is_running(state)) {
@@ -46,7 +46,7 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
         let asked = is_by_hand(step) && ready.contains(&place);
         text += &row(step, state.at(place), closed, asked, now);
     }
-    let done = (0..steps.len()).filter(|p| matches!(state.at(*p), StepState::Done { .. })).count();
+    let done = (0..steps.len()).filter(|p| state.at(*p).is_done()).count();
     text += &format!("\n{done} of {} steps done", steps.len());
     if let Some(to) = &state.turned_back {
         text += &format!("; turned back to {to}");
@@ -67,8 +67,8 @@ fn headline(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     if let Some(at) = state.finished {
         return format!("finished {}", show_instant(at, now));
     }
-    if let Some(Event::Halted { step, reason, .. }) = &state.halted {
-        return halted_at(step, *reason);
+    if let Some(Halt { step, reason, .. }) = &state.halted {
+        return halted_at(artifact, step, *reason);
     }
     let by_hand = state.ready().filter(|_| is_running(state));
     let by_hand = by_hand.map(|place| &artifact.graph.steps()[place]);
@@ -92,17 +92,18 @@ fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
         let ready = before.unwrap_or_default();
         let whole = forecast.get(&step.id).copied().unwrap_or_default();
         let end = match state.at(place) {
-            StepState::Done { .. } => Duration::ZERO,
-            StepState::Waiting { until } => since_now(until),
+            StepState::Wait(WaitState::Running { until }) => since_now(until),
+            is if is.is_done() => Duration::ZERO,
             // What a checkpoint waits for is its window, and the forecast knows of none.
-            StepState::Pending { .. } => match opening(step, later(now, ready)) {
+            is if is.is_pending() => match opening(step, later(now, ready)) {
                 Some(opens) => since_now(opens),
                 None => ready + whole,
             },
-            StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Probing { .. } => ready + whole,
+            StepState::Change(_)
+            | StepState::Wait(_)
+            | StepState::Gate(_)
+            | StepState::Task(_)
+            | StepState::Checkpoint(_) => ready + whole,
         };
         ends.insert(&step.id, end);
     }
@@ -110,8 +111,8 @@ fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
     Duration::from_secs(longest.as_secs())
 }
 
-fn halted_at(step: &StepId, reason: HaltReason) -> String {
-    format!("halted at {step}: {}", reason.words(step))
+fn halted_at(artifact: &Artifact, step: &StepId, reason: HaltReason) -> String {
+    format!("halted at {step}: {}", reason.words(artifact.graph.get(step)))
 }
 
 fn is_running(state: &RunState) -> bool {
@@ -122,28 +123,19 @@ fn is_running(state: &RunState) -> bool {
 fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     let waits = state.ready().filter_map(|place| {
         let step = &artifact.graph.steps()[place];
-        match state.at(place) {
-            StepState::Waiting { until } => {
+        match (state.at(place), &step.primitive) {
+            (StepState::Wait(WaitState::Running { until }), _) => {
                 let held = state.held_until(place, now.into());
                 Some((until.max(held.unwrap_or(until)), step, "ends"))
             }
-            StepState::Probing { last, .. } => match &step.primitive {
-                Primitive::Gate(gate) => {
-                    Some((later(last, gate.pace.every), step, "is asked again"))
-                }
-                Primitive::Change(_)
-                | Primitive::Wait(_)
-                | Primitive::Task(_)
-                | Primitive::Checkpoint => None,
-            },
-            StepState::Pending { .. } => match state.held_until(place, now.into()) {
+            (StepState::Gate(GateState::Probing { last, .. }), Primitive::Gate(gate)) => {
+                Some((later(last, gate.pace.every), step, "is asked again"))
+            }
+            (is, _) if is.is_pending() => match state.held_until(place, now.into()) {
                 Some(until) => Some((until, step, "is held up by what somebody had put there")),
                 None => Some((opening(step, now)?, step, "can be reached")),
             },
-            StepState::Begun
-            | StepState::InDoubt { .. }
-            | StepState::Written { .. }
-            | StepState::Done { .. } => None,
+            (_, _) => None,
         }
     });
     match waits.min_by_key(|(until, ..)| *until) {
@@ -164,20 +156,20 @@ fn row(
     now: Timestamp,
 ) -> String {
     let (mark, word) = match state {
-        StepState::Pending { .. } if asked => {
-            ('~', format!("waits for a person: {}", harmless(&step.title)))
+        StepState::Change(ChangeState::Begun) | StepState::Task(TaskState::Begun) => {
+            ('>', "begun".into())
         }
-        StepState::Pending { .. } => match closed {
-            Some(windows) => ('~', waiting(windows, now)),
-            None => (' ', String::new()),
-        },
-        StepState::Begun => ('>', "begun".into()),
-        StepState::InDoubt { .. } => ('?', "not known whether it was made".into()),
-        StepState::Written { at } => {
+        StepState::Change(ChangeState::InDoubt { .. })
+        | StepState::Task(TaskState::InDoubt { .. }) => {
+            ('?', "not known whether it was made".into())
+        }
+        StepState::Change(ChangeState::Written { at }) => {
             ('>', format!("written {}, propagating", show_instant(at, now)))
         }
-        StepState::Waiting { until } => ('~', format!("until {}", show_instant(until, now))),
-        StepState::Probing { tally, last } => {
+        StepState::Wait(WaitState::Running { until }) => {
+            ('~', format!("until {}", show_instant(until, now)))
+        }
+        StepState::Gate(GateState::Probing { tally, last }) => {
             let Tally { passed, failed, inconclusive, .. } = tally;
             let open = match inconclusive {
                 0 => String::new(),
@@ -186,7 +178,22 @@ fn row(
             let asked = show_instant(last, now);
             ('?', format!("{passed} passed, {failed} failed{open}, last asked {asked}"))
         }
-        StepState::Done { at } => ('x', format!("done {}", show_instant(at, now))),
+        StepState::Change(ChangeState::Done { at })
+        | StepState::Wait(WaitState::Done { at })
+        | StepState::Gate(GateState::Done { at })
+        | StepState::Task(TaskState::Done { at })
+        | StepState::Checkpoint(CheckpointState::Done { at }) => {
+            ('x', format!("done {}", show_instant(at, now)))
+        }
+        StepState::Change(ChangeState::Pending)
+        | StepState::Wait(WaitState::Pending | WaitState::Lapsed { .. })
+        | StepState::Gate(GateState::Pending)
+        | StepState::Task(TaskState::Pending)
+        | StepState::Checkpoint(CheckpointState::Pending) => match (asked, closed) {
+            (true, _) => ('~', format!("waits for a person: {}", harmless(&step.title))),
+            (false, Some(windows)) => ('~', waiting(windows, now)),
+            (false, None) => (' ', String::new()),
+        },
     };
     format!("  [{mark}] {}  {word}", step.id).trim_end().to_owned() + "\n"
 }
@@ -199,20 +206,34 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
     format!("waits for {}, {opens}", awaited(windows))
 }
 
-/// Shows why a run stopped, with planned, expected and live.
+/// What has stopped.
+#[derive(Clone, Copy, Debug)]
+pub enum Stop<'h> {
+    /// The run.
+    Whole(&'h Halt),
+    /// A step, with what hangs on it.
+    Aside(&'h Halt),
+}
+
+/// Shows why a run, or a part of it, stopped, with planned, expected and live.
 #[must_use]
-pub fn halt(event: &Event, made: Option<Made>, goes_back: bool, dress: Dress) -> String {
-    let (Event::Halted { step, reason, detail, differences }
-    | Event::SetAside { step, reason, detail, differences }) = event
-    else {
-        return String::new();
-    };
-    let is_task = step.as_str().split('/').any(|part| part == "task");
-    let heading = match matches!(event, Event::SetAside { .. }) {
-        true => {
-            format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(step))
+pub fn halt(
+    artifact: &Artifact,
+    state: &RunState,
+    stop: Stop<'_>,
+    goes_back: bool,
+    dress: Dress,
+) -> String {
+    let (Stop::Whole(halt) | Stop::Aside(halt)) = stop;
+    let Halt { step, reason, detail, differences } = halt;
+    let made = state.made(artifact, halt);
+    let at = artifact.graph.get(step);
+    let is_task = at.is_some_and(Step::is_task);
+    let heading = match stop {
+        Stop::Aside(_) => {
+            format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(at))
         }
-        false => halted_at(step, *reason),
+        Stop::Whole(_) => halted_at(artifact, step, *reason),
     };
     let heading = dress.paint(Paint::Heading, &heading);
     let mut text = format!("{heading}\n");
@@ -280,6 +301,11 @@ pub fn halt(event: &Event, made: Option<Made>, goes_back: bool, dress: Dress) ->
     text
 }
 
+fn is_gate(artifact: &Artifact, step: &StepId) -> bool {
+    let step = artifact.graph.get(step);
+    step.is_some_and(|step| matches!(step.primitive, Primitive::Gate(_)))
+}
+
 fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> String {
     let mut shown = lines(key, rrset);
     if shown.is_empty() {
@@ -290,7 +316,7 @@ fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> String {
 
 /// One journal entry as a line: when, and what.
 #[must_use]
-pub fn entry(entry: &Entry) -> String {
+pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
     let what = match &entry.event {
         Event::Opened { name, .. } => format!("run of {name} opened"),
         Event::Resumed { .. } => "resumed".into(),
@@ -313,9 +339,10 @@ pub fn entry(entry: &Entry) -> String {
         Event::Behind { step, detail } => format!("{step}: {detail}"),
         Event::WaitEnded { step } => format!("{step}: over"),
         Event::Reached { step } => format!("{step}: reached"),
-        Event::Halted { step, .. } => format!("{step}: halted"),
-        Event::SetAside { step, reason, .. } => {
-            format!("{step}: set aside: {}; what does not hang on it goes on", reason.words(step))
+        Event::Halted(Halt { step, .. }) => format!("{step}: halted"),
+        Event::SetAside(Halt { step, reason, .. }) => {
+            let why = reason.words(artifact.graph.get(step));
+            format!("{step}: set aside: {why}; what does not hang on it goes on")
         }
         Event::Probed { step, finding, detail } if detail.is_empty() => {
             format!("{step}: {}", finding.word())
@@ -325,7 +352,7 @@ pub fn entry(entry: &Entry) -> String {
         }
         Event::Did { step, output } if output.is_empty() => format!("{step}: done"),
         Event::Did { step, output } => format!("{step}: done: {output}"),
-        Event::Allowed { step, reason } if step.as_str().starts_with("gate/") => {
+        Event::Allowed { step, reason } if is_gate(artifact, step) => {
             format!("{step}: let pass by a person: {reason}")
         }
         Event::Allowed { step, reason } => format!("{step}: done, says a person: {reason}"),

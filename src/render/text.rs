@@ -182,7 +182,7 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         match primitive {
             Primitive::Gate(gate) => text += &gate::lines(gate, "       "),
             Primitive::Task(task) => text += &gate::of_task(task, "       "),
-            Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint => {}
+            Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => {}
         }
         if let Primitive::Change(changes) = primitive {
             for Change { key, before, after } in changes.changes() {

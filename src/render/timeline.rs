@@ -32,7 +32,7 @@ pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> String {
             Primitive::Wait(_) => '=',
             Primitive::Gate(_) => '?',
             Primitive::Task(_) => '+',
-            Primitive::Checkpoint => 'o',
+            Primitive::Checkpoint(_) => 'o',
         };
         let (from, to) = (column(*begin, total), column(*end, total));
         let bar: String = (0..COLUMNS)

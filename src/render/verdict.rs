@@ -46,7 +46,7 @@ pub(super) fn first(artifact: &Artifact) -> String {
         text += &format!("  a person is asked {}\n", count(by_hand, "time"));
     }
     for step in artifact.graph.steps() {
-        if let (Some(windows), Primitive::Checkpoint) = (&step.window, &step.primitive) {
+        if let (Some(windows), Primitive::Checkpoint(_)) = (&step.window, &step.primitive) {
             text += &format!("  {} is reached\n{}", step.id, within(windows, "    "));
         }
     }

@@ -17,8 +17,8 @@ use crate::digest::Digest;
 use crate::engine::tell::Message;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event};
-use crate::observe::{Answer, Outside, Page, Query, Said, Served};
-use crate::world::{Outcome, Patience, Run, World, drive};
+use crate::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
+use crate::world::{Held, Outcome, Patience, Run, World, drive};
 
 /// A world in which everything goes as planned.
 struct Ideal {
@@ -26,7 +26,7 @@ struct Ideal {
     provider: MemoryProvider,
     zones: Vec<Name>,
     journal: Vec<Entry>,
-    answered: Vec<(StepId, Vec<Answer>)>,
+    answered: Vec<(StepId, Vec<Answered>)>,
 }
 
 impl Ideal {
@@ -53,18 +53,44 @@ impl Ideal {
         Self { now, provider: MemoryProvider::new(zones), zones: names, journal, answered }
     }
 
-    async fn held(&self, zone: &Name, keys: &[RrKey]) -> Result<Vec<Option<RrSet>>, ProviderError> {
+    async fn at_provider(&self, zone: &Name, keys: &[RrKey]) -> Held {
         self.provider.read_rrsets(zone, keys).await
     }
-}
 
-impl Ideal {
+    async fn at_servers(&self, AskServer { zone, key, .. }: &AskServer) -> Served {
+        match self.at_provider(zone, std::slice::from_ref(key)).await {
+            Ok(mut rrsets) => Served::Answer(rrsets.pop().flatten()),
+            Err(error) => Served::Unanswered(error.to_string()),
+        }
+    }
+
+    async fn answer(&self, query: Query) -> Answered {
+        match query {
+            Query::Served(question) => {
+                let served = self.at_servers(&question).await;
+                Answered::Served(question, served)
+            }
+            // Caches are empty where a gate waits until they are.
+            Query::Resolved(question) => {
+                let resolved = self.resolved(&question.key).await;
+                Answered::Resolved(question, resolved)
+            }
+            Query::Command(question) => Answered::Command(question, Ok(Said::with(0, ""))),
+            Query::Http(question) => {
+                Answered::Http(question, Ok(Page { status: 200, contains: true }))
+            }
+        }
+    }
+
     async fn resolved(&self, key: &RrKey) -> Outside {
         let zones = self.zones.iter().filter(|zone| key.name.is_at_or_below(zone));
         let Some(zone) = zones.max_by_key(|zone| zone.wire().len()) else {
             return Outside::Absent;
         };
-        match self.held(zone, std::slice::from_ref(key)).await.map(|mut held| held.pop().flatten())
+        match self
+            .at_provider(zone, std::slice::from_ref(key))
+            .await
+            .map(|mut held| held.pop().flatten())
         {
             Ok(Some(rrset)) => Outside::Records(rrset.shared_rdata()),
             Ok(None) => Outside::Absent,
@@ -87,36 +113,36 @@ impl World for Ideal {
         self.now = self.now.max(until);
     }
 
-    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
-        let mut answers = Vec::with_capacity(queries.len());
-        for query in queries {
-            answers.push(match query {
-                Query::Held { zone, keys } => Answer::Held(self.held(zone, keys).await),
-                Query::Served { zone, key, .. } => {
-                    let held = self.held(zone, std::slice::from_ref(key)).await;
-                    Answer::Served(match held {
-                        Ok(mut rrsets) => Served::Answer(rrsets.pop().flatten()),
-                        Err(error) => Served::Unanswered(error.to_string()),
-                    })
-                }
-                // Caches are empty where a gate waits until they are.
-                Query::Resolved { key, .. } => Answer::Resolved(self.resolved(key).await),
-                Query::Command { .. } => Answer::Command(Ok(Said::with(0, ""))),
-                Query::Ended { .. } => Answer::Ended(Some(Ok(Said::with(0, "")))),
-                Query::Confirmed { .. } => Answer::Confirmed(Some("it is done".to_owned())),
-                Query::Http { .. } => Answer::Http(Ok(Page { status: 200, contains: true })),
-            });
+    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
+        self.at_provider(zone, keys).await
+    }
+
+    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for question in questions {
+            answers.push(self.at_servers(question).await);
         }
         answers
     }
 
-    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
-        let answers = self.ask(queries).await;
+    async fn ended(&mut self, _: &StepId) -> Option<Result<Said, NoEnd>> {
+        Some(Ok(Said::with(0, "")))
+    }
+
+    async fn confirmed(&mut self, _: &StepId) -> Option<String> {
+        Some("it is done".to_owned())
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+        let mut answers = Vec::with_capacity(queries.len());
+        for query in queries {
+            answers.push(self.answer(query).await);
+        }
         self.answered.retain(|(other, _)| other != step);
         self.answered.push((step.clone(), answers));
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
         self.answered.pop()
     }
 
@@ -210,8 +236,8 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
-            | Event::Halted { .. }
-            | Event::SetAside { .. }
+            | Event::Halted(_)
+            | Event::SetAside(_)
             | Event::Replaced { .. }
             | Event::Told { .. }
             | Event::TurnedBack { .. }

@@ -9,20 +9,23 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, Name, ProviderError, Receipt};
+use cutover_contract::{ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet};
 
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::outcome::{self, Sight};
-use crate::engine::poll::{Memory, Next, poll};
+use crate::engine::poll::{Next, poll};
 use crate::engine::tell::{Message, message};
-use crate::engine::{IllegalEvent, RunState, StepState, work};
-use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Entry, Event};
-use crate::observe::{Answer, Query, Served};
+use crate::engine::{IllegalEvent, Memory, RunState, work};
+use crate::graph::{Step, StepId};
+use crate::journal::{Entry, Event, Halt};
+use crate::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 
-/// Everything that touches the world.
+/// What a provider holds of some RRsets, in the order of the keys.
+pub type Held = Result<Vec<Option<RrSet>>, ProviderError>;
+
+/// Everything that touches the world. Each question has a function, and so an answer of its own type.
 pub trait World {
     /// The time, in whole milliseconds: what a journal can hold.
     fn now(&self) -> Timestamp;
@@ -30,13 +33,20 @@ pub trait World {
     fn steady(&self) -> Option<Steady>;
     /// Sleeps until then; may come back early, never late without need.
     fn sleep_until(&mut self, until: Timestamp) -> impl Future<Output = ()>;
-    /// Asks; the answers come in the order of the questions.
-    fn ask(&mut self, queries: &[Query]) -> impl Future<Output = Vec<Answer>>;
+    /// Some RRsets as their zone's provider holds them, in the order of the keys.
+    fn held(&mut self, zone: &Name, keys: &[RrKey]) -> impl Future<Output = Held>;
+    /// What authoritative servers serve, in the order of the questions.
+    fn served(&mut self, questions: &[AskServer]) -> impl Future<Output = Vec<Served>>;
+    /// What a command that was started for a step has said, or why it did not come to its end; `None`: it
+    /// still runs.
+    fn ended(&mut self, step: &StepId) -> impl Future<Output = Option<Result<Said, NoEnd>>>;
+    /// In which words a person has said elsewhere that a step is done; `None`: nobody has.
+    fn confirmed(&mut self, step: &StepId) -> impl Future<Output = Option<String>>;
     /// Begins to ask something for a step, and takes the place of what was asked for it before;
     /// [`World::answered`] has the answers, and nothing else waits for them.
-    fn begin(&mut self, step: &StepId, queries: &[Query]) -> impl Future<Output = ()>;
+    fn begin(&mut self, step: &StepId, queries: Vec<Query>) -> impl Future<Output = ()>;
     /// The answers to what was begun, in the order of the questions, as soon as they are there.
-    fn answered(&mut self) -> impl Future<Output = Option<(StepId, Vec<Answer>)>>;
+    fn answered(&mut self) -> impl Future<Output = Option<(StepId, Vec<Answered>)>>;
     /// The rollback point that somebody wants the run to go back to while this process drives it. Nobody
     /// does where nobody else can.
     fn wanted_back(&mut self) -> Option<String> {
@@ -49,7 +59,7 @@ pub trait World {
     ) -> impl Future<Output = Result<Receipt, ProviderError>>;
     /// Has a zone's servers told of what its provider holds, where that is an act of its own.
     fn publish(&mut self, zone: &Name) -> impl Future<Output = Result<(), ProviderError>>;
-    /// Starts a command for a step, which [`Query::Ended`] asks for; why it cannot be started.
+    /// Starts a command for a step, which [`World::ended`] asks for; why it cannot be started.
     fn start(
         &mut self,
         step: &StepId,
@@ -79,7 +89,7 @@ pub struct Run {
     /// What has happened since a halted run was taken up again, while it may halt as before.
     pub again: Option<Again>,
     /// In which words it has halted as before.
-    pub as_before: Option<Event>,
+    pub as_before: Option<Halt>,
 }
 
 /// A halted run that was taken up again. Where it halts as before, nothing has happened, and nothing is
@@ -120,8 +130,8 @@ pub enum Outcome {
     },
     /// Nothing can be done before a person has done something.
     Asked,
-    /// The run stopped, safe, with this event.
-    Halted(Event),
+    /// The run stopped, safe.
+    Halted(Halt),
 }
 
 /// Why the loop could not go on.
@@ -250,10 +260,12 @@ impl Run {
     ) -> Result<(), DriveError> {
         let moment = Moment { at, steady: world.steady() };
         if let Some(again) = &mut self.again {
-            if is_as_before(again.before.halted.as_ref(), &event) {
+            if let (Some(before), Event::Halted(halt)) = (&again.before.halted, &event)
+                && is_as_before(before, halt)
+            {
+                self.as_before = Some(halt.clone());
                 self.state = again.before.clone();
                 self.again = None;
-                self.as_before = Some(event);
                 return Ok(());
             }
             if matches!(event, Event::Probed { .. }) && again.unwritten.len() < UNWRITTEN_MAX {
@@ -298,14 +310,8 @@ impl Run {
 }
 
 /// Whether a run has halted as it had before; what is said of it in detail may have changed.
-fn is_as_before(before: Option<&Event>, event: &Event) -> bool {
-    match (before, event) {
-        (
-            Some(Event::Halted { step, reason, detail: _, differences }),
-            Event::Halted { step: at, reason: why, detail: _, differences: which },
-        ) => step == at && reason == why && differences == which,
-        (_, _) => false,
-    }
+fn is_as_before(before: &Halt, halt: &Halt) -> bool {
+    *before == Halt { detail: before.detail.clone(), ..halt.clone() }
 }
 
 /// Drives a run as far as patience goes.
@@ -350,8 +356,8 @@ pub async fn drive<W: World>(
         let (events, at) = match poll(&artifact, &run.state, &memory, moment) {
             Next::Finished => return Ok(Outcome::Finished),
             Next::Halted => {
-                let event = run.as_before.take().or_else(|| run.state.halted.clone());
-                return Ok(Outcome::Halted(event.expect("a run that stands still has halted")));
+                let halt = run.as_before.take().or_else(|| run.state.halted.clone());
+                return Ok(Outcome::Halted(halt.expect("a run that stands still has halted")));
             }
             Next::Sleep { until, is_wait } => {
                 let patient = !is_wait && now < later(pausing_since, PAUSE_MAX);
@@ -366,54 +372,43 @@ pub async fn drive<W: World>(
                 continue;
             }
             Next::Record(event) => (vec![event], now),
-            Next::Look { step, zone, keys } => {
-                let query = Query::Held { zone: zone.clone(), keys };
-                let answer = match world.ask(std::slice::from_ref(&query)).await.pop() {
-                    Some(Answer::Held(answer)) => answer,
-                    Some(_) | None => unreachable!("one answer of the query's kind"),
-                };
-                let (at, now) = (run.state.of(&artifact, &step.id), after(world));
+            Next::Look { step, changes, look } => {
+                let keys = changes.changes().iter().map(|change| change.key.clone());
+                let answer = world.held(changes.zone(), &keys.collect::<Vec<_>>()).await;
+                let now = after(world);
                 let is_held = held(run, world, step).is_some();
-                (outcome::looked(at, &mut memory, step, answer, is_held, now), now)
+                let memory = memory.at(&step.id);
+                (outcome::looked(look, memory, (step, changes), answer, is_held, now), now)
             }
             Next::Perform { step, changes } => {
                 let answer = world.perform(changes).await;
                 let now = after(world);
-                (outcome::performed(&mut memory, step, answer, now), now)
+                (outcome::performed(memory.at(&step.id), step, answer, now), now)
             }
             Next::Publish { step, zone } => {
                 let answer = world.publish(zone).await;
                 let now = after(world);
-                (outcome::published(&mut memory, step, answer, now), now)
+                (outcome::published(memory.at(&step.id), step, answer, now), now)
             }
-            Next::See { step, changes, servers } => {
-                let mut queries = Vec::new();
+            Next::See { step, changes, servers, see } => {
+                let mut questions = Vec::new();
                 for server in &servers {
-                    queries.extend(changes.changes().iter().map(|change| Query::Served {
+                    questions.extend(changes.changes().iter().map(|change| AskServer {
                         zone: changes.zone().clone(),
                         server: server.address,
                         key: change.key.clone(),
                         or_absent: change.before.is_none() || change.after.is_none(),
                     }));
                 }
-                let answers = world.ask(&queries).await.into_iter().map(|answer| match answer {
-                    Answer::Served(served) => served,
-                    Answer::Held(_)
-                    | Answer::Resolved(_)
-                    | Answer::Command(_)
-                    | Answer::Ended(_)
-                    | Answer::Confirmed(_)
-                    | Answer::Http(_) => unreachable!("an answer of the query's kind"),
-                });
-                let answers: Vec<Served> = answers.collect();
+                let answers = world.served(&questions).await;
                 let answers: Vec<Vec<Served>> =
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
-                let (at, now) = (run.state.of(&artifact, &step.id), after(world));
+                let now = after(world);
                 let held = held(run, world, step);
                 let named = run.state.behind_of(&step.id);
                 let sight =
                     Sight { changes: &changes, servers: &servers, answers: &answers, named };
-                let seen = outcome::seen(at, &mut memory, step, sight, held, now);
+                let seen = outcome::seen(see, memory.at(&step.id), step, sight, held, now);
                 (seen, now)
             }
             Next::Busy { until } => {
@@ -435,24 +430,25 @@ pub async fn drive<W: World>(
             Next::Start { step, argv, within } => {
                 let answer = world.start(&step.id, argv, within).await;
                 let now = after(world);
-                (work::started(&mut memory, step, answer, now), now)
+                (work::started(memory.at(&step.id), step, answer, now), now)
             }
-            Next::Ask { step, queries } => {
-                let answer = world.ask(&queries).await.pop().expect("one answer");
-                let place = artifact.graph.place(&step.id).expect("a step of the artifact");
-                let Primitive::Task(task) = &step.primitive else { unreachable!("a task asks") };
-                let moment = Moment { at: after(world), steady: world.steady() };
-                let events =
-                    work::asked(&run.state, place, &mut memory, step, task, answer, moment);
-                (events, moment.at)
+            Next::AskEnded { step } => {
+                let answer = world.ended(&step.id).await;
+                let now = after(world);
+                (work::ended(memory.at(&step.id), step, answer, now), now)
+            }
+            Next::AskPerson { step } => {
+                let answer = world.confirmed(&step.id).await;
+                let now = after(world);
+                (work::confirmed(memory.at(&step.id), step, answer, now), now)
             }
             Next::Tell { untold } => {
                 let answer = world.tell(&message(&artifact, &untold)).await;
                 (outcome::told(&untold, answer), after(world))
             }
             Next::Probe { step, queries } => {
-                world.begin(&step.id, &queries).await;
-                memory.begun(step, queries);
+                world.begin(&step.id, queries).await;
+                memory.at(&step.id).begun();
                 continue;
             }
         };
@@ -483,7 +479,7 @@ fn begin<W: World>(
         let (name, artifact) = (run.artifact.name.clone(), run.state.artifact());
         return run.record(world, world.now(), Event::Opened { name, artifact, tool }, watch);
     }
-    let begun = run.state.ready().any(|place| run.state.at(place) == StepState::Begun);
+    let begun = run.state.ready().any(|place| run.state.at(place).is_under_way());
     // Looking in while a wait runs leaves no trace.
     let event = Event::Resumed { tool };
     let is_aside = run.state.aside().next().is_some();

@@ -21,9 +21,9 @@ use cutover::engine::RunState;
 use cutover::engine::tell::Message;
 use cutover::graph::StepId;
 use cutover::journal::{Entry, Event};
-use cutover::observe::{Answer, Query, Said, Served};
+use cutover::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 use cutover::probe::Finding;
-use cutover::world::{Outcome, Patience, Progress, Run, World, drive};
+use cutover::world::{Held, Outcome, Patience, Progress, Run, World, drive};
 use cutover_contract::{
     ChangeSet, Name, Provider as _, ProviderError, Receipt, RrKey, RrSet, Zone,
 };
@@ -76,7 +76,7 @@ struct Forgetful {
     now: Timestamp,
     provider: Memory,
     kept: Option<Vec<Entry>>,
-    answered: Vec<(StepId, Vec<Answer>)>,
+    answered: Vec<(StepId, Vec<Answered>)>,
 }
 
 impl Forgetful {
@@ -102,7 +102,7 @@ impl Forgetful {
         Self { now, provider: Memory::new(zones), kept: None, answered: Vec::new() }
     }
 
-    fn held(&self, zone: &Name, keys: &[RrKey]) -> Vec<Option<RrSet>> {
+    fn read(&self, zone: &Name, keys: &[RrKey]) -> Vec<Option<RrSet>> {
         let read = self.provider.read_rrsets(zone, keys).now_or_never();
         read.expect("memory is quick").expect("and never fails")
     }
@@ -121,29 +121,38 @@ impl World for Forgetful {
         self.now = until;
     }
 
-    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
-        let said = || Said::with(0, "");
-        let answer = |query: &Query| match query {
-            Query::Held { zone, keys } => Answer::Held(Ok(self.held(zone, keys))),
-            Query::Served { zone, key, .. } => {
-                let held = self.held(zone, std::slice::from_ref(key)).pop().flatten();
-                Answer::Served(Served::Answer(held))
-            }
-            Query::Command { .. } => Answer::Command(Ok(said())),
-            Query::Ended { .. } => Answer::Ended(Some(Ok(said()))),
-            Query::Confirmed { .. } => Answer::Confirmed(Some("it is done".to_owned())),
-            Query::Resolved { .. } | Query::Http { .. } => unreachable!("no gate asks this"),
-        };
-        queries.iter().map(answer).collect()
+    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
+        Ok(self.read(zone, keys))
     }
 
-    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
-        let answers = self.ask(queries).await;
+    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
+        let answer = |AskServer { zone, key, .. }: &AskServer| {
+            Served::Answer(self.read(zone, std::slice::from_ref(key)).pop().flatten())
+        };
+        questions.iter().map(answer).collect()
+    }
+
+    async fn ended(&mut self, _: &StepId) -> Option<Result<Said, NoEnd>> {
+        Some(Ok(Said::with(0, "")))
+    }
+
+    async fn confirmed(&mut self, _: &StepId) -> Option<String> {
+        Some("it is done".to_owned())
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+        let answer = |query| match query {
+            Query::Command(question) => Answered::Command(question, Ok(Said::with(0, ""))),
+            Query::Served(_) | Query::Resolved(_) | Query::Http(_) => {
+                unreachable!("the plan has no gate that asks this")
+            }
+        };
+        let answers = queries.into_iter().map(answer).collect();
         self.answered.retain(|(other, _)| other != step);
         self.answered.push((step.clone(), answers));
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
         self.answered.pop()
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
-use cutover::engine::{RunState, StepState, replay};
+use cutover::engine::{ChangeState, RunState, StepState, replay};
 use cutover::graph::Primitive;
-use cutover::journal::{Entry, Event, HaltReason};
+use cutover::journal::{Entry, Event, Halt, HaltReason};
 use cutover::spec::{Authority, Exception};
 use cutover::world::{DriveError, Outcome, Patience, Run, World as _, drive};
 use cutover_contract::{Change, RrKey, RrSet};
@@ -174,7 +174,7 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
 fn heal(world: &mut Storm, artifact: &Artifact, state: &RunState) {
     world.calm();
     for (key, allowed) in allowed(world, artifact, state) {
-        if !allowed.contains(&world.held(&key)) {
+        if !allowed.contains(&world.holds(&key)) {
             world.edit(&key, allowed[0].clone());
         }
     }
@@ -193,16 +193,15 @@ fn allowed(
         for change in changes.changes() {
             let versions =
                 allowed.entry(change.key.clone()).or_insert_with(|| vec![change.before.clone()]);
-            match state.of(artifact, &step.id) {
-                StepState::Written { .. } | StepState::Done { .. } => {
+            let StepState::Change(is) = state.of(artifact, &step.id) else { panic!("a change") };
+            match is {
+                ChangeState::Written { .. } | ChangeState::Done { .. } => {
                     *versions = vec![change.after.clone()];
                 }
-                StepState::Begun | StepState::InDoubt { .. } => {
+                ChangeState::Begun | ChangeState::InDoubt { .. } => {
                     versions.push(change.after.clone());
                 }
-                StepState::Pending { .. }
-                | StepState::Waiting { .. }
-                | StepState::Probing { .. } => {}
+                ChangeState::Pending => {}
             }
         }
     }
@@ -215,7 +214,7 @@ fn check_zone(world: &Storm, artifact: &Artifact, state: &RunState) {
     assert_eq!(world.violations, Vec::<String>::new());
     for (key, allowed) in allowed(world, artifact, state) {
         if !world.edited.contains(&key) {
-            let held = world.held(&key);
+            let held = world.holds(&key);
             assert!(allowed.contains(&held), "{key} is {held:?}, and not one of {allowed:?}");
         }
     }
@@ -285,10 +284,10 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::NotDone { .. }
             | Event::Lapsed { .. }
             | Event::Behind { .. }
-            | Event::SetAside { .. }
+            | Event::SetAside(_)
             | Event::Told { .. }
             | Event::Replaced { .. }
-            | Event::Halted { .. }
+            | Event::Halted(_)
             | Event::TurnedBack { .. }
             | Event::Finished => {}
         }
@@ -320,7 +319,7 @@ fn check_served(
                     Primitive::Wait(_)
                     | Primitive::Gate(_)
                     | Primitive::Task(_)
-                    | Primitive::Checkpoint => None,
+                    | Primitive::Checkpoint(_) => None,
                 });
                 let of_key = |all: &[Change]| {
                     all.iter().any(|one| one.key == change.key && one.after == served)
@@ -402,7 +401,7 @@ fn what_can_never_proceed_halts_in_bounded_steps() {
             let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
             let reason = match ended.expect("nobody crashes") {
                 Ok(Outcome::Finished) => None,
-                Ok(Outcome::Halted(Event::Halted { reason, .. })) => Some(reason),
+                Ok(Outcome::Halted(Halt { reason, .. })) => Some(reason),
                 other => panic!("seed {seed}, {faults:?}: {other:?}"),
             };
             assert_eq!(reason, expected, "seed {seed}, {faults:?}");

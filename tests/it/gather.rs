@@ -134,9 +134,10 @@ fn names_that_go_several_steps_go_them_together() {
     let many = steps.filter_map(|step| match &step.primitive {
         Primitive::Change(set) if set.changes().len() > 1 => Some(set.changes().len()),
         Primitive::Wait(wait) => Some(usize::try_from(wait.span.as_secs()).expect("seconds")),
-        Primitive::Change(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
-            None
-        }
+        Primitive::Change(_)
+        | Primitive::Gate(_)
+        | Primitive::Task(_)
+        | Primitive::Checkpoint(_) => None,
     });
     let mut many: Vec<usize> = many.collect();
     many.sort_unstable();

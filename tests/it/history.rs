@@ -87,9 +87,10 @@ const BEGINNING: &str = "wait/checkpoint/beginning";
 fn span(artifact: &Artifact, id: &str) -> Option<Duration> {
     match &artifact.graph.get(&StepId::new(id))?.primitive {
         Primitive::Wait(wait) => Some(wait.span),
-        Primitive::Change(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
-            None
-        }
+        Primitive::Change(_)
+        | Primitive::Gate(_)
+        | Primitive::Task(_)
+        | Primitive::Checkpoint(_) => None,
     }
 }
 

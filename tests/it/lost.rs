@@ -8,7 +8,7 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
 use cutover::graph::Primitive;
-use cutover::journal::{Entry, Event, HaltReason};
+use cutover::journal::{Entry, Event, Halt, HaltReason};
 use cutover::world::Outcome;
 
 use crate::engine::{compiled, resumed, served_by};
@@ -66,7 +66,8 @@ fn entries_that_are_lost_at_the_end_are_caught_by_looking() {
                 let is_seen = |reason: &HaltReason| {
                     matches!(reason, HaltReason::Drift | HaltReason::Unanswered)
                 };
-                let is_drift = matches!(&ended, Outcome::Halted(Event::Halted { reason, .. }) if is_seen(reason));
+                let is_drift =
+                    matches!(&ended, Outcome::Halted(Halt { reason, .. }) if is_seen(reason));
                 assert!(is_drift, "{context}: {ended:?}");
                 assert_eq!(world.effects.len(), made, "{context}");
                 drifted += 1;

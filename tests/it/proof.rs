@@ -157,7 +157,7 @@ fn with_wait(graph: &StepGraph, id: &str, span: Duration) -> StepGraph {
         | Primitive::Change(_)
         | Primitive::Gate(_)
         | Primitive::Task(_)
-        | Primitive::Checkpoint => step.clone(),
+        | Primitive::Checkpoint(_) => step.clone(),
     });
     StepGraph::new(steps.collect()).expect("a graph")
 }
@@ -236,12 +236,14 @@ fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for
         let case = Case::shipped(&name);
         for one in &case.returns {
             let refuted = |graph: &StepGraph| is_refuted(case.parts(), &case.graph, one, graph);
-            assert!(!refuted(&one.graph), "{name}: to {}", one.name);
+            assert!(!refuted(&one.graph), "{name}: to {}", one.name());
             let (less, _) = lessened(&one.graph);
             for (what, graph) in &less {
-                assert!(refuted(graph), "{name}: to {}: it does not need {what}", one.name);
+                assert!(refuted(graph), "{name}: to {}: it does not need {what}", one.name());
             }
-            let Return { name: point, at, graph, takes_back, kept, no_return, patterns: _ } = one;
+            let Return { to: _, at, graph, takes_back, undone_by: _, kept, no_return, patterns: _ } =
+                one;
+            let point = one.name();
             report += &format!("{name}: to {point}");
             report += &at.as_ref().map(|at| format!(" (from {at} on)")).unwrap_or_default();
             report += &format!(

@@ -230,8 +230,8 @@ fn shown(rrset: Option<&RrSet>) -> String {
 
 fn changes(plan: &Artifact) -> impl Iterator<Item = &ChangeSet> {
     plan.graph.steps().iter().filter_map(|step| match &step.primitive {
-        Primitive::Change(changes) => Some(changes),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+        Primitive::Change(changes) => Some(&changes.set),
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => {
             None
         }
     })

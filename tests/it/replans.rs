@@ -135,7 +135,7 @@ impl Plan {
         }
         let mut snapshot = self.snapshot.clone();
         for key in world.keys() {
-            let held = world.held(&key);
+            let held = world.holds(&key);
             let origin = snapshot.zone_of(&key.name).expect("a zone").zone.origin.clone();
             let rrsets = &mut snapshot.zones.get_mut(&origin).expect("a zone").zone.rrsets;
             match held {
@@ -165,7 +165,7 @@ impl Plan {
             made.read(&second.graph, &world.journal);
         }
         for (key, wanted) in end {
-            assert_eq!(world.held(key), *wanted, "{name}: {key} in the end");
+            assert_eq!(world.holds(key), *wanted, "{name}: {key} in the end");
         }
         waits_hold(&self.first.graph, &name, &made);
     }
@@ -177,7 +177,7 @@ impl Plan {
         let mut made = Made::default();
         made.read(&self.first.graph, &world.journal);
         waits_hold(&self.first.graph, &self.name, &made);
-        let end = world.keys().into_iter().map(|key| (key.clone(), world.held(&key))).collect();
+        let end = world.keys().into_iter().map(|key| (key.clone(), world.holds(&key))).collect();
         let step = entries.div_ceil(REPLANS_MAX);
         for entries in (1..entries).step_by(step) {
             self.replanned_after(entries, &end);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutover::artifact::{Artifact, Undo};
-use cutover::engine::{NoWayBack, StepState};
+use cutover::engine::NoWayBack;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event};
 use cutover::world::{DriveError, Outcome, Patience, Run, drive};
@@ -51,7 +51,7 @@ fn left_alone(
     let mut expected: BTreeMap<RrKey, Option<RrSet>> = BTreeMap::new();
     for step in artifact.graph.steps() {
         let Primitive::Change(changes) = &step.primitive else { continue };
-        let is_done = matches!(run.state.of(artifact, &step.id), StepState::Done { .. });
+        let is_done = run.state.of(artifact, &step.id).is_done();
         for change in changes.changes() {
             let there = expected.entry(change.key.clone()).or_insert_with(|| change.before.clone());
             if is_done && !taken_back.contains(&step.id) {
@@ -82,7 +82,7 @@ fn comes_back(
     assert_eq!(world.journal[turned_at..].iter().find(begins), None, "nothing begins any more");
     assert_eq!(resumed(artifact, &world.journal).state, run.state);
     let point = run.state.way_back(artifact, to).expect("there still is a way back");
-    let is_done = |step: &_| matches!(run.state.of(artifact, step), StepState::Done { .. });
+    let is_done = |step: &_| run.state.of(artifact, step).is_done();
     let back = artifact.back(artifact.digest(), point, &is_done, "cutover".to_owned());
     let back = Arc::new(Artifact::decode(&back.encode()).expect("it is an artifact"));
     assert!(back.is_way_back() && !artifact.is_way_back());
@@ -99,7 +99,7 @@ fn comes_back(
     assert_eq!(ended, Outcome::Finished, "from entry {entries} to {to}");
     let taken_back: BTreeSet<&StepId> = point.takes_back.values().collect();
     for (key, expected) in left_alone(artifact, &run, &taken_back) {
-        assert_eq!(world.held(&key), expected, "{key} from entry {entries} to {to}");
+        assert_eq!(world.holds(&key), expected, "{key} from entry {entries} to {to}");
     }
     assert!(world.violations.is_empty(), "{:?}", world.violations);
     Ok(world.journal.len())

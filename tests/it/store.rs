@@ -121,16 +121,12 @@ fn an_event_that_cannot_follow_is_refused_with_its_line() {
     let cases: Vec<(usize, Event, &str)> = vec![
         (0, Event::Finished, "not open"),
         (1, opened, "not open"),
-        (
-            1,
-            Event::Written { step: lower(), serial: None },
-            "is not at a point of the run where it can be",
-        ),
+        (1, Event::Written { step: lower(), serial: None }, "cannot be written: it is not begun"),
         (1, Event::Begun { step: wait() }, "comes after"),
         (1, Event::Begun { step: step("nobody") }, "no step `nobody`"),
-        (1, Event::Finished, "is not at a point of the run where it can be"),
-        (2, Event::Begun { step: lower() }, "is not at a point of the run where it can be"),
-        (4, Event::Begun { step: lower() }, "is not at a point of the run where it can be"),
+        (1, Event::Finished, "cannot be finished: it is not begun"),
+        (2, Event::Begun { step: lower() }, "cannot be begun: it is begun"),
+        (4, Event::Begun { step: lower() }, "cannot be begun: it is done"),
         (4, Event::WaitBegun { step: wait(), since, until: late }, "begin and end"),
         (4, Event::WaitBegun { step: wait(), since: late, until: late }, "begin and end"),
         (
@@ -142,7 +138,7 @@ fn an_event_that_cannot_follow_is_refused_with_its_line() {
             },
             "begin and end",
         ),
-        (5, Event::WaitEnded { step: wait() }, "is not at a point of the run where it can be"),
+        (5, Event::WaitEnded { step: wait() }, "cannot be ended: it is running"),
         (15, Event::Resumed { tool: "cutover".into() }, "not open"),
     ];
     for (kept, event, word) in cases {

@@ -15,8 +15,8 @@ use cutover::calendar::{Steady, Timestamp, later};
 use cutover::engine::tell::Message;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event};
-use cutover::observe::{Answer, NoEnd, Outside, Page, Query, Said, Served};
-use cutover::world::World;
+use cutover::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
+use cutover::world::{Held, World};
 use cutover_contract::{
     ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
 };
@@ -104,8 +104,8 @@ pub(crate) struct Storm {
     is_blind: bool,
     is_dead: bool,
     /// Commands of this process.
-    running: BTreeSet<String>,
-    answered: Vec<(StepId, Vec<Answer>)>,
+    running: BTreeSet<StepId>,
+    answered: Vec<(StepId, Vec<Answered>)>,
     provider: Memory,
     settle_max: Duration,
     servers: Vec<SocketAddr>,
@@ -179,7 +179,7 @@ impl Storm {
     }
 
     /// What the provider holds.
-    pub(crate) fn held(&self, key: &RrKey) -> Option<RrSet> {
+    pub(crate) fn holds(&self, key: &RrKey) -> Option<RrSet> {
         self.history[key].last().expect("a beginning").1.clone()
     }
 
@@ -285,7 +285,7 @@ impl Storm {
     fn meddle(&mut self) {
         let keys = self.keys();
         let key = self.dice.one(&keys).clone();
-        let held = self.held(&key);
+        let held = self.holds(&key);
         let first = self.history[&key].first().expect("a beginning").1.clone();
         let version = match (self.dice.below(3), held) {
             (0, _) => first,
@@ -319,7 +319,7 @@ impl Storm {
     fn make(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         for change in changes.changes() {
             let seen = self.looked.get(&change.key) >= self.edited_at.get(&change.key);
-            if self.held(&change.key) != change.before && seen {
+            if self.holds(&change.key) != change.before && seen {
                 self.violations.push(format!("{} was not compared with what is there", change.key));
             }
         }
@@ -351,7 +351,7 @@ impl Storm {
             }
             Fate::Conflict => {
                 let key = changes.changes()[0].key.clone();
-                Err(ProviderError::Conflict { zone, live: self.held(&key), key })
+                Err(ProviderError::Conflict { zone, live: self.holds(&key), key })
             }
             Fate::LostBefore => Err(ProviderError::InDoubt { zone, peer, detail }),
             Fate::LostAndLate => {
@@ -368,61 +368,57 @@ impl Storm {
         }
     }
 
-    fn answer(&mut self, query: &Query) -> Answer {
+    fn read(&mut self, zone: &Name, keys: &[RrKey]) -> Result<Vec<Option<RrSet>>, ProviderError> {
+        if self.strikes(self.faults.read) {
+            let (peer, detail) = ("the provider".to_owned(), "a storm".to_owned());
+            return Err(ProviderError::Unreachable { zone: zone.clone(), peer, detail });
+        }
+        self.moment += 1;
+        self.looked.extend(keys.iter().map(|key| (key.clone(), self.moment)));
+        let read = self.provider.read_rrsets(zone, keys).now_or_never();
+        read.expect("zones in memory")
+    }
+
+    fn says(&mut self, AskServer { server, key, .. }: &AskServer) -> Served {
+        if self.strikes(self.faults.silence) {
+            return Served::Unanswered("silence".to_owned());
+        }
+        let last = self.journal.last().map(|entry| &entry.event);
+        let is_at_an_end = matches!(last, Some(Event::WaitBegun { .. }));
+        if self.strikes(self.faults.fall_back) || (self.faults.lapses && is_at_an_end) {
+            let secs = Duration::from_secs(1 + self.dice.next() % 900);
+            let episode = (self.now, later(self.now, secs));
+            self.fallen_back.entry((*server, key.clone())).or_default().push(episode);
+        }
+        Served::Answer(self.serves(*server, key, self.now))
+    }
+
+    fn answer(&mut self, query: Query) -> Answered {
         match query {
-            Query::Held { zone, keys } => {
-                if self.strikes(self.faults.read) {
-                    let (peer, detail) = ("the provider".to_owned(), "a storm".to_owned());
-                    let zone = zone.clone();
-                    return Answer::Held(Err(ProviderError::Unreachable { zone, peer, detail }));
-                }
-                self.moment += 1;
-                self.looked.extend(keys.iter().map(|key| (key.clone(), self.moment)));
-                let read = self.provider.read_rrsets(zone, keys).now_or_never();
-                Answer::Held(read.expect("zones in memory"))
+            Query::Served(question) => {
+                let served = self.says(&question);
+                Answered::Served(question, served)
             }
-            Query::Served { server, key, .. } => {
-                if self.strikes(self.faults.silence) {
-                    return Answer::Served(Served::Unanswered("silence".to_owned()));
-                }
-                let last = self.journal.last().map(|entry| &entry.event);
-                let is_at_an_end = matches!(last, Some(Event::WaitBegun { .. }));
-                if self.strikes(self.faults.fall_back) || (self.faults.lapses && is_at_an_end) {
-                    let secs = Duration::from_secs(1 + self.dice.next() % 900);
-                    let episode = (self.now, later(self.now, secs));
-                    self.fallen_back.entry((*server, key.clone())).or_default().push(episode);
-                }
-                Answer::Served(Served::Answer(self.serves(*server, key, self.now)))
+            Query::Resolved(question) => {
+                let outside = match self.holds(&question.key) {
+                    _ if self.strikes(self.faults.silence) => {
+                        Outside::Unknown("silence".to_owned())
+                    }
+                    Some(rrset) => Outside::Records(rrset.shared_rdata()),
+                    None => Outside::Absent,
+                };
+                Answered::Resolved(question, outside)
             }
-            Query::Resolved { key, .. } => Answer::Resolved(match self.held(key) {
-                _ if self.strikes(self.faults.silence) => Outside::Unknown("silence".to_owned()),
-                Some(rrset) => Outside::Records(rrset.shared_rdata()),
-                None => Outside::Absent,
-            }),
-            Query::Command { .. } => {
+            Query::Command(question) => {
                 let code = match self.strikes(self.faults.gate) {
                     true => i32::try_from(1 + self.dice.below(3)).expect("a code"),
                     false => 0,
                 };
-                Answer::Command(Ok(Said::with(code, "a word")))
+                Answered::Command(question, Ok(Said::with(code, "a word")))
             }
-            Query::Ended { step } => Answer::Ended(match self.dice.below(3) {
-                0 => None,
-                _ if !self.running.remove(step) => {
-                    Some(Err(NoEnd::Cut("nobody has started it".to_owned())))
-                }
-                _ if self.strikes(self.faults.gate) => Some(match self.dice.below(2) {
-                    0 => Err(NoEnd::Cut("it was killed after an hour".to_owned())),
-                    _ => Ok(Said::with(1, "a word")),
-                }),
-                _ => Some(Ok(Said::with(0, ""))),
-            }),
-            Query::Confirmed { .. } => {
-                Answer::Confirmed((self.dice.below(9) == 0).then(|| "it is done".to_owned()))
-            }
-            Query::Http { .. } => {
+            Query::Http(question) => {
                 let contains = !self.strikes(self.faults.gate);
-                Answer::Http(Ok(Page { status: 200, contains }))
+                Answered::Http(question, Ok(Page { status: 200, contains }))
             }
         }
     }
@@ -456,20 +452,53 @@ impl World for Storm {
         self.advance(until);
     }
 
-    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
+    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
         self.call().await;
-        let answers = queries.iter().map(|query| self.answer(query)).collect();
+        let held = self.read(zone, keys);
         self.call().await;
-        answers
+        held
     }
 
-    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
-        let answers = self.ask(queries).await;
+    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
+        self.call().await;
+        let served = questions.iter().map(|question| self.says(question)).collect();
+        self.call().await;
+        served
+    }
+
+    async fn ended(&mut self, step: &StepId) -> Option<Result<Said, NoEnd>> {
+        self.call().await;
+        let ended = match self.dice.below(3) {
+            0 => None,
+            _ if !self.running.remove(step) => {
+                Some(Err(NoEnd::Cut("nobody has started it".to_owned())))
+            }
+            _ if self.strikes(self.faults.gate) => Some(match self.dice.below(2) {
+                0 => Err(NoEnd::Cut("it was killed after an hour".to_owned())),
+                _ => Ok(Said::with(1, "a word")),
+            }),
+            _ => Some(Ok(Said::with(0, ""))),
+        };
+        self.call().await;
+        ended
+    }
+
+    async fn confirmed(&mut self, _: &StepId) -> Option<String> {
+        self.call().await;
+        let confirmed = (self.dice.below(9) == 0).then(|| "it is done".to_owned());
+        self.call().await;
+        confirmed
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+        self.call().await;
+        let answers = queries.into_iter().map(|query| self.answer(query)).collect();
+        self.call().await;
         self.answered.retain(|(other, _)| other != step);
         self.answered.push((step.clone(), answers));
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
         self.answered.pop()
     }
 
@@ -485,7 +514,7 @@ impl World for Storm {
         if self.strikes(self.faults.gate) {
             return Err("there is no such program".to_owned());
         }
-        self.running.insert(step.to_string());
+        self.running.insert(step.clone());
         Ok(())
     }
 

@@ -9,11 +9,10 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::window::{SEARCH_MAX, Windows};
 use cutover::calendar::{Timestamp, later};
-use cutover::engine::poll::{Memory, Next, poll};
-use cutover::engine::{IllegalEvent, replay};
-use cutover::graph::{Primitive, StepId};
+use cutover::engine::poll::{Next, poll};
+use cutover::engine::{IllegalEvent, Memory, replay};
+use cutover::graph::{MovePoint, Primitive, StepId};
 use cutover::journal::{Entry, Event};
-use cutover::proof::draft::BEFORE_SWITCH;
 use cutover::render::Dress;
 use cutover::render::status::status;
 use cutover::world::{Outcome, Patience, drive};
@@ -63,8 +62,13 @@ fn artifact() -> Artifact {
 }
 
 fn windows(artifact: &Artifact) -> Windows {
-    let step = artifact.graph.get(&StepId::new(BEFORE_SWITCH)).expect("the plan switches");
+    let step = artifact.graph.point(MovePoint::BeforeSwitch).expect("the plan switches");
     step.window.clone().expect("it has windows")
+}
+
+/// The step before the switch.
+fn before_switch() -> StepId {
+    StepId::of_point(MovePoint::BeforeSwitch)
 }
 
 fn at(text: &str) -> Timestamp {
@@ -72,7 +76,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn is_reached(entry: &Entry) -> bool {
-    matches!(&entry.event, Event::Reached { step } if step.as_str() == BEFORE_SWITCH)
+    matches!(&entry.event, Event::Reached { step } if *step == before_switch())
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn only_the_checkpoint_before_the_switch_has_windows() {
     let artifact = artifact();
     let graphs = artifact.rollback_points.iter().map(|point| &point.graph);
     for step in graphs.chain([&artifact.graph]).flat_map(|graph| graph.steps()) {
-        assert_eq!(step.window.is_some(), step.id.as_str() == BEFORE_SWITCH, "{}", step.id);
+        assert_eq!(step.window.is_some(), step.id == before_switch(), "{}", step.id);
     }
     let shown = |texts: &[String]| texts.join(", ");
     let windows = windows(&artifact);
@@ -157,7 +161,7 @@ fn the_switch_begins_when_a_window_opens() {
         ("2026-12-20T08:00:00Z", "2026-12-21T08:06:00Z", "2027-01-09T19:00:00Z"),
     ] {
         let forecast = cutover::sim::forecast_from(&artifact, at(start));
-        let of = forecast.iter().find(|one| one.step.as_str() == BEFORE_SWITCH).expect("a step");
+        let of = forecast.iter().find(|one| one.step == before_switch()).expect("a step");
         assert_eq!(later(at(start), of.begin), at(begins), "from {start}");
         assert_eq!(later(at(start), of.end), at(reached), "from {start}");
     }
@@ -190,7 +194,7 @@ fn a_journal_in_which_the_switch_began_outside_is_refused() {
     let state = replay(&artifact, artifact.digest(), &journal[..place]).expect("a legal journal");
     let event = &journal[place].event;
     let apply = |instant: &str| state.clone().apply(&artifact, at(instant).into(), event);
-    let refused = Err(IllegalEvent::Window(StepId::new(BEFORE_SWITCH)));
+    let refused = Err(IllegalEvent::Window(before_switch()));
     assert_eq!(apply("2026-12-05T18:59:59.999Z"), refused);
     assert_eq!(apply("2026-12-05T19:00:00Z"), Ok(()));
     assert_eq!(apply("2026-12-05T21:59:59.999Z"), Ok(()));
@@ -199,7 +203,7 @@ fn a_journal_in_which_the_switch_began_outside_is_refused() {
     let mut moved = journal.clone();
     moved[place].at = at("2026-12-05T18:59:59.999Z");
     let error = replay(&artifact, artifact.digest(), &moved).expect_err("an illegal journal");
-    assert_eq!(error, (moved[place].seq, IllegalEvent::Window(StepId::new(BEFORE_SWITCH))));
+    assert_eq!(error, (moved[place].seq, IllegalEvent::Window(before_switch())));
 }
 
 /// A run that begins on a Tuesday, has made everything ready, and waits.
@@ -211,7 +215,7 @@ fn waiting(artifact: &Arc<Artifact>) -> Storm {
     loop {
         let ended = drive(&mut world, &mut run, Patience::Leave, &mut |_, _| {}).now_or_never();
         let Some(Ok(Outcome::Waiting { until })) = ended else { panic!("it waits: {ended:?}") };
-        let place = artifact.graph.place(&StepId::new(BEFORE_SWITCH));
+        let place = artifact.graph.place(&before_switch());
         if run.state.ready().eq(place) {
             return world;
         }
@@ -227,12 +231,12 @@ fn a_run_that_waits_for_a_window_says_so() {
     let opens = at("2026-12-05T19:00:00Z");
     let next = |now: Timestamp| poll(&artifact, &run.state, &Memory::default(), now.into());
     assert_eq!(next(world.now), Next::Sleep { until: opens, is_wait: true });
-    let step = StepId::new(BEFORE_SWITCH);
+    let step = before_switch();
     assert_eq!(next(opens), Next::Record(Event::Reached { step }));
     let shown = status(&artifact, &run.state, world.now, Dress::Plain);
     let lines: Vec<&str> = shown
         .lines()
-        .filter(|line| line.contains(BEFORE_SWITCH) || line.contains("steps done"))
+        .filter(|line| line.contains(before_switch().as_str()) || line.contains("steps done"))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
     let shown = status(&artifact, &run.state, opens, Dress::Plain);

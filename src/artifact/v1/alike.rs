@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::{OCTETS_MAX, ReadError};
-use super::{ArtifactV1, ForecastV1, StepV1, value};
+use super::{ArtifactV1, ForecastV1, StepV1, ids, value};
 use crate::digest::Digest;
 use crate::graph::StepId;
 
@@ -105,7 +105,7 @@ impl Zones {
 
     /// The zone that a step is about.
     fn of_id(&self, id: &StepId) -> Option<usize> {
-        id.as_str().split('/').find_map(|part| self.by_name.get(part).copied())
+        ids::parts(id).find_map(|part| self.by_name.get(part).copied())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::compile::Compiled;
 use crate::compile::back::Return;
 use crate::compile::granted::Sentence;
 use crate::graph::gate::{Expected, Gate};
-use crate::graph::{Cause, Primitive, Step, StepGraph, StepId, Wait};
+use crate::graph::{Cause, ChangeStep, Primitive, Step, StepGraph, StepId, Wait};
 use crate::model::{Track, Transition};
 use crate::proof::Findings;
 
@@ -288,7 +288,7 @@ impl<'g> All<'g> {
             other @ (Primitive::Change(_)
             | Primitive::Wait(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint) => other,
+            | Primitive::Checkpoint(_)) => other,
         };
         let is_of_second =
             |text: &str| self.groups.iter().any(|group| group.compiled()[1].is_in(text));
@@ -297,7 +297,7 @@ impl<'g> All<'g> {
     }
 
     fn way_back(&self, back: Return, there: &HashMap<StepId, Of>) -> Option<Return> {
-        let Return { name, at, graph, takes_back, kept, no_return, patterns } = back;
+        let Return { to, at, graph, takes_back, undone_by, kept, no_return, patterns } = back;
         let ids = self.ids(&graph);
         let of = |id: &StepId| there.get(id).copied().unwrap_or(Of::Rest);
         let takes_back = self.each_of(
@@ -305,11 +305,13 @@ impl<'g> All<'g> {
             |id| ids[id],
             |pen, id, other| Some((pen.id(id), pen.id(other))),
         )?;
+        let undone_by =
+            self.each_of(&undone_by, of, |pen, id, other| Some((pen.id(id), pen.id(other))))?;
         let no_return =
             self.each_of(&no_return, of, |pen, id, why| Some((pen.id(id), pen.string(why))))?;
         let kept = self.each(&kept, of, |pen, id| Some(pen.id(id)))?;
         let graph = self.graph(&graph, &ids)?;
-        Some(Return { name, at, graph, takes_back, kept, no_return, patterns })
+        Some(Return { to, at, graph, takes_back, undone_by, kept, no_return, patterns })
     }
 }
 
@@ -336,12 +338,14 @@ fn expected(pen: &Pen<'_>, one: &Expected) -> Option<Expected> {
 fn step(pen: &Pen<'_>, step: &Step) -> Option<Step> {
     let Step { id, primitive, after, title, reason, window } = step;
     let primitive = match primitive {
-        Primitive::Change(set) => Primitive::Change(pen.change_set(set)?),
+        Primitive::Change(ChangeStep { verb, set }) => {
+            Primitive::Change(ChangeStep { verb: *verb, set: pen.change_set(set)? })
+        }
         Primitive::Wait(Wait { span, origin, over }) => {
             let over = over.as_ref().map(|over| pen.id(over));
             Primitive::Wait(Wait { span: *span, origin: *origin, over })
         }
-        Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => return None,
+        Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => return None,
     };
     Some(Step {
         id: pen.id(id),

@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::super::draft::{Draft, MovePoint};
+use super::super::draft::Draft;
 use super::{Leads, both, comes_to, forbid_as_far, forbid_where_it_leads, host};
 use crate::fact::{Fact, Subject, Value};
+use crate::graph::MovePoint;
 use crate::intent::DomainMove;
 use crate::proof::answers::Content;
 use crate::proof::model::{Bench, Domain, shown};

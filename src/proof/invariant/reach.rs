@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::super::draft::{Kind, MovePoint};
+use super::super::draft::Kind;
 use crate::calendar::show_span;
+use crate::graph::MovePoint;
 use crate::model::Stage;
 use crate::model::hold::{CAP, hold};
 use crate::proof::model::{Bench, shown};

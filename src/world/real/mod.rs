@@ -18,15 +18,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SubsecRound;
-use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, Secret};
+use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, Secret};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::World;
+use super::{Held, World};
 use crate::calendar::{Steady, Timestamp};
 use crate::engine::tell::Message;
 use crate::graph::StepId;
 use crate::journal::Entry;
-use crate::observe::{Answer, NoEnd, Outside, Query, Said};
+use crate::observe::{Answered, AskServer, NoEnd, Outside, Query, Said, Served};
 use dns::Resolver;
 use notify::Reached;
 use store::JournalFile;
@@ -89,9 +89,9 @@ pub struct Real {
     /// Where people say that something is done while this process has the lock.
     pub inbox: PathBuf,
     /// Commands that were started, by the ids of their steps.
-    pub running: BTreeMap<String, JoinHandle<Result<Said, NoEnd>>>,
+    pub running: BTreeMap<StepId, JoinHandle<Result<Said, NoEnd>>>,
     /// What is being asked, by the steps that it is asked for.
-    pub asking: BTreeMap<StepId, JoinHandle<Vec<Answer>>>,
+    pub asking: BTreeMap<StepId, JoinHandle<Vec<Answered>>>,
     /// Wakes whoever sleeps when a command has ended, or something has been answered.
     pub ended: Arc<Notify>,
     /// The run's journal.
@@ -114,7 +114,7 @@ impl Real {
         let mut ended = Vec::new();
         for (step, command) in std::mem::take(&mut self.running) {
             if !command.is_finished() {
-                ended.push(StepId::new(step));
+                ended.push(step);
             }
             command.abort();
             // It is gone when it has been dropped.
@@ -122,55 +122,39 @@ impl Real {
         }
         ended
     }
+}
 
-    async fn ended(&mut self, step: &str) -> Option<Result<Said, NoEnd>> {
-        let command = match self.running.get(step) {
-            Some(command) if !command.is_finished() => return None,
-            Some(_) | None => self.running.remove(step),
-        };
-        let cut = |why: String| Err(NoEnd::Cut(why));
-        let Some(command) = command else { return Some(cut("nobody has started it".to_owned())) };
-        Some(command.await.unwrap_or_else(|error| cut(error.to_string())))
-    }
-
-    async fn answer(&self, query: &Query) -> Answer {
-        match query {
-            Query::Ended { .. } => Answer::Ended(None),
-            Query::Confirmed { step } => Answer::Confirmed(inbox::taken(&self.inbox, step)),
-            Query::Held { zone, keys } => {
-                Answer::Held(self.provider(zone).read_rrsets(zone, keys).await)
-            }
-            Query::Served { .. }
-            | Query::Resolved { .. }
-            | Query::Command { .. }
-            | Query::Http { .. } => anybody(query, &self.home, &self.secrets).await,
+/// The answer to a question that anybody can be asked, whatever this process has started.
+async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
+    match query {
+        Query::Served(question) => {
+            let served = served(&question).await;
+            Answered::Served(question, served)
+        }
+        Query::Resolved(question) => {
+            let outside = match Resolver::one(&question.resolver) {
+                Ok(resolver) => resolver.outside(&question.key).await,
+                Err(why) => Outside::Unknown(why),
+            };
+            Answered::Resolved(question, outside)
+        }
+        Query::Command(question) => {
+            let said = gate::command(&question.argv, home, question.within, secrets).await;
+            let said = said.map_err(|(NoEnd::NotRun(why) | NoEnd::Cut(why))| why);
+            Answered::Command(question, said)
+        }
+        Query::Http(question) => {
+            let contains = question.contains.as_deref();
+            let page = gate::http(&question.url, contains, question.within).await;
+            Answered::Http(question, page)
         }
     }
 }
 
-/// The answer of somebody who is no provider, and whom this process has not started.
-async fn anybody(query: &Query, home: &Path, secrets: &[Secret]) -> Answer {
-    match query {
-        Query::Served { zone: _, server, key, or_absent: false } => {
-            Answer::Served(dns::served(*server, key).await)
-        }
-        Query::Served { zone: _, server, key, or_absent: true } => {
-            Answer::Served(dns::served_or_absent(*server, key).await)
-        }
-        Query::Resolved { resolver, key } => Answer::Resolved(match Resolver::one(resolver) {
-            Ok(resolver) => resolver.outside(key).await,
-            Err(why) => Outside::Unknown(why),
-        }),
-        Query::Command { argv, within } => {
-            let said = gate::command(argv, home, *within, secrets).await;
-            Answer::Command(said.map_err(|(NoEnd::NotRun(why) | NoEnd::Cut(why))| why))
-        }
-        Query::Http { url, contains, within } => {
-            Answer::Http(gate::http(url, contains.as_deref(), *within).await)
-        }
-        Query::Held { .. } | Query::Ended { .. } | Query::Confirmed { .. } => {
-            unreachable!("only this process knows")
-        }
+async fn served(AskServer { zone: _, server, key, or_absent }: &AskServer) -> Served {
+    match or_absent {
+        false => dns::served(*server, key).await,
+        true => dns::served_or_absent(*server, key).await,
     }
 }
 
@@ -192,23 +176,33 @@ impl World for Real {
         }
     }
 
-    async fn ask(&mut self, queries: &[Query]) -> Vec<Answer> {
-        // What was started is here and nowhere else.
-        if let [Query::Ended { step }] = queries {
-            return vec![Answer::Ended(self.ended(step).await)];
-        }
-        let asked = stream::iter(queries.iter().map(|query| self.answer(query)));
-        asked.buffered(see::AT_ONCE_MAX).collect().await
+    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
+        self.provider(zone).read_rrsets(zone, keys).await
     }
 
-    async fn begin(&mut self, step: &StepId, queries: &[Query]) {
-        let (queries, home, secrets) = (queries.to_vec(), self.home.clone(), self.secrets.clone());
+    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
+        stream::iter(questions.iter().map(served)).buffered(see::AT_ONCE_MAX).collect().await
+    }
+
+    async fn ended(&mut self, step: &StepId) -> Option<Result<Said, NoEnd>> {
+        let command = match self.running.get(step) {
+            Some(command) if !command.is_finished() => return None,
+            Some(_) | None => self.running.remove(step),
+        };
+        let cut = |why: String| Err(NoEnd::Cut(why));
+        let Some(command) = command else { return Some(cut("nobody has started it".to_owned())) };
+        Some(command.await.unwrap_or_else(|error| cut(error.to_string())))
+    }
+
+    async fn confirmed(&mut self, step: &StepId) -> Option<String> {
+        inbox::taken(&self.inbox, step.as_str())
+    }
+
+    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+        let (home, secrets) = (self.home.clone(), self.secrets.clone());
         let ended = Arc::clone(&self.ended);
         let asked = tokio::spawn(async move {
-            let asked = queries.into_iter().map(|query| {
-                let (home, secrets) = (&home, &secrets);
-                async move { anybody(&query, home, secrets).await }
-            });
+            let asked = queries.into_iter().map(|query| answer(query, &home, &secrets));
             let answers = stream::iter(asked).buffered(ROUND_AT_ONCE_MAX).collect().await;
             ended.notify_one();
             answers
@@ -218,7 +212,7 @@ impl World for Real {
         }
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answer>)> {
+    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
         let mut asking = self.asking.iter();
         let step = asking.find(|(_, asked)| asked.is_finished()).map(|(step, _)| step.clone())?;
         let answers = self.asking.remove(&step)?.await;
@@ -250,7 +244,7 @@ impl World for Real {
             ended.notify_one();
             said
         };
-        self.running.insert(step.to_string(), tokio::spawn(work));
+        self.running.insert(step.clone(), tokio::spawn(work));
         Ok(())
     }
 

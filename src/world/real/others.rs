@@ -62,7 +62,7 @@ fn changed(artifact: &Artifact) -> BTreeSet<(&Name, &RrKey)> {
     let steps = std::iter::once(&artifact.graph).chain(back).flat_map(StepGraph::steps);
     let changes = steps.filter_map(|step| match &step.primitive {
         Primitive::Change(changes) => Some(changes),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => {
             None
         }
     });

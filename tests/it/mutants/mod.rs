@@ -140,7 +140,7 @@ fn timeline(graph: &StepGraph) -> Vec<(String, u64)> {
             Primitive::Change(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => 0,
+            | Primitive::Checkpoint(_) => 0,
         };
         ends.push(begin + lasts);
         (step.id.to_string(), begin)
@@ -159,7 +159,10 @@ fn shown(case: &Case, findings: &Findings) -> Shown {
         let (steps, taken) = (steps.len(), one.takes_back.len());
         format!(
             "{} {:?} {steps} {edges} {taken} {:?} {:?}",
-            one.name, one.at, one.kept, one.no_return
+            one.name(),
+            one.at,
+            one.kept,
+            one.no_return
         )
     });
     Shown {

@@ -78,7 +78,7 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
             Primitive::Change(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => 0,
+            | Primitive::Checkpoint(_) => 0,
         },
         is_wait: matches!(step.primitive, Primitive::Wait(_)),
         is_task: matches!(step.primitive, Primitive::Task(_)),
@@ -89,7 +89,7 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
             Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint => None,
+            | Primitive::Checkpoint(_) => None,
         },
     });
     steps.collect()
@@ -98,7 +98,7 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
 fn backs_of(case: &Case, steps: &[Step]) -> Vec<Back> {
     let place = |id| case.graph.place(id);
     let backs = case.returns.iter().map(|one| Back {
-        name: one.name.to_string(),
+        name: one.name().to_string(),
         at: one.at.as_ref().and_then(place),
         before_point: schedule::closure(steps, one.at.as_ref().and_then(place)),
         steps: steps_of(&one.graph),

@@ -216,7 +216,7 @@ fn with_floor(live: &str, records: &str) -> String {
     };
     let steps = compiled.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(changes) => Some((&step.id, &changes.changes()[0])),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint => {
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => {
             None
         }
     });

@@ -29,7 +29,7 @@ impl OneFile {
     /// An adapter for the files of a directory, with this command to reload.
     fn adapter(&self, directory: &str, reload: &str) -> Box<dyn Provider> {
         let config = Config(BTreeMap::from([
-            ("directory".to_owned(), ConfigValue::Text(directory.to_owned())),
+            ("directory".to_owned(), ConfigValue::Path(directory.into())),
             ("reload".to_owned(), ConfigValue::Argv(vec![reload.to_owned()])),
         ]));
         let connected = (cutover_zonefile::ADAPTER.connect)(&config, self.directory.path());

@@ -18,8 +18,8 @@ const BEFORE: &str = "$TTL 60\n@ SOA ns root 1 2 3 4 5\n@ NS ns\na A 192.0.2.1 ;
 const AFTER: &str = "$TTL 60\n@ SOA ns root 2 2 3 4 5\n@ NS ns\na A 192.0.2.2 ; a\n";
 const CHANGE: &[&str] = &["a A 60 192.0.2.2"];
 
-fn text(text: &str) -> ConfigValue {
-    ConfigValue::Text(text.to_owned())
+fn path(text: &str) -> ConfigValue {
+    ConfigValue::Path(text.into())
 }
 
 fn argv(words: &[&str]) -> ConfigValue {
@@ -70,20 +70,22 @@ fn names(directory: &TempDir) -> Vec<String> {
 
 #[test]
 fn the_configuration_names_the_field_that_is_wrong() {
-    let served = |text_of| ConfigValue::Object(config(&[("assume_within", text(text_of))]));
+    let served = |within| ConfigValue::Object(config(&[("assume_within", within)]));
+    let soon = ConfigValue::Text("soon".to_owned());
+    let within = ConfigValue::Duration(Duration::from_secs(5400));
     let empty = ConfigValue::Object(Config(BTreeMap::new()));
-    let directory = || ("directory", text("zones"));
+    let directory = || ("directory", path("zones"));
     for (fields, field) in [
         (vec![], "directory"),
-        (vec![directory(), ("file", text("x"))], "file"),
+        (vec![directory(), ("file", path("x"))], "file"),
         (vec![directory(), ("reload", argv(&[]))], "reload"),
         (vec![directory(), ("served", empty)], "served.assume_within"),
-        (vec![directory(), ("served", served("soon"))], "served.assume_within"),
+        (vec![directory(), ("served", served(soon))], "served.assume_within"),
     ] {
         let error = (ADAPTER.connect)(&config(&fields), Path::new("/")).map(drop);
         assert_eq!(error.map_err(|error| error.field), Err(field.to_owned()));
     }
-    let all = [directory(), ("reload", argv(&["true"])), ("served", served("1h 30m"))];
+    let all = [directory(), ("reload", argv(&["true"])), ("served", served(within))];
     let capabilities = provider(Path::new("/"), &all).capabilities(&zone_name());
     assert_eq!(capabilities.served_within, Some(Duration::from_secs(5400)));
     assert_eq!(capabilities.types, None);
@@ -98,7 +100,7 @@ fn a_change_is_written_and_read_back() {
     symlink("real", file(&directory)).expect("linked");
     let leftover = directory.path().join(".cutover-leftover");
     fs::write(&leftover, "half a zo").expect("written");
-    let provider = provider(directory.path(), &[("directory", text("."))]);
+    let provider = provider(directory.path(), &[("directory", path("."))]);
     assert_eq!(apply(&*provider).expect("applied"), Receipt { serial: Some(2), read_back: false });
     assert_eq!(contents(&real), AFTER);
     assert_eq!(contents(&leftover), "half a zo", "what a kill left behind is nobody's");
@@ -115,7 +117,7 @@ fn a_change_is_written_and_read_back() {
 #[test]
 fn a_stale_change_leaves_the_file() {
     let directory = directory();
-    let provider = provider(directory.path(), &[("file", text("example.test.zone"))]);
+    let provider = provider(directory.path(), &[("file", path("example.test.zone"))]);
     let theirs = BEFORE.replace("192.0.2.1", "192.0.2.9");
     fs::write(file(&directory), &theirs).expect("written");
     let error = apply(&*provider).expect_err("stale");
@@ -129,7 +131,7 @@ fn a_stale_change_leaves_the_file() {
 #[test]
 fn what_cannot_be_read_says_where() {
     let directory = directory();
-    let provider = provider(directory.path(), &[("directory", text(""))]);
+    let provider = provider(directory.path(), &[("directory", path(""))]);
     let path = |name: &str| directory.path().join(name).display().to_string();
     let read = |zone: &Name| run(provider.read_zone(zone)).expect_err("an error");
     let absent = read(&name("absent.test."));
@@ -155,7 +157,7 @@ fn what_cannot_be_written_names_the_place_and_the_way_out() {
     let before = BEFORE.replace("a A 192.0.2.1 ; a\n", "$INCLUDE hosts\n");
     fs::write(file(&directory), &before).expect("written");
     fs::write(directory.path().join("hosts"), "; hosts\na A 192.0.2.1\n").expect("written");
-    let provider = provider(directory.path(), &[("directory", text(""))]);
+    let provider = provider(directory.path(), &[("directory", path(""))]);
     let error = apply(&*provider).expect_err("in an include");
     let ProviderError::Unsupported { key: refused, why, .. } = &error else { panic!("{error}") };
     assert_eq!(*refused, key("a A"));
@@ -174,7 +176,7 @@ fn what_cannot_be_written_names_the_place_and_the_way_out() {
 fn the_servers_are_told_of_the_new_file() {
     let directory = directory();
     let reload = argv(&["/bin/sh", "-c", "cp \"$0\" served", "example.test.zone"]);
-    let provider = provider(directory.path(), &[("directory", text("")), ("reload", reload)]);
+    let provider = provider(directory.path(), &[("directory", path("")), ("reload", reload)]);
     apply(&*provider).expect("applied");
     assert_eq!(contents(directory.path().join("served")), AFTER);
 }
@@ -187,7 +189,7 @@ fn a_reload_that_fails_is_in_doubt() {
         (argv(&["/no/such/program"]), "`/no/such/program` cannot be run: "),
     ] {
         let directory = directory();
-        let fields = [("directory", text("")), ("reload", reload)];
+        let fields = [("directory", path("")), ("reload", reload)];
         let error = apply(&*provider(directory.path(), &fields)).expect_err("a failure");
         assert_eq!(error.next(), Next::Look);
         let ProviderError::InDoubt { detail, .. } = &error else { panic!("{error}") };
@@ -227,7 +229,7 @@ fn permissions_are_respected() {
     let set = |path: &Path, mode| {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("set");
     };
-    let provider = provider(directory.path(), &[("directory", text(""))]);
+    let provider = provider(directory.path(), &[("directory", path(""))]);
     let path = file(&directory).display().to_string();
     set(directory.path(), 0o555);
     let error = apply(&*provider).expect_err("refused");

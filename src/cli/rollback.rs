@@ -157,7 +157,7 @@ fn agreed(
     run: &Run,
 ) -> Result<Option<Exit>, Failure> {
     let show = || {
-        put(&text::plan(&preview(), Detail::Brief, dress(&std::io::stdout())))?;
+        put(&text::plan(&preview(), Detail::Full, dress(&std::io::stdout())))?;
         put(&stays(&run.artifact, &run.state))
     };
     ask(args.auto_approve, "Go back like", show)

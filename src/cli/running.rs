@@ -27,7 +27,7 @@ use crate::world::real::inbox;
 use crate::world::real::notify::Reached;
 use crate::world::real::store::{Found, JournalFile, Lock, Store};
 use crate::world::real::{Real, now};
-use crate::world::{DriveError, Outcome, Patience, Progress, Run, drive, tool};
+use crate::world::{DriveError, Outcome, Patience, Progress, Run, World as _, drive, tool};
 
 /// What is run, and how.
 #[derive(clap::Args)]

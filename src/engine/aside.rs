@@ -57,8 +57,11 @@ impl RunState {
         let zones = aside.iter().filter_map(|place| graph.zone_of(&graph.steps()[*place]));
         let alone = left_alone(artifact, zones);
         let goes_on = |place: &usize| {
-            let zone = graph.zone_of(&graph.steps()[*place]);
-            !aside.contains(place) && zone.is_some_and(|zone| !alone.contains(zone))
+            let step = &graph.steps()[*place];
+            let zone = graph.zone_of(step);
+            // Mail is led back whatever somebody has edited beside its records: these are compared themselves.
+            let is_mail = artifact.is_way_back() && step.routes_mail();
+            !aside.contains(place) && zone.is_some_and(|zone| is_mail || !alone.contains(zone))
         };
         self.to_settle().filter(goes_on).collect()
     }

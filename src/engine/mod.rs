@@ -261,7 +261,9 @@ impl RunState {
                 self.untold.iter().any(|one| one.seq == *seq && one.notice == *notice)
             }
             // What somebody lets pass stands still.
-            Event::Allowed { .. } | Event::Replaced { .. } => is_open && !self.leaves(),
+            // Of a run that leaves its way, what became of a task that was begun is still to be said.
+            Event::Allowed { .. } => is_open,
+            Event::Replaced { .. } => is_open && !self.leaves(),
         };
         if !may_follow {
             return Err(illegal::not_open(event));

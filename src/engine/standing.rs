@@ -76,6 +76,9 @@ impl RunState {
         let is_left = matches!(state, StepState::Change(ChangeState::InDoubt { .. }))
             && self.turned_back.is_some()
             && self.unpublished.contains(&place);
-        state.is_unsettled() && !is_left
+        // Nothing that can take time stands before the mail that is led back: what a task has done is taken
+        // back after that, whether it came to its end or not.
+        let is_taken_back_later = matches!(state, StepState::Task(_)) && self.turned_back.is_some();
+        state.is_unsettled() && !is_left && !is_taken_back_later
     }
 }

@@ -146,7 +146,8 @@ fn task(state: TaskState, at: Timestamp, event: &Event) -> Option<TaskState> {
     use TaskState::{Begun, Done, InDoubt, Pending};
     match (state, event) {
         (Pending, Event::Begun { .. }) => Some(Begun),
-        (Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
+        // In doubt again: it was ended since, or asked for once more.
+        (Begun | InDoubt { .. }, Event::Unsure { .. }) => Some(InDoubt { since: at }),
         (Begun | InDoubt { .. }, Event::NotMade { .. } | Event::NotDone { .. }) => Some(Pending),
         // It is done, by whomever.
         (Pending | Begun | InDoubt { .. }, Event::Did { .. } | Event::Allowed { .. }) => {
@@ -213,7 +214,7 @@ mod tests {
         for (state, expected) in [
             (TaskState::Pending, "begun did allowed"),
             (TaskState::Begun, "unsure not_made not_done did allowed"),
-            (TaskState::InDoubt { since: at }, "not_made not_done did allowed"),
+            (TaskState::InDoubt { since: at }, "unsure not_made not_done did allowed"),
             (TaskState::Done { at }, ""),
         ] {
             assert_eq!(taken(|event| task(state, at, event)), expected, "{state:?}");

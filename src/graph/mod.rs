@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Change, ChangeSet, Name};
+use cutover_contract::{Change, ChangeSet, Name, RrType};
 use foldhash::{HashMap, HashMapExt};
 use gate::Gate;
 use paths::Paths;
@@ -62,6 +62,21 @@ impl Step {
     #[must_use]
     pub fn is_task(&self) -> bool {
         matches!(self.primitive, Primitive::Task(_))
+    }
+
+    /// Whether it changes where mail is led.
+    #[must_use]
+    pub fn routes_mail(&self) -> bool {
+        match &self.primitive {
+            Primitive::Change(change) => {
+                change.changes().iter().any(|change| change.key.rtype == RrType::MX)
+                    && matches!(change.verb, Verb::Switch | Verb::Join | Verb::Prefer)
+            }
+            Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint(_) => false,
+        }
     }
 
     /// What a change does; `None`: it is none.

@@ -252,7 +252,7 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
             ends.insert(&step.id, before.copied().unwrap_or_default() + span);
         }
         let tasks = tasks_before(steps);
-        let switch = steps.iter().filter(|step| step.verb() == Some(Verb::Switch));
+        let switch = steps.iter().filter(|step| step.routes_mail());
         let routed = switch.filter_map(|step| ends.get(&step.id)).max();
         let whole = ends.values().max().copied().unwrap_or_default();
         let routed = match routed {
@@ -261,7 +261,7 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
                 if after.is_zero() { "at once".to_owned() } else { since_start(*after) },
                 match tasks.len() {
                     0 => String::new(),
-                    more => format!(", behind {}", count(more, "task")),
+                    more => format!(", after {}", count(more, "task")),
                 }
             ),
             None => String::new(),
@@ -302,7 +302,7 @@ fn tasks_before(steps: &[Step]) -> BTreeSet<&StepId> {
     for step in steps {
         let mut own: BTreeSet<&StepId> =
             step.after.keys().filter_map(|id| behind.get(id)).flatten().copied().collect();
-        if step.verb() == Some(Verb::Switch) {
+        if step.routes_mail() {
             all.extend(&own);
         }
         if matches!(&step.primitive, Primitive::Task(_)) {

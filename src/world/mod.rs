@@ -66,6 +66,11 @@ pub trait World {
         argv: &[String],
         within: Duration,
     ) -> impl Future<Output = Result<(), String>>;
+    /// Ends every command that was started and still runs, with all that it has started; the steps whose
+    /// work they are. None where nothing runs beside the loop.
+    fn end_commands(&mut self) -> impl Future<Output = Vec<StepId>> {
+        std::future::ready(Vec::new())
+    }
     /// Tells somebody; why that could not be done.
     fn tell(&mut self, message: &Message) -> impl Future<Output = Result<(), String>>;
     /// Writes an entry down so that it survives a crash.
@@ -334,6 +339,13 @@ pub async fn drive<W: World>(
             && run.state.way_back(&run.artifact, &to).is_ok()
         {
             run.turn_back(world, &to, watch)?;
+        }
+        if run.state.turned_back.is_some() && run.state.finished.is_none() {
+            // No task is waited for, and none goes on beside the way back.
+            for step in world.end_commands().await {
+                let detail = "its command was ended: the run goes back".to_owned();
+                run.cut(world, step, detail, watch)?;
+            }
         }
         let now = world.now();
         let moment = Moment { at: now, steady: world.steady() };

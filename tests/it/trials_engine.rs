@@ -369,6 +369,39 @@ fn a_process_that_waits_is_told_to_go_back() {
     }
 }
 
+/// A task that talks to the new host hangs just when that host is dead: it does not hold up the way back,
+/// is ended with it, and is taken back when mail is led back.
+#[test]
+fn a_task_that_runs_holds_no_way_back_up() {
+    let task = "tasks: { after_switch: [ { name: relay, run: [ sleep, \"600\" ], undo: [ sh, -c, \"echo undone >>undone\" ] } ] }\n";
+    let gate = "gates: { after_switch: [ { probe: command, run: [ \"false\" ], delay: 1s, on_fail: rollback } ] }\n";
+    for by_gate in [true, false] {
+        let more = if by_gate { format!("{task}{gate}") } else { task.to_owned() };
+        let bed = bed(&[], &more);
+        let mut child = bed.spawn(APPLY);
+        until(&bed, &mut child, "begun task/relay");
+        if !by_gate {
+            let args =
+                ["rollback", "plan.yaml", "--to", "before-switch", "--auto-approve", "--wait"];
+            let (code, text) = bed.cutover(&args);
+            assert_eq!(code, DONE, "{text}");
+        }
+        assert_eq!(child.wait().expect("a child").code(), Some(HALTED));
+        let [there, back] = &journals(&bed)[..] else { panic!("a run, and its way back") };
+        let (there, back) = (first(there), first(back));
+        let turned = there["turned_back "];
+        let led_back = back["written back/switch/acme.test/@/MX"];
+        assert!(led_back - turned < chrono::TimeDelta::seconds(30), "{turned} to {led_back}");
+        assert!(back["did back/task/relay"] > led_back, "{back:?}");
+        assert_eq!(
+            fs::read_to_string(bed.dir().join("undone")).expect("it was undone"),
+            "undone\n"
+        );
+        let zone = bed.served().concat();
+        assert!(zone.contains(&"acme.test. 2 IN MX 10 mail.acme.test.".to_owned()), "{zone:?}");
+    }
+}
+
 /// Line 13: within one state no two plans have open runs that change the same records.
 #[test]
 fn a_second_plan_over_the_same_records_is_refused() {

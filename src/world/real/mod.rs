@@ -103,25 +103,6 @@ impl Real {
         // The artifact's reader has checked that each zone has a provider.
         &*self.providers[&self.zones[zone]]
     }
-
-    /// Ends every command that was started and still runs, with all that it has started; the ids of
-    /// the steps whose work they are.
-    pub async fn end_commands(&mut self) -> Vec<StepId> {
-        for asked in std::mem::take(&mut self.asking).into_values() {
-            asked.abort();
-            let _ = asked.await;
-        }
-        let mut ended = Vec::new();
-        for (step, command) in std::mem::take(&mut self.running) {
-            if !command.is_finished() {
-                ended.push(step);
-            }
-            command.abort();
-            // It is gone when it has been dropped.
-            let _ = command.await;
-        }
-        ended
-    }
 }
 
 /// The answer to a question that anybody can be asked, whatever this process has started.
@@ -246,6 +227,23 @@ impl World for Real {
         };
         self.running.insert(step.clone(), tokio::spawn(work));
         Ok(())
+    }
+
+    async fn end_commands(&mut self) -> Vec<StepId> {
+        for asked in std::mem::take(&mut self.asking).into_values() {
+            asked.abort();
+            let _ = asked.await;
+        }
+        let mut ended = Vec::new();
+        for (step, command) in std::mem::take(&mut self.running) {
+            if !command.is_finished() {
+                ended.push(step);
+            }
+            command.abort();
+            // It is gone when it has been dropped.
+            let _ = command.await;
+        }
+        ended
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), String> {

@@ -13,6 +13,7 @@
 //! for the exact spelling that a `DELETE` needs, and for errors that help.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_route53::types::ChangeStatus;
 use cutover_contract::{
@@ -20,12 +21,14 @@ use cutover_contract::{
 };
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, compare, names_of, unsupported};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use crate::api::Server;
 use crate::convert::{self, Held, Holdings, Size};
 use crate::failure::{failed, failed_act, in_doubt};
-use crate::limits::{BATCH_CHARS, BATCH_RECORDS, SYNC_EVERY, SYNC_POLLS_MAX, TYPES, VALUE_CHARS};
+use crate::limits::{
+    BATCH_CHARS, BATCH_RECORDS, SYNC_MAX, SYNC_PAUSE_MAX, SYNC_PAUSE_MIN, TYPES, VALUE_CHARS,
+};
 use crate::read;
 
 /// Compares every `before` and makes the changes, all of them or none.
@@ -75,11 +78,9 @@ pub(crate) async fn apply(
 /// Waits until all of Route 53's servers have a change (API reference, GetChange).
 async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), ProviderError> {
     let client = server.client().await;
-    let mut polls = interval(SYNC_EVERY);
-    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = None;
-    for _ in 0..SYNC_POLLS_MAX {
-        polls.tick().await;
+    let (mut pause, mut waited) = (SYNC_PAUSE_MIN, Duration::ZERO);
+    while waited < SYNC_MAX {
         match client.get_change().id(change).send().await {
             Ok(answer) => {
                 last = None;
@@ -99,12 +100,16 @@ async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), Provi
                 last = Some(error);
             }
         }
+        #[expect(clippy::disallowed_methods, reason = "between questions, and bounded")]
+        let rest = sleep(pause);
+        rest.await;
+        waited += pause;
+        pause = (pause * 2).min(SYNC_PAUSE_MAX);
     }
-    let span = SYNC_EVERY * u32::try_from(SYNC_POLLS_MAX).unwrap_or(u32::MAX);
     let last = last.map(|error| format!(" ({error})")).unwrap_or_default();
     let detail = format!(
         "the change was made, and after {} s not all servers of Route 53 have it{last}",
-        span.as_secs()
+        SYNC_MAX.as_secs()
     );
     Err(in_doubt(server, zone, detail))
 }

@@ -44,10 +44,13 @@ pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// in sync within 60 s as a rule (API reference, GetChange), and that is waited for beside.
 pub(crate) const UNSEEN_NODES: Duration = Duration::from_secs(60);
 
-/// How often Route 53 is asked whether a change is in sync. Our choice.
-pub(crate) const SYNC_EVERY: Duration = Duration::from_secs(2);
+/// How long Route 53 is left alone before it is asked again whether a change is in sync: at first, and at
+/// the most. The pause doubles in between. Our choice.
+pub(crate) const SYNC_PAUSE_MIN: Duration = Duration::from_millis(250);
+/// See [`SYNC_PAUSE_MIN`].
+pub(crate) const SYNC_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// For how long. Our choice: ten times what it takes as a rule.
-pub(crate) const SYNC_POLLS_MAX: usize = 300;
+pub(crate) const SYNC_MAX: Duration = Duration::from_secs(600);
 
 /// How long to wait after a refusal for the rate. Our choice: ten requests a second come back.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);

@@ -306,7 +306,7 @@ fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
     };
     let (usual, kept) = shown(first);
     let mut lines = vec![format!(
-        "the last sender is led back {usual} after that, for so long the new records may be cached; {kept} where resolvers keep them too long (`overrun`)"
+        "the last sender follows within {usual}, while caches hold the new records; {kept} with resolvers that keep them too long (`overrun`)"
     )];
     let longer = changes(Verb::Restore).filter(|(_, change)| keys.contains(&change.key));
     let longer = longer.filter_map(|(step, change)| Some((ttl_of(change)?, step)));
@@ -315,7 +315,7 @@ fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
         let there = there.map_or(&step.id, |(there, _)| there);
         let (usual, kept) = shown(ttl);
         lines.push(format!(
-            "once {there} was made, the last sender is led back {usual} after that; {kept} where resolvers keep them too long (`overrun`)"
+            "after {there}, the last sender follows within {usual}; {kept} with resolvers that keep them too long (`overrun`)"
         ));
     }
     lines

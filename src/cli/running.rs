@@ -193,7 +193,7 @@ pub(super) fn ask(
     show()?;
     if !std::io::stdin().is_terminal() {
         tell(
-            "\nnot applied: somebody has to agree. Read the plan and add `--auto-approve`, or apply it at a terminal",
+            "\nNot applied: needs confirmation. Review the plan, then run this in a terminal or add `--auto-approve`.",
         );
         return Ok(Some(Exit::ApprovalNeeded));
     }
@@ -203,7 +203,7 @@ pub(super) fn ask(
     match answer.trim() {
         "yes" => Ok(None),
         _ => {
-            tell("not applied");
+            tell("Not applied.");
             Ok(Some(Exit::ApprovalNeeded))
         }
     }
@@ -370,7 +370,7 @@ pub(super) fn say(
 
 /// A word that the run is not waiting for.
 pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
-    let help = "help: `cutover status` shows what the run waits for: a task, or a gate with `on_fail: ask` that has not passed";
+    let help = "help: `cutover status` shows what the run waits for: a task, a fact to confirm, or a gate with `on_fail: ask` that has not passed";
     let what = match error {
         IllegalEvent::Step { .. } => {
             format!("{step} cannot be confirmed now: it does not wait for a person")

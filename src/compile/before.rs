@@ -29,7 +29,7 @@ fn of_earlier_runs<'k>(
     let longest = holds.max()?;
     let margin = draft.intent.terms.clocks.margin;
     let because = format!(
-        "what an earlier run has replaced may be cached for {}, and {} for safety",
+        "resolvers may cache what an earlier run has replaced for {}; {} margin",
         show_span(longest),
         show_span(margin)
     );

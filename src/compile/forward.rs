@@ -189,7 +189,7 @@ pub(super) fn why(
     let because = match &model.atoms[held.atom].what {
         What::Answer { key, records: Some(rrset), .. } => {
             format!(
-                "{} {} with TTL {} may be cached for {base}, and {} for safety",
+                "resolvers may cache {} {} (TTL {}) for {base}; {} margin",
                 key.name,
                 rrset.rtype(),
                 show_span(rrset.ttl().duration()),
@@ -197,7 +197,7 @@ pub(super) fn why(
             )
         }
         What::Answer { key, records: None, .. } => format!(
-            "that there is no {key} may be cached for {base}, and {} for safety",
+            "resolvers may cache the non-existence of {key} for {base}; {} margin",
             show_span(clocks.margin)
         ),
         What::InFlight { by: Fact::Signs, of, .. } => format!(
@@ -483,14 +483,14 @@ pub(super) fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
         return (Duration::ZERO, String::new());
     };
     let what = match &change.before {
-        Some(before) => format!("{} with TTL {}", change.key, show_span(before.ttl().duration())),
+        Some(before) => format!("{} (TTL {})", change.key, show_span(before.ttl().duration())),
         None => match zone.wildcard_of(&change.key) {
-            Some(_) => format!("what a wildcard says of {}, or its absence,", change.key),
-            None => format!("the absence of {}", change.key),
+            Some(_) => format!("what a wildcard says of {}, or its non-existence,", change.key),
+            None => format!("the non-existence of {}", change.key),
         },
     };
     let because = format!(
-        "{what} may be cached for {}, and {} for safety",
+        "resolvers may cache {what} for {}; {} margin",
         show_span(longest),
         show_span(margin)
     );

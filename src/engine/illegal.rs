@@ -9,7 +9,7 @@ use crate::journal::Event;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalEvent {
     /// A step that the artifact does not have.
-    #[error("the artifact has no step `{0}`")]
+    #[error("there is no step `{0}` in this run")]
     UnknownStep(StepId),
     /// An event that the step's state, or its kind, does not allow.
     #[error("`{step}` cannot be {}: it is {}", words(.event), .state.words())]

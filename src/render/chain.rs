@@ -210,10 +210,10 @@ pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
             let here = (habit.here)(&times)?;
             let verdict = match habit.usual.cmp(&here) {
                 std::cmp::Ordering::Less => {
-                    format!("{} less than mail needs", show_span(here - habit.usual))
+                    format!("acts {} too early", show_span(here - habit.usual))
                 }
                 std::cmp::Ordering::Greater => {
-                    format!("{} longer than mail needs", show_span(habit.usual - here))
+                    format!("waits {} longer than mail needs", show_span(habit.usual - here))
                 }
                 std::cmp::Ordering::Equal => "the same".to_owned(),
             };
@@ -229,7 +229,7 @@ pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
             ])
         })
         .collect();
-    Some(table(["", "usual runbook", "this plan", "the runbook waits"], &rows))
+    Some(table(["", "usual runbook", "this plan", "the runbook"], &rows))
 }
 
 /// The ways back: where to, what has to be waited for, and what stays.

@@ -336,7 +336,7 @@ fn sends_old_expand() {
 fn implicit_mx_k0() {
     case("implicit-mx-k0").planned().proves().in_order(&[
         "publish the MX records of acme.test.",
-        "that there is no acme.test. MX may be cached for 1d",
+        "resolvers may cache the non-existence of acme.test. MX for 1d",
         "copied to the other side for the last time (`synced`)  (T+1d 36m)",
     ]);
 }

@@ -458,10 +458,10 @@ fn the_plan_says_when_senders_are_led_back_and_why_it_waits() {
     let (code, text) = bed.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
     // The records are made with a TTL of 2 s, and have 6 s again in the end; a second of margin.
-    assert!(text.contains("the last sender is led back 3s after that"), "{text}");
+    assert!(text.contains("the last sender follows within 3s"), "{text}");
     assert!(
         text.contains(
-            "once restore/acme.test/@/MX was made, the last sender is led back 7s after that"
+            "after restore/acme.test/@/MX, the last sender follows within 7s"
         ),
         "{text}"
     );

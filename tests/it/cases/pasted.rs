@@ -29,7 +29,7 @@ fn ttl_cutover_long() {
     case("ttl-cutover-long")
         .planned()
         .proves()
-        .says("the last sender is led back 1h 1m after that");
+        .says("the last sender follows within 1h 1m");
 }
 
 /// What an earlier run replaced seconds ago is waited for behind the next change too.

@@ -138,13 +138,17 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
             (_, _) => None,
         }
     });
-    match waits.min_by_key(|(until, ..)| *until) {
-        Some((until, step, word)) => {
-            let zone = step.window.as_ref().map_or(Tz::UTC, Windows::zone);
-            format!("; next: {} {word} {}\n", step.id, show_instant_in(until, now, zone))
+    let soonest = waits.min_by_key(|(until, ..)| *until).map(|(until, step, word)| {
+        let zone = step.window.as_ref().map_or(Tz::UTC, Windows::zone);
+        match until > now {
+            true => format!("; next: {} {word} {}", step.id, show_instant_in(until, now, zone)),
+            false => format!("; next: {}, as soon as every server serves what it waits for", step.id),
         }
-        None => "\n".into(),
-    }
+    });
+    let mut by_hand = state.ready().map(|place| &artifact.graph.steps()[place]);
+    let asked = by_hand.find(|step| is_running(state) && is_by_hand(step));
+    let asked = asked.map(|step| format!("; a person is asked at {}", step.id));
+    format!("{}{}\n", asked.unwrap_or_default(), soonest.unwrap_or_default())
 }
 
 /// A step and its state; `closed`: the windows that it waits for; `asked`: whether it waits for a person.

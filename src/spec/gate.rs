@@ -44,7 +44,7 @@ pub struct BadSetting {
 pub struct GatesSpec {
     /// What has to pass before the switch, within its window.
     pub before_switch: Vec<GateSpec>,
-    /// What has to pass behind the switch, before the old side is left.
+    /// What has to pass after the switch, before the old side is left.
     pub after_switch: Vec<GateSpec>,
 }
 

@@ -53,7 +53,7 @@ pub struct PlanSpec {
     pub records: Vec<RecordSpec>,
     /// How long things live that no TTL says.
     pub clocks: Clocks,
-    /// What has to pass before and behind the switch.
+    /// What has to pass before and after the switch.
     pub gates: GatesSpec,
     /// Work outside of DNS.
     pub tasks: TasksSpec,

@@ -17,7 +17,7 @@ pub enum Place {
     BeforeContract,
     /// After all that releasing the old host waits for, before it is released.
     BeforeRelease,
-    /// On the way back from behind the switch, after mail is led back.
+    /// On the way back from after the switch, after mail is led back.
     WayBack,
 }
 
@@ -48,19 +48,19 @@ impl Place {
     pub fn doc(self) -> &'static str {
         match self {
             Self::BeforeSwitch => {
-                "What has to be done before the switch, one after the other, from the beginning of the run on."
+                "What has to be done before the switch, one after another, from the beginning of the run on."
             }
             Self::AfterSwitch => {
-                "What has to be done after the switch, one after the other, before the old side is left."
+                "What has to be done after the switch, one after another, before the old side is left."
             }
             Self::BeforeContract => {
-                "What has to be done when everything else is ready for leaving the old side, `keep_old` included: one after the other, before it is left."
+                "What has to be done when everything else is ready for leaving the old side, `keep_old` included: one after another, before it is left."
             }
             Self::BeforeRelease => {
-                "What has to be done when nothing else needs the old host any more, such as a last copy: one after the other, before it is released."
+                "What has to be done when nothing else needs the old host any more, such as a last copy: one after another, before it is released."
             }
             Self::WayBack => {
-                "What has to be done when a run goes back from after the switch, such as a copy back: one after the other, after mail is led back."
+                "What has to be done when a run goes back from after the switch, such as a copy back: one after another, after mail is led back."
             }
         }
     }
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// The tasks of a plan, by where they stand: those of one place are done one after the other.
+/// The tasks of a plan, by where they stand: those of one place are done one after another.
 #[derive(Clone, Debug, Default)]
 pub struct TasksSpec {
     /// By place.

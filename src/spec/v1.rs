@@ -80,7 +80,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
         not_built("dual_delivery", "copies of new mail to the old host, for a while"),
         optional(
             "gates",
-            "Probes that have to pass before and behind the switch.",
+            "Probes that have to pass before and after the switch.",
             gates(registry.probes),
         ),
         optional("tasks", "Work outside of DNS, at the points of the plan.", tasks()),
@@ -168,14 +168,14 @@ fn gates(probes: &[ProbeKeys]) -> Shape {
         ),
         optional(
             "after_switch",
-            "What has to pass behind the switch, before the old side is left.",
+            "What has to pass after the switch, before the old side is left.",
             list(1, gate(probes)),
         ),
         optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
     ])
 }
 
-const ON_FAIL_DOC: &str = "What happens when a gate behind the switch fails: `halt` (unless said), `rollback` to the point before the switch along the proved way back, or `ask`: halt, and a person may let it pass. Before the switch there is nothing to go back from, and `rollback` halts.";
+const ON_FAIL_DOC: &str = "What happens when a gate after the switch fails: `halt` (unless said), `rollback` to the point before the switch along the proved way back, or `ask`: halt, and a person may let it pass. Before the switch there is nothing to go back from, and `rollback` halts.";
 
 fn gate(probes: &[ProbeKeys]) -> Shape {
     const TIMES: Shape = Shape::Int { min: 1, max: COUNT_MAX };
@@ -188,11 +188,11 @@ fn gate(probes: &[ProbeKeys]) -> Shape {
                 "How long after what comes before it the probe is asked for the first time; left out, at once before the switch; after it `served` at once, and others when what was there before has expired in caches and everybody can have come over.",
                 SPAN,
             ),
-            optional("every", "From one time to the next; 1m unless said.", SPAN),
-            optional("for", "How long it is asked, in place of `count`.", SPAN),
+            optional("every", "From one time to the next; default 1m.", SPAN),
+            optional("for", "How long it is asked, instead of `count`.", SPAN),
             optional(
                 "count",
-                "How many answers make the gate; 1 unless said, and for `seen` until it has passed once.",
+                "How many answers make the gate; default 1, and for `seen` until it has passed once.",
                 TIMES,
             ),
             optional(
@@ -200,15 +200,15 @@ fn gate(probes: &[ProbeKeys]) -> Shape {
                 "How many passes in a row are enough; without `count` or `for` it is asked until then.",
                 TIMES,
             ),
-            optional("fail_limit", "How many failures are put up with; 0 unless said.", LIMIT),
+            optional("fail_limit", "How many failures are put up with; default 0.", LIMIT),
             optional(
                 "inconclusive_limit",
-                "How many inconclusive answers are put up with; 0 unless said, and for `seen` as many as come until resolvers that keep records too long (`overrun`) have had their time.",
+                "How many inconclusive answers are put up with; default 0, and for `seen` as many as come until resolvers that keep records too long (`overrun`) have had their time.",
                 LIMIT,
             ),
             optional(
                 "unanswered_limit",
-                "How many times in a row nobody may answer; 4 unless said.",
+                "How many times in a row nobody may answer; default 4.",
                 LIMIT,
             ),
             optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
@@ -322,10 +322,10 @@ fn record() -> Vec<Field> {
         required("type", "The record type.", TEXT),
         optional(
             "to",
-            "The records that shall be there, in presentation form: names with their trailing dot, strings in double quotes.",
+            "The records that should be there, in presentation form: names with their trailing dot, strings in double quotes.",
             list(1, TEXT),
         ),
-        optional("absent", "true: no such record shall be there.", Shape::Bool),
+        optional("absent", "true: there should be no such record.", Shape::Bool),
         optional("ttl", "Their TTL; left out, the TTL stays, and new records get 1h.", SPAN),
         optional(
             "lower_ttl",
@@ -340,7 +340,7 @@ fn record() -> Vec<Field> {
         ),
         optional(
             "wait",
-            "How long to wait behind `after:`, in place of the time in which what was there before expires in caches. The order is taken as written, and judged.",
+            "How long to wait after what `after:` names, instead of the time in which what was there before expires in caches. The order is taken as written, and judged.",
             SPAN,
         ),
     ]
@@ -356,12 +356,12 @@ fn assume() -> Shape {
         optional("host", "The host that it is true of, one of `hosts`.", SLUG),
         optional(
             "name",
-            "The DNS name that it is true of, in the place of a host: a domain, an exchange, the owner of a key or of a discovery record, a name outside of the zones.",
+            "The DNS name that it is true of, instead of a host: a domain, an exchange, the owner of a key or of a discovery record, a name outside of the zones.",
             TEXT,
         ),
         optional(
             "address",
-            "The address that it is true of, in the place of a host: an exchange's.",
+            "The address that it is true of, instead of a host: an exchange's.",
             TEXT,
         ),
         optional(
@@ -376,7 +376,7 @@ fn assume() -> Shape {
         ),
         optional(
             "by",
-            "In the place of `from`: the task that brings it about, `task/NAME`. It is true from the end of that task on, and what waits for it counts from there; what must not be so yet holds the task's begin back.",
+            "Instead of `from`: the task that brings it about, `task/NAME`. It is true from the end of that task on, and what waits for it counts from there; what must not be so yet holds the task's begin back.",
             TEXT,
         ),
         optional(
@@ -432,17 +432,17 @@ fn clocks() -> Shape {
     Shape::Object(vec![
         optional(
             "margin",
-            "Added to each time that something lives in a cache; 60s unless said.",
+            "Added to each time that something lives in a cache; default 60s.",
             SPAN,
         ),
         optional(
             "use",
-            "How long an answer is used after it was looked up; 30m unless said.",
+            "How long an answer is used after it was looked up; default 30m.",
             SPAN,
         ),
         optional(
             "queue_life",
-            "How long mail waits in senders' queues; 5d unless said (RFC 5321 §4.5.4.1).",
+            "How long mail waits in senders' queues; default 5d (RFC 5321 §4.5.4.1).",
             SPAN,
         ),
         not_built("sts_refresh", "how often senders refresh MTA-STS policies"),

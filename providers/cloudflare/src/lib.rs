@@ -50,7 +50,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "plan",
             FieldKind::Choice(&["free", "pro", "business", "enterprise"]),
-            "What the zones' plan at Cloudflare is; free if nothing is said. It decides how much \
+            "What the zones' plan at Cloudflare is; default free. It decides how much \
                   comes into one batch (200 or 3,500 operations), and what the smallest TTL is (60 s, \
                   and 30 s with enterprise).",
         ),
@@ -58,12 +58,12 @@ pub const ADAPTER: Adapter = Adapter {
             "unseen_nodes",
             FieldKind::Duration,
             "What is added after every server that can be asked has a change, for those of the \
-                  anycast network that cannot; 1m if nothing is said.",
+                  anycast network that cannot; default 1m.",
         ),
         ConfigField::optional(
             "url",
             FieldKind::Text,
-            "Where the API is; https://api.cloudflare.com/client/v4 if nothing is said.",
+            "Where the API is; default https://api.cloudflare.com/client/v4.",
         ),
     ],
     findings: include_str!("../findings.json"),

@@ -67,7 +67,7 @@ pub const ADAPTER: Adapter = Adapter {
             "unseen_nodes",
             FieldKind::Duration,
             "What is added after every server that can be asked has a change, for those of an \
-                  anycast network that cannot; 1m if nothing is said, and 0s for classes that \
+                  anycast network that cannot; default 1m, and 0s for classes that \
                   write to servers of your own.",
         ),
     ],

@@ -45,7 +45,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "server",
             FieldKind::Text,
-            "The server's identifier in the API; localhost if nothing is said.",
+            "The server's identifier in the API; default localhost.",
         ),
     ],
     findings: include_str!("../findings.json"),

@@ -59,7 +59,7 @@ const TSIG_FIELDS: &[ConfigField] = &[
     ConfigField::optional(
         "algorithm",
         FieldKind::Choice(ALGORITHMS),
-        "The key's algorithm; hmac-sha256 if nothing is said.",
+        "The key's algorithm; default hmac-sha256.",
     ),
     ConfigField::required("secret", FieldKind::Secret, "The key's secret, in base64."),
 ];

@@ -60,7 +60,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "region",
             FieldKind::Text,
-            "The region whose endpoint is asked; us-east-1 if nothing is said, where all public \
+            "The region whose endpoint is asked; default us-east-1, where all public \
                   zones are.",
         ),
         ConfigField::optional(
@@ -72,12 +72,12 @@ pub const ADAPTER: Adapter = Adapter {
             "unseen_nodes",
             FieldKind::Duration,
             "What is added after every server that can be asked has a change, for those of the \
-                  anycast network that cannot; 1m if nothing is said.",
+                  anycast network that cannot; default 1m.",
         ),
         ConfigField::optional(
             "endpoint_url",
             FieldKind::Text,
-            "Where the API is, if elsewhere; what AWS_ENDPOINT_URL says is heeded too.",
+            "Where the API is, if elsewhere; AWS_ENDPOINT_URL is obeyed too.",
         ),
     ],
     findings: include_str!("../findings.json"),

@@ -22,7 +22,7 @@ pub(super) fn host() -> Shape {
         ),
         optional(
             "addresses",
-            "The addresses of the exchange, where the plan shall publish them.",
+            "The addresses of the exchange, if the plan should publish them.",
             list(1, TEXT),
         ),
     ]);
@@ -106,22 +106,22 @@ pub(super) fn migrate() -> Shape {
         required("to", "The host that takes it in the end, one of `hosts`.", SLUG),
         optional(
             "cutover_ttl",
-            "The TTL to which records are lowered before they are switched; 5m unless said.",
+            "The TTL to which records are lowered before they are switched; default 5m.",
             SPAN,
         ),
         optional(
             "keep_old",
-            "How long the old host goes on taking late mail after the switch; 7d unless said.",
+            "How long the old host goes on taking late mail after the switch; default 7d.",
             SPAN,
         ),
         optional(
             "overrun",
-            "A bound for resolvers that keep records longer than their TTL; 24h unless said.",
+            "A bound for resolvers that keep records longer than their TTL; default 24h.",
             SPAN,
         ),
         optional(
             "restore_ttls",
-            "Whether TTLs go back to what they were; true unless said.",
+            "Whether TTLs go back to what they were; default true.",
             Shape::Bool,
         ),
         optional(

@@ -30,12 +30,12 @@ pub(super) fn task() -> Vec<Field> {
         ),
         optional(
             "within",
-            "How long the command may take, 1h unless said; then it is killed with all that it has started.",
+            "How long the command may take, default 1h; then it is killed with all that it has started.",
             SPAN,
         ),
         optional(
             "undo",
-            "The command that takes it back, on the way back: behind the records that lead mail back.",
+            "The command that takes it back, on the way back: after the records that lead mail back.",
             list(1, TEXT),
         ),
         optional(
@@ -64,7 +64,7 @@ pub(super) fn notice() -> Shape {
             "An address that takes JSON by POST, with the words in `text`, as chats do; whoever has it can write there, so it is a secret.",
             secret(),
         ),
-        optional("mail", "Mail, in place of `webhook`.", mail()),
+        optional("mail", "Mail, instead of `webhook`.", mail()),
         optional(
             "text",
             "The words, with {plan}, {occasion}, {step}, {why} and {at} in them.",

@@ -65,6 +65,20 @@ impl Desk {
         desk
     }
 
+    /// With the quick start that users copy, its zones beside it.
+    pub(crate) fn quickstart() -> Self {
+        let desk = Self::new();
+        let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+        desk.write("quickstart.yaml", fs::read(plans.join("quickstart.yaml")).expect("the plan"));
+        fs::create_dir(desk.path("quickstart")).expect("a directory can be made");
+        for entry in fs::read_dir(plans.join("quickstart")).expect("its zones") {
+            let from = entry.expect("an entry").path();
+            let name = from.file_name().expect("a name").to_string_lossy().into_owned();
+            desk.write(&format!("quickstart/{name}"), fs::read(&from).expect("a zone"));
+        }
+        desk
+    }
+
     /// With the artifact of the plan in `plan.json`.
     pub(crate) fn planned() -> Self {
         let desk = Self::new();

@@ -77,15 +77,7 @@ fn the_first_ten_minutes_go_as_the_readme_says() {
     let mark = "<!-- run in a copy of plans/quickstart* -->\n\n```sh\n";
     let (_, rest) = text.split_once(mark).expect("the commands");
     let (commands, _) = rest.split_once("```").expect("their end");
-    let desk = Desk::new();
-    let plan = fs::read_to_string(root.join("plans/quickstart.yaml")).expect("the plan");
-    desk.write("quickstart.yaml", plan);
-    fs::create_dir(desk.path("quickstart")).expect("a directory");
-    for entry in fs::read_dir(root.join("plans/quickstart")).expect("its zones") {
-        let from = entry.expect("an entry").path();
-        let name = from.file_name().expect("a name").to_string_lossy().into_owned();
-        desk.write(&format!("quickstart/{name}"), fs::read(&from).expect("a zone"));
-    }
+    let desk = Desk::quickstart();
     assert_eq!(commands.lines().count(), 6);
     for line in commands.lines() {
         let (command, comment) = line.split_once('#').expect("a comment");

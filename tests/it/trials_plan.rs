@@ -423,3 +423,30 @@ fn a_plan_reads_nothing_outside_of_its_directory() {
         assert!(!plan(file).contains("cannot be used"), "{file}");
     }
 }
+
+/// Line 22: a discovery name with an address in the place of an alias leads to the old host too, and becomes
+/// an alias of the new one in one step.
+#[test]
+fn a_discovery_name_with_an_address_is_understood() {
+    let desk = Desk::quickstart();
+    let zone = desk.read("quickstart/acme.test.zone");
+    let as_address = zone.replace("autodiscover IN CNAME mail", "autodiscover IN A 192.0.2.10");
+    assert_ne!(zone, as_address);
+    desk.write("quickstart/acme.test.zone", &as_address);
+    let text = desk.ends(0, &["plan", "quickstart.yaml"]);
+    for line in [
+        "PROVED: no mail is lost",
+        "- autodiscover.acme.test. 86400 A 192.0.2.10",
+        "+ autodiscover.acme.test. 3600 CNAME auto.host.test.",
+        "switch/acme.test/autodiscover/CNAME",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    // Where the new host has no such name, the old one has to be taken away, and the verdict says how.
+    let plan = desk.read("quickstart.yaml");
+    let without = plan.replace("      autodiscover: auto.host.test.\n", "");
+    assert_ne!(plan, without);
+    desk.write("quickstart.yaml", &without);
+    let text = desk.ends(3, &["plan", "quickstart.yaml"]);
+    assert!(text.contains("or take it away there (`absent: true`)"), "{text}");
+}

@@ -160,7 +160,10 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
                 tell("nothing to change: the run of this artifact is finished");
                 return Ok(Exit::Done.into());
             }
-            Some(_) | None => *artifact,
+            Some(_) | None => {
+                follows_its_parent(&artifact, found.as_ref())?;
+                *artifact
+            }
         },
         Input::Plan(plan) => Artifact {
             parent: open,
@@ -333,6 +336,26 @@ fn open_run(found: Option<&Found>) -> Option<&Found> {
         state.finished.is_none() && state.turned_back.is_none() && !found.run.artifact.is_way_back()
     };
     found.filter(goes)
+}
+
+/// An artifact that was planned to take the place of a run counts on what that run has done: it follows on
+/// that run alone, and only while it goes its way.
+fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), Failure> {
+    let Some(parent) = artifact.parent else { return Ok(()) };
+    let follows = found.is_some_and(|found| {
+        let state = &found.run.state;
+        let is_open = state.turned_back.is_none() && state.finished.is_none();
+        (state.artifact() == parent && is_open) || state.replaced == Some(artifact.digest())
+    });
+    if follows {
+        return Ok(());
+    }
+    let text = format!(
+        "error: this was planned to take the place of the run of {}, which is no longer open\n\
+         help: plan anew from what is live",
+        parent.short()
+    );
+    Err(Failure::new(Exit::Usage, text))
 }
 
 /// Whether what is to be applied takes the place of an open run: somebody says so, or it was planned as

@@ -36,13 +36,12 @@ use crate::intent::Intent;
 use crate::model::end::in_the_end;
 use crate::model::{Track, spread};
 use crate::observe::Snapshot;
-use crate::proof::draft::{Draft, Kind};
+use crate::proof::draft::{Draft, Kind, stated_title};
 use crate::proof::facts::Read;
 use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{Cooked, Kitchen, cook};
-use crate::spec::Confirm;
 
 use alike::{Fewer, unfold};
 use back::Return;
@@ -261,18 +260,7 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
                 (transition.title.clone(), transition.reason.clone())
             }
             Kind::Point(point) => of_point(draft, *point),
-            Kind::Stated(one) => {
-                let says = one.fact.value.says(one.value);
-                let who = match &one.confirm {
-                    Confirm::Nobody => "from here on",
-                    Confirm::Person { check: None } => "by hand: see that",
-                    Confirm::Person { check: Some(_) } => "its check sees that",
-                };
-                (
-                    format!("{who} {} {says} (`{}`)", one.subject.value.shown(), one.fact.value),
-                    format!("the plan states it: {}", one.reason),
-                )
-            }
+            Kind::Stated(one) => (stated_title(one), format!("the plan states it: {}", one.reason)),
             Kind::Task(spec) => (
                 tasks::title(spec),
                 format!("{}; {}", tasks::WANTED, tasks::brings_about(draft, spec)),

@@ -17,11 +17,12 @@ use crate::artifact::Artifact;
 use crate::calendar::{Moment, later};
 use crate::digest::Digest;
 use crate::fact::{Fact, Subject};
-use crate::graph::{MovePoint, Primitive, StepId};
+use crate::graph::{Primitive, Step, StepId};
 use crate::intent::Intent;
 use crate::model::hold::{CAP, hold_of_replaced};
 use crate::observe::{Earlier, Snapshot, ZoneSeen};
-use crate::proof::draft::stated_id;
+use crate::proof::draft::{stated_id, stated_title};
+use crate::spec::{AssumeSpec, Clocks, Confirm};
 
 /// What earlier runs have left of a snapshot's zones. Runs are taken in the order in which they began.
 #[derive(Debug)]
@@ -38,8 +39,52 @@ pub struct History<'s> {
     ttls: BTreeMap<RrKey, (Ttl, Option<RrSet>)>,
     /// Where the plan leads the mail of each domain that it moves.
     leads: Vec<(RrKey, Vec<Rdata>)>,
-    /// What the plan states from some point of the move on, and the step at which it begins to be true.
-    stated: Vec<(StepId, (Fact, Subject))>,
+    /// What the plan states from some point of the move on.
+    stated: Vec<Stated>,
+}
+
+/// A fact that begins to be true in the course of a move.
+#[derive(Debug)]
+struct Stated {
+    of: (Fact, Subject),
+    /// The step at which it begins, and what that step says.
+    id: StepId,
+    title: String,
+    check: Option<Vec<String>>,
+    /// For how long what was so before goes on to count: while it settles, and while mail that came of it
+    /// lies in queues.
+    lasts: Duration,
+}
+
+impl Stated {
+    fn of(one: &AssumeSpec, clocks: &Clocks) -> Self {
+        let queues =
+            [Fact::Sends, Fact::Signs, Fact::Mail, Fact::RoutesLocal].contains(&one.fact.value);
+        let queued = if queues { clocks.queue_life + clocks.margin } else { Duration::ZERO };
+        let check = match &one.confirm {
+            Confirm::Person { check } => check.clone(),
+            Confirm::Nobody => None,
+        };
+        Self {
+            of: (one.fact.value, one.subject.value.clone()),
+            id: stated_id(one),
+            title: stated_title(one),
+            check,
+            lasts: one.settle + queued,
+        }
+    }
+
+    /// Whether a step of an earlier run says the same, and asks in the same way.
+    fn is_said_by(&self, step: &Step) -> bool {
+        let check = match &step.primitive {
+            Primitive::Task(task) => task.check.as_ref(),
+            Primitive::Change(_)
+            | Primitive::Wait(_)
+            | Primitive::Gate(_)
+            | Primitive::Checkpoint(_) => None,
+        };
+        step.title == self.title && check == self.check.as_ref()
+    }
 }
 
 impl<'s> History<'s> {
@@ -48,7 +93,8 @@ impl<'s> History<'s> {
         let terms = &intent.terms;
         let late = match intent.moves.is_empty() {
             true => Duration::ZERO,
-            false => terms.clocks.use_ + terms.overrun,
+            // What came by an old record may lie in a queue for as long, too.
+            false => terms.clocks.use_ + terms.overrun + terms.clocks.queue_life,
         };
         snapshot.earlier.clear();
         snapshot.changed.clear();
@@ -62,12 +108,8 @@ impl<'s> History<'s> {
             (RrKey::new(one.domain.value.clone(), RrType::MX), mx)
         });
         let leads = leads.collect();
-        let stated = intent
-            .assume
-            .iter()
-            .filter(|one| one.from.is_some())
-            .map(|one| (stated_id(one), (one.fact.value, one.subject.value.clone())));
-        let stated = stated.collect();
+        let stated = intent.assume.iter().filter(|one| one.from.is_some());
+        let stated = stated.map(|one| Stated::of(one, &terms.clocks)).collect();
         let (margin, ttls) = (terms.clocks.margin, BTreeMap::new());
         let name = intent.name.clone();
         Self { snapshot, now, plan, name, margin, late, ttls, leads, stated }
@@ -78,13 +120,17 @@ impl<'s> History<'s> {
         // Who comes to the end has put back what was to be put back; who was turned back has lowered
         // TTLs that the way back may have left low.
         let is_through = !artifact.is_way_back() && state.finished.is_some() && !state.leaves();
-        let has_begun = artifact
-            .graph
-            .point(MovePoint::BeforeSwitch)
-            .is_some_and(|step| state.of(artifact, &step.id).is_done());
+        // Not from when all was ready for it, but from when mail was led: until then its window, its gates
+        // and its tasks are still to come.
+        let steps = artifact.graph.steps().iter().enumerate();
+        let has_begun = steps
+            .filter(|(_, step)| step.routes_mail())
+            .any(|(place, _)| !state.at(place).is_pending());
         let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
         if self.is_of_this_move(artifact) {
-            let is_same = artifact.plan == self.plan || self.leads_there(artifact);
+            // What was said to a run of another plan was not said to this one.
+            let is_same = artifact.name == self.name
+                && (artifact.plan == self.plan || self.leads_there(artifact));
             self.snapshot.is_switching =
                 goes_its_way && is_same && (has_begun || self.snapshot.is_switching);
             self.established(artifact, state, goes_its_way && is_same);
@@ -154,11 +200,16 @@ impl<'s> History<'s> {
             self.snapshot.established.clear();
             return;
         }
-        for (id, of) in &self.stated {
-            let Some(place) = artifact.graph.place(id) else { continue };
-            match state.at(place).is_done() {
-                true => self.snapshot.established.insert(of.clone()),
-                false => self.snapshot.established.remove(of),
+        for stated in &self.stated {
+            let Some(place) = artifact.graph.place(&stated.id) else { continue };
+            let is_same = stated.is_said_by(&artifact.graph.steps()[place]);
+            let is_so = match state.at(place).done() {
+                Some(at) => self.now.at >= later(at, stated.lasts),
+                None => false,
+            };
+            match is_same && is_so {
+                true => self.snapshot.established.insert(stated.of.clone()),
+                false => self.snapshot.established.remove(&stated.of),
             };
         }
     }

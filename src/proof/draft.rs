@@ -530,6 +530,18 @@ fn change_id(track: &Track, number: usize) -> StepId {
     StepId::of_change(verb, before + 1, &track.zone, &track.key)
 }
 
+/// What the step at which a fact begins to be true says.
+#[must_use]
+pub fn stated_title(stated: &AssumeSpec) -> String {
+    let says = stated.fact.value.says(stated.value);
+    let who = match &stated.confirm {
+        Confirm::Nobody => "from here on",
+        Confirm::Person { check: None } => "by hand: see that",
+        Confirm::Person { check: Some(_) } => "its check sees that",
+    };
+    format!("{who} {} {says} (`{}`)", stated.subject.value.shown(), stated.fact.value)
+}
+
 /// The id of the step at which a fact begins to be true.
 #[must_use]
 pub fn stated_id(stated: &AssumeSpec) -> StepId {

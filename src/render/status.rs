@@ -142,7 +142,9 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
         let zone = step.window.as_ref().map_or(Tz::UTC, Windows::zone);
         match until > now {
             true => format!("; next: {} {word} {}", step.id, show_instant_in(until, now, zone)),
-            false => format!("; next: {}, as soon as every server serves what it waits for", step.id),
+            false => {
+                format!("; next: {}, as soon as every server serves what it waits for", step.id)
+            }
         }
     });
     let mut by_hand = state.ready().map(|place| &artifact.graph.steps()[place]);

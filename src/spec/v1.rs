@@ -435,11 +435,7 @@ fn clocks() -> Shape {
             "Added to each time that something lives in a cache; default 60s.",
             SPAN,
         ),
-        optional(
-            "use",
-            "How long an answer is used after it was looked up; default 30m.",
-            SPAN,
-        ),
+        optional("use", "How long an answer is used after it was looked up; default 30m.", SPAN),
         optional(
             "queue_life",
             "How long mail waits in senders' queues; default 5d (RFC 5321 §4.5.4.1).",

@@ -59,7 +59,7 @@ fn nobody_is_led_in_a_circle_by_what_is_cached() {
         "name: www, type: CNAME, to: [ web ]",
         "name: web, type: A, to: [ 192.0.2.1 ]",
     ]));
-    let (code, text) = ground.cutover(&["plan", "plan.yaml"]);
+    let (code, text) = ground.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, 0, "{text}");
     let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word}: {text}"));
     let (web, www) = (at("switch/acme.test/web/A"), at("switch/acme.test/www/CNAME"));

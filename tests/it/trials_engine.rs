@@ -460,9 +460,7 @@ fn the_plan_says_when_senders_are_led_back_and_why_it_waits() {
     // The records are made with a TTL of 2 s, and have 6 s again in the end; a second of margin.
     assert!(text.contains("the last sender follows within 3s"), "{text}");
     assert!(
-        text.contains(
-            "after restore/acme.test/@/MX, the last sender follows within 7s"
-        ),
+        text.contains("after restore/acme.test/@/MX, the last sender follows within 7s"),
         "{text}"
     );
     let table = text.split("Exposure").nth(1).expect("a table");

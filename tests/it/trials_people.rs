@@ -173,3 +173,66 @@ fn after_a_way_back_status_says_so() {
     assert!(said.contains("`cutover apply plan.yaml --again --state elsewhere`"), "{said}");
     assert!(fs::exists(desk.path("elsewhere")).expect("a path"));
 }
+
+/// A replan in the middle of a move takes for granted only what was said of this very statement, and what has
+/// had its time; until mail was led, the switch is still to come.
+#[test]
+fn a_replan_takes_for_granted_what_was_said_and_no_more() {
+    let desk = desk();
+    // All is ready for the switch, and somebody has edited the MX record: the switch is still to come.
+    applied_until(&desk, &[], "assume/switch/clients/old waits for a person");
+    let zone = desk.zone();
+    let sealed = desk.ends(DONE, &["plan", "plan.yaml", "--replan", "--full", "-o", "other.json"]);
+    if zone.contains("MX 10 mail") {
+        assert!(sealed.contains("checkpoint/before-switch"), "{sealed}");
+    }
+    for fact in ["mail", "routes_local", "clients"] {
+        let step = format!("assume/switch/{fact}/old");
+        desk.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "it is so"]);
+    }
+    applied_until(&desk, &[], "(in 59m");
+    sleep(Duration::from_secs(4));
+    let replanned = |edit: &[(&str, &str)]| {
+        let edited = edit.iter().fold(MOVE.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
+        desk.write("plan.yaml", edited);
+        desk.cutover(&["plan", "plan.yaml", "--replan", "--full", "-o", "other.json"])
+    };
+    let (code, text) = replanned(&[]);
+    assert!(code == DONE && !text.contains("assume/switch/mail/old"), "{text}");
+    // Another value is another statement.
+    let (_, text) = replanned(&[("value: relay, from: switch", "value: reject, from: switch")]);
+    assert!(text.contains("assume/switch/mail/old"), "{text}");
+    // So is another way to ask.
+    let (_, text) = replanned(&[(
+        "host: old, from: switch, reason: x }\n  - { fact: clients",
+        "host: old, from: switch, check: [ \"false\" ], reason: x }\n  - { fact: clients",
+    )]);
+    assert!(text.contains("assume/switch/routes_local/old"), "{text}");
+    // What has not settled yet begins anew.
+    let (_, text) = replanned(&[(
+        "fact: clients, host: old, from: switch, reason: x",
+        "fact: clients, host: old, from: switch, settle: 2h, reason: x",
+    )]);
+    assert!(text.contains("assume/switch/clients/old"), "{text}");
+    // Mail that was taken for relaying may lie in queues for as long.
+    let (_, text) = replanned(&[("queue_life: 2s", "queue_life: 1h")]);
+    assert!(text.contains("assume/switch/mail/old"), "{text}");
+    // What was sealed to take the run's place counts on what it has done: not when that was taken back.
+    replanned(&[("keep_old: 1h", "keep_old: 2h")]);
+    desk.write("plan.yaml", MOVE);
+    let mut rolled = desk.cutover(&["rollback", "plan.yaml", "--to", "start", "--auto-approve"]);
+    while rolled.0 != DONE {
+        assert!([WAITING, NEEDS_PERSON].contains(&rolled.0), "{rolled:?}");
+        if let Some((_, rest)) = rolled.1.split_once("`cutover confirm plan.yaml ") {
+            let step = rest.split(' ').next().expect("a step").to_owned();
+            desk.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "so"]);
+        }
+        sleep(Duration::from_millis(100));
+        rolled = desk.cutover(&["rollback", "plan.yaml", "--to", "start", "--auto-approve"]);
+    }
+    let text = desk.ends(USAGE, &["apply", "other.json", "--auto-approve"]);
+    assert!(text.contains("which is no longer open"), "{text}");
+}

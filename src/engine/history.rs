@@ -33,8 +33,10 @@ pub struct History<'s> {
     plan: Digest,
     name: String,
     margin: Duration,
-    /// For how long expired answers count, as far as the plan looks at that.
+    /// For how long expired answers count, as far as the plan looks at that; and for how long what came by
+    /// them may lie in queues, while the move that replaced them goes its way.
     late: Duration,
+    queued: Duration,
     /// The TTL that each RRset had before anybody lowered it, and what it was left as.
     ttls: BTreeMap<RrKey, (Ttl, Option<RrSet>)>,
     /// Where the plan leads the mail of each domain that it moves.
@@ -91,10 +93,9 @@ impl<'s> History<'s> {
     /// Nothing is known yet.
     pub fn new(snapshot: &'s mut Snapshot, intent: &Intent, plan: Digest, now: Moment) -> Self {
         let terms = &intent.terms;
-        let late = match intent.moves.is_empty() {
-            true => Duration::ZERO,
-            // What came by an old record may lie in a queue for as long, too.
-            false => terms.clocks.use_ + terms.overrun + terms.clocks.queue_life,
+        let (late, queued) = match intent.moves.is_empty() {
+            true => (Duration::ZERO, Duration::ZERO),
+            false => (terms.clocks.use_ + terms.overrun, terms.clocks.queue_life),
         };
         snapshot.earlier.clear();
         snapshot.changed.clear();
@@ -112,7 +113,7 @@ impl<'s> History<'s> {
         let stated = stated.map(|one| Stated::of(one, &terms.clocks)).collect();
         let (margin, ttls) = (terms.clocks.margin, BTreeMap::new());
         let name = intent.name.clone();
-        Self { snapshot, now, plan, name, margin, late, ttls, leads, stated }
+        Self { snapshot, now, plan, name, margin, late, queued, ttls, leads, stated }
     }
 
     /// Adds a run.
@@ -127,6 +128,8 @@ impl<'s> History<'s> {
             .filter(|(_, step)| step.routes_mail())
             .any(|(place, _)| !state.at(place).is_pending());
         let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
+        let is_going = goes_its_way && self.is_of_this_move(artifact);
+        let late = self.late + if is_going { self.queued } else { Duration::ZERO };
         if self.is_of_this_move(artifact) {
             // What was said to a run of another plan was not said to this one.
             let is_same = artifact.name == self.name
@@ -156,7 +159,7 @@ impl<'s> History<'s> {
                     self.now.at < later(since, span)
                         || !state.remaining(place, span, self.now).is_zero()
                 };
-                let is_late = match (counts(hold), counts(hold + self.late)) {
+                let is_late = match (counts(hold), counts(hold + late)) {
                     (true, _) => Some(false),
                     (false, true) => Some(true),
                     (false, false) => None,

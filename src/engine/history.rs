@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cutover_contract::{Change, Rdata, RrKey, RrSet, RrType, Ttl};
+use foldhash::HashMap;
 
 use super::state::Standing;
 use super::{ChangeState, RunState};
@@ -55,7 +56,7 @@ struct Stated {
     check: Option<Vec<String>>,
     /// For how long what was so before goes on to count: while it settles, and while mail that came of it
     /// lies in queues.
-    lasts: Duration,
+    tail: Duration,
 }
 
 impl Stated {
@@ -72,7 +73,7 @@ impl Stated {
             id: stated_id(one),
             title: stated_title(one),
             check,
-            lasts: one.settle + queued,
+            tail: one.settle + queued,
         }
     }
 
@@ -128,12 +129,14 @@ impl<'s> History<'s> {
             .filter(|(_, step)| step.routes_mail())
             .any(|(place, _)| !state.at(place).is_pending());
         let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
-        let is_going = goes_its_way && self.is_of_this_move(artifact);
+        let lasts = lasts(artifact);
+        let is_of_this_move = self.is_of_this_move(artifact, &lasts);
+        let is_going = goes_its_way && is_of_this_move;
         let late = self.late + if is_going { self.queued } else { Duration::ZERO };
-        if self.is_of_this_move(artifact) {
+        if is_of_this_move {
             // What was said to a run of another plan was not said to this one.
             let is_same = artifact.name == self.name
-                && (artifact.plan == self.plan || self.leads_there(artifact));
+                && (artifact.plan == self.plan || self.leads_there(&lasts));
             self.snapshot.is_switching =
                 goes_its_way && is_same && (has_begun || self.snapshot.is_switching);
             self.established(artifact, state, goes_its_way && is_same);
@@ -170,7 +173,7 @@ impl<'s> History<'s> {
                 let is_made = !is_open || zone.get(&change.key) != change.before.as_ref();
                 match is_through {
                     true => drop(self.ttls.remove(&change.key)),
-                    false if is_made => self.lowered(artifact, change),
+                    false if is_made => self.lowered(&lasts, change),
                     false => {}
                 }
             }
@@ -178,15 +181,14 @@ impl<'s> History<'s> {
     }
 
     /// Whether a run is one of this plan, or leads mail that it moves.
-    fn is_of_this_move(&self, artifact: &Artifact) -> bool {
-        artifact.name == self.name
-            || self.leads.iter().any(|(key, _)| last(artifact, key).is_some())
+    fn is_of_this_move(&self, artifact: &Artifact, lasts: &Lasts<'_>) -> bool {
+        artifact.name == self.name || self.leads.iter().any(|(key, _)| lasts.contains_key(key))
     }
 
     /// Whether a run leads the mail of every domain that the plan moves to where the plan leads it. What it
     /// does not touch is where the run before it has led it.
-    fn leads_there(&self, artifact: &Artifact) -> bool {
-        let is_there = |(key, mx): &(RrKey, Vec<Rdata>)| match last(artifact, key) {
+    fn leads_there(&self, lasts: &Lasts<'_>) -> bool {
+        let is_there = |(key, mx): &(RrKey, Vec<Rdata>)| match lasts.get(key) {
             Some(change) => change.after.as_ref().is_some_and(|rrset| {
                 let mut rdata = rrset.rdata().to_vec();
                 rdata.sort();
@@ -207,7 +209,7 @@ impl<'s> History<'s> {
             let Some(place) = artifact.graph.place(&stated.id) else { continue };
             let is_same = stated.is_said_by(&artifact.graph.steps()[place]);
             let is_so = match state.at(place).done() {
-                Some(at) => self.now.at >= later(at, stated.lasts),
+                Some(at) => self.now.at >= later(at, stated.tail),
                 None => false,
             };
             match is_same && is_so {
@@ -232,13 +234,13 @@ impl<'s> History<'s> {
     }
 
     /// What a run has found as another has left it has the TTL from before that one.
-    fn lowered(&mut self, artifact: &Artifact, change: &Change) {
+    fn lowered(&mut self, lasts: &Lasts<'_>, change: &Change) {
         let known = self.ttls.get(&change.key).filter(|(_, left)| *left == change.before);
         let ttl = known
             .map(|(ttl, _)| *ttl)
             .or_else(|| change.before.as_ref().map(RrSet::ttl))
             // What there was not before has the TTL that the run was to give it in the end.
-            .or_else(|| last_ttl(artifact, &change.key));
+            .or_else(|| lasts.get(&change.key)?.after.as_ref().map(RrSet::ttl));
         match ttl {
             Some(ttl) => drop(self.ttls.insert(change.key.clone(), (ttl, change.after.clone()))),
             None => drop(self.ttls.remove(&change.key)),
@@ -257,18 +259,15 @@ impl<'s> History<'s> {
     }
 }
 
-/// The last change that a run makes to an RRset.
-fn last<'a>(artifact: &'a Artifact, key: &RrKey) -> Option<&'a Change> {
+/// The last change that a run makes to each RRset.
+type Lasts<'a> = HashMap<&'a RrKey, &'a Change>;
+
+fn lasts(artifact: &Artifact) -> Lasts<'_> {
     let changes = artifact.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(set) => Some(set.changes()),
         Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => {
             None
         }
     });
-    changes.flatten().rfind(|change| change.key == *key)
-}
-
-/// The TTL that an RRset has when all of a run's steps are done.
-fn last_ttl(artifact: &Artifact, key: &RrKey) -> Option<Ttl> {
-    last(artifact, key)?.after.as_ref().map(RrSet::ttl)
+    changes.flatten().map(|change| (&change.key, change)).collect()
 }

@@ -66,6 +66,8 @@ impl Artifact {
         Self {
             tool,
             parent: Some(digest),
+            // Whatever somebody has edited, nothing stands between a failed gate and the way back.
+            relies_on: BTreeMap::new(),
             verdict,
             graph: StepGraph::new(steps).expect("a part of a graph without circles is one"),
             undos: BTreeMap::new(),

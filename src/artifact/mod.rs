@@ -15,7 +15,7 @@ mod v1;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::Name;
+use cutover_contract::{Name, RrKey, RrSet};
 
 use crate::digest::Digest;
 use crate::graph::{StepGraph, StepId};
@@ -47,6 +47,8 @@ pub struct Artifact {
     pub on_drift: OnDrift,
     /// The zones that are changed.
     pub zones: BTreeMap<Name, SealedZone>,
+    /// What the proof takes as it is in the plan's zones, and no step changes.
+    pub relies_on: BTreeMap<Name, Relied>,
     /// What is known of its safety.
     pub verdict: Verdict,
     /// The steps.
@@ -99,10 +101,19 @@ pub struct SealedZone {
     pub served_within: Option<Duration>,
     /// How long the absence of a name may be cached (RFC 2308 §5).
     pub absence: Duration,
-    /// The other zones of the artifact that its records lead into.
+    /// The other zones of the plan that its records lead into.
     pub reads: BTreeSet<Name>,
     /// After how long an effect whose outcome is unknown can no longer land.
     pub settle_max: Duration,
+}
+
+/// What the proof takes as it is in one zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relied {
+    /// The provider's name.
+    pub provider: String,
+    /// RRsets as they were seen; `None`: there was none.
+    pub rrsets: BTreeMap<RrKey, Option<RrSet>>,
 }
 
 impl SealedZone {

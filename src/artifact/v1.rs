@@ -3,6 +3,7 @@
 mod alike;
 mod gate;
 mod ids;
+mod relied;
 mod task;
 mod verdict;
 mod window;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, Forecast, ReadError, RollbackPoint, SealedZone, Undo};
+use super::{Artifact, Forecast, ReadError, Relied, RollbackPoint, SealedZone, Undo};
 use crate::digest::Digest;
 use crate::graph::{Cause, ChangeStep, Origin, Primitive, Step, StepGraph, StepId, Wait};
 use crate::spec::notify::{MailSpec, MailTls, Notice, Way, is_mailbox, unknown_placeholder};
@@ -45,6 +46,8 @@ struct ArtifactV1 {
     /// Zones of which the same is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     alike: Vec<alike::AlikeV1>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    relies_on: Vec<relied::ReliedV1>,
     verdict: verdict::VerdictV1,
     steps: Vec<StepV1>,
     rollback_points: Vec<RollbackPointV1>,
@@ -248,6 +251,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         notify,
         on_drift,
         zones,
+        relies_on,
         verdict,
         graph,
         undos,
@@ -266,6 +270,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         on_drift: on_drift.word().to_owned(),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
         alike: Vec::new(),
+        relies_on: relies_on.iter().map(|(zone, of)| relied::wire(zone, of)).collect(),
         verdict: verdict::wire(verdict),
         steps: graph.steps().iter().map(|step| wire_step(step, undos.get(&step.id))).collect(),
         rollback_points: rollback_points.iter().map(wire_point).collect(),
@@ -392,6 +397,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         on_drift,
         zones,
         alike: _,
+        relies_on,
         verdict,
         steps,
         rollback_points,
@@ -418,8 +424,12 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
     }
     let zones = zones.into_iter().map(read_zone);
     let zones: BTreeMap<Name, SealedZone> = zones.collect::<Result<_, _>>()?;
-    if let Some(zone) = zones.values().find(|zone| !providers.contains_key(&zone.provider)) {
-        return Err(value("zones", format!("there is no provider `{}`", zone.provider)));
+    let relies_on = relies_on.into_iter().map(relied::read);
+    let relies_on: BTreeMap<Name, Relied> = relies_on.collect::<Result<_, _>>()?;
+    let used = zones.values().map(|zone| &zone.provider);
+    let mut used = used.chain(relies_on.values().map(|of| &of.provider));
+    if let Some(provider) = used.find(|provider| !providers.contains_key(*provider)) {
+        return Err(value("zones", format!("there is no provider `{provider}`")));
     }
     let undos = steps.iter().filter_map(|step| Some((step.id.clone(), step.undo.clone()?)));
     let undos = undos.map(|(id, undo)| (id, read_undo(undo))).collect();
@@ -449,6 +459,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         notify,
         on_drift,
         zones,
+        relies_on,
         verdict,
         graph,
         undos,

@@ -8,7 +8,8 @@ use cutover_contract::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl};
 use super::exit::Exit;
 use super::{Failure, StateArgs, dress, home, language, registry, tell};
 use crate::artifact::{
-    Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict, is_overridden,
+    Artifact, Checked, Outcome, ReadError, Relied, RollbackPoint, SealedZone, Undo, Verdict,
+    is_overridden,
 };
 use crate::calendar::{Moment, show_span};
 use crate::compile::back::Return;
@@ -198,6 +199,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         shortened,
         at_old,
         mut reads,
+        relied,
         warnings: _,
     } = compiled;
     let mut assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
@@ -234,7 +236,12 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
     if !zones.is_empty() {
         assumptions.push("caches hold nothing older than what was live when the plan was made: nobody had changed a record that the plan relies on, lowered its TTL or added it, so shortly before that the version before may still be cached".into());
     }
-    let used: BTreeSet<&String> = zones.values().map(|zone| &zone.provider).collect();
+    let relies_on = match zones.is_empty() {
+        true => BTreeMap::new(),
+        false => relies_on(intent, snapshot, &relied),
+    };
+    let used = zones.values().map(|zone| &zone.provider);
+    let used: BTreeSet<&String> = used.chain(relies_on.values().map(|of| &of.provider)).collect();
     let providers = intent.providers.iter().filter(|(name, _)| used.contains(name));
     let providers = providers.map(|(name, spec)| (name.clone(), spec.clone())).collect();
     let mut artifact = Artifact {
@@ -246,6 +253,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         notify: intent.notify.clone(),
         on_drift: intent.on_drift,
         zones,
+        relies_on,
         verdict: Verdict { assumptions, shortened, at_old, ..verdict },
         graph,
         undos: undos(&returns),
@@ -254,6 +262,30 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
     };
     artifact.forecast = sim::forecast(&artifact);
     artifact
+}
+
+/// What the proof takes as it is, as it was seen. Where a name has none of what was asked for, an alias
+/// that comes to stand there would answer in its place.
+fn relies_on(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    relied: &BTreeSet<RrKey>,
+) -> BTreeMap<Name, Relied> {
+    let mut found: BTreeMap<Name, Relied> = BTreeMap::new();
+    for key in relied {
+        let Some(seen) = snapshot.zone_of(&key.name) else { continue };
+        let origin = &seen.zone.origin;
+        let provider = || intent.zones[origin].provider.value.clone();
+        let of_zone = found
+            .entry(origin.clone())
+            .or_insert_with(|| Relied { provider: provider(), rrsets: BTreeMap::new() });
+        let alias = RrKey::new(key.name.clone(), RrType::CNAME);
+        if seen.zone.at(&key.name).next().is_none() || seen.get(&alias).is_some() {
+            of_zone.rrsets.insert(alias.clone(), seen.get(&alias).cloned());
+        }
+        of_zone.rrsets.insert(key.clone(), seen.get(key).cloned());
+    }
+    found
 }
 
 /// What takes each step back: of all ways back, the first that does anything about it.

@@ -462,8 +462,9 @@ fn opened(
             journal.display()
         ));
     }
-    let zones = run.artifact.zones.iter();
-    let zones = zones.map(|(name, zone)| (name.clone(), zone.provider.clone())).collect();
+    let zones = run.artifact.zones.iter().map(|(name, zone)| (name, &zone.provider));
+    let relied = run.artifact.relies_on.iter().map(|(name, of)| (name, &of.provider));
+    let zones = zones.chain(relied).map(|(name, of)| (name.clone(), of.clone())).collect();
     let inbox = inbox::of_journal(&journal);
     let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
     let world = Real {

@@ -74,6 +74,8 @@ pub struct Compiled {
     pub at_old: Vec<String>,
     /// For each zone the others that its records lead into.
     pub reads: BTreeMap<Name, BTreeSet<Name>>,
+    /// The RRsets, there or not, that the proof takes as they are: no step changes them.
+    pub relied: BTreeSet<RrKey>,
     /// What someone should look at.
     pub warnings: Vec<Diagnostic>,
 }
@@ -166,6 +168,8 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
     let at_old = left::at_old(&draft);
     let changed = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
     let reads = reads::reads(intent, [snapshot, &draft.end], &changed);
+    let relied =
+        models.relied.iter().filter(|key| draft.owner_of(key).is_none()).cloned().collect();
     drop(models);
     drop((with_back, draft));
     Ok(Compiled {
@@ -178,6 +182,7 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
         shortened,
         at_old,
         reads,
+        relied,
         warnings,
     })
 }

@@ -8,7 +8,8 @@ use crate::intent::Intent;
 use crate::observe::Snapshot;
 use crate::spf::{SpfRecord, Target, Term};
 
-/// For each zone the others of the plan that its records lead into, as they are and as they will be.
+/// For each of these zones the others of the plan that its records lead into, as they are and as they
+/// will be.
 #[must_use]
 pub(super) fn reads(
     intent: &Intent,
@@ -16,7 +17,7 @@ pub(super) fn reads(
     zones: &BTreeSet<Name>,
 ) -> BTreeMap<Name, BTreeSet<Name>> {
     let mut found: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
-    if zones.len() < 2 {
+    if intent.zones.len() < 2 {
         return found;
     }
     for snapshot in versions {
@@ -27,7 +28,7 @@ pub(super) fn reads(
                         let into = match &target {
                             Some(name) => intent.zone_of(name).into_iter().collect(),
                             // A name that hangs on the client may be any.
-                            None => zones.iter().collect::<Vec<_>>(),
+                            None => intent.zones.keys().collect::<Vec<_>>(),
                         };
                         let others = into.into_iter().filter(|other| *other != zone);
                         let others: Vec<Name> = others.cloned().collect();

@@ -11,9 +11,10 @@ use std::collections::BTreeSet;
 use cutover_contract::Name;
 
 use super::{Held, RunState};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Moment, Timestamp, later};
-use crate::journal::{Event, Halt, HaltReason};
+use crate::graph::Primitive;
+use crate::journal::{Difference, Event, Halt, HaltReason};
 use crate::model::hold::CAP;
 use crate::spec::OnDrift;
 
@@ -113,7 +114,32 @@ impl RunState {
             Some(live) => live.ttl().duration().min(CAP),
             None => absence,
         });
-        self.held[place] = spans.max().map(|span| Held { from: moment, span });
+        let held = spans.max().map(|span| Held { from: moment, span });
+        let steps = artifact.graph.steps();
+        let Primitive::Change(own) = &steps[place].primitive else { return };
+        let is_own = |one: &Difference| own.changes().iter().any(|change| change.key == one.key);
+        if differences.iter().all(is_own) {
+            self.held[place] = held;
+            return;
+        }
+        // What the proof relies on concerns every change of its zone, and of those that lead into it.
+        let of = |(_, relied): &(&Name, &Relied)| {
+            differences.iter().any(|one| relied.rrsets.contains_key(&one.key))
+        };
+        let drifted: BTreeSet<&Name> =
+            artifact.relies_on.iter().filter(of).map(|(zone, _)| zone).collect();
+        let leads = |zone: &Name| {
+            let mut zones = std::iter::once(zone).chain(&artifact.zones[zone].reads);
+            zones.any(|zone| drifted.contains(zone))
+        };
+        for (place, step) in steps.iter().enumerate() {
+            if let Primitive::Change(changes) = &step.primitive
+                && leads(changes.zone())
+                && self.steps[place].is_pending()
+            {
+                self.held[place] = held;
+            }
+        }
     }
 
     /// Until when a step is held up by what somebody else had put there; `None`: it is not.

@@ -15,7 +15,7 @@ use foldhash::HashMap;
 use super::state::Standing;
 use super::{ChangeState, RunState};
 use crate::artifact::Artifact;
-use crate::calendar::{Moment, later};
+use crate::calendar::{Moment, Timestamp, later};
 use crate::digest::Digest;
 use crate::fact::{Fact, Subject};
 use crate::graph::{Primitive, Step, StepId};
@@ -44,6 +44,16 @@ pub struct History<'s> {
     leads: Vec<(RrKey, Vec<Rdata>)>,
     /// What the plan states from some point of the move on.
     stated: Vec<Stated>,
+    /// What the last run that knows an RRset has known to be there, and until when it may have seen it.
+    known: BTreeMap<RrKey, KnownLive>,
+}
+
+/// What a run has known to be live of an RRset.
+#[derive(Debug)]
+struct KnownLive {
+    /// One version, or two where nobody knows whether a change was made.
+    versions: Vec<Option<RrSet>>,
+    until: Timestamp,
 }
 
 /// A fact that begins to be true in the course of a move.
@@ -114,7 +124,8 @@ impl<'s> History<'s> {
         let stated = stated.map(|one| Stated::of(one, &terms.clocks)).collect();
         let (margin, ttls) = (terms.clocks.margin, BTreeMap::new());
         let name = intent.name.clone();
-        Self { snapshot, now, plan, name, margin, late, queued, ttls, leads, stated }
+        let known = BTreeMap::new();
+        Self { snapshot, now, plan, name, margin, late, queued, ttls, leads, stated, known }
     }
 
     /// Adds a run.
@@ -141,6 +152,7 @@ impl<'s> History<'s> {
                 goes_its_way && is_same && (has_begun || self.snapshot.is_switching);
             self.established(artifact, state, goes_its_way && is_same);
         }
+        self.knows(artifact, state);
         for (place, step) in artifact.graph.steps().iter().enumerate() {
             let Standing::Change(changes, is) = state.standing(step, place) else { continue };
             let Some(zone) = self.snapshot.zones.get(changes.zone()).cloned() else { continue };
@@ -247,8 +259,60 @@ impl<'s> History<'s> {
         }
     }
 
+    /// What a run has known to be live: what its proof relied on, and what it has found or made.
+    fn knows(&mut self, artifact: &Artifact, state: &RunState) {
+        let Some(until) = state.last else { return };
+        let relied = artifact.relies_on.values().flat_map(|relied| &relied.rrsets);
+        let mut known: BTreeMap<&RrKey, Vec<Option<RrSet>>> =
+            relied.map(|(key, rrset)| (key, vec![rrset.clone()])).collect();
+        for (place, step) in artifact.graph.steps().iter().enumerate() {
+            let Standing::Change(changes, is) = state.standing(step, place) else { continue };
+            for change in changes.changes() {
+                let (before, after) = (change.before.clone(), change.after.clone());
+                match is {
+                    ChangeState::Pending => {
+                        known.entry(&change.key).or_insert_with(|| vec![before]);
+                    }
+                    ChangeState::Done { .. } | ChangeState::Written { .. } => {
+                        known.insert(&change.key, vec![after]);
+                    }
+                    ChangeState::Begun | ChangeState::InDoubt { .. } => {
+                        known.insert(&change.key, vec![before, after]);
+                    }
+                }
+            }
+        }
+        for (key, versions) in known {
+            if self.known.get(key).is_none_or(|one| one.until <= until) {
+                self.known.insert(key.clone(), KnownLive { versions, until });
+            }
+        }
+    }
+
+    /// What somebody else has edited since a run knew it, nobody knows when: resolvers may hold what was
+    /// there before as if it had been replaced just now. Where even that would have expired, it is older
+    /// than the plan, like everything else that nobody has seen.
+    fn edited(&mut self) {
+        for (key, KnownLive { versions, until }) in std::mem::take(&mut self.known) {
+            let Some(zone) = self.snapshot.zone_of(&key.name) else { continue };
+            let live = zone.get(&key);
+            if versions.iter().any(|version| version.as_ref() == live) {
+                continue;
+            }
+            let (zone, live) = (zone.clone(), live.cloned());
+            for before in versions {
+                let hold = hold_of_replaced(before.as_ref(), &zone, &key) + self.margin;
+                if self.now.at < later(until, hold) {
+                    let change = Change { key: key.clone(), before, after: live.clone() };
+                    self.changed(&change, &zone, Some(false), Duration::ZERO);
+                }
+            }
+        }
+    }
+
     /// What stands as the runs have left it has the TTL that they gave it.
-    pub fn end(self) {
+    pub fn end(mut self) {
+        self.edited();
         let Self { snapshot, ttls, .. } = self;
         for (key, (ttl, left)) in ttls {
             let live = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));

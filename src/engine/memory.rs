@@ -3,17 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::Receipt;
+use cutover_contract::{Name, Receipt};
 
 use super::poll::{LOOK_EVERY, SEE_SLOWLY_EVERY, TRIES_MAX};
+use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Timestamp, later};
 use crate::graph::StepId;
 use crate::probe::Round;
+
+/// For how long what the proof takes as it is counts as seen. Our choice: each look is a request or
+/// two, and a run makes most of its changes in bursts.
+const RELIED_FOR: Duration = Duration::from_secs(30);
 
 /// What this process remembers, one entry a step.
 #[derive(Debug, Default)]
 pub struct Memory {
     steps: BTreeMap<StepId, StepMemory>,
+    /// When the provider was last seen to hold what the proof takes as it is, by zone.
+    relied: BTreeMap<Name, Timestamp>,
     /// What is remembered of all others.
     nothing: StepMemory,
 }
@@ -27,6 +34,27 @@ impl Memory {
     /// What is remembered of a step, to be added to.
     pub fn at(&mut self, step: &StepId) -> &mut StepMemory {
         self.steps.entry(step.clone()).or_default()
+    }
+
+    /// A zone of which something has to be looked at before a change in `zone` begins, and what: one
+    /// that the proof relies on there, and that was not seen within [`RELIED_FOR`].
+    pub(super) fn unseen<'a>(
+        &self,
+        artifact: &'a Artifact,
+        zone: &Name,
+        now: Timestamp,
+    ) -> Option<(&'a Name, &'a Relied)> {
+        let reads = &artifact.zones[zone].reads;
+        let zones = std::iter::once(zone).chain(reads);
+        let mut relied = zones.filter_map(|zone| artifact.relies_on.get_key_value(zone));
+        relied.find(|(zone, _)| {
+            self.relied.get(*zone).is_none_or(|seen| now >= later(*seen, RELIED_FOR))
+        })
+    }
+
+    /// Notes that a provider holds what the proof takes as it is.
+    pub(super) fn note_relied(&mut self, zone: &Name, now: Timestamp) {
+        self.relied.insert(zone.clone(), now);
     }
 }
 

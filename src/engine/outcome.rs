@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt, RrSet};
+use cutover_contract::{
+    Change, ChangeSet, Name, Next as AfterError, ProviderError, Receipt, RrSet,
+};
 
 use super::memory::{Doubt, Memory, StepMemory};
 use super::poll::{
@@ -15,7 +17,7 @@ use super::poll::{
 use super::state::Standing;
 use super::tell::Untold;
 use super::{RunState, gate, work};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Moment, Timestamp, later, show_exact, show_span};
 use crate::graph::{Step, StepId};
 use crate::journal::{Difference, Event, Halt, HaltReason};
@@ -90,6 +92,34 @@ pub fn looked(
             vec![drift(step, changes, &live)]
         }
     }
+}
+
+/// After a provider was asked whether what the proof takes as it is still is so.
+pub fn relied_on(
+    memory: &mut Memory,
+    (step, zone, relied): (&Step, &Name, &Relied),
+    answer: Result<Vec<Option<RrSet>>, ProviderError>,
+    now: Timestamp,
+) -> Vec<Event> {
+    let live = match answer {
+        Ok(live) => live,
+        Err(error) => return failed(memory.at(&step.id), step, &error, now),
+    };
+    memory.at(&step.id).tries = None;
+    let pairs = relied.rrsets.iter().zip(live).filter(|((_, seen), live)| *seen != live);
+    let differences = pairs.map(|((key, seen), live)| Difference {
+        key: key.clone(),
+        planned: seen.clone(),
+        expected: seen.clone(),
+        live,
+    });
+    let differences: Vec<Difference> = differences.collect();
+    if differences.is_empty() {
+        memory.note_relied(zone, now);
+        return Vec::new();
+    }
+    let detail = "somebody else has edited what the proof relies on, and it holds no longer";
+    vec![Event::Halted(Halt { differences, ..Halt::at(step, HaltReason::Drift, detail) })]
 }
 
 /// Whether a provider still holds what was written; where it cannot be asked, the servers go on to be

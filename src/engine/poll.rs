@@ -13,7 +13,7 @@ use super::memory::{Doubt, Memory, StepMemory};
 use super::state::Standing;
 use super::tell::Untold;
 use super::{ChangeState, CheckpointState, GateState, RunState, WaitState, work};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Relied};
 use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
@@ -56,6 +56,16 @@ pub enum Next<'a> {
         changes: &'a ChangeSet,
         /// What for.
         look: Look,
+    },
+    /// Ask a provider whether what the proof takes as it is still is so; then
+    /// [`super::outcome::relied_on`].
+    LookAtRelied {
+        /// The step that is to begin.
+        step: &'a Step,
+        /// The zone.
+        zone: &'a Name,
+        /// What was seen there when the plan was made.
+        relied: &'a Relied,
     },
     /// Send the change; then [`super::outcome::performed`].
     Perform {
@@ -230,7 +240,8 @@ fn of_step<'a>(
 ) -> Option<Next<'a>> {
     let now = moment.at;
     let step = &artifact.graph.steps()[place];
-    let memory = memory.of(&step.id);
+    let process = memory;
+    let memory = process.of(&step.id);
     if let Some(until) = memory.paused(now) {
         return Some(Next::Sleep { until, is_wait: false });
     }
@@ -244,6 +255,11 @@ fn of_step<'a>(
         Standing::Gate(gate, is) => of_gate(artifact, state, memory, now, (step, gate, is)),
         Standing::Task(task, is) => work::next(state, place, memory, moment, (step, task, is)),
         Standing::Change(change, is) => {
+            if is == ChangeState::Pending
+                && let Some((zone, relied)) = process.unseen(artifact, change.set.zone(), now)
+            {
+                return Some(Next::LookAtRelied { step, zone, relied });
+            }
             of_change(artifact, state, place, memory, moment, (step, &change.set, is))
         }
     }

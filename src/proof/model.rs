@@ -94,6 +94,8 @@ pub struct Models<'m> {
     pub read: Read,
     /// More is possible on the ways back than was looked at: nothing is proved of them.
     pub undecided_back: bool,
+    /// The questions whose answers it takes as they are, and that no step changes.
+    pub relied: BTreeSet<RrKey>,
 }
 
 impl<'m> Models<'m> {
@@ -130,7 +132,8 @@ impl<'m> Models<'m> {
     }));
         let read = facts.into_read();
         let undecided_back = library.undecided_back.get();
-        Self { draft, known, atoms: library.into_atoms(), patterns, read, undecided_back }
+        let relied = library.relied();
+        Self { draft, known, atoms: library.into_atoms(), patterns, read, undecided_back, relied }
     }
 
     /// The model of the way there.
@@ -311,14 +314,14 @@ impl<'d> Bench<'d> {
         evaluate: &dyn Fn(&View<'_>) -> Option<T>,
     ) -> Arc<Vec<(Choice, T)>> {
         self.once(invariant, label, &|| {
-            Ok(Tree::of(self.library, evaluate)?.smallest(&Option::clone))
+            Ok(Tree::of(self.library, label.1, evaluate)?.smallest(&Option::clone))
         })
     }
 
     /// Where mail for a domain may go, in every view.
     pub(super) fn routes(&self, invariant: &'static str, domain: &Name) -> Arc<Tree<Routes>> {
         self.once(invariant, ("routes", domain, 0), &|| {
-            Tree::of(self.library, &|view| routes(view, domain))
+            Tree::of(self.library, domain, &|view| routes(view, domain))
         })
     }
 
@@ -342,7 +345,7 @@ impl<'d> Bench<'d> {
         look: &dyn Fn(&View<'_>) -> Vec<T>,
     ) -> Arc<Vec<T>> {
         self.once(invariant, label, &|| {
-            let tree = Tree::of(self.library, look)?;
+            let tree = Tree::of(self.library, label.1, look)?;
             let found: BTreeSet<&T> = tree.found().flatten().collect();
             Ok(found.into_iter().cloned().collect())
         })

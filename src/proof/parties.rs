@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 use foldhash::HashSet;
 
 use super::view::View;
@@ -104,7 +104,8 @@ impl Parties {
                 parties.names[0].insert(name.clone());
                 let given = |ip: &IpAddr| given(one, name).any(|other| other == ip);
                 let live = snapshot.addresses(name).into_iter();
-                parties.addresses[0].extend(live.filter(|ip| !given(ip)));
+                let known = live.chain(addresses_before(name, snapshot));
+                parties.addresses[0].extend(known.filter(|ip| !given(ip)));
                 parties.outside[0].extend(outside(name, snapshot));
             }
             for exchange in &one.to.exchanges {
@@ -188,6 +189,14 @@ impl Parties {
 fn outside(name: &Name, at: &Snapshot) -> impl Iterator<Item = Name> {
     let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
     keys.into_iter().filter_map(|key| at.leaves_at(&key)).map(|key| key.name)
+}
+
+/// The addresses of a name that caches may still hold from before the plan.
+fn addresses_before(name: &Name, at: &Snapshot) -> impl Iterator<Item = IpAddr> {
+    let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
+    let versions = keys.into_iter().filter_map(|key| at.earlier.get(&key)).flatten();
+    let records = versions.filter_map(|earlier| earlier.records.as_ref());
+    records.flat_map(RrSet::rdata).filter_map(Rdata::ip)
 }
 
 /// Whether an exchange is a third party's: both hosts list it, and the plan leaves it where it is.

@@ -9,7 +9,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,6 +39,12 @@ pub struct Library<'d> {
     found: RefCell<HashMap<Label, Found>>,
     looked_up: RefCell<HashMap<RrKey, LookedUp>>,
     live: RefCell<HashMap<RrKey, Outside>>,
+    /// The fixed answers that the evaluation under way has met, each once.
+    met: RefCell<Vec<Rc<Fixed>>>,
+    /// Numbers the evaluations; the first is 1.
+    evaluation: Cell<u64>,
+    /// What evaluations have met so far, by the name that they are about.
+    relied: RefCell<HashMap<Name, Relied>>,
     /// Some answer has more versions with those of the ways back than are looked at.
     pub(super) undecided_back: Cell<bool>,
     rows: Vec<OnceCell<Row>>,
@@ -63,10 +69,28 @@ pub enum Counts {
 /// What is answered to a question.
 #[derive(Clone)]
 enum LookedUp {
-    /// Always this; `None`: it lies outside of the plan's zones.
-    Fixed(Option<Content>),
+    /// Always the same.
+    Fixed(Rc<Fixed>),
     /// One of several things.
     Several(Rc<Answers>),
+}
+
+/// An answer that the plan does not change.
+struct Fixed {
+    key: RrKey,
+    /// `None`: it lies outside of the plan's zones.
+    content: Option<Content>,
+    /// The last evaluation that has met it.
+    met_by: Cell<u64>,
+}
+
+/// What the evaluations of one name have met.
+#[derive(Default)]
+struct Relied {
+    /// Something that the plan changes.
+    has_changes: bool,
+    /// What it does not change; some of it several times.
+    met: Vec<Rc<Fixed>>,
 }
 
 impl<'d> Library<'d> {
@@ -81,6 +105,9 @@ impl<'d> Library<'d> {
             found: RefCell::default(),
             looked_up: RefCell::default(),
             live: RefCell::default(),
+            met: RefCell::default(),
+            evaluation: Cell::new(1),
+            relied: RefCell::default(),
             undecided_back: Cell::new(false),
             rows,
         }
@@ -108,11 +135,45 @@ impl<'d> Library<'d> {
             Some(answers) => LookedUp::Several(Rc::new(answers)),
             None => {
                 let zone = self.draft.snapshot.zone_of(&key.name);
-                LookedUp::Fixed(zone.map(|zone| Content::of(&reply(&&zone.zone, key))))
+                let content = zone.map(|zone| Content::of(&reply(&&zone.zone, key)));
+                LookedUp::Fixed(Rc::new(Fixed { key: key.clone(), content, met_by: Cell::new(0) }))
             }
         };
         self.looked_up.borrow_mut().insert(key.clone(), found.clone());
         found
+    }
+
+    /// Notes that the evaluation under way has met an answer that the plan does not change.
+    fn note(&self, fixed: &Rc<Fixed>) {
+        let evaluation = self.evaluation.get();
+        if fixed.content.is_some() && fixed.met_by.replace(evaluation) != evaluation {
+            self.met.borrow_mut().push(Rc::clone(fixed));
+        }
+    }
+
+    /// Ends an evaluation that is about a name, and has met something that the plan changes or not.
+    fn end_evaluation(&self, of: &Name, has_changes: bool) {
+        self.evaluation.set(self.evaluation.get() + 1);
+        let mut met = self.met.borrow_mut();
+        if !has_changes && met.is_empty() {
+            return;
+        }
+        let mut relied = self.relied.borrow_mut();
+        let of_name = match relied.get_mut(of) {
+            Some(known) => known,
+            None => relied.entry(of.clone()).or_default(),
+        };
+        of_name.has_changes |= has_changes;
+        of_name.met.append(&mut met);
+    }
+
+    /// The questions in the plan's zones whose answers the plan does not change, and that decide with
+    /// others what its changes do: all that was asked of a name, where the plan changes some of it. What
+    /// keeps another question from being asked counts as well.
+    pub(super) fn relied(&self) -> BTreeSet<RrKey> {
+        let relied = self.relied.borrow();
+        let changed = relied.values().filter(|relied| relied.has_changes);
+        changed.flat_map(|relied| &relied.met).map(|fixed| fixed.key.clone()).collect()
     }
 
     /// The answers to a question. Where there are too many with those of the ways back, those of the way
@@ -141,7 +202,8 @@ impl<'d> Library<'d> {
     }
 
     /// Whether these answers are what an earlier run has left in caches, and were together before the
-    /// first step: one of them at least is gone from the zones, and none has to be made.
+    /// first step: one of them at least is gone from the zones, none has to be made, and none has come
+    /// in the place of another one since.
     pub(super) fn is_left_over(&self, choice: &Choice) -> bool {
         let atoms = self.atoms.borrow();
         let beginning = self.draft.beginning();
@@ -151,17 +213,23 @@ impl<'d> Library<'d> {
             let ends = version.iter().flat_map(|atom| &atoms[*atom].ends);
             is_there(version) && ends.map(|end| Some(end.step)).eq([beginning])
         };
-        let classes: Vec<_> = choice
-            .iter()
-            .filter_map(|(key, class)| Some(self.answers(key)?.classes[*class].clone()))
-            .collect();
-        let all = |test: &dyn Fn(&Vec<usize>) -> bool, class: &Class| {
-            class.versions.iter().all(test) && class.late.iter().all(|late| test(&vec![*late]))
-        };
-        classes.iter().all(|class| {
-            class.versions.iter().any(is_there)
-                || class.late.iter().any(|late| is_there(&vec![*late]))
-        }) && classes.iter().any(|class| all(&is_gone, class))
+        let late = |class: &Class| class.late.iter().map(|late| vec![*late]).collect::<Vec<_>>();
+        let may_be_there =
+            |class: &Class| class.versions.iter().any(is_there) || late(class).iter().any(is_there);
+        let has_gone =
+            |class: &Class| class.versions.iter().all(is_gone) && late(class).iter().all(is_gone);
+        let mut some_have_gone = false;
+        for (key, class) in choice {
+            let Some(answers) = self.answers(key) else { continue };
+            let class = &answers.classes[*class];
+            let gone = has_gone(class);
+            let is_new = || !gone && answers.classes.iter().any(has_gone);
+            if !may_be_there(class) || is_new() {
+                return false;
+            }
+            some_have_gone |= gone;
+        }
+        some_have_gone
     }
 
     /// What was found under a label, or is found now.
@@ -270,7 +338,10 @@ impl View<'_> {
     /// What is answered in this view, aliases not followed; `None` outside of the plan's zones.
     fn content(&self, key: &RrKey) -> Option<Content> {
         match self.library.look_up(key) {
-            LookedUp::Fixed(content) => content,
+            LookedUp::Fixed(fixed) => {
+                self.library.note(&fixed);
+                fixed.content.clone()
+            }
             LookedUp::Several(answers) => Some(self.choose(&answers)),
         }
     }
@@ -373,22 +444,28 @@ impl<T> Default for Tree<T> {
 }
 
 impl<T> Tree<T> {
-    /// Evaluates in every view.
+    /// Evaluates something about a name in every view.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn of(library: &Library<'_>, evaluate: &dyn Fn(&View<'_>) -> T) -> Result<Self, TooMany> {
+    pub fn of(
+        library: &Library<'_>,
+        of: &Name,
+        evaluate: &dyn Fn(&View<'_>) -> T,
+    ) -> Result<Self, TooMany> {
         let mut questions: Vec<Rc<Answers>> = Vec::new();
         let mut leaves = Vec::new();
         let mut script = Vec::new();
         loop {
             if leaves.len() >= VIEWS_MAX {
+                library.end_evaluation(of, true);
                 return Err(TooMany);
             }
             let view = View { library, state: RefCell::new(State { script, ..State::default() }) };
             let found = evaluate(&view);
             let state = view.state.into_inner();
             if state.undecided {
+                library.end_evaluation(of, true);
                 return Err(TooMany);
             }
             let met = state.chosen.into_iter().map(|(answers, class)| {
@@ -405,6 +482,7 @@ impl<T> Tree<T> {
                 None => break,
             }
         }
+        library.end_evaluation(of, !questions.is_empty());
         let keys = questions.iter().map(|answers| answers.key.clone()).collect();
         Ok(Self { keys, leaves })
     }

@@ -34,6 +34,11 @@ impl Ideal {
     fn of(artifact: &Artifact, now: Timestamp) -> Self {
         let mut zones: BTreeMap<Name, BTreeMap<RrKey, RrSet>> = BTreeMap::new();
         let mut touched = BTreeSet::new();
+        for (origin, relied) in &artifact.relies_on {
+            let there =
+                relied.rrsets.iter().filter_map(|(key, rrset)| Some((key.clone(), rrset.clone()?)));
+            zones.entry(origin.clone()).or_default().extend(there);
+        }
         for step in artifact.graph.steps() {
             let Primitive::Change(changes) = &step.primitive else { continue };
             for change in changes.changes() {

@@ -392,6 +392,12 @@ pub async fn drive<W: World>(
                 let memory = memory.at(&step.id);
                 (outcome::looked(look, memory, (step, changes), answer, is_held, now), now)
             }
+            Next::LookAtRelied { step, zone, relied } => {
+                let keys: Vec<RrKey> = relied.rrsets.keys().cloned().collect();
+                let answer = world.held(zone, &keys).await;
+                let now = after(world);
+                (outcome::relied_on(&mut memory, (step, zone, relied), answer, now), now)
+            }
             Next::Perform { step, changes } => {
                 let answer = world.perform(changes).await;
                 let now = after(world);

@@ -134,6 +134,7 @@ fn all(compiled: &Compiled) -> Vec<String> {
         shortened,
         at_old,
         reads,
+        relied,
         warnings,
     } = compiled;
     let steps = |graph: &StepGraph| {
@@ -162,6 +163,7 @@ fn all(compiled: &Compiled) -> Vec<String> {
     all.extend(shortened.iter().cloned());
     all.extend(at_old.clone());
     all.extend(lines(reads));
+    all.extend(lines(relied));
     all.extend(lines(warnings));
     all
 }

@@ -38,6 +38,7 @@ mod proof;
 mod readme;
 mod recipes;
 mod registry;
+mod relied;
 mod replans;
 mod rfc7208;
 mod rollback;

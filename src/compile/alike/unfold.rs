@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::Name;
+use cutover_contract::{Name, RrKey};
 use foldhash::HashMap;
 
 use super::Group;
@@ -39,6 +39,7 @@ pub(in crate::compile) fn unfold(compiled: Compiled, groups: &[Group]) -> Option
         shortened,
         at_old,
         reads,
+        relied,
         warnings,
     } = compiled;
     // What is wrong is said of each zone in its own words.
@@ -62,6 +63,7 @@ pub(in crate::compile) fn unfold(compiled: Compiled, groups: &[Group]) -> Option
         shortened,
         at_old: all.lines(at_old)?,
         reads: all.reads(&reads)?,
+        relied: all.relied(&relied)?,
         warnings,
     })
 }
@@ -241,6 +243,18 @@ impl<'g> All<'g> {
                 Some((zone, into))
             },
         )
+    }
+
+    /// The RRsets that the proof takes as they are.
+    fn relied(&self, relied: &BTreeSet<RrKey>) -> Option<BTreeSet<RrKey>> {
+        let whole: BTreeMap<RrKey, ()> = relied.iter().map(|key| (key.clone(), ())).collect();
+        let of = |key: &RrKey| {
+            let mut ancestors = std::iter::successors(Some(key.name.clone()), Name::parent);
+            let of = ancestors.find_map(|name| self.by_zone.get(&name).copied());
+            of.unwrap_or(Of::Rest)
+        };
+        let said = self.each_of(&whole, of, |pen, key, ()| Some((pen.key(key), ())))?;
+        Some(said.into_keys().collect())
     }
 
     /// The zones that one leads into. Into alike ones nothing leads but what may lead anywhere: into all

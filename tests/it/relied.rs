@@ -1,0 +1,194 @@
+//! What a proof relies on and no step changes: an edit of it stops the run, and a plan that is made
+//! anew knows what was there before.
+
+use std::time::Duration;
+
+use cutover::artifact::Artifact;
+use cutover::calendar::{Timestamp, later};
+use cutover::digest::Digest;
+use cutover::world::real::history::remember;
+use cutover::world::real::now;
+use cutover_contract::{Name, RrKey, RrType};
+
+use crate::desk::Desk;
+use crate::lab::sleep;
+use crate::proof::Case;
+
+const PROVED: i32 = 0;
+const REFUTED: i32 = 3;
+const WAITING: i32 = 4;
+const HALTED: i32 = 5;
+
+/// Both hosts have their names in the zone.
+const ZONE: &str = "\
+$TTL 2
+@ SOA ns1 h 1 3600 600 86400 2
+@ NS ns1
+ns1 A 192.0.2.53
+@ MX 10 mail
+mail A 192.0.2.10
+mail AAAA 2001:db8::10
+mx A 203.0.113.25
+mx AAAA 2001:db8::25
+@ TXT \"v=spf1 ip4:192.0.2.10 -all\"
+www A 192.0.2.80
+";
+
+const PLAN: &str = "\
+version: 1
+name: move
+providers: { z: { type: zonefile, directory: zones, served: { assume_within: 0s } } }
+resolver: none
+zones: { acme.test: { provider: z } }
+hosts:
+  old: { exchanges: [ { preference: 10, name: mail.acme.test. } ], senders: [ { name: p, spf: \"ip4:192.0.2.10\" } ] }
+  new: { exchanges: [ { preference: 10, name: mx.acme.test. } ], senders: [ { name: p, spf: \"ip4:203.0.113.25\" } ] }
+migrate: { domains: [ acme.test ], from: old, to: new, cutover_ttl: 1s, keep_old: 1h, overrun: 1s }
+clocks: { margin: 0s, queue_life: 2s, use: 1s }
+assume:
+  - { fact: accepts, host: new, reason: x }
+  - { fact: serves, host: new, reason: x }
+  - { fact: routes_local, host: old, reason: x }
+  - { fact: sends, host: old, from: contract, confirm: false, reason: x }
+  - { fact: clients, host: old, from: contract, confirm: false, reason: x }
+  - { fact: synced, host: old, from: contract, confirm: false, reason: x }
+  - { fact: mail, host: old, value: relay, from: switch, confirm: false, reason: x }
+  - { fact: synced, host: new, reason: x }
+  - { fact: clients, host: new, reason: x }
+  - { fact: routes_local, host: new, reason: x }
+";
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.write("plan.yaml", PLAN);
+    desk.write("zones/acme.test.zone", ZONE);
+    desk.ends(PROVED, &["plan", "plan.yaml", "-o", "plan.json"]);
+    desk
+}
+
+fn edit(desk: &Desk, from: &str, to: &str) {
+    let zone = desk.zone();
+    assert!(zone.contains(from), "{from} in {zone}");
+    desk.write("zones/acme.test.zone", zone.replace(from, to));
+}
+
+const APPLY: &[&str] = &["apply", "plan.json", "--auto-approve"];
+
+fn key(name: &str, rtype: RrType) -> RrKey {
+    RrKey::new(Name::from_user(name).expect("a name"), rtype)
+}
+
+#[test]
+fn an_artifact_names_what_its_proof_relies_on() {
+    let desk = desk();
+    let artifact = Artifact::decode(&desk.read("plan.json")).expect("an artifact");
+    let zone = Name::from_user("acme.test").expect("a name");
+    let rrsets = &artifact.relies_on[&zone].rrsets;
+    let is_there = |name: &str, rtype| rrsets.get(&key(name, rtype)).map(Option::is_some);
+    for name in ["mail.acme.test", "mx.acme.test"] {
+        assert_eq!(is_there(name, RrType::A), Some(true), "{name}");
+        assert_eq!(is_there(name, RrType::AAAA), Some(true), "{name}");
+    }
+    assert_eq!(is_there("_mta-sts.acme.test", RrType::TXT), Some(false), "a policy may come");
+    assert_eq!(is_there("acme.test", RrType::MX), None, "a step changes it");
+    assert_eq!(is_there("www.acme.test", RrType::A), None, "no mail depends on it");
+}
+
+/// The address that mail is to be led to is edited between the review and the run.
+#[test]
+fn an_edit_after_the_review_stops_the_run_before_it_begins() {
+    for (from, to) in [
+        ("mx A 203.0.113.25\n", "mx A 198.51.100.9\n"),
+        ("mx A 203.0.113.25\n", ""),
+        ("mx AAAA 2001:db8::25\n", ""),
+        ("www A", "_mta-sts TXT \"v=STSv1; id=1\"\nwww A"),
+    ] {
+        let desk = desk();
+        edit(&desk, from, to);
+        let edited = desk.zone();
+        let said = desk.ends(HALTED, APPLY);
+        assert!(said.contains("the proof relies on"), "{said}");
+        assert_eq!(desk.zone(), edited, "nothing is written");
+    }
+    let desk = desk();
+    edit(&desk, "www A 192.0.2.80", "www A 192.0.2.81");
+    desk.ends(WAITING, APPLY);
+}
+
+/// The same in the middle of a run, before mail is led; put back, the run waits for as long as the edit
+/// may be cached, and goes on.
+#[test]
+fn an_edit_in_the_middle_stops_the_run_before_mail_is_led() {
+    let desk = desk();
+    desk.ends(WAITING, APPLY);
+    edit(&desk, "mx A 203.0.113.25", "mx 3 A 198.51.100.9");
+    let said = (0..300).find_map(|_| {
+        sleep(Duration::from_millis(100));
+        let (code, said) = desk.cutover(APPLY);
+        assert!([WAITING, HALTED].contains(&code), "{code}: {said}");
+        (code == HALTED).then_some(said)
+    });
+    let said = said.expect("it halts");
+    assert!(said.contains("+ mx.acme.test. 3 A 198.51.100.9"), "{said}");
+    assert!(desk.zone().contains("MX 10 mail"), "mail is not led: {}", desk.zone());
+    edit(&desk, "mx 3 A 198.51.100.9", "mx A 203.0.113.25");
+    let said = desk.ends(WAITING, APPLY);
+    assert!(said.contains("apply again at"), "{said}");
+    sleep(Duration::from_secs(4));
+    desk.cutover(APPLY);
+    assert!(!desk.zone().contains("MX 10 mail"), "it has gone on: {}", desk.zone());
+}
+
+/// What nobody but the run knows: the MX record that somebody has switched by hand, and the address that
+/// somebody has taken away.
+#[test]
+fn a_plan_made_anew_knows_what_was_edited_by_hand() {
+    let desk = desk();
+    desk.ends(WAITING, APPLY);
+    let begun = now();
+    let zone =
+        desk.zone().replace("MX 10 mail", "MX 10 mx").replace("mail AAAA 2001:db8::10\n", "");
+    let earlier = |secs: u64, key: &RrKey| {
+        let at: Timestamp = later(begun, Duration::from_millis(500 + 1_000 * secs));
+        let mut case = Case::of(PLAN, &|_| zone.clone());
+        let plan = Digest::of(PLAN.as_bytes());
+        remember(&desk.path(".cutover"), (&case.intent, plan), &mut case.snapshot, at.into())
+            .expect("journals that can be read");
+        let known = case.snapshot.earlier.get(key).cloned().unwrap_or_default();
+        known
+            .into_iter()
+            .filter(|one| !one.is_late)
+            .map(|one| one.records.map(|r| r.ttl().secs()))
+            .collect::<Vec<_>>()
+    };
+    let (mx, old) = (key("acme.test", RrType::MX), key("mail.acme.test", RrType::AAAA));
+    assert_eq!(earlier(0, &mx), [Some(2), Some(1)], "lowered by the run, and switched by hand");
+    assert_eq!(earlier(0, &old), [Some(2)]);
+    assert_eq!(earlier(0, &key("mx.acme.test", RrType::AAAA)), [], "nobody has edited it");
+    // By then each would have expired, had it been edited just after the run had last seen it.
+    assert_eq!(earlier(3, &mx), []);
+    assert_eq!(earlier(3, &old), []);
+}
+
+/// Mail from senders with IPv6 alone still goes to the old host, by records that they have cached.
+#[test]
+fn an_address_that_is_taken_away_while_the_old_records_are_cached_is_seen() {
+    let desk = Desk::new();
+    desk.write("plan.yaml", PLAN.replace("cutover_ttl: 1s", "cutover_ttl: 60s"));
+    desk.write(
+        "zones/acme.test.zone",
+        ZONE.replace("$TTL 2", "$TTL 60").replace("@ TXT", "@ 1 TXT"),
+    );
+    desk.ends(PROVED, &["plan", "plan.yaml", "-o", "plan.json"]);
+    let is_led = (0..300).any(|_| {
+        sleep(Duration::from_millis(100));
+        desk.ends(WAITING, APPLY);
+        !desk.zone().contains("MX 10 mail")
+    });
+    assert!(is_led, "{}", desk.zone());
+    let (code, said) = desk.cutover(&["plan", "plan.yaml"]);
+    assert_eq!(code, PROVED, "{said}");
+    edit(&desk, "mail AAAA 2001:db8::10\n", "");
+    let said = desk.ends(REFUTED, &["plan", "plan.yaml"]);
+    assert!(said.contains("IPv6"), "{said}");
+}

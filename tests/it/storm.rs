@@ -133,6 +133,12 @@ impl Storm {
         let now = Timestamp::from_timestamp(1_800_000_000, 0).expect("a valid instant");
         let mut zones: BTreeMap<Name, Zone> = BTreeMap::new();
         let mut history: BTreeMap<RrKey, Vec<(Timestamp, Option<RrSet>)>> = BTreeMap::new();
+        for (origin, relied) in &artifact.relies_on {
+            let there = relied.rrsets.iter();
+            let there = there.filter_map(|(key, rrset)| Some((key.clone(), rrset.clone()?)));
+            let zone = Zone { origin: origin.clone(), rrsets: there.collect() };
+            zones.insert(origin.clone(), zone);
+        }
         for step in artifact.graph.steps() {
             let Primitive::Change(changes) = &step.primitive else { continue };
             let zone = zones.entry(changes.zone().clone());

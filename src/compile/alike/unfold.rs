@@ -245,15 +245,12 @@ impl<'g> All<'g> {
         )
     }
 
-    /// The RRsets that the proof takes as they are.
+    /// The RRsets that the proof takes as they are. One in another zone may be named after an alike one.
     fn relied(&self, relied: &BTreeSet<RrKey>) -> Option<BTreeSet<RrKey>> {
+        let of = relied.iter().map(|key| Some((key, self.of_text(&key.name.to_string())?)));
+        let of: BTreeMap<&RrKey, Of> = of.collect::<Option<_>>()?;
         let whole: BTreeMap<RrKey, ()> = relied.iter().map(|key| (key.clone(), ())).collect();
-        let of = |key: &RrKey| {
-            let mut ancestors = std::iter::successors(Some(key.name.clone()), Name::parent);
-            let of = ancestors.find_map(|name| self.by_zone.get(&name).copied());
-            of.unwrap_or(Of::Rest)
-        };
-        let said = self.each_of(&whole, of, |pen, key, ()| Some((pen.key(key), ())))?;
+        let said = self.each_of(&whole, |key| of[key], |pen, key, ()| Some((pen.key(key), ())))?;
         Some(said.into_keys().collect())
     }
 

@@ -271,7 +271,7 @@ pub fn is_unseen(c: char) -> bool {
 
 /// Text from outside, with all that is not seen escaped, but for ends of lines.
 #[must_use]
-pub fn harmless(text: &str) -> String {
+pub fn escape_control(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c == '\n' || !is_unseen(c) {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen, records_of};
+use super::{Found, RecipeContext, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::{DomainMove, Exchange};
 use crate::model::end::published;
@@ -19,12 +19,12 @@ use crate::observe::ZoneSeen;
 /// Addresses for a name that lies in none of the plan's zones.
 pub(super) const ADDRESS_OUTSIDE: Code = Code::semantic("address-outside-zones");
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    let used = used(kitchen);
-    for one in &kitchen.intent.moves {
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    let used = used(context);
+    for one in &context.intent.moves {
         for exchange in one.to.exchanges.iter().filter(|e| !e.addresses.is_empty()) {
             let name = &exchange.name.value;
-            let Some(zone) = kitchen.zone_of(name) else {
+            let Some(zone) = context.zone_of(name) else {
                 let title = format!(
                     "{name} lies in none of the plan's zones, so its addresses cannot be published"
                 );
@@ -34,7 +34,7 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
             };
             let used = used.contains(name);
             for rtype in [RrType::A, RrType::AAAA] {
-                track(kitchen, zone, one, exchange, (rtype, used), found);
+                track(context, zone, one, exchange, (rtype, used), found);
             }
         }
     }
@@ -42,10 +42,10 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
 
 /// The names that mail may come to before the switch. An address that serves something else is
 /// replaced before: MX records that lead to the server of something else lose mail.
-fn used(kitchen: &Kitchen<'_>) -> HashSet<Name> {
+fn used(context: &RecipeContext<'_>) -> HashSet<Name> {
     let mut used = HashSet::new();
-    for one in &kitchen.intent.moves {
-        let mx = kitchen.zone(one).get(&RrKey::new(one.domain.value.clone(), RrType::MX));
+    for one in &context.intent.moves {
+        let mx = context.zone(one).get(&RrKey::new(one.domain.value.clone(), RrType::MX));
         let live = mx.into_iter().flat_map(RrSet::rdata).filter_map(Rdata::as_mx);
         used.extend(live.map(|(_, exchange)| exchange));
         used.extend(one.from.exchanges.iter().map(|exchange| exchange.name.value.clone()));
@@ -54,7 +54,7 @@ fn used(kitchen: &Kitchen<'_>) -> HashSet<Name> {
 }
 
 fn track(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     zone: &ZoneSeen,
     one: &DomainMove,
     exchange: &Exchange,
@@ -70,12 +70,12 @@ fn track(
         false => (Some(records_of(rdata)), "takes"),
     };
     let goal = match used {
-        true => kitchen.goal(zone, &key, records),
+        true => context.goal(zone, &key, records),
         false => Goal { key: key.clone(), records, ttl: None },
     };
     let route = Route {
         stage: if used { Stage::Switch } else { Stage::Expand },
-        lower: if used { kitchen.lowering() } else { None },
+        lower: if used { context.lowering() } else { None },
         restore: Stage::Contract,
         what: format!("the {rtype} records of {name}"),
         why: format!("`{}` {takes} mail at this address", one.to.name),

@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 
 use cutover_contract::{Rdata, RrKey};
 
-use super::{Found, Kitchen, records_of};
+use super::{Found, RecipeContext, records_of};
 use crate::diag::Spanned;
 use crate::intent::DomainMove;
 use crate::model::{Route, Stage, Track};
 use crate::observe::ZoneSeen;
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    for one in &kitchen.intent.moves {
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    for one in &context.intent.moves {
         for (key, rdata) in &one.to.discovery {
-            track(kitchen, one, key, Some(rdata), found);
+            track(context, one, key, Some(rdata), found);
         }
         for (key, rdata) in gone(one) {
             // Only what the old host really says there is taken away.
-            let live = zone_of(kitchen, one, key).get(key);
+            let live = zone_of(context, one, key).get(key);
             if live.is_some_and(|live| live.rdata() == [rdata.value.clone()]) {
-                track(kitchen, one, key, None, found);
+                track(context, one, key, None, found);
             }
         }
     }
@@ -35,25 +35,25 @@ fn gone(one: &DomainMove) -> impl Iterator<Item = (&RrKey, &Spanned<Rdata>)> {
 }
 
 /// What was seen of the zone of a discovery record: the domain's, or one of the plan's below it.
-fn zone_of<'k>(kitchen: &Kitchen<'k>, one: &DomainMove, key: &RrKey) -> &'k ZoneSeen {
-    kitchen.zone_of(&key.name).unwrap_or_else(|| kitchen.zone(one))
+fn zone_of<'k>(context: &RecipeContext<'k>, one: &DomainMove, key: &RrKey) -> &'k ZoneSeen {
+    context.zone_of(&key.name).unwrap_or_else(|| context.zone(one))
 }
 
 fn track(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     one: &DomainMove,
     key: &RrKey,
     rdata: Option<&Spanned<Rdata>>,
     found: &mut Found,
 ) {
-    let zone = zone_of(kitchen, one, key);
-    let goal = kitchen.goal(zone, key, rdata.map(|rdata| records_of([rdata.value.clone()])));
+    let zone = zone_of(context, one, key);
+    let goal = context.goal(zone, key, rdata.map(|rdata| records_of([rdata.value.clone()])));
     let (stage, why) = match rdata {
         Some(_) => (Stage::Switch, format!("mail clients find `{}` from here on", one.to.name)),
         None => (Stage::Contract, format!("`{}` does not offer this", one.to.name)),
     };
     let route = Route {
-        lower: rdata.and_then(|_| kitchen.lowering()),
+        lower: rdata.and_then(|_| context.lowering()),
         stage,
         restore: Stage::Contract,
         what: format!("the {} record of {}", key.rtype, key.name),

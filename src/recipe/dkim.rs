@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen, records_of};
+use super::{Found, RecipeContext, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::dkim::KeyRecord;
 use crate::intent::{DomainMove, Selector};
@@ -17,11 +17,11 @@ pub(super) const DKIM_MISSING: Code = Code::semantic("dkim-missing");
 /// A selector whose name holds another host's key.
 pub(super) const DKIM_COLLISION: Code = Code::semantic("dkim-collision");
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    for one in &kitchen.intent.moves {
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    for one in &context.intent.moves {
         // A zone of the plan below the domain may hold its keys.
         let zone = |selector: &Selector| {
-            kitchen.zone_of(&selector.owner.value).unwrap_or_else(|| kitchen.zone(one))
+            context.zone_of(&selector.owner.value).unwrap_or_else(|| context.zone(one))
         };
         let staying: Vec<(&str, &Selector)> = std::iter::once(&one.to)
             .chain(&one.others)
@@ -32,15 +32,15 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
         for (host, selector) in &staying {
             let owner = &selector.owner.value;
             match &selector.publish {
-                None if kitchen.comes(&selector.owner.value) => {}
-                None => must_be_there(kitchen, zone(selector), (host, selector), found),
+                None if context.comes(&selector.owner.value) => {}
+                None => must_be_there(context, zone(selector), (host, selector), found),
                 Some(rdata) => match published.insert(owner, rdata) {
                     // Two senders of a host that sign with one key.
                     Some(first) if first == rdata => {}
                     Some(_) => {
                         collision(selector, "two senders publish different keys there", found)
                     }
-                    None => publish(kitchen, zone(selector), host, selector, rdata, found),
+                    None => publish(context, zone(selector), host, selector, rdata, found),
                 },
             }
         }
@@ -68,7 +68,7 @@ fn there(zone: &ZoneSeen, owner: &Name) -> Vec<Change> {
 }
 
 fn must_be_there(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     zone: &ZoneSeen,
     (host, selector): (&str, &Selector),
     found: &mut Found,
@@ -79,7 +79,7 @@ fn must_be_there(
         return;
     }
     // A DNAME above may lead to it.
-    let led = kitchen.snapshot.look_up(&RrKey::new(owner.clone(), RrType::TXT));
+    let led = context.snapshot.look_up(&RrKey::new(owner.clone(), RrType::TXT));
     if there(zone, owner).is_empty() && led == Seen::Absent {
         let title = format!("there is no DKIM key at {owner}");
         let help = "write what to publish: `{ selector: NAME, cname: ... }` or `{ selector: NAME, txt: ... }`";
@@ -102,7 +102,7 @@ fn collision(selector: &Selector, what: &str, found: &mut Found) {
 }
 
 fn publish(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     zone: &ZoneSeen,
     host: &str,
     selector: &Selector,
@@ -111,7 +111,7 @@ fn publish(
 ) {
     let owner = &selector.owner.value;
     if let Some(target) = rdata.target()
-        && kitchen.end.look_up(&RrKey::new(target.clone(), RrType::TXT)) == Seen::Absent
+        && context.end.look_up(&RrKey::new(target.clone(), RrType::TXT)) == Seen::Absent
     {
         let title = format!("{owner} would lead to {target}, where there is no key");
         let help = "look for a typing error, and let the host publish the key first";

@@ -33,7 +33,7 @@ pub struct Recipe {
     /// Its name.
     pub name: &'static str,
     /// What it makes of intent and snapshot.
-    pub tracks: fn(&Kitchen<'_>, &mut Found),
+    pub tracks: fn(&RecipeContext<'_>, &mut Found),
 }
 
 /// Every recipe.
@@ -48,7 +48,7 @@ pub const ALL: &[Recipe] = &[
 
 /// What a recipe works with.
 #[derive(Clone, Copy, Debug)]
-pub struct Kitchen<'k> {
+pub struct RecipeContext<'k> {
     /// What is wanted.
     pub intent: &'k Intent,
     /// What was seen.
@@ -67,7 +67,7 @@ pub struct Found {
 
 /// What the recipes make of a plan.
 #[derive(Clone, Debug)]
-pub struct Cooked {
+pub struct RecipeOutput {
     /// The ways of all RRsets from what was seen to what is wanted.
     pub tracks: Vec<Track>,
     /// What the plan takes for granted, one sentence each.
@@ -92,7 +92,7 @@ impl Found {
     }
 }
 
-impl<'k> Kitchen<'k> {
+impl<'k> RecipeContext<'k> {
     /// What was seen of the zone that a name lies in, if it is one of the plan's.
     fn zone_of(&self, name: &Name) -> Option<&'k ZoneSeen> {
         self.snapshot.zone_of(name)
@@ -146,13 +146,13 @@ fn records_of(rdata: impl IntoIterator<Item = Rdata>) -> RrSet {
 ///
 /// # Errors
 /// All that stands against it, in one go.
-pub fn cook(kitchen: &Kitchen<'_>) -> Result<Cooked, Vec<Diagnostic>> {
+pub fn run_recipes(context: &RecipeContext<'_>) -> Result<RecipeOutput, Vec<Diagnostic>> {
     let mut found = Found::default();
     for Recipe { tracks, .. } in ALL {
-        tracks(kitchen, &mut found);
+        tracks(context, &mut found);
     }
     owners::owned_once(&mut found);
-    names::check(kitchen, &mut found);
+    names::check(context, &mut found);
     let Found { tracks, diagnostics, mut assumptions } = found;
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Err(diagnostics);
@@ -161,5 +161,5 @@ pub fn cook(kitchen: &Kitchen<'_>) -> Result<Cooked, Vec<Diagnostic>> {
     if tracks.iter().all(|track| track.transitions.is_empty()) {
         assumptions.clear();
     }
-    Ok(Cooked { tracks, assumptions, warnings: diagnostics })
+    Ok(RecipeOutput { tracks, assumptions, warnings: diagnostics })
 }

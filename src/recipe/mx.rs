@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen, UNUSABLE_EXCHANGE, records_of};
+use super::{Found, RecipeContext, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::{DomainMove, Exchange};
 use crate::model::{Route, Stage, Track, Transition, Verb, change};
@@ -21,23 +21,23 @@ pub(super) const NO_STANDBY: Code = Code::semantic("no-standby");
 /// A domain that takes no mail (RFC 7505).
 pub(super) const NULL_MX: Code = Code::semantic("null-mx");
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    for one in &kitchen.intent.moves {
-        let zone = kitchen.zone(one);
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    for one in &context.intent.moves {
+        let zone = context.zone(one);
         let key = RrKey::new(one.domain.value.clone(), RrType::MX);
-        live_exchanges_are_known(kitchen, one, &key, found);
-        new_exchanges_are_usable(kitchen, one, found);
+        live_exchanges_are_known(context, one, &key, found);
+        new_exchanges_are_usable(context, one, found);
         let rdata = one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value));
-        let goal = kitchen.goal(zone, &key, Some(records_of(rdata)));
+        let goal = context.goal(zone, &key, Some(records_of(rdata)));
         let route = Route {
             stage: Stage::Switch,
-            lower: kitchen.lowering(),
+            lower: context.lowering(),
             restore: Stage::Contract,
             what: format!("the MX records of {}", one.domain.value),
             why: format!("mail for {} goes to `{}` from here on", one.domain.value, one.to.name),
         };
         let mut transitions = goal.transitions(zone, &route);
-        if kitchen.intent.terms.switch == SwitchKind::Standby {
+        if context.intent.terms.switch == SwitchKind::Standby {
             transitions = by_standby(transitions, &key);
             stands_by(one, &transitions, found);
         }
@@ -152,12 +152,12 @@ fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
 
 /// Whatever is live and unknown would be swept away without anybody having said so.
 fn live_exchanges_are_known(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     one: &DomainMove,
     key: &RrKey,
     found: &mut Found,
 ) {
-    let Some(live) = kitchen.zone(one).get(key) else { return };
+    let Some(live) = context.zone(one).get(key) else { return };
     if live.rdata().iter().filter_map(Rdata::as_mx).any(|(_, exchange)| exchange.is_root()) {
         let title = format!("{} takes no mail: its MX record is null", one.domain.value);
         let help = "take the domain out of `domains:`, or take the null MX out of the zone first";
@@ -195,20 +195,20 @@ fn live_exchanges_are_known(
 }
 
 /// An exchange must have an address and must not be an alias (RFC 5321 §5.1, RFC 2181 §10.3).
-fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut Found) {
+fn new_exchanges_are_usable(context: &RecipeContext<'_>, one: &DomainMove, found: &mut Found) {
     for exchange in &one.to.exchanges {
         let name = &exchange.name.value;
-        let Some(zone) = kitchen.zone_of(name) else {
-            does_not_exist(kitchen, exchange, found);
+        let Some(zone) = context.zone_of(name) else {
+            does_not_exist(context, exchange, found);
             continue;
         };
         let alias = zone.get(&RrKey::new(name.clone(), RrType::CNAME)).is_some();
         let seen = |rtype| {
-            !matches!(kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Absent)
+            !matches!(context.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Absent)
         };
         let published = seen(RrType::A) || seen(RrType::AAAA) || !exchange.addresses.is_empty();
         // Of the plan's other records, only those of the expansion are there before the switch.
-        let of_records = kitchen.intent.records.iter().filter(|record| {
+        let of_records = context.intent.records.iter().filter(|record| {
             record.name.value == *name && matches!(record.rtype.value, RrType::A | RrType::AAAA)
         });
         let in_time =
@@ -233,7 +233,7 @@ fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut
                 "mail cannot be delivered to a name without an address, and BIND refuses such an MX record",
                 "publish its addresses: add `addresses: [ ... ]` to the exchange",
             )
-        } else if !lasting(kitchen, name) {
+        } else if !lasting(context, name) {
             (
                 format!("the exchange {name} has no address in the end"),
                 "mail cannot be delivered to a name without an address, and BIND refuses such an MX record",
@@ -248,9 +248,9 @@ fn new_exchanges_are_usable(kitchen: &Kitchen<'_>, one: &DomainMove, found: &mut
 }
 
 /// An exchange outside of the plan's zones of which a resolver says that it has no address.
-fn does_not_exist(kitchen: &Kitchen<'_>, exchange: &Exchange, found: &mut Found) {
+fn does_not_exist(context: &RecipeContext<'_>, exchange: &Exchange, found: &mut Found) {
     let name = &exchange.name.value;
-    let absent = |rtype| kitchen.snapshot.look_up(&RrKey::new(name.clone(), rtype)) == Seen::Absent;
+    let absent = |rtype| context.snapshot.look_up(&RrKey::new(name.clone(), rtype)) == Seen::Absent;
     if absent(RrType::A) && absent(RrType::AAAA) {
         let title = format!("the exchange {name} does not exist, or has no address");
         let help = "look for a typing error, and at the host's documentation";
@@ -263,8 +263,8 @@ fn does_not_exist(kitchen: &Kitchen<'_>, exchange: &Exchange, found: &mut Found)
 }
 
 /// Whether a name has an address when all is done.
-fn lasting(kitchen: &Kitchen<'_>, name: &Name) -> bool {
+fn lasting(context: &RecipeContext<'_>, name: &Name) -> bool {
     [RrType::A, RrType::AAAA]
         .into_iter()
-        .any(|rtype| !matches!(kitchen.end.look_up(&RrKey::new(name.clone(), rtype)), Seen::Absent))
+        .any(|rtype| !matches!(context.end.look_up(&RrKey::new(name.clone(), rtype)), Seen::Absent))
 }

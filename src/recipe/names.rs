@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
 
-use super::{CNAME_CLASH, Found, Kitchen};
+use super::{CNAME_CLASH, Found, RecipeContext};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::intent::Exchange;
 use crate::model::Track;
@@ -26,19 +26,19 @@ pub(super) const NOT_DELEGATED: Code = Code::semantic("not-delegated");
 /// Two hosts of a move at one address.
 pub(super) const SAME_SERVER: Code = Code::semantic("same-server");
 
-pub(super) fn check(kitchen: &Kitchen<'_>, found: &mut Found) {
-    let mut problems = domains(kitchen);
-    problems.extend(one_server(kitchen));
-    problems.extend(not_delegated(kitchen));
+pub(super) fn check(context: &RecipeContext<'_>, found: &mut Found) {
+    let mut problems = domains(context);
+    problems.extend(one_server(context));
+    problems.extend(not_delegated(context));
     let refused: BTreeSet<&Name> = problems.iter().map(|(name, _)| *name).collect();
     let aliases: BTreeSet<&Name> =
         found.tracks.iter().filter_map(|(track, _)| alias(track)).collect();
-    let servers = servers(kitchen);
+    let servers = servers(context);
     for (track, span) in found.tracks.iter().filter(|(t, _)| !refused.contains(&t.key.name)) {
-        let zone = &kitchen.snapshot.zones[&track.zone];
-        let problem = at_name(kitchen, zone, track, *span, &aliases)
+        let zone = &context.snapshot.zones[&track.zone];
+        let problem = at_name(context, zone, track, *span, &aliases)
             .or_else(|| of_server(&servers, track, *span))
-            .or_else(|| swept_away(kitchen, track, *span));
+            .or_else(|| swept_away(context, track, *span));
         problems.extend(problem.map(|problem| (&track.key.name, problem)));
     }
     let problems: Vec<Diagnostic> = problems.into_iter().map(|(_, problem)| problem).collect();
@@ -46,10 +46,10 @@ pub(super) fn check(kitchen: &Kitchen<'_>, found: &mut Found) {
 }
 
 /// Mail domains that are aliases, or do not exist but for a wildcard.
-fn domains<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
+fn domains<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
     let mut problems = Vec::new();
-    for one in &kitchen.intent.moves {
-        let (domain, zone) = (&one.domain.value, kitchen.zone(one));
+    for one in &context.intent.moves {
+        let (domain, zone) = (&one.domain.value, context.zone(one));
         let span = one.domain.span;
         let key = |rtype| RrKey::new(domain.clone(), rtype);
         if zone.get(&key(RrType::CNAME)).is_some() {
@@ -76,9 +76,9 @@ fn domains<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
 
 /// An address that both hosts of a move have: who connects there comes to one server, whatever name
 /// led to it.
-fn one_server<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
+fn one_server<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
     let mut problems = Vec::new();
-    for one in &kitchen.intent.moves {
+    for one in &context.intent.moves {
         let both = |name: &Name| one.from.has_exchange(name) && one.to.has_exchange(name);
         let own = |exchange: &&Exchange| !both(&exchange.name.value);
         let old: Vec<(&Name, IpAddr)> = one
@@ -87,11 +87,11 @@ fn one_server<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
             .iter()
             .filter(own)
             .map(|exchange| &exchange.name.value)
-            .flat_map(|name| kitchen.snapshot.addresses(name).into_iter().map(move |ip| (name, ip)))
+            .flat_map(|name| context.snapshot.addresses(name).into_iter().map(move |ip| (name, ip)))
             .collect();
         for exchange in one.to.exchanges.iter().filter(own) {
             let new = &exchange.name;
-            let of_new = kitchen.end.addresses(&new.value);
+            let of_new = context.end.addresses(&new.value);
             let Some((name, ip)) = old.iter().find(|(_, ip)| of_new.contains(ip)) else { continue };
             let title = format!(
                 "{} of `{}` and {name} of `{}` are one server: both have the address {ip}",
@@ -107,15 +107,15 @@ fn one_server<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
 }
 
 /// Zones of the plan below another one that does not hand them on, and has other servers.
-fn not_delegated<'k>(kitchen: &Kitchen<'k>) -> Vec<(&'k Name, Diagnostic)> {
+fn not_delegated<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
     let mut problems = Vec::new();
-    for (origin, spec) in &kitchen.intent.zones {
+    for (origin, spec) in &context.intent.zones {
         let Some(parent) = origin.parent() else { continue };
         let ns = |name: &Name, zone: &ZoneSeen| {
             zone.get(&RrKey::new(name.clone(), RrType::NS)).map(|rrset| rrset.shared_rdata())
         };
         let (Some(above), Some(zone)) =
-            (kitchen.snapshot.zone_of(&parent), kitchen.snapshot.zones.get(origin))
+            (context.snapshot.zone_of(&parent), context.snapshot.zones.get(origin))
         else {
             continue;
         };
@@ -148,7 +148,7 @@ fn put(track: &Track) -> impl Iterator<Item = &Change> {
 }
 
 fn at_name(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     zone: &ZoneSeen,
     track: &Track,
     span: Span,
@@ -165,18 +165,18 @@ fn at_name(
                 .why("what a zone says at or below a delegation is not served (RFC 1034 §4.2.1)"),
         );
     }
-    below_dname(kitchen, zone, track, span).or_else(|| clash(zone, track, span, aliases))
+    below_dname(context, zone, track, span).or_else(|| clash(zone, track, span, aliases))
 }
 
 /// What lies below a DNAME is not served, and must not be there (RFC 6672 §2.4).
 fn below_dname(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     zone: &ZoneSeen,
     track: &Track,
     span: Span,
 ) -> Option<Diagnostic> {
     let name = &put(track).next()?.key.name;
-    let in_the_end = kitchen.end.zones.get(&track.zone);
+    let in_the_end = context.end.zones.get(&track.zone);
     let dname = |at: &Name| {
         let key = RrKey::new(at.clone(), RrType::DNAME);
         [Some(zone), in_the_end].into_iter().flatten().any(|zone| zone.get(&key).is_some())
@@ -228,10 +228,10 @@ fn clash(
 
 /// Records that would go because something else takes their name, and nobody says so. What leads
 /// somewhere may take the place of what leads elsewhere: addresses of an alias, and the reverse.
-fn swept_away(kitchen: &Kitchen<'_>, track: &Track, span: Span) -> Option<Diagnostic> {
+fn swept_away(context: &RecipeContext<'_>, track: &Track, span: Span) -> Option<Diagnostic> {
     let leads = |rtype| matches!(rtype, RrType::A | RrType::AAAA | RrType::CNAME);
     let said = |key: &RrKey| {
-        kitchen.intent.records.iter().any(|record| {
+        context.intent.records.iter().any(|record| {
             record.to.is_none() && record.name.value == key.name && record.rtype.value == key.rtype
         })
     };
@@ -262,8 +262,8 @@ fn swept_away(kitchen: &Kitchen<'_>, track: &Track, span: Span) -> Option<Diagno
 }
 
 /// The names of servers of the plan's zones, and of zones that these delegate.
-fn servers(kitchen: &Kitchen<'_>) -> BTreeMap<Name, Name> {
-    let zones = kitchen.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
+fn servers(context: &RecipeContext<'_>) -> BTreeMap<Name, Name> {
+    let zones = context.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let ns = zones.filter(|(key, _)| key.rtype == RrType::NS);
     ns.flat_map(|(key, rrset)| {
         rrset.rdata().iter().filter_map(Rdata::target).map(|server| (server, key.name.clone()))

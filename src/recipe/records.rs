@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{CNAME_CLASH, Found, Kitchen, UNUSABLE_EXCHANGE, records_of, spf};
+use super::{CNAME_CLASH, Found, RecipeContext, UNUSABLE_EXCHANGE, records_of, spf};
 use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Goal, Route, Stage, Track};
@@ -23,33 +23,33 @@ struct Lines<'k> {
     exchanges: HashMap<Name, &'k Name>,
 }
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    let lines = Lines::of(kitchen);
-    let beside = spf::beside(kitchen);
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    let lines = Lines::of(context);
+    let beside = spf::beside(context);
     let is_beside = |record: &RecordSpec| {
         beside.get(&record.name.value).is_some_and(|line| std::ptr::eq(*line, record))
     };
-    for record in kitchen.intent.records.iter().filter(|record| !is_beside(record)) {
+    for record in context.intent.records.iter().filter(|record| !is_beside(record)) {
         match lines.taken_over_by(record) {
             Some(other) => goes_with(record, other, found),
-            None => track(kitchen, &lines, record, found),
+            None => track(context, &lines, record, found),
         }
         if record.rtype.value == RrType::MX {
-            exchanges_are_usable(kitchen, record, found);
+            exchanges_are_usable(context, record, found);
         }
         if record.rtype.value == RrType::CNAME && record.to.is_some() {
-            becomes_no_alias(kitchen, &lines, record, found);
+            becomes_no_alias(context, &lines, record, found);
         }
     }
 }
 
 impl<'k> Lines<'k> {
-    fn of(kitchen: &Kitchen<'k>) -> Self {
+    fn of(context: &RecipeContext<'k>) -> Self {
         let mut at_name: HashMap<&Name, Vec<&RecordSpec>> = HashMap::new();
-        for record in &kitchen.intent.records {
+        for record in &context.intent.records {
             at_name.entry(&record.name.value).or_default().push(record);
         }
-        let zones = kitchen.end.zones.values().flat_map(|zone| &zone.zone.rrsets);
+        let zones = context.end.zones.values().flat_map(|zone| &zone.zone.rrsets);
         let of_mx = zones.filter(|(key, _)| key.rtype == RrType::MX).flat_map(|(key, mx)| {
             mx.rdata().iter().filter_map(Rdata::as_mx).map(|(_, exchange)| (exchange, &key.name))
         });
@@ -113,12 +113,12 @@ fn stage_of(record: &RecordSpec) -> Stage {
 
 /// As of the exchanges of a host: an exchange has an address, and is no alias (RFC 5321 §5.1,
 /// RFC 2181 §10.3).
-fn exchanges_are_usable(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut Found) {
+fn exchanges_are_usable(context: &RecipeContext<'_>, record: &RecordSpec, found: &mut Found) {
     let exchanges = record.to.iter().flatten().filter_map(Rdata::as_mx).map(|(_, name)| name);
     for name in exchanges.filter(|name| !name.is_root()) {
-        let seen = |rtype| kitchen.end.look_up(&RrKey::new(name.clone(), rtype));
+        let seen = |rtype| context.end.look_up(&RrKey::new(name.clone(), rtype));
         let alias = RrKey::new(name.clone(), RrType::CNAME);
-        let alias = kitchen.end.zone_of(&name).is_some_and(|zone| zone.get(&alias).is_some());
+        let alias = context.end.zone_of(&name).is_some_and(|zone| zone.get(&alias).is_some());
         let (title, help) = if alias {
             (
                 format!("the exchange {name} is an alias (CNAME)"),
@@ -142,14 +142,14 @@ fn exchanges_are_usable(kitchen: &Kitchen<'_>, record: &RecordSpec, found: &mut 
 
 /// An exchange whose addresses an alias is to take the place of.
 fn becomes_no_alias(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     lines: &Lines<'_>,
     record: &RecordSpec,
     found: &mut Found,
 ) {
     let name = &record.name.value;
     let alias = RrKey::new(name.clone(), RrType::CNAME);
-    if kitchen.snapshot.zone_of(name).is_some_and(|zone| zone.get(&alias).is_some()) {
+    if context.snapshot.zone_of(name).is_some_and(|zone| zone.get(&alias).is_some()) {
         return;
     }
     if let Some(of) = lines.exchanges.get(name) {
@@ -163,8 +163,8 @@ fn becomes_no_alias(
     }
 }
 
-fn track(kitchen: &Kitchen<'_>, lines: &Lines<'_>, record: &RecordSpec, found: &mut Found) {
-    let zone = &kitchen.snapshot.zones[&record.zone.value];
+fn track(context: &RecipeContext<'_>, lines: &Lines<'_>, record: &RecordSpec, found: &mut Found) {
+    let zone = &context.snapshot.zones[&record.zone.value];
     let key = record.key();
     let at_apex = key.name == zone.zone.origin;
     if at_apex && key.rtype == RrType::CNAME {
@@ -180,7 +180,7 @@ fn track(kitchen: &Kitchen<'_>, lines: &Lines<'_>, record: &RecordSpec, found: &
     let with_switch = stage == Stage::Switch;
     let lower = match record.lower_ttl {
         Some(ttl) => Some((if with_switch { Stage::Expand } else { Stage::Start }, ttl)),
-        None if with_switch => kitchen.lowering(),
+        None if with_switch => context.lowering(),
         None => None,
     };
     let floor = zone.capabilities.ttl_min;
@@ -195,9 +195,9 @@ fn track(kitchen: &Kitchen<'_>, lines: &Lines<'_>, record: &RecordSpec, found: &
     }
     let records = record.to.clone().map(records_of);
     let goal = match (with_switch, record.ttl) {
-        (true, None) => kitchen.goal(zone, &key, records),
+        (true, None) => context.goal(zone, &key, records),
         (_, ttl) => {
-            let original = kitchen.snapshot.original_ttls.get(&key).copied();
+            let original = context.snapshot.original_ttls.get(&key).copied();
             Goal { key: key.clone(), records, ttl: ttl.or(original) }
         }
     };

@@ -18,7 +18,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 pub(super) use beside::lines as beside;
 
-use super::{Found, Kitchen};
+use super::{Found, RecipeContext};
 use crate::diag::{Code, Diagnostic, Span, quoted};
 use crate::intent::{DomainMove, Exchange, Host};
 use crate::model::spf_cost::{Cost, cost};
@@ -43,11 +43,11 @@ pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
 /// "no". DMARC treats both alike, and a forgotten sender is not rejected for it. Our choice.
 const DEFAULT_ALL: &str = "~all";
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    let lines = beside::lines(kitchen);
-    for one in &kitchen.intent.moves {
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    let lines = beside::lines(context);
+    for one in &context.intent.moves {
         let line = lines.get(&one.domain.value).copied();
-        let Some(versions) = Versions::of(kitchen, (one, line), found) else { continue };
+        let Some(versions) = Versions::of(context, (one, line), found) else { continue };
         let transitions = versions.transitions(one);
         let track = Track::new(one.zone.clone(), versions.key.clone(), transitions);
         let records = line.and_then(|line| line.id.as_ref()).map(|id| id.value.clone());
@@ -67,12 +67,12 @@ struct Versions {
 
 impl Versions {
     fn of(
-        kitchen: &Kitchen<'_>,
+        context: &RecipeContext<'_>,
         (one, line): (&DomainMove, Option<&RecordSpec>),
         found: &mut Found,
     ) -> Option<Self> {
         let key = RrKey::new(one.domain.value.clone(), RrType::TXT);
-        let live_txt = kitchen.zone(one).get(&key).cloned();
+        let live_txt = context.zone(one).get(&key).cloned();
         let records: Vec<SpfRecord> =
             live_txt.iter().flat_map(RrSet::rdata).filter_map(SpfRecord::of_rdata).collect();
         if records.len() > 1 {
@@ -95,17 +95,17 @@ impl Versions {
         if live.is_none() && old.is_empty() && new.is_empty() && others.is_empty() {
             return None;
         }
-        let parts = Parts { kitchen, one, old, staying: [new, others].concat() };
+        let parts = Parts { context, one, old, staying: [new, others].concat() };
         let (widened, narrowed) = parts.versions(live.as_ref(), found)?;
         let beside = beside::texts(line, domain, live_txt.as_ref(), found)?;
         let versions = Self { key, live: live_txt, beside, widened, narrowed };
-        versions.budget(kitchen, one, live.as_ref(), found);
+        versions.budget(context, one, live.as_ref(), found);
         Some(versions)
     }
 
     fn budget(
         &self,
-        kitchen: &Kitchen<'_>,
+        context: &RecipeContext<'_>,
         one: &DomainMove,
         live: Option<&SpfRecord>,
         found: &mut Found,
@@ -115,7 +115,7 @@ impl Versions {
             [(&self.widened, "while both sides send"), (&self.narrowed, "in the end")]
         {
             let Cost { lookups, unseen: not_seen } =
-                cost(record, &one.domain.value, &|key| kitchen.snapshot.told(key));
+                cost(record, &one.domain.value, &|key| context.snapshot.told(key));
             unseen.extend(not_seen);
             if lookups > TERMS_MAX {
                 let title = format!(
@@ -123,7 +123,7 @@ impl Versions {
                     one.domain.value
                 );
                 let before = live.map_or(0, |live| {
-                    cost(live, &one.domain.value, &|key| kitchen.snapshot.told(key)).lookups
+                    cost(live, &one.domain.value, &|key| context.snapshot.told(key)).lookups
                 });
                 let help = format!(
                     "take out includes that nobody uses, or give a sender a subdomain of its own; the live record costs {before}"
@@ -244,7 +244,7 @@ struct Declared {
 }
 
 struct Parts<'p> {
-    kitchen: &'p Kitchen<'p>,
+    context: &'p RecipeContext<'p>,
     one: &'p DomainMove,
     old: Vec<Declared>,
     staying: Vec<Declared>,
@@ -271,7 +271,7 @@ impl Parts<'_> {
                 // What it means now goes on until nobody relies on it. What it will mean comes
                 // back in the end, where a sender that stays asks for it.
                 let frozen =
-                    self.frozen(term, self.one.domain.span, self.kitchen.snapshot, found)?;
+                    self.frozen(term, self.one.domain.span, self.context.snapshot, found)?;
                 widened.terms.extend(frozen.clone());
                 match (self.stays(term), only_old) {
                     (true, _) => narrowed.terms.push(term.clone()),
@@ -299,7 +299,7 @@ impl Parts<'_> {
             let later = self.later(&standing, *span, found)?;
             // Where an earlier run has frozen it already, the addresses do for now.
             let meant: Vec<Term> = self
-                .means(&standing, self.kitchen.end)
+                .means(&standing, self.context.end)
                 .iter()
                 .filter_map(Meaning::frozen)
                 .collect();
@@ -364,10 +364,10 @@ impl Parts<'_> {
             self.old.iter().chain(&self.staying).filter(|d| !self.is_among(&d.term, &base.terms))
         {
             if self.stays(term) {
-                meant.extend(self.means(term, self.kitchen.end));
+                meant.extend(self.means(term, self.context.end));
             }
             if self.stays(term) || self.changes_meaning(term) {
-                meant.extend(self.means(term, self.kitchen.snapshot));
+                meant.extend(self.means(term, self.context.snapshot));
             }
             if let Some(Target::Exchanges(domain)) = term.target(&self.one.domain.value) {
                 meant.extend(self.old_exchanges(&domain));
@@ -379,13 +379,13 @@ impl Parts<'_> {
 
     /// What `mx` meant before the switch, wherever the MX records lead now.
     fn old_exchanges(&self, domain: &Name) -> Vec<Meaning> {
-        let moves = self.kitchen.intent.moves.iter().filter(|one| one.domain.value == *domain);
+        let moves = self.context.intent.moves.iter().filter(|one| one.domain.value == *domain);
         let exchanges: Vec<&Exchange> = moves.flat_map(|one| &one.from.exchanges).collect();
         let names: Vec<Name> =
             exchanges.iter().map(|exchange| exchange.name.value.clone()).collect();
         let said = exchanges.iter().flat_map(|exchange| &exchange.addresses).copied();
         let mut meant: Vec<Meaning> = said.map(Meaning::Address).collect();
-        meant.extend(addresses(&names, self.kitchen.snapshot));
+        meant.extend(addresses(&names, self.context.snapshot));
         meant
     }
 
@@ -399,7 +399,7 @@ impl Parts<'_> {
         let mut ending = Term::new(DEFAULT_ALL);
         if let Some(Target::Record(name)) = redirect.target(&self.one.domain.value)
             && let Seen::Records(txt) =
-                self.kitchen.snapshot.look_up(&RrKey::new(name, RrType::TXT))
+                self.context.snapshot.look_up(&RrKey::new(name, RrType::TXT))
             && let Some(target) = txt.iter().find_map(SpfRecord::of_rdata)
             && let Some(all) = target.terms.iter().find(|term| term.is_all())
         {
@@ -415,13 +415,13 @@ impl Parts<'_> {
 
     /// Whether the plan changes what the term means.
     fn changes_meaning(&self, term: &Term) -> bool {
-        !same(&self.means(term, self.kitchen.snapshot), &self.means(term, self.kitchen.end))
+        !same(&self.means(term, self.context.snapshot), &self.means(term, self.context.end))
     }
 
     /// What goes on saying what the term says now.
     fn now(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
         match self.changes_meaning(term) {
-            true => self.frozen(term, span, self.kitchen.snapshot, found),
+            true => self.frozen(term, span, self.context.snapshot, found),
             false => Some(vec![term.clone()]),
         }
     }
@@ -429,7 +429,7 @@ impl Parts<'_> {
     /// What says what the term will say in the end.
     fn later(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
         match self.changes_meaning(term) {
-            true => self.frozen(term, span, self.kitchen.end, found),
+            true => self.frozen(term, span, self.context.end, found),
             false => Some(vec![term.clone()]),
         }
     }
@@ -492,7 +492,7 @@ impl Parts<'_> {
                     continue;
                 };
                 // The records of domains that move are widened and narrowed themselves.
-                let moves = self.kitchen.intent.moves.iter().any(|one| one.domain.value == name);
+                let moves = self.context.intent.moves.iter().any(|one| one.domain.value == name);
                 if moves || !reached.insert(name.clone()) {
                     continue;
                 }
@@ -514,7 +514,7 @@ impl Parts<'_> {
 
     /// The SPF records at a name in the end; `None` where nobody knows.
     fn records_at(&self, name: &Name) -> Option<Vec<SpfRecord>> {
-        match self.kitchen.end.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+        match self.context.end.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
             Seen::Records(txt) => Some(txt.iter().filter_map(SpfRecord::of_rdata).collect()),
             Seen::Absent => Some(Vec::new()),
             Seen::Unknown(_) => None,
@@ -539,8 +539,8 @@ impl Parts<'_> {
         span: Span,
         found: &mut Found,
     ) -> Option<()> {
-        let now = meaning(target, self.kitchen.snapshot).unwrap_or_default();
-        let end = meaning(target, self.kitchen.end).unwrap_or_default();
+        let now = meaning(target, self.context.snapshot).unwrap_or_default();
+        let end = meaning(target, self.context.end).unwrap_or_default();
         if now.is_empty() || same(&now, &end) {
             return Some(());
         }

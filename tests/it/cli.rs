@@ -131,8 +131,8 @@ fn what_is_neither_plan_nor_artifact_is_refused() {
     assert!(!desk.path(".cutover").exists());
     // One for the other.
     for (command, input, word) in [
-        ("plan", "plan.json", "is an artifact, and a plan is wanted"),
-        ("check", "plan.json", "is an artifact, and a plan is wanted"),
+        ("plan", "plan.json", "is an artifact, but this command needs a plan"),
+        ("check", "plan.json", "is an artifact, but this command needs a plan"),
         ("show", "plan.yaml", "it is no artifact"),
     ] {
         let said = desk.refuses(2, &[command, input]);
@@ -256,7 +256,7 @@ fn at_a_terminal_only_yes_is_taken_for_it() {
         let desk = Desk::planned();
         let (ended, said) = at_terminal(&desk, "cutover apply plan.json", answer);
         assert_eq!(ended, code, "{answer:?}: {said}");
-        assert!(said.contains("Apply this? Only `yes` is taken for it:"), "{said}");
+        assert!(said.contains("Apply this? Only `yes` is accepted:"), "{said}");
         assert_eq!(desk.path(".cutover").exists(), code == 4, "{answer:?}");
     }
     let desk = Desk::planned();

@@ -128,7 +128,7 @@ fn a_gate_that_fails_takes_the_run_back() {
     fs::write(gated.bed.dir().join("ready"), "").expect("a file");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
-    assert!(said.contains("went back: gate/after-switch/seen has failed"), "{said}");
+    assert!(said.contains("rolled back: gate/after-switch/seen failed"), "{said}");
     assert!(said.contains("the old acme.test. MX"), "{said}");
     // Within the second of `overrun` it may be asked once.
     let found = gated.found(SEEN);
@@ -148,7 +148,7 @@ fn a_gate_that_fails_takes_the_run_back() {
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
     let (code, said) = gated.cutover(&to_start);
-    assert!(code == 0 && said.contains("has come back"), "{code}: {said}");
+    assert!(code == 0 && said.contains("is rolled back"), "{code}: {said}");
     assert!(
         gated.served().contains("acme.test. 6 IN MX 10 mail.acme.test."),
         "{:?}",
@@ -208,7 +208,7 @@ fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
     let (code, said) = gated.cutover(APPLY);
     assert!(
-        code == 5 && said.contains("went back: gate/after-switch/command has failed"),
+        code == 5 && said.contains("rolled back: gate/after-switch/command failed"),
         "{code}: {said}"
     );
     assert!(gated.served().contains("acme.test. 2 IN MX 10 mail.acme.test."));
@@ -274,7 +274,7 @@ fn a_person_lets_a_gate_pass() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(gated.bed.served(), end_state());
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("let pass by a person: seen with my own eyes"), "{log}");
+    assert!(log.contains("allowed to pass by a person: seen with my own eyes"), "{log}");
 }
 
 /// Failures that are put up with, a command that hangs with all that it has started, and a secret that
@@ -376,7 +376,7 @@ fn people_are_told_once_and_why() {
     // Who does not listen is asked twice, and holds nothing up.
     assert_eq!(deaf.passages().len(), 4);
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("could not be told of `rollback`") && log.contains("status 500"), "{log}");
+    assert!(log.contains("could not notify of `rollback`") && log.contains("status 500"), "{log}");
     is_nowhere(token, &gated.bed.dir().join(".cutover"));
     assert!(!said.contains(token) && !log.contains(token));
 }
@@ -430,7 +430,7 @@ fn people_are_told_by_mail() {
     }
     // Who does not say who they are is not served, and the run is done all the same.
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("could not be told of `done`") && !log.contains(password), "{log}");
+    assert!(log.contains("could not notify of `done`") && !log.contains(password), "{log}");
     is_nowhere(password, &gated.bed.dir().join(".cutover"));
 }
 

@@ -288,7 +288,7 @@ notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@
     }
     assert_eq!(told(&bed), (1, 1, entries));
     let (_, log) = bed.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("told of `halted` at gate/before-switch/command"), "{log}");
+    assert!(log.contains("notified of `halted` at gate/before-switch/command"), "{log}");
     fs::write(bed.dir().join("ready"), "").expect("a file");
     // Drift is a halt like any other.
     bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
@@ -442,7 +442,7 @@ fn each_point_of_the_plan_is_an_occasion() {
     assert_eq!(code, DONE, "{text}");
     let (_, log) = bed.cutover(&["log", "plan.yaml"]);
     for wanted in [
-        "told of `switch` at checkpoint/before-switch",
+        "notified of `switch` at checkpoint/before-switch",
         "told of `contract` at checkpoint/before-contract",
         "told of `release` at checkpoint/release-old",
         "told of `done`",
@@ -458,9 +458,9 @@ fn the_plan_says_when_senders_are_led_back_and_why_it_waits() {
     let (code, text) = bed.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
     // The records are made with a TTL of 2 s, and have 6 s again in the end; a second of margin.
-    assert!(text.contains("the last sender follows within 3s"), "{text}");
+    assert!(text.contains("the last sender returns within 3s"), "{text}");
     assert!(
-        text.contains("after restore/acme.test/@/MX, the last sender follows within 7s"),
+        text.contains("after restore/acme.test/@/MX, the last sender returns within 7s"),
         "{text}"
     );
     let table = text.split("Exposure").nth(1).expect("a table");

@@ -111,7 +111,7 @@ fn a_process_that_waits_for_a_person_says_so() {
         desk.command(&["apply", "plan.yaml", "--wait", "--auto-approve", "--state", "st B"]);
     let log = fs::File::create(desk.path("log")).expect("a file");
     let mut child = command.stderr(log).stdout(Stdio::null()).spawn().expect("a process");
-    let line = "Say that it is done with `cutover confirm plan.yaml assume/switch/clients/old --reason WHY --state 'st B'`.";
+    let line = "When it is done, run `cutover confirm plan.yaml assume/switch/clients/old --reason WHY --state 'st B'`.";
     while !desk.read("log").contains(line) {
         assert_eq!(child.try_wait().expect("a child"), None, "{}", desk.read("log"));
         sleep(Duration::from_millis(20));
@@ -147,7 +147,7 @@ fn after_a_way_back_status_says_so() {
     while rolled.0 != DONE {
         assert!([WAITING, NEEDS_PERSON].contains(&rolled.0), "{rolled:?}");
         if let Some((_, rest)) =
-            rolled.1.split_once("Say that it is done with `cutover confirm plan.yaml ")
+            rolled.1.split_once("When it is done, run `cutover confirm plan.yaml ")
         {
             let step = rest.split(' ').next().expect("a step").to_owned();
             let args = ["confirm", "plan.yaml", &step, "--reason", "so", "--state", "elsewhere"];

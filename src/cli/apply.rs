@@ -7,12 +7,10 @@ use super::exit::Exit;
 use super::planning::{Input, Story};
 use super::rollback::come_back;
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still,
+    Ended, Going, GoingArgs, RunArgs, Turn, ask, asks, go_on, has_to_say, lease, newest_still,
     reach, rest_until,
 };
-use super::{
-    Failure, Typed, base, home, planning, print_err, print_out, several, shell_quote, styling,
-};
+use super::{Failure, Typed, home, planning, print_err, print_out, several, shell_quote, styling};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
@@ -22,7 +20,7 @@ use crate::render::status::{Stop, halt};
 use crate::render::text::{self, Detail};
 use crate::world::Outcome;
 use crate::world::real::now;
-use crate::world::real::store::{Found, Lock, Store};
+use crate::world::real::store::{Found, Lease, Runs};
 
 /// Apply a plan or a sealed artifact, or continue its run
 #[derive(clap::Args)]
@@ -129,31 +127,32 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
         is_reviewed(|| artifact.digest(), digest)?;
         planning::holds_together(artifact)?;
     }
-    let store = Store::new(&args.state.dir(&args.input), input.name());
-    let found = store.newest().map_err(|error| Failure::error(&error))?;
-    let seen = found.as_ref().map(|found| found.journal.clone());
+    let runs = args.state.runs(&args.input, input.name());
+    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    let seen = found.as_ref().map(|found| found.id.clone());
     if let Some(found) = &found
         && open_run(Some(found)).is_none_or(|open| !takes_its_place(&input, open, replan))
-        && is_under_way(&input, &store, found, args, again)?
+        && is_under_way(&input, &runs, found, args, again).await?
     {
-        let lock = lock(&store)?;
-        // Another process may have continued the run before we got the lock.
-        let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
+        let mut lease = lease(&runs).await?;
+        // Another process may have continued the run before we got the lease.
+        let found = newest_still(&runs, seen.as_ref()).await?.expect("it is the one that was seen");
         if !found.run.artifact.is_way_back() {
             is_reviewed(|| found.run.state.artifact(), digest)?;
         }
-        let next = store.next(&found).map_err(|error| Failure::error(&error))?;
+        let next = runs.next(&found).await.map_err(|error| Failure::error(&error))?;
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-        let ended = go_on(found, reached, going, &lock, None).await?;
+        let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
         let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
         // Its successor was confirmed, but the process stopped before starting it.
         if let Some(next) = next.filter(|_| settled) {
             let reached = reach(&args.input, &next, args.commands.allowed())?;
-            let found = store.create(next).map_err(|error| Failure::error(&error))?;
-            let ended = go_on(found, reached, going, &lock, None).await?;
-            return applied(&store, args, ended, &lock).await;
+            let found =
+                runs.create(&mut *lease, next).await.map_err(|error| Failure::error(&error))?;
+            let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
+            return applied(&runs, args, ended, &mut *lease).await;
         }
-        return applied(&store, args, ended, &lock).await;
+        return applied(&runs, args, ended, &mut *lease).await;
     }
     let open = open_run(found.as_ref()).map(|found| found.run.state.artifact());
     let artifact = match input {
@@ -184,34 +183,34 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
     }
     is_reviewed(|| artifact.digest(), digest)?;
     planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
-    let state = args.state.dir(&args.input);
-    planning::is_alone(&artifact, &state)?;
+    planning::is_alone(&artifact, runs.store()).await?;
     if let Some(exit) = ask(args.auto_approve, "Apply", || {
         print_out(&text::plan(&artifact, Detail::Brief, styling(&std::io::stdout())))
     })? {
         return Ok(exit.into());
     }
-    let lock = lock(&store)?;
+    let mut lease = lease(&runs).await?;
     // Another run may have started while you were being asked.
-    planning::is_alone(&artifact, &state)?;
-    let found = newest_still(&store, seen.as_deref())?;
+    planning::is_alone(&artifact, runs.store()).await?;
+    let found = newest_still(&runs, seen.as_ref()).await?;
     // Connect before the run opens: a missing provider or secret must not halt an open run.
     let reached = reach(&args.input, &artifact, args.commands.allowed())?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
         let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
         // Kept on disk so that the run can continue whenever this process ends.
         if away.is_some() {
-            store.keep_next(&open, &artifact).map_err(|error| Failure::error(&error))?;
+            let kept = runs.keep_next(&mut *lease, &open, &artifact).await;
+            kept.map_err(|error| Failure::error(&error))?;
         }
         let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
-        let ended = go_on(open, reached, going, &lock, away).await?;
+        let ended = go_on(open, reached, going, (&runs, &mut *lease), away).await?;
         if ended.outcome != Outcome::Finished {
-            return applied(&store, args, ended, &lock).await;
+            return applied(&runs, args, ended, &mut *lease).await;
         }
     }
-    let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
-    let ended = go_on(found, reached, going, &lock, None).await?;
-    applied(&store, args, ended, &lock).await
+    let found = runs.create(&mut *lease, artifact).await.map_err(|error| Failure::error(&error))?;
+    let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
+    applied(&runs, args, ended, &mut *lease).await
 }
 
 /// Refuses any artifact but the reviewed one.
@@ -230,16 +229,16 @@ fn is_reviewed(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result<
 }
 
 async fn applied(
-    store: &Store,
+    runs: &Runs,
     args: &RunArgs,
     ended: Ended,
-    lock: &Lock,
+    lease: &mut dyn Lease,
 ) -> Result<Applied, Failure> {
-    let ended = come_back(store, Going { args, command: COMMAND }, ended, lock).await?;
+    let ended = come_back((runs, lease), Going { args, command: COMMAND }, ended).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
-            print_out(&turned(store, &artifact, args.typed())?)?;
+            print_out(&turned(runs, &artifact, args.typed()).await?)?;
             Ok(Exit::Halted.into())
         }
         // The process ended before it started the successor.
@@ -307,8 +306,8 @@ fn released(artifact: &Artifact) -> String {
 }
 
 /// Why a run was rolled back, and what to do next.
-fn turned(store: &Store, back: &Artifact, typed: Typed<'_>) -> Result<String, Failure> {
-    let turned = store.turned(back).map_err(|error| Failure::error(&error))?;
+async fn turned(runs: &Runs, back: &Artifact, typed: Typed<'_>) -> Result<String, Failure> {
+    let turned = runs.turned(back).await.map_err(|error| Failure::error(&error))?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
     let words = by.and_then(|by| state.as_ref()?.last_words.get(by));
@@ -371,16 +370,16 @@ fn takes_its_place(input: &Input, open: &Found, replan: bool) -> bool {
 
 /// Whether to continue the newest run: it is open, or a gate turned it back and the way back is not
 /// finished yet.
-fn is_under_way(
+async fn is_under_way(
     input: &Input,
-    store: &Store,
+    runs: &Runs,
     found: &Found,
     args: &RunArgs,
     again: bool,
 ) -> Result<bool, Failure> {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     let by_gate = match artifact.is_way_back() {
-        true => store.turned(artifact).map_err(|error| Failure::error(&error))?,
+        true => runs.turned(artifact).await.map_err(|error| Failure::error(&error))?,
         false => None,
     };
     let by_gate = match &by_gate {
@@ -402,7 +401,7 @@ fn is_under_way(
         // rolled back.
         (true, by_gate) if is_back && !again && is_same(input, found) => {
             let text = match by_gate {
-                true => turned(store, artifact, args.typed())?,
+                true => turned(runs, artifact, args.typed()).await?,
                 false => taken_back(artifact, args.typed()),
             };
             Err(Failure::new(Exit::Halted, text.trim_end()))
@@ -412,9 +411,9 @@ fn is_under_way(
         // The process may have ended before all notifications were sent.
         (false, _) if state.finished.is_some() => Ok(!state.untold.is_empty()),
         (false, _) => {
-            let next = store.next(found).map_err(|error| Failure::error(&error))?;
+            let next = runs.next(found).await.map_err(|error| Failure::error(&error))?;
             let goes_on = next.as_ref().unwrap_or(artifact);
-            same_as_open(input, found, goes_on, args).map(|()| true)
+            same_as_open(input, (runs, found), goes_on, args).map(|()| true)
         }
     }
 }
@@ -430,7 +429,7 @@ fn is_same(input: &Input, found: &Found) -> bool {
 /// An open run continues with its own artifact only.
 fn same_as_open(
     input: &Input,
-    found: &Found,
+    (runs, found): (&Runs, &Found),
     artifact: &Artifact,
     args: &RunArgs,
 ) -> Result<(), Failure> {
@@ -446,19 +445,32 @@ fn same_as_open(
     if same {
         return Ok(());
     }
-    let folder = base(&found.journal);
     let digest = artifact.digest().short();
-    let finish = way_to_finish(&folder, artifact, args);
-    let (shown, given_up) = (shell_quote(&folder), shell_quote(&folder.with_extension("given-up")));
-    let text = format!(
+    let text = match runs.store().folder(&found.id) {
+        Some(folder) => in_folder(what, &folder, artifact, args),
+        None => format!(
+            "error: {what}\n  the run {} continues with {digest}\n\
+             help: restore the plan and apply it,\n\
+             or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`",
+            found.id
+        ),
+    };
+    Err(Failure::new(Exit::Usage, text))
+}
+
+/// How to go on with a run that is a folder.
+fn in_folder(what: &str, folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
+    let digest = artifact.digest().short();
+    let finish = way_to_finish(folder, artifact, args);
+    let (shown, given_up) = (shell_quote(folder), shell_quote(&folder.with_extension("given-up")));
+    format!(
         "error: {what}\n  the run in {shown} continues with {digest}\n\
          help: restore the plan and apply it, or finish the run with its own artifact:\n\
          {finish}\n\
          or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`;\n\
          or abandon the run where it stands, with whatever it has begun:\n  \
          mv {shown} {given_up}",
-    );
-    Err(Failure::new(Exit::Usage, text))
+    )
 }
 
 /// The commands that finish an open run without its plan.

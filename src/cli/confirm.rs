@@ -8,8 +8,8 @@ use super::{Failure, StateArgs, Typed, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
 use crate::journal::Event;
-use crate::world::real::store::{Found, Store, StoreError};
-use crate::world::real::{inbox, now, steady};
+use crate::world::real::store::{Found, Note, Runs, StoreError};
+use crate::world::real::{now, steady};
 
 /// Confirm a task or a fact, or let a failed gate pass
 #[derive(clap::Args)]
@@ -46,8 +46,8 @@ fn reason(text: &str) -> Result<String, &'static str> {
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let Args { input: path, step, reason, not_done, state } = args;
     let input = planning::read(&path)?;
-    let store = Store::new(&state.dir(&path), input.name());
-    let found = store.newest().map_err(|error| Failure::error(&error))?;
+    let runs = state.runs(&path, input.name());
+    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
     let none = || {
         let text = format!("error: there is no run of {}", input.name());
         Failure::new(Exit::Usage, text)
@@ -58,18 +58,18 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         (true, reason) => Word::NotDone(reason),
         (false, reason) => Word::Done(reason.expect("it is required")),
     };
-    match store.lock(&owner()) {
-        Ok(lock) => {
-            let found = newest_still(&store, Some(&found.journal))?.ok_or_else(none)?;
+    match runs.lease(&owner()).await {
+        Ok(mut lease) => {
+            let found = newest_still(&runs, Some(&found.id)).await?.ok_or_else(none)?;
             let goes_back =
                 found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
             let command = if goes_back { "rollback" } else { "apply" };
-            say(found, Reach::nobody(&path), &lock, &step, word)?;
+            say((&runs, &mut *lease), found, Reach::nobody(&path), &step, word).await?;
             let next = Typed::of(&path, &state).line(command, "");
             print_out(&format!("{step}: recorded; continue with `{next}`\n"))?;
         }
         Err(StoreError::Locked { .. }) => {
-            leave_word(&found, &step, word)?;
+            leave_word(&runs, &found, &step, word).await?;
             print_out(&format!("{step}: passed on to the process that runs the plan\n"))?;
         }
         Err(error) => return Err(Failure::error(&error)),
@@ -77,8 +77,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Leaves a confirmation for the process that has the lock, if its run is waiting for it.
-fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
+/// Leaves a confirmation for the process that has the lease, if its run is waiting for it.
+async fn leave_word(runs: &Runs, found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
     let Word::Done(reason) = word else {
         let text =
             "error: a process is running the plan, and knows itself whether the task was done";
@@ -87,10 +87,11 @@ fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
     let moment = Moment { at: now(), steady: steady() };
     let event = Event::Allowed { step: step.clone(), reason: reason.clone() };
     let mut state = found.run.state.clone();
-    let inbox = inbox::of_journal(&found.journal);
-    // Earlier confirmations may still lie in the inbox, so count them in.
+    let error = |error| Failure::error(&error);
+    // The process may not have read earlier confirmations yet, so count them in.
     for earlier in found.run.artifact.graph.steps() {
-        if let Some(reason) = inbox::taken(&inbox, earlier.id.as_str()) {
+        let said = runs.store().note(&found.id, Note::Done(&earlier.id)).await.map_err(error)?;
+        if let Some(reason) = said {
             let event = Event::Allowed { step: earlier.id.clone(), reason };
             let mut after = state.clone();
             if after.apply(&found.run.artifact, moment, &event).is_ok() {
@@ -100,5 +101,5 @@ fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
     }
     let may_follow = state.apply(&found.run.artifact, moment, &event);
     may_follow.map_err(|error| cannot_be_said(step, &error))?;
-    inbox::say(&inbox, step.as_str(), &reason).map_err(|error| Failure::error(&error))
+    runs.store().leave(&found.id, Note::Done(step), &reason).await.map_err(error)
 }

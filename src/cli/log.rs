@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::{Failure, StateArgs, Typed, print_err, print_out, status};
+use crate::journal::Entry;
 use crate::render::status::entry;
-use crate::world::real::store::{Found, read_journal};
+use crate::world::real::store::{Found, Runs};
 
 /// Show what happened in the newest run of a plan, and when
 #[derive(clap::Args)]
@@ -26,29 +27,29 @@ pub(super) struct Args {
 /// How many octets of output are buffered.
 const AT_ONCE: usize = 1 << 16;
 
-pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let store = status::store(&args.plan, &args.state)?;
+pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
+    let runs = status::runs(&args.plan, &args.state)?;
     let error = |error| Failure::error(&error);
-    let numbers = store.numbers().map_err(error)?;
+    let numbers = runs.numbers().await.map_err(error)?;
     if args.all {
         for number in &numbers {
-            let Some(found) = store.run(*number).map_err(error)? else { continue };
+            let Some(found) = runs.run(*number).await.map_err(error)? else { continue };
             let artifact = &found.run.artifact;
             let what = if artifact.is_way_back() { "way back of " } else { "" };
             let digest = found.run.state.artifact();
             print_out(&format!("run {number}: {what}{}  {digest}\n", artifact.name))?;
-            show(&found)?;
+            show(&runs, &found).await?;
         }
     } else if let Some(number) = args.run {
-        let found = store.run(number).map_err(error)?.ok_or_else(|| {
+        let found = runs.run(number).await.map_err(error)?.ok_or_else(|| {
             let known: Vec<String> = numbers.iter().map(ToString::to_string).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
             let text = format!("error: there is no run {number}\nhelp: known runs: {known}");
             Failure::new(Exit::Usage, text)
         })?;
-        show(&found)?;
-    } else if let Some(found) = store.newest().map_err(error)? {
-        show(&found)?;
+        show(&runs, &found).await?;
+    } else if let Some(found) = runs.newest().await.map_err(error)? {
+        show(&runs, &found).await?;
         if numbers.len() > 1 {
             let line = Typed::of(&args.plan, &args.state).line("log", "--all");
             print_err(&format!("note: only the newest run is shown; `{line}` shows all"));
@@ -59,16 +60,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn show(found: &Found) -> Result<(), Failure> {
+async fn show(runs: &Runs, found: &Found) -> Result<(), Failure> {
     // Finding the run has already verified the whole journal, so showing it piece by piece is safe.
     let (mut text, mut shown) = (String::new(), Ok(()));
-    let read = read_journal(&found.journal, &mut |_, one, _| {
+    let mut take = |one: &Entry| {
         text += &(entry(&found.run.artifact, one) + "\n");
         if text.len() > AT_ONCE && shown.is_ok() {
             shown = print_out(&std::mem::take(&mut text));
         }
-        Ok(())
-    });
-    read.map_err(|error| Failure::error(&error))?;
+    };
+    runs.entries(found, &mut take).await.map_err(|error| Failure::error(&error))?;
     shown.and_then(|()| print_out(&text))
 }

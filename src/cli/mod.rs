@@ -23,6 +23,7 @@ mod zone;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cutover_contract::Adapter;
@@ -32,6 +33,7 @@ use crate::probe;
 use crate::render::{Styling, escape_control};
 use crate::spec::Registry;
 use crate::world::real::connect::{Commands, ConnectError};
+use crate::world::real::store::{Directory, Runs, Store};
 use exit::Exit;
 
 /// Every adapter, one line each.
@@ -87,8 +89,15 @@ struct StateArgs {
 }
 
 impl StateArgs {
-    fn dir(&self, input: &Path) -> PathBuf {
-        self.state.clone().unwrap_or_else(|| home(input).join(STATE))
+    /// Where the runs of a plan or an artifact are kept.
+    fn store(&self, input: &Path) -> Arc<dyn Store> {
+        let dir = self.state.clone().unwrap_or_else(|| home(input).join(STATE));
+        Arc::new(Directory::new(&dir))
+    }
+
+    /// The runs of the plan of this name.
+    fn runs(&self, input: &Path, plan: &str) -> Runs {
+        Runs::new(self.store(input), plan)
     }
 }
 
@@ -215,8 +224,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             Command::Apply(args) => apply::run(args).await,
             Command::Rollback(args) => rollback::run(args).await,
             Command::Confirm(args) => confirm::run(args).await,
-            Command::Status(args) => status::run(&args),
-            Command::Log(args) => log::run(&args),
+            Command::Status(args) => status::run(&args).await,
+            Command::Log(args) => log::run(&args).await,
             Command::Zone(args) => zone::run(args).await,
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),

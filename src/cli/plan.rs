@@ -16,7 +16,7 @@ use super::{
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::render::text::{self, Detail};
-use crate::world::real::store::{Found, Store};
+use crate::world::real::store::Found;
 
 /// Compare plans with live DNS and show what would be changed, in which order, and when
 #[derive(clap::Args)]
@@ -102,7 +102,7 @@ async fn of_one(
 ) -> Result<Exit, Failure> {
     let mut artifact = planning::plan(path, plan, &args.state, args.commands.allowed()).await?;
     if args.replan {
-        artifact.parent = Some(open(path, plan, &args.state)?);
+        artifact.parent = Some(open(path, plan, &args.state).await?);
     }
     args.format.print(&artifact, args.full)?;
     let story = match args.format {
@@ -115,7 +115,7 @@ async fn of_one(
         .map(|output| format!("nothing was written to {}", output.display()))
         .unwrap_or_else(|| "it cannot be applied as it is".to_owned());
     planning::not_refuted(&artifact, story, &undone)?;
-    if let Err(clash) = planning::is_alone(&artifact, &args.state.dir(path)) {
+    if let Err(clash) = planning::is_alone(&artifact, &args.state.store(path)).await {
         print_err(&format!("{}\nnote: you can plan meanwhile, but not apply", clash.text));
     }
     if let Some(output) = &output {
@@ -163,9 +163,9 @@ impl<'p> Output<'p> {
 }
 
 /// The digest of the open run.
-fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
-    let store = Store::new(&state.dir(path), &plan.intent.name);
-    let found = store.newest().map_err(|error| Failure::error(&error))?;
+async fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
+    let runs = state.runs(path, &plan.intent.name);
+    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
     let goes = |found: &Found| found.run.state.finished.is_none() && !found.run.state.leaves();
     let open = found.filter(|found| goes(found) && !found.run.artifact.is_way_back());
     open.map(|found| found.run.state.artifact()).ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use cutover_contract::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl};
 
@@ -33,7 +34,7 @@ use crate::world::real::others::{Clash, clashes};
 use crate::world::real::see::{
     NO_AUTHORITIES, NOT_WRITABLE, UNKNOWN_EXCEPTION, authorities_agree, snapshot, writable,
 };
-use crate::world::real::store::read_text;
+use crate::world::real::store::{Store, read_text};
 use crate::world::real::{now, steady};
 use crate::world::tool;
 use crate::{artifact, sim};
@@ -151,7 +152,8 @@ pub(super) async fn plan(
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
     let digest = source.digest();
-    remember(&state.dir(path), (intent, digest), &mut snapshot, now)
+    remember(&state.store(path), (intent, digest), &mut snapshot, now)
+        .await
         .map_err(|error| Failure::error(&error))?;
     let compiled =
         compile(intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
@@ -482,10 +484,10 @@ fn indented(lines: &[String]) -> String {
 }
 
 /// Refuses to start a run while an open run of another plan changes the same records.
-pub(super) fn is_alone(artifact: &Artifact, state: &Path) -> Result<(), Failure> {
+pub(super) async fn is_alone(artifact: &Artifact, store: &Arc<dyn Store>) -> Result<(), Failure> {
     /// How many records are named; the rest are counted. Our choice: one line.
     const SHOWN_MAX: usize = 4;
-    let found = clashes(state, artifact).map_err(|error| Failure::error(&error))?;
+    let found = clashes(store, artifact).await.map_err(|error| Failure::error(&error))?;
     if found.is_empty() {
         return Ok(());
     }

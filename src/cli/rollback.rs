@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::exit::Exit;
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still, owner, reach,
+    Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lease, newest_still, owner, reach,
 };
 use super::{Failure, planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
@@ -14,8 +14,8 @@ use crate::graph::{Primitive, Step, StepId};
 use crate::render::status::{Stop, halt};
 use crate::render::text::{self, Detail};
 use crate::sim;
-use crate::world::real::store::{Found, Lock, Store, StoreError};
-use crate::world::real::{inbox, now};
+use crate::world::real::now;
+use crate::world::real::store::{Found, Lease, Note, Runs, StoreError};
 use crate::world::{Outcome, Run, tool};
 
 /// Roll a run back to a rollback point, along the proved way back
@@ -38,23 +38,25 @@ const COMMAND: &str = "rollback";
 pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Failure> {
     let going = Going { args: &args, command: COMMAND };
     let input = planning::read(&args.input)?;
-    let store = Store::new(&args.state.dir(&args.input), input.name());
-    let found = store.newest().map_err(|error| Failure::error(&error))?;
+    let runs = args.state.runs(&args.input, input.name());
+    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
     let Some(found) = found else {
         let text = format!("error: there is no run of {} to roll back", input.name());
         return Err(Failure::new(Exit::Usage, text));
     };
-    let seen = found.journal.clone();
-    let still = |store: &Store| {
-        newest_still(store, Some(&seen)).map(|found| found.expect("it is the one that was seen"))
+    let still = async |runs: &Runs| {
+        let newest = newest_still(runs, Some(&found.id)).await;
+        newest.map(|found| found.expect("it is the one that was seen"))
     };
     if found.run.artifact.is_way_back() {
         if found.run.state.finished.is_some() {
-            return further(&store, &found, &args, asked.as_deref()).await;
+            return further(&runs, &found, &args, asked.as_deref()).await;
         }
-        let lock = lock(&store)?;
+        let mut lease = lease(&runs).await?;
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-        return came_back(&args, go_on(still(&store)?, reached, going, &lock, None).await?);
+        let found = still(&runs).await?;
+        let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
+        return came_back(&args, ended);
     }
     let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
@@ -65,41 +67,42 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
             return Ok(exit);
         }
     }
-    let lock = match store.lock(&owner()) {
+    let mut lease = match runs.lease(&owner()).await {
         Err(StoreError::Locked { owner, .. }) => {
             let turned = found.run.state.turned_back.is_some();
-            match told_to_turn(&store, &found, &args, (&to, &owner, turned)).await? {
-                Some(lock) => lock,
+            match told_to_turn(&runs, &found, &args, (&to, &owner, turned)).await? {
+                Some(lease) => lease,
                 None => return Ok(Exit::Waiting),
             }
         }
-        lock => lock.map_err(|error| Failure::error(&error))?,
+        lease => lease.map_err(|error| Failure::error(&error))?,
     };
-    let newest = store.newest().map_err(|error| Failure::error(&error))?;
+    let newest = runs.newest().await.map_err(|error| Failure::error(&error))?;
     if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
-        // The process that had the lock has run the way back, or a part of it.
+        // The process that had the lease has run the way back, or a part of it.
         let reached = reach(&args.input, &back.run.artifact, args.commands.allowed())?;
-        return came_back(&args, go_on(back, reached, going, &lock, None).await?);
+        let ended = go_on(back, reached, going, (&runs, &mut *lease), None).await?;
+        return came_back(&args, ended);
     }
-    let found = still(&store)?;
+    let found = still(&runs).await?;
     let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
     // Connect before the run turns back: a missing provider or secret must not halt it halfway.
     let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-    let ended = go_on(found, reached, going, &lock, turn).await?;
-    came_back(&args, come_back(&store, going, ended, &lock).await?)
+    let ended = go_on(found, reached, going, (&runs, &mut *lease), turn).await?;
+    came_back(&args, come_back((&runs, &mut *lease), going, ended).await?)
 }
 
-/// Tells the process that drives the run to turn it back. With `--wait`, returns the lock once that
+/// Tells the process that drives the run to turn it back. With `--wait`, returns the lease once that
 /// process has ended.
 async fn told_to_turn(
-    store: &Store,
+    runs: &Runs,
     found: &Found,
     args: &RunArgs,
     (to, owner, is_turned): (&str, &str, bool),
-) -> Result<Option<Lock>, Failure> {
+) -> Result<Option<Box<dyn Lease>>, Failure> {
     if !is_turned {
-        let inbox = inbox::of_journal(&found.journal);
-        inbox::want_back(&inbox, to).map_err(|error| Failure::error(&error))?;
+        let left = runs.store().leave(&found.id, Note::TurnBack, to).await;
+        left.map_err(|error| Failure::error(&error))?;
     }
     print_err(&format!(
         "{owner} is driving the run and was told to roll back to `{to}`: it settles what has begun, then rolls back."
@@ -112,8 +115,8 @@ async fn told_to_turn(
         ));
         return Ok(None);
     }
-    let lock = store.lock_when_free(&self::owner()).await;
-    lock.map(Some).map_err(|error| Failure::error(&error))
+    let lease = runs.lease_when_free(&self::owner()).await;
+    lease.map(Some).map_err(|error| Failure::error(&error))
 }
 
 fn reachable<'a>(
@@ -167,13 +170,13 @@ fn agreed(
 /// All its changes count as made, even those undone already: the new way back finds them undone, and
 /// waits again, since caches may still hold what they replaced. Tasks are undone only once.
 async fn further(
-    store: &Store,
+    runs: &Runs,
     came: &Found,
     args: &RunArgs,
     asked: Option<&str>,
 ) -> Result<Exit, Failure> {
     let error = |error| Failure::error(&error);
-    let there = store.turned(&came.run.artifact).map_err(error)?.map(|found| found.run);
+    let there = runs.turned(&came.run.artifact).await.map_err(error)?.map(|found| found.run);
     let place = |run: &Run, name: &str| {
         run.artifact.rollback_points.iter().position(|point| point.name == name)
     };
@@ -184,7 +187,7 @@ async fn further(
     let nothing = || print_out("nothing to do: the run is rolled back\n").map(|()| Exit::Done);
     let Some((run, to)) = further else { return nothing() };
     let point = reachable(&run.artifact, &run.state, to)?;
-    let before = store.ways_back(run.state.artifact()).map_err(error)?;
+    let before = runs.ways_back(run.state.artifact()).await.map_err(error)?;
     let undone = before.iter().flat_map(|back| tasks_taken_back(back, &run)).collect();
     let back = way_back_but(&run.artifact, &run.state, point, &undone);
     let is_left = |step: &Step| match &step.primitive {
@@ -198,12 +201,12 @@ async fn further(
     if let Some(exit) = agreed(args, || back.clone(), &run)? {
         return Ok(exit);
     }
-    let lock = lock(store)?;
-    newest_still(store, Some(&came.journal))?;
+    let mut lease = lease(runs).await?;
+    newest_still(runs, Some(&came.id)).await?;
     let reached = reach(&args.input, &back, args.commands.allowed())?;
-    let found = store.create(back).map_err(error)?;
+    let found = runs.create(&mut *lease, back).await.map_err(error)?;
     let going = Going { args, command: COMMAND };
-    came_back(args, go_on(found, reached, going, &lock, None).await?)
+    came_back(args, go_on(found, reached, going, (runs, &mut *lease), None).await?)
 }
 
 /// The tasks of a run that its way back has undone.
@@ -220,18 +223,17 @@ fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
 
 /// Runs the way back of a run that was turned back and has settled what had begun.
 pub(super) async fn come_back(
-    store: &Store,
+    (runs, lease): (&Runs, &mut dyn Lease),
     going: Going<'_>,
     ended: Ended,
-    lock: &Lock,
 ) -> Result<Ended, Failure> {
     let Ended { artifact, state, outcome: Outcome::Finished } = &ended else { return Ok(ended) };
     let Some(to) = &state.turned_back else { return Ok(ended) };
     let point = state.way_back(artifact, to).map_err(|error| Failure::error(&error))?;
     let back = way_back(artifact, state, point);
     let reached = reach(&going.args.input, &back, going.args.commands.allowed())?;
-    let found = store.create(back).map_err(|error| Failure::error(&error))?;
-    go_on(found, reached, going, lock, None).await
+    let found = runs.create(lease, back).await.map_err(|error| Failure::error(&error))?;
+    go_on(found, reached, going, (runs, lease), None).await
 }
 
 /// The point to roll back to: the run's current destination, else the requested point, else the last

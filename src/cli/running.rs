@@ -23,9 +23,8 @@ use crate::spec::SecretRef;
 use crate::spec::notify::Way;
 use crate::spec::task::Work;
 use crate::world::real::connect::{Commands, Connected, connect, secret};
-use crate::world::real::inbox;
 use crate::world::real::notify::Reached;
-use crate::world::real::store::{Found, JournalFile, Lock, Store};
+use crate::world::real::store::{Found, Lease, RunId, Runs};
 use crate::world::real::{Real, now};
 use crate::world::{DriveError, Outcome, Patience, Progress, Run, World as _, drive, tool};
 
@@ -86,10 +85,13 @@ pub(super) struct Ended {
     pub(super) state: RunState,
 }
 
-/// The newest run, which must still be the one that was seen before we got the lock.
-pub(super) fn newest_still(store: &Store, seen: Option<&Path>) -> Result<Option<Found>, Failure> {
-    let newest = store.newest().map_err(|error| Failure::error(&error))?;
-    match newest.as_ref().map(|found| found.journal.as_path()) == seen {
+/// The newest run, which must still be the one that was seen before we got the lease.
+pub(super) async fn newest_still(
+    runs: &Runs,
+    seen: Option<&RunId>,
+) -> Result<Option<Found>, Failure> {
+    let newest = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    match newest.as_ref().map(|found| &found.id) == seen {
         true => Ok(newest),
         false => {
             let text = "error: another process has started a run of this plan in the meantime";
@@ -98,14 +100,14 @@ pub(super) fn newest_still(store: &Store, seen: Option<&Path>) -> Result<Option<
     }
 }
 
-/// Names this process to others that want the lock.
+/// Names this process to others that want the lease.
 pub(super) fn owner() -> String {
     let process = std::process::id();
     format!("{} with process {process} since {}", tool(), show_exact(now()))
 }
 
-pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
-    store.lock(&owner()).map_err(|error| Failure::error(&error))
+pub(super) async fn lease(runs: &Runs) -> Result<Box<dyn Lease>, Failure> {
+    runs.lease(&owner()).await.map_err(|error| Failure::error(&error))
 }
 
 /// The providers and notification targets of a run.
@@ -240,23 +242,24 @@ pub(super) async fn go_on(
     found: Found,
     reach: Reach,
     going: Going<'_>,
-    _lock: &Lock,
+    (runs, lease): (&Runs, &mut dyn Lease),
     turn: Option<Turn<'_>>,
 ) -> Result<Ended, Failure> {
-    let (mut run, mut world) = opened(found, reach)?;
+    let (mut run, mut world) = opened((runs, lease), found, reach);
     let artifact = Arc::clone(&run.artifact);
     let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
     let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
     let shown = Shown::new(&artifact, going.args.typed());
     let mut watch =
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
-    let turned = turn.map(|turn| match turn {
-        Turn::Back(to) => run.turn_back(&mut world, to, &mut watch),
-        Turn::Away(by) => run.give_way(&mut world, by, &mut watch),
-    });
+    let turned = match turn {
+        Some(Turn::Back(to)) => run.turn_back(&mut world, to, &mut watch).await,
+        Some(Turn::Away(by)) => run.give_way(&mut world, by, &mut watch).await,
+        None => Ok(()),
+    };
     let ended = match turned {
-        Some(Err(error)) => Err(error),
-        Some(Ok(())) | None => {
+        Err(error) => Err(error),
+        Ok(()) => {
             // A signal drops what is under way, just as a crash would; the journal survives both.
             tokio::select! {
                 ended = drive(&mut world, &mut run, patience, &mut watch) => ended,
@@ -322,14 +325,14 @@ impl Signals {
 }
 
 /// Stops all running commands, records that, and says how to continue.
-async fn stopped(signal: Signal, run: &mut Run, world: &mut Real, going: Going<'_>) -> Failure {
+async fn stopped(signal: Signal, run: &mut Run, world: &mut Real<'_>, going: Going<'_>) -> Failure {
     let (name, _) = signal.named();
     let mut text = format!("stopped by {name}");
     for step in world.end_commands().await {
         text +=
             &format!("\n  {step}: its command was killed, with all processes that it had started");
         let detail = format!("its command was killed when {name} stopped cutover");
-        if let Err(error) = run.cut(world, step, detail, &mut |_, _| {}) {
+        if let Err(error) = run.cut(world, step, detail, &mut |_, _| {}).await {
             text += &format!("; this could not be written to the journal: {error}");
         }
     }
@@ -351,17 +354,18 @@ pub(super) enum Word {
 }
 
 /// Writes what a person says about a step to the journal, and does nothing else.
-pub(super) fn say(
+pub(super) async fn say(
+    writing: (&Runs, &mut dyn Lease),
     found: Found,
     reach: Reach,
-    _lock: &Lock,
     step: &StepId,
     word: Word,
 ) -> Result<(), Failure> {
-    let (mut run, mut world) = opened(found, reach)?;
+    let (mut run, mut world) = opened(writing, found, reach);
+    let watch = &mut |_: &RunState, _: Progress<'_>| {};
     let said = match word {
-        Word::Done(reason) => run.allow(&mut world, step.clone(), reason, &mut |_, _| {}),
-        Word::NotDone(reason) => run.disown(&mut world, step.clone(), reason, &mut |_, _| {}),
+        Word::Done(reason) => run.allow(&mut world, step.clone(), reason, watch).await,
+        Word::NotDone(reason) => run.disown(&mut world, step.clone(), reason, watch).await,
     };
     said.map_err(|error| match error {
         DriveError::Illegal(error) => cannot_be_said(step, &error),
@@ -454,34 +458,35 @@ pub(super) fn asked(step: &StepId, words: &str, typed: Typed<'_>) -> String {
     )
 }
 
-/// Opens the journal of a run and connects the run to the world.
-fn opened(
+/// Connects a run to the world.
+fn opened<'l>(
+    (runs, lease): (&Runs, &'l mut dyn Lease),
     found: Found,
     Reach { connected: Connected { providers, secrets }, notices, home }: Reach,
-) -> Result<(Run, Real), Failure> {
-    let Found { run, journal, torn } = found;
+) -> (Run, Real<'l>) {
+    let Found { run, id, torn } = found;
+    let store = Arc::clone(runs.store());
     if torn > 0 {
         print_err(&format!(
             "note: the last line of {} was incomplete; its {torn} octets are cut off",
-            journal.display()
+            store.place(&id)
         ));
     }
     let zones = run.artifact.zones.iter().map(|(name, zone)| (name, &zone.provider));
     let relied = run.artifact.relies_on.iter().map(|(name, of)| (name, &of.provider));
     let zones = zones.chain(relied).map(|(name, of)| (name.clone(), of.clone())).collect();
-    let inbox = inbox::of_journal(&journal);
-    let journal = JournalFile::open(&journal, torn).map_err(|error| Failure::error(&error))?;
     let world = Real {
         providers,
         zones,
         home,
         secrets,
         notices,
-        inbox,
+        run: id,
+        store,
         running: BTreeMap::new(),
         asking: BTreeMap::new(),
         ended: Arc::default(),
-        journal,
+        lease,
     };
-    Ok((run, world))
+    (run, world)
 }

@@ -7,7 +7,7 @@ use super::running::is_by_hand;
 use super::{Failure, StateArgs, Typed, planning, print_out, styling};
 use crate::render::status::status;
 use crate::world::real::now;
-use crate::world::real::store::{Found, Store};
+use crate::world::real::store::{Found, Runs};
 
 /// Show the state of the newest run of a plan
 #[derive(clap::Args)]
@@ -23,9 +23,9 @@ pub(super) struct Args {
     state: StateArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let store = store(&args.plan, &args.state)?;
-    let Some(found) = store.newest().map_err(|error| Failure::error(&error))? else {
+pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
+    let runs = runs(&args.plan, &args.state)?;
+    let Some(found) = runs.newest().await.map_err(|error| Failure::error(&error))? else {
         print_out("no run yet\n")?;
         return Ok(Exit::Done);
     };
@@ -58,7 +58,7 @@ fn exit(found: &Found) -> Exit {
 }
 
 /// The runs of the plan or artifact in a file.
-pub(super) fn store(path: &std::path::Path, state: &StateArgs) -> Result<Store, Failure> {
+pub(super) fn runs(path: &std::path::Path, state: &StateArgs) -> Result<Runs, Failure> {
     let input = planning::read(path)?;
-    Ok(Store::new(&state.dir(path), input.name()))
+    Ok(state.runs(path, input.name()))
 }

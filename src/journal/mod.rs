@@ -283,6 +283,34 @@ pub enum EntryError {
     Format(String),
 }
 
+/// An entry, encoded and hashed once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    entry: Entry,
+    text: String,
+    digest: Digest,
+}
+
+impl Line {
+    /// What it says.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Its text, without the line end.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The digest of its text: what the next entry names.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
 impl Entry {
     /// When it was written, by both clocks.
     #[must_use]
@@ -290,10 +318,12 @@ impl Entry {
         Moment { at: self.at, steady: self.steady }
     }
 
-    /// The entry as a line, without the line end.
+    /// The entry as a line.
     #[must_use]
-    pub fn line(&self) -> String {
-        v1::line(self)
+    pub fn line(self) -> Line {
+        let text = v1::line(&self);
+        let digest = Digest::of(text.as_bytes());
+        Line { entry: self, text, digest }
     }
 
     /// Reads a line and checks that it follows; with the line's digest.

@@ -16,9 +16,9 @@ use crate::calendar::{Steady, Timestamp};
 use crate::digest::Digest;
 use crate::engine::tell::Message;
 use crate::graph::{Primitive, StepId};
-use crate::journal::{Entry, Event};
+use crate::journal::{Entry, Event, Line};
 use crate::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
-use crate::world::{Held, Outcome, Patience, Run, World, drive};
+use crate::world::{AppendError, Held, Outcome, Patience, Run, World, drive};
 
 /// A world in which everything goes as planned.
 struct Ideal {
@@ -167,8 +167,8 @@ impl World for Ideal {
         Ok(())
     }
 
-    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
-        self.journal.push(entry.clone());
+    async fn append(&mut self, line: &Line) -> Result<(), AppendError> {
+        self.journal.push(line.entry().clone());
         Ok(())
     }
 }

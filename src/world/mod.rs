@@ -19,7 +19,7 @@ use crate::engine::poll::{Next, poll};
 use crate::engine::tell::{Message, message};
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::graph::{Step, StepId};
-use crate::journal::{Entry, Event, Halt};
+use crate::journal::{Entry, EntryError, Event, Halt, Line};
 use crate::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 
 /// What a provider holds of some RRsets, in the order of the keys.
@@ -49,8 +49,8 @@ pub trait World {
     fn answered(&mut self) -> impl Future<Output = Option<(StepId, Vec<Answered>)>>;
     /// The rollback point that somebody wants the run to go back to while this process drives it. Nobody
     /// does where nobody else can.
-    fn wanted_back(&mut self) -> Option<String> {
-        None
+    fn wanted_back(&mut self) -> impl Future<Output = Option<String>> {
+        std::future::ready(None)
     }
     /// Makes a change.
     fn perform(
@@ -73,11 +73,25 @@ pub trait World {
     }
     /// Tells somebody; why that could not be done.
     fn tell(&mut self, message: &Message) -> impl Future<Output = Result<(), String>>;
-    /// Writes an entry down so that it survives a crash.
+    /// Writes an entry to the journal so that it survives a crash.
     ///
     /// # Errors
     /// Whatever keeps it from being written; the entry counts as not written then.
-    fn append(&mut self, entry: &Entry) -> std::io::Result<()>;
+    fn append(&mut self, line: &Line) -> impl Future<Output = Result<(), AppendError>>;
+}
+
+/// Why an entry cannot be written; which store it is, nobody above it knows.
+pub type AppendError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a line of a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// It is no entry, or not the next one.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// The entry cannot follow from those before it.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
 }
 
 /// A run in progress: its artifact, its state, and the end of its journal.
@@ -144,7 +158,7 @@ pub enum Outcome {
 pub enum DriveError {
     /// The journal cannot be written; nothing was done that is not in it.
     #[error("the journal cannot be written")]
-    Append(#[source] std::io::Error),
+    Append(#[source] AppendError),
     /// An event that cannot follow: our mistake.
     #[error("an event cannot follow")]
     Illegal(#[from] IllegalEvent),
@@ -177,11 +191,23 @@ impl Run {
         }
     }
 
+    /// Adds a line of its journal, which is the next one.
+    ///
+    /// # Errors
+    /// [`LineError`]; the run is as before then.
+    pub fn take(&mut self, line: &[u8]) -> Result<Entry, LineError> {
+        let (entry, digest) = Entry::read(line, self.seq, self.head)?;
+        self.state.apply(&self.artifact, entry.moment(), &entry.event)?;
+        self.seq += 1;
+        self.head = digest;
+        Ok(entry)
+    }
+
     /// Turns the run back to a rollback point; [`drive`] then settles what has begun.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub fn turn_back<W: World>(
+    pub async fn turn_back<W: World>(
         &mut self,
         world: &mut W,
         to: &str,
@@ -193,47 +219,48 @@ impl Run {
             Event::TurnedBack { to: to.to_owned(), because: None },
             watch,
         )
+        .await
     }
 
     /// Has another artifact take the run's place; [`drive`] then settles what has begun.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub fn give_way<W: World>(
+    pub async fn give_way<W: World>(
         &mut self,
         world: &mut W,
         by: Digest,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        self.record(world, world.now(), Event::Replaced { by }, watch)
+        self.record(world, world.now(), Event::Replaced { by }, watch).await
     }
 
     /// Lets a gate pass that was left to a person.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub fn allow<W: World>(
+    pub async fn allow<W: World>(
         &mut self,
         world: &mut W,
         step: StepId,
         reason: String,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        self.record(world, world.now(), Event::Allowed { step, reason }, watch)
+        self.record(world, world.now(), Event::Allowed { step, reason }, watch).await
     }
 
     /// Writes down that a task was ended in the middle, with the process that had started it.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub fn cut<W: World>(
+    pub async fn cut<W: World>(
         &mut self,
         world: &mut W,
         step: StepId,
         detail: String,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        self.record(world, world.now(), Event::Unsure { step, detail }, watch)
+        self.record(world, world.now(), Event::Unsure { step, detail }, watch).await
     }
 
     /// Says of a task of which nobody knows whether it was done that it was not, and how that is
@@ -241,22 +268,22 @@ impl Run {
     ///
     /// # Errors
     /// [`DriveError`].
-    pub fn disown<W: World>(
+    pub async fn disown<W: World>(
         &mut self,
         world: &mut W,
         step: StepId,
         reason: Option<String>,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        begin(world, self, watch)?;
+        begin(world, self, watch).await?;
         let event = match reason {
             Some(reason) => Event::NotDone { step, reason },
             None => Event::NotMade { step },
         };
-        self.record(world, world.now(), event, watch)
+        self.record(world, world.now(), event, watch).await
     }
 
-    fn record<W: World>(
+    async fn record<W: World>(
         &mut self,
         world: &mut W,
         at: Timestamp,
@@ -279,37 +306,37 @@ impl Run {
                 return Ok(());
             }
         }
-        self.write_down(world, watch)?;
+        self.write_down(world, watch).await?;
         // Whether it may follow is decided before it is written: a journal holds legal events only.
         // Where it cannot be written the run ends here, and the state in memory with it.
         self.state.apply(&self.artifact, moment, &event)?;
-        self.append(world, moment, event, watch)
+        self.append(world, moment, event, watch).await
     }
 
     /// Writes down what was kept back: the run does not halt as before.
-    fn write_down<W: World>(
+    async fn write_down<W: World>(
         &mut self,
         world: &mut W,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
         for (moment, event) in self.again.take().into_iter().flat_map(|again| again.unwritten) {
-            self.append(world, moment, event, watch)?;
+            self.append(world, moment, event, watch).await?;
         }
         Ok(())
     }
 
-    fn append<W: World>(
+    async fn append<W: World>(
         &mut self,
         world: &mut W,
         Moment { at, steady }: Moment,
         event: Event,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        let entry = Entry { seq: self.seq, at, steady, prev: self.head, event };
-        world.append(&entry).map_err(DriveError::Append)?;
+        let line = Entry { seq: self.seq, at, steady, prev: self.head, event }.line();
+        world.append(&line).await.map_err(DriveError::Append)?;
         self.seq += 1;
-        self.head = Digest::of(entry.line().as_bytes());
-        watch(&self.state, Progress::Event(&entry));
+        self.head = line.digest();
+        watch(&self.state, Progress::Event(line.entry()));
         Ok(())
     }
 }
@@ -329,22 +356,22 @@ pub async fn drive<W: World>(
     patience: Patience,
     watch: &mut dyn FnMut(&RunState, Progress<'_>),
 ) -> Result<Outcome, DriveError> {
-    begin(world, run, watch)?;
+    begin(world, run, watch).await?;
     let mut memory = Memory::default();
     let mut pausing_since = world.now();
     loop {
-        if let Some(to) = world.wanted_back()
+        if let Some(to) = world.wanted_back().await
             && run.state.finished.is_none()
             && !run.state.leaves()
             && run.state.way_back(&run.artifact, &to).is_ok()
         {
-            run.turn_back(world, &to, watch)?;
+            run.turn_back(world, &to, watch).await?;
         }
         if run.state.turned_back.is_some() && run.state.finished.is_none() {
             // No task is waited for, and none goes on beside the way back.
             for step in world.end_commands().await {
                 let detail = "its command was ended: the run goes back".to_owned();
-                run.cut(world, step, detail, watch)?;
+                run.cut(world, step, detail, watch).await?;
             }
         }
         let now = world.now();
@@ -361,7 +388,7 @@ pub async fn drive<W: World>(
                 pausing_since = world.now();
             }
             for event in events {
-                run.record(world, moment.at, event, watch)?;
+                run.record(world, moment.at, event, watch).await?;
             }
             continue;
         }
@@ -374,7 +401,7 @@ pub async fn drive<W: World>(
             Next::Sleep { until, is_wait } => {
                 let patient = !is_wait && now < later(pausing_since, PAUSE_MAX);
                 if !patient {
-                    run.write_down(world, watch)?;
+                    run.write_down(world, watch).await?;
                 }
                 if patience == Patience::Leave && !patient {
                     return Ok(Outcome::Waiting { until });
@@ -436,11 +463,11 @@ pub async fn drive<W: World>(
                 continue;
             }
             Next::Await { .. } if patience == Patience::Leave => {
-                run.write_down(world, watch)?;
+                run.write_down(world, watch).await?;
                 return Ok(Outcome::Asked);
             }
             Next::Await { until } => {
-                run.write_down(world, watch)?;
+                run.write_down(world, watch).await?;
                 watch(&run.state, Progress::Sleeping { until });
                 world.sleep_until(until).await;
                 continue;
@@ -475,7 +502,7 @@ pub async fn drive<W: World>(
         }
         for event in events {
             let event = run.state.isolated(&artifact, event);
-            run.record(world, at, event, watch)?;
+            run.record(world, at, event, watch).await?;
         }
     }
 }
@@ -487,7 +514,7 @@ fn held<W: World>(run: &Run, world: &W, step: &Step) -> Option<Timestamp> {
 }
 
 /// Opens a run, or takes it up again.
-fn begin<W: World>(
+async fn begin<W: World>(
     world: &mut W,
     run: &mut Run,
     watch: &mut dyn FnMut(&RunState, Progress<'_>),
@@ -495,15 +522,15 @@ fn begin<W: World>(
     let tool = tool();
     if run.state.opened.is_none() {
         let (name, artifact) = (run.artifact.name.clone(), run.state.artifact());
-        return run.record(world, world.now(), Event::Opened { name, artifact, tool }, watch);
+        return run.record(world, world.now(), Event::Opened { name, artifact, tool }, watch).await;
     }
     let begun = run.state.ready().any(|place| run.state.at(place).is_under_way());
     // Looking in while a wait runs leaves no trace.
     let event = Event::Resumed { tool };
     let is_aside = run.state.aside().next().is_some();
     match (run.state.finished.is_none(), begun || is_aside, run.state.halted.is_some()) {
-        (true, true, false) => run.record(world, world.now(), event, watch),
-        (true, _, true) if begun => run.record(world, world.now(), event, watch),
+        (true, true, false) => run.record(world, world.now(), event, watch).await,
+        (true, _, true) if begun => run.record(world, world.now(), event, watch).await,
         (true, _, true) => {
             let before = run.state.clone();
             let moment = Moment { at: world.now(), steady: world.steady() };

@@ -20,10 +20,10 @@ use cutover::digest::Digest;
 use cutover::engine::RunState;
 use cutover::engine::tell::Message;
 use cutover::graph::StepId;
-use cutover::journal::{Entry, Event};
+use cutover::journal::{Entry, Event, Line};
 use cutover::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 use cutover::probe::Finding;
-use cutover::world::{Held, Outcome, Patience, Progress, Run, World, drive};
+use cutover::world::{AppendError, Held, Outcome, Patience, Progress, Run, World, drive};
 use cutover_contract::{
     ChangeSet, Name, Provider as _, ProviderError, Receipt, RrKey, RrSet, Zone,
 };
@@ -172,9 +172,9 @@ impl World for Forgetful {
         Ok(())
     }
 
-    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
+    async fn append(&mut self, line: &Line) -> Result<(), AppendError> {
         if let Some(kept) = &mut self.kept {
-            kept.push(entry.clone());
+            kept.push(line.entry().clone());
         }
         Ok(())
     }
@@ -208,8 +208,8 @@ fn written(artifact: &Artifact, dir: &Path, entries: u64) {
     });
     for entry in before.chain(probes).take(usize::try_from(entries).expect("64 bits")) {
         let line = Entry { prev, ..entry }.line();
-        prev = Digest::of(line.as_bytes());
-        writeln!(file, "{line}").expect("it is written");
+        prev = line.digest();
+        writeln!(file, "{}", line.text()).expect("it is written");
     }
     file.flush().expect("it is written");
 }

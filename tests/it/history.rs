@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover::artifact::Artifact;
@@ -12,12 +13,14 @@ use cutover::digest::Digest;
 use cutover::graph::{Primitive, StepId};
 use cutover::world::real::history::remember;
 use cutover::world::real::now;
+use cutover::world::real::store::{Directory, Store};
 use cutover_contract::{RrKey, RrType, Ttl};
 use tempfile::TempDir;
 
 use crate::bed::said;
 use crate::proof::Case;
 use crate::recipes::STATED;
+use crate::storm::at_once;
 
 const ZONE: &str = "\
 $TTL 1d
@@ -127,13 +130,10 @@ fn what_has_expired_since_is_forgotten() {
         RrKey::new(cutover_contract::Name::from_user("acme.test").expect("a name"), RrType::MX);
     let earlier = |at: Timestamp| {
         let mut case = Case::of(&plan, &|_| zone.clone());
-        remember(
-            &place.path(".cutover"),
-            (&case.intent, Digest::of(plan.as_bytes())),
-            &mut case.snapshot,
-            at.into(),
-        )
-        .expect("journals that can be read");
+        let store: Arc<dyn Store> = Arc::new(Directory::new(&place.path(".cutover")));
+        let plan = (&case.intent, Digest::of(plan.as_bytes()));
+        let remembered = remember(&store, plan, &mut case.snapshot, at.into());
+        at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(&mx).cloned().unwrap_or_default();
         known.iter().map(|one| one.is_late).collect::<Vec<bool>>()
     };

@@ -1,6 +1,7 @@
 //! What a proof relies on and no step changes: an edit of it stops the run, and a plan that is made
 //! anew knows what was there before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover::artifact::Artifact;
@@ -8,11 +9,13 @@ use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
 use cutover::world::real::history::remember;
 use cutover::world::real::now;
+use cutover::world::real::store::{Directory, Store};
 use cutover_contract::{Name, RrKey, RrType};
 
 use crate::desk::Desk;
 use crate::lab::sleep;
 use crate::proof::Case;
+use crate::storm::at_once;
 
 const PROVED: i32 = 0;
 const REFUTED: i32 = 3;
@@ -152,8 +155,9 @@ fn a_plan_made_anew_knows_what_was_edited_by_hand() {
         let at: Timestamp = later(begun, Duration::from_millis(500 + 1_000 * secs));
         let mut case = Case::of(PLAN, &|_| zone.clone());
         let plan = Digest::of(PLAN.as_bytes());
-        remember(&desk.path(".cutover"), (&case.intent, plan), &mut case.snapshot, at.into())
-            .expect("journals that can be read");
+        let store: Arc<dyn Store> = Arc::new(Directory::new(&desk.path(".cutover")));
+        let remembered = remember(&store, (&case.intent, plan), &mut case.snapshot, at.into());
+        at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(key).cloned().unwrap_or_default();
         known
             .into_iter()

@@ -10,19 +10,20 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::{Moment, Timestamp, later};
 use cutover::compile::compile;
+use cutover::engine::RunState;
 use cutover::engine::history::History;
 use cutover::graph::{Primitive, StepGraph, StepId};
 use cutover::intent::Intent;
 use cutover::journal::{Entry, Event};
 use cutover::observe::Snapshot;
 use cutover::proof::paths_of;
-use cutover::world::{DriveError, Outcome, Patience, World as _, drive};
+use cutover::world::{DriveError, Outcome, Patience, Progress, World as _, drive};
 use cutover_contract::{Name, RrKey, RrSet};
 use futures_util::FutureExt;
 
 use crate::engine::{compiled, resumed};
 use crate::proof::{CAPABILITIES, inputs};
-use crate::storm::{Faults, Storm};
+use crate::storm::{Faults, Storm, at_once};
 
 /// Processes that a run may take: each person's word is one, and each window.
 const PROCESSES_MAX: usize = 200;
@@ -81,7 +82,8 @@ fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
                 };
                 let asked = run.state.ready().find(is_task).expect("a task");
                 let step = artifact.graph.steps()[asked].id.clone();
-                if run.allow(world, step, "done".to_owned(), &mut |_, _| {}).is_err() {
+                let watch = &mut |_: &RunState, _: Progress<'_>| {};
+                if at_once(run.allow(world, step, "done".to_owned(), watch)).is_err() {
                     return false;
                 }
                 world.revive(later(world.now(), Duration::from_secs(60)));
@@ -157,7 +159,9 @@ impl Plan {
             made.read(&self.first.graph, &world.journal);
         } else {
             let second = of_graph(&self.first, anew.graph);
-            run.give_way(&mut world, second.digest(), &mut |_, _| {}).expect("it gives way");
+            let watch = &mut |_: &RunState, _: Progress<'_>| {};
+            let by = second.digest();
+            at_once(run.give_way(&mut world, by, watch)).expect("it gives way");
             finish(&mut world, &self.first);
             made.read(&self.first.graph, &world.journal);
             world.journal.clear();

@@ -22,7 +22,7 @@ use crate::engine::{compiled, resumed, served_by};
 use crate::lab::{Bind, sleep};
 use crate::places::{self, Place};
 use crate::run::kind;
-use crate::storm::{Faults, Storm};
+use crate::storm::{Faults, Storm, at_once};
 
 /// Drives through every wait, in calm weather.
 pub(crate) fn driven(world: &mut Storm, run: &mut Run) -> Result<Outcome, DriveError> {
@@ -73,7 +73,7 @@ fn comes_back(
     let mut world = died(artifact, entries);
     let mut run = resumed(artifact, &world.journal);
     run.state.way_back(artifact, to)?;
-    run.turn_back(&mut world, to, &mut |_, _| {}).expect("it can turn back");
+    at_once(run.turn_back(&mut world, to, &mut |_, _| {})).expect("it can turn back");
     let turned_at = world.journal.len();
     assert_eq!(driven(&mut world, &mut run).expect("a legal run"), Outcome::Finished);
     let begins = |entry: &&Entry| {
@@ -147,12 +147,12 @@ fn a_run_that_goes_back_takes_nothing_else_up() {
     let artifact = Arc::new(compiled("quickstart"));
     let mut world = died(&artifact, 8);
     let mut run = resumed(&artifact, &world.journal);
-    let unknown = run.turn_back(&mut world, "nowhere", &mut |_, _| {});
+    let unknown = at_once(run.turn_back(&mut world, "nowhere", &mut |_, _| {}));
     let text = unknown.map_err(|error| format!("{:?}", std::error::Error::source(&error)));
     let text = text.expect_err("there is no such point");
     assert!(text.contains("before-switch") && text.contains("nowhere"), "{text}");
-    run.turn_back(&mut world, "start", &mut |_, _| {}).expect("it can turn back");
-    let again = run.turn_back(&mut world, "start", &mut |_, _| {});
+    at_once(run.turn_back(&mut world, "start", &mut |_, _| {})).expect("it can turn back");
+    let again = at_once(run.turn_back(&mut world, "start", &mut |_, _| {}));
     assert!(matches!(again, Err(DriveError::Illegal(_))), "it has turned: {again:?}");
 }
 

@@ -4,16 +4,17 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chrono::TimeDelta;
 use cutover::digest::Digest;
 use cutover::graph::StepId;
-use cutover::journal::{Entry, Event};
-use cutover::world::real::store::{Found, Store, StoreError, read_journal};
+use cutover::journal::{Entry, Event, Line};
+use cutover::world::real::store::{Directory, Found, Runs, StoreError};
 
 use crate::agreement::Dice;
 use crate::desk::{Desk, ZONE, ZONE_DONE};
+use crate::storm::at_once;
 
 /// A run that is done: nothing writes to it.
 static DONE: LazyLock<Desk> = LazyLock::new(|| {
@@ -33,7 +34,12 @@ fn found(journal: &[u8]) -> Result<Option<Found>, StoreError> {
     fs::create_dir_all(&run).expect("a directory can be made");
     fs::copy(DONE.path("plan.json"), run.join("artifact.json")).expect("copied");
     fs::write(run.join("journal.jsonl"), journal).expect("written");
-    Store::new(dir.path(), "move").newest()
+    at_once(runs(dir.path()).newest())
+}
+
+/// The runs of the desk's plan in a state directory.
+fn runs(state: &Path) -> Runs {
+    Runs::new(Arc::new(Directory::new(state)), "move")
 }
 
 /// The journal is refused, and one of these lines is named; what was said.
@@ -98,15 +104,14 @@ fn lines_that_are_missing_moved_or_put_in_are_refused() {
 }
 
 fn entries(journal: &[u8]) -> Vec<Entry> {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    fs::write(file.path(), journal).expect("it is written");
-    let mut entries = Vec::new();
-    let read = read_journal(file.path(), &mut |_, entry, _| {
-        entries.push(entry.clone());
-        Ok(())
+    let mut head = Digest::of(b"");
+    let lines = journal.trim_ascii_end().split(|octet| *octet == b'\n');
+    let entries = (0..).zip(lines).map(|(seq, line)| {
+        let (entry, digest) = Entry::read(line, seq, head).expect("an entry that follows");
+        head = digest;
+        entry
     });
-    read.expect("a journal");
-    entries
+    entries.collect()
 }
 
 /// A journal whose chain is whole, and that ends with an event that cannot follow.
@@ -145,10 +150,12 @@ fn an_event_that_cannot_follow_is_refused_with_its_line() {
         let context = format!("{event:?} as number {kept}");
         // At the instant of the entry before it, and with a chain that is whole.
         let at = entries[kept.saturating_sub(1)].at;
-        let mut lines: Vec<String> = entries[..kept].iter().map(Entry::line).collect();
-        let prev = Digest::of(lines.last().map_or("", String::as_str).as_bytes());
+        let mut lines: Vec<Line> =
+            entries[..kept].iter().map(|entry| entry.clone().line()).collect();
+        let prev = lines.last().map_or(Digest::of(b""), Line::digest);
         let seq = u64::try_from(kept).expect("64 bits");
         lines.push(Entry { seq, at, steady: None, prev, event }.line());
+        let lines: Vec<&str> = lines.iter().map(Line::text).collect();
         let said = refused((lines.join("\n") + "\n").as_bytes(), &[kept + 1], &context);
         assert!(said.contains(word), "{context}: {said}");
     }
@@ -235,8 +242,8 @@ fn damage(path: &Path, at: usize) {
 #[test]
 fn one_process_writes_at_a_time() {
     let desk = Desk::waiting();
-    let store = Store::new(&desk.path(".cutover"), "move");
-    let lock = store.lock("Ada, with another process").expect("nobody has it");
+    let runs = runs(&desk.path(".cutover"));
+    let lease = at_once(runs.lease("Ada, with another process")).expect("nobody has it");
     for args in
         [&["apply", "plan.json", "--auto-approve"][..], &["apply", "plan.yaml", "--auto-approve"]]
     {
@@ -245,7 +252,7 @@ fn one_process_writes_at_a_time() {
     }
     // Who only looks is not kept out.
     desk.ends(0, &["status", "plan.yaml"]);
-    drop(lock);
+    drop(lease);
     // The file is still there with Ada's name; it is nobody's lock.
     assert!(desk.read(".cutover/move/lock").contains("Ada"));
     desk.ends(0, &["apply", "plan.json", "--wait"]);
@@ -257,8 +264,8 @@ fn a_lock_of_a_process_that_was_killed_is_none() {
     let mut child = desk.command(&["apply", "plan.json", "--auto-approve", "--wait"]);
     child.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = child.spawn().expect("the program can be started");
-    let store = Store::new(&desk.path(".cutover"), "move");
-    while !store.newest().is_ok_and(|found| found.is_some()) {
+    let runs = runs(&desk.path(".cutover"));
+    while !at_once(runs.newest()).is_ok_and(|found| found.is_some()) {
         assert!(child.try_wait().expect("a child").is_none(), "it has the lock while it runs");
     }
     child.kill().expect("SIGKILL can be sent");

@@ -14,9 +14,9 @@ use cutover::artifact::Artifact;
 use cutover::calendar::{Steady, Timestamp, later};
 use cutover::engine::tell::Message;
 use cutover::graph::{Primitive, StepId};
-use cutover::journal::{Entry, Event};
+use cutover::journal::{Entry, Event, Line};
 use cutover::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
-use cutover::world::{Held, World};
+use cutover::world::{AppendError, Held, World};
 use cutover_contract::{
     ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
 };
@@ -121,6 +121,11 @@ pub(crate) struct Storm {
     moment: usize,
     looked: BTreeMap<RrKey, usize>,
     edited_at: BTreeMap<RrKey, usize>,
+}
+
+/// What comes of a future that waits for nobody.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("it waits for nobody")
 }
 
 /// No run of a plan takes more calls than this in one process; a loop without a bound does.
@@ -541,12 +546,12 @@ impl World for Storm {
         Ok(())
     }
 
-    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
+    async fn append(&mut self, line: &Line) -> Result<(), AppendError> {
         let is_full = self.entries_max.is_some_and(|most| self.journal.len() >= most);
         if self.is_dead || is_full || self.strikes(self.faults.append) {
-            return Err(std::io::ErrorKind::StorageFull.into());
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
         }
-        self.journal.push(entry.clone());
+        self.journal.push(line.entry().clone());
         self.is_dead = self.strikes(self.faults.crash);
         Ok(())
     }

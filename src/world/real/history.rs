@@ -1,52 +1,31 @@
 //! The journals of earlier runs, as far as a new plan has to know of them: see `engine::history`.
 
-use std::path::Path;
-use std::{fs, io};
+use std::sync::Arc;
 
-use super::store::{StoreError, read_run};
+use super::store::{Runs, Store, StoreResult};
 use crate::calendar::Moment;
 use crate::digest::Digest;
 use crate::engine::history::History;
 use crate::intent::Intent;
 use crate::observe::Snapshot;
 
-/// Puts what the journals below a state directory say of a snapshot's zones into it.
+/// Puts what the journals in a store say of a snapshot's zones into it.
 ///
 /// # Errors
-/// [`StoreError`], for a journal that cannot be trusted: nobody knows then what it has done.
-pub fn remember(
-    state: &Path,
+/// [`super::store::StoreError`], for a journal that cannot be trusted: nobody knows then what its run
+/// has done.
+pub async fn remember(
+    store: &Arc<dyn Store>,
     (intent, plan): (&Intent, Digest),
     snapshot: &mut Snapshot,
     now: Moment,
-) -> Result<(), StoreError> {
+) -> StoreResult<()> {
     let mut history = History::new(snapshot, intent, plan, now);
-    for plan in folders(state)? {
-        for run in folders(&plan)? {
-            if run.join("journal.jsonl").exists() && run.join("artifact.json").exists() {
-                let found = read_run(&run)?.run;
-                history.add(&found.artifact, &found.state);
-            }
+    for plan in store.plans().await? {
+        for found in Runs::new(Arc::clone(store), &plan).all().await? {
+            history.add(&found.run.artifact, &found.run.state);
         }
     }
     history.end();
     Ok(())
-}
-
-pub(super) fn folders(dir: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
-    let failed = |source| StoreError::Io { path: dir.to_owned(), source };
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(failed(source)),
-    };
-    let mut found = Vec::new();
-    for entry in listing {
-        let path = entry.map_err(failed)?.path();
-        if path.is_dir() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }

@@ -6,7 +6,6 @@ pub mod delegation;
 mod dns;
 mod gate;
 pub mod history;
-pub mod inbox;
 pub mod notify;
 pub mod others;
 pub mod see;
@@ -21,15 +20,15 @@ use chrono::SubsecRound;
 use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, Secret};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{Held, World};
+use super::{AppendError, Held, World};
 use crate::calendar::{Steady, Timestamp};
 use crate::engine::tell::Message;
 use crate::graph::StepId;
-use crate::journal::Entry;
+use crate::journal::Line;
 use crate::observe::{Answered, AskServer, NoEnd, Outside, Query, Said, Served};
 use dns::Resolver;
 use notify::Reached;
-use store::JournalFile;
+use store::{Lease, Note, RunId, Store};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -75,7 +74,7 @@ async fn pause(span: Duration) {
 const NAP_MAX: Duration = Duration::from_secs(1);
 
 /// The real world of one run.
-pub struct Real {
+pub struct Real<'l> {
     /// The adapters by the providers' names.
     pub providers: BTreeMap<String, Box<dyn Provider>>,
     /// Which provider holds which zone.
@@ -86,19 +85,21 @@ pub struct Real {
     pub secrets: Vec<Secret>,
     /// Those who are told, in the order of the artifact.
     pub notices: Vec<Reached>,
-    /// Where people say that something is done while this process has the lock.
-    pub inbox: PathBuf,
+    /// The run.
+    pub run: RunId,
+    /// Where people leave notes while this process has the lease.
+    pub store: Arc<dyn Store>,
     /// Commands that were started, by the ids of their steps.
     pub running: BTreeMap<StepId, JoinHandle<Result<Said, NoEnd>>>,
     /// What is being asked, by the steps that it is asked for.
     pub asking: BTreeMap<StepId, JoinHandle<Vec<Answered>>>,
     /// Wakes whoever sleeps when a command has ended, or something has been answered.
     pub ended: Arc<Notify>,
-    /// The run's journal.
-    pub journal: JournalFile,
+    /// The right to write the journal.
+    pub lease: &'l mut dyn Lease,
 }
 
-impl Real {
+impl Real<'_> {
     fn provider(&self, zone: &Name) -> &dyn Provider {
         // The artifact's reader has checked that each zone has a provider.
         &*self.providers[&self.zones[zone]]
@@ -139,7 +140,7 @@ async fn served(AskServer { zone: _, server, key, or_absent }: &AskServer) -> Se
     }
 }
 
-impl World for Real {
+impl World for Real<'_> {
     fn now(&self) -> Timestamp {
         now()
     }
@@ -176,7 +177,8 @@ impl World for Real {
     }
 
     async fn confirmed(&mut self, step: &StepId) -> Option<String> {
-        inbox::taken(&self.inbox, step.as_str())
+        // Whoever cannot be asked has said nothing yet.
+        self.store.note(&self.run, Note::Done(step)).await.ok().flatten()
     }
 
     async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
@@ -200,8 +202,8 @@ impl World for Real {
         Some((step, answers.expect("asking does not panic, and nobody has ended it")))
     }
 
-    fn wanted_back(&mut self) -> Option<String> {
-        inbox::wanted_back(&self.inbox)
+    async fn wanted_back(&mut self) -> Option<String> {
+        self.store.note(&self.run, Note::TurnBack).await.ok().flatten()
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
@@ -253,7 +255,8 @@ impl World for Real {
         notify::tell(reached, message).await
     }
 
-    fn append(&mut self, entry: &Entry) -> std::io::Result<()> {
-        self.journal.append(entry)
+    async fn append(&mut self, line: &Line) -> Result<(), AppendError> {
+        let after = line.entry().prev;
+        Ok(self.lease.append(&self.run, after, &[line]).await?)
     }
 }

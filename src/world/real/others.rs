@@ -1,16 +1,15 @@
-//! Runs of other plans in the same state directory: what one of them changes, no other may change
+//! Runs of other plans in the same store: what one of them changes, no other may change
 //! before it is done.
 //!
-//! Whether there is another state directory for the same zone, nobody can know: there the zone itself
+//! Whether there is another store for the same zone, nobody can know: there the zone itself
 //! is all that they share, and whoever comes second halts for drift.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::sync::Arc;
 
 use cutover_contract::{Name, RrKey};
 
-use super::history::folders;
-use super::store::{Found, Store, StoreError};
+use super::store::{Found, Runs, Store, StoreResult};
 use crate::artifact::Artifact;
 use crate::graph::{Primitive, StepGraph};
 
@@ -26,16 +25,15 @@ pub struct Clash {
 /// The runs of other plans that are open and change what an artifact changes.
 ///
 /// # Errors
-/// [`StoreError`], for a journal that cannot be trusted.
-pub fn clashes(state: &Path, artifact: &Artifact) -> Result<Vec<Clash>, StoreError> {
+/// [`super::store::StoreError`], for a journal that cannot be trusted.
+pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> StoreResult<Vec<Clash>> {
     let own = changed(artifact);
     let mut found = Vec::new();
-    for folder in folders(state)? {
-        let Some(plan) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+    for plan in store.plans().await? {
         if plan == artifact.name {
             continue;
         }
-        let Some(other) = Store::new(state, plan).newest()? else { continue };
+        let Some(other) = Runs::new(Arc::clone(store), &plan).newest().await? else { continue };
         if !is_open(&other) {
             continue;
         }
@@ -43,7 +41,7 @@ pub fn clashes(state: &Path, artifact: &Artifact) -> Result<Vec<Clash>, StoreErr
         let keys: BTreeSet<RrKey> =
             own.intersection(&both).map(|(_, key)| (*key).clone()).collect();
         if !keys.is_empty() {
-            found.push(Clash { plan: plan.to_owned(), keys });
+            found.push(Clash { plan, keys });
         }
     }
     Ok(found)

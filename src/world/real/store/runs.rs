@@ -1,0 +1,229 @@
+//! The runs of one plan.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Lease, RunId, Store, StoreError, StoreResult};
+use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::journal::Entry;
+use crate::world::Run;
+
+/// The runs of one plan in a store.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    store: Arc<dyn Store>,
+    plan: String,
+}
+
+/// A run as it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The run.
+    pub run: Run,
+    /// Its name.
+    pub id: RunId,
+    /// How many octets of an incomplete last line stand at the end of its journal.
+    pub torn: u64,
+}
+
+impl Runs {
+    /// The runs of a plan of this name. Nothing is created yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, plan: &str) -> Self {
+        Self { store, plan: plan.to_owned() }
+    }
+
+    /// Where they are kept.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Takes the lease; `owner` is what others are told.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], with the text of the owner.
+    pub async fn lease(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
+        self.store.lease(&self.plan, owner).await
+    }
+
+    /// The same, as soon as nobody else has it.
+    ///
+    /// # Errors
+    /// [`StoreError`], but never that it is locked.
+    pub async fn lease_when_free(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
+        /// How often to look. Our choice.
+        const EVERY: Duration = Duration::from_secs(1);
+        loop {
+            match self.lease(owner).await {
+                Err(StoreError::Locked { .. }) => {
+                    #[expect(clippy::disallowed_methods, reason = "nobody tells when it is free")]
+                    tokio::time::sleep(EVERY).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    /// The newest run. A journal without an entry counts as none: its process died before it opened the
+    /// run.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub async fn newest(&self) -> StoreResult<Option<Found>> {
+        for id in self.numbered().await?.into_iter().rev() {
+            let found = self.read(id).await?;
+            if found.run.state.opened.is_some() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The numbers of all runs that were not given up, whether they were opened or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn numbers(&self) -> StoreResult<Vec<u32>> {
+        Ok(self.numbered().await?.iter().filter_map(RunId::number).collect())
+    }
+
+    /// Their names, in order.
+    async fn numbered(&self) -> StoreResult<Vec<RunId>> {
+        let mut runs = self.store.runs(&self.plan).await?;
+        runs.retain(|run| run.number().is_some());
+        runs.sort_by_key(RunId::number);
+        Ok(runs)
+    }
+
+    /// The run of a number; `None` if there is none, or it was never opened.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub async fn run(&self, number: u32) -> StoreResult<Option<Found>> {
+        let id = RunId::new(&self.plan, number);
+        if !self.numbered().await?.contains(&id) {
+            return Ok(None);
+        }
+        Ok(Some(self.read(id).await?).filter(|found| found.run.state.opened.is_some()))
+    }
+
+    /// Every run, in order, whether it was opened, given up, or neither.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in them that cannot be trusted.
+    pub async fn all(&self) -> StoreResult<Vec<Found>> {
+        let mut found = Vec::new();
+        for id in self.store.runs(&self.plan).await? {
+            found.push(self.read(id).await?);
+        }
+        Ok(found)
+    }
+
+    /// The run that a way back leads back.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub async fn turned(&self, back: &Artifact) -> StoreResult<Option<Found>> {
+        for id in self.numbered().await?.into_iter().rev() {
+            let found = self.read(id).await?;
+            let state = &found.run.state;
+            if state.turned_back.is_some() && Some(state.artifact()) == back.parent {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The runs that lead the run of an artifact back.
+    ///
+    /// # Errors
+    /// [`StoreError`], for anything in it that cannot be trusted.
+    pub async fn ways_back(&self, of: Digest) -> StoreResult<Vec<Run>> {
+        let runs = self.all().await?.into_iter();
+        let runs = runs.filter(|found| found.id.number().is_some()).map(|found| found.run);
+        let leads_back = |run: &Run| run.artifact.is_way_back() && run.artifact.parent == Some(of);
+        Ok(runs.filter(leads_back).collect())
+    }
+
+    /// The artifact that supersedes a run, if it was kept.
+    ///
+    /// # Errors
+    /// [`StoreError`], for one that cannot be trusted.
+    pub async fn next(&self, open: &Found) -> StoreResult<Option<Artifact>> {
+        let Some(by) = open.run.state.replaced else { return Ok(None) };
+        let Some(text) = self.store.kept(&open.id, by).await? else { return Ok(None) };
+        self.decoded(&open.id, &text).map(Some)
+    }
+
+    /// Keeps the artifact that supersedes a run, until the run has settled what it has begun.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_next(
+        &self,
+        lease: &mut dyn Lease,
+        open: &Found,
+        next: &Artifact,
+    ) -> StoreResult<()> {
+        let (text, digest) = next.seal();
+        lease.keep(&open.id, digest, &text).await
+    }
+
+    /// Creates a run of which nothing is known yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create(&self, lease: &mut dyn Lease, artifact: Artifact) -> StoreResult<Found> {
+        let (text, digest) = artifact.seal();
+        let id = lease.create(&text).await?;
+        Ok(Found { run: Run::new(artifact, digest), id, torn: 0 })
+    }
+
+    /// Takes the entries of a run, which was read and checked before.
+    ///
+    /// # Errors
+    /// [`StoreError`], for a line that does not follow.
+    pub async fn entries(
+        &self,
+        of: &Found,
+        take: &mut (dyn FnMut(&Entry) + Send),
+    ) -> StoreResult<()> {
+        let mut run = Run::new(of.run.artifact.as_ref().clone(), of.run.state.artifact());
+        self.fold(&of.id, &mut run, take).await.map(drop)
+    }
+
+    async fn read(&self, id: RunId) -> StoreResult<Found> {
+        let artifact = self.decoded(&id, &self.store.artifact(&id).await?)?;
+        let digest = artifact.digest();
+        let mut run = Run::new(artifact, digest);
+        let torn = self.fold(&id, &mut run, &mut |_| {}).await?;
+        Ok(Found { run, id, torn })
+    }
+
+    fn decoded(&self, id: &RunId, text: &str) -> StoreResult<Artifact> {
+        let place = || self.store.place(id);
+        Artifact::decode(text).map_err(|source| StoreError::Artifact { place: place(), source })
+    }
+
+    /// Adds every line of a run's journal to it.
+    async fn fold(
+        &self,
+        id: &RunId,
+        run: &mut Run,
+        take: &mut (dyn FnMut(&Entry) + Send),
+    ) -> StoreResult<u64> {
+        let place = self.store.place(id);
+        let mut one = |line: &[u8]| {
+            let entry = run.take(line).map_err(|source| StoreError::Line {
+                place: place.clone(),
+                line: run.seq + 1,
+                source,
+            })?;
+            take(&entry);
+            Ok(())
+        };
+        self.store.lines(id, &mut one).await
+    }
+}

@@ -14,7 +14,7 @@ use super::{Held, RunState};
 use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Primitive;
-use crate::journal::{Difference, Event, Halt, HaltReason};
+use crate::journal::{Event, Halt, HaltReason};
 use crate::model::hold::CAP;
 use crate::spec::OnDrift;
 
@@ -116,18 +116,16 @@ impl RunState {
         });
         let held = spans.max().map(|span| Held { from: moment, span });
         let steps = artifact.graph.steps();
-        let Primitive::Change(own) = &steps[place].primitive else { return };
-        let is_own = |one: &Difference| own.changes().iter().any(|change| change.key == one.key);
-        if differences.iter().all(is_own) {
-            self.held[place] = held;
-            return;
-        }
+        self.held[place] = held;
         // What the proof relies on concerns every change of its zone, and of those that lead into it.
         let of = |(_, relied): &(&Name, &Relied)| {
             differences.iter().any(|one| relied.rrsets.contains_key(&one.key))
         };
         let drifted: BTreeSet<&Name> =
             artifact.relies_on.iter().filter(of).map(|(zone, _)| zone).collect();
+        if drifted.is_empty() {
+            return;
+        }
         let leads = |zone: &Name| {
             let mut zones = std::iter::once(zone).chain(&artifact.zones[zone].reads);
             zones.any(|zone| drifted.contains(zone))

@@ -1,6 +1,6 @@
 //! What this process remembers besides the journal: lost with it, and never needed to be right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cutover_contract::{Name, Receipt};
@@ -11,16 +11,12 @@ use crate::calendar::{Timestamp, later};
 use crate::graph::StepId;
 use crate::probe::Round;
 
-/// For how long what the proof takes as it is counts as seen. Our choice: each look is a request or
-/// two, and a run makes most of its changes in bursts.
-const RELIED_FOR: Duration = Duration::from_secs(30);
-
 /// What this process remembers, one entry a step.
 #[derive(Debug, Default)]
 pub struct Memory {
     steps: BTreeMap<StepId, StepMemory>,
-    /// When the provider was last seen to hold what the proof takes as it is, by zone.
-    relied: BTreeMap<Name, Timestamp>,
+    /// The zones whose providers hold what the proof takes as it is: seen since the run last waited.
+    relied: BTreeSet<Name>,
     /// What is remembered of all others.
     nothing: StepMemory,
 }
@@ -37,24 +33,27 @@ impl Memory {
     }
 
     /// A zone of which something has to be looked at before a change in `zone` begins, and what: one
-    /// that the proof relies on there, and that was not seen within [`RELIED_FOR`].
+    /// that the proof relies on there, and that was not looked at since the run last waited.
     pub(super) fn unseen<'a>(
         &self,
         artifact: &'a Artifact,
         zone: &Name,
-        now: Timestamp,
     ) -> Option<(&'a Name, &'a Relied)> {
         let reads = &artifact.zones[zone].reads;
         let zones = std::iter::once(zone).chain(reads);
         let mut relied = zones.filter_map(|zone| artifact.relies_on.get_key_value(zone));
-        relied.find(|(zone, _)| {
-            self.relied.get(*zone).is_none_or(|seen| now >= later(*seen, RELIED_FOR))
-        })
+        relied.find(|(zone, _)| !self.relied.contains(*zone))
     }
 
     /// Notes that a provider holds what the proof takes as it is.
-    pub(super) fn note_relied(&mut self, zone: &Name, now: Timestamp) {
-        self.relied.insert(zone.clone(), now);
+    pub(super) fn note_relied(&mut self, zone: &Name) {
+        self.relied.insert(zone.clone());
+    }
+
+    /// Notes that the run waits: what was seen may be edited meanwhile. Within a burst of changes it is
+    /// looked at once, for each look is a request or two.
+    pub fn waits(&mut self) {
+        self.relied.clear();
     }
 }
 

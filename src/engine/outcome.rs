@@ -115,7 +115,7 @@ pub fn relied_on(
     });
     let differences: Vec<Difference> = differences.collect();
     if differences.is_empty() {
-        memory.note_relied(zone, now);
+        memory.note_relied(zone);
         return Vec::new();
     }
     let detail = "somebody else has edited what the proof relies on, and it holds no longer";

@@ -256,7 +256,7 @@ fn of_step<'a>(
         Standing::Task(task, is) => work::next(state, place, memory, moment, (step, task, is)),
         Standing::Change(change, is) => {
             if is == ChangeState::Pending
-                && let Some((zone, relied)) = process.unseen(artifact, change.set.zone(), now)
+                && let Some((zone, relied)) = process.unseen(artifact, change.set.zone())
             {
                 return Some(Next::LookAtRelied { step, zone, relied });
             }

@@ -408,6 +408,9 @@ pub async fn drive<W: World>(
                 }
                 watch(&run.state, Progress::Sleeping { until });
                 world.sleep_until(until).await;
+                if is_wait {
+                    memory.waits();
+                }
                 continue;
             }
             Next::Record(event) => (vec![event], now),
@@ -460,6 +463,7 @@ pub async fn drive<W: World>(
                 // Nobody leaves a command alone.
                 pausing_since = now;
                 world.sleep_until(until).await;
+                memory.waits();
                 continue;
             }
             Next::Await { .. } if patience == Patience::Leave => {
@@ -470,6 +474,7 @@ pub async fn drive<W: World>(
                 run.write_down(world, watch).await?;
                 watch(&run.state, Progress::Sleeping { until });
                 world.sleep_until(until).await;
+                memory.waits();
                 continue;
             }
             Next::Start { step, argv, within } => {

@@ -146,7 +146,8 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
         let patience = *world.dice.one(&[Patience::Stay, Patience::Leave]);
         let ended = drive(&mut world, &mut run, patience, &mut |_, _| {}).now_or_never();
         let replayed = resumed(artifact, &world.journal);
-        if !matches!(ended, Some(Err(DriveError::Append(_)))) {
+        // What a process that died had kept back, its journal never had.
+        if !matches!(ended, Some(Err(DriveError::Append(_)))) && run.again.is_none() {
             assert_eq!(replayed.state, run.state, "the fold is the state");
         }
         run = replayed;

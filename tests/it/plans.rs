@@ -69,7 +69,7 @@ fn an_artifact_that_was_touched_is_refused() {
     assert_eq!(shown(&text).0, 0);
     let cases = [
         (
-            text.replacen("mx1.host.test.", "mx1.evil.test.", 1),
+            text.replacen("mx1.host.test.", "mx9.host.test.", 1),
             "it was changed after it was sealed",
         ),
         (text.replacen("  \"name\"", " \"name\"", 1), "not in canonical form"),

@@ -24,7 +24,7 @@ use crate::spec::notify::Way;
 use crate::spec::task::Work;
 use crate::world::real::connect::{Commands, Connected, connect, secret};
 use crate::world::real::notify::Reached;
-use crate::world::real::store::{Found, Lease, RunId, Runs};
+use crate::world::real::store::{Found, Lease, Part, RunId, Runs};
 use crate::world::real::{Real, now};
 use crate::world::{DriveError, Outcome, Patience, Progress, Run, World as _, drive, tool};
 
@@ -469,7 +469,7 @@ fn opened<'l>(
     if torn > 0 {
         print_err(&format!(
             "note: the last line of {} was incomplete; its {torn} octets are cut off",
-            store.place(&id)
+            store.place(&id, Part::Journal)
         ));
     }
     let zones = run.artifact.zones.iter().map(|(name, zone)| (name, &zone.provider));

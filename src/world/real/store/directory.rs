@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::files::{io, read_text};
-use super::{Lease, Note, RunId, Store, StoreError, StoreResult, TakeLine};
+use super::{Lease, Note, Part, RunId, Store, StoreError, StoreResult, TakeLine};
 use crate::artifact;
 use crate::digest::Digest;
 use crate::journal::Line;
@@ -190,8 +190,12 @@ impl Store for Directory {
         Ok(Box::new(Lock { runs, plan, _file: file, open: None }))
     }
 
-    fn place(&self, run: &RunId) -> String {
-        self.of_run(run).join(JOURNAL).display().to_string()
+    fn place(&self, run: &RunId, part: Part) -> String {
+        let file = match part {
+            Part::Artifact => ARTIFACT,
+            Part::Journal => JOURNAL,
+        };
+        self.of_run(run).join(file).display().to_string()
     }
 
     fn folder(&self, run: &RunId) -> Option<PathBuf> {

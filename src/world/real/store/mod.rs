@@ -67,6 +67,15 @@ pub enum Note<'n> {
     TurnBack,
 }
 
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What is run.
+    Artifact,
+    /// What has happened.
+    Journal,
+}
+
 /// Takes the lines of a journal one by one, without their line ends.
 pub type TakeLine<'t> = dyn FnMut(&[u8]) -> StoreResult<()> + Send + 't;
 
@@ -125,8 +134,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Locked`], with the text of the owner.
     async fn lease(&self, plan: &str, owner: &str) -> StoreResult<Box<dyn Lease>>;
 
-    /// What to call a run in messages.
-    fn place(&self, run: &RunId) -> String;
+    /// What to call a part of a run in messages.
+    fn place(&self, run: &RunId, part: Part) -> String;
 
     /// The folder of a run, where runs are folders.
     fn folder(&self, run: &RunId) -> Option<PathBuf>;

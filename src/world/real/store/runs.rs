@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Lease, RunId, Store, StoreError, StoreResult};
+use super::{Lease, Part, RunId, Store, StoreError, StoreResult};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::journal::Entry;
@@ -203,7 +203,7 @@ impl Runs {
     }
 
     fn decoded(&self, id: &RunId, text: &str) -> StoreResult<Artifact> {
-        let place = || self.store.place(id);
+        let place = || self.store.place(id, Part::Artifact);
         Artifact::decode(text).map_err(|source| StoreError::Artifact { place: place(), source })
     }
 
@@ -214,7 +214,7 @@ impl Runs {
         run: &mut Run,
         take: &mut (dyn FnMut(&Entry) + Send),
     ) -> StoreResult<u64> {
-        let place = self.store.place(id);
+        let place = self.store.place(id, Part::Journal);
         let mut one = |line: &[u8]| {
             let entry = run.take(line).map_err(|source| StoreError::Line {
                 place: place.clone(),

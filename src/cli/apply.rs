@@ -15,12 +15,13 @@ use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
 use crate::engine::RunState;
+use crate::engine::decide::{Action, Asked, Newest, Refusal, Sealed, decide};
 use crate::render::escape_control;
 use crate::render::status::{Stop, halt};
 use crate::render::text::{self, Detail};
 use crate::world::Outcome;
 use crate::world::real::now;
-use crate::world::real::store::{Found, Lease, Runs};
+use crate::world::real::store::{Found, Lease, RunId, Runs};
 
 /// Apply a plan or a sealed artifact, or continue its run
 #[derive(clap::Args)]
@@ -120,60 +121,43 @@ struct How {
     digest: Option<Digest>,
 }
 
-async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Applied, Failure> {
+async fn one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     let going = Going { args, command: COMMAND };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
-        is_reviewed(|| artifact.digest(), digest)?;
+        is_reviewed(|| artifact.digest(), how.digest)?;
         planning::holds_together(artifact)?;
     }
     let runs = args.state.runs(&args.input, input.name());
     let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
     let seen = found.as_ref().map(|found| found.id.clone());
-    if let Some(found) = &found
-        && open_run(Some(found)).is_none_or(|open| !takes_its_place(&input, open, replan))
-        && is_under_way(&input, &runs, found, args, again).await?
-    {
-        let mut lease = lease(&runs).await?;
-        // Another process may have continued the run before we got the lease.
-        let found = newest_still(&runs, seen.as_ref()).await?.expect("it is the one that was seen");
-        if !found.run.artifact.is_way_back() {
-            is_reviewed(|| found.run.state.artifact(), digest)?;
+    let newest = match &found {
+        Some(found) => Some(newest(&runs, found).await?),
+        None => None,
+    };
+    let action = match (decide(&asked(&input, how), newest.as_ref()), &found) {
+        (Ok(action), _) => action,
+        (Err(refusal), Some(found)) => return Err(refused(refusal, &runs, found, args).await?),
+        (Err(refusal), None) => return Err(planned_for_another(refusal)),
+    };
+    let supersedes = match action {
+        Action::Continue => return carry_on(&runs, seen.as_ref(), args, how.digest).await,
+        Action::Nothing => {
+            print_err("nothing to change: the run of this artifact is finished");
+            return Ok(Exit::Done.into());
         }
-        let next = runs.next(&found).await.map_err(|error| Failure::error(&error))?;
-        let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-        let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
-        let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
-        // Its successor was confirmed, but the process stopped before starting it.
-        if let Some(next) = next.filter(|_| settled) {
-            let reached = reach(&args.input, &next, args.commands.allowed())?;
-            let found =
-                runs.create(&mut *lease, next).await.map_err(|error| Failure::error(&error))?;
-            let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
-            return applied(&runs, args, ended, &mut *lease).await;
-        }
-        return applied(&runs, args, ended, &mut *lease).await;
-    }
-    let open = open_run(found.as_ref()).map(|found| found.run.state.artifact());
+        Action::Begin { supersedes } => supersedes,
+    };
     let artifact = match input {
-        Input::Artifact(artifact) => match &found {
-            Some(found) if found.run.state.artifact() == artifact.digest() => {
-                print_err("nothing to change: the run of this artifact is finished");
-                return Ok(Exit::Done.into());
-            }
-            Some(_) | None => {
-                follows_its_parent(&artifact, found.as_ref())?;
-                *artifact
-            }
-        },
+        Input::Artifact(artifact) => *artifact,
         Input::Plan(plan) => Artifact {
-            parent: open,
+            parent: supersedes,
             ..planning::plan(&args.input, &plan, &args.state, args.commands.allowed()).await?
         },
     };
     if artifact.graph.steps().is_empty() {
         print_out(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
-        if open.is_some() {
+        if supersedes.is_some() {
             print_out(&format!(
                 "The open run is unchanged, and still has steps to do. Continue it with `{}`.\n",
                 args.typed().line(COMMAND, "")
@@ -181,7 +165,7 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
         }
         return Ok(Exit::Done.into());
     }
-    is_reviewed(|| artifact.digest(), digest)?;
+    is_reviewed(|| artifact.digest(), how.digest)?;
     planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
     planning::is_alone(&artifact, runs.store()).await?;
     if let Some(exit) = ask(args.auto_approve, "Apply", || {
@@ -331,140 +315,112 @@ fn taken_back(back: &Artifact, typed: Typed<'_>) -> String {
     )
 }
 
-/// The run, if it is open and moves forward.
-fn open_run(found: Option<&Found>) -> Option<&Found> {
-    let goes = |found: &&Found| {
-        let state = &found.run.state;
-        state.finished.is_none() && state.turned_back.is_none() && !found.run.artifact.is_way_back()
-    };
-    found.filter(goes)
-}
-
-/// An artifact that was planned to supersede a run relies on what that run has done. So it may follow
-/// that run only, and only while the run is open and moves forward.
-fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), Failure> {
-    let Some(parent) = artifact.parent else { return Ok(()) };
-    let follows = found.is_some_and(|found| {
-        let state = &found.run.state;
-        let is_open = state.turned_back.is_none() && state.finished.is_none();
-        (state.artifact() == parent && is_open) || state.replaced == Some(artifact.digest())
-    });
-    if follows {
-        return Ok(());
-    }
-    let text = format!(
-        "error: this artifact was planned to supersede the run of {}, which is no longer open\n\
-         help: plan again from live DNS",
-        parent.short()
-    );
-    Err(Failure::new(Exit::Usage, text))
-}
-
-/// Whether the input supersedes an open run: by `--replan`, or because it was planned as its successor.
-fn takes_its_place(input: &Input, open: &Found, replan: bool) -> bool {
+/// What is asked for.
+fn asked(input: &Input, How { again, replan, digest: _ }: How) -> Asked {
     match input {
-        Input::Plan(_) => replan,
-        Input::Artifact(artifact) => artifact.parent == Some(open.run.state.artifact()),
+        Input::Plan(plan) => Asked { plan: plan.source.digest(), sealed: None, replan, again },
+        Input::Artifact(artifact) => {
+            let sealed = Sealed { digest: artifact.digest(), parent: artifact.parent };
+            Asked { plan: artifact.plan, sealed: Some(sealed), replan, again }
+        }
     }
 }
 
-/// Whether to continue the newest run: it is open, or a gate turned it back and the way back is not
-/// finished yet.
-async fn is_under_way(
-    input: &Input,
+/// What is known of the newest run.
+async fn newest(runs: &Runs, found: &Found) -> Result<Newest, Failure> {
+    let (artifact, state) = (&found.run.artifact, &found.run.state);
+    let error = |error| Failure::error(&error);
+    let turned = match artifact.is_way_back() {
+        true => runs.turned(artifact).await.map_err(error)?,
+        false => None,
+    };
+    let next = runs.next(found).await.map_err(error)?;
+    let turned = turned.as_ref().map(|turned| &turned.run.state);
+    Ok(Newest::of(artifact, state, turned, next.as_ref()))
+}
+
+/// Continues the newest run.
+async fn carry_on(
+    runs: &Runs,
+    seen: Option<&RunId>,
+    args: &RunArgs,
+    digest: Option<Digest>,
+) -> Result<Applied, Failure> {
+    let going = Going { args, command: COMMAND };
+    let mut lease = lease(runs).await?;
+    // Another process may have continued the run before we got the lease.
+    let found = newest_still(runs, seen).await?.expect("it is the one that was seen");
+    if !found.run.artifact.is_way_back() {
+        is_reviewed(|| found.run.state.artifact(), digest)?;
+    }
+    let next = runs.next(&found).await.map_err(|error| Failure::error(&error))?;
+    let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
+    let ended = go_on(found, reached, going, (runs, &mut *lease), None).await?;
+    let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
+    // Its successor was confirmed, but the process stopped before starting it.
+    let Some(next) = next.filter(|_| settled) else {
+        return applied(runs, args, ended, &mut *lease).await;
+    };
+    let reached = reach(&args.input, &next, args.commands.allowed())?;
+    let found = runs.create(&mut *lease, next).await.map_err(|error| Failure::error(&error))?;
+    let ended = go_on(found, reached, going, (runs, &mut *lease), None).await?;
+    applied(runs, args, ended, &mut *lease).await
+}
+
+/// Why nothing is done, and what to do instead.
+async fn refused(
+    refusal: Refusal,
     runs: &Runs,
     found: &Found,
     args: &RunArgs,
-    again: bool,
-) -> Result<bool, Failure> {
-    let (artifact, state) = (&found.run.artifact, &found.run.state);
-    let by_gate = match artifact.is_way_back() {
-        true => runs.turned(artifact).await.map_err(|error| Failure::error(&error))?,
-        false => None,
-    };
-    let by_gate = match &by_gate {
-        Some(turned) => turned.run.state.turned_by.is_some(),
-        None => state.turned_by.is_some(),
-    };
-    let is_back = artifact.is_way_back() && state.finished.is_some();
-    match (artifact.is_way_back() || state.turned_back.is_some(), by_gate) {
-        // A run that rolls back has to finish that before anything else may begin.
-        (true, false) if !is_back => {
+) -> Result<Failure, Failure> {
+    let artifact = &found.run.artifact;
+    Ok(match refusal {
+        Refusal::RollingBack => {
             let text = format!(
                 "error: the run of {} is rolling back\nhelp: continue the rollback with `{}`; then you can apply again",
                 artifact.name,
                 args.typed().line("rollback", "")
             );
-            Err(Failure::new(Exit::Usage, text))
+            Failure::new(Exit::Usage, text)
         }
-        // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has just
-        // rolled back.
-        (true, by_gate) if is_back && !again && is_same(input, found) => {
-            let text = match by_gate {
-                true => turned(runs, artifact, args.typed()).await?,
-                false => taken_back(artifact, args.typed()),
-            };
-            Err(Failure::new(Exit::Halted, text.trim_end()))
+        Refusal::RolledBackByGate => {
+            let text = turned(runs, artifact, args.typed()).await?;
+            Failure::new(Exit::Halted, text.trim_end())
         }
-        (true, _) if is_back => Ok(false),
-        (true, _) => Ok(true),
-        // The process may have ended before all notifications were sent.
-        (false, _) if state.finished.is_some() => Ok(!state.untold.is_empty()),
-        (false, _) => {
+        Refusal::RolledBackByPerson => {
+            Failure::new(Exit::Halted, taken_back(artifact, args.typed()))
+        }
+        Refusal::PlanChanged | Refusal::OtherArtifact => {
             let next = runs.next(found).await.map_err(|error| Failure::error(&error))?;
             let goes_on = next.as_ref().unwrap_or(artifact);
-            same_as_open(input, (runs, found), goes_on, args).map(|()| true)
+            let text = match runs.store().folder(&found.id) {
+                Some(folder) => in_folder(refusal, &folder, goes_on, args),
+                None => format!(
+                    "error: {refusal}\n  the run {} continues with {}\n\
+                     help: restore the plan and apply it,\n\
+                     or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`",
+                    found.id,
+                    goes_on.digest().short()
+                ),
+            };
+            Failure::new(Exit::Usage, text)
         }
-    }
+        Refusal::ParentGone(_) => planned_for_another(refusal),
+    })
 }
 
-/// Whether a run belongs to this very plan.
-fn is_same(input: &Input, found: &Found) -> bool {
-    match input {
-        Input::Plan(plan) => plan.source.digest() == found.run.artifact.plan,
-        Input::Artifact(other) => other.plan == found.run.artifact.plan,
-    }
-}
-
-/// An open run continues with its own artifact only.
-fn same_as_open(
-    input: &Input,
-    (runs, found): (&Runs, &Found),
-    artifact: &Artifact,
-    args: &RunArgs,
-) -> Result<(), Failure> {
-    let (same, what) = match input {
-        Input::Plan(plan) => {
-            (plan.source.digest() == artifact.plan, "the plan has changed since its run began")
-        }
-        Input::Artifact(other) => (
-            [artifact.digest(), found.run.state.artifact()].contains(&other.digest()),
-            "a run of another artifact of this plan is open",
-        ),
-    };
-    if same {
-        return Ok(());
-    }
-    let digest = artifact.digest().short();
-    let text = match runs.store().folder(&found.id) {
-        Some(folder) => in_folder(what, &folder, artifact, args),
-        None => format!(
-            "error: {what}\n  the run {} continues with {digest}\n\
-             help: restore the plan and apply it,\n\
-             or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`",
-            found.id
-        ),
-    };
-    Err(Failure::new(Exit::Usage, text))
+fn planned_for_another(refusal: Refusal) -> Failure {
+    Failure::new(Exit::Usage, format!("error: {refusal}\nhelp: plan again from live DNS"))
 }
 
 /// How to go on with a run that is a folder.
-fn in_folder(what: &str, folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
+fn in_folder(refusal: Refusal, folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
     let digest = artifact.digest().short();
     let finish = way_to_finish(folder, artifact, args);
     let (shown, given_up) = (shell_quote(folder), shell_quote(&folder.with_extension("given-up")));
     format!(
-        "error: {what}\n  the run in {shown} continues with {digest}\n\
+        "error: {refusal}\n  the run in {shown} continues with {digest}\n\
          help: restore the plan and apply it, or finish the run with its own artifact:\n\
          {finish}\n\
          or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`;\n\

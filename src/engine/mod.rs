@@ -36,6 +36,7 @@
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
 mod aside;
+pub mod decide;
 pub mod gate;
 pub mod history;
 mod illegal;

@@ -46,6 +46,7 @@ mod run;
 mod schema;
 mod static_checks;
 mod store;
+mod store_suite;
 mod storm;
 mod sweep;
 mod tasks;

@@ -74,8 +74,8 @@ impl Directory {
 
     fn runs_now(&self, plan: &str) -> StoreResult<Vec<RunId>> {
         let folders = folders(&self.of_plan(plan))?;
-        // A folder without both is a run that was never opened: a crash left it.
-        let is_run = |path: &&PathBuf| path.join(JOURNAL).exists() && path.join(ARTIFACT).exists();
+        // A folder without a journal is a run that was never opened: a crash left it.
+        let is_run = |path: &&PathBuf| path.join(JOURNAL).exists();
         let names = folders.iter().filter(is_run).filter_map(|path| name(path));
         Ok(names.map(|name| RunId { plan: plan.to_owned(), name: name.to_owned() }).collect())
     }

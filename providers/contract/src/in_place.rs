@@ -1,37 +1,39 @@
-//! How one RRset becomes another at a provider that changes each record for itself.
+//! How one RRset becomes another at a provider that changes record by record.
 
 use crate::{Rdata, RrSet, RrType};
 
-/// Changes of one RRset above which their mixtures are not counted up. Our choice: 64 mixtures.
+/// Above this number of changes to one RRset, their mixtures are not listed. Our choice: 64
+/// mixtures.
 const STEPS_MAX: usize = 6;
 
-/// What becomes of each record when one RRset replaces another of its type, record by record.
+/// What happens to each record when one RRset replaces another of its type, record by record.
 ///
-/// Adapters that declare [`crate::Atomicity::Record`] write so, and the proof reads what may be seen
-/// from it. There is always a record: one that goes becomes one that comes, as far as there are both,
-/// and only what is left over is added or taken away. Records that belong together become one
-/// another, such as the old SPF record and the new one, so that a name never has two.
+/// Adapters that declare [`crate::Atomicity::Record`] write in this way, and the proof derives from
+/// it what may be seen meanwhile. There is always a record: as long as there are both old and new
+/// records, an old record is changed into a new one, and only the rest is added or removed. Records
+/// of the same purpose are paired, such as the old and the new SPF record, so that a name never has
+/// two of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InPlace {
-    /// What stays.
+    /// The records that stay.
     pub kept: Vec<Rdata>,
-    /// What becomes something else.
+    /// The records that are changed, each with what it becomes.
     pub turned: Vec<(Rdata, Rdata)>,
-    /// What is taken away.
+    /// The records that are removed.
     pub gone: Vec<Rdata>,
-    /// What is added.
+    /// The records that are added.
     pub come: Vec<Rdata>,
 }
 
 impl InPlace {
-    /// From one RRset to another of the same type.
+    /// The way from one RRset to another of the same type.
     #[must_use]
     pub fn between(before: &RrSet, after: &RrSet) -> Self {
-        let is_in = |rrset: &RrSet, one: &Rdata| rrset.rdata().binary_search(one).is_ok();
+        let is_in = |rrset: &RrSet, rdata: &Rdata| rrset.rdata().binary_search(rdata).is_ok();
         let (kept, mut gone): (Vec<_>, Vec<_>) =
-            before.rdata().iter().cloned().partition(|one| is_in(after, one));
+            before.rdata().iter().cloned().partition(|rdata| is_in(after, rdata));
         let mut come: Vec<Rdata> =
-            after.rdata().iter().filter(|one| !is_in(before, one)).cloned().collect();
+            after.rdata().iter().filter(|rdata| !is_in(before, rdata)).cloned().collect();
         let mut turned = Vec::new();
         gone.retain(|old| {
             let purpose = purpose_of(old);
@@ -51,8 +53,8 @@ impl InPlace {
         self.turned.len() + self.gone.len() + self.come.len()
     }
 
-    /// Every RRset that may be seen in between, in no order, each with this TTL; `None` where there
-    /// are too many of them.
+    /// Every RRset that may be seen in between, each with this TTL, in no particular order; `None`
+    /// where there are too many.
     #[must_use]
     pub fn mixtures(&self, ttl: crate::Ttl) -> Option<Vec<RrSet>> {
         let steps = self.steps();
@@ -72,14 +74,14 @@ impl InPlace {
             let come = come.filter(|(step, _)| is_made(from + step)).map(|(_, new)| new);
             let rdata = self.kept.iter().chain(turned).chain(gone).chain(come);
             RrSet::new(ttl, rdata.cloned())
-                .expect("there is always a record, and never a second alias")
+                .expect("there is always a record, and never a second CNAME, DNAME or SOA")
         };
         Some((1..all_made).map(mixture).collect())
     }
 }
 
-/// What a TXT record is for, by the word that it begins with, such as `v=spf1`: a name has one of
-/// each at the most. Records of other types have nothing of the kind.
+/// What a TXT record is for: the word it begins with, such as `v=spf1`, which a name has at most
+/// once. `None` for other types.
 fn purpose_of(rdata: &Rdata) -> Option<Vec<u8>> {
     if rdata.rtype() != RrType::TXT {
         return None;

@@ -38,7 +38,7 @@ fn errors_have_their_place() {
     );
     check_line(
         "a 60 60 A 192.0.2.1",
-        "MAIN:3:6: `60` is no record type that is known here; unknown ones are written TYPE12345",
+        "MAIN:3:6: `60` is not a known record type; unknown types are written TYPE12345",
     );
     check_line("a..b A 192.0.2.1", "MAIN:3:1: `a..b` is no name: a label is empty");
     check_line(
@@ -52,7 +52,7 @@ fn errors_have_their_place() {
     check_line("$DATE", "MAIN:3:1: `$DATE` is none of $ORIGIN, $TTL, $INCLUDE and $GENERATE");
     check_line(
         " $TTL 60",
-        "MAIN:3:2: `$TTL` is no record type that is known here; unknown ones are written TYPE12345",
+        "MAIN:3:2: `$TTL` is not a known record type; unknown types are written TYPE12345",
     );
     check_line("a CNAME b\na CNAME c", "MAIN:4:1: a name has at most one CNAME record");
     check_line("@ SOA ns root 2 2 3 4 5", "MAIN:3:1: a name has at most one SOA record");

@@ -52,7 +52,7 @@ pub(crate) async fn apply(
     read_back(server, head, changes, &names).await
 }
 
-/// What of these change sets cannot be written.
+/// Which changes of these change sets cannot be written.
 pub(crate) async fn check(
     server: &Server,
     head: &Head,
@@ -206,7 +206,7 @@ fn check_size(changes: &ChangeSet, head: &Head, operations: usize) -> Result<(),
         plan => format!("the zone's plan (`{plan}`)"),
     };
     let why = format!(
-        "the change set needs {operations} operations, but a batch has {} at the most with {plan}",
+        "the change set needs {operations} operations, but a batch has at most {} with {plan}",
         head.batch_max
     );
     Err(unsupported(changes.zone(), &changes.changes()[0].key, why))
@@ -254,7 +254,7 @@ async fn read_back(
     let written = Written {
         changes,
         peer,
-        said: "Cloudflare reported success",
+        claim: "Cloudflare reported success",
         as_before: AsBefore::Ignored,
     };
     let live = read::live(server, changes.zone(), &head.id, names).await;

@@ -244,13 +244,13 @@ impl Batch {
                 }
             }
             (Some(before), Some(after)) => {
-                let way = InPlace::between(before, after);
-                for held in way.kept.iter().filter_map(&mut taken) {
+                let replacement = InPlace::between(before, after);
+                for held in replacement.kept.iter().filter_map(&mut taken) {
                     if held.ttl != after.ttl() {
                         self.patches.push(json!({ "id": held.id, "ttl": after.ttl().secs() }));
                     }
                 }
-                for (old, new) in &way.turned {
+                for (old, new) in &replacement.changed {
                     let Some(held) = taken(old) else { continue };
                     let mut patch = content::written(new)?;
                     patch.insert("id".to_owned(), held.id.clone().into());
@@ -259,10 +259,10 @@ impl Batch {
                     }
                     self.patches.push(patch.into());
                 }
-                for held in way.gone.iter().filter_map(&mut taken) {
+                for held in replacement.removed.iter().filter_map(&mut taken) {
                     self.deletes.push(json!({ "id": held.id }));
                 }
-                for rdata in &way.come {
+                for rdata in &replacement.added {
                     self.posts.push(created(key, after.ttl(), rdata)?);
                 }
             }

@@ -31,42 +31,42 @@ struct Complaints {
 
 impl Complaint {
     /// Adds the codes and texts of the whole chain.
-    fn collect(&self, codes: &mut Vec<u64>, words: &mut Vec<String>) {
+    fn collect(&self, codes: &mut Vec<u64>, texts: &mut Vec<String>) {
         codes.push(self.code);
-        words.push(format!("{} (code {})", self.message.trim(), self.code));
-        self.error_chain.iter().for_each(|inner| inner.collect(codes, words));
+        texts.push(format!("{} (code {})", self.message.trim(), self.code));
+        self.error_chain.iter().for_each(|inner| inner.collect(codes, texts));
     }
 }
 
 /// The codes of an answer, and its text for people.
 #[derive(Debug)]
-struct Said {
+struct Reported {
     codes: Vec<u64>,
-    words: String,
+    text: String,
 }
 
-impl Said {
+impl Reported {
     fn any_of(&self, codes: &[u64]) -> bool {
         self.codes.iter().any(|code| codes.contains(code))
     }
 }
 
 /// Reads the errors in an answer.
-fn said(server: &Server, answer: &Answer) -> Said {
-    let (mut codes, mut words) = (Vec::new(), Vec::new());
+fn reported(server: &Server, answer: &Answer) -> Reported {
+    let (mut codes, mut texts) = (Vec::new(), Vec::new());
     match serde_json::from_slice(&answer.body) {
         Ok(Complaints { errors }) if !errors.is_empty() => {
-            errors.iter().for_each(|complaint| complaint.collect(&mut codes, &mut words));
+            errors.iter().for_each(|complaint| complaint.collect(&mut codes, &mut texts));
         }
         // The answer may be a proxy's.
-        Ok(_) | Err(_) => words.push(String::from_utf8_lossy(&answer.body).into_owned()),
+        Ok(_) | Err(_) => texts.push(String::from_utf8_lossy(&answer.body).into_owned()),
     }
-    let line = one_line(&server.without_token(&words.join("; ")), WORDS_CHARS_MAX);
-    let words = match line.is_empty() {
+    let line = one_line(&server.without_token(&texts.join("; ")), WORDS_CHARS_MAX);
+    let text = match line.is_empty() {
         true => format!("HTTP status {}", answer.status),
         false => format!("HTTP status {}, {line}", answer.status),
     };
-    Said { codes, words }
+    Reported { codes, text }
 }
 
 /// The error for a question without a complete answer; nothing was changed.
@@ -98,14 +98,14 @@ pub(crate) fn failed_act(server: &Server, zone: &Name, error: &SendError) -> Pro
 
 /// The error for a question that was refused; nothing was changed.
 pub(crate) fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
-    let said = said(server, answer);
+    let reported = reported(server, answer);
     let zone = zone.clone();
-    let detail = said.words.clone();
+    let detail = reported.text.clone();
     match answer.status {
         429 => throttled(zone, answer),
-        _ if said.any_of(CODES_THROTTLED) => throttled(zone, answer),
-        _ if said.any_of(CODES_UNAUTHORIZED) => ProviderError::Unauthorized { zone, detail },
-        _ if said.any_of(CODES_NO_ZONE) => ProviderError::NoSuchZone { zone, detail },
+        _ if reported.any_of(CODES_THROTTLED) => throttled(zone, answer),
+        _ if reported.any_of(CODES_UNAUTHORIZED) => ProviderError::Unauthorized { zone, detail },
+        _ if reported.any_of(CODES_NO_ZONE) => ProviderError::NoSuchZone { zone, detail },
         401 | 403 => ProviderError::Unauthorized { zone, detail },
         500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail },
         200..=299 => ProviderError::Malformed { zone, detail },
@@ -117,7 +117,7 @@ pub(crate) fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderE
 /// far the change got.
 pub(crate) fn denied_act(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
     match answer.status {
-        500..=599 | 200..=299 => in_doubt(server, zone, said(server, answer).words),
+        500..=599 | 200..=299 => in_doubt(server, zone, reported(server, answer).text),
         _ => denied(server, zone, answer),
     }
 }

@@ -23,7 +23,7 @@ impl Change {
     }
 
     /// Whether what a server serves is the RRset after the change. Some providers divide the
-    /// strings of a TXT as they like, so the division counts only where it is all that the change
+    /// strings of a TXT as they like, so the division counts only if it is all that the change
     /// changes.
     #[must_use]
     pub fn leads_to(&self, served: Option<&RrSet>) -> bool {

@@ -87,7 +87,7 @@ impl ConfigField {
     /// value of an adapter; kinds that are not written as a single text stay [`ConfigValue::Text`].
     ///
     /// # Errors
-    /// [`ConfigError`], where the text does not fit the kind.
+    /// [`ConfigError`] if the text does not fit the kind.
     pub fn read(&self, text: &str) -> Result<ConfigValue, ConfigError> {
         let wrong = |problem: String| ConfigError::new(self.name, problem);
         Ok(match self.kind {
@@ -185,7 +185,7 @@ impl Config {
     /// Gets a required field: `config.need("url", Config::text)`.
     ///
     /// # Errors
-    /// [`ConfigError`], where the field is missing.
+    /// [`ConfigError`] if the field is missing.
     pub fn need<'c, T>(
         &'c self,
         field: &str,
@@ -236,7 +236,7 @@ pub struct Adapter {
     pub is_program: bool,
     /// What the conformance suite found, as JSON that the suite writes: a list of [`Findings`].
     pub findings: &'static str,
-    /// Connects; relative paths start at the given directory. This contacts nobody yet.
+    /// Connects; relative paths start at the given directory. This opens no connection yet.
     pub connect: Connect,
 }
 
@@ -244,7 +244,7 @@ impl Adapter {
     /// What the conformance suite found, for each server or fake that it ran on.
     ///
     /// # Panics
-    /// Where the adapter's crate holds other data than the suite writes; its tests exclude that.
+    /// If the adapter's crate holds other data than the suite writes; its tests exclude that.
     #[must_use]
     pub fn findings(&self) -> Vec<Findings> {
         serde_json::from_str(self.findings).expect("the suite wrote it")

@@ -62,7 +62,7 @@ impl Name {
     /// Unicode or ASCII. IDNA is applied here, at the edge, and nowhere else.
     ///
     /// # Errors
-    /// [`NameError`], where the text is not a name of RFC 1035 §2.3.4.
+    /// [`NameError`] if the text is not a name of RFC 1035 §2.3.4.
     pub fn from_user(text: &str) -> Result<Self, NameError> {
         let text = text.strip_suffix('.').filter(|t| !t.ends_with('\\')).unwrap_or(text);
         if text.is_ascii() {
@@ -114,7 +114,7 @@ impl Name {
 
     /// Reads an uncompressed name from the front of `wire`, and returns how many octets it took.
     ///
-    /// `None` where the octets end early, hold a compression pointer, or form a name that is too
+    /// `None` if the octets end early, hold a compression pointer, or form a name that is too
     /// long.
     #[must_use]
     pub fn from_wire(wire: &[u8]) -> Option<(Self, usize)> {
@@ -181,7 +181,7 @@ impl Name {
     #[must_use]
     pub fn is_at_or_below(&self, other: &Self) -> bool {
         let Some(above) = self.0.len().checked_sub(other.0.len()) else { return false };
-        // A suffix of the octets is a suffix of the labels only where it begins at a label.
+        // A suffix of the octets is a suffix of the labels only if it begins at a label.
         self.0[above..] == *other.0 && self.label_starts().any(|start| start == above)
     }
 
@@ -203,7 +203,7 @@ impl Name {
         Self::from_labels_text(label)?.join(self)
     }
 
-    /// The name as a master file of `origin` writes it: `@`, relative, or absolute where it lies
+    /// The name as a master file of `origin` writes it: `@`, relative, or absolute if it lies
     /// outside.
     #[must_use]
     pub fn shown_in(&self, origin: &Self) -> String {
@@ -268,7 +268,7 @@ impl Name {
     }
 
     /// The order by the first label, seen from the root, that differs. It is found by the octets
-    /// that both names end in. `None` where those octets do not start at a label in both names,
+    /// that both names end in. `None` if those octets do not start at a label in both names,
     /// because octets of a label can look like lengths.
     fn cmp_by_suffix(&self, other: &Self) -> Option<Ordering> {
         let both = self.0.iter().rev().zip(other.0.iter().rev());

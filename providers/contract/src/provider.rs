@@ -43,7 +43,7 @@ pub enum CompareAndSet {
     ReadCompareWrite,
 }
 
-/// How many changes a plan may gather into one change set, where their order is free.
+/// How many changes a plan may gather into one change set if their order is free.
 #[derive(Clone, Copy, Debug)]
 pub enum Gathered {
     /// One RRset.
@@ -96,13 +96,13 @@ pub struct Capabilities {
     pub ttl_max: Ttl,
     /// The types that can be written; `None` means every type.
     pub types: Option<&'static [RrType]>,
-    /// How much a plan gathers into one change set where it is free to choose. Changes that a plan
+    /// How much a plan gathers into one change set if it is free to choose. Changes that a plan
     /// requires to happen together are not bounded by this.
     pub gathered: Gathered,
     /// How long after a write of unknown outcome its effect can still appear.
     pub settle_max: Duration,
     /// The time to wait after every listed authoritative address serves a change, for nodes that
-    /// cannot be asked (anycast). Zero where there are no such nodes.
+    /// cannot be asked (anycast). Zero if there are no such nodes.
     pub unseen_nodes: Duration,
     /// For zones whose servers cannot be asked: how long after a write the user takes it to be
     /// served everywhere. `None`: the authoritative servers are asked.
@@ -112,7 +112,7 @@ pub struct Capabilities {
 /// What the provider answered to a change that it made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// The SOA serial after the change, where the provider has one.
+    /// The SOA serial after the change, if the provider has one.
     pub serial: Option<u32>,
     /// Whether the adapter read back what it wrote, and found it as requested.
     pub read_back: bool,
@@ -281,7 +281,7 @@ pub trait Provider: Send + Sync {
     /// zone. Whatever `apply` would refuse as unsupported is reported here, all of it.
     ///
     /// # Errors
-    /// [`ProviderError`], where this could not be found out, or where nothing can be written to
+    /// [`ProviderError`] if this could not be found out, or if nothing can be written to
     /// this zone at all.
     async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>>;
 
@@ -300,12 +300,12 @@ pub trait Provider: Send + Sync {
     /// [`ProviderError`]; [`ProviderError::next`] says whether anything can have changed.
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError>;
 
-    /// Makes the zone's servers load what the provider holds. This matters where publishing is a
+    /// Makes the zone's servers load what the provider holds. This matters if publishing is a
     /// step of its own: [`Provider::apply`] does it after the write, and may have failed before
     /// that. It changes nothing, and may be called any number of times.
     ///
     /// # Errors
-    /// [`ProviderError`], where the servers may not have what the provider holds.
+    /// [`ProviderError`] if the servers may not have what the provider holds.
     async fn publish(&self, _zone: &Name) -> Result<(), ProviderError> {
         Ok(())
     }

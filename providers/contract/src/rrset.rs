@@ -130,7 +130,7 @@ impl RrSet {
     /// An RRset of these rdata; duplicates are dropped.
     ///
     /// # Errors
-    /// [`RrSetError`], where there are no rdata, where their types differ, and for a second CNAME,
+    /// [`RrSetError`] if there are no rdata, if their types differ, and for a second CNAME,
     /// DNAME or SOA.
     pub fn new(ttl: Ttl, rdata: impl IntoIterator<Item = Rdata>) -> Result<Self, RrSetError> {
         let mut rdata: Vec<Rdata> = rdata.into_iter().collect();

@@ -22,7 +22,7 @@ pub struct Written<'c> {
     /// Who was asked.
     pub peer: String,
     /// What the provider reported, as a clause: `the server reported success`.
-    pub said: &'static str,
+    pub claim: &'static str,
     /// What it means if everything is unchanged.
     pub as_before: AsBefore,
 }
@@ -31,15 +31,15 @@ impl Written<'_> {
     /// The error after reading back failed with `error`.
     #[must_use]
     pub fn unread(&self, error: &ProviderError) -> ProviderError {
-        self.in_doubt(format!("{}, and reading back failed: {error}", self.said))
+        self.in_doubt(format!("{}, and reading back failed: {error}", self.claim))
     }
 
     /// Compares the requested changes with what `live` has there. A serial that the server
     /// increased by itself counts as requested.
     ///
     /// # Errors
-    /// [`ProviderError::Refused`], where the provider ignored the whole change set, and
-    /// [`ProviderError::InDoubt`], where it holds something else.
+    /// [`ProviderError::Refused`] if the provider ignored the whole change set, and
+    /// [`ProviderError::InDoubt`] if it holds something else.
     pub fn judge<'l>(
         &self,
         live: impl Fn(&RrKey) -> Option<&'l RrSet>,
@@ -51,11 +51,11 @@ impl Written<'_> {
         if is_as_before && self.as_before == AsBefore::Ignored {
             return Err(ProviderError::Refused {
                 zone: self.changes.zone().clone(),
-                detail: format!("{}, but left {key} as it was", self.said),
+                detail: format!("{}, but left {key} as it was", self.claim),
             });
         }
         let is = live(key).map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
-        Err(self.in_doubt(format!("{}, but afterwards {key} {is}", self.said)))
+        Err(self.in_doubt(format!("{}, but afterwards {key} {is}", self.claim)))
     }
 
     fn in_doubt(&self, detail: String) -> ProviderError {
@@ -83,7 +83,7 @@ mod tests {
         let changes = ChangeSet::new(zone, vec![Change { key, before, after }]);
         let changes = changes.expect("a change set");
         let peer = "a server".to_owned();
-        let written = Written { changes: &changes, peer, said: "it reported success", as_before };
+        let written = Written { changes: &changes, peer, claim: "it reported success", as_before };
         let live = live.map(set);
         written.judge(|_| live.as_ref()).err()
     }

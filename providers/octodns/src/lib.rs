@@ -341,7 +341,7 @@ impl OctoDns {
         let written = Written {
             changes,
             peer: self.peer(),
-            said: "it accepted the change",
+            claim: "it accepted the change",
             as_before: AsBefore::Ignored,
         };
         let live = self.read(changes.zone()).await;

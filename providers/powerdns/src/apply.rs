@@ -23,7 +23,7 @@ use cutover_kit::{
 
 use crate::api::{Act, Server};
 use crate::convert::{self, Head, Marks};
-use crate::failure::{denied_act, failed_act, in_doubt, words};
+use crate::failure::{answer_text, denied_act, failed_act, in_doubt};
 use crate::limits::{
     ATTEMPTS_MAX, BODY_SLACK_OCTETS, BODY_UNASKED_OCTETS_MAX, INSTRUCTION_TYPES, NO_COMMENTS,
 };
@@ -65,7 +65,7 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     Err(ProviderError::Conflict { zone: zone.clone(), key, live: soa })
 }
 
-/// What of these change sets cannot be written.
+/// Which changes of these change sets cannot be written.
 pub(crate) async fn check(
     server: &Server,
     zone: &Name,
@@ -224,7 +224,9 @@ async fn check_size(
 async fn send(server: &Server, zone: &Name, body: Vec<u8>) -> Result<Sent, ProviderError> {
     match server.act(Act::Patch(zone, body)).await {
         Ok(answer) if answer.is_success() => Ok(Sent::Done),
-        Ok(answer) if answer.status == 422 && words(server, &answer).contains(NO_COMMENTS) => {
+        Ok(answer)
+            if answer.status == 422 && answer_text(server, &answer).contains(NO_COMMENTS) =>
+        {
             Ok(Sent::NoComments)
         }
         Ok(answer) => Err(denied_act(server, zone, &answer).await),
@@ -252,7 +254,7 @@ async fn read_back(server: &Server, changes: &ChangeSet) -> Result<Receipt, Prov
     let written = Written {
         changes,
         peer,
-        said: "the server reported success",
+        claim: "the server reported success",
         as_before: AsBefore::Ignored,
     };
     let names = names_of(keys(changes));

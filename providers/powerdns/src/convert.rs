@@ -320,7 +320,7 @@ pub(crate) fn patch(
     serde_json::to_vec(&PatchDoc { rrsets }).expect("texts and numbers are JSON")
 }
 
-/// The octets that [`patch`] needs for a change, without the comments of others.
+/// The octets that [`patch`] needs for a change, without other people's comments.
 pub(crate) fn octets_of(_: &Name, change: &Change) -> usize {
     let edit = match &change.after {
         Some(after) => replacement(&change.key, after, marked(None)),

@@ -41,19 +41,19 @@ pub(crate) fn failed_act(server: &Server, zone: &Name, error: &ExchangeError) ->
 
 /// The error for a question that was refused; nothing was changed.
 pub(crate) async fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
-    let said = words(server, answer);
+    let detail = answer_text(server, answer);
     let zone = zone.clone();
     match answer.status {
-        401 | 403 => ProviderError::Unauthorized { zone, detail: said },
-        404 => not_found(server, zone, said).await,
+        401 | 403 => ProviderError::Unauthorized { zone, detail },
+        404 => not_found(server, zone, detail).await,
         429 => throttled(zone, answer),
-        500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail: said },
-        200..=299 => ProviderError::Malformed { zone, detail: said },
+        500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail },
+        200..=299 => ProviderError::Malformed { zone, detail },
         300..=399 => {
-            let detail = format!("{said}; use the address that it redirects to in the plan");
+            let detail = format!("{detail}; use the address that it redirects to in the plan");
             ProviderError::Refused { zone, detail }
         }
-        _ => ProviderError::Refused { zone, detail: said },
+        _ => ProviderError::Refused { zone, detail },
     }
 }
 
@@ -61,11 +61,11 @@ pub(crate) async fn denied(server: &Server, zone: &Name, answer: &Answer) -> Pro
 /// far the change got.
 pub(crate) async fn denied_act(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
     match answer.status {
-        500..=599 => in_doubt(server, zone, words(server, answer)),
+        500..=599 => in_doubt(server, zone, answer_text(server, answer)),
         413 => {
             let detail = format!(
                 "{}: the change set is too large, and two requests would not be one change",
-                words(server, answer)
+                answer_text(server, answer)
             );
             ProviderError::Refused { zone: zone.clone(), detail }
         }
@@ -78,12 +78,12 @@ pub(crate) fn in_doubt(server: &Server, zone: &Name, detail: String) -> Provider
     ProviderError::InDoubt { zone: zone.clone(), peer: server.peer.clone(), detail }
 }
 
-async fn not_found(server: &Server, zone: Name, said: String) -> ProviderError {
+async fn not_found(server: &Server, zone: Name, detail: String) -> ProviderError {
     match server.ask(Question::Server).await {
-        Ok(answer) if answer.is_success() => ProviderError::NoSuchZone { zone, detail: said },
+        Ok(answer) if answer.is_success() => ProviderError::NoSuchZone { zone, detail },
         Ok(_) | Err(_) => {
             let detail = format!(
-                "{said}: {} has no server `{}`, or its API is off (`api=yes` turns it on)",
+                "{detail}: {} has no server `{}`, or its API is off (`api=yes` turns it on)",
                 server.peer, server.id
             );
             ProviderError::Refused { zone, detail }
@@ -97,7 +97,7 @@ fn throttled(zone: Name, answer: &Answer) -> ProviderError {
 }
 
 /// The status of an answer and its `error` or text, on one line for people.
-pub(crate) fn words(server: &Server, answer: &Answer) -> String {
+pub(crate) fn answer_text(server: &Server, answer: &Answer) -> String {
     #[derive(Deserialize)]
     struct Complaint {
         error: String,

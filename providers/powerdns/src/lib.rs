@@ -2,7 +2,7 @@
 //!
 //! A change set is a single PATCH, which the server carries out in order and in one transaction.
 //! The API cannot compare, so the adapter compares right before the PATCH. What it writes is marked
-//! with a comment of the account `cutover`; the comments of others stay.
+//! with a comment of the account `cutover`; other people's comments stay.
 //!
 //! This adapter does not split a change set, and sends a PATCH again only after the server reported
 //! that it changed nothing. It writes no RRset that has disabled records, changes no zone that is a

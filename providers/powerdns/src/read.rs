@@ -1,9 +1,8 @@
 //! Reads whole zones, and RRsets by their names.
 //!
 //! A few names are asked for separately; for more of them the whole zone is read. Servers before
-//! 5.0 leave disabled records out of their answer about a name, so where those matter the whole
-//! zone is read. Where neither disabled records nor comments matter, the whole zone is read as an
-//! export.
+//! 5.0 leave disabled records out of their answer about a name, so if those matter the whole zone
+//! is read. If neither disabled records nor comments matter, it is read as an export.
 
 use std::collections::{BTreeMap, BTreeSet};
 

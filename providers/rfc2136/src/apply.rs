@@ -66,7 +66,7 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     })
 }
 
-/// What of these change sets cannot be written. A transfer shows which types are at a name.
+/// Which changes of these change sets cannot be written. A transfer shows the types at each name.
 pub(crate) async fn check(
     server: &Server,
     zone: &Name,
@@ -212,7 +212,7 @@ async fn read_back(
     let written = Written {
         changes,
         peer: server.address.to_string(),
-        said: "the server reported NOERROR",
+        claim: "the server reported NOERROR",
         as_before: AsBefore::Ignored,
     };
     let keys: Vec<RrKey> = changes.changes().iter().map(|change| change.key.clone()).collect();

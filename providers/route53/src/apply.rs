@@ -229,7 +229,7 @@ async fn read_back(
     let written = Written {
         changes,
         peer: server.peer(),
-        said: "Route 53 reported success",
+        claim: "Route 53 reported success",
         // A change that is in sync has been made, whatever a listing shows.
         as_before: AsBefore::Pending,
     };

@@ -29,20 +29,24 @@ where
         }
         SdkError::ResponseError(answer) => {
             let status = answer.raw().status().as_u16();
-            let detail = format!("HTTP status {status}, {}", words(server, error));
+            let detail = format!("HTTP status {status}, {}", cause_text(server, error));
             match status {
                 500..=599 => ProviderError::Unreachable { zone, peer: server.peer(), detail },
                 _ => ProviderError::Malformed { zone, detail },
             }
         }
         SdkError::ConstructionFailure(_) => {
-            ProviderError::Unauthorized { zone, detail: words(server, error) }
+            ProviderError::Unauthorized { zone, detail: cause_text(server, error) }
         }
         SdkError::DispatchFailure(failure) if is_credentials(failure) => {
-            ProviderError::Unauthorized { zone, detail: words(server, error) }
+            ProviderError::Unauthorized { zone, detail: cause_text(server, error) }
         }
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | _ => {
-            ProviderError::Unreachable { zone, peer: server.peer(), detail: words(server, error) }
+            ProviderError::Unreachable {
+                zone,
+                peer: server.peer(),
+                detail: cause_text(server, error),
+            }
         }
     }
 }
@@ -60,7 +64,7 @@ where
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) | _ => true,
     };
     match is_open {
-        true => in_doubt(server, zone, words(server, error)),
+        true => in_doubt(server, zone, cause_text(server, error)),
         false => failed(server, zone, error),
     }
 }
@@ -77,7 +81,7 @@ fn denied<E: ProvideErrorMetadata>(
     error: &E,
 ) -> ProviderError {
     let code = error.code().unwrap_or_default();
-    let detail = said(server, status, error);
+    let detail = refusal_text(server, status, error);
     match code {
         "PriorRequestNotComplete" => ProviderError::Throttled { zone, retry_after: PATIENCE_PRIOR },
         _ if CODES_THROTTLED.contains(&code) || status == 429 => {
@@ -95,7 +99,7 @@ fn denied<E: ProvideErrorMetadata>(
 
 /// The text of an answer, for people. After the first sentence, a refusal because of the signature
 /// repeats the request, with tokens in it.
-fn said<E: ProvideErrorMetadata>(server: &Server, status: u16, error: &E) -> String {
+fn refusal_text<E: ProvideErrorMetadata>(server: &Server, status: u16, error: &E) -> String {
     let code = error.code().unwrap_or("no code");
     let message = error.message().unwrap_or_default();
     let message = message.split("The Canonical String").next().unwrap_or_default();
@@ -107,7 +111,7 @@ fn said<E: ProvideErrorMetadata>(server: &Server, status: u16, error: &E) -> Str
 }
 
 /// The innermost cause: the outer errors only say that something failed.
-fn words<E: std::error::Error + 'static>(server: &Server, error: &Failure<E>) -> String {
+fn cause_text<E: std::error::Error + 'static>(server: &Server, error: &Failure<E>) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -45,7 +45,7 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// How long the server, or a proxy before it, asks to wait, if it says so in seconds
+    /// How long the server, or a proxy in front of it, asks to wait, if it says so in seconds
     /// (RFC 9110 §10.2.3).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -143,11 +143,11 @@ pub struct Kind {
     pub user_agent: &'static str,
 }
 
-/// The TLS configuration: `ring` with the system's root certificates, or without any where nothing
+/// The TLS configuration: `ring` with the system's root certificates, or without any if nothing
 /// needs to be trusted.
 ///
 /// # Errors
-/// Where this machine has no root certificates, or TLS cannot be set up.
+/// If this machine has no root certificates, or TLS cannot be set up.
 pub fn tls(is_wanted: bool) -> Result<rustls::ClientConfig, rustls::Error> {
     use rustls_platform_verifier::BuilderVerifierExt as _;
 
@@ -161,7 +161,7 @@ pub fn tls(is_wanted: bool) -> Result<rustls::ClientConfig, rustls::Error> {
     Ok(tls.with_no_client_auth())
 }
 
-/// Creates a client. This contacts nobody.
+/// Creates a client. This opens no connection.
 ///
 /// # Errors
 /// [`ClientError`].

@@ -32,7 +32,7 @@ pub struct Edited {
 /// reading was made with.
 ///
 /// # Errors
-/// [`EditError`], where the change cannot be written into this file.
+/// [`EditError`] if the change cannot be written into this file.
 pub fn edit(reading: &Reading, changes: &ChangeSet, load: &Load<'_>) -> Result<Edited, EditError> {
     let mut plan = plan(reading, changes)?;
     let wanted = expected(reading, changes, &plan.soa)?;

@@ -74,7 +74,7 @@ pub(crate) fn is_blank(octet: &u8) -> bool {
 /// Splits the line that starts at `from` into tokens; `None` at the end of the text.
 ///
 /// # Errors
-/// [`Flaw`], where the text is not a line of a master file.
+/// [`Flaw`] if the text is not a line of a master file.
 pub(crate) fn line(text: &[u8], from: usize, tokens: &mut Vec<Span>) -> Result<Option<Line>, Flaw> {
     tokens.clear();
     if from >= text.len() {

@@ -4,7 +4,7 @@
 //! and order. [`read()`] reads the text and [`edit()`] changes it: both are pure functions of the
 //! text and of a function that loads included files. Only this module and `disk` do IO.
 //!
-//! A change goes as follows: read, compare, edit, read the result and compare it with the wanted
+//! How a change is made: read, compare, edit, read the result and compare it with the wanted
 //! zone, write a temporary file beside the old file, check that the old file is unchanged, rename,
 //! and run the `reload` command. Until the rename nothing is left behind on failure. A second
 //! writer between the last check and the rename goes unnoticed. That window is microseconds wide,

@@ -36,7 +36,7 @@ fn reading(messy: &Messy) -> Reading {
         .unwrap_or_else(|error| panic!("{error}\n{}", String::from_utf8_lossy(&messy.text)))
 }
 
-/// Some changes that leave a zone that servers accept; `None` where the random choices make no
+/// Some changes that leave a zone that servers accept; `None` if the random choices make no
 /// sense.
 fn random_changes(rng: &mut Rng, zone: &Zone) -> Option<ChangeSet> {
     let mut changes: Vec<Change> = Vec::new();
@@ -105,7 +105,7 @@ fn becomes_a_cname(rng: &mut Rng, zone: &Zone) -> Option<Vec<Change>> {
     (owner != zone.origin).then_some(changes)
 }
 
-/// The zone with the changes; `None` where a CNAME would not be alone.
+/// The zone with the changes; `None` if a CNAME would not be alone.
 fn applied(zone: &Zone, changes: &ChangeSet) -> Option<Zone> {
     let mut after = zone.clone();
     for change in changes.changes() {
@@ -153,7 +153,7 @@ fn lines_to_keep<'t>(reading: &'t Reading, changes: &ChangeSet) -> Vec<Kept<'t>>
     let has_default = text.windows(5).any(|octets| octets == b"\n$TTL");
     let mut before: Option<&Entry> = None;
     for (_, entry) in reading.entries().filter(|(_, entry)| entry.source == Source::Main) {
-        // New records come between lines of one owner only where the origin changes.
+        // New records come between lines of one owner only if the origin changes.
         let owner_may_go =
             before.is_some_and(|last| changed(&last.key) || last.origin != entry.origin);
         let loose_owner = entry.inherits && owner_may_go;

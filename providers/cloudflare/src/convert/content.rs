@@ -4,7 +4,6 @@
 //! fields have them in `data` (API reference, "DNS records for a zone"). Names have no final dot
 //! there. The content of a TXT is quoted. It may come back divided in other places, or unquoted if
 //! it was created like that.
-//! made so.
 
 use std::fmt::Write as _;
 

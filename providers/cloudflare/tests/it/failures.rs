@@ -135,7 +135,7 @@ async fn the_code_decides_instead_of_the_status() {
 }
 
 #[tokio::test]
-async fn all_of_a_batch_is_refused_where_one_part_is() {
+async fn a_whole_batch_is_refused_if_one_part_is() {
     let fake = fake("free", HOSTED);
     let before = held(&fake);
     let door = Door::open(fake.clone());

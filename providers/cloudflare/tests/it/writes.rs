@@ -107,7 +107,7 @@ async fn a_batch_has_at_most_the_operations_that_the_plan_allows() {
         };
         let error = adapter(&door.url()).apply(&made(number + 1)).await.expect_err("too many");
         assert!(matches!(error, ProviderError::Unsupported { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("{number} at the most")), "{error}");
+        assert!(error.to_string().contains(&format!("at most {number}")), "{error}");
         assert_eq!(door.count(is_batch), 0, "nothing is sent");
         adapter(&door.url()).apply(&made(number)).await.expect("made");
         assert_eq!((door.count(is_batch), held(&fake).len()), (1, number));

@@ -104,7 +104,7 @@ impl Rdata {
         self.form != Form::Fields || self.rtype.is_kept()
     }
 
-    /// The origin of relative names in the words, where only the words are known.
+    /// The origin of relative names in the words, if only the words are known.
     #[must_use]
     pub fn origin_of_words(&self) -> Option<&Name> {
         match &self.form {
@@ -116,7 +116,7 @@ impl Rdata {
     /// Reads uncompressed wire form; names in it become lower case.
     ///
     /// # Errors
-    /// [`RdataError`], where the octets are not well-formed for a known type.
+    /// [`RdataError`] if the octets are not well-formed for a known type.
     pub fn from_wire(rtype: RrType, wire: &[u8]) -> Result<Self, RdataError> {
         if u16::try_from(wire.len()).is_err() {
             return Err(RdataError::new("the rdata have more than 65535 octets"));
@@ -146,7 +146,7 @@ impl Rdata {
     /// that lead to a name server, a name or a mail server.
     ///
     /// # Errors
-    /// [`RdataError`] for those types, and where the text has no words.
+    /// [`RdataError`] for those types, and if the text has no words.
     pub fn kept(rtype: RrType, text: &str, origin: Option<&Name>) -> Result<Self, RdataError> {
         match Self::parse(rtype, text, origin) {
             Err(_) if !has_to_be_read(rtype) => {

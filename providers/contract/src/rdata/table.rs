@@ -78,7 +78,7 @@ pub(super) enum Kind {
     SvcParams,
 }
 
-/// The fields of this type's rdata; `None` where the type is opaque.
+/// The fields of this type's rdata; `None` if the type is opaque.
 pub(super) fn fields_of(rtype: RrType) -> Option<&'static [Field]> {
     TABLE.iter().chain(KEPT).find(|(known, _)| *known == rtype).map(|(_, fields)| *fields)
 }

@@ -87,7 +87,7 @@ impl Rdata {
     /// empty string.
     ///
     /// # Panics
-    /// Where the value has more than 65279 octets, the most that a TXT can hold.
+    /// If the value has more than 65279 octets, the most that a TXT can hold.
     #[must_use]
     pub fn txt(value: &[u8]) -> Self {
         assert!(value.len() <= TXT_OCTETS_MAX, "a TXT holds at most 65279 octets");

@@ -129,13 +129,13 @@ pub trait Bench: Send + Sync {
     /// SOA and no NS at the apex: the bench adds both as its provider needs them, and nothing else.
     ///
     /// # Panics
-    /// Where this fails, since there is nothing to test without a zone.
+    /// If this fails, since there is nothing to test without a zone.
     async fn fresh(&mut self, rrsets: &Rrsets) -> Box<dyn Provider>;
 
     /// The same with a signed zone, which has the records of a signer (RRSIG, NSEC and so on).
     ///
     /// # Errors
-    /// [`Missing`], where the bench cannot sign.
+    /// [`Missing`] if the bench cannot sign.
     async fn signed(&mut self, _rrsets: &Rrsets) -> Result<Box<dyn Provider>, Missing> {
         Err(Missing("the bench cannot sign the zone"))
     }
@@ -143,7 +143,7 @@ pub trait Bench: Send + Sync {
     /// Reads the zone without the adapter's code; records of a signer are left out.
     ///
     /// # Errors
-    /// [`Missing`], where nothing else can read the zone.
+    /// [`Missing`] if nothing else can read the zone.
     async fn read(&self) -> Result<Zone, Missing> {
         Err(Missing("the bench has no other reader"))
     }
@@ -151,7 +151,7 @@ pub trait Bench: Send + Sync {
     /// Edits the zone in one go as a colleague would, without the adapter's code.
     ///
     /// # Errors
-    /// [`Missing`], where nothing else can write to the zone.
+    /// [`Missing`] if nothing else can write to the zone.
     async fn edit(&self, _edits: &[Edit]) -> Result<(), Missing> {
         Err(Missing("the bench has no other writer"))
     }
@@ -160,6 +160,6 @@ pub trait Bench: Send + Sync {
     /// for as long as it lives.
     ///
     /// # Errors
-    /// [`Missing`], where this fault cannot happen or cannot be produced.
+    /// [`Missing`] if this fault cannot happen or cannot be produced.
     async fn broken(&self, fault: Fault) -> Result<Box<dyn Provider>, Missing>;
 }

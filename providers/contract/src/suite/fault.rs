@@ -33,7 +33,7 @@ fn kind(error: &ProviderError) -> Kind {
     }
 }
 
-/// The errors that a read may report; it may also succeed with the truth, where the fault allows.
+/// The errors that a read may report; it may also succeed with the truth, if the fault allows.
 fn kinds_of_reads(fault: Fault) -> &'static [Kind] {
     match fault {
         Fault::WrongCredentials => &[Kind::Unauthorized],

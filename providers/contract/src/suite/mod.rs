@@ -3,7 +3,7 @@
 //! Hello, author of an adapter. A run of `cutover` moves somebody's mail through your code, over
 //! days. It relies on what you report: that the zone holds what you wrote, that a refusal changed
 //! nothing, that what you replace at once is never absent, and that you say so when you do not
-//! know. Mail is lost where any of this is wrong, and providers rarely document it. This suite
+//! know. Mail is lost if any of this is wrong, and providers rarely document it. This suite
 //! tests it on the real thing.
 //!
 //! You write a [`Bench`]. It creates a fresh zone and connects your adapter to it. Where it can, it
@@ -58,7 +58,7 @@ pub fn cases() -> Vec<Case> {
 /// Runs every case against this bench.
 ///
 /// # Panics
-/// Where a case of the suite itself is not well-formed.
+/// If a case of the suite itself is not well-formed.
 pub async fn run(bench: &mut dyn Bench) -> Report {
     run_cases(bench, cases()).await
 }
@@ -66,7 +66,7 @@ pub async fn run(bench: &mut dyn Bench) -> Report {
 /// Runs only these cases, such as the case you are working on.
 ///
 /// # Panics
-/// Where a case is not well-formed.
+/// If a case is not well-formed.
 pub async fn run_cases(bench: &mut dyn Bench, cases: Vec<Case>) -> Report {
     run::all(bench, cases).await
 }

@@ -21,8 +21,8 @@ const WRITE: &str = "CUTOVER_SUITE_WRITE";
 /// writes both instead. A crate that the program does not list has no findings to compare.
 ///
 /// # Panics
-/// Where a case failed; where a file is stale, with the command that updates it; where the README
-/// has no place for the table; and where a file cannot be read or written.
+/// If a case failed; if a file is stale, with the command that updates it; if the README has no
+/// place for the table; and if a file cannot be read or written.
 #[expect(clippy::disallowed_methods, reason = "the variable tells a test to write its files")]
 pub fn check(directory: &Path, package: &str, reports: &[Report]) {
     reports.iter().for_each(|report| print!("{report}"));
@@ -51,7 +51,7 @@ pub fn check(directory: &Path, package: &str, reports: &[Report]) {
     }
 }
 
-/// The text with its table replaced by this one; `None` where there is no place for it.
+/// The text with its table replaced by this one; `None` if there is no place for it.
 #[must_use]
 pub fn with_table(text: &str, table: &str) -> Option<String> {
     let (front, rest) = text.split_once(BEGIN)?;
@@ -63,7 +63,7 @@ pub fn with_table(text: &str, table: &str) -> Option<String> {
 /// reasons.
 ///
 /// # Panics
-/// Where there are no findings.
+/// If there are no findings.
 #[must_use]
 pub fn table(findings: &[Findings]) -> String {
     let mut text = String::new();

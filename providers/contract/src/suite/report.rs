@@ -69,7 +69,7 @@ impl Report {
     /// Panics with the story of each failed case; does nothing if none failed.
     ///
     /// # Panics
-    /// Where a case failed.
+    /// If a case failed.
     pub fn assert_passed(&self) {
         let failed = self.verdicts.iter().filter_map(|verdict| match &verdict.outcome {
             Outcome::Failed(what) => {

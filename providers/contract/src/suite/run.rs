@@ -209,7 +209,7 @@ impl Run<'_> {
         }
     }
 
-    /// The SOA, where the provider shows one.
+    /// The SOA, if the provider shows one.
     pub(super) async fn soa(&mut self) -> Result<Option<RrSet>, Halt> {
         let key = RrKey::new(self.origin.clone(), RrType::SOA);
         Ok(self.read(&[key]).await?.remove(0))

@@ -8,7 +8,7 @@ use crate::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 /// The key that a text `OWNER TYPE` names.
 ///
 /// # Panics
-/// Where the text is not a key.
+/// If the text is not a key.
 #[must_use]
 pub fn key(origin: &Name, text: &str) -> RrKey {
     let (owner, rtype) = text.split_once(' ').expect(text);
@@ -19,7 +19,7 @@ pub fn key(origin: &Name, text: &str) -> RrKey {
 /// The edits that lines `OWNER TYPE TTL RDATA | RDATA` and `OWNER TYPE -` describe.
 ///
 /// # Panics
-/// Where a line has neither form.
+/// If a line has neither form.
 #[must_use]
 pub fn edits(origin: &Name, lines: &[String]) -> Vec<Edit> {
     lines.iter().map(|line| edit(origin, line)).collect()
@@ -47,7 +47,7 @@ fn edit(origin: &Name, line: &str) -> Edit {
 /// The RRsets of such lines, without the absent ones.
 ///
 /// # Panics
-/// Where a line has neither form.
+/// If a line has neither form.
 #[must_use]
 pub fn rrsets(origin: &Name, lines: &[String]) -> Rrsets {
     let edits = edits(origin, lines).into_iter();
@@ -71,7 +71,7 @@ pub fn master_lines(rrsets: &Rrsets) -> String {
 /// are left out.
 ///
 /// # Panics
-/// Where a line has another form.
+/// If a line has another form.
 #[must_use]
 pub fn zone_from_lines(origin: &Name, text: &str) -> Zone {
     let mut records: BTreeMap<RrKey, (Ttl, Vec<Rdata>)> = BTreeMap::new();

@@ -19,7 +19,7 @@ use super::{MX, changes, key, zone};
 /// [`ConfigError`], for a text that does not fit its field.
 ///
 /// # Panics
-/// Where there is no such field.
+/// If there is no such field.
 pub fn config(fields: &[ConfigField], texts: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let mut config = BTreeMap::new();
     let mut inner: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
@@ -68,7 +68,7 @@ pub fn connect(
 /// Makes an adapter with this configuration.
 ///
 /// # Panics
-/// Where the configuration cannot be used.
+/// If the configuration cannot be used.
 #[must_use]
 pub fn connected(adapter: &Adapter, texts: &[(&str, &str)]) -> Box<dyn Provider> {
     connect(adapter, texts).unwrap_or_else(|error| panic!("{error}"))

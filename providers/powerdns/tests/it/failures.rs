@@ -180,7 +180,7 @@ async fn a_change_before_the_write_is_seen() {
     });
     let change = changes(&[MX], &["@ 60 MX 0 ."]);
     let receipt = adapter(&proxy, server.api_key()).apply(&change).await;
-    assert!(receipt.is_ok(), "four edits elsewhere are no conflict: {receipt:?}");
+    assert!(receipt.is_ok(), "four edits elsewhere do not conflict: {receipt:?}");
     assert_eq!(server.updates_made(ZONE), 5);
 
     let meddler = std::sync::Arc::clone(&server);

@@ -166,7 +166,7 @@ async fn large_change_sets() {
 }
 
 #[tokio::test]
-async fn comments_of_others_survive() {
+async fn other_peoples_comments_survive() {
     let server = pdns(SMALL);
     let comments = |server: &Pdns| {
         let (_, body) = server.request("GET", "/zones/acme.test.", "");

@@ -216,7 +216,7 @@ async fn many_changes_are_read_back_by_incremental_transfer() {
     let before: Vec<String> = (0..900).flat_map(|n| [line(n, 60, n), line(n, 60, n + 1)]).collect();
     let after: Vec<String> = (0..900)
         .flat_map(|n| match n {
-            // Another TTL, another address, another RRset, an address less, none, and the same.
+            // Another TTL, another address, another RRset, one address fewer, none, and the same.
             0..50 => vec![line(n, 90, n), line(n, 90, n + 1)],
             50..100 => vec![line(n, 60, n), line(n, 60, n + 2)],
             100..150 => vec![format!("h{n} 60 AAAA 2001:db8::{n:x}")],

@@ -10,7 +10,7 @@ use cutover_contract::{Name, Zone, suite};
 /// Where the TTLs of an RRset differ, BIND picks one by its own rules: that is not compared.
 ///
 /// # Panics
-/// Where the tool is missing, or refuses the zone.
+/// If the tool is missing, or refuses the zone.
 pub(crate) fn read_by_bind(directory: &Path, zone: &Name, file: &str) -> Zone {
     let ignored = ["-k", "-n", "-m", "-M", "-r", "-S", "-T"].map(|check| [check, "ignore"]);
     let output = Command::new("named-checkzone")

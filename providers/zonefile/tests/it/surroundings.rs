@@ -175,8 +175,8 @@ fn includes_and_generated_records_stay_and_are_not_edited() {
         &text(1, ""),
         &included,
         &["w.sub A"],
-        "w.sub.example.test. A: it stands in an included file, at zones/hosts.inc:2:1; move it into \
-         the zone's own file, or change it there by hand",
+        "w.sub.example.test. A: it stands in an included file, at zones/hosts.inc:2:1; move it \
+         into the zone's own file, or change it there by hand",
     );
     check_refused(
         &text(1, "h2 A 192.0.2.9\n"),

@@ -44,14 +44,14 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "compare/one-record-more",
-            "The RRset has a record more than the plan expects; having the expected ones is not \
-             enough.",
+            "The RRset has one record more than the plan expects. Holding the expected records is \
+             not enough.",
             SMALL,
             vec![stale(&["www A 300 192.0.2.1"], &["www A 300 192.0.2.9"])],
         ),
         case(
             "compare/one-record-less",
-            "The RRset has a record less than the plan expects.",
+            "The RRset has one record fewer than the plan expects.",
             SMALL,
             vec![stale(&["www A 300 192.0.2.1 | 192.0.2.2 | 192.0.2.3"], &["www A 300 192.0.2.9"])],
         ),
@@ -93,8 +93,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "compare/colleague-elsewhere",
-            "A colleague edits another RRset, at another name and at the same name. That is no \
-             conflict, and the colleague's records stay.",
+            "A colleague edits another RRset, at another name and at the same name. That is not \
+             a conflict, and the colleague's records stay.",
             SMALL,
             vec![
                 colleague(&["intranet A 60 192.0.2.7", "@ CAA 60 0 issue \"ca.example\""]),

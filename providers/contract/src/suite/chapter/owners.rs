@@ -58,7 +58,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ),
     (
         "star-inside",
-        "A star that is not the whole leftmost label is no wildcard.",
+        "A star that is not the whole leftmost label is not a wildcard.",
         &["a.*.sub TXT 300 inside", "a* TXT 300 together"],
     ),
     (

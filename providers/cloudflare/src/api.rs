@@ -1,11 +1,11 @@
-//! The requests of the API as values, and the connection that they go over.
+//! The requests of the API as values, and the connection that carries them.
 //!
-//! A request is an [`EndpointSpec`] of Cloudflare's own crate, with that crate's [`Environment`] and
-//! [`Credentials`]. The crate's client is not used: its codes of errors have 16 bits, which those of
-//! DNS do not fit in, it does not give the fields of an answer's head, and its types of records fail
-//! for a whole page where one record is of a type that they do not have.
+//! A request is an [`EndpointSpec`] of Cloudflare's own crate, with that crate's [`Environment`]
+//! and [`Credentials`]. The crate's client is not used, for three reasons: its error codes have 16
+//! bits, which is too few for the codes of DNS; it does not expose the headers of an answer; and a
+//! single record of a type that it does not know makes it fail for the whole page.
 //!
-//! What this does not do: it gives no meaning to an answer, beyond what the head says of the rate.
+//! This module does not interpret an answer beyond what the headers say about the rate limit.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -23,30 +23,30 @@ use tokio::time::Instant;
 
 use crate::limits::{EXCHANGE, PAGE_RECORDS, PATIENCE, PATIENCE_MAX, REQUESTS_AT_ONCE, URL};
 
-/// A request.
+/// A request to the API.
 #[derive(Clone, Debug)]
 pub(crate) enum Request<'a> {
-    /// The zones of this name, of one account or of any.
+    /// The zones of this name, in one account or in any.
     Zones(&'a Name, Option<&'a str>),
-    /// A page of a zone's records, counted from 1, of one name or of all.
+    /// A page of a zone's records, counted from 1, at one name or all.
     Records(&'a ZoneId, Option<&'a Name>, usize),
-    /// Operations on records of a zone: all of them, or none.
+    /// Operations on the records of a zone: all of them or none.
     Batch(&'a ZoneId, String),
 }
 
-/// The identifier of a zone: letters and digits, so that it stays one part of a path.
+/// The identifier of a zone: letters and digits, so that it is a single part of a path.
 #[derive(Clone, Debug)]
 pub(crate) struct ZoneId(String);
 
 impl ZoneId {
-    /// An identifier, if it is one (API reference: 32 characters).
+    /// The identifier, if the text is one (API reference: 32 characters).
     pub(crate) fn new(text: String) -> Option<Self> {
         let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric());
         ((1..=32).contains(&text.len()) && is_plain).then_some(Self(text))
     }
 }
 
-/// A name as the API has it: without the dot at its end.
+/// A name as the API writes it: without the final dot.
 pub(crate) fn shown(name: &Name) -> String {
     let text = name.to_string();
     match name.is_root() {
@@ -84,7 +84,7 @@ impl EndpointSpec for Request<'_> {
             }
             Self::Records(_, name, page) => {
                 query.extend(name.map(|name| ("name.exact", shown(name))));
-                // What has an order of its own can be read in pages.
+                // A fixed order, so that pages fit together.
                 query.push(("order", "name".to_owned()));
                 query.push(("page", page.to_string()));
                 query.push(("per_page", PAGE_RECORDS.to_string()));
@@ -102,46 +102,46 @@ impl EndpointSpec for Request<'_> {
     }
 }
 
-/// A request without a whole answer.
+/// A request without a complete answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// Cloudflare said before that it takes no more requests for so long: nothing was sent.
-    #[error("no more requests are taken for {} s", .0.as_secs())]
+    /// Cloudflare said earlier that it accepts no more requests for this long, so nothing was sent.
+    #[error("no more requests are accepted for {} s", .0.as_secs())]
     Blocked(Duration),
-    /// What came back, if anything.
+    /// The exchange failed.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
 }
 
-/// Why an address and a token make no connection.
+/// Why an address and a token cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndpointError {
-    /// No address of an API.
+    /// It is not the address of an API.
     #[error(transparent)]
     Url(#[from] AddressError),
-    /// A token with characters that have no place in a header.
+    /// The token has characters that cannot be in a header.
     #[error("the token is empty, or has characters that an HTTP header cannot have")]
     Token,
-    /// No client can be made.
+    /// The client cannot be created.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-/// Where the API is, and the token that it knows us by.
+/// The address of the API, and our token for it.
 pub(crate) struct Server {
     client: Client,
     environment: Environment,
-    /// The address as people know it.
+    /// The address, for people.
     pub(crate) peer: String,
     token: Secret,
-    /// Until when nothing more is sent.
+    /// The time until which nothing more is sent.
     blocked: Mutex<Option<Instant>>,
-    /// One permit for each request that may be on its way.
+    /// One permit for each request that may be in progress.
     under_way: Semaphore,
 }
 
 impl Server {
-    /// Takes an address such as `https://api.cloudflare.com/client/v4`. Talks to nobody.
+    /// Reads an address such as `https://api.cloudflare.com/client/v4`. This opens no connection.
     pub(crate) fn new(url: &str, token: &Secret) -> Result<Self, EndpointError> {
         let address = address(url, URL)?;
         let credentials = Credentials::UserAuthToken { token: token.expose().to_owned() };
@@ -164,7 +164,7 @@ impl Server {
         let peer = address.as_str().trim_end_matches('/').to_owned();
         Ok(Self {
             client: cutover_web::client(kind, EXCHANGE)?,
-            // Without the slash its last part would be replaced.
+            // Without the final slash, the last part would be replaced.
             environment: Environment::Custom(format!("{peer}/")),
             peer,
             token: token.clone(),
@@ -173,9 +173,9 @@ impl Server {
         })
     }
 
-    /// Sends a request, once.
+    /// Sends a request once.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer, SendError> {
-        let _permit = self.under_way.acquire().await.expect("nobody closes it");
+        let _permit = self.under_way.acquire().await.expect("nobody closes the semaphore");
         if let Some(left) = self.blocked_for() {
             return Err(SendError::Blocked(left));
         }
@@ -201,14 +201,14 @@ impl Server {
         (!left.is_zero()).then_some(left)
     }
 
-    /// A text of the other side's without our token, should it have come back to us.
+    /// A text from the other side with our token removed, in case it was sent back.
     pub(crate) fn without_token(&self, text: &str) -> String {
         text.replace(self.token.expose(), "(the token)")
     }
 }
 
-/// How long an answer asks us to wait before the next request: because this one came too early, or
-/// because it was the last one of its span.
+/// How long an answer asks to wait before the next request, because this request came too early or
+/// was the last one allowed.
 pub(crate) fn patience(answer: &Answer) -> Option<Duration> {
     let span = match answer.status {
         429 => answer.retry_after().or_else(|| exhausted(answer)).unwrap_or(PATIENCE),
@@ -217,8 +217,8 @@ pub(crate) fn patience(answer: &Answer) -> Option<Duration> {
     Some(span.min(PATIENCE_MAX))
 }
 
-/// What is left of a span in which there are no more requests, by the field `Ratelimit`: items such
-/// as `"default";r=50;t=30`, of which `r` is how many are left and `t` for how many seconds
+/// The rest of a span whose requests are used up, from the header `Ratelimit`. It has items such as
+/// `"default";r=50;t=30`, where `r` requests are left for `t` seconds
 /// (draft-ietf-httpapi-ratelimit-headers; Cloudflare since 2025-09-03).
 fn exhausted(answer: &Answer) -> Option<Duration> {
     let value = answer.headers.get("ratelimit")?.to_str().ok()?;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_read_from_the_head() {
+    fn waiting_times_are_read_from_the_headers() {
         for (status, fields, secs) in [
             (200, &[][..], None),
             (200, &[("ratelimit", "\"default\";r=50;t=30")], None),

@@ -1,16 +1,16 @@
-//! Compare-and-set: one batch for a whole change set.
+//! Compare-and-set: a single batch for a whole change set.
 //!
 //! ```text
-//!  read ──▶ compare ──▶ batch ──▶ 2xx ──▶ read back ──▶ as asked
+//!  read ──▶ compare ──▶ batch ──▶ 2xx ──▶ read back ──▶ as requested
 //!              │          ├──▶ no answer, 5xx: in doubt     └▶ otherwise: refused, or in doubt
 //!              ▼          └──▶ 4xx: read, compare ──▶ somebody was faster: conflict
 //!           conflict                             └▶ otherwise: refused
 //! ```
 //!
-//! The API has no conditional request. Between the comparison and the batch, the time of one request,
-//! a record that somebody else edits is overwritten; one that they delete or add makes the batch
-//! fail, and nothing is changed. The batch is one transaction of Cloudflare's database; what the name
-//! servers have of it becomes visible record by record ("Batch record changes").
+//! The API has no conditional request. Between the comparison and the batch, the time of one
+//! request, a record that somebody else edits is overwritten. A record that they delete or add
+//! makes the batch fail, and nothing is changed. The batch is a single transaction in Cloudflare's
+//! database, but its name servers show it record by record ("Batch record changes").
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ pub(crate) async fn apply(
     read_back(server, head, changes, &names).await
 }
 
-/// What of these change sets cannot be written.
+/// Which changes of these change sets cannot be written.
 pub(crate) async fn check(
     server: &Server,
     head: &Head,
@@ -63,7 +63,7 @@ pub(crate) async fn check(
     check_zone(zone, head)?;
     let touched = check::touched(sets);
     let mut live = read::live(server, zone, &head.id, &names_of(touched.iter())).await?;
-    // What is held by a product of Cloudflare's stays where it is, whatever the plan says.
+    // Records held by a Cloudflare product stay where they are, whatever the plan changes.
     live.held.retain(|key, held| {
         !touched.contains(key) || held.records.iter().any(|record| record.lock.is_some())
     });
@@ -86,11 +86,11 @@ pub(crate) async fn check(
     Ok(checked.found())
 }
 
-/// A CNAME stands alone (RFC 1034 §3.6.2), and so does an NS that is no apex's, a DS apart (API
+/// A CNAME must be alone (RFC 1034 §3.6.2), and so must an NS below the apex, except for a DS (API
 /// reference, "Create DNS Record").
 const LONELY: &[RrType] = &[RrType::CNAME, RrType::NS];
 
-/// Refuses what makes no sense whatever the zone holds.
+/// Refuses changes that make no sense whatever the zone holds.
 fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
     check::opaque(changes)?;
     for Change { key, before, after } in changes.changes() {
@@ -98,31 +98,31 @@ fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
         let ttl = after.as_ref().map(RrSet::ttl);
         let old_ttl = before.as_ref().map(RrSet::ttl);
         let why = match key.rtype {
-            RrType::SOA => "Cloudflare makes the SOA itself".to_owned(),
+            RrType::SOA => "Cloudflare itself makes the SOA".to_owned(),
             RrType::NS if is_apex => {
-                "Cloudflare makes the NS records of the apex itself".to_owned()
+                "Cloudflare itself makes the NS records of the apex".to_owned()
             }
             RrType::CNAME if is_apex && after.is_some() => {
                 "Cloudflare would flatten a CNAME at the apex".to_owned()
             }
             rtype if rtype.is_made_by_signer() => {
-                "Cloudflare's signer makes such records".to_owned()
+                "Cloudflare's signer makes these records".to_owned()
             }
             rtype if !TYPES.contains(&rtype) => format!("Cloudflare has no {rtype} records"),
-            // Code 9000.
+            // Error code 9000.
             _ if !has_plain_labels(&key.name, b"-_") => {
-                "Cloudflare takes names of letters, digits, `-`, `_` and a whole `*` in front only"
+                "Cloudflare accepts only letters, digits, `-`, `_` and a leading `*` in names"
                     .to_owned()
             }
             RrType::TXT if is_divided_anew(before.as_ref(), after.as_ref()) => {
-                "Cloudflare divides a TXT into strings of 255 octets by itself, and keeps no other \
-                 division"
+                "Cloudflare itself divides a TXT into strings of 255 octets, and keeps no other \
+                division"
                     .to_owned()
             }
             RrType::TXT if after.iter().flat_map(RrSet::rdata).any(is_empty) => {
-                "Cloudflare takes no TXT without a single octet".to_owned()
+                "Cloudflare accepts no empty TXT".to_owned()
             }
-            // What has a TTL from outside of the bounds, such as `automatic` of an odd plan, keeps it.
+            // A TTL outside the limits, such as `automatic` in an unusual plan, may stay as it is.
             _ => match ttl.filter(|ttl| Some(*ttl) != old_ttl) {
                 Some(ttl) if ttl < ttl_min => {
                     format!("the smallest TTL of the zone's plan is {ttl_min} s")
@@ -136,7 +136,7 @@ fn check_each(changes: &ChangeSet, ttl_min: Ttl) -> Result<(), ProviderError> {
     Ok(())
 }
 
-/// Whether a TXT that is not there yet is to have another division than Cloudflare's own.
+/// Whether a new TXT is divided in another way than Cloudflare's.
 fn is_divided_anew(before: Option<&RrSet>, after: Option<&RrSet>) -> bool {
     let is_there = |txt| before.is_some_and(|before| before.rdata().contains(txt));
     let after = after.into_iter().flat_map(RrSet::rdata).filter(|txt| !is_there(txt));
@@ -147,44 +147,44 @@ fn is_empty(txt: &Rdata) -> bool {
     txt.txt_joined().is_some_and(|text| text.is_empty())
 }
 
-/// Refuses zones that are not written here.
+/// Refuses zones that this adapter does not write.
 fn check_zone(zone: &Name, head: &Head) -> Result<(), ProviderError> {
     match head.kind.as_str() {
         "secondary" => Err(ProviderError::Refused {
             zone: zone.clone(),
             detail:
-                "the zone is a secondary, whose records come from its primary: name that server \
-                 in the plan"
+                "the zone is a secondary, whose records come from its primary; name that server \
+                in the plan"
                     .to_owned(),
         }),
         _ => Ok(()),
     }
 }
 
-/// Refuses what other products hold, and what would stand beside Cloudflare's own answers.
+/// Refuses changes to records that other products hold, and beside Cloudflare's own answers.
 fn check_held(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
     let zone = changes.zone();
     for Change { key, .. } in changes.changes() {
         let why = match live.instructions.get(key) {
             Some(Instruction::Proxied) => {
-                "the name is proxied, so that Cloudflare answers with addresses of its own: set its \
-                 records to `DNS only` first"
+                "the name is proxied, so Cloudflare answers with its own addresses; set its \
+                records to `DNS only` first"
             }
             Some(Instruction::Flattened) => {
-                "the name has a CNAME that Cloudflare flattens: replace it by A and AAAA records first"
+                "the name has a CNAME that Cloudflare flattens; replace it with A and AAAA records \
+                 first"
             }
-            Some(Instruction::Unread) => {
-                "it has records that are written in a way that is not known here"
-            }
+            Some(Instruction::Unread) => "it has records in a form that this version cannot read",
             None => {
                 match live.held.get(key).and_then(|held| held.records.iter().find_map(|r| r.lock)) {
                     Some(Lock::EmailRouting) => {
-                        "Email Routing holds its records: unlock them in the dashboard under Email > Email \
-                     Routing > Settings. They go with Email Routing when that is disabled, changed \
-                     or not: disable it before the records are changed here"
+                        "Email Routing holds its records; unlock them in the dashboard under Email \
+                         > Email Routing > Settings. When Email Routing is disabled, it removes \
+                         these records, changed or not: disable it before you change them here"
                     }
                     Some(Lock::Product) => {
-                        "another product of Cloudflare's holds its records (`read_only`): change them there"
+                        "another Cloudflare product holds its records (`read_only`); change them \
+                         there"
                     }
                     None => continue,
                 }
@@ -195,7 +195,8 @@ fn check_held(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError>
     Ok(())
 }
 
-/// Refuses what Cloudflare would: two batches would be two changes.
+/// Refuses a change set that Cloudflare would refuse as too large. Two batches would be two
+/// changes.
 fn check_size(changes: &ChangeSet, head: &Head, operations: usize) -> Result<(), ProviderError> {
     if operations <= head.batch_max {
         return Ok(());
@@ -205,7 +206,7 @@ fn check_size(changes: &ChangeSet, head: &Head, operations: usize) -> Result<(),
         plan => format!("the zone's plan (`{plan}`)"),
     };
     let why = format!(
-        "the change set takes {operations} operations, and a batch has {} at the most with {plan}",
+        "the change set needs {operations} operations, but a batch has at most {} with {plan}",
         head.batch_max
     );
     Err(unsupported(changes.zone(), &changes.changes()[0].key, why))
@@ -235,14 +236,14 @@ async fn send(
     }
     let error = denied_act(server, zone, &answer);
     if let ProviderError::Refused { .. } = error {
-        // It may be somebody else's work that stood in the way.
+        // Somebody else's change may have been in the way.
         let live = read::live(server, zone, &head.id, names).await?;
         compare(changes, |key| live.rrset(key))?;
     }
     Err(error)
 }
 
-/// Looks at what Cloudflare made of it.
+/// Reads back what Cloudflare made of the change.
 async fn read_back(
     server: &Server,
     head: &Head,
@@ -250,8 +251,12 @@ async fn read_back(
     names: &BTreeSet<Name>,
 ) -> Result<Receipt, ProviderError> {
     let peer = server.peer.clone();
-    let written =
-        Written { changes, peer, said: "Cloudflare said yes", as_before: AsBefore::Ignored };
+    let written = Written {
+        changes,
+        peer,
+        claim: "Cloudflare reported success",
+        as_before: AsBefore::Ignored,
+    };
     let live = read::live(server, changes.zone(), &head.id, names).await;
     let live = live.map_err(|error| written.unread(&error))?;
     written.judge(|key| live.rrset(key))?;

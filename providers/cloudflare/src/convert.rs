@@ -1,12 +1,13 @@
-//! To and from the API's JSON: records and RRsets, and batches.
+//! Converts to and from the API's JSON: records and RRsets, and batches.
 //!
-//! Cloudflare stores records, each with an identifier and a TTL of its own. What is *held* at a key
-//! is an RRset, with the records that it is made of. An RRset whose records have several TTLs counts
-//! as one with the largest: so long it may be cached.
+//! Cloudflare stores records, each with its own identifier and TTL. What is *held* at a key is an
+//! RRset, with the records that it consists of. If the records of an RRset have several TTLs, the
+//! largest counts, since they may be cached for that long.
 //!
-//! Where there are *instructions* and no data, nothing is read: of proxied names no addresses and no
-//! CNAME, since Cloudflare answers with addresses of its own; the same of names with a CNAME that is
-//! flattened; and records that are not understood. Other types of such names are as anywhere.
+//! *Instructions* are records that are not data, and are not read. At a proxied name these are
+//! addresses and CNAME, because Cloudflare answers with its own addresses, and likewise at a name
+//! whose CNAME is flattened. Records that cannot be read are also left out. Other types at these
+//! names are read as usual.
 
 mod content;
 
@@ -21,7 +22,7 @@ use crate::limits::{AUTOMATIC, MARK};
 
 pub(crate) use content::Unwritable;
 
-/// A record, as far as it is of interest.
+/// The fields of a record that matter here.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: String,
@@ -50,26 +51,26 @@ struct Settings {
     flatten_cname: Option<bool>,
 }
 
-/// Why a record is not to be changed.
+/// Why a record must not be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {
     /// It belongs to Email Routing.
     EmailRouting,
-    /// Some other product of Cloudflare's holds it.
+    /// Another Cloudflare product holds it.
     Product,
 }
 
-/// What Cloudflare answers by itself at names that are proxied or flattened.
+/// The types that Cloudflare itself answers at proxied or flattened names.
 const ADDRESSES: [RrType; 3] = [RrType::A, RrType::AAAA, RrType::CNAME];
 
-/// Why there is no data at a name and type.
+/// Why there is no data for a name and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instruction {
-    /// Cloudflare answers with addresses of its own.
+    /// Cloudflare answers with its own addresses.
     Proxied,
     /// Cloudflare answers with what the CNAME leads to.
     Flattened,
-    /// A type, or a form of one, that is unknown here.
+    /// An unknown type, or an unknown form of a known type.
     Unread,
 }
 
@@ -78,12 +79,12 @@ pub(crate) enum Instruction {
 pub(crate) struct Held {
     pub(crate) id: String,
     pub(crate) rdata: Rdata,
-    /// As it is served.
+    /// The served TTL.
     pub(crate) ttl: Ttl,
     pub(crate) lock: Option<Lock>,
 }
 
-/// The records of an RRset, and the RRset.
+/// An RRset with its records.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldSet {
     pub(crate) records: Vec<Held>,
@@ -91,7 +92,7 @@ pub(crate) struct HeldSet {
 }
 
 impl HeldSet {
-    /// What this RRset would be held as.
+    /// The form in which this RRset would be held.
     pub(crate) fn of(rrset: &RrSet) -> Self {
         let held = |rdata: &Rdata| Held {
             id: String::new(),
@@ -103,7 +104,7 @@ impl HeldSet {
     }
 }
 
-/// What there is, at some names or at all.
+/// What a zone holds, at some names or all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {
     pub(crate) held: BTreeMap<RrKey, HeldSet>,
@@ -111,7 +112,7 @@ pub(crate) struct Holdings {
 }
 
 impl Holdings {
-    /// The RRset of a key, if there is one.
+    /// The RRset at a key, if there is one.
     pub(crate) fn rrset(&self, key: &RrKey) -> Option<&RrSet> {
         self.held.get(key).map(|held| &held.rrset)
     }
@@ -120,18 +121,18 @@ impl Holdings {
 /// A record that makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadRecord {
-    /// No name.
+    /// Its name is invalid.
     #[error("a record has the name {0:?}")]
     Name(String),
-    /// No TTL.
+    /// Its TTL is invalid.
     #[error("a record of {0} has a TTL of {1}")]
     Ttl(Name, u32),
-    /// Records that make no RRset.
-    #[error("the records of {0} are no RRset: {1}")]
+    /// The records are not an RRset.
+    #[error("the records of {0} are not an RRset: {1}")]
     RrSet(RrKey, cutover_contract::RrSetError),
 }
 
-/// Puts records together.
+/// Collects records into RRsets.
 pub(crate) fn holdings(records: Vec<Record>, zone: &Name) -> Result<Holdings, BadRecord> {
     let mut by_key: BTreeMap<RrKey, Vec<Held>> = BTreeMap::new();
     let mut instructions = BTreeMap::new();
@@ -141,7 +142,7 @@ pub(crate) fn holdings(records: Vec<Record>, zone: &Name) -> Result<Holdings, Ba
         if !name.is_at_or_below(zone) {
             return Err(BadRecord::Name(record.name));
         }
-        // A type that has no name here has no key either, and stands in nobody's way.
+        // A type that is unknown here has no key, and clashes with nothing.
         let Ok(rtype) = record.rtype.parse::<RrType>() else { continue };
         if let Some(instruction) = instruction_of(&record, &name, zone) {
             for rtype in ADDRESSES {
@@ -161,7 +162,7 @@ pub(crate) fn holdings(records: Vec<Record>, zone: &Name) -> Result<Holdings, Ba
         let held = Held { id: record.id, rdata, ttl, lock };
         by_key.entry(RrKey::new(name, rtype)).or_default().push(held);
     }
-    // Whatever else is there: what is served is not what is stored.
+    // Whatever else is there: what is served differs from what is stored.
     by_key.retain(|key, _| !instructions.contains_key(key));
     let set = |(key, records): (RrKey, Vec<Held>)| {
         let ttl = records.iter().map(|held| held.ttl).max().unwrap_or(AUTOMATIC);
@@ -199,7 +200,8 @@ fn lock_of(record: &Record) -> Option<Lock> {
     }
 }
 
-/// Operations of one request; the order in which they are made is this one, whatever theirs in JSON.
+/// The operations of a request. Cloudflare makes them in the order of these fields, whatever their
+/// order in JSON.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Batch {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -211,13 +213,13 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// How many operations there are.
+    /// The number of operations.
     pub(crate) fn operations(&self) -> usize {
         self.deletes.len() + self.patches.len() + self.posts.len()
     }
 
-    /// Adds what makes this change, where this is held. Records become one another, so that there is
-    /// always one, and their comments, tags and settings stay.
+    /// Adds the operations that make this change to what is held. Old records are changed into new
+    /// ones, so that there is always a record, and its comment, tags and settings stay.
     pub(crate) fn add(
         &mut self,
         change: &Change,
@@ -242,13 +244,13 @@ impl Batch {
                 }
             }
             (Some(before), Some(after)) => {
-                let way = InPlace::between(before, after);
-                for held in way.kept.iter().filter_map(&mut taken) {
+                let replacement = InPlace::between(before, after);
+                for held in replacement.kept.iter().filter_map(&mut taken) {
                     if held.ttl != after.ttl() {
                         self.patches.push(json!({ "id": held.id, "ttl": after.ttl().secs() }));
                     }
                 }
-                for (old, new) in &way.turned {
+                for (old, new) in &replacement.changed {
                     let Some(held) = taken(old) else { continue };
                     let mut patch = content::written(new)?;
                     patch.insert("id".to_owned(), held.id.clone().into());
@@ -257,10 +259,10 @@ impl Batch {
                     }
                     self.patches.push(patch.into());
                 }
-                for held in way.gone.iter().filter_map(&mut taken) {
+                for held in replacement.removed.iter().filter_map(&mut taken) {
                     self.deletes.push(json!({ "id": held.id }));
                 }
-                for rdata in &way.come {
+                for rdata in &replacement.added {
                     self.posts.push(created(key, after.ttl(), rdata)?);
                 }
             }
@@ -281,7 +283,7 @@ fn created(key: &RrKey, ttl: Ttl, rdata: &Rdata) -> Result<Value, Unwritable> {
     Ok(record.into())
 }
 
-/// Operations that a change takes, or more: what stays may have to get another TTL.
+/// The operations that a change needs, or more: records that stay may need another TTL.
 pub(crate) fn operations_of(_: &Name, change: &Change) -> usize {
     let records = |rrset: &Option<RrSet>| rrset.as_ref().map_or(0, |rrset| rrset.rdata().len());
     records(&change.before).max(records(&change.after))

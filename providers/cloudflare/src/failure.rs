@@ -1,7 +1,7 @@
-//! What a failed exchange means, as the contract's errors.
+//! What a failed exchange means, as an error of the contract.
 //!
-//! Cloudflare says no with a code in the body: credentials that are not accepted come with HTTP
-//! status 400 as well as 401 and 403, so the code decides, and the status only where there is none.
+//! Cloudflare refuses with a code in the body. Rejected credentials come with HTTP status 400 as
+//! well as 401 and 403, so the code decides, and the status only if there is no code.
 
 use cutover_contract::{Name, ProviderError};
 use cutover_web::{Answer, ExchangeError, one_line};
@@ -12,7 +12,7 @@ use crate::limits::{
     CODES_NO_ZONE, CODES_THROTTLED, CODES_UNAUTHORIZED, PATIENCE, WORDS_CHARS_MAX,
 };
 
-/// A complaint of the API, with what led to it.
+/// An error of the API, with the errors that caused it.
 #[derive(Clone, Debug, Deserialize)]
 struct Complaint {
     #[serde(default)]
@@ -30,46 +30,46 @@ struct Complaints {
 }
 
 impl Complaint {
-    /// Adds the codes of the whole chain, and the words.
-    fn tell(&self, codes: &mut Vec<u64>, words: &mut Vec<String>) {
+    /// Adds the codes and texts of the whole chain.
+    fn collect(&self, codes: &mut Vec<u64>, texts: &mut Vec<String>) {
         codes.push(self.code);
-        words.push(format!("{} (code {})", self.message.trim(), self.code));
-        self.error_chain.iter().for_each(|inner| inner.tell(codes, words));
+        texts.push(format!("{} (code {})", self.message.trim(), self.code));
+        self.error_chain.iter().for_each(|inner| inner.collect(codes, texts));
     }
 }
 
-/// What an answer says: its codes, and its words for people.
+/// The codes of an answer, and its text for people.
 #[derive(Debug)]
-struct Said {
+struct Reported {
     codes: Vec<u64>,
-    words: String,
+    text: String,
 }
 
-impl Said {
+impl Reported {
     fn any_of(&self, codes: &[u64]) -> bool {
         self.codes.iter().any(|code| codes.contains(code))
     }
 }
 
-/// Reads what an answer says.
-fn said(server: &Server, answer: &Answer) -> Said {
-    let (mut codes, mut words) = (Vec::new(), Vec::new());
+/// Reads the errors in an answer.
+fn reported(server: &Server, answer: &Answer) -> Reported {
+    let (mut codes, mut texts) = (Vec::new(), Vec::new());
     match serde_json::from_slice(&answer.body) {
         Ok(Complaints { errors }) if !errors.is_empty() => {
-            errors.iter().for_each(|complaint| complaint.tell(&mut codes, &mut words));
+            errors.iter().for_each(|complaint| complaint.collect(&mut codes, &mut texts));
         }
-        // It may be a proxy's.
-        Ok(_) | Err(_) => words.push(String::from_utf8_lossy(&answer.body).into_owned()),
+        // The answer may be a proxy's.
+        Ok(_) | Err(_) => texts.push(String::from_utf8_lossy(&answer.body).into_owned()),
     }
-    let line = one_line(&server.without_token(&words.join("; ")), WORDS_CHARS_MAX);
-    let words = match line.is_empty() {
+    let line = one_line(&server.without_token(&texts.join("; ")), WORDS_CHARS_MAX);
+    let text = match line.is_empty() {
         true => format!("HTTP status {}", answer.status),
         false => format!("HTTP status {}, {line}", answer.status),
     };
-    Said { codes, words }
+    Reported { codes, text }
 }
 
-/// A question without a whole answer; nothing was changed.
+/// The error for a question without a complete answer; nothing was changed.
 pub(crate) fn failed(server: &Server, zone: &Name, error: &SendError) -> ProviderError {
     let (zone, peer) = (zone.clone(), server.peer.clone());
     match error {
@@ -83,7 +83,8 @@ pub(crate) fn failed(server: &Server, zone: &Name, error: &SendError) -> Provide
     }
 }
 
-/// A change without a whole answer: unless nothing was sent, it may have been made.
+/// The error for a change without a complete answer. Unless nothing was sent, it may have been
+/// made.
 pub(crate) fn failed_act(server: &Server, zone: &Name, error: &SendError) -> ProviderError {
     match error {
         SendError::Blocked(_) | SendError::Exchange(ExchangeError::Connect(_)) => {
@@ -95,16 +96,16 @@ pub(crate) fn failed_act(server: &Server, zone: &Name, error: &SendError) -> Pro
     }
 }
 
-/// A question that was answered with no; nothing was changed.
+/// The error for a question that was refused; nothing was changed.
 pub(crate) fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
-    let said = said(server, answer);
+    let reported = reported(server, answer);
     let zone = zone.clone();
-    let detail = said.words.clone();
+    let detail = reported.text.clone();
     match answer.status {
         429 => throttled(zone, answer),
-        _ if said.any_of(CODES_THROTTLED) => throttled(zone, answer),
-        _ if said.any_of(CODES_UNAUTHORIZED) => ProviderError::Unauthorized { zone, detail },
-        _ if said.any_of(CODES_NO_ZONE) => ProviderError::NoSuchZone { zone, detail },
+        _ if reported.any_of(CODES_THROTTLED) => throttled(zone, answer),
+        _ if reported.any_of(CODES_UNAUTHORIZED) => ProviderError::Unauthorized { zone, detail },
+        _ if reported.any_of(CODES_NO_ZONE) => ProviderError::NoSuchZone { zone, detail },
         401 | 403 => ProviderError::Unauthorized { zone, detail },
         500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail },
         200..=299 => ProviderError::Malformed { zone, detail },
@@ -112,16 +113,16 @@ pub(crate) fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderE
     }
 }
 
-/// A change that was answered with no. What fails inside of the server, or of a proxy, says nothing
-/// of how far it came.
+/// The error for a change that was refused. A failure inside the server or a proxy does not say how
+/// far the change got.
 pub(crate) fn denied_act(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
     match answer.status {
-        500..=599 | 200..=299 => in_doubt(server, zone, said(server, answer).words),
+        500..=599 | 200..=299 => in_doubt(server, zone, reported(server, answer).text),
         _ => denied(server, zone, answer),
     }
 }
 
-/// A change that may have been made.
+/// The error for a change that may have been made.
 pub(crate) fn in_doubt(server: &Server, zone: &Name, detail: String) -> ProviderError {
     ProviderError::InDoubt { zone: zone.clone(), peer: server.peer.clone(), detail }
 }

@@ -1,13 +1,14 @@
-//! The adapter for Cloudflare, over the API of DNS records.
+//! The adapter for Cloudflare, over its API of DNS records.
 //!
-//! A change set is one batch, which is one transaction of Cloudflare's. Cloudflare stores records and
-//! not RRsets, and its name servers have each of them for itself: so records become one another in
-//! place, and the adapter declares what may be seen in between ([`Atomicity::Record`]). The API cannot
-//! compare, so the adapter does, right before.
+//! A change set is a single batch, which is one transaction at Cloudflare. Cloudflare stores
+//! records instead of RRsets, and its name servers get each record separately. So old records are
+//! changed into new ones in place, and the adapter declares what may be seen in between
+//! ([`Atomicity::Record`]). The API cannot compare, so the adapter compares right before the batch.
 //!
-//! What this does not do: it splits no change set; reads and writes no addresses of names that are
-//! proxied or flattened; writes no record that Email Routing or another product holds, and neither SOA nor NS of the
-//! apex, which are Cloudflare's; and it takes no settings of proxies from the environment.
+//! This adapter does not split a change set. At names that are proxied or flattened, it neither
+//! reads nor writes addresses. It writes no record that Email Routing or another product holds, and
+//! neither the SOA nor the NS of the apex, which belong to Cloudflare. It uses no proxy settings
+//! from the environment.
 
 mod api;
 mod apply;
@@ -73,12 +74,12 @@ pub const ADAPTER: Adapter = Adapter {
 struct Cloudflare {
     server: Server,
     account: Option<String>,
-    /// What the zones' plan is, as far as the user says.
+    /// The zones' plan, as the user states it.
     plan: String,
     batch_max: usize,
     ttl_min: Ttl,
     unseen_nodes: Duration,
-    /// What was found of zones so far: their identifiers stay.
+    /// What was found about zones so far; their identifiers stay the same.
     heads: KnownZones<Head>,
 }
 

@@ -1,8 +1,8 @@
-//! Reading: zones, and records page by page.
+//! Reads zones, and records page by page.
 //!
-//! There is no snapshot: a zone that is changed between two pages shows a record twice, or not at
-//! all. So what was listed is counted against the total that each page tells, and listed anew where
-//! they differ.
+//! There is no snapshot: a zone that changes between two pages may show a record twice, or not at
+//! all. So the listed records are counted and compared with the total of each page, and listed
+//! again if the numbers differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::convert::{Holdings, Record, holdings};
 use crate::failure::{denied, failed};
 use crate::limits::{ATTEMPTS_MAX, BATCH_FREE, BATCH_PAID, PAGES_MAX, QUESTIONS_MAX};
 
-/// What the API answers to a question.
+/// The API's answer to a question.
 #[derive(Deserialize)]
 struct Envelope<T> {
     success: bool,
@@ -25,26 +25,26 @@ struct Envelope<T> {
     result_info: Option<Info>,
 }
 
-/// Where a page is, and of how many.
+/// The totals that each page reports.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Info {
     total_count: usize,
     total_pages: usize,
 }
 
-/// A zone, as far as it is of interest.
+/// The properties of a zone that matter here.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) id: ZoneId,
     /// `full`, `partial`, `secondary` and so on.
     pub(crate) kind: String,
-    /// Operations of one batch.
+    /// The most operations in a batch.
     pub(crate) batch_max: usize,
-    /// The plan, as Cloudflare calls it: `free`, `pro`, `business`, `enterprise`, or nothing.
+    /// The plan in Cloudflare's terms: `free`, `pro`, `business` or `enterprise`; may be empty.
     pub(crate) plan: String,
 }
 
-/// The plans, each with more than those before it.
+/// The plans, from the smallest to the largest.
 const PLANS: [&str; 4] = ["free", "pro", "business", "enterprise"];
 
 /// Finds a zone by its name.
@@ -72,11 +72,11 @@ pub(crate) async fn head(
     let refused = |detail: String| ProviderError::Refused { zone: zone.clone(), detail };
     let [doc] = <[Doc; 1]>::try_from(found).map_err(|found| match found.len() {
         0 => {
-            let detail = "no zone of this name can be seen with this token".to_owned();
+            let detail = "the token sees no zone of this name".to_owned();
             ProviderError::NoSuchZone { zone: zone.clone(), detail }
         }
         number => refused(format!(
-            "there are {number} zones of this name: name the account in the plan (`account_id`)"
+            "there are {number} zones of this name; name the account in the plan (`account_id`)"
         )),
     })?;
     let id = ZoneId::new(doc.id).ok_or_else(|| malformed(zone, "a zone has no identifier"))?;
@@ -85,14 +85,14 @@ pub(crate) async fn head(
         "pro" | "business" | "enterprise" => BATCH_PAID,
         _ => BATCH_FREE,
     };
-    // What is claimed decides which TTLs and how large steps are planned for.
+    // The stated plan decides which TTLs and how large steps a plan uses.
     let rank = |name: &str| PLANS.iter().position(|plan| *plan == name);
     if let (Some(claimed_rank), Some(rank)) = (rank(claimed), rank(&plan))
         && claimed_rank > rank
     {
         return Err(refused(format!(
-            "the zone's plan at Cloudflare is `{plan}`, and the provider in the plan says \
-             `plan: {claimed}`: correct that"
+            "the zone's plan at Cloudflare is `{plan}`, but the provider in your plan has \
+            `plan: {claimed}`; correct that"
         )));
     }
     Ok(Head { id, kind: doc.kind.unwrap_or_default(), batch_max, plan })
@@ -109,7 +109,7 @@ pub(crate) async fn zone(
     Ok(Zone { origin: origin.clone(), rrsets })
 }
 
-/// What there is at these names, and perhaps more.
+/// What these names hold, and perhaps more.
 pub(crate) async fn live(
     server: &Server,
     zone: &Name,
@@ -129,7 +129,7 @@ pub(crate) async fn live(
     Ok(live)
 }
 
-/// The records of a name, or all of them, put together.
+/// The records at a name or in the whole zone, collected into RRsets.
 async fn listed(
     server: &Server,
     zone: &Name,
@@ -153,13 +153,13 @@ async fn listed(
     }
     let (listed, total) = counts;
     let detail = format!(
-        "it is said to have {total} records, and {listed} are listed, {ATTEMPTS_MAX} times over: \
-         someone may be changing it"
+        "Cloudflare reports {total} records but lists {listed}, {ATTEMPTS_MAX} times in a row: \
+        somebody may be changing the zone"
     );
     Err(malformed(zone, &detail))
 }
 
-/// The records of all pages, or how many there are and how many there should be.
+/// The records of all pages, or how many were listed and how many there should be.
 async fn pages(
     server: &Server,
     zone: &Name,
@@ -185,7 +185,7 @@ async fn pages(
             });
         }
     }
-    Err(malformed(zone, "the list of records has no end"))
+    Err(malformed(zone, "the list of records does not end"))
 }
 
 async fn ask<T: DeserializeOwned>(

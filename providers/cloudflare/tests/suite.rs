@@ -1,4 +1,4 @@
-//! The conformance suite, on the lab's fake of Cloudflare.
+//! The conformance suite on the lab's fake of Cloudflare.
 
 #[path = "it/bench.rs"]
 mod bench;
@@ -18,7 +18,7 @@ use cutover_contract::suite::{self, Limit};
 
 use bench::Fake;
 
-/// What Cloudflare refuses, beyond what the capabilities say.
+/// What Cloudflare refuses beyond the declared capabilities.
 const LIMITS: &[Limit] = &[
     Limit { case: "txt/empty", why: "a TXT has at least one octet (DNSControl, auditrecords.go)" },
     Limit { case: "owner/star-inside", why: NAMES },
@@ -28,7 +28,7 @@ const LIMITS: &[Limit] = &[
     Limit { case: "owner/octets", why: NAMES },
 ];
 
-const NAMES: &str = "names have letters, digits, `-`, `_` and a whole `*` in front (code 9000)";
+const NAMES: &str = "names may only have letters, digits, `-`, `_` and a leading `*` (code 9000)";
 
 #[tokio::test]
 async fn the_suite() {

@@ -2,41 +2,43 @@
 
 use crate::{Name, RrKey, RrSet};
 
-/// One RRset that is expected to be `before` and is to become `after`; `None` is absence.
+/// A change of one RRset: it is expected to be `before` and becomes `after`. `None` means that
+/// there is no such RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Which RRset.
     pub key: RrKey,
-    /// What has to be there for the change to be made.
+    /// The RRset that must be there before the change is made.
     pub before: Option<RrSet>,
-    /// What is there afterwards.
+    /// The RRset after the change.
     pub after: Option<RrSet>,
 }
 
 impl Change {
-    /// What takes this change back.
+    /// The change that undoes this one.
     #[must_use]
     pub fn turned(&self) -> Self {
         let Self { key, before, after } = self.clone();
         Self { key, before: after, after: before }
     }
 
-    /// Whether what a server serves is what the change leads to. Some providers divide the strings of a
-    /// TXT as they like: that counts only where the change is about nothing else.
+    /// Whether what a server serves is the RRset after the change. Some providers divide the
+    /// strings of a TXT as they like, so the division counts only if it is all that the change
+    /// changes.
     #[must_use]
     pub fn leads_to(&self, served: Option<&RrSet>) -> bool {
         self.is_served(self.after.as_ref(), served)
     }
 
-    /// Whether what a server serves is what the change starts from.
+    /// Whether what a server serves is the RRset before the change.
     #[must_use]
     pub fn starts_from(&self, served: Option<&RrSet>) -> bool {
         self.is_served(self.before.as_ref(), served)
     }
 
     fn is_served(&self, wanted: Option<&RrSet>, served: Option<&RrSet>) -> bool {
-        let reads_as = |one: Option<&RrSet>, other: Option<&RrSet>| match (one, other) {
-            (Some(one), Some(other)) => one.reads_as(other),
+        let reads_as = |left: Option<&RrSet>, right: Option<&RrSet>| match (left, right) {
+            (Some(left), Some(right)) => left.reads_as(right),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
@@ -45,33 +47,33 @@ impl Change {
     }
 }
 
-/// Changes of one zone that belong together: all are compared, then all are made, or none is
-/// (as far as the adapter's `Capabilities` go).
+/// Changes of one zone that belong together: all are compared, then all or none are made, as far as
+/// the adapter's `Capabilities` allow.
 ///
-/// Not empty; each key once; each change changes something; every name lies in the zone; a CNAME
-/// is never left beside other records of the set's own keys.
+/// The set is not empty, and has each key once. Each change changes something, and every name lies
+/// in the zone. Among the keys of the set, no CNAME is left beside other records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeSet {
     zone: Name,
     changes: Vec<Change>,
 }
 
-/// Why some changes make no change set.
+/// Why some changes are not a change set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeSetError {
-    /// No change at all.
+    /// There is no change.
     #[error("a change set has at least one change")]
     Empty,
-    /// Two changes of one RRset.
-    #[error("{0} stands in the change set twice")]
+    /// One RRset has two changes.
+    #[error("{0} is in the change set twice")]
     Twice(RrKey),
-    /// A change to what is there already.
+    /// `before` and `after` are equal.
     #[error("the change of {0} changes nothing")]
     NoChange(RrKey),
-    /// A name outside of the zone.
-    #[error("{0} lies outside of the zone")]
+    /// A name lies outside the zone.
+    #[error("{0} lies outside the zone")]
     OutOfZone(RrKey),
-    /// An RRset under a key of another type.
+    /// An RRset has another type than its key.
     #[error("the records given for {0} are of another type")]
     WrongType(RrKey),
 }

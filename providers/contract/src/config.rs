@@ -1,5 +1,5 @@
-//! What an adapter wants to know before it can connect, as data: the plan language shows carets
-//! and completes keys from it.
+//! What an adapter needs to know before it can connect, as data. The plan language uses it to
+//! complete keys and to point at the wrong value.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub enum FieldKind {
     Text,
     /// An IP address and a port: `127.0.0.1:53`, `[::1]:53`.
     SocketAddr,
-    /// A path; a relative one is taken from the plan's directory.
+    /// A path; a relative path starts at the plan's directory.
     Path,
     /// A domain name, absolute with or without the trailing dot.
     Name,
@@ -47,13 +47,13 @@ pub enum FieldKind {
     Choice(&'static [&'static str]),
     /// A mapping with fields of its own.
     Object(&'static [ConfigField]),
-    /// A mapping with keys that somebody else knows, such as the arguments of a class: text, whole
-    /// numbers, `true` and `false`, and references to secrets.
+    /// A mapping whose keys this project does not know, such as the arguments of a class. Values
+    /// are text, whole numbers, `true` and `false`, and references to secrets.
     Settings,
     /// One of these words, or a mapping with fields of its own.
     Either(&'static [&'static str], &'static [ConfigField]),
-    /// Exit codes of a command: whole numbers from 1 to 125. 0 is success, and what lies above is the
-    /// shell's and the system's (POSIX, Shell and Utilities §2.8.2).
+    /// Exit codes of a command: whole numbers from 1 to 125. 0 means success, and higher codes
+    /// belong to the shell and the system (POSIX, Shell and Utilities §2.8.2).
     Codes,
 }
 
@@ -64,35 +64,35 @@ pub struct ConfigField {
     pub name: &'static str,
     /// What it takes.
     pub kind: FieldKind,
-    /// Whether it must be there.
+    /// Whether the plan must have it.
     pub required: bool,
     /// One sentence for people, shown by editors.
     pub doc: &'static str,
 }
 
 impl ConfigField {
-    /// A key that must be there.
+    /// A required key.
     #[must_use]
     pub const fn required(name: &'static str, kind: FieldKind, doc: &'static str) -> Self {
         Self { name, kind, required: true, doc }
     }
 
-    /// A key that may be left out.
+    /// An optional key.
     #[must_use]
     pub const fn optional(name: &'static str, kind: FieldKind, doc: &'static str) -> Self {
         Self { name, kind, required: false, doc }
     }
 
-    /// The value that a text means here. This is the only place where a text of a plan becomes a
-    /// value of an adapter; kinds that are not written as one text stay [`ConfigValue::Text`].
+    /// Reads the text that a plan has for this field. This is the only place where a text becomes a
+    /// value of an adapter; kinds that are not written as a single text stay [`ConfigValue::Text`].
     ///
     /// # Errors
-    /// [`ConfigError`], where the text is not of this kind.
+    /// [`ConfigError`] if the text does not fit the kind.
     pub fn read(&self, text: &str) -> Result<ConfigValue, ConfigError> {
         let wrong = |problem: String| ConfigError::new(self.name, problem);
         Ok(match self.kind {
             FieldKind::SocketAddr => ConfigValue::SocketAddr(text.parse().map_err(|_| {
-                wrong("this is no address and port, such as 192.0.2.53:53".to_owned())
+                wrong("this is not an address with a port, such as 192.0.2.53:53".to_owned())
             })?),
             FieldKind::Path => ConfigValue::Path(PathBuf::from(text)),
             FieldKind::Name => {
@@ -104,7 +104,7 @@ impl ConfigField {
                 ConfigValue::Duration(span.map_err(|error| wrong(error.to_string()))?)
             }
             FieldKind::Choice(words) if !words.contains(&text) => {
-                return Err(wrong(format!("it is none of {}", words.join(", "))));
+                return Err(wrong(format!("it must be one of {}", words.join(", "))));
             }
             FieldKind::Text
             | FieldKind::Choice(_)
@@ -118,20 +118,20 @@ impl ConfigField {
     }
 }
 
-/// A value of a field, in the form that its [`FieldKind`] has.
+/// The value of a field, as its [`FieldKind`] says.
 #[derive(Clone)]
 pub enum ConfigValue {
-    /// Text, and one word of several.
+    /// Text, or a word of a choice.
     Text(String),
     /// An address and a port.
     SocketAddr(SocketAddr),
-    /// A path, not yet taken from the plan's directory.
+    /// A path as written; the plan's directory is not yet applied.
     Path(PathBuf),
     /// A domain name.
     Name(Name),
     /// A span of time.
     Duration(Duration),
-    /// A secret, resolved.
+    /// A secret, already resolved.
     Secret(Secret),
     /// A command.
     Argv(Vec<String>),
@@ -147,7 +147,7 @@ pub enum ConfigValue {
 #[derive(Clone, Default)]
 pub struct Config(pub BTreeMap<String, ConfigValue>);
 
-/// Defines how a field of one kind is had.
+/// Defines how to get the value of a field, one function for each kind.
 macro_rules! accessors {
     ($($(#[$doc:meta])* $name:ident: $variant:ident -> $type:ty;)*) => {
         $($(#[$doc])*
@@ -164,28 +164,28 @@ macro_rules! accessors {
 
 impl Config {
     accessors! {
-        /// The text of a field, if it is there.
+        /// The text of a field, if it has one.
         text: Text -> str;
-        /// The address and port of a field, if they are there.
+        /// The address and port of a field, if it has them.
         socket_addr: SocketAddr -> SocketAddr;
-        /// The path of a field, if it is there.
+        /// The path of a field, if it has one.
         path: Path -> Path;
-        /// The domain name of a field, if it is there.
+        /// The domain name of a field, if it has one.
         name: Name -> Name;
-        /// The span of time of a field, if it is there.
+        /// The span of time of a field, if it has one.
         duration: Duration -> Duration;
-        /// The secret of a field, if it is there.
+        /// The secret of a field, if it has one.
         secret: Secret -> Secret;
-        /// The command of a field, if it is there.
+        /// The command of a field, if it has one.
         argv: Argv -> [String];
-        /// The mapping of a field, if it is there.
+        /// The mapping of a field, if it has one.
         object: Object -> Config;
     }
 
-    /// What `get` finds at a field that must be there: `config.need("url", Config::text)`.
+    /// Gets a required field: `config.need("url", Config::text)`.
     ///
     /// # Errors
-    /// [`ConfigError`], where it is not there.
+    /// [`ConfigError`] if the field is missing.
     pub fn need<'c, T>(
         &'c self,
         field: &str,
@@ -195,62 +195,63 @@ impl Config {
     }
 }
 
-/// A value that an adapter cannot use, with the way to it.
+/// A value that an adapter cannot use, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}`: {problem}")]
 pub struct ConfigError {
-    /// The field; fields of a mapping are joined by dots: `tsig.secret`.
+    /// The field; the fields of a mapping are joined by dots: `tsig.secret`.
     pub field: String,
-    /// What is wrong, as a lower-case fragment. Never a secret's text.
+    /// What is wrong, as a lower-case fragment. It never contains a secret.
     pub problem: String,
 }
 
 impl ConfigError {
-    /// The value of this field cannot be used; `problem` is a lower-case fragment.
+    /// An error for this field; `problem` is a lower-case fragment.
     #[must_use]
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// The same, of a field of the mapping `outer`.
+    /// The same error for a field of the mapping `outer`.
     #[must_use]
     pub fn within(self, outer: &str) -> Self {
         Self { field: format!("{outer}.{}", self.field), problem: self.problem }
     }
 }
 
-/// An adapter, as the registry of the command line knows it.
+/// An adapter, as the command line's registry knows it.
 #[derive(Clone, Copy)]
 pub struct Adapter {
     /// The word after `type:` in a plan.
     pub kind: &'static str,
-    /// One sentence for people.
+    /// What it is, in one sentence for people.
     pub doc: &'static str,
-    /// The keys beside `type:`.
+    /// The keys besides `type:`.
     pub fields: &'static [ConfigField],
-    /// Whether a zone's delegation leads to what this adapter writes. Where it does not, a plan
-    /// names the authoritative servers, or says within what time a change is taken to be served.
+    /// Whether the zone's delegation leads to the servers that this adapter writes to. Where it
+    /// does not, a plan names the authoritative servers, or states how soon a change is served.
     pub asks_delegation: bool,
-    /// Whether it starts a program for whatever it is asked, and the plan says what that does.
+    /// Whether the adapter runs a program for each request, and the plan says what that program
+    /// does.
     pub is_program: bool,
     /// What the conformance suite found, as JSON that the suite writes: a list of [`Findings`].
     pub findings: &'static str,
-    /// Connects; relative paths start at the given directory. Does not yet talk to anyone.
+    /// Connects; relative paths start at the given directory. This opens no connection yet.
     pub connect: Connect,
 }
 
 impl Adapter {
-    /// What the conformance suite found of it, for each server or fake that it was tried on.
+    /// What the conformance suite found, for each server or fake that it ran on.
     ///
     /// # Panics
-    /// Where the crate of the adapter has other data than the suite writes, which its tests exclude.
+    /// If the adapter's crate holds other data than the suite writes; its tests exclude that.
     #[must_use]
     pub fn findings(&self) -> Vec<Findings> {
         serde_json::from_str(self.findings).expect("the suite wrote it")
     }
 }
 
-/// Makes an adapter from its configuration and the directory at which relative paths start.
+/// Makes an adapter from its configuration and the directory where relative paths start.
 pub type Connect = fn(&Config, &Path) -> Result<Box<dyn Provider>, ConfigError>;
 
 #[cfg(test)]
@@ -265,7 +266,7 @@ mod tests {
             Ok(ConfigValue::Name(name)) => format!("name {name}"),
             Ok(ConfigValue::Duration(span)) => format!("{} s", span.as_secs()),
             Ok(ConfigValue::Text(text)) => format!("text {text}"),
-            Ok(_) => panic!("no text becomes this"),
+            Ok(_) => panic!("no text is read as this kind"),
             Err(ConfigError { field, problem }) => format!("{field}: {problem}"),
         }
     }
@@ -279,7 +280,7 @@ mod tests {
             (
                 FieldKind::SocketAddr,
                 "::1",
-                "key: this is no address and port, such as 192.0.2.53:53",
+                "key: this is not an address with a port, such as 192.0.2.53:53",
             ),
             (FieldKind::Path, "zones/a.zone", "path zones/a.zone"),
             (FieldKind::Name, "Acme.test", "name acme.test."),
@@ -287,14 +288,14 @@ mod tests {
             (FieldKind::Duration, "1h30m", "5400 s"),
             (FieldKind::Duration, "soon", "key: expected number at 0"),
             (FieldKind::Choice(WORDS), "pro", "text pro"),
-            (FieldKind::Choice(WORDS), "Pro", "key: it is none of free, pro"),
+            (FieldKind::Choice(WORDS), "Pro", "key: it must be one of free, pro"),
         ] {
             assert_eq!(read(kind, text), expected);
         }
     }
 
     #[test]
-    fn a_field_that_must_be_there_is_missed_with_the_way_to_it() {
+    fn a_missing_field_is_named_with_its_path() {
         let config = Config::default();
         let error = config.need("key", Config::name).map(drop).expect_err("it is not there");
         assert_eq!(error.within("tsig").to_string(), "`tsig.key`: it is missing");

@@ -1,4 +1,4 @@
-//! What the conformance suite found of an adapter, as data.
+//! What the conformance suite found about an adapter, as data.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
-    /// What was tried: `rfc2136 on BIND`.
+    /// What the suite ran on: `rfc2136 on BIND`.
     pub title: String,
-    /// What the adapter says of itself, and how many cases passed: the same figures, in the same order,
+    /// The adapter's capabilities and how many cases passed: the same figures, in the same order,
     /// for every adapter.
     pub figures: Vec<Figure>,
-    /// The cases that were skipped, in their order.
+    /// The skipped cases, in the order of the suite.
     pub skipped: Vec<SkippedCase>,
 }
 
-/// A figure, in words for people.
+/// A figure, worded for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
-    /// What it is about.
+    /// What it counts or names.
     pub name: String,
     /// The figure, with its unit.
     pub value: String,
 }
 
-/// A case that was not tried, or was refused as declared.
+/// A case that was not run, or that the adapter refused as it declares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkippedCase {

@@ -1,58 +1,60 @@
-//! How one RRset becomes another at a provider that changes each record for itself.
+//! How one RRset becomes another at a provider that changes record by record.
 
 use crate::{Rdata, RrSet, RrType};
 
-/// Changes of one RRset above which their mixtures are not counted up. Our choice: 64 mixtures.
+/// Above this number of changes to one RRset, their mixtures are not listed. Our choice: 64
+/// mixtures.
 const STEPS_MAX: usize = 6;
 
-/// What becomes of each record when one RRset replaces another of its type, record by record.
+/// What happens to each record when one RRset replaces another of its type, record by record.
 ///
-/// Adapters that declare [`crate::Atomicity::Record`] write so, and the proof reads what may be seen
-/// from it. There is always a record: one that goes becomes one that comes, as far as there are both,
-/// and only what is left over is added or taken away. Records that belong together become one
-/// another, such as the old SPF record and the new one, so that a name never has two.
+/// Adapters that declare [`crate::Atomicity::Record`] write in this way, and the proof derives from
+/// it what may be seen meanwhile. There is always a record: as long as there are both old and new
+/// records, an old record is changed into a new one, and only the rest is added or removed. Records
+/// of the same purpose are paired, such as the old and the new SPF record, so that a name never has
+/// two of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InPlace {
-    /// What stays.
+    /// The records that stay.
     pub kept: Vec<Rdata>,
-    /// What becomes something else.
-    pub turned: Vec<(Rdata, Rdata)>,
-    /// What is taken away.
-    pub gone: Vec<Rdata>,
-    /// What is added.
-    pub come: Vec<Rdata>,
+    /// The records that are changed, each with what it becomes.
+    pub changed: Vec<(Rdata, Rdata)>,
+    /// The records that are removed.
+    pub removed: Vec<Rdata>,
+    /// The records that are added.
+    pub added: Vec<Rdata>,
 }
 
 impl InPlace {
-    /// From one RRset to another of the same type.
+    /// The way from one RRset to another of the same type.
     #[must_use]
     pub fn between(before: &RrSet, after: &RrSet) -> Self {
-        let is_in = |rrset: &RrSet, one: &Rdata| rrset.rdata().binary_search(one).is_ok();
-        let (kept, mut gone): (Vec<_>, Vec<_>) =
-            before.rdata().iter().cloned().partition(|one| is_in(after, one));
-        let mut come: Vec<Rdata> =
-            after.rdata().iter().filter(|one| !is_in(before, one)).cloned().collect();
-        let mut turned = Vec::new();
-        gone.retain(|old| {
+        let is_in = |rrset: &RrSet, rdata: &Rdata| rrset.rdata().binary_search(rdata).is_ok();
+        let (kept, mut removed): (Vec<_>, Vec<_>) =
+            before.rdata().iter().cloned().partition(|rdata| is_in(after, rdata));
+        let mut added: Vec<Rdata> =
+            after.rdata().iter().filter(|rdata| !is_in(before, rdata)).cloned().collect();
+        let mut changed = Vec::new();
+        removed.retain(|old| {
             let purpose = purpose_of(old);
-            let successor = come.iter().position(|new| purpose_of(new) == purpose);
+            let successor = added.iter().position(|new| purpose_of(new) == purpose);
             let Some(at) = successor.filter(|_| purpose.is_some()) else { return true };
-            turned.push((old.clone(), come.remove(at)));
+            changed.push((old.clone(), added.remove(at)));
             false
         });
-        let pairs = gone.len().min(come.len());
-        turned.extend(gone.drain(..pairs).zip(come.drain(..pairs)));
-        Self { kept, turned, gone, come }
+        let pairs = removed.len().min(added.len());
+        changed.extend(removed.drain(..pairs).zip(added.drain(..pairs)));
+        Self { kept, changed, removed, added }
     }
 
     /// How many records change.
     #[must_use]
     pub fn steps(&self) -> usize {
-        self.turned.len() + self.gone.len() + self.come.len()
+        self.changed.len() + self.removed.len() + self.added.len()
     }
 
-    /// Every RRset that may be seen in between, in no order, each with this TTL; `None` where there
-    /// are too many of them.
+    /// Every RRset that may be seen in between, each with this TTL, in no particular order; `None`
+    /// if there are too many.
     #[must_use]
     pub fn mixtures(&self, ttl: crate::Ttl) -> Option<Vec<RrSet>> {
         let steps = self.steps();
@@ -62,24 +64,24 @@ impl InPlace {
         let all_made = (1_usize << steps) - 1;
         let mixture = |made: usize| {
             let is_made = |step: usize| made & (1 << step) != 0;
-            let turned = self.turned.iter().enumerate();
-            let turned = turned.map(|(step, (old, new))| if is_made(step) { new } else { old });
-            let from = self.turned.len();
-            let gone = self.gone.iter().enumerate();
-            let gone = gone.filter(|(step, _)| !is_made(from + step)).map(|(_, old)| old);
-            let from = from + self.gone.len();
-            let come = self.come.iter().enumerate();
-            let come = come.filter(|(step, _)| is_made(from + step)).map(|(_, new)| new);
-            let rdata = self.kept.iter().chain(turned).chain(gone).chain(come);
+            let changed = self.changed.iter().enumerate();
+            let changed = changed.map(|(step, (old, new))| if is_made(step) { new } else { old });
+            let from = self.changed.len();
+            let removed = self.removed.iter().enumerate();
+            let removed = removed.filter(|(step, _)| !is_made(from + step)).map(|(_, old)| old);
+            let from = from + self.removed.len();
+            let added = self.added.iter().enumerate();
+            let added = added.filter(|(step, _)| is_made(from + step)).map(|(_, new)| new);
+            let rdata = self.kept.iter().chain(changed).chain(removed).chain(added);
             RrSet::new(ttl, rdata.cloned())
-                .expect("there is always a record, and never a second alias")
+                .expect("there is always a record, and never a second CNAME, DNAME or SOA")
         };
         Some((1..all_made).map(mixture).collect())
     }
 }
 
-/// What a TXT record is for, by the word that it begins with, such as `v=spf1`: a name has one of
-/// each at the most. Records of other types have nothing of the kind.
+/// What a TXT record is for: the word it begins with, such as `v=spf1`, which a name has at most
+/// once. `None` for other types.
 fn purpose_of(rdata: &Rdata) -> Option<Vec<u8>> {
     if rdata.rtype() != RrType::TXT {
         return None;
@@ -105,10 +107,10 @@ mod tests {
     fn what_is_equal_stays() {
         let before = rrset(RrType::A, &["192.0.2.1", "192.0.2.2"]);
         let after = rrset(RrType::A, &["192.0.2.2", "192.0.2.3"]);
-        let way = InPlace::between(&before, &after);
-        assert_eq!(way.kept, rrset(RrType::A, &["192.0.2.2"]).rdata());
-        assert_eq!((way.turned.len(), way.steps()), (1, 1));
-        assert_eq!(way.mixtures(Ttl::ZERO), Some(Vec::new()));
+        let replacement = InPlace::between(&before, &after);
+        assert_eq!(replacement.kept, rrset(RrType::A, &["192.0.2.2"]).rdata());
+        assert_eq!((replacement.changed.len(), replacement.steps()), (1, 1));
+        assert_eq!(replacement.mixtures(Ttl::ZERO), Some(Vec::new()));
     }
 
     #[test]
@@ -117,24 +119,27 @@ mod tests {
         let five: Vec<&str> = five.iter().map(String::as_str).collect();
         let (many, one) = (rrset(RrType::MX, &five), rrset(RrType::MX, &["0 mx.new.example."]));
         for (before, after) in [(&many, &one), (&one, &many)] {
-            let way = InPlace::between(before, after);
-            assert_eq!((way.kept.len(), way.turned.len(), way.steps()), (0, 1, 5));
-            let mixtures = way.mixtures(Ttl::ZERO).expect("not too many");
+            let replacement = InPlace::between(before, after);
+            assert_eq!(
+                (replacement.kept.len(), replacement.changed.len(), replacement.steps()),
+                (0, 1, 5)
+            );
+            let mixtures = replacement.mixtures(Ttl::ZERO).expect("not too many");
             assert_eq!(mixtures.len(), 30);
             assert!(!mixtures.contains(before) && !mixtures.contains(after));
         }
     }
 
     #[test]
-    fn an_spf_record_becomes_the_next_one() {
+    fn an_spf_record_becomes_the_next_spf_record() {
         let before = rrset(RrType::TXT, &["\"a=1\"", "\"v=spf1 mx -all\"", "\"z=1\""]);
         let after = rrset(RrType::TXT, &["\"V=SPF1 ip4:192.0.2.1 -all\"", "\"zz=2\""]);
-        let way = InPlace::between(&before, &after);
+        let replacement = InPlace::between(&before, &after);
         let spf = |rdata: &Rdata| purpose_of(rdata).is_some();
-        let mixtures = way.mixtures(Ttl::ZERO).expect("not too many");
+        let mixtures = replacement.mixtures(Ttl::ZERO).expect("not too many");
         assert_eq!(mixtures.len(), 6);
         for mixture in mixtures {
-            assert_eq!(mixture.rdata().iter().filter(|one| spf(one)).count(), 1, "{mixture:?}");
+            assert_eq!(mixture.rdata().iter().filter(|rdata| spf(rdata)).count(), 1, "{mixture:?}");
         }
     }
 
@@ -142,7 +147,8 @@ mod tests {
     fn too_many_mixtures_are_not_counted_up() {
         let lines: Vec<String> = (1..=8).map(|n| format!("192.0.2.{n}")).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let way = InPlace::between(&rrset(RrType::A, &lines[..1]), &rrset(RrType::A, &lines[1..]));
-        assert_eq!((way.steps(), way.mixtures(Ttl::ZERO)), (7, None));
+        let replacement =
+            InPlace::between(&rrset(RrType::A, &lines[..1]), &rrset(RrType::A, &lines[1..]));
+        assert_eq!((replacement.steps(), replacement.mixtures(Ttl::ZERO)), (7, None));
     }
 }

@@ -1,17 +1,17 @@
-//! The zone vocabulary of `cutover` and the contract that every DNS provider adapter obeys.
+//! The zone vocabulary of `cutover` and the contract of every DNS provider adapter.
 //!
 //! Terms are those of RFC 9499. An *adapter* is our crate for a *provider* (a DNS operator). A
-//! [`Zone`] is a set of RRsets; an [`RrSet`] has one TTL and its rdata as a set; a [`ChangeSet`]
-//! is a compare-and-set on some RRsets of one zone.
+//! [`Zone`] is a set of RRsets; an [`RrSet`] has one TTL and a set of rdata; a [`ChangeSet`] is a
+//! compare-and-set on some RRsets of one zone.
 //!
-//! What this crate does not do: it opens no connection, reads no clock, and knows nothing of mail,
-//! plans or steps, and depends on nothing else of ours. What adapters share beyond it is in `cutover-kit`;
-//! clients that start commands or speak HTTP are in `cutover-process` and `cutover-web`.
+//! This crate opens no connection, reads no clock, and knows nothing of mail, plans or steps. It
+//! depends on no other crate of ours. What the adapters share beyond the contract is in
+//! `cutover-kit`; running commands and speaking HTTP is in `cutover-process` and `cutover-web`.
 //!
-//! Two rules shape the types. A value that was compared must have been canonical first, so names
-//! are lower case and absolute from the moment they exist, and rdata is compared in canonical form
-//! (RFC 4034 §6.2). And "could not ask" is not "no": [`ProviderError`] says for each
-//! failure whether the effect is known to be absent, or has to be looked for.
+//! Two rules shape the types. Values that are compared must be canonical, so names are lower case
+//! and absolute from the start, and rdata is compared in canonical form (RFC 4034 §6.2). And "could
+//! not ask" is not "no": each [`ProviderError`] says whether nothing was changed, or whether the
+//! change may have been made and must be looked for.
 
 mod change;
 mod config;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Octets of a name on the wire at the most, the root's length octet included (RFC 1035 §2.3.4).
+/// The longest name on the wire, in octets, with the root's length octet (RFC 1035 §2.3.4).
 const NAME_OCTETS_MAX: usize = 255;
-/// Octets of a label at the most (RFC 1035 §2.3.4).
+/// The longest label, in octets (RFC 1035 §2.3.4).
 const LABEL_OCTETS_MAX: usize = 63;
 
 /// One label of a name: lower case, without its length octet, not empty.
@@ -17,15 +17,15 @@ pub type Label = [u8];
 
 /// An absolute domain name, in lower case (RFC 4343: names are compared without regard to case).
 ///
-/// The order is the canonical order of RFC 4034 §6.1: by labels from the root down, so an apex
-/// stands before all that lies below it. The octets are shared: a plan has each name in many places.
+/// Names are in the canonical order of RFC 4034 §6.1: label by label from the root, so a name comes
+/// before the names below it. The octets are shared, because a plan holds each name in many places.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Arc<[u8]>);
 
 /// Why a text is not a domain name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing between two dots, or no text at all.
+    /// Two dots with nothing in between, or an empty text.
     #[error("a label is empty")]
     EmptyLabel,
     /// A label of more than 63 octets (RFC 1035 §2.3.4).
@@ -37,13 +37,13 @@ pub enum NameError {
     /// More than 255 octets on the wire (RFC 1035 §2.3.4).
     #[error("the name has more than 255 octets")]
     NameTooLong,
-    /// A backslash that is followed by neither three digits up to 255 nor another character.
+    /// A backslash that is not followed by three digits up to 255 or by another character.
     #[error("an escape is neither `\\DDD` (000 to 255) nor `\\` and one character")]
     BadEscape,
-    /// A name that is not ASCII and that IDNA (UTS 46) refuses.
+    /// A name that is not ASCII, and that IDNA (UTS 46) refuses.
     #[error("the name is no valid internationalised name")]
     BadIdna,
-    /// An absolute name was wanted, and the trailing dot is missing.
+    /// The trailing dot of an absolute name is missing.
     #[error("the name has no trailing dot, so it is not absolute")]
     NotAbsolute,
     /// A blank or a control character that is not escaped.
@@ -58,11 +58,11 @@ impl Name {
         Self(Arc::new([0]))
     }
 
-    /// Reads a name as people write it in a plan: absolute with or without the trailing dot, in
-    /// Unicode or ASCII (IDNA is applied here, at the edge, and nowhere else).
+    /// Reads a name as people write it in a plan: absolute, with or without the trailing dot, in
+    /// Unicode or ASCII. IDNA is applied here, at the edge, and nowhere else.
     ///
     /// # Errors
-    /// [`NameError`], for whatever is not a name of RFC 1035 §2.3.4.
+    /// [`NameError`] if the text is not a name of RFC 1035 §2.3.4.
     pub fn from_user(text: &str) -> Result<Self, NameError> {
         let text = text.strip_suffix('.').filter(|t| !t.ends_with('\\')).unwrap_or(text);
         if text.is_ascii() {
@@ -75,7 +75,7 @@ impl Name {
     /// Reads a name in presentation form that must end in a dot (RFC 1035 §5.1).
     ///
     /// # Errors
-    /// [`NameError::NotAbsolute`] without that dot, and what [`Name::from_user`] refuses.
+    /// [`NameError::NotAbsolute`] without that dot, and the errors of [`Name::from_user`].
     pub fn absolute(text: &str) -> Result<Self, NameError> {
         if text == "." {
             return Ok(Self::root());
@@ -86,11 +86,11 @@ impl Name {
         }
     }
 
-    /// Reads a name of a master file: `@` is the origin, a name without a trailing dot lies below
-    /// the origin (RFC 1035 §5.1).
+    /// Reads a name of a master file: `@` is the origin, and a name without a trailing dot is
+    /// relative to the origin (RFC 1035 §5.1).
     ///
     /// # Errors
-    /// What [`Name::absolute`] refuses.
+    /// The errors of [`Name::absolute`].
     pub fn relative_to(text: &str, origin: &Self) -> Result<Self, NameError> {
         match text {
             "@" => Ok(origin.clone()),
@@ -99,7 +99,7 @@ impl Name {
         }
     }
 
-    /// Builds a name from labels, the leftmost first; upper case is lowered.
+    /// Builds a name from its labels, leftmost first; upper case becomes lower case.
     ///
     /// # Errors
     /// [`NameError`] for empty or long labels, and for a name that is too long.
@@ -112,9 +112,10 @@ impl Name {
         Self::checked(wire)
     }
 
-    /// Reads one uncompressed name from the front of `wire`, and says how many octets it took.
+    /// Reads an uncompressed name from the front of `wire`, and returns how many octets it took.
     ///
-    /// `None` where the octets end early, hold a compression pointer, or make too long a name.
+    /// `None` if the octets end early, hold a compression pointer, or form a name that is too
+    /// long.
     #[must_use]
     pub fn from_wire(wire: &[u8]) -> Option<(Self, usize)> {
         let mut at = 0;
@@ -125,7 +126,7 @@ impl Name {
             }
             at += length + 1;
             if length == 0 {
-                // On the stack first: the shared octets are allocated once.
+                // Built on the stack first, so that the shared octets are allocated only once.
                 let mut octets = [0; NAME_OCTETS_MAX];
                 let octets = &mut octets[..at];
                 octets.copy_from_slice(wire.get(..at)?);
@@ -141,7 +142,7 @@ impl Name {
         &self.0
     }
 
-    /// The labels, the leftmost first, without the root's empty one.
+    /// The labels, leftmost first, without the empty label of the root.
     pub fn labels(&self) -> impl Iterator<Item = &Label> {
         let mut rest: &[u8] = &self.0;
         std::iter::from_fn(move || {
@@ -180,11 +181,11 @@ impl Name {
     #[must_use]
     pub fn is_at_or_below(&self, other: &Self) -> bool {
         let Some(above) = self.0.len().checked_sub(other.0.len()) else { return false };
-        // A suffix of octets is a suffix of labels only where it begins at a label.
+        // A suffix of the octets is a suffix of the labels only if it begins at a label.
         self.0[above..] == *other.0 && self.label_starts().any(|start| start == above)
     }
 
-    /// This name, taken as relative, put in front of `origin`.
+    /// This name, taken as relative, with `origin` appended.
     ///
     /// # Errors
     /// [`NameError::NameTooLong`].
@@ -194,7 +195,7 @@ impl Name {
         Self::checked(wire)
     }
 
-    /// A label put in front of this name.
+    /// This name with one more label in front.
     ///
     /// # Errors
     /// As [`Name::from_labels`].
@@ -202,8 +203,8 @@ impl Name {
         Self::from_labels_text(label)?.join(self)
     }
 
-    /// The name as it stands in a master file of `origin`: `@`, relative, or absolute where it
-    /// lies elsewhere.
+    /// The name as a master file of `origin` writes it: `@`, relative, or absolute if it lies
+    /// outside.
     #[must_use]
     pub fn shown_in(&self, origin: &Self) -> String {
         if self == origin {
@@ -223,7 +224,7 @@ impl Name {
         }
     }
 
-    /// `text` has no trailing dot that ends the name; dots in it separate labels.
+    /// `text` has no final dot for the root; every unescaped dot separates labels.
     fn from_labels_text(text: &str) -> Result<Self, NameError> {
         let mut wire = Vec::with_capacity(text.len() + 2);
         let mut label = Vec::with_capacity(LABEL_OCTETS_MAX);
@@ -259,21 +260,22 @@ impl Name {
         mine.len().cmp(&theirs.len())
     }
 
-    /// The order of names that differ in their leftmost label at the most, as most in a zone do.
+    /// The order of names that differ only in their leftmost label, as most names of a zone do.
     fn cmp_as_siblings(&self, other: &Self) -> Option<Ordering> {
         let (mine, above) = self.0[1..].split_at(usize::from(self.0[0]));
         let (theirs, other_above) = other.0[1..].split_at(usize::from(other.0[0]));
         (above == other_above).then(|| mine.cmp(theirs))
     }
 
-    /// The order by the first labels, seen from the root, that differ, found by the octets that both
-    /// names end in. `None`: that is not where labels begin, as octets of a label look like lengths.
+    /// The order by the first label, seen from the root, that differs. It is found by the octets
+    /// that both names end in. `None` if those octets do not start at a label in both names,
+    /// because octets of a label can look like lengths.
     fn cmp_by_suffix(&self, other: &Self) -> Option<Ordering> {
         let both = self.0.iter().rev().zip(other.0.iter().rev());
         let same = both.take_while(|(mine, theirs)| mine == theirs).count();
         match (self.0.len() - same, other.0.len() - same) {
             (0, 0) => return Some(Ordering::Equal),
-            // One ends where the other goes on, if a label begins there.
+            // The shorter name ends where the longer goes on, if a label begins there.
             (0, rest) => {
                 return other
                     .label_at(rest - 1)
@@ -293,8 +295,8 @@ impl Name {
             .then(|| self.0[mine.start + 1..mine.end].cmp(&other.0[theirs.start + 1..theirs.end]))
     }
 
-    /// The octets of the label that one of them belongs to, its length octet in front; `None` for
-    /// the root's.
+    /// The range of the label that this octet belongs to, with its length octet; `None` for the
+    /// root's octet.
     fn label_at(&self, octet: usize) -> Option<std::ops::Range<usize>> {
         let mut start = 0;
         loop {
@@ -319,7 +321,8 @@ impl Name {
     }
 }
 
-/// Whether the last dot ends the name: it is no label's octet behind an odd number of backslashes.
+/// Whether the text ends in a dot that ends the name. An odd number of backslashes before the dot
+/// makes it part of a label.
 fn ends_in_dot(text: &str) -> bool {
     let Some(front) = text.strip_suffix('.') else { return false };
     let backslashes = front.bytes().rev().take_while(|octet| *octet == b'\\').count();
@@ -338,7 +341,7 @@ fn push_label(wire: &mut Vec<u8>, label: &Label) -> Result<(), NameError> {
     Ok(())
 }
 
-/// The octet of an escape whose backslash has been read: `\DDD` or `\X` (RFC 1035 §5.1).
+/// The octet of an escape after its backslash: `\DDD` or `\X` (RFC 1035 §5.1).
 pub(crate) fn unescape(rest: &mut std::str::Chars<'_>) -> Option<u8> {
     let first = rest.next()?;
     let Some(hundreds) = first.to_digit(10) else {
@@ -356,7 +359,7 @@ impl Ord for Name {
     }
 }
 
-/// Where each label starts; a name has 127 labels at the most, and each starts below 255.
+/// The start of each label; a name has at most 127 labels, and each starts below 255.
 fn starts_into<'b>(name: &Name, into: &'b mut [u8; 128]) -> &'b [u8] {
     let mut count = 0;
     let mut at = 0_u8;
@@ -450,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn texts_that_are_not_names_are_refused() {
         let long = "a".repeat(64);
         for (text, error) in [
             ("", NameError::EmptyLabel),
@@ -465,7 +468,7 @@ mod tests {
         ] {
             assert_eq!(Name::from_user(text), Err(error), "{text}");
         }
-        assert!(Name::from_user(&["a"; 127].join(".")).is_ok(), "255 octets is the edge");
+        assert!(Name::from_user(&["a"; 127].join(".")).is_ok(), "255 octets is the limit");
         assert_eq!(Name::absolute("a.test"), Err(NameError::NotAbsolute));
         assert_eq!(Name::absolute("a.test\\."), Err(NameError::NotAbsolute));
     }
@@ -489,8 +492,9 @@ mod tests {
     }
 
     #[test]
-    fn the_order_by_suffixes_is_that_by_labels() {
-        // Every name of up to seven octets, of which two look like lengths where a label has them.
+    fn suffixes_and_labels_give_the_same_order() {
+        // Every name of up to seven octets. The octets 1 to 3 look like lengths even inside a
+        // label.
         let mut names = vec![Name::root()];
         for length in 1..=6_u32 {
             for number in 0..4_u32.pow(length) {
@@ -503,11 +507,11 @@ mod tests {
             }
         }
         let (mut found, mut left) = (0, 0);
-        for one in &names {
+        for name in &names {
             for other in &names {
-                match one.cmp_by_suffix(other) {
+                match name.cmp_by_suffix(other) {
                     Some(order) => {
-                        assert_eq!(order, one.cmp_by_labels(other), "{one} {other}");
+                        assert_eq!(order, name.cmp_by_labels(other), "{name} {other}");
                         found += 1;
                     }
                     None => left += 1,
@@ -518,12 +522,12 @@ mod tests {
     }
 
     #[test]
-    fn below_means_by_labels() {
+    fn a_name_is_below_another_by_whole_labels() {
         assert!(name("a.acme.test.").is_at_or_below(&name("acme.test.")));
         assert!(name("acme.test.").is_at_or_below(&name("acme.test.")));
         assert!(!name("xacme.test.").is_at_or_below(&name("acme.test.")));
         assert!(name("acme.test.").is_at_or_below(&Name::root()));
-        // The octet 4 before "acme" is a length only where a label begins.
+        // The octet 4 before "acme" is part of a label here, and not a length.
         assert!(!name("x\\004acme.test.").is_at_or_below(&name("acme.test.")));
     }
 

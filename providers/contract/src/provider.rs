@@ -1,4 +1,4 @@
-//! The contract itself: what an adapter can do, what it says of itself, and how it fails.
+//! The contract itself: what an adapter can do, what it declares, and how it fails.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use crate::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
 
-/// The unit in which a provider stores and writes (DNSControl's taxonomy).
+/// The unit in which a provider stores and writes records, in DNSControl's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Granularity {
-    /// Single records, each with an identity of its own.
+    /// Single records, each with its own identity.
     Record,
     /// Whole RRsets.
     RrSet,
@@ -19,18 +19,18 @@ pub enum Granularity {
     Zone,
 }
 
-/// How much becomes visible at one moment at the provider itself.
+/// How much of a change becomes visible at once at the provider itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Atomicity {
     /// A whole change set.
     ChangeSet,
-    /// Each RRset for itself; between two RRsets of a set anyone may look.
+    /// Each RRset on its own: a reader may see one RRset of a change set changed and another not.
     RrSet,
-    /// Each record for itself: while an RRset is replaced, some of the changes that
-    /// [`crate::InPlace`] has may be seen made and others not, in any combination. It is never
-    /// absent, unless another type takes its place at the name.
+    /// Each record on its own: while an RRset is replaced, a reader may see any combination of the
+    /// changes in [`crate::InPlace`]. The RRset is never absent, unless another type takes its
+    /// place at the name.
     Record,
-    /// Nothing: an RRset may be seen absent or mixed while it is replaced.
+    /// Nothing: while an RRset is replaced, a reader may see it absent or mixed.
     None,
 }
 
@@ -39,30 +39,30 @@ pub enum Atomicity {
 pub enum CompareAndSet {
     /// The provider, in the same transaction: a stale change is refused.
     Native,
-    /// The adapter, by reading first: someone may write between the two.
+    /// The adapter, by reading first: somebody may write between its read and its write.
     ReadCompareWrite,
 }
 
-/// How much comes into one change set that may be made of any number of changes.
+/// How many changes a plan may gather into one change set if their order is free.
 #[derive(Clone, Copy, Debug)]
 pub enum Gathered {
     /// One RRset.
     One,
     /// Any number of RRsets.
     All,
-    /// What one request of the provider's takes.
+    /// What the provider takes in one request.
     Request {
-        /// The most that a request takes, in the unit.
+        /// The largest request, in this unit.
         size_max: usize,
         /// The unit, for people: `octets of a DNS UPDATE`.
         unit: &'static str,
-        /// What a change of this zone takes of it; rather too much than too little.
+        /// How much of the request a change of this zone needs; never too little.
         size_of: fn(&Name, &Change) -> usize,
     },
 }
 
 impl PartialEq for Gathered {
-    /// Functions of one code may be taken to be others; never the other way round.
+    /// May report the same function as different, but never different functions as equal.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::One, Self::One) | (Self::All, Self::All) => true,
@@ -81,40 +81,40 @@ impl PartialEq for Gathered {
 
 impl Eq for Gathered {}
 
-/// What an adapter says of itself for one zone. The compiler and the proof read it.
+/// What an adapter declares for one zone. The compiler and the proof rely on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// The unit of storage.
     pub granularity: Granularity,
-    /// What becomes visible at once.
+    /// How much becomes visible at once.
     pub atomicity: Atomicity,
-    /// Who compares.
+    /// Who compares before writing.
     pub compare_and_set: CompareAndSet,
-    /// The smallest TTL that is taken as written.
+    /// The smallest TTL that the provider keeps as written.
     pub ttl_min: Ttl,
-    /// The largest TTL that is taken as written.
+    /// The largest TTL that the provider keeps as written.
     pub ttl_max: Ttl,
-    /// The types that can be written; `None`: every type.
+    /// The types that can be written; `None` means every type.
     pub types: Option<&'static [RrType]>,
-    /// How much comes into one change set where a plan leaves open what comes together. What a plan
-    /// asks to change together has no bound here.
+    /// How much a plan gathers into one change set if it is free to choose. Changes that a plan
+    /// requires to happen together are not bounded by this.
     pub gathered: Gathered,
-    /// After how long an effect whose outcome is unknown can no longer land.
+    /// How long after a write of unknown outcome its effect can still appear.
     pub settle_max: Duration,
-    /// What is added after the last listed authoritative address was seen to serve a change, for
-    /// nodes that cannot be asked (anycast). Zero where there are none.
+    /// The time to wait after every listed authoritative address serves a change, for nodes that
+    /// cannot be asked (anycast). Zero if there are no such nodes.
     pub unseen_nodes: Duration,
-    /// Where nobody can be asked what is served: how long after the write it is taken to be served
-    /// everywhere, as the user states it. `None`: the authoritative servers are asked.
+    /// For zones whose servers cannot be asked: how long after a write the user takes it to be
+    /// served everywhere. `None`: the authoritative servers are asked.
     pub served_within: Option<Duration>,
 }
 
-/// What the provider said of a change that it made.
+/// What the provider answered to a change that it made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// The SOA serial after the change, where the provider has one.
+    /// The SOA serial after the change, if the provider has one.
     pub serial: Option<u32>,
-    /// Whether the adapter has read back what it wrote, and found it as asked.
+    /// Whether the adapter read back what it wrote, and found it as requested.
     pub read_back: bool,
 }
 
@@ -123,30 +123,30 @@ pub struct Receipt {
 pub struct Unwritable {
     /// Which RRset.
     pub key: RrKey,
-    /// The limit, as a lower-case fragment that says what to do instead where something can be done:
-    /// what [`ProviderError::Unsupported`] would say.
+    /// The limit, as a lower-case fragment that also says what to do instead, if anything can be
+    /// done: the text that [`ProviderError::Unsupported`] would have.
     pub why: String,
 }
 
 /// What to do next about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The zone is not what the plan was made for: halt and show the difference.
+    /// The zone is not as the plan expects: halt and show the difference.
     Halt,
-    /// A person must correct the plan, the credentials or the provider: trying again changes nothing.
+    /// A person must correct the plan, the credentials or the provider; trying again does not help.
     Fix,
     /// Nothing was done; try again after this time.
     Retry(Duration),
-    /// It may have been done: look before anything else is sent.
+    /// The change may have been made: look before you send anything else.
     Look,
 }
 
-/// A provider that did not do what it was asked.
+/// Why a provider did not do what it was asked.
 ///
-/// `detail` is the other side's own word or the system's, never a secret.
+/// `detail` is the text of the provider or of the system; it never contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// The compare of the compare-and-set failed; nothing was changed.
+    /// The comparison failed; nothing was changed.
     #[error("{key} in zone {zone} is not what was expected")]
     Conflict {
         /// The zone.
@@ -166,28 +166,28 @@ pub enum ProviderError {
         /// The limit, as a lower-case fragment.
         why: String,
     },
-    /// The provider understood and said no; nothing was changed.
-    #[error("the provider refuses for zone {zone}: {detail}")]
+    /// The provider understood the request and refused it; nothing was changed.
+    #[error("the provider refuses the request for zone {zone}: {detail}")]
     Refused {
         /// The zone.
         zone: Name,
-        /// The provider's word.
+        /// The provider's text.
         detail: String,
     },
-    /// The credentials are not accepted; nothing was changed.
-    #[error("the credentials are not accepted for zone {zone}: {detail}")]
+    /// The provider does not accept the credentials; nothing was changed.
+    #[error("the provider does not accept the credentials for zone {zone}: {detail}")]
     Unauthorized {
         /// The zone.
         zone: Name,
-        /// The provider's word.
+        /// The provider's text.
         detail: String,
     },
     /// The provider does not have this zone.
-    #[error("there is no zone {zone} at the provider: {detail}")]
+    #[error("the provider has no zone {zone}: {detail}")]
     NoSuchZone {
         /// The zone.
         zone: Name,
-        /// The provider's word.
+        /// The provider's text.
         detail: String,
     },
     /// Nothing could be sent, or a read got no answer; nothing was changed.
@@ -197,28 +197,28 @@ pub enum ProviderError {
         zone: Name,
         /// Who was asked.
         peer: String,
-        /// The system's word.
+        /// The system's text.
         detail: String,
     },
-    /// The provider asks for patience; nothing was changed.
-    #[error("the provider limits the rate for zone {zone}")]
+    /// The provider asks to wait; nothing was changed.
+    #[error("the provider limits the rate of requests for zone {zone}")]
     Throttled {
         /// The zone.
         zone: Name,
-        /// How long it asks us to wait.
+        /// How long it asks to wait.
         retry_after: Duration,
     },
-    /// A write was sent and its outcome is unknown.
-    #[error("whether {peer} made the change in zone {zone} is not known: {detail}")]
+    /// A write was sent, and its outcome is unknown.
+    #[error("it is not known whether {peer} made the change in zone {zone}: {detail}")]
     InDoubt {
         /// The zone.
         zone: Name,
         /// Who was asked.
         peer: String,
-        /// The system's word.
+        /// The system's text.
         detail: String,
     },
-    /// An answer to a read that makes no sense; nothing was changed.
+    /// The answer to a read makes no sense; nothing was changed.
     #[error("the answer for zone {zone} cannot be understood: {detail}")]
     Malformed {
         /// The zone.
@@ -231,7 +231,7 @@ pub enum ProviderError {
 /// What a provider answers, or how it failed.
 pub type ProviderResult<T> = Result<T, ProviderError>;
 
-/// How long to wait before a server that could not be reached is tried again: our choice.
+/// How long to wait before asking an unreachable server again: our choice.
 const RETRY_UNREACHABLE: Duration = Duration::from_secs(10);
 
 impl ProviderError {
@@ -254,39 +254,39 @@ impl ProviderError {
 
 /// A DNS provider, through its adapter.
 ///
-/// Adapters retry nothing that is not idempotent, sleep for nothing but a bounded time-out, and
-/// change nothing that the change set does not name (the SOA serial excepted).
+/// An adapter retries only what is idempotent, waits only for bounded time-outs, and changes
+/// nothing that the change set does not name, except the SOA serial.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// What the adapter says of itself for this zone. No IO.
+    /// What the adapter declares for this zone. Does no IO.
     fn capabilities(&self, zone: &Name) -> Capabilities;
 
     /// Reads the whole zone as the provider holds it.
     ///
     /// # Errors
-    /// [`ProviderError`]; never a part of a zone.
+    /// [`ProviderError`]. It never returns part of a zone.
     async fn read_zone(&self, zone: &Name) -> Result<Zone, ProviderError>;
 
-    /// Reads some RRsets as the provider holds them, in the order of `keys`.
+    /// Reads these RRsets as the provider holds them, in the order of `keys`.
     ///
     /// # Errors
     /// [`ProviderError`].
     async fn read_rrsets(&self, zone: &Name, keys: &[RrKey]) -> ProviderResult<Vec<Option<RrSet>>>;
 
-    /// Which of these change sets of the zone cannot be written, and why. The sets are those of a
-    /// plan and of its ways back, and whether the zone is as each of them expects is not asked. Reads
+    /// Which changes of these sets cannot be written to the zone, and why. The sets are those of a
+    /// plan and of its ways back. Whether the zone is as each set expects is not checked. Reads
     /// what it needs, and changes nothing.
     ///
-    /// What this lets pass, [`Provider::apply`] can write while nobody else changes the zone; what
-    /// that refuses as unsupported, this finds, all of it.
+    /// Whatever this accepts, [`Provider::apply`] can write as long as nobody else changes the
+    /// zone. Whatever `apply` would refuse as unsupported is reported here, all of it.
     ///
     /// # Errors
-    /// [`ProviderError`]: what cannot be written was not found out, or nothing can be written to this
-    /// zone at all.
+    /// [`ProviderError`] if this could not be found out, or if nothing can be written to
+    /// this zone at all.
     async fn check(&self, zone: &Name, sets: &[ChangeSet]) -> ProviderResult<Vec<Unwritable>>;
 
-    /// What is odd about the zone as the provider holds it, and was read in one of several possible
-    /// ways: each a sentence for people, with its place.
+    /// What is ambiguous in the zone as the provider holds it: each item is a sentence for people
+    /// that says where, and how it was read.
     ///
     /// # Errors
     /// [`ProviderError`].
@@ -300,12 +300,12 @@ pub trait Provider: Send + Sync {
     /// [`ProviderError`]; [`ProviderError::next`] says whether anything can have changed.
     async fn apply(&self, changes: &ChangeSet) -> Result<Receipt, ProviderError>;
 
-    /// Has the zone's servers told of what the provider holds, where that is an act of its own that
-    /// [`Provider::apply`] makes after the write and may not have come to. It changes nothing, and
-    /// may be called any number of times.
+    /// Makes the zone's servers load what the provider holds. This matters if publishing is a
+    /// step of its own: [`Provider::apply`] does it after the write, and may have failed before
+    /// that. It changes nothing, and may be called any number of times.
     ///
     /// # Errors
-    /// [`ProviderError`]: the servers may not have what the provider holds.
+    /// [`ProviderError`] if the servers may not have what the provider holds.
     async fn publish(&self, _zone: &Name) -> Result<(), ProviderError> {
         Ok(())
     }

@@ -24,7 +24,7 @@ impl Ttl {
     /// No caching.
     pub const ZERO: Self = Self(0);
 
-    /// A TTL of so many seconds.
+    /// A TTL of this many seconds.
     ///
     /// # Errors
     /// [`TtlError`] above 2³¹ − 1.
@@ -35,19 +35,19 @@ impl Ttl {
         }
     }
 
-    /// The TTL that a wire value means: one above 2³¹ − 1 counts as zero (RFC 2181 §8).
+    /// The TTL that a wire value stands for: a value above 2³¹ − 1 counts as zero (RFC 2181 §8).
     #[must_use]
     pub fn from_wire(secs: u32) -> Self {
         Self::from_secs(secs).unwrap_or(Self::ZERO)
     }
 
-    /// In seconds.
+    /// The TTL in seconds.
     #[must_use]
     pub const fn secs(self) -> u32 {
         self.0
     }
 
-    /// As a span of time.
+    /// The TTL as a duration.
     #[must_use]
     pub const fn duration(self) -> Duration {
         Duration::from_secs(self.0 as u64)
@@ -101,25 +101,25 @@ impl fmt::Debug for RrKey {
     }
 }
 
-/// All records of one name and type: one TTL, and the rdata as a set (RFC 2181 §5).
+/// All records of one name and type: one TTL and a set of rdata (RFC 2181 §5).
 ///
-/// Never empty, and all rdata are of one type. Equality is canonical: order and the case of names do
-/// not count; the division of TXT into strings and the TTL do.
+/// Never empty, and all rdata are of one type. Equality is canonical: the order of records and the
+/// case of names do not count, but the TTL and the division of a TXT into strings do.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RrSet {
     ttl: Ttl,
-    /// Sorted, without duplicates. Shared: a plan has each RRset in many places.
+    /// Sorted, without duplicates. Shared, because a plan holds each RRset in many places.
     rdata: Arc<[Rdata]>,
 }
 
-/// Why some rdata make no RRset.
+/// Why some rdata are not an RRset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RrSetError {
-    /// No rdata at all.
+    /// There are no rdata.
     #[error("an RRset has at least one record")]
     Empty,
-    /// Rdata of different types.
-    #[error("the records of an RRset are of one type")]
+    /// The rdata are of different types.
+    #[error("the records of an RRset have one type")]
     MixedTypes,
     /// More than one CNAME (RFC 2181 §10.1), DNAME (RFC 6672 §2.4) or SOA.
     #[error("a name has at most one {0} record")]
@@ -127,16 +127,17 @@ pub enum RrSetError {
 }
 
 impl RrSet {
-    /// An RRset of these rdata; equal ones are taken once.
+    /// An RRset of these rdata; duplicates are dropped.
     ///
     /// # Errors
-    /// [`RrSetError`] where there is none, where types differ, and for a second CNAME, DNAME or SOA.
+    /// [`RrSetError`] if there are no rdata, if their types differ, and for a second CNAME,
+    /// DNAME or SOA.
     pub fn new(ttl: Ttl, rdata: impl IntoIterator<Item = Rdata>) -> Result<Self, RrSetError> {
         let mut rdata: Vec<Rdata> = rdata.into_iter().collect();
         rdata.sort();
         rdata.dedup();
         let rtype = rdata.first().ok_or(RrSetError::Empty)?.rtype();
-        if rdata.iter().any(|one| one.rtype() != rtype) {
+        if rdata.iter().any(|rdata| rdata.rtype() != rtype) {
             return Err(RrSetError::MixedTypes);
         }
         let single = matches!(rtype, RrType::CNAME | RrType::DNAME | RrType::SOA);
@@ -164,7 +165,7 @@ impl RrSet {
         &self.rdata
     }
 
-    /// The rdata, sorted, to be kept.
+    /// The rdata, sorted, as a shared reference that can be kept.
     #[must_use]
     pub fn shared_rdata(&self) -> Arc<[Rdata]> {
         Arc::clone(&self.rdata)
@@ -176,14 +177,14 @@ impl RrSet {
         Self { ttl, rdata: self.rdata.clone() }
     }
 
-    /// Whether a record among them is kept as it is and never written.
+    /// Whether any of the records is kept as it is and never written.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.rdata.iter().any(Rdata::is_opaque)
     }
 
-    /// Whether the two are equal but for the division of TXT into strings, which some providers do not
-    /// show.
+    /// Whether the two are equal apart from the division of TXT into strings, which some providers
+    /// do not show.
     #[must_use]
     pub fn reads_as(&self, other: &Self) -> bool {
         let count =
@@ -191,13 +192,14 @@ impl RrSet {
         self == other
             || self.ttl == other.ttl
                 && self.rdata.len() == other.rdata.len()
-                && self.rdata.iter().all(|one| {
-                    let theirs = count(&other.rdata, one);
-                    theirs > 0 && theirs == count(&self.rdata, one)
+                && self.rdata.iter().all(|rdata| {
+                    let theirs = count(&other.rdata, rdata);
+                    theirs > 0 && theirs == count(&self.rdata, rdata)
                 })
     }
 
-    /// The same with every TXT divided after 255 octets, as providers do that show no division.
+    /// The same RRset with every TXT divided into strings of 255 octets, as providers have it that
+    /// do not show the division.
     #[must_use]
     pub fn divided_by_255(&self) -> Self {
         let divided = |rdata: &Rdata| match rdata.txt_joined() {
@@ -210,7 +212,7 @@ impl RrSet {
         Self { ttl: self.ttl, rdata: rdata.into() }
     }
 
-    /// Whether the records are equal, whatever the TTLs.
+    /// Whether the records are equal; the TTL may differ.
     #[must_use]
     pub fn same_rdata(&self, other: &Self) -> bool {
         self.rdata == other.rdata
@@ -224,7 +226,7 @@ impl fmt::Debug for RrSet {
     }
 }
 
-/// The contents of a zone: its RRsets by key, those of its signer left out by the adapters.
+/// The contents of a zone: its RRsets by key. Adapters leave out the records that a signer makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
     /// The name of the zone's apex.
@@ -234,13 +236,13 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// The RRset of this name and type, if there is one. Wildcards are not applied.
+    /// The RRset of this name and type, if any. Wildcards are not applied.
     #[must_use]
     pub fn get(&self, key: &RrKey) -> Option<&RrSet> {
         self.rrsets.get(key)
     }
 
-    /// All RRsets of a name.
+    /// All RRsets at a name.
     pub fn at<'z>(&'z self, name: &Name) -> impl Iterator<Item = (RrType, &'z RrSet)> + use<'z> {
         let from = RrKey::new(name.clone(), RrType::new(0));
         let to = RrKey::new(name.clone(), RrType::new(u16::MAX));

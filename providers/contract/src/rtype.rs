@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An RR type (RFC 1035 §3.2.2; unknown ones are `TYPE123`, RFC 3597 §5).
+/// An RR type (RFC 1035 §3.2.2). An unknown type is written `TYPE123` (RFC 3597 §5).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RrType(u16);
 
-/// A text that is neither a mnemonic that we know nor `TYPE` and a number up to 65535.
+/// A text that is neither a known mnemonic nor `TYPE` and a number up to 65535.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no record type that is known here; unknown ones are written TYPE12345")]
+#[error("`{text}` is not a known record type; unknown types are written TYPE12345")]
 pub struct RrTypeError {
     /// What was written.
     pub text: String,
@@ -23,7 +23,7 @@ macro_rules! types {
             $(#[doc = concat!("The type ", stringify!($name), ".")]
             pub const $name: Self = Self($number);)*
 
-            /// Every type that can be written, and those of a signer, in the order of their numbers.
+            /// All types that can be written and all that a signer makes, by number.
             pub const KNOWN: &'static [(Self, &'static str)] =
                 &[$((Self($number), stringify!($name))),*];
         }
@@ -38,9 +38,9 @@ types! {
     SVCB = 64, HTTPS = 65, SPF = 99, URI = 256, CAA = 257,
 }
 
-/// Types that are read and shown by their words, and never written: what a zone has of them is kept
-/// as it is. Source: the same registry, checked 2026-11-28; questions and transaction records left
-/// out, since no zone holds them.
+/// Types that are read and shown in presentation form but never written: their records stay in the
+/// zone as they are. Source: the same registry, checked 2026-11-28. Query types and transaction
+/// records are left out, since no zone holds them.
 const KEPT: &[(RrType, &str)] = &[
     (RrType(3), "MD"),
     (RrType(4), "MF"),
@@ -103,7 +103,7 @@ const KEPT: &[(RrType, &str)] = &[
 ];
 
 impl RrType {
-    /// Every type that is read and shown by its mnemonic, and never written.
+    /// All types that are read and shown by their mnemonic but never written.
     pub const KEPT: &'static [(Self, &'static str)] = KEPT;
 
     /// Whether records of this type are kept as they are, and never written.
@@ -124,8 +124,8 @@ impl RrType {
         self.0
     }
 
-    /// Whether a server's own signer makes such records (RFC 4034, RFC 5155): they are read, never
-    /// compared and never written.
+    /// Whether a server's signer makes these records (RFC 4034, RFC 5155). They are read, but never
+    /// compared or written.
     #[must_use]
     pub fn is_made_by_signer(self) -> bool {
         matches!(self, Self::RRSIG | Self::NSEC | Self::NSEC3 | Self::NSEC3PARAM)

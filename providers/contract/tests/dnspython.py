@@ -1,8 +1,8 @@
-"""Reads `TYPE<tab>presentation` lines, and answers each with `hex of the wire<tab>text`, or with `!`
-and why it was refused.
+"""Reads `TYPE<tab>presentation` lines, and answers each with `wire form in hex<tab>text`, or with `!`
+and the reason for the refusal.
 
 Run by dnspython.rs as the independent reader of rdata. All lines are read before the first answer,
-so that neither side waits on a full pipe.
+so that neither side waits for a full pipe.
 """
 
 import sys
@@ -21,7 +21,7 @@ def answer(line: str) -> str:
     try:
         rdata = dns.rdata.from_text(dns.rdataclass.IN, rtype, text, relativize=False)
         return rdata.to_wire().hex() + "\t" + rdata.to_text()
-    except Exception as error:  # any refusal counts, whatever class dnspython gives it
+    except Exception as error:  # any exception counts as a refusal
         return "!" + repr(error).replace("\n", " ")
 
 

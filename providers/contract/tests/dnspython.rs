@@ -1,17 +1,17 @@
-//! Rdata compared with an independent reader: dnspython, as Debian's package python3-dnspython.
+//! Compares rdata with an independent reader: dnspython, from Debian's package python3-dnspython.
 //!
-//! Each text is read by both; the octets must agree once names are lowered. What we show of their
-//! octets must read back here and there. Where we are stricter or laxer on purpose, the text is
-//! not in these tables, and a unit test has it. Nor are escapes above `\127` in NAPTR and CAA:
-//! dnspython 2.3 writes them as UTF-8, two octets for one, where RFC 1035 §5.1 has one;
-//! and ALPN ids that are not printable, which it shows escaped twice and then misreads.
+//! Both read each text, and the octets must agree once names are in lower case. What we show of
+//! dnspython's octets must read back with both. Texts for which we are stricter or laxer on purpose
+//! are not in these tables; a unit test has them. Also left out are escapes above `\127` in NAPTR
+//! and CAA, which dnspython 2.3 writes as UTF-8, two octets where RFC 1035 §5.1 has one, and
+//! unprintable ALPN ids, which it shows escaped twice and then misreads.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use cutover_contract::{Rdata, RrType};
 
-/// Debian's interpreter, because Debian's package installs for no other.
+/// Debian's interpreter, because Debian's package is only installed for that.
 const PYTHON: &str = "/usr/bin/python3";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dnspython.py");
 
@@ -224,7 +224,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("TYPE65280", &["abc", r"\# 2 ab", r"\# 1 abcd", r"\# x ab", r"\# 2 abc"]),
 ];
 
-/// One text for its type.
+/// A type and a text.
 type Case = (RrType, String);
 
 fn cases(table: &[(&str, &[&str])]) -> Vec<Case> {
@@ -235,7 +235,7 @@ fn cases(table: &[(&str, &[&str])]) -> Vec<Case> {
     table.iter().flat_map(of_type).collect()
 }
 
-/// What dnspython says to each case: octets and text, or why it refused.
+/// dnspython's answer to each case: octets and text, or why it refused.
 fn ask(cases: &[Case]) -> Vec<Result<(Vec<u8>, String), String>> {
     let lines: String = cases.iter().map(|(rtype, text)| format!("{rtype}\t{text}\n")).collect();
     let mut python = Command::new(PYTHON)
@@ -247,8 +247,8 @@ fn ask(cases: &[Case]) -> Vec<Result<(Vec<u8>, String), String>> {
         .spawn()
         .expect("this test needs the Debian packages python3 and python3-dnspython");
     let mut stdin = python.stdin.take().expect("stdin is piped");
-    // Without dnspython the script ends before it reads; its own message below says more than a
-    // broken pipe does.
+    // Without dnspython the script ends before it reads. Its own message below is more helpful than
+    // a broken pipe.
     let sent = stdin.write_all(lines.as_bytes());
     drop(stdin);
     let output = python.wait_with_output().expect("python ends");
@@ -280,7 +280,7 @@ fn read(rtype: RrType, text: &str) -> Rdata {
     }
 }
 
-/// What we make of their octets.
+/// How we read dnspython's octets, and its text.
 fn theirs(case: &Case, answer: &Result<(Vec<u8>, String), String>) -> (Rdata, String) {
     let (rtype, text) = case;
     let (wire, shown) = answer.as_ref().unwrap_or_else(|why| panic!("{rtype} {text}: {why}"));
@@ -301,7 +301,7 @@ fn both_read_the_same_octets_from_each_others_texts() {
         assert_eq!(read(*rtype, &their_text).wire(), theirs.wire(), "{rtype} {their_text}");
         let shown = theirs.to_string();
         assert_eq!(read(*rtype, &shown).wire(), theirs.wire(), "{rtype} {shown}");
-        // dnspython 2.3 is older than RFC 9461 and knows key 7 by its number alone.
+        // dnspython 2.3 is older than RFC 9461, and knows key 7 only by its number.
         ours.push((*rtype, shown.replace("dohpath=", "key7=")));
     }
     for ((case, ours), answer) in cases.iter().zip(&ours).zip(ask(&ours)) {

@@ -1,4 +1,4 @@
-//! Types that stand alone at their name.
+//! Record types that must be alone at their name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,16 +6,16 @@ use cutover_contract::{Change, ChangeSet, Name, ProviderError, RrKey, RrType};
 
 use crate::unsupported;
 
-/// Refuses what would leave a record of one of the `lonely` types beside others: a CNAME everywhere
-/// (RFC 1034 §3.6.2), and at some providers an NS below the apex, where a DS may stay with it
-/// (RFC 4035 §2.4).
+/// Refuses changes that would leave a record of one of the `lonely` types beside others. CNAME is
+/// such a type everywhere (RFC 1034 §3.6.2). At some providers NS below the apex is another, beside
+/// which only DS is allowed (RFC 4035 §2.4).
 ///
-/// `held` is what stands at the names of the change set now, at least; what it says of other names is
-/// not looked at. What is removed is never in the way.
+/// `held` has at least the RRsets that the names of the change set have now; RRsets at other names
+/// are ignored. RRsets that the change set removes do not count.
 ///
 /// # Errors
-/// [`ProviderError::Unsupported`], for the first change that is in the way. Of two RRsets that the
-/// change set writes, that is the lonely one.
+/// [`ProviderError::Unsupported`], for the first change that is not allowed. If the change set
+/// writes both RRsets, that is the change of the lonely type.
 pub fn alone<'k>(
     changes: &ChangeSet,
     held: impl IntoIterator<Item = &'k RrKey>,
@@ -47,12 +47,12 @@ pub fn alone<'k>(
         return Err(match changes.changes().iter().any(is_new) {
             true => {
                 let why =
-                    format!("the name has {other} records, and {article} {alone} stands alone");
+                    format!("the name has {other} records, and {article} {alone} must be alone");
                 unsupported(changes.zone(), &lonely, why)
             }
             false => {
                 let why =
-                    format!("the name has {article} {alone}, and {article} {alone} stands alone");
+                    format!("the name has {article} {alone}, which must be alone at its name");
                 unsupported(changes.zone(), key, why)
             }
         });
@@ -87,7 +87,7 @@ mod tests {
         RrSet::new(Ttl::ZERO, [rdata]).expect("an RRset")
     }
 
-    /// `+www A` writes, `-www A` removes. Gives the key that is refused, and why.
+    /// `+www A` writes, `-www A` removes. Returns the key that is refused, and why.
     fn refused(held: &[&str], edits: &[&str], lonely: &[RrType]) -> Option<(String, String)> {
         let change = |edit: &&str| {
             let key = key(&edit[1..]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc1034_section_3_6_2_a_cname_stands_alone() {
+    fn rfc1034_section_3_6_2_a_cname_is_alone() {
         for (held, edits, expected) in [
             (&[][..], &["+www CNAME"][..], ""),
             (&["other A"], &["+www CNAME"], ""),
@@ -123,7 +123,7 @@ mod tests {
             let found = refused(held, edits, &[RrType::CNAME]);
             let (key, why) = found.unwrap_or_default();
             assert_eq!(key, expected, "{held:?} {edits:?}");
-            assert_eq!(why.ends_with("and a CNAME stands alone"), !expected.is_empty(), "{why}");
+            assert_eq!(why.contains("must be alone"), !expected.is_empty(), "{why}");
         }
     }
 
@@ -133,6 +133,6 @@ mod tests {
         assert_eq!(refused(&["sub NS"], &["+sub DS"], &both), None);
         let (key, why) = refused(&["sub TXT"], &["+sub NS"], &both).expect("refused");
         assert_eq!(key, "sub.acme.test. NS");
-        assert_eq!(why, "the name has TXT records, and an NS stands alone");
+        assert_eq!(why, "the name has TXT records, and an NS must be alone");
     }
 }

@@ -1,25 +1,25 @@
-//! What no server takes, whatever its zone holds.
+//! Changes that no server accepts, whatever its zone holds.
 
 use cutover_contract::{Change, Name, RrType};
 
 use crate::serial;
 
-/// Why servers that hold the SOA as a record like any other cannot make a change: the SOA and the NS
-/// records of the apex stay, the serial goes on, and types that no zone holds are not written. `None`
-/// where nothing of this is in the way.
+/// Why servers that hold the SOA like any other record cannot make this change: the zone keeps its
+/// SOA and the NS records of its apex, the serial only increases, and types that no zone holds are
+/// not written. `None` if none of this applies.
 #[must_use]
 pub fn apex(zone: &Name, change: &Change) -> Option<&'static str> {
     let Change { key, before, after } = change;
     let is_apex = key.name == *zone;
     Some(match (key.rtype, before, after) {
-        (RrType::SOA, ..) if !is_apex => "an SOA stands at the apex of a zone only",
-        (RrType::SOA, None, _) => "a zone that is served has an SOA already",
+        (RrType::SOA, ..) if !is_apex => "an SOA can only be at the apex of a zone",
+        (RrType::SOA, None, _) => "a served zone already has an SOA",
         (RrType::SOA, _, None) => "a zone cannot lose its SOA",
         (RrType::SOA, Some(before), Some(after)) if !serial::goes_on(before, after) => {
-            "servers ignore an SOA whose serial is not higher than the one before"
+            "servers ignore an SOA whose serial is not higher than before"
         }
         (RrType::NS, _, None) if is_apex => "a zone cannot lose the NS records of its apex",
-        // RFC 6895 §3.1: types 128 to 255 are questions and transaction records; 41 is OPT.
+        // RFC 6895 §3.1: types 128 to 255 are query types and transaction records; 41 is OPT.
         (rtype, ..) if matches!(rtype.number(), 0 | 41 | 128..=255) => {
             "no zone holds records of this type"
         }

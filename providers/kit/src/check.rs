@@ -1,9 +1,9 @@
-//! What cannot be written, said before anything is.
+//! Reports what cannot be written before anything is written.
 //!
-//! A run lasts for days, and a provider that refuses the next change in the middle of it leaves the
-//! mail in between. So an adapter is asked when a plan is made: while nobody else changes the zone,
-//! [`cutover_contract::Provider::apply`] can write what [`cutover_contract::Provider::check`] lets
-//! pass.
+//! A run lasts for days. If a provider refuses a change in the middle of it, the mail is stuck
+//! halfway. So the adapter is asked when the plan is made: as long as nobody else changes the zone,
+//! [`cutover_contract::Provider::apply`] can write what [`cutover_contract::Provider::check`]
+//! accepts.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use cutover_contract::{Change, ChangeSet, Name, ProviderError, RrKey, RrSet, RrT
 
 use crate::unsupported;
 
-/// Collects what cannot be written, each thing once.
+/// Collects what cannot be written, without duplicates.
 #[derive(Debug, Default)]
 pub struct Checked {
     found: Vec<Unwritable>,
 }
 
 impl Checked {
-    /// Takes note of what one check said.
+    /// Adds the result of a check.
     ///
     /// # Errors
-    /// The failure again, where it is not about one RRset.
+    /// Any error that is not about an RRset, unchanged.
     pub fn note(&mut self, result: Result<(), ProviderError>) -> Result<(), ProviderError> {
         match result {
             Err(ProviderError::Unsupported { zone: _, key, why }) => {
@@ -32,38 +32,39 @@ impl Checked {
         }
     }
 
-    /// Takes note of one change.
+    /// Adds a change that cannot be written.
     pub fn add(&mut self, key: RrKey, why: impl Into<String>) {
-        let one = Unwritable { key, why: why.into() };
-        if !self.found.contains(&one) {
-            self.found.push(one);
+        let unwritable = Unwritable { key, why: why.into() };
+        if !self.found.contains(&unwritable) {
+            self.found.push(unwritable);
         }
     }
 
-    /// Everything that was found.
+    /// Everything that was collected.
     #[must_use]
     pub fn found(self) -> Vec<Unwritable> {
         self.found
     }
 }
 
-/// Every RRset that one of the sets changes. In what order the sets come is not known to an adapter,
-/// so that what stands beside such an RRset may be gone by then.
+/// Every RRset that one of the sets changes. An adapter does not know the order of the sets, so
+/// what such an RRset holds now may be gone by the time another set is applied.
 #[must_use]
 pub fn touched(sets: &[ChangeSet]) -> BTreeSet<RrKey> {
     sets.iter().flat_map(ChangeSet::changes).map(|change| change.key.clone()).collect()
 }
 
-/// The changes of a set, each as a set of its own, so that each is refused for itself.
+/// The changes of a set, each as its own set, so that each can be refused separately.
 pub fn one_by_one(set: &ChangeSet) -> impl Iterator<Item = ChangeSet> + '_ {
-    let one = |change: &Change| ChangeSet::new(set.zone().clone(), vec![change.clone()]);
-    set.changes().iter().map(move |change| one(change).expect("one of a change set's changes"))
+    let alone = |change: &Change| ChangeSet::new(set.zone().clone(), vec![change.clone()]);
+    set.changes().iter().map(move |change| alone(change).expect("a change of a change set"))
 }
 
-/// Refuses to change records that are kept as they are ([`cutover_contract::Rdata::is_opaque`]).
+/// Refuses to change records that are only kept as they are
+/// ([`cutover_contract::Rdata::is_opaque`]).
 ///
 /// # Errors
-/// [`ProviderError::Unsupported`], for the first of them.
+/// [`ProviderError::Unsupported`], for the first such change.
 pub fn opaque(changes: &ChangeSet) -> Result<(), ProviderError> {
     let is_opaque = |rrset: &Option<RrSet>| rrset.as_ref().is_some_and(RrSet::is_opaque);
     let found = changes
@@ -75,22 +76,22 @@ pub fn opaque(changes: &ChangeSet) -> Result<(), ProviderError> {
         Some(Change { key, .. }) => Err(unsupported(
             changes.zone(),
             key,
-            "records of this type or form are kept as they are and never written: change them \
-                  by hand, at the provider",
+            "records of this type or form are kept as they are and never written; change them by \
+             hand at the provider",
         )),
     }
 }
 
-/// A CNAME that would stand beside other records (RFC 1034 §3.6.2), where the name has these types now,
-/// and other sets change what is `touched`.
+/// The changes that would leave a CNAME beside other records (RFC 1034 §3.6.2). `there` gives the
+/// types that a name has now; other sets change what is in `touched`.
 pub fn beside_cname(
     changes: &ChangeSet,
     touched: &BTreeSet<RrKey>,
     there: impl Fn(&Name) -> BTreeSet<RrType>,
 ) -> Vec<Unwritable> {
     let mut found = Vec::new();
-    // They stand in the order of their names.
-    for of_name in changes.changes().chunk_by(|one, other| one.key.name == other.key.name) {
+    // Changes are sorted by name, so those of a name are adjacent.
+    for of_name in changes.changes().chunk_by(|left, right| left.key.name == right.key.name) {
         let name = &of_name[0].key.name;
         let own = of_name.iter().filter(|change| change.after.is_some());
         let own: BTreeSet<RrType> = own.map(|change| change.key.rtype).collect();
@@ -106,7 +107,7 @@ pub fn beside_cname(
         let Some(other) = other.filter(|_| types.contains(&RrType::CNAME)) else { continue };
         for rtype in own {
             let other = if rtype == RrType::CNAME { *other } else { RrType::CNAME };
-            let why = format!("the name has {other} records, and a CNAME stands alone");
+            let why = format!("the name has {other} records, and a CNAME must be alone");
             found.push(Unwritable { key: RrKey::new(name.clone(), rtype), why });
         }
     }

@@ -1,10 +1,10 @@
-//! The compare of compare-and-set, and how a change is refused.
+//! The comparison before a change, and how a change is refused.
 
 use std::collections::BTreeSet;
 
 use cutover_contract::{Change, ChangeSet, Name, ProviderError, RrKey, RrSet};
 
-/// Compares every `before` of a change set with what `live` says is there.
+/// Compares every `before` of a change set with what `live` has there.
 ///
 /// # Errors
 /// [`ProviderError::Conflict`], for the first RRset that differs.
@@ -21,25 +21,25 @@ pub fn compare<'l>(
     Ok(())
 }
 
-/// The compare has failed: at `key` there is `live` instead of what was expected.
+/// The error of a failed comparison: `key` has `live` instead of what was expected.
 #[must_use]
 pub fn conflict(zone: &Name, key: &RrKey, live: Option<&RrSet>) -> ProviderError {
     ProviderError::Conflict { zone: zone.clone(), key: key.clone(), live: live.cloned() }
 }
 
-/// The change of `key` cannot be written; `why` is a lower-case fragment.
+/// The error for a change of `key` that cannot be written; `why` is a lower-case fragment.
 #[must_use]
 pub fn unsupported(zone: &Name, key: &RrKey, why: impl Into<String>) -> ProviderError {
     ProviderError::Unsupported { zone: zone.clone(), key: key.clone(), why: why.into() }
 }
 
-/// The owner names of some keys, each once.
+/// The owner names of these keys, without duplicates.
 pub fn names_of<'k>(keys: impl IntoIterator<Item = &'k RrKey>) -> BTreeSet<Name> {
     keys.into_iter().map(|key| key.name.clone()).collect()
 }
 
-/// Whether a name has nothing but ASCII letters and digits, octets of `others`, and perhaps a whole
-/// `*` in front: the HTTP APIs of several providers take no other names.
+/// Whether a name consists of ASCII letters, digits and the octets in `others`, with at most a
+/// leading `*` label. The HTTP APIs of several providers accept no other names.
 #[must_use]
 pub fn has_plain_labels(name: &Name, others: &[u8]) -> bool {
     let mut labels = name.labels().peekable();

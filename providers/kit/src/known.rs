@@ -1,12 +1,12 @@
-//! What was found of zones so far.
+//! What the provider reported about its zones so far.
 
 use std::collections::BTreeMap;
 
 use cutover_contract::{Name, ProviderError};
 use tokio::sync::Mutex;
 
-/// Keeps what a provider says of its zones, such as their identifiers, which stay the same for as
-/// long as a zone exists. It holds an entry for every zone that was asked for.
+/// Remembers what a provider reports about its zones, such as their identifiers, which stay the
+/// same as long as a zone exists. It keeps an entry for every zone that was asked for.
 #[derive(Debug)]
 pub struct KnownZones<T> {
     known: Mutex<BTreeMap<Name, T>>,
@@ -19,10 +19,10 @@ impl<T> Default for KnownZones<T> {
 }
 
 impl<T: Clone> KnownZones<T> {
-    /// What is known of a zone; `find` is awaited where nothing is, by one caller at a time.
+    /// What is known about a zone. If nothing is, awaits `find`, for one caller at a time.
     ///
     /// # Errors
-    /// That of `find`; nothing is kept then.
+    /// The error of `find`; nothing is remembered then.
     pub async fn get(
         &self,
         zone: &Name,
@@ -37,11 +37,11 @@ impl<T: Clone> KnownZones<T> {
         Ok(found)
     }
 
-    /// Passes an outcome on, and forgets a zone that is no longer there: it may be made anew, as
-    /// another one.
+    /// Returns an outcome unchanged, and forgets the zone if it no longer exists: it may be created
+    /// again with another identifier.
     ///
     /// # Errors
-    /// That of the outcome.
+    /// The error of the outcome.
     pub async fn forgetting<R>(
         &self,
         zone: &Name,

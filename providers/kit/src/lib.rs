@@ -1,12 +1,12 @@
-//! What the adapters share, so that a rule of the contract is written once.
+//! What the adapters share, so that each rule of the contract is written once.
 //!
 //! An adapter compares every `before` with what is live ([`compare`]), refuses what cannot be
-//! written ([`unsupported`], [`apex`], [`alone`]), sends, and looks at what became of it
-//! ([`Written`]). What it would refuse of a whole plan is collected by [`check`]. Where a
-//! provider knows zones by identifiers, [`KnownZones`] keeps them.
+//! written ([`unsupported`], [`apex`], [`alone`]), sends the change, and checks the result
+//! ([`Written`]). [`check`] collects what it would refuse of a whole plan. [`KnownZones`] remembers
+//! the identifiers by which a provider knows its zones.
 //!
-//! What this crate does not do: it talks to nobody and knows no provider. The contract itself, its
-//! capabilities and the conformance suite are `cutover-contract`.
+//! This crate talks to nobody and knows no provider. The contract itself, its capabilities and the
+//! conformance suite are in `cutover-contract`.
 
 mod alone;
 mod apex;

@@ -1,4 +1,4 @@
-//! Serials of an SOA, in the arithmetic of RFC 1982.
+//! SOA serials, in the arithmetic of RFC 1982.
 
 use cutover_contract::{Rdata, RrKey, RrSet, RrType};
 
@@ -8,14 +8,14 @@ pub fn of(soa: &RrSet) -> Option<u32> {
     soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.serial)
 }
 
-/// Whether `serial` comes after `other` (RFC 1982 §3.2): by less than half of all numbers.
+/// Whether `serial` is later than `other` (RFC 1982 §3.2): ahead by less than half of all numbers.
 #[must_use]
 pub fn is_later(serial: u32, other: u32) -> bool {
     let ahead = serial.wrapping_sub(other);
     ahead != 0 && ahead < 1 << 31
 }
 
-/// Whether the serial of the SOA `after` comes after that of the SOA `before`.
+/// Whether the serial of the SOA `after` is later than that of the SOA `before`.
 #[must_use]
 pub fn goes_on(before: &RrSet, after: &RrSet) -> bool {
     match (of(before), of(after)) {
@@ -24,7 +24,7 @@ pub fn goes_on(before: &RrSet, after: &RrSet) -> bool {
     }
 }
 
-/// Whether `live` is what was asked for; a server may count an SOA's serial on by itself.
+/// Whether `live` is what was requested; a server may increase the serial of an SOA by itself.
 #[must_use]
 pub fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> bool {
     let (Some(live), Some(asked), RrType::SOA) = (live, asked, key.rtype) else {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_count_the_serial_on() {
+    fn a_server_may_increase_the_serial() {
         let soa = |serial: u32, minimum: u32| {
             let text = format!("ns.acme.test. h.acme.test. {serial} 1 1 1 {minimum}");
             let rdata = Rdata::parse(RrType::SOA, &text, None).expect("an SOA");

@@ -1,45 +1,45 @@
-//! What became of a change set that the provider took.
+//! What became of a change set that the provider accepted.
 
 use cutover_contract::{Change, ChangeSet, ProviderError, RrKey, RrSet};
 
 use crate::serial;
 
-/// What it means that everything is as it was after a provider has said yes.
+/// What it means if everything is unchanged after the provider reported success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AsBefore {
-    /// The provider has ignored the change: what it shows is what it holds.
+    /// The provider ignored the change: what it shows is what it holds.
     Ignored,
-    /// It may still come: what the provider shows may be older than what it holds.
+    /// The change may still appear: what the provider shows may be older than what it holds.
     Pending,
 }
 
-/// A change set that the provider said yes to. Providers exist that say yes and do nothing, or
-/// something else, so an adapter reads back and has it judged here.
+/// A change set that the provider reported as made. Some providers report success and do nothing,
+/// or something else, so an adapter reads back and checks the result here.
 #[derive(Clone, Debug)]
 pub struct Written<'c> {
-    /// What was asked for.
+    /// The requested changes.
     pub changes: &'c ChangeSet,
     /// Who was asked.
     pub peer: String,
-    /// What it said, as a clause: `the server said yes`.
-    pub said: &'static str,
-    /// What it means that everything is as it was.
+    /// What the provider reported, as a clause: `the server reported success`.
+    pub claim: &'static str,
+    /// What it means if everything is unchanged.
     pub as_before: AsBefore,
 }
 
 impl Written<'_> {
-    /// Reading back has failed with `error`.
+    /// The error after reading back failed with `error`.
     #[must_use]
     pub fn unread(&self, error: &ProviderError) -> ProviderError {
-        self.in_doubt(format!("{}, and reading back failed: {error}", self.said))
+        self.in_doubt(format!("{}, and reading back failed: {error}", self.claim))
     }
 
-    /// Compares what was asked for with what `live` says is there. A serial that the server has
-    /// counted on by itself is as asked.
+    /// Compares the requested changes with what `live` has there. A serial that the server
+    /// increased by itself counts as requested.
     ///
     /// # Errors
-    /// [`ProviderError::Refused`] where the provider has ignored all of it, and
-    /// [`ProviderError::InDoubt`] where it holds something else.
+    /// [`ProviderError::Refused`] if the provider ignored the whole change set, and
+    /// [`ProviderError::InDoubt`] if it holds something else.
     pub fn judge<'l>(
         &self,
         live: impl Fn(&RrKey) -> Option<&'l RrSet>,
@@ -51,11 +51,11 @@ impl Written<'_> {
         if is_as_before && self.as_before == AsBefore::Ignored {
             return Err(ProviderError::Refused {
                 zone: self.changes.zone().clone(),
-                detail: format!("{} and left {key} as it was", self.said),
+                detail: format!("{}, but left {key} as it was", self.claim),
             });
         }
         let is = live(key).map_or("is absent".to_owned(), |rrset| format!("is {rrset:?}"));
-        Err(self.in_doubt(format!("{}, and afterwards {key} {is}", self.said)))
+        Err(self.in_doubt(format!("{}, but afterwards {key} {is}", self.claim)))
     }
 
     fn in_doubt(&self, detail: String) -> ProviderError {
@@ -70,8 +70,8 @@ mod tests {
 
     use super::*;
 
-    /// What is said where the zone holds `live` after a change from `before` to `after`.
-    fn said(as_before: AsBefore, live: Option<&str>) -> Option<ProviderError> {
+    /// The error if the zone holds `live` after a change from `before` to `after`.
+    fn judged(as_before: AsBefore, live: Option<&str>) -> Option<ProviderError> {
         let name = Name::absolute("www.acme.test.").expect("a name");
         let key = RrKey::new(name, RrType::A);
         let set = |text: &str| {
@@ -83,7 +83,7 @@ mod tests {
         let changes = ChangeSet::new(zone, vec![Change { key, before, after }]);
         let changes = changes.expect("a change set");
         let peer = "a server".to_owned();
-        let written = Written { changes: &changes, peer, said: "it said yes", as_before };
+        let written = Written { changes: &changes, peer, claim: "it reported success", as_before };
         let live = live.map(set);
         written.judge(|_| live.as_ref()).err()
     }
@@ -91,17 +91,17 @@ mod tests {
     #[test]
     fn what_was_read_back_is_judged() {
         for as_before in [AsBefore::Ignored, AsBefore::Pending] {
-            assert!(said(as_before, Some("192.0.2.2")).is_none());
+            assert!(judged(as_before, Some("192.0.2.2")).is_none());
             for (other, words) in [(None, "is absent"), (Some("192.0.2.3"), "192.0.2.3")] {
-                let error = said(as_before, other).expect("something else is there");
+                let error = judged(as_before, other).expect("something else is there");
                 assert_eq!(error.next(), Next::Look, "{error}");
                 assert!(error.to_string().contains(words), "{error}");
             }
         }
-        let ignored = said(AsBefore::Ignored, Some("192.0.2.1")).expect("nothing was done");
+        let ignored = judged(AsBefore::Ignored, Some("192.0.2.1")).expect("nothing was done");
         assert!(ignored.to_string().ends_with("left www.acme.test. A as it was"), "{ignored}");
         assert_eq!(ignored.next(), Next::Fix);
-        let pending = said(AsBefore::Pending, Some("192.0.2.1")).expect("it may still come");
+        let pending = judged(AsBefore::Pending, Some("192.0.2.1")).expect("it may still appear");
         assert_eq!(pending.next(), Next::Look);
     }
 }

@@ -1,17 +1,18 @@
 //! The `memory` adapter: zones in this process, for tests and for the simulator.
 //!
-//! It is a provider as good as one can be: a change set is compared and made under one lock, and
-//! its futures are ready at once, so that any executor will do. Clones share their zones. Plans
-//! cannot name it.
+//! It is as good a provider as possible. A change set is compared and made under a single lock, and
+//! the futures are ready at once, so any executor will do. Clones share their zones. Plans cannot
+//! name this adapter.
 //!
-//! As any provider does, it raises the SOA serial with each change set (by 1, RFC 1982; 0 is left out), unless the
-//! change set itself raises it. A zone without SOA, which tests may have, has no serial.
+//! As with any provider, each change set increases the SOA serial (by 1, RFC 1982; 0 is skipped),
+//! unless the change set itself increases it. A zone without an SOA, which tests may have, has no
+//! serial.
 //!
-//! Records of a signer may be put into a zone (RRSIG and the like); as at any provider, they are
-//! neither shown by reads nor written by change sets.
+//! A zone may hold records of a signer (RRSIG and so on). As with any provider, reads do not show
+//! them and change sets do not write them.
 //!
-//! What this does not do: it does not publish anything, does not fail unless it must, and does not
-//! ask what records mean, but that no CNAME stands beside other records (RFC 1034 §3.6.2).
+//! It publishes nothing, fails only where it must, and does not interpret records, except that no
+//! CNAME may be beside other records (RFC 1034 §3.6.2).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +40,7 @@ struct State {
 }
 
 impl Memory {
-    /// A provider with these zones; of two with the same origin, the last one counts.
+    /// A provider with these zones; of several with the same origin, the last counts.
     #[must_use]
     pub fn new(zones: impl IntoIterator<Item = Zone>) -> Self {
         let zones = zones.into_iter().map(|zone| (zone.origin.clone(), zone)).collect();
@@ -58,20 +59,20 @@ impl Memory {
         self.lock().zones.values().cloned().collect()
     }
 
-    /// How many change sets were made. What [`Memory::edit`] does is not counted.
+    /// How many change sets were made. [`Memory::edit`] does not count.
     #[must_use]
     pub fn applied(&self) -> usize {
         self.lock().applied
     }
 
-    /// Changes a zone as somebody else would, without the planner's knowledge: nothing is
-    /// compared, and the serial stays. `None` where there is no such zone.
+    /// Changes a zone as somebody else would, unknown to the planner: nothing is compared, and the
+    /// serial stays. `None` if there is no such zone.
     pub fn edit<T>(&self, origin: &Name, edit: impl FnOnce(&mut Zone) -> T) -> Option<T> {
         self.lock().zones.get_mut(origin).map(edit)
     }
 
-    /// A panic elsewhere while the lock was held leaves a state that is whole: changes are made on
-    /// a copy.
+    /// If a panic happened elsewhere while the lock was held, the state is still consistent, since
+    /// changes are made on a copy.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,17 +140,17 @@ impl Provider for Memory {
     }
 }
 
-/// Refuses what cannot be written, whatever the zone holds.
+/// Refuses changes that cannot be written whatever the zone holds.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     check::opaque(changes)?;
     let refused = |key: &RrKey, why: &str| Err(unsupported(changes.zone(), key, why));
     for Change { key, before, after } in changes.changes() {
         if key.rtype.is_made_by_signer() {
-            return refused(key, "records of this type are made by a signer");
+            return refused(key, "a signer makes records of this type");
         }
         match (key.rtype, before, after) {
             (RrType::SOA, _, None) => {
-                return refused(key, "a zone without SOA is loaded by no server");
+                return refused(key, "no server loads a zone without an SOA");
             }
             (RrType::SOA, Some(before), Some(after)) if raised(before, after).is_none() => {
                 return refused(key, "the serial would go back (RFC 1982)");
@@ -160,7 +161,7 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     Ok(())
 }
 
-/// The zone with the changes, and its serial.
+/// The zone after the changes, and its serial.
 fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), ProviderError> {
     let refused = |key: &RrKey, why: &str| Err(unsupported(&zone.origin, key, why));
     check_each(changes)?;
@@ -179,7 +180,7 @@ fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), Prov
     let key = RrKey::new(zone.origin.clone(), RrType::SOA);
     let Some(before) = zone.get(&key) else { return Ok((after, None)) };
     let Some(wanted) = after.get(&key) else {
-        return refused(&key, "a zone without SOA is loaded by no server");
+        return refused(&key, "no server loads a zone without an SOA");
     };
     let Some(raised) = raised(before, wanted) else {
         return refused(&key, "the serial would go back (RFC 1982)");
@@ -189,7 +190,7 @@ fn changed(zone: &Zone, changes: &ChangeSet) -> Result<(Zone, Option<u32>), Prov
     Ok((after, serial))
 }
 
-/// The SOA with a serial that comes after the one before (RFC 1982 §3.2); `None` where it goes back.
+/// The SOA with a serial that is later than before (RFC 1982 §3.2); `None` if it would go back.
 fn raised(before: &RrSet, wanted: &RrSet) -> Option<RrSet> {
     let mut soa = wanted.rdata()[0].as_soa()?;
     if !serial::goes_on(before, wanted) {
@@ -208,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// The futures of this crate are ready at once.
+    /// The result of a future of this crate, which is ready at once.
     fn now<T>(future: impl Future<Output = T>) -> T {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => value,
@@ -286,11 +287,11 @@ mod tests {
     }
 
     #[test]
-    fn one_conflict_stops_the_whole_set() {
+    fn a_conflict_stops_the_whole_set() {
         let memory = memory(1);
         let www = key("www.acme.test.", RrType::A);
         let mut all = swap().changes().to_vec();
-        all.push(Change { key: www.clone(), before: None, after: Some(soa_like_a()) });
+        all.push(Change { key: www.clone(), before: None, after: Some(another_a()) });
         let set = ChangeSet::new(name("acme.test."), all).expect("a change set");
         let before = memory.zones();
         let error = now(memory.apply(&set)).expect_err("stale");
@@ -298,7 +299,7 @@ mod tests {
         assert_eq!(memory.zones(), before);
     }
 
-    fn soa_like_a() -> RrSet {
+    fn another_a() -> RrSet {
         set(RrType::A, 60, &["192.0.2.2"])
     }
 
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc1034_section_3_6_2_a_cname_stands_alone() {
+    fn rfc1034_section_3_6_2_a_cname_is_alone() {
         let memory = memory(1);
         let cname = set(RrType::CNAME, 60, &["acme.test."]);
         let www = set(RrType::A, 60, &["192.0.2.1"]);

@@ -1,5 +1,5 @@
-//! The suite's truth about broken ways, on ways that are broken by hand: what an honest adapter says
-//! passes, and each dishonest word is caught.
+//! The suite's checks for broken paths, on paths that are broken by hand: an adapter that reports
+//! the truth passes, and each wrong report is caught.
 
 use std::time::Duration;
 
@@ -17,24 +17,24 @@ use bench::{InMemory, now};
 
 const SECRET: &str = "correct horse battery staple";
 
-/// What an adapter does that it should not.
+/// What an adapter does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lie {
     /// Nothing.
     None,
-    /// It says that nothing was done, and it was.
+    /// It reports that nothing was done, although the change was made.
     FailedThoughLanded,
-    /// It says that it was done, and it was not.
+    /// It reports the change as made, although it was not.
     DoneThoughLost,
-    /// It makes a part.
+    /// It makes only a part.
     Half,
     /// It takes nonsense for an empty zone.
     EmptyForGarbage,
-    /// It takes a demand for patience for a refusal.
+    /// It takes a request to wait for a refusal.
     RefusedForThrottled,
-    /// It takes a stranger's key for a zone that is not there.
+    /// It takes rejected credentials for a missing zone.
     NoZoneForCredentials,
-    /// It says what the key is.
+    /// It shows the key.
     ShowsSecret,
 }
 
@@ -45,7 +45,7 @@ struct Broken {
 }
 
 impl Broken {
-    /// What is said of a read.
+    /// The error of a read.
     fn unread(&self, zone: &Name) -> ProviderError {
         match (self.fault, self.unwritten(zone)) {
             (Fault::Garbage, ProviderError::InDoubt { zone, peer: _, detail }) => {
@@ -55,7 +55,7 @@ impl Broken {
         }
     }
 
-    /// What is said of a write that had no effect.
+    /// The error of a write that had no effect.
     fn unwritten(&self, zone: &Name) -> ProviderError {
         let (zone, peer) = (zone.clone(), "memory".to_owned());
         let detail = match self.lie == Lie::ShowsSecret {
@@ -138,7 +138,7 @@ impl Provider for Broken {
     }
 }
 
-/// The bench of zones in memory, with ways that break.
+/// The bench of zones in memory, with paths that break.
 struct Breaking {
     memory: InMemory,
     lie: Lie,
@@ -176,7 +176,7 @@ impl Bench for Breaking {
 }
 
 #[test]
-fn honest_words_pass_and_each_other_one_is_caught() {
+fn honest_reports_pass_and_each_lie_is_caught() {
     for (lie, case) in [
         (Lie::None, None),
         (Lie::FailedThoughLanded, Some("fault/cut-after-effect")),

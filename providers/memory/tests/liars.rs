@@ -1,4 +1,5 @@
-//! The suite catches what it is for: adapters that lie, each in one way, and the cases that tell.
+//! The suite catches what it should: adapters that lie, each in its own way, and the cases that
+//! notice.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,32 +15,32 @@ mod bench;
 
 use bench::{InMemory, now};
 
-/// In which way an adapter lies.
+/// How an adapter lies.
 #[derive(Clone, Copy, Debug)]
 enum Lie {
-    /// It compares nothing: what is there is what was expected.
+    /// It compares nothing: whatever is there counts as expected.
     ComparesNothing,
-    /// It compares records, and no TTLs.
+    /// It compares records but not TTLs.
     IgnoresTtls,
-    /// It makes the changes of a set one after another.
+    /// It makes the changes of a set one by one.
     OneByOne,
-    /// It takes the old RRset away before the new one comes.
+    /// It removes the old RRset before it creates the new one.
     DeletesFirst,
-    /// It says that all is well, and leaves an alias out where others stand.
+    /// It reports success, but leaves out a CNAME beside other records.
     SaysNoError,
-    /// It cuts TXT after 255 octets.
+    /// It cuts off TXT after 255 octets.
     CutsTxt,
-    /// It has one page of 1,000 RRsets.
+    /// It reads only a page of 1,000 RRsets.
     OnePage,
     /// It corrects TTLs below 300.
     CorrectsTtls,
     /// It answers from a wildcard.
     AppliesWildcards,
-    /// It has an empty zone for each name.
+    /// It shows an empty zone for every name.
     EmptyZones,
-    /// It gives RRsets in the order of their names.
+    /// It returns RRsets in the order of their names.
     SortsAnswers,
-    /// It has no idea of what changed in a record but its host.
+    /// It ignores changes to an MX other than its host.
     IgnoresPreferences,
 }
 
@@ -49,7 +50,7 @@ struct Liar {
     is_away: AtomicBool,
 }
 
-/// Lets others have their turn.
+/// Lets other futures have a turn.
 async fn turn() {
     let was_here = AtomicBool::new(false);
     std::future::poll_fn(|context| {
@@ -172,7 +173,7 @@ impl Provider for Liar {
             .filter(|change| change.before != change.after)
             .collect();
         if matches!(self.lie, Lie::OneByOne) {
-            // What goes, goes first.
+            // Removals first.
             let (gone, come): (Vec<Change>, Vec<Change>) =
                 bent.into_iter().partition(|change| change.after.is_none());
             for change in gone.into_iter().chain(come) {
@@ -196,7 +197,7 @@ impl Provider for Liar {
     }
 }
 
-/// Those of these cases that fail for a liar.
+/// The cases among these that fail for a liar.
 fn caught(lie: Lie, names: &[&str]) -> Vec<String> {
     let connect = move |memory: Memory| -> Box<dyn Provider> {
         Box::new(Liar { memory, lie, is_away: AtomicBool::new(false) })
@@ -209,7 +210,7 @@ fn caught(lie: Lie, names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn each_lie_is_caught_by_the_cases_that_tell_of_it() {
+fn each_lie_is_caught_by_the_cases_about_it() {
     for (lie, cases) in [
         (Lie::ComparesNothing, &["compare/value", "compare/ttl", "compare/repeat"][..]),
         (Lie::IgnoresTtls, &["compare/ttl"]),

@@ -1,4 +1,4 @@
-//! The conformance suite, on zones in this process.
+//! The conformance suite on zones in this process.
 
 use std::path::Path;
 

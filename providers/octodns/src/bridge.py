@@ -1,20 +1,20 @@
-"""The Python end of the bridge: one octoDNS provider, asked by JSON lines.
+"""The Python end of the bridge: one octoDNS provider, used through JSON lines.
 
-Standard input has one request a line, and the answer to each is one line on what was standard output
-when we began. Whatever providers print goes to standard error, so that it cannot be taken for an
-answer. The first request names the class and its arguments, and comes once:
+Standard input has one request per line. Each answer is one line on what was standard output at the start.
+Whatever providers print goes to standard error, so that it cannot be taken for an answer. The first
+request names the class and its arguments, and comes only once:
 
     {"do": "open", "class": "octodns_powerdns.PowerDnsProvider", "settings": {...}}
     {"do": "read", "zone": "acme.test."}
     {"do": "prepare", "zone": "acme.test.", "changes": [{"name", "type", "after": RRSET or null}]}
     {"do": "commit"}
 
-An answer is {"ok": ...} or {"error": {"kind", "detail", "wait"}}. `prepare` has octoDNS plan the
-change, says what it saw before and what it would make, and changes nothing; `commit` applies just
-that plan. What is compared is compared by the other end.
+An answer is {"ok": ...} or {"error": {"kind", "detail", "wait"}}. `prepare` lets octoDNS plan the change,
+returns what it saw and what it would make, and changes nothing; `commit` applies exactly that plan. The
+other end does all comparisons.
 
-When standard input ends, whoever asked is gone, and so are we, in the middle of a request too: nothing
-may be sent later than the other end has said.
+When standard input ends, the other end is gone. Then this process ends too, even during a request, so
+that nothing is sent after the other end has reported the outcome.
 """
 
 import json
@@ -23,7 +23,7 @@ import queue
 import sys
 import threading
 
-# The plan's directory is no place to import modules from.
+# Modules must not be imported from the plan's directory.
 sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]
 
 answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -31,7 +31,7 @@ os.dup2(2, 1)
 
 
 class Problem(Exception):
-    """A failure that is understood here."""
+    """A failure whose meaning is known."""
 
     def __init__(self, kind, detail, wait=None):
         super().__init__(detail)
@@ -49,19 +49,19 @@ def octodns():
         raise Problem("setup", f"{error}; install it: {python} -m pip install 'octodns>=1.22'")
     if not hasattr(Record, "to_rrset"):
         version = getattr(octodns, "__version__", "of an unknown version")
-        raise Problem("setup", f"octoDNS {version} is too old: 1.22 is the first that will do")
+        raise Problem("setup", f"octoDNS {version} is too old; 1.22 or later is needed")
     return Record, Zone
 
 
 class Bridge:
-    """One provider, and the plan that waits to be applied."""
+    """One provider, and the plan that is ready to be applied."""
 
     def __init__(self):
         self.make = None
         self.held = None
 
     def open(self, request):
-        """Loads the class; every later request has an object of its own, since providers cache."""
+        """Loads the class. Every later request gets its own object, because providers cache."""
         import importlib
 
         octodns()
@@ -76,7 +76,7 @@ class Bridge:
         if provider is None:
             raise Problem("setup", f"the module {module} has no class {name}")
         settings = dict(request["settings"])
-        # A cutover may change most records of a small zone, and its plan says what it is safe by.
+        # A cutover may change most records of a small zone. Its plan has been proved safe.
         settings.setdefault("update_pcent_threshold", 1.0)
         settings.setdefault("delete_pcent_threshold", 1.0)
         self.make = lambda: provider("cutover", **settings)
@@ -87,7 +87,7 @@ class Bridge:
         return {}
 
     def read(self, request):
-        """All records of a zone that octoDNS has a type for."""
+        """All records of a zone whose types octoDNS knows."""
         _, Zone = octodns()
         zone = Zone(request["zone"], [])
         self.populate(self.make(), zone)
@@ -128,18 +128,18 @@ class Bridge:
                 raise Problem("unsupported", f"the class cannot write it: {type(error).__name__}: {error}")
             raise
         made = plan.changes if plan else []
-        # The provider cannot be brought to leave out what it would do of its own accord.
+        # The provider cannot be stopped from making changes of its own, so they are refused.
         extra = [change for change in made if (change.record.fqdn, change.record._type) not in touched]
         if extra:
             raise Problem("refused", f"octoDNS would also change {extra[0].record.fqdn} {extra[0].record._type}")
         if provider.apply_disabled:
-            raise Problem("refused", "the class is told to apply nothing (apply_disabled)")
+            raise Problem("refused", "the class is configured to apply nothing (apply_disabled)")
         self.held = (provider, plan)
         names = {name for name, _ in touched}
-        # What the plan was made from is what has to be compared. octoDNS takes the NS of the apex out
-        # of it where they are not to be touched.
+        # Only what the plan was made from may be compared. octoDNS removes the NS of the apex from it
+        # if they are not to be touched.
         read = set(plan.existing.records if plan else existing.records)
-        if existing.root_ns and not any((one.fqdn, one._type) == root[::-1] for one in read):
+        if existing.root_ns and not any((record.fqdn, record._type) == root[::-1] for record in read):
             read.add(existing.root_ns)
         try:
             after = [shown(change.new) for change in made if change.new]
@@ -152,16 +152,16 @@ class Bridge:
         }
 
     def commit(self, _request):
-        """Applies what was prepared, once."""
+        """Applies the prepared plan, once."""
         if self.held is None:
-            raise Problem("refused", "nothing is prepared")
+            raise Problem("refused", "no plan is prepared")
         (provider, plan), self.held = self.held, None
         provider.apply(plan)
         return {}
 
 
 def wanted(Record, zone, change):
-    """A record of octoDNS's, from presentation form."""
+    """An octoDNS record from presentation form."""
     from octodns.record import Rrset
 
     rrset = Rrset(change["name"], change["type"], change["after"]["ttl"], change["after"]["rdata"])
@@ -173,7 +173,7 @@ def wanted(Record, zone, change):
 
 
 def shown(record):
-    """A record of octoDNS's, in presentation form."""
+    """An octoDNS record in presentation form."""
     if getattr(record, "dynamic", None) or getattr(record, "geo", None):
         return {"name": record.fqdn, "type": record._type, "ttl": record.ttl, "rdata": None}
     rrset = record.to_rrset()
@@ -181,7 +181,7 @@ def shown(record):
 
 
 def causes(error):
-    """An exception and those behind it."""
+    """An exception and its causes."""
     seen = []
     while error is not None and error not in seen:
         seen.append(error)
@@ -190,19 +190,19 @@ def causes(error):
 
 
 def network(error):
-    """Whether a failure has one of the network's behind it."""
-    lineage = [base.__name__ for one in causes(error) for base in type(one).__mro__]
+    """Whether a network failure is among the causes of an exception."""
+    lineage = [base.__name__ for cause in causes(error) for base in type(cause).__mro__]
     return any(name in ("OSError", "RequestException", "DNSException") for name in lineage)
 
 
 def explained(error):
-    """What a failure of a provider means, as far as anybody can tell: classes have their own."""
+    """What a provider's failure means, as far as that can be told: each class has its own exceptions."""
     if isinstance(error, Problem):
         return error
     chain = causes(error)
-    detail = "; ".join(f"{type(one).__name__}: {one}" for one in chain)
-    for one in chain:
-        response = getattr(one, "response", None)
+    detail = "; ".join(f"{type(cause).__name__}: {cause}" for cause in chain)
+    for cause in chain:
+        response = getattr(cause, "response", None)
         status = getattr(response, "status_code", None)
         if isinstance(status, int):
             if status in (401, 403):
@@ -215,8 +215,8 @@ def explained(error):
             if 500 <= status < 600:
                 return Problem("failing", detail)
             return Problem("denied", detail)
-    lineage = [base.__name__ for one in chain for base in type(one).__mro__]
-    texts = " ".join(str(one) for one in chain)
+    lineage = [base.__name__ for cause in chain for base in type(cause).__mro__]
+    texts = " ".join(str(cause) for cause in chain)
     for kind, words in [
         ("unauthorized", ("Unauthorized", "Forbidden", "AuthenticationError", "PeerError", "BadSignature")),
         ("no-such-zone", ("NotFound", "ZoneNotFound")),
@@ -226,7 +226,7 @@ def explained(error):
             return Problem(kind, detail)
     if any(word in texts for word in ("BADKEY", "BADSIG", "BADTIME")):
         return Problem("unauthorized", detail)
-    # RFC 5936 §2.2.1: how servers answer for a zone that they do not have.
+    # RFC 5936 §2.2.1: the answer of servers for a zone that they do not have.
     if "NOTAUTH" in texts:
         return Problem("no-such-zone", detail)
     if any(texts.endswith(word) for word in ("REFUSED", "FORMERR", "NOTIMP", "NOTZONE")):
@@ -241,7 +241,7 @@ def explained(error):
 
 
 def listen(requests):
-    """Passes the requests on, and ends everything with their end."""
+    """Passes the requests on, and ends the process when they end."""
     for line in sys.stdin:
         requests.put(line)
     os._exit(1)
@@ -255,7 +255,7 @@ def main():
         request = json.loads(requests.get())
         try:
             answer = {"ok": getattr(bridge, request["do"])(request)}
-        except Exception as error:  # whatever a class of somebody else's throws
+        except Exception as error:  # whatever the provider's class raises
             problem = explained(error)
             answer = {"error": {"kind": problem.kind, "detail": problem.detail, "wait": problem.wait}}
         answers.write(json.dumps(answer) + "\n")

@@ -1,4 +1,4 @@
-//! Between the bridge's JSON and RRsets. What comes from octoDNS is in presentation form.
+//! Converts between the bridge's JSON and RRsets. Everything from octoDNS is in presentation form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,82 +9,80 @@ use cutover_contract::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Why something that octoDNS shows is no RRset.
+/// Why something that octoDNS shows is not an RRset.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadAnswer {
-    /// No list at all.
+    /// It is not a list.
     #[error("there is no list of RRsets")]
     NoList,
-    /// An entry of another shape.
+    /// An entry has another shape.
     #[error(transparent)]
     Shape(#[from] serde_json::Error),
-    /// A name.
+    /// A name is invalid.
     #[error("{name}: {error}")]
     Name {
         /// What octoDNS shows.
         name: String,
-        /// Why it is none.
+        /// Why it is not a name.
         error: NameError,
     },
-    /// A type.
+    /// A type is unknown.
     #[error("{name}: {error}")]
     Type {
-        /// Whose.
+        /// The owner name.
         name: Name,
-        /// Why it is none.
+        /// Why it is not a type.
         error: RrTypeError,
     },
-    /// Records that depend on who asks.
-    #[error("{0}: its records depend on who asks (octoDNS calls it dynamic)")]
+    /// The records depend on the client.
+    #[error("{0}: its records depend on the client (dynamic, in octoDNS's terms)")]
     Dynamic(RrKey),
-    /// Rdata of another form.
+    /// Rdata cannot be read.
     #[error("{key}: {error}")]
     Rdata {
-        /// Whose.
+        /// The RRset.
         key: RrKey,
         /// What is wrong.
         error: RdataError,
     },
-    /// A TTL.
+    /// A TTL is invalid.
     #[error("{key}: {error}")]
     Ttl {
-        /// Whose.
+        /// The RRset.
         key: RrKey,
         /// What is wrong.
         error: TtlError,
     },
-    /// Records that make no RRset.
+    /// The records are not an RRset.
     #[error("{key}: {error}")]
     RrSet {
-        /// Whose.
+        /// The RRset.
         key: RrKey,
-        /// Why.
+        /// The reason.
         error: RrSetError,
     },
-    /// An RRset that is there twice.
+    /// An RRset occurs twice.
     #[error("{0}: it is there twice")]
     Twice(RrKey),
 }
 
-/// Why octoDNS cannot be trusted with an RRset.
+/// Why an RRset is not entrusted to octoDNS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unwritten {
     /// The class does not write this type.
-    #[error("{0} is not among the types that are written")]
+    #[error("{0} is not among the writable types")]
     Type(RrType),
-    /// Octets that its classes write in different ways.
+    /// Octets that the classes write in different ways.
     #[error(
-        "octoDNS's classes do not agree on backslashes, and write other octets than printable ASCII \
-         wrong or not at all"
+        "octoDNS's classes disagree about backslashes, and write octets beyond printable ASCII \
+        wrongly or not at all"
     )]
     Text,
-    /// A division of a TXT that is not kept.
-    #[error(
-        "octoDNS divides a TXT into strings of 255 octets by itself, and keeps no other division"
-    )]
+    /// A division of a TXT that would be lost.
+    #[error("octoDNS itself divides a TXT into strings of 255 octets, and keeps no other division")]
     Division,
-    /// A TTL below this one.
-    #[error("the plan says that the provider takes no TTL below {0} s")]
+    /// A TTL below this minimum.
+    #[error("by your plan (`ttl_min`), the provider accepts no TTL below {0} s")]
     Ttl(Ttl),
 }
 
@@ -94,11 +92,12 @@ struct Shown<'a> {
     #[serde(rename = "type")]
     rtype: &'a str,
     ttl: u32,
-    /// `None` where the records depend on who asks.
+    /// `None` if the records depend on the client.
     rdata: Option<Vec<String>>,
 }
 
-/// The RRsets of a list. Types that are no DNS types, inventions of a provider's class, are left out.
+/// The RRsets of a list. Types that are not DNS types, such as a provider's inventions, are left
+/// out.
 pub(crate) fn rrsets(shown: &Value) -> Result<BTreeMap<RrKey, RrSet>, BadAnswer> {
     let list = shown.as_array().ok_or(BadAnswer::NoList)?;
     let mut rrsets = BTreeMap::new();
@@ -152,7 +151,7 @@ pub(crate) fn change(change: &Change) -> Value {
     })
 }
 
-/// Whether octoDNS can be trusted with an RRset at all.
+/// Whether an RRset can be entrusted to octoDNS at all.
 ///
 /// # Errors
 /// [`Unwritten`].

@@ -1,17 +1,16 @@
 //! The adapter for every provider that octoDNS has a class for.
 //!
-//! A Python process with octoDNS in it makes an object of the class, and reads and writes through
-//! that. The process is asked by JSON lines (`bridge.py`); what is compared is compared here, in
+//! A Python process that runs octoDNS creates an object of the class, and reads and writes through
+//! it. The adapter talks to the process in JSON lines (`bridge.py`), and compares values itself, in
 //! canonical form.
 //!
-//! A change is: the class plans it (`plan()`, so that its own checks are made), the RRsets that it
-//! saw are compared with what they have to be, what it would make with what is wanted, and then
-//! that very plan is applied. Afterwards the zone is read anew.
+//! How a change is made: the class plans it (`plan()`, which includes the class's own checks). The
+//! adapter compares the RRsets that the class saw with the expected RRsets, and those that it would
+//! make with the wanted RRsets. Then it applies exactly this plan and reads the zone again.
 //!
-//! What this does not do: octoDNS reads whole zones only, shows no SOA, and knows no more types than
-//! [`TYPES`]; records of other types are not seen. In what order a class writes, and whether an
-//! RRset is gone for a moment, is the class's own affair: [`table`] has those that are known to
-//! replace an RRset in place.
+//! octoDNS only reads whole zones, shows no SOA, and knows only the types in [`TYPES`]; records of
+//! other types are not seen. In which order a class writes, and whether an RRset disappears for a
+//! moment, depends on the class: [`table`] lists those that are known to replace an RRset in place.
 
 mod convert;
 mod process;
@@ -75,22 +74,23 @@ pub const ADAPTER: Adapter = Adapter {
     connect,
 };
 
-/// The types that octoDNS 1.22 has classes for and that are more than a provider's own invention.
+/// The types that octoDNS 1.22 supports, without those that a provider invented.
 const TYPES: &[RrType] = rr_types![
     A AAAA CAA CNAME DNAME DS HTTPS LOC MX NAPTR NS OPENPGPKEY PTR SRV SSHFP SVCB TLSA TXT URI
 ];
 
-/// How long a change of unknown outcome can still land. Our choice: the Python process ends with us,
-/// or when it is too slow, and a minute is left for the one request that the provider had read.
+/// How long after a change of unknown outcome its effect can still appear. Our choice: the Python
+/// process ends when we do, or when it is too slow, and a minute remains for a request that the
+/// provider has already read.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
-/// Change sets that a class is asked to plan before a run. Our choice: each costs a reading of the zone;
-/// what is beyond is looked at without the class.
+/// The most change sets that a class is asked to plan before a run. Our choice: each costs reading
+/// the zone; the rest are checked without the class.
 const PLANNED_MAX: usize = 32;
-/// How long to wait where a provider asks for patience and does not say how long. Our choice.
+/// How long to wait if a provider asks to wait without saying how long. Our choice.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long we let ourselves be told to wait. Our choice: a longer time is a typing error.
+/// The longest wait that we accept. Our choice: a longer time is a typing error.
 const PATIENCE_MAX: Duration = Duration::from_secs(3_600);
-/// Characters of somebody else's words that are shown. Our choice.
+/// The most characters of other software's text that are shown. Our choice.
 const WORDS_CHARS_MAX: usize = 400;
 
 struct OctoDns {
@@ -98,7 +98,7 @@ struct OctoDns {
     ttl_min: Ttl,
     unseen_nodes: Duration,
     bridge: Bridge,
-    /// Texts that no error may have.
+    /// Texts that no error may contain.
     secrets: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
         !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if class.split('.').count() < 2 || !class.split('.').all(is_word) {
-        let problem = "it is a module and a class: octodns_gandi.GandiProvider";
+        let problem = "it must be a module and a class, such as octodns_gandi.GandiProvider";
         return Err(ConfigError::new("class", problem));
     }
     let mut secrets = Vec::new();
@@ -128,7 +128,7 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
             | ConfigValue::Duration(_)
             | ConfigValue::Argv(_)
             | ConfigValue::Object(_) => {
-                let problem = "a list or a mapping is no argument";
+                let problem = "an argument cannot be a list or a mapping";
                 return Err(ConfigError::new("settings", problem));
             }
         };
@@ -137,7 +137,7 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
     let ttl = |span: &Duration| {
         let secs = u32::try_from(span.as_secs()).ok();
         secs.and_then(|secs| Ttl::from_secs(secs).ok())
-            .ok_or_else(|| ConfigError::new("ttl_min", "it is no TTL"))
+            .ok_or_else(|| ConfigError::new("ttl_min", "it is not a TTL"))
     };
     let ttl_min = config.duration("ttl_min").map_or(Ok(Ttl::ZERO), ttl)?;
     let known = table::known(class).map(|known| known.unseen_nodes);
@@ -150,14 +150,14 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
     Ok(Box::new(OctoDns { class, ttl_min, unseen_nodes, bridge, secrets }))
 }
 
-/// How far a request has come: whether a change can have been made.
+/// How far a request has got, and thus whether a change may have been made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Before,
     Commit,
 }
 
-/// A failure on the way, before it is told.
+/// A failure, before it becomes an error of the contract.
 enum Trouble {
     Bridge(Failed),
     Told(ProviderError),
@@ -174,10 +174,10 @@ impl OctoDns {
         format!("octoDNS's {}", self.class)
     }
 
-    /// Somebody else's words, on one line, without secrets.
+    /// Other software's text, on one line, without secrets.
     fn words(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        // Nothing at all is everywhere, and no secret.
+        // An empty secret would match everywhere.
         for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(secret.as_str(), "[secret]");
         }
@@ -229,7 +229,7 @@ impl OctoDns {
                 Some(key) => ProviderError::Unsupported { zone, key: key.clone(), why: detail },
                 None => ProviderError::Refused { zone, detail },
             },
-            // A class may have sent some of a change before it failed, and does not say.
+            // A class does not report how much of a change it sent before it failed.
             (
                 Kind::Throttled | Kind::Failing | Kind::Broken | Kind::Garbage | Kind::Refused,
                 Stage::Commit,
@@ -256,8 +256,7 @@ impl OctoDns {
         })
     }
 
-    /// Compares what octoDNS saw with what has to be there, and what it would make with what is
-    /// wanted.
+    /// Compares what octoDNS saw with what is expected, and what it would make with what is wanted.
     fn prepared(&self, changes: &ChangeSet, answer: &Value) -> Result<(), ProviderError> {
         let zone = changes.zone();
         let before = self.rrsets(zone, &answer["before"])?;
@@ -270,7 +269,7 @@ impl OctoDns {
         })?;
         for Change { key, after: wanted, .. } in changes.changes() {
             if !made.contains(key) {
-                let why = format!("{} leaves it out of its plan", self.peer());
+                let why = format!("{} does not include it in its plan", self.peer());
                 return Err(unsupported(zone, key, why));
             }
             if after.get(key) != wanted.as_ref() {
@@ -282,7 +281,7 @@ impl OctoDns {
         Ok(())
     }
 
-    /// Refuses what octoDNS cannot be trusted with.
+    /// Refuses RRsets that are not entrusted to octoDNS.
     fn check_each(&self, changes: &ChangeSet) -> Result<(), ProviderError> {
         check::opaque(changes)?;
         let zone = changes.zone();
@@ -294,7 +293,7 @@ impl OctoDns {
         Ok(())
     }
 
-    /// Has the class plan what a change set makes, from what is there now, and makes none of it.
+    /// Lets the class plan a change set from the current state, without making it.
     async fn planned(
         &self,
         set: &ChangeSet,
@@ -306,7 +305,7 @@ impl OctoDns {
             .map(|change| Change { before: live.get(&change.key).cloned(), ..change.clone() });
         let from_here = from_here.filter(|change| change.before != change.after).collect();
         let Ok(set) = ChangeSet::new(set.zone().clone(), from_here) else { return Ok(()) };
-        // What comes and goes at a name by way of other change sets is not there when this is asked.
+        // What other change sets add or remove at a name is not considered here.
         let alone = stands_alone(&set, live).is_ok();
         let look = |_, answer: &Value| match alone {
             true => self.prepared(&set, answer).map_err(Trouble::Told),
@@ -320,8 +319,9 @@ impl OctoDns {
         }
     }
 
-    /// What a failure while a change was being made means: one that says that nothing was done is
-    /// believed where the zone is as it was. A class may have sent several requests before it.
+    /// The error for a failure while a change was being made. A class may have sent several
+    /// requests before it failed, so an error that means "nothing was done" is believed only if the
+    /// zone is unchanged.
     async fn settled(&self, changes: &ChangeSet, error: ProviderError) -> ProviderError {
         if matches!(error, ProviderError::InDoubt { .. }) {
             return error;
@@ -333,7 +333,7 @@ impl OctoDns {
         if self.read(zone).await.is_ok_and(|live| is_before(&live)) {
             return error;
         }
-        let detail = format!("a part of it may have been made: {error}");
+        let detail = format!("a part of the change may have been made: {error}");
         ProviderError::InDoubt { zone: zone.clone(), peer: self.peer(), detail }
     }
 
@@ -341,7 +341,7 @@ impl OctoDns {
         let written = Written {
             changes,
             peer: self.peer(),
-            said: "it took the change",
+            claim: "it accepted the change",
             as_before: AsBefore::Ignored,
         };
         let live = self.read(changes.zone()).await;
@@ -351,14 +351,15 @@ impl OctoDns {
     }
 }
 
-/// Whether aliases stand alone after a change (RFC 1034 §3.6.2), and none stands at the apex, whose SOA
-/// octoDNS does not show. Classes leave that to their providers, and not every provider minds.
+/// Checks that each CNAME is alone after the change (RFC 1034 §3.6.2), and that none is at the
+/// apex, whose SOA octoDNS does not show. Classes leave this check to their providers, and not
+/// every provider makes it.
 fn stands_alone(changes: &ChangeSet, before: &BTreeMap<RrKey, RrSet>) -> Result<(), ProviderError> {
     let soa = RrKey::new(changes.zone().clone(), RrType::SOA);
     alone(changes, before.keys().chain([&soa]), &[RrType::CNAME])
 }
 
-/// The request that has the class plan a change set.
+/// The request that lets the class plan a change set.
 fn prepare(changes: &ChangeSet) -> Value {
     json!({
         "do": "prepare",
@@ -382,7 +383,7 @@ impl Provider for OctoDns {
             ttl_min: self.ttl_min,
             ttl_max: Ttl::MAX,
             types: Some(known.map_or(TYPES, |known| known.types)),
-            // Nothing is written at once.
+            // No two RRsets change at once.
             gathered: Gathered::One,
             settle_max: SETTLE_MAX,
             unseen_nodes: self.unseen_nodes,

@@ -1,4 +1,5 @@
-//! The Python process: started when it is needed, asked one thing at a time, killed when it is slow.
+//! Runs the Python process: it is started when needed, does one thing at a time, and is killed when
+//! it is too slow.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,33 +15,34 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// The program that runs there.
+/// The program that the process runs.
 const BRIDGE: &str = include_str!("bridge.py");
 
-/// For any request. Our choice: octoDNS takes 38 s for 100,000 records, and some providers a
-/// request a record.
+/// The longest time for a request. Our choice: octoDNS needs 38 s for 100,000 records, and some
+/// providers need a request for each record.
 pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(600);
-/// Octets of one answer at the most. Our choice: about five million records.
+/// The most octets of an answer. Our choice: about five million records.
 const ANSWER_OCTETS_MAX: usize = 1 << 30;
-/// For a process that has closed its end to be gone. Our choice: the system does that at once.
+/// How long to wait for a process to be gone after it closed its end. Our choice: the system does
+/// that at once.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
-/// Octets of what the process says for itself that are kept. Our choice.
+/// The most octets of the process's own messages that are kept. Our choice.
 const WORDS_OCTETS_MAX: usize = 4_096;
 
 /// How an exchange failed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The process cannot be started, or ended before it was asked.
+    /// The process could not be started, or ended before a request.
     Start(String),
-    /// The process ended while it was asked: what it had been asked for may be done.
+    /// The process ended during a request, which may have been carried out.
     Lost(String),
-    /// The process did not answer in time, and was ended: what it had been asked for may be done.
+    /// The process did not answer in time and was ended. The request may have been carried out.
     Silent(String),
     /// The process answered with an error.
     Said(Complaint),
 }
 
-/// An error as the bridge says it.
+/// An error that the bridge reports.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Complaint {
     pub(crate) kind: Kind,
@@ -49,7 +51,7 @@ pub(crate) struct Complaint {
     pub(crate) wait: Option<u64>,
 }
 
-/// What a failure of a class means.
+/// The meaning of a class's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -59,9 +61,9 @@ pub(crate) enum Kind {
     Unauthorized,
     /// There is no such zone.
     NoSuchZone,
-    /// The provider asks for patience.
+    /// The provider asks to wait.
     Throttled,
-    /// The provider failed by its own word.
+    /// The provider reports a failure of its own.
     Failing,
     /// There was no connection.
     Unreached,
@@ -69,9 +71,9 @@ pub(crate) enum Kind {
     Broken,
     /// An answer makes no sense.
     Garbage,
-    /// The class cannot hold or write it.
+    /// The class cannot represent or write it.
     Unsupported,
-    /// The provider understood the request and said no.
+    /// The provider understood the request and refused it.
     Denied,
     /// Anything else.
     Refused,
@@ -84,27 +86,27 @@ enum Answer {
     Error(Complaint),
 }
 
-/// How to start it.
+/// How to start the process, and the process if it runs.
 pub(crate) struct Bridge {
     python: PathBuf,
     base: PathBuf,
-    /// The first request, with secrets in it.
+    /// The first request, which contains secrets.
     open: String,
     running: Mutex<Option<Running>>,
 }
 
 struct Running {
-    /// Killed when this is dropped.
+    /// Killed on drop.
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     words: Arc<StdMutex<Vec<u8>>>,
-    /// Ends when the process has closed its standard error.
+    /// Ends when the process closes its standard error.
     listener: JoinHandle<()>,
 }
 
 impl Bridge {
-    /// `python` is a program; one with a slash in it is a path that starts at `base`.
+    /// `python` is a program; with a slash in it, it is a path that starts at `base`.
     pub(crate) fn new(python: &str, base: &Path, open: &Value) -> Self {
         let python = match python.contains('/') {
             true => base.join(python),
@@ -114,15 +116,15 @@ impl Bridge {
         Self { python, base, open, running: Mutex::new(None) }
     }
 
-    /// Asks for each of these in turn, with nobody else in between. `look` sees the answer to each
-    /// before the next is asked, and can put an end to it.
+    /// Makes these requests in turn, with no others in between. `look` sees each answer before the
+    /// next request, and can stop the sequence.
     pub(crate) async fn ask<E: From<Failed>>(
         &self,
         requests: &[Value],
         mut look: impl FnMut(usize, &Value) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut place = self.running.lock().await;
-        // Whatever goes wrong, the next one starts anew.
+        // If anything goes wrong, the next request starts a new process.
         let mut running = match place.take() {
             Some(running) => running,
             None => self.start().await?,
@@ -208,7 +210,7 @@ impl Running {
     }
 
     async fn last_words(&mut self, problem: &str) -> String {
-        // It closed its end, so that it is as good as gone, and what it said is on its way.
+        // The process closed its end, so it is about to be gone, and its last message will arrive.
         let _ = timeout(LAST_WORDS_MAX, self.child.wait()).await;
         let _ = timeout(LAST_WORDS_MAX, &mut self.listener).await;
         let words = self.words.lock().map(|words| words.clone()).unwrap_or_default();
@@ -220,7 +222,7 @@ impl Running {
     }
 }
 
-/// Reads to the end, so that the process never waits for us, and keeps the last of it.
+/// Reads to the end, so that the process never waits for us, and keeps the last part.
 async fn keep(mut stderr: ChildStderr, words: Arc<StdMutex<Vec<u8>>>) {
     let mut buffer = [0; 4_096];
     while let Ok(octets @ 1..) = stderr.read(&mut buffer).await {

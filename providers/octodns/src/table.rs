@@ -1,43 +1,43 @@
-//! Which classes of octoDNS are known to replace an RRset in place.
+//! The classes of octoDNS that are known to replace an RRset in place.
 //!
-//! Read in their sources on 2026-11-26, in the versions that are given. Every other class counts as
-//! one that may take an RRset away before it puts the new one there, as these do: Gandi 1.2.0,
-//! DigitalOcean 1.0.1, DNSimple 1.0.1, easyDNS 1.0.1, Constellix 1.0.1 (an update is a delete and a
-//! create), Cloudflare 1.2.0 (record by record).
+//! As seen in their sources on 2026-11-26, in the versions given. Every other class is assumed to
+//! remove an RRset before it creates the new one, as these do: Gandi 1.2.0, DigitalOcean 1.0.1,
+//! DNSimple 1.0.1, easyDNS 1.0.1, Constellix 1.0.1 (an update is a delete and a create), Cloudflare
+//! 1.2.0 (record by record).
 
 use std::time::Duration;
 
 use cutover_contract::RrType;
 use cutover_kit::rr_types;
 
-/// A class that replaces an RRset in one act of its provider.
+/// A class that replaces an RRset in a single act of its provider.
 pub(crate) struct Known {
-    /// The class, as a configuration of octoDNS names it.
+    /// The class, as octoDNS's configuration names it.
     pub(crate) class: &'static str,
     /// The types that it reads and writes.
     pub(crate) types: &'static [RrType],
-    /// For servers that cannot be asked: zero where all of them are the user's own.
+    /// The time to add for nodes that cannot be asked; zero if all servers are the user's own.
     pub(crate) unseen_nodes: Duration,
 }
 
-/// What is added for the nodes of an anycast network. Our choice: octoDNS says nothing of them.
+/// The time to add for nodes of an anycast network. Our choice: octoDNS says nothing about them.
 pub(crate) const ANYCAST: Duration = Duration::from_secs(60);
 
-/// A row.
+/// Makes a row of the table.
 macro_rules! known {
     ($class:literal, $unseen:expr, $($rtype:ident)*) => {
         Known { class: $class, types: rr_types![$($rtype)*], unseen_nodes: $unseen }
     };
 }
 
-/// One row for each, with what a change of an RRset is at the provider.
+/// A row for each class, and how its provider changes an RRset.
 #[rustfmt::skip]
 pub(crate) const KNOWN: &[Known] = &[
     // 1.2.0: one PATCH, which the server makes in one transaction.
     known!("octodns_powerdns.PowerDnsProvider", Duration::ZERO,
         A AAAA CAA CNAME DS HTTPS LOC MX NAPTR NS PTR SRV SSHFP SVCB TLSA TXT URI),
-    // 1.1.0: one UPDATE message for up to 1000 changes. It has LOC too, and cannot read
-    // those again that have default sizes.
+    // 1.1.0: one UPDATE message for up to 1000 changes. It writes LOC too, but cannot read back
+    // those with default sizes.
     known!("octodns_bind.Rfc2136Provider", Duration::ZERO,
         A AAAA CAA CNAME DS HTTPS MX NAPTR NS PTR SPF SRV SSHFP SVCB TLSA TXT),
     // 1.1.0: the same class.
@@ -46,7 +46,7 @@ pub(crate) const KNOWN: &[Known] = &[
     // 1.3.0: one bulk request.
     known!("octodns_desec.DesecProvider", ANYCAST,
         A AAAA CAA CNAME DS HTTPS MX NS OPENPGPKEY PTR SRV SSHFP TLSA TXT),
-    // 1.1.0: deletions and additions of one change, which the API makes at once.
+    // 1.1.0: the deletions and additions of a change, which the API makes at once.
     known!("octodns_googlecloud.GoogleCloudProvider", ANYCAST,
         A AAAA CAA CNAME DS MX NAPTR NS PTR SPF SRV TXT),
     // 1.3.1: UPSERT.

@@ -1,4 +1,4 @@
-//! What is said where octoDNS, its class or its process is not as it has to be.
+//! What the adapter reports if octoDNS, its class or its process is not as it should be.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -33,7 +33,7 @@ async fn refusal(python: &str, class: &str, settings: &[(&str, ConfigValue)]) ->
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named_with_the_way_to_have_it() {
+async fn whatever_is_missing_is_named_with_the_way_to_get_it() {
     for (python, class, expected) in [
         ("no-such-python", POWERDNS, "no-such-python cannot be run"),
         (PYTHON, "octodns_gandi.GandiProvider", "-m pip install octodns-gandi"),
@@ -48,7 +48,7 @@ async fn what_is_missing_is_named_with_the_way_to_have_it() {
 }
 
 #[test]
-fn what_is_no_class_is_refused_before_anything_is_run() {
+fn an_invalid_class_is_refused_before_anything_runs() {
     for class in ["", "PowerDnsProvider", "octodns_powerdns.", "os.system('id').X"] {
         let config = Config([("class".to_owned(), text(class))].into());
         let error = (cutover_octodns::ADAPTER.connect)(&config, Path::new(".")).err();
@@ -56,10 +56,10 @@ fn what_is_no_class_is_refused_before_anything_is_run() {
     }
 }
 
-/// Somebody kills us with `kill -9`: a class that waits for its provider's patience must not write
-/// when we have looked already.
+/// Somebody ends us with `kill -9`: a class that is waiting because its provider throttles must not
+/// write after we have looked.
 #[test]
-fn the_process_ends_with_whoever_asks_it_in_the_middle_of_a_request() {
+fn the_process_ends_with_its_client_even_during_a_request() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut child = Command::new(root.join("../..").join(PYTHON))
         .arg(root.join("src/bridge.py"))
@@ -75,7 +75,7 @@ fn the_process_ends_with_whoever_asks_it_in_the_middle_of_a_request() {
     assert_eq!(answer(), r#"{"ok": {}}"#);
     writeln!(stdin, r#"{{"do": "read", "zone": "acme.test."}}"#).expect("it reads");
     drop(stdin);
-    // Had it gone on to the end of the request, there would be an answer.
+    // If it had finished the request, there would be an answer.
     assert!(answers.next().is_none());
     assert!(!child.wait().expect("it ends").success());
 }

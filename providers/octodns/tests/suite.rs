@@ -65,13 +65,13 @@ const fn limit(case: &'static str, why: &'static str) -> Limit {
     Limit { case, why }
 }
 
-const TEXTS: &str = "octoDNS's classes do not agree on backslashes, and write other octets than \
-                     printable ASCII wrong or not at all (1.22.0)";
-const QUOTE: &str = "octoDNS takes a quote at the beginning of a text for its own (1.22.0)";
+const TEXTS: &str = "octoDNS's classes disagree about backslashes, and write octets beyond \
+                    printable ASCII wrongly or not at all (1.22.0)";
+const QUOTE: &str = "octoDNS takes a quote at the start of a text as its own (1.22.0)";
 const SERVICES: &str = "octoDNS has no class for these parameters (1.22.0)";
 const FLAGS: &str = "octoDNS writes the flags of NAPTR in capitals (1.22.0)";
 const NAMES: &str =
-    "the API takes names of letters, digits, `-`, `_`, `/` and whole `*` only (PowerDNS 4.7.3)";
+    "the API accepts only letters, digits, `-`, `_`, `/` and whole `*` in names (PowerDNS 4.7.3)";
 
 /// What octoDNS itself cannot do.
 const LIMITS: [Limit; 8] = [
@@ -95,10 +95,10 @@ const PDNS_LIMITS: [Limit; 5] = [
 
 const BIND_LIMITS: [Limit; 1] = [limit(
     "owner/not-a-host",
-    "BIND's `check-names` refuses addresses at names that are no names of hosts",
+    "BIND's `check-names` refuses addresses at names that are not host names",
 )];
 
-/// Limits of octoDNS and of a server, for as long as the tests run.
+/// The limits of octoDNS and of a server, kept as long as the tests run.
 fn limits(of_server: &[Limit]) -> &'static [Limit] {
     [&LIMITS, of_server].concat().leak()
 }

@@ -1,9 +1,9 @@
-//! The requests of the HTTP API as values, and the connection that they go over.
+//! The requests of the HTTP API as values, and the connection that carries them.
 //!
-//! Terms: a *question* is a GET and changes nothing; an *act* changes something. Each goes over a
-//! connection of its own (PowerDNS closes it after each answer anyhow).
+//! Terms: a *question* is a GET and changes nothing; an *act* changes something. Each has its own
+//! connection, since PowerDNS closes it after each answer anyway.
 //!
-//! What this does not do: it gives no meaning to an answer, beyond its status and its octets.
+//! This module does not interpret an answer beyond its status and octets.
 
 use cutover_contract::{Name, Secret};
 use cutover_web::{
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::limits::{EXCHANGE, REQUESTS_AT_ONCE, TRANSFER};
 
-/// What can be asked.
+/// The questions that can be asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Question<'a> {
     /// The server's version.
@@ -25,27 +25,27 @@ pub(crate) enum Question<'a> {
     Settings,
     /// A zone with all of its RRsets, disabled records and comments.
     Zone(&'a Name),
-    /// The records of a zone that are served: a sixth of the time of the zone with its comments.
+    /// The served records of a zone, in a sixth of the time that the zone with its comments takes.
     Export(&'a Name),
-    /// A zone without them.
+    /// A zone without its RRsets.
     Head(&'a Name),
-    /// A zone with its RRsets at one name.
+    /// A zone with the RRsets at one name.
     At(&'a Name, &'a Name),
     /// Whether a zone was signed elsewhere.
     Presigned(&'a Name),
 }
 
-/// What can be done.
+/// The acts that can be done.
 #[derive(Clone, Debug)]
 pub(crate) enum Act<'a> {
-    /// Changes of a zone: all of them, or none.
+    /// The changes of a zone: all of them or none.
     Patch(&'a Name, Vec<u8>),
-    /// The order of a signed zone's names is made right.
+    /// Rectifies a signed zone: puts its names in order.
     Rectify(&'a Name),
 }
 
 impl Question<'_> {
-    /// The path after the server's own, and the query.
+    /// The path after the server's own path, with the query.
     fn path(&self) -> String {
         match self {
             Self::Server => String::new(),
@@ -53,7 +53,7 @@ impl Question<'_> {
             Self::Zone(zone) => format!("/zones/{}", zone_id(zone)),
             Self::Export(zone) => format!("/zones/{}/export", zone_id(zone)),
             Self::Head(zone) => format!("/zones/{}?rrsets=false", zone_id(zone)),
-            // Servers before 5.0 know nothing of `include_disabled` and leave them out.
+            // Servers before 5.0 do not know `include_disabled`, and leave disabled records out.
             Self::At(zone, name) => format!(
                 "/zones/{}?rrset_name={}&include_disabled=true",
                 zone_id(zone),
@@ -73,8 +73,8 @@ impl Act<'_> {
     }
 }
 
-/// How the API writes a zone's name in a path: octets that may not stand there as `=` and two
-/// hexadecimal digits (`apiZoneNameToId` in `pdns/ws-api.cc`).
+/// The name of a zone in a path: an octet that may not be in a path becomes `=` and two hexadecimal
+/// digits (`apiZoneNameToId` in `pdns/ws-api.cc`).
 fn zone_id(zone: &Name) -> String {
     match zone.is_root() {
         true => "=2E".to_owned(),
@@ -82,49 +82,49 @@ fn zone_id(zone: &Name) -> String {
     }
 }
 
-/// Octets that stand for themselves in a path: letters, digits and these.
+/// The octets that stay as they are in a path: letters, digits and these.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
 fn encoded(name: &Name) -> String {
     utf8_percent_encode(&name.to_string(), PLAIN).to_string()
 }
 
-/// Why an address and a key make no connection.
+/// Why an address and a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndpointError {
-    /// No address of an API.
+    /// It is not the address of an API.
     #[error(transparent)]
     Url(#[from] AddressError),
-    /// An address with more in it than the place of a server.
-    #[error("leave out `/api/v1` and what follows: it is added")]
+    /// The address has more than a server's own part.
+    #[error("leave out `/api/v1` and everything after it; it is added automatically")]
     Path,
-    /// A server's identifier with characters that have no place in a path.
-    #[error("a server's identifier has letters, digits, `.`, `-` and `_` only")]
+    /// The server's identifier has characters that cannot be in a path.
+    #[error("a server's identifier may only have letters, digits, `.`, `-` and `_`")]
     Server,
-    /// A key with characters that have no place in a header.
+    /// The key has characters that cannot be in a header.
     #[error("the key is empty, or has characters that an HTTP header cannot have")]
     Key,
-    /// No client can be made.
+    /// The client cannot be created.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-/// Where the API is, and the key that it knows us by.
+/// The address of the API, and our key for it.
 pub(crate) struct Server {
     client: Client,
-    /// Up to the server's identifier, without a slash at its end.
+    /// The URL up to the server's identifier, without a final slash.
     base: String,
-    /// The address as people know it.
+    /// The address, for people.
     pub(crate) peer: String,
     /// The server's identifier.
     pub(crate) id: String,
     key: Secret,
-    /// One permit for each request that may be on its way.
+    /// One permit for each request that may be in progress.
     under_way: Semaphore,
 }
 
 impl Server {
-    /// Takes an address such as `http://127.0.0.1:8081`. Talks to nobody.
+    /// Reads an address such as `http://127.0.0.1:8081`. This opens no connection.
     pub(crate) fn new(url: &str, id: &str, key: &Secret) -> Result<Self, EndpointError> {
         let address = address(url, "http://127.0.0.1:8081")?;
         let root = address.as_str().trim_end_matches('/');
@@ -157,9 +157,9 @@ impl Server {
         })
     }
 
-    /// Asks.
+    /// Asks a question.
     pub(crate) async fn ask(&self, question: Question<'_>) -> Result<Answer, ExchangeError> {
-        // Without it an export is text, and nothing says where that ends.
+        // Without this header an export is plain text, whose end is not marked.
         let request = self.client.get(format!("{}{}", self.base, question.path()));
         let request = request.header(ACCEPT, "application/json");
         let bounds = match question {
@@ -173,7 +173,7 @@ impl Server {
         self.exchange(request, bounds).await
     }
 
-    /// Acts, once.
+    /// Does an act, once.
     pub(crate) async fn act(&self, act: Act<'_>) -> Result<Answer, ExchangeError> {
         let url = format!("{}{}", self.base, act.path());
         let request = match act {
@@ -187,17 +187,17 @@ impl Server {
         self.exchange(request, EXCHANGE).await
     }
 
-    /// Sends, when it is this request's turn: the time that it may take begins then.
+    /// Sends a request as soon as there is a permit; its time limits start then.
     async fn exchange(
         &self,
         request: RequestBuilder,
         bounds: Bounds,
     ) -> Result<Answer, ExchangeError> {
-        let _permit = self.under_way.acquire().await.expect("nobody closes it");
+        let _permit = self.under_way.acquire().await.expect("nobody closes the semaphore");
         exchange(request, bounds).await
     }
 
-    /// A text of the other side's without our key, should it have come back to us.
+    /// A text from the other side with our key removed, in case it was sent back.
     pub(crate) fn without_key(&self, text: &str) -> String {
         text.replace(self.key.expose(), "(the key)")
     }
@@ -244,7 +244,7 @@ mod tests {
         ] {
             match connect(url, "localhost") {
                 Ok(server) => assert_eq!(server.base, base),
-                // Not every machine that builds this has certificates.
+                // Not every machine that builds this has root certificates.
                 Err(EndpointError::Client(_)) => assert!(url.starts_with("https")),
                 Err(error) => panic!("{url}: {error}"),
             }

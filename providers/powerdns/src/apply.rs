@@ -1,4 +1,4 @@
-//! Compare-and-set: one PATCH for a whole change set.
+//! Compare-and-set: a single PATCH for a whole change set.
 //!
 //! ```text
 //!  read ──▶ compare ──▶ serial still the same? ──▶ PATCH ──▶ 2xx ──▶ rectify ──▶ read back
@@ -9,9 +9,9 @@
 //!                                                                                  doubt
 //! ```
 //!
-//! The API has no conditional request (PowerDNS/pdns #6247): between the last look at the serial
-//! and the PATCH, about a millisecond, somebody else's change is overwritten. The server makes all
-//! changes of a PATCH in one transaction of its database.
+//! The API has no conditional request (PowerDNS/pdns #6247): a change that somebody else makes
+//! between the last look at the serial and the PATCH, about a millisecond, is overwritten. The
+//! server makes all changes of a PATCH in one database transaction.
 
 use cutover_contract::{
     Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrType, Unwritable,
@@ -23,7 +23,7 @@ use cutover_kit::{
 
 use crate::api::{Act, Server};
 use crate::convert::{self, Head, Marks};
-use crate::failure::{denied_act, failed_act, in_doubt, words};
+use crate::failure::{answer_text, denied_act, failed_act, in_doubt};
 use crate::limits::{
     ATTEMPTS_MAX, BODY_SLACK_OCTETS, BODY_UNASKED_OCTETS_MAX, INSTRUCTION_TYPES, NO_COMMENTS,
 };
@@ -31,7 +31,7 @@ use crate::read::{self, Disabled, Live};
 
 enum Sent {
     Done,
-    /// The database has no comments; nothing was changed.
+    /// The database does not support comments; nothing was changed.
     NoComments,
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     check_each(changes)?;
     let zone = changes.zone();
     let mut names = names_of(keys(changes));
-    // The SOA: for its serial, and because a zone without one is not served.
+    // The SOA too: for its serial, and because a zone without an SOA is not served.
     names.insert(zone.clone());
     let mut marks = Marks::Comments;
     let mut soa = None;
@@ -65,7 +65,7 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     Err(ProviderError::Conflict { zone: zone.clone(), key, live: soa })
 }
 
-/// What of these change sets cannot be written.
+/// Which changes of these change sets cannot be written.
 pub(crate) async fn check(
     server: &Server,
     zone: &Name,
@@ -81,7 +81,7 @@ pub(crate) async fn check(
         let body = convert::patch(set, &live.head, &live.held, Marks::Comments);
         checked.note(check_size(server, set, body.len()).await)?;
     }
-    // Disabled records stay where they are, whatever the plan says.
+    // Disabled records stay where they are, whatever the plan changes.
     live.held.retain(|key, held| !touched.contains(key) || held.has_disabled);
     for set in sets {
         for single in check::one_by_one(set) {
@@ -93,7 +93,7 @@ pub(crate) async fn check(
     Ok(checked.found())
 }
 
-/// Makes the order of a signed zone's names right, where the server does not do so by itself.
+/// Rectifies a signed zone if the server does not do so by itself.
 pub(crate) async fn rectify(server: &Server, zone: &Name) -> Result<(), ProviderError> {
     let head = read::head(server, zone).await?;
     match wants_rectify(&head) && !read::is_presigned(server, zone).await? {
@@ -118,7 +118,8 @@ fn keys(changes: &ChangeSet) -> impl Iterator<Item = &RrKey> {
     changes.changes().iter().map(|change| &change.key)
 }
 
-/// Refuses what makes no sense whatever the zone holds. The server would take most of it.
+/// Refuses changes that make no sense whatever the zone holds. The server would accept most of
+/// them.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     check::opaque(changes)?;
     for change in changes.changes() {
@@ -128,18 +129,20 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
             return Err(unsupported(changes.zone(), key, why));
         }
         let why = match (key.rtype, after) {
-            (rtype, _) if rtype.is_made_by_signer() => "the server's signer makes such records",
+            (rtype, _) if rtype.is_made_by_signer() => "the server's signer makes these records",
             (rtype, _) if INSTRUCTION_TYPES.contains(&rtype.number()) => {
-                "ALIAS and LUA records are instructions to PowerDNS, and no data"
+                "ALIAS and LUA records are instructions to PowerDNS, not data"
             }
             // `atApexTypes` and `nonApexTypes` in `pdns/ws-auth.cc`.
             (RrType::DNSKEY, Some(_)) if !is_apex => {
-                "PowerDNS takes a DNSKEY at the apex of a zone only"
+                "PowerDNS accepts a DNSKEY at the apex of a zone only"
             }
-            (RrType::DS, Some(_)) if is_apex => "PowerDNS takes a DS below the apex of a zone only",
+            (RrType::DS, Some(_)) if is_apex => {
+                "PowerDNS accepts a DS below the apex of a zone only"
+            }
             // `apiCheckQNameAllowedCharacters` in `pdns/ws-api.cc`.
             _ if !has_plain_labels(&key.name, b"-_/") => {
-                "PowerDNS takes names of letters, digits, `-`, `_`, `/` and a whole `*` in front only"
+                "PowerDNS accepts only letters, digits, `-`, `_`, `/` and a leading `*` in names"
             }
             _ => continue,
         };
@@ -148,44 +151,44 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     Ok(())
 }
 
-/// Refuses zones that are not written here.
+/// Refuses zones that this adapter does not write.
 async fn check_zone(server: &Server, zone: &Name, head: &Head) -> Result<(), ProviderError> {
     let refused = |detail: String| Err(ProviderError::Refused { zone: zone.clone(), detail });
     match head.kind.to_ascii_lowercase().as_str() {
         "native" | "master" | "primary" | "producer" => {}
         "slave" | "secondary" | "consumer" => {
             return refused(format!(
-                "the zone is a copy (`{}`) whose records come from its primary: name that server \
+                "the zone is a copy (`{}`) whose records come from its primary; name that server \
                  in the plan",
                 head.kind
             ));
         }
-        _ => return refused(format!("zones of the kind `{}` are not written here", head.kind)),
+        _ => return refused(format!("zones of the kind `{}` cannot be written here", head.kind)),
     }
     match head.dnssec && read::is_presigned(server, zone).await? {
         false => Ok(()),
         true => refused(
-            "the zone was signed elsewhere (PRESIGNED), and a change would break its signatures: \
-             change it where it is signed"
+            "the zone was signed elsewhere (PRESIGNED), and a change would break its signatures; \
+            change it where it is signed"
                 .to_owned(),
         ),
     }
 }
 
-/// Refuses what would delete records that nobody has seen, what the server's own inventions would
-/// stand in the way of, and other data beside a CNAME.
+/// Refuses changes that would delete records nobody has seen, that clash with what the server makes
+/// up, or that put other data beside a CNAME.
 fn check_beside(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
     let zone = changes.zone();
     for Change { key, .. } in changes.changes() {
         if live.held.get(key).is_some_and(|held| held.has_disabled) {
-            let why = "it has disabled records, which are not served and would be deleted: enable \
-                 or delete them first";
+            let why = "it has disabled records, which are not served and would be deleted; enable \
+                or delete them first";
             return Err(unsupported(zone, key, why));
         }
         let made_up = live.made_up.get(&key.name);
         if made_up.is_some_and(|types| types.contains(&key.rtype) || key.rtype == RrType::CNAME) {
-            let why = "the name has ALIAS or LUA records, from which PowerDNS makes up what it \
-                 answers for this type: delete them first";
+            let why = "the name has ALIAS or LUA records, from which PowerDNS makes up its \
+                answers for this type; delete them first";
             return Err(unsupported(zone, key, why));
         }
     }
@@ -193,7 +196,8 @@ fn check_beside(changes: &ChangeSet, live: &Live) -> Result<(), ProviderError> {
     alone(changes, held.map(|(key, _)| key), &[RrType::CNAME])
 }
 
-/// Refuses what the server would: two requests would be two changes.
+/// Refuses a change set that the server would refuse as too large. Two requests would be two
+/// changes.
 async fn check_size(
     server: &Server,
     changes: &ChangeSet,
@@ -202,13 +206,13 @@ async fn check_size(
     if octets <= BODY_UNASKED_OCTETS_MAX {
         return Ok(());
     }
-    // A server that does not say is asked by sending.
+    // If the server does not report its limit, sending will show.
     let octets_max = read::body_octets_max(server, changes.zone()).await.ok().flatten();
     match octets_max {
         Some(octets_max) if octets + BODY_SLACK_OCTETS > octets_max => {
             let why = format!(
-                "the change set takes {octets} octets, and the server takes {octets_max} \
-                 (`webserver-max-bodysize={}`): raise that",
+                "the change set needs {octets} octets, but the server accepts {octets_max} \
+                 (`webserver-max-bodysize={}`); increase that setting",
                 octets_max >> 20
             );
             Err(unsupported(changes.zone(), &changes.changes()[0].key, why))
@@ -220,7 +224,9 @@ async fn check_size(
 async fn send(server: &Server, zone: &Name, body: Vec<u8>) -> Result<Sent, ProviderError> {
     match server.act(Act::Patch(zone, body)).await {
         Ok(answer) if answer.is_success() => Ok(Sent::Done),
-        Ok(answer) if answer.status == 422 && words(server, &answer).contains(NO_COMMENTS) => {
+        Ok(answer)
+            if answer.status == 422 && answer_text(server, &answer).contains(NO_COMMENTS) =>
+        {
             Ok(Sent::NoComments)
         }
         Ok(answer) => Err(denied_act(server, zone, &answer).await),
@@ -236,17 +242,21 @@ async fn finish(
     if wants_rectify(head)
         && let Err(error) = act_rectify(server, changes.zone()).await
     {
-        let detail = format!("the change was made, and rectifying the zone failed: {error}");
+        let detail = format!("the change was made, but rectifying the zone failed: {error}");
         return Err(in_doubt(server, changes.zone(), detail));
     }
     read_back(server, changes).await
 }
 
-/// Looks at what the server made of it.
+/// Reads back what the server made of the change.
 async fn read_back(server: &Server, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
     let peer = server.peer.clone();
-    let written =
-        Written { changes, peer, said: "the server said yes", as_before: AsBefore::Ignored };
+    let written = Written {
+        changes,
+        peer,
+        claim: "the server reported success",
+        as_before: AsBefore::Ignored,
+    };
     let names = names_of(keys(changes));
     let live = read::live(server, changes.zone(), &names, Disabled::AsItComes).await;
     let live = live.map_err(|error| written.unread(&error))?;

@@ -1,12 +1,12 @@
-//! To and from the API's JSON: zones and RRsets, their comments, and change sets.
+//! Converts to and from the API's JSON: zones and RRsets with their comments, and change sets.
 //!
-//! What is *held* at a key is more than an RRset: disabled records, which are not served, and
-//! comments. A zone as it is read has the served records only; a change never touches an RRset with
-//! disabled ones, since replacing it would delete them.
+//! What is *held* at a key is more than an RRset: there may also be disabled records, which are not
+//! served, and comments. A zone is read with its served records only. A change never touches an
+//! RRset with disabled records, since replacing it would delete them.
 //!
-//! Left out are records that a signer makes, ALIAS and LUA (no data: the server makes up answers
-//! from them), and what stands outside of the zone, which no server serves. That the API shows one
-//! TTL, the smallest, where a database has several in an RRset, cannot be seen from here.
+//! Left out are records of a signer, ALIAS and LUA (instructions from which the server makes up
+//! answers), and records outside the zone, which no server serves. If the records of an RRset have
+//! several TTLs in the database, the API shows only the smallest, and the adapter cannot notice.
 
 mod content;
 
@@ -19,34 +19,34 @@ use serde::{Deserialize, Serialize};
 use crate::convert::content::{read, shown};
 use crate::limits::{INSTRUCTIONS, MARK_ACCOUNT, MARK_TEXT};
 
-/// What the API says of a zone beside its RRsets.
+/// What the API reports about a zone besides its RRsets.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Head {
     /// `Native`, `Master`, `Slave` and so on.
     pub(crate) kind: String,
-    /// The serial as it is stored.
+    /// The stored serial.
     pub(crate) serial: u32,
-    /// The serial as it is served; older servers do not say.
+    /// The served serial; older servers do not report it.
     #[serde(default)]
     pub(crate) edited_serial: Option<u32>,
     /// Whether the zone is signed, here or elsewhere.
     #[serde(default)]
     pub(crate) dnssec: bool,
-    /// Whether the server itself rectifies after a change.
+    /// Whether the server rectifies by itself after a change.
     #[serde(default)]
     pub(crate) api_rectify: bool,
-    /// How the server counts the serial on for changes by the API; empty: it does not.
+    /// How the server increases the serial after a change by the API; empty if it does not.
     #[serde(default)]
     pub(crate) soa_edit_api: String,
 }
 
 impl Head {
-    /// The serial as it is served, as far as the server says.
+    /// The served serial, as far as the server reports it.
     pub(crate) fn served_serial(&self) -> u32 {
         self.edited_serial.unwrap_or(self.serial)
     }
 
-    /// Whether the server counts the serial on when the API changes something.
+    /// Whether the server increases the serial after a change by the API.
     fn counts_serial(&self) -> bool {
         !self.soa_edit_api.is_empty() && !self.soa_edit_api.eq_ignore_ascii_case("OFF")
     }
@@ -93,58 +93,58 @@ struct RecordDoc<'a> {
     disabled: bool,
 }
 
-/// What is held under a key.
+/// What is held at a key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Held {
-    /// What is served.
+    /// The served RRset.
     pub(crate) rrset: Option<RrSet>,
-    /// Whether there are disabled records beside it.
+    /// Whether there are disabled records too.
     pub(crate) has_disabled: bool,
-    /// Everybody's comments.
+    /// All comments, whoever wrote them.
     comments: Vec<Comment>,
 }
 
-/// What a zone, or a part of it, holds.
+/// What a zone or a part of it holds.
 #[derive(Debug, Default)]
 pub(crate) struct Holdings {
-    /// By key; keys with comments only are there too.
+    /// By key, including keys that only have comments.
     pub(crate) held: Vec<(RrKey, Held)>,
-    /// Where the server makes up answers, and to which types.
+    /// The names where the server makes up answers, and for which types.
     pub(crate) made_up: BTreeMap<Name, BTreeSet<RrType>>,
 }
 
-/// Why an answer is no zone.
+/// Why an answer is not a zone.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadZone {
-    /// No JSON, or JSON without what it has to have.
-    #[error("this is not what the API says of a zone: {0}")]
+    /// It is not JSON, or required fields are missing.
+    #[error("this is not the API's description of a zone: {0}")]
     Json(#[from] serde_json::Error),
-    /// A line of an export without all that a record has.
-    #[error("the line `{0}` is no record")]
+    /// A line of an export lacks a part of a record.
+    #[error("the line `{0}` is not a record")]
     Line(String),
-    /// A name that is none.
+    /// A name is invalid.
     #[error("the name `{0}` cannot be read")]
     Name(String),
     /// A TTL above 32 bits.
     #[error("{0} has a TTL of {1} s")]
     Ttl(RrKey, u64),
-    /// Rdata that are none.
+    /// Rdata cannot be read.
     #[error("{0} has a record that cannot be read: {1}")]
     Rdata(RrKey, String),
-    /// Records that make no RRset.
+    /// The records are not an RRset.
     #[error("{0}: {1}")]
     RrSet(RrKey, cutover_contract::RrSetError),
-    /// An RRset in two places.
-    #[error("{0} stands there twice")]
+    /// An RRset occurs twice.
+    #[error("{0} is there twice")]
     Twice(RrKey),
 }
 
-/// Reads what the API says of a zone beside its RRsets.
+/// Reads what the API reports about a zone besides its RRsets.
 pub(crate) fn head(body: &[u8]) -> Result<Head, BadZone> {
     Ok(serde_json::from_slice(body)?)
 }
 
-/// Reads the RRsets of an answer, those that `wanted` does not want left out.
+/// Reads the RRsets of an answer at the names that are `wanted`.
 pub(crate) fn holdings(
     body: &[u8],
     zone: &Name,
@@ -167,8 +167,8 @@ pub(crate) fn holdings(
     }
 }
 
-/// Reads the served RRsets of an export: a line for each record, with name, TTL, class, type and
-/// content between tabs. Those that `wanted` does not want are left out.
+/// Reads the served RRsets of an export at the names that are `wanted`. An export has a line for
+/// each record, with name, TTL, class, type and content separated by tabs.
 pub(crate) fn exported(
     body: &[u8],
     zone: &Name,
@@ -193,7 +193,7 @@ pub(crate) fn exported(
     while let Some((key, mut ttl, first)) = records.next() {
         let mut rdata = vec![first];
         while let Some((_, other, more)) = records.next_if(|(next, ..)| *next == key) {
-            // As the API shows RRsets with several.
+            // The smallest TTL, as the API shows it.
             ttl = ttl.min(other);
             rdata.push(more);
         }
@@ -205,7 +205,7 @@ pub(crate) fn exported(
 }
 
 impl Holdings {
-    /// What stands under a name and a type; `None` where it is no data, or not wanted.
+    /// The key of a name and a type; `None` if it is not data, or not wanted.
     fn key<'c>(
         &mut self,
         zone: &Name,
@@ -222,7 +222,7 @@ impl Holdings {
         {
             let types = self.made_up.entry(name).or_default();
             types.extend(made.iter().copied());
-            // LUA has the type that it answers in front.
+            // A LUA record begins with the type that it answers.
             let first = contents.into_iter().filter_map(|content| content.split(' ').next());
             types.extend(
                 first.filter(|_| made.is_empty()).filter_map(|word| word.parse::<RrType>().ok()),
@@ -230,7 +230,7 @@ impl Holdings {
             return Ok(None);
         }
         match rtype.parse::<RrType>() {
-            // A type that has no number here has no key either, and stands in nobody's way.
+            // A type without a known number has no key, and clashes with nothing.
             Err(_) => Ok(None),
             Ok(rtype) if rtype.is_made_by_signer() => Ok(None),
             Ok(rtype) => Ok(Some(RrKey::new(name, rtype))),
@@ -284,18 +284,18 @@ struct NewRecordDoc {
 /// Whether what we write is marked as ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marks {
-    /// By a comment.
+    /// With a comment.
     Comments,
-    /// Not at all: the server's database has no comments.
+    /// Not at all: the server's database does not support comments.
     None,
 }
 
 /// The request that makes these changes, all of them or none.
 ///
-/// The server takes them one after the other, so all deletions come first: a CNAME finds its name
-/// empty, and other data find no CNAME. A replacement never has no records, since that would be a
-/// deletion. Where the server does not count the serial on, the SOA comes last with the next one:
-/// secondaries would never ask for the change otherwise.
+/// The server makes them in order, so all deletions come first: a CNAME then finds its name empty,
+/// and other data find no CNAME. A replacement always has records, since without any it would be a
+/// deletion. If the server does not increase the serial, the SOA with the next serial comes last;
+/// otherwise secondaries would never fetch the change.
 pub(crate) fn patch(
     changes: &ChangeSet,
     head: &Head,
@@ -314,13 +314,13 @@ pub(crate) fn patch(
         Some(replacement(&change.key, change.after.as_ref()?, comments))
     }));
     if !head.counts_serial() && !all.iter().any(|change| change.key == soa) {
-        let next = live.get(&soa).and_then(|held| counted_on(held.rrset.as_ref()?));
+        let next = live.get(&soa).and_then(|held| increased(held.rrset.as_ref()?));
         rrsets.extend(next.map(|next| replacement(&soa, &next, None)));
     }
     serde_json::to_vec(&PatchDoc { rrsets }).expect("texts and numbers are JSON")
 }
 
-/// What [`patch`] takes for a change, other comments than ours left out.
+/// The octets that [`patch`] needs for a change, without other people's comments.
 pub(crate) fn octets_of(_: &Name, change: &Change) -> usize {
     let edit = match &change.after {
         Some(after) => replacement(&change.key, after, marked(None)),
@@ -353,8 +353,8 @@ fn replacement(key: &RrKey, rrset: &RrSet, comments: Option<Vec<Comment>>) -> Ed
     }
 }
 
-/// All comments, with our mark among them; `None` where it is there already, which leaves them all
-/// as they are.
+/// All comments with our mark among them; `None` if the mark is already there, which leaves all
+/// comments as they are.
 fn marked(held: Option<&Held>) -> Option<Vec<Comment>> {
     let mut comments = held.map(|held| held.comments.clone()).unwrap_or_default();
     if comments.iter().any(|comment| comment.account == MARK_ACCOUNT) {
@@ -368,8 +368,8 @@ fn marked(held: Option<&Held>) -> Option<Vec<Comment>> {
     Some(comments)
 }
 
-/// The SOA with the next serial; 0 is left out, since PowerDNS takes it as "count by yourself".
-fn counted_on(soa: &RrSet) -> Option<RrSet> {
+/// The SOA with the next serial; 0 is skipped, since PowerDNS reads it as "count by yourself".
+fn increased(soa: &RrSet) -> Option<RrSet> {
     let mut fields = soa.rdata().first()?.as_soa()?;
     fields.serial = next_serial(fields.serial);
     Some(RrSet::new(soa.ttl(), [Rdata::soa(&fields)]).expect("one record is an RRset"))
@@ -403,7 +403,7 @@ mod tests {
             RrSet::new(Ttl::ZERO, [rdata]).expect("an RRset")
         };
         for (before, after) in [(1, 2), (u32::MAX - 1, u32::MAX), (u32::MAX, 1)] {
-            assert_eq!(counted_on(&soa(before)), Some(soa(after)));
+            assert_eq!(increased(&soa(before)), Some(soa(after)));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What a failed exchange means, as the contract's errors.
+//! What a failed exchange means, as an error of the contract.
 //!
-//! PowerDNS says no in three ways: 401 and 404 and 400 in plain text, and 422 and 500 in JSON with
-//! an `error`. 404 says of a zone as of a server's identifier that it is not there, so a second
-//! question settles which. A proxy before the server may say anything else.
+//! PowerDNS refuses with 400, 401 and 404 in plain text, and with 422 and 500 in JSON with an
+//! `error`. A 404 may mean an unknown zone or an unknown server identifier, so a second question
+//! settles which. A proxy in front of the server may answer anything else.
 
 use cutover_contract::{Name, ProviderError};
 use cutover_web::{Answer, ExchangeError, one_line};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::api::{Question, Server};
 use crate::limits::{HUNG_UP_HINT, PATIENCE, PATIENCE_MAX, WORDS_CHARS_MAX};
 
-/// A question without a whole answer; nothing was changed.
+/// The error for a question without a complete answer; nothing was changed.
 pub(crate) fn failed(server: &Server, zone: &Name, error: &ExchangeError) -> ProviderError {
     let (zone, peer) = (zone.clone(), server.peer.clone());
     match error {
@@ -28,7 +28,8 @@ pub(crate) fn failed(server: &Server, zone: &Name, error: &ExchangeError) -> Pro
     }
 }
 
-/// A change without a whole answer: unless there was no connection, it may have been made.
+/// The error for a change without a complete answer. Unless there was no connection, it may have
+/// been made.
 pub(crate) fn failed_act(server: &Server, zone: &Name, error: &ExchangeError) -> ProviderError {
     match error {
         ExchangeError::Connect(_) => failed(server, zone, error),
@@ -38,33 +39,33 @@ pub(crate) fn failed_act(server: &Server, zone: &Name, error: &ExchangeError) ->
     }
 }
 
-/// A question that was answered with no; nothing was changed.
+/// The error for a question that was refused; nothing was changed.
 pub(crate) async fn denied(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
-    let said = words(server, answer);
+    let detail = answer_text(server, answer);
     let zone = zone.clone();
     match answer.status {
-        401 | 403 => ProviderError::Unauthorized { zone, detail: said },
-        404 => not_found(server, zone, said).await,
+        401 | 403 => ProviderError::Unauthorized { zone, detail },
+        404 => not_found(server, zone, detail).await,
         429 => throttled(zone, answer),
-        500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail: said },
-        200..=299 => ProviderError::Malformed { zone, detail: said },
+        500..=599 => ProviderError::Unreachable { zone, peer: server.peer.clone(), detail },
+        200..=299 => ProviderError::Malformed { zone, detail },
         300..=399 => {
-            let detail = format!("{said}; write the address that it leads to into the plan");
+            let detail = format!("{detail}; use the address that it redirects to in the plan");
             ProviderError::Refused { zone, detail }
         }
-        _ => ProviderError::Refused { zone, detail: said },
+        _ => ProviderError::Refused { zone, detail },
     }
 }
 
-/// A change that was answered with no. What fails inside of the server, or of a proxy, says nothing
-/// of how far it came.
+/// The error for a change that was refused. A failure inside the server or a proxy does not say how
+/// far the change got.
 pub(crate) async fn denied_act(server: &Server, zone: &Name, answer: &Answer) -> ProviderError {
     match answer.status {
-        500..=599 => in_doubt(server, zone, words(server, answer)),
+        500..=599 => in_doubt(server, zone, answer_text(server, answer)),
         413 => {
             let detail = format!(
-                "{}: the change set is too large for it, and two requests would not be one change",
-                words(server, answer)
+                "{}: the change set is too large, and two requests would not be one change",
+                answer_text(server, answer)
             );
             ProviderError::Refused { zone: zone.clone(), detail }
         }
@@ -72,17 +73,17 @@ pub(crate) async fn denied_act(server: &Server, zone: &Name, answer: &Answer) ->
     }
 }
 
-/// A change that may have been made.
+/// The error for a change that may have been made.
 pub(crate) fn in_doubt(server: &Server, zone: &Name, detail: String) -> ProviderError {
     ProviderError::InDoubt { zone: zone.clone(), peer: server.peer.clone(), detail }
 }
 
-async fn not_found(server: &Server, zone: Name, said: String) -> ProviderError {
+async fn not_found(server: &Server, zone: Name, detail: String) -> ProviderError {
     match server.ask(Question::Server).await {
-        Ok(answer) if answer.is_success() => ProviderError::NoSuchZone { zone, detail: said },
+        Ok(answer) if answer.is_success() => ProviderError::NoSuchZone { zone, detail },
         Ok(_) | Err(_) => {
             let detail = format!(
-                "{said}: at {} there is no server `{}`, or its API is off (`api=yes`)",
+                "{detail}: {} has no server `{}`, or its API is off (`api=yes` turns it on)",
                 server.peer, server.id
             );
             ProviderError::Refused { zone, detail }
@@ -95,8 +96,8 @@ fn throttled(zone: Name, answer: &Answer) -> ProviderError {
     ProviderError::Throttled { zone, retry_after }
 }
 
-/// What an answer says, for people: the status, and its `error` or its text, on one line.
-pub(crate) fn words(server: &Server, answer: &Answer) -> String {
+/// The status of an answer and its `error` or text, on one line for people.
+pub(crate) fn answer_text(server: &Server, answer: &Answer) -> String {
     #[derive(Deserialize)]
     struct Complaint {
         error: String,

@@ -1,13 +1,13 @@
 //! The adapter for the HTTP API of PowerDNS Authoritative.
 //!
-//! A change set is one PATCH, which the server carries out in the order that it has and in one
-//! transaction. The API cannot compare, so the adapter does, right before. What it writes carries a
-//! comment of the account `cutover`; other people's comments stay.
+//! A change set is a single PATCH, which the server carries out in order and in one transaction.
+//! The API cannot compare, so the adapter compares right before the PATCH. What it writes is marked
+//! with a comment of the account `cutover`; other people's comments stay.
 //!
-//! What this does not do: it splits no change set, sends no PATCH twice unless the server said that
-//! it changed nothing, writes no RRset that has disabled records, changes no zone that is a copy or
-//! was signed elsewhere, and takes no settings of proxies from the environment. The comments of an
-//! RRset that is deleted go with it: that is how the server deletes.
+//! This adapter does not split a change set, and sends a PATCH again only after the server reported
+//! that it changed nothing. It writes no RRset that has disabled records, changes no zone that is a
+//! copy or was signed elsewhere, and uses no proxy settings from the environment. The server
+//! deletes an RRset together with its comments.
 
 mod api;
 mod apply;
@@ -83,7 +83,8 @@ impl Provider for PowerDns {
             compare_and_set: CompareAndSet::ReadCompareWrite,
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
-            // What the types are depends on the server's version, and it says so when it is sent one.
+            // The types depend on the server's version, and it refuses those that it does not
+            // support.
             types: None,
             gathered: Gathered::Request {
                 size_max: limits::GATHERED_OCTETS,

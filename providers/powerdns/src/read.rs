@@ -1,9 +1,8 @@
-//! Reading: whole zones, and RRsets by the names that they stand at.
+//! Reads whole zones, and RRsets by their names.
 //!
-//! Names are asked for one by one while they are few, else the whole zone is read. Servers before
-//! 5.0 leave disabled records out of what they say of one name; to see those too, the
-//! whole zone is read there. Where neither disabled records nor comments matter, the whole zone is an
-//! export.
+//! A few names are asked for separately; for more of them the whole zone is read. Servers before
+//! 5.0 leave disabled records out of their answer about a name, so if those matter the whole zone
+//! is read. If neither disabled records nor comments matter, it is read as an export.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,27 +19,27 @@ use crate::limits::{QUESTIONS_MAX, REQUESTS_AT_ONCE, SHOWS_DISABLED_FROM};
 /// What some names of a zone hold.
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// The zone, from before the names were read.
+    /// The head of the zone, from before the names were read.
     pub(crate) head: Head,
-    /// What is there, by key.
+    /// What is held, by key.
     pub(crate) held: BTreeMap<RrKey, Held>,
-    /// Where the server makes up answers, and to which types.
+    /// The names where the server makes up answers, and for which types.
     pub(crate) made_up: BTreeMap<Name, BTreeSet<RrType>>,
 }
 
 impl Live {
-    /// What is served of a key.
+    /// The served RRset at a key.
     pub(crate) fn rrset(&self, key: &RrKey) -> Option<&RrSet> {
         self.held.get(key).and_then(|held| held.rrset.as_ref())
     }
 }
 
-/// Whether disabled records have to be seen.
+/// Whether disabled records must be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disabled {
-    /// All of them.
+    /// All of them must be.
     Seen,
-    /// It does not matter.
+    /// They do not matter.
     AsItComes,
 }
 
@@ -81,10 +80,10 @@ pub(crate) async fn live(
     let (mut held, mut made_up) = (BTreeMap::new(), BTreeMap::new());
     while let Some((answer, question)) = answers.next().await {
         let answer = answer?;
-        // Of several heads the oldest counts: what has moved since has to be seen.
+        // Of several heads the first counts, so that anything that has moved since is noticed.
         let this = convert::head(&answer.body).map_err(bad)?;
         head.get_or_insert(this);
-        // With one name's records 4.7 gives all names' comments.
+        // 4.7 adds the comments of all names to the records of one name.
         let more = convert::holdings(&answer.body, zone, |name| match question {
             Question::At(_, asked) => name == *asked,
             Question::Zone(_)
@@ -104,13 +103,13 @@ pub(crate) async fn live(
     }
 }
 
-/// What the server says of a zone beside its RRsets.
+/// What the server reports about a zone besides its RRsets.
 pub(crate) async fn head(server: &Server, zone: &Name) -> Result<Head, ProviderError> {
     let answer = ask(server, zone, Question::Head(zone)).await?;
     convert::head(&answer.body).map_err(|bad| malformed(server, zone, &bad))
 }
 
-/// Whether a zone was signed elsewhere, so that nothing can be changed here.
+/// Whether a zone was signed elsewhere, so that it cannot be changed here.
 pub(crate) async fn is_presigned(server: &Server, zone: &Name) -> Result<bool, ProviderError> {
     #[derive(Deserialize)]
     struct Metadata {
@@ -122,7 +121,7 @@ pub(crate) async fn is_presigned(server: &Server, zone: &Name) -> Result<bool, P
     Ok(metadata.iter().any(|value| value == "1"))
 }
 
-/// Octets of a request that the server takes at the most, as far as it says.
+/// The largest request, in octets, that the server accepts, if it says so.
 pub(crate) async fn body_octets_max(
     server: &Server,
     zone: &Name,
@@ -141,7 +140,7 @@ pub(crate) async fn body_octets_max(
     Ok(mebibytes.and_then(|mebibytes| mebibytes.checked_mul(1 << 20)))
 }
 
-/// The major version; 0 for what is no version, such as a build of somebody's own.
+/// The major version; 0 if it has none, as with a custom build.
 async fn major_version(server: &Server, zone: &Name) -> Result<u32, ProviderError> {
     #[derive(Deserialize)]
     struct Description {

@@ -1,4 +1,4 @@
-//! The conformance suite, on a real PowerDNS.
+//! The conformance suite on a real PowerDNS.
 
 #[path = "it/bench.rs"]
 mod bench;
@@ -18,9 +18,9 @@ use bench::RealPdns;
 use connect::adapter;
 use lab::Pdns;
 
-/// What PowerDNS 4.7.3 refuses.
+/// What PowerDNS 4.7.3 refuses.
 const LIMITS: &[Limit] = &[
-    Limit { case: "type/dnskey", why: "PowerDNS takes a DNSKEY at the apex only (4.7.3)" },
+    Limit { case: "type/dnskey", why: "PowerDNS accepts a DNSKEY at the apex only (4.7.3)" },
     Limit { case: "owner/star-inside", why: NAMES },
     Limit { case: "owner/not-a-host", why: NAMES },
     Limit { case: "owner/escaped-dot", why: NAMES },
@@ -29,7 +29,7 @@ const LIMITS: &[Limit] = &[
 ];
 
 const NAMES: &str =
-    "the API takes names of letters, digits, `-`, `_`, `/` and whole `*` only (4.7.3)";
+    "the API accepts only letters, digits, `-`, `_`, `/` and whole `*` labels in names (4.7.3)";
 
 #[tokio::test]
 async fn the_suite() {

@@ -1,8 +1,8 @@
-//! Commands: what tells servers of a new file, what a gate asks.
+//! Runs commands, such as those that make a server reload a file or that answer a gate.
 //!
-//! A command is run without a shell, in a process group of its own, with nothing to read. At its time
-//! limit the whole group is killed, and also when its caller stops waiting. What a command that has
-//! succeeded leaves running in the background goes on, but its output is no longer read.
+//! A command runs without a shell, in its own process group, and with an empty stdin. The whole
+//! group is killed when its time is up, and when the caller stops waiting. Background processes of
+//! a command that succeeded keep running, but their output is no longer read.
 
 use std::io;
 use std::path::Path;
@@ -17,53 +17,54 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Octets of output at the most that are kept; the rest is read and dropped. Our choice.
+/// The most octets of output that are kept; the rest is read and dropped. Our choice.
 pub const OUTPUT_OCTETS_MAX: usize = 64 * 1024;
-/// How long a command that has ended is waited for to be reaped, and its output to end. Our choice.
+/// How long to wait for a killed command to be reaped, and for the output of a failed one to end.
+/// Our choice.
 const ENDING_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// A command that did not come to its end.
+/// A command that did not end by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// It was not run.
+    /// It could not be started.
     #[error("`{program}` cannot be run: {error}")]
     NotRun {
         /// The program.
         program: String,
-        /// The system's word.
+        /// The system's error.
         error: io::Error,
     },
-    /// It was run, and the system does not say how it ended.
-    #[error("`{program}` was lost sight of: {error}")]
+    /// It was started, but the system does not say how it ended.
+    #[error("how `{program}` ended is not known: {error}")]
     Lost {
         /// The program.
         program: String,
-        /// The system's word.
+        /// The system's error.
         error: io::Error,
     },
-    /// It was killed.
+    /// It was killed at its time limit.
     #[error("`{program}` was killed after {} s{}", limit.as_secs(), shown(output))]
     TimedOut {
         /// The program.
         program: String,
-        /// Its time.
+        /// The time limit.
         limit: Duration,
         /// What it wrote.
         output: String,
     },
 }
 
-/// A command that came to its end.
+/// A command that ended by itself.
 #[derive(Debug)]
 pub struct Ended {
-    /// How.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// What it wrote to both outputs, at the most [`OUTPUT_OCTETS_MAX`] octets; of a success, what was
-    /// read when it ended.
+    /// What it wrote to stdout and stderr, at most [`OUTPUT_OCTETS_MAX`] octets; after a success,
+    /// what had been read when it ended.
     pub output: String,
 }
 
-/// Output as the end of a sentence; nothing where there is none.
+/// The output as the end of a sentence; empty if there is no output.
 #[must_use]
 pub fn shown(output: &str) -> String {
     match output.trim() {
@@ -72,7 +73,7 @@ pub fn shown(output: &str) -> String {
     }
 }
 
-/// Runs a program with its arguments in a directory, for `limit` at the most.
+/// Runs a program with these arguments in a directory, for at most `limit`.
 ///
 /// # Errors
 /// [`RunError`].
@@ -101,13 +102,13 @@ pub async fn run(
     let mut group = Group(child.id());
     let ended = timeout(limit, child.wait()).await;
     if ended.is_ok() {
-        // It was waited for, and its number may be another's.
+        // It has been reaped, so its number may belong to another process now.
         group.0 = None;
     } else {
         if let Some(group) = group.0.take() {
             kill_group(group);
         }
-        // It is dead, or the system is not able to kill it; neither is worth more waiting.
+        // It is dead by now, or the system cannot kill it; neither is worth more waiting.
         let _ = timeout(ENDING_TIME_MAX, child.wait()).await;
     }
     let output = match &ended {
@@ -125,7 +126,7 @@ pub async fn run(
     }
 }
 
-/// A process group that is killed when it is dropped: then nobody waits for its command any longer.
+/// A process group that is killed on drop, because then nobody waits for its command any more.
 struct Group(Option<u32>);
 
 impl Drop for Group {
@@ -136,14 +137,14 @@ impl Drop for Group {
     }
 }
 
-/// Kills a process group whose leader was not yet waited for, so that its number is still its own.
+/// Kills a process group whose leader has not been reaped, so that the number still belongs to it.
 fn kill_group(group: u32) {
     let Ok(group) = i32::try_from(group) else { return };
-    // A group that is gone needs no killing, and the command itself is killed when it is dropped.
+    // A failure does not matter: the group is gone, and the command itself is killed on drop.
     let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
 }
 
-/// What was written so far, to both outputs, in the order in which it was read.
+/// What was written so far to both outputs, in the order in which it was read.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
 
@@ -152,7 +153,7 @@ impl Output {
         let Self(kept) = self.clone();
         tokio::spawn(async move {
             let mut buffer = [0; 4096];
-            // An output that cannot be read has ended, as far as we are concerned.
+            // An output that cannot be read is treated as ended.
             while let Ok(octets @ 1..) = pipe.read(&mut buffer).await {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let room = OUTPUT_OCTETS_MAX - kept.len();
@@ -192,9 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn a_success_has_no_word() {
+    fn a_success_is_no_error() {
         sh("echo fine; pwd", TIME_MAX).expect("a success");
-        sh("sleep 3 & exit 0", TIME_MAX).expect("what is left in the background is left alone");
+        sh("sleep 3 & exit 0", TIME_MAX).expect("background processes are left alone");
     }
 
     #[test]
@@ -208,11 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_run_says_so() {
+    fn a_program_that_cannot_be_run_is_an_error() {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let absent = run("/no/such/program", &[], Path::new("/"), TIME_MAX);
-        let error = runtime.block_on(absent).expect_err("there is none");
+        let error = runtime.block_on(absent).expect_err("there is no such program");
         assert!(error.to_string().starts_with("`/no/such/program` cannot be run: "), "{error}");
     }
 
@@ -222,9 +223,9 @@ mod tests {
         let error = sh("sleep 600 & echo $!; sleep 600", limit).expect_err("too slow");
         let RunError::TimedOut { output, .. } = &error else { panic!("{error}") };
         let grandchild = output.trim();
-        assert!(!grandchild.is_empty(), "the limit is long enough to start");
-        // It is gone, or a zombie that its new parent will reap, or on the way there: flag `PF_EXITING`
-        // in the ninth field (proc(5)).
+        assert!(!grandchild.is_empty(), "the limit allows it to start");
+        // It is gone, or a zombie that its new parent will reap, or about to exit: flag
+        // `PF_EXITING` in the ninth field (proc(5)).
         let Ok(state) = std::fs::read_to_string(format!("/proc/{grandchild}/stat")) else { return };
         let (_, fields) = state.rsplit_once(") ").expect("a name in parentheses");
         let fields: Vec<&str> = fields.split(' ').collect();

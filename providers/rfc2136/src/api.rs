@@ -1,10 +1,9 @@
-//! Requests as values, in the wire form of RFC 1035 and RFC 2136; what carries them is below.
+//! Requests as values, in the wire form of RFC 1035 and RFC 2136. The submodules send them.
 //!
-//! Requests are written and answers are read here, octet by octet, and not by hickory: what a
-//! server holds has to be seen and sent back exactly as it is, an exotic record must cost its own
-//! name in a message and not the whole transfer, and hickory-net 0.26.3 drops the messages of a
-//! transfer silently when its reader is slow (`DnsMultiplexer` ignores a full channel). TSIG is
-//! hickory-proto's.
+//! Requests are written and answers are read here, octet by octet, and not by hickory. What a
+//! server holds must be seen and sent back exactly as it is, and an exotic record in a message must
+//! not cost the whole transfer. Also, hickory-net 0.26.3 silently drops messages of a transfer when
+//! its reader is slow (`DnsMultiplexer` ignores a full channel). Only TSIG is hickory-proto's.
 
 pub(crate) mod answer;
 pub(crate) mod sequence;
@@ -18,47 +17,49 @@ use std::collections::HashMap;
 
 use cutover_contract::{Name, RrKey, RrType, Ttl};
 
-/// CLASS of the Internet (RFC 1035 §3.2.4).
+/// The class of the Internet (RFC 1035 §3.2.4).
 pub(crate) const IN: u16 = 1;
-/// CLASS of "absent" in prerequisites and of "this record" in deletions (RFC 2136 §2.4, §2.5).
+/// The class for "absent" in prerequisites and for "this record" in deletions
+/// (RFC 2136 §2.4, §2.5).
 const NONE: u16 = 254;
-/// CLASS of "the RRset" in deletions (RFC 2136 §2.5).
+/// The class for "the RRset" in deletions (RFC 2136 §2.5).
 pub(crate) const ANY: u16 = 255;
-/// QTYPE of a transfer of what has changed (RFC 1995 §3).
+/// QTYPE of an incremental transfer (RFC 1995 §3).
 const IXFR: u16 = 251;
-/// QTYPE of a transfer (RFC 5936 §2.1).
+/// QTYPE of a full transfer (RFC 5936 §2.1).
 const AXFR: u16 = 252;
 
-/// What a server can be asked.
+/// What can be requested from a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// For one RRset, without recursion.
+    /// A query for an RRset, without recursion.
     Query(RrKey),
-    /// For the whole zone (RFC 5936).
+    /// A transfer of the whole zone (RFC 5936).
     Transfer(Name),
-    /// For what has changed in the zone since it had the SOA with this rdata (RFC 1995).
+    /// A transfer of what has changed since the zone had the SOA with this rdata (RFC 1995).
     Changes(Name, Vec<u8>),
-    /// To compare, and then to change (RFC 2136).
+    /// A comparison and a change (RFC 2136).
     Update(Update),
 }
 
-/// A DNS UPDATE: if all prerequisites hold, all edits are made in their order; else none.
+/// A DNS UPDATE: if all prerequisites hold, all edits are made in order; otherwise none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Update {
     /// The zone.
     pub(crate) zone: Name,
-    /// What has to hold.
+    /// What must hold.
     pub(crate) prerequisites: Vec<Prerequisite>,
-    /// What is changed.
+    /// What to change.
     pub(crate) edits: Vec<Edit>,
 }
 
-/// A prerequisite (RFC 2136 §2.4); those that do not look at values are not used.
+/// A prerequisite (RFC 2136 §2.4). Only the kinds that compare values are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Prerequisite {
     /// There is no such RRset (§2.4.3).
     Absent(RrKey),
-    /// The RRset is this one, TTL apart (§2.4.2). Rdata is as the server has sent it.
+    /// The RRset has these values; the TTL is not compared (§2.4.2). The rdata is as the server
+    /// sent it.
     Exactly(RrKey, Vec<Vec<u8>>),
 }
 
@@ -74,7 +75,7 @@ pub(crate) enum Edit {
 }
 
 impl Request {
-    /// The four bits that say what kind of message it is (RFC 1035 §4.1.1, RFC 2136 §1.3).
+    /// The opcode, four bits (RFC 1035 §4.1.1, RFC 2136 §1.3).
     pub(crate) fn opcode(&self) -> u8 {
         match self {
             Self::Query(_) | Self::Transfer(_) | Self::Changes(..) => 0,
@@ -82,7 +83,7 @@ impl Request {
         }
     }
 
-    /// Name and type of the one entry in its first section.
+    /// The name and type of the only entry in its first section.
     pub(crate) fn question(&self) -> (&Name, u16) {
         match self {
             Self::Query(key) => (&key.name, key.rtype.number()),
@@ -92,7 +93,7 @@ impl Request {
         }
     }
 
-    /// The message, unsigned. It may be longer than can be sent.
+    /// The unsigned message, which may be too long to send.
     pub(crate) fn encode(&self, id: u16) -> Vec<u8> {
         let (prerequisites, edits) = match self {
             Self::Query(_) | Self::Transfer(_) | Self::Changes(..) => (&[][..], &[][..]),
@@ -101,8 +102,8 @@ impl Request {
         let mut writer = Writer::default();
         writer.u16(id);
         writer.u16(u16::from(self.opcode()) << 11);
-        // The counts of records are known when these are written; a wrapped count means a message
-        // that is too long to be sent.
+        // The record counts are filled in below. A count that overflows belongs to a message that
+        // is too long to send.
         [1, 0, 0, 0].into_iter().for_each(|count| writer.u16(count));
         let (name, qtype) = self.question();
         writer.name(name);
@@ -125,7 +126,7 @@ impl Request {
 #[derive(Default)]
 struct Writer {
     octets: Vec<u8>,
-    /// Where a name, or the end of one, stands already.
+    /// The position of each name, or end of a name, that is already in the message.
     names: HashMap<Vec<u8>, u16>,
 }
 
@@ -145,7 +146,7 @@ impl Writer {
             if let Some(at) = self.names.get(rest) {
                 return self.u16(0xc000 | at);
             }
-            // A pointer has fourteen bits.
+            // A pointer has only fourteen bits.
             if let Some(at) = u16::try_from(self.octets.len()).ok().filter(|at| *at < 0x4000) {
                 self.names.insert(rest.to_vec(), at);
             }
@@ -165,7 +166,7 @@ impl Writer {
         self.octets.extend(rdata);
     }
 
-    /// Says how many records it took.
+    /// Writes a prerequisite, and returns how many records it needs.
     fn prerequisite(&mut self, prerequisite: &Prerequisite) -> usize {
         match prerequisite {
             Prerequisite::Absent(key) => {

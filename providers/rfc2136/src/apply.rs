@@ -1,15 +1,15 @@
-//! Compare-and-set: one UPDATE message for a whole change set.
+//! Compare-and-set: a single UPDATE message for a whole change set.
 //!
 //! ```text
-//!  read ──▶ compare ──▶ send ──▶ NOERROR ──▶ read back ──▶ as asked: done
+//!  read ──▶ compare ──▶ send ──▶ NOERROR ──▶ read back ──▶ as requested: done
 //!   ▲          │          │                      └───────▶ otherwise: refused, or in doubt
 //!   │          ▼          ├──▶ no answer: in doubt
 //!   │       conflict      └──▶ prerequisite failed ─┐
 //!   └───────── at most ATTEMPTS_MAX times ──────────┘
 //! ```
 //!
-//! The server compares values and the SOA serial in the transaction that makes the change; TTLs are
-//! compared here, and stand as they were read while the serial does.
+//! The server compares the values and the SOA serial in the same transaction as the change. TTLs
+//! are compared here; as long as the serial does not move, they stay as they were read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ use crate::read::{self, Live};
 
 enum Sent {
     Done,
-    /// A prerequisite did not hold; nothing was changed.
+    /// A prerequisite failed; nothing was changed.
     Stale,
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
         let live = read::live(server, zone, &keys).await?;
         let Live { soa, rrsets } = &live;
         if stale.as_ref() == Some(soa) {
-            // Whatever the server compares with, it is not what it serves.
+            // The server compares with something other than what it serves.
             return Err(ProviderError::Refused {
                 zone: zone.clone(),
                 detail: OTHER_SOA.to_owned(),
@@ -66,7 +66,7 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
     })
 }
 
-/// What of these change sets cannot be written. Which types are at a name is known from a transfer.
+/// Which changes of these change sets cannot be written. A transfer shows the types at each name.
 pub(crate) async fn check(
     server: &Server,
     zone: &Name,
@@ -105,20 +105,20 @@ pub(crate) async fn check(
 
 fn too_large(changes: &ChangeSet, octets: usize) -> ProviderError {
     let why = format!(
-        "the change set takes {octets} octets, and a message has {MESSAGE_OCTETS_MAX}: let less of it \
-         change together"
+        "the change set needs {octets} octets, but a message has {MESSAGE_OCTETS_MAX}; change less \
+         of it together"
     );
     unsupported(changes.zone(), &changes.changes()[0].key, why)
 }
 
 const OTHER_SOA: &str = "the server compares prerequisites with another SOA than it serves; BIND \
-     does so for zones with `inline-signing yes`";
+   does so for zones with `inline-signing yes`";
 
-/// The changes' own keys first, then the CNAMEs that additions may meet.
+/// The keys of the changes first, then the CNAMEs that additions may clash with.
 fn keys_to_read(changes: &ChangeSet) -> Vec<RrKey> {
     let mut keys: Vec<RrKey> = changes.changes().iter().map(|change| change.key.clone()).collect();
     let added = changes.changes().iter().filter(|c| c.before.is_none() && c.after.is_some());
-    // A name that has other data of this change set has no CNAME, and the apex never has one.
+    // A name with other data in this change set has no CNAME, and the apex never has one.
     let own: BTreeSet<&RrKey> = keys.iter().collect();
     let cnames: BTreeSet<RrKey> = added
         .map(|change| RrKey::new(change.key.name.clone(), RrType::CNAME))
@@ -128,7 +128,7 @@ fn keys_to_read(changes: &ChangeSet) -> Vec<RrKey> {
     keys
 }
 
-/// Refuses what an UPDATE cannot do, whatever the zone holds.
+/// Refuses changes that no UPDATE can make, whatever the zone holds.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     check::opaque(changes)?;
     for change in changes.changes() {
@@ -136,7 +136,7 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
         let why = match apex(changes.zone(), change) {
             Some(why) => why,
             None if convert::is_of_signer(key, changes.zone()) => {
-                "the server's signer makes such records"
+                "the server's signer makes these records"
             }
             None => continue,
         };
@@ -145,23 +145,23 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     Ok(())
 }
 
-/// What was found, in the order of the keys, by its key.
+/// The RRsets that were found, by key; `rrsets` is in the order of `keys`.
 fn found<'l>(keys: &'l [RrKey], rrsets: &'l [Option<Found>]) -> BTreeMap<&'l RrKey, &'l RrSet> {
     let there = keys.iter().zip(rrsets);
     there.filter_map(|(key, found)| Some((key, &found.as_ref()?.rrset))).collect()
 }
 
-/// A CNAME and other data at one name, of this change set or of the zone: a server says NOERROR and
-/// ignores either (RFC 2136 §3.4.2.2). `held` are the changes' own keys and the CNAMEs at their names.
-/// What else is at the name of a new CNAME is shown by a transfer only; while the SOA stays the same
-/// it stays true.
+/// Refuses a CNAME beside other data at a name, in this change set or in the zone: a server would
+/// report NOERROR and ignore either of them (RFC 2136 §3.4.2.2). `held` has the keys of the changes
+/// and the CNAMEs at their names. Only a transfer shows what else is at the name of a new CNAME;
+/// that stays valid as long as the SOA stays the same.
 async fn check_beside(
     server: &Server,
     changes: &ChangeSet,
     held: impl IntoIterator<Item = &RrKey>,
 ) -> Result<(), ProviderError> {
     alone(changes, held, &[RrType::CNAME])?;
-    // Where there is a CNAME already, there is nothing else.
+    // At a name that already has a CNAME there is nothing else.
     let is_new_cname =
         |c: &&Change| c.key.rtype == RrType::CNAME && c.before.is_none() && c.after.is_some();
     let new = changes.changes().iter().filter(is_new_cname);
@@ -186,8 +186,8 @@ async fn send(server: &Server, changes: &ChangeSet, update: Update) -> Result<Se
     }
 }
 
-/// An update without an answer that can be believed: unless nothing was sent, or the server did not
-/// know us, it may have been made.
+/// The error for an update without a trustworthy answer. Unless nothing was sent or the server
+/// rejected our key, the update may have been made.
 async fn not_sent(server: &Server, changes: &ChangeSet, error: &ExchangeError) -> ProviderError {
     match error {
         ExchangeError::TooLarge { octets } => too_large(changes, *octets),
@@ -202,8 +202,8 @@ async fn not_sent(server: &Server, changes: &ChangeSet, error: &ExchangeError) -
     }
 }
 
-/// Looks at what the server made of it: one that says NOERROR may have ignored a part. What was live
-/// before begins with what the changes are about.
+/// Reads the result back, since a server that reports NOERROR may have ignored a part. `before`
+/// starts with the RRsets of the changes.
 async fn read_back(
     server: &Server,
     changes: &ChangeSet,
@@ -212,7 +212,7 @@ async fn read_back(
     let written = Written {
         changes,
         peer: server.address.to_string(),
-        said: "the server said NOERROR",
+        claim: "the server reported NOERROR",
         as_before: AsBefore::Ignored,
     };
     let keys: Vec<RrKey> = changes.changes().iter().map(|change| change.key.clone()).collect();

@@ -1,5 +1,5 @@
-//! To and from RRsets: what a server sends becomes [`Found`] RRsets and zones, and a change set
-//! becomes an [`Update`].
+//! Converts to and from RRsets: what a server sends becomes [`Found`] RRsets and zones, and a
+//! change set becomes an [`Update`].
 
 use std::collections::BTreeMap;
 
@@ -14,63 +14,63 @@ use crate::limits::SIGNING_STATE;
 /// An RRset as a server holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// What it means.
+    /// The RRset.
     pub(crate) rrset: RrSet,
-    /// Its rdata to the octet, for prerequisites: the case of names in them, and TXT strings that
-    /// mean the same, are the server's.
+    /// Its rdata octet for octet, for prerequisites: with the server's own case in names and its
+    /// own division of TXT strings.
     pub(crate) octets: Vec<Vec<u8>>,
 }
 
 impl Found {
-    /// What this RRset would be found as.
+    /// The form in which this RRset would be found.
     pub(crate) fn of(rrset: &RrSet) -> Self {
         let octets = rrset.rdata().iter().map(|rdata| rdata.wire().to_vec()).collect();
         Self { rrset: rrset.clone(), octets }
     }
 }
 
-/// Why what a server sent is no RRset.
+/// Why what a server sent is not an RRset.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadRecord {
-    /// The message.
+    /// The message is malformed.
     #[error(transparent)]
     Message(#[from] MalformedMessage),
-    /// One record's rdata.
+    /// The rdata of a record is malformed.
     #[error("{key}: {problem}")]
     Rdata {
-        /// Whose.
+        /// The RRset.
         key: RrKey,
-        /// What is wrong, with its type's word for the field.
+        /// What is wrong, with the type's name for the field.
         problem: String,
     },
-    /// A class that a zone of the Internet does not have.
+    /// A class other than IN.
     #[error("{0} is not of class IN")]
     Class(RrKey),
-    /// A name that the zone cannot hold.
-    #[error("{0} lies outside of the zone")]
+    /// A name outside the zone.
+    #[error("{0} lies outside the zone")]
     OutOfZone(RrKey),
-    /// TTLs that differ (RFC 2181 §5.2 calls it an error).
+    /// Different TTLs (an error by RFC 2181 §5.2).
     #[error("the records of {0} have different TTLs")]
     MixedTtls(RrKey),
-    /// Records that make no RRset.
+    /// Records that are not an RRset.
     #[error("{key}: {problem}")]
     RrSet {
-        /// Whose.
+        /// The RRset.
         key: RrKey,
-        /// Why.
+        /// The reason.
         problem: RrSetError,
     },
 }
 
-/// Whether a server's own signer makes such an RRset: it is neither shown nor written.
+/// Whether a server's signer makes this RRset, which is then neither shown nor written.
 pub(crate) fn is_of_signer(key: &RrKey, zone: &Name) -> bool {
     key.rtype.is_made_by_signer() || (key.rtype == SIGNING_STATE && key.name == *zone)
 }
 
-/// A record of a zone that was read.
+/// A record that was read from a zone.
 pub(crate) type ZoneRecord = (RrKey, Ttl, Rdata);
 
-/// Reads one record. `scratch` is only there to be used again.
+/// Reads a record. `scratch` is passed in only to be reused.
 pub(crate) fn record(
     answer: &Answer,
     record: &Record,
@@ -94,9 +94,9 @@ pub(crate) fn record(
     }
 }
 
-/// Folds the records of a whole zone, in any order, into RRsets.
+/// Collects the records of a whole zone, in any order, into RRsets.
 pub(crate) fn zone(origin: &Name, mut records: Vec<ZoneRecord>) -> Result<Zone, BadRecord> {
-    // Servers send names in nearly this order, so the sort is nearly free.
+    // Servers send names in nearly this order, so the sort costs little.
     records.sort_by(|(a, ..), (b, ..)| a.cmp(b));
     let mut rrsets: Vec<(RrKey, RrSet)> = Vec::with_capacity(records.len());
     let mut records = records.into_iter().peekable();
@@ -104,7 +104,8 @@ pub(crate) fn zone(origin: &Name, mut records: Vec<ZoneRecord>) -> Result<Zone, 
         let mut rdata = vec![first];
         let mut ttl = ttl;
         while let Some((_, other_ttl, more)) = records.next_if(|(next, ..)| *next == key) {
-            // RFC 2181 §5.2 calls it an error. Caches may hold a record for so long.
+            // An error by RFC 2181 §5.2. The largest TTL is used, since caches may hold a record
+            // for that long.
             ttl = ttl.max(other_ttl);
             rdata.push(more);
         }
@@ -115,7 +116,7 @@ pub(crate) fn zone(origin: &Name, mut records: Vec<ZoneRecord>) -> Result<Zone, 
     Ok(Zone { origin: origin.clone(), rrsets: rrsets.into_iter().collect::<BTreeMap<_, _>>() })
 }
 
-/// Collects RRsets, with their octets, from records that come one by one.
+/// Collects RRsets, with their octets, from single records.
 #[derive(Default)]
 pub(crate) struct Collector {
     rrsets: BTreeMap<RrKey, Collected>,
@@ -129,10 +130,10 @@ struct Collected {
 }
 
 impl Collector {
-    /// Begins with these.
+    /// Starts with these RRsets.
     pub(crate) fn of(found: impl IntoIterator<Item = (RrKey, Found)>) -> Self {
         let collected = |(key, Found { rrset, octets }): (RrKey, Found)| {
-            // An RRset has its records in another order.
+            // The order of the records in an RRset may differ from that of the octets.
             let read = |wire: &Vec<u8>| Rdata::kept_wire(key.rtype, wire).expect("it was read");
             let rdata = octets.iter().map(read).collect();
             (key, Collected { ttl: rrset.ttl(), rdata, octets })
@@ -140,7 +141,7 @@ impl Collector {
         Self { rrsets: found.into_iter().map(collected).collect(), scratch: Vec::new() }
     }
 
-    /// Loses a record.
+    /// Removes a record.
     pub(crate) fn lose(
         &mut self,
         answer: &Answer,
@@ -159,7 +160,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Takes a record.
+    /// Adds a record.
     pub(crate) fn take(
         &mut self,
         answer: &Answer,
@@ -172,7 +173,7 @@ impl Collector {
         if collected.ttl != ttl {
             return Err(BadRecord::MixedTtls(key));
         }
-        // A transfer has the SOA twice.
+        // A transfer sends the SOA twice.
         if !collected.octets.contains(&self.scratch) {
             collected.rdata.push(rdata);
             collected.octets.push(self.scratch.clone());
@@ -180,7 +181,7 @@ impl Collector {
         Ok(())
     }
 
-    /// The RRsets.
+    /// The collected RRsets.
     pub(crate) fn finish(self) -> Result<BTreeMap<RrKey, Found>, BadRecord> {
         let found = |(key, Collected { ttl, rdata, octets })| {
             let rrset = rrset(&key, ttl, rdata)?;
@@ -194,14 +195,15 @@ fn rrset(key: &RrKey, ttl: Ttl, rdata: Vec<Rdata>) -> Result<RrSet, BadRecord> {
     RrSet::new(ttl, rdata).map_err(|problem| BadRecord::RrSet { key: key.clone(), problem })
 }
 
-/// What a record takes beside its owner name and rdata: type, class, TTL and length (RFC 1035 §3.2.1).
+/// What a record needs besides its owner name and rdata: type, class, TTL and length
+/// (RFC 1035 §3.2.1).
 const FIXED_OCTETS: usize = 10;
-/// What stands for the zone's own name at the end of an owner name (RFC 1035 §4.1.4).
+/// The pointer that replaces the zone's name at the end of an owner name (RFC 1035 §4.1.4).
 const POINTER_OCTETS: usize = 2;
 
-/// What [`update`] takes for a change, at the most: what is there in prerequisites, the RRset once in
-/// a deletion or as absent, and the new records. Names are compressed against the zone's only, since
-/// pointers reach no further than the first 16 KiB of a message.
+/// The most octets that [`update`] needs for a change: the current records as prerequisites, the
+/// RRset once as deleted or absent, and the new records. Only the zone's name counts as compressed,
+/// since pointers reach no further than the first 16 KiB of a message.
 pub(crate) fn octets_of(zone: &Name, change: &Change) -> usize {
     let Change { key, before, after } = change;
     let owner = key.name.wire().len() - zone.wire().len() + POINTER_OCTETS + FIXED_OCTETS;
@@ -209,12 +211,12 @@ pub(crate) fn octets_of(zone: &Name, change: &Change) -> usize {
     owner + records.map(|rdata| owner + rdata.wire().len()).sum::<usize>()
 }
 
-/// The update that makes these changes, where the zone is as it was found: the SOA, and for each
-/// change what is live.
+/// The update that makes these changes to the zone as it was found: `soa` is its SOA, and `live`
+/// has the current RRset for each change.
 ///
-/// The values are prerequisites, and so is the SOA, because those of values do not look at TTLs.
+/// The values are prerequisites. The SOA is one too, because prerequisites do not compare TTLs.
 /// Deletions of RRsets come before additions, so that a CNAME finds its name empty and other data
-/// find no CNAME (RFC 2136 §3.4.2.2 lets a server ignore either silently).
+/// finds no CNAME (RFC 2136 §3.4.2.2 lets a server ignore either silently).
 pub(crate) fn update(changes: &ChangeSet, soa: &Found, live: &[Option<Found>]) -> Update {
     let zone = changes.zone();
     let apex = |rtype| RrKey::new(zone.clone(), rtype);
@@ -236,17 +238,18 @@ pub(crate) fn update(changes: &ChangeSet, soa: &Found, live: &[Option<Found>]) -
         }));
         let Some(old) = live else { continue };
         if *key == soa_key {
-            // An SOA is replaced by adding one with a higher serial (RFC 2136 §3.4.2.2).
+            // An SOA is replaced by adding an SOA with a higher serial (RFC 2136 §3.4.2.2).
             continue;
         }
         if *key == apex(RrType::NS) {
-            // Deleting this RRset is ignored (RFC 2136 §3.4.2.3), and so is its last record's
-            // deletion (§3.4.2.4): the old ones go one by one, when the new ones are there.
+            // Servers ignore the deletion of this RRset (RFC 2136 §3.4.2.3) and of its last record
+            // (§3.4.2.4). So the old records are deleted one by one, after the new records are
+            // added.
             let gone = old.rrset.rdata().iter().filter(|old| !new.clone().any(|kept| kept == *old));
             removals.extend(gone.map(|old| Edit::DeleteRecord(key.clone(), old.wire().to_vec())));
             continue;
         }
-        // Without this, records that stay would keep a place, and a TTL, that nobody asked for.
+        // Otherwise the records that stay would keep their old TTL.
         deletions.push(Edit::DeleteRrSet(key.clone()));
     }
     let edits = [deletions, additions, removals].concat();

@@ -1,10 +1,10 @@
-//! What a failed exchange means, as the contract's errors.
+//! What a failed exchange means, as an error of the contract.
 //!
-//! Servers differ in how they say no. BIND says REFUSED to a query for a zone that it does not have
-//! and NOTAUTH to a transfer of it, and REFUSED to whoever may not transfer. Knot says NOTAUTH to
-//! both, and does not sign that it does not have a zone. So a code that may mean two things is
-//! settled by a second question. An unsigned code of a read is believed as far as this: the read
-//! has failed either way, and the code says why.
+//! Servers refuse in different ways. For a zone that it does not have, BIND answers REFUSED to a
+//! query and NOTAUTH to a transfer, and it answers REFUSED to a client that may not transfer. Knot
+//! answers NOTAUTH to both, and does not sign its answer about a zone that it does not have. So a
+//! second question settles a code that may mean two things. An unsigned code in answer to a read is
+//! believed only this far: the read has failed either way, and the code says why.
 
 use cutover_contract::{Name, ProviderError, RrKey, RrType};
 
@@ -14,12 +14,12 @@ use crate::api::tcp::{ExchangeError, Server};
 use crate::api::tsig::{ExchangeProblem, SignatureError};
 use crate::limits::REFUSED_HINT;
 
-/// What was asked for, as people call it.
+/// The kind of request, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Query,
     Transfer,
-    /// Sent for zones only that the server was seen to serve.
+    /// Only sent for zones that the server serves.
     Update,
 }
 
@@ -33,7 +33,7 @@ impl What {
     }
 }
 
-/// A request without an answer, or without one that can be believed; nothing was changed.
+/// The error for a request without an answer, or without a trustworthy one; nothing was changed.
 pub(crate) async fn failed(
     server: &Server,
     zone: &Name,
@@ -60,7 +60,7 @@ pub(crate) async fn failed(
     }
 }
 
-/// A request that was denied; nothing was changed.
+/// The error for a request that was denied; nothing was changed.
 pub(crate) async fn denied(
     server: &Server,
     zone: &Name,
@@ -81,13 +81,13 @@ pub(crate) async fn denied(
         _ if is_unknown => ProviderError::NoSuchZone { zone, detail: rcode.to_string() },
         (Rcode::REFUSED | Rcode::NOT_AUTH, None) => ProviderError::Unauthorized {
             zone,
-            detail: format!("the server says {rcode} to {what_word}, and no key is configured"),
+            detail: format!("the server answers {rcode} to {what_word}, and no key is configured"),
         },
         (Rcode::NOT_AUTH, Some(_)) if is_served => ProviderError::Unauthorized {
             zone,
             detail: format!(
-                "the server has the zone and says NOTAUTH to {what_word}: the key may not do this, \
-                 or the server is not the zone's primary"
+                "the server has the zone but answers NOTAUTH to {what_word}: the key may not do \
+                 this, or the server is not the zone's primary"
             ),
         },
         (Rcode::REFUSED, Some(_)) if what == What::Update => {
@@ -98,8 +98,8 @@ pub(crate) async fn denied(
     }
 }
 
-/// The code of an unsigned answer that says no, where a signed one was due. That something is so,
-/// or is not there, is never taken from an unsigned answer.
+/// The code of an unsigned answer that denies a request, where a signed answer was due. An unsigned
+/// answer is never believed when it reports data or its absence.
 fn unsigned_no(error: &ExchangeError) -> Option<Rcode> {
     let ExchangeError::Problem(ExchangeProblem::Signature(SignatureError::Unsigned(rcode))) = error
     else {
@@ -108,7 +108,7 @@ fn unsigned_no(error: &ExchangeError) -> Option<Rcode> {
     Some(*rcode).filter(|rcode| !matches!(*rcode, Rcode::NO_ERROR | Rcode::NX_DOMAIN))
 }
 
-/// Whether the server says to a query that it has this zone.
+/// Whether the server reports in answer to a query that it has this zone.
 async fn serves(server: &Server, zone: &Name) -> bool {
     let asked = [Request::Query(RrKey::new(zone.clone(), RrType::SOA))];
     let Ok(answers) = server.ask(&asked).await else { return false };
@@ -118,7 +118,7 @@ async fn serves(server: &Server, zone: &Name) -> bool {
         && answer.records().iter().any(|record| record.rtype() == RrType::SOA)
 }
 
-/// Whether the server says to a transfer that it does not have this zone.
+/// Whether the server reports in answer to a transfer that it does not have this zone.
 async fn says_not_auth(server: &Server, zone: &Name) -> bool {
     let Ok(mut transfer) = server.transfer(zone, None).await else { return false };
     match transfer.next().await {

@@ -1,15 +1,15 @@
-//! The adapter for DNS UPDATE (RFC 2136), with TSIG (RFC 8945): BIND, Knot, and whatever else takes
-//! it. Zones are read by transfer (RFC 5936), RRsets by queries; everything goes over TCP to the
-//! one configured server, which has to be the zone's primary.
+//! The adapter for DNS UPDATE (RFC 2136) with TSIG (RFC 8945): BIND, Knot, and other servers that
+//! support it. Zones are read by transfer (RFC 5936), and RRsets by queries. Everything goes over
+//! TCP to the configured server, which must be the zone's primary.
 //!
-//! A change set is one message, and so one transaction: the values that were read and the SOA are
-//! its prerequisites, and the server itself compares them. This is the one adapter whose
-//! compare-and-set nobody can slip into.
+//! A change set is a single message, and thus a single transaction. The values that were read and
+//! the SOA are its prerequisites, and the server itself compares them. So nobody can write between
+//! the comparison and the change.
 //!
-//! What this does not do: it speaks to no other server than the configured one, sends no update
-//! twice unless the server said that it was not made, writes nothing of a signer's, and signs with
-//! no weaker MAC than HMAC-SHA-256. Zones with `inline-signing yes` at BIND cannot be changed: such
-//! a server compares with another SOA than it serves.
+//! This adapter talks to no other server than the configured one. It sends an update again only
+//! after the server reported that it was not made. It writes no records of a signer, and signs with
+//! no weaker MAC than HMAC-SHA-256. Zones with `inline-signing yes` on BIND cannot be changed: BIND
+//! then compares with another SOA than it serves.
 
 mod api;
 mod apply;
@@ -64,7 +64,7 @@ const TSIG_FIELDS: &[ConfigField] = &[
     ConfigField::required("secret", FieldKind::Secret, "The key's secret, in base64."),
 ];
 
-/// A primary server, with the key that it knows us by.
+/// A primary server, and our key for it.
 struct Rfc2136 {
     server: Server,
 }

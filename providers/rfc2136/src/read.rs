@@ -1,10 +1,10 @@
-//! Reading: whole zones by transfer, and RRsets by queries where a query can tell.
+//! Reads whole zones by transfer, and RRsets by queries where a query is conclusive.
 //!
-//! A query cannot always tell what a zone holds: an answer may be made from a wildcard or a DNAME,
-//! and below a delegation there is none. An answer is taken as the zone's own only at the apex, or
-//! where a name below the owner is proven not to exist: then the owner exists, and nothing is made
-//! up for names that exist (RFC 4592 §3.3.1). Whatever queries do not settle is looked up in a
-//! transfer, which is exact.
+//! A query does not always show what a zone holds: a server may make an answer from a wildcard or a
+//! DNAME, and has no answer below a delegation. An answer is taken as the zone's own only at the
+//! apex, or where a name below the owner is proven not to exist. Then the owner exists, and servers
+//! make up nothing for names that exist (RFC 4592 §3.3.1). Everything that queries leave open is
+//! looked up in a transfer, which is exact.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,24 +19,24 @@ use crate::convert::{self, BadRecord, Collector, Found};
 use crate::failure::{What, denied, failed};
 use crate::limits::{PROBE_LABEL, QUERIED_RRSETS_MAX, SIGNING_STATE, TRANSFER_MAX};
 
-/// Some RRsets of a zone, and its SOA from before they were read: while the SOA is the same, so
-/// are they.
+/// Some RRsets of a zone, and the SOA from before they were read. As long as the SOA stays the
+/// same, so do they.
 #[derive(Debug)]
 pub(crate) struct Live {
     /// The SOA.
     pub(crate) soa: Found,
-    /// The RRsets, in the order in which they were asked for.
+    /// The RRsets, in the order of the request.
     pub(crate) rrsets: Vec<Option<Found>>,
 }
 
-/// What one answer says of one RRset.
+/// What an answer says about an RRset.
 enum Reading {
     Absent,
     Present(Found),
     Unsettled,
 }
 
-/// Reads some RRsets.
+/// Reads these RRsets.
 pub(crate) async fn live(
     server: &Server,
     zone: &Name,
@@ -68,7 +68,7 @@ pub(crate) async fn live(
     Ok(Live { soa, rrsets: settled.collect() })
 }
 
-/// Everything at these names, by transfer.
+/// All RRsets at these names, by transfer.
 pub(crate) async fn found_at(
     server: &Server,
     zone: &Name,
@@ -85,8 +85,8 @@ pub(crate) async fn found_at(
     collector.finish().map_err(|bad| malformed(zone, &bad))
 }
 
-/// Some RRsets of a zone as it is now, which once held `then`: by what has changed since, where the
-/// server keeps that. `keys` are those of `then`.
+/// These RRsets as the zone has them now, after it held `then`. They are read from what has changed
+/// since, if the server keeps that. `keys` are the keys of `then`.
 pub(crate) async fn after(
     server: &Server,
     zone: &Name,
@@ -123,25 +123,25 @@ pub(crate) async fn after(
     });
     match all.await {
         Ok(()) if has_changes || has_all => {}
-        // The server does not know this kind of question, or has not counted its serial on yet.
+        // The server does not support this request, or has not increased its serial yet.
         Ok(()) | Err(ProviderError::Refused { .. }) => return live(server, zone, keys).await,
         Err(error) => return Err(error),
     }
     let bad = |bad: BadRecord| malformed(zone, &bad);
     let mut found = if has_changes { kept } else { whole }.finish().map_err(bad)?;
     let soa = soa.finish().map_err(bad)?.remove(&soa_key);
-    let soa = soa.expect("a transfer begins with it");
+    let soa = soa.expect("a transfer begins with the SOA");
     found.insert(soa_key, soa.clone());
     let rrsets = keys.iter().map(|key| found.get(key).cloned()).collect();
     Ok(Live { soa, rrsets })
 }
 
-/// The whole zone, its signer's records left out.
+/// The whole zone, without the records of its signer.
 pub(crate) async fn zone(server: &Server, origin: &Name) -> Result<Zone, ProviderError> {
     let mut records = Vec::new();
     let mut scratch = Vec::new();
     transferred(server, origin, None, |answer, record, _| {
-        // Servers that hold a parent's glue, or what lies below another zone of theirs, may send it.
+        // A server may also send a parent's glue, or records below another of its zones.
         if answer.owner(record)?.is_at_or_below(origin) {
             records.push(convert::record(answer, record, origin, &mut scratch)?);
         }
@@ -151,8 +151,8 @@ pub(crate) async fn zone(server: &Server, origin: &Name) -> Result<Zone, Provide
     convert::zone(origin, records).map_err(|bad| malformed(origin, &bad))
 }
 
-/// Shows each record of the zone, or of what has changed since, to `each`, its signer's left out.
-/// What was shown counts only when this has ended well.
+/// Calls `each` for each record of the zone, or of what has changed since, without the records of
+/// its signer. The records may be used only after this has succeeded.
 async fn transferred(
     server: &Server,
     zone: &Name,
@@ -194,7 +194,8 @@ async fn transferred(
     }
 }
 
-/// Most types say of themselves whether a signer makes them; the owner is looked up for the others.
+/// For most types the type alone tells whether a signer makes them; for the others the owner is
+/// needed.
 fn is_of_signer(answer: &Answer, record: &Record, zone: &Name) -> Result<bool, BadRecord> {
     match record.rtype() {
         SIGNING_STATE => Ok(convert::is_of_signer(&answer.key(record)?, zone)),
@@ -239,20 +240,20 @@ async fn queried(
     Ok(readings)
 }
 
-/// Takes an answer at its word; whether its owner exists is another question.
+/// Reads an answer as it is, without asking whether its owner exists.
 fn reading(answer: &Answer, zone: &Name, key: &RrKey) -> Result<Reading, ProviderError> {
-    // A zone is read without these, and so are its RRsets.
+    // Zones are read without these records, and so are RRsets.
     if convert::is_of_signer(key, zone) {
         return Ok(Reading::Absent);
     }
-    // A referral has no authority. What is below a delegation is the zone's own all the same.
+    // A referral is not authoritative, but what is below a delegation still belongs to the zone.
     if !answer.is_authoritative() || answer.is_truncated() {
         return Ok(Reading::Unsettled);
     }
     let mut collector = Collector::default();
     let collected = (|| {
         for record in answer.records() {
-            // A CNAME, and what it leads to, is no record of this name and type.
+            // A CNAME, and the records it leads to, do not have this name and type.
             if record.rtype() == key.rtype && answer.owner(record)? == key.name {
                 collector.take(answer, record, zone)?;
             }
@@ -265,7 +266,7 @@ fn reading(answer: &Answer, zone: &Name, key: &RrKey) -> Result<Reading, Provide
     }
 }
 
-/// Takes back what may have been made from a wildcard or a DNAME.
+/// Turns readings that may come from a wildcard or a DNAME into unsettled ones.
 async fn doubt_unproven(
     server: &Server,
     zone: &Name,
@@ -277,7 +278,7 @@ async fn doubt_unproven(
         .filter(|(key, reading)| matches!(reading, Reading::Present(_)) && key.name != *zone)
         .map(|(key, _)| &key.name)
         .collect();
-    // A name that is too long to have one below it stays in doubt.
+    // A name that is too long to have a name below it stays unsettled.
     let probes = names.into_iter().filter_map(|name| Some((name, name.child(PROBE_LABEL).ok()?)));
     let (names, asked): (Vec<&Name>, Vec<Request>) =
         probes.map(|(name, below)| (name, Request::Query(RrKey::new(below, RrType::TXT)))).unzip();

@@ -1,4 +1,4 @@
-//! The conformance suite, on real servers: BIND and Knot.
+//! The conformance suite on real servers: BIND and Knot.
 
 #[path = "it/bench.rs"]
 mod bench;
@@ -21,7 +21,7 @@ const BIND: Kind = Kind {
     title: "rfc2136 on BIND",
     limits: &[Limit {
         case: "owner/not-a-host",
-        why: "BIND's `check-names` refuses addresses at names that are no names of hosts",
+        why: "BIND's `check-names` refuses addresses at names that are not host names",
     }],
     connect: connect::adapter,
     plain: |text, key| Bind::primary_with_key(&[(ZONE, text)], "", key),

@@ -1,5 +1,5 @@
-//! The client of Amazon's SDK, made when it is first wanted: its credentials may come from files, from
-//! a program, or from a service of the machine.
+//! The client of Amazon's SDK. It is created when it is first needed, because its credentials may
+//! come from files, from a program, or from a service of the machine.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio::sync::OnceCell;
 
 use crate::limits::{ATTEMPT_MAX, CONNECT_MAX, QUESTION_ATTEMPTS};
 
-/// Where all of Route 53's public zones are (AWS General Reference, "Route 53 endpoints").
+/// The region of all public zones of Route 53 (AWS General Reference, "Route 53 endpoints").
 const REGION: &str = "us-east-1";
 
-/// Credentials that the plan names.
+/// Credentials from the plan.
 #[derive(Clone)]
 pub(crate) struct Keys {
     pub(crate) id: String,
@@ -25,7 +25,7 @@ pub(crate) struct Keys {
     pub(crate) session_token: Option<Secret>,
 }
 
-/// How to come to Route 53.
+/// How to reach Route 53.
 pub(crate) struct Server {
     pub(crate) endpoint_url: Option<String>,
     pub(crate) profile: Option<String>,
@@ -44,18 +44,18 @@ impl Server {
         Self { endpoint_url, profile, region, keys, client: OnceCell::new() }
     }
 
-    /// Whom errors speak of.
+    /// The name of the other side in errors.
     pub(crate) fn peer(&self) -> String {
         self.endpoint_url.clone().unwrap_or_else(|| "Route 53".to_owned())
     }
 
-    /// The client, for questions: it tries again by itself.
+    /// The client for questions, which retries by itself.
     pub(crate) async fn client(&self) -> &Client {
         self.client.get_or_init(|| self.made()).await
     }
 
     async fn made(&self) -> Client {
-        // One TLS for all of `cutover`; the default of the SDK is another one.
+        // A single TLS library for all of `cutover`; the SDK's default is another.
         let http = Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
@@ -84,7 +84,7 @@ impl Server {
         Client::new(&loader.load().await)
     }
 
-    /// A text of the other side's without our secrets, should they have come back to us.
+    /// A text from the other side with our secrets removed, in case they were sent back.
     pub(crate) fn without_secrets(&self, text: &str) -> String {
         let Some(Keys { secret, session_token, .. }) = &self.keys else { return text.to_owned() };
         let mut text = text.replace(secret.expose(), "(the key)");

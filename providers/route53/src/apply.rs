@@ -1,16 +1,16 @@
-//! Compare-and-set: one batch for a whole change set.
+//! Compare-and-set: a single batch for a whole change set.
 //!
 //! ```text
-//!  read ──▶ compare ──▶ batch ──▶ 2xx ──▶ in sync? ──▶ read back ──▶ as asked
+//!  read ──▶ compare ──▶ batch ──▶ 2xx ──▶ in sync? ──▶ read back ──▶ as requested
 //!              │          ├──▶ no answer, 5xx: in doubt              └▶ otherwise: in doubt
-//!              ▼          ├──▶ throttled, or another change is on its way: later
+//!              ▼          ├──▶ throttled, or another change is in progress: later
 //!           conflict      └──▶ 400: read, compare ──▶ somebody was faster: conflict
 //!                                                 └▶ otherwise: refused
 //! ```
 //!
-//! A batch is made whole or not at all, and a `DELETE` in it has to match what is live in its TTL and
-//! every value, a `CREATE` to find nothing: so Route 53 itself compares. What is read before is read
-//! for the exact spelling that a `DELETE` needs, and for errors that help.
+//! A batch is made completely or not at all. A `DELETE` in it must match the TTL and every value
+//! that is live, and a `CREATE` must find nothing, so Route 53 itself compares. The adapter reads
+//! first to get the exact spelling that a `DELETE` needs, and to give helpful errors.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) async fn apply(
         .map_err(|error| unsupported(zone, first, error.to_string()))?;
     check_size(changes, size)?;
     let client = server.client().await;
-    // Sent once: after a lost answer a second time would find its own work in the way.
+    // Sent only once: if the answer is lost, a second attempt would clash with the first.
     let once = aws_config::retry::RetryConfig::disabled();
     let once = aws_sdk_route53::config::Builder::new().retry_config(once);
     let sent = client.change_resource_record_sets().hosted_zone_id(id).change_batch(batch);
@@ -57,7 +57,7 @@ pub(crate) async fn apply(
         Err(error) => {
             let error = failed_act(server, zone, &error);
             if let ProviderError::Refused { .. } = error {
-                // It may be somebody else's work that stood in the way.
+                // Somebody else's change may have been in the way.
                 let live = read::live(server, zone, id, &names).await?;
                 compare(changes, |key| rrset_of(&live, key))?;
             }
@@ -75,7 +75,7 @@ pub(crate) async fn apply(
     read_back(server, id, changes, &names).await
 }
 
-/// Waits until all of Route 53's servers have a change (API reference, GetChange).
+/// Waits until all servers of Route 53 have a change (API reference, GetChange).
 async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), ProviderError> {
     let client = server.client().await;
     let mut last = None;
@@ -89,18 +89,18 @@ async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), Provi
                     return Ok(());
                 }
             }
-            // The change is made; whoever asks for patience may answer in a moment.
+            // The change is made. If Route 53 asks to wait, it may answer in a moment.
             Err(error) => {
                 let error = failed(server, zone, &error);
                 if !matches!(error, ProviderError::Throttled { .. }) {
                     let detail =
-                        format!("the change was made, and who has it is not known: {error}");
+                        format!("the change was made, but it is not known who has it: {error}");
                     return Err(in_doubt(server, zone, detail));
                 }
                 last = Some(error);
             }
         }
-        #[expect(clippy::disallowed_methods, reason = "between questions, and bounded")]
+        #[expect(clippy::disallowed_methods, reason = "the pause between questions is bounded")]
         let rest = sleep(pause);
         rest.await;
         waited += pause;
@@ -108,13 +108,13 @@ async fn in_sync(server: &Server, zone: &Name, change: &str) -> Result<(), Provi
     }
     let last = last.map(|error| format!(" ({error})")).unwrap_or_default();
     let detail = format!(
-        "the change was made, and after {} s not all servers of Route 53 have it{last}",
+        "the change was made, but after {} s not all servers of Route 53 have it{last}",
         SYNC_MAX.as_secs()
     );
     Err(in_doubt(server, zone, detail))
 }
 
-/// What of these change sets cannot be written.
+/// Which changes of these change sets cannot be written.
 pub(crate) async fn check(
     server: &Server,
     id: &str,
@@ -123,7 +123,7 @@ pub(crate) async fn check(
 ) -> Result<Vec<Unwritable>, ProviderError> {
     let touched = check::touched(sets);
     let mut live = read::live(server, zone, id, &names_of(&touched)).await?;
-    // What says to whom what is answered stays where it is, whatever the plan says.
+    // Routed RRsets and aliases stay where they are, whatever the plan changes.
     live.retain(|key, held| !touched.contains(key) || held.rrset().is_none());
     let mut checked = Checked::default();
     for set in sets {
@@ -142,20 +142,22 @@ pub(crate) async fn check(
     Ok(checked.found())
 }
 
-/// Refuses what makes no sense whatever the zone holds.
+/// Refuses changes that make no sense whatever the zone holds.
 fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
     check::opaque(changes)?;
     for Change { key, before: _, after } in changes.changes() {
         let is_apex = key.name == *changes.zone();
         let why = match key.rtype {
-            RrType::SOA => "Route 53 takes no new SOA but a blind one".to_owned(),
+            RrType::SOA => "Route 53 would replace the SOA without comparing".to_owned(),
             RrType::NS if is_apex => {
-                "Route 53 takes no new NS records of the apex but blind ones".to_owned()
+                "Route 53 would replace the NS records of the apex without comparing".to_owned()
             }
             RrType::CNAME if is_apex && after.is_some() => {
-                "the apex has an SOA, and a CNAME stands alone".to_owned()
+                "the apex has an SOA, and a CNAME must be alone".to_owned()
             }
-            rtype if rtype.is_made_by_signer() => "Route 53's signer makes such records".to_owned(),
+            rtype if rtype.is_made_by_signer() => {
+                "Route 53's signer makes these records".to_owned()
+            }
             rtype if !TYPES.contains(&rtype) => format!("Route 53 has no {rtype} records"),
             _ => {
                 let values = after.iter().flat_map(|rrset| rrset.rdata()).map(convert::value);
@@ -163,7 +165,9 @@ fn check_each(changes: &ChangeSet) -> Result<(), ProviderError> {
                 if longest <= VALUE_CHARS {
                     continue;
                 }
-                format!("a value has {longest} characters, and Route 53 takes {VALUE_CHARS}")
+                format!(
+                    "a value has {longest} characters, but Route 53 accepts at most {VALUE_CHARS}"
+                )
             }
         };
         return Err(unsupported(changes.zone(), key, why));
@@ -175,20 +179,20 @@ fn rrset_of<'l>(live: &'l Holdings, key: &RrKey) -> Option<&'l RrSet> {
     live.get(key).and_then(Held::rrset)
 }
 
-/// Refuses to touch what says to whom what is answered, and other data beside a CNAME.
+/// Refuses to touch routed RRsets and aliases, and to put other data beside a CNAME.
 fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderError> {
     let zone = changes.zone();
     for Change { key, .. } in changes.changes() {
         let why = match live.get(key) {
             Some(Held::Routed) => {
-                "it has RRsets with identifiers (weighted, by latency, by place and so on), which one \
-                 RRset cannot replace: make one simple RRset of them first"
+                "it has RRsets with identifiers (weighted, by latency, by place and so on), which \
+                 one RRset cannot replace; combine them into a simple RRset first"
             }
             Some(Held::Alias) => {
-                "it is an alias of another resource, whose records are Amazon's: replace it by a simple \
-                 RRset first"
+                "it is an alias of another resource, whose records are Amazon's; replace it with a \
+                 simple RRset first"
             }
-            Some(Held::Unread) => "it is written in a way that is not known here",
+            Some(Held::Unread) => "it has a form that this version cannot read",
             Some(Held::Simple(..)) | None => continue,
         };
         return Err(unsupported(zone, key, why));
@@ -196,18 +200,18 @@ fn check_beside(changes: &ChangeSet, live: &Holdings) -> Result<(), ProviderErro
     alone(changes, live.keys(), &[RrType::CNAME])
 }
 
-/// Refuses what Route 53 would: two batches would be two changes.
+/// Refuses a change set that Route 53 would refuse as too large. Two batches would be two changes.
 fn check_size(changes: &ChangeSet, size: Size) -> Result<(), ProviderError> {
     let Size { records, chars } = size;
     let why = if records > BATCH_RECORDS {
         format!(
-            "the change set takes {records} records, those that go and those that come, and a batch \
-             has {BATCH_RECORDS} at the most"
+            "the change set takes {records} records, counting removed and new ones, but a batch \
+             has at most {BATCH_RECORDS}"
         )
     } else if chars > BATCH_CHARS {
         format!(
-            "the values of the change set have {chars} characters, and those of a batch {BATCH_CHARS} \
-             at the most"
+            "the values of the change set have {chars} characters, but those of a batch have \
+             at most {BATCH_CHARS}"
         )
     } else {
         return Ok(());
@@ -215,7 +219,7 @@ fn check_size(changes: &ChangeSet, size: Size) -> Result<(), ProviderError> {
     Err(unsupported(changes.zone(), &changes.changes()[0].key, why))
 }
 
-/// Looks at what Route 53 made of it.
+/// Reads back what Route 53 made of the change.
 async fn read_back(
     server: &Server,
     id: &str,
@@ -225,8 +229,8 @@ async fn read_back(
     let written = Written {
         changes,
         peer: server.peer(),
-        said: "Route 53 said yes",
-        // A change that is in sync is made, whatever a listing shows.
+        claim: "Route 53 reported success",
+        // A change that is in sync has been made, whatever a listing shows.
         as_before: AsBefore::Pending,
     };
     let live = read::live(server, changes.zone(), id, names).await;

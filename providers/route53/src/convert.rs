@@ -1,9 +1,8 @@
-//! To and from the API's types: RRsets, names and values, and batches.
+//! Converts to and from the API's types: RRsets, names and values, and batches.
 //!
-//! An RRset as Route 53 has it is kept beside what it says, since it is deleted by its exact spelling
-//! only. At a name and type there may be more than one RRset (weighted, by region and so on), or an
-//! alias of another resource: such *routed* ones say what is answered to whom, and are no RRset that
-//! could be read or written here.
+//! An RRset is kept in Route 53's spelling too, because deleting it needs the exact spelling. A
+//! name and type may have several *routed* RRsets (weighted, by region and so on) or an alias of
+//! another resource. They decide who gets which answer, and cannot be read or written as an RRset.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,21 +15,21 @@ use cutover_contract::{ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use crate::limits::MARK;
 
-/// What is at a name and type.
+/// What is held at a name and type.
 #[derive(Clone, Debug)]
 pub(crate) enum Held {
-    /// An RRset, as Route 53 spells it.
+    /// An RRset, with its spelling at Route 53.
     Simple(RrSet, Box<ResourceRecordSet>),
-    /// RRsets with identifiers, of which one is chosen for each question.
+    /// RRsets with identifiers, of which Route 53 chooses one for each query.
     Routed,
     /// An alias of another resource.
     Alias,
-    /// A type, or a form of one, that is not known here.
+    /// An unknown type, or an unknown form of a known type.
     Unread,
 }
 
 impl Held {
-    /// The RRset, if it is one.
+    /// The RRset, if it is a simple one.
     pub(crate) fn rrset(&self) -> Option<&RrSet> {
         match self {
             Self::Simple(rrset, _) => Some(rrset),
@@ -39,18 +38,18 @@ impl Held {
     }
 }
 
-/// What there is, at some names or at all.
+/// What a zone holds, at some names or all.
 pub(crate) type Holdings = BTreeMap<RrKey, Held>;
 
 /// An RRset that makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadRrset {
-    /// No name.
+    /// Its name is invalid.
     #[error("an RRset has the name {0:?}")]
     Name(String),
 }
 
-/// Puts RRsets in order.
+/// Collects the RRsets by key.
 pub(crate) fn holdings(
     sets: impl IntoIterator<Item = ResourceRecordSet>,
     zone: &Name,
@@ -62,7 +61,7 @@ pub(crate) fn holdings(
         if !name.is_at_or_below(zone) {
             return Err(bad());
         }
-        // A type that has no name here has no key either, and stands in nobody's way.
+        // A type that is unknown here has no key, and clashes with nothing.
         let Ok(rtype) = set.r#type().as_str().parse::<RrType>() else { continue };
         let what = match (set.alias_target(), set.set_identifier()) {
             (Some(_), _) => Held::Alias,
@@ -79,7 +78,7 @@ pub(crate) fn holdings(
 
 fn read(rtype: RrType, set: &ResourceRecordSet) -> Option<RrSet> {
     let ttl = Ttl::from_secs(u32::try_from(set.ttl()?).ok()?).ok()?;
-    // Names that were typed without a dot at the end are absolute all the same.
+    // Names that were entered without a final dot are absolute too.
     let rdata = set
         .resource_records()
         .iter()
@@ -87,17 +86,17 @@ fn read(rtype: RrType, set: &ResourceRecordSet) -> Option<RrSet> {
     RrSet::new(ttl, rdata.collect::<Option<Vec<_>>>()?).ok()
 }
 
-/// Escapes are octal (Developer Guide, "DNS domain name format"): here they are decimal.
+/// Turns the API's octal escapes (Developer Guide, "DNS domain name format") into decimal ones.
 fn decimal(text: &str) -> String {
     with_escapes(text, |digits| Some(format!("{:03}", u8::from_str_radix(digits, 8).ok()?)))
 }
 
-/// Escapes in octal.
+/// Turns decimal escapes into octal ones.
 fn octal(text: &str) -> String {
     with_escapes(text, |digits| Some(format!("{:03o}", digits.parse::<u8>().ok()?)))
 }
 
-/// A text with its escapes of three digits written in another way; others stay as they are.
+/// A text with its escapes of three digits rewritten; other escapes stay as they are.
 fn with_escapes(text: &str, written: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -121,7 +120,8 @@ fn name_of(text: &str) -> Option<Name> {
     Name::absolute(&format!("{}.", decimal(text).trim_end_matches('.'))).ok()
 }
 
-/// A name as Route 53 has it: all octets but letters, digits, `-`, `_` and a star as octal escapes.
+/// A name as Route 53 writes it: all octets but letters, digits, `-`, `_` and stars become octal
+/// escapes.
 pub(crate) fn shown(name: &Name) -> String {
     let mut out = String::new();
     for label in name.labels() {
@@ -141,19 +141,19 @@ pub(crate) fn shown(name: &Name) -> String {
     out
 }
 
-/// A value as it is written.
+/// A value as Route 53 expects it.
 pub(crate) fn value(rdata: &Rdata) -> String {
     octal(&rdata.to_string())
 }
 
-/// What a batch takes of the limits: records and characters of their values.
+/// How much of its limits a batch uses: records, and characters of their values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) records: usize,
     pub(crate) chars: usize,
 }
 
-/// The batch of a change set, and its size: everything that goes before everything that comes.
+/// The batch of a change set and its size: first all deletions, then all creations.
 pub(crate) fn batch(
     changes: &ChangeSet,
     held: &Holdings,
@@ -181,7 +181,7 @@ pub(crate) fn batch(
     Ok((batch.build()?, size))
 }
 
-/// What a change set expects to be there, as it would be spelt here.
+/// What a change set expects to be there, in our spelling.
 pub(crate) fn held_before(changes: &ChangeSet) -> Result<Holdings, BuildError> {
     let before =
         changes.changes().iter().filter_map(|change| Some((&change.key, change.before.as_ref()?)));
@@ -207,8 +207,8 @@ fn created(key: &RrKey, rrset: &RrSet) -> Result<ResourceRecordSet, BuildError> 
         .build()
 }
 
-/// What a change takes of a batch, in characters. A record counts as 32 of them at the least, so that
-/// 32,000 characters are 1,000 records at the most.
+/// The characters of a batch that a change needs. Each record counts as at least 32 characters, so
+/// that 32,000 characters are at most 1,000 records.
 pub(crate) fn chars_of(_: &Name, change: &cutover_contract::Change) -> usize {
     const RECORD_CHARS_MIN: usize = 32;
     let sets = [&change.before, &change.after];

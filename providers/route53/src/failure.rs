@@ -1,7 +1,7 @@
-//! What a failed request means, as the contract's errors.
+//! What a failed request means, as an error of the contract.
 //!
-//! Route 53 says no with a code; throttling and a change that waits for another one come with HTTP
-//! status 400, as what is wrong for good does, so the code decides.
+//! Route 53 refuses with a code. Throttling and waiting for another change come with HTTP status
+//! 400, like permanent errors, so the code decides.
 
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -13,10 +13,10 @@ use crate::limits::{
     CODES_THROTTLED, CODES_UNAUTHORIZED, PATIENCE, PATIENCE_PRIOR, WORDS_CHARS_MAX,
 };
 
-/// A failed request, of whichever operation.
+/// A failed request of any operation.
 pub(crate) type Failure<E> = SdkError<E, HttpResponse>;
 
-/// A question that failed; nothing was changed.
+/// The error for a question that failed; nothing was changed.
 pub(crate) fn failed<E>(server: &Server, zone: &Name, error: &Failure<E>) -> ProviderError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -29,25 +29,30 @@ where
         }
         SdkError::ResponseError(answer) => {
             let status = answer.raw().status().as_u16();
-            let detail = format!("HTTP status {status}, {}", words(server, error));
+            let detail = format!("HTTP status {status}, {}", cause_text(server, error));
             match status {
                 500..=599 => ProviderError::Unreachable { zone, peer: server.peer(), detail },
                 _ => ProviderError::Malformed { zone, detail },
             }
         }
         SdkError::ConstructionFailure(_) => {
-            ProviderError::Unauthorized { zone, detail: words(server, error) }
+            ProviderError::Unauthorized { zone, detail: cause_text(server, error) }
         }
         SdkError::DispatchFailure(failure) if is_credentials(failure) => {
-            ProviderError::Unauthorized { zone, detail: words(server, error) }
+            ProviderError::Unauthorized { zone, detail: cause_text(server, error) }
         }
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | _ => {
-            ProviderError::Unreachable { zone, peer: server.peer(), detail: words(server, error) }
+            ProviderError::Unreachable {
+                zone,
+                peer: server.peer(),
+                detail: cause_text(server, error),
+            }
         }
     }
 }
 
-/// A change that failed: unless nothing was sent, or it was refused, it may have been made.
+/// The error for a change that failed. Unless nothing was sent or it was refused, it may have been
+/// made.
 pub(crate) fn failed_act<E>(server: &Server, zone: &Name, error: &Failure<E>) -> ProviderError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -59,12 +64,12 @@ where
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) | _ => true,
     };
     match is_open {
-        true => in_doubt(server, zone, words(server, error)),
+        true => in_doubt(server, zone, cause_text(server, error)),
         false => failed(server, zone, error),
     }
 }
 
-/// A change that may have been made.
+/// The error for a change that may have been made.
 pub(crate) fn in_doubt(server: &Server, zone: &Name, detail: String) -> ProviderError {
     ProviderError::InDoubt { zone: zone.clone(), peer: server.peer(), detail }
 }
@@ -76,7 +81,7 @@ fn denied<E: ProvideErrorMetadata>(
     error: &E,
 ) -> ProviderError {
     let code = error.code().unwrap_or_default();
-    let detail = said(server, status, error);
+    let detail = refusal_text(server, status, error);
     match code {
         "PriorRequestNotComplete" => ProviderError::Throttled { zone, retry_after: PATIENCE_PRIOR },
         _ if CODES_THROTTLED.contains(&code) || status == 429 => {
@@ -85,16 +90,16 @@ fn denied<E: ProvideErrorMetadata>(
         _ if CODES_UNAUTHORIZED.contains(&code) => ProviderError::Unauthorized { zone, detail },
         "NoSuchHostedZone" => ProviderError::NoSuchZone { zone, detail },
         _ if matches!(status, 401 | 403) => ProviderError::Unauthorized { zone, detail },
-        // An answer that is no refusal, and that nobody can read.
+        // The answer is not a refusal, and cannot be read.
         _ if status < 400 => ProviderError::Malformed { zone, detail },
         _ if status >= 500 => ProviderError::Unreachable { zone, peer: server.peer(), detail },
         _ => ProviderError::Refused { zone, detail },
     }
 }
 
-/// What an answer says, for people. Behind the first sentence a refusal for a bad signature repeats
-/// the request, with tokens in it.
-fn said<E: ProvideErrorMetadata>(server: &Server, status: u16, error: &E) -> String {
+/// The text of an answer, for people. After the first sentence, a refusal because of the signature
+/// repeats the request, with tokens in it.
+fn refusal_text<E: ProvideErrorMetadata>(server: &Server, status: u16, error: &E) -> String {
     let code = error.code().unwrap_or("no code");
     let message = error.message().unwrap_or_default();
     let message = message.split("The Canonical String").next().unwrap_or_default();
@@ -105,8 +110,8 @@ fn said<E: ProvideErrorMetadata>(server: &Server, status: u16, error: &E) -> Str
     }
 }
 
-/// The innermost cause: what is around it says that something failed.
-fn words<E: std::error::Error + 'static>(server: &Server, error: &Failure<E>) -> String {
+/// The innermost cause: the outer errors only say that something failed.
+fn cause_text<E: std::error::Error + 'static>(server: &Server, error: &Failure<E>) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -126,7 +131,7 @@ fn is_unconnected<E: std::error::Error + 'static>(error: &Failure<E>) -> bool {
     false
 }
 
-/// Whether it was credentials that could not be had.
+/// Whether no credentials were found.
 fn is_credentials(failure: &aws_smithy_runtime_api::client::result::DispatchFailure) -> bool {
     use aws_credential_types::provider::error::CredentialsError;
 

@@ -1,12 +1,11 @@
 //! The adapter for Amazon Route 53, over Amazon's SDK.
+//! A change set is a single batch, made completely or not at all. Old RRsets are deleted by their
+//! exact TTL and values, and new ones are created only where there is nothing, so Route 53 itself
+//! compares. Then the adapter waits until all servers of Route 53 have the change, and reads back.
 //!
-//! A change set is one batch, made whole or not at all, in which what goes is deleted by its exact TTL
-//! and values, and what comes is created where nothing is: Route 53 itself compares. Afterwards the
-//! adapter waits until all of Route 53's servers have the change, and reads back.
-//!
-//! What this does not do: it splits no change set; touches no alias and no RRset with an identifier
-//! (weighted, by latency and so on), neither to read nor to write; and writes neither SOA nor NS of
-//! the apex, which can only be replaced blindly.
+//! This adapter does not split a change set. It neither reads nor writes aliases and RRsets with an
+//! identifier (weighted, by latency and so on). It does not write the SOA and the NS of the apex,
+//! which Route 53 would replace without comparing.
 
 mod api;
 mod apply;
@@ -88,7 +87,7 @@ struct Route53 {
     server: Server,
     hosted_zone_id: Option<String>,
     unseen_nodes: Duration,
-    /// What was found of zones so far: their identifiers stay.
+    /// What was found about zones so far; their identifiers stay the same.
     ids: KnownZones<String>,
 }
 
@@ -102,25 +101,25 @@ fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> 
             session_token: config.secret("session_token").cloned(),
         }),
         (None, None) if config.secret("session_token").is_some() => {
-            return wrong("session_token", "it belongs to an access key, and there is none");
+            return wrong("session_token", "it belongs to an access key, but there is none");
         }
         (None, None) => None,
         (Some(_), None) => return wrong("secret_access_key", "it is missing"),
         (None, Some(_)) => return wrong("access_key_id", "it is missing"),
     };
     if keys.is_some() && config.text("profile").is_some() {
-        return wrong("profile", "with an access key there is no profile to be used");
+        return wrong("profile", "a profile cannot be used together with an access key");
     }
     let endpoint_url = text("endpoint_url");
     let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
     if endpoint_url.as_ref().is_some_and(|url| !is_web(url) || url.contains('@')) {
-        return wrong("endpoint_url", "this is no address such as https://route53.amazonaws.com");
+        return wrong("endpoint_url", "this is not a URL such as https://route53.amazonaws.com");
     }
     let unseen_nodes = *config.duration("unseen_nodes").unwrap_or(&limits::UNSEEN_NODES);
     let hosted_zone_id = text("hosted_zone_id");
     let is_plain = |id: &String| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric());
     if hosted_zone_id.as_ref().is_some_and(|id| !is_plain(id)) {
-        return wrong("hosted_zone_id", "an identifier has letters and digits, such as Z0123ABC");
+        return wrong("hosted_zone_id", "it must have only letters and digits, such as Z0123ABC");
     }
     let server = Server::new(endpoint_url, text("profile"), text("region"), keys);
     Ok(Box::new(Route53 { server, hosted_zone_id, unseen_nodes, ids: KnownZones::default() }))

@@ -1,8 +1,8 @@
-//! Reading: zones, and RRsets page by page.
+//! Reads zones, and RRsets page by page.
 //!
-//! The listing has no snapshot: RRsets come in the order of their names, and what is changed while it
-//! goes on is seen as it was or as it is, each RRset whole. An RRset that comes twice, or out of the
-//! order, is an answer that makes no sense.
+//! A listing is not a snapshot. RRsets come in the order of their names. An RRset that changes
+//! meanwhile is seen either as it was or as it is, always as a whole. An RRset that is listed twice
+//! makes the answer invalid.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::convert::{Holdings, holdings, shown};
 use crate::failure::failed;
 use crate::limits::{PAGE_RRSETS, PAGE_ZONES, PAGES_MAX, QUESTIONS_AT_ONCE, QUESTIONS_MAX};
 
-/// Finds a zone by its name, or sees whether the named one is of this name.
+/// Finds a zone by its name, or checks that the zone with the given identifier has this name.
 pub(crate) async fn zone_id(
     server: &Server,
     zone: &Name,
@@ -30,7 +30,7 @@ pub(crate) async fn zone_id(
             true => Ok(id.to_owned()),
             false => Err(ProviderError::NoSuchZone {
                 zone: zone.clone(),
-                detail: format!("the hosted zone {id} is that of {name}"),
+                detail: format!("the hosted zone {id} belongs to {name}"),
             }),
         };
     }
@@ -46,7 +46,7 @@ pub(crate) async fn zone_id(
         ([found], _) => Ok(found.id().trim_start_matches("/hostedzone/").to_owned()),
         ([], 0) => Err(ProviderError::NoSuchZone {
             zone: zone.clone(),
-            detail: "no hosted zone of this name can be seen with these credentials".to_owned(),
+            detail: "the credentials see no hosted zone of this name".to_owned(),
         }),
         ([], _) => Err(ProviderError::NoSuchZone {
             zone: zone.clone(),
@@ -55,8 +55,8 @@ pub(crate) async fn zone_id(
         (several, _) => Err(ProviderError::Refused {
             zone: zone.clone(),
             detail: format!(
-                "there are {} public hosted zones of this name: name the one that is delegated to in \
-                 the plan (`hosted_zone_id`)",
+                "there are {} public hosted zones of this name; in the plan, name the zone that is \
+                 delegated to (`hosted_zone_id`)",
                 several.len()
             ),
         }),
@@ -70,7 +70,7 @@ pub(crate) async fn zone(server: &Server, origin: &Name, id: &str) -> Result<Zon
     Ok(Zone { origin: origin.clone(), rrsets: rrsets.collect() })
 }
 
-/// What there is at these names, and perhaps more.
+/// What these names hold, and perhaps more.
 pub(crate) async fn live(
     server: &Server,
     zone: &Name,
@@ -85,7 +85,7 @@ pub(crate) async fn live(
     Ok(all.into_iter().flatten().collect())
 }
 
-/// What there is at a name, or everywhere.
+/// What a name or the whole zone holds.
 async fn listed(
     server: &Server,
     zone: &Name,
@@ -94,7 +94,7 @@ async fn listed(
 ) -> Result<Holdings, ProviderError> {
     let client = server.client().await;
     let only = only.map(shown);
-    // Stars come back as an escape.
+    // A star comes back as an escape.
     let is_meant = |set: &ResourceRecordSet| {
         only.as_ref().is_none_or(|name| set.name().replace("\\052", "*") == *name)
     };
@@ -119,7 +119,7 @@ async fn listed(
             for set in &sets {
                 let what = (set.name(), set.r#type().as_str(), set.set_identifier());
                 if !seen.insert(what) {
-                    return Err(malformed(format!("it is listed twice: {} {}", what.0, what.1)));
+                    return Err(malformed(format!("listed twice: {} {}", what.0, what.1)));
                 }
             }
             drop(seen);
@@ -131,8 +131,8 @@ async fn listed(
             page.next_record_identifier().map(str::to_owned),
         );
         if all.is_empty() || next.0.is_none() {
-            return Err(malformed("a page that is not the last one leads nowhere".to_owned()));
+            return Err(malformed("a page before the last leads nowhere".to_owned()));
         }
     }
-    Err(malformed("the list of RRsets has no end".to_owned()))
+    Err(malformed("the list of RRsets does not end".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! The conformance suite, on the lab's fake of Route 53.
+//! The conformance suite on the lab's fake of Route 53.
 
 #[path = "it/bench.rs"]
 mod bench;
@@ -18,13 +18,13 @@ use cutover_contract::suite::{self, Limit};
 
 use bench::Fake;
 
-/// What Route 53 refuses, beyond what the capabilities say.
+/// What Route 53 refuses beyond the declared capabilities.
 const LIMITS: &[Limit] = &[
     Limit {
         case: "txt/4000-octets",
-        why: "a value has 4000 characters, its quotes included (API reference, ResourceRecord)",
+        why: "a value has at most 4000 characters with its quotes (API reference, ResourceRecord)",
     },
-    Limit { case: "bounds/1500-made", why: "a batch has 1000 records (Quotas)" },
+    Limit { case: "bounds/1500-made", why: "a batch has at most 1000 records (Quotas)" },
 ];
 
 #[tokio::test]

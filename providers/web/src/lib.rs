@@ -1,11 +1,11 @@
-//! HTTP for adapters: one request, its whole answer, and what went wrong.
+//! HTTP for adapters: a request, its whole answer, and what went wrong.
 //!
-//! A request is sent once and follows no redirect, since credentials would go along. TLS is that of
-//! `ring`, with the system's authorities. Proxies of the environment are not used: an adapter talks
-//! to whom the plan names.
+//! A request is sent once and follows no redirect, because its credentials would be sent along. TLS
+//! is that of `ring`, with the system's root certificates. Proxies from the environment are not
+//! used: an adapter talks to the server that the plan names.
 //!
-//! What this does not do: it gives no meaning to an answer, beyond its status, its head and its
-//! octets, and tries nothing again.
+//! This crate does not interpret an answer beyond its status, headers and octets, and retries
+//! nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,39 +14,39 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Url};
 use tokio::time::timeout;
 
-/// What an exchange may take.
+/// The limits of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// For the connection, and for TLS to be agreed on.
+    /// Time for the connection and the TLS handshake.
     pub connect_max: Duration,
-    /// For the next octets of an answer.
+    /// Time until the next octets of an answer.
     pub progress_max: Duration,
-    /// For all of it.
+    /// Time for the whole exchange.
     pub whole_max: Duration,
     /// Octets of the answer's body.
     pub octets_max: usize,
 }
 
-/// An answer, whatever it says.
+/// An answer, whatever its status.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The fields of the head.
+    /// The header fields.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// Whether the server did what it was asked.
+    /// Whether the status is a success.
     #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// How long the server, or a proxy before it, asks us to wait, where it says so in seconds
-    /// (RFC 9110 §10.2.3).
+    /// How long the server, or a proxy in front of it, asks to wait, if it says so in seconds
+    /// (RFC 9110 §10.2.3).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let value = self.headers.get(RETRY_AFTER)?;
@@ -54,22 +54,22 @@ impl Answer {
     }
 }
 
-/// A request without a whole answer.
+/// A request without a complete answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// No connection: nothing was sent.
+    /// There was no connection, so nothing was sent.
     #[error("{}", innermost(.0))]
     Connect(reqwest::Error),
     /// The connection broke.
     #[error("{}", innermost(.0))]
     Broken(reqwest::Error),
-    /// No answer, or no more of it, for this long.
+    /// There was no answer, or no more of it, for this long.
     #[error("no answer within {} s", .0.as_secs())]
     Silent(Duration),
-    /// More than we read.
+    /// The answer is larger than the limit.
     #[error("the answer has more than {octets_max} octets")]
     TooLarge {
-        /// How much we read.
+        /// The limit.
         octets_max: usize,
     },
 }
@@ -77,32 +77,32 @@ pub enum ExchangeError {
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// This machine has no certificates of authorities, or TLS cannot be set up.
+    /// This machine has no root certificates, or TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(rustls::Error),
-    /// The client cannot be made.
-    #[error("no HTTP client can be made: {}", innermost(.0))]
+    /// The client cannot be created.
+    #[error("the HTTP client cannot be created: {}", innermost(.0))]
     Client(reqwest::Error),
 }
 
-/// Why a text is no address of an HTTP API.
+/// Why a text is not the address of an HTTP API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Not a URL; with one for comparison.
-    #[error("this is no address such as {0}")]
+    /// It is not a URL; the value is an example of one.
+    #[error("this is not an address such as {0}")]
     Form(&'static str),
-    /// Another protocol.
-    #[error("the address begins with http:// or https://")]
+    /// It has another protocol.
+    #[error("the address must start with http:// or https://")]
     Scheme,
-    /// Credentials: they would be shown wherever the address is.
-    #[error("a name and a password have no place in the address")]
+    /// It has credentials, which would be shown wherever the address is.
+    #[error("the address must not contain a user name or password")]
     Credentials,
-    /// More than the place of an API.
-    #[error("an address has neither a `?` nor a `#` here")]
+    /// It has a query or a fragment.
+    #[error("the address must not have a `?` or a `#`")]
     Query,
 }
 
-/// The address of an HTTP API. `example` is one, for the error.
+/// Reads the address of an HTTP API. The error shows `example`.
 ///
 /// # Errors
 /// [`AddressError`].
@@ -120,7 +120,7 @@ pub fn address(text: &str, example: &'static str) -> Result<Url, AddressError> {
     }
 }
 
-/// The system's own word: what is around it repeats the address, which is shown elsewhere.
+/// The innermost cause alone: the outer texts repeat the address, which is shown elsewhere.
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
@@ -132,22 +132,22 @@ fn innermost(error: &reqwest::Error) -> String {
 /// What a client is for.
 #[derive(Debug)]
 pub struct Kind {
-    /// Whether TLS is asked for. Where it is not, no certificates of authorities are needed, so that
-    /// a machine that has none can speak to its own server.
+    /// Whether TLS is needed. If not, no root certificates are needed either, so a machine without
+    /// them can talk to its own server.
     pub is_https: bool,
-    /// The fields that every request has, those with credentials marked as sensitive.
+    /// The headers of every request, with credentials marked as sensitive.
     pub headers: HeaderMap,
-    /// Connections that are kept between requests, for a server that keeps them too.
+    /// The idle connections to keep between requests, for a server that keeps them too.
     pub idle_max: usize,
-    /// How it calls itself.
+    /// The user agent.
     pub user_agent: &'static str,
 }
 
-/// How TLS is spoken: with `ring` and the system's authorities, or with none where nothing is to be
-/// trusted.
+/// The TLS configuration: `ring` with the system's root certificates, or without any if nothing
+/// needs to be trusted.
 ///
 /// # Errors
-/// This machine has no certificates of authorities, or TLS cannot be set up.
+/// If this machine has no root certificates, or TLS cannot be set up.
 pub fn tls(is_wanted: bool) -> Result<rustls::ClientConfig, rustls::Error> {
     use rustls_platform_verifier::BuilderVerifierExt as _;
 
@@ -161,7 +161,7 @@ pub fn tls(is_wanted: bool) -> Result<rustls::ClientConfig, rustls::Error> {
     Ok(tls.with_no_client_auth())
 }
 
-/// Makes a client. Talks to nobody.
+/// Creates a client. This opens no connection.
 ///
 /// # Errors
 /// [`ClientError`].
@@ -179,19 +179,20 @@ pub fn client(kind: Kind, bounds: Bounds) -> Result<Client, ClientError> {
         .map_err(ClientError::Client)
 }
 
-/// Sends a request, once, and waits for the whole answer.
+/// Sends a request once, and waits for the whole answer.
 ///
 /// # Errors
-/// [`ExchangeError`]; after any but [`ExchangeError::Connect`] the request may have been carried out.
+/// [`ExchangeError`]. After any error but [`ExchangeError::Connect`], the server may have carried
+/// out the request.
 pub async fn exchange(request: RequestBuilder, bounds: Bounds) -> Result<Answer, ExchangeError> {
     let whole = timeout(bounds.whole_max, received(request, bounds, false)).await;
     whole.unwrap_or(Err(ExchangeError::Silent(bounds.whole_max)))
 }
 
-/// The same, but of a longer answer only the beginning is read.
+/// Like [`exchange`], but reads only the beginning of a longer answer.
 ///
 /// # Errors
-/// [`ExchangeError`], [`ExchangeError::TooLarge`] never.
+/// [`ExchangeError`], but never [`ExchangeError::TooLarge`].
 pub async fn beginning(request: RequestBuilder, bounds: Bounds) -> Result<Answer, ExchangeError> {
     let read = timeout(bounds.whole_max, received(request, bounds, true)).await;
     read.unwrap_or(Err(ExchangeError::Silent(bounds.whole_max)))
@@ -210,7 +211,7 @@ async fn received(
     };
     let mut response =
         timeout(progress_max, request.send()).await.map_err(silent)?.map_err(failed)?;
-    // The length that is promised is believed as far as a megabyte.
+    // The announced length is trusted only up to a megabyte.
     let promised = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = Vec::with_capacity(promised.unwrap_or(0).min(1 << 20));
     loop {
@@ -229,7 +230,8 @@ async fn received(
     Ok(Answer { status: response.status().as_u16(), headers, body })
 }
 
-/// Text of the other side's on one line, without control characters, cut to this many characters.
+/// Text from the other side, on one line, without control characters, and cut to this many
+/// characters.
 #[must_use]
 pub fn one_line(text: &str, chars_max: usize) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

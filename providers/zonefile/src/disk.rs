@@ -1,9 +1,9 @@
-//! Zone files on disk: read whole, replaced at one stroke.
+//! Zone files on disk, which are read whole and replaced in one step.
 //!
-//! A file is replaced by renaming another over it, so that whoever reads it sees the old or the new
-//! text and never a part. A symbolic link is followed and stays; a second hard link keeps the old
-//! text. Mode, group and (where the system permits) owner stay. Other attributes, such as ACLs, are
-//! those that a new file of the directory gets.
+//! A file is replaced by renaming another file over it, so a reader sees the old text or the new
+//! text, never a mixture. A symbolic link is followed and stays; a second hard link keeps the old
+//! text. The mode, the group and (where the system permits) the owner are kept. Other attributes,
+//! such as ACLs, are those of a new file in the directory.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -12,15 +12,15 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::read::FILE_OCTETS_MAX;
 
-/// What the names of our temporary files start with; they may be removed.
+/// The prefix of our temporary files, which may be removed.
 pub(crate) const TEMPORARY_PREFIX: &str = ".cutover-";
 
 /// The mode bit that lets everybody read.
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// Reads a file of `FILE_OCTETS_MAX` octets at the most.
+/// Reads a file of at most `FILE_OCTETS_MAX` octets.
 pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked before it is opened: to open a pipe would wait for its other end.
+    // Checked before opening: opening a pipe would wait for its other end.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
@@ -33,17 +33,17 @@ pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads a file that is included, which has to lie in the directory `root` or below it, whatever links
-/// lead there: the text of a zone may be a stranger's, and what cannot be read of an included file is
-/// quoted in errors.
+/// Reads an included file, which must be in the directory `root` or below it after all links are
+/// followed. A stranger may have written the zone's text, and errors quote what cannot be read of
+/// an included file.
 ///
 /// # Errors
-/// The system's, and `PermissionDenied` for a file elsewhere, whether it is there or not.
+/// The error of the system, and `PermissionDenied` for a file elsewhere, whether it exists or not.
 pub fn load_below(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
     let outside = || {
         io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "it lies outside of the provider's directory, and nothing from there is included",
+            "it is outside of the provider's directory, and files from there are not included",
         )
     };
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
@@ -58,7 +58,7 @@ pub fn load_below(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The absolute path without `.` and `..`, as it is written: nothing is looked up.
+/// The absolute path without `.` and `..`, from its text alone: nothing is looked up.
 fn plain(path: &Path) -> io::Result<PathBuf> {
     let mut plain = PathBuf::new();
     for part in std::path::absolute(path)?.components() {
@@ -71,34 +71,34 @@ fn plain(path: &Path) -> io::Result<PathBuf> {
     Ok(plain)
 }
 
-/// A file that was not replaced, or that may not stay so.
+/// A file that was not replaced, or whose replacement may not last.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplaceError {
-    /// Someone else wrote it; nothing was changed.
-    #[error("the file was written by someone else in the meantime")]
+    /// Somebody else wrote it; nothing was changed.
+    #[error("somebody else wrote the file in the meantime")]
     Changed,
-    /// Its group cannot be kept, and others may not read it: the name server could lose it.
+    /// Its group cannot be kept, and others may not read it: the name server could lose access.
     #[error("the group of {} cannot be kept, and others may not read it", .0.display())]
     Group(PathBuf),
-    /// Nothing was changed.
+    /// An operation failed before anything was changed.
     #[error("{doing}: {error}")]
     Before {
-        /// What was tried.
+        /// What failed.
         doing: &'static str,
-        /// The system's word.
+        /// The system's error.
         error: io::Error,
     },
-    /// The new text is in place, but a crash of the system could undo it.
+    /// The new text is in place, but a system crash could undo it.
     #[error("the directory cannot be written to disk: {0}")]
     After(io::Error),
 }
 
-/// Replaces the text of the file, which still has to be `old`.
+/// Replaces the text of the file, if it is still `old`.
 pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<(), ReplaceError> {
     let before = |doing| move |error| ReplaceError::Before { doing, error };
     let path = fs::canonicalize(path).map_err(before("the file cannot be found"))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let was = fs::metadata(&path).map_err(before("the file cannot be looked at"))?;
+    let was = fs::metadata(&path).map_err(before("the file's attributes cannot be read"))?;
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY_PREFIX)
         .tempfile_in(directory)
@@ -113,11 +113,11 @@ pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<(), Replace
         }
     }
     if is.uid() != was.uid() {
-        // Only root may give files away; to others the file is theirs from now on, as with any
-        // editor that writes this way.
+        // Only root may give files away. For others the file becomes theirs, as with any editor
+        // that writes in this way.
         let _ = fchown(temporary.as_file(), Some(was.uid()), None);
     }
-    // After the owner, since a change of owner takes bits from the mode.
+    // After the owner, because changing the owner clears bits of the mode.
     let mode = Permissions::from_mode(was.mode() & 0o7777);
     temporary.as_file().set_permissions(mode).map_err(&writing)?;
     temporary.as_file().sync_all().map_err(&writing)?;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_with_its_mode_behind_its_link() {
+    fn a_file_is_replaced_with_its_mode_and_through_its_link() {
         let directory = tempfile::tempdir().expect("a directory");
         let (file, link) = (directory.path().join("file"), directory.path().join("link"));
         fs::write(&file, "old").expect("written");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_not_read() {
+    fn only_regular_files_are_read() {
         let directory = tempfile::tempdir().expect("a directory");
         for path in [directory.path(), Path::new("/dev/zero")] {
             assert_eq!(load(path).map_err(|error| error.kind()), Err(io::ErrorKind::InvalidInput));

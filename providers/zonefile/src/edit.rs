@@ -1,13 +1,12 @@
-//! Master files changed in place: all that is not changed stays as it is, octet for octet.
+//! Edits master files in place: everything that is not changed stays as it is, octet for octet.
 //!
-//! An edit is a list of patches of the main file's text, found in one walk over the records. The
-//! walk has the owner and the TTL that the *new* text has at each place; a record that would
-//! inherit another owner or TTL than before gets its own written out. Nothing else is touched but
-//! the SOA's serial.
+//! An edit is a list of patches to the text of the main file, found in one walk over the records.
+//! The walk tracks the owner and the TTL in effect at each place of the *new* text. A record that
+//! would inherit another owner or TTL than before gets its own written out. Apart from that only
+//! the SOA serial changes.
 //!
-//! The result is read again, and has to be the old zone with the changes: that is an assertion of
-//! ours, but a zone is worth more than an abort, so that a failure is an error and nothing is
-//! written.
+//! The result is read again, and must be the old zone with the changes. If it is not, we have a
+//! bug, but a zone is too valuable to abort: it is reported as an error, and nothing is written.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +19,7 @@ use crate::read::{Load, read};
 use crate::reading::{Entry, Item, Reading, Source};
 use crate::ttl::TtlState;
 
-/// A main file's new text.
+/// The new text of a main file.
 #[derive(Debug)]
 pub struct Edited {
     /// The text.
@@ -29,18 +28,19 @@ pub struct Edited {
     pub serial: u32,
 }
 
-/// Makes the changes, without comparing what they expect; `load` is what the reading was made with.
+/// Makes the changes without comparing what they expect. `load` must be the function that the
+/// reading was made with.
 ///
 /// # Errors
-/// [`EditError`], for what cannot be written into this file.
+/// [`EditError`] if the change cannot be written into this file.
 pub fn edit(reading: &Reading, changes: &ChangeSet, load: &Load<'_>) -> Result<Edited, EditError> {
     let mut plan = plan(reading, changes)?;
     let wanted = expected(reading, changes, &plan.soa)?;
     let serial = plan.soa.serial;
     let refused = |key: &RrKey, why| EditError::new(key, why);
     let first = &changes.changes()[0].key;
-    // Where lines with different TTLs come next to each other, others of them count than before: their
-    // TTLs are then written as they count now, and what comes of that is looked at again.
+    // Lines with different TTLs may become neighbours, so that another of them now decides the TTL
+    // of an RRset. Such TTLs are written out, and the result is checked again.
     for _ in 0..EVENED_MAX {
         let text = written(reading, &plan)?;
         let again = read(&reading.zone.origin, &reading.files[0].path, text.clone(), load)
@@ -55,11 +55,11 @@ pub fn edit(reading: &Reading, changes: &ChangeSet, load: &Load<'_>) -> Result<E
     Err(refused(first, Refusal::NotReproduced))
 }
 
-/// Times that TTLs are written anew. Our choice: each time all are that differ, and twice is enough
-/// unless included files are in between.
+/// The most times that TTLs are written out again. Our choice: each time covers all that differ,
+/// and two are enough unless included files are in between.
 const EVENED_MAX: usize = 4;
 
-/// Has the TTLs of RRsets written that differ in nothing else; says whether there are any.
+/// Writes out the TTLs of RRsets that differ in nothing else; returns whether there were any.
 fn even(plan: &mut Plan<'_>, reading: &Reading, wanted: &Zone, again: &Zone) -> bool {
     let mut is_any = false;
     for (index, entry) in reading.entries().filter(|(_, entry)| entry.source == Source::Main) {
@@ -74,7 +74,7 @@ fn even(plan: &mut Plan<'_>, reading: &Reading, wanted: &Zone, again: &Zone) -> 
     is_any
 }
 
-/// The new text.
+/// The new text of the main file.
 fn written(reading: &Reading, plan: &Plan<'_>) -> Result<Vec<u8>, EditError> {
     let mut pen = Pen {
         reading,
@@ -91,7 +91,7 @@ fn written(reading: &Reading, plan: &Plan<'_>) -> Result<Vec<u8>, EditError> {
     Ok(patched(reading.text(), &pen.patches))
 }
 
-/// The zone as it is to be.
+/// The zone after the changes.
 fn expected(reading: &Reading, changes: &ChangeSet, soa: &Soa) -> Result<Zone, EditError> {
     let mut zone = reading.zone.clone();
     for change in changes.changes() {
@@ -121,7 +121,7 @@ fn first_difference<'z>(a: &'z Zone, b: &'z Zone) -> Option<&'z RrKey> {
     differs(&a.rrsets, &b.rrsets).or_else(|| differs(&b.rrsets, &a.rrsets))
 }
 
-/// The line end that new lines get: that of the text's first line.
+/// The line end for new lines: that of the first line of the text.
 fn line_end(text: &[u8]) -> &'static [u8] {
     let first = text.iter().position(|octet| *octet == b'\n').unwrap_or(0);
     if text[..first].ends_with(b"\r") { b"\r\n" } else { b"\n" }
@@ -131,7 +131,7 @@ fn patched(text: &[u8], patches: &[(Span, Vec<u8>)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + patches.len() * 32);
     let mut done = 0;
     for (at, with) in patches {
-        assert!(done <= at.start(), "the walk goes from the front to the back");
+        assert!(done <= at.start(), "the walk goes from front to back");
         out.extend_from_slice(&text[done..at.start()]);
         out.extend_from_slice(with);
         done = at.end();
@@ -140,7 +140,7 @@ fn patched(text: &[u8], patches: &[(Span, Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-/// The walk's state.
+/// The state of the walk.
 struct Pen<'a> {
     reading: &'a Reading,
     plan: &'a Plan<'a>,
@@ -148,9 +148,9 @@ struct Pen<'a> {
     patches: Vec<(Span, Vec<u8>)>,
     /// The owner that a line inherits at this place of the new text.
     owner: Option<&'a Name>,
-    /// The owners to be restored after the included files that are open.
+    /// The owners to restore after each open included file.
     outside: Vec<Option<&'a Name>>,
-    /// What a record without a TTL gets at this place of the new text.
+    /// The TTL state at this place of the new text, for records that have no TTL.
     ttls: TtlState,
 }
 
@@ -186,19 +186,19 @@ impl<'a> Pen<'a> {
         Ok(())
     }
 
-    /// Whether the new text up to the end of this record's line ends in a line end.
+    /// Whether the new text ends in a line end after the line of this record.
     fn new_text_ends_in_line_end(&self, entry: &Entry) -> bool {
         match self.patches.last() {
             Some((at, with)) if at.end() == entry.line.end() && !with.is_empty() => {
                 with.ends_with(b"\n")
             }
-            // Where the line itself goes, what is in front of it ended in a line end.
+            // If the line itself is removed, the text before it ends in a line end.
             Some((at, _)) if *at == entry.line => true,
             Some(_) | None => entry.line.of(self.reading.text()).ends_with(b"\n"),
         }
     }
 
-    /// A record that cannot be edited has to have the owner and TTL that it had.
+    /// A record that cannot be edited must keep its owner and TTL.
     fn elsewhere(&mut self, entry: &'a Entry) -> Result<(), EditError> {
         let name = &entry.key.name;
         let owner_differs = entry.inherits && self.owner != Some(name);
@@ -243,7 +243,7 @@ impl<'a> Pen<'a> {
         Ok(())
     }
 
-    /// Edits the fields of the SOA that differ, so that its comments stay.
+    /// Edits only those fields of the SOA that differ, so that its comments stay.
     fn soa(&mut self, entry: &Entry, tokens: &[Span]) -> Result<(), EditError> {
         let Ok(tokens) = <&[Span; 7]>::try_from(tokens) else {
             let why = Refusal::OpaqueSoa(self.reading.place(entry));
@@ -259,7 +259,7 @@ impl<'a> Pen<'a> {
         Ok(())
     }
 
-    /// The lines of new records at the place of `entry`, with `tail` after the first.
+    /// The lines of new records at the place of `entry`, with `tail` after the first line.
     fn lines(&mut self, write: &'a Write<'a>, entry: &Entry, tail: &[u8]) -> Vec<u8> {
         let Write { key, ttl, rdata, like, ttl_column } = write;
         let mut lines = Vec::new();
@@ -291,12 +291,13 @@ impl<'a> Pen<'a> {
         match &self.reading.items[index] {
             Item::Record(entry) => entry,
             Item::DefaultTtl(_) | Item::IncludeStart | Item::IncludeEnd => {
-                unreachable!("layouts are taken from records")
+                unreachable!("only records have layouts")
             }
         }
     }
 
-    /// The owner as the model has it, where that means the same here; else by the origin.
+    /// The owner as the model writes it, if that means the same here; otherwise relative to the
+    /// origin.
     fn owner_text(&self, model: &Entry, name: &Name, origin: &Name) -> Vec<u8> {
         match model.key.name == *name && self.reading.origins[model.owner.origin] == *origin {
             true => model.owner.span.of(self.reading.text()).to_vec(),

@@ -1,4 +1,4 @@
-//! Why a text is no master file of its zone.
+//! Why a text is not a master file of its zone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,23 +7,23 @@ use cutover_contract::{Name, NameError, RdataError, RrSetError, RrType, RrTypeEr
 
 use crate::generate::TemplateError;
 
-/// A place in a file, as editors count: from 1, columns in characters.
+/// A position in a file as editors count: from 1, with columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as it was named.
+    /// The file, as it was named when it was read.
     pub file: PathBuf,
-    /// The line.
+    /// The line number.
     pub line: usize,
-    /// The column.
+    /// The column number.
     pub column: usize,
 }
 
 impl Place {
-    /// The place of an octet.
+    /// The position of an octet.
     pub(crate) fn of(file: &Path, text: &[u8], at: usize) -> Self {
         let before = &text[..at.min(text.len())];
         let start = before.iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
-        // Octets that continue a UTF-8 character are none of their own.
+        // Octets that continue a UTF-8 character do not count.
         let column = before[start..].iter().filter(|octet| **octet & 0xc0 != 0x80).count() + 1;
         let line = before.iter().filter(|octet| **octet == b'\n').count() + 1;
         Self { file: file.to_owned(), line, column }
@@ -37,13 +37,13 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// A text that is no master file of its zone.
+/// A text that is not a master file of its zone.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ReadError {
-    /// Where.
+    /// Where the problem is.
     pub place: Place,
-    /// What is wrong there.
+    /// What the problem is.
     pub problem: Problem,
 }
 
@@ -60,7 +60,7 @@ impl Flaw {
     }
 }
 
-/// What is wrong at a place of a master file.
+/// What is wrong at a place in a master file.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// A `(` without its `)`.
@@ -69,26 +69,26 @@ pub enum Problem {
     /// A `)` without its `(`.
     #[error("this `)` has no `(`")]
     StrayParenthesis,
-    /// A string that does not end in its line.
-    #[error("this quoted string does not end before the line does")]
+    /// A quoted string that does not end in its line.
+    #[error("this quoted string does not end in this line")]
     OpenQuote,
     /// A backslash at the end of a line.
     #[error("this `\\` has no character to escape")]
     OpenEscape,
-    /// A carriage return that is no part of a line end.
+    /// A carriage return that is not part of a line end.
     #[error("a carriage return without a line feed; lines end in LF or CR LF")]
     StrayReturn,
-    /// An octet of value 0.
-    #[error("an octet of value 0; this is no text file")]
+    /// An octet with the value 0.
+    #[error("an octet with the value 0; this is not a text file")]
     NullOctet,
-    /// More octets than are read.
+    /// A file that is larger than the bound.
     #[error("the file has more than {max} octets")]
     FileTooLong {
         /// The bound.
         max: usize,
     },
-    /// A directive that nobody knows.
-    #[error("`{text}` is none of $ORIGIN, $TTL, $INCLUDE and $GENERATE")]
+    /// An unknown directive.
+    #[error("`{text}` is not one of $ORIGIN, $TTL, $INCLUDE and $GENERATE")]
     UnknownDirective {
         /// What was written.
         text: String,
@@ -99,25 +99,25 @@ pub enum Problem {
         /// What should have come next.
         what: &'static str,
     },
-    /// A line that goes on after its end.
+    /// A line with more on it than expected.
     #[error("the line goes on after {what}")]
     Extra {
-        /// What should have been last.
+        /// What should have come last.
         what: &'static str,
     },
-    /// A text that is no name.
-    #[error("`{text}` is no name: {error}")]
+    /// A text that is not a name.
+    #[error("`{text}` is not a name: {error}")]
     BadName {
         /// What was written.
         text: String,
-        /// Why it is none.
+        /// Why it is not a name.
         error: NameError,
     },
-    /// A line that begins with a blank, and no record before it.
-    #[error("the line begins with a blank, and there is no owner before it to be inherited")]
+    /// A line that begins with a blank before any record.
+    #[error("the line begins with a blank, but there is no earlier owner to inherit")]
     NoOwner,
-    /// An owner outside of the zone.
-    #[error("{name} lies outside of the zone {zone}")]
+    /// An owner outside the zone.
+    #[error("{name} lies outside the zone {zone}")]
     OutOfZone {
         /// The owner.
         name: Name,
@@ -130,44 +130,44 @@ pub enum Problem {
         /// What was written.
         text: String,
     },
-    /// A text that is no TTL.
-    #[error("`{text}` is no TTL from 0 to 2147483647 seconds (units: w, d, h, m, s)")]
+    /// A text that is not a TTL.
+    #[error("`{text}` is not a TTL from 0 to 2147483647 seconds (units: w, d, h, m, s)")]
     BadTtl {
         /// What was written.
         text: String,
     },
-    /// No TTL, and nothing to take it from.
-    #[error("there is no TTL, no $TTL and no TTL before it; write $TTL in front")]
+    /// A record without a TTL, and nothing to take it from.
+    #[error("the record has no TTL, and there is no $TTL or earlier TTL; write a $TTL before it")]
     NoTtl,
-    /// A text that is no type.
+    /// A text that is not a type.
     #[error("{0}")]
     BadType(RrTypeError),
-    /// Rdata that are none of their type.
+    /// Rdata that do not fit their type.
     #[error("{rtype}: {error}")]
     BadRdata {
         /// The type.
         rtype: RrType,
-        /// Why they are none.
+        /// Why they do not fit.
         error: RdataError,
     },
-    /// Records that make no RRset.
+    /// Records that are not an RRset.
     #[error("{0}")]
     BadRrSet(RrSetError),
-    /// No SOA at the apex.
+    /// There is no SOA at the apex.
     #[error("there is no SOA record for {zone}")]
     NoSoa {
         /// The zone.
         zone: Name,
     },
-    /// An SOA elsewhere.
-    #[error("an SOA record stands below the zone's apex")]
+    /// An SOA that is not at the apex.
+    #[error("there is an SOA record below the zone's apex")]
     SoaBelowApex,
     /// A file that cannot be included.
     #[error("{} cannot be read: {error}", path.display())]
     NotIncluded {
         /// The file.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         error: io::Error,
     },
     /// A file that includes itself.
@@ -176,7 +176,7 @@ pub enum Problem {
         /// The file.
         path: PathBuf,
     },
-    /// Includes in includes.
+    /// Includes that are nested too deep.
     #[error("files are included more than {max} deep")]
     IncludeTooDeep {
         /// The bound.
@@ -188,8 +188,8 @@ pub enum Problem {
         /// The bound.
         max: usize,
     },
-    /// A range of `$GENERATE` that is none.
-    #[error("`{text}` is no range such as 1-254 or 0-30/2")]
+    /// A range of `$GENERATE` that is invalid.
+    #[error("`{text}` is not a range such as 1-254 or 0-30/2")]
     BadRange {
         /// What was written.
         text: String,
@@ -205,7 +205,7 @@ pub enum Problem {
     BadTemplate {
         /// What was written.
         text: String,
-        /// Why it cannot.
+        /// Why it cannot be filled in.
         error: TemplateError,
     },
 }

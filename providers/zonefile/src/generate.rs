@@ -1,13 +1,13 @@
 //! `$GENERATE`: ranges, and templates that are filled in with their numbers.
 //!
-//! As BIND has it (`lib/dns/master.c`, functions `generate`, `genname` and `nibbles`; ARM, "BIND
-//! Primary File Extension: the $GENERATE Directive"): `$` is the number, `$$` and `\$` a dollar
-//! sign, and `${offset,width,base}` the number plus an offset, padded with zeros, in base `d`, `o`,
-//! `x`, `X`, or as reversed nibbles `n`, `N`.
+//! The rules are BIND's (`lib/dns/master.c`, functions `generate`, `genname` and `nibbles`; ARM,
+//! "BIND Primary File Extension: the $GENERATE Directive"). `$` is the number, and `$$` and `\$`
+//! are a dollar sign. `${offset,width,base}` is the number plus an offset, padded with zeros, in
+//! base `d`, `o`, `x`, `X`, or as reversed nibbles `n`, `N`.
 
 use std::fmt::Write as _;
 
-/// Digits or nibbles at the most that a number is padded to: no name or text can hold more.
+/// The most digits or nibbles that a number is padded to: no name or text can hold more.
 const WIDTH_MAX: usize = 255;
 
 /// The numbers of a range: inclusive at both ends, as `$GENERATE` writes them.
@@ -19,7 +19,7 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// Reads `first-last` or `first-last/step`; the numbers are below 2³¹.
+    /// Reads `first-last` or `first-last/step`; all numbers are below 2³¹.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (numbers, step) = text.split_once('/').unwrap_or((text, "1"));
         let (first, last) = numbers.split_once('-')?;
@@ -28,7 +28,7 @@ impl Range {
         (range.first <= range.last && range.step > 0).then_some(range)
     }
 
-    /// How many numbers it has.
+    /// The number of its numbers.
     pub(crate) fn count(self) -> usize {
         ((self.last - self.first) / self.step) as usize + 1
     }
@@ -47,21 +47,21 @@ fn number(text: &str) -> Option<u32> {
 /// Why a template cannot be filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A modifier that is none.
+    /// A modifier in another form.
     #[error(
-        "a modifier is ${{offset}}, ${{offset,width}} or ${{offset,width,base}} \
-         with a base of d, o, x, X, n or N"
+        "a modifier must be ${{offset}}, ${{offset,width}} or ${{offset,width,base}} \
+        with a base of d, o, x, X, n or N"
     )]
     Modifier,
-    /// A width beyond all that fits.
-    #[error("a number is padded to {WIDTH_MAX} digits at the most")]
+    /// A width that is larger than anything that can hold it.
+    #[error("a number is padded to at most {WIDTH_MAX} digits")]
     Width,
     /// A number below zero, or above 2³¹ − 1.
-    #[error("the offset leads out of the numbers from 0 to 2147483647")]
+    #[error("the offset leads outside the range 0 to 2147483647")]
     Offset,
 }
 
-/// Fills a template in with a number.
+/// Fills in a template with a number.
 pub(crate) fn fill(template: &str, number: u32) -> Result<String, TemplateError> {
     let mut text = String::with_capacity(template.len() + 8);
     let mut rest = template;
@@ -69,7 +69,7 @@ pub(crate) fn fill(template: &str, number: u32) -> Result<String, TemplateError>
         text.push_str(&rest[..at]);
         let found = &rest[at..];
         if let Some(tail) = found.strip_prefix('\\') {
-            // An escape is left as it is, whatever it escapes.
+            // An escape stays as it is, whatever it escapes.
             let length = 1 + tail.chars().next().map_or(0, char::len_utf8);
             text.push_str(&found[..length]);
             rest = &found[length..];
@@ -116,11 +116,11 @@ fn push_modified(modifier: &str, start: u32, text: &mut String) -> Result<(), Te
         "N" => text.write_str(&nibbles(value, width).to_ascii_uppercase()),
         _ => return Err(TemplateError::Modifier),
     }
-    .expect("a String takes all that is written");
+    .expect("writing to a String does not fail");
     Ok(())
 }
 
-/// The number's hexadecimal digits, the lowest first, with dots between; `width` counts the dots.
+/// The hexadecimal digits of the number, lowest first, separated by dots; `width` counts the dots.
 fn nibbles(mut value: u32, mut width: usize) -> String {
     let mut text = String::new();
     loop {
@@ -160,8 +160,8 @@ mod tests {
             assert_eq!(range.map(|range| range.numbers().collect()), numbers, "{text}");
             assert_eq!(range.map(Range::count), numbers.map(|n| n.len()), "{text}");
         }
-        let edge = Range::parse("0-2147483647").map(Range::count);
-        assert_eq!(edge, Some(2_147_483_648));
+        let largest = Range::parse("0-2147483647").map(Range::count);
+        assert_eq!(largest, Some(2_147_483_648));
     }
 
     #[test]

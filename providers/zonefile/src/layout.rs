@@ -1,4 +1,4 @@
-//! The columns of a record's line as they were written, for writing other records in their style.
+//! The columns of a record's line as they were written, to write other records in the same style.
 
 use cutover_contract::{Rdata, Ttl};
 
@@ -6,7 +6,7 @@ use crate::lex::{self, Line, Span, is_blank};
 use crate::reading::Entry;
 use crate::record::{self, Head};
 
-/// The line of a record of the main file, cut into its columns once more.
+/// The line of a record of the main file, split into its columns again.
 pub(crate) struct Layout<'t> {
     text: &'t [u8],
     line: Line,
@@ -14,9 +14,9 @@ pub(crate) struct Layout<'t> {
     rdata: Vec<Span>,
 }
 
-/// What stands in a new line's first column.
+/// The first column of a new line.
 pub(crate) enum OwnerColumn<'n> {
-    /// Blanks: the owner is that of the line before.
+    /// Blanks: the owner is inherited from the previous line.
     Inherited,
     /// The owner.
     Written(&'n [u8]),
@@ -35,17 +35,18 @@ impl<'t> Layout<'t> {
         Self { text, line, head, rdata }
     }
 
-    /// The rdata's tokens.
+    /// The tokens of the rdata.
     pub(crate) fn rdata(&self) -> &[Span] {
         &self.rdata
     }
 
-    /// What stands after the record: blanks, a comment and the line end.
+    /// What follows the record: blanks, a comment and the line end.
     pub(crate) fn tail(&self) -> &'t [u8] {
         &self.text[self.line.end..self.line.whole.end()]
     }
 
-    /// The line's blanks at its start, and what puts the owner there without moving the columns.
+    /// The blanks at the start of the line, and the text that puts the owner there without moving
+    /// columns.
     pub(crate) fn with_owner(&self, owner: &[u8]) -> (Span, Vec<u8>) {
         let start = self.line.whole.start();
         let lead = Span::new(start, start + self.line.lead);
@@ -54,7 +55,7 @@ impl<'t> Layout<'t> {
         (lead, text)
     }
 
-    /// The place of the TTL, empty where none is written, and what puts this one there.
+    /// The place of the TTL (empty if none is written), and the text that puts this TTL there.
     pub(crate) fn with_ttl(&self, ttl: Ttl) -> (Span, Vec<u8>) {
         if let Some((at, _)) = self.head.ttl {
             return (at, ttl.to_string().into_bytes());
@@ -66,7 +67,7 @@ impl<'t> Layout<'t> {
         (Span::new(at, at), text)
     }
 
-    /// A record in this layout, without line end. A TTL of `None` is not written.
+    /// A record in this layout, without a line end. A TTL of `None` is not written.
     pub(crate) fn record(
         &self,
         owner: &OwnerColumn<'_>,
@@ -128,7 +129,7 @@ impl<'t> Layout<'t> {
         }
     }
 
-    /// The blanks after a column. Where it is a parenthesis or a line end that follows, one blank.
+    /// The blanks after a column; a single blank if a parenthesis or line end follows.
     fn gap(&self, column: Span) -> &'t [u8] {
         let rest = &self.text[column.end()..];
         match rest.iter().take_while(|octet| is_blank(octet)).count() {
@@ -138,8 +139,8 @@ impl<'t> Layout<'t> {
     }
 }
 
-/// The blanks after a column that is `now` octets wide where it was `was`: spaces give way so that
-/// the next column stays where it is, tabs and single spaces stay.
+/// The blanks after a column that was `was` octets wide and is now `now`. Several spaces are
+/// adjusted to keep the next column in place; tabs and single spaces stay.
 fn push_gap(gap: &[u8], was: usize, now: usize, line: &mut Vec<u8>) {
     if gap.len() > 1 && gap.iter().all(|octet| *octet == b' ') {
         let spaces = (was + gap.len()).saturating_sub(now).max(1);

@@ -1,18 +1,18 @@
-//! Master files cut into lines and tokens, each with the octets where it stands.
+//! Splits master files into lines and tokens, each with its position in octets.
 //!
-//! A *line* here is a logical one: parentheses join physical lines (RFC 1035 §5.1), and a line
-//! holds its own line end. A *token* is a run of octets without blanks, or a quoted string with its
-//! quotes; escapes are left in it. Comments and parentheses are in no token.
+//! A *line* here is a logical line: parentheses join physical lines (RFC 1035 §5.1), and a line
+//! includes its line end. A *token* is a run of octets without blanks, or a quoted string with its
+//! quotes. Tokens keep their escapes. Comments and parentheses belong to no token.
 //!
-//! Octets, not characters: a comment may be in any encoding. Lines end in LF or CR LF; a CR
-//! elsewhere is refused, since servers disagree about what it means. So is a line end in a quoted
-//! string.
+//! The unit is the octet and not the character, because a comment may be in any encoding. Lines end
+//! in LF or CR LF. A CR elsewhere is refused, because servers disagree about its meaning; so is a
+//! line end in a quoted string.
 //!
 //! Invariant: the lines of a text are disjoint, and cover it from the byte order mark to its end.
 
 use crate::error::{Flaw, Problem};
 
-/// The octets of the UTF-8 byte order mark, which some editors put in front.
+/// The UTF-8 byte order mark, which some editors write at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A half-open range of octets of one file.
@@ -25,7 +25,7 @@ pub(crate) struct Span {
 impl Span {
     /// The range from one offset to another.
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        let short = |at| u32::try_from(at).expect("a file has FILE_OCTETS_MAX octets at the most");
+        let short = |at| u32::try_from(at).expect("a file has at most FILE_OCTETS_MAX octets");
         Self { start: short(start), end: short(end) }
     }
 
@@ -39,29 +39,29 @@ impl Span {
         self.end as usize
     }
 
-    /// How many octets it has.
+    /// Its length in octets.
     pub(crate) fn len(self) -> usize {
         self.end() - self.start()
     }
 
-    /// The octets of the text it belongs to.
+    /// Its octets in the text that it belongs to.
     pub(crate) fn of(self, text: &[u8]) -> &[u8] {
         &text[self.start()..self.end()]
     }
 }
 
-/// Where a logical line stands.
+/// The position of a logical line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
-    /// All of it, with its line end where it has one.
+    /// The whole line, with its line end if it has one.
     pub(crate) whole: Span,
-    /// How many blanks it begins with; one suffices to inherit the owner.
+    /// The number of blanks at its start; one is enough to inherit the owner.
     pub(crate) lead: usize,
-    /// Where its last token or parenthesis ends: after it are blanks, a comment and the line end.
+    /// The end of its last token or parenthesis. Blanks, a comment and the line end follow.
     pub(crate) end: usize,
 }
 
-/// Where the first line starts: after the byte order mark, if there is one.
+/// The start of the first line: after the byte order mark, if there is one.
 pub(crate) fn first_line(text: &[u8]) -> usize {
     if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
 }
@@ -71,10 +71,10 @@ pub(crate) fn is_blank(octet: &u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 
-/// Cuts the line that starts at `from` into tokens; `None` at the end of the text.
+/// Splits the line that starts at `from` into tokens; `None` at the end of the text.
 ///
 /// # Errors
-/// [`Flaw`] for what is no line of a master file.
+/// [`Flaw`] if the text is not a line of a master file.
 pub(crate) fn line(text: &[u8], from: usize, tokens: &mut Vec<Span>) -> Result<Option<Line>, Flaw> {
     tokens.clear();
     if from >= text.len() {
@@ -83,7 +83,7 @@ pub(crate) fn line(text: &[u8], from: usize, tokens: &mut Vec<Span>) -> Result<O
     let lead = text[from..].iter().take_while(|octet| is_blank(octet)).count();
     let mut at = from + lead;
     let mut end = at;
-    // The innermost parentheses do not matter: the first one is what stays open.
+    // Errors point at the outermost open parenthesis, so the inner ones need no position.
     let (mut depth, mut opened) = (0_usize, at);
     loop {
         match text.get(at) {
@@ -130,7 +130,7 @@ pub(crate) fn line(text: &[u8], from: usize, tokens: &mut Vec<Span>) -> Result<O
     Ok(Some(Line { whole: Span::new(from, at), lead, end }))
 }
 
-/// After the closing quote of the string whose opening quote is at `open`.
+/// The position after the closing quote of the string that opens at `open`.
 fn quoted_end(text: &[u8], open: usize) -> Result<usize, Flaw> {
     let mut at = open + 1;
     loop {
@@ -159,13 +159,13 @@ fn plain_end(text: &[u8], start: usize) -> Result<usize, Flaw> {
     }
 }
 
-/// A token as text for the parsers of the contract: what is not printable ASCII becomes `\DDD`, so
-/// that octets of any encoding come through unchanged.
+/// Appends a token as text for the parsers of the contract. Whatever is not printable ASCII becomes
+/// `\DDD`, so that octets of any encoding pass unchanged.
 pub(crate) fn push_escaped(token: &[u8], into: &mut String) {
     let mut at = 0;
     while let Some(octet) = token.get(at) {
         match (octet, token.get(at + 1)) {
-            // An escaped octet that gets an escape of its own needs none besides.
+            // An escaped octet that becomes `\DDD` needs no backslash of its own.
             (b'\\', Some(next)) if !is_printable(*next) => {}
             (b'\\', Some(next)) => {
                 into.push('\\');
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_refused_at_its_octet() {
+    fn invalid_lines_are_refused_at_their_octet() {
         for (text, at) in [
             (&b"a (b\n(c) ;)"[..], 2),
             (b"a )", 2),

@@ -1,18 +1,18 @@
-//! The `zonefile` adapter: RFC 1035 master files, for people who keep their zones in git.
+//! The `zonefile` adapter: RFC 1035 master files, for people who keep their zones in git.
 //!
-//! What is not changed stays as it is, octet for octet, comments, blank lines and order too. The
-//! text is read by [`read()`] and changed by [`edit()`]: pure functions, of the text and of what
-//! loads included files. Only this module and `disk` touch the world.
+//! Everything that is not changed stays as it is, octet for octet, including comments, blank lines
+//! and order. [`read()`] reads the text and [`edit()`] changes it: both are pure functions of the
+//! text and of a function that loads included files. Only this module and `disk` do IO.
 //!
-//! A change is: read, compare, edit, read the result again and compare it with what is wanted,
-//! write a temporary file beside the old one, look whether the old one is still the same, rename,
-//! run the `reload` command. Everything up to the rename leaves nothing behind. A second writer
-//! between the last look and the rename is not noticed: that window is microseconds wide, and
-//! [`CompareAndSet::ReadCompareWrite`] says that there is one.
+//! How a change is made: read, compare, edit, read the result and compare it with the wanted
+//! zone, write a temporary file beside the old file, check that the old file is unchanged, rename,
+//! and run the `reload` command. Until the rename nothing is left behind on failure. A second
+//! writer between the last check and the rename goes unnoticed. That window is microseconds wide,
+//! and [`CompareAndSet::ReadCompareWrite`] declares it.
 //!
-//! What this does not do: it signs nothing and refuses to edit signed files, writes to no included
-//! file, includes none from outside of the provider's directory, knows no class but IN, and does not
-//! ask whether a server has the file.
+//! This adapter signs nothing and refuses to edit signed files. It does not write to included
+//! files, includes no files from outside the provider's directory, knows only the class IN, and
+//! does not check that a server has loaded the file.
 
 mod disk;
 mod edit;
@@ -46,12 +46,12 @@ use cutover_process::{Ended, RunError, run, shown};
 
 use crate::disk::ReplaceError;
 
-/// How long a reload may take. Our choice: `rndc reload` answers in milliseconds, `systemctl
+/// The longest time for a reload. Our choice: `rndc reload` answers in milliseconds, `systemctl
 /// reload` in seconds.
 const RELOAD_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Octets that are edited to find out what cannot be written. Our choice: about a second. Beyond that
-/// each change is looked at for itself.
+/// The most octets that are edited to find out what cannot be written. Our choice: about a second.
+/// Above that, each change is only checked on its own.
 const CHECKED_OCTETS_MAX: usize = 64 << 20;
 
 pub use crate::disk::load_below;
@@ -108,14 +108,14 @@ pub const ADAPTER: Adapter = Adapter {
 enum Files {
     /// Named after their zones, in this directory.
     Directory(PathBuf),
-    /// There is one.
+    /// There is one zone file.
     One(PathBuf),
 }
 
-/// The file has the change, and the servers were not told.
+/// The file has the change, but the servers may not have loaded it.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
-    /// The command has said so.
+    /// The command failed.
     #[error(
         "the file has the change, but the servers may not have it: `{program}` ended with \
          {status}{}",
@@ -129,7 +129,7 @@ enum ReloadError {
         /// What it wrote.
         output: String,
     },
-    /// The command did not come to its end.
+    /// The command did not end by itself.
     #[error("the file has the change, but the servers may not have it: {0}")]
     NotRun(RunError),
 }
@@ -140,7 +140,7 @@ pub struct ZoneFiles {
     files: Files,
     /// The program and its arguments.
     reload: Option<(String, Vec<String>)>,
-    /// Where the reload command is run.
+    /// The directory that the reload command runs in.
     base: PathBuf,
     served_within: Option<Duration>,
 }
@@ -150,16 +150,19 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
 }
 
 impl ZoneFiles {
-    /// Takes the configuration; relative paths start at `base`. No IO.
+    /// Reads the configuration; relative paths start at `base`. Does no IO.
     ///
     /// # Errors
-    /// [`ConfigError`], for the first field that cannot be used.
+    /// [`ConfigError`], for the first unusable field.
     pub fn from_config(config: &Config, base: &Path) -> Result<Self, ConfigError> {
         let files = match (config.path("directory"), config.path("file")) {
             (Some(directory), None) => Files::Directory(base.join(directory)),
             (None, Some(file)) => Files::One(base.join(file)),
             (Some(_), Some(_)) => {
-                return Err(ConfigError::new("file", "it cannot stand beside `directory`"));
+                return Err(ConfigError::new(
+                    "file",
+                    "it cannot be used together with `directory`",
+                ));
             }
             (None, None) => {
                 return Err(ConfigError::new("directory", "either this or `file` is required"));
@@ -196,7 +199,7 @@ impl ZoneFiles {
         }
     }
 
-    /// The directory that included files lie in, or below.
+    /// The directory that included files must be in or below.
     fn root(&self) -> PathBuf {
         match &self.files {
             Files::Directory(directory) => directory.clone(),
@@ -204,7 +207,7 @@ impl ZoneFiles {
         }
     }
 
-    /// Runs work that blocks, on the zone's file.
+    /// Runs blocking work on the zone's file.
     async fn on_file<T: Send + 'static>(
         &self,
         zone: &Name,
@@ -237,7 +240,7 @@ impl Provider for ZoneFiles {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::MAX,
             types: None,
-            // A file is replaced as a whole.
+            // The file is replaced as a whole.
             gathered: Gathered::All,
             settle_max: Duration::ZERO,
             unseen_nodes: Duration::ZERO,
@@ -292,8 +295,8 @@ fn read_file(zone: &Name, path: &Path, root: &Path) -> Result<Reading, ProviderE
         .map_err(|error| ProviderError::Malformed { zone: zone.clone(), detail: error.to_string() })
 }
 
-/// Goes through the change sets, and edits the text in memory as they would: what a set would be refused
-/// for is found, and the sets after it find the text as it would be.
+/// Goes through the change sets and edits the text in memory. It collects what a set would be
+/// refused for, and each set sees the text as the sets before it leave it.
 fn check_sets(
     zone: &Name,
     path: &Path,
@@ -307,7 +310,7 @@ fn check_sets(
     let work = reading.text().len().saturating_mul(sets.len());
     for set in sets {
         let mut is_refused = false;
-        // Where the whole can be written, each change can be; else each is tried by itself.
+        // If the whole set can be planned, so can each change; if not, each change is tried alone.
         if check::opaque(set).is_err() || plan::plan(&reading, set).is_err() {
             for single in check::one_by_one(set) {
                 checked.note(check::opaque(&single))?;
@@ -333,7 +336,7 @@ fn check_sets(
                     detail: error.to_string(),
                 })?;
             }
-            // Which types meet at a name depends on the order, and was looked at above.
+            // Which types meet at a name depends on the order of the sets, and was checked above.
             Err(EditError { why: Refusal::CnameBeside(_), .. }) => {}
             Err(EditError { key, why }) => checked.add(key, why.to_string()),
         }
@@ -354,7 +357,7 @@ fn change_file(path: &Path, root: &Path, changes: &ChangeSet) -> Result<Receipt,
         Err(ReplaceError::Changed) => {
             let now = read_file(zone, path, root)?.zone;
             compare(changes, |key| now.get(key))?;
-            // Someone changed another part: the SOA stands for the file as a whole.
+            // Somebody changed another part of the file; the SOA stands for the file as a whole.
             let key = RrKey::new(zone.clone(), RrType::SOA);
             Err(conflict(zone, &key, now.get(&key)))
         }
@@ -378,7 +381,7 @@ fn unread(zone: &Name, path: &Path, error: &io::Error) -> ProviderError {
     ProviderError::NoSuchZone { zone: zone.clone(), detail }
 }
 
-/// What a person has to correct; other failures of the system may pass.
+/// Whether a person must correct this; other failures of the system may pass.
 fn is_for_people(kind: io::ErrorKind) -> bool {
     use io::ErrorKind as Kind;
     matches!(

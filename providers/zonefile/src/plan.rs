@@ -1,9 +1,10 @@
-//! What becomes of the records that a change set names, and where new ones go.
+//! Decides what happens to the records that a change set names, and where new records go.
 //!
-//! Records that are in an RRset before and after keep their lines. The first record that goes gives
-//! its place, layout and comment to the new ones. An RRset that has only new records gets them
-//! after its last old one; a new RRset stands after the last record of its name, else after the
-//! last one of those that share most of its labels, where possible under an origin above it.
+//! A record that is in its RRset before and after keeps its line. The first removed record passes
+//! its place, layout and comment to the new records. If an RRset only gains records, they follow
+//! its last old record. A new RRset follows the last record of its name. If the name is new, it
+//! follows the last record of the names that share most labels with it, preferably under an origin
+//! above it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
@@ -14,13 +15,13 @@ use cutover_kit::serial::is_later;
 use crate::error::{Place, ReadError};
 use crate::reading::{Entry, Reading, Source};
 
-/// A change that is not made.
+/// A change that cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct EditError {
-    /// The RRset that it fails for.
+    /// The RRset that the change fails for.
     pub key: RrKey,
-    /// Why.
+    /// The reason.
     pub why: Refusal,
 }
 
@@ -30,117 +31,118 @@ impl EditError {
     }
 }
 
-/// Why a change is not made, and what to do instead.
+/// Why a change cannot be made, and what to do instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The record stands in an included file.
+    /// The record is in an included file.
     #[error(
         "it stands in an included file, at {0}; move it into the zone's own file, \
-         or change it there by hand"
+        or change it there by hand"
     )]
     Included(Place),
     /// The record comes from a `$GENERATE`.
     #[error(
-        "it is made by the $GENERATE at {0}; write its records out, or change the line by hand"
+        "it is made by the $GENERATE at {0}; write its records out, or change that line by hand"
     )]
     Generated(Place),
-    /// A record elsewhere depends on the line that would change.
+    /// A record that cannot be edited depends on a line that would change.
     #[error(
-        "{0} takes its owner or TTL from lines before it that would change; write both out there"
+        "{0} takes its owner or TTL from earlier lines that would change; write both out there"
     )]
     Inherited(Place),
     /// The file is signed.
     #[error(
-        "the file is signed: the {rtype} at {place} would no longer fit; edit the unsigned \
-         file and sign it again"
+        "the file is signed: the {rtype} at {place} would no longer be valid; edit the \
+        unsigned file and sign it again"
     )]
     Signed {
         /// RRSIG or ZONEMD.
         rtype: RrType,
-        /// Where.
+        /// Its position.
         place: Place,
     },
-    /// A type that only signers make.
-    #[error("records of this type are made by a signer and not written")]
+    /// A type that only a signer makes.
+    #[error("a signer makes records of this type; they cannot be written")]
     MadeBySigner,
-    /// No SOA.
-    #[error("a zone without SOA is loaded by no server")]
+    /// The change would remove the SOA.
+    #[error("no server loads a zone without an SOA")]
     SoaRemoved,
-    /// No NS at the apex.
-    #[error("a zone without NS at its apex is loaded by no server")]
+    /// The change would remove the NS of the apex.
+    #[error("no server loads a zone without NS records at its apex")]
     ApexNsRemoved,
-    /// A serial that does not rise.
-    #[error("the serial {after} does not come after {before} (RFC 1982)")]
+    /// The change would not increase the serial.
+    #[error("the serial {after} is not later than {before} (RFC 1982)")]
     SerialNotRaised {
-        /// The file's.
+        /// The serial in the file.
         before: u32,
-        /// The change's.
+        /// The serial in the change.
         after: u32,
     },
-    /// An SOA in the form of unknown types.
+    /// An SOA in the form for unknown types.
     #[error(
         "the SOA at {0} is not written as seven fields; write it as \
          `mname rname serial refresh retry expire minimum`"
     )]
     OpaqueSoa(Place),
-    /// A CNAME with company.
-    #[error("a CNAME would stand beside the {0} of the same name, which servers refuse")]
+    /// A CNAME beside other records.
+    #[error("a CNAME would be beside the {0} of the same name, which servers refuse")]
     CnameBeside(RrType),
-    /// The result of the edit is no master file.
+    /// The result of the edit is not a master file.
     #[error(
-        "the file could not be read after the change: {0}; nothing was written, please report this"
+        "the file could not be read after the change: {0}; nothing was written; please report this"
     )]
     NotReadable(ReadError),
-    /// The result of the edit is not what was wanted.
-    #[error("the file would not have come out as wanted; nothing was written, please report this")]
+    /// The result of the edit is not the wanted zone.
+    #[error("the file would not hold the wanted zone; nothing was written; please report this")]
     NotReproduced,
 }
 
-/// What becomes of a record.
+/// What happens to a record.
 #[derive(Debug)]
 pub(crate) enum Fate<'c> {
     /// It stays, with this TTL.
     Ttl(Ttl),
-    /// Its line goes.
+    /// Its line is removed.
     Gone,
-    /// Others take its line.
+    /// Other records take its line.
     Replaced(Write<'c>),
 }
 
-/// Records to write at one place.
+/// The records to write at one place.
 #[derive(Debug)]
 pub(crate) struct Write<'c> {
     pub(crate) key: &'c RrKey,
     pub(crate) ttl: Ttl,
     pub(crate) rdata: Vec<&'c Rdata>,
-    /// The items whose layout they take; the last one's serves for all that follow. Not empty.
+    /// The items whose layout the records take, in order; the last serves for all remaining
+    /// records. Not empty.
     pub(crate) like: Vec<usize>,
     pub(crate) ttl_column: TtlColumn,
 }
 
-/// When a new record writes its TTL.
+/// When a new record has its TTL written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TtlColumn {
-    /// Where the one whose layout it takes does, and where it must.
+    /// If the record whose layout it takes has one, and wherever it is needed.
     AsLayout,
-    /// Unless it is the `$TTL` in effect.
+    /// Unless it equals the `$TTL` in effect.
     UnlessDefault,
 }
 
-/// What to do with which item.
+/// What to do with each item.
 #[derive(Debug)]
 pub(crate) struct Plan<'c> {
-    /// By index of the item; others stay as they are.
+    /// By the index of the item; other items stay as they are.
     pub(crate) fates: BTreeMap<usize, Fate<'c>>,
-    /// What to write after items.
+    /// What to write after an item.
     pub(crate) following: BTreeMap<usize, Vec<Write<'c>>>,
-    /// The SOA as it was.
+    /// The SOA before the change.
     pub(crate) soa_before: Soa,
-    /// The SOA as it is to be, its serial raised.
+    /// The SOA after the change, with a higher serial.
     pub(crate) soa: Soa,
 }
 
-/// Decides what becomes of each record.
+/// Decides what happens to each record.
 pub(crate) fn plan<'c>(reading: &Reading, changes: &'c ChangeSet) -> Result<Plan<'c>, EditError> {
     let soa_key = RrKey::new(reading.zone.origin.clone(), RrType::SOA);
     refuse_signed(reading, changes)?;
@@ -222,19 +224,19 @@ impl<'c> Plan<'c> {
     }
 }
 
-/// The last records of the zone's own file below each name, by the origin that they stand under.
+/// The last record of the main file at and below each name, for each origin.
 struct Neighbours<'r> {
     origins: &'r [Name],
     /// At exactly this name.
     same: HashMap<&'r Name, Last>,
-    /// At this name, which is given on the wire, or below it.
+    /// At this name (in wire form), or below it.
     below: HashMap<&'r [u8], Last>,
 }
 
-/// For each origin the last record.
+/// The last record under each origin.
 type Last = BTreeMap<usize, usize>;
 
-/// A name on the wire, and each name above it, the root last.
+/// A name in wire form and every name above it, ending with the root.
 fn upwards(name: &Name) -> impl Iterator<Item = &[u8]> {
     let starts = name.labels().scan(0, |at, label| {
         let start = *at;
@@ -259,18 +261,18 @@ impl<'r> Neighbours<'r> {
         Self { origins: &reading.origins, same, below }
     }
 
-    /// The record after which a new name or type goes: the last one of its name, or of those that share
-    /// most of its labels; if there is one, of those that stand under an origin above it.
+    /// The record after which a new name or type goes. This is the last record of its name, or else
+    /// of the names that share most labels with it, preferably under an origin above it.
     fn place_for(&self, name: &Name) -> usize {
         let shared = || upwards(name).find_map(|above| self.below.get(above));
-        let last = self.same.get(name).or_else(shared).expect("the SOA stands in the main file");
+        let last = self.same.get(name).or_else(shared).expect("the SOA is in the main file");
         let is_under = |origin: &usize| name.is_at_or_below(&self.origins[*origin]);
         let under = last.iter().filter(|(origin, _)| is_under(origin)).map(|(_, index)| *index);
         under.max().or_else(|| last.values().copied().max()).expect("no list is empty")
     }
 }
 
-/// The SOA after the change: as the change set says, with a serial that is higher.
+/// The SOA after the change: as the change set has it, but with a higher serial.
 fn raised(key: &RrKey, before: &Soa, changes: &ChangeSet) -> Result<Soa, EditError> {
     let change = changes.changes().iter().find(|change| change.key == *key);
     let after = change.and_then(|change| change.after.as_ref());
@@ -287,7 +289,7 @@ fn raised(key: &RrKey, before: &Soa, changes: &ChangeSet) -> Result<Soa, EditErr
 fn refuse_signed(reading: &Reading, changes: &ChangeSet) -> Result<(), EditError> {
     let signed = |entry: &&Entry| match entry.key.rtype {
         RrType::RRSIG => true,
-        // RFC 8976 §2: a digest of the zone stands at its apex; elsewhere it is inert.
+        // RFC 8976 §2: a digest of the zone is at its apex; elsewhere it has no effect.
         RrType::ZONEMD => entry.key.name == *changes.zone(),
         _ => false,
     };

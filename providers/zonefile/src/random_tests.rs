@@ -1,6 +1,6 @@
-//! Random edits of random messy files, and the reader against BIND on the way.
+//! Random edits of random messy files, with the reader compared with BIND on the way.
 //!
-//! A seed reproduces a file and all of its edits; each failure names its seed.
+//! A seed reproduces a file and all of its edits; each failure prints its seed.
 
 #[path = "../tests/it/checkzone.rs"]
 mod checkzone;
@@ -20,10 +20,10 @@ use crate::read::read;
 use crate::reading::{Entry, Reading, Source};
 use messy::{Messy, Rng};
 
-/// Files, and edits of each: 10,000 in all, and some that are refused.
+/// The number of files, and of edits for each: over 10,000 in all, some of which are refused.
 const FILES: u64 = 280;
 const EDITS_PER_FILE: usize = 40;
-/// Of so many files the last state is read by BIND too.
+/// BIND also reads the last state of each file whose seed is a multiple of this.
 const ASK_BIND_EVERY: u64 = 5;
 
 fn name(text: &str) -> Name {
@@ -36,7 +36,8 @@ fn reading(messy: &Messy) -> Reading {
         .unwrap_or_else(|error| panic!("{error}\n{}", String::from_utf8_lossy(&messy.text)))
 }
 
-/// Some changes that leave a zone that servers take; `None` where the dice make nonsense.
+/// Some changes that leave a zone that servers accept; `None` if the random choices make no
+/// sense.
 fn random_changes(rng: &mut Rng, zone: &Zone) -> Option<ChangeSet> {
     let mut changes: Vec<Change> = Vec::new();
     let keys: Vec<&RrKey> = zone.rrsets.keys().collect();
@@ -104,7 +105,7 @@ fn becomes_a_cname(rng: &mut Rng, zone: &Zone) -> Option<Vec<Change>> {
     (owner != zone.origin).then_some(changes)
 }
 
-/// The zone with the changes; `None` where a CNAME would not stand alone.
+/// The zone with the changes; `None` if a CNAME would not be alone.
 fn applied(zone: &Zone, changes: &ChangeSet) -> Option<Zone> {
     let mut after = zone.clone();
     for change in changes.changes() {
@@ -128,15 +129,15 @@ fn applied(zone: &Zone, changes: &ChangeSet) -> Option<Zone> {
     changes.changes().iter().all(|change| alone(&change.key)).then_some(after)
 }
 
-/// A physical line that has to be there afterwards.
+/// A physical line that must still be there after the edit.
 enum Kept<'t> {
-    /// As it is.
+    /// Exactly as it is.
     Exactly(&'t [u8]),
-    /// With this end: owner and TTL in front of it may have to be written out.
+    /// With this end; owner and TTL may be written out in front of it.
     Ending(&'t [u8]),
 }
 
-/// The physical lines that carry no changed record and no SOA.
+/// The physical lines that hold no changed record and no SOA.
 fn lines_to_keep<'t>(reading: &'t Reading, changes: &ChangeSet) -> Vec<Kept<'t>> {
     let is_several = |key: &RrKey| {
         let mut ttls = reading.entries().filter(|(_, e)| e.key == *key).map(|(_, e)| e.ttl);
@@ -152,12 +153,12 @@ fn lines_to_keep<'t>(reading: &'t Reading, changes: &ChangeSet) -> Vec<Kept<'t>>
     let has_default = text.windows(5).any(|octets| octets == b"\n$TTL");
     let mut before: Option<&Entry> = None;
     for (_, entry) in reading.entries().filter(|(_, entry)| entry.source == Source::Main) {
-        // New records may come between lines of one owner only where the origin changes.
+        // New records come between lines of one owner only if the origin changes.
         let owner_may_go =
             before.is_some_and(|last| changed(&last.key) || last.origin != entry.origin);
         let loose_owner = entry.inherits && owner_may_go;
         let loose_ttl = !entry.explicit_ttl && !has_default;
-        // What of different TTLs counts depends on what stands in between.
+        // Which of several TTLs counts depends on the lines in between.
         let has_several = is_several(&entry.key);
         if changed(&entry.key) {
             gone.push(entry.line);
@@ -173,7 +174,7 @@ fn lines_to_keep<'t>(reading: &'t Reading, changes: &ChangeSet) -> Vec<Kept<'t>>
         if !gone.iter().any(|span| span.start() <= at && at < span.end()) {
             let bare = without_end(line);
             lines.push(match loose.iter().find(|(start, _)| *start == at) {
-                // A head that is spread over several lines may get its TTL in another one.
+                // A head that spans several lines may get its TTL in another line.
                 Some((_, ttl)) if ttl.end() <= at + line.len() => {
                     Kept::Ending(&text[ttl.end()..at + bare.len()])
                 }
@@ -185,20 +186,20 @@ fn lines_to_keep<'t>(reading: &'t Reading, changes: &ChangeSet) -> Vec<Kept<'t>>
     lines
 }
 
-/// A line without its line end, which the last one may lack, and get.
+/// A line without its line end. The last line may lack one, and get one.
 fn without_end(line: &[u8]) -> &[u8] {
     let bare = line.strip_suffix(b"\n").unwrap_or(line);
     bare.strip_suffix(b"\r").unwrap_or(bare)
 }
 
-/// How many lines end in LF alone, and how many in CR LF.
+/// How many lines end in LF, and how many in CR LF.
 fn line_ends(text: &[u8]) -> (usize, usize) {
     let all = text.iter().filter(|octet| **octet == b'\n').count();
     let long = text.windows(2).filter(|pair| pair == b"\r\n").count();
     (all - long, long)
 }
 
-/// Whether all these lines are there, in this order.
+/// Whether all these lines are in the text, in this order.
 fn are_kept(lines: &[Kept<'_>], text: &[u8]) -> bool {
     let start = crate::lex::first_line(text);
     let mut now = text[start..].split_inclusive(|octet| *octet == b'\n').map(without_end);
@@ -209,7 +210,7 @@ fn are_kept(lines: &[Kept<'_>], text: &[u8]) -> bool {
 }
 
 #[test]
-fn ten_thousand_random_edits_change_what_they_are_to_change() {
+fn ten_thousand_random_edits_change_what_they_should() {
     let (mut made, mut refused) = (0, 0);
     for seed in 0..FILES {
         let mut rng = Rng::new(seed);

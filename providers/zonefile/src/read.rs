@@ -1,16 +1,17 @@
-//! Master files read: every record with the place where it stands and the state in effect there.
+//! Reads master files: every record, with its position and the state in effect there.
 //!
-//! The reader is a pure function of the main file's text and of a function that loads the included
-//! ones. A [`Reading`] holds the zone, and for the editor one [`Item`] for everything that sets or
-//! uses the state that records take their owner and TTL from: `$TTL`, last TTL, last owner, origin.
+//! The reader is a pure function of the main file's text and of a function that loads included
+//! files. A [`Reading`] holds the zone. For the editor it also holds an [`Item`] for everything
+//! that sets or uses the state that a record's owner and TTL depend on: `$TTL`, the last TTL, the
+//! last owner, and the origin.
 //!
-//! What it does not do: it keeps nothing about comments and blank lines (they stay where they are,
-//! since the editor copies all that it does not touch), and does not judge what records mean. What
-//! a signer made (RRSIG, NSEC, ..) is noted and left out of the zone.
+//! The reader keeps nothing about comments and blank lines, because the editor copies everything
+//! that it does not change. It does not judge what records mean. Records that a signer made (RRSIG,
+//! NSEC, ..) are noted and left out of the zone.
 //!
-//! Where it follows BIND: the owner that an included file begins with is that of the including one;
-//! origin and owner are restored after an include, `$TTL` is not; `$GENERATE` does not change the
-//! owner. Included files are found from the directory of the file that includes them.
+//! It follows BIND in these points: an included file starts with the owner of the including file;
+//! origin and owner are restored after an include, but `$TTL` is not; `$GENERATE` does not change
+//! the owner. The path of an included file is relative to the file that includes it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,16 +27,15 @@ use crate::reading::{Entry, File, Item, OwnerAt, Reading, Source, soa_minimum};
 use crate::record::{self, Head, read_name, read_ttl, shown};
 use crate::ttl::TtlState;
 
-/// Octets of one file at the most. Our choice: some millions of records.
+/// The largest file, in octets. Our choice: some millions of records.
 pub const FILE_OCTETS_MAX: usize = 256 * 1024 * 1024;
-/// How deep files include files. Our choice; nobody was seen to use more than three.
+/// The deepest nesting of includes. Our choice; we have seen nobody use more than three.
 pub const INCLUDE_DEPTH_MAX: usize = 8;
-/// Files at the most that make one zone. Our choice: it keeps files that include each other in
-/// great numbers from being read for ever.
+/// The most files in one zone. Our choice: it stops files that include each other many times.
 pub const INCLUDES_MAX: usize = 1000;
-/// Records at the most of one `$GENERATE`: a /16 has so many addresses. Our choice.
+/// The most records of one `$GENERATE`: the number of addresses in a /16. Our choice.
 pub const GENERATED_MAX: usize = 65_536;
-/// Records at the most of all `$GENERATE` of a zone. Our choice.
+/// The most records of all `$GENERATE` lines of a zone. Our choice.
 pub const GENERATED_TOTAL_MAX: usize = 16 * GENERATED_MAX;
 
 /// Loads an included file.
@@ -44,7 +44,7 @@ pub type Load<'l> = dyn Fn(&Path) -> io::Result<Vec<u8>> + 'l;
 /// Reads the zone from its main file's text.
 ///
 /// # Errors
-/// [`ReadError`], for the first place that is no part of a master file of this zone.
+/// [`ReadError`], for the first place that does not belong in a master file of this zone.
 pub fn read(
     zone: &Name,
     file: &Path,
@@ -76,26 +76,26 @@ struct Reader<'r> {
     items: Vec<Item>,
     origins: Vec<Name>,
     files: Vec<File>,
-    /// The files that are being read, each included by the one before.
+    /// The indexes of the open files, each included by the previous one.
     open: Vec<usize>,
     ttls: TtlState,
     generated: usize,
     scratch: String,
 }
 
-/// A record or a directive, as it stands in a file.
+/// A record or directive, as it is in a file.
 #[derive(Clone, Copy)]
 struct Statement<'t> {
     /// The text of the whole file.
     text: &'t [u8],
-    /// The file's place in [`Reader::files`].
+    /// The index of the file in [`Reader::files`].
     file: usize,
     line: &'t Line,
-    /// At least one.
+    /// Not empty.
     tokens: &'t [Span],
 }
 
-/// The state of one file, in addition to that of the reader.
+/// The state within a file, in addition to that of the reader.
 struct Cursor {
     origin: usize,
     owner: Option<(Name, OwnerAt)>,
@@ -130,7 +130,7 @@ impl Reader<'_> {
             let done = if line.lead > 0 || !first.of(text).starts_with(b"$") {
                 self.record(statement, &mut cursor)
             } else if first.of(text).eq_ignore_ascii_case(b"$INCLUDE") {
-                // Errors of the included file bring their own place.
+                // Errors of an included file have their own position.
                 match self.include(statement, &cursor) {
                     Ok(result) => {
                         result?;
@@ -173,7 +173,7 @@ impl Reader<'_> {
         self.add(entry, ttl, [rtype_at.start(), rdata_at])
     }
 
-    /// Adds a record whose rdata are in `scratch`.
+    /// Adds a record whose rdata is in `scratch`.
     fn add(
         &mut self,
         mut entry: Entry,
@@ -222,7 +222,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The outer error has its place in this file, the inner one in the included file.
+    /// An outer error has its position in this file, an inner error in the included file.
     fn include(
         &mut self,
         statement: Statement<'_>,
@@ -333,7 +333,7 @@ impl Generate {
         let range_text = shown(range_at.of(text));
         let range = Range::parse(&range_text)
             .ok_or_else(|| Flaw::new(range_at.start(), Problem::BadRange { text: range_text }))?;
-        // What follows has the columns of a record that writes its owner.
+        // The rest has the columns of a record that writes its owner.
         let written = Line { lead: 0, ..*line };
         let Head { owner, ttl, class: _, rtype_at, rtype, rdata } =
             record::head(text, &written, &tokens[2..])?;
@@ -342,7 +342,7 @@ impl Generate {
             return Err(Flaw::new(line.end, Problem::Missing { what: "the rdata" }));
         };
         match rdata.get(1) {
-            // BIND takes one token; several are quoted.
+            // BIND takes a single token; several must be quoted.
             Some(extra) => Err(Flaw::new(extra.start(), Problem::Extra { what: "the rdata" })),
             None => {
                 let ttl = ttl.map(|(_, ttl)| ttl);
@@ -359,7 +359,7 @@ fn unquoted(token: &[u8]) -> String {
     text
 }
 
-/// The one token after a directive's name.
+/// The only token after the name of a directive.
 fn only_argument(line: &Line, tokens: &[Span], what: &'static str) -> Result<Span, Flaw> {
     match tokens {
         [_, argument] => Ok(*argument),

@@ -1,4 +1,4 @@
-//! What the reader found: the zone, and for the editor every record with its place.
+//! What the reader found: the zone and, for the editor, every record with its position.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,16 +9,16 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 use crate::error::{Place, Problem, ReadError};
 use crate::lex::Span;
 
-/// A zone as its files have it.
+/// A zone as it is in its files.
 #[derive(Debug)]
 pub struct Reading {
-    /// What the files say, the records of a signer left out.
+    /// The zone, without the records of a signer.
     pub zone: Zone,
-    /// What sets and uses state, in the order in which it is read.
+    /// Everything that sets or uses state, in reading order.
     pub(crate) items: Vec<Item>,
-    /// The origins that were in effect at some time; the first is the zone's name.
+    /// All origins that were in effect somewhere; the first is the name of the zone.
     pub(crate) origins: Vec<Name>,
-    /// The files; the first is the main one.
+    /// The files; the first is the main file.
     pub(crate) files: Vec<File>,
 }
 
@@ -27,7 +27,7 @@ pub struct Reading {
 pub(crate) struct File {
     /// Its name.
     pub(crate) path: PathBuf,
-    /// What is in it.
+    /// Its contents.
     pub(crate) text: Arc<Vec<u8>>,
 }
 
@@ -38,50 +38,50 @@ pub(crate) enum Item {
     Record(Entry),
     /// A `$TTL`.
     DefaultTtl(Ttl),
-    /// An included file begins: owner and origin are put aside.
+    /// The start of an included file, where owner and origin are saved.
     IncludeStart,
-    /// And ends: they are restored.
+    /// Its end, where they are restored.
     IncludeEnd,
 }
 
 /// Where an owner is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwnerAt {
-    /// Its octets.
+    /// The position of the owner.
     pub(crate) span: Span,
-    /// The origin in effect there, as an index of `Reading::origins`.
+    /// The origin in effect there, as an index into `Reading::origins`.
     pub(crate) origin: usize,
 }
 
-/// A record and the place where it stands.
+/// A record and its position.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Which record.
+    /// Its owner and type.
     pub(crate) key: RrKey,
-    /// Its TTL, wherever that comes from.
+    /// Its TTL, from wherever it comes.
     pub(crate) ttl: Ttl,
-    /// Its data; `None` for what a signer made.
+    /// Its data; `None` for a record that a signer made.
     pub(crate) rdata: Option<Rdata>,
-    /// Its file, as an index of `Reading::files`.
+    /// Its file, as an index into `Reading::files`.
     pub(crate) file: usize,
     /// Its logical line there.
     pub(crate) line: Span,
-    /// The owner it has, which may stand in an earlier line of the same file.
+    /// Its owner, which may be written in an earlier line of the same file.
     pub(crate) owner: OwnerAt,
     /// The origin in effect.
     pub(crate) origin: usize,
     /// Whether the owner is inherited from an earlier line.
     pub(crate) inherits: bool,
-    /// Whether the TTL is written.
+    /// Whether the TTL is written in its line.
     pub(crate) explicit_ttl: bool,
-    /// Where it comes from.
+    /// The kind of line it comes from.
     pub(crate) source: Source,
 }
 
-/// What kind of line a record comes from.
+/// The kind of line that a record comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A line of the main file: the only kind that can be edited.
+    /// A line of the main file, the only kind that can be edited.
     Main,
     /// An included file.
     Included,
@@ -98,12 +98,12 @@ impl Reading {
         })
     }
 
-    /// The main file's text.
+    /// The text of the main file.
     pub(crate) fn text(&self) -> &[u8] {
         &self.files[0].text
     }
 
-    /// Where a record stands.
+    /// The position of a record.
     pub(crate) fn place(&self, entry: &Entry) -> Place {
         let File { path, text } = &self.files[entry.file];
         Place::of(path, text, entry.line.start())
@@ -123,7 +123,7 @@ impl Reading {
         rows.ttls
     }
 
-    /// What was read in one of several possible ways: records whose TTL does not count.
+    /// Remarks about what is ambiguous: records whose TTL does not count.
     pub(crate) fn remarks(&self) -> Vec<String> {
         let ttls = self.ttls();
         let records = self.entries().filter(|(_, entry)| entry.rdata.is_some());
@@ -131,8 +131,8 @@ impl Reading {
         other
             .map(|(_, entry)| {
                 format!(
-                    "{}: this record has the TTL {}, and {} as a whole has {}: an RRset has one TTL, \
-                     and servers serve this one",
+                    "{}: this record has the TTL {}, but {} as a whole has {}: an RRset has one \
+                     TTL, and servers use this one",
                     self.place(entry),
                     entry.ttl,
                     entry.key,
@@ -146,7 +146,7 @@ impl Reading {
     pub(crate) fn gathered(&self) -> Result<BTreeMap<RrKey, RrSet>, ReadError> {
         let mut records: Vec<(&Entry, &Rdata)> =
             self.entries().filter_map(|(_, entry)| Some((entry, entry.rdata.as_ref()?))).collect();
-        // The sort is stable: records of one RRset stay in the order of the file.
+        // The sort is stable: the records of an RRset stay in the order of the file.
         records.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
         let ttls = self.ttls();
         let refused = |entry: &Entry, problem| ReadError { place: self.place(entry), problem };
@@ -174,9 +174,10 @@ impl Reading {
     }
 }
 
-/// The TTLs of RRsets whose records have several, as BIND has them (`lib/dns/master.c`): of records in a
-/// row, all of one owner, the first one's counts for all ("TTL set to prior TTL"); a later row of the
-/// same owner replaces it. Glue does not end the row of its delegation, an included file does.
+/// The TTLs of RRsets whose records have several, by BIND's rules (`lib/dns/master.c`). In a row of
+/// consecutive records of one owner, the first record of an RRset sets its TTL ("TTL set to prior
+/// TTL"). A later row of the same owner replaces it. The glue of a delegation does not end its row,
+/// but an included file does.
 struct Rows<'r> {
     apex: &'r Name,
     ttls: BTreeMap<&'r RrKey, Ttl>,
@@ -231,7 +232,7 @@ impl<'r> Rows<'r> {
         self.glue = None;
     }
 
-    /// Ends the row.
+    /// Ends the current row.
     fn commit(&mut self) {
         self.ttls.extend(std::mem::take(&mut self.row));
         self.commit_glue();
@@ -239,7 +240,7 @@ impl<'r> Rows<'r> {
     }
 }
 
-/// The minimum of an SOA, as a TTL (RFC 2308 §4); `None` for rdata of another type.
+/// The minimum field of an SOA, as a TTL (RFC 2308 §4); `None` for rdata of another type.
 pub(crate) fn soa_minimum(rdata: &Rdata) -> Option<Ttl> {
     rdata.as_soa().map(|soa| Ttl::from_wire(soa.minimum))
 }

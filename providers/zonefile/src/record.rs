@@ -1,4 +1,4 @@
-//! The columns of a record's line: owner, TTL, class and type, and where its rdata start.
+//! The columns of a record's line: owner, TTL, class and type, and the start of its rdata.
 
 use cutover_contract::{Name, NameError, RrType, Ttl};
 
@@ -6,24 +6,24 @@ use crate::error::{Flaw, Problem};
 use crate::lex::{Line, Span, push_escaped};
 use crate::ttl;
 
-/// What stands in front of a record's rdata (RFC 1035 §5.1: TTL and class in either order).
+/// The columns before the rdata of a record (RFC 1035 §5.1: TTL and class in either order).
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// The owner; `None` where the line begins with a blank, and inherits it.
+    /// The owner; `None` if the line begins with a blank and inherits it.
     pub(crate) owner: Option<Span>,
-    /// The TTL, where it is written.
+    /// The TTL, if it is written.
     pub(crate) ttl: Option<(Span, Ttl)>,
-    /// The class, where it is written.
+    /// The class, if it is written.
     pub(crate) class: Option<Span>,
-    /// The type's place.
+    /// The position of the type.
     pub(crate) rtype_at: Span,
     /// The type.
     pub(crate) rtype: RrType,
-    /// Which token is the first of the rdata.
+    /// The index of the first token of the rdata.
     pub(crate) rdata: usize,
 }
 
-/// Reads the columns of a line that has tokens and is no directive.
+/// Reads the columns of a line that has tokens and is not a directive.
 ///
 /// # Errors
 /// [`Flaw`].
@@ -58,7 +58,7 @@ pub(crate) fn head(text: &[u8], line: &Line, tokens: &[Span]) -> Result<Head, Fl
     }
 }
 
-/// Reads the TTL at a place.
+/// Reads the TTL at this position.
 ///
 /// # Errors
 /// [`Flaw`].
@@ -67,7 +67,7 @@ pub(crate) fn read_ttl(text: &[u8], at: Span) -> Result<Ttl, Flaw> {
     ttl::parse(token).ok_or_else(|| Flaw::new(at.start(), Problem::BadTtl { text: shown(token) }))
 }
 
-/// Reads the name at a place, below `origin` where it is relative.
+/// Reads the name at this position, relative to `origin` unless it is absolute.
 ///
 /// # Errors
 /// [`Flaw`].
@@ -79,7 +79,7 @@ pub(crate) fn read_name(text: &[u8], at: Span, origin: &Name) -> Result<Name, Fl
 
 fn parse_name(token: &[u8], origin: &Name) -> Result<Name, NameError> {
     if token.starts_with(b"\"") {
-        // A name has no quotes; within them a dot or a blank would mean something else.
+        // A name has no quotes; inside quotes a dot or a blank would mean something else.
         return Err(NameError::BadCharacter('"'));
     }
     match std::str::from_utf8(token) {
@@ -92,7 +92,7 @@ fn parse_name(token: &[u8], origin: &Name) -> Result<Name, NameError> {
     }
 }
 
-/// The rdata's tokens as one line of text for `Rdata::parse`; what touches, still touches.
+/// The tokens of the rdata as one line for `Rdata::parse`; tokens that touch still touch.
 pub(crate) fn rdata_text(text: &[u8], tokens: &[Span], into: &mut String) {
     into.clear();
     let mut end = tokens.first().map_or(0, |first| first.start());
@@ -105,12 +105,12 @@ pub(crate) fn rdata_text(text: &[u8], tokens: &[Span], into: &mut String) {
     }
 }
 
-/// A token for people.
+/// A token as text for people.
 pub(crate) fn shown(token: &[u8]) -> String {
     String::from_utf8_lossy(token).into_owned()
 }
 
-/// The classes of the IANA registry, and the unknown ones of RFC 3597 §5. `ANY` and `NONE` are
+/// The classes of the IANA registry, and unknown classes (RFC 3597 §5). `ANY` and `NONE` are
 /// classes of messages, not of master files.
 fn is_class(token: &[u8]) -> bool {
     let upper = token.to_ascii_uppercase();

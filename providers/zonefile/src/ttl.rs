@@ -1,21 +1,20 @@
-//! TTLs as master files write them, and where a record without one takes it from.
+//! TTLs as master files write them, and the TTL of a record that has none.
 
 use cutover_contract::Ttl;
 
-/// The seconds of BIND's units (`bind9` ARM, "$TTL directive": `1w2d3h4m5s`, in any case).
+/// BIND's units in seconds (`bind9` ARM, "$TTL directive": `1w2d3h4m5s`, in upper or lower case).
 const UNITS_SECS: [(u8, u32); 5] =
     [(b'w', 604_800), (b'd', 86_400), (b'h', 3_600), (b'm', 60), (b's', 1)];
 
-/// Whether a token has the form of a TTL; what begins with a digit can be nothing else in front of
-/// a type.
+/// Whether a token looks like a TTL: before the type, nothing else begins with a digit.
 pub(crate) fn looks_like_ttl(token: &[u8]) -> bool {
     token.first().is_some_and(u8::is_ascii_digit)
 }
 
 /// Reads a TTL: seconds, or numbers with units.
 ///
-/// BIND takes a TTL above 2³¹ − 1 as 0 with a warning (RFC 2181 §8). Here it is none: nobody means
-/// 0 by it, and waiting times are computed from what is read.
+/// BIND takes a TTL above 2³¹ − 1 as 0, with a warning (RFC 2181 §8). Here it is refused: nobody
+/// means 0 by it, and waiting times are computed from what is read.
 pub(crate) fn parse(token: &[u8]) -> Option<Ttl> {
     let mut total = 0_u32;
     let mut count: Option<u32> = None;
@@ -34,17 +33,18 @@ pub(crate) fn parse(token: &[u8]) -> Option<Ttl> {
     let secs = match (units, count) {
         (false, Some(secs)) => secs,
         (true, None) => total,
-        // Digits after the last unit could be seconds or a forgotten unit; BIND refuses them too.
+        // Digits after the last unit could be seconds or lack a unit; BIND refuses them too.
         (true, Some(_)) | (false, None) => return None,
     };
     Ttl::from_secs(secs).ok()
 }
 
-/// What a record without a TTL gets, at one place of a file.
+/// The TTL that a record without one gets at a place in a file.
 ///
-/// As BIND's `lib/dns/master.c` has it: `$TTL` (RFC 2308 §4), else the last TTL that was written
-/// (RFC 1035 §5.1), else, for the SOA, its own minimum, which is then the default of all that
-/// follow. Includes do not end it: what an included file sets, holds after it.
+/// As in BIND's `lib/dns/master.c`, this is the `$TTL` (RFC 2308 §4), or else the last TTL that was
+/// written (RFC 1035 §5.1). For an SOA without either it is the SOA's own minimum, which then
+/// becomes the default for everything that follows. An include does not end this state: what an
+/// included file sets stays in effect after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TtlState {
     default: Option<Ttl>,
@@ -52,22 +52,23 @@ pub(crate) struct TtlState {
 }
 
 impl TtlState {
-    /// Takes note of a `$TTL`.
+    /// Records a `$TTL`.
     pub(crate) fn set_default(&mut self, ttl: Ttl) {
         self.default = Some(ttl);
     }
 
-    /// The `$TTL` in effect, or the SOA's minimum in its place.
+    /// The `$TTL` in effect, or the minimum of the SOA in its place.
     pub(crate) fn default_ttl(&self) -> Option<Ttl> {
         self.default
     }
 
-    /// What the next record gets if it writes no TTL; `soa_minimum` where it is the SOA.
+    /// The TTL of the next record if it writes none; `soa_minimum` is given if that record is the
+    /// SOA.
     pub(crate) fn implicit(&self, soa_minimum: Option<Ttl>) -> Option<Ttl> {
         self.default.or(self.last).or(soa_minimum)
     }
 
-    /// Takes note of a record; what it is given as its TTL, if anything.
+    /// Records a record, and returns its TTL, if it has any.
     pub(crate) fn record(&mut self, written: Option<Ttl>, soa_minimum: Option<Ttl>) -> Option<Ttl> {
         if written.is_some() {
             self.last = written;
@@ -115,7 +116,7 @@ mod tests {
         assert_eq!(state.record(None, None), None);
         assert_eq!(state.record(None, Some(third)), Some(third), "the SOA's minimum");
         assert_eq!(state.record(Some(first), None), Some(first));
-        assert_eq!(state.record(None, None), Some(third), "the minimum is the default now");
+        assert_eq!(state.record(None, None), Some(third), "the minimum is now the default");
         let mut state = TtlState::default();
         assert_eq!(state.record(Some(first), Some(third)), Some(first));
         assert_eq!(state.record(None, None), Some(first), "RFC 1035 §5.1");

@@ -1,4 +1,4 @@
-//! The conformance suite, on a file; `named-checkzone` is the other reader.
+//! The conformance suite on a file, with `named-checkzone` as the independent reader.
 
 #[path = "it/checkzone.rs"]
 mod checkzone;
@@ -26,7 +26,7 @@ impl OneFile {
         std::fs::write(self.directory.path().join(FILE), text).expect("the file can be written");
     }
 
-    /// An adapter for the files of a directory, with this command to reload.
+    /// An adapter for the files of a directory, with this reload command.
     fn adapter(&self, directory: &str, reload: &str) -> Box<dyn Provider> {
         let config = Config(BTreeMap::from([
             ("directory".to_owned(), ConfigValue::Path(directory.into())),
@@ -43,7 +43,7 @@ impl OneFile {
 }
 
 const APEX: &str = "$TTL 300\n\
-    @ IN SOA ns.elsewhere.example. h 1 7200 900 600 300 ; the one that was there\n\
+    @ IN SOA ns.elsewhere.example. h 1 7200 900 600 300 ; the old SOA\n\
     @ IN NS ns.elsewhere.example.\n\n; mail and the rest\n";
 const SIGNED: &str = "@ NSEC www NS SOA NSEC RRSIG\n\
     www RRSIG A 13 3 300 20300101000000 20200101000000 1 suite.test. AAAA\n";
@@ -91,13 +91,13 @@ impl Bench for OneFile {
                     .expect("a file can be written");
                 Ok(self.adapter("garbage", "true"))
             }
-            // The servers are told by a command, and that is all that can break in between.
+            // The servers load the file by a command, and only that command can fail in between.
             Fault::CutAfterEffect => Ok(self.adapter(".", "false")),
             Fault::CutBeforeEffect | Fault::GarbageToWrite | Fault::ServerFailure => {
-                Err(Missing("a file is replaced or not: nothing is in between"))
+                Err(Missing("a file is either replaced or not, with nothing in between"))
             }
             Fault::WrongCredentials | Fault::Down | Fault::Silent | Fault::Throttled => {
-                Err(Missing("a file has no server, and no credentials"))
+                Err(Missing("a file has no server and no credentials"))
             }
         }
     }

@@ -1,9 +1,9 @@
-//! The data of one record in the API's JSON: `content`, `data` and `priority`.
+//! The data of a record in the API's JSON: `content`, `data` and `priority`.
 //!
-//! Types with one field have it as `content`; an MX has a `priority` beside it; types with several
-//! have them in `data` (API reference, "DNS records for a zone"). Names there have no dot at the end.
-//! TXT content is in quotes and may come back split in other places, or without quotes where it was
-//! made so.
+//! Types with a single field have it as `content`; an MX also has a `priority`; types with several
+//! fields have them in `data` (API reference, "DNS records for a zone"). Names have no final dot
+//! there. The content of a TXT is quoted. It may come back divided in other places, or unquoted if
+//! it was created like that.
 
 use std::fmt::Write as _;
 
@@ -12,20 +12,20 @@ use serde_json::{Map, Number, Value};
 
 use super::Record;
 
-/// One field of `data`, and how presentation form has it.
+/// A field of `data`, and its form in presentation form.
 #[derive(Clone, Copy, Debug)]
 enum Part {
     /// A number.
     Number(&'static str),
-    /// The number beside `data`.
+    /// The `priority` beside `data`.
     Priority,
-    /// One word.
+    /// A word.
     Word(&'static str),
     /// A string, in quotes in presentation form.
     String(&'static str),
     /// A name.
     Host(&'static str),
-    /// All words that are left, perhaps none.
+    /// All remaining words, perhaps none.
     Rest(&'static str),
     /// A number of metres.
     Metres(&'static str),
@@ -33,7 +33,7 @@ enum Part {
 
 use Part::{Host, Metres, Number as N, Priority, Rest, String as S, Word};
 
-/// The parts of the types that have `data`.
+/// The parts of each type that has `data`.
 fn parts_of(rtype: RrType) -> Option<&'static [Part]> {
     const TLSA: &[Part] = &[N("usage"), N("selector"), N("matching_type"), Rest("certificate")];
     const SVCB: &[Part] = &[N("priority"), Host("target"), Rest("value")];
@@ -72,12 +72,12 @@ fn parts_of(rtype: RrType) -> Option<&'static [Part]> {
     })
 }
 
-/// Data that the API has no form for, as a lower-case fragment.
+/// Data that the API cannot express, as a lower-case fragment.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unwritable(&'static str);
 
-/// What a record says; `None` where that is not understood.
+/// Reads the data of a record; `None` if it cannot be read.
 pub(super) fn read(rtype: RrType, record: &Record) -> Option<Rdata> {
     let content = record.content.as_deref();
     let text = match rtype {
@@ -93,7 +93,7 @@ pub(super) fn read(rtype: RrType, record: &Record) -> Option<Rdata> {
             None => content?.to_owned(),
             Some(parts) => match put_together(parts, record) {
                 Some(text) => text,
-                // What has no `data` has everything in its content, the numbers before it apart.
+                // Without `data`, everything but the leading numbers is in the content.
                 None if [RrType::SRV, RrType::URI].contains(&rtype) => return None,
                 None => content?.to_owned(),
             },
@@ -121,7 +121,7 @@ fn put_together(parts: &[Part], record: &Record) -> Option<String> {
     Some(text)
 }
 
-/// A number in JSON, or in a string of JSON.
+/// A number in JSON, or in a JSON string.
 fn number(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => Some(number.to_string()),
@@ -134,7 +134,7 @@ fn absolute(name: &str) -> String {
     format!("{}.", name.trim_end_matches('.'))
 }
 
-/// A TXT, in quotes or not.
+/// A TXT, quoted or not.
 fn text_of(content: &str) -> Option<Rdata> {
     match content.trim_start().starts_with('"') {
         true => Rdata::parse(RrType::TXT, content, None).ok(),
@@ -158,7 +158,7 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// The fields of a record with these data.
+/// The JSON fields of a record with this data.
 pub(super) fn written(rdata: &Rdata) -> Result<Map<String, Value>, Unwritable> {
     let text = rdata.to_string();
     let mut record = Map::new();
@@ -210,10 +210,10 @@ fn host(name: &str) -> String {
 fn numeric(text: &str) -> Result<Value, Unwritable> {
     let whole = text.parse::<i64>().ok().map(Number::from);
     let number = whole.or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64));
-    number.map(Value::from).ok_or(Unwritable("a number is written in a way that is unknown here"))
+    number.map(Value::from).ok_or(Unwritable("a number has an unknown form"))
 }
 
-/// The words of presentation form, those in quotes whole.
+/// The words of presentation form; a quoted string is a single word.
 fn words_of(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -238,7 +238,7 @@ fn words_of(text: &str) -> Vec<String> {
     words
 }
 
-/// What a string in quotes says. JSON has no form for octets that are no text.
+/// The contents of a quoted string. JSON cannot express octets that are not text.
 fn unquoted(word: &str) -> Result<String, Unwritable> {
     let inner = word.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(word);
     let mut octets = Vec::with_capacity(inner.len());
@@ -258,7 +258,7 @@ fn unquoted(word: &str) -> Result<String, Unwritable> {
             None => octets.extend(rest.next()),
         }
     }
-    String::from_utf8(octets).map_err(|_| Unwritable("it has octets that are no text"))
+    String::from_utf8(octets).map_err(|_| Unwritable("it has octets that are not text"))
 }
 
 #[cfg(test)]
@@ -343,16 +343,16 @@ mod tests {
     }
 
     #[test]
-    fn what_others_made_is_read() {
+    fn records_of_others_are_read() {
         let read = |json: Value| {
             let record: Record = serde_json::from_value(json).expect("a record");
             read(record.rtype.parse().expect("a type"), &record).map(|rdata| rdata.to_string())
         };
         for (json, text) in [
-            // Without quotes, and split where the API splits.
+            // Unquoted, and divided where the API divides.
             (json!({ "type": "TXT", "content": "v=spf1 -all" }), Some("\"v=spf1 -all\"")),
             (json!({ "type": "TXT", "content": "\"a\" \"b\"" }), Some("\"a\" \"b\"")),
-            // Where `priority` is announced to move to.
+            // Where `priority` will move, as announced.
             (
                 json!({ "type": "MX", "content": "x", "data": { "priority": 5, "target": "mx.test" } }),
                 Some("5 mx.test."),

@@ -13,7 +13,7 @@ use crate::cloudflare::{Cloudflare, has_type};
 use crate::common::{TOKEN, ZONE, adapter, adapter_with, zone};
 use crate::lab::door::{Answer, Door};
 
-/// Tokens that the fake does not know: one that looks like one, and one that does not.
+/// Tokens that the fake does not know: a well-formed token, and another text.
 const OTHER_TOKENS: [&str; 2] =
     ["kT9-not-for-anybodys-eyes_0123456789abcdX", "not-for-anybodys-eyes"];
 
@@ -23,7 +23,7 @@ pub(crate) struct Fake {
     door: Door,
     ways: Ways,
     limits: &'static [Limit],
-    /// How often wrong credentials were tried.
+    /// How many adapters had wrong credentials.
     wrong: AtomicUsize,
 }
 

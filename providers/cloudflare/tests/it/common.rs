@@ -12,14 +12,14 @@ use crate::cloudflare::Cloudflare;
 /// The token that the fake knows.
 pub(crate) const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
 
-/// A fake with this zone, of this plan.
+/// A fake with this zone on this plan.
 pub(crate) fn fake(plan: &'static str, held: &[&str]) -> Arc<Cloudflare> {
     let fake = Cloudflare::new(TOKEN);
     fake.zone(ZONE, plan, &lines(held));
     fake
 }
 
-/// An adapter for a door, with more of its configuration.
+/// An adapter for a door, with additional configuration.
 pub(crate) fn adapter_with(url: &str, token: &str, more: &[(&str, &str)]) -> Box<dyn Provider> {
     let url = format!("{url}/client/v4");
     let texts = [&[("url", &*url), ("api_token", token)], more].concat();
@@ -31,7 +31,7 @@ pub(crate) fn adapter(url: &str) -> Box<dyn Provider> {
     adapter_with(url, TOKEN, &[])
 }
 
-/// What a zone has, read with none of the adapter's code.
+/// What a zone holds, read without the adapter's code.
 pub(crate) fn held(fake: &Cloudflare) -> Rrsets {
     suite::zone_from_lines(&zone(), &fake.lines(ZONE).join("\n")).rrsets
 }

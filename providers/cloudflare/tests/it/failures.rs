@@ -1,4 +1,4 @@
-//! What goes wrong between reading and writing, and what is said of it.
+//! What goes wrong between reading and writing, and what the adapter reports.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -36,13 +36,13 @@ async fn what_a_colleague_deletes_or_adds_in_between_is_a_conflict() {
     let door = meddled(&gone, |fake| fake.remove(ZONE, ZONE, "MX"));
     let error = adapter(&door.url()).apply(&changes(&gone, &[edit])).await.expect_err("gone");
     assert!(matches!(&error, ProviderError::Conflict { live: None, .. }), "{error}");
-    // The same record is there already.
+    // The same record has been added.
     let added = fake_of();
     let line = "acme.test. 300 IN MX 0 mail.newhost.example.";
     let door = meddled(&added, move |fake| drop(fake.put_line(ZONE, line)));
     let error = adapter(&door.url()).apply(&changes(&added, &[edit])).await.expect_err("added");
     assert!(matches!(&error, ProviderError::Conflict { live: Some(_), .. }), "{error}");
-    // A record of the RRset that the change leaves alone.
+    // A record of the RRset that the change does not touch.
     let another = fake_of();
     let line = "acme.test. 300 IN MX 5 elsewhere.example.";
     let door = meddled(&another, move |fake| drop(fake.put_line(ZONE, line)));
@@ -80,7 +80,7 @@ async fn nothing_more_is_sent_while_cloudflare_blocks() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_used_up_is_heeded_before_it_is_exceeded() {
+async fn a_used_up_limit_is_respected_before_it_is_exceeded() {
     let fake = fake("free", HOSTED);
     let door = Door::with_mishaps(fake.clone(), |request| {
         is_batch(request)
@@ -88,7 +88,7 @@ async fn a_limit_that_is_used_up_is_heeded_before_it_is_exceeded() {
     });
     let provider = adapter(&door.url());
     let error = provider.apply(&changes(&fake, &["new A 300 192.0.2.1"])).await;
-    // It was made; whether so, cannot be asked for forty seconds.
+    // The change was made, but for forty seconds the adapter cannot ask whether it was.
     let error = error.expect_err("reading back has to wait");
     assert_eq!(error.next(), Next::Look, "{error}");
     assert!(held(&fake).keys().any(|key| key.to_string() == "new.acme.test. A"));
@@ -109,7 +109,7 @@ async fn throttling_in_the_middle_changes_nothing_and_says_how_long() {
 }
 
 #[tokio::test]
-async fn codes_decide_and_not_the_status() {
+async fn the_code_decides_instead_of_the_status() {
     let fake = fake("free", HOSTED);
     for (status, code, next) in [
         (400, 9106, "Unauthorized"),
@@ -128,18 +128,18 @@ async fn codes_decide_and_not_the_status() {
             Some(Mishap::Instead(Answer::new(status, "application/json", body.to_string())))
         });
         let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("no");
-        let told = format!("{error:?}");
-        assert!(told.starts_with(next), "{status} {code}: {told}");
-        assert!(!told.contains(TOKEN) && !error.to_string().contains(TOKEN), "{told}");
+        let shown = format!("{error:?}");
+        assert!(shown.starts_with(next), "{status} {code}: {shown}");
+        assert!(!shown.contains(TOKEN) && !error.to_string().contains(TOKEN), "{shown}");
     }
 }
 
 #[tokio::test]
-async fn all_of_a_batch_is_refused_where_one_part_is() {
+async fn a_whole_batch_is_refused_if_one_part_is() {
     let fake = fake("free", HOSTED);
     let before = held(&fake);
     let door = Door::open(fake.clone());
-    // 40 strings of 255 octets are more than a TXT takes (code 9015).
+    // 17 strings of 255 octets are more than a TXT may have (code 9015).
     let long = format!("\"{}\"", "x".repeat(255));
     let long = format!("t TXT 300 {}", vec![long; 17].join(" "));
     let set = changes(&fake, &["new A 300 192.0.2.1", &long]);

@@ -1,4 +1,4 @@
-//! The adapter against the lab's fake of Cloudflare, where the suite has no case.
+//! The adapter with the lab's fake of Cloudflare, where the suite has no case.
 
 #[path = "../../../../tests/lab/cloudflare/mod.rs"]
 mod cloudflare;

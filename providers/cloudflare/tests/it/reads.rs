@@ -1,4 +1,4 @@
-//! What is read: pages, totals, and zones of one name.
+//! What is read: pages, totals, and several zones of the same name.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,7 +27,7 @@ async fn all_pages_are_read_however_small_they_are() {
 }
 
 #[tokio::test]
-async fn a_total_that_does_not_fit_is_asked_for_again_and_then_not_believed() {
+async fn a_wrong_total_is_checked_again_and_then_not_believed() {
     let fake = fake("free", HOSTED);
     let door = Door::open(fake.clone());
     fake.lie(2);
@@ -36,7 +36,7 @@ async fn a_total_that_does_not_fit_is_asked_for_again_and_then_not_believed() {
     fake.lie(1_000);
     let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("never");
     assert!(matches!(error, ProviderError::Malformed { .. }), "{error}");
-    let words = "said to have 6 records, and 5 are listed, 3 times over";
+    let words = "reports 6 records but lists 5, 3 times in a row";
     assert!(error.to_string().contains(words), "{error}");
 }
 
@@ -48,7 +48,7 @@ async fn a_record_that_comes_between_two_pages_is_not_missed() {
     let (meddler, seen) = (fake.clone(), AtomicUsize::new(0));
     let door = Door::with_mishaps(fake.clone(), move |request| {
         if request.parameter("page") == Some("2") && seen.fetch_add(1, Ordering::SeqCst) == 0 {
-            // In front of everything: the last record of the first page comes again.
+            // Before all others, so that the last record of the first page is listed again.
             meddler.put_line(ZONE, &format!("a.{ZONE}. 300 IN A 192.0.2.1"));
         }
         None
@@ -59,7 +59,7 @@ async fn a_record_that_comes_between_two_pages_is_not_missed() {
 }
 
 #[tokio::test]
-async fn of_several_zones_of_one_name_the_accounts_is_taken() {
+async fn the_account_decides_between_zones_of_the_same_name() {
     let fake = Cloudflare::new(TOKEN);
     fake.zone_of("a1", ZONE, "free", "full", &[]);
     fake.zone_of("b2", ZONE, "free", "full", &[format!("b.{ZONE}. 300 IN A 192.0.2.1")]);
@@ -71,7 +71,7 @@ async fn of_several_zones_of_one_name_the_accounts_is_taken() {
 }
 
 #[tokio::test]
-async fn a_zone_that_was_made_anew_is_found_again() {
+async fn a_zone_that_was_created_again_is_found() {
     let fake = fake("free", HOSTED);
     let door = Door::open(fake.clone());
     let provider = adapter(&door.url());

@@ -1,4 +1,4 @@
-//! What is written: how many requests, and what of a record stays.
+//! What is written: how many requests, and what stays of a record.
 
 use cutover_contract::{ProviderError, Ttl};
 use cutover_kit::testing::{HOSTED, edited};
@@ -11,7 +11,7 @@ fn is_batch(request: &Request) -> bool {
     request.method == "POST"
 }
 
-/// The operations of the last batch: how many deletes, patches, puts and posts.
+/// The numbers of deletes, patches, puts and posts in the last batch.
 fn operations(door: &Door) -> [usize; 4] {
     let passages = door.passages();
     let batch = passages.iter().rfind(|passage| is_batch(&passage.request)).expect("a batch");
@@ -20,7 +20,7 @@ fn operations(door: &Door) -> [usize; 4] {
 }
 
 #[tokio::test]
-async fn records_become_one_another_and_keep_what_is_said_of_them() {
+async fn changed_records_keep_their_comments_and_tags() {
     let fake = fake("free", &[]);
     let record = |content: &str, priority: u64| {
         json!({
@@ -43,7 +43,7 @@ async fn records_become_one_another_and_keep_what_is_said_of_them() {
 }
 
 #[tokio::test]
-async fn a_ttl_alone_is_a_patch_of_each_record_that_has_another_one() {
+async fn a_new_ttl_patches_each_record_with_another_ttl() {
     let fake = fake("free", HOSTED);
     fake.put_line(ZONE, "www.acme.test. 60 IN A 192.0.2.3");
     let door = Door::open(fake.clone());
@@ -54,7 +54,7 @@ async fn a_ttl_alone_is_a_patch_of_each_record_that_has_another_one() {
         let live = provider.read_zone(&zone()).await.expect("a zone").rrsets;
         let (_, www) =
             live.iter().find(|(key, _)| key.to_string() == "www.acme.test. A").expect("it");
-        // The largest counts: so long they may be cached.
+        // The largest counts, since they may be cached for that long.
         assert_eq!(www.ttl(), Ttl::from_secs(300).expect("a TTL"));
         edited(&live, &["www A 60 192.0.2.1 | 192.0.2.2 | 192.0.2.3"])
     };
@@ -75,7 +75,7 @@ async fn automatic_stays_automatic_while_its_ttl_does_not_change() {
     assert_eq!(fake.records(ZONE)[0]["ttl"], 60);
 }
 
-/// A thousand hosts, each with this address.
+/// As many texts as there are hosts, one for each.
 fn hosts(number: usize, edit: impl Fn(usize) -> String) -> Vec<String> {
     (0..number).map(edit).collect()
 }
@@ -92,12 +92,12 @@ async fn a_thousand_changes_are_one_batch_and_two_listings() {
     provider.apply(&set).await.expect("made");
     assert_eq!(door.count(is_batch), 1);
     assert_eq!(operations(&door), [0, 1_000, 0, 0]);
-    // The zone is found, and listed before and after.
+    // The zone is found, and listed before and after the batch.
     assert_eq!(door.passages().len(), 4);
 }
 
 #[tokio::test]
-async fn a_batch_has_what_the_plan_allows_and_not_one_operation_more() {
+async fn a_batch_has_at_most_the_operations_that_the_plan_allows() {
     for (plan, number) in [("free", 200), ("pro", 3_500)] {
         let fake = fake(plan, &[]);
         let door = Door::open(fake.clone());
@@ -107,7 +107,7 @@ async fn a_batch_has_what_the_plan_allows_and_not_one_operation_more() {
         };
         let error = adapter(&door.url()).apply(&made(number + 1)).await.expect_err("too many");
         assert!(matches!(error, ProviderError::Unsupported { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("{number} at the most")), "{error}");
+        assert!(error.to_string().contains(&format!("at most {number}")), "{error}");
         assert_eq!(door.count(is_batch), 0, "nothing is sent");
         adapter(&door.url()).apply(&made(number)).await.expect("made");
         assert_eq!((door.count(is_batch), held(&fake).len()), (1, number));
@@ -115,7 +115,7 @@ async fn a_batch_has_what_the_plan_allows_and_not_one_operation_more() {
 }
 
 #[tokio::test]
-async fn what_others_hold_is_read_and_not_written() {
+async fn records_that_others_hold_are_read_but_not_written() {
     let fake = fake("free", HOSTED);
     fake.lock(ZONE, ZONE, "MX");
     fake.put(
@@ -131,7 +131,7 @@ async fn what_others_hold_is_read_and_not_written() {
             "settings": { "flatten_cname": true }
         }),
     );
-    // Of an apex that is proxied, too, mail is as anywhere.
+    // Even at a proxied apex, mail records are as usual.
     fake.put(
         ZONE,
         &json!({
@@ -170,7 +170,7 @@ async fn what_others_hold_is_read_and_not_written() {
 }
 
 #[tokio::test]
-async fn a_plan_that_the_zone_has_not_is_noticed_when_it_is_read() {
+async fn a_wrong_plan_is_noticed_when_the_zone_is_read() {
     let fake = fake("free", HOSTED);
     let door = Door::open(fake.clone());
     let provider = adapter_with(&door.url(), crate::common::TOKEN, &[("plan", "enterprise")]);

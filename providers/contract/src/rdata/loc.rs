@@ -1,11 +1,11 @@
-//! LOC: where something stands on earth (RFC 1876).
+//! LOC: a location on Earth (RFC 1876).
 //!
-//! On the wire: version 0; size, horizontal and vertical precision, each one decimal digit and a
-//! power of ten, in centimetres; latitude and longitude in thousandths of a second of arc from
-//! 2³¹; the altitude in centimetres above 100 km below the reference spheroid.
+//! On the wire: the version, 0; size, horizontal and vertical precision in centimetres, each as a
+//! decimal digit and a power of ten; latitude and longitude in thousandths of an arc second, offset
+//! by 2³¹; the altitude in centimetres above a level 100 km below the reference spheroid.
 //!
-//! A size of two significant digits is refused, where other software drops the second one: what
-//! cannot be represented is not adapted silently.
+//! A size with two significant digits is refused. Other software drops the second digit, but we
+//! never adapt silently what a record cannot hold.
 
 use std::fmt::Write as _;
 
@@ -21,28 +21,29 @@ const ZERO_ARC: u32 = 1 << 31;
 /// Thousandths of a second of arc in a degree, and in a minute.
 const DEGREE: u32 = 3_600_000;
 const MINUTE: u32 = 60_000;
-/// Degrees at the most, north or south, and east or west.
+/// The largest latitude, north or south, and longitude, east or west, in degrees.
 const LATITUDE_MAX: u32 = 90;
 const LONGITUDE_MAX: u32 = 180;
 /// Centimetres from the lowest altitude to the spheroid (RFC 1876 §2: 100 000 m).
 const ZERO_ALTITUDE_CM: i64 = 10_000_000;
-/// Size 1 m, horizontal precision 10 000 m, vertical precision 10 m (RFC 1876 §3), on the wire.
+/// The wire form of the defaults: size 1 m, horizontal precision 10 000 m, vertical precision 10 m
+/// (RFC 1876 §3).
 const DEFAULTS: [(&str, u8); 3] =
     [("size", 0x12), ("horizontal precision", 0x16), ("vertical precision", 0x13)];
 
 /// Whether the octets are a LOC.
 pub(super) fn check(wire: &[u8]) -> Result<(), Complaint> {
     if wire.len() != OCTETS {
-        return Err(format!("has {} octets and not {OCTETS}", wire.len()));
+        return Err(format!("has {} octets instead of {OCTETS}", wire.len()));
     }
     if wire[0] != 0 {
         return Err("is not of version 0".to_owned());
     }
     for ((what, _), octet) in DEFAULTS.iter().zip(&wire[1..4]) {
         let (digit, power) = (octet >> 4, octet & 15);
-        // A zero has one form only, or two LOC that read the same would differ.
+        // Zero has only one form; otherwise two LOC that read the same could differ.
         if digit > 9 || power > 9 || (digit == 0 && power > 0) {
-            return Err(format!("has a {what} that is no digit and power of ten"));
+            return Err(format!("has a {what} that is not a digit and a power of ten"));
         }
     }
     for (what, at, degrees_max) in [("latitude", 4, LATITUDE_MAX), ("longitude", 8, LONGITUDE_MAX)]
@@ -65,7 +66,7 @@ pub(super) fn show(wire: &[u8], text: &mut String) {
         arc(&wire[8..12], ["E", "W"]),
         metres(altitude.unsigned_abs()),
     )
-    .expect("a String takes all that is written");
+    .expect("writing to a String does not fail");
     for octet in &wire[1..4] {
         let centimetres = u64::from(octet >> 4) * 10_u64.pow(u32::from(octet & 15));
         text.push(' ');
@@ -91,7 +92,7 @@ pub(super) fn read(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), Comp
     let latitude = read_arc(words, "latitude", LATITUDE_MAX, ["N", "S"])?;
     let longitude = read_arc(words, "longitude", LONGITUDE_MAX, ["E", "W"])?;
     let altitude = read_altitude(words.plain()?)
-        .ok_or("has an altitude that is no metres from -100000.00 to 42849672.95")?;
+        .ok_or("has an altitude that is not in metres from -100000.00 to 42849672.95")?;
     wire.push(0);
     for (what, default) in DEFAULTS {
         wire.push(match words.is_empty() {
@@ -121,11 +122,11 @@ fn read_arc(
         if side.starts_with(|c: char| c.is_ascii_digit()) {
             let second = decimal(side, 3).and_then(|n| u32::try_from(n).ok());
             let second = second.filter(|thousandths| *thousandths < MINUTE);
-            arc += second.ok_or_else(|| bad("second is no number from 0 to 59.999"))?;
+            arc += second.ok_or_else(|| bad("second is not a number from 0 to 59.999"))?;
             side = words.plain()?;
         }
     }
-    // ZERO_ARC is far above 180 degrees, so nothing wraps; `check` finds 90 degrees and 1 second.
+    // ZERO_ARC is far above 180 degrees, so nothing wraps. `check` refuses 90 degrees and 1 second.
     match side {
         _ if side.eq_ignore_ascii_case(above) => Ok(ZERO_ARC + arc),
         _ if side.eq_ignore_ascii_case(below) => Ok(ZERO_ARC - arc),
@@ -144,7 +145,7 @@ fn read_altitude(word: &str) -> Option<u32> {
 }
 
 fn read_size(word: &str) -> Result<u8, Complaint> {
-    let mut digit = decimal(word.strip_suffix('m').unwrap_or(word), 2).ok_or("is no metres")?;
+    let mut digit = decimal(word.strip_suffix('m').unwrap_or(word), 2).ok_or("is not in metres")?;
     let mut power = 0;
     while digit > 9 {
         if digit % 10 != 0 {
@@ -155,12 +156,11 @@ fn read_size(word: &str) -> Result<u8, Complaint> {
     }
     match u8::try_from(digit).ok().filter(|_| power <= 9) {
         Some(digit) => Ok(digit << 4 | power),
-        None => Err("is beyond 90000000 m".to_owned()),
+        None => Err("is above 90000000 m".to_owned()),
     }
 }
 
-/// A decimal number without a sign and with up to `places` digits behind the point, times
-/// 10^`places`.
+/// A decimal number without a sign and with at most `places` decimals, times 10^`places`.
 fn decimal(text: &str, places: usize) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if fraction.is_empty() || fraction.len() > places {

@@ -1,22 +1,22 @@
 //! Rdata: canonical wire form inside, presentation form at the edges.
 //!
-//! One table says of which fields each type's rdata consist ([`table`]); checking wire form
-//! ([`wire`]), reading presentation form ([`read`]) and showing it ([`show`]) all walk that table,
-//! so that a type is one line and the three cannot disagree. Types that are not in the table are
-//! opaque octets, `\# 4 0a000001` in presentation form (RFC 3597 §5).
+//! One table lists the fields of each type's rdata ([`table`]). Checking wire form ([`wire`]),
+//! reading presentation form ([`read`]) and showing it ([`show`]) all use that table, so a type is
+//! a single line and the three cannot disagree. Types that are not in the table are opaque octets,
+//! `\# 4 0a000001` in presentation form (RFC 3597 §5).
 //!
-//! A zone may hold what nobody here understands: octets that are none of their type, or words that a
-//! server takes and that cannot be read. Neither makes the zone unreadable: [`Rdata::kept_wire`] and
-//! [`Rdata::kept`] hold octets and words as they are, but for the types that a delegation or a mail is
-//! found by. Such rdata are *opaque*, as are those of types that are only kept ([`RrType::is_kept`]):
-//! they are shown and compared, and never written.
+//! A zone may hold records that we cannot read: octets that do not fit their type, or words that
+//! only the server understands. They do not make the zone unreadable: [`Rdata::kept_wire`] and
+//! [`Rdata::kept`] keep such octets and words as they are, except for the types that lead to a name
+//! server, a name or a mail server. Such rdata are *opaque*, like the rdata of types that are only
+//! kept ([`RrType::is_kept`]): they are shown and compared, but never written.
 //!
 //! Invariants: an [`Rdata`] of a type in the table whose form is [`Form::Fields`] is well-formed,
-//! since all octets pass [`Rdata::from_wire`] or a typed constructor; what is shown reads back to the
-//! same octets.
+//! because all octets pass [`Rdata::from_wire`] or a typed constructor. What is shown reads back to
+//! the same octets.
 //!
-//! What this does not do: it follows no compression pointers (whoever has a whole message takes
-//! them out first), keeps no comments, and does not ask whether a record makes sense to mail.
+//! This module follows no compression pointers (the caller resolves those of a message first),
+//! keeps no comments, and does not judge whether a record makes sense for mail.
 
 mod loc;
 mod odd;
@@ -43,12 +43,12 @@ use crate::{Name, RrType};
 
 pub use typed::{Soa, next_serial};
 
-/// The data of one record, in uncompressed wire form with the names in it in lower case
-/// (RFC 4034 §6.2; SVCB and HTTPS targets are lowered too).
+/// The data of one record, in uncompressed wire form with all names in lower case (RFC 4034 §6.2;
+/// SVCB and HTTPS targets too).
 ///
-/// Two rdata are equal when their octets are. The division of a TXT into strings counts: to DNS-SD
-/// `"a=1" "b=2"` is something else than `"a=1b=2"` (RFC 6763 §6). Whoever asks what SPF or DKIM make of a
-/// TXT joins its strings ([`Rdata::txt_joined`], [`Rdata::reads_as`]).
+/// Two rdata are equal when their octets are. The division of a TXT into strings counts: DNS-SD
+/// tells `"a=1" "b=2"` from `"a=1b=2"` (RFC 6763 §6). To see a TXT as SPF or DKIM do, join its
+/// strings ([`Rdata::txt_joined`], [`Rdata::reads_as`]).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rdata {
     rtype: RrType,
@@ -56,18 +56,18 @@ pub struct Rdata {
     form: Form,
 }
 
-/// What is known of some rdata.
+/// How much of the rdata is understood.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Form {
-    /// The octets are those of the type, or of a type that has no fields here.
+    /// The octets consist of the type's fields, or the type has no fields here.
     Fields,
-    /// The octets are not made of the type's fields.
+    /// The octets do not consist of the type's fields.
     Octets,
-    /// There are words only, in place of the octets; names in them lie below this one.
+    /// There are only words and no octets; relative names in them are below this name.
     Words(Option<Name>),
 }
 
-/// Why a text or some octets are no rdata of their type.
+/// Why a text or some octets are not rdata of their type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct RdataError {
@@ -89,7 +89,7 @@ impl Rdata {
         self.rtype
     }
 
-    /// Uncompressed wire form; of rdata whose words are all that is known, nothing.
+    /// Uncompressed wire form; empty for rdata of which only the words are known.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
         match self.form {
@@ -98,13 +98,13 @@ impl Rdata {
         }
     }
 
-    /// Whether the record is kept as it is, and never written.
+    /// Whether the record is kept as it is and never written.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.form != Form::Fields || self.rtype.is_kept()
     }
 
-    /// The name below which relative names in the words lie, where words are all that is known.
+    /// The origin of relative names in the words, if only the words are known.
     #[must_use]
     pub fn origin_of_words(&self) -> Option<&Name> {
         match &self.form {
@@ -113,10 +113,10 @@ impl Rdata {
         }
     }
 
-    /// Takes uncompressed wire form; names in it are lowered.
+    /// Reads uncompressed wire form; names in it become lower case.
     ///
     /// # Errors
-    /// [`RdataError`] where the octets are not well-formed for a type that is known here.
+    /// [`RdataError`] if the octets are not well-formed for a known type.
     pub fn from_wire(rtype: RrType, wire: &[u8]) -> Result<Self, RdataError> {
         if u16::try_from(wire.len()).is_err() {
             return Err(RdataError::new("the rdata have more than 65535 octets"));
@@ -128,11 +128,11 @@ impl Rdata {
         Ok(Self { rtype, wire: wire.into_boxed_slice(), form: Form::Fields })
     }
 
-    /// The same, and octets that are not of the type's fields are held as they are, but for the
-    /// types that a delegation or a mail is found by.
+    /// Like [`Rdata::from_wire`], but keeps octets that do not consist of the type's fields as they
+    /// are, except for the types that lead to a name server, a name or a mail server.
     ///
     /// # Errors
-    /// [`RdataError`] for those types, and beyond 65535 octets.
+    /// [`RdataError`] for those types, and above 65535 octets.
     pub fn kept_wire(rtype: RrType, wire: &[u8]) -> Result<Self, RdataError> {
         match Self::from_wire(rtype, wire) {
             Err(_) if !has_to_be_read(rtype) && u16::try_from(wire.len()).is_ok() => {
@@ -142,11 +142,11 @@ impl Rdata {
         }
     }
 
-    /// The same as [`Rdata::parse`], and words that cannot be read are held as they are, but for the
-    /// types that a delegation or a mail is found by.
+    /// Like [`Rdata::parse`], but keeps words that it cannot read as they are, except for the types
+    /// that lead to a name server, a name or a mail server.
     ///
     /// # Errors
-    /// [`RdataError`] for those types, and where the text has no words at all.
+    /// [`RdataError`] for those types, and if the text has no words.
     pub fn kept(rtype: RrType, text: &str, origin: Option<&Name>) -> Result<Self, RdataError> {
         match Self::parse(rtype, text, origin) {
             Err(_) if !has_to_be_read(rtype) => {
@@ -162,30 +162,31 @@ impl Rdata {
     }
 
     /// Reads presentation form (RFC 1035 §5.1; `\# 4 0A000001` for any type, RFC 3597 §5). Names
-    /// without a trailing dot lie below `origin`; without an origin they are refused.
+    /// without a trailing dot are relative to `origin`; without an origin they are refused.
     ///
-    /// A `;` outside quotes is refused: in a master file it begins a comment, so a DKIM key that
-    /// somebody forgot to quote would be cut short and still be valid.
+    /// A `;` outside quotes is refused. In a master file it starts a comment, so an unquoted DKIM
+    /// key would be cut short and still be valid.
     ///
     /// # Errors
     /// [`RdataError`].
     pub fn parse(rtype: RrType, text: &str, origin: Option<&Name>) -> Result<Self, RdataError> {
-        // The wire is checked as if it came from elsewhere: one place decides what is well-formed.
+        // The wire form is checked as if it came from elsewhere, so one place decides what is
+        // well-formed.
         Self::from_wire(rtype, &read::record(table::fields_of(rtype), text, origin)?)
     }
 
-    /// Whether the two read the same to whoever joins the strings of a TXT, as SPF and DKIM do.
+    /// Whether the two read the same after the strings of a TXT are joined, as SPF and DKIM do.
     #[must_use]
     pub fn reads_as(&self, other: &Self) -> bool {
         match (self.txt_joined(), other.txt_joined()) {
-            (Some(one), Some(other_text)) => self.rtype == other.rtype && one == other_text,
+            (Some(mine), Some(theirs)) => self.rtype == other.rtype && mine == theirs,
             _ => self == other,
         }
     }
 }
 
-/// Types by which a delegation, a name or a mail is found: what of them cannot be read could be
-/// anything, so that the zone as a whole is not understood.
+/// Types that lead to a name server, a name or a mail server. A record of these types that cannot
+/// be read could mean anything, so the zone as a whole is not understood.
 fn has_to_be_read(rtype: RrType) -> bool {
     matches!(
         rtype,
@@ -204,12 +205,12 @@ fn has_to_be_read(rtype: RrType) -> bool {
 }
 
 impl fmt::Display for Rdata {
-    /// Presentation form: names absolute, strings quoted, hexadecimal in lower case; of words that
-    /// were not understood the words.
+    /// Presentation form: absolute names, quoted strings, lower-case hexadecimal. Words that were
+    /// not understood are shown as they are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match (&self.form, table::fields_of(self.rtype)) {
             (Form::Words(_), _) => String::from_utf8_lossy(&self.wire).into_owned(),
-            // Nothing at all has no other form.
+            // Empty rdata have no other form.
             (Form::Fields, Some(fields)) if !self.wire.is_empty() => {
                 show::record(fields, &self.wire)
             }
@@ -225,7 +226,8 @@ impl fmt::Debug for Rdata {
 }
 
 impl Ord for Rdata {
-    /// TXT are in the order of their text, for people: the length of its first string says nothing.
+    /// TXT records are in the order of their text, for people; the length of the first string says
+    /// nothing.
     fn cmp(&self, other: &Self) -> Ordering {
         let by_type = self.rtype.cmp(&other.rtype);
         let by_text = || self.txt_joined().cmp(&other.txt_joined());

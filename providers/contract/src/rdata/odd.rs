@@ -1,8 +1,7 @@
-//! Types that are kept and whose fields no other type shares: how their octets are divided, read and
-//! shown.
+//! Kept types whose fields are like no other type's: how their octets are checked, read and shown.
 //!
-//! None of them is ever written. They are read so that a zone that has them can be compared with
-//! what its servers serve.
+//! They are never written. They are read so that a zone that has them can be compared with what its
+//! servers serve.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -14,18 +13,18 @@ use super::wire;
 use super::words::Words;
 use crate::{Name, RrType};
 
-/// A form that one type has for itself.
+/// A form that only one type has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Prefixes of addresses.
+    /// Address prefixes.
     Apl,
-    /// An address, a protocol, and a map of ports.
+    /// An address, a protocol, and a bitmap of ports.
     Wks,
-    /// An address in hexadecimal behind `0x`.
+    /// An address in hexadecimal after `0x`.
     Nsap,
-    /// An address in hexadecimal, or a number behind `+`.
+    /// An address in hexadecimal, or a number after `+`.
     Atma,
-    /// A part of an IPv6 address, and the name that has the rest.
+    /// A part of an IPv6 address, and the name that holds the rest.
     A6,
     /// A precedence, a gateway and a key.
     IpSecKey,
@@ -39,11 +38,11 @@ pub(super) enum Form {
     Doa,
 }
 
-/// Families of addresses (IANA "Address Family Numbers").
+/// Address families (IANA "Address Family Numbers").
 const IPV4_FAMILY: u32 = 1;
 const IPV6_FAMILY: u32 = 2;
 
-/// Ports by name, as far as WKS was ever written with them (RFC 1010).
+/// The port names that WKS records use (RFC 1010).
 const PORTS: &[(&str, u16)] = &[
     ("ftp", 21),
     ("ssh", 22),
@@ -81,11 +80,11 @@ pub(super) fn check(form: Form, octets: &[u8]) -> Result<(), Complaint> {
     };
     match is_whole {
         true => Ok(()),
-        false => Err("is not made of the parts that it has to have".to_owned()),
+        false => Err("is incomplete or has parts that do not fit".to_owned()),
     }
 }
 
-/// Octets that [`check`] accepts, with the names in them in lower case.
+/// The octets, which [`check`] accepts, with names in lower case.
 pub(super) fn lowered(form: Form, octets: &[u8]) -> Vec<u8> {
     let from = match form {
         Form::A6 => a6(octets).map(|(suffix, _)| 1 + suffix),
@@ -95,7 +94,7 @@ pub(super) fn lowered(form: Form, octets: &[u8]) -> Vec<u8> {
         Form::Apl | Form::Wks | Form::Nsap | Form::Atma | Form::Types | Form::Doa => None,
     };
     let Some(from) = from else { return octets.to_vec() };
-    // A key stands after the name of an IPSECKEY.
+    // A key follows the name of an IPSECKEY.
     let until = match form == Form::IpSecKey {
         true => Name::from_wire(&octets[from..]).map_or(from, |(_, name)| from + name),
         false => octets.len(),
@@ -105,7 +104,7 @@ pub(super) fn lowered(form: Form, octets: &[u8]) -> Vec<u8> {
     lowered
 }
 
-/// Appends what [`check`] accepts.
+/// Appends octets that [`check`] accepts.
 pub(super) fn show(form: Form, octets: &[u8], text: &mut String) {
     let mut words: Vec<String> = Vec::new();
     match form {
@@ -179,7 +178,7 @@ pub(super) fn show(form: Form, octets: &[u8], text: &mut String) {
     text.push_str(&words.join(" "));
 }
 
-/// Reads all words that are left.
+/// Reads all remaining words.
 pub(super) fn read(
     form: Form,
     words: &mut Words<'_>,
@@ -230,7 +229,7 @@ pub(super) fn read(
             let precedence = number(words.plain()?, 255)?;
             let kind = number(words.plain()?, 3)?;
             let algorithm = number(words.plain()?, 255)?;
-            [precedence, kind, algorithm].iter().for_each(|one| push_number(1, *one, wire));
+            [precedence, kind, algorithm].iter().for_each(|octet| push_number(1, *octet, wire));
             read_target(kind, words, origin, wire)?;
             if !words.is_empty() {
                 wire.extend(read::base64(&read::joined(words)?)?);
@@ -274,9 +273,9 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Reads so many octets, with dashes between.
+/// Reads this many octets, separated by dashes.
 pub(super) fn read_dashed(word: &str, octets: usize, wire: &mut Vec<u8>) -> Result<(), Complaint> {
-    let complaint = || format!("is not of the form of {octets} octets with dashes between");
+    let complaint = || format!("is not {octets} octets separated by dashes");
     let groups: Vec<&str> = word.split('-').collect();
     match groups.len() == octets && groups.iter().all(|group| group.len() == 2) {
         true => push_hex(&groups.concat(), wire).map_err(|_| complaint()),
@@ -284,13 +283,13 @@ pub(super) fn read_dashed(word: &str, octets: usize, wire: &mut Vec<u8>) -> Resu
     }
 }
 
-/// Shows octets with dashes between.
+/// Shows octets, separated by dashes.
 pub(super) fn show_dashed(octets: &[u8], text: &mut String) {
     let groups: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
     text.push_str(&groups.join("-"));
 }
 
-/// Reads four groups of up to four hexadecimal digits, with colons between.
+/// Reads four groups of up to four hexadecimal digits, separated by colons.
 pub(super) fn read_groups(word: &str, wire: &mut Vec<u8>) -> Result<(), Complaint> {
     let is_group = |group: &&str| {
         (1..=4).contains(&group.len()) && group.bytes().all(|octet| octet.is_ascii_hexdigit())
@@ -300,7 +299,7 @@ pub(super) fn read_groups(word: &str, wire: &mut Vec<u8>) -> Result<(), Complain
         true => {
             push_hex(&groups.iter().map(|group| format!("{group:0>4}")).collect::<String>(), wire)
         }
-        false => Err("is not of the form of four groups with colons between".to_owned()),
+        false => Err("is not four groups separated by colons".to_owned()),
     }
 }
 
@@ -329,12 +328,12 @@ struct Prefix<'w> {
     address: &'w [u8],
 }
 
-/// The prefixes of an APL, each without zeros at its end (RFC 3123 §4).
+/// The prefixes of an APL, none of which ends in zero octets (RFC 3123 §4).
 fn prefixes(octets: &[u8]) -> Option<Vec<Prefix<'_>>> {
     let (mut rest, mut prefixes) = (octets, Vec::new());
     while !rest.is_empty() {
-        let (head, behind) = rest.split_at_checked(4)?;
-        let (address, after) = behind.split_at_checked(usize::from(head[3] & 0x7f))?;
+        let (head, rest_of_item) = rest.split_at_checked(4)?;
+        let (address, after) = rest_of_item.split_at_checked(usize::from(head[3] & 0x7f))?;
         let family = show::number(&head[..2]);
         let octets_max = match family {
             IPV4_FAMILY => 4,
@@ -352,7 +351,7 @@ fn prefixes(octets: &[u8]) -> Option<Vec<Prefix<'_>>> {
 }
 
 fn read_prefix(word: &str, wire: &mut Vec<u8>) -> Result<(), Complaint> {
-    let bad = || format!("has `{word}`, which is no prefix such as 1:192.0.2.0/24");
+    let bad = || format!("has `{word}`, which is not a prefix such as 1:192.0.2.0/24");
     let (negated, plain) = match word.strip_prefix('!') {
         Some(plain) => (0x80, plain),
         None => (0, word),
@@ -375,7 +374,7 @@ fn read_prefix(word: &str, wire: &mut Vec<u8>) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// The bits that are set, counted from the first octet's highest.
+/// The positions of the set bits, counted from the highest bit of the first octet.
 fn bits(octets: &[u8]) -> impl Iterator<Item = usize> {
     let of_octet = |(at, octet): (usize, &u8)| {
         let octet = *octet;
@@ -408,17 +407,17 @@ fn read_wks(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), Complaint> 
     Ok(())
 }
 
-/// Octets of an A6's suffix behind a prefix of so many bits.
+/// The octets of an A6 suffix after a prefix of this many bits.
 fn suffix_octets(prefix_bits: u32) -> usize {
     (128_usize.saturating_sub(prefix_bits as usize)).div_ceil(8)
 }
 
-/// The bits of a suffix's first octet that are not the prefix's.
+/// The bits of the suffix's first octet that do not belong to the prefix.
 fn first_mask(prefix_bits: u32) -> u8 {
     0xff >> (prefix_bits % 8)
 }
 
-/// Octets of the suffix, and the prefix's name.
+/// The length of the suffix in octets, and the name of the prefix.
 fn a6(octets: &[u8]) -> Option<(usize, Option<Name>)> {
     let length = u32::from(*octets.first()?);
     if length > 128 {
@@ -437,7 +436,7 @@ fn a6(octets: &[u8]) -> Option<(usize, Option<Name>)> {
     (used == rest.len()).then_some((suffix, Some(name)))
 }
 
-/// Octets of a gateway or relay of this kind (RFC 4025 §2.3, RFC 8777 §4.2.3).
+/// The length in octets of a gateway or relay of this kind (RFC 4025 §2.3, RFC 8777 §4.2.3).
 fn target(kind: u8, octets: &[u8]) -> Option<usize> {
     let length = match kind {
         0 => 0,
@@ -467,7 +466,7 @@ fn read_target(
     let word = words.plain()?;
     match kind {
         0 if word == "." => {}
-        0 => return Err("names a gateway, and has the kind 0, which has none".to_owned()),
+        0 => return Err("names a gateway, although its kind is 0, which has none".to_owned()),
         1 => wire.extend(read::ipv4(word)?.octets()),
         2 => wire.extend(read::ipv6(word)?.octets()),
         _ => wire.extend_from_slice(read::name(word, origin)?.wire()),
@@ -475,7 +474,7 @@ fn read_target(
     Ok(())
 }
 
-/// Where tag, key and servers end, start and start.
+/// The ends of the tag and of the key, and the start of the servers.
 fn hip(octets: &[u8]) -> Option<(usize, usize, usize)> {
     let head = octets.get(..4)?;
     let tag = 4 + usize::from(head[0]);
@@ -495,12 +494,12 @@ fn names(octets: &[u8]) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The types of a map (RFC 4034 §4.1.2): windows ascend, and none ends in a zero.
+/// The types of a bitmap (RFC 4034 §4.1.2): windows ascend, and no window ends in a zero octet.
 fn types(octets: &[u8]) -> Option<Vec<RrType>> {
     let (mut rest, mut types, mut last) = (octets, Vec::new(), None);
     while !rest.is_empty() {
-        let (head, behind) = rest.split_at_checked(2)?;
-        let (map, after) = behind.split_at_checked(usize::from(head[1]))?;
+        let (head, rest_of_window) = rest.split_at_checked(2)?;
+        let (map, after) = rest_of_window.split_at_checked(usize::from(head[1]))?;
         let ascends = last.is_none_or(|last| head[0] > last);
         if !ascends || !(1..=32).contains(&map.len()) || map.last() == Some(&0) {
             return None;
@@ -520,7 +519,7 @@ fn read_types(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), Complaint
     while !words.is_empty() {
         let word = words.plain()?;
         let rtype: RrType =
-            word.parse().map_err(|error| format!("has a type that is none: {error}"))?;
+            word.parse().map_err(|error| format!("has an unknown type: {error}"))?;
         numbers.insert(rtype.number());
     }
     let mut windows: BTreeMap<u8, Vec<u8>> = BTreeMap::new();

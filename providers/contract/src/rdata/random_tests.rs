@@ -1,16 +1,16 @@
-//! Random octets and texts, from a fixed seed: nothing panics, and whatever is well-formed is shown
+//! Random octets and texts from a fixed seed: nothing panics, and whatever is well-formed is shown
 //! in a form that reads back to the same octets.
 
 use super::odd::Form as Odd;
 use super::table::{KEPT, Kind, TABLE};
 use super::*;
 
-/// Changed by hand to look for more; a failure prints it with its case.
+/// Change it by hand to try other cases; a failure prints it.
 const SEED: u64 = 0x5eed_0001;
 /// Cases for each type: with 67 types, about 100 000 in all.
 const CASES: u64 = 1_500;
 
-/// A linear congruential generator (Knuth, MMIX), whose upper half is used.
+/// A linear congruential generator (Knuth, MMIX), of which the upper half is used.
 struct Lcg(u64);
 
 impl Lcg {
@@ -153,10 +153,10 @@ impl Lcg {
                 [&head[..], &self.octets(21), &self.name(), &self.name()].concat()
             }
             Odd::Apl => {
-                let mut one = vec![0, *self.pick(&[1, 2]), *self.pick(&[0, 24, 32]), 0];
+                let mut head = vec![0, *self.pick(&[1, 2]), *self.pick(&[0, 24, 32]), 0];
                 let address: Vec<u8> = (0..self.below(5)).map(|_| 1 + self.octet() / 2).collect();
-                one[3] = u8::try_from(address.len()).expect("small") | self.octet() & 0x80;
-                [one, address].concat().repeat(self.below(3))
+                head[3] = u8::try_from(address.len()).expect("small") | self.octet() & 0x80;
+                [head, address].concat().repeat(self.below(3))
             }
             Odd::Types => {
                 let map = |random: &mut Self, window| {
@@ -177,7 +177,7 @@ impl Lcg {
         }
     }
 
-    /// Octets that mostly are of this type, and sometimes cut, longer, or changed in one place.
+    /// Octets that mostly fit this type, and are sometimes cut, extended, or changed in one place.
     fn wire(&mut self, rtype: RrType) -> Vec<u8> {
         let opaque = [table::Field { name: "octets", kind: Kind::Text }];
         let fields = table::fields_of(rtype).unwrap_or(&opaque);

@@ -1,6 +1,6 @@
 //! Reading presentation form, field by field.
 //!
-//! What comes out is in wire form but not yet checked: [`super::wire`] decides what is well-formed.
+//! The result is in wire form but not yet checked: [`super::wire`] decides what is well-formed.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,8 +12,8 @@ use super::words::Words;
 use super::{RdataError, loc, odd, svcb};
 use crate::{Name, RrType};
 
-/// The mnemonics of DNSSEC algorithms, which text may have in place of the number (RFC 4034 §A.1).
-/// Source: IANA "DNS Security Algorithm Numbers", zone signing ones and those of RFC 4034.
+/// The mnemonics of DNSSEC algorithms, which a text may use instead of the number (RFC 4034 §A.1).
+/// Source: IANA "DNS Security Algorithm Numbers", those for zone signing and those of RFC 4034.
 const ALGORITHMS: &[(&str, u8)] = &[
     ("RSAMD5", 1),
     ("DH", 2),
@@ -47,7 +47,7 @@ const CERT_TYPES: &[(&str, u32)] = &[
     ("OID", 254),
 ];
 
-/// The wire form of a text; `fields` is `None` for an opaque type.
+/// Reads a text into wire form; `fields` is `None` for an opaque type.
 pub(super) fn record(
     fields: Option<&[Field]>,
     text: &str,
@@ -63,7 +63,7 @@ pub(super) fn record(
             }
         }
         None => {
-            let problem = "rdata of a type that is unknown here are written `\\# length hex`";
+            let problem = "rdata of an unknown type are written `\\# length hex`";
             return Err(RdataError::new(problem));
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn record(
     }
 }
 
-/// The octets of a text in the form of unknown types.
+/// The octets of a text in the form for unknown types.
 pub(super) fn opaque_octets(text: &str) -> Option<Vec<u8>> {
     let mut words = Words::of(text).ok()?;
     let mut wire = Vec::new();
@@ -81,8 +81,8 @@ pub(super) fn opaque_octets(text: &str) -> Option<Vec<u8>> {
     is_whole.then_some(wire)
 }
 
-/// The words of a text that is not understood, on one line and with single blanks between: what is
-/// shown of them can be read again by whoever does understand them.
+/// The words of a text that is not understood, on one line and separated by single blanks, so that
+/// software that understands them can read them back.
 pub(super) fn plain_words(text: &str) -> Result<String, RdataError> {
     let mut words = Words::of(text)?;
     let mut line = String::with_capacity(text.len());
@@ -101,7 +101,7 @@ pub(super) fn plain_words(text: &str) -> Result<String, RdataError> {
     }
 }
 
-/// What stands behind the mark `\#` (RFC 3597 §5).
+/// What follows the mark `\#` (RFC 3597 §5).
 fn opaque(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), RdataError> {
     let length = named("length", words.plain().and_then(|word| number(word, 65_535)))?;
     if length > 0 {
@@ -109,7 +109,7 @@ fn opaque(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), RdataError> {
     }
     match u32::try_from(wire.len()) == Ok(length) {
         true => Ok(()),
-        false => Err(RdataError::new("the length is not that of the octets behind it")),
+        false => Err(RdataError::new("the length differs from the number of octets after it")),
     }
 }
 
@@ -148,7 +148,7 @@ fn field(
         Kind::CertType => push_number(2, named_number(words.plain()?, CERT_TYPES, 65_535)?, wire),
         Kind::TypeName => {
             let rtype: RrType =
-                words.plain()?.parse().map_err(|error| format!("is none: {error}"))?;
+                words.plain()?.parse().map_err(|error| format!("is unknown: {error}"))?;
             push_number(2, u32::from(rtype.number()), wire);
         }
         Kind::Scheme => push_number(1, named_number(words.plain()?, &[("NOTIFY", 1)], 255)?, wire),
@@ -180,22 +180,22 @@ pub(super) fn ipv6(word: &str) -> Result<Ipv6Addr, Complaint> {
 
 /// Base64 with its padding (RFC 4648 §4).
 pub(super) fn base64(text: &str) -> Result<Vec<u8>, Complaint> {
-    STANDARD.decode(text).map_err(|_| "is no base64".to_owned())
+    STANDARD.decode(text).map_err(|_| "is not base64".to_owned())
 }
 
-/// A string behind its length octet. A longer one is refused and not split: only the caller knows
-/// whether the reader of the record joins the parts again, or takes the first alone.
+/// A string with its length octet in front. A longer string is refused instead of split: only the
+/// caller knows whether readers of the record join the parts or use the first part alone.
 pub(super) fn push_string(string: &[u8], wire: &mut Vec<u8>) -> Result<(), Complaint> {
     let Ok(length) = u8::try_from(string.len()) else {
         let length = string.len();
-        return Err(format!("has a string of {length} octets; more than 255 must be split"));
+        return Err(format!("has a string of {length} octets; split it after at most 255"));
     };
     wire.push(length);
     wire.extend_from_slice(string);
     Ok(())
 }
 
-/// The last `octets` octets of the number, which has no others.
+/// The last `octets` octets of the number; the others are zero.
 pub(super) fn push_number(octets: usize, number: u32, wire: &mut Vec<u8>) {
     wire.extend_from_slice(&number.to_be_bytes()[4 - octets..]);
 }
@@ -215,7 +215,7 @@ pub(super) fn algorithm(word: &str) -> Result<u32, Complaint> {
     }
 }
 
-/// A number, or one of these words for it.
+/// A number, or a mnemonic for it.
 fn named_number(word: &str, names: &[(&str, u32)], max: u32) -> Result<u32, Complaint> {
     match names.iter().find(|(mnemonic, _)| mnemonic.eq_ignore_ascii_case(word)) {
         Some((_, number)) => Ok(*number),
@@ -251,11 +251,11 @@ fn with_units(word: &str) -> Option<u32> {
         };
         total = total.checked_add(count.take()?.checked_mul(unit_secs)?)?;
     }
-    // A number without a unit behind others with one could be anything.
+    // A number without a unit, after others with a unit, could mean anything.
     count.is_none().then_some(total)
 }
 
-/// All that is left in one: hexadecimal and base64 may have blanks anywhere.
+/// All remaining words joined: hexadecimal and base64 may have blanks anywhere.
 pub(super) fn joined(words: &mut Words<'_>) -> Result<String, Complaint> {
     let mut joined = words.plain()?.to_owned();
     while !words.is_empty() {

@@ -1,6 +1,6 @@
 //! Showing presentation form, field by field.
 //!
-//! Everything here works on wire form that was checked, and relies on it.
+//! Everything here relies on wire form that was checked before.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -19,7 +19,7 @@ pub(super) fn record(fields: &[Field], wire: &[u8]) -> String {
     for Field { kind, .. } in fields {
         let octets = wire::extent(*kind, rest).expect("checked when the rdata was made");
         let (front, after) = rest.split_at(octets);
-        // An empty list of parameters is nothing at all; an empty CAA value is still `""`.
+        // An empty parameter list is shown as nothing; an empty CAA value is still shown as `""`.
         let shows = !front.is_empty() || matches!(kind, Kind::Text);
         if shows && !text.is_empty() {
             text.push(' ');
@@ -74,52 +74,52 @@ fn field(kind: Kind, front: &[u8], text: &mut String) {
     }
 }
 
-/// The strings of octets that are strings behind length octets to the end.
+/// The strings of octets that consist only of strings with length octets.
 pub(super) fn strings(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = wire;
     std::iter::from_fn(move || {
-        let (length, behind) = rest.split_first()?;
-        let (string, after) = behind.split_at_checked(usize::from(*length))?;
+        let (length, after_length) = rest.split_first()?;
+        let (string, after) = after_length.split_at_checked(usize::from(*length))?;
         rest = after;
         Some(string)
     })
 }
 
-/// The name that these octets are.
+/// The name in these octets.
 pub(super) fn name(front: &[u8]) -> Name {
     Name::from_wire(front).expect("checked when the rdata was made").0
 }
 
-/// The number of four octets or fewer, the highest first.
+/// The number in at most four octets, the highest first.
 pub(super) fn number(front: &[u8]) -> u32 {
     front.iter().fold(0, |number, octet| number << 8 | u32::from(*octet))
 }
 
-/// The IPv4 address of four octets.
+/// The IPv4 address in four octets.
 pub(super) fn ipv4(front: &[u8]) -> String {
     let octets: [u8; 4] = front.try_into().expect("an IPv4 address has four octets");
     Ipv4Addr::from(octets).to_string()
 }
 
-/// The IPv6 address of sixteen octets (RFC 5952).
+/// The IPv6 address in sixteen octets (RFC 5952).
 pub(super) fn ipv6(front: &[u8]) -> String {
     let octets: [u8; 16] = front.try_into().expect("an IPv6 address has sixteen octets");
     Ipv6Addr::from(octets).to_string()
 }
 
-/// Base64 with its padding and without blanks.
+/// Base64 with padding and without blanks.
 pub(super) fn base64(octets: &[u8]) -> String {
     STANDARD.encode(octets)
 }
 
-/// A string in quotes, with `\"`, `\\` and `\DDD` for what is not printable ASCII.
+/// A string in quotes, with `\"`, `\\`, and `\DDD` for everything that is not printable ASCII.
 pub(super) fn push_quoted(string: &[u8], text: &mut String) {
     text.push('"');
     for octet in string {
         match octet {
             b'"' | b'\\' => text.extend(['\\', char::from(*octet)]),
             0x20..=0x7e => text.push(char::from(*octet)),
-            _ => write!(text, "\\{octet:03}").expect("a String takes all that is written"),
+            _ => write!(text, "\\{octet:03}").expect("writing to a String does not fail"),
         }
     }
     text.push('"');
@@ -127,6 +127,6 @@ pub(super) fn push_quoted(string: &[u8], text: &mut String) {
 
 pub(super) fn push_hex(octets: &[u8], text: &mut String) {
     for octet in octets {
-        write!(text, "{octet:02x}").expect("a String takes all that is written");
+        write!(text, "{octet:02x}").expect("writing to a String does not fail");
     }
 }

@@ -1,11 +1,11 @@
 //! The parameter list of SVCB and HTTPS (RFC 9460 §2.1, §2.2).
 //!
-//! On the wire each parameter is a key, a length and a value; keys ascend, so none is there twice.
-//! Presentation form may have them in any order. What one key's value is made of stands in
-//! [`super::svcb_keys`].
+//! On the wire each parameter is a key, a length and a value. Keys ascend, so no key is there
+//! twice. Presentation form may have them in any order. [`super::svcb_keys`] defines the values of
+//! each key.
 //!
-//! Parameters of the AliasMode are taken as they are: whoever reads them ignores them
-//! (RFC 9460 §2.4.2), so they are no reason not to read a zone.
+//! Parameters in AliasMode are kept as they are: clients ignore them (RFC 9460 §2.4.2), so they are
+//! no reason to refuse a zone.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::svcb_keys::{key_name, key_of};
 use super::table::Complaint;
 use super::words::{Word, Words};
 
-/// Whether the octets are parameters, each well-formed, and all of them consistent.
+/// Checks that the octets are parameters, each well-formed, and consistent with each other.
 pub(super) fn check(wire: &[u8]) -> Result<(), Complaint> {
     let mut last = None;
     let mut rest = wire;
@@ -31,10 +31,10 @@ pub(super) fn check(wire: &[u8]) -> Result<(), Complaint> {
     check_consistent(wire)
 }
 
-/// RFC 9460 §7.1.1 and §8: what is mandatory is there, and `no-default-alpn` is not alone.
+/// RFC 9460 §7.1.1 and §8: mandatory keys are present, and `no-default-alpn` comes with `alpn`.
 fn check_consistent(wire: &[u8]) -> Result<(), Complaint> {
     let mandatory = params(wire).find(|(key, _)| *key == MANDATORY).map_or(&[][..], |(_, v)| v);
-    // Both sides ascend, so one pass over the keys finds all that are mandatory.
+    // Both sides ascend, so one pass over the keys finds all mandatory keys.
     let mut keys = params(wire).map(|(key, _)| key);
     for key in mandatory.chunks(2).map(number16) {
         if !keys.any(|present| present == key) {
@@ -62,7 +62,7 @@ pub(super) fn show(wire: &[u8], text: &mut String) {
     }
 }
 
-/// Reads all words that are left as parameters, and sorts them.
+/// Reads all remaining words as parameters, and sorts them.
 pub(super) fn read(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), Complaint> {
     let mut params = BTreeMap::new();
     while !words.is_empty() {
@@ -88,19 +88,19 @@ pub(super) fn read(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), Comp
 fn read_param<'t>(words: &mut Words<'t>) -> Result<(&'t str, Option<&'t str>), Complaint> {
     let Word { raw, quoted, glued: _ } = words.word()?;
     if quoted {
-        return Err("has quotes around a whole parameter and not its value".to_owned());
+        return Err("has quotes around a whole parameter instead of its value".to_owned());
     }
     match raw.split_once('=') {
         None => Ok((raw, None)),
         Some((key, "")) => match words.glued_quoted() {
             Some(value) => Ok((key, Some(value.raw))),
-            None => Err(format!("has `{key}=` without a value behind it")),
+            None => Err(format!("has `{key}=` without a value after it")),
         },
         Some((key, value)) => Ok((key, Some(value))),
     }
 }
 
-/// The parameters, up to where they are no longer well-formed.
+/// The parameters, up to the first that is not well-formed.
 fn params(wire: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = wire;
     std::iter::from_fn(move || {
@@ -110,14 +110,14 @@ fn params(wire: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// Key, value, and what stands behind them.
+/// The key, the value, and the rest.
 fn split(wire: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let (head, behind) = wire.split_at_checked(4)?;
-    let (value, after) = behind.split_at_checked(usize::from(number16(&head[2..])))?;
+    let (head, rest) = wire.split_at_checked(4)?;
+    let (value, after) = rest.split_at_checked(usize::from(number16(&head[2..])))?;
     Some((number16(&head[..2]), value, after))
 }
 
-/// The number of two octets.
+/// The number in two octets.
 pub(super) fn number16(octets: &[u8]) -> u16 {
     u16::try_from(number(octets)).expect("two octets are below 65536")
 }

@@ -1,7 +1,7 @@
-//! The keys of SVCB parameters, and what their values are made of (RFC 9460 §7, §8, §14.3.2).
+//! The keys of SVCB parameters, and the form of their values (RFC 9460 §7, §8, §14.3.2).
 //!
-//! A key that is not in [`KEYS`] has an opaque value. So has a known key that text writes as
-//! `key1`: its value is wire form (RFC 9460 §2.1), which is checked like any other.
+//! A key that is not in [`KEYS`] has an opaque value. A known key that the text writes as `key1`
+//! has its value in wire form (RFC 9460 §2.1), and that value is checked like any other.
 
 use super::read::{base64, ipv4, ipv6, number, push_string};
 use super::show;
@@ -16,7 +16,7 @@ pub(super) enum Form {
     Keys,
     /// Strings with a length octet, none of them empty (RFC 9460 §7.1.1).
     Protocols,
-    /// Nothing.
+    /// No value.
     Empty,
     /// A number of two octets.
     Port,
@@ -37,7 +37,7 @@ pub(super) const ALPN: u16 = 1;
 /// `no-default-alpn` (RFC 9460 §7.1).
 pub(super) const NO_DEFAULT_ALPN: u16 = 2;
 
-/// The keys that have a name here. Source: RFC 9460 §14.3.2; RFC 9461 §5 for `dohpath`.
+/// The keys that have a name here. Sources: RFC 9460 §14.3.2; RFC 9461 §5 for `dohpath`.
 const KEYS: &[(u16, &str, Form)] = &[
     (MANDATORY, "mandatory", Form::Keys),
     (ALPN, "alpn", Form::Protocols),
@@ -53,7 +53,7 @@ fn form_of(key: u16) -> Form {
     KEYS.iter().find(|(known, ..)| *known == key).map_or(Form::Opaque, |(.., form)| *form)
 }
 
-/// The key as it is written: `alpn`, `key65280`.
+/// The key as presentation form writes it: `alpn`, `key65280`.
 pub(super) fn key_name(key: u16) -> String {
     match KEYS.iter().find(|(known, ..)| *known == key) {
         Some((_, name, _)) => (*name).to_owned(),
@@ -61,7 +61,7 @@ pub(super) fn key_name(key: u16) -> String {
     }
 }
 
-/// The key that a text names, and the form of the value behind it: by name, or as `keyN` without
+/// The key that a text names, and the form of the value that follows: by name, or as `keyN` without
 /// leading zeros (RFC 9460 §2.1).
 pub(super) fn key_of(text: &str) -> Result<(u16, Form), Complaint> {
     if let Some((key, _, form)) = KEYS.iter().find(|(_, name, _)| *name == text) {
@@ -71,11 +71,11 @@ pub(super) fn key_of(text: &str) -> Result<(u16, Form), Complaint> {
     let number = number(digits, 65_535).ok().filter(|number| number.to_string() == digits);
     match number.and_then(|number| u16::try_from(number).ok()) {
         Some(key) => Ok((key, Form::Opaque)),
-        None => Err("is no key that is known here; unknown ones are written key12345".to_owned()),
+        None => Err("is not a known key; unknown keys are written key12345".to_owned()),
     }
 }
 
-/// The value in wire form, of text with escapes.
+/// The wire form of a value, from text with escapes.
 ///
 /// # Errors
 /// A complaint about the text alone; [`check_value`] decides whether the value is well-formed.
@@ -98,7 +98,7 @@ pub(super) fn value_of(form: Form, raw: &str) -> Result<Vec<u8>, Complaint> {
 
 fn keys(text: &str) -> Result<Vec<u8>, Complaint> {
     let keys: Result<Vec<u16>, _> = text.split(',').map(|item| Ok(key_of(item)?.0)).collect();
-    let mut keys = keys.map_err(|why: Complaint| format!("names one that {why}"))?;
+    let mut keys = keys.map_err(|why: Complaint| format!("names a key that {why}"))?;
     keys.sort_unstable();
     Ok(keys.into_iter().flat_map(u16::to_be_bytes).collect())
 }
@@ -109,7 +109,7 @@ fn joined<const N: usize>(
     Ok(items.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// The value list of RFC 9460 §A.1, whose own escapes are `\,` and `\\`.
+/// The value list of RFC 9460 §A.1, which has its own escapes `\,` and `\\`.
 fn protocols(octets: &[u8]) -> Result<Vec<u8>, Complaint> {
     let mut wire = Vec::with_capacity(octets.len() + 1);
     let mut item = Vec::new();
@@ -119,7 +119,7 @@ fn protocols(octets: &[u8]) -> Result<Vec<u8>, Complaint> {
             b',' => push_string(&std::mem::take(&mut item), &mut wire)?,
             b'\\' => match rest.next() {
                 Some(escaped @ (b',' | b'\\')) => item.push(*escaped),
-                _ => return Err("has a `\\` in its list before neither `,` nor `\\`".to_owned()),
+                _ => return Err("has a `\\` in its list not escaping `,` or `\\`".to_owned()),
             },
             octet => item.push(*octet),
         }
@@ -128,19 +128,19 @@ fn protocols(octets: &[u8]) -> Result<Vec<u8>, Complaint> {
     Ok(wire)
 }
 
-/// Whether the octets are a value of this key.
+/// Checks that the octets are a value of this key.
 pub(super) fn check_value(key: u16, value: &[u8]) -> Result<(), Complaint> {
     let form = form_of(key);
     if value.is_empty() && !matches!(form, Form::Empty | Form::Opaque) {
         return Err("has no value".to_owned());
     }
     let complaint = match form {
-        Form::Keys => (!ascend(value)).then_some("is no list of other keys, each once"),
-        Form::Protocols => (!are_strings(value)).then_some("is no list of non-empty strings"),
+        Form::Keys => (!ascend(value)).then_some("is not a list of other keys, each once"),
+        Form::Protocols => (!are_strings(value)).then_some("is not a list of non-empty strings"),
         Form::Empty => (!value.is_empty()).then_some("has a value"),
-        Form::Port => (value.len() != 2).then_some("is not of two octets"),
-        Form::Ipv4s => (!value.len().is_multiple_of(4)).then_some("is no list of IPv4 addresses"),
-        Form::Ipv6s => (!value.len().is_multiple_of(16)).then_some("is no list of IPv6 addresses"),
+        Form::Port => (value.len() != 2).then_some("does not have two octets"),
+        Form::Ipv4s => (!value.len().is_multiple_of(4)).then_some("holds no whole IPv4 addresses"),
+        Form::Ipv6s => (!value.len().is_multiple_of(16)).then_some("holds no whole IPv6 addresses"),
         Form::Base64 | Form::Opaque => None,
     };
     complaint.map_or(Ok(()), |complaint| Err(complaint.to_owned()))
@@ -158,7 +158,7 @@ fn are_strings(value: &[u8]) -> bool {
     octets == value.len() && show::strings(value).all(|string| !string.is_empty())
 }
 
-/// Appends a value that [`check_value`] accepts, and that is not empty.
+/// Appends a non-empty value that [`check_value`] accepts.
 pub(super) fn show_value(key: u16, value: &[u8], text: &mut String) {
     match form_of(key) {
         Form::Keys => push_list(value.chunks(2).map(|key| key_name(number16(key))), text),

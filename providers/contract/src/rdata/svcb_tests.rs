@@ -1,4 +1,4 @@
-//! SVCB and HTTPS: the vectors of RFC 9460, and the edges of each key.
+//! SVCB and HTTPS: the vectors of RFC 9460, and the limits of each key.
 
 use super::*;
 
@@ -6,14 +6,14 @@ fn read(text: &str) -> Result<Rdata, RdataError> {
     Rdata::parse(RrType::SVCB, text, None)
 }
 
-/// Reads `text`, expects `wire` behind priority and target and `shown`, and reads that again.
+/// Reads `text`, expects the octets `wire`, which are shown as `shown`, and reads that again.
 fn check(text: &str, wire: &[u8], shown: &str) {
     let rdata = read(text).expect(text);
     assert_eq!(rdata.wire().escape_ascii().to_string(), wire.escape_ascii().to_string(), "{text}");
     assert_eq!(rdata.to_string(), shown, "{text}");
     assert_eq!(read(shown).expect(shown).wire(), wire, "{text}");
     let https = Rdata::parse(RrType::HTTPS, text, None).expect(text);
-    assert_eq!(https.wire(), wire, "HTTPS is read alike: {text}");
+    assert_eq!(https.wire(), wire, "HTTPS is read in the same way: {text}");
 }
 
 fn check_refused(params: &str, problem: &str) {
@@ -101,10 +101,10 @@ fn rfc9460_appendix_d3_failures() {
         ("ipv6hint", "has `ipv6hint`, which has no value"),
         ("no-default-alpn=abc alpn=h2", "has `no-default-alpn`, which has a value"),
         ("mandatory=key123", "lacks `key123`, which it names as mandatory"),
-        ("mandatory=mandatory", "has `mandatory`, which is no list of other keys, each once"),
+        ("mandatory=mandatory", "has `mandatory`, which is not a list of other keys, each once"),
         (
             "mandatory=key123,key123 key123=abc",
-            "has `mandatory`, which is no list of other keys, each once",
+            "has `mandatory`, which is not a list of other keys, each once",
         ),
     ] {
         check_refused(params, problem);
@@ -131,35 +131,35 @@ fn other_keys() {
         let alpn = shown.replace("alpn=h2", "alpn=\"h2\"");
         check(&format!("1 . {params}"), &[b"\0\x01\0", wire].concat(), &format!("1 . {alpn}"));
     }
-    // RFC 9460 §2.4.2: parameters of the AliasMode are ignored by whoever reads them, and so kept.
+    // RFC 9460 §2.4.2: clients ignore parameters in AliasMode, so they are kept.
     check("0 . port=1", b"\0\0\0\0\x03\0\x02\0\x01", "0 . port=1");
 }
 
 #[test]
 fn texts_that_are_refused() {
-    let unknown = "which is no key that is known here; unknown ones are written key12345";
+    let unknown = "which is not a known key; unknown keys are written key12345";
     for (params, problem) in [
         ("port=65536", "has `port`, which is no number from 0 to 65535".to_owned()),
         ("port=\" 1\"", "has `port`, which is no number from 0 to 65535".to_owned()),
-        ("port= 1", "has `port=` without a value behind it".to_owned()),
-        ("port= \"1\"", "has `port=` without a value behind it".to_owned()),
-        ("\"port=1\"", "has quotes around a whole parameter and not its value".to_owned()),
+        ("port= 1", "has `port=` without a value after it".to_owned()),
+        ("port= \"1\"", "has `port=` without a value after it".to_owned()),
+        ("\"port=1\"", "has quotes around a whole parameter instead of its value".to_owned()),
         ("key9=\"1\"x", "is not set off by a blank: quotes enclose a whole word".to_owned()),
         ("ALPN=h2", format!("has `ALPN`, {unknown}")),
         ("key01=x", format!("has `key01`, {unknown}")),
         ("key65536=x", format!("has `key65536`, {unknown}")),
         ("=x", format!("has ``, {unknown}")),
-        ("alpn=h2,", "has `alpn`, which is no list of non-empty strings".to_owned()),
+        ("alpn=h2,", "has `alpn`, which is not a list of non-empty strings".to_owned()),
         (
             "alpn=h2\\\\x",
-            "has `alpn`, which has a `\\` in its list before neither `,` nor `\\`".to_owned(),
+            "has `alpn`, which has a `\\` in its list not escaping `,` or `\\`".to_owned(),
         ),
         ("ipv4hint=192.0.2.1,", "has `ipv4hint`, which is no IPv4 address".to_owned()),
-        ("ech=x", "has `ech`, which is no base64".to_owned()),
+        ("ech=x", "has `ech`, which is not base64".to_owned()),
         ("no-default-alpn", "has `no-default-alpn` without `alpn`".to_owned()),
         (
             &format!("alpn={}", "x".repeat(256)),
-            "has `alpn`, which has a string of 256 octets; more than 255 must be split".to_owned(),
+            "has `alpn`, which has a string of 256 octets; split it after at most 255".to_owned(),
         ),
     ] {
         check_refused(params, &problem);
@@ -171,17 +171,17 @@ fn octets_that_are_refused() {
     for (params, problem) in [
         (&b"\0\x03\0"[..], "ends early"),
         (b"\0\x03\0\x03\0\x35", "ends early"),
-        (b"\0\x03\0\x01\0", "has `port`, which is not of two octets"),
+        (b"\0\x03\0\x01\0", "has `port`, which does not have two octets"),
         (b"\0\x09\0\0\0\x08\0\0", "is not in ascending order of its keys"),
         (b"\0\x09\0\0\0\x09\0\0", "is not in ascending order of its keys"),
-        (b"\0\x01\0\x02\x02h", "has `alpn`, which is no list of non-empty strings"),
-        (b"\0\x01\0\x01\0", "has `alpn`, which is no list of non-empty strings"),
-        (b"\0\x04\0\x03abc", "has `ipv4hint`, which is no list of IPv4 addresses"),
-        (b"\0\x06\0\x04abcd", "has `ipv6hint`, which is no list of IPv6 addresses"),
-        (b"\0\0\0\x01\0", "has `mandatory`, which is no list of other keys, each once"),
+        (b"\0\x01\0\x02\x02h", "has `alpn`, which is not a list of non-empty strings"),
+        (b"\0\x01\0\x01\0", "has `alpn`, which is not a list of non-empty strings"),
+        (b"\0\x04\0\x03abc", "has `ipv4hint`, which holds no whole IPv4 addresses"),
+        (b"\0\x06\0\x04abcd", "has `ipv6hint`, which holds no whole IPv6 addresses"),
+        (b"\0\0\0\x01\0", "has `mandatory`, which is not a list of other keys, each once"),
         (
             b"\0\0\0\x04\0\x09\0\x08\0\x08\0\0\0\x09\0\0",
-            "has `mandatory`, which is no list of other keys, each once",
+            "has `mandatory`, which is not a list of other keys, each once",
         ),
         (b"\0\0\0\x02\0\x08\0\x09\0\0", "lacks `key8`, which it names as mandatory"),
     ] {

@@ -1,23 +1,23 @@
-//! The fields of each type's rdata: the one place where a type is described.
+//! The fields of each type's rdata: the only place that describes a type.
 //!
-//! Types that are kept and never written ([`RrType::is_kept`]) stand in a table of their own: they are
-//! read so that two readings of one record can be compared, whoever has written its words.
+//! Types that are kept and never written ([`RrType::is_kept`]) have their own table. They are read
+//! so that two forms of the same record can be compared, whatever words they were written in.
 //!
-//! Not here: RRSIG, NSEC, NSEC3 and NSEC3PARAM. A server's signer makes them, they are never
-//! compared or written, and so they are opaque.
+//! RRSIG, NSEC, NSEC3 and NSEC3PARAM are not here. A server's signer makes them, and they are never
+//! compared or written, so they are opaque.
 
 use Kind::*;
 
 use super::odd::Form;
 use crate::RrType;
 
-/// What is wrong with a field, as a predicate to "the preference": `is no number from 0 to 65535`.
+/// What is wrong with a field, as a predicate for "the preference": `is no number from 0 to 65535`.
 pub(super) type Complaint = String;
 
-/// One field: what the RFC calls it, and how it is written.
+/// A field: its name in the RFC, and its form.
 #[derive(Clone, Copy)]
 pub(super) struct Field {
-    /// The name, as messages have it behind "the".
+    /// The name, as messages have it after "the".
     pub(super) name: &'static str,
     /// The form on the wire and in text.
     pub(super) kind: Kind,
@@ -44,40 +44,41 @@ pub(super) enum Kind {
     Ipv6,
     /// One string with a length octet (RFC 1035 §3.3).
     CharString,
-    /// All that is left as one or more such strings.
+    /// The rest, as one or more such strings.
     CharStrings,
     /// A CAA property tag: a length octet, then letters and digits (RFC 8659 §4.1).
     Tag,
-    /// All that is left as one string without a length.
+    /// The rest, as one string without a length.
     Text,
-    /// All that is left, in hexadecimal.
+    /// The rest, in hexadecimal.
     Hex {
-        /// Octets at the least; never 0, since nothing cannot be written in presentation form.
+        /// The least number of octets; never 0, because presentation form cannot express an empty
+        /// field.
         octets_min: usize,
     },
-    /// All that is left, at least one octet, in base64.
+    /// The rest, at least one octet, in base64.
     Base64,
-    /// All that is left, in base64; nothing is left out.
+    /// The rest, in base64; may be empty.
     Base64OrNothing,
     /// A certificate's type in two octets; text may have the mnemonic (RFC 4398 §2.1).
     CertType,
-    /// A type in two octets, by its mnemonic.
+    /// An RR type in two octets, by its mnemonic.
     TypeName,
-    /// A scheme of DSYNC in one octet; text may have the mnemonic (RFC 9859 §2.1).
+    /// A DSYNC scheme in one octet; text may have the mnemonic (RFC 9859 §2.1).
     Scheme,
-    /// So many octets in hexadecimal, with dashes between (RFC 7043 §3.2).
+    /// This many octets in hexadecimal, separated by dashes (RFC 7043 §3.2).
     Dashed(usize),
-    /// Eight octets as four groups of hexadecimal digits, with colons between (RFC 6742 §2.1).
+    /// Eight octets as four groups of hexadecimal digits, separated by colons (RFC 6742 §2.1).
     Groups,
-    /// What is written in a way that no other type shares.
+    /// A form that only one type has.
     Odd(Form),
     /// The whole of LOC.
     Location,
-    /// The parameters of SVCB and HTTPS: all that is left.
+    /// The rest: the parameters of SVCB and HTTPS.
     SvcParams,
 }
 
-/// The fields of this type's rdata; `None` where the type is opaque.
+/// The fields of this type's rdata; `None` if the type is opaque.
 pub(super) fn fields_of(rtype: RrType) -> Option<&'static [Field]> {
     TABLE.iter().chain(KEPT).find(|(known, _)| *known == rtype).map(|(_, fields)| *fields)
 }
@@ -106,9 +107,9 @@ const SVCB: &[Field] = &[f("priority", U16), f("target", Name), f("parameter lis
 /// RFC 1035 §3.3.14, RFC 4408 §3.1.1.
 const TXT: &[Field] = &[f("text", CharStrings)];
 
-/// Every type that is not opaque, in the order of their numbers.
+/// Every type that is not opaque, by number.
 pub(super) const TABLE: &[(RrType, &[Field])] = &[
-    // RFC 1035 §3.3 and §3.4, but where noted.
+    // RFC 1035 §3.3 and §3.4, except where noted.
     (RrType::A, &[f("address", Ipv4)]),
     (RrType::NS, &[f("name server", Name)]),
     (RrType::CNAME, &[f("target", Name)]),
@@ -179,7 +180,7 @@ const TWO_NAMES: &[Field] = &[f("first name", Name), f("second name", Name)];
 /// RFC 1183 §1 and §3.3, RFC 2230 §3.1, RFC 6742 §2.4.
 const RANKED_NAME: &[Field] = &[f("preference", U16), f("name", Name)];
 
-/// The types that are kept, in the order of their numbers.
+/// The types that are kept, by number.
 pub(super) const KEPT: &[(RrType, &[Field])] = &[
     (RrType::new(3), ONE_NAME),                                  // MD
     (RrType::new(4), ONE_NAME),                                  // MF

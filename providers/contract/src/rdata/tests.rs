@@ -1,4 +1,4 @@
-//! What is read, shown, refused and compared, one table per feature.
+//! What is read, shown, refused and compared: one table for each feature.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,7 +13,8 @@ fn read(rtype: RrType, text: &str) -> Rdata {
     Rdata::parse(rtype, text, Some(&name("acme.test."))).expect(text)
 }
 
-/// Reads `text`, and expects it to be shown as `shown`, which reads back to the same octets.
+/// Reads `text`, expects it to be shown as `shown`, and expects that to read back to the same
+/// octets.
 fn check_shown(rtype: RrType, text: &str, shown: &str) {
     let rdata = read(rtype, text);
     assert_eq!(rdata.to_string(), shown, "{rtype} {text}");
@@ -82,7 +83,7 @@ fn every_type_reads_and_shows() {
 }
 
 #[test]
-fn every_type_of_the_table_has_a_mnemonic_and_stands_once() {
+fn every_type_of_the_table_has_a_mnemonic_and_is_listed_once() {
     let known: BTreeSet<RrType> = RrType::KNOWN.iter().map(|(rtype, _)| *rtype).collect();
     let opaque: Vec<RrType> =
         known.iter().copied().filter(|rtype| table::fields_of(*rtype).is_none()).collect();
@@ -142,11 +143,11 @@ fn txt_refusals() {
     let long = "x".repeat(256);
     for (text, problem) in [
         ("", "the text is missing"),
-        (&long, "the text has a string of 256 octets; more than 255 must be split"),
-        ("v=DKIM1; p=x", "a `;` outside quotes begins a comment; quote the text, or write `\\;`"),
+        (&long, "the text has a string of 256 octets; split it after at most 255"),
+        ("v=DKIM1; p=x", "a `;` outside quotes starts a comment; quote the text, or write `\\;`"),
         ("\"a", "a quoted string has no closing quote"),
         ("\"a\\\"", "a quoted string has no closing quote"),
-        ("\"a\nb\"", "a quoted string runs over a line end"),
+        ("\"a\nb\"", "a quoted string goes over a line end"),
         ("(a", "a `(` has no `)`"),
         ("a)", "a `)` has no `(`"),
         ("a\"b\"", "the text is not set off by a blank: quotes enclose a whole word"),
@@ -225,20 +226,26 @@ fn loc_refusals() {
         ("91 N 0 E 0", "has a latitude whose degree is no number from 0 to 90"),
         ("90 0 0.001 N 0 E 0", "has a latitude beyond 90 degrees"),
         ("0 60 N 0 E 0", "has a latitude whose minute is no number from 0 to 59"),
-        ("0 0 60 N 0 E 0", "has a latitude whose second is no number from 0 to 59.999"),
-        ("0 0 0.0001 N 0 E 0", "has a latitude whose second is no number from 0 to 59.999"),
+        ("0 0 60 N 0 E 0", "has a latitude whose second is not a number from 0 to 59.999"),
+        ("0 0 0.0001 N 0 E 0", "has a latitude whose second is not a number from 0 to 59.999"),
         ("0 N 181 E 0", "has a longitude whose degree is no number from 0 to 180"),
         ("0 E 0 E 0", "has a latitude without `N` or `S`"),
         ("0 N 0 E", "is missing"),
-        ("0 N 0 E 1.", "has an altitude that is no metres from -100000.00 to 42849672.95"),
-        ("0 N 0 E -100000.01", "has an altitude that is no metres from -100000.00 to 42849672.95"),
-        ("0 N 0 E 42849672.96", "has an altitude that is no metres from -100000.00 to 42849672.95"),
+        ("0 N 0 E 1.", "has an altitude that is not in metres from -100000.00 to 42849672.95"),
+        (
+            "0 N 0 E -100000.01",
+            "has an altitude that is not in metres from -100000.00 to 42849672.95",
+        ),
+        (
+            "0 N 0 E 42849672.96",
+            "has an altitude that is not in metres from -100000.00 to 42849672.95",
+        ),
         (
             "0 N 0 E 0 25m",
             "has a size that has more than one significant digit, which LOC cannot hold",
         ),
-        ("0 N 0 E 0 1m 100000000m", "has a horizontal precision that is beyond 90000000 m"),
-        ("0 N 0 E 0 1m 1m 1k", "has a vertical precision that is no metres"),
+        ("0 N 0 E 0 1m 100000000m", "has a horizontal precision that is above 90000000 m"),
+        ("0 N 0 E 0 1m 1m 1k", "has a vertical precision that is not in metres"),
     ] {
         check_refused(RrType::LOC, text, &format!("the location {problem}"));
     }
@@ -246,9 +253,9 @@ fn loc_refusals() {
     assert!(Rdata::from_wire(RrType::LOC, &good).is_ok());
     for (at, octet, problem) in [
         (0, 1, "is not of version 0"),
-        (1, 0xa0, "has a size that is no digit and power of ten"),
-        (2, 0x1a, "has a horizontal precision that is no digit and power of ten"),
-        (3, 0x01, "has a vertical precision that is no digit and power of ten"),
+        (1, 0xa0, "has a size that is not a digit and a power of ten"),
+        (2, 0x1a, "has a horizontal precision that is not a digit and a power of ten"),
+        (3, 0x01, "has a vertical precision that is not a digit and a power of ten"),
         (4, 0xff, "has a latitude beyond 90 degrees"),
         (8, 0x00, "has a longitude beyond 180 degrees"),
     ] {
@@ -256,7 +263,7 @@ fn loc_refusals() {
         wire[at] = octet;
         check_refused_wire(RrType::LOC, &wire, &format!("the location {problem}"));
     }
-    check_refused_wire(RrType::LOC, &good[..15], "the location has 15 octets and not 16");
+    check_refused_wire(RrType::LOC, &good[..15], "the location has 15 octets instead of 16");
 }
 
 #[test]
@@ -265,7 +272,7 @@ fn refusals_name_the_field() {
         (RrType::A, "", "the address is missing"),
         (RrType::A, "192.0.2.256", "the address is no IPv4 address"),
         (RrType::A, "192.0.2.1 x", "the text goes on behind the last field"),
-        (RrType::A, "\"192.0.2.1\"", "the address is in quotes, which belong around strings alone"),
+        (RrType::A, "\"192.0.2.1\"", "the address is in quotes, which only strings may have"),
         (RrType::AAAA, "192.0.2.1", "the address is no IPv6 address"),
         (RrType::MX, "+1 a.", "the preference is no number from 0 to 65535"),
         (RrType::MX, "65536 a.", "the preference is no number from 0 to 65535"),
@@ -283,16 +290,12 @@ fn refusals_name_the_field() {
         (RrType::DS, "1 NONE 1 00", "the algorithm is no number from 0 to 255"),
         (RrType::DS, "1 8 1 0", "the digest is not made of pairs of hexadecimal digits"),
         (RrType::DS, "1 8 1", "the digest is missing"),
-        (RrType::DNSKEY, "257 3 13 A", "the key is no base64"),
+        (RrType::DNSKEY, "257 3 13 A", "the key is not base64"),
         (RrType::ZONEMD, "1 1 1 0011", "the digest has fewer than 12 octets"),
-        (
-            RrType::new(65280),
-            "10 mail.",
-            "rdata of a type that is unknown here are written `\\# length hex`",
-        ),
+        (RrType::new(65280), "10 mail.", "rdata of an unknown type are written `\\# length hex`"),
         (RrType::A, "\\# 3 0a0000", "the address ends early"),
         (RrType::A, "\\#", "the length is missing"),
-        (RrType::A, "\\# 5 0a000001", "the length is not that of the octets behind it"),
+        (RrType::A, "\\# 5 0a000001", "the length differs from the number of octets after it"),
         (RrType::new(1000), "\\# 0 00", "the text goes on behind the last field"),
         (RrType::new(1000), "\\# 1", "the opaque rdata is missing"),
     ] {
@@ -302,15 +305,15 @@ fn refusals_name_the_field() {
 
 #[test]
 fn octets_that_are_too_few_or_too_many_are_refused() {
-    let name_problem = "is no whole, uncompressed name of at most 255 octets";
+    let name_problem = "is not a complete, uncompressed name of at most 255 octets";
     for (rtype, wire, problem) in [
         (RrType::A, &b"\x0a\0\0"[..], "the address ends early".to_owned()),
-        (RrType::A, b"\x0a\0\0\x01\0", "the rdata go on behind the last field".to_owned()),
+        (RrType::A, b"\x0a\0\0\x01\0", "the rdata go on after the last field".to_owned()),
         (RrType::AAAA, b"", "the address ends early".to_owned()),
         (RrType::MX, b"\0\x0a", format!("the exchange {name_problem}")),
         (RrType::MX, b"\0\x0a\xc0\x0c", format!("the exchange {name_problem}")),
         (RrType::MX, b"\0\x0a\x04mail", format!("the exchange {name_problem}")),
-        (RrType::MX, b"\0\x0a\0\0", "the rdata go on behind the last field".to_owned()),
+        (RrType::MX, b"\0\x0a\0\0", "the rdata go on after the last field".to_owned()),
         (RrType::SOA, b"\0\0\0\0\0\x01", "the refresh ends early".to_owned()),
         (RrType::TLSA, b"\x03\x01\x01", "the association data is empty".to_owned()),
         (RrType::NAPTR, b"\0\0\0\0\x01u\x09E2U", "the service ends early".to_owned()),
@@ -319,7 +322,7 @@ fn octets_that_are_too_few_or_too_many_are_refused() {
         check_refused_wire(rtype, wire, &problem);
     }
     let opaque = RrType::new(65280);
-    assert!(Rdata::from_wire(opaque, &[7; 65_535]).is_ok(), "the edge");
+    assert!(Rdata::from_wire(opaque, &[7; 65_535]).is_ok(), "the limit");
     check_refused_wire(opaque, &[7; 65_536], "the rdata have more than 65535 octets");
 }
 
@@ -340,7 +343,7 @@ fn equality_ignores_quotes_and_the_case_of_names() {
     assert_ne!(read(RrType::CAA, "0 issue a"), read(RrType::CAA, "0 issue A"));
     assert!(read(RrType::MX, "9 b") < read(RrType::MX, "10 a"), "by octets, not by text");
     let split = read(RrType::TXT, "a b");
-    assert_eq!(split.to_string(), "\"a\" \"b\"", "the division that was read is kept");
+    assert_eq!(split.to_string(), "\"a\" \"b\"", "the division into strings is kept as read");
 }
 
 #[test]
@@ -388,7 +391,7 @@ fn txt_values_are_split_at_255_octets() {
     assert_eq!(Rdata::a(Ipv4Addr::LOCALHOST).txt_joined(), None);
 }
 
-/// The forms of `types-of-real-zones`, and others; each as it is shown.
+/// The forms of `types-of-real-zones`, and others, each as it is shown.
 #[test]
 fn types_of_real_zones_are_read_and_kept() {
     for (rtype, text, shown) in [
@@ -421,7 +424,7 @@ fn types_of_real_zones_are_read_and_kept() {
         ("DSYNC", "CDS NOTIFY 5359 scan", "CDS 1 5359 scan.acme.test."),
         ("HHIT", "AA AA", "AAAA"),
         ("KEY", "49152 255 3", "49152 255 3"),
-        // Not understood, and kept all the same.
+        // Not understood, but kept all the same.
         ("KEY", "NOKEY 255 3", "NOKEY 255 3"),
         ("SIG", "NXT 1 3 (600 2003) AA==", "NXT 1 3 600 2003 AA=="),
         ("LOC", "49 17 60.000 N 8 30 60.000 E 1m", "49 17 60.000 N 8 30 60.000 E 1m"),
@@ -451,17 +454,17 @@ fn types_of_real_zones_are_read_and_kept() {
     assert!(!Rdata::parse(RrType::new(65_280), "\\# 1 00", None).expect("octets").is_opaque());
 }
 
-/// DNS-SD reads each string for itself (RFC 6763 §6), SPF and DKIM join them.
+/// DNS-SD reads each string on its own (RFC 6763 §6); SPF and DKIM join them.
 #[test]
 fn rfc6763_section_6_strings_count_and_joined_they_read_the_same() {
-    let [one, two, other] =
+    let [whole, divided, other] =
         [r#""a=1b=2""#, r#""a=1" "b=2""#, r#""a=1" "b=3""#].map(|text| read(RrType::TXT, text));
-    assert_ne!(one, two);
-    assert!(one.reads_as(&two) && !two.reads_as(&other));
+    assert_ne!(whole, divided);
+    assert!(whole.reads_as(&divided) && !divided.reads_as(&other));
     let set = |all: &[&Rdata]| {
         crate::RrSet::new(crate::Ttl::ZERO, all.iter().map(|one| (*one).clone())).expect("a set")
     };
-    assert!(set(&[&one, &other]).reads_as(&set(&[&other, &two])));
-    assert!(!set(&[&one, &other]).reads_as(&set(&[&one, &two])));
-    assert!(!set(&[&one]).reads_as(&set(&[&one, &two])));
+    assert!(set(&[&whole, &other]).reads_as(&set(&[&other, &divided])));
+    assert!(!set(&[&whole, &other]).reads_as(&set(&[&whole, &divided])));
+    assert!(!set(&[&whole]).reads_as(&set(&[&whole, &divided])));
 }

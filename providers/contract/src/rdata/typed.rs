@@ -1,6 +1,6 @@
-//! Constructors and readers for the types that mail is made of.
+//! Constructors and readers for the types that mail uses.
 //!
-//! A reader gives `None` for rdata of another type, and nothing else: rdata is well-formed.
+//! A reader returns `None` only for rdata of another type, since rdata is well-formed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,33 +8,33 @@ use super::show;
 use super::{Form, Rdata};
 use crate::{Name, RrType};
 
-/// Octets of one string of a TXT at the most (RFC 1035 §3.3: one length octet).
+/// The longest string of a TXT, in octets (RFC 1035 §3.3: one length octet).
 const STRING_OCTETS_MAX: usize = 255;
-/// Octets of a TXT's joined value at the most: what 65535 octets of rdata hold besides one length
-/// octet for each string (255 strings of 255 octets, and one of 254).
+/// The longest joined value of a TXT, in octets: what fits into 65535 octets of rdata besides one
+/// length octet for each string (255 strings of 255 octets, and one of 254).
 const TXT_OCTETS_MAX: usize = 255 * STRING_OCTETS_MAX + 254;
 
-/// The fields of an SOA (RFC 1035 §3.3.13); the times are in seconds.
+/// The fields of an SOA (RFC 1035 §3.3.13); times are in seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Soa {
     /// The primary server.
     pub mname: Name,
-    /// The mailbox of whoever is responsible, with a dot for its `@`.
+    /// The mailbox of the person responsible, with a dot in place of its `@`.
     pub rname: Name,
     /// The version of the zone, compared by RFC 1982.
     pub serial: u32,
-    /// Seconds between a secondary's questions.
+    /// Seconds between two queries of a secondary.
     pub refresh: u32,
-    /// Seconds between its questions after one that failed.
+    /// Seconds between a failed query of a secondary and its next try.
     pub retry: u32,
-    /// Seconds after which a secondary that got no answer stops serving.
+    /// Seconds without an answer after which a secondary stops serving.
     pub expire: u32,
-    /// Seconds at the most for which "no such name" is cached (RFC 2308 §4).
+    /// The longest time, in seconds, for which a negative answer is cached (RFC 2308 §4).
     pub minimum: u32,
 }
 
-/// The serial after this one (RFC 1982 §3.1). 0 is left out: PowerDNS takes it as "count by yourself",
-/// and RFC 2136 §3.6 has it left out where serials are counted on automatically.
+/// The serial after this one (RFC 1982 §3.1). 0 is skipped: PowerDNS reads it as "count by
+/// yourself", and RFC 2136 §3.6 skips it where serials are incremented automatically.
 #[must_use]
 pub fn next_serial(serial: u32) -> u32 {
     match serial.wrapping_add(1) {
@@ -83,14 +83,14 @@ impl Rdata {
         Self::of(RrType::SOA, &[mname.wire(), rname.wire(), numbers.as_flattened()])
     }
 
-    /// The TXT record of one value, which is split into strings of 255 octets; an empty value is
-    /// one empty string.
+    /// The TXT record of one value, split into strings of 255 octets; an empty value becomes one
+    /// empty string.
     ///
     /// # Panics
-    /// Where the value has more than 65279 octets, which no TXT can hold.
+    /// If the value has more than 65279 octets, the most that a TXT can hold.
     #[must_use]
     pub fn txt(value: &[u8]) -> Self {
-        assert!(value.len() <= TXT_OCTETS_MAX, "a TXT holds 65279 octets at the most");
+        assert!(value.len() <= TXT_OCTETS_MAX, "a TXT holds at most 65279 octets");
         if value.is_empty() {
             return Self::of(RrType::TXT, &[&[0]]);
         }
@@ -102,7 +102,7 @@ impl Rdata {
         Self::of(RrType::TXT, &[&wire])
     }
 
-    /// The value of a TXT or SPF record: its strings joined without anything between them
+    /// The value of a TXT or SPF record: its strings joined with nothing in between
     /// (RFC 7208 §3.3, RFC 6376 §3.6.2.2).
     #[must_use]
     pub fn txt_joined(&self) -> Option<Vec<u8>> {
@@ -132,9 +132,9 @@ impl Rdata {
             return None;
         }
         let (mname, octets) = Name::from_wire(&self.wire)?;
-        let behind_mname = &self.wire[octets..];
-        let (rname, octets) = Name::from_wire(behind_mname)?;
-        let numbers = &behind_mname[octets..];
+        let after_mname = &self.wire[octets..];
+        let (rname, octets) = Name::from_wire(after_mname)?;
+        let numbers = &after_mname[octets..];
         let number = |index: usize| show::number(&numbers[4 * index..4 * index + 4]);
         Some(Soa {
             mname,
@@ -177,14 +177,15 @@ impl Rdata {
         }
     }
 
-    /// The name that a record leads to: of an MX, an SRV, a CNAME, DNAME, NS or PTR.
+    /// The name that an MX, SRV, CNAME, DNAME, NS or PTR record leads to.
     #[must_use]
     pub fn leads_to(&self) -> Option<Name> {
         let exchange = || self.as_mx().map(|(_, exchange)| exchange);
         self.target().or_else(|| self.srv_target()).or_else(exchange)
     }
 
-    /// Rdata of fields in wire form that are well-formed, and short enough, by their types.
+    /// Rdata of fields in wire form, which their types guarantee to be well-formed and short
+    /// enough.
     fn of(rtype: RrType, fields: &[&[u8]]) -> Self {
         Self { rtype, wire: fields.concat().into_boxed_slice(), form: Form::Fields }
     }

@@ -4,7 +4,7 @@ use super::table::{Complaint, Field, Kind};
 use super::{RdataError, loc, odd, svcb};
 use crate::Name;
 
-/// The octets again, with the names in lower case, where they are well-formed.
+/// The same octets with names in lower case, if they are well-formed.
 pub(super) fn checked(fields: &[Field], wire: &[u8]) -> Result<Vec<u8>, RdataError> {
     let mut lowered = Vec::with_capacity(wire.len());
     let mut rest = wire;
@@ -13,7 +13,7 @@ pub(super) fn checked(fields: &[Field], wire: &[u8]) -> Result<Vec<u8>, RdataErr
             .map_err(|complaint| RdataError::new(format!("the {name} {complaint}")))?;
         let (front, after) = rest.split_at(octets);
         if let Kind::Name = kind {
-            // A length octet of a label is below 64, so no length is taken for a letter.
+            // A length octet of a label is below 64, so it is never taken for a letter.
             lowered.extend(front.iter().map(u8::to_ascii_lowercase));
         } else if let Kind::Odd(form) = kind {
             lowered.extend(odd::lowered(*form, front));
@@ -24,16 +24,16 @@ pub(super) fn checked(fields: &[Field], wire: &[u8]) -> Result<Vec<u8>, RdataErr
     }
     match rest.is_empty() {
         true => Ok(lowered),
-        false => Err(RdataError::new("the rdata go on behind the last field")),
+        false => Err(RdataError::new("the rdata go on after the last field")),
     }
 }
 
-/// How many octets at the front of `wire` are this field; they are well-formed.
+/// The number of octets at the front of `wire` that belong to this field, if they are well-formed.
 pub(super) fn extent(kind: Kind, wire: &[u8]) -> Result<usize, Complaint> {
     match kind {
         Kind::Name => match Name::from_wire(wire) {
             Some((_, octets)) => Ok(octets),
-            None => Err("is no whole, uncompressed name of at most 255 octets".to_owned()),
+            None => Err("is not a complete, uncompressed name of at most 255 octets".to_owned()),
         },
         Kind::U8 | Kind::Algorithm => fixed(1, wire),
         Kind::U16 => fixed(2, wire),
@@ -77,7 +77,7 @@ pub(super) fn char_string(wire: &[u8]) -> Result<usize, Complaint> {
 }
 
 fn char_strings(wire: &[u8]) -> Result<usize, Complaint> {
-    // A TXT has one string at the least (RFC 1035 §3.3.14), which may be empty.
+    // A TXT has at least one string (RFC 1035 §3.3.14), which may be empty.
     let mut at = char_string(wire)?;
     while at < wire.len() {
         at += char_string(&wire[at..])?;

@@ -1,32 +1,32 @@
-//! Presentation form cut into words (RFC 1035 §5.1).
+//! Presentation form, split into words (RFC 1035 §5.1).
 //!
-//! A *word* is what stands between blanks, or a quoted string. Parentheses are blanks, since they
-//! only allow line ends. Escapes are left in the words: a name decodes its own, because an escaped
-//! dot is not a dot.
+//! A *word* is a quoted string, or what stands between blanks. Parentheses count as blanks, since
+//! they only allow line breaks. Words keep their escapes: a name decodes its own, because an
+//! escaped dot is not a dot.
 
 use super::RdataError;
 use super::table::Complaint;
 use crate::name::unescape;
 
-/// One word, as it was written.
+/// A word as it was written.
 #[derive(Clone, Copy)]
 pub(super) struct Word<'t> {
-    /// Without its quotes, with its escapes.
+    /// The text without quotes, with escapes.
     pub(super) raw: &'t str,
-    /// Whether it stood in quotes.
+    /// Whether it is in quotes.
     pub(super) quoted: bool,
-    /// Whether it touches the word before it, and one of them is not quoted: `alpn="h2"`. Two
-    /// quoted strings that touch are two words like any others.
+    /// Whether it touches the previous word, and at least one of the two is not quoted:
+    /// `alpn="h2"`. Two quoted strings that touch are separate words.
     pub(super) glued: bool,
 }
 
-/// The words of a text, taken one by one.
+/// The words of a text, taken in turn.
 pub(super) struct Words<'t> {
     words: std::iter::Peekable<std::vec::IntoIter<Word<'t>>>,
 }
 
 impl<'t> Words<'t> {
-    /// Cuts a text into words, in one pass.
+    /// Splits a text into words, in one pass.
     pub(super) fn of(text: &'t str) -> Result<Self, RdataError> {
         let mut words: Vec<Word<'t>> = Vec::new();
         let octets = text.as_bytes();
@@ -35,14 +35,14 @@ impl<'t> Words<'t> {
         while let Some(octet) = octets.get(at) {
             match octet {
                 b' ' | b'\t' | b'\r' | b'\n' | b'(' | b')' => {
-                    depth = depth_behind(*octet, depth)?;
+                    depth = depth_after(*octet, depth)?;
                     touches = false;
                     at += 1;
                     continue;
                 }
                 b';' => {
                     return Err(RdataError::new(
-                        "a `;` outside quotes begins a comment; quote the text, or write `\\;`",
+                        "a `;` outside quotes starts a comment; quote the text, or write `\\;`",
                     ));
                 }
                 _ => {}
@@ -66,7 +66,7 @@ impl<'t> Words<'t> {
         self.words.peek().is_none()
     }
 
-    /// The next word, which is not glued to the one before.
+    /// The next word, which must not be glued to the previous word.
     pub(super) fn word(&mut self) -> Result<Word<'t>, Complaint> {
         let word = self.words.next().ok_or("is missing")?;
         match word.glued {
@@ -80,16 +80,16 @@ impl<'t> Words<'t> {
         self.words.next()
     }
 
-    /// The next word where it is quoted and glued to the one before.
+    /// The next word, if it is quoted and glued to the previous word.
     pub(super) fn glued_quoted(&mut self) -> Option<Word<'t>> {
         self.words.next_if(|word| word.glued && word.quoted)
     }
 
-    /// The next word, which is not quoted, with its escapes.
+    /// The next word with its escapes, which must not be quoted.
     pub(super) fn plain(&mut self) -> Result<&'t str, Complaint> {
         let word = self.word()?;
         match word.quoted {
-            true => Err("is in quotes, which belong around strings alone".to_owned()),
+            true => Err("is in quotes, which only strings may have".to_owned()),
             false => Ok(word.raw),
         }
     }
@@ -99,13 +99,13 @@ impl<'t> Words<'t> {
         octets_of(self.word()?.raw)
     }
 
-    /// Takes the mark `\#` of RFC 3597 §5, where it is next.
+    /// Takes the mark `\#` of RFC 3597 §5, if it is next.
     pub(super) fn opaque_mark(&mut self) -> bool {
         self.words.next_if(|word| !word.quoted && word.raw == "\\#").is_some()
     }
 }
 
-/// The octets that a text with escapes means; characters beyond ASCII are taken as UTF-8.
+/// The octets of a text with escapes; characters beyond ASCII become UTF-8.
 pub(super) fn octets_of(raw: &str) -> Result<Vec<u8>, Complaint> {
     let mut octets = Vec::with_capacity(raw.len());
     let mut rest = raw.chars();
@@ -120,7 +120,7 @@ pub(super) fn octets_of(raw: &str) -> Result<Vec<u8>, Complaint> {
     Ok(octets)
 }
 
-fn depth_behind(octet: u8, depth: usize) -> Result<usize, RdataError> {
+fn depth_after(octet: u8, depth: usize) -> Result<usize, RdataError> {
     match octet {
         b'(' => Ok(depth + 1),
         b')' => depth.checked_sub(1).ok_or_else(|| RdataError::new("a `)` has no `(`")),
@@ -128,15 +128,14 @@ fn depth_behind(octet: u8, depth: usize) -> Result<usize, RdataError> {
     }
 }
 
-/// Where the closing quote stands. All octets that decide are ASCII, so every cut is between
-/// characters.
+/// The position of the closing quote. Only ASCII octets decide, so every cut is between characters.
 fn quoted_end(octets: &[u8], start: usize) -> Result<usize, RdataError> {
     let mut at = start;
     loop {
         match octets.get(at) {
             Some(b'"') => return Ok(at),
             Some(b'\\') => at += 2,
-            Some(b'\n') => return Err(RdataError::new("a quoted string runs over a line end")),
+            Some(b'\n') => return Err(RdataError::new("a quoted string goes over a line end")),
             Some(_) => at += 1,
             None => return Err(RdataError::new("a quoted string has no closing quote")),
         }

@@ -1,4 +1,4 @@
-//! What the author of an adapter gives: a place where the suite can try it.
+//! What you provide as the author of an adapter: a provider on which the suite can try it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,28 +7,28 @@ use async_trait::async_trait;
 
 use crate::{Name, Provider, Rdata, RrKey, RrSet, RrType, Zone};
 
-/// The RRsets of a zone, or of a part of one.
+/// The RRsets of a zone or of a part of it.
 pub type Rrsets = BTreeMap<RrKey, RrSet>;
 
-/// What an RRset is to be; `None` is absence.
+/// What becomes of an RRset; `None` means that it is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// Which RRset.
+    /// The RRset.
     pub key: RrKey,
-    /// What is there afterwards.
+    /// The RRset afterwards.
     pub after: Option<RrSet>,
 }
 
 impl Edit {
-    /// The owner in capitals: as good a spelling as any other (RFC 4343), and one that colleagues
-    /// of an adapter should use.
+    /// The owner name in capitals. Edits of a colleague should use it, since it is as good a
+    /// spelling as any other (RFC 4343).
     #[must_use]
     pub fn owner_in_capitals(&self) -> String {
         self.key.name.to_string().to_ascii_uppercase()
     }
 
-    /// The records of `after` as lines of a master file, `OWNER TTL IN TYPE RDATA`, with the owner,
-    /// and what is nothing but a name in the data, in capitals.
+    /// The records of `after` as lines of a master file, `OWNER TTL IN TYPE RDATA`. The owner name
+    /// is in capitals, and so are the data of types that hold only names.
     #[must_use]
     pub fn records_in_capitals(&self) -> Vec<String> {
         let Some(after) = &self.after else { return Vec::new() };
@@ -47,37 +47,37 @@ impl Edit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing(pub &'static str);
 
-/// A case that the provider cannot do, beyond what the capabilities say: it has to be refused.
+/// A case that the provider cannot do, beyond what the capabilities declare. The adapter must
+/// refuse it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     /// The name of the case.
     pub case: &'static str,
-    /// The reason, as a lower-case fragment for people, with a source.
+    /// The reason, as a lower-case fragment for people that names its source.
     pub why: &'static str,
 }
 
 /// What can go wrong between an adapter and its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The credentials are well-formed, and the other side does not accept them.
+    /// The credentials are well-formed, but the provider does not accept them.
     WrongCredentials,
-    /// Nobody listens.
+    /// Nothing listens at the provider's address.
     Down,
-    /// Requests are taken, and never answered. Pause the clock of your runtime while the provider's
-    /// futures are polled, if you want to have your time-outs without waiting for them.
+    /// Requests are accepted but never answered. To get time-outs without waiting for them, pause
+    /// the clock of your runtime while the provider's futures are polled.
     Silent,
-    /// Everything is answered with nonsense.
+    /// Every answer is nonsense.
     Garbage,
-    /// The connection breaks when the write is sent, and the write takes no effect.
+    /// The connection breaks while the write is sent, and the write has no effect.
     CutBeforeEffect,
-    /// The write takes effect, and the connection breaks before the answer to it.
+    /// The write takes effect, and the connection breaks before its answer.
     CutAfterEffect,
-    /// The write takes no effect, and the answer to it is nonsense.
+    /// The write has no effect, and its answer is nonsense.
     GarbageToWrite,
-    /// Requests are answered with a demand for patience, and nothing takes effect.
+    /// Every request is answered with a request to wait, and nothing takes effect.
     Throttled,
-    /// The write is answered with a failure of the server's own (HTTP 500, SERVFAIL), and takes no
-    /// effect.
+    /// The server fails at the write (HTTP 500, SERVFAIL), and the write has no effect.
     ServerFailure,
 }
 
@@ -87,22 +87,23 @@ impl fmt::Display for Fault {
             Self::WrongCredentials => "wrong credentials",
             Self::Down => "nobody listens",
             Self::Silent => "no answer ever",
-            Self::Garbage => "nonsense for an answer",
+            Self::Garbage => "nonsense answers",
             Self::CutBeforeEffect => "connection cut before the effect",
             Self::CutAfterEffect => "connection cut after the effect",
-            Self::GarbageToWrite => "nonsense for an answer to the write",
-            Self::Throttled => "a demand for patience",
-            Self::ServerFailure => "a failure of the server's own",
+            Self::GarbageToWrite => "a nonsense answer to the write",
+            Self::Throttled => "a request to wait",
+            Self::ServerFailure => "a failure inside the server",
         })
     }
 }
 
-/// An adapter, with a zone of a real provider to try it on.
+/// An adapter, connected to a zone of a real provider.
 ///
-/// There is one zone at a time, with the same name always, and nobody else works on it.
+/// There is one zone at a time, always with the same name, and nobody else changes it.
 #[async_trait]
 pub trait Bench: Send + Sync {
-    /// What is tried, as the report calls it: `rfc2136 on BIND`. The same on every machine.
+    /// What the suite runs on, as the report calls it: `rfc2136 on BIND`. The same on every
+    /// machine.
     fn title(&self) -> &'static str;
 
     /// The name of the zone.
@@ -113,52 +114,52 @@ pub trait Bench: Send + Sync {
         &[]
     }
 
-    /// Whether the provider divides TXT into strings by itself, after 255 octets each, so that the
-    /// adapter shows no other division and writes none.
+    /// Whether the provider itself divides TXT into strings of 255 octets, so that the adapter
+    /// neither shows nor writes any other division.
     fn divides_texts(&self) -> bool {
         false
     }
 
-    /// The secrets that no error may show, those of [`Fault::WrongCredentials`] included.
+    /// The secrets that no error may show, including those of [`Fault::WrongCredentials`].
     fn secrets(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Makes the zone anew with these RRsets, and connects an adapter to it. The RRsets have no SOA
-    /// and no NS at the apex: the bench adds both, as its provider wants them, and nothing else.
+    /// Creates the zone anew with these RRsets, and connects an adapter to it. The RRsets have no
+    /// SOA and no NS at the apex: the bench adds both as its provider needs them, and nothing else.
     ///
     /// # Panics
-    /// Where it cannot: without a zone there is nothing to try.
+    /// If this fails, since there is nothing to test without a zone.
     async fn fresh(&mut self, rrsets: &Rrsets) -> Box<dyn Provider>;
 
-    /// The same, with records of a signer in the zone (RRSIG, NSEC and the like).
+    /// The same with a signed zone, which has the records of a signer (RRSIG, NSEC and so on).
     ///
     /// # Errors
-    /// [`Missing`], where that cannot be had.
+    /// [`Missing`] if the bench cannot sign.
     async fn signed(&mut self, _rrsets: &Rrsets) -> Result<Box<dyn Provider>, Missing> {
-        Err(Missing("the bench cannot have the zone signed"))
+        Err(Missing("the bench cannot sign the zone"))
     }
 
-    /// Reads the zone with none of the adapter's code; records of a signer are left out.
+    /// Reads the zone without the adapter's code; records of a signer are left out.
     ///
     /// # Errors
-    /// [`Missing`], where nothing else can read it.
+    /// [`Missing`] if nothing else can read the zone.
     async fn read(&self) -> Result<Zone, Missing> {
         Err(Missing("the bench has no other reader"))
     }
 
-    /// Edits the zone as a colleague would, with none of the adapter's code, all at once.
+    /// Edits the zone in one go as a colleague would, without the adapter's code.
     ///
     /// # Errors
-    /// [`Missing`], where nothing else can write to it.
+    /// [`Missing`] if nothing else can write to the zone.
     async fn edit(&self, _edits: &[Edit]) -> Result<(), Missing> {
         Err(Missing("the bench has no other writer"))
     }
 
-    /// Connects another adapter to the same zone, and breaks its way there. The fault lasts as long
-    /// as that adapter; others see nothing of it.
+    /// Connects another adapter to the same zone over a broken path. Only that adapter is affected,
+    /// for as long as it lives.
     ///
     /// # Errors
-    /// [`Missing`], where this cannot happen, or cannot be made to happen.
+    /// [`Missing`] if this fault cannot happen or cannot be produced.
     async fn broken(&self, fault: Fault) -> Result<Box<dyn Provider>, Missing>;
 }

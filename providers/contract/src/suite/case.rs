@@ -1,27 +1,27 @@
-//! A case: a story with steps. All of it is data.
+//! A case: a short story and its steps, all of it data.
 
 use super::bench::Fault;
 use crate::Atomicity;
 
-/// A story that an adapter has to bear out.
+/// A story that must hold for every adapter.
 ///
-/// RRsets are written as `OWNER TYPE TTL RDATA | RDATA`, and the absence of one as `OWNER TYPE -`.
-/// Names without a trailing dot lie in the zone; `@` is its apex.
+/// RRsets are written as `OWNER TYPE TTL RDATA | RDATA`, and an absent RRset as `OWNER TYPE -`.
+/// Names without a trailing dot are relative to the zone; `@` is its apex.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The name, with its chapter in front: `txt/empty`. No two cases share one.
+    /// The name, with its chapter in front: `txt/empty`. Each name is unique.
     pub name: String,
-    /// Why it matters, told to the author of an adapter.
+    /// Why it matters, for the author of an adapter.
     pub story: String,
-    /// What the zone holds at the beginning, besides SOA and NS of the apex.
+    /// What the zone holds at first, besides the SOA and NS of the apex.
     pub start: Vec<String>,
-    /// How the zone is made.
+    /// How the zone is created.
     pub opening: Opening,
     /// What happens.
     pub steps: Vec<Step>,
 }
 
-/// How a zone is made.
+/// How a zone is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// Unsigned.
@@ -30,63 +30,64 @@ pub enum Opening {
     Signed,
 }
 
-/// Something that happens, and what has to be so afterwards. After each of them the zone is read
-/// and compared with what it must hold.
+/// Something that happens, and what must hold afterwards. After each step the zone is read and
+/// compared with what it must hold.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// The adapter makes this change.
     Make(Vec<String>),
     /// A colleague makes this change.
     Colleague(Vec<String>),
-    /// The adapter is asked for a change in the belief that some RRsets are other than they are. It
-    /// reports a conflict at one of these with what is there, and nothing is changed.
+    /// The adapter gets a change that expects some RRsets to be other than they are. It reports a
+    /// conflict at one of them with what is there, and nothing is changed.
     Stale {
-        /// What the zone is believed to hold, where that is not so.
+        /// What the change wrongly expects the zone to hold.
         believed: Vec<String>,
         /// The change.
         edits: Vec<String>,
     },
-    /// The adapter refuses this change as unsupported, or the provider does; nothing is changed.
+    /// The adapter or the provider refuses this change; nothing is changed.
     Refuse(Vec<String>),
-    /// The adapter is asked, all at once, which of these change sets it cannot write, each of them made
-    /// in the belief that those before it were. It finds something at exactly these owners, and
-    /// nothing is changed.
+    /// The adapter is asked in one call which of these change sets it cannot write. Each set
+    /// expects the sets before it to be made. The adapter reports exactly these owners, and nothing
+    /// is changed.
     Check {
-        /// The sets.
+        /// The change sets.
         sets: Vec<Vec<String>>,
-        /// The owners, as in cases.
+        /// The owner names, as cases write them.
         refused: Vec<String>,
     },
-    /// The adapter makes this change, or refuses it and nothing is changed; it does not say the one
-    /// and do the other.
+    /// The adapter either makes this change, or refuses it and changes nothing. It must not report
+    /// one and do the other.
     Either(Vec<String>),
-    /// The adapter makes the same change twice over: the second time it is a conflict.
+    /// The adapter is asked to make the same change twice: the second attempt is a conflict.
     Repeat(Vec<String>),
-    /// Two adapters make these changes at once, and both saw the same zone: one of them wins.
+    /// Two adapters that saw the same zone make these changes at the same time: exactly one wins.
     Race(Vec<String>, Vec<String>),
-    /// The adapter makes these changes one after another, while somebody reads without a break.
-    /// Everything that is read is explained by a zone that only moves forward from one to the next,
-    /// each of these units at once.
+    /// The adapter makes these changes in turn while a reader reads without pause. Everything read
+    /// must be explained by a zone that only moves forward through the changes, each of these units
+    /// at once.
     Watch(Atomicity, Vec<Vec<String>>),
-    /// These RRsets, asked for in this order, are answered as the zone has them.
+    /// These RRsets, requested in this order, are returned as the zone has them.
     Read(Vec<String>),
-    /// These RRsets, which lie outside of the zone, are answered as absent or refused.
+    /// These RRsets, which lie outside the zone, are reported as absent or refused.
     ReadOutside(Vec<String>),
-    /// No RRset of a signer is shown, whether it is asked for at this owner or not.
+    /// No RRset of a signer is shown, even when it is requested at this owner.
     NoSigner(String),
-    /// Reads and changes of a zone that the provider does not have say so.
+    /// Reads and changes of a zone that the provider does not have report exactly that.
     OtherZone(String),
-    /// The RRset at these owners can have the smallest and the largest TTL that are declared.
+    /// This RRset can have the smallest and the largest declared TTL.
     TtlEdges(String),
-    /// This RRset with a TTL beyond each declared edge is refused.
+    /// This RRset is refused with a TTL beyond either declared limit.
     TtlBeyond(String),
-    /// The zone's servers are told of what the provider holds, twice over; nothing is changed.
+    /// The adapter publishes the zone twice; nothing is changed.
     Publish,
-    /// The way to the provider is broken; this change is asked for, and what is said of it is true.
+    /// The path to the provider is broken while this change is made, and what the adapter reports
+    /// is true.
     Break(Fault, Vec<String>),
-    /// Another reader sees the same zone.
+    /// An independent reader sees the same zone.
     OtherReader,
-    /// No error of this run, so far, has shown a secret.
+    /// No error of the run so far has shown a secret.
     Secrets,
 }
 

@@ -1,13 +1,13 @@
-//! Broken ways to the provider: what may be said of a change then.
+//! Broken paths to the provider: what an adapter may then report about a change.
 
 use super::bench::{Edit, Fault, Rrsets};
 use super::case::Opening;
 use super::run::{Done, Halt, Run, fail, made, same, seen};
 use crate::{Provider, ProviderError, RrKey};
 
-/// What an error says, by what it means to whoever asked.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
+enum Kind {
     Conflict,
     Unsupported,
     Refused,
@@ -19,52 +19,52 @@ enum Word {
     Malformed,
 }
 
-fn word(error: &ProviderError) -> Word {
+fn kind(error: &ProviderError) -> Kind {
     match error {
-        ProviderError::Conflict { .. } => Word::Conflict,
-        ProviderError::Unsupported { .. } => Word::Unsupported,
-        ProviderError::Refused { .. } => Word::Refused,
-        ProviderError::Unauthorized { .. } => Word::Unauthorized,
-        ProviderError::NoSuchZone { .. } => Word::NoSuchZone,
-        ProviderError::Unreachable { .. } => Word::Unreachable,
-        ProviderError::Throttled { .. } => Word::Throttled,
-        ProviderError::InDoubt { .. } => Word::InDoubt,
-        ProviderError::Malformed { .. } => Word::Malformed,
+        ProviderError::Conflict { .. } => Kind::Conflict,
+        ProviderError::Unsupported { .. } => Kind::Unsupported,
+        ProviderError::Refused { .. } => Kind::Refused,
+        ProviderError::Unauthorized { .. } => Kind::Unauthorized,
+        ProviderError::NoSuchZone { .. } => Kind::NoSuchZone,
+        ProviderError::Unreachable { .. } => Kind::Unreachable,
+        ProviderError::Throttled { .. } => Kind::Throttled,
+        ProviderError::InDoubt { .. } => Kind::InDoubt,
+        ProviderError::Malformed { .. } => Kind::Malformed,
     }
 }
 
-/// What a read may fail with; it may also succeed, with the truth, where the fault lets it.
-fn words_of_reads(fault: Fault) -> &'static [Word] {
+/// The errors that a read may report; it may also succeed with the truth, if the fault allows.
+fn kinds_of_reads(fault: Fault) -> &'static [Kind] {
     match fault {
-        Fault::WrongCredentials => &[Word::Unauthorized],
-        Fault::Down | Fault::Silent => &[Word::Unreachable],
-        Fault::Garbage => &[Word::Malformed, Word::Unreachable],
-        Fault::Throttled => &[Word::Throttled],
-        Fault::ServerFailure => &[Word::Unreachable, Word::Refused, Word::Throttled],
+        Fault::WrongCredentials => &[Kind::Unauthorized],
+        Fault::Down | Fault::Silent => &[Kind::Unreachable],
+        Fault::Garbage => &[Kind::Malformed, Kind::Unreachable],
+        Fault::Throttled => &[Kind::Throttled],
+        Fault::ServerFailure => &[Kind::Unreachable, Kind::Refused, Kind::Throttled],
         Fault::CutBeforeEffect | Fault::CutAfterEffect | Fault::GarbageToWrite => {
-            &[Word::Unreachable]
+            &[Kind::Unreachable]
         }
     }
 }
 
-/// What a change that did not take effect may fail with.
-fn words_of_writes(fault: Fault) -> &'static [Word] {
+/// The errors that a change without effect may report.
+fn kinds_of_writes(fault: Fault) -> &'static [Kind] {
     match fault {
-        Fault::WrongCredentials => &[Word::Unauthorized],
-        Fault::Down => &[Word::Unreachable],
-        Fault::Silent => &[Word::Unreachable, Word::InDoubt],
-        Fault::Garbage => &[Word::Malformed, Word::Unreachable, Word::InDoubt],
-        Fault::Throttled => &[Word::Throttled],
-        // That a connection broke before the effect cannot be seen from the near end; an adapter
-        // that looks and sees the old values may say that nothing was done.
-        Fault::CutBeforeEffect => &[Word::InDoubt, Word::Unreachable],
+        Fault::WrongCredentials => &[Kind::Unauthorized],
+        Fault::Down => &[Kind::Unreachable],
+        Fault::Silent => &[Kind::Unreachable, Kind::InDoubt],
+        Fault::Garbage => &[Kind::Malformed, Kind::Unreachable, Kind::InDoubt],
+        Fault::Throttled => &[Kind::Throttled],
+        // An adapter cannot see whether a connection broke before the effect. If it looks and
+        // finds the old values, it may report that nothing was done.
+        Fault::CutBeforeEffect => &[Kind::InDoubt, Kind::Unreachable],
         Fault::CutAfterEffect => &[],
-        Fault::GarbageToWrite => &[Word::InDoubt],
-        Fault::ServerFailure => &[Word::InDoubt, Word::Refused, Word::Unreachable],
+        Fault::GarbageToWrite => &[Kind::InDoubt],
+        Fault::ServerFailure => &[Kind::InDoubt, Kind::Refused, Kind::Unreachable],
     }
 }
 
-/// Whether reads have to fail as well: no way to the provider is left.
+/// Whether reads must fail too, because no path to the provider is left.
 fn breaks_reads(fault: Fault) -> bool {
     match fault {
         Fault::Down | Fault::Silent | Fault::Garbage => true,
@@ -92,16 +92,16 @@ impl Run<'_> {
         self.look().await?;
         match (landed, fault) {
             (true, Fault::CutAfterEffect) | (false, _) => {}
-            (true, _) => return fail("the change was made, and the fault was to prevent that"),
+            (true, _) => return fail("the change was made, although the fault should prevent it"),
         }
         match result {
             Ok(_) if landed => Ok(()),
-            Ok(_) => fail("it says that the change is made, and it is not"),
-            Err(error) if landed => one_of(&[Word::InDoubt], &error),
+            Ok(_) => fail("the adapter reports the change as made, but it is not"),
+            Err(error) if landed => one_of(&[Kind::InDoubt], &error),
             Err(error) if fault == Fault::CutAfterEffect => {
-                fail(format!("the bench was to let the change through; it says: {error}"))
+                fail(format!("the bench should let the change through, but: {error}"))
             }
-            Err(error) => one_of(words_of_writes(fault), &error),
+            Err(error) => one_of(kinds_of_writes(fault), &error),
         }
     }
 
@@ -110,22 +110,22 @@ impl Run<'_> {
         let zone = broken.read_zone(&self.origin).await.map(|zone| seen(zone, Opening::Plain));
         self.note(&zone);
         match zone {
-            Ok(_) if breaks_reads(fault) => return fail("the zone was read all the same"),
-            Ok(zone) => same("the zone, read in spite", &self.zone().truth, &zone)?,
-            Err(error) => one_of(words_of_reads(fault), &error)?,
+            Ok(_) if breaks_reads(fault) => return fail("the zone was read despite the fault"),
+            Ok(zone) => same("the zone, read despite the fault", &self.zone().truth, &zone)?,
+            Err(error) => one_of(kinds_of_reads(fault), &error)?,
         }
         let rrsets = broken.read_rrsets(&self.origin, &keys).await;
         self.note(&rrsets);
         let truth: Vec<_> = keys.iter().map(|key| self.zone().truth.get(key).cloned()).collect();
         match rrsets {
-            Ok(_) if breaks_reads(fault) => fail("RRsets were read all the same"),
+            Ok(_) if breaks_reads(fault) => fail("RRsets were read despite the fault"),
             Ok(rrsets) if rrsets == truth => Ok(()),
-            Ok(rrsets) => fail(format!("RRsets read in spite: {rrsets:?}")),
-            Err(error) => one_of(words_of_reads(fault), &error),
+            Ok(rrsets) => fail(format!("RRsets read despite the fault: {rrsets:?}")),
+            Err(error) => one_of(kinds_of_reads(fault), &error),
         }
     }
 
-    /// Whether the edits were made, by the adapter that nothing is broken for.
+    /// Whether the edits were made, as the unbroken adapter reads them.
     async fn landed(&mut self, edits: &[Edit]) -> Result<bool, Halt> {
         let keys: Vec<RrKey> = edits.iter().map(|edit| edit.key.clone()).collect();
         let shown = self.read(&keys).await?;
@@ -137,15 +137,15 @@ impl Run<'_> {
         match (all_as(&after), all_as(&self.zone().truth)) {
             (true, _) => Ok(true),
             (false, true) => Ok(false),
-            (false, false) => fail(format!("a part of the change was made: {shown:?}")),
+            (false, false) => fail(format!("only a part of the change was made: {shown:?}")),
         }
     }
 }
 
-fn one_of(words: &[Word], error: &ProviderError) -> Done {
-    let said = word(error);
-    match words.contains(&said) {
+fn one_of(kinds: &[Kind], error: &ProviderError) -> Done {
+    let reported = kind(error);
+    match kinds.contains(&reported) {
         true => Ok(()),
-        false => fail(format!("one of {words:?} was due, and it says {said:?}: {error}")),
+        false => fail(format!("expected one of {kinds:?}, but got {reported:?}: {error}")),
     }
 }

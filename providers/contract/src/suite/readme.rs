@@ -1,5 +1,5 @@
-//! What an adapter's capabilities and its reports make: a part of its README, and the data that the
-//! program shows.
+//! A part of an adapter's README and the data that the program shows, both made from the adapter's
+//! capabilities and reports.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,33 +9,33 @@ use crate::{
     Atomicity, Capabilities, CompareAndSet, Figure, Findings, Gathered, Granularity, SkippedCase,
 };
 
-/// Where an adapter's crate has its [`Findings`].
+/// The file in an adapter's crate that holds its [`Findings`].
 const FINDINGS: &str = "findings.json";
 const BEGIN: &str = "<!-- suite: begin; made by the conformance suite, not by hand -->\n";
 const END: &str = "<!-- suite: end -->\n";
-/// The variable that has the README written instead of compared.
+/// The variable that makes the test write the README instead of comparing it.
 const WRITE: &str = "CUTOVER_SUITE_WRITE";
 
-/// Prints the reports, and has them passed; then compares the README and the findings of the crate in
-/// this directory with what the reports make of them. With `CUTOVER_SUITE_WRITE=1` in the environment,
-/// writes both. A crate without findings, which the program does not show, has none to compare.
+/// Prints the reports and checks that they passed. Then compares the README and the findings in
+/// this crate's directory with the reports. With `CUTOVER_SUITE_WRITE=1` in the environment, it
+/// writes both instead. A crate that the program does not list has no findings to compare.
 ///
 /// # Panics
-/// Where a case failed; where something is stale, with the command that makes it anew; where the README
-/// has no place for the table; and where a file cannot be read or written.
-#[expect(clippy::disallowed_methods, reason = "a test is told by it to write what it compares")]
+/// If a case failed; if a file is stale, with the command that updates it; if the README has no
+/// place for the table; and if a file cannot be read or written.
+#[expect(clippy::disallowed_methods, reason = "the variable tells a test to write its files")]
 pub fn check(directory: &Path, package: &str, reports: &[Report]) {
     reports.iter().for_each(|report| print!("{report}"));
     reports.iter().for_each(Report::assert_passed);
     let is_written = std::env::var_os(WRITE).is_some_and(|value| value == "1");
     let settle = |path: &Path, text: &str, made: &str| {
         if is_written {
-            std::fs::write(path, made).expect("what the suite makes can be written");
+            std::fs::write(path, made).expect("the files of the crate can be written");
             return;
         }
         let path = path.display();
         let again = format!("`{WRITE}=1 cargo test -p {package} --test suite`");
-        assert!(text == made, "{path} is stale; make it anew by {again}");
+        assert!(text == made, "{path} is stale; update it with {again}");
     };
     let findings: Vec<Findings> = reports.iter().map(Findings::of).collect();
     let path = directory.join("README.md");
@@ -51,7 +51,7 @@ pub fn check(directory: &Path, package: &str, reports: &[Report]) {
     }
 }
 
-/// The text with this table in the place of the one that it has; `None` where there is no place.
+/// The text with its table replaced by this one; `None` if there is no place for it.
 #[must_use]
 pub fn with_table(text: &str, table: &str) -> Option<String> {
     let (front, rest) = text.split_once(BEGIN)?;
@@ -59,10 +59,11 @@ pub fn with_table(text: &str, table: &str) -> Option<String> {
     Some(format!("{front}{BEGIN}{table}{END}{back}"))
 }
 
-/// One row for each figure, a column for each server or fake, and the skipped cases with their reasons.
+/// A row for each figure, a column for each server or fake, and the skipped cases with their
+/// reasons.
 ///
 /// # Panics
-/// Where there are no findings.
+/// If there are no findings.
 #[must_use]
 pub fn table(findings: &[Findings]) -> String {
     let mut text = String::new();
@@ -84,7 +85,7 @@ pub fn table(findings: &[Findings]) -> String {
 }
 
 impl Findings {
-    /// What a report says, as data.
+    /// The content of a report, as data.
     #[must_use]
     pub fn of(report: &Report) -> Self {
         let counted = [
@@ -127,13 +128,13 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
     };
     let atomicity = match atomicity {
         Atomicity::ChangeSet => "a whole change set",
-        Atomicity::RrSet => "each RRset for itself",
-        Atomicity::Record => "each record for itself, changed in place",
+        Atomicity::RrSet => "each RRset on its own",
+        Atomicity::Record => "each record on its own, changed in place",
         Atomicity::None => "nothing",
     };
     let compare_and_set = match compare_and_set {
         CompareAndSet::Native => "the provider, in the same transaction",
-        CompareAndSet::ReadCompareWrite => "the adapter, which reads first",
+        CompareAndSet::ReadCompareWrite => "the adapter, by reading first",
     };
     let types = match types {
         None => "all".to_owned(),
@@ -143,12 +144,12 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         Gathered::One => "nothing".to_owned(),
         Gathered::All => "any number of RRsets".to_owned(),
         Gathered::Request { size_max, unit, size_of: _ } => {
-            format!("RRsets of up to {size_max} {unit}")
+            format!("as many RRsets as fit into {size_max} {unit}")
         }
     };
     let served_within = match served_within {
         None => "by asking the authoritative servers".to_owned(),
-        Some(within) => format!("taken to be so after {} s", within.as_secs()),
+        Some(within) => format!("assumed after {} s", within.as_secs()),
     };
     vec![
         ("unit of storage", granularity.to_owned()),
@@ -156,9 +157,9 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         ("who compares", compare_and_set.to_owned()),
         ("TTLs", format!("{ttl_min} to {ttl_max} s")),
         ("types", types),
-        ("written together without being asked to", gathered),
-        ("a late effect lands within", format!("{} s", settle_max.as_secs())),
+        ("gathered into one change set", gathered),
+        ("a late effect appears within", format!("{} s", settle_max.as_secs())),
         ("added for nodes that cannot be asked", format!("{} s", unseen_nodes.as_secs())),
-        ("known to be served", served_within),
+        ("how serving is confirmed", served_within),
     ]
 }

@@ -1,37 +1,37 @@
-//! What came of a run.
+//! The results of a run.
 
 use std::fmt;
 
 use crate::Capabilities;
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// As told.
+    /// The adapter behaved as the case says.
     Passed,
-    /// Not tried, or refused as declared; with the declared limit or the missing means.
+    /// Not run, or refused as declared, with the declared limit or the missing means.
     Skipped(String),
-    /// Not as told; with what happened.
+    /// The adapter behaved differently, with what happened.
     Failed(String),
 }
 
-/// A case and what came of it.
+/// A case and its result.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// The name of the case.
     pub name: String,
     /// Its story.
     pub story: String,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// What came of a run of the suite.
+/// The result of a run of the suite.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What was tried: `rfc2136 on BIND`.
+    /// What the suite ran on: `rfc2136 on BIND`.
     pub title: &'static str,
-    /// What the adapter says of itself.
+    /// What the adapter declares.
     pub capabilities: Capabilities,
     /// All cases, in their order.
     pub verdicts: Vec<Verdict>,
@@ -66,10 +66,10 @@ impl Report {
         format!("{}: {all} cases, {passed} passed, {skipped} skipped, {failed} failed", self.title)
     }
 
-    /// Tells the story of each case that failed, and panics; does nothing where none did.
+    /// Panics with the story of each failed case; does nothing if none failed.
     ///
     /// # Panics
-    /// Where a case failed.
+    /// If a case failed.
     pub fn assert_passed(&self) {
         let failed = self.verdicts.iter().filter_map(|verdict| match &verdict.outcome {
             Outcome::Failed(what) => {

@@ -1,4 +1,4 @@
-//! One case after another: zones are opened, steps made, and everything looked at after each.
+//! Runs the cases in turn: opens a zone, makes the steps, and checks everything after each step.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use crate::{
     RrKey, RrSet, RrType, Ttl, Zone,
 };
 
-/// Differences that a failure shows at the most. Our choice.
+/// The most differences that a failure shows. Our choice.
 const DIFFERENCES_MAX: usize = 5;
-/// The smallest TTL that the cases are written with, in seconds.
+/// The smallest TTL that the cases use, in seconds.
 const TTL_OF_CASES_MIN_SECS: u32 = 60;
 
-/// Why a case does not go on.
+/// Why a case stops.
 #[derive(Debug)]
 pub(super) enum Halt {
-    /// For a declared limit, or for want of means.
+    /// A limit is declared, or the bench lacks the means.
     Skip(String),
-    /// What happened is not as told.
+    /// What happened is not what the case says.
     Fail(String),
 }
 
@@ -37,14 +37,14 @@ pub(super) fn fail<T>(what: impl Into<String>) -> Result<T, Halt> {
     Err(Halt::Fail(what.into()))
 }
 
-/// A zone, and what it has to hold.
+/// A zone, and what it must hold.
 pub(super) struct Open {
     pub(super) provider: Box<dyn Provider>,
-    /// What it holds by now, the SOA apart.
+    /// What it must hold now, apart from the SOA.
     pub(super) truth: Rrsets,
     /// What it held when it was opened.
     base: Rrsets,
-    /// The lines that it was made of.
+    /// The lines that it was created from.
     start: Vec<String>,
     opening: Opening,
 }
@@ -54,7 +54,7 @@ pub(super) struct Run<'b> {
     pub(super) origin: Name,
     pub(super) capabilities: Capabilities,
     open: Option<Open>,
-    /// Every text of an error, in every form.
+    /// All texts of all errors so far.
     pub(super) said: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn all(bench: &mut dyn Bench, cases: Vec<Case>) -> Report {
     let known: BTreeSet<String> = super::cases().into_iter().map(|case| case.name).collect();
     for limit in limits.iter().filter(|limit| !known.contains(limit.case)) {
         let outcome = Outcome::Failed(format!("the suite has no case {}", limit.case));
-        let story = "Every limit of a bench is one of a case.".to_owned();
+        let story = "Every limit of a bench names a case of the suite.".to_owned();
         verdicts.push(Verdict { name: "limits".to_owned(), story, outcome });
     }
     Report { title, capabilities: run.capabilities, verdicts }
@@ -83,7 +83,7 @@ pub(super) async fn all(bench: &mut dyn Bench, cases: Vec<Case>) -> Report {
 impl Run<'_> {
     async fn case(&mut self, case: &Case) -> Outcome {
         let done = self.steps(case).await;
-        // A zone that a case left as it found it is used again.
+        // A zone that a case left as it found it is used for the next case.
         let is_as_found = |open: &Open| open.truth == open.base && open.opening == Opening::Plain;
         let keep =
             !matches!(done, Err(Halt::Fail(_))) && self.open.as_ref().is_some_and(is_as_found);
@@ -93,7 +93,7 @@ impl Run<'_> {
         match (done, self.limit_of(case)) {
             (Ok(()), None) => Outcome::Passed,
             (Ok(()), Some(why)) => {
-                Outcome::Failed(format!("the bench has a limit here that is not met: {why}"))
+                Outcome::Failed(format!("passed, although the bench has a limit: {why}"))
             }
             (Err(Halt::Skip(why)), _) => Outcome::Skipped(why),
             (Err(Halt::Fail(what)), _) => Outcome::Failed(what),
@@ -132,18 +132,18 @@ impl Run<'_> {
             Ok(zone) => seen(zone, case.opening),
             Err(error) => return fail(format!("the new zone cannot be read: {error}")),
         };
-        // The NS of the apex are the bench's.
+        // The NS records of the apex are those of the bench.
         let mut truth = start;
         let apex = RrKey::new(self.origin.clone(), RrType::NS);
         truth.extend(shown.get_key_value(&apex).map(|(key, ns)| (key.clone(), ns.clone())));
         let base = truth.clone();
-        // Records of a type that is not declared are not shown either, and the others are.
+        // Records of undeclared types are not shown; all others must be.
         let is_declared =
             |key: &RrKey| self.capabilities.types.is_none_or(|types| types.contains(&key.rtype));
         if let Some(why) = undeclared.filter(|_| !truth.keys().all(is_declared)) {
             let known = truth.iter().filter(|(key, _)| is_declared(key));
             let known = known.map(|(key, rrset)| (key.clone(), rrset.clone())).collect();
-            same("the new zone, as far as its types are declared", &known, &shown)?;
+            same("the declared types of the new zone", &known, &shown)?;
             return Err(Halt::Skip(why));
         }
         same("the new zone, as the adapter reads it", &truth, &shown)?;
@@ -157,8 +157,8 @@ impl Run<'_> {
         self.open.as_ref().expect("a case begins by opening its zone")
     }
 
-    /// The edits of some lines, with TTLs that the adapter takes: where its smallest one is larger
-    /// than that of the cases, all are multiplied.
+    /// The edits in these lines, with TTLs that the adapter accepts: if its smallest TTL is larger
+    /// than that of the cases, all TTLs are multiplied.
     pub(super) fn edits(&self, lines: &[String]) -> Vec<Edit> {
         let factor = self.capabilities.ttl_min.secs().div_ceil(TTL_OF_CASES_MIN_SECS).max(1);
         let mut edits = text::edits(&self.origin, lines);
@@ -172,7 +172,7 @@ impl Run<'_> {
         edits
     }
 
-    /// The change set that makes these edits in a zone with these RRsets.
+    /// The change set that makes these edits in a zone believed to hold these RRsets.
     pub(super) fn change_set(&self, edits: &[Edit], believed: &Rrsets) -> ChangeSet {
         let change = |Edit { key, after }: &Edit| Change {
             key: key.clone(),
@@ -183,7 +183,7 @@ impl Run<'_> {
         ChangeSet::new(self.origin.clone(), changes).expect("the cases are change sets")
     }
 
-    /// Takes an error's every text.
+    /// Keeps every text of an error.
     pub(super) fn note<T>(&mut self, result: &Result<T, ProviderError>) {
         let Err(error) = result else { return };
         let mut source = Some(error as &dyn std::error::Error);
@@ -204,18 +204,18 @@ impl Run<'_> {
         self.note(&result);
         match result {
             Ok(rrsets) if rrsets.len() == keys.len() => Ok(rrsets),
-            Ok(rrsets) => fail(format!("{} answers to {} questions", rrsets.len(), keys.len())),
+            Ok(rrsets) => fail(format!("{} RRsets returned for {} keys", rrsets.len(), keys.len())),
             Err(error) => fail(format!("reading {keys:?}: {error}")),
         }
     }
 
-    /// The SOA, where the provider shows one.
+    /// The SOA, if the provider shows one.
     pub(super) async fn soa(&mut self) -> Result<Option<RrSet>, Halt> {
         let key = RrKey::new(self.origin.clone(), RrType::SOA);
         Ok(self.read(&[key]).await?.remove(0))
     }
 
-    /// The zone holds the truth, in the adapter's eyes and in another's.
+    /// The zone holds the truth, as the adapter reads it and as an independent reader does.
     pub(super) async fn look(&mut self) -> Done {
         let read = self.zone().provider.read_zone(&self.origin).await;
         self.note(&read);
@@ -228,31 +228,31 @@ impl Run<'_> {
                 if self.bench.divides_texts() {
                     shown.values_mut().for_each(|rrset| *rrset = rrset.divided_by_255());
                 }
-                same("the zone, read otherwise", truth, &shown)
+                same("the zone, read independently", truth, &shown)
             }
             Err(Missing(_)) => Ok(()),
         }
     }
 
-    /// These RRsets are as the truth has them, asked for one by one.
+    /// These RRsets are as the truth has them, when requested by key.
     pub(super) async fn look_at(&mut self, keys: &[RrKey]) -> Done {
         let read = self.read(keys).await?;
         for (key, shown) in keys.iter().zip(read) {
             let wanted = self.zone().truth.get(key);
             if wanted != shown.as_ref() {
-                return fail(format!("{key}, asked for: wanted {wanted:?}, shown {shown:?}"));
+                return fail(format!("{key} by key: wanted {wanted:?}, shown {shown:?}"));
             }
         }
         Ok(())
     }
 
-    /// From now on the zone has to hold this.
+    /// From now on the zone must hold these edits.
     pub(super) fn is_now(&mut self, edits: &[Edit]) {
         let open = self.open.as_mut().expect("a case begins by opening its zone");
         made(&mut open.truth, edits);
     }
 
-    /// The limit that the capabilities declare for one of these edits.
+    /// The limit in the capabilities that one of these edits exceeds.
     pub(super) fn declared(&self, edits: &[Edit]) -> Option<String> {
         let Capabilities { ttl_min, ttl_max, types, .. } = &self.capabilities;
         edits.iter().find_map(|Edit { key, after }| {
@@ -260,23 +260,23 @@ impl Run<'_> {
             let (min, max) = (ttl_min.secs(), ttl_max.secs());
             match types {
                 Some(types) if !types.contains(&key.rtype) => {
-                    Some(format!("declared: {} is not among the types that are written", key.rtype))
+                    Some(format!("declared: {} is not among the writable types", key.rtype))
                 }
                 Some(_) | None if ttl < *ttl_min || ttl > *ttl_max => {
-                    Some(format!("declared: TTLs from {min} to {max} s are taken"))
+                    Some(format!("declared: TTLs must be from {min} to {max} s"))
                 }
                 Some(_) | None => None,
             }
         })
     }
 
-    /// The limit that the bench has for this case.
+    /// The limit that the bench declares for this case.
     pub(super) fn limit_of(&self, case: &Case) -> Option<String> {
         let limit = self.bench.limits().iter().find(|limit| limit.case == case.name)?;
         Some(limit.why.to_owned())
     }
 
-    /// Whether someone may write between an adapter's look and its write.
+    /// Whether somebody may write between the adapter's read and its write.
     pub(super) fn has_window(&self) -> bool {
         match self.capabilities.compare_and_set {
             CompareAndSet::Native => false,
@@ -285,7 +285,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether nothing was changed, and nothing will be until somebody corrects something.
+/// Whether nothing was changed, and nothing will be until a person corrects something.
 pub(super) fn is_refusal(error: &ProviderError) -> bool {
     matches!(error, ProviderError::Unsupported { .. } | ProviderError::Refused { .. })
         && error.next() == Next::Fix
@@ -300,8 +300,8 @@ pub(super) fn made(rrsets: &mut Rrsets, edits: &[Edit]) {
     }
 }
 
-/// What of a zone is compared: the SOA moves with each change, and of a signed zone the signer's own
-/// keys, and BIND's notes of its progress (TYPE65534), come when they will.
+/// The part of a zone that is compared. The SOA moves with each change, and in a signed zone the
+/// signer's own keys and BIND's progress records (TYPE65534) come and go at any time.
 pub(super) fn seen(zone: Zone, opening: Opening) -> Rrsets {
     let Zone { origin, mut rrsets } = zone;
     let of_signer = [RrType::DNSKEY, RrType::CDS, RrType::CDNSKEY, RrType::new(65534)];
@@ -313,7 +313,7 @@ pub(super) fn seen(zone: Zone, opening: Opening) -> Rrsets {
     rrsets
 }
 
-/// Fails with the first differences.
+/// Fails with the first differences, if there are any.
 pub(super) fn same(what: &str, wanted: &Rrsets, shown: &Rrsets) -> Done {
     let keys = wanted.keys().chain(shown.keys().filter(|key| !wanted.contains_key(key)));
     let other: Vec<&RrKey> = keys.filter(|key| wanted.get(key) != shown.get(key)).collect();

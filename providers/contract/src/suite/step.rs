@@ -1,4 +1,4 @@
-//! What each step does, and what has to be so afterwards.
+//! What each step does, and what must hold afterwards.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +11,16 @@ use crate::{
     Change, ChangeSet, Name, Next, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
 };
 
-/// What was checked and what was then done have to fit: a refusal was known before, and what was found
-/// is refused.
+/// The check and the change must agree: a refusal must be announced by the check, and what the
+/// check reports must be refused.
 fn agree(checked: &[Unwritable], applied: &Result<Receipt, ProviderError>) -> Done {
     match applied {
         Ok(_) if !checked.is_empty() => {
-            fail(format!("made, and the check refuses it: {checked:?}"))
+            fail(format!("the change was made, although the check refuses it: {checked:?}"))
         }
-        // What the provider itself refuses may be known to nobody else.
+        // A refusal by the provider itself may be impossible to predict.
         Err(error @ ProviderError::Unsupported { .. }) if checked.is_empty() => {
-            fail(format!("the check lets it pass, and then: {error}"))
+            fail(format!("the check accepts the change, but then: {error}"))
         }
         Ok(_) | Err(_) => Ok(()),
     }
@@ -41,7 +41,7 @@ impl Run<'_> {
             }
             Step::Either(lines) => self.either(&self.edits(lines)).await,
             Step::Repeat(lines) => self.repeat(case, &self.edits(lines)).await,
-            Step::Race(one, other) => self.race(&self.edits(one), &self.edits(other)).await,
+            Step::Race(left, right) => self.race(&self.edits(left), &self.edits(right)).await,
             Step::Watch(unit, states) => {
                 let states: Vec<Vec<Edit>> = states.iter().map(|lines| self.edits(lines)).collect();
                 self.watch(*unit, &states).await
@@ -73,7 +73,7 @@ impl Run<'_> {
         let applied = self.apply(&set).await;
         agree(&checked, &applied)?;
         match applied {
-            Ok(_) if declared.is_some() => fail(format!("made, and yet {declared:?}")),
+            Ok(_) if declared.is_some() => fail(format!("made, despite {declared:?}")),
             Ok(receipt) => self.was_made(edits, &receipt).await,
             Err(error) if is_refusal(&error) => match declared.or_else(|| self.limit_of(case)) {
                 Some(why) => {
@@ -93,19 +93,19 @@ impl Run<'_> {
         self.look_at(&keys).await?;
         let shown = self.soa().await?.and_then(|soa| soa.rdata()[0].as_soa());
         match (receipt.serial, shown.map(|soa| soa.serial)) {
-            (Some(told), Some(shown)) if told != shown => {
-                fail(format!("the receipt has the serial {told}, and the zone {shown}"))
+            (Some(reported), Some(shown)) if reported != shown => {
+                fail(format!("the receipt has the serial {reported}, but the zone has {shown}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// The zone is as it was, its serial included.
+    /// The zone is as it was, including its serial.
     async fn nothing_changed(&mut self, soa: Option<RrSet>) -> Done {
         self.look().await?;
         match self.soa().await? {
             now if now == soa => Ok(()),
-            now => fail(format!("nothing was to change, and the SOA {soa:?} became {now:?}")),
+            now => fail(format!("nothing should change, but the SOA {soa:?} became {now:?}")),
         }
     }
 
@@ -121,23 +121,23 @@ impl Run<'_> {
         let set = self.change_set(edits, &belief);
         let soa = self.soa().await?;
         match self.apply(&set).await {
-            Ok(_) => return fail("made, though the zone is not what was expected"),
+            Ok(_) => return fail("made, although the zone is not as expected"),
             Err(error) => self.is_conflict(&error, &belief)?,
         }
         self.nothing_changed(soa).await
     }
 
-    /// The error names an RRset that is not as believed, with what is there.
+    /// The error names an RRset that differs from the belief, and shows what is there.
     fn is_conflict(&self, error: &ProviderError, belief: &super::Rrsets) -> Done {
         let ProviderError::Conflict { zone, key, live } = error else {
-            return fail(format!("a conflict was due, and it says: {error}"));
+            return fail(format!("expected a conflict, but got: {error}"));
         };
         let truth = &self.zone().truth;
         if *zone != self.origin || belief.get(key) == truth.get(key) {
             return fail(format!("the conflict is not at {key} in {zone}"));
         }
         if live.as_ref() != truth.get(key) {
-            return fail(format!("{key} is {:?}, and the conflict has {live:?}", truth.get(key)));
+            return fail(format!("{key} is {:?}, but the conflict has {live:?}", truth.get(key)));
         }
         match error.next() {
             Next::Halt => Ok(()),
@@ -152,15 +152,15 @@ impl Run<'_> {
         let applied = self.apply(&set).await;
         agree(&checked, &applied)?;
         match applied {
-            Ok(_) => return fail("made, though it cannot be"),
+            Ok(_) => return fail("made, although it must be refused"),
             Err(error) if is_refusal(&error) => {}
-            Err(error) => return fail(format!("a refusal was due, and it says: {error}")),
+            Err(error) => return fail(format!("expected a refusal, but got: {error}")),
         }
         self.nothing_changed(soa).await
     }
 
-    /// What the adapter says that it cannot write of these sets; nothing at all of the zone counts as
-    /// one of them.
+    /// What the adapter reports as unwritable in these sets. An error that refuses the whole zone
+    /// counts as a report.
     async fn checked(&mut self, sets: &[ChangeSet]) -> Result<Vec<Unwritable>, Halt> {
         let result = self.zone().provider.check(&self.origin, sets).await;
         self.note(&result);
@@ -174,8 +174,8 @@ impl Run<'_> {
         }
     }
 
-    /// All of the sets are checked together: what is found stands at exactly these owners, and the
-    /// zone is as it was.
+    /// All sets are checked together: the reports are at exactly these owners, and the zone is as
+    /// it was.
     async fn check(&mut self, sets: &[Vec<Edit>], refused: &[String]) -> Done {
         let mut belief = self.zone().truth.clone();
         let mut all = Vec::with_capacity(sets.len());
@@ -190,10 +190,10 @@ impl Run<'_> {
         let soa = self.soa().await?;
         let found = self.checked(&all).await?;
         let owner = |text: &String| text::key(&self.origin, &format!("{text} A")).name;
-        let due: BTreeSet<Name> = refused.iter().map(owner).collect();
-        let said: BTreeSet<Name> = found.iter().map(|one| one.key.name.clone()).collect();
-        if due != said {
-            return fail(format!("refused at {due:?} was due, and it says {found:?}"));
+        let expected: BTreeSet<Name> = refused.iter().map(owner).collect();
+        let reported: BTreeSet<Name> = found.iter().map(|found| found.key.name.clone()).collect();
+        if expected != reported {
+            return fail(format!("expected refusals at {expected:?}, but got {found:?}"));
         }
         self.nothing_changed(soa).await
     }
@@ -201,7 +201,7 @@ impl Run<'_> {
     async fn either(&mut self, edits: &[Edit]) -> Done {
         let is_so = |edit: &Edit| self.zone().truth.get(&edit.key) == edit.after.as_ref();
         if edits.iter().all(is_so) {
-            let why = "the provider does not show the records that are to be changed";
+            let why = "the provider does not show the records to be changed";
             return Err(Halt::Skip(why.to_owned()));
         }
         let set = self.change_set(edits, &self.zone().truth);
@@ -228,20 +228,20 @@ impl Run<'_> {
         self.nothing_changed(soa).await
     }
 
-    async fn race(&mut self, one: &[Edit], other: &[Edit]) -> Done {
+    async fn race(&mut self, left: &[Edit], right: &[Edit]) -> Done {
         if self.has_window() {
-            let why = "declared: the adapter compares, and someone may write in between";
+            let why = "declared: the adapter compares, and somebody may write in between";
             return Err(Halt::Skip(why.to_owned()));
         }
-        let sets = [one, other].map(|edits| self.change_set(edits, &self.zone().truth));
+        let sets = [left, right].map(|edits| self.change_set(edits, &self.zone().truth));
         let provider = &self.zone().provider;
         let results = at_once(provider.apply(&sets[0]), provider.apply(&sets[1])).await;
         self.note(&results.0);
         self.note(&results.1);
         let (won, lost) = match results {
-            (Ok(_), Err(error)) => (one, error),
-            (Err(error), Ok(_)) => (other, error),
-            results => return fail(format!("one was to win: {results:?}")),
+            (Ok(_), Err(error)) => (left, error),
+            (Err(error), Ok(_)) => (right, error),
+            results => return fail(format!("exactly one should win: {results:?}")),
         };
         let belief = self.zone().truth.clone();
         self.is_now(won);
@@ -255,14 +255,14 @@ impl Run<'_> {
         self.note(&read);
         match read {
             Ok(shown) if shown.iter().all(Option::is_none) && shown.len() == keys.len() => Ok(()),
-            Ok(shown) => fail(format!("shown of what lies outside: {shown:?}")),
+            Ok(shown) => fail(format!("shown from outside the zone: {shown:?}")),
             Err(error) if is_refusal(&error) => Ok(()),
             Err(error) => fail(format!("{error}")),
         }
     }
 
     async fn no_signer(&mut self, owner: &str) -> Done {
-        // That the zone has no more than the truth was seen when it was opened.
+        // Opening the zone already checked that it has nothing beyond the truth.
         let types = RrType::KNOWN.iter().filter(|(rtype, _)| rtype.is_made_by_signer());
         let keys: Vec<RrKey> =
             types.map(|(_, word)| text::key(&self.origin, &format!("{owner} {word}"))).collect();
@@ -321,7 +321,7 @@ impl Run<'_> {
         let beyond = beyond.into_iter().flatten().filter_map(|secs| Ttl::from_secs(secs).ok());
         let beyond: Vec<Ttl> = beyond.collect();
         if beyond.is_empty() {
-            return Err(Halt::Skip("declared: every TTL is taken".to_owned()));
+            return Err(Halt::Skip("declared: every TTL can be written".to_owned()));
         }
         for ttl in beyond {
             self.refuse(&[self.with_ttl(line, ttl)]).await?;
@@ -340,11 +340,11 @@ impl Run<'_> {
         if secrets.is_empty() {
             return Err(Halt::Skip("there is no secret".to_owned()));
         }
-        // The text that shows one is not shown here.
+        // An error that shows a secret is not itself printed here.
         let shows = |text: &&String| secrets.iter().any(|secret| text.contains(secret));
         let showing = self.said.iter().filter(shows).count();
         match (showing, self.said.len()) {
-            (_, 0) => fail("no error has been seen: the cases before this one were to make some"),
+            (_, 0) => fail("there were no errors: the cases before this one should cause some"),
             (0, _) => Ok(()),
             (_, all) => fail(format!("{showing} of {all} errors show a secret")),
         }

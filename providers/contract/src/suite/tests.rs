@@ -1,4 +1,4 @@
-//! The suite itself: its cases are well-formed, cover every type, and catch what they are for.
+//! The suite itself: its cases are well-formed, cover every type, and catch what they should.
 
 use std::collections::BTreeSet;
 
@@ -28,14 +28,14 @@ fn every_type_that_can_be_written_is_written() {
         }
     }
     for (rtype, word) in RrType::KNOWN {
-        // Providers keep the SOA to themselves more often than not.
+        // Most providers do not let anybody write the SOA.
         let is_left_out = rtype.is_made_by_signer() || *rtype == RrType::SOA;
         assert!(is_left_out || made.contains(rtype), "no case writes {word}");
     }
 }
 
 #[test]
-fn tables_are_put_where_they_belong() {
+fn tables_go_to_their_place() {
     let text = "# A\n<!-- suite: begin; made by the conformance suite, not by hand -->\nold\n\
                 <!-- suite: end -->\nend\n";
     let made = readme::with_table(text, "new\n").expect("there is a place");

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::bench::{Edit, Rrsets};
 use crate::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
-/// The key in `OWNER TYPE`.
+/// The key that a text `OWNER TYPE` names.
 ///
 /// # Panics
-/// Where it is none.
+/// If the text is not a key.
 #[must_use]
 pub fn key(origin: &Name, text: &str) -> RrKey {
     let (owner, rtype) = text.split_once(' ').expect(text);
@@ -16,10 +16,10 @@ pub fn key(origin: &Name, text: &str) -> RrKey {
     RrKey::new(owner, rtype.parse().expect(text))
 }
 
-/// The edits in lines of `OWNER TYPE TTL RDATA | RDATA` and `OWNER TYPE -`.
+/// The edits that lines `OWNER TYPE TTL RDATA | RDATA` and `OWNER TYPE -` describe.
 ///
 /// # Panics
-/// Where a line is neither.
+/// If a line has neither form.
 #[must_use]
 pub fn edits(origin: &Name, lines: &[String]) -> Vec<Edit> {
     lines.iter().map(|line| edit(origin, line)).collect()
@@ -44,17 +44,17 @@ fn edit(origin: &Name, line: &str) -> Edit {
     Edit { key, after }
 }
 
-/// The RRsets of such lines, absent ones left out.
+/// The RRsets of such lines, without the absent ones.
 ///
 /// # Panics
-/// Where a line is none.
+/// If a line has neither form.
 #[must_use]
 pub fn rrsets(origin: &Name, lines: &[String]) -> Rrsets {
     let edits = edits(origin, lines).into_iter();
     edits.filter_map(|Edit { key, after }| Some((key, after?))).collect()
 }
 
-/// The lines of a master file with these RRsets, `OWNER TTL IN TYPE RDATA`.
+/// These RRsets as lines of a master file, `OWNER TTL IN TYPE RDATA`.
 #[must_use]
 pub fn master_lines(rrsets: &Rrsets) -> String {
     let line = |key: &RrKey, rrset: &RrSet, rdata: &Rdata| {
@@ -66,12 +66,12 @@ pub fn master_lines(rrsets: &Rrsets) -> String {
     lines.collect()
 }
 
-/// The zone in lines of `OWNER TTL CLASS TYPE RDATA` with absolute names and no blank owner, as
-/// `dig AXFR +noall +answer +onesoa` and `named-checkzone -s full` print it; records of a signer
+/// The zone from lines `OWNER TTL CLASS TYPE RDATA`, with absolute names and no blank owners, as
+/// `dig AXFR +noall +answer +onesoa` and `named-checkzone -s full` print it. Records of a signer
 /// are left out.
 ///
 /// # Panics
-/// Where a line is none.
+/// If a line has another form.
 #[must_use]
 pub fn zone_from_lines(origin: &Name, text: &str) -> Zone {
     let mut records: BTreeMap<RrKey, (Ttl, Vec<Rdata>)> = BTreeMap::new();
@@ -79,8 +79,8 @@ pub fn zone_from_lines(origin: &Name, text: &str) -> Zone {
     for line in text.lines().filter(is_record) {
         let mut rest = line;
         let [owner, ttl, _class, rtype] = [(); 4].map(|()| {
-            let (word, behind) = rest.split_once([' ', '\t']).expect(line);
-            rest = behind.trim_start();
+            let (word, after) = rest.split_once([' ', '\t']).expect(line);
+            rest = after.trim_start();
             word
         });
         let rtype: RrType = rtype.parse().expect(line);

@@ -1,4 +1,4 @@
-//! Looking while somebody writes, without a runtime: futures are polled in turn by one task.
+//! Reads while the adapter writes, without a runtime: a single task polls the futures in turn.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -9,7 +9,7 @@ use super::bench::{Edit, Rrsets};
 use super::run::{Done, Halt, Run, fail, made};
 use crate::{Atomicity, ChangeSet, Name, Provider, ProviderError, RrKey, RrSet};
 
-/// Readings of one watch at the most. Our choice: a bound, far above what is seen.
+/// The most readings of a watch. Our choice: a bound far above what occurs.
 const READINGS_MAX: usize = 1_000_000;
 
 /// What a reader saw of one RRset.
@@ -33,7 +33,7 @@ impl Run<'_> {
         let mut states: Vec<Rrsets> = vec![self.zone().truth.clone()];
         let mut sets = Vec::with_capacity(edits.len());
         for edits in edits {
-            let before = states.last().expect("there is a first one");
+            let before = states.last().expect("there is a first state");
             sets.push(self.change_set(edits, before));
             let mut after = before.clone();
             made(&mut after, edits);
@@ -59,7 +59,7 @@ impl Run<'_> {
         }
         self.look().await?;
         if readings.is_empty() {
-            return fail("nothing was read in the meantime");
+            return fail("nothing was read between the changes");
         }
         match unit {
             Atomicity::ChangeSet => explained(&states, &readings),
@@ -77,15 +77,15 @@ impl Run<'_> {
 async fn write(provider: &dyn Provider, sets: &[ChangeSet]) -> Result<(), ProviderError> {
     for set in sets {
         provider.apply(set).await?;
-        // An adapter that never waits would leave the reader no turn.
+        // An adapter that never waits would otherwise leave the reader no turn.
         turn().await;
     }
     Ok(())
 }
 
-/// Reads one RRset after another, there and back, so that a change set that is made in pieces is
-/// seen in whichever order they come. The writer has its turn behind each round, not behind each
-/// reading: in step with a writer, a reader would see all of its pieces made.
+/// Reads the RRsets in turn, forwards and backwards, so that a change set made in pieces is noticed
+/// in whichever order the pieces are made. The writer gets a turn after each round, not after each
+/// reading: a reader in step with the writer would see all pieces made.
 async fn look(
     provider: &dyn Provider,
     zone: &Name,
@@ -102,10 +102,10 @@ async fn look(
     Ok(())
 }
 
-/// Whether a zone that goes from one state to the next, and never back, explains what was read.
+/// Whether the readings are explained by a zone that goes through the states and never back.
 ///
-/// A reading is explained by the first state that fits it and is not before the one that explains
-/// the reading before it: if any sequence of states does, this one does.
+/// Each reading is matched with the first state that fits and is not before the state of the
+/// previous reading. If any sequence of states explains the readings, this sequence does.
 fn explained(states: &[Rrsets], readings: &[Reading]) -> Done {
     let mut at = 0;
     for (key, shown) in readings {
@@ -123,7 +123,7 @@ fn explained(states: &[Rrsets], readings: &[Reading]) -> Done {
     Ok(())
 }
 
-/// Polls both until both are ready.
+/// Polls both futures until both are ready.
 pub(super) async fn at_once<A, B>(
     a: impl Future<Output = A>,
     b: impl Future<Output = B>,
@@ -148,8 +148,8 @@ pub(super) async fn at_once<A, B>(
     .await
 }
 
-/// Polls both until the first is ready; the other one's result counts if it had ended with an error
-/// by then.
+/// Polls both futures until the first is ready. The result of the other counts only if it ended
+/// with an error before that.
 async fn while_doing<T, E>(
     doing: impl Future<Output = Result<T, E>>,
     meanwhile: impl Future<Output = Result<(), E>>,
@@ -172,7 +172,7 @@ fn ready<T>(poll: Poll<T>) -> Option<T> {
     }
 }
 
-/// Lets others have their turn.
+/// Lets the other future have a turn.
 async fn turn() {
     let mut was_here = false;
     poll_fn(move |context| {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_explained_by_a_zone_that_moves_forward_only() {
+    fn readings_are_explained_by_a_zone_that_only_moves_forward() {
         let origin = Name::absolute("a.test.").expect("a name");
         let (a, b) = ("@ MX 60 1 old", "@ MX 60 1 new");
         let states = [zone_of(&[a, "@ TXT 60 x"]), zone_of(&[b, "@ TXT 60 y"])];

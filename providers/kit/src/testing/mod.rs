@@ -1,7 +1,7 @@
-//! What the adapters' own tests share, beside the conformance suite: a zone written as text, change
-//! sets between two such texts, what each call of a provider says, and adapters from texts.
+//! What the tests of the adapters share besides the conformance suite: zones as text, change sets
+//! between two such texts, the errors of a provider's calls, and adapters configured from texts.
 //!
-//! What is wrong with a test is a panic here.
+//! An invalid text in a test is a panic.
 
 mod provider;
 mod tables;

@@ -1,4 +1,4 @@
-//! Adapters from texts, and what their calls say.
+//! Adapters configured from texts, and the errors of their calls.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -12,14 +12,14 @@ use cutover_contract::{
 
 use super::{MX, changes, key, zone};
 
-/// A configuration from texts, in which a field of a mapping is written `tsig.key`, and a command with
-/// blanks between its words.
+/// A configuration from texts. `tsig.key` is a field of a mapping, and the words of a command are
+/// separated by blanks.
 ///
 /// # Errors
-/// [`ConfigError`], for a text that is not of its field's kind.
+/// [`ConfigError`], for a text that does not fit its field.
 ///
 /// # Panics
-/// Where there is no such field.
+/// If there is no such field.
 pub fn config(fields: &[ConfigField], texts: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let mut config = BTreeMap::new();
     let mut inner: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
@@ -54,7 +54,7 @@ pub fn config(fields: &[ConfigField], texts: &[(&str, &str)]) -> Result<Config, 
     Ok(Config(config))
 }
 
-/// An adapter with this configuration.
+/// Makes an adapter with this configuration.
 ///
 /// # Errors
 /// [`ConfigError`].
@@ -65,30 +65,30 @@ pub fn connect(
     (adapter.connect)(&config(adapter.fields, texts)?, Path::new("/"))
 }
 
-/// An adapter with this configuration.
+/// Makes an adapter with this configuration.
 ///
 /// # Panics
-/// Where it cannot be used.
+/// If the configuration cannot be used.
 #[must_use]
 pub fn connected(adapter: &Adapter, texts: &[(&str, &str)]) -> Box<dyn Provider> {
     connect(adapter, texts).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A server whose connections the system takes, and that nobody ever reads from.
+/// A server that accepts connections but never reads from them.
 #[must_use]
 pub fn nobody() -> (SocketAddr, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     (listener.local_addr().expect("an address"), listener)
 }
 
-/// An address where nobody listens.
+/// An address where nothing listens.
 #[must_use]
 pub fn closed() -> SocketAddr {
     nobody().0
 }
 
-/// How each of the three calls fails that talk to a server, with texts that do not hold the secret. The
-/// change is of the MX of [`super::SMALL`].
+/// The errors of the three calls that talk to a server, checked not to contain the secret. The
+/// change is to the MX of [`super::SMALL`].
 pub async fn failures(provider: &dyn Provider, secret: &str) -> [Option<ProviderError>; 3] {
     let change = changes(&[MX], &["@ 60 MX 0 ."]);
     let failures = [
@@ -98,12 +98,12 @@ pub async fn failures(provider: &dyn Provider, secret: &str) -> [Option<Provider
     ];
     for error in failures.iter().flatten() {
         let texts = format!("{error} {error:?}");
-        assert!(!texts.contains(secret), "the secret is in {texts}");
+        assert!(!texts.contains(secret), "{texts} contains the secret");
     }
     failures
 }
 
-/// The variant's name.
+/// The name of the variant.
 #[must_use]
 pub fn kind(error: &ProviderError) -> &'static str {
     match error {
@@ -119,22 +119,22 @@ pub fn kind(error: &ProviderError) -> &'static str {
     }
 }
 
-/// What [`failures`] has found, `done` for what has not failed.
+/// The kinds of these [`failures`]; `done` for a call that succeeded.
 #[must_use]
 pub fn kinds(failures: &[Option<ProviderError>; 3]) -> [&'static str; 3] {
     failures.each_ref().map(|error| error.as_ref().map_or("done", kind))
 }
 
-/// A provider for which time flies while it waits: the clock of tokio is stopped while it works, and
-/// goes on by itself where nothing else is to be done. So its time-outs need not be waited for.
+/// A provider whose waiting takes no time. Tokio's clock is paused while it works, and jumps ahead
+/// whenever nothing else is left to do, so its time-outs need no waiting.
 pub struct Hurried {
     provider: Box<dyn Provider>,
-    /// What it waits for: it lives as long.
+    /// The server it waits for, kept alive as long as the provider.
     _nobody: Box<dyn Send + Sync>,
 }
 
 impl Hurried {
-    /// Hurries a provider, and keeps what it waits for.
+    /// Wraps a provider, and keeps alive the server that it waits for.
     #[must_use]
     pub fn new(provider: Box<dyn Provider>, nobody: impl Send + Sync + 'static) -> Self {
         Self { provider, _nobody: Box::new(nobody) }

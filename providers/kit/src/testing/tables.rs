@@ -1,6 +1,6 @@
-//! Zones and stories that several adapters are tried with.
+//! Zones and stories that the tests of several adapters use.
 
-/// The zone that most tests begin with.
+/// The zone that most tests start from.
 pub const SMALL: &[&str] = &[
     "@ 300 SOA ns1 Hostmaster 7 3600 600 86400 300",
     "@ 300 NS ns1",
@@ -15,7 +15,7 @@ pub const SMALL: &[&str] = &[
 /// The MX of [`SMALL`].
 pub const MX: &str = "@ 300 MX 10 mail.oldhost.example.";
 
-/// The same without SOA and NS, which some providers make themselves, as lines of a master file.
+/// The same without SOA and NS, which some providers create themselves, as lines of a master file.
 pub const HOSTED: &[&str] = &[
     "acme.test. 300 IN MX 10 mail.oldhost.example.",
     "acme.test. 300 IN TXT \"v=spf1 include:oldhost.example -all\"",
@@ -24,7 +24,7 @@ pub const HOSTED: &[&str] = &[
     "mail.acme.test. 300 IN CNAME mail.oldhost.example.",
 ];
 
-/// Every type that the contract names and a person writes, with values that are easily spoilt.
+/// Every type of the contract that a person writes, with values that are easily damaged.
 pub const EVERY_TYPE: &[&str] = &[
     "@ 300 SOA ns1 Host\\.Master 7 3600 600 86400 300",
     "@ 3600 NS ns1",
@@ -61,45 +61,46 @@ pub const EVERY_TYPE: &[&str] = &[
     "*.wild 300 MX 10 ns1",
 ];
 
-/// What a name has, step by step.
+/// The records of one name, step by step.
 pub const STORY: &[&[&str]] = &[
     &[],
     &["n 60 A 192.0.2.1"],
     &["n 60 A 192.0.2.2"],
     &["n 60 A 192.0.2.2", "n 60 A 192.0.2.3"],
-    // Only the TTL, longer and shorter, and the edges.
+    // Only the TTL, longer and shorter, and its limits.
     &["n 3600 A 192.0.2.2", "n 3600 A 192.0.2.3"],
     &["n 0 A 192.0.2.2", "n 0 A 192.0.2.3"],
     &["n 2147483647 A 192.0.2.2", "n 2147483647 A 192.0.2.3"],
     // A record that stays gets the new TTL too.
     &["n 60 A 192.0.2.3", "n 60 A 192.0.2.4"],
-    // From other data to a CNAME, to another one, and back.
+    // From other data to a CNAME, to another CNAME, and back.
     &["n 60 CNAME a.example."],
     &["n 60 CNAME b.example."],
     &["n 60 MX 10 mx.example.", "n 60 TXT \"x\""],
-    // The null MX stands alone (RFC 7505 §3).
+    // The null MX is alone (RFC 7505 §3).
     &["n 60 MX 0 .", "n 60 TXT \"x\""],
     &[],
 ];
 
-/// What is expected, what is wanted, the key that is refused, and whether anything is there.
+/// What is expected, what is wanted, the refused key, and whether the zone has that RRset.
 pub type Swap = (&'static [&'static str], &'static [&'static str], &'static str, bool);
 
-/// Change sets that are in conflict with [`SMALL`].
+/// Change sets that conflict with [`SMALL`].
 pub const CONFLICTS: &[Swap] = &[
-    // Another value, another TTL, something where nothing was expected, nothing instead.
+    // Another value, another TTL, a record fewer, something where nothing was expected, and nothing
+    // instead of something.
     (&["@ 300 MX 20 mx.example."], &["@ 300 MX 0 ."], "@ MX", true),
     (&["@ 301 MX 10 mail.oldhost.example."], &["@ 300 MX 0 ."], "@ MX", true),
     (&["www 300 A 192.0.2.1"], &[], "www A", true),
     (&[], &["@ 60 MX 0 ."], "@ MX", true),
     (&["gone 300 A 192.0.2.1"], &[], "gone A", false),
-    // The first of two is as expected, and is left alone all the same.
+    // The first of two RRsets is as expected, and is left alone all the same.
     (&[MX, "www 300 A 192.0.2.1"], &["@ 60 MX 0 ."], "www A", true),
     (&[MX, "www 60 A 192.0.2.1", "www 60 A 192.0.2.2"], &["@ 60 MX 0 ."], "www A", true),
 ];
 
-/// What no server with an SOA of its own takes; [`SMALL`] stands beside it. What changes the SOA
-/// itself depends on its serial.
+/// Changes that no server with an SOA accepts, on top of [`SMALL`]. Whether a change to the SOA
+/// itself is accepted depends on its serial.
 pub const REFUSED: &[(&[&str], &[&str], &str)] = &[
     (&["@ 300 NS ns1"], &[], "@ NS"),
     (&[], &["@ 300 SOA ns1 hostmaster 8 3600 600 86400 300"], "@ SOA"),

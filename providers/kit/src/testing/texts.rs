@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cutover_contract::suite::{self, Edit, Rrsets};
 use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
-/// The zone of all tests.
+/// The zone of all these tests.
 pub const ZONE: &str = "acme.test";
 
 /// The name of [`ZONE`].
@@ -14,13 +14,13 @@ pub fn zone() -> Name {
     Name::from_user(ZONE).expect("a name")
 }
 
-/// `www A`, `@ MX`.
+/// The key of a text such as `www A` or `@ MX`.
 #[must_use]
 pub fn key(text: &str) -> RrKey {
     suite::key(&zone(), text)
 }
 
-/// The RRsets of some lines.
+/// The RRsets in these lines.
 #[must_use]
 pub fn rrsets(lines: &[&str]) -> Rrsets {
     let mut records: BTreeMap<RrKey, (Ttl, Vec<Rdata>)> = BTreeMap::new();
@@ -39,7 +39,7 @@ pub fn rrsets(lines: &[&str]) -> Rrsets {
     records.into_iter().map(|(key, records)| (key, rrset(records))).collect()
 }
 
-/// The RRsets of some lines, an SOA apart.
+/// The RRsets in these lines, without the SOA.
 #[must_use]
 pub fn without_soa(lines: &[&str]) -> Rrsets {
     let mut rrsets = rrsets(lines);
@@ -47,7 +47,7 @@ pub fn without_soa(lines: &[&str]) -> Rrsets {
     rrsets
 }
 
-/// The change set that turns the RRsets of `before` into those of `after`, where they differ.
+/// The change set that turns the RRsets of `before` into those of `after` wherever they differ.
 #[must_use]
 pub fn changes(before: &[&str], after: &[&str]) -> ChangeSet {
     let (before, after) = (rrsets(before), rrsets(after));
@@ -61,8 +61,8 @@ pub fn changes(before: &[&str], after: &[&str]) -> ChangeSet {
     ChangeSet::new(zone(), changes.collect()).expect("a change set")
 }
 
-/// The change set of some edits (`www A 300 192.0.2.9`, `www A -`), in the belief that the zone has
-/// these RRsets.
+/// The change set of these edits (`www A 300 192.0.2.9`, `www A -`), which expects the zone to hold
+/// the RRsets `believed`.
 #[must_use]
 pub fn edited(believed: &Rrsets, edits: &[&str]) -> ChangeSet {
     let edits = suite::edits(&zone(), &lines(edits));
@@ -71,13 +71,13 @@ pub fn edited(believed: &Rrsets, edits: &[&str]) -> ChangeSet {
     ChangeSet::new(zone(), edits.into_iter().map(change).collect()).expect("a change set")
 }
 
-/// Lines to keep.
+/// The lines as owned strings.
 #[must_use]
 pub fn lines(lines: &[&str]) -> Vec<String> {
     lines.iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// The records of those of these RRsets whose types a fake has, as lines of a master file in capitals.
+/// The records of the types that a fake has, as lines of a master file in capitals.
 #[must_use]
 pub fn records(rrsets: &Rrsets, has_type: impl Fn(&str) -> bool) -> Vec<String> {
     let of_type = rrsets.iter().filter(|(key, _)| has_type(&key.rtype.to_string()));

@@ -82,11 +82,12 @@ impl Bench for InMemory {
     }
 
     async fn broken(&self, _fault: Fault) -> Result<Box<dyn Provider>, Missing> {
-        Err(Missing("there is no way to it that could break, and no credentials"))
+        Err(Missing("there is no path that could break, and no credentials"))
     }
 }
 
-/// Nothing here waits for anybody: what is not ready is ready when it is asked again.
+/// Nothing here waits for anybody: a future that is not ready becomes ready when it is polled
+/// again.
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {

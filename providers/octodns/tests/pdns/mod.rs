@@ -1,4 +1,4 @@
-//! The PowerDNS of the powerdns adapter's own tests.
+//! The PowerDNS of the powerdns adapter's tests.
 
 #[path = "../../../powerdns/tests/it/bench.rs"]
 pub(crate) mod bench;

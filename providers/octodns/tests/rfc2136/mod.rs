@@ -1,4 +1,4 @@
-//! The servers of the rfc2136 adapter's own tests.
+//! The servers of the rfc2136 adapter's tests.
 
 #[path = "../../../rfc2136/tests/it/bench.rs"]
 pub(crate) mod bench;

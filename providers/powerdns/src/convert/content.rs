@@ -1,12 +1,12 @@
-//! Rdata in PowerDNS's own spelling. It refuses what it would write in another way ("not in expected
-//! format"), so each difference to ours has to be known: metres in LOC, quotes in SVCB, addresses
-//! with dots in AAAA, and types that it has names for and we have numbers.
+//! Rdata in PowerDNS's own spelling. It refuses any other spelling ("not in expected format"), so
+//! every difference to ours must be known: metres in LOC, quotes in SVCB, addresses with dots in
+//! AAAA, and types that it knows by name and we by number.
 
 use cutover_contract::{Name, Rdata, RdataError, RrType};
 
 use crate::limits::PARAMETERS;
 
-/// Reads rdata as PowerDNS writes them; what is not understood is kept.
+/// Reads rdata as PowerDNS writes them; what cannot be read is kept as it is.
 pub(super) fn read(rtype: RrType, content: &str) -> Result<Rdata, RdataError> {
     Rdata::kept(rtype, content, None)
 }
@@ -17,7 +17,7 @@ pub(super) fn shown(rdata: &Rdata) -> String {
         RrType::AAAA => address(rdata),
         RrType::LOC => location(&rdata.to_string()),
         RrType::SVCB | RrType::HTTPS => service(rdata),
-        // Nothing at all has a blank after it.
+        // Empty rdata have a blank at the end.
         _ if rdata.wire().is_empty() => format!("{rdata} "),
         _ => rdata.to_string(),
     }
@@ -40,7 +40,7 @@ fn shifted(number: u16, octet: &u8) -> u16 {
     number << 8 | u16::from(*octet)
 }
 
-/// Metres with two digits after the point, always.
+/// Metres always with two decimals.
 fn location(text: &str) -> String {
     let words = text.split(' ').map(|word| match word.strip_suffix('m') {
         Some(metres) if !metres.contains('.') => format!("{metres}.00m"),
@@ -49,8 +49,8 @@ fn location(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// SVCB and HTTPS: keys by name as far as 4.7 knows them, else by number with quotes around the
-/// value; of the others only ECH has quotes.
+/// SVCB and HTTPS. Keys that 4.7 knows are written by name; the others by number with the value in
+/// quotes. Of the known keys, only ECH has quotes.
 fn service(rdata: &Rdata) -> String {
     let text = rdata.to_string();
     let ours = words(&text);
@@ -77,7 +77,7 @@ fn name_of(key: u16) -> Option<&'static str> {
     PARAMETERS.get(usize::from(key)).copied()
 }
 
-/// Keys and values of SVCB rdata, which the contract has found to be well-formed.
+/// The keys and values of SVCB rdata, which the contract has already checked.
 fn parameters(wire: &[u8]) -> Vec<(u16, &[u8])> {
     let target = wire.get(2..).and_then(Name::from_wire).map_or(0, |(_, octets)| octets);
     let mut rest = wire.get(2 + target..).unwrap_or_default();
@@ -91,7 +91,7 @@ fn parameters(wire: &[u8]) -> Vec<(u16, &[u8])> {
     parameters
 }
 
-/// The words between blanks; blanks inside of quotes are none.
+/// The words between blanks; blanks inside quotes do not separate words.
 fn words(text: &str) -> Vec<&str> {
     let (mut words, mut start) = (Vec::new(), 0);
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -111,7 +111,7 @@ fn words(text: &str) -> Vec<&str> {
     words
 }
 
-/// The inside of a quoted string (RFC 1035 §5.1).
+/// The inside of a quoted string (RFC 1035 §5.1).
 fn quoted(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len());
     for octet in octets {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn contents_are_written_as_powerdns_writes_them() {
-        // As 4.7.3 gave them back.
+        // As 4.7.3 returned them.
         for (rtype, content) in [
             ("LOC", "52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000.00m 10.00m"),
             ("SVCB", "1 svc4.example.net. alpn=bar port=8004"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_kept() {
+    fn unreadable_records_are_kept() {
         for (rtype, content) in [
             ("HTTPS", "1 . ipv4hint=auto alpn=h2"),
             ("HTTPS", "1 . ech=\"\""),

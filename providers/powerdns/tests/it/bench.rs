@@ -10,18 +10,18 @@ use cutover_kit::testing::{Hurried, closed, nobody};
 use super::proxy::{self, Fate, http};
 use crate::lab::{Pdns, PdnsZone};
 
-/// The zone that is tried.
+/// The zone of the suite.
 const ZONE: &str = "acme.test";
-/// A key that the server does not have.
+/// A key that the server does not know.
 const OTHER_KEY: &str = "not-for-anybodys-eyes";
 
-/// A server, and how the adapter that is tried connects to it.
+/// A server, and how the adapter connects to it.
 pub(crate) struct RealPdns {
     /// The server.
     pub(crate) server: Pdns,
-    /// What is tried.
+    /// What the suite runs on.
     pub(crate) title: &'static str,
-    /// What cannot be done.
+    /// What the adapter cannot do.
     pub(crate) limits: &'static [Limit],
     /// Connects an adapter to this URL with this key.
     pub(crate) connect: fn(&str, &str) -> Box<dyn Provider>,
@@ -86,12 +86,12 @@ impl Bench for RealPdns {
     }
 
     async fn read(&self) -> Result<Zone, Missing> {
-        // All rdata are in octets (RFC 3597 §5), so that `dig` and we cannot share a mistake in how
-        // types are written.
+        // All rdata are shown as octets (RFC 3597 §5), so that `dig` and we cannot share a mistake
+        // in how types are written.
         let args = [ZONE, "AXFR", "+noall", "+answer", "+onesoa", "+unknownformat"];
         let mut lines = self.server.dig(&args);
         assert!(lines.contains("TYPE6"), "no transfer: {lines}\n{}", self.server.log());
-        // PowerDNS serves these, and leaves them out of transfers.
+        // PowerDNS serves these types, but leaves them out of transfers.
         let (_, export) = self.server.request("GET", "/zones/acme.test./export", "");
         let text: String = serde_json::from_str::<serde_json::Value>(&export)
             .ok()
@@ -155,7 +155,7 @@ impl Bench for RealPdns {
             Fault::CutBeforeEffect => (self.connect)(&proxy::before(api, |_| Fate::Lose), key),
             Fault::CutAfterEffect => (self.connect)(&proxy::before(api, |_| Fate::LoseAnswer), key),
             Fault::GarbageToWrite => {
-                (self.connect)(&proxy::before(api, |_| Fate::Answer(b"babble".to_vec())), key)
+                (self.connect)(&proxy::before(api, |_| Fate::Answer(b"nonsense".to_vec())), key)
             }
             Fault::ServerFailure => {
                 let error = answer("500 Internal Server Error", "{\"error\": \"oh\"}");

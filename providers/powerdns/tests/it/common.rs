@@ -17,7 +17,7 @@ pub(crate) fn adapter_of(server: &Pdns) -> Box<dyn Provider> {
     adapter(&server.url(), server.api_key())
 }
 
-/// What the zone holds, its SOA apart.
+/// What the zone holds, apart from the SOA.
 pub(crate) async fn contents(server: &Pdns) -> Rrsets {
     let read = adapter_of(server).read_zone(&zone()).await;
     let mut rrsets = read.unwrap_or_else(|error| panic!("{error}\n{}", server.log())).rrsets;
@@ -25,8 +25,9 @@ pub(crate) async fn contents(server: &Pdns) -> Rrsets {
     rrsets
 }
 
-/// What a transfer shows, the SOA apart: another reader of the same zone, over DNS. All rdata are in
-/// octets (RFC 3597 §5), so that `dig` and we cannot share a mistake in how types are written.
+/// What a transfer shows, apart from the SOA: an independent view of the same zone, over DNS. All
+/// rdata are shown as octets (RFC 3597 §5), so that `dig` and we cannot share a mistake in how
+/// types are written.
 pub(crate) fn served(server: &Pdns) -> Rrsets {
     let text = server.dig(&[ZONE, "AXFR", "+noall", "+answer", "+onesoa", "+unknownformat"]);
     assert!(text.contains("TYPE6"), "no transfer: {text}\n{}", server.log());

@@ -1,4 +1,4 @@
-//! Servers that refuse, lie, babble, or are not there.
+//! Servers that refuse, lie, send nonsense, or are not there.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::common::{MX, SMALL, ZONE, adapter, adapter_of, changes, contents, key
 use crate::lab::Pdns;
 use crate::proxy::{self, Fate, http};
 
-/// A key that no text may hold.
+/// A key that no text may contain.
 const KEY: &str = "not-for-anybodys-eyes";
 
 #[tokio::test]
-async fn credentials_zones_and_servers_that_are_not_known() {
+async fn unknown_credentials_zones_and_servers() {
     let server = pdns(SMALL);
     let failed = failures(&*adapter(&server.url(), KEY), KEY).await;
     assert_eq!(kinds(&failed), ["unauthorized"; 3], "{failed:?}");
@@ -57,21 +57,21 @@ async fn a_server_that_never_answers() {
 }
 
 #[tokio::test]
-async fn a_change_without_an_answer_that_counts_is_in_doubt() {
+async fn a_change_without_a_trustworthy_answer_is_in_doubt() {
     let error = "{\"error\": \"Internal Server Error\"}";
-    /// What becomes of the change, changes made, how it fails, and a word.
+    /// The fate of the change, the changes made, how it fails, and a word of the error.
     type Case = (fn() -> Fate, u32, &'static str, &'static str);
     let cases: &[Case] = &[
         (|| Fate::Lose, 0, "in doubt", "connection"),
         (|| Fate::LoseAnswer, 1, "in doubt", "connection"),
-        (|| Fate::Answer(b"babble".to_vec()), 0, "in doubt", "HTTP"),
+        (|| Fate::Answer(b"nonsense".to_vec()), 0, "in doubt", "HTTP"),
         (|| Fate::Answer(Vec::new()), 0, "in doubt", "connection"),
         (|| Fate::Answer(http("502 Bad Gateway", "", "<html>")), 0, "in doubt", "502"),
         (|| Fate::Answer(http("503 Unavailable", "", "")), 0, "in doubt", "503"),
         (|| Fate::Answer(http("413 Too Large", "", "")), 0, "refused", "one change"),
         (|| Fate::Answer(http("429 Slow Down", "Retry-After: 7\r\n", "")), 0, "throttled", "rate"),
         (|| Fate::Answer(http("400 Bad Request", "", "Bad Request")), 0, "refused", "400"),
-        // A server that says yes and does nothing.
+        // A server that reports success and does nothing.
         (|| Fate::Answer(http("204 No Content", "", "")), 0, "refused", "left acme.test. MX"),
     ];
     for (fate, made, how, word) in cases {
@@ -115,7 +115,7 @@ async fn a_database_without_comments_is_written_without_a_mark() {
 }
 
 #[tokio::test]
-async fn babble() {
+async fn nonsense() {
     let zone_of = |kind: &str, rrsets: &str| {
         let body = format!("{{\"kind\":\"{kind}\",\"serial\":1,\"rrsets\":[{rrsets}]}}");
         http("200 OK", "", &body)
@@ -131,7 +131,7 @@ async fn babble() {
     let hidden = "Location: http://127.0.0.1:9/\r\n";
     let cases: [(Vec<u8>, &str); 15] = [
         (Vec::new(), "unreachable"),
-        (b"babble\r\n\r\n".to_vec(), "unreachable"),
+        (b"nonsense\r\n\r\n".to_vec(), "unreachable"),
         (http("200 OK", "", ""), "malformed"),
         (http("200 OK", "", "<html>"), "malformed"),
         (http("200 OK", "", "{}"), "malformed"),
@@ -152,18 +152,18 @@ async fn babble() {
         let answer = String::from_utf8_lossy(&answer);
         assert_eq!(kinds(&failed), [expected; 3], "{answer}: {failed:?}");
     }
-    // What is cut short is no zone.
+    // A truncated answer is not a zone.
     let whole = String::from_utf8(zone_of("Native", "")).expect("text");
     let cut = whole.replace("Content-Length: ", "Content-Length: 1");
     let failed = failures(&*adapter(&proxy::babbler(cut.into_bytes()), KEY), KEY).await;
     assert_eq!(kinds(&failed), ["unreachable"; 3], "{failed:?}");
 }
 
-/// A colleague's edits, each right before a request of ours: the serial guard comes first.
+/// A colleague's edits, each right before a request of ours: the check of the serial notices them.
 #[tokio::test]
-async fn what_moves_before_the_change_is_seen() {
+async fn a_change_before_the_write_is_seen() {
     let server = std::sync::Arc::new(pdns(SMALL));
-    // The last look is at the zone without its RRsets; what moves before that look is seen.
+    // The last check reads the zone without its RRsets; everything that moves before it is seen.
     let meddler = std::sync::Arc::clone(&server);
     let edit = |name: &str, ttl: u32, rtype: &str, content: &str| {
         format!(
@@ -180,7 +180,7 @@ async fn what_moves_before_the_change_is_seen() {
     });
     let change = changes(&[MX], &["@ 60 MX 0 ."]);
     let receipt = adapter(&proxy, server.api_key()).apply(&change).await;
-    assert!(receipt.is_ok(), "four edits elsewhere are no conflict: {receipt:?}");
+    assert!(receipt.is_ok(), "four edits elsewhere do not conflict: {receipt:?}");
     assert_eq!(server.updates_made(ZONE), 5);
 
     let meddler = std::sync::Arc::clone(&server);

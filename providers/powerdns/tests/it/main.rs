@@ -1,4 +1,4 @@
-//! The adapter against a real PowerDNS; a listener of our own only where transport has to fail.
+//! The adapter with a real PowerDNS; a listener of our own is used only where transport must fail.
 
 mod common;
 mod connect;

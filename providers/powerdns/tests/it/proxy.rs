@@ -1,4 +1,4 @@
-//! The lab's relay, as the tests of this adapter use it: addresses as a plan has them, and requests
+//! The lab's relay as the tests of this adapter use it: with URLs as in a plan, and with requests
 //! counted.
 
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::lab::relay::{self, Protocol};
 pub(crate) use crate::lab::relay::{Fate, http};
 
-/// `fate` sees each PATCH, counted from 0, before the server does.
+/// `fate` sees each PATCH before the server does, counted from 0.
 pub(crate) fn before(
     server: SocketAddr,
     fate: impl Fn(usize) -> Fate + Send + Sync + 'static,
@@ -15,7 +15,7 @@ pub(crate) fn before(
     between(server, |request| request.starts_with(b"PATCH "), fate)
 }
 
-/// Calls `meddle` before each look at the zone without its RRsets, counted from 0.
+/// Calls `meddle` before each request for the zone without its RRsets, counted from 0.
 pub(crate) fn before_looks(
     server: SocketAddr,
     meddle: impl Fn(usize) + Send + Sync + 'static,
@@ -42,7 +42,7 @@ fn between(
     }))
 }
 
-/// Answers everything with this.
+/// Answers every request with this.
 pub(crate) fn babbler(answer: Vec<u8>) -> String {
     url(relay::babbler(Protocol::Http, vec![answer]))
 }

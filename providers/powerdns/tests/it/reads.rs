@@ -7,14 +7,14 @@ use crate::common::{
     MX, SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,
 };
 
-/// Types that PowerDNS has names for, and the contract has not: HINFO, RP, AFSDB.
+/// Types that PowerDNS knows by name and the contract does not: HINFO, RP, AFSDB.
 const NAMED: &[&str] = &[
     "host 300 TYPE13 \\# 4 01610162",
     "host 300 TYPE17 \\# 12 046d61696c04746573740000",
     "host 300 TYPE18 \\# 5 0001016100",
 ];
 
-/// Everything but the serial, which PowerDNS gives a new zone by itself.
+/// Everything but the serial, which PowerDNS itself gives to a new zone.
 #[tokio::test]
 async fn a_zone_is_read_as_it_was_loaded() {
     let named = ["host 300 HINFO \"a\" \"b\"", "host 300 RP mail.test. .", "host 300 AFSDB 1 a."];
@@ -71,12 +71,12 @@ async fn many_rrsets_are_read_at_once() {
     assert_eq!(there, [true, true, false, true, true]);
 }
 
-/// Few names are read one by one, many by an export, and a zone by one as well.
+/// A few names are read separately, many from an export, and a whole zone from an export too.
 #[tokio::test]
 async fn a_zone_and_its_names_read_the_same() {
     let more = ["several 300 A 192.0.2.1", "several 300 A 192.0.2.2"];
     let server = pdns(&[EVERY_TYPE, &more].concat());
-    // The API takes one TTL for an RRset; a database has one for each record.
+    // The API has one TTL for an RRset, but the database has one for each record.
     let sql = "UPDATE records SET ttl = 60 WHERE content = '192.0.2.2'";
     let made =
         std::process::Command::new("sqlite3").arg(server.dir().join("pdns.db")).arg(sql).status();
@@ -95,7 +95,7 @@ async fn a_zone_and_its_names_read_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_not_read_and_not_written() {
+async fn records_that_are_not_served_are_neither_read_nor_written() {
     let server = pdns(SMALL);
     let rrset = |name: &str, rtype: &str, records: &str| {
         format!(
@@ -120,7 +120,7 @@ async fn what_is_not_served_is_not_read_and_not_written() {
     let read = adapter_of(&server).read_rrsets(&zone(), &keys).await.expect("an answer");
     assert_eq!(read, [expected.get(&keys[0]).cloned(), None, None]);
 
-    // To replace these would delete what nobody has seen.
+    // Replacing these would delete records that nobody has seen.
     let cases: &[(&[&str], &[&str], &str, &str)] = &[
         (&["some 60 A 192.0.2.2"], &["some 60 A 192.0.2.3"], "some A", "disabled"),
         (&["some 60 A 192.0.2.2"], &[], "some A", "disabled"),
@@ -137,7 +137,7 @@ async fn what_is_not_served_is_not_read_and_not_written() {
         assert!(why.contains(word), "{why}");
     }
     assert_eq!(server.updates_made(ZONE), updates);
-    // Beside them, everything can be written.
+    // Everything else at these names can be written.
     let beside = changes(&[], &["none 60 TXT \"x\""]);
     let receipt = adapter_of(&server).apply(&beside).await;
     assert!(receipt.is_ok(), "{receipt:?}");
@@ -162,7 +162,7 @@ async fn types_of_real_zones() {
         "ech 60 HTTPS 1 . ech=\"\"",
     ];
     let server = pdns(SMALL);
-    // As a database holds them that somebody else writes.
+    // As a database holds them when somebody else writes to it.
     server.insert(ZONE, &odd);
     let read = adapter_of(&server).read_zone(&zone()).await.expect("it is readable");
     for line in odd {
@@ -178,7 +178,7 @@ async fn types_of_real_zones() {
         let error = adapter_of(&server).apply(&set).await.expect_err("it is kept");
         assert!(matches!(error, ProviderError::Unsupported { .. }), "{error}");
     }
-    // Everything else changes, also beside them, and they do not.
+    // Everything else can be changed, even beside these records, and they stay.
     let beside = changes(&[], &["cert 60 TXT \"x\""]);
     let found = adapter_of(&server).check(&zone(), std::slice::from_ref(&beside)).await;
     assert_eq!(found.expect("it can be asked"), []);
@@ -191,8 +191,8 @@ async fn types_of_real_zones() {
     assert!(after.rrsets.iter().all(|(key, rrset)| *key == soa || read.get(key) == Some(rrset)));
 }
 
-/// An MX beside an ALIAS at the apex can be written, an address cannot; of a LUA record the type that
-/// it answers.
+/// Beside an ALIAS at the apex an MX can be written, but no address. Beside a LUA record, the type
+/// that it answers cannot be written.
 #[tokio::test]
 async fn beside_instructions() {
     let server = pdns(SMALL);
@@ -223,7 +223,7 @@ async fn a_large_zone() {
     assert_eq!(read, served(&server));
 }
 
-/// A server that takes large requests.
+/// A server that accepts large requests.
 pub(crate) fn pdns_with_room(lines: &[&str]) -> crate::lab::Pdns {
     let zone = crate::lab::PdnsZone {
         origin: crate::common::ZONE,

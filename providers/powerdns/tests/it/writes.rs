@@ -9,7 +9,7 @@ use crate::common::{
 use crate::lab::Pdns;
 use crate::reads::pdns_with_room;
 
-/// Applies, and checks the server's own count: one change set is one request.
+/// Applies changes, and checks the server's own count: a change set is a single request.
 async fn apply(server: &Pdns, changes: &ChangeSet) {
     let made = server.updates_made(ZONE);
     let receipt = adapter_of(server).apply(changes).await;
@@ -18,7 +18,7 @@ async fn apply(server: &Pdns, changes: &ChangeSet) {
     assert_eq!(server.updates_made(ZONE), made + 1, "{}", server.log());
 }
 
-/// Applies what must fail and change nothing, and gives the failure.
+/// Applies changes that must fail and change nothing, and returns the error.
 async fn apply_in_vain(server: &Pdns, changes: &ChangeSet) -> ProviderError {
     let (made, before) = (server.updates_made(ZONE), contents(server).await);
     let Err(error) = adapter_of(server).apply(changes).await else {
@@ -40,13 +40,13 @@ async fn every_type_is_written_as_it_is_read() {
             && !line.starts_with("ns1 0 A")
     };
     let new: Vec<&str> = EVERY_TYPE.iter().copied().filter(is_new).collect();
-    // The MX, the TXT and the A that are there already are replaced in the same request.
+    // The existing MX, TXT and A are replaced in the same request.
     let old = [MX, SMALL[4]];
     apply(&server, &changes(&old, &new)).await;
     let mut expected = without_soa(SMALL);
     expected.extend(rrsets(&new));
     assert_eq!(contents(&server).await, expected);
-    // And so it is served.
+    // It is also served like this.
     assert_eq!(served(&server), expected);
     apply(&server, &changes(&new, &old)).await;
     assert_eq!(contents(&server).await, without_soa(SMALL));
@@ -85,7 +85,7 @@ async fn two_rrsets_are_changed_at_once() {
     let after = ["@ 60 MX 10 mx.new.example.", "@ 60 TXT \"v=spf1 include:new.example -all\""];
     apply(&server, &changes(&before, &after)).await;
     let serial = server.serial(ZONE);
-    // What cannot be written is refused whole: a DNSKEY stands at the apex.
+    // A change set with an invalid member is refused as a whole: a DNSKEY must be at the apex.
     let bad = ["@ 60 MX 0 .", "www2 60 DNSKEY 257 3 8 AwEAAQ=="];
     let error = apply_in_vain(&server, &changes(&after[..1], &bad)).await;
     assert_eq!(error.next(), Next::Fix);
@@ -159,14 +159,14 @@ async fn large_change_sets() {
     let error = apply_in_vain(&server, &changes(&[], &too_many)).await;
     let ProviderError::Unsupported { why, .. } = &error else { panic!("{error}") };
     assert!(why.contains("webserver-max-bodysize=2"), "{why}");
-    // With room for it, it is one request.
+    // With a larger limit it is a single request.
     let roomy = pdns_with_room(SMALL);
     apply(&roomy, &changes(&[], &too_many)).await;
     assert_eq!(contents(&roomy).await.len(), without_soa(SMALL).len() + 9000);
 }
 
 #[tokio::test]
-async fn comments_of_others_survive() {
+async fn other_peoples_comments_survive() {
     let server = pdns(SMALL);
     let comments = |server: &Pdns| {
         let (_, body) = server.request("GET", "/zones/acme.test.", "");
@@ -197,7 +197,7 @@ async fn comments_of_others_survive() {
     assert_eq!(comments(&server), expected);
     let (_, body) = server.request("GET", "/zones/acme.test.", "");
     assert!(body.contains("\"modified_at\": 17"), "{body}");
-    // Once is enough.
+    // The mark is added only once.
     apply(&server, &changes(&["@ 60 MX 0 ."], &[MX])).await;
     assert_eq!(comments(&server), expected);
     assert_eq!(contents(&server).await, without_soa(SMALL));
@@ -209,7 +209,7 @@ async fn two_changes_of_one_rrset_at_once() {
     let (first_adapter, second_adapter) = (adapter_of(&server), adapter_of(&server));
     let first = changes(&[MX], &["@ 60 MX 1 a.example."]);
     apply(&server, &first).await;
-    // The second adapter has seen another zone.
+    // The second adapter expects another zone.
     let error = second_adapter.apply(&changes(&[MX], &["@ 60 MX 1 b.example."])).await.err();
     assert!(matches!(error, Some(ProviderError::Conflict { .. })), "{error:?}");
     let error = first_adapter.apply(&first).await.err();

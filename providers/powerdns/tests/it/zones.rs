@@ -1,4 +1,5 @@
-//! Zones of every kind: copies, signed here, signed elsewhere, with and without a counted serial.
+//! Zones of every kind: copies, signed here or elsewhere, with a serial that the server increases
+//! or not.
 
 use cutover_contract::{Next, ProviderError};
 
@@ -24,8 +25,8 @@ async fn kinds() {
 }
 
 #[tokio::test]
-async fn serials_are_counted_on_whoever_counts() {
-    // "" and OFF: nobody but us.
+async fn serials_increase_whoever_increases_them() {
+    // With "" and OFF, only we increase the serial.
     for counting in ["DEFAULT", "INCREASE", "EPOCH", "", "OFF"] {
         let server = pdns(SMALL);
         let body = format!("{{\"soa_edit_api\":\"{counting}\"}}");
@@ -40,7 +41,7 @@ async fn serials_are_counted_on_whoever_counts() {
         let after = server.serial(ZONE).expect("a serial");
         assert_eq!(receipt.serial, Some(after), "{counting}");
         match counting {
-            // Seconds since 1970 come before a date that is read as a number.
+            // Seconds since 1970 are less than a date that is read as a number.
             "EPOCH" => assert!(after < before),
             _ => assert!(after > before, "{counting}: {before} {after}"),
         }
@@ -72,7 +73,7 @@ async fn what_a_signer_makes_is_left_out() {
         let read = adapter_of(&server).read_rrsets(&zone(), &keys).await.expect("an answer");
         let there: Vec<bool> = read.iter().map(Option::is_some).collect();
         assert_eq!(there, [true, false]);
-        // The new name is denied nothing, and the name between is empty, not absent.
+        // The new name is not denied, and the name in between exists without records.
         let signed = server.dig(&["new.name.acme.test", "A", "+dnssec"]);
         assert!(signed.contains("192.0.2.3") && signed.contains("RRSIG"), "{signed}");
         let between = server.dig(&["name.acme.test", "A", "+dnssec"]);
@@ -85,7 +86,7 @@ async fn what_a_signer_makes_is_left_out() {
 #[tokio::test]
 async fn a_zone_that_was_signed_elsewhere() {
     let server = pdns(SMALL);
-    // The API shows this setting and does not take it.
+    // The API shows this setting but does not let it be changed.
     let sql = "INSERT INTO domainmetadata (domain_id, kind, content) \
                SELECT id, 'PRESIGNED', '1' FROM domains";
     let made =

@@ -1,4 +1,4 @@
-//! Answers, read without trust: every length is checked, and pointers only lead backwards.
+//! Reads answers without trusting them: every length is checked, and pointers only lead backwards.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use cutover_contract::{Name, RrKey, RrType, Ttl};
 
 use super::{IN, Request};
 
-/// TYPE of a transaction signature (RFC 8945 §4.2).
+/// The type of a transaction signature (RFC 8945 §4.2).
 const TSIG: u16 = 250;
 
-/// Octets that are no DNS message, or not the answer to the request.
+/// Octets that are not a DNS message, or not the answer to the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct MalformedMessage(pub(crate) &'static str);
@@ -48,16 +48,16 @@ impl fmt::Debug for Rcode {
     }
 }
 
-/// One message of a server.
+/// A message from a server.
 pub(crate) struct Answer {
     octets: Vec<u8>,
     /// The answer section.
     records: Vec<Record>,
-    /// Where the TSIG record begins, if there is one.
+    /// The position of the TSIG record, if there is one.
     tsig_at: Option<usize>,
 }
 
-/// A record, by where it stands in its message.
+/// A record, by its positions in the message.
 #[derive(Clone, Copy)]
 pub(crate) struct Record {
     owner_at: usize,
@@ -79,14 +79,14 @@ impl Record {
         Ttl::from_wire(self.ttl)
     }
 
-    /// Whether it is of the Internet's class.
+    /// Whether its class is that of the Internet.
     pub(crate) fn is_in(&self) -> bool {
         self.class == IN
     }
 }
 
 impl Answer {
-    /// Takes a message apart.
+    /// Parses a message.
     pub(crate) fn parse(octets: Vec<u8>) -> Result<Self, MalformedMessage> {
         let counts = octets.get(4..12).ok_or(MalformedMessage("the message ends in its header"))?;
         let count = |index: usize| u16_of(&counts[2 * index..]);
@@ -105,7 +105,7 @@ impl Answer {
         let mut tsig_at = None;
         for _ in 0..u32::from(authorities) + u32::from(additionals) {
             if tsig_at.is_some() {
-                return Err(MalformedMessage("a signature stands before other records"));
+                return Err(MalformedMessage("a signature precedes other records"));
             }
             let record = record_at(&octets, at)?;
             if record.rtype == TSIG {
@@ -124,17 +124,17 @@ impl Answer {
         u16_of(&self.octets)
     }
 
-    /// The response code. There is no extended one: requests have no EDNS.
+    /// The response code. There is no extended code, because requests have no EDNS.
     pub(crate) fn rcode(&self) -> Rcode {
         Rcode(self.octets[3] & 0x0f)
     }
 
-    /// Whether the server speaks with authority for the name.
+    /// Whether the server is authoritative for the name.
     pub(crate) fn is_authoritative(&self) -> bool {
         self.octets[2] & 0x04 != 0
     }
 
-    /// Whether records are missing because they found no room.
+    /// Whether records are missing for lack of room.
     pub(crate) fn is_truncated(&self) -> bool {
         self.octets[2] & 0x02 != 0
     }
@@ -149,17 +149,18 @@ impl Answer {
         &self.octets
     }
 
-    /// Where its signature begins, if it has one.
+    /// The position of its signature, if it has one.
     pub(crate) fn tsig_at(&self) -> Option<usize> {
         self.tsig_at
     }
 
-    /// Whether it can be the answer to this request. A question section may be missing (RFC 2136
-    /// §3.8; RFC 5936 §2.2 for all messages of a transfer but the first), not different.
+    /// Checks that this can be the answer to the request. The question section may be missing
+    /// (RFC 2136 §3.8; RFC 5936 §2.2 for all messages of a transfer but the first), but not
+    /// different.
     pub(crate) fn check_answers(&self, request: &Request) -> Result<(), MalformedMessage> {
         let (kind, opcode) = (self.octets[2] >> 7, (self.octets[2] >> 3) & 0x0f);
         if kind != 1 || opcode != request.opcode() {
-            return Err(MalformedMessage("the message is no answer to what was asked"));
+            return Err(MalformedMessage("the message does not answer the request"));
         }
         let (name, qtype) = request.question();
         let asked = match u16_of(&self.octets[4..]) {
@@ -170,21 +171,22 @@ impl Answer {
         let end = end_of_name(&self.octets, 12)?;
         match asked == *name && u16_of(&self.octets[end..]) == qtype {
             true => Ok(()),
-            false => Err(MalformedMessage("the answer is one to another question")),
+            false => Err(MalformedMessage("the answer is to another question")),
         }
     }
 
-    /// A record's owner name.
+    /// The owner name of a record.
     pub(crate) fn owner(&self, record: &Record) -> Result<Name, MalformedMessage> {
         name_at(&self.octets, record.owner_at)
     }
 
-    /// A record's owner name and type.
+    /// The owner name and type of a record.
     pub(crate) fn key(&self, record: &Record) -> Result<RrKey, MalformedMessage> {
         Ok(RrKey::new(self.owner(record)?, record.rtype()))
     }
 
-    /// Puts a record's rdata into `into`, with the names in it uncompressed and in their own case.
+    /// Writes the rdata of a record to `into`, with its names uncompressed but in their original
+    /// case.
     pub(crate) fn rdata(
         &self,
         record: &Record,
@@ -213,15 +215,15 @@ impl Answer {
 
 const SHORT: MalformedMessage = MalformedMessage("the rdata ends early");
 
-/// A piece at the front of rdata; what follows the last one is taken as it is.
+/// A part at the front of rdata; everything after the listed parts is taken as it is.
 enum Part {
     Octets(usize),
     CharString,
     Name,
 }
 
-/// Where names may be compressed in rdata: in the types of RFC 1035 and those that RFC 3597 §4 lets
-/// a receiver expect. A type that is not listed has no compressed names.
+/// Where rdata may have compressed names: in the types of RFC 1035, and in those for which
+/// RFC 3597 §4 lets a receiver expect them. Other types have no compressed names.
 fn parts_of(rtype: u16) -> &'static [Part] {
     use Part::{CharString, Name, Octets};
     match rtype {
@@ -264,14 +266,14 @@ fn record_at(octets: &[u8], at: usize) -> Result<Record, MalformedMessage> {
     })
 }
 
-/// The place after a name, whether it ends in a pointer or not.
+/// The position after a name, whether it ends in a pointer or not.
 fn end_of_name(octets: &[u8], mut at: usize) -> Result<usize, MalformedMessage> {
     loop {
         match *octets.get(at).ok_or(MalformedMessage("the message ends in a name"))? {
             0 => return Ok(at + 1),
             length @ 1..=63 => at += usize::from(length) + 1,
             0xc0.. if at + 2 <= octets.len() => return Ok(at + 2),
-            _ => return Err(MalformedMessage("a label has a form that is not known")),
+            _ => return Err(MalformedMessage("a label has an unknown form")),
         }
     }
 }
@@ -283,8 +285,8 @@ fn name_at(octets: &[u8], at: usize) -> Result<Name, MalformedMessage> {
     Ok(name)
 }
 
-/// Appends an uncompressed name. Each pointer must lead before the place where the part that it
-/// ends begins, so that there is an end (RFC 1035 §4.1.4: "a prior occurrence").
+/// Appends an uncompressed name. Each pointer must lead to before the part of the name that it
+/// ends, so that the chain of pointers ends (RFC 1035 §4.1.4: "a prior occurrence").
 fn push_name(octets: &[u8], at: usize, into: &mut Vec<u8>) -> Result<(), MalformedMessage> {
     let (mut at, mut part_at) = (at, at);
     let from = into.len();
@@ -300,7 +302,7 @@ fn push_name(octets: &[u8], at: usize, into: &mut Vec<u8>) -> Result<(), Malform
             continue;
         }
         if length > 63 {
-            return Err(MalformedMessage("a label has a form that is not known"));
+            return Err(MalformedMessage("a label has an unknown form"));
         }
         let end = at + usize::from(length) + 1;
         into.extend(octets.get(at..end).ok_or(MalformedMessage("the message ends in a name"))?);

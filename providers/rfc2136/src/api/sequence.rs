@@ -1,4 +1,4 @@
-//! What the records of a transfer mean by the order in which they come.
+//! What each record of a transfer means, by its place in the order.
 //!
 //! ```text
 //!  whole (RFC 5936 §2.2)     SOA new │ records of the zone … │ SOA new
@@ -12,26 +12,26 @@ use cutover_kit::serial::is_later;
 
 use super::answer::MalformedMessage;
 
-/// What a record of a transfer means.
+/// The meaning of a record in a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// The zone's SOA as it is now; the first and the last record.
+    /// The current SOA of the zone: the first and the last record.
     Soa,
-    /// The zone has it.
+    /// The zone has this record.
     Held,
-    /// The SOA of one of the versions in between.
+    /// The SOA of a version in between.
     Version,
-    /// The zone had it and has it no longer.
+    /// The zone no longer has this record.
     Gone,
-    /// The zone has it and had it not.
+    /// The zone has this record since the last version.
     Come,
 }
 
-/// How far a transfer has come.
+/// The progress of a transfer.
 pub(crate) struct Sequence {
-    /// The serial from which on changes were asked for.
+    /// The serial since which changes were requested.
     since: Option<u32>,
-    /// The rdata of the SOA that came first.
+    /// The rdata of the first SOA.
     soa: Vec<u8>,
     stage: Stage,
 }
@@ -39,33 +39,33 @@ pub(crate) struct Sequence {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Start,
-    /// The first SOA has come.
+    /// The first SOA has arrived.
     Begun,
     Whole,
-    /// What is gone from the version with this serial.
+    /// Records removed from the version with this serial.
     Gone(u32),
-    /// What has come with the version with this serial.
+    /// Records added in the version with this serial.
     Come(u32),
     Ended,
 }
 
 impl Sequence {
-    /// Of a zone, or of the changes since it had the SOA with this rdata.
+    /// A transfer of the whole zone, or of the changes since the zone had the SOA with this rdata.
     pub(crate) fn new(since: Option<&[u8]>) -> Self {
         Self { since: since.and_then(serial), soa: Vec::new(), stage: Stage::Start }
     }
 
-    /// Whether everything has come.
+    /// Whether everything has arrived.
     pub(crate) fn has_ended(&self) -> bool {
         self.stage == Stage::Ended
     }
 
-    /// Nothing more is expected.
+    /// Ends the transfer: nothing more is expected.
     pub(crate) fn end(&mut self) {
         self.stage = Stage::Ended;
     }
 
-    /// Takes the next record; `soa` is the rdata of one that is an SOA.
+    /// Takes the next record; `soa` is its rdata if it is an SOA.
     pub(crate) fn next(&mut self, soa: Option<&Vec<u8>>) -> Result<Meaning, MalformedMessage> {
         let (stage, meaning) = match (self.stage, soa) {
             (Stage::Start, None) => {
@@ -113,7 +113,7 @@ impl Sequence {
     }
 }
 
-/// The serial in an SOA's rdata: the first of the five numbers at its end (RFC 1035 §3.3.13).
+/// The serial in the rdata of an SOA: the first of the five numbers at its end (RFC 1035 §3.3.13).
 fn serial(rdata: &[u8]) -> Option<u32> {
     let numbers = rdata.last_chunk::<20>()?;
     numbers.first_chunk().map(|octets| u32::from_be_bytes(*octets))
@@ -128,7 +128,7 @@ mod tests {
         [0, 0].into_iter().chain(numbers.into_iter().flat_map(u32::to_be_bytes)).collect()
     }
 
-    /// `None` stands for a record that is no SOA.
+    /// `None` stands for a record that is not an SOA.
     fn read(
         since: Option<u32>,
         records: &[Option<u32>],
@@ -151,7 +151,7 @@ mod tests {
         let condensed = [Some(3), Some(1), None, Some(3), None, Some(3)];
         let meant = vec![Soa, Version, Gone, Version, Come, Soa];
         assert_eq!(read(Some(1), &condensed), Ok((meant, true)));
-        // Nothing is gone, or nothing has come.
+        // Nothing was removed, or nothing was added.
         let meant = vec![Soa, Version, Version, Come, Soa];
         assert_eq!(read(Some(1), &[Some(3), Some(1), Some(3), None, Some(3)]), Ok((meant, true)));
         let meant = vec![Soa, Version, Gone, Version, Soa];
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_transfer_is_refused() {
+    fn invalid_transfers_are_refused() {
         let cases = [
             (None, &[None][..], "without an SOA"),
             (None, &[Some(3), None, Some(2)], "ends with another SOA"),

@@ -1,4 +1,4 @@
-//! Exchanges with one server over TCP: bounded in time, octets and number, retried never.
+//! Exchanges with a server over TCP: bounded in time, octets and number, and never retried.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
@@ -19,40 +19,40 @@ use crate::limits::{
     TRANSFER_PROGRESS_MAX,
 };
 
-/// Octets that are read from the system at once. Our choice: a whole message of a transfer.
+/// How many octets are read from the system at once. Our choice: a whole message of a transfer.
 const READ_OCTETS: usize = 64 << 10;
 
-/// A server, and the key that it knows us by.
+/// A server, and our key for it.
 #[derive(Clone)]
 pub(crate) struct Server {
-    /// Where it listens.
+    /// The address where it listens.
     pub(crate) address: SocketAddr,
     /// The key, if one is configured.
     pub(crate) key: Option<Key>,
 }
 
-/// Why there is no answer that can be believed.
+/// Why there is no trustworthy answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExchangeError {
-    /// The request is longer than a message can be; nothing was sent.
+    /// The request is longer than a message can be, so nothing was sent.
     #[error("the message has {octets} octets, more than {MESSAGE_OCTETS_MAX}")]
     TooLarge {
-        /// Its octets.
+        /// Its length in octets.
         octets: usize,
     },
-    /// No connection; nothing was sent.
+    /// There was no connection, so nothing was sent.
     #[error("{0}")]
     Connect(io::Error),
-    /// No connection in time; nothing was sent.
+    /// There was no connection in time, so nothing was sent.
     #[error("no connection within {} s", CONNECT_MAX.as_secs())]
     ConnectTimeout,
-    /// The connection ended while the answer was awaited.
+    /// The connection ended before the answer.
     #[error("the connection broke: {0}")]
     Broken(io::Error),
-    /// No answer in time.
+    /// There was no answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     Silent(Duration),
-    /// An answer that is no answer.
+    /// The answer is malformed or wrongly signed.
     #[error(transparent)]
     Problem(#[from] ExchangeProblem),
 }
@@ -69,7 +69,7 @@ impl From<SignatureError> for ExchangeError {
     }
 }
 
-/// A request that can be sent, and what its answer is checked with.
+/// A request that can be sent, and the verifier for its answer.
 struct Ready {
     id: u16,
     octets: Vec<u8>,
@@ -77,7 +77,8 @@ struct Ready {
 }
 
 impl Server {
-    /// Asks on one connection, several requests at a time; the answers come in the requests' order.
+    /// Sends several requests at a time on one connection; the answers are in the order of the
+    /// requests.
     pub(crate) async fn ask(&self, requests: &[Request]) -> Result<Vec<Answer>, ExchangeError> {
         let first_id = random_id();
         let ids = (0..=u16::MAX).map(|index| first_id.wrapping_add(index));
@@ -85,7 +86,7 @@ impl Server {
         for (id, request) in ids.zip(requests) {
             ready.push(self.ready(id, request)?);
         }
-        assert_eq!(ready.len(), requests.len(), "callers ask less than there are identifiers");
+        assert_eq!(ready.len(), requests.len(), "there are fewer requests than identifiers");
         let mut connection = Connection::open(self.address).await?;
         let mut answers = Vec::with_capacity(requests.len());
         for (requests, ready) in requests.chunks(PIPELINE_MAX).zip(ready.chunks_mut(PIPELINE_MAX)) {
@@ -95,19 +96,20 @@ impl Server {
         Ok(answers)
     }
 
-    /// Sends one update, on a connection of its own.
+    /// Sends an update on its own connection.
     pub(crate) async fn update(&self, request: &Request) -> Result<Answer, ExchangeError> {
         let mut ready = [self.ready(random_id(), request)?];
         let mut connection = Connection::open(self.address).await?;
-        // When this is dropped early the system forgets what it has not sent yet, so that an update
-        // on which we have given up is not sent later.
+        // If the connection is dropped early, the system discards what it has not sent yet. So an
+        // update that we gave up on is not sent later.
         connection.stream.get_ref().set_zero_linger().map_err(ExchangeError::Connect)?;
         let exchange = connection.exchange(std::slice::from_ref(request), &mut ready);
         let answers = within(EXCHANGE_MAX, exchange).await?;
         Ok(answers.into_iter().next().expect("one request has one answer"))
     }
 
-    /// Begins to transfer a zone, or with `since` what has changed since it had the SOA with this rdata.
+    /// Begins a transfer of the zone, or with `since` of what has changed since it had the SOA with
+    /// this rdata.
     pub(crate) async fn transfer(
         &self,
         zone: &Name,
@@ -124,11 +126,11 @@ impl Server {
         Ok(Transfer { connection, request, ready, sequence, octets: 0 })
     }
 
-    /// Octets of a request, its signature included.
+    /// The length of a request in octets, with its signature.
     pub(crate) fn octets_of(&self, request: &Request) -> usize {
         let mut octets = request.encode(0);
         if let Some(key) = &self.key {
-            // Only its length matters.
+            // Only its length matters here.
             drop(key.sign(&mut octets));
         }
         octets.len()
@@ -167,13 +169,13 @@ impl Connection {
             octets.extend(framed(&message.octets));
         }
         self.send(&octets).await?;
-        // A server may answer the later ones first (RFC 7766 §6.2.1.1).
+        // A server may answer later requests first (RFC 7766 §6.2.1.1).
         let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         for _ in requests {
             let answer = self.receive().await?;
             let index = ready.iter().position(|message| message.id == answer.id());
             let index = index.filter(|index| answers[*index].is_none());
-            let index = index.ok_or(MalformedMessage("an answer has a wrong identifier"))?;
+            let index = index.ok_or(MalformedMessage("an answer has the wrong identifier"))?;
             check(&answer, &requests[index], ready[index].verifier.as_mut())?;
             answers[index] = Some(answer);
         }
@@ -192,7 +194,7 @@ impl Connection {
     }
 }
 
-/// A zone, or what has changed in it, on its way (RFC 5936, RFC 1995).
+/// A transfer in progress, of a zone or of its changes (RFC 5936, RFC 1995).
 pub(crate) struct Transfer {
     connection: Connection,
     request: Request,
@@ -202,11 +204,11 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    /// The next message, and what its records mean; `None` when everything has come, and is proven
-    /// to have. Until then nothing that came can be used.
+    /// The next message, and the meaning of its records. `None` means that everything has arrived
+    /// and is verified; until then nothing that arrived may be used.
     ///
-    /// A message with another code than NOERROR ends the transfer; what it means is up to the
-    /// caller.
+    /// A message with another code than NOERROR ends the transfer; the caller decides what it
+    /// means.
     pub(crate) async fn next(&mut self) -> Result<Option<(Answer, Vec<Meaning>)>, ExchangeError> {
         if self.sequence.has_ended() {
             return Ok(None);
@@ -214,10 +216,10 @@ impl Transfer {
         let answer = within(TRANSFER_PROGRESS_MAX, self.connection.receive()).await?;
         self.octets += answer.octets().len();
         if self.octets > TRANSFER_OCTETS_MAX {
-            return Err(MalformedMessage("the zone is too large to be transferred").into());
+            return Err(MalformedMessage("the zone is too large to transfer").into());
         }
         if answer.id() != self.ready.id {
-            return Err(MalformedMessage("an answer has a wrong identifier").into());
+            return Err(MalformedMessage("an answer has the wrong identifier").into());
         }
         check(&answer, &self.request, self.ready.verifier.as_mut())?;
         if answer.rcode() != Rcode::NO_ERROR {
@@ -264,7 +266,7 @@ fn check(
     Ok(answer.check_answers(request)?)
 }
 
-/// The message after its length (RFC 1035 §4.2.2).
+/// The message with its length in front (RFC 1035 §4.2.2).
 fn framed(message: &[u8]) -> Vec<u8> {
     let length = u16::try_from(message.len()).expect("a message that is too long is not ready");
     [&length.to_be_bytes(), message].concat()
@@ -277,7 +279,7 @@ async fn within<T>(
     timeout(span, exchange).await.unwrap_or(Err(ExchangeError::Silent(span)))
 }
 
-/// Where the identifiers of a connection begin. The standard library keys its hashers at random.
+/// The first identifier of a connection. The standard library seeds its hashers at random.
 fn random_id() -> u16 {
     let random = std::hash::RandomState::new().build_hasher().finish();
     u16::from_be_bytes([random.to_be_bytes()[0], random.to_be_bytes()[1]])

@@ -1,4 +1,4 @@
-//! Messages and signatures, where a real server cannot be made to send what is wanted.
+//! Messages and signatures that no real server can be made to send.
 
 use cutover_contract::{Name, RrKey, RrType, Secret, Ttl};
 use hickory_proto::rr::rdata::tsig::{TSIG, TsigAlgorithm};
@@ -19,7 +19,7 @@ fn key() -> Key {
     key.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A server's side of the exchange: what it has sent since its last signature.
+/// The server's side of an exchange, with everything it sent since its last signature.
 struct Signer {
     signer: TSigner,
     previous: Vec<u8>,
@@ -32,26 +32,26 @@ struct Signer {
 enum How {
     Signed,
     Unsigned,
-    /// Signed, and changed afterwards.
+    /// Signed, and modified afterwards.
     Tampered,
-    /// Signed so many seconds from now.
+    /// Signed this many seconds from now.
     Apart(i64),
     /// With this TSIG error and no MAC.
     Complaint(u16),
 }
 
 impl Signer {
-    /// Knows the key, and the MAC of the request.
+    /// A signer with the key and the MAC of the request.
     fn after(request: &[u8]) -> Self {
         let owner = HickoryName::from_ascii("k.test.").expect("a name");
         let signer = TSigner::new(b"secret".to_vec(), TsigAlgorithm::HmacSha256, owner, 300);
-        // The MAC stands before the identifier, the error and the empty other data.
+        // The MAC precedes the identifier, the error and the empty other data.
         let previous = request[request.len() - 38..request.len() - 6].to_vec();
         Self { signer: signer.expect("a signer"), previous, pending: Vec::new(), first: true }
     }
 
     fn message(&mut self, how: How) -> Answer {
-        // A query's answer with one A record, uncompressed.
+        // An answer to a query with an A record, uncompressed.
         let mut message = vec![0, 7, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
         message.extend(b"\x01a\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01");
         if how == How::Unsigned {
@@ -113,7 +113,7 @@ impl Signer {
     }
 }
 
-/// Sends messages to a verifier; the error of the first that it does not take, or of the end.
+/// Sends messages to a verifier; returns the error of the first refused message, or of the end.
 fn check(messages: &[How]) -> Result<(), SignatureError> {
     let mut request = Request::Transfer(name("acme.test")).encode(7);
     let mut verifier: Verifier = key().sign(&mut request);
@@ -149,7 +149,7 @@ fn rfc8945_section_5_3_1_gaps_in_a_signed_transfer() {
 }
 
 #[test]
-fn a_signature_of_another_time() {
+fn a_signature_from_another_time() {
     for (apart, is_taken) in [(-290, true), (290, true), (-310, false), (310, false)] {
         let result = check(&[How::Apart(apart)]);
         match is_taken {
@@ -203,7 +203,7 @@ fn rfc2136_messages_are_written_octet_by_octet() {
     assert_eq!(update.encode(0x0102), expected.concat());
 }
 
-/// Reads everything of a message that can be read.
+/// Reads everything in a message that can be read.
 fn read_all(octets: &[u8]) -> Option<usize> {
     let answer = Answer::parse(octets.to_vec()).ok()?;
     let mut rdata = Vec::new();
@@ -219,7 +219,7 @@ fn read_all(octets: &[u8]) -> Option<usize> {
 }
 
 #[test]
-fn a_spoilt_message_is_never_a_panic() {
+fn a_damaged_message_is_never_a_panic() {
     let mut message = vec![0, 7, 0x84, 0, 0, 1, 0, 3, 0, 0, 0, 1];
     message.extend(b"\x01a\x04test\x00\x00\x0f\x00\x01");
     message.extend(b"\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x3c\x00\x07\x00\x0a\x02mx\xc0\x0e");
@@ -239,16 +239,16 @@ fn a_spoilt_message_is_never_a_panic() {
         }
         for at in 0..whole.len() {
             for octet in 0..=255 {
-                let mut spoilt = whole.clone();
-                spoilt[at] = octet;
-                let _ = read_all(&spoilt);
+                let mut damaged = whole.clone();
+                damaged[at] = octet;
+                let _ = read_all(&damaged);
             }
         }
     }
 }
 
 #[test]
-fn names_that_lead_nowhere() {
+fn invalid_names_are_refused() {
     let with = |owner: &[u8]| {
         let head: &[u8] = &[0, 7, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
         let tail: &[u8] = b"\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01";
@@ -256,7 +256,7 @@ fn names_that_lead_nowhere() {
         answer.owner(&answer.records()[0]).ok().map(|name| name.to_string())
     };
     assert_eq!(with(b"\x01A\x00").as_deref(), Some("a."));
-    // To itself, forwards, in a circle, into the header, and of forms that are not known.
+    // A pointer to itself, forwards, in a circle or into the header, and unknown forms.
     for owner in [&b"\xc0\x0c"[..], b"\xc0\x0e", b"\x01a\xc0\x0c", b"\xff\xff", b"\x41a", b"\x80"] {
         assert_eq!(with(owner), None, "{owner:?}");
     }

@@ -1,11 +1,11 @@
-//! Signatures of messages (RFC 8945): every request is signed where a key is configured, queries
-//! too, since a server may choose what it shows by the key; and then no unsigned answer counts.
+//! Signs and verifies messages (RFC 8945). If a key is configured, every request is signed, queries
+//! too, since a server may decide by the key what it shows. Then no unsigned answer is believed.
 //!
-//! The one exception is a server's complaint about the signature itself, which it cannot sign
-//! (RFC 8945 §5.3.2). Believing it stops the run, and nothing else.
+//! The only exception is a server's complaint about the signature itself, which it cannot sign
+//! (RFC 8945 §5.3.2). Believing it only stops the run.
 //!
-//! HMAC and the TSIG record are hickory-proto's. Its verifier is not used: it takes no unsigned
-//! message in a transfer, and calls a wrong secret a truncated MAC.
+//! HMAC and the TSIG record are hickory-proto's. Its verifier is not used: it accepts no unsigned
+//! message in a transfer, and reports a wrong secret as a truncated MAC.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -22,49 +22,49 @@ use hickory_proto::serialize::binary::{
 use super::answer::{Answer, MalformedMessage, Rcode};
 use crate::limits::{FUDGE_SECS, UNSIGNED_MAX};
 
-/// A key, ready to sign with. It has no `Debug`.
+/// A key that is ready to sign. It has no `Debug`.
 #[derive(Clone)]
 pub(crate) struct Key {
     name: Name,
     signer: TSigner,
 }
 
-/// Why an answer to a signed request is not believed, or why the server did not believe us.
+/// Why we do not believe an answer to a signed request, or the server does not believe us.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SignatureError {
     /// The server does not accept our signature.
     #[error("{0}")]
     NotAccepted(Complaint),
-    /// No signature where one is owed.
+    /// A required signature is missing.
     #[error("the answer ({0}) is not signed, so it is not believed")]
     Unsigned(Rcode),
-    /// The end of a transfer, or too much of it, is not signed.
-    #[error("the transfer is signed with gaps that RFC 8945 does not allow")]
+    /// The end of a transfer, or too many messages in a row, are not signed.
+    #[error("the transfer has larger gaps between signatures than RFC 8945 allows")]
     Gap,
     /// A signature by another key.
     #[error("the answer is signed with another key")]
     OtherKey,
-    /// A signature that does not fit the message.
+    /// A signature that does not match the message.
     #[error("the answer's signature is wrong")]
     Wrong,
-    /// A signature of another time.
-    #[error("the answer was signed {apart_secs} s from now, more than {FUDGE_SECS} s")]
+    /// A signature from another time.
+    #[error("the answer was signed {apart_secs} s from now; at most {FUDGE_SECS} s are allowed")]
     Stale {
-        /// The distance in seconds.
+        /// The difference in seconds.
         apart_secs: u64,
     },
 }
 
-/// A server's word about our signature (RFC 8945 §5.3.2).
+/// A server's complaint about our signature (RFC 8945 §5.3.2).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Complaint {
     /// BADSIG.
     Signature(Name),
     /// BADKEY.
     Key(Name),
-    /// BADTIME, with the distance of the clocks in seconds where it is told.
+    /// BADTIME, with the difference of the clocks in seconds if the server reports it.
     Time(Option<u64>),
-    /// Another one.
+    /// Another error code.
     Other(u16),
 }
 
@@ -83,20 +83,20 @@ impl fmt::Display for Complaint {
             }
             Self::Time(Some(apart)) => write!(
                 f,
-                "BADTIME: the server's clock and this machine's are {apart} s apart, more than \
-                 {FUDGE_SECS} s"
+                "BADTIME: the clocks of the server and of this machine are {apart} s apart; at \
+                 most {FUDGE_SECS} s are allowed"
             ),
-            Self::Time(None) => f.write_str("BADTIME: the server's clock differs from this one"),
+            Self::Time(None) => f.write_str("BADTIME: the server's clock differs from ours"),
             Self::Other(code) => write!(f, "TSIG error {code}"),
         }
     }
 }
 
 impl Key {
-    /// A key from its configuration.
+    /// Makes a key from its configuration.
     ///
     /// # Errors
-    /// [`ConfigError`], with the field of the key's own mapping.
+    /// [`ConfigError`], which names a field of the key's own mapping.
     pub(crate) fn new(name: Name, algorithm: &str, secret: &Secret) -> Result<Self, ConfigError> {
         let algorithm = match algorithm {
             "hmac-sha256" => TsigAlgorithm::HmacSha256,
@@ -106,9 +106,9 @@ impl Key {
                 return Err(ConfigError::new("algorithm", format!("`{other}` cannot be used")));
             }
         };
-        // The decoder's error would quote the octet that it stumbled over.
+        // The error of the decoder would quote an octet of the secret.
         let octets = BASE64.decode(secret.expose().trim());
-        let octets = octets.map_err(|_| ConfigError::new("secret", "the secret is no base64"))?;
+        let octets = octets.map_err(|_| ConfigError::new("secret", "the secret is not base64"))?;
         if octets.is_empty() {
             return Err(ConfigError::new("secret", "the secret is empty"));
         }
@@ -119,7 +119,7 @@ impl Key {
         Ok(Self { name, signer })
     }
 
-    /// Signs a request, and gives what its answer is checked with.
+    /// Signs a request, and returns the verifier for its answer.
     pub(crate) fn sign(&self, message: &mut Vec<u8>) -> Verifier {
         let id = u16::from_be_bytes([message[0], message[1]]);
         let unsigned = TSIG::new(
@@ -138,7 +138,7 @@ impl Key {
             make_tsig_record(self.signer.signer_name().clone(), unsigned.set_mac(mac.clone()));
         let mut octets = Vec::new();
         let mut encoder = BinEncoder::new(&mut octets);
-        // Its pointers would count from the record, not from the message.
+        // Its pointers would count from the start of the record instead of the message.
         encoder.set_name_encoding(NameEncoding::Uncompressed);
         record.emit(&mut encoder).expect("a key's names and a MAC fit in a record");
         message.extend(octets);
@@ -147,20 +147,20 @@ impl Key {
     }
 }
 
-/// Checks the answers to one signed request, in their order.
+/// Verifies the answers to a signed request, in order.
 pub(crate) struct Verifier {
     key: Key,
-    /// The MAC before: the request's, then that of the last signed message.
+    /// The previous MAC: that of the request, then that of the last signed message.
     previous: Vec<u8>,
-    /// The messages since then that were not signed.
+    /// The unsigned messages since then.
     pending: Vec<u8>,
     unsigned: usize,
     first: bool,
 }
 
 impl Verifier {
-    /// Takes the next message. What an unsigned one in a transfer says is proven by the next signed
-    /// one only: see [`Verifier::finish`].
+    /// Takes the next message. An unsigned message in a transfer is verified only by the next
+    /// signed message: see [`Verifier::finish`].
     pub(crate) fn check(&mut self, answer: &Answer) -> Result<(), ExchangeProblem> {
         let Some(at) = answer.tsig_at() else {
             if self.first {
@@ -181,7 +181,7 @@ impl Verifier {
         if owner != *signer.signer_name() || tsig.algorithm != *signer.algorithm() {
             return Err(SignatureError::OtherKey.into());
         }
-        // A truncated MAC (RFC 8945 §5.2.2.1) is longer than nothing and still not accepted.
+        // A truncated MAC (RFC 8945 §5.2.2.1) is not accepted.
         signer
             .verify(&self.digested(answer, at, &owner, &tsig), &tsig.mac)
             .map_err(|_| SignatureError::Wrong)?;
@@ -196,7 +196,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether everything that was taken is proven.
+    /// Checks that everything taken so far is verified.
     pub(crate) fn finish(&self) -> Result<(), SignatureError> {
         match self.first || self.unsigned > 0 {
             true => Err(SignatureError::Gap),
@@ -204,10 +204,10 @@ impl Verifier {
         }
     }
 
-    /// What the signature is made of (RFC 8945 §4.3.3, §5.3.1).
+    /// The octets that the signature covers (RFC 8945 §4.3.3, §5.3.1).
     fn digested(&self, answer: &Answer, at: usize, owner: &HickoryName, tsig: &TSIG) -> Vec<u8> {
         let mut octets = Vec::with_capacity(self.pending.len() + answer.octets().len() + 128);
-        let length = u16::try_from(self.previous.len()).expect("a MAC has 64 octets at the most");
+        let length = u16::try_from(self.previous.len()).expect("a MAC has at most 64 octets");
         octets.extend(length.to_be_bytes());
         octets.extend(&self.previous);
         octets.extend(&self.pending);
@@ -242,19 +242,19 @@ impl Verifier {
     }
 }
 
-/// Why a message is not the next answer.
+/// Why a message is not the expected answer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExchangeProblem {
-    /// It is no such message at all.
+    /// It is malformed.
     #[error(transparent)]
     Malformed(#[from] MalformedMessage),
-    /// Its signature.
+    /// Its signature is not accepted.
     #[error(transparent)]
     Signature(#[from] SignatureError),
 }
 
 fn read(answer: &Answer, at: usize) -> Result<(HickoryName, TSIG), MalformedMessage> {
-    let malformed = MalformedMessage("the signature's record cannot be read");
+    let malformed = MalformedMessage("the signature record cannot be read");
     let at = u16::try_from(at).map_err(|_| malformed.clone())?;
     let record = Record::read(&mut BinDecoder::new(answer.octets()).clone(at));
     let record = record.map_err(|_| malformed.clone())?;

@@ -1,5 +1,5 @@
-//! A real server that takes dynamic updates as a bench of the conformance suite, for any adapter
-//! that can write to it. `dig` is the other reader, `nsupdate` the colleague.
+//! A real server that takes dynamic updates, as a bench of the conformance suite, for any adapter
+//! that can write to it. `dig` is the independent reader, and `nsupdate` is the colleague.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -12,28 +12,28 @@ use cutover_kit::testing::{Hurried, closed, nobody};
 use super::proxy::{self, Fate};
 use crate::lab::{Server, TsigKey};
 
-/// Which server.
+/// The kind of server.
 pub(crate) struct Kind {
     pub(crate) title: &'static str,
     pub(crate) limits: &'static [Limit],
-    /// Connects an adapter to this address, with this key.
+    /// Connects an adapter to this address with this key.
     pub(crate) connect: fn(SocketAddr, Option<&TsigKey>) -> Box<dyn Provider>,
-    /// From the zone's text and a key.
+    /// Starts a server with this zone text and this key.
     pub(crate) plain: fn(&str, TsigKey) -> Server,
     pub(crate) signed: fn(&str, TsigKey) -> Server,
 }
 
-/// The zone that is tried.
+/// The zone of the suite.
 pub(crate) const ZONE: &str = "suite.test";
 
 const APEX: &str = "@ 300 IN SOA ns.elsewhere.example. h 1 7200 900 600 300\n\
     @ 300 IN NS ns.elsewhere.example.\n";
 
-/// A server at a time, of one kind.
+/// One server of this kind at a time.
 pub(crate) struct OneServer {
     kind: Kind,
     key: TsigKey,
-    /// Well-formed, and not the server's.
+    /// A well-formed key that the server does not know.
     wrong: TsigKey,
     server: Option<Server>,
 }
@@ -47,7 +47,7 @@ impl OneServer {
     }
 
     fn with(&mut self, rrsets: &Rrsets, start: fn(&str, TsigKey) -> Server) -> Box<dyn Provider> {
-        // The old one ends before the new one begins.
+        // The old server must end before the new one starts.
         self.server = None;
         let text = format!("{APEX}{}", suite::master_lines(rrsets));
         self.server = Some(start(&text, self.key.clone()));
@@ -62,7 +62,7 @@ impl OneServer {
         (self.kind.connect)(address, Some(&self.key))
     }
 
-    /// An adapter whose updates meet this fate.
+    /// An adapter whose updates have this fate.
     fn fated(&self, fate: impl Fn() -> Fate + Send + Sync + 'static) -> Box<dyn Provider> {
         let address = proxy::before(self.server().addr(), move |_| fate());
         (self.kind.connect)(address, Some(&self.key))
@@ -98,14 +98,14 @@ impl Bench for OneServer {
 
     async fn signed(&mut self, rrsets: &Rrsets) -> Result<Box<dyn Provider>, Missing> {
         let provider = self.with(rrsets, self.kind.signed);
-        // Signers begin when the zone is served already.
+        // Signers start only after the zone is served.
         self.server().wait_shown(&[&format!("www.{ZONE}"), "A", "+dnssec"], "RRSIG");
         Ok(provider)
     }
 
     async fn read(&self) -> Result<Zone, Missing> {
         let mut zone = suite::zone_from_lines(&self.origin(), &self.server().transfer(ZONE));
-        // BIND's notes of how far its signer is (`sig-signing-type`).
+        // BIND keeps the progress of its signer there (`sig-signing-type`).
         zone.rrsets.remove(&suite::key(&self.origin(), "@ TYPE65534"));
         Ok(zone)
     }
@@ -135,11 +135,11 @@ impl Bench for OneServer {
             Fault::CutBeforeEffect => self.fated(|| Fate::Lose),
             Fault::CutAfterEffect => self.fated(|| Fate::LoseAnswer),
             Fault::GarbageToWrite => self.fated(|| Fate::Answer(vec![7; 40])),
-            // An answer to an update, unsigned, with the code SERVFAIL (RFC 1035 §4.1.1).
+            // An unsigned answer to an update, with the code SERVFAIL (RFC 1035 §4.1.1).
             Fault::ServerFailure => {
                 self.fated(|| Fate::Answer([0, 0, 0xa8, 2, 0, 0, 0, 0, 0, 0, 0, 0].to_vec()))
             }
-            Fault::Throttled => return Err(Missing("DNS has no word for patience")),
+            Fault::Throttled => return Err(Missing("DNS cannot ask a client to wait")),
         })
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use cutover_kit::testing::{MX, SMALL, ZONE, changes, key, rrsets, wit
 pub(crate) use crate::connect::{adapter, adapter_of, connect};
 use crate::lab::{Bind, Knot, Server};
 
-/// One server of each kind with this zone.
+/// A server of each kind with this zone.
 pub(crate) fn both(lines: &[&str]) -> [Server; 2] {
     let text = lines.join("\n");
     [Bind::primary(&[(ZONE, &text)]), Knot::primary(&[(ZONE, &text)])]
@@ -22,7 +22,7 @@ pub(crate) fn bind(lines: &[&str]) -> Server {
     Bind::primary(&[(ZONE, &lines.join("\n"))])
 }
 
-/// What the zone holds, its serial apart.
+/// What the zone holds, apart from its serial.
 pub(crate) async fn contents(server: &Server) -> Rrsets {
     let zone = adapter_of(server).read_zone(&zone()).await;
     let mut rrsets = zone.unwrap_or_else(|error| panic!("{}: {error}", server.program())).rrsets;

@@ -7,7 +7,7 @@ use cutover_kit::testing;
 
 use crate::lab::{Server, TsigKey};
 
-/// The adapter for an address and a key, if they can be used.
+/// The adapter for an address and a key, or why they cannot be used.
 pub(crate) fn connect(
     address: &str,
     key: Option<&TsigKey>,

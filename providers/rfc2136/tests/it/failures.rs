@@ -1,4 +1,4 @@
-//! Servers that refuse, lie, babble, or are not there.
+//! Servers that refuse, lie, send nonsense, or are not there.
 
 use cutover_contract::Next;
 use cutover_kit::testing::{closed, failures, kinds, nobody};
@@ -85,11 +85,11 @@ async fn a_server_that_never_answers() {
 }
 
 #[tokio::test]
-async fn an_update_without_an_answer_that_counts_is_in_doubt() {
+async fn an_update_without_a_trustworthy_answer_is_in_doubt() {
     let no_error = [0, 0, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec();
     let mut refused = no_error.clone();
     refused[3] = 5;
-    /// What becomes of the update, the answer if there is one, updates made, and a word.
+    /// The fate of the update, the answer if any, the updates made, and a word of the error.
     type Case = (fn(Vec<u8>) -> Fate, Vec<u8>, usize, &'static str);
     let fates: [Case; 5] = [
         (|_| Fate::Lose, Vec::new(), 0, "the connection broke"),
@@ -115,7 +115,7 @@ async fn an_update_without_an_answer_that_counts_is_in_doubt() {
 
 #[tokio::test]
 async fn a_server_that_says_noerror_and_does_nothing() {
-    // Without a key, answers are taken at their word; reading back tells.
+    // Without a key, answers are believed; only reading back shows the truth.
     let no_error = [0, 0, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec();
     for server in both(SMALL) {
         let answer = no_error.clone();
@@ -129,10 +129,10 @@ async fn a_server_that_says_noerror_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn babble() {
+async fn nonsense() {
     let mut other_id_and_more = vec![0xff; 600];
     other_id_and_more[4..12].fill(0);
-    let babble: [(Vec<Vec<u8>>, &str); 6] = [
+    let nonsense: [(Vec<Vec<u8>>, &str); 6] = [
         (vec![], "unreachable"),
         (vec![vec![]], "malformed"),
         (vec![vec![0; 12]], "malformed"),
@@ -140,7 +140,7 @@ async fn babble() {
         (vec![other_id_and_more], "malformed"),
         (vec![b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()], "malformed"),
     ];
-    for (answers, expected) in babble {
+    for (answers, expected) in nonsense {
         let address = babbler(answers.clone());
         for key in [Some(TsigKey::generate("hmac-sha256")), None] {
             let failed = failures(&*adapter(address, key.as_ref()), "a secret").await;
@@ -149,7 +149,7 @@ async fn babble() {
     }
 }
 
-/// A record at `acme.test` or below, uncompressed.
+/// An uncompressed record at `acme.test` or below.
 fn record(label: &str, rtype: u16, class: u16, ttl: u32, rdata: &[u8]) -> Vec<u8> {
     let mut octets = Vec::new();
     if !label.is_empty() {
@@ -174,7 +174,7 @@ fn message(records: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn transfers_that_are_no_zone() {
+async fn transfers_that_are_not_a_zone() {
     let soa = |serial: u8| {
         let mut rdata = vec![0, 0];
         rdata.extend([0, 0, 0, serial, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]);
@@ -193,7 +193,7 @@ async fn transfers_that_are_no_zone() {
         (vec![vec![soa(1), record("odd", 1, 1, 60, &[1, 2, 3]), soa(1)]], "odd.acme.test. A"),
         (vec![vec![soa(1), record("odd", 15, 1, 60, &[0]), soa(1)]], "odd.acme.test. MX"),
         (vec![vec![soa(1), record("odd", 1, 3, 60, &[1, 2, 3, 4]), soa(1)]], "not of class IN"),
-        // An address for a name of another zone is nothing of ours.
+        // An address for a name of another zone is ignored.
         (
             vec![vec![
                 soa(1),

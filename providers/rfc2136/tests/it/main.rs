@@ -1,4 +1,5 @@
-//! The adapter against real servers: each case at BIND and at Knot, unless it is one server's own.
+//! The adapter with real servers: each case on BIND and on Knot, unless it is specific to one of
+//! them.
 
 mod common;
 mod connect;

@@ -1,4 +1,4 @@
-//! The lab's relay, as the tests of this adapter use it: updates counted.
+//! The lab's relay as the tests of this adapter use it, with updates counted.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use crate::lab::relay::Fate;
 use crate::lab::relay::{self, Protocol};
 
-/// `fate` sees each UPDATE (opcode 5, RFC 2136 §2.2), counted from 0, before the server does.
+/// `fate` sees each UPDATE (opcode 5, RFC 2136 §2.2) before the server does, counted from 0.
 pub(crate) fn before(
     server: SocketAddr,
     fate: impl Fn(usize) -> Fate + Send + Sync + 'static,
@@ -18,7 +18,7 @@ pub(crate) fn before(
     })
 }
 
-/// Answers each connection's first message with these.
+/// Answers the first message of each connection with these messages.
 pub(crate) fn babbler(answers: Vec<Vec<u8>>) -> SocketAddr {
     relay::babbler(Protocol::Dns, answers)
 }

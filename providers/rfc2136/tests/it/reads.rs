@@ -8,7 +8,7 @@ use cutover_kit::testing::EVERY_TYPE;
 use crate::common::{ZONE, adapter_of, bind, both, changes, contents, key, rrsets, zone};
 use crate::lab::{Bind, loopback};
 
-/// Every type, at more names than some servers take.
+/// Every type, with more kinds of names than some servers accept.
 pub(crate) fn every_type() -> Vec<&'static str> {
     let odd = [
         "a\\.dot 300 TXT \"a name with a dot in a label\"",
@@ -78,7 +78,7 @@ async fn many_rrsets_are_read_at_once() {
 }
 
 #[tokio::test]
-async fn wildcards_are_rrsets_of_their_own_and_nothing_is_made_from_them() {
+async fn wildcards_are_read_as_such_and_never_applied() {
     let lines = [
         "@ 300 SOA ns1 h 7 3600 600 86400 300",
         "@ 300 NS ns1",
@@ -112,7 +112,7 @@ async fn wildcards_are_rrsets_of_their_own_and_nothing_is_made_from_them() {
             let expected = is_there.then(|| all[&key(text)].clone());
             assert_eq!(read, [expected], "{} {text}", server.program());
         }
-        // So a name under a wildcard can be created with `before` absent.
+        // Therefore a name under a wildcard can be created with `before` absent.
         let receipt = adapter.apply(&changes(&[], &["nobody 60 MX 20 ns1"])).await;
         assert!(receipt.is_ok(), "{}: {receipt:?}", server.program());
     }
@@ -160,13 +160,13 @@ async fn a_secondary_of_the_lab_lags() {
     let receipt = adapter_of(&primary).apply(&changes(&[], &["new 60 A 192.0.2.3"])).await;
     let serial = receipt.expect("a change").serial.expect("a serial");
     assert_eq!(primary.serial(ZONE), Some(serial));
-    assert_eq!(secondary.serial(ZONE), old, "the secondary has not been told");
+    assert_eq!(secondary.serial(ZONE), old, "the secondary has not loaded the change");
     secondary.wait_serial(ZONE, serial, lag * 5);
     assert!(secondary.dig(&["new.acme.test", "A", "+short"]).contains("192.0.2.3"));
 }
 
 #[tokio::test]
-async fn names_and_types_are_those_that_were_asked_for() {
+async fn rrsets_are_returned_as_requested() {
     let server = bind(crate::common::SMALL);
     let keys = [key("www A"), key("@ SOA"), key("mail CNAME"), key("mail A"), key("www A")];
     let read = adapter_of(&server).read_rrsets(&zone(), &keys).await.expect("an answer");

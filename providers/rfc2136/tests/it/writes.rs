@@ -11,7 +11,7 @@ use crate::lab::{Bind, Server};
 use crate::proxy::{self, Fate};
 use crate::reads::every_type;
 
-/// Applies, and checks the server's own count: one change set is one update.
+/// Applies changes, and checks the server's own count: a change set is a single update.
 async fn apply(server: &Server, changes: &ChangeSet) {
     let made = server.updates_made();
     let receipt = adapter_of(server).apply(changes).await;
@@ -20,7 +20,7 @@ async fn apply(server: &Server, changes: &ChangeSet) {
     assert_eq!(server.updates_made(), made + 1, "{}\n{}", server.program(), server.log());
 }
 
-/// Applies what must fail and change nothing, and gives the failure.
+/// Applies changes that must fail and change nothing, and returns the error.
 async fn apply_in_vain(server: &Server, changes: &ChangeSet) -> ProviderError {
     let (made, before) = (server.updates_made(), contents(server).await);
     let Err(error) = adapter_of(server).apply(changes).await else {
@@ -40,7 +40,7 @@ async fn every_type_is_written_as_it_is_read() {
             .filter(|line| !line.contains(" SOA ") && !line.starts_with("@ 3600 NS"))
             .filter(|line| !line.starts_with("ns1 0 A"))
             .collect();
-        // The MX, the TXT and the A that are there already are replaced in the same message.
+        // The existing MX, TXT and A are replaced in the same message.
         let old = [MX, SMALL[4]];
         apply(&server, &changes(&old, &new)).await;
         let mut expected = without_soa(SMALL);
@@ -118,9 +118,9 @@ async fn a_serial_that_moves_in_between_is_no_conflict() {
 }
 
 #[tokio::test]
-async fn what_moves_in_between_is_seen_even_if_it_is_the_ttl_alone() {
+async fn a_change_in_between_is_seen_even_if_only_the_ttl_changes() {
     let scripts = [
-        // Knot ignores a record that is there already, whatever its new TTL.
+        // Knot ignores a record that already exists, even if its TTL is new.
         "update delete acme.test MX\nupdate add acme.test 77 MX 10 mail.oldhost.example.",
         "update add acme.test 300 MX 5 mx.example.",
         "update delete acme.test MX",
@@ -134,7 +134,7 @@ async fn what_moves_in_between_is_seen_even_if_it_is_the_ttl_alone() {
             };
             assert_eq!(of, key("@ MX"));
             assert_eq!(live.as_ref(), contents(&server).await.get(&key("@ MX")));
-            assert_eq!(server.updates_made(), 1, "the colleague's");
+            assert_eq!(server.updates_made(), 1, "only the colleague's");
         }
     }
 }
@@ -167,7 +167,8 @@ async fn the_apex_changes_without_a_gap() {
         apply(&server, &changes(&other, &old)).await;
         assert_eq!(contents(&server).await, without_soa(SMALL));
 
-        // The TTL alone, of an RRset that cannot be deleted: Knot leaves it, and that is seen.
+        // Only the TTL changes, of an RRset that cannot be deleted. Knot ignores that, and the
+        // adapter notices.
         let longer = adapter_of(&server).apply(&changes(&old, &["@ 900 NS ns1"])).await;
         match server.program() {
             "named" => assert!(longer.is_ok(), "{longer:?}"),
@@ -182,7 +183,7 @@ async fn the_apex_changes_without_a_gap() {
         let (before, after) = (line(soa.serial, 300, 300), line(soa.serial + 10, 120, 60));
         apply(&server, &changes(&[&before], &[&after])).await;
         assert_eq!(server.serial(ZONE), Some(soa.serial + 10));
-        // Together with something else, and one step only.
+        // Together with another change, and by a single step.
         let last = line(soa.serial + 11, 300, 300);
         apply(&server, &changes(&[&after], &[&last, "n 60 A 192.0.2.1"])).await;
         assert_eq!(server.serial(ZONE), Some(soa.serial + 11), "{}", server.program());
@@ -207,15 +208,15 @@ async fn large_change_sets() {
     }
 }
 
-/// What many changes have made is read back by what has changed in the zone since (RFC 1995), and what
-/// a server says of that is what the zone then holds.
+/// Many changes are read back by an incremental transfer (RFC 1995), which must agree with what the
+/// zone then holds.
 #[tokio::test]
-async fn many_changes_are_read_back_by_what_has_changed() {
+async fn many_changes_are_read_back_by_incremental_transfer() {
     let line = |n: usize, ttl: u32, host: usize| format!("h{n} {ttl} A 192.0.2.{}", host % 250);
     let before: Vec<String> = (0..900).flat_map(|n| [line(n, 60, n), line(n, 60, n + 1)]).collect();
     let after: Vec<String> = (0..900)
         .flat_map(|n| match n {
-            // Another TTL, one other address, another RRset, one address less, none, and the same.
+            // Another TTL, another address, another RRset, one address fewer, none, and the same.
             0..50 => vec![line(n, 90, n), line(n, 90, n + 1)],
             50..100 => vec![line(n, 60, n), line(n, 60, n + 2)],
             100..150 => vec![format!("h{n} 60 AAAA 2001:db8::{n:x}")],
@@ -247,7 +248,7 @@ async fn bind_says_no_to_an_exchange_without_an_address() {
     assert_eq!(error.next(), Next::Fix);
     assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
     assert!(error.to_string().contains("REFUSED"), "{error}");
-    // With the address in the same change set it is taken.
+    // With the address in the same change set it is accepted.
     apply(&server, &changes(&[MX], &["@ 300 MX 10 mx", "mx 300 A 192.0.2.25"])).await;
 }
 
@@ -264,7 +265,7 @@ async fn bind_says_servfail_to_an_rrset_that_is_too_large_for_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_compares_with_another_soa_is_told_apart_from_a_conflict() {
+async fn a_server_that_compares_with_another_soa_is_no_conflict() {
     let clause = "dnssec-policy default; inline-signing yes;";
     let server = Bind::primary_with(&[(ZONE, &SMALL.join("\n"))], clause);
     let error = adapter_of(&server).apply(&changes(&[], &["n 60 A 192.0.2.1"])).await;

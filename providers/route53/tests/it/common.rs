@@ -11,7 +11,7 @@ use crate::route53::Route53;
 
 /// The access key that the fake knows.
 pub(crate) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-/// What belongs to it.
+/// The secret of this key.
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// A fake with this zone.
@@ -21,7 +21,7 @@ pub(crate) fn fake(held: &[&str]) -> Arc<Route53> {
     fake
 }
 
-/// An adapter for a door, with more of its configuration.
+/// An adapter for a door, with additional configuration.
 pub(crate) fn adapter_with(url: &str, key: &str, more: &[(&str, &str)]) -> Box<dyn Provider> {
     let own = [("endpoint_url", url), ("access_key_id", key), ("secret_access_key", SECRET)];
     connected(&cutover_route53::ADAPTER, &[&own, more].concat())
@@ -32,7 +32,7 @@ pub(crate) fn adapter(url: &str) -> Box<dyn Provider> {
     adapter_with(url, KEY, &[])
 }
 
-/// What a zone has, read with none of the adapter's code; SOA and NS of the apex apart.
+/// What a zone holds, read without the adapter's code; without the SOA and NS of the apex.
 pub(crate) fn held(fake: &Route53) -> Rrsets {
     let mut rrsets = suite::zone_from_lines(&zone(), &fake.lines(ZONE).join("\n")).rrsets;
     rrsets.retain(|key, _| key.name != zone() || ![RrType::SOA, RrType::NS].contains(&key.rtype));

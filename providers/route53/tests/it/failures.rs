@@ -1,4 +1,4 @@
-//! What goes wrong, and what is said of it.
+//! What goes wrong, and what the adapter reports.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +18,8 @@ const EDIT: &str = "@ MX 300 0 mail.newhost.example.";
 
 #[tokio::test]
 async fn route_53_itself_compares() {
-    // Between our reading and the batch somebody edits, deletes, or makes it by themselves.
+    // Between our read and the batch, somebody edits or deletes the RRset, or makes the change
+    // themselves.
     for lines in [
         &["acme.test. 300 IN MX 10 elsewhere.example."][..],
         &["acme.test. 301 IN MX 10 mail.oldhost.example."],
@@ -44,7 +45,7 @@ async fn route_53_itself_compares() {
 }
 
 #[tokio::test]
-async fn throttling_and_a_change_before_ours_change_nothing_and_are_waited_for() {
+async fn throttling_and_another_change_in_progress_change_nothing() {
     let fake = fake(HOSTED);
     let before = held(&fake);
     fake.prior(1);
@@ -65,7 +66,7 @@ async fn throttling_and_a_change_before_ours_change_nothing_and_are_waited_for()
 }
 
 #[tokio::test]
-async fn questions_are_asked_again_where_route_53_asks_for_patience() {
+async fn throttled_questions_are_asked_again() {
     let fake = fake(HOSTED);
     let seen = AtomicUsize::new(0);
     let door = Door::with_mishaps(fake.clone(), move |_| {
@@ -86,20 +87,20 @@ async fn a_change_is_waited_for_until_it_is_in_sync() {
 }
 
 #[tokio::test]
-async fn a_change_of_which_nobody_says_who_has_it_is_in_doubt() {
+async fn a_change_that_may_not_be_in_sync_is_in_doubt() {
     let fake = fake(HOSTED);
     let door = Door::with_mishaps(fake.clone(), |request| {
         let is_sync = request.path.contains("/change/");
         is_sync.then(|| Mishap::Instead(refusal(403, "AccessDenied", "No.")))
     });
-    let error = adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("no word");
+    let error = adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("no status");
     assert_eq!(error.next(), Next::Look, "{error}");
     assert!(error.to_string().contains("the change was made"), "{error}");
     assert_eq!(fake.writes(ZONE), 1);
 }
 
 #[tokio::test]
-async fn codes_decide_and_not_the_status() {
+async fn the_code_decides_instead_of_the_status() {
     let fake = fake(HOSTED);
     for (status, code, next) in [
         (403, "InvalidClientTokenId", "Unauthorized"),
@@ -117,16 +118,16 @@ async fn codes_decide_and_not_the_status() {
             Some(Mishap::Instead(refusal(status, code, &message)))
         });
         let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("no");
-        let told = format!("{error:?} {error}");
-        assert!(told.starts_with(next), "{status} {code}: {told}");
-        assert!(!told.contains(SECRET) && !told.contains("TOKEN-OF"), "{told}");
+        let shown = format!("{error:?} {error}");
+        assert!(shown.starts_with(next), "{status} {code}: {shown}");
+        assert!(!shown.contains(SECRET) && !shown.contains("TOKEN-OF"), "{shown}");
     }
 }
 
 #[tokio::test]
-async fn keys_that_are_half_there_are_missed_at_once() {
+async fn incomplete_configurations_are_refused_at_once() {
     let connect = |more: &[(&str, &str)]| connect(&cutover_route53::ADAPTER, more).err();
-    assert!(connect(&[]).is_none(), "credentials are the SDK's affair");
+    assert!(connect(&[]).is_none(), "the SDK finds the credentials");
     for (more, field) in [
         (&[("access_key_id", "A")][..], "secret_access_key"),
         (&[("endpoint_url", "route53.example")], "endpoint_url"),
@@ -136,7 +137,7 @@ async fn keys_that_are_half_there_are_missed_at_once() {
     ] {
         assert_eq!(connect(more).expect(field).field, field);
     }
-    // Nobody listens: a change was not sent.
+    // Nothing listens, so a change was not sent.
     let fake = fake(HOSTED);
     let nobody = adapter_with(&format!("http://{}", closed()), KEY, &[]);
     let error = nobody.apply(&changes(&fake, &[EDIT])).await.expect_err("nobody");

@@ -1,4 +1,4 @@
-//! The adapter against the lab's fake of Route 53, where the suite has no case.
+//! The adapter with the lab's fake of Route 53, where the suite has no case.
 
 mod common;
 mod failures;

@@ -1,4 +1,4 @@
-//! What is read: pages, escapes, and zones of one name.
+//! What is read: pages, escapes, and several zones of the same name.
 
 use cutover_contract::{ProviderError, RrType};
 use cutover_kit::testing::HOSTED;
@@ -17,15 +17,15 @@ async fn all_pages_are_read() {
     let mut read = adapter(&door.url()).read_zone(&zone()).await.expect("a zone").rrsets;
     read.retain(|key, _| key.name != zone() || ![RrType::SOA, RrType::NS].contains(&key.rtype));
     assert_eq!(read, held(&fake));
-    // 1,236 RRsets in pages of 300, and the zone is found.
+    // 1,236 RRsets in pages of 300, and a request to find the zone.
     assert_eq!(door.passages().len(), 6);
 }
 
 #[tokio::test]
-async fn of_several_zones_of_one_name_the_public_one_is_taken() {
+async fn the_public_zone_of_several_with_the_same_name_is_used() {
     let fake = fake(HOSTED);
     let other = fake.another(ZONE, true, &[]);
-    // Whose names begin in the same way.
+    // A zone whose name begins in the same way.
     fake.another("acme.test.example", false, &[]);
     let door = Door::open(fake.clone());
     assert!(adapter(&door.url()).read_zone(&zone()).await.expect("a zone").rrsets.len() > 2);
@@ -42,7 +42,7 @@ async fn of_several_zones_of_one_name_the_public_one_is_taken() {
 }
 
 #[tokio::test]
-async fn private_zones_alone_are_no_zone() {
+async fn a_zone_that_is_only_private_is_not_found() {
     let fake = Route53::new(KEY);
     fake.another(ZONE, true, &[]);
     let door = Door::open(fake.clone());
@@ -52,7 +52,7 @@ async fn private_zones_alone_are_no_zone() {
 }
 
 #[tokio::test]
-async fn a_zone_that_was_made_anew_is_found_again() {
+async fn a_zone_that_was_created_again_is_found() {
     let fake = fake(HOSTED);
     let door = Door::open(fake.clone());
     let provider = adapter(&door.url());

@@ -19,7 +19,7 @@ fn texts(lines: &[String]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_swap_is_one_batch_that_deletes_what_was_seen_and_creates_what_comes() {
+async fn a_replacement_is_one_batch_that_deletes_and_creates() {
     let fake = fake(HOSTED);
     let door = Door::open(fake.clone());
     let set = changes(&fake, &["@ MX 60 0 mail.newhost.example.", "mail CNAME -"]);
@@ -35,7 +35,7 @@ async fn a_swap_is_one_batch_that_deletes_what_was_seen_and_creates_what_comes()
 }
 
 #[tokio::test]
-async fn a_batch_has_a_thousand_records_and_not_one_more() {
+async fn a_batch_has_at_most_a_thousand_records() {
     let fake = fake(&[]);
     let door = Door::open(fake.clone());
     let provider = adapter(&door.url());
@@ -46,7 +46,7 @@ async fn a_batch_has_a_thousand_records_and_not_one_more() {
     assert_eq!(door.count(is_batch), 0, "nothing is sent");
     provider.apply(&changes(&fake, &texts(&hosts(1_000, "192.0.2.1")))).await.expect("made");
     assert_eq!((door.count(is_batch), held(&fake).len()), (1, 1_000));
-    // What is replaced counts as what goes and what comes.
+    // A replaced record counts as deleted and as created.
     provider.apply(&changes(&fake, &texts(&hosts(500, "192.0.2.2")))).await.expect("made");
     let error = provider.apply(&changes(&fake, &texts(&hosts(501, "192.0.2.3")))).await;
     assert!(error.expect_err("too many").to_string().contains("takes 1002 records"));
@@ -54,10 +54,10 @@ async fn a_batch_has_a_thousand_records_and_not_one_more() {
 }
 
 #[tokio::test]
-async fn a_batch_has_32000_characters_and_not_one_more() {
+async fn a_batch_has_at_most_32000_characters() {
     let fake = fake(&[]);
     let door = Door::open(fake.clone());
-    // 258 characters with a blank: 124 of 257 and a last one that makes up for the rest.
+    // 124 texts of 256 characters with their quotes, and a last text that fills the rest.
     let of = |last: usize| {
         let text = |n: usize, length: usize| format!("t{n} TXT 300 \"{}\"", "x".repeat(length - 2));
         let mut lines: Vec<String> = (0..124).map(|n| text(n, 256)).collect();
@@ -104,14 +104,14 @@ async fn aliases_and_rrsets_with_identifiers_are_left_alone() {
     for (edit, words) in [
         ("shop A 60 192.0.2.9", "with identifiers"),
         ("@ A 60 192.0.2.9", "an alias of another resource"),
-        ("shop CNAME 60 x.example.", "a CNAME stands alone"),
+        ("shop CNAME 60 x.example.", "a CNAME must be alone"),
     ] {
         let error = provider.apply(&changes(&fake, &[edit])).await.expect_err(edit);
         assert!(matches!(error, ProviderError::Unsupported { .. }), "{edit}: {error}");
         assert!(error.to_string().contains(words), "{edit}: {error}");
     }
     assert_eq!((door.count(is_batch), fake.count(ZONE)), (0, before));
-    // Beside them, other types are as they are anywhere.
+    // Other types at these names are written as usual.
     provider
         .apply(&changes(&fake, &["@ MX 60 0 new.example.", "shop TXT 60 \"x\""]))
         .await
@@ -120,7 +120,7 @@ async fn aliases_and_rrsets_with_identifiers_are_left_alone() {
 }
 
 #[tokio::test]
-async fn what_others_spelled_in_their_own_way_is_deleted_by_their_spelling() {
+async fn records_of_others_are_deleted_by_their_own_spelling() {
     let fake = fake(&[]);
     let lines = [
         "acme.test. 300 IN MX 10 Mail.OldHost.Example".to_owned(),

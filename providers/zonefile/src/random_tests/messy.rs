@@ -1,4 +1,4 @@
-//! Messy zone files: everything that the reader knows, in every layout, by a seed.
+//! Random messy zone files, from a seed: everything the reader knows, in every layout.
 
 use std::path::Path;
 
@@ -86,7 +86,7 @@ pub(super) fn random_rdata(rng: &mut Rng, rtype: RrType) -> String {
     }
 }
 
-/// A zone file with the files that it includes.
+/// A zone file, with the files that it includes.
 pub(super) struct Messy {
     pub(super) text: Vec<u8>,
     pub(super) includes: Vec<(String, Vec<u8>)>,
@@ -104,8 +104,8 @@ impl Messy {
         self.generates || !self.includes.is_empty()
     }
 
-    /// The text without the byte order mark, which BIND does not know, and with a last line end,
-    /// without which it refuses directives.
+    /// The text as BIND can read it: without the byte order mark, which it does not know, and with
+    /// a final line end, without which it refuses directives.
     pub(super) fn for_bind(&self) -> Vec<u8> {
         let bare = self.text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.text);
         [bare, b"\n"].concat()
@@ -144,7 +144,8 @@ impl Messy {
                         .push((file, b"i 60 A 192.0.2.1\n\t60 TXT x\nC A 192.0.2.9".into()));
                 }
                 7 if rng.below(3) == 0 => {
-                    // Relative to whatever the origin is: `test.` would lead out of the zone.
+                    // An absolute owner, because a relative one would be outside the zone under the
+                    // origin `test.`.
                     writer.line("$GENERATE 1-3 g$.example.test. A 192.0.2.$ ; hosts");
                     messy.generates = true;
                 }
@@ -166,7 +167,7 @@ struct Writer<'w> {
     origin: &'w str,
     has_default: bool,
     cnames: usize,
-    /// Whether a blank at a line's start would mean a CNAME's owner.
+    /// Whether a blank at the start of the next line would inherit the owner of a CNAME.
     after_cname: bool,
 }
 

@@ -1,16 +1,16 @@
-//! Zones read by BIND, which this crate shares no code with.
+//! Zones as BIND reads them; this crate shares no code with it.
 
 use std::path::Path;
 use std::process::Command;
 
 use cutover_contract::{Name, Zone, suite};
 
-/// What BIND's `named-checkzone` makes of a file in a directory.
+/// The zone that BIND's `named-checkzone` reads from a file in a directory.
 ///
-/// Where the TTLs of an RRset differ, BIND has one of its own choice: nothing to compare.
+/// Where the TTLs of an RRset differ, BIND picks one by its own rules: that is not compared.
 ///
 /// # Panics
-/// Where the tool is missing, or refuses the zone.
+/// If the tool is missing, or refuses the zone.
 pub(crate) fn read_by_bind(directory: &Path, zone: &Name, file: &str) -> Zone {
     let ignored = ["-k", "-n", "-m", "-M", "-r", "-S", "-T"].map(|check| [check, "ignore"]);
     let output = Command::new("named-checkzone")
@@ -24,7 +24,7 @@ pub(crate) fn read_by_bind(directory: &Path, zone: &Name, file: &str) -> Zone {
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         let text = std::fs::read(directory.join(file)).unwrap_or_default();
-        panic!("named-checkzone refuses:\n{said}\n{}", String::from_utf8_lossy(&text));
+        panic!("named-checkzone refuses the zone:\n{said}\n{}", String::from_utf8_lossy(&text));
     }
     let text = String::from_utf8(output.stdout).expect("BIND writes ASCII");
     suite::zone_from_lines(zone, &text)

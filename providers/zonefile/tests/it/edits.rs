@@ -1,4 +1,4 @@
-//! What an edit does to records, rule by rule.
+//! The effect of an edit on records, rule by rule.
 
 use crate::support::{check, check_body, check_refused};
 
@@ -113,7 +113,7 @@ fn a_key_of_2048_bits_stays_in_its_strings() {
 }
 
 #[test]
-fn an_owner_that_goes_is_written_in_the_next_line() {
+fn a_removed_owner_is_written_in_the_next_line() {
     check_body(
         "WWW     A    192.0.2.1\n        AAAA 2001:db8::1\n\n\tTXT \"x\"\n",
         &["www A"],
@@ -139,7 +139,7 @@ fn an_owner_that_goes_is_written_in_the_next_line() {
 }
 
 #[test]
-fn new_rrsets_stand_with_their_kin() {
+fn new_rrsets_go_to_related_names() {
     check_body(
         "; web\nwww     IN A 192.0.2.1 ; a\n\n; end\nzz      IN A 192.0.2.9\n",
         &["www AAAA 3600 2001:db8::1", "www MX 60 10 m | 20 n"],
@@ -156,7 +156,7 @@ fn new_rrsets_stand_with_their_kin() {
         &["s2._domainkey TXT 60 b", "_dmarc TXT 3600 d"],
         "s1._domainkey TXT a\ns2._domainkey 60 TXT \"b\"\nwww A 192.0.2.1\n_dmarc TXT \"d\"\n",
     );
-    // Columns stay where they are as long as there is room.
+    // Columns stay in place as long as there is room.
     check_body(
         "mail         A      192.0.2.1\n",
         &["_dmarc TXT 3600 x", "autodiscover-longer CNAME 3600 y."],
@@ -230,7 +230,7 @@ fn a_type_changes_at_one_name() {
         "$TTL 60\n@ SOA ns root 1 2 3 4 5\nwww A 192.0.2.1\n",
         &[],
         &["www CNAME 60 x.other."],
-        "www.example.test. CNAME: a CNAME would stand beside the A of the same name, which \
-            servers refuse",
+        "www.example.test. CNAME: a CNAME would be beside the A of the same name, which servers \
+         refuse",
     );
 }

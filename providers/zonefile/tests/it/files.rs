@@ -1,4 +1,4 @@
-//! The provider on a disk: what it writes, what it leaves, and how it fails.
+//! The provider on a disk: what it writes, what it leaves alone, and how it fails.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -30,7 +30,7 @@ fn config(fields: &[(&str, ConfigValue)]) -> Config {
     Config(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
 }
 
-/// A directory with the zone's file in it.
+/// A directory with the file of the zone.
 fn directory() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     fs::write(file(&directory), BEFORE).expect("written");
@@ -53,7 +53,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Runtime::new().expect("a runtime").block_on(future)
 }
 
-/// Makes the changes, which expect the zone to be `BEFORE`.
+/// Makes the changes, which expect the zone in `BEFORE`.
 fn apply(provider: &dyn Provider) -> Result<Receipt, ProviderError> {
     let zone = reading(BEFORE.as_bytes(), &[]).expect("a zone").zone;
     run(provider.apply(&changes(&zone, CHANGE)))
@@ -103,7 +103,7 @@ fn a_change_is_written_and_read_back() {
     let provider = provider(directory.path(), &[("directory", path("."))]);
     assert_eq!(apply(&*provider).expect("applied"), Receipt { serial: Some(2), read_back: false });
     assert_eq!(contents(&real), AFTER);
-    assert_eq!(contents(&leftover), "half a zo", "what a kill left behind is nobody's");
+    assert_eq!(contents(&leftover), "half a zo", "a leftover of a killed process is left alone");
     assert_eq!(fs::metadata(&real).expect("there").mode() & 0o7777, 0o664);
     assert!(fs::symlink_metadata(file(&directory)).expect("there").is_symlink());
     assert_eq!(names(&directory), [".cutover-leftover", "example.test.zone", "real"]);
@@ -129,7 +129,7 @@ fn a_stale_change_leaves_the_file() {
 }
 
 #[test]
-fn what_cannot_be_read_says_where() {
+fn an_unreadable_file_is_reported_with_its_place() {
     let directory = directory();
     let provider = provider(directory.path(), &[("directory", path(""))]);
     let path = |name: &str| directory.path().join(name).display().to_string();
@@ -152,7 +152,7 @@ fn what_cannot_be_read_says_where() {
 }
 
 #[test]
-fn what_cannot_be_written_names_the_place_and_the_way_out() {
+fn an_unwritable_change_names_the_place_and_the_way_out() {
     let directory = directory();
     let before = BEFORE.replace("a A 192.0.2.1 ; a\n", "$INCLUDE hosts\n");
     fs::write(file(&directory), &before).expect("written");
@@ -166,7 +166,7 @@ fn what_cannot_be_written_names_the_place_and_the_way_out() {
         *why,
         format!(
             "it stands in an included file, at {place}:2:1; move it into the zone's own file, or \
-             change it there by hand"
+            change it there by hand"
         )
     );
     assert_eq!(contents(file(&directory)), before);
@@ -199,7 +199,7 @@ fn a_reload_that_fails_is_in_doubt() {
     }
 }
 
-/// Root may do anything, so that as root this test starts itself again as nobody.
+/// Root may do anything, so when it runs as root this test starts itself again as nobody.
 #[test]
 fn permissions_are_respected() {
     let this_test = "files::permissions_are_respected";
@@ -208,8 +208,8 @@ fn permissions_are_respected() {
         let open = Permissions::from_mode(0o755);
         fs::set_permissions(directory.path(), open).expect("set");
         let copy = directory.path().join("it");
-        // Not by this process: a child that another test starts meanwhile would hold the copy open
-        // for writing, and what is open for writing cannot be run.
+        // Copied by another process: a child that another test starts meanwhile would inherit the
+        // copy open for writing, and such a file cannot be run.
         let this = std::env::current_exe().expect("a path");
         let copied = Command::new("cp").arg(this).arg(&copy).status().expect("cp can be run");
         assert!(copied.success());

@@ -1,4 +1,4 @@
-//! The reader against BIND's.
+//! The reader compared with BIND's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,8 @@ fn every_fixture_is_read_as_bind_reads_it() {
     let mut count = 0;
     for entry in files {
         let file = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        // Includes are found from the including file here, and from the working directory there.
+        // Here an included file is looked up from the including file, by BIND from the working
+        // directory.
         if file.ends_with(".zone") {
             let bind = read_by_bind(&fixtures(), &zone_name(), &file);
             assert_eq!(read_fixture(&file).zone, bind, "{file}");
@@ -35,7 +36,7 @@ fn every_fixture_is_read_as_bind_reads_it() {
 }
 
 #[test]
-fn the_fixtures_hold_what_they_are_for() {
+fn the_fixtures_hold_what_they_should() {
     let zone = read_fixture("messy.zone").zone;
     for (owner, ttl) in [("@ SOA", 5400), ("end A", 45), ("last TXT", 600), ("0015.gen CNAME", 77)]
     {

@@ -1,4 +1,4 @@
-//! What is refused, where, and with what words; and what garbage does.
+//! What is refused, where, and with which message; and what garbage does.
 
 use crate::support::{key, reading};
 
@@ -10,7 +10,7 @@ fn check_error(text: &str, included: &[(&str, &str)], message: &str) {
     assert_eq!(error, message.replace("MAIN", "zones/example.test.zone"));
 }
 
-/// Checks the error of one line after the SOA.
+/// Checks the error for a line after the SOA.
 #[track_caller]
 fn check_line(line: &str, message: &str) {
     check_error(&format!("{SOA}{line}\nb A 192.0.2.2\n"), &[], message);
@@ -22,50 +22,51 @@ fn errors_have_their_place() {
     check_line("é A 192.0.2.1\na MX", "MAIN:4:5: MX: the preference is missing");
     check_line("a TXT (", "MAIN:3:7: this `(` has no `)`");
     check_line("a TXT )", "MAIN:3:7: this `)` has no `(`");
-    check_line("a TXT \"x", "MAIN:3:7: this quoted string does not end before the line does");
+    check_line("a TXT \"x", "MAIN:3:7: this quoted string does not end in this line");
     check_line("a TXT x\\", "MAIN:3:8: this `\\` has no character to escape");
     check_line(
         "a\rTXT x",
         "MAIN:3:2: a carriage return without a line feed; lines end in LF or CR LF",
     );
-    check_line("a TXT \0", "MAIN:3:7: an octet of value 0; this is no text file");
+    check_line("a TXT \0", "MAIN:3:7: an octet with the value 0; this is not a text file");
     check_line("a 60 IN", "MAIN:3:8: the type is missing");
     check_line("a CH TXT x", "MAIN:3:3: the class `CH` is not IN");
     check_line("a CLASS3 TXT x", "MAIN:3:3: the class `CLASS3` is not IN");
     check_line(
         "a 2147483648 TXT x",
-        "MAIN:3:3: `2147483648` is no TTL from 0 to 2147483647 seconds (units: w, d, h, m, s)",
+        "MAIN:3:3: `2147483648` is not a TTL from 0 to 2147483647 seconds (units: w, d, h, m, s)",
     );
     check_line(
         "a 60 60 A 192.0.2.1",
-        "MAIN:3:6: `60` is no record type that is known here; unknown ones are written TYPE12345",
+        "MAIN:3:6: `60` is not a known record type; unknown types are written TYPE12345",
     );
-    check_line("a..b A 192.0.2.1", "MAIN:3:1: `a..b` is no name: a label is empty");
+    check_line("a..b A 192.0.2.1", "MAIN:3:1: `a..b` is not a name: a label is empty");
     check_line(
         "\"a b\" A 192.0.2.1",
-        "MAIN:3:1: `\"a b\"` is no name: the character '\"' must be escaped in a name",
+        "MAIN:3:1: `\"a b\"` is not a name: the character '\"' must be escaped in a name",
     );
-    check_line("a.other. A 192.0.2.1", "MAIN:3:1: a.other. lies outside of the zone example.test.");
+    check_line("a.other. A 192.0.2.1", "MAIN:3:1: a.other. lies outside the zone example.test.");
     check_line("$TTL", "MAIN:3:5: the TTL is missing");
     check_line("$TTL 1 2", "MAIN:3:8: the line goes on after the TTL");
     check_line("$ORIGIN", "MAIN:3:8: the origin is missing");
-    check_line("$DATE", "MAIN:3:1: `$DATE` is none of $ORIGIN, $TTL, $INCLUDE and $GENERATE");
+    check_line("$DATE", "MAIN:3:1: `$DATE` is not one of $ORIGIN, $TTL, $INCLUDE and $GENERATE");
     check_line(
         " $TTL 60",
-        "MAIN:3:2: `$TTL` is no record type that is known here; unknown ones are written TYPE12345",
+        "MAIN:3:2: `$TTL` is not a known record type; unknown types are written TYPE12345",
     );
     check_line("a CNAME b\na CNAME c", "MAIN:4:1: a name has at most one CNAME record");
     check_line("@ SOA ns root 2 2 3 4 5", "MAIN:3:1: a name has at most one SOA record");
-    check_line("a SOA ns root 2 2 3 4 5", "MAIN:3:1: an SOA record stands below the zone's apex");
+    check_line("a SOA ns root 2 2 3 4 5", "MAIN:3:1: there is an SOA record below the zone's apex");
     check_error(
         " A 192.0.2.1\n",
         &[],
-        "MAIN:1:1: the line begins with a blank, and there is no owner before it to be inherited",
+        "MAIN:1:1: the line begins with a blank, but there is no earlier owner to inherit",
     );
     check_error(
         "a A 192.0.2.1\n",
         &[],
-        "MAIN:1:3: there is no TTL, no $TTL and no TTL before it; write $TTL in front",
+        "MAIN:1:3: the record has no TTL, and there is no $TTL or earlier TTL; write a $TTL before \
+         it",
     );
     check_error("$TTL 60\n", &[], "MAIN:2:1: there is no SOA record for example.test.");
 }
@@ -93,7 +94,7 @@ fn errors_of_includes_have_their_place_there() {
 }
 
 #[test]
-fn includes_are_eight_deep_at_the_most() {
+fn includes_are_at_most_eight_deep() {
     let deep: Vec<(String, String)> = (1..=9)
         .map(|n| (format!("{n}"), format!("$INCLUDE {}\na{n} A 192.0.2.1\n", n + 1)))
         .collect();
@@ -121,22 +122,22 @@ fn generated_records_are_bounded() {
     check_line("$GENERATE 0-2147483647 a$ A 192.0.2.1", error);
     check_line(
         "$GENERATE 5-4 a$ A 192.0.2.1",
-        "MAIN:3:11: `5-4` is no range such as 1-254 or 0-30/2",
+        "MAIN:3:11: `5-4` is not a range such as 1-254 or 0-30/2",
     );
     check_line("$GENERATE 1-2 a$", "MAIN:3:17: the type is missing");
     check_line("$GENERATE 1-2 a$ A", "MAIN:3:19: the rdata is missing");
     check_line("$GENERATE 1-2 a$ MX 1 a", "MAIN:3:23: the line goes on after the rdata");
     check_line(
         "$GENERATE 1-2 a${x} A 192.0.2.1",
-        "MAIN:3:15: `a${x}`: a modifier is ${offset}, ${offset,width} or ${offset,width,base} \
-            with a base of d, o, x, X, n or N",
+        "MAIN:3:15: `a${x}`: a modifier must be ${offset}, ${offset,width} or ${offset,width,base} \
+         with a base of d, o, x, X, n or N",
     );
     check_line("$GENERATE 1-2 a$ A 192.0.2.${254}", "MAIN:3:20: A: the address is no IPv4 address");
     let text = format!("{SOA}$GENERATE 0-65535 a$ A 192.0.2.1\n");
-    assert_eq!(reading(text.as_bytes(), &[]).expect("the edge").zone.rrsets.len(), 65_537);
+    assert_eq!(reading(text.as_bytes(), &[]).expect("the limit").zone.rrsets.len(), 65_537);
 }
 
-/// As BIND 9.18 loads each of them.
+/// As BIND 9.18 loads these files.
 #[test]
 fn rrset_with_two_ttls() {
     for (text, ttl) in [
@@ -151,7 +152,7 @@ fn rrset_with_two_ttls() {
         let read = reading(text.as_bytes(), &[("empty", "")]).expect("a zone");
         assert_eq!(read.zone.get(&key("a MX")).map(|set| set.ttl().secs()), Some(ttl), "{text}");
     }
-    // A delegation's glue does not end its row.
+    // The glue of a delegation does not end its row.
     let text = format!("{SOA}a 600 NS b.a\nb.a A 192.0.2.3\na 700 NS c.a\n");
     let read = reading(text.as_bytes(), &[]).expect("a zone");
     assert_eq!(read.zone.get(&key("a NS")).map(|set| set.ttl().secs()), Some(600));

@@ -1,4 +1,4 @@
-//! Zones, change sets and files, written as short texts.
+//! Zones, change sets and files as short texts.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +18,7 @@ pub(crate) fn zone_name() -> Name {
     name("example.test.")
 }
 
-/// A key from `www A`: below `example.test.`, or `@`.
+/// The key of a text such as `www A` or `@ MX`, relative to `example.test.`.
 pub(crate) fn key(text: &str) -> RrKey {
     let (owner, rtype) = text.split_once(' ').expect("an owner and a type");
     let owner = Name::relative_to(owner, &zone_name()).expect(owner);
@@ -31,7 +31,8 @@ pub(crate) fn rrset(rtype: RrType, ttl_secs: u32, texts: &[&str]) -> RrSet {
     RrSet::new(Ttl::from_secs(ttl_secs).expect("a TTL"), rdata).expect("an RRset")
 }
 
-/// `www A 300 192.0.2.1 | 192.0.2.2`, or `www A` for its removal, against this zone.
+/// The change set of texts such as `www A 300 192.0.2.1 | 192.0.2.2`, or `www A` to remove, against
+/// this zone.
 pub(crate) fn changes(zone: &Zone, texts: &[&str]) -> ChangeSet {
     let change = |text: &&str| {
         let mut words = text.splitn(4, ' ');
@@ -46,7 +47,7 @@ pub(crate) fn changes(zone: &Zone, texts: &[&str]) -> ChangeSet {
     ChangeSet::new(zone.origin.clone(), texts.iter().map(change).collect()).expect("a change set")
 }
 
-/// Loads from a map of paths.
+/// Loads files from a map of paths.
 pub(crate) fn loader<'f>(
     files: &'f BTreeMap<String, Vec<u8>>,
 ) -> impl Fn(&Path) -> io::Result<Vec<u8>> + 'f {
@@ -65,7 +66,7 @@ fn included_files(included: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Makes the changes in a text; an error as people see it.
+/// Makes the changes in a text; an error is returned as people see it.
 pub(crate) fn edited(
     text: &[u8],
     included: &[(&str, &str)],
@@ -77,7 +78,7 @@ pub(crate) fn edited(
     edit(&reading, &set, &loader(&files)).map_err(|error| format!("{}: {error}", error.key))
 }
 
-/// Checks that the changes make exactly this of the text.
+/// Checks that the changes turn the text into exactly this.
 #[track_caller]
 pub(crate) fn check(before: &str, changes: &[&str], after: &str) {
     check_with(before.as_bytes(), &[], changes, after.as_bytes());
@@ -95,7 +96,7 @@ pub(crate) fn check_with(before: &[u8], included: &[(&str, &str)], changes: &[&s
     );
 }
 
-/// Checks a text that stands after a `$TTL 3600`, an SOA whose serial is raised, and an NS.
+/// Checks a text after a `$TTL 3600`, an SOA whose serial is increased, and an NS.
 #[track_caller]
 pub(crate) fn check_body(before: &str, changes: &[&str], after: &str) {
     let whole =
@@ -103,7 +104,7 @@ pub(crate) fn check_body(before: &str, changes: &[&str], after: &str) {
     check(&whole(7, before), changes, &whole(8, after));
 }
 
-/// Checks that the changes are refused, and why.
+/// Checks that the changes are refused, and with which message.
 #[track_caller]
 pub(crate) fn check_refused(
     before: &str,

@@ -1,10 +1,10 @@
-//! What an edit does to what stands around the records: the SOA, inherited TTLs, line ends,
+//! The effect of an edit on everything around the records: the SOA, inherited TTLs, line ends,
 //! comments, included files.
 
 use crate::support::{check, check_body, check_refused, check_with, edited};
 
 #[test]
-fn of_the_soa_the_serial_alone_is_edited() {
+fn only_the_serial_of_the_soa_is_edited() {
     let soa = "$TTL 60\n\
         @\tIN SOA ns.example.test. host.example.test. (\n\
         \t\t\t2026112399 ; serial, YYYYMMDDnn\n\
@@ -38,19 +38,19 @@ fn a_change_of_the_soa_keeps_its_comments() {
         text,
         &[],
         &["@ SOA 60 ns root 6 2 3 4 5"],
-        "example.test. SOA: the serial 6 does not come after 7 (RFC 1982)",
+        "example.test. SOA: the serial 6 is not later than 7 (RFC 1982)",
     );
     check_refused(
         text,
         &[],
         &["@ SOA"],
-        "example.test. SOA: a zone without SOA is loaded by no server",
+        "example.test. SOA: no server loads a zone without an SOA",
     );
     check_refused(
         text,
         &[],
         &["@ NS"],
-        "example.test. NS: a zone without NS at its apex is loaded by no server",
+        "example.test. NS: no server loads a zone without NS records at its apex",
     );
     check_refused(
         "$TTL 60\n@ SOA \\# 22 00 00 00000001 00000002 00000003 00000004 00000005\n",
@@ -62,7 +62,7 @@ fn a_change_of_the_soa_keeps_its_comments() {
 }
 
 #[test]
-fn rfc1035_section_5_1_the_last_ttl_is_kept_for_those_that_inherit_it() {
+fn rfc1035_section_5_1_the_last_ttl_is_kept_for_records_that_inherit_it() {
     let soa = |serial| format!("@ 600 SOA ns root {serial} 2 3 4 5\n@ NS ns\n");
     check(
         &(soa(1) + "a 60 A 192.0.2.1\nb A 192.0.2.2\nc A 192.0.2.3\n"),
@@ -79,7 +79,7 @@ fn rfc1035_section_5_1_the_last_ttl_is_kept_for_those_that_inherit_it() {
         &["a A 30 192.0.2.1", "a MX 600 10 m"],
         &(soa(2) + "a 30 A 192.0.2.1\na 600 MX 10 m.example.test.\nb A 192.0.2.2\n"),
     );
-    // Without any TTL, it is the SOA's minimum that all have.
+    // Without any TTL, all records have the minimum of the SOA.
     check(
         "@ SOA ns root 1 2 3 4 300\n@ NS ns\na A 192.0.2.1\n",
         &["@ SOA 300 ns root 1 2 3 4 900", "a MX 300 10 m", "a TXT 900 x"],
@@ -175,42 +175,42 @@ fn includes_and_generated_records_stay_and_are_not_edited() {
         &text(1, ""),
         &included,
         &["w.sub A"],
-        "w.sub.example.test. A: it stands in an included file, at zones/hosts.inc:2:1; move \
-            it into the zone's own file, or change it there by hand",
+        "w.sub.example.test. A: it stands in an included file, at zones/hosts.inc:2:1; move it \
+         into the zone's own file, or change it there by hand",
     );
     check_refused(
         &text(1, "h2 A 192.0.2.9\n"),
         &included,
         &["h2 A 30 192.0.2.9"],
-        "h2.example.test. A: it is made by the $GENERATE at zones/example.test.zone:4:1; \
-            write its records out, or change the line by hand",
+        "h2.example.test. A: it is made by the $GENERATE at zones/example.test.zone:4:1; write its \
+         records out, or change that line by hand",
     );
     check_refused(
         "$INCLUDE soa.inc\n",
         &[("soa.inc", "$TTL 60\n@ SOA ns root 1 2 3 4 5\n")],
         &["h2 A 30 192.0.2.9"],
-        "example.test. SOA: it stands in an included file, at zones/soa.inc:2:1; move it into \
-            the zone's own file, or change it there by hand",
+        "example.test. SOA: it stands in an included file, at zones/soa.inc:2:1; move it into the \
+         zone's own file, or change it there by hand",
     );
-    // What an included file inherits cannot be written out there.
+    // What a record in an included file inherits cannot be written out there.
     check_refused(
         "$TTL 60\n@ SOA ns root 1 2 3 4 5\nw A 192.0.2.1\n$INCLUDE x.inc\n",
         &[("x.inc", "  TXT x\n")],
         &["w A"],
-        "w.example.test. TXT: zones/x.inc:1:1 takes its owner or TTL from lines before it \
-            that would change; write both out there",
+        "w.example.test. TXT: zones/x.inc:1:1 takes its owner or TTL from earlier lines that would \
+         change; write both out there",
     );
     check_refused(
         "@ 60 SOA ns root 1 2 3 4 5\nw 90 A 192.0.2.1\n$GENERATE 1-2 h$ A 192.0.2.$\n",
         &[],
         &["w A"],
-        "h1.example.test. A: zones/example.test.zone:3:1 takes its owner or TTL from lines \
-            before it that would change; write both out there",
+        "h1.example.test. A: zones/example.test.zone:3:1 takes its owner or TTL from earlier lines \
+         that would change; write both out there",
     );
 }
 
 #[test]
-fn owners_are_restored_behind_an_include() {
+fn owners_are_restored_after_an_include() {
     let text = |serial, body: &str| format!("$TTL 60\n@ SOA ns root {serial} 2 3 4 5\n{body}");
     check_with(
         text(1, "a A 192.0.2.1\n$INCLUDE x.inc\n  TXT x\n").as_bytes(),
@@ -229,19 +229,19 @@ fn signed_files_are_not_edited() {
         text,
         &[],
         &["a A 60 192.0.2.1"],
-        "a.example.test. A: the file is signed: the RRSIG at zones/example.test.zone:3:1 \
-            would no longer fit; edit the unsigned file and sign it again",
+        "a.example.test. A: the file is signed: the RRSIG at zones/example.test.zone:3:1 would no \
+         longer be valid; edit the unsigned file and sign it again",
     );
     check_refused(
         "$TTL 60\n@ SOA ns root 1 2 3 4 5\n",
         &[],
         &["a NSEC 60 \\# 2 0000"],
-        "a.example.test. NSEC: records of this type are made by a signer and not written",
+        "a.example.test. NSEC: a signer makes records of this type; they cannot be written",
     );
 }
 
 #[test]
-fn duplicates_go_together() {
+fn duplicates_are_changed_together() {
     check_body(
         "a A 192.0.2.1\nb A 192.0.2.2\nA.example.test. IN A 192.0.2.1\n",
         &["a A 3600 192.0.2.3"],

@@ -3,11 +3,11 @@
 use super::super::case::{Case, Step, case, lines, make};
 use super::SMALL;
 
-/// RRsets of the large cases: more than any page or batch that we know of (Route 53: 300 a page and
-/// 1000 a batch; checked 2026-11-23), and more than the smallest of Cloudflare's batches (200).
+/// RRsets of the large cases: more than any page or batch that we know of (Route 53: 300 in a page
+/// and 1000 in a batch; checked 2026-11-23), and more than the smallest batch of Cloudflare (200).
 const MANY: usize = 1500;
-/// RRsets of the largest change set that a provider has to make at once without a limit of its own.
-/// Our choice: more than the records of mail of any domain.
+/// RRsets of the largest change set that every provider must make at once, unless it declares a
+/// limit. Our choice: more than the mail records of any domain.
 const SOME: usize = 150;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -15,19 +15,20 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case(
             "bounds/ttl",
-            "The smallest and the largest TTL that you declare are taken as they are.",
+            "The smallest and the largest declared TTL are kept as written.",
             SMALL,
             vec![Step::TtlEdges("edge A 300 192.0.2.1".to_owned())],
         ),
         case(
             "bounds/ttl-beyond",
-            "And one second beyond is refused, not corrected: a plan waits for the TTL that it wrote.",
+            "A TTL one second beyond is refused, not corrected: a plan waits for the TTL that it \
+             wrote.",
             SMALL,
             vec![Step::TtlBeyond("edge A 300 192.0.2.1".to_owned())],
         ),
         case(
             "bounds/150-at-once",
-            "A change set of 150 RRsets: all of them come, change and go.",
+            "150 RRsets are created, changed and removed, each time in one change set.",
             SMALL,
             vec![
                 Step::Make(numbered(0..SOME, 1)),
@@ -39,8 +40,9 @@ pub(super) fn cases() -> Vec<Case> {
             start: many.clone(),
             ..case(
                 "bounds/1500-read",
-                "A zone of 1,500 RRsets, more than one page: all of them are read, together and one \
-                 by one. Whoever believes the first page deletes the rest or makes it twice.",
+                "A zone of 1,500 RRsets, more than one page, is read completely, as a whole and by \
+                 key. An adapter that stops at the first page deletes the rest or creates it \
+                 twice.",
                 &[],
                 vec![
                     Step::Read((0..MANY).map(|n| format!("host-{n} A")).collect()),
@@ -51,8 +53,8 @@ pub(super) fn cases() -> Vec<Case> {
         },
         case(
             "bounds/1500-made",
-            "1,500 RRsets come in one change set, more than one batch. Either all do, or you declare \
-             that so many do not fit, and none does.",
+            "1,500 RRsets are created in one change set, more than one batch. Either all of them \
+             are made, or you declare that so many do not fit, and none is.",
             &[],
             vec![Step::Make(many.clone())],
         ),
@@ -60,7 +62,7 @@ pub(super) fn cases() -> Vec<Case> {
             start: many,
             ..case(
                 "bounds/1500-stale",
-                "One of 1,500 is not what was planned for: none of them changes.",
+                "One of 1,500 RRsets is not what the plan expects: none of them changes.",
                 &[],
                 vec![Step::Stale {
                     believed: lines(&["host-777 A 300 192.0.2.77"]),

@@ -1,9 +1,10 @@
-//! What cannot be written is known before anything is, and what is not understood stays as it is.
+//! What cannot be written is reported before anything is written, and records that are not
+//! understood stay.
 
 use super::super::case::{Case, Step, case, lines, make, refuse};
 use super::SMALL;
 
-/// A zone with records that are kept as they are, beside the usual ones.
+/// A zone with records that are kept as they are, besides the usual ones.
 const KEPT: &[&str] = &[
     "@ MX 300 10 mail.oldhost.example.",
     "r RP 300 el.suite.test. txt.suite.test.",
@@ -18,8 +19,8 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case(
             "checking/all-at-once",
-            "A plan is asked about as a whole, and hears of everything that cannot be written, not of \
-             the first thing only.",
+            "A plan is checked as a whole, and the check reports everything that cannot be \
+             written, not only the first problem.",
             SMALL,
             vec![Step::Check {
                 sets: vec![
@@ -32,7 +33,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "checking/one-after-another",
-            "What one change set takes away is not in the way of another.",
+            "What one change set removes does not block a later one.",
             SMALL,
             vec![Step::Check {
                 sets: vec![
@@ -45,8 +46,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "checking/kept",
-            "Records that are kept as they are do not make the zone unreadable; beside them everything \
-             else changes, and they do not.",
+            "Records that are kept as they are do not make the zone unreadable: everything around \
+             them can be changed, but they cannot.",
             KEPT,
             vec![
                 make(&["@ MX 300 10 mx.newhost.example.", "c TXT 300 \"beside it\""]),

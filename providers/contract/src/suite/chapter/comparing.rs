@@ -1,4 +1,4 @@
-//! Compare-and-set: a plan is for the zone that its reviewers saw, and for no other.
+//! Compare-and-set: a plan applies only to the zone that its reviewers saw.
 
 use super::super::case::{Case, Step, case, colleague, lines, make, stale};
 use super::SMALL;
@@ -9,20 +9,20 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case(
             "compare/value",
-            "The MX is another one than was planned for.",
+            "The MX differs from what the plan expects.",
             SMALL,
             vec![stale(&["@ MX 300 10 mail.thirdhost.example."], &[NEW_MX])],
         ),
         case(
             "compare/ttl",
-            "The TTL alone is another one. It decides how long the plan waits, so it counts; RFC 2136 \
-             leaves it out of its prerequisites.",
+            "Only the TTL differs. It decides how long the plan waits, so it counts, although RFC \
+             2136 leaves it out of its prerequisites.",
             SMALL,
             vec![stale(&["@ MX 3600 10 mail.oldhost.example."], &[NEW_MX])],
         ),
         case(
             "compare/absence",
-            "What was to be replaced is not there any more.",
+            "The RRset to be replaced is gone.",
             SMALL,
             vec![stale(
                 &["new MX 300 10 mail.oldhost.example."],
@@ -31,38 +31,40 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "compare/absence-of-what-goes",
-            "What was to be removed is not there any more: not what was planned, though it looks done.",
+            "The RRset to be removed is gone already: it looks done, but the plan did not expect \
+             it.",
             SMALL,
             vec![stale(&["new A 300 192.0.2.1"], &["new A -"])],
         ),
         case(
             "compare/presence",
-            "Somebody has put records where the plan saw none.",
+            "There are records where the plan expects none.",
             SMALL,
             vec![stale(&["www A -"], &["www A 300 192.0.2.9"])],
         ),
         case(
             "compare/one-record-more",
-            "The RRset has a record more than was planned for; that it has those, too, is not enough.",
+            "The RRset has one record more than the plan expects. Holding the expected records is \
+             not enough.",
             SMALL,
             vec![stale(&["www A 300 192.0.2.1"], &["www A 300 192.0.2.9"])],
         ),
         case(
             "compare/one-record-less",
-            "And a record less.",
+            "The RRset has one record fewer than the plan expects.",
             SMALL,
             vec![stale(&["www A 300 192.0.2.1 | 192.0.2.2 | 192.0.2.3"], &["www A 300 192.0.2.9"])],
         ),
         case(
             "compare/case-of-a-text",
-            "A token that differs in its case only is another token.",
+            "A token that differs only in upper and lower case is another token.",
             SMALL,
             vec![stale(&["_dmarc TXT 300 \"v=dmarc1; p=none\""], &["_dmarc TXT -"])],
         ),
         case(
             "compare/under-a-wildcard",
-            "The wildcard answers with just what was expected, and the name has no records: nothing is \
-             there that could be replaced.",
+            "A wildcard answers with exactly what the plan expects, but the name has no records, \
+             so there is nothing to replace.",
             SMALL,
             vec![stale(
                 &["nobody TXT 300 \"made from the wildcard\""],
@@ -81,8 +83,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "compare/colleague",
-            "Between the plan and its step a colleague edits the same RRset. The plan is stale, and \
-             the colleague's records stay.",
+            "Between planning and applying, a colleague edits the same RRset. The plan is stale, \
+             and the colleague's records stay.",
             SMALL,
             vec![
                 colleague(&["@ MX 300 10 mail.thirdhost.example."]),
@@ -91,8 +93,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "compare/colleague-elsewhere",
-            "A colleague edits another RRset, at another name and at the same one. That concerns \
-             nobody, and the colleague's records stay.",
+            "A colleague edits another RRset, at another name and at the same name. That is not \
+             a conflict, and the colleague's records stay.",
             SMALL,
             vec![
                 colleague(&["intranet A 60 192.0.2.7", "@ CAA 60 0 issue \"ca.example\""]),
@@ -118,7 +120,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "compare/repeat",
-            "The same change set once more, as after a crash: it is not made twice, and what it says \
+            "The same change set again, as after a crash: it is not made twice, and the conflict \
              shows what is there.",
             SMALL,
             vec![
@@ -129,8 +131,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "compare/race",
-            "Two people apply two plans that were made for the same zone. One of them wins, and the \
-             other one is told.",
+            "Two people apply two plans for the same zone at the same time. One of them wins, and \
+             the other gets a conflict.",
             SMALL,
             vec![
                 Step::Race(lines(&[NEW_MX]), lines(&["@ MX 300 10 mail.thirdhost.example."])),

@@ -1,4 +1,4 @@
-//! What goes wrong on the way, and what may be said of it.
+//! What goes wrong between adapter and provider, and what the adapter may report.
 
 use super::super::bench::Fault;
 use super::super::case::{Case, Step, case, lines};
@@ -14,8 +14,9 @@ pub(super) fn cases() -> Vec<Case> {
         .collect();
     cases.push(case(
         "fault/secrets",
-        "Errors are printed, logged, kept in journals and pasted into tickets. No text of any error \
-         of this run, for people or for debugging, down to its last source, has shown a secret.",
+        "Errors are printed, logged, kept in journals and pasted into tickets. No error of this \
+         run shows a secret in any of its texts, for people or for debugging, down to the last \
+         source.",
         SMALL,
         vec![Step::Secrets],
     ));
@@ -26,46 +27,47 @@ const TABLE: &[(Fault, &str, &str)] = &[
     (
         Fault::WrongCredentials,
         "wrong-credentials",
-        "A person has to correct something; trying again changes nothing, and the zone is there.",
+        "A person must correct the credentials. Trying again does not help, and the zone exists.",
     ),
-    (Fault::Down, "down", "Nobody listens: nothing was done, and it may pass."),
+    (Fault::Down, "down", "Nothing listens. Nothing was done, and trying again may help."),
     (
         Fault::Silent,
         "silent",
-        "Requests are taken and never answered. You give up within a bounded time, and say no more \
-         than you know: a read was not answered; a write that was sent may have been made.",
+        "Requests are accepted and never answered. You give up within a bounded time, and report \
+         no more than you know: a read got no answer; a write that was sent may have been made.",
     ),
     (
         Fault::Garbage,
         "garbage",
-        "A proxy, a captive portal, another protocol: answers without sense are never taken for a \
-         zone, for an empty zone, or for a success.",
+        "A proxy, a captive portal or another protocol answers. You never take nonsense for a \
+         zone, for an empty zone, or for success.",
     ),
     (
         Fault::CutBeforeEffect,
         "cut-before-effect",
-        "The connection breaks when the write is sent, and nothing was made. You cannot know that.",
+        "The connection breaks while the write is sent, and nothing was made. You cannot know \
+         that.",
     ),
     (
         Fault::CutAfterEffect,
         "cut-after-effect",
-        "The same at your end, and everything was made. Whoever says `failed` has the change sent \
-         again; whoever says `done` has guessed.",
+        "It looks the same to you, but everything was made. If you report a failure, the change is \
+         sent again; if you report success, you have guessed.",
     ),
     (
         Fault::GarbageToWrite,
         "garbage-to-write",
-        "The answer to the write makes no sense: it may have been made.",
+        "The answer to the write makes no sense: the change may have been made.",
     ),
     (
         Fault::Throttled,
         "throttled",
-        "The provider asks for patience. That is neither a refusal nor an outage, and it says for how \
-         long.",
+        "The provider asks you to wait. That is neither a refusal nor an outage, and you report \
+         how long.",
     ),
     (
         Fault::ServerFailure,
         "server-failure",
-        "The server fails at the write, for a reason of its own.",
+        "The server fails at the write, for reasons of its own.",
     ),
 ];

@@ -1,4 +1,4 @@
-//! The cases, one file for each chapter.
+//! The cases, a file for each chapter.
 
 mod bounds;
 mod checking;
@@ -15,10 +15,10 @@ use super::case::{Case, Step, case, lines};
 use super::text;
 use crate::{Name, RrKey};
 
-/// A chapter: what it tells.
+/// A chapter of cases.
 pub(super) type Chapter = fn() -> Vec<Case>;
 
-/// All chapters, in the order in which they are told.
+/// All chapters, in the order in which they run.
 pub(super) const ALL: &[Chapter] = &[
     reading::cases,
     types::cases,
@@ -29,12 +29,12 @@ pub(super) const ALL: &[Chapter] = &[
     together::cases,
     bounds::cases,
     checking::cases,
-    // The last one: it looks at the errors of all others.
+    // Last, because it looks at the errors of all other chapters.
     faults::cases,
 ];
 
-/// A zone like many: mail at the old host, some names beside it, and things that make reading hard
-/// (a wildcard, a delegation with its glue, an alias).
+/// A typical zone: mail at the old host, some other names, and things that make reading hard (a
+/// wildcard, a delegation with glue, an alias).
 const SMALL: &[&str] = &[
     "@ MX 300 10 mail.oldhost.example.",
     "@ TXT 300 \"v=spf1 include:oldhost.example -all\" | \"site-verification=4711\"",
@@ -46,7 +46,7 @@ const SMALL: &[&str] = &[
     "www A 300 192.0.2.1 | 192.0.2.2",
 ];
 
-/// A case that writes these RRsets, sees them read back as they were written, and takes them away.
+/// A case that writes these RRsets, reads them back as they were written, and removes them.
 fn round_trip(name: &str, story: &str, edits: Vec<String>) -> Case {
     let origin = Name::absolute("suite.test.").expect("a name");
     let keys = edits.iter().map(|line| {
@@ -56,12 +56,12 @@ fn round_trip(name: &str, story: &str, edits: Vec<String>) -> Case {
     let keys: Vec<String> = keys.collect();
     let distinct: std::collections::BTreeSet<RrKey> =
         keys.iter().map(|key| text::key(&origin, key)).collect();
-    assert_eq!(distinct.len(), edits.len(), "{name}: each RRset once");
+    assert_eq!(distinct.len(), edits.len(), "{name}: each RRset is listed once");
     let away = keys.iter().map(|key| format!("{key} -")).collect();
     case(name, story, SMALL, vec![Step::Make(edits), Step::Read(keys), Step::Make(away)])
 }
 
-/// Round trips from a table of names, stories and lines.
+/// Round trips from a table of names, stories and RRsets.
 fn round_trips(chapter: &str, table: &[(&str, &str, &[&str])]) -> Vec<Case> {
     let round = |(name, story, edits): &(&str, &str, &[&str])| {
         round_trip(&format!("{chapter}/{name}"), story, lines(edits))

@@ -7,7 +7,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = round_trips("owner", TABLE);
     cases.push(round_trip(
         "owner/long",
-        "A label of 63 octets, and a name as deep as most ever are.",
+        "A label of 63 octets, and a name with more labels than almost any other.",
         vec![
             format!("{} TXT 300 \"label\"", "l".repeat(63)),
             format!("{}deep TXT 300 \"deep\"", "a.".repeat(40)),
@@ -15,8 +15,8 @@ pub(super) fn cases() -> Vec<Case> {
     ));
     cases.push(case(
         "owner/case",
-        "Names have no case (RFC 4343): what a colleague wrote in capitals is found, compared and \
-         replaced like any other.",
+        "Names are case-insensitive (RFC 4343): a name that a colleague wrote in capitals is \
+         found, compared and replaced like any other.",
         SMALL,
         vec![
             colleague(&["camelcase A 300 192.0.2.7"]),
@@ -27,7 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
     ));
     cases.push(case(
         "owner/case-in-data",
-        "Nor have the names in the data.",
+        "Names in the data are case-insensitive too.",
         SMALL,
         vec![
             colleague(&["in MX 300 10 mail.oldhost.example."]),
@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
     ));
     cases.push(case(
         "owner/empty-non-terminal",
-        "A record at `a.b.c` makes `b.c` exist, and puts nothing there; when the record goes, \
+        "A record at `a.b.c` makes `b.c` exist without records. When the record is removed, \
          nothing is left.",
         SMALL,
         vec![
@@ -58,27 +58,27 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ),
     (
         "star-inside",
-        "A star that is not the leftmost label, or not alone in it, is no wildcard.",
+        "A star that is not the whole leftmost label is not a wildcard.",
         &["a.*.sub TXT 300 inside", "a* TXT 300 together"],
     ),
     (
         "underscore",
-        "Mail lives at names with underscores.",
+        "Mail uses names with underscores.",
         &[
             "_mta-sts TXT 300 \"v=STSv1; id=20261123\"",
             "_smtp._tls TXT 300 \"v=TLSRPTv1; rua=mailto:a@elsewhere.example\"",
             "_25._tcp._tls TXT 300 \"x\"",
         ],
     ),
-    ("digits", "Labels of digits alone.", &["1 A 300 192.0.2.1", "1.2 A 300 192.0.2.2"]),
+    ("digits", "Labels that consist of digits.", &["1 A 300 192.0.2.1", "1.2 A 300 192.0.2.2"]),
     (
         "not-a-host",
-        "Addresses at names that are no names of hosts (RFC 952). Some servers check.",
+        "Addresses at names that are not host names (RFC 952). Some servers check this.",
         &["- A 300 192.0.2.1", "a* A 300 192.0.2.2", "under_score A 300 192.0.2.3"],
     ),
     (
         "escaped-dot",
-        "A dot inside a label: the mailbox of an SOA has one, and so may owners.",
+        "A dot inside a label, as the mailbox of an SOA can have it, and owner names too.",
         &[r"first\.last TXT 300 dot", "first.last TXT 300 \"two labels\""],
     ),
     (
@@ -97,17 +97,17 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ),
     (
         "octets",
-        "Octets that are no text at all.",
+        "Octets that are not text.",
         &[r"\000 TXT 300 zero", r"\255 TXT 300 last", r"gr\195\188n TXT 300 green"],
     ),
     (
         "punycode",
-        "An internationalised name is ASCII by the time it comes to you.",
+        "An internationalised name reaches you in ASCII.",
         &["xn--bcher-kva A 300 192.0.2.1"],
     ),
     (
         "named-like-a-type",
-        "Owners that a parser may take for something else.",
+        "Owner names that a parser may take for something else.",
         &[
             "a A 300 192.0.2.1",
             "mx A 300 192.0.2.2",
@@ -118,7 +118,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ),
     (
         "at-the-origins-own-name",
-        "The origin once more in front of itself.",
+        "The origin's own labels, repeated below the origin.",
         &["suite A 300 192.0.2.1", "suite.test A 300 192.0.2.2"],
     ),
 ];

@@ -1,4 +1,4 @@
-//! What is asked for is what is there afterwards: values, TTLs, types, and nothing else.
+//! After a change, the zone holds what was requested: values, TTLs, types, and nothing else.
 
 use super::super::case::{Case, Step, case, lines, make, refuse};
 use super::SMALL;
@@ -7,7 +7,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case(
             "change/values",
-            "Records come and go one by one, and all at once.",
+            "Records are added and removed in turn, and all at once.",
             SMALL,
             vec![
                 make(&["www A 300 192.0.2.1 | 192.0.2.2 | 192.0.2.3"]),
@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/preference",
-            "The preference alone changes. Some providers take the host for the record's identity.",
+            "Only the preference changes. Some providers take the host for the record's identity.",
             SMALL,
             vec![
                 make(&["@ MX 300 20 mail.oldhost.example."]),
@@ -29,13 +29,14 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/case-of-a-text",
-            "The case of a value changes, and nothing else.",
+            "Only upper and lower case of a value change.",
             SMALL,
             vec![make(&["_dmarc TXT 300 \"v=DMARC1; p=NONE\""])],
         ),
         case(
             "change/ttl-alone",
-            "The first step of every cutover: the TTL goes down, the records stay. And up again.",
+            "The first step of every cutover: the TTL goes down, the records stay. Then it goes up \
+             again.",
             SMALL,
             vec![
                 make(&["@ MX 60 10 mail.oldhost.example."]),
@@ -46,7 +47,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/ttl-with-values",
-            "A record is added with another TTL: all records of an RRset have one (RFC 2181 §5.2).",
+            "A record is added with another TTL: all records of an RRset have the same (RFC 2181 \
+             §5.2).",
             SMALL,
             vec![
                 make(&["www A 60 192.0.2.1 | 192.0.2.2 | 192.0.2.3"]),
@@ -56,7 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/ttl-per-rrset",
-            "RRsets at one name have TTLs of their own.",
+            "RRsets at the same name have different TTLs.",
             SMALL,
             vec![
                 make(&["@ MX 60 10 mail.oldhost.example."]),
@@ -66,7 +68,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/mx-swap",
-            "The heart of it: the old host's MX go and the new host's come, in one change.",
+            "The core of a cutover: the new host's MX replace the old host's in one change.",
             SMALL,
             vec![
                 make(&["@ MX 300 1 a.newhost.example. | 5 b.newhost.example."]),
@@ -75,15 +77,15 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/null-mx",
-            "A domain stops taking mail, and takes it again. The null MX never stands beside others \
-             (RFC 7505 §3).",
+            "A domain stops accepting mail, and then accepts it again. The null MX is never beside \
+             other MX records (RFC 7505 §3).",
             SMALL,
             vec![make(&["@ MX 300 0 ."]), make(&["@ MX 300 10 mail.oldhost.example."])],
         ),
         case(
             "change/a-to-cname",
-            "A name of addresses becomes an alias, in one change set: the addresses go first, or the \
-             server ignores the alias (RFC 2136 §3.4.2.2) or refuses it.",
+            "A name with addresses becomes an alias in one change set. The addresses must go \
+             first, or the server ignores the alias (RFC 2136 §3.4.2.2) or refuses it.",
             SMALL,
             vec![
                 make(&["www A -", "www CNAME 300 web.newhost.example."]),
@@ -92,7 +94,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/mx-and-txt-to-cname",
-            "A name with mail of its own becomes an alias, and back.",
+            "A name with mail records becomes an alias, and back.",
             &["team MX 300 10 mail.oldhost.example.", "team TXT 300 \"v=spf1 -all\""],
             vec![
                 make(&["team MX -", "team TXT -", "team CNAME 60 team.newhost.example."]),
@@ -105,7 +107,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/txt-to-cname",
-            "A DKIM key becomes an alias of the new host's, and back.",
+            "A DKIM key becomes an alias of the new host's key, and back.",
             &["s1._domainkey TXT 300 \"v=DKIM1; p=AAAA\""],
             vec![
                 make(&["s1._domainkey TXT -", "s1._domainkey CNAME 300 s1.dkim.newhost.example."]),
@@ -114,7 +116,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/cname-target",
-            "An alias has one target, and that changes.",
+            "The only target of an alias changes.",
             SMALL,
             vec![
                 make(&["mail CNAME 300 mail.newhost.example."]),
@@ -123,7 +125,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/cname-beside-others",
-            "An alias stands alone (RFC 1034 §3.6.2). Servers say that all is well and ignore it.",
+            "An alias must be alone at its name (RFC 1034 §3.6.2). Servers report success and \
+             ignore it.",
             SMALL,
             vec![
                 refuse(&["www CNAME 300 web.newhost.example."]),
@@ -132,7 +135,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/others-beside-cname",
-            "And the other way round.",
+            "Other records must not be added beside an alias.",
             SMALL,
             vec![
                 refuse(&["mail A 300 192.0.2.9"]),
@@ -141,13 +144,13 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/cname-at-the-apex",
-            "The apex has an SOA, so it can be no alias.",
+            "The apex has an SOA, so it cannot be an alias.",
             SMALL,
             vec![refuse(&["@ MX -", "@ TXT -", "@ CNAME 300 web.newhost.example."])],
         ),
         case(
             "change/several-names",
-            "Records of one host come, go and change at five names in one change set.",
+            "Records of one host are added, removed and changed at five names in one change set.",
             SMALL,
             vec![make(&[
                 "@ MX 60 10 mail.newhost.example.",
@@ -160,27 +163,28 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "change/delegation",
-            "The servers of a child zone change; its glue goes with the server that goes.",
+            "The name servers of a child zone change, and the glue of the removed server is \
+             removed too.",
             SMALL,
             vec![make(&["child NS 300 ns.elsewhere.example.", "ns.child A -"])],
         ),
         case(
             "change/last-record-of-a-name",
-            "With its last record a name is gone, and may come back.",
+            "A name disappears with its last record, and comes back.",
             SMALL,
             vec![make(&["_dmarc TXT -"]), make(&["_dmarc TXT 300 \"v=DMARC1; p=none\""])],
         ),
         case(
             "change/publish",
-            "After a crash nobody knows whether the servers were told of the last change, so they are \
-             told again. That changes nothing.",
+            "After a crash it is unknown whether the servers loaded the last change, so the \
+             adapter publishes again. That changes nothing.",
             SMALL,
             vec![make(&["new A 300 192.0.2.1"]), Step::Publish, make(&["new A -"])],
         ),
         case(
             "change/ns-of-the-apex",
-            "A zone without NS is none. That may be refused, or done in earnest; BIND says that all is \
-             well, and ignores it.",
+            "A zone needs NS records. Removing them may be refused or really done; BIND reports \
+             success and ignores it.",
             SMALL,
             vec![Step::Either(lines(&["@ NS -"]))],
         ),

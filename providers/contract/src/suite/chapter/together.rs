@@ -1,25 +1,25 @@
-//! What is visible at once: somebody reads without a break while the adapter writes.
+//! What becomes visible at once: a reader reads without pause while the adapter writes.
 
 use super::super::case::{Case, Step, case, lines};
 use super::SMALL;
 use crate::Atomicity;
 
-/// Changes of one watch. Our choice: enough for a gap to be met, few enough to be quick.
+/// Changes in a watch. Our choice: enough to hit a gap, few enough to be quick.
 const ROUNDS: usize = 24;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         watch(
             "together/mx-swap",
-            "One MX is swapped for another again and again. Whoever asks sees one or the other: at a \
-             moment without MX, mail goes to the A record of the domain, and is refused or lost.",
+            "An MX is replaced again and again. A reader always sees either the old or the new MX: \
+             without any MX, mail would go to the A record of the domain, and be refused or lost.",
             Atomicity::RrSet,
             |round| vec![format!("@ MX 300 {round} mx{round}.newhost.example.")],
             &["@ MX 300 10 mail.oldhost.example."],
         ),
         watch(
             "together/null-mx",
-            "The same between mail and no mail.",
+            "The same, between mail and no mail.",
             Atomicity::RrSet,
             |round| match round % 2 {
                 0 => vec!["@ MX 300 0 .".to_owned()],
@@ -29,15 +29,15 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         watch(
             "together/ttl",
-            "The TTL goes down and up: the records are never absent, and never halfway.",
+            "The TTL goes down and up. The records are never absent, and never half changed.",
             Atomicity::RrSet,
             |round| vec![format!("www A {} 192.0.2.1 | 192.0.2.2", 60 + round)],
             &["www A 300 192.0.2.1 | 192.0.2.2"],
         ),
         watch(
             "together/type-change",
-            "Addresses become an alias and addresses again, with one change set each: the name is \
-             never without both.",
+            "Addresses become an alias, and then addresses again, each in one change set. The name \
+             always has either of them.",
             Atomicity::ChangeSet,
             |round| match round % 2 {
                 0 => {
@@ -49,8 +49,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         watch(
             "together/several",
-            "MX, SPF and DMARC of one host change together: whoever has seen one of them new sees the \
-             others new as well.",
+            "MX, SPF and DMARC of a host change together: a reader that has seen one of them \
+             changed sees the others changed too.",
             Atomicity::ChangeSet,
             |round| {
                 vec![
@@ -68,7 +68,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Rounds of changes, and back to the beginning. Their number is even.
+/// Rounds of changes, and finally back to the start. The number of rounds is even.
 fn watch(
     name: &str,
     story: &str,

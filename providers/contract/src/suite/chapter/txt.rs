@@ -1,4 +1,4 @@
-//! TXT: where half of mail's configuration is, and where most providers differ.
+//! TXT: half of a domain's mail configuration, and where most providers differ.
 
 use super::super::case::{Case, case, make, stale};
 use super::{round_trip, round_trips};
@@ -12,8 +12,9 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(dkim());
     cases.push(case(
         "txt/division-counts",
-        "SPF and DKIM join the strings of a TXT, DNS-SD reads each for itself (RFC 6763 §6): a TXT that \
-         is divided in another place is another one, unless the provider divides it by itself.",
+        "SPF and DKIM join the strings of a TXT, but DNS-SD reads each on its own (RFC 6763 §6). \
+         So a TXT that is divided elsewhere is another TXT, unless the provider divides it by \
+         itself.",
         &["t TXT 300 \"v=spf1 \" \"-all\""],
         vec![
             make(&["t TXT 300 \"v=spf1 ~all\""]),
@@ -26,21 +27,21 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 const TABLE: &[(&str, &str, &[&str])] = &[
-    ("empty", "One string without octets is a TXT.", &["t TXT 300 \"\""]),
+    ("empty", "A single empty string is a valid TXT.", &["t TXT 300 \"\""]),
     (
         "empty-among-others",
-        "An empty string between others joins to the same value.",
+        "An empty string between others does not change the joined value.",
         &["t TXT 300 \"a\" \"\" \"b\""],
     ),
-    ("quotes", "Quotes inside.", &[r#"t TXT 300 "say \"hello\"" | "\"""#]),
+    ("quotes", "Quotes inside a value.", &[r#"t TXT 300 "say \"hello\"" | "\"""#]),
     (
         "backslash",
-        "Backslashes inside, one at the end, and what looks like an escape.",
+        "Backslashes inside and at the end, and text that looks like an escape.",
         &[r#"t TXT 300 "a\\b" | "\\" | "\\010" | "c\\\\""#],
     ),
     (
         "semicolon",
-        "A semicolon begins a comment in master files, and every DMARC record has one.",
+        "A semicolon starts a comment in master files, and every DMARC record has one.",
         &[r#"t TXT 300 "v=DMARC1; p=none; rua=mailto:a@elsewhere.example" | ";" | "\;escaped""#],
     ),
     (
@@ -50,55 +51,55 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ),
     (
         "control",
-        "Octets below 32: zero, tab, ends of lines, and delete.",
+        "Control characters: zero, tab, line ends, and delete.",
         &[r#"t TXT 300 "\000" | "a\009b" | "a\010b" | "a\013\010b" | "\127""#],
     ),
     (
         "blanks",
-        "Blanks at both ends, and nothing but blanks.",
+        "Blanks at both ends, and values of blanks only.",
         &["t TXT 300 \" a \" | \"  \" | \"a  b\""],
     ),
     (
         "split",
-        "Several strings in one record are one value, in this order.",
+        "Several strings in a record form one value, in this order.",
         &["t TXT 300 \"v=spf1 \" \"include:a.example \" \"-all\" | \"second \" \"record\""],
     ),
     (
         "looks-like-something-else",
-        "Text that a master file has a meaning for, outside of quotes.",
+        "Text that means something in a master file when it is not quoted.",
         &[
             r##"t TXT 300 "@" | "$ORIGIN x." | "( a" | "\# 4 0a000001" | "3600 IN TXT x" | "." | "a.b." | "null" | "'" | "`x`" | "%s" | "#""##,
         ],
     ),
     (
         "json",
-        "Braces, colons and commas, as some verifications have them.",
+        "Braces, colons and commas, as some verification records have them.",
         &[r#"t TXT 300 "{\"a\": [1, \"\\u00e9\"]}""#],
     ),
     (
         "case",
-        "Upper and lower case of a value are two values.",
+        "Values that differ only in upper and lower case are different values.",
         &["t TXT 300 \"Token=AbC\" | \"token=abc\""],
     ),
     (
         "many",
-        "Twelve values at one name, as an apex of a large organisation has them.",
+        "Twelve values at one name, as at the apex of a large organisation.",
         &[
             "t TXT 300 \"1\" | \"2\" | \"3\" | \"4\" | \"5\" | \"6\" | \"7\" | \"8\" | \"9\" | \"10\" | \"11\" | \"12\"",
         ],
     ),
 ];
 
-/// Name, story, and octets of each string.
+/// The name, the story, and the octets of each string.
 const LENGTHS: &[(&str, &str, &[usize])] = &[
     ("255-octets", "The longest string (RFC 1035 §3.3).", &[255]),
-    ("256-octets", "One octet more takes two strings.", &[255, 1]),
+    ("256-octets", "One octet more needs two strings.", &[255, 1]),
     (
         "4000-octets",
-        "Sixteen strings: long, and still below what a message without TCP can hold.",
+        "Sixteen strings: long, but still below the limit of a message without TCP.",
         &[255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 175],
     ),
-    ("short-strings", "Strings that somebody divided at 100, not at 255.", &[100, 100, 100, 7]),
+    ("short-strings", "Strings divided at 100 octets instead of 255.", &[100, 100, 100, 7]),
 ];
 
 fn filled(length: usize) -> String {
@@ -115,7 +116,7 @@ fn dkim() -> Case {
     let (third, last) = rest.split_at_checked(255).unwrap_or((rest, ""));
     round_trip(
         "txt/dkim-4096",
-        "The public key of a DKIM selector takes several strings. A provider that cuts it short \
+        "The public key of a DKIM selector needs several strings. A provider that truncates it \
          leaves a record that looks right and verifies nothing.",
         vec![format!("new._domainkey TXT 300 \"{first}\" \"{second}\" \"{third}\" \"{last}\"")],
     )

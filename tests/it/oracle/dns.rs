@@ -164,8 +164,8 @@ fn in_between(atomicity: Atomicity, change: &Change, replaced: bool) -> Vec<Opti
             }
         }
         (Atomicity::None, before, after) => {
-            let sets = [before, after].into_iter().flatten();
-            let mut all: Vec<Rdata> = sets.flat_map(|set| set.rdata().to_vec()).collect();
+            let sides: Vec<&RrSet> = [before, after].into_iter().flatten().collect();
+            let mut all: Vec<Rdata> = sides.iter().flat_map(|set| set.rdata().to_vec()).collect();
             all.sort();
             all.dedup();
             let count = all.len().min(4);
@@ -173,7 +173,9 @@ fn in_between(atomicity: Atomicity, change: &Change, replaced: bool) -> Vec<Opti
             for chosen in 1_usize..(1 << count) {
                 let some = all.iter().enumerate().filter(|(n, _)| chosen & (1 << n) != 0);
                 let set = RrSet::new(ttl, some.map(|(_, one)| one.clone())).ok();
-                seen.extend(set.map(Some));
+                // What is all of one side is that side, with its TTL, and nothing in between.
+                let between = set.filter(|set| !sides.iter().any(|side| side.same_rdata(set)));
+                seen.extend(between.map(Some));
             }
             seen
         }

@@ -7,7 +7,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::dns::{Resolved, plain};
 use super::super::spf::{self};
-use super::names::{Found, changing, to_be_found};
+use super::names::{Found, Sorts, changing, to_be_found};
 use super::*;
 
 /// What is known of a plan before anything is done.
@@ -31,6 +31,7 @@ pub(in crate::oracle) struct Ground<'a> {
     pub(super) sources: BTreeMap<(&'static str, usize, Name), BTreeSet<IpAddr>>,
     /// What is to be found all the while.
     pub(super) found: Vec<Found>,
+    pub(super) sorts: Sorts,
     pub(super) cache: Cache,
     /// The same where every change set is made at once.
     pub(super) cache_at_once: Cache,
@@ -243,6 +244,7 @@ impl<'a> Ground<'a> {
             live,
             sources,
             found: to_be_found(zones, &done),
+            sorts: Sorts::of(zones, &done),
             cache: Cache::default(),
             cache_at_once: Cache::default(),
         }

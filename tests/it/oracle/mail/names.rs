@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Atomicity, Name, RrKey, RrType};
 
-use super::super::dns::{Answer, Dns, Zones, answer};
+use super::super::dns::{Answer, Dns, Records, Zones, answer};
 use super::ground::any_below;
 use super::*;
 
@@ -22,6 +22,10 @@ const ALIASES_MAX: usize = 8;
 const WAYS_MAX: usize = 2_000;
 /// Names that are asked for in one plan; more are left out.
 const NAMES_MAX: usize = 300;
+
+/// How the harm ends that is of one of these sorts.
+pub(in crate::oracle) const BELOW_A_DNAME: &str = " below a DNAME";
+pub(in crate::oracle) const BY_A_WILDCARD: &str = " by a wildcard";
 
 /// Where a question leads, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,6 +164,73 @@ pub(super) fn changing(found: &[Found]) -> (usize, usize) {
     (by_alias.len() + plain.len(), by_alias.len())
 }
 
+/// The zones without their wildcards, or without their DNAMEs.
+fn without(zones: &Zones, is_left_out: &dyn Fn(&RrKey) -> bool) -> Zones {
+    let kept = |records: &Records| {
+        let kept = records.iter().filter(|(key, _)| !is_left_out(key));
+        kept.map(|(key, set)| (key.clone(), set.clone())).collect()
+    };
+    zones.iter().map(|(name, records)| (name.clone(), kept(records))).collect()
+}
+
+/// Zones before the plan and in the end, and what they would be without some records.
+pub(super) struct Sorts {
+    whole: [Zones; 2],
+    without_dnames: [Zones; 2],
+    without_wildcards: [Zones; 2],
+}
+
+impl Sorts {
+    pub(super) fn of(before: &Zones, end: &Zones) -> Self {
+        let dname = |key: &RrKey| key.rtype == RrType::DNAME;
+        let wildcard = |key: &RrKey| key.name.is_wildcard();
+        let both = [before, end];
+        Self {
+            whole: both.map(Clone::clone),
+            without_dnames: both.map(|zones| without(zones, &dname)),
+            without_wildcards: both.map(|zones| without(zones, &wildcard)),
+        }
+    }
+
+    /// Whether a name is an alias that becomes another, or comes, or goes; a name that a wildcard or a
+    /// DNAME answers for is one of its own.
+    fn is_led_elsewhere(&self, name: &Name) -> bool {
+        let up = name.parent().filter(|_| name.labels().next() == Some(b"any-name"));
+        let star = up.as_ref().and_then(|up| up.child("*").ok());
+        let keys = [
+            Some(RrKey::new(name.clone(), RrType::CNAME)),
+            star.map(|star| RrKey::new(star, RrType::CNAME)),
+            up.map(|up| RrKey::new(up, RrType::DNAME)),
+        ];
+        let at =
+            |zones: &Zones, key: &RrKey| zones.values().find_map(|zone| zone.get(key).cloned());
+        let [before, end] = &self.whole;
+        keys.iter().flatten().any(|key| at(before, key) != at(end, key))
+    }
+
+    fn hangs_on(&self, less: &[Zones; 2], links: &[&Link]) -> bool {
+        let told = |zones: &Zones, key: &RrKey| way(zones, key).links.first().cloned();
+        let mut both = self.whole.iter().zip(less);
+        both.any(|(whole, less)| links.iter().any(|(key, _)| told(whole, key) != told(less, key)))
+    }
+
+    /// By what a way that leads nowhere is another thing than aliases that become others.
+    fn sort(&self, found: &Found, bad: &Way, is_together: bool) -> &'static str {
+        if is_together && self.is_led_elsewhere(&found.key.name) {
+            return "";
+        }
+        let links: Vec<&Link> =
+            found.known.iter().chain([bad]).flat_map(|way| &way.links).collect();
+        if self.hangs_on(&self.without_dnames, &links) {
+            BELOW_A_DNAME
+        } else if self.hangs_on(&self.without_wildcards, &links) {
+            BY_A_WILDCARD
+        } else {
+            ""
+        }
+    }
+}
+
 impl World<'_> {
     /// Names that are not found, though they were before and will be in the end.
     pub(super) fn of_found(&self) {
@@ -177,20 +248,21 @@ impl World<'_> {
             if worse.is_empty() {
                 continue;
             }
-            let harm = |leads: Leads, sure: bool| {
-                let word = if leads == Leads::InACircle { "circle" } else { "nothing" };
-                self.add("resolves", &found.key.name, format!("{word} {}", found.key.rtype), sure);
+            let harm = |way: &Way, is_together: bool, sure: bool| {
+                let word = if way.leads == Leads::InACircle { "circle" } else { "nothing" };
+                let sort = self.ground.sorts.sort(found, way, is_together);
+                let what = format!("{word} {}{sort}", found.key.rtype);
+                self.add("resolves", &found.key.name, what, sure);
             };
             let is_well = |way: &&Way| way.leads >= found.least;
             let well: Vec<&Way> = all.iter().chain(&found.known).filter(is_well).collect();
-            for way in worse {
-                let hangs_on_all =
-                    way.links.iter().all(|link| well.iter().any(|other| other.agrees_with(link)));
-                harm(way.leads, hangs_on_all);
-            }
+            let is_together = |way: &Way| {
+                way.links.iter().all(|link| well.iter().any(|other| other.agrees_with(link)))
+            };
+            worse.iter().for_each(|way| harm(way, true, is_together(way)));
             for way in self.ways(at_once, &found.key) {
                 if way.leads < found.least {
-                    harm(way.leads, true);
+                    harm(&way, is_together(&way), true);
                 }
             }
         }

@@ -117,6 +117,8 @@ struct Said {
     /// Each refuted invariant, the harm, and the steps whose begins its story needs.
     refuted: Vec<(&'static str, String, Vec<usize>)>,
     present: BTreeSet<&'static str>,
+    /// Whether there is anything that `resolves` forbids.
+    resolves: bool,
 }
 
 fn said_of(case: &Case) -> Said {
@@ -129,7 +131,8 @@ fn said_of(case: &Case) -> Said {
         (one.invariant, pattern.harm.id.to_string(), places.collect())
     });
     let present = findings.present.iter().map(|one| one.invariant).collect();
-    Said { refuted: refuted.collect(), present }
+    let resolves = model.patterns.iter().any(|one| one.invariant == "resolves");
+    Said { refuted: refuted.collect(), present, resolves }
 }
 
 /// Steps that begin last, together, in the executions that are tried: each alone, and some at random.
@@ -177,8 +180,9 @@ struct Tally {
     broken: BTreeMap<&'static str, u64>,
     disagreements: Vec<Disagreement>,
     executions: u64,
-    /// Plans in which names are found otherwise in the end; by way of an alias; and how many names.
-    found: (u64, u64, u64),
+    /// Plans in which names are found otherwise in the end, and by way of an alias; how many questions
+    /// those are; and plans in which `resolves` forbids something: kept, and refuted by it.
+    found: [u64; 5],
     /// Harm that is not looked for, by its kind, with the first seed.
     not_looked_for: BTreeMap<String, (u64, u64)>,
 }
@@ -281,9 +285,7 @@ fn judge(seed: u64, tally: &mut Tally) {
     let zones = zones_of(&case);
     let ground = Ground::of(&plan, &zones, &steps);
     let (other, by_alias) = ground.changing();
-    tally.found.0 += u64::from(other > 0);
-    tally.found.1 += u64::from(by_alias > 0);
-    tally.found.2 += by_alias as u64;
+    let questions = u64::try_from(by_alias).expect("few");
     let nothing = Execution { there: vec![None; steps.len()], back: None };
     let before = World::of(&ground, None, &nothing).harm(true);
     let said = said_of(&case);
@@ -316,7 +318,16 @@ fn judge(seed: u64, tally: &mut Tally) {
     let names: BTreeSet<&str> = said.refuted.iter().map(|(name, ..)| *name).collect();
     tally.executions +=
         executed(&plan, &case, (&names, !names.is_empty()), &mut random, &mut differs);
-    if names.is_empty() { tally.proved += 1 } else { tally.refuted += 1 }
+    if names.is_empty() {
+        tally.proved += 1
+    } else {
+        tally.refuted += 1
+    }
+    let is_refuted = names.contains("resolves");
+    let is_proved = said.resolves && !is_refuted;
+    let of_names = [other > 0, by_alias > 0, false, is_proved, is_refuted].map(u64::from);
+    tally.found.iter_mut().zip(of_names).for_each(|(sum, one)| *sum += one);
+    tally.found[2] += questions;
 }
 
 /// Whether the harm of a refutation is this one. Of names that are not found, just this one counts.
@@ -450,10 +461,11 @@ fn report(tally: &Tally) -> String {
         "{proved} proved, {refuted} refuted {broken:?}, {refused} refused; {executions} executions; {} disagreements\n",
         disagreements.len()
     );
-    let (plans, by_alias, questions) = tally.found;
+    let [plans, by_alias, questions, kept, lost] = tally.found;
     let _ = writeln!(
         text,
-        "names that lead elsewhere in the end: in {plans} plans; by way of an alias in {by_alias}, {questions} questions"
+        "names that lead elsewhere in the end: in {plans} plans, by way of an alias in {by_alias} \
+         ({questions} questions); `resolves` is kept in {kept} where it forbids something, and refuted in {lost}"
     );
     for (kind, (count, first)) in &tally.not_looked_for {
         let _ = writeln!(text, "  {count:6} {kind} (not looked for; first: seed {first})");

@@ -180,8 +180,8 @@ struct Tally {
     broken: BTreeMap<&'static str, u64>,
     disagreements: Vec<Disagreement>,
     executions: u64,
-    /// Plans in which names are found otherwise in the end, and by way of an alias; how many questions
-    /// those are; and plans in which `resolves` forbids something: kept, and refuted by it.
+    /// Plans in which names are found otherwise in the end, and by way of an alias; how many
+    /// questions those are; and plans in which `resolves` forbids something: kept, and refuted by it.
     found: [u64; 5],
     /// Harm that is not looked for, by its kind, with the first seed.
     not_looked_for: BTreeMap<String, (u64, u64)>,
@@ -465,7 +465,8 @@ fn report(tally: &Tally) -> String {
     let _ = writeln!(
         text,
         "names that lead elsewhere in the end: in {plans} plans, by way of an alias in {by_alias} \
-         ({questions} questions); `resolves` is kept in {kept} where it forbids something, and refuted in {lost}"
+         ({questions} questions)\n`resolves` forbids something, and is kept: in {kept} plans; \
+         refuted: in {lost}"
     );
     for (kind, (count, first)) in &tally.not_looked_for {
         let _ = writeln!(text, "  {count:6} {kind} (not looked for; first: seed {first})");
@@ -503,6 +504,10 @@ fn prover_and_oracle_agree() {
     let first = tally.disagreements.first();
     let first = first.map(|one| format!("seed {}: {}\n{}", one.seed, one.kind, one.told));
     assert_eq!(first, None, "{text}");
+    for (end, _) in NOT_LOOKED_FOR.iter().filter(|_| plans() >= 1_000) {
+        let is_met = tally.not_looked_for.keys().any(|kind| kind.ends_with(end));
+        assert!(is_met, "is it looked for now? harm{end}: {text}");
+    }
     let Tally { proved, refuted, refused, .. } = tally;
     let judged = proved + refuted;
     assert!(proved * 5 >= judged && refuted * 5 >= judged, "a fifth of each: {text}");

@@ -1,5 +1,5 @@
-//! Names that lead through each other, and records of the plan that lead them elsewhere: aliases that
-//! are turned round, or become addresses, wildcards, DNAMEs, and names of another zone.
+//! Names that lead through each other, and records of the plan that lead them elsewhere: aliases
+//! that are turned round, or become addresses, wildcards, DNAMEs, and names of another zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

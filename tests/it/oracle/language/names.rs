@@ -190,6 +190,8 @@ impl Plan {
         if seed.is_multiple_of(4) {
             self.nothing_else(random);
         }
+        // Not played: who is let pass by the name of an address, where the name is an alias that leads out.
+        self.zones[0].1 = self.zones[0].1.replace(" ptr ", " ");
         let mut lines: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
         for _ in 0..1 + random.below(2) {
             let (what, together) = TOGETHER[random.place(TOGETHER.len())];

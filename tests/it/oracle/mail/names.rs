@@ -26,6 +26,8 @@ const NAMES_MAX: usize = 300;
 /// How the harm ends that is of one of these sorts.
 pub(in crate::oracle) const BELOW_A_DNAME: &str = " below a DNAME";
 pub(in crate::oracle) const BY_A_WILDCARD: &str = " by a wildcard";
+pub(in crate::oracle) const OF_NO_OWN_TYPE: &str = " of a type that no name there has of its own";
+pub(in crate::oracle) const HALF_REPLACED: &str = " while several types take a name's place";
 
 /// Where a question leads, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,6 +210,10 @@ impl Sorts {
         keys.iter().flatten().any(|key| at(before, key) != at(end, key))
     }
 
+    fn has_wildcards(&self) -> bool {
+        self.whole != self.without_wildcards
+    }
+
     fn hangs_on(&self, less: &[Zones; 2], links: &[&Link]) -> bool {
         let told = |zones: &Zones, key: &RrKey| way(zones, key).links.first().cloned();
         let mut both = self.whole.iter().zip(less);
@@ -216,14 +222,37 @@ impl Sorts {
 
     /// By what a way that leads nowhere is another thing than aliases that become others.
     fn sort(&self, found: &Found, bad: &Way, is_together: bool) -> &'static str {
+        let is_at = |name: &Name, rtype| {
+            let key = RrKey::new(name.clone(), rtype);
+            self.whole.iter().flat_map(|zones| zones.values()).any(|zone| zone.contains_key(&key))
+        };
+        let rtype = found.key.rtype;
+        let mut asked = found.known.iter().chain([bad]).flat_map(|way| &way.links);
+        if rtype != RrType::A && !asked.any(|(key, _)| is_at(&key.name, rtype)) {
+            return OF_NO_OWN_TYPE;
+        }
+        let is_replaced = |(key, told): &Link| {
+            let others = [RrType::A, RrType::AAAA, RrType::TXT, RrType::MX];
+            let count = others.iter().filter(|rtype| is_at(&key.name, **rtype)).count();
+            *told == Answer::NoData && is_at(&key.name, RrType::CNAME) && count > 1
+        };
+        if bad.links.last().is_some_and(is_replaced) && self.has_wildcards() {
+            return HALF_REPLACED;
+        }
         if is_together && self.is_led_elsewhere(&found.key.name) {
             return "";
         }
+        // An alias at a name that has none of its own.
+        let is_borrowed = |(key, told): &Link| {
+            matches!(told, Answer::Alias(_)) && !is_at(&key.name, RrType::CNAME)
+        };
         let links: Vec<&Link> =
             found.known.iter().chain([bad]).flat_map(|way| &way.links).collect();
         if self.hangs_on(&self.without_dnames, &links) {
             BELOW_A_DNAME
-        } else if self.hangs_on(&self.without_wildcards, &links) {
+        } else if self.hangs_on(&self.without_wildcards, &links)
+            || bad.links.iter().any(is_borrowed)
+        {
             BY_A_WILDCARD
         } else {
             ""

@@ -190,7 +190,7 @@ impl Plan {
         if seed.is_multiple_of(4) {
             self.nothing_else(random);
         }
-        // Not played: who is let pass by the name of an address, where the name is an alias that leads out.
+        // Not played: who passes by the name of an address where that is an alias that leads out.
         self.zones[0].1 = self.zones[0].1.replace(" ptr ", " ");
         let mut lines: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
         for _ in 0..1 + random.below(2) {

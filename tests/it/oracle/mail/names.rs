@@ -194,8 +194,8 @@ impl Sorts {
         }
     }
 
-    /// Whether a name is an alias that becomes another, or comes, or goes; below a wildcard or a DNAME
-    /// that holds for the one name that is like all others.
+    /// Whether a name is an alias that becomes another, or comes, or goes; below a wildcard or a
+    /// DNAME that holds for the one name that is like all others.
     fn is_led_elsewhere(&self, name: &Name) -> bool {
         let up = name.parent().filter(|_| name.labels().next() == Some(b"any-name"));
         let star = up.as_ref().and_then(|up| up.child("*").ok());

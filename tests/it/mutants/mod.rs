@@ -30,7 +30,7 @@ use cutover_contract::{Atomicity, Capabilities};
 
 use crate::oracle::{Weakened, asked};
 use crate::proof::{CAPABILITIES, Case, inputs, shipped};
-use weaken::{Mutant, that_weaken, weaken};
+use weaken::{Answer, Hold, Mutant, that_weaken, weaken};
 
 /// How many mutants there are at the least.
 const MUTANTS_MIN: usize = 60;
@@ -40,6 +40,9 @@ const SEEDS: &[u64] = &[
     2, 9, 12, 16, 23, 26, 39, 45, 51, 52, 68, 79, 86, 98, 103, 118, 126, 128, 142, 144, 234, 241,
     245, 263, 297, 321, 324, 335, 340, 374, 381, 396, 414, 461, 482, 536, 563,
 ];
+
+/// Random plans by which the oracle catches what weakens `resolves`.
+const NAMES: &[u64] = &[708, 740, 760, 796, 888, 3016];
 
 /// How the plan of a pinned case begins where its provider does not change all records at once.
 const ATOMICITY: &str = "# atomicity: ";
@@ -481,5 +484,35 @@ fn every_mutant_is_caught() {
     if more == 0 {
         let known: Vec<&str> = SURVIVORS.iter().map(|(mutant, _)| *mutant).collect();
         assert_eq!(survivors, known, "what nothing catches");
+    }
+}
+
+/// The oracle alone catches what weakens `resolves`, whatever else catches it too. Of several names
+/// or views one may be enough, so of those mutants it is only said which are caught.
+#[test]
+fn the_oracle_catches_what_weakens_resolves() {
+    let more = asked("CUTOVER_MUTANT_NAMES").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let judges = executed(NAMES.iter().copied().chain(701..701 + more));
+    let kinds = ["circle/A", "nothing/A", "nothing/AAAA", "nothing/TXT"];
+    let mut wanted: BTreeSet<Mutant> =
+        kinds.iter().map(|kind| Mutant::Without(format!("resolves/*/{kind}"))).collect();
+    wanted.extend([Answer::Alias, Answer::Absence, Answer::Exposed].map(Mutant::Blind));
+    let lives = [Answer::Alias, Answer::Absence].map(Hold::Lives);
+    wanted.extend(lives.map(Mutant::NoHold));
+    let mutants = judges.iter().flat_map(|one| &one.changed_by).filter(|mutant| match mutant {
+        Mutant::FirstOf(kind) | Mutant::FirstView(kind) => kind.starts_with("resolves/"),
+        Mutant::Without(_) | Mutant::Unstated(_) | Mutant::Blind(_) | Mutant::NoHold(_) => false,
+    });
+    let others: BTreeSet<&Mutant> = mutants.collect();
+    for mutant in others.into_iter().chain(&wanted) {
+        let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
+        let mut caught = able.filter_map(|one| Some((&one.name, one.catches(mutant)?)));
+        match caught.find(|(_, how)| how.contains("resolves: ")) {
+            Some((name, how)) => println!("{mutant}: {name} {how}"),
+            None => {
+                println!("{mutant}: NOTHING");
+                assert!(!wanted.contains(mutant), "the oracle misses it: {mutant}");
+            }
+        }
     }
 }

@@ -164,6 +164,10 @@ fn in_between(atomicity: Atomicity, change: &Change, replaced: bool) -> Vec<Opti
             }
         }
         (Atomicity::None, before, after) => {
+            // A name has one alias at the most: it is the old one, the new one, or none.
+            if matches!(change.key.rtype, RrType::CNAME | RrType::DNAME) {
+                return vec![None];
+            }
             let sets = [before, after].into_iter().flatten();
             let mut all: Vec<Rdata> = sets.flat_map(|set| set.rdata().to_vec()).collect();
             all.sort();

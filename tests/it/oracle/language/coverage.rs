@@ -44,6 +44,7 @@ impl Coverage {
             }
         }
         seen.insert(format!("adapter {:?}", plan.atomicity));
+        seen.extend(plan.leads.iter().map(|what| format!("names: {what}")));
         seen.into_iter().for_each(|what| self.add(what));
     }
 }
@@ -114,6 +115,7 @@ pub(in crate::oracle) fn wanted() -> BTreeSet<String> {
         "spf all",
     ];
     wanted.extend(others.map(str::to_owned));
+    wanted.extend(names::together().map(|what| format!("names: {what}")));
     wanted
 }
 

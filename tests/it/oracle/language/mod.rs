@@ -13,6 +13,7 @@ use serde_json::Value;
 
 mod coverage;
 mod facts;
+mod names;
 mod zones;
 
 pub(super) use coverage::{Coverage, wanted};
@@ -96,6 +97,8 @@ pub(super) struct Plan {
     pub(super) overrun_secs: i64,
     pub(super) cutover_ttl_secs: i64,
     pub(super) records: Vec<String>,
+    /// What becomes of names that lead through each other.
+    pub(super) leads: Vec<&'static str>,
     pub(super) facts: Vec<Fact>,
     pub(super) margin_secs: i64,
     pub(super) use_secs: i64,
@@ -325,6 +328,7 @@ impl Plan {
             overrun_secs: secs(overrun),
             cutover_ttl_secs: secs(cutover_ttl),
             records,
+            leads: Vec::new(),
             facts,
             margin_secs,
             use_secs,

@@ -7,6 +7,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::super::dns::{Resolved, plain};
 use super::super::spf::{self};
+use super::names::{Found, Sorts, changing, to_be_found};
 use super::*;
 
 /// What is known of a plan before anything is done.
@@ -28,7 +29,12 @@ pub(in crate::oracle) struct Ground<'a> {
     pub(super) live: BTreeMap<Name, BTreeSet<IpAddr>>,
     /// From where the senders of a host send, by host, place and domain.
     pub(super) sources: BTreeMap<(&'static str, usize, Name), BTreeSet<IpAddr>>,
+    /// What is to be found all the while.
+    pub(super) found: Vec<Found>,
+    pub(super) sorts: Sorts,
     pub(super) cache: Cache,
+    /// The same where every change set is made at once.
+    pub(super) cache_at_once: Cache,
 }
 
 pub(super) fn addresses(zones: &Zones, owner: &Name) -> BTreeSet<IpAddr> {
@@ -237,7 +243,14 @@ impl<'a> Ground<'a> {
             spf_owners,
             live,
             sources,
+            found: to_be_found(zones, &done),
+            sorts: Sorts::of(zones, &done),
             cache: Cache::default(),
+            cache_at_once: Cache::default(),
         }
+    }
+    /// How many questions are answered otherwise in the end, and how many of them by way of an alias.
+    pub(in crate::oracle) fn changing(&self) -> (usize, usize) {
+        changing(&self.found)
     }
 }

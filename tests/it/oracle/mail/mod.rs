@@ -21,11 +21,13 @@ use super::schedule::{Back, Execution, Step};
 mod clients;
 mod facts;
 mod ground;
+mod names;
 mod policies;
 mod routes;
 mod senders;
 
 pub(super) use ground::Ground;
+pub(super) use names::{BELOW_A_DNAME, BY_A_WILDCARD, HALF_REPLACED, OF_NO_OWN_TYPE};
 
 /// Views of one SPF evaluation that are tried.
 const VIEWS_MAX: usize = 300;
@@ -74,6 +76,8 @@ pub(super) struct World<'a> {
     /// What is done before the point that is gone back to, and stays.
     before_point: &'a BTreeSet<usize>,
     point: &'a str,
+    /// The steps of the way back.
+    back: &'a [Step],
     dns: Dns<'a>,
     harm: RefCell<Harm>,
 }
@@ -101,7 +105,8 @@ impl<'a> World<'a> {
         );
         let back_ids =
             back.iter().enumerate().map(|(place, step)| (step.id.as_str(), place)).collect();
-        Self { ground, execution, back_ids, before_point, point, dns, harm: RefCell::default() }
+        let harm = RefCell::default();
+        Self { ground, execution, back_ids, before_point, point, back, dns, harm }
     }
 
     fn add(&self, invariant: &'static str, domain: &Name, what: impl Into<String>, sure: bool) {
@@ -140,6 +145,7 @@ impl<'a> World<'a> {
         let policies = zones.filter(|key| key.name.to_string().starts_with("_dmarc."));
         policies.filter_map(|key| key.name.parent()).for_each(|domain| self.of_dmarc(&domain));
         self.of_keys();
+        self.of_found();
         if with_possible {
             self.of_names();
         }

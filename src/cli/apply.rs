@@ -5,53 +5,55 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::planning::{Input, Story};
-use super::rollback::come_back;
+use super::rollback::run_way_back;
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still,
-    reach, rest_until,
+    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, halt_help, lock, manual_tasks,
+    newest_still, reach, rest_until,
 };
-use super::{Failure, Typed, base, dress, home, planning, put, several, shell, tell};
+use super::{
+    Failure, Invocation, base, home, planning, print_err, print_out, several, shell_quote, styling,
+};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
 use crate::engine::RunState;
-use crate::render::harmless;
+use crate::render::escape_control;
 use crate::render::status::{Stop, halt};
 use crate::render::text::{self, Detail};
 use crate::world::Outcome;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lock, Store};
 
-/// Run a plan or a sealed artifact, or go on with a run
+/// Apply a plan or a sealed artifact, or continue its run
 #[derive(clap::Args)]
 #[command(after_help = "\
-A run that has to wait ends with exit code 4 and prints when to go on: call `apply` again then, or \
-stay with `--wait`. It can be stopped and taken up again at any moment.")]
+A run that has to wait exits with code 4 and prints when to continue. Run `apply` again then, or use \
+`--wait`. You can stop a run at any moment and continue it later.")]
 pub(super) struct Args {
-    /// The plans, or artifacts of them: each is a run of its own
+    /// Plans or artifacts; each gets a run of its own
     #[arg(required = true, value_name = "PLAN|ARTIFACT")]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
     going: GoingArgs,
-    /// Run a plan anew that a gate or a person has taken back, although it has not changed
+    /// Apply an unchanged plan again after a gate or a person rolled it back
     #[arg(long)]
     again: bool,
-    /// Run nothing but the artifact that has this digest, as the reviewer has read it
+    /// Apply only the artifact with this digest: the one that was reviewed
     #[arg(long, value_name = "SHA256", value_parser = sha256)]
     digest: Option<Digest>,
-    /// Plan anew from what is live, and have the new artifact take the place of the open run
+    /// Plan again from live DNS, and let the new artifact supersede the open run
     #[arg(long)]
     replan: bool,
 }
 
-/// How this command is called.
+/// The name of this command.
 const COMMAND: &str = "apply";
 
 fn sha256(text: &str) -> Result<Digest, &'static str> {
-    Digest::parse(text).ok_or("write it as `show` prints it: `sha256:` and 64 hexadecimal digits")
+    Digest::parse(text).ok_or("expected what `show` prints: `sha256:` and 64 hexadecimal digits")
 }
 
-/// How far a run has come, and when it goes on.
+/// How `apply` ended for one input, and when its run continues.
 struct Applied {
     exit: Exit,
     until: Option<Timestamp>,
@@ -63,24 +65,24 @@ impl From<Exit> for Applied {
     }
 }
 
-/// How often a run is looked after that waits for a person. Our choice: a person notices no delay.
+/// How often a run that waits for a person is polled. Our choice: a person notices no delay.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let Args { inputs, going, again, replan, digest } = args;
     let how = How { again, replan, digest };
     if let [input] = &inputs[..] {
-        return Ok(one(&going.of(input), how).await?.exit);
+        return Ok(apply_one(&going.of(input), how).await?.exit);
     }
     if digest.is_some() {
-        let text = "error: `--digest` is of one artifact\nhelp: apply them one by one";
+        let text = "error: `--digest` takes a single artifact\nhelp: apply them one at a time";
         return Err(Failure::new(Exit::Usage, text));
     }
     let read: Vec<Input> =
         inputs.iter().map(|input| planning::read(input)).collect::<Result<_, _>>()?;
-    several::apart(read.iter())?;
+    several::check_disjoint(read.iter())?;
     drop(read);
-    // Each goes as far as it can; none is waited for while another could go on.
+    // Each run goes as far as it can, so that a waiting run does not block the others.
     let leaving = GoingArgs { wait: false, ..going.clone() };
     let mut ended: Vec<Option<Applied>> = inputs.iter().map(|_| None).collect();
     loop {
@@ -98,10 +100,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             if !is_due {
                 continue;
             }
-            put(&format!("{}:\n", input.display()))?;
+            print_out(&format!("{}:\n", input.display()))?;
             let how = if ended.is_none() { how } else { How { replan: false, ..how } };
-            *ended = Some(one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
-                tell(&failure.text);
+            *ended = Some(apply_one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
+                print_err(&failure.text);
                 failure.exit.into()
             }));
         }
@@ -120,12 +122,12 @@ struct How {
     digest: Option<Digest>,
 }
 
-async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Applied, Failure> {
+async fn apply_one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Applied, Failure> {
     let going = Going { args, command: COMMAND };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
-        is_reviewed(|| artifact.digest(), digest)?;
-        planning::holds_together(artifact)?;
+        check_digest(|| artifact.digest(), digest)?;
+        planning::check_consistent(artifact)?;
     }
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
@@ -135,20 +137,20 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
         && is_under_way(&input, &store, found, args, again)?
     {
         let lock = lock(&store)?;
-        // Somebody may have gone on with it before the lock was ours.
+        // Another process may have continued the run before we got the lock.
         let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
         if !found.run.artifact.is_way_back() {
-            is_reviewed(|| found.run.state.artifact(), digest)?;
+            check_digest(|| found.run.state.artifact(), digest)?;
         }
         let next = store.next(&found).map_err(|error| Failure::error(&error))?;
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-        let ended = go_on(found, reached, going, &lock, None).await?;
+        let ended = drive_run(found, reached, going, &lock, None).await?;
         let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
-        // Somebody has agreed to what takes its place, and stopped before it was begun.
+        // Its successor was confirmed, but the process stopped before starting it.
         if let Some(next) = next.filter(|_| settled) {
             let reached = reach(&args.input, &next, args.commands.allowed())?;
             let found = store.create(next).map_err(|error| Failure::error(&error))?;
-            let ended = go_on(found, reached, going, &lock, None).await?;
+            let ended = drive_run(found, reached, going, &lock, None).await?;
             return applied(&store, args, ended, &lock).await;
         }
         return applied(&store, args, ended, &lock).await;
@@ -157,7 +159,7 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
     let artifact = match input {
         Input::Artifact(artifact) => match &found {
             Some(found) if found.run.state.artifact() == artifact.digest() => {
-                tell("nothing to change: the run of this artifact is finished");
+                print_err("nothing to change: the run of this artifact is finished");
                 return Ok(Exit::Done.into());
             }
             Some(_) | None => {
@@ -171,58 +173,58 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
         },
     };
     if artifact.graph.steps().is_empty() {
-        put(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
+        print_out(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
         if open.is_some() {
-            put(&format!(
-                "The run that is open stays as it is, with all that it still waits for: go on with `{}`.\n",
-                args.typed().line(COMMAND, "")
+            print_out(&format!(
+                "The open run is unchanged, and still has steps to do. Continue it with `{}`.\n",
+                args.invocation().line(COMMAND, "")
             ))?;
         }
         return Ok(Exit::Done.into());
     }
-    is_reviewed(|| artifact.digest(), digest)?;
-    planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
+    check_digest(|| artifact.digest(), digest)?;
+    planning::check_not_refuted(&artifact, Story::NotShown, "nothing was changed")?;
     let state = args.state.dir(&args.input);
-    planning::is_alone(&artifact, &state)?;
+    planning::check_no_clash(&artifact, &state)?;
     if let Some(exit) = ask(args.auto_approve, "Apply", || {
-        put(&text::plan(&artifact, Detail::Brief, dress(&std::io::stdout())))
+        print_out(&text::plan(&artifact, Detail::Brief, styling(&std::io::stdout())))
     })? {
         return Ok(exit.into());
     }
     let lock = lock(&store)?;
-    // Another may have begun while somebody was asked.
-    planning::is_alone(&artifact, &state)?;
+    // Another run may have started while you were being asked.
+    planning::check_no_clash(&artifact, &state)?;
     let found = newest_still(&store, seen.as_deref())?;
-    // What is not there for a run must not be found out when it is open.
+    // Connect before the run opens: a missing provider or secret must not halt an open run.
     let reached = reach(&args.input, &artifact, args.commands.allowed())?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
         let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
-        // A way to go on, whenever this process ends.
+        // Kept on disk so that the run can continue whenever this process ends.
         if away.is_some() {
             store.keep_next(&open, &artifact).map_err(|error| Failure::error(&error))?;
         }
         let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
-        let ended = go_on(open, reached, going, &lock, away).await?;
+        let ended = drive_run(open, reached, going, &lock, away).await?;
         if ended.outcome != Outcome::Finished {
             return applied(&store, args, ended, &lock).await;
         }
     }
     let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
-    let ended = go_on(found, reached, going, &lock, None).await?;
+    let ended = drive_run(found, reached, going, &lock, None).await?;
     applied(&store, args, ended, &lock).await
 }
 
-/// Refuses another artifact than the one that was reviewed.
-fn is_reviewed(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result<(), Failure> {
-    // A digest takes as long as writing the artifact: not where nobody wants it.
+/// Refuses any artifact but the reviewed one.
+fn check_digest(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result<(), Failure> {
+    // A digest costs as much as encoding the artifact, so compute it only if `--digest` is given.
     let Some(reviewed) = reviewed else { return Ok(()) };
     let is = of();
     if is == reviewed {
         return Ok(());
     }
     let text = format!(
-        "error: this is {is}, and not the {reviewed} that was reviewed\n\
-         help: review it with `cutover show`, or apply the artifact that you have reviewed"
+        "error: the artifact is {is}, not the {reviewed} of `--digest`\n\
+         help: review it with `cutover show`, or apply the artifact that was reviewed"
     );
     Err(Failure::new(Exit::Refuted, text))
 }
@@ -233,31 +235,31 @@ async fn applied(
     ended: Ended,
     lock: &Lock,
 ) -> Result<Applied, Failure> {
-    let ended = come_back(store, Going { args, command: COMMAND }, ended, lock).await?;
+    let ended = run_way_back(store, Going { args, command: COMMAND }, ended, lock).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
-            put(&turned(store, &artifact, args.typed())?)?;
+            print_out(&why_rolled_back(store, &artifact, args.invocation())?)?;
             Ok(Exit::Halted.into())
         }
-        // Somebody died between the two runs.
+        // The process ended before it started the successor.
         Outcome::Finished if let Some(by) = state.replaced => {
-            put(&format!("{} takes the run's place: apply it, or plan anew\n", by.short()))?;
+            print_out(&format!("superseded by {}: apply that, or plan again\n", by.short()))?;
             Ok(Exit::Halted.into())
         }
         Outcome::Finished => {
-            put(&format!("done: {} is as the plan wants it\n", artifact.name))?;
-            put(&released(&artifact))?;
+            print_out(&format!("done: everything matches the plan `{}`\n", artifact.name))?;
+            print_out(&released(&artifact))?;
             Ok(Exit::Done.into())
         }
         Outcome::Asked => {
-            put(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             Ok(Applied { exit: Exit::ApprovalNeeded, until: Some(later(now(), ASK_EVERY)) })
         }
         Outcome::Waiting { until } => {
-            put(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             let aside = set_aside(&artifact, &state)?;
-            put(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
+            print_out(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
             if let Some(exit) = aside {
                 return Ok(Applied { exit, until: Some(until) });
             }
@@ -269,18 +271,19 @@ async fn applied(
             for other in others {
                 show(&artifact, &state, Stop::Aside(other))?;
             }
-            put(&has_to_say(&artifact, &stopped, args.typed()))?;
+            print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped).into())
         }
     }
 }
 
-/// Shows why a run, or a part of it, has stopped.
+/// Shows why a run, or a part of it, stopped.
 fn show(artifact: &Artifact, state: &RunState, stop: Stop<'_>) -> Result<(), Failure> {
-    put(&halt(artifact, state, stop, artifact.is_way_back(), dress(&std::io::stdout())))
+    print_out(&halt(artifact, state, stop, artifact.is_way_back(), styling(&std::io::stdout())))
 }
 
-/// Shows what was set aside while the rest goes on, and how a command that leaves it so ends.
+/// Shows the steps that were set aside while the rest of the run continues; the worst of their exit
+/// codes.
 fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Failure> {
     let mut worst = None;
     for aside in state.aside() {
@@ -291,45 +294,49 @@ fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Fail
     Ok(worst)
 }
 
-/// What goes with the old host when it is switched off, which may be done now.
+/// The records that break when the old host is switched off, which is now allowed.
 fn released(artifact: &Artifact) -> String {
     let at_old = &artifact.verdict.at_old;
     if at_old.is_empty() {
         return String::new();
     }
-    let lines: String = at_old.iter().map(|line| format!("  {}\n", harmless(line))).collect();
+    let lines: String = at_old.iter().map(|line| format!("  {}\n", escape_control(line))).collect();
     format!(
-        "Before you switch the old host off: these records led to its addresses when the plan was made, and stay as they are.\n{lines}"
+        "Before you switch off the old host: these records led to its addresses when the plan was made, and the run did not change them.\n{lines}"
     )
 }
 
-/// Why a run has come back by itself, and how to go on.
-fn turned(store: &Store, back: &Artifact, typed: Typed<'_>) -> Result<String, Failure> {
+/// Why a run was rolled back, and what to do next.
+fn why_rolled_back(
+    store: &Store,
+    back: &Artifact,
+    invocation: Invocation<'_>,
+) -> Result<String, Failure> {
     let turned = store.turned(back).map_err(|error| Failure::error(&error))?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
     let words = by.and_then(|by| state.as_ref()?.last_words.get(by));
-    let words = words.map_or(String::new(), |words| format!("\n  {}", harmless(words)));
+    let words = words.map_or(String::new(), |words| format!("\n  {}", escape_control(words)));
     let why = match by {
-        Some(gate) => format!("{gate} has failed{words}\nSee to the cause, and run"),
-        None => "somebody has asked for it with `cutover rollback`\nRun".to_owned(),
+        Some(gate) => format!("{gate} failed{words}\nFix the cause, then apply"),
+        None => "somebody ran `cutover rollback`\nApply".to_owned(),
     };
     Ok(format!(
-        "went back: {why} the plan anew with `{}`, or change it.\n",
-        typed.line(COMMAND, "--again")
+        "rolled back: {why} the plan again with `{}`, or change it.\n",
+        invocation.line(COMMAND, "--again")
     ))
 }
 
-/// That somebody has taken the run back, and how to go on.
-fn taken_back(back: &Artifact, typed: Typed<'_>) -> String {
+/// Refuses to apply a plan that a person rolled back.
+fn rolled_back_by_person(back: &Artifact, invocation: Invocation<'_>) -> String {
     format!(
-        "error: the run of {} was taken back with `cutover rollback`\nhelp: run the plan anew with `{}`, or change it",
+        "error: the run of {} was rolled back with `cutover rollback`\nhelp: apply the plan again with `{}`, or change it",
         back.name,
-        typed.line(COMMAND, "--again")
+        invocation.line(COMMAND, "--again")
     )
 }
 
-/// The run that goes its way, if there is one.
+/// The run, if it is open and moves forward.
 fn open_run(found: Option<&Found>) -> Option<&Found> {
     let goes = |found: &&Found| {
         let state = &found.run.state;
@@ -338,8 +345,8 @@ fn open_run(found: Option<&Found>) -> Option<&Found> {
     found.filter(goes)
 }
 
-/// An artifact that was planned to take the place of a run counts on what that run has done: it follows on
-/// that run alone, and only while it goes its way.
+/// An artifact that was planned to supersede a run relies on what that run has done. So it may follow
+/// that run only, and only while the run is open and moves forward.
 fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), Failure> {
     let Some(parent) = artifact.parent else { return Ok(()) };
     let follows = found.is_some_and(|found| {
@@ -351,15 +358,14 @@ fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), 
         return Ok(());
     }
     let text = format!(
-        "error: this was planned to take the place of the run of {}, which is no longer open\n\
-         help: plan anew from what is live",
+        "error: this artifact was planned to supersede the run of {}, which is no longer open\n\
+         help: plan again from live DNS",
         parent.short()
     );
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// Whether what is to be applied takes the place of an open run: somebody says so, or it was planned as
-/// the run's successor.
+/// Whether the input supersedes an open run: by `--replan`, or because it was planned as its successor.
 fn takes_its_place(input: &Input, open: &Found, replan: bool) -> bool {
     match input {
         Input::Plan(_) => replan,
@@ -367,8 +373,8 @@ fn takes_its_place(input: &Input, open: &Found, replan: bool) -> bool {
     }
 }
 
-/// Whether the newest run has to be gone on with: it is open, or a gate has turned it back and it has
-/// not come back yet.
+/// Whether to continue the newest run: it is open, or a gate turned it back and the way back is not
+/// finished yet.
 fn is_under_way(
     input: &Input,
     store: &Store,
@@ -387,27 +393,27 @@ fn is_under_way(
     };
     let is_back = artifact.is_way_back() && state.finished.is_some();
     match (artifact.is_way_back() || state.turned_back.is_some(), by_gate) {
-        // A run that goes back does nothing else, and nothing else is begun before it has come back.
+        // A run that rolls back has to finish that before anything else may begin.
         (true, false) if !is_back => {
             let text = format!(
-                "error: the run of {} goes back\nhelp: go on with `{}`; then it can be applied anew",
+                "error: the run of {} is rolling back\nhelp: continue the rollback with `{}`; then you can apply again",
                 artifact.name,
-                args.typed().line("rollback", "")
+                args.invocation().line("rollback", "")
             );
             Err(Failure::new(Exit::Usage, text))
         }
-        // A pipeline that applies whatever it is given would go there and back for ever, or make again
-        // what somebody has just taken back.
+        // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has just
+        // rolled back.
         (true, by_gate) if is_back && !again && is_same(input, found) => {
             let text = match by_gate {
-                true => turned(store, artifact, args.typed())?,
-                false => taken_back(artifact, args.typed()),
+                true => why_rolled_back(store, artifact, args.invocation())?,
+                false => rolled_back_by_person(artifact, args.invocation()),
             };
             Err(Failure::new(Exit::Halted, text.trim_end()))
         }
         (true, _) if is_back => Ok(false),
         (true, _) => Ok(true),
-        // Somebody may have died before everybody was told.
+        // The process may have ended before all notifications were sent.
         (false, _) if state.finished.is_some() => Ok(!state.untold.is_empty()),
         (false, _) => {
             let next = store.next(found).map_err(|error| Failure::error(&error))?;
@@ -417,7 +423,7 @@ fn is_under_way(
     }
 }
 
-/// Whether a run is of this very plan, or artifact.
+/// Whether a run belongs to this very plan.
 fn is_same(input: &Input, found: &Found) -> bool {
     match input {
         Input::Plan(plan) => plan.source.digest() == found.run.artifact.plan,
@@ -425,7 +431,7 @@ fn is_same(input: &Input, found: &Found) -> bool {
     }
 }
 
-/// An open run goes on with its own artifact, and with nothing else.
+/// An open run continues with its own artifact only.
 fn same_as_open(
     input: &Input,
     found: &Found,
@@ -438,7 +444,7 @@ fn same_as_open(
         }
         Input::Artifact(other) => (
             [artifact.digest(), found.run.state.artifact()].contains(&other.digest()),
-            "another artifact of this plan is being run",
+            "a run of another artifact of this plan is open",
         ),
     };
     if same {
@@ -447,13 +453,13 @@ fn same_as_open(
     let folder = base(&found.journal);
     let digest = artifact.digest().short();
     let finish = way_to_finish(&folder, artifact, args);
-    let (shown, given_up) = (shell(&folder), shell(&folder.with_extension("given-up")));
+    let (shown, given_up) = (shell_quote(&folder), shell_quote(&folder.with_extension("given-up")));
     let text = format!(
-        "error: {what}\n  the run in {shown} goes on with {digest}\n\
-         help: put the plan back to what it was and apply it, or finish the run with its own artifact:\n\
+        "error: {what}\n  the run in {shown} continues with {digest}\n\
+         help: restore the plan and apply it, or finish the run with its own artifact:\n\
          {finish}\n\
-         or plan anew from what is live, and have that take its place: `--replan` with `plan -o` or `apply`;\n\
-         or give the run up where it stands, with what it has begun:\n  \
+         or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`;\n\
+         or abandon the run where it stands, with whatever it has begun:\n  \
          mv {shown} {given_up}",
     );
     Err(Failure::new(Exit::Usage, text))
@@ -463,10 +469,10 @@ fn same_as_open(
 fn way_to_finish(folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
     let sealed = folder.join("artifact.json");
     let Some(state) = &args.state.state else {
-        return format!("  cutover apply {}", shell(&sealed));
+        return format!("  cutover apply {}", shell_quote(&sealed));
     };
-    // From there nothing leads to the directory where relative paths start.
-    let beside = shell(&home(&args.input).join(format!("{}.run.json", artifact.name)));
-    let (sealed, state) = (shell(&sealed), shell(state));
+    // An artifact in a `--state` directory does not show where relative paths start: copy it there.
+    let beside = shell_quote(&home(&args.input).join(format!("{}.run.json", artifact.name)));
+    let (sealed, state) = (shell_quote(&sealed), shell_quote(state));
     format!("  cp {sealed} {beside}\n  cutover apply {beside} --state {state}")
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, planning, put, several};
+use super::{Failure, planning, print_out, several};
 
-/// Check plans without asking anybody: their form, their values, and how they hang together
+/// Check plans offline: their syntax, their values, and whether they are consistent
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The plans
@@ -20,19 +20,21 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         match planning::read_plan(path) {
             Ok(plan) => {
                 let zones = plan.intent.zones.len();
-                put(&format!("{}: ok ({}, {zones} in zones)\n", path.display(), plan.intent.name)
-                    .replace("in zones", if zones == 1 { "zone" } else { "zones" }))?;
+                print_out(
+                    &format!("{}: ok ({}, {zones} in zones)\n", path.display(), plan.intent.name)
+                        .replace("in zones", if zones == 1 { "zone" } else { "zones" }),
+                )?;
                 plans.push(planning::Input::Plan(Box::new(plan)));
             }
             Err(failure) => failures.push(failure),
         }
     }
-    failures.extend(several::apart(plans.iter()).err());
+    failures.extend(several::check_disjoint(plans.iter()).err());
     match failures.is_empty() {
         true => Ok(Exit::Done),
         false => {
             let texts: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
-            // They are dressed already.
+            // The texts are escaped and coloured already.
             Err(Failure { text: texts.join("\n\n"), exit: Exit::Usage })
         }
     }

@@ -3,43 +3,43 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::running::{Reach, Word, cannot_be_said, newest_still, owner, say};
-use super::{Failure, StateArgs, Typed, planning, put};
+use super::running::{Reach, Word, newest_still, not_confirmable, owner, record_word};
+use super::{Failure, Invocation, StateArgs, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
 use crate::journal::Event;
 use crate::world::real::store::{Found, Store, StoreError};
 use crate::world::real::{inbox, now, steady};
 
-/// Say that a task is done, or let a gate pass that was left to a person
+/// Confirm a task or a fact, or let a failed gate pass
 #[derive(clap::Args)]
 #[command(override_usage = "\
 cutover confirm [OPTIONS] <PLAN|ARTIFACT> <STEP> --reason <WHY>
        cutover confirm [OPTIONS] <PLAN|ARTIFACT> <STEP> --not-done [--reason <WHY>]")]
 #[command(after_help = "\
-The step counts as done from then on, and the reason stands in the journal. A process that runs the plan \
-takes it up within a second; otherwise go on with `apply`.")]
+The step then counts as done, and the journal keeps your reason. If a process is running the plan, it \
+continues within a second; otherwise continue with `apply`.")]
 pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     input: PathBuf,
-    /// The step, as `status` names it
+    /// The step, as shown by `status`
     step: String,
-    /// Why, or how that is known
+    /// Why, or how you know; kept in the journal
     #[arg(long, value_name = "WHY", required_unless_present = "not_done", value_parser = reason)]
     reason: Option<String>,
-    /// Say that a task of which nobody knows whether it was done was not: it is run again
+    /// Say that a task in doubt was not done: it runs again
     #[arg(long)]
     not_done: bool,
     #[command(flatten)]
     state: StateArgs,
 }
 
-/// What is written down for good says something.
+/// The journal keeps the reason for good, so it must not be empty.
 fn reason(text: &str) -> Result<String, &'static str> {
     match text.chars().any(char::is_alphanumeric) {
         true => Ok(text.to_owned()),
-        false => Err("it says nothing: whoever reads the journal wants to know why"),
+        false => Err("give a reason in words: readers of the journal will want to know why"),
     }
 }
 
@@ -64,30 +64,31 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             let goes_back =
                 found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
             let command = if goes_back { "rollback" } else { "apply" };
-            say(found, Reach::nobody(&path), &lock, &step, word)?;
-            let next = Typed::of(&path, &state).line(command, "");
-            put(&format!("{step}: written down; go on with `{next}`\n"))?;
+            record_word(found, Reach::nothing(&path), &lock, &step, word)?;
+            let next = Invocation::of(&path, &state).line(command, "");
+            print_out(&format!("{step}: recorded; continue with `{next}`\n"))?;
         }
         Err(StoreError::Locked { .. }) => {
             leave_word(&found, &step, word)?;
-            put(&format!("{step}: the process that runs the plan takes it up\n"))?;
+            print_out(&format!("{step}: passed on to the process that runs the plan\n"))?;
         }
         Err(error) => return Err(Failure::error(&error)),
     }
     Ok(Exit::Done)
 }
 
-/// Leaves a word for the process that has the lock, if the run is waiting for it.
+/// Leaves a confirmation for the process that has the lock, if its run is waiting for it.
 fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
     let Word::Done(reason) = word else {
-        let text = "error: a process runs the plan, and knows whether it has done it";
+        let text =
+            "error: a process is running the plan, and knows itself whether the task was done";
         return Err(Failure::new(Exit::Usage, text));
     };
     let moment = Moment { at: now(), steady: steady() };
     let event = Event::Allowed { step: step.clone(), reason: reason.clone() };
     let mut state = found.run.state.clone();
     let inbox = inbox::of_journal(&found.journal);
-    // What was said just before is taken up within a second.
+    // Earlier confirmations may still lie in the inbox, so count them in.
     for earlier in found.run.artifact.graph.steps() {
         if let Some(reason) = inbox::taken(&inbox, earlier.id.as_str()) {
             let event = Event::Allowed { step: earlier.id.clone(), reason };
@@ -98,6 +99,6 @@ fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
         }
     }
     let may_follow = state.apply(&found.run.artifact, moment, &event);
-    may_follow.map_err(|error| cannot_be_said(step, &error))?;
+    may_follow.map_err(|error| not_confirmable(step, &error))?;
     inbox::say(&inbox, step.as_str(), &reason).map_err(|error| Failure::error(&error))
 }

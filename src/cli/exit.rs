@@ -15,29 +15,29 @@ pub enum Exit {
     Error,
     /// The command line or the plan is wrong.
     Usage,
-    /// Under `--detailed-exitcode`: there is something to change.
+    /// With `--detailed-exitcode`: there are changes to make.
     Changes,
     /// The plan would do harm in some order, at some delay or for some cached answer.
     Refuted,
     /// The run waits; the time to resume was printed.
     Waiting,
-    /// The run stopped, safe: drift, a refusal, a server that does not answer, a gate that has not
-    /// passed, or a way back that is gone to its end.
+    /// The run stopped safely: drift, a refusal, a server that does not answer, a gate that did not
+    /// pass, or a completed way back.
     Halted,
-    /// Somebody has to agree first.
+    /// A person has to confirm first.
     ApprovalNeeded,
-    /// The run can neither go on nor back by itself: a person has to see to it.
+    /// The run can move neither forward nor back by itself: a person has to intervene.
     Stuck,
-    /// A signal has stopped the process, and the run can be taken up again.
+    /// A signal stopped the process; the run can be continued.
     Stopped(Signal),
 }
 
-/// What a process is asked to end with.
+/// A signal that asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// As `kill` and service managers do.
+    /// Sent by `kill` and service managers.
     Terminate,
     /// The terminal was closed.
     HangUp,
@@ -56,8 +56,8 @@ impl Signal {
 }
 
 impl Exit {
-    /// How a halt ends a command. On a way back nothing else is left to try where the provider says no;
-    /// and whatever only a person can say is asked of one.
+    /// The exit code for a halt. A refusal on a way back is stuck, since there is nothing else to try;
+    /// a halt that a person can resolve by a word asks for approval.
     #[must_use]
     pub(super) fn of_halt(artifact: &Artifact, halt: &Halt) -> Self {
         match halt.reason {
@@ -73,7 +73,7 @@ impl Exit {
         }
     }
 
-    /// The worse of two, for a command that has done several things.
+    /// The worse of two, for a command that did several things.
     #[must_use]
     pub(super) fn or_worse(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
@@ -104,13 +104,13 @@ impl Exit {
             Self::Halted => 5,
             Self::ApprovalNeeded => 6,
             Self::Stuck => 7,
-            // As shells have it.
+            // The convention of shells.
             Self::Stopped(signal) => 128 + signal.named().1,
         }
     }
 }
 
-/// Whether a person has to say whether a task was done, or may let a gate pass.
+/// Whether a person has to say if a task was done, or may let a gate pass.
 fn needs_word(artifact: &Artifact, halt: &Halt) -> bool {
     is_in_doubt(artifact, halt).or(is_asking(artifact, halt)).is_some()
 }

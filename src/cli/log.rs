@@ -3,27 +3,27 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, Typed, put, status, tell};
+use super::{Failure, Invocation, StateArgs, print_err, print_out, status};
 use crate::render::status::entry;
 use crate::world::real::store::{Found, read_journal};
 
-/// Show what has happened in the newest run of a plan, with times
+/// Show what happened in the newest run of a plan, and when
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     plan: PathBuf,
-    /// Show the run of this number: a way back is a run of its own
+    /// Show the run with this number; a way back is a run of its own
     #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
     run: Option<u32>,
-    /// Show all runs, the oldest first
+    /// Show all runs, oldest first
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     state: StateArgs,
 }
 
-/// Octets that are written at once.
+/// How many octets of output are buffered.
 const AT_ONCE: usize = 1 << 16;
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -36,39 +36,39 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             let artifact = &found.run.artifact;
             let what = if artifact.is_way_back() { "way back of " } else { "" };
             let digest = found.run.state.artifact();
-            put(&format!("run {number}: {what}{}  {digest}\n", artifact.name))?;
+            print_out(&format!("run {number}: {what}{}  {digest}\n", artifact.name))?;
             show(&found)?;
         }
     } else if let Some(number) = args.run {
         let found = store.run(number).map_err(error)?.ok_or_else(|| {
             let known: Vec<String> = numbers.iter().map(ToString::to_string).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-            let text = format!("error: there is no run {number}\nhelp: the runs are: {known}");
+            let text = format!("error: there is no run {number}\nhelp: known runs: {known}");
             Failure::new(Exit::Usage, text)
         })?;
         show(&found)?;
     } else if let Some(found) = store.newest().map_err(error)? {
         show(&found)?;
         if numbers.len() > 1 {
-            let line = Typed::of(&args.plan, &args.state).line("log", "--all");
-            tell(&format!("note: this is the newest run; `{line}` shows all"));
+            let line = Invocation::of(&args.plan, &args.state).line("log", "--all");
+            print_err(&format!("note: only the newest run is shown; `{line}` shows all"));
         }
     } else {
-        put("no run yet\n")?;
+        print_out("no run yet\n")?;
     }
     Ok(Exit::Done)
 }
 
 fn show(found: &Found) -> Result<(), Failure> {
-    // It was read to its end once, so that nothing is shown of one that cannot be trusted.
+    // Finding the run has already verified the whole journal, so showing it piece by piece is safe.
     let (mut text, mut shown) = (String::new(), Ok(()));
     let read = read_journal(&found.journal, &mut |_, one, _| {
         text += &(entry(&found.run.artifact, one) + "\n");
         if text.len() > AT_ONCE && shown.is_ok() {
-            shown = put(&std::mem::take(&mut text));
+            shown = print_out(&std::mem::take(&mut text));
         }
         Ok(())
     });
     read.map_err(|error| Failure::error(&error))?;
-    shown.and_then(|()| put(&text))
+    shown.and_then(|()| print_out(&text))
 }

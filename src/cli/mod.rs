@@ -1,7 +1,7 @@
-//! The command line: one file a command, and here the list of them.
+//! The command line: one file per command, listed here.
 //!
-//! What was asked for goes to standard output, everything else to standard error. Colour is used on
-//! a terminal only, and `NO_COLOR` is obeyed.
+//! Requested output goes to standard output, everything else to standard error. Colour is used only
+//! on a terminal, and never with `NO_COLOR`.
 
 mod apply;
 mod check;
@@ -29,7 +29,7 @@ use cutover_contract::Adapter;
 
 use crate::diag::is_unseen;
 use crate::probe;
-use crate::render::{Dress, harmless};
+use crate::render::{Styling, escape_control};
 use crate::spec::Registry;
 use crate::world::real::connect::{Commands, ConnectError};
 use exit::Exit;
@@ -53,8 +53,8 @@ pub fn language() -> Registry<'static> {
     Registry { adapters: registry(), probes: &probe::KEYS }
 }
 
-/// Moves a domain's mail from one host to another: plans the DNS changes, their order and their
-/// waits, and runs them
+/// Move a domain's mail from one host to another: plan the DNS changes, their order and their
+/// waits, and apply them
 #[derive(Parser)]
 #[command(name = "cutover", version, max_term_width = 100)]
 struct Cli {
@@ -78,7 +78,7 @@ enum Command {
     Schema(schema::Args),
 }
 
-/// Where runs are kept.
+/// Where the state of runs is kept.
 #[derive(Clone, clap::Args)]
 struct StateArgs {
     /// The directory that holds the state of runs [default: `.cutover` beside the plan or artifact]
@@ -92,11 +92,10 @@ impl StateArgs {
     }
 }
 
-/// Whether programs are run.
+/// Whether programs may run.
 #[derive(Clone, clap::Args)]
 struct CommandArgs {
-    /// Run no program that the plan names, whatever it is for (secrets, probes, tasks, reloading):
-    /// refuse instead
+    /// Refuse to run any program that the plan names for secrets, probes, tasks or reloading
     #[arg(long)]
     no_commands: bool,
 }
@@ -118,9 +117,9 @@ fn base(file: &Path) -> PathBuf {
     }
 }
 
-/// The directory where the relative paths of a plan or an artifact start, and where the state of
-/// its runs is kept: the one that it lies in, or, for the artifact of a run in the state directory
-/// beside a plan, the one that the plan lies in.
+/// The directory that relative paths in a plan or artifact start from, and that holds the state of
+/// its runs: the file's own directory or, for the artifact of a run in a state directory, the
+/// plan's directory.
 fn home(input: &Path) -> PathBuf {
     let base = base(input);
     let absolute = std::path::absolute(&base).unwrap_or_else(|_| base.clone());
@@ -131,16 +130,16 @@ fn home(input: &Path) -> PathBuf {
     }
 }
 
-/// A command that could not do what it was asked for: what to say, and how to end.
+/// A failed command: its message and its exit code.
 struct Failure {
     text: String,
     exit: Exit,
 }
 
 impl Failure {
-    /// What others wrote may stand in the text: what is not seen of it is escaped.
+    /// The text may quote untrusted input, so unseen characters are escaped.
     fn new(exit: Exit, text: impl AsRef<str>) -> Self {
-        Self { text: harmless(text.as_ref()), exit }
+        Self { text: escape_control(text.as_ref()), exit }
     }
 
     /// A provider that cannot be used.
@@ -151,10 +150,10 @@ impl Failure {
             }
             ConnectError::Secret { .. } => Exit::Error,
         };
-        Self::new(exit, format!("error: the provider `{name}` cannot be used: {error}"))
+        Self::new(exit, format!("error: cannot use provider `{name}`: {error}"))
     }
 
-    /// An operation that failed, with all that it says about its causes.
+    /// A failed operation, with its chain of causes.
     fn error(error: &dyn std::error::Error) -> Self {
         let mut text = format!("error: {error}");
         let mut source = error.source();
@@ -173,7 +172,7 @@ impl Failure {
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let arguments: Vec<std::ffi::OsString> = arguments.into_iter().collect();
-    // Whoever branches on 2 for "changes" must not take a typing error for them.
+    // A script that reads 2 as "changes" must not get 2 for a mistyped option.
     let detailed = arguments.iter().any(|argument| argument == "--detailed-exitcode");
     let usage = if detailed { Exit::Error } else { Exit::Usage };
     let cli = match Cli::try_parse_from(arguments) {
@@ -182,17 +181,17 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             let to_stdout = !error.use_stderr();
             let text = error.render();
             if to_stdout {
-                let stdout = dress(&std::io::stdout());
-                let text = if stdout == Dress::Coloured {
+                let stdout = styling(&std::io::stdout());
+                let text = if stdout == Styling::Coloured {
                     text.ansi().to_string()
                 } else {
                     text.to_string()
                 };
-                // Nowhere left to say it, should this fail.
-                let _ = put(&text);
+                // If this fails, there is nowhere left to report it.
+                let _ = print_out(&text);
             } else {
-                let stderr = dress(&std::io::stderr());
-                tell(&if stderr == Dress::Coloured {
+                let stderr = styling(&std::io::stderr());
+                print_err(&if stderr == Styling::Coloured {
                     text.ansi().to_string()
                 } else {
                     text.to_string()
@@ -225,7 +224,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     });
     match ended {
         Ok(exit) => exit,
-        // As Terraform: whatever else goes wrong is 1.
+        // As in Terraform, every other failure is 1.
         Err(failure) if detailed && failure.exit != Exit::Refuted => {
             fail(&Failure { exit: Exit::Error, ..failure })
         }
@@ -234,34 +233,35 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
 }
 
 fn fail(failure: &Failure) -> Exit {
-    tell(&failure.text);
+    print_err(&failure.text);
     failure.exit
 }
 
-/// The commands that people are told to type about a plan's runs.
+/// Writes the `cutover` commands that messages suggest, with the user's own input and `--state`.
 #[derive(Clone, Copy)]
-struct Typed<'a> {
-    /// The plan or the artifact, as it was given.
+struct Invocation<'a> {
+    /// The plan or artifact, as given on the command line.
     input: &'a Path,
-    /// Where runs are kept, if that was said.
+    /// The value of `--state`.
     state: Option<&'a Path>,
 }
 
-impl<'a> Typed<'a> {
+impl<'a> Invocation<'a> {
     fn of(input: &'a Path, state: &'a StateArgs) -> Self {
         Self { input, state: state.state.as_deref() }
     }
 
-    /// `cutover COMMAND INPUT`, what comes after it, and where runs are kept.
+    /// `cutover COMMAND INPUT REST --state DIR`.
     fn line(self, command: &str, rest: &str) -> String {
         let gap = if rest.is_empty() { "" } else { " " };
-        let state = self.state.map_or(String::new(), |dir| format!(" --state {}", shell(dir)));
-        format!("cutover {command} {}{gap}{rest}{state}", shell(self.input))
+        let state =
+            self.state.map_or(String::new(), |dir| format!(" --state {}", shell_quote(dir)));
+        format!("cutover {command} {}{gap}{rest}{state}", shell_quote(self.input))
     }
 }
 
-/// A path as a shell takes it.
-fn shell(path: &Path) -> String {
+/// A path, quoted for a shell if necessary.
+fn shell_quote(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
     match !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {
@@ -270,13 +270,14 @@ fn shell(path: &Path) -> String {
     }
 }
 
-/// What a terminal may be sent: of all that is not seen, ends of lines, tabs and our own colours.
-/// Whoever shows a text of others escapes it, and this is for what nobody has thought of.
-fn printable(text: &str, dress: Dress) -> String {
+/// Escapes every unseen character except line ends, tabs and our own colours.
+///
+/// Untrusted text is escaped where it is rendered; this is the safety net for a place that forgot.
+fn printable(text: &str, styling: Styling) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let colour = colour(rest).filter(|_| dress == Dress::Coloured);
+        let colour = colour(rest).filter(|_| styling == Styling::Coloured);
         let taken = colour.map_or(c.len_utf8(), str::len);
         match colour.is_some() || matches!(c, '\n' | '\t') || !is_unseen(c) {
             true => shown.push_str(&rest[..taken]),
@@ -294,27 +295,27 @@ fn colour(text: &str) -> Option<&str> {
     numbers[end..].starts_with('m').then(|| &text[..text.len() - numbers.len() + end + 1])
 }
 
-/// Writes a line to standard error.
-fn tell(text: &str) {
-    let text = printable(text.trim_end(), dress(&std::io::stderr()));
-    // Nowhere left to say it, should this fail.
+/// Writes text for people to standard error.
+fn print_err(text: &str) {
+    let text = printable(text.trim_end(), styling(&std::io::stderr()));
+    // If this fails, there is nowhere left to report it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Writes text for people to standard output.
-fn put(text: &str) -> Result<(), Failure> {
-    write_out(&printable(text, dress(&std::io::stdout())))
+fn print_out(text: &str) -> Result<(), Failure> {
+    write_out(&printable(text, styling(&std::io::stdout())))
 }
 
-/// Writes to standard output what machines read; a terminal is none.
-fn put_exactly(text: &str) -> Result<(), Failure> {
+/// Writes machine-readable output to standard output: byte for byte, unless that is a terminal.
+fn print_raw(text: &str) -> Result<(), Failure> {
     if std::io::stdout().is_terminal() {
-        return write_out(&printable(text, Dress::Plain));
+        return write_out(&printable(text, Styling::Plain));
     }
     write_out(text)
 }
 
-/// Writes to standard output. A reader that went away, as `head` does, is no error.
+/// Writes to standard output. A reader that closes the pipe early, as `head` does, is not an error.
 fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -323,13 +324,13 @@ fn write_out(text: &str) -> Result<(), Failure> {
     }
 }
 
-fn dress(stream: &dyn IsTerminalDyn) -> Dress {
+fn styling(stream: &dyn IsTerminalDyn) -> Styling {
     #[expect(clippy::disallowed_methods, reason = "NO_COLOR is read here and nowhere else")]
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if stream.is_terminal_dyn() && !no_colour { Dress::Coloured } else { Dress::Plain }
+    if stream.is_terminal_dyn() && !no_colour { Styling::Coloured } else { Styling::Plain }
 }
 
-/// [`IsTerminal`] without its seal, so that either stream can be given.
+/// [`IsTerminal`] is sealed and not object safe; this lets [`styling`] take either stream.
 trait IsTerminalDyn {
     fn is_terminal_dyn(&self) -> bool;
 }

@@ -10,33 +10,34 @@ use clap::ValueEnum;
 use super::exit::Exit;
 use super::planning::{Plan, Story};
 use super::{
-    CommandArgs, Failure, StateArgs, dress, planning, put, put_exactly, several, shell, tell,
+    CommandArgs, Failure, StateArgs, planning, print_err, print_out, print_raw, several,
+    shell_quote, styling,
 };
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::render::text::{self, Detail};
 use crate::world::real::store::{Found, Store};
 
-/// Compare plans with live DNS and show what would be done, in which order, and when
+/// Compare plans with live DNS and show what would be changed, in which order, and when
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The plans
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<PathBuf>,
-    /// Write the sealed artifact to this file, for review and for `apply`; of several plans, and where
-    /// it is a directory, each to NAME.json in it
+    /// Write the sealed artifact to this file, for review and for `apply`. With several plans, or if
+    /// this is a directory, write each artifact to NAME.json in it
     #[arg(short, long, value_name = "ARTIFACT|DIR")]
     output: Option<PathBuf>,
-    /// How to show the plan
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Show every zone and every step, with the reason for each wait
     #[arg(long)]
     full: bool,
-    /// Make it the successor of the run that is open: applied, it takes that run's place
+    /// Plan a successor of the open run, which supersedes that run when it is applied
     #[arg(long)]
     replan: bool,
-    /// End with 0 where there is nothing to change, with 2 where there is, with 1 after any error
+    /// Exit with 0 if there is nothing to change, 2 if there are changes, and 1 after any error
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
@@ -54,11 +55,11 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn put(self, artifact: &Artifact, full: bool) -> Result<(), Failure> {
+    pub(super) fn print(self, artifact: &Artifact, full: bool) -> Result<(), Failure> {
         let detail = if full { Detail::Full } else { Detail::Brief };
         match self {
-            Self::Text => put(&text::plan(artifact, detail, dress(&std::io::stdout()))),
-            Self::Json => put_exactly(&artifact.encode()),
+            Self::Text => print_out(&text::plan(artifact, detail, styling(&std::io::stdout()))),
+            Self::Json => print_raw(&artifact.encode()),
         }
     }
 }
@@ -70,30 +71,30 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     for path in &args.plans {
         inputs.push(planning::Input::Plan(Box::new(planning::read_plan(path)?)));
     }
-    several::apart(inputs.iter())?;
+    several::check_disjoint(inputs.iter())?;
     let mut ended = Exit::Done;
     for (path, input) in args.plans.iter().zip(&inputs) {
         let planning::Input::Plan(plan) = input else { continue };
-        let one = of_one(&args, path, plan, output).await;
+        let one = plan_one(&args, path, plan, output).await;
         match one {
             Ok(exit) => ended = ended.or_worse(exit),
             Err(failure) if args.plans.len() == 1 => return Err(failure),
-            // One plan that cannot be made, or would do harm, keeps no other from being shown.
+            // A failing plan does not keep the other plans from being shown.
             Err(failure) => {
-                tell(&failure.text);
+                print_err(&failure.text);
                 ended = ended.or_worse(failure.exit);
             }
         }
     }
     match (ended, args.detailed_exitcode) {
         (Exit::Changes, false) => Ok(Exit::Done),
-        // As Terraform: whatever else goes wrong is 1.
+        // As in Terraform, every other failure is 1.
         (Exit::Usage, true) => Ok(Exit::Error),
         (ended, _) => Ok(ended),
     }
 }
 
-async fn of_one(
+async fn plan_one(
     args: &Args,
     path: &Path,
     plan: &Plan,
@@ -103,27 +104,24 @@ async fn of_one(
     if args.replan {
         artifact.parent = Some(open(path, plan, &args.state)?);
     }
-    args.format.put(&artifact, args.full)?;
+    args.format.print(&artifact, args.full)?;
     let story = match args.format {
         Format::Text => Story::Shown,
-        Format::Json => Story::Untold,
+        Format::Json => Story::NotShown,
     };
     let output = output.map(|output| output.file(&artifact));
     let undone = output
         .as_ref()
         .map(|output| format!("nothing was written to {}", output.display()))
         .unwrap_or_else(|| "it cannot be applied as it is".to_owned());
-    planning::not_refuted(&artifact, story, &undone)?;
-    if let Err(clash) = planning::is_alone(&artifact, &args.state.dir(path)) {
-        tell(&format!(
-            "{}\nnote: it can be planned, and not applied as long as that is so",
-            clash.text
-        ));
+    planning::check_not_refuted(&artifact, story, &undone)?;
+    if let Err(clash) = planning::check_no_clash(&artifact, &args.state.dir(path)) {
+        print_err(&format!("{}\nnote: you can plan meanwhile, but not apply", clash.text));
     }
     if let Some(output) = &output {
         write(output, &artifact)?;
-        let apply = format!("cutover apply {}", shell(output));
-        tell(&format!("\nwritten to {}; apply it with `{apply}`", output.display()));
+        let apply = format!("cutover apply {}", shell_quote(output));
+        print_err(&format!("\nwritten to {}; apply it with `{apply}`", output.display()));
     }
     Ok(if artifact.graph.steps().is_empty() { Exit::Done } else { Exit::Changes })
 }
@@ -138,7 +136,7 @@ enum Output<'p> {
 }
 
 impl<'p> Output<'p> {
-    /// A directory that is there, or one that is made for several artifacts.
+    /// An existing directory, or a new one for several artifacts; otherwise a file.
     fn of(path: &'p Path, plans: usize) -> Result<Self, Failure> {
         if path.is_dir() {
             return Ok(Self::Directory(path));
@@ -149,7 +147,7 @@ impl<'p> Output<'p> {
         let made = fs::create_dir(path);
         made.map(|()| Self::Directory(path)).map_err(|error| {
             let text = format!(
-                "error: several artifacts want a directory, and {} cannot be made: {error}",
+                "error: several plans need an output directory, but creating {} failed: {error}",
                 path.display()
             );
             Failure::new(Exit::Usage, text)
@@ -164,14 +162,17 @@ impl<'p> Output<'p> {
     }
 }
 
-/// The digest of the run that is open.
+/// The digest of the open run.
 fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
     let store = Store::new(&state.dir(path), &plan.intent.name);
     let found = store.newest().map_err(|error| Failure::error(&error))?;
     let goes = |found: &Found| found.run.state.finished.is_none() && !found.run.state.leaves();
     let open = found.filter(|found| goes(found) && !found.run.artifact.is_way_back());
     open.map(|found| found.run.state.artifact()).ok_or_else(|| {
-        let text = format!("error: no run of {} is open that this could take the place of\nhelp: plan without `--replan`", plan.intent.name);
+        let text = format!(
+            "error: there is no open run of {} to supersede\nhelp: plan without `--replan`",
+            plan.intent.name
+        );
         Failure::new(Exit::Usage, text)
     })
 }
@@ -179,19 +180,19 @@ fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> 
 fn write(output: &Path, artifact: &Artifact) -> Result<(), Failure> {
     let text = artifact.encode();
     let write = || match fs::metadata(output) {
-        // A pipe or a device is written to and never replaced.
+        // A pipe or a device must not be replaced by a file.
         Ok(found) if !found.is_file() => fs::write(output, &text),
-        // A reader must never find half an artifact; and a link stays one.
+        // A reader must never see half an artifact, and a symbolic link must stay a link.
         Ok(_) => replace(&fs::canonicalize(output)?, &text),
         Err(_) => replace(output, &text),
     };
     write().map_err(|error| {
-        Failure::new(Exit::Error, format!("error: {} cannot be written: {error}", output.display()))
+        Failure::new(Exit::Error, format!("error: cannot write {}: {error}", output.display()))
     })
 }
 
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    // What a reviewer reads is nobody's secret; the system's own mask still applies.
+    // An artifact is meant for reviewers and holds no secrets; the umask still applies.
     let mode = fs::Permissions::from_mode(0o666);
     let file = tempfile::Builder::new().permissions(mode).tempfile_in(super::base(path));
     let mut file = file?;

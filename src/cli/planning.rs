@@ -1,4 +1,4 @@
-//! From a file to an artifact: what `check`, `plan` and `apply` share.
+//! From a file to a sealed artifact: what `check`, `plan` and `apply` share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use cutover_contract::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl};
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, dress, home, language, registry, tell};
+use super::{Failure, StateArgs, home, language, print_err, registry, styling};
 use crate::artifact::{
     Artifact, Checked, Outcome, ReadError, RollbackPoint, SealedZone, Undo, Verdict, is_overridden,
 };
@@ -22,7 +22,7 @@ use crate::model::hold::hold;
 use crate::observe::Snapshot;
 use crate::proof::invariant::REVERSIBLE;
 use crate::proof::{Counterexample, Defect, Findings};
-use crate::render::{Dress, harmless};
+use crate::render::{Styling, escape_control};
 use crate::spec::Reading;
 use crate::world::real::beside::beside;
 use crate::world::real::connect::{Commands, connect};
@@ -37,10 +37,10 @@ use crate::world::real::{now, steady};
 use crate::world::tool;
 use crate::{artifact, sim};
 
-/// Octets of an input file at the most: whatever is larger is neither plan nor artifact.
+/// The maximum size of an input file, in octets: anything larger is neither plan nor artifact.
 const INPUT_OCTETS_MAX: u64 = artifact::OCTETS_MAX;
 
-/// What a file holds.
+/// A parsed input file.
 pub(super) enum Input {
     /// A plan.
     Plan(Box<Plan>),
@@ -57,7 +57,7 @@ pub(super) struct Plan {
 }
 
 impl Input {
-    /// The name of the plan, or of the artifact's.
+    /// The name of the plan.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Plan(plan) => &plan.intent.name,
@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
         .map_err(|e| Failure::new(Exit::Usage, format!("error: {e}")))?;
     match Artifact::decode(&text) {
         Ok(artifact) => Ok(Input::Artifact(Box::new(artifact))),
-        // Not JSON with a format: then it is a plan, or wants to be one.
+        // It does not start like an artifact, so read it as a plan.
         Err(ReadError::Json(_)) if !text.trim_start().starts_with("{\n  \"format\"") => {
             let reading = Reading::of(Source::new(path.display().to_string(), text));
             let (source, spec) = with_files(reading, &home(path)).finish(language());
@@ -81,7 +81,7 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
             Ok(Input::Plan(Box::new(Plan { source, intent })))
         }
         Err(error) => {
-            let text = format!("error: {} cannot be used: {error}", path.display());
+            let text = format!("error: cannot use {}: {error}", path.display());
             Err(Failure::new(Exit::Usage, text))
         }
     }
@@ -104,26 +104,27 @@ pub(super) fn read_plan(path: &Path) -> Result<Plan, Failure> {
         Input::Plan(plan) => Ok(*plan),
         Input::Artifact(_) => {
             let text =
-                format!("error: {} is an artifact, and a plan is wanted here", path.display());
+                format!("error: {} is an artifact, but this command needs a plan", path.display());
             Err(Failure::new(Exit::Usage, text))
         }
     }
 }
 
 pub(super) fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
-    let coloured = dress(&std::io::stderr()) == Dress::Coloured;
+    let coloured = styling(&std::io::stderr()) == Styling::Coloured;
     let found = &distinct(found)[..];
     let errors = match found.len() {
         1 => "1 problem".to_owned(),
         number => format!("{number} problems"),
     };
     let text = render_all(found, source, coloured);
-    // The renderer has escaped what needs it, and the rest is colours.
-    let name = harmless(&source.name);
+    // The renderer has escaped its text already; escaping again would destroy its colours.
+    let name = escape_control(&source.name);
     Failure { text: format!("{text}{name}: {errors}"), exit: Exit::Usage }
 }
 
-/// The world cannot be seen: an operation that failed, unless the plan itself names whom to ask.
+/// Something could not be looked up. That is a failed operation (exit code 1), unless the plan has to be
+/// changed to name the right server (exit code 2).
 fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
     let is_of_plan =
         |d: &Diagnostic| [NO_AUTHORITIES, UNKNOWN_EXCEPTION, NOT_DELEGATED].contains(&d.code);
@@ -169,13 +170,13 @@ pub(super) async fn plan(
     }
     let warnings = [&snapshot.remarks[..], &compiled.warnings[..]].concat();
     if !warnings.is_empty() {
-        let coloured = dress(&std::io::stderr()) == Dress::Coloured;
-        tell(&render_all(&warnings, source, coloured));
+        let coloured = styling(&std::io::stderr()) == Styling::Coloured;
+        print_err(&render_all(&warnings, source, coloured));
     }
     Ok(seal(intent, &snapshot, compiled, digest))
 }
 
-/// What is written to each zone, on the way there and on every way back, in an order in which it may be.
+/// The changes to each zone, forward and on every way back, in a valid order.
 fn changes_by_zone(compiled: &Compiled) -> BTreeMap<Name, Vec<ChangeSet>> {
     let mut changes: BTreeMap<Name, Vec<ChangeSet>> = BTreeMap::new();
     let graphs = std::iter::once(&compiled.graph).chain(compiled.returns.iter().map(|r| &r.graph));
@@ -213,7 +214,9 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
             let (spec, seen) = (&intent.zones[&name], &snapshot.zones[&name]);
             if let Some(within) = seen.capabilities.served_within {
                 let within = crate::calendar::show_span(within);
-                assumptions.push(format!("what is written to {name} is served everywhere within {within}: nobody is asked"));
+                assumptions.push(format!(
+                    "changes to {name} are served everywhere within {within}: no server is asked"
+                ));
             }
             for except in &spec.except {
                 let (address, reason) = (except.value.address, &except.value.reason);
@@ -232,7 +235,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
         })
         .collect();
     if !zones.is_empty() {
-        assumptions.push("caches hold nothing older than what was live when the plan was made: nobody had changed a record that the plan relies on, lowered its TTL or added it, so shortly before that the version before may still be cached".into());
+        assumptions.push("caches hold nothing older than what was live when the plan was made: shortly before, nobody added or changed a record that the plan relies on, or lowered its TTL".into());
     }
     let used: BTreeSet<&String> = zones.values().map(|zone| &zone.provider).collect();
     let providers = intent.providers.iter().filter(|(name, _)| used.contains(name));
@@ -256,7 +259,7 @@ fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) 
     artifact
 }
 
-/// What takes each step back: of all ways back, the first that does anything about it.
+/// How each step is undone: the first way back that says anything about the step decides.
 fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
     let mut undos = BTreeMap::new();
     for one in returns {
@@ -273,8 +276,8 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
     undos
 }
 
-/// When the last sender follows that had the new records, as far as the run has come when it goes back:
-/// what is cached of them stays behind, and for longer where their TTL has been put back.
+/// When the last sender stops using the new records after a rollback. Caches keep these for their TTL,
+/// which is longer once the run has restored it.
 fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
     let changes = |verb: Verb| {
         let steps = back.graph.steps().iter();
@@ -289,7 +292,7 @@ fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
             | Primitive::Checkpoint(_) => Vec::new(),
         })
     };
-    // Senders ask for MX records; where an exchange's own addresses are switched, for those.
+    // Senders look up MX records; without a switch of those, the addresses of an exchange count.
     let all = || changes(Verb::Switch).map(|(_, change)| change);
     let has_mx = all().any(|change| change.key.rtype == RrType::MX);
     let of_senders = |change: &&Change| !has_mx || change.key.rtype == RrType::MX;
@@ -306,7 +309,7 @@ fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
     };
     let (usual, kept) = shown(first);
     let mut lines = vec![format!(
-        "the last sender follows within {usual}, while caches hold the new records; {kept} with resolvers that keep them too long (`overrun`)"
+        "the last sender returns within {usual}, when no cache holds the new records any more; {kept} with resolvers that keep them too long (`overrun`)"
     )];
     let longer = changes(Verb::Restore).filter(|(_, change)| keys.contains(&change.key));
     let longer = longer.filter_map(|(step, change)| Some((ttl_of(change)?, step)));
@@ -315,17 +318,17 @@ fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
         let there = there.map_or(&step.id, |(there, _)| there);
         let (usual, kept) = shown(ttl);
         lines.push(format!(
-            "after {there}, the last sender follows within {usual}; {kept} with resolvers that keep them too long (`overrun`)"
+            "after {there}, the last sender returns within {usual}; {kept} with resolvers that keep them too long (`overrun`)"
         ));
     }
     lines
 }
 
-/// What is not taken back, in one sentence.
+/// What a rollback leaves in place, in one sentence.
 fn stays(kept: &[StepId]) -> Option<String> {
-    /// More would hide the sentence that they stand in.
+    /// Our choice: a longer list would bury the sentence.
     const SHOWN_MAX: usize = 4;
-    (!kept.is_empty()).then(|| format!("what only adds stays: {}", some_of(kept, SHOWN_MAX)))
+    (!kept.is_empty()).then(|| format!("additions stay: {}", some_of(kept, SHOWN_MAX)))
 }
 
 fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
@@ -341,7 +344,7 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     let owned = |name: &&str| (*name).to_owned();
     let mut broken: Vec<&str> = refuted.iter().map(|one| one.invariant).collect();
     broken.dedup();
-    /// Our choice: whoever has read these knows what to look at.
+    /// Our choice: by then the reader knows what to look at.
     const STORIES_MAX: usize = 12;
     let more = refuted.len().saturating_sub(STORIES_MAX);
     let more = (more > 0).then(|| format!("and {more} more"));
@@ -352,7 +355,7 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     let mut fixes = BTreeSet::new();
     let is_new = |line: &String| !line.starts_with("fix: ") || fixes.insert(line.clone());
     let story: Vec<String> = story.chain(more).filter(is_new).collect();
-    // A derivation ends with the harm and what would help: where the story has them, they are said.
+    // A derivation ends with the harm and the fix; skip those lines if the story already has them.
     let is_told = |line: &String| {
         let harm = line.strip_prefix("therefore ").map(|harm| format!("then {harm}"));
         let fix = line.strip_prefix("it would be possible so: ").map(|fix| format!("fix: {fix}"));
@@ -385,36 +388,40 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     }
 }
 
-/// What an artifact says of itself is not believed: its waits and versions are looked at again, and its
-/// forecast is made anew. [`Artifact::contradictions`] says what that is worth.
-pub(super) fn holds_together(artifact: &Artifact) -> Result<(), Failure> {
+/// Checks an artifact instead of trusting it: its waits, its versions, and its forecast, which is
+/// recomputed. [`Artifact::contradictions`] says what this check can find.
+pub(super) fn check_consistent(artifact: &Artifact) -> Result<(), Failure> {
     let mut found = artifact.contradictions();
     if found.is_empty() && artifact.forecast != sim::forecast(artifact) {
-        found.push("its forecast is not that of its steps".to_owned());
+        found.push("its forecast does not match its steps".to_owned());
     }
     if found.is_empty() {
         return Ok(());
     }
     let lines: String = found.iter().map(|line| format!("\n  {line}")).collect();
     let text = format!(
-        "error: this artifact is not proved: somebody has edited it, and computed its digest anew{lines}\n\
-         help: make it again with `cutover plan PLAN -o ARTIFACT`"
+        "error: this artifact is not proved: it was edited and its digest recomputed{lines}\n\
+         help: create it again with `cutover plan PLAN -o ARTIFACT`"
     );
     Err(Failure::new(Exit::Refuted, text))
 }
 
-/// Whether standard output has the verdict already, with the story of what is broken.
+/// Whether standard output already shows the verdict, with the story of what breaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Story {
-    /// It has: nothing is said twice.
+    /// It does: do not repeat the story.
     Shown,
-    /// It has not.
-    Untold,
+    /// It does not.
+    NotShown,
 }
 
-/// A refuted plan is neither written to a file nor run, unless the plan itself says that what is
-/// broken may be. `undone` says what is left undone, so that nobody looks for it.
-pub(super) fn not_refuted(artifact: &Artifact, story: Story, undone: &str) -> Result<(), Failure> {
+/// Refuses to write or run a refuted plan, unless its `override:` accepts all that is broken. `undone`
+/// tells the user what was not done.
+pub(super) fn check_not_refuted(
+    artifact: &Artifact,
+    story: Story,
+    undone: &str,
+) -> Result<(), Failure> {
     let broken: Vec<&str> = artifact.verdict.forbidding().map(String::as_str).collect();
     if broken.is_empty() {
         return Ok(());
@@ -425,13 +432,13 @@ pub(super) fn not_refuted(artifact: &Artifact, story: Story, undone: &str) -> Re
         let ids = broken.iter().map(|id| format!("\n  - {{ defect: \"{id}\", reason: \"\" }}"));
         let ids: String = ids.collect();
         format!(
-            "error: not everything is well before the plan begins: {names}\n{undone}\n\
-             help: mend it, or accept each with a reason:\noverride:{ids}"
+            "error: broken before the plan begins: {names}\n{undone}\n\
+             help: fix it, or accept each defect with a reason:\noverride:{ids}"
         )
     } else {
         let told = match story {
-            Story::Shown => "\nhelp: the verdict above says how, and what would help".to_owned(),
-            Story::Untold => {
+            Story::Shown => "\nhelp: the verdict above says how, and how to fix it".to_owned(),
+            Story::NotShown => {
                 let lines = indented(told);
                 let why = indented(derivation);
                 if why.is_empty() { lines } else { format!("{lines}\n{why}") }
@@ -446,10 +453,9 @@ fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
 }
 
-/// What stands against beginning a run of an artifact: runs of other plans that are open and change the
-/// same records.
-pub(super) fn is_alone(artifact: &Artifact, state: &Path) -> Result<(), Failure> {
-    /// Records that are named; the rest is counted. Our choice: a line.
+/// Refuses to start a run while an open run of another plan changes the same records.
+pub(super) fn check_no_clash(artifact: &Artifact, state: &Path) -> Result<(), Failure> {
+    /// How many records are named; the rest are counted. Our choice: one line.
     const SHOWN_MAX: usize = 4;
     let found = clashes(state, artifact).map_err(|error| Failure::error(&error))?;
     if found.is_empty() {
@@ -457,11 +463,11 @@ pub(super) fn is_alone(artifact: &Artifact, state: &Path) -> Result<(), Failure>
     }
     let lines = found.iter().map(|Clash { plan, keys }| {
         let keys = some_of(keys, SHOWN_MAX);
-        format!("the run of `{plan}` is open, and changes the same records: {keys}")
+        format!("the open run of `{plan}` changes the same records: {keys}")
     });
     let lines = lines.collect::<Vec<_>>().join("\n  ");
     let text = format!(
-        "error: {lines}\nhelp: let it come to its end, or take it back (`cutover rollback`), before this one is applied: each would find what the other has written, and halt"
+        "error: {lines}\nhelp: finish that run or roll it back (`cutover rollback`) before you apply this plan: each would take the other's changes for drift, and halt"
     );
-    Err(Failure::new(Exit::Usage, harmless(&text)))
+    Err(Failure::new(Exit::Usage, escape_control(&text)))
 }

@@ -1,4 +1,4 @@
-//! Progress of a run: a line for each event, and on a terminal a live line for what is waited for.
+//! Progress of a run: a line for each event and, on a terminal, a live line for the current wait.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::running::{asked, is_by_hand};
-use super::{Typed, tell};
+use super::running::{is_by_hand, manual_task};
+use super::{Invocation, print_err};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};
 use crate::engine::RunState;
@@ -20,13 +20,13 @@ use crate::world::real::now;
 /// Shows progress on standard error.
 pub(super) struct Shown<'a> {
     bar: Option<ProgressBar>,
-    typed: Typed<'a>,
-    /// The steps at which a person was asked.
+    invocation: Invocation<'a>,
+    /// The steps that a person was already told about.
     asked: RefCell<BTreeSet<StepId>>,
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn new(artifact: &Artifact, typed: Typed<'a>) -> Self {
+    pub(super) fn new(artifact: &Artifact, invocation: Invocation<'a>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let steps = artifact.graph.steps().len();
             let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
@@ -34,16 +34,16 @@ impl<'a> Shown<'a> {
             bar.set_style(style.expect("a fixed template"));
             bar
         });
-        Self { bar, typed, asked: RefCell::default() }
+        Self { bar, invocation, asked: RefCell::default() }
     }
 
-    /// Says once of each step that waits for a person what to do.
+    /// Says what to do for each step that waits for a person, once per step.
     fn ask(&self, artifact: &Artifact, state: &RunState) {
         for (step, words) in is_by_hand(artifact, state) {
             if self.asked.borrow_mut().insert(step.clone()) {
-                let text = asked(step, words, self.typed);
+                let text = manual_task(step, words, self.invocation);
                 match &self.bar {
-                    None => tell(text.trim_end()),
+                    None => print_err(text.trim_end()),
                     Some(bar) => bar.println(text.trim_end()),
                 }
             }
@@ -52,7 +52,7 @@ impl<'a> Shown<'a> {
 
     pub(super) fn watch(&self, artifact: &Artifact, state: &RunState, progress: &Progress<'_>) {
         match (progress, &self.bar) {
-            (Progress::Event(event), None) => tell(&entry(artifact, event)),
+            (Progress::Event(event), None) => print_err(&entry(artifact, event)),
             (Progress::Event(event), Some(bar)) => bar.println(entry(artifact, event)),
             (Progress::Sleeping { .. }, None) => self.ask(artifact, state),
             (Progress::Sleeping { until }, Some(bar)) => {
@@ -74,7 +74,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// What is waited for next, for how long, and how much else.
+/// The current wait, its remaining time, and how many other steps are open.
 fn waited_for(artifact: &Artifact, state: &RunState, until: Timestamp) -> String {
     let rest = (until - now()).to_std().unwrap_or_default();
     let rest = show_span(Duration::from_secs(rest.as_secs()));

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use cutover_contract::{Adapter, ConfigField, Figure, Findings, SkippedCase};
 
 use super::exit::Exit;
-use super::{Failure, put, registry};
+use super::{Failure, print_out, registry};
 use crate::diag::did_you_mean;
 
-/// Show the DNS providers that there are adapters for, and what each of them can do
+/// List the supported DNS providers, and what each of them can do
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Show one of them in full: its keys, and what the conformance suite skips
+    /// Show this provider in full: its keys, and what the conformance suite skips
     #[arg(value_name = "TYPE")]
     kind: Option<String>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let Some(kind) = &args.kind else {
         let all: Vec<String> = registry().iter().map(brief).collect();
-        put(&all.join("\n"))?;
+        print_out(&all.join("\n"))?;
         return Ok(Exit::Done);
     };
     let adapter = registry().iter().find(|adapter| adapter.kind == kind);
@@ -27,16 +27,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let known: Vec<&str> = registry().iter().map(|adapter| adapter.kind).collect();
         let near = did_you_mean(kind, known.iter().copied());
         let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        let text = format!("error: there is no adapter `{kind}` but {}{near}", known.join(", "));
+        let known = known.join(", ");
+        let text =
+            format!("error: unknown provider type `{kind}`{near}\nhelp: known types: {known}");
         Failure::new(Exit::Usage, text)
     })?;
-    put(&full(adapter))?;
+    print_out(&full(adapter))?;
     Ok(Exit::Done)
 }
 
 fn brief(adapter: &Adapter) -> String {
     let mut table = table(&adapter.findings());
-    // Side by side, long lists of types would be too wide for a terminal.
+    // Long lists of types in several columns would be too wide for a terminal.
     for row in table.iter_mut().filter(|row| row[0] == "types") {
         for cell in row.iter_mut().skip(1).filter(|cell| cell.contains(' ')) {
             *cell = "some: see `cutover providers TYPE`".to_owned();
@@ -50,10 +52,10 @@ fn full(adapter: &Adapter) -> String {
     let keys: String = adapter.fields.iter().map(key).collect();
     let (kind, doc, table) = (adapter.kind, adapter.doc, aligned(&table(&findings)));
     let skipped: String = findings.iter().map(skipped).collect();
-    format!("{kind}: {doc}\n\nKeys beside `type: {kind}`:\n\n{keys}\n{table}{skipped}")
+    format!("{kind}: {doc}\n\nKeys besides `type: {kind}`:\n\n{keys}\n{table}{skipped}")
 }
 
-/// The figures of the conformance suite, a column for each server or fake.
+/// The figures of the conformance suite, with a column for each server or fake.
 fn table(findings: &[Findings]) -> Vec<Vec<String>> {
     let titles = findings.iter().map(|found| found.title.clone());
     let mut rows = vec![[String::new()].into_iter().chain(titles).collect()];
@@ -70,18 +72,18 @@ fn skipped(findings: &Findings) -> String {
     if skipped.is_empty() {
         return String::new();
     }
-    // Written for Markdown as well.
+    // The reasons are also used in Markdown, hence their backticks.
     let case =
         |SkippedCase { case, why }: &SkippedCase| format!("  {case}: {}\n", why.replace('`', ""));
     format!("\nSkipped, {title}:\n\n{}", skipped.iter().map(case).collect::<String>())
 }
 
 fn key(field: &ConfigField) -> String {
-    let needed = if field.required { "" } else { " (may be left out)" };
+    let needed = if field.required { "" } else { " (optional)" };
     format!("  {}{needed}\n    {}\n", field.name, field.doc)
 }
 
-/// Columns beside one another, as wide as they have to be.
+/// A table with columns that fit their content.
 fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::exit::Exit;
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still, owner, reach,
+    Ended, Going, RunArgs, Turn, ask, drive_run, halt_help, lock, manual_tasks, newest_still,
+    owner, reach,
 };
-use super::{Failure, dress, planning, put, tell};
+use super::{Failure, planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState};
@@ -18,21 +19,21 @@ use crate::world::real::store::{Found, Lock, Store, StoreError};
 use crate::world::real::{inbox, now};
 use crate::world::{Outcome, Run, tool};
 
-/// Take a run back to a rollback point, along the proved way back
+/// Roll a run back to a rollback point, along the proved way back
 #[derive(clap::Args)]
 #[command(after_help = "\
-What has begun is settled first, and nothing else begins. The way back is a run of its own: it has its
-own waits, stops where somebody else has edited what it takes back, and can be stopped and taken up
-again at any moment, like `apply`.")]
+Changes that have begun are settled first, and no others begin. The way back is a run of its own: it has \
+its own waits, and halts if somebody else has edited the records that it restores. As with `apply`, you \
+can stop it at any moment and continue it later.")]
 pub(super) struct Args {
-    /// The rollback point [default: the one that was reached last]
+    /// The rollback point [default: the last that the run reached]
     #[arg(long, value_name = "POINT")]
     to: Option<String>,
     #[command(flatten)]
     run: RunArgs,
 }
 
-/// How this command is called.
+/// The name of this command.
 const COMMAND: &str = "rollback";
 
 pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Failure> {
@@ -41,7 +42,7 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
     let Some(found) = found else {
-        let text = format!("error: there is no run of {} that could go back", input.name());
+        let text = format!("error: there is no run of {} to roll back", input.name());
         return Err(Failure::new(Exit::Usage, text));
     };
     let seen = found.journal.clone();
@@ -50,25 +51,25 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     };
     if found.run.artifact.is_way_back() {
         if found.run.state.finished.is_some() {
-            return further(&store, &found, &args, asked.as_deref()).await;
+            return roll_back_further(&store, &found, &args, asked.as_deref()).await;
         }
         let lock = lock(&store)?;
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-        return came_back(&args, go_on(still(&store)?, reached, going, &lock, None).await?);
+        return rolled_back(&args, drive_run(still(&store)?, reached, going, &lock, None).await?);
     }
     let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
         let Found { run, .. } = &found;
         let point = reachable(&run.artifact, &run.state, &to)?;
         let preview = || way_back(&run.artifact, &run.state, point);
-        if let Some(exit) = agreed(&args, preview, run)? {
+        if let Some(exit) = confirm_way_back(&args, preview, run)? {
             return Ok(exit);
         }
     }
     let lock = match store.lock(&owner()) {
         Err(StoreError::Locked { owner, .. }) => {
             let turned = found.run.state.turned_back.is_some();
-            match told_to_turn(&store, &found, &args, (&to, &owner, turned)).await? {
+            match request_rollback(&store, &found, &args, (&to, &owner, turned)).await? {
                 Some(lock) => lock,
                 None => return Ok(Exit::Waiting),
             }
@@ -77,21 +78,21 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     };
     let newest = store.newest().map_err(|error| Failure::error(&error))?;
     if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
-        // Whoever had the lock has gone the way back, or a part of it.
+        // The process that had the lock has run the way back, or a part of it.
         let reached = reach(&args.input, &back.run.artifact, args.commands.allowed())?;
-        return came_back(&args, go_on(back, reached, going, &lock, None).await?);
+        return rolled_back(&args, drive_run(back, reached, going, &lock, None).await?);
     }
     let found = still(&store)?;
     let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
-    // What is not there for the way back must not be found out when the run has turned.
+    // Connect before the run turns back: a missing provider or secret must not halt it halfway.
     let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-    let ended = go_on(found, reached, going, &lock, turn).await?;
-    came_back(&args, come_back(&store, going, ended, &lock).await?)
+    let ended = drive_run(found, reached, going, &lock, turn).await?;
+    rolled_back(&args, run_way_back(&store, going, ended, &lock).await?)
 }
 
-/// Has the process that drives the run turn it back; with the lock, where it is to be waited for until
-/// that process has gone.
-async fn told_to_turn(
+/// Tells the process that drives the run to turn it back. With `--wait`, returns the lock once that
+/// process has ended.
+async fn request_rollback(
     store: &Store,
     found: &Found,
     args: &RunArgs,
@@ -101,14 +102,14 @@ async fn told_to_turn(
         let inbox = inbox::of_journal(&found.journal);
         inbox::want_back(&inbox, to).map_err(|error| Failure::error(&error))?;
     }
-    tell(&format!(
-        "{owner} drives the run, and was told to go back to `{to}`: it settles what has begun, and goes the way back."
+    print_err(&format!(
+        "{owner} is driving the run and was told to roll back to `{to}`: it settles what has begun, then rolls back."
     ));
     if !args.wait {
-        tell(&format!(
-            "Look with `{}`; where that process ends before, go on with `{}`.",
-            args.typed().line("status", ""),
-            args.typed().line(COMMAND, "")
+        print_err(&format!(
+            "Watch it with `{}`; if that process ends early, continue with `{}`.",
+            args.invocation().line("status", ""),
+            args.invocation().line(COMMAND, "")
         ));
         return Ok(None);
     }
@@ -123,51 +124,53 @@ fn reachable<'a>(
 ) -> Result<&'a RollbackPoint, Failure> {
     state.way_back(artifact, to).map_err(|error| {
         let why = match &error {
-            NoWayBack::Unknown { .. } => closed(artifact),
+            NoWayBack::Unknown { .. } => why_no_way_back(artifact),
             NoWayBack::NotReached { .. } | NoWayBack::Passed { .. } => String::new(),
         };
-        Failure::new(Exit::Usage, format!("error: {error}{why}\n{}", instead(artifact)))
+        Failure::new(
+            Exit::Usage,
+            format!("error: {error}{why}\n{}", help_without_way_back(artifact)),
+        )
     })
 }
 
-/// Why there is no way back to some points, or to any.
-fn closed(artifact: &Artifact) -> String {
+/// Why some or all points have no way back.
+fn why_no_way_back(artifact: &Artifact) -> String {
     let never = artifact.graph.steps().iter().find_map(|step| match artifact.undos.get(&step.id) {
         Some(Undo::Never(why)) => Some((&step.id, why)),
         Some(Undo::By(_) | Undo::Keep) | None => None,
     });
     match never {
-        Some((step, why)) => format!("\n  nothing leads back behind {step}: {why}"),
+        Some((step, why)) => format!("\n  there is no way back from {step} on: {why}"),
         None if artifact.verdict.outcome == Verdict::Refuted => {
-            "\n  the plan is refuted and let pass (`override:`): no way back was looked for"
+            "\n  the plan is refuted and accepted by `override:`, so no way back was derived"
                 .to_owned()
         }
         None if artifact.rollback_points.is_empty() => {
-            "\n  all that the plan does only adds, and stays: nothing has to be taken back"
-                .to_owned()
+            "\n  the plan only makes additions, which stay: there is nothing to undo".to_owned()
         }
         None => String::new(),
     }
 }
 
-/// Shows a way back of a run and asks.
-fn agreed(
+/// Shows the way back of a run and asks for confirmation.
+fn confirm_way_back(
     args: &RunArgs,
     preview: impl Fn() -> Artifact,
     run: &Run,
 ) -> Result<Option<Exit>, Failure> {
     let show = || {
-        put(&text::plan(&preview(), Detail::Full, dress(&std::io::stdout())))?;
-        put(&stays(&run.artifact, &run.state))
+        print_out(&text::plan(&preview(), Detail::Full, styling(&std::io::stdout())))?;
+        print_out(&stays(&run.artifact, &run.state))
     };
-    ask(args.auto_approve, "Go back like", show)
+    ask(args.auto_approve, "Roll back like", show)
 }
 
-/// A run that has come back to one point can go on to an earlier one.
+/// Rolls a run that is back at one point further back, to an earlier point.
 ///
-/// All that it ever changed counts as done, so that what was taken back already is looked for, found, and
-/// waited for once more: what it had replaced may still be cached. Tasks are taken back once.
-async fn further(
+/// All its changes count as made, even those undone already: the new way back finds them undone, and
+/// waits again, since caches may still hold what they replaced. Tasks are undone only once.
+async fn roll_back_further(
     store: &Store,
     came: &Found,
     args: &RunArgs,
@@ -182,7 +185,7 @@ async fn further(
         let at = run.state.turned_back.as_deref().and_then(|at| place(run, at));
         place(run, to).is_none_or(|to| Some(to) < at)
     });
-    let nothing = || put("nothing to do: the run has come back\n").map(|()| Exit::Done);
+    let nothing = || print_out("nothing to do: the run is rolled back\n").map(|()| Exit::Done);
     let Some((run, to)) = further else { return nothing() };
     let point = reachable(&run.artifact, &run.state, to)?;
     let before = store.ways_back(run.state.artifact()).map_err(error)?;
@@ -196,7 +199,7 @@ async fn further(
     if !back.graph.steps().iter().any(is_left) {
         return nothing();
     }
-    if let Some(exit) = agreed(args, || back.clone(), &run)? {
+    if let Some(exit) = confirm_way_back(args, || back.clone(), &run)? {
         return Ok(exit);
     }
     let lock = lock(store)?;
@@ -204,10 +207,10 @@ async fn further(
     let reached = reach(&args.input, &back, args.commands.allowed())?;
     let found = store.create(back).map_err(error)?;
     let going = Going { args, command: COMMAND };
-    came_back(args, go_on(found, reached, going, &lock, None).await?)
+    rolled_back(args, drive_run(found, reached, going, &lock, None).await?)
 }
 
-/// The tasks of a run that its way back has taken back.
+/// The tasks of a run that its way back has undone.
 fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
     let takes_back = there.artifact.rollback_points.iter().flat_map(|point| &point.takes_back);
     let is_undone = |undo: &StepId| {
@@ -219,8 +222,8 @@ fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
     undone.map(|(_, task)| task.clone()).collect()
 }
 
-/// Goes the way back of a run that was turned, once what had begun is settled.
-pub(super) async fn come_back(
+/// Runs the way back of a run that was turned back and has settled what had begun.
+pub(super) async fn run_way_back(
     store: &Store,
     going: Going<'_>,
     ended: Ended,
@@ -232,16 +235,16 @@ pub(super) async fn come_back(
     let back = way_back(artifact, state, point);
     let reached = reach(&going.args.input, &back, going.args.commands.allowed())?;
     let found = store.create(back).map_err(|error| Failure::error(&error))?;
-    go_on(found, reached, going, lock, None).await
+    drive_run(found, reached, going, lock, None).await
 }
 
-/// The point to go back to: the one that the run goes back to already, or was asked for, or that it
-/// reached last.
+/// The point to roll back to: the run's current destination, else the requested point, else the last
+/// that the run reached.
 fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     match (&state.turned_back, asked) {
         (Some(to), Some(asked)) if to != asked => {
-            let text = format!("error: the run goes back to `{to}` already");
+            let text = format!("error: the run is already rolling back to `{to}`");
             Err(Failure::new(Exit::Usage, text))
         }
         (Some(to), _) => Ok(to.clone()),
@@ -249,29 +252,32 @@ fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
         (None, None) => match state.last_point(artifact) {
             Some(point) => Ok(point.name.clone()),
             None => {
-                let why = closed(artifact);
-                let text = format!("error: this plan has no way back{why}\n{}", instead(artifact));
+                let why = why_no_way_back(artifact);
+                let text = format!(
+                    "error: this plan has no way back{why}\n{}",
+                    help_without_way_back(artifact)
+                );
                 Err(Failure::new(Exit::Usage, text))
             }
         },
     }
 }
 
-/// What to do where no way leads back.
-fn instead(artifact: &Artifact) -> String {
+/// What to do if there is no way back.
+fn help_without_way_back(artifact: &Artifact) -> String {
     format!(
-        "help: `cutover explain` shows what takes each step back; from where {} stands now, a plan of its own leads on: write down what shall be true, and `cutover plan` proves the way there",
+        "help: `cutover explain` shows how each step of {} is undone. To leave its current state, write a new plan for the state that you want; `cutover plan` proves the way there",
         artifact.name
     )
 }
 
-/// The way back from where a run stands. What has begun counts as done: before it is settled nobody
-/// knows better.
+/// The way back from the current state of a run. A change that has begun counts as made: until it is
+/// settled, it may have been.
 fn way_back(artifact: &Artifact, state: &RunState, point: &RollbackPoint) -> Artifact {
     way_back_but(artifact, state, point, &BTreeSet::new())
 }
 
-/// The same, with steps that count as not begun.
+/// The same, but the steps in `but` count as not begun.
 fn way_back_but(
     artifact: &Artifact,
     state: &RunState,
@@ -285,37 +291,37 @@ fn way_back_but(
     back
 }
 
-/// What was done and only adds.
+/// Lists the additions that a rollback leaves in place.
 fn stays(artifact: &Artifact, state: &RunState) -> String {
     let kept = artifact.undos.iter().filter(|(_, undo)| **undo == Undo::Keep);
     let begun = kept.map(|(step, _)| step).filter(|step| !state.of(artifact, step).is_pending());
     let lines: String = begun.map(|step| format!("  {step} stays as it is\n")).collect();
     match lines.is_empty() {
         true => lines,
-        false => format!("\nStays, since it only adds\n\n{lines}"),
+        false => format!("\nAdditions that stay\n\n{lines}"),
     }
 }
 
-fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
+fn rolled_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished => {
-            put(&format!("done: {} has come back\n", artifact.name))?;
+            print_out(&format!("done: {} is rolled back\n", artifact.name))?;
             Ok(Exit::Done)
         }
         Outcome::Asked => {
-            put(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             Ok(Exit::ApprovalNeeded)
         }
         Outcome::Waiting { until } => {
-            put(&asks(&artifact, &state, args.typed()))?;
-            put(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
+            print_out(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }
         Outcome::Halted(stopped) => {
             let stop = Stop::Whole(&stopped);
-            put(&halt(&artifact, &state, stop, true, dress(&std::io::stdout())))?;
-            put(&has_to_say(&artifact, &stopped, args.typed()))?;
+            print_out(&halt(&artifact, &state, stop, true, styling(&std::io::stdout())))?;
+            print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped))
         }
     }

@@ -1,4 +1,4 @@
-//! What the commands that drive a run have in common.
+//! What the commands that drive a run share.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
@@ -9,7 +9,7 @@ use tokio::signal::unix;
 
 use super::exit::{Exit, Signal};
 use super::progress::Shown;
-use super::{CommandArgs, Failure, StateArgs, Typed, home, registry, shell, tell};
+use super::{CommandArgs, Failure, Invocation, StateArgs, home, print_err, registry, shell_quote};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
@@ -18,7 +18,7 @@ use crate::graph::gate::{Failing, Gate};
 use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Halt, HaltReason};
-use crate::render::harmless;
+use crate::render::escape_control;
 use crate::spec::SecretRef;
 use crate::spec::notify::Way;
 use crate::spec::task::Work;
@@ -29,7 +29,7 @@ use crate::world::real::store::{Found, JournalFile, Lock, Store};
 use crate::world::real::{Real, now};
 use crate::world::{DriveError, Outcome, Patience, Progress, Run, World as _, drive, tool};
 
-/// What is run, and how.
+/// The input of a run, and how to drive it.
 #[derive(clap::Args)]
 pub(super) struct RunArgs {
     /// The plan, or an artifact of it
@@ -39,13 +39,13 @@ pub(super) struct RunArgs {
     pub(super) going: GoingArgs,
 }
 
-/// How runs are driven.
+/// How to drive runs.
 #[derive(Clone, clap::Args)]
 pub(super) struct GoingArgs {
-    /// Stay through all waits
+    /// Keep running through all waits
     #[arg(long)]
     pub(super) wait: bool,
-    /// Do not ask first
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(super) auto_approve: bool,
     #[command(flatten)]
@@ -62,9 +62,9 @@ impl GoingArgs {
 }
 
 impl RunArgs {
-    /// The commands that people are told to type.
-    pub(super) fn typed(&self) -> Typed<'_> {
-        Typed::of(&self.input, &self.going.state)
+    /// The commands that messages suggest.
+    pub(super) fn invocation(&self) -> Invocation<'_> {
+        Invocation::of(&self.input, &self.going.state)
     }
 }
 
@@ -76,29 +76,29 @@ impl std::ops::Deref for RunArgs {
     }
 }
 
-/// How far a run has come.
+/// The state of a run when the loop ended.
 pub(super) struct Ended {
-    /// How the loop ended.
+    /// Why the loop ended.
     pub(super) outcome: Outcome,
-    /// What was run.
+    /// The artifact that was run.
     pub(super) artifact: Arc<Artifact>,
-    /// What is known now.
+    /// The state of its steps.
     pub(super) state: RunState,
 }
 
-/// The newest run, which has to be the one that was seen before the lock was ours.
+/// The newest run, which must still be the one that was seen before we got the lock.
 pub(super) fn newest_still(store: &Store, seen: Option<&Path>) -> Result<Option<Found>, Failure> {
     let newest = store.newest().map_err(|error| Failure::error(&error))?;
     match newest.as_ref().map(|found| found.journal.as_path()) == seen {
         true => Ok(newest),
         false => {
-            let text = "error: somebody else has begun a run of this plan in the meantime";
+            let text = "error: another process has started a run of this plan in the meantime";
             Err(Failure::new(Exit::Error, text))
         }
     }
 }
 
-/// What others are told who want the lock.
+/// Names this process to others that want the lock.
 pub(super) fn owner() -> String {
     let process = std::process::id();
     format!("{} with process {process} since {}", tool(), show_exact(now()))
@@ -108,17 +108,17 @@ pub(super) fn lock(store: &Store) -> Result<Lock, Failure> {
     store.lock(&owner()).map_err(|error| Failure::error(&error))
 }
 
-/// What a run talks to.
+/// The providers and notification targets of a run.
 pub(super) struct Reach {
     connected: Connected,
     notices: Vec<Reached>,
-    /// Where commands are run.
+    /// Where commands run.
     home: PathBuf,
 }
 
 impl Reach {
-    /// For a run that only writes something down: nobody is talked to, and no secret looked up.
-    pub(super) fn nobody(input: &Path) -> Self {
+    /// For a command that only writes to the journal: connects to nothing, reads no secrets.
+    pub(super) fn nothing(input: &Path) -> Self {
         let connected = Connected { providers: BTreeMap::new(), secrets: Vec::new() };
         Self { connected, notices: Vec::new(), home: home(input) }
     }
@@ -130,21 +130,21 @@ pub(super) fn reach(
     commands: Commands,
 ) -> Result<Reach, Failure> {
     if commands == Commands::Refuse {
-        runs_nothing(artifact)?;
+        check_no_programs(artifact)?;
     }
     let home = home(input);
     let mut connected = connect(registry(), &artifact.providers, &home, commands)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let mut known = |reference: &SecretRef| {
         let secret = secret(reference, &home, commands);
-        let secret = secret.map_err(|error| untold(&error.to_string()))?;
+        let secret = secret.map_err(|error| bad_notification(&error.to_string()))?;
         connected.secrets.push(secret.clone());
         Ok(secret)
     };
     let notices = artifact.notify.iter().map(|notice| match &notice.way {
         Way::Webhook(webhook) => match known(webhook)? {
             address if is_web(address.expose()) => Ok(Reached::Webhook(address)),
-            _ => Err(untold(&format!("{webhook} is no address of a web server"))),
+            _ => Err(bad_notification(&format!("{webhook} is not an http:// or https:// address"))),
         },
         Way::Mail(mail) => {
             let password = mail.login.as_ref().map(|login| known(&login.password));
@@ -155,24 +155,23 @@ pub(super) fn reach(
     Ok(Reach { connected, notices, home })
 }
 
-/// Refuses an artifact whose run, or way back, would run a program.
-fn runs_nothing(artifact: &Artifact) -> Result<(), Failure> {
+/// Refuses an artifact whose run or way back would run a program.
+fn check_no_programs(artifact: &Artifact) -> Result<(), Failure> {
     let programs = artifact.programs();
     if programs.is_empty() {
         return Ok(());
     }
     let lines: String = programs.iter().map(|program| format!("\n  {program}")).collect();
     let text = format!(
-        "error: `--no-commands` refuses to run what this plan names\n\
-         help: read what these do, and leave `--no-commands` out if you trust them:{lines}"
+        "error: this plan runs programs, and `--no-commands` forbids that\n\
+         help: review them, and leave out `--no-commands` if you trust them:{lines}"
     );
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// Somebody who is to be told cannot be reached: that must not be found out when there is something to
-/// tell.
-fn untold(problem: &str) -> Failure {
-    Failure::new(Exit::Error, format!("error: nobody can be told (`notify`): {problem}"))
+/// A notification target is unusable. Found before the run begins, not when the first message is due.
+fn bad_notification(problem: &str) -> Failure {
+    Failure::new(Exit::Error, format!("error: cannot send notifications (`notify:`): {problem}"))
 }
 
 fn is_web(address: &str) -> bool {
@@ -180,8 +179,8 @@ fn is_web(address: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
-/// Shows what is to be done and asks on a terminal; elsewhere somebody must have agreed before. How the
-/// command ends where nobody agrees.
+/// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Returns how the
+/// command ends without confirmation, or `None` to go ahead.
 pub(super) fn ask(
     auto_approve: bool,
     word: &str,
@@ -192,33 +191,33 @@ pub(super) fn ask(
     }
     show()?;
     if !std::io::stdin().is_terminal() {
-        tell(
+        print_err(
             "\nNot applied: needs confirmation. Review the plan, then run this in a terminal or add `--auto-approve`.",
         );
         return Ok(Some(Exit::ApprovalNeeded));
     }
-    tell(&format!("\n{word} this? Only `yes` is taken for it:"));
+    print_err(&format!("\n{word} this? Only `yes` is accepted:"));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::error(&error))?;
     match answer.trim() {
         "yes" => Ok(None),
         _ => {
-            tell("Not applied.");
+            print_err("Not applied.");
             Ok(Some(Exit::ApprovalNeeded))
         }
     }
 }
 
-/// Where a run that leaves its way goes.
+/// Where a run goes that stops moving forward.
 #[derive(Clone, Copy)]
 pub(super) enum Turn<'t> {
-    /// Back to this point.
+    /// Back to this rollback point.
     Back(&'t str),
-    /// Nowhere: this artifact takes its place.
+    /// Nowhere: this artifact supersedes it.
     Away(Digest),
 }
 
-/// Who drives a run: what was given, and to which command.
+/// The command that drives a run, with its arguments.
 #[derive(Clone, Copy)]
 pub(super) struct Going<'a> {
     pub(super) args: &'a RunArgs,
@@ -226,17 +225,18 @@ pub(super) struct Going<'a> {
 }
 
 impl Going<'_> {
-    /// The command that takes the run up again.
+    /// The command that continues the run.
     fn again(self) -> String {
         let GoingArgs { wait, auto_approve: _, state: _, commands } = &self.args.going;
-        let mut line = self.args.typed().line(self.command, "");
+        let mut line = self.args.invocation().line(self.command, "");
         line += if *wait { " --wait" } else { "" };
         line + if commands.no_commands { " --no-commands" } else { "" }
     }
 }
 
-/// Drives a run, with progress on standard error; with `turn` it leaves its way first.
-pub(super) async fn go_on(
+/// Drives a run, with progress on standard error. `turn` first turns it back, or hands it over to its
+/// successor.
+pub(super) async fn drive_run(
     found: Found,
     reach: Reach,
     going: Going<'_>,
@@ -247,7 +247,7 @@ pub(super) async fn go_on(
     let artifact = Arc::clone(&run.artifact);
     let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
     let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
-    let shown = Shown::new(&artifact, going.args.typed());
+    let shown = Shown::new(&artifact, going.args.invocation());
     let mut watch =
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
     let turned = turn.map(|turn| match turn {
@@ -257,7 +257,7 @@ pub(super) async fn go_on(
     let ended = match turned {
         Some(Err(error)) => Err(error),
         Some(Ok(())) | None => {
-            // Whatever is under way is dropped, as a crash would drop it: that is what it is made for.
+            // A signal drops what is under way, just as a crash would; the journal survives both.
             tokio::select! {
                 ended = drive(&mut world, &mut run, patience, &mut watch) => ended,
                 signal = signals.next() => {
@@ -273,7 +273,7 @@ pub(super) async fn go_on(
     Ok(Ended { outcome, artifact, state: run.state })
 }
 
-/// Rests until one of several runs goes on; all of them are where they were if the process is ended.
+/// Sleeps until one of several runs can continue. No run is affected if the process ends meanwhile.
 pub(super) async fn rest_until(
     until: Timestamp,
     inputs: &[PathBuf],
@@ -281,18 +281,18 @@ pub(super) async fn rest_until(
 ) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
     let pause = (until - now()).to_std().unwrap_or_default();
-    #[expect(clippy::disallowed_methods, reason = "nothing else is to be done until then")]
+    #[expect(clippy::disallowed_methods, reason = "there is nothing to do until then")]
     let rest = tokio::time::sleep(pause);
     tokio::select! {
         () = rest => Ok(()),
         signal = signals.next() => {
-            let all: Vec<String> = inputs.iter().map(|input| shell(input)).collect();
+            let all: Vec<String> = inputs.iter().map(|input| shell_quote(input)).collect();
             let mut line = format!("cutover apply {}", all.join(" "));
             if let Some(state) = &going.state.state {
-                line += &format!(" --state {}", shell(state));
+                line += &format!(" --state {}", shell_quote(state));
             }
             let (name, _) = signal.named();
-            let text = format!("stopped by {name}\nNothing is lost: every run is where it was. Go on with `{line} --wait`.");
+            let text = format!("stopped by {name}\nNothing is lost. Continue with `{line} --wait`.");
             Err(Failure::new(Exit::Stopped(signal), text))
         }
     }
@@ -321,36 +321,37 @@ impl Signals {
     }
 }
 
-/// Ends what was started, writes that down, and says how to go on.
+/// Stops all running commands, records that, and says how to continue.
 async fn stopped(signal: Signal, run: &mut Run, world: &mut Real, going: Going<'_>) -> Failure {
     let (name, _) = signal.named();
     let mut text = format!("stopped by {name}");
     for step in world.end_commands().await {
-        text += &format!("\n  {step}: its command was ended, with all that it had started");
-        let detail = format!("its command was ended when {name} stopped cutover");
+        text +=
+            &format!("\n  {step}: its command was killed, with all processes that it had started");
+        let detail = format!("its command was killed when {name} stopped cutover");
         if let Err(error) = run.cut(world, step, detail, &mut |_, _| {}) {
-            text += &format!("; that could not be written down: {error}");
+            text += &format!("; this could not be written to the journal: {error}");
         }
     }
     text += &format!(
-        "\nNothing is lost: the run is where it was. Go on with `{}`; `{}` shows where it stands.",
+        "\nNothing is lost. Continue with `{}`; `{}` shows the state of the run.",
         going.again(),
-        going.args.typed().line("status", "")
+        going.args.invocation().line("status", "")
     );
     Failure::new(Exit::Stopped(signal), text)
 }
 
-/// What a person says of a step.
+/// What a person says about a step.
 #[derive(Clone)]
 pub(super) enum Word {
-    /// It counts as passed, or done, and why.
+    /// It counts as passed or done, for this reason.
     Done(String),
-    /// A task of which nobody knows whether it was done was not, and how that is known.
+    /// A task in doubt was not done, for this reason.
     NotDone(Option<String>),
 }
 
-/// Writes down what a person says of a step, and does nothing else.
-pub(super) fn say(
+/// Writes what a person says about a step to the journal, and does nothing else.
+pub(super) fn record_word(
     found: Found,
     reach: Reach,
     _lock: &Lock,
@@ -363,17 +364,17 @@ pub(super) fn say(
         Word::NotDone(reason) => run.disown(&mut world, step.clone(), reason, &mut |_, _| {}),
     };
     said.map_err(|error| match error {
-        DriveError::Illegal(error) => cannot_be_said(step, &error),
+        DriveError::Illegal(error) => not_confirmable(step, &error),
         DriveError::Append(_) => Failure::error(&error),
     })
 }
 
-/// A word that the run is not waiting for.
-pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
+/// Refuses a confirmation that the run is not waiting for.
+pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
     let help = "help: `cutover status` shows what the run waits for: a task, a fact to confirm, or a gate with `on_fail: ask` that has not passed";
     let what = match error {
         IllegalEvent::Step { .. } => {
-            format!("{step} cannot be confirmed now: it does not wait for a person")
+            format!("{step} cannot be confirmed now: it is not waiting for a person")
         }
         IllegalEvent::UnknownStep(_)
         | IllegalEvent::Order { .. }
@@ -386,7 +387,7 @@ pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
     Failure::new(Exit::Usage, format!("error: {what}\n{help}"))
 }
 
-/// The gate at which the run has halted, if a person may let it pass.
+/// The gate that halted the run, if a person may let it pass.
 pub(super) fn is_asking<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
     match (halt, &artifact.graph.get(&halt.step)?.primitive) {
         (
@@ -397,7 +398,7 @@ pub(super) fn is_asking<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h S
     }
 }
 
-/// The task at which the run has halted because nobody knows whether it was done.
+/// The task that halted the run because nobody knows whether it was done.
 pub(super) fn is_in_doubt<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
     match (halt, &artifact.graph.get(&halt.step)?.primitive) {
         (Halt { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => Some(step),
@@ -405,27 +406,27 @@ pub(super) fn is_in_doubt<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h
     }
 }
 
-/// What a person has to say of a halt so that the run goes on; empty where there is nothing.
-pub(super) fn has_to_say(artifact: &Artifact, halt: &Halt, typed: Typed<'_>) -> String {
+/// What a person has to confirm so that a halted run can continue; empty if nothing.
+pub(super) fn halt_help(artifact: &Artifact, halt: &Halt, invocation: Invocation<'_>) -> String {
     if let Some(step) = is_in_doubt(artifact, halt) {
         return format!(
             "Say whether it was done: `{}`, or `{}`.\n",
-            typed.line("confirm", &format!("{step} --reason WHY")),
-            typed.line("confirm", &format!("{step} --not-done --reason WHY"))
+            invocation.line("confirm", &format!("{step} --reason WHY")),
+            invocation.line("confirm", &format!("{step} --not-done --reason WHY"))
         );
     }
     is_asking(artifact, halt).map_or(String::new(), |step| {
-        let line = typed.line("confirm", &format!("{step} --reason WHY"));
-        format!("Whoever knows better lets it pass with `{line}`.\n")
+        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
+        format!("To let it pass anyway, run `{line}`.\n")
     })
 }
 
-/// The tasks that wait for a person, and what they are, in words.
+/// The tasks that wait for a person, each with its description.
 pub(super) fn is_by_hand<'a>(
     artifact: &'a Artifact,
     state: &'a RunState,
 ) -> impl Iterator<Item = (&'a StepId, &'a str)> {
-    // What a run that leaves its way was to wait for is waited for by nobody.
+    // A run that turns back or is superseded no longer waits for anybody.
     let ready = state.ready().filter(|_| !state.leaves());
     let ready = ready.map(|place| &artifact.graph.steps()[place]);
     ready.filter_map(|step| match &step.primitive {
@@ -438,27 +439,35 @@ pub(super) fn is_by_hand<'a>(
     })
 }
 
-/// What a person has to do so that a run can go on; empty where there is nothing.
-pub(super) fn asks(artifact: &Artifact, state: &RunState, typed: Typed<'_>) -> String {
-    let tasks = is_by_hand(artifact, state).map(|(step, words)| asked(step, words, typed));
+/// What a person has to do so that a run can continue; empty if nothing.
+pub(super) fn manual_tasks(
+    artifact: &Artifact,
+    state: &RunState,
+    invocation: Invocation<'_>,
+) -> String {
+    let tasks =
+        is_by_hand(artifact, state).map(|(step, words)| manual_task(step, words, invocation));
     tasks.collect()
 }
 
-/// What a person has to do at a step, and how to say that it is done.
-pub(super) fn asked(step: &StepId, words: &str, typed: Typed<'_>) -> String {
-    let line = typed.line("confirm", &format!("{step} --reason WHY"));
-    format!("{step} waits for a person: {}\nSay that it is done with `{line}`.\n", harmless(words))
+/// What a person has to do at a step, and how to confirm it.
+pub(super) fn manual_task(step: &StepId, words: &str, invocation: Invocation<'_>) -> String {
+    let line = invocation.line("confirm", &format!("{step} --reason WHY"));
+    format!(
+        "{step} waits for a person: {}\nWhen it is done, run `{line}`.\n",
+        escape_control(words)
+    )
 }
 
-/// A run and the world that it is in.
+/// Opens the journal of a run and connects the run to the world.
 fn opened(
     found: Found,
     Reach { connected: Connected { providers, secrets }, notices, home }: Reach,
 ) -> Result<(Run, Real), Failure> {
     let Found { run, journal, torn } = found;
     if torn > 0 {
-        tell(&format!(
-            "note: the last line of {} was incomplete and is cut off ({torn} octets)",
+        print_err(&format!(
+            "note: the last line of {} was incomplete; its {torn} octets are cut off",
             journal.display()
         ));
     }

@@ -1,4 +1,4 @@
-//! Several plans at once: each is a run of its own, and no two of them change the same zone.
+//! Several plans at once: each has a run of its own, and no two may change the same zone.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::exit::Exit;
 use super::planning::{Input, Plan, refuse};
 use crate::diag::{Code, Diagnostic, Span, place};
 
-/// Two plans that would be one run, or that change one zone.
+/// Two plans share a name or change the same zone.
 const SHARED: Code = Code::semantic("shared-by-plans");
 
-/// Refuses plans that share a name, since runs are kept by it, or a zone that both change: each proof
-/// takes for granted that nobody else changes what it rests on.
-pub(super) fn apart<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), Failure> {
+/// Refuses plans that share a name, since the state of a run is stored under it, or that change the
+/// same zone, since each proof assumes that nobody else changes its zones.
+pub(super) fn check_disjoint<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), Failure> {
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let mut zones: BTreeMap<&Name, String> = BTreeMap::new();
     let mut texts = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn apart<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), F
                 let here = format!("the artifact {}", artifact.digest().short());
                 if let Some(first) = names.insert(&artifact.name, here.clone()) {
                     texts.push(format!(
-                        "error: {first} and {here} are both of the plan `{}`\n\
+                        "error: {first} and {here} both belong to the plan `{}`\n\
                          help: apply one of them",
                         artifact.name
                     ));
@@ -38,7 +38,7 @@ pub(super) fn apart<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), F
                 for zone in artifact.zones.keys() {
                     if let Some(first) = zones.insert(zone, here.clone()) {
                         texts.push(format!(
-                            "error: {zone} is changed by {here} too, besides {first}\nhelp: {HELP}"
+                            "error: {first} and {here} both change the zone {zone}\nhelp: {HELP}"
                         ));
                     }
                 }
@@ -51,7 +51,8 @@ pub(super) fn apart<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), F
     }
 }
 
-const HELP: &str = "put what changes one zone into one plan, or apply one plan after the other";
+const HELP: &str =
+    "move all changes of a zone into one plan, or apply the plans one after the other";
 
 fn of_plan<'p>(
     plan: &'p Plan,
@@ -65,8 +66,9 @@ fn of_plan<'p>(
         let title = format!("two plans have the name `{}`", intent.name);
         let help = "give one of them another name";
         found.push(
-            Diagnostic::error(SHARED, intent.name_span, title, help)
-                .why(format!("runs are kept by the plan's name; the other one: {first}")),
+            Diagnostic::error(SHARED, intent.name_span, title, help).why(format!(
+                "the state of a run is stored under its plan's name; also at {first}"
+            )),
         );
     }
     let moves = intent.moves.iter().map(|one| (&one.zone, one.domain.span));
@@ -78,9 +80,11 @@ fn of_plan<'p>(
     for (zone, span) in own {
         let Some(first) = zones.insert(zone, here(span)) else { continue };
         let title = format!("two plans change the zone {zone}");
-        found.push(Diagnostic::error(SHARED, span, title, HELP).why(format!(
-            "each is proved as if nobody else changed anything there; the other one: {first}"
-        )));
+        found.push(
+            Diagnostic::error(SHARED, span, title, HELP).why(format!(
+                "each proof assumes that nobody else changes the zone; also at {first}"
+            )),
+        );
     }
     found
 }

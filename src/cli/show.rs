@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::plan::Format;
-use super::{Failure, dress, planning, put};
+use super::{Failure, planning, print_out, styling};
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
 use crate::sim::forecast_from;
@@ -15,34 +15,37 @@ use crate::world::real::store::read_artifact;
 pub(super) struct Args {
     /// The artifact
     artifact: PathBuf,
-    /// How to show it
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Show every zone and every step, with the reason for each wait
     #[arg(long)]
     full: bool,
-    /// Show when each step would begin and end, windows and freezes obeyed, if the run began then:
-    /// `2026-12-01T09:00:00+01:00`
+    /// Also show when each step would begin and end if the run started at this time, with windows and
+    /// freezes: `2026-12-01T09:00:00+01:00`
     #[arg(long, value_name = "TIME", value_parser = instant)]
     start: Option<Timestamp>,
 }
 
 fn instant(text: &str) -> Result<Timestamp, &'static str> {
-    parse_instant(text).ok_or("write date, time and distance from UTC: `2026-12-01T09:00:00+01:00`")
+    parse_instant(text).ok_or("expected date, time and UTC offset: `2026-12-01T09:00:00+01:00`")
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.start.is_some() && args.format == Format::Json {
-        let text = "error: `--start` is for people: an artifact holds no instants";
+        let text = "error: `--start` works with `--format text` only: an artifact holds no dates";
         return Err(Failure::new(Exit::Usage, text));
     }
     let artifact = read_artifact(&args.artifact)
         .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
-    planning::holds_together(&artifact)?;
-    args.format.put(&artifact, args.full)?;
+    planning::check_consistent(&artifact)?;
+    args.format.print(&artifact, args.full)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);
-        put(&format!("\n{}", calendar(&artifact, &forecast, start, dress(&std::io::stdout()))))?;
+        print_out(&format!(
+            "\n{}",
+            calendar(&artifact, &forecast, start, styling(&std::io::stdout()))
+        ))?;
     }
     Ok(Exit::Done)
 }

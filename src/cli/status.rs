@@ -4,19 +4,19 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::running::is_by_hand;
-use super::{Failure, StateArgs, Typed, dress, planning, put};
+use super::{Failure, Invocation, StateArgs, planning, print_out, styling};
 use crate::render::status::status;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Store};
 
-/// Show where the newest run of a plan stands
+/// Show the state of the newest run of a plan
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     plan: PathBuf,
-    /// End as `apply` would: with 0 where the run is done, or there is none, 4 where it waits, 5 where
-    /// it has halted or gone back, 6 where it needs a person, 7 where it is stuck
+    /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted or
+    /// was rolled back, 6 if it needs a person, 7 if it is stuck
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -26,15 +26,15 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let store = store(&args.plan, &args.state)?;
     let Some(found) = store.newest().map_err(|error| Failure::error(&error))? else {
-        put("no run yet\n")?;
+        print_out("no run yet\n")?;
         return Ok(Exit::Done);
     };
-    let dress = dress(&std::io::stdout());
-    put(&status(&found.run.artifact, &found.run.state, now(), dress))?;
-    let typed = Typed::of(&args.plan, &args.state);
+    let styling = styling(&std::io::stdout());
+    print_out(&status(&found.run.artifact, &found.run.state, now(), styling))?;
+    let invocation = Invocation::of(&args.plan, &args.state);
     for (step, _) in is_by_hand(&found.run.artifact, &found.run.state) {
-        let line = typed.line("confirm", &format!("{step} --reason WHY"));
-        put(&format!("Say that {step} is done with `{line}`.\n"))?;
+        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
+        print_out(&format!("When {step} is done, run `{line}`.\n"))?;
     }
     match args.exit_code {
         true => Ok(exit(&found)),
@@ -42,11 +42,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
 }
 
-/// What `apply` would end with where nothing changes meanwhile.
+/// The exit code of `apply`, should nothing change until then.
 fn exit(found: &Found) -> Exit {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     if state.finished.is_some() {
-        // It has gone back, or was settled so that another may take its place.
+        // It was rolled back or superseded.
         let has_left = artifact.is_way_back() || state.replaced.is_some();
         return if has_left { Exit::Halted } else { Exit::Done };
     }
@@ -57,7 +57,7 @@ fn exit(found: &Found) -> Exit {
     if needs_person { Exit::ApprovalNeeded } else { Exit::Waiting }
 }
 
-/// The runs of the plan in a file.
+/// The runs of the plan or artifact in a file.
 pub(super) fn store(path: &std::path::Path, state: &StateArgs) -> Result<Store, Failure> {
     let input = planning::read(path)?;
     Ok(Store::new(&state.dir(path), input.name()))

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use cutover_contract::{Config, ConfigValue, Name, Provider, RrKey, RrType, Zone};
 
 use super::exit::Exit;
-use super::{CommandArgs, Failure, dress, home, planning, put, put_exactly, registry, tell};
+use super::{
+    CommandArgs, Failure, home, planning, print_err, print_out, print_raw, registry, styling,
+};
 use crate::diag::did_you_mean;
-use crate::render::harmless;
+use crate::render::escape_control;
 use crate::render::zone::{difference, json, master_file, octodns};
 use crate::spec::{ResolverSpec, ZoneSpec};
 use crate::world::real::connect::{Commands, connect};
@@ -28,17 +30,17 @@ enum What {
     Diff(Diff),
 }
 
-/// Print a zone as its provider holds it
+/// Print a zone as stored at its provider
 #[derive(clap::Args)]
 struct Dump {
     /// The plan that says which provider holds the zone, and how to connect to it
     plan: PathBuf,
     /// The zone
     zone: String,
-    /// Read it at this provider of the plan, and not at the one that the plan's `zones:` names
+    /// Read the zone from this provider of the plan, instead of the provider in its `zones:`
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// How to print it: a master file (RFC 1035), a zone file of octoDNS, or JSON
+    /// The output format: a master file (RFC 1035), an octoDNS zone file, or JSON
     #[arg(long, value_enum, default_value_t = Format::Zone)]
     format: Format,
     #[command(flatten)]
@@ -54,21 +56,20 @@ enum Format {
 
 /// Show how two versions of a zone differ
 ///
-/// Each of the two is `provider` (the one that the plan's `zones:` names), `provider:NAME`, `live`
-/// (every authoritative server), `live:ADDRESS:PORT`, or a master file. Servers are asked for what
-/// the other side has, one RRset at a time, so that what only they have is not found. Serials of
-/// SOAs do not count.
+/// A version is `provider` (as in the plan's `zones:`), `provider:NAME`, `live` (every authoritative
+/// server), `live:ADDRESS:PORT`, or the path of a master file. Servers are queried for the RRsets of the
+/// other version, one at a time, so RRsets that only they have are not found. SOA serials are ignored.
 #[derive(clap::Args)]
 struct Diff {
     /// The plan that says which provider holds the zone, and how to connect to it
     plan: PathBuf,
     /// The zone
     zone: String,
-    /// The one, shown as `-`
+    /// The first version, shown as `-`
     a: String,
-    /// The other, shown as `+`
+    /// The second version, shown as `+`
     b: String,
-    /// End with 0 where they are equal, 2 where they differ, and 1 after any error
+    /// Exit with 0 if the versions are equal, 2 if they differ, and 1 after any error
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
@@ -98,8 +99,7 @@ impl<'a> Asking<'a> {
     fn new(plan: &'a Path, zone: &str, commands: Commands) -> Result<Self, Failure> {
         let planning::Plan { source: _, intent } = planning::read_plan(plan)?;
         let name = Name::from_user(zone);
-        let zone =
-            name.map_err(|error| usage(format!("`{zone}` is no name of a zone: {error}")))?;
+        let zone = name.map_err(|error| usage(format!("`{zone}` is not a zone name: {error}")))?;
         Ok(Self { plan, intent, zone, commands })
     }
 
@@ -110,14 +110,14 @@ impl<'a> Asking<'a> {
             let near = did_you_mean(&wanted, known.iter().map(String::as_str));
             let near = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
             usage(format!(
-                "the plan's `zones:` has no {wanted} but {}{near}. A zone that is not in the plan \
-                 can be read with `--provider NAME`, or as `provider:NAME`",
+                "{wanted} is not in the plan's `zones:`, which has {}{near}. To read a zone that is \
+                 not in the plan, use `--provider NAME` or `provider:NAME`",
                 known.join(", ")
             ))
         })
     }
 
-    /// Reads the zone at a provider; without a name at the plan's.
+    /// Reads the zone from the named provider, or else from the provider in the plan.
     async fn held(&self, provider: Option<&str>) -> Result<Zone, Failure> {
         let name = match provider {
             Some(name) => name.to_owned(),
@@ -125,7 +125,7 @@ impl<'a> Asking<'a> {
         };
         let spec = self.intent.providers.get(&name).ok_or_else(|| {
             let known: Vec<&str> = self.intent.providers.keys().map(String::as_str).collect();
-            usage(format!("the plan has no provider `{name}`, but {}", known.join(", ")))
+            usage(format!("the plan has no provider `{name}`; it has {}", known.join(", ")))
         })?;
         let one = BTreeMap::from([(name.clone(), spec.clone())]);
         let connected = connect(registry(), &one, &home(self.plan), self.commands)
@@ -136,18 +136,18 @@ impl<'a> Asking<'a> {
     /// Reads a master file.
     async fn in_file(&self, path: &str) -> Result<Zone, Failure> {
         let config = [("file".to_owned(), ConfigValue::Path(path.into()))];
-        // As on any command line, the path starts where the shell is.
+        // As usual on a command line, the path is relative to the current directory.
         let file = (cutover_zonefile::ADAPTER.connect)(&Config(config.into()), Path::new("."));
         let file = file.map_err(|error| Failure::error(&error))?;
         self.read(&*file).await
     }
 
-    /// Reads the zone, and tells what is odd about it.
+    /// Reads the zone, and warns about its oddities.
     async fn read(&self, provider: &dyn Provider) -> Result<Zone, Failure> {
         let zone = provider.read_zone(&self.zone).await.map_err(|error| Failure::error(&error))?;
         let remarks = provider.remarks(&self.zone).await.map_err(|error| Failure::error(&error))?;
         for remark in remarks {
-            tell(&harmless(&format!("warning: {remark}")));
+            print_err(&escape_control(&format!("warning: {remark}")));
         }
         Ok(zone)
     }
@@ -163,17 +163,19 @@ async fn dump(args: &Dump) -> Result<Exit, Failure> {
             let (text, left_out) = octodns(&zone);
             let divided = zone.rrsets.iter().filter(|(_, set)| set.divided_by_255() != **set);
             for (key, _) in divided {
-                tell(&harmless(&format!(
-                    "warning: octoDNS joins the strings of {key}, and divides them after 255 octets"
+                print_err(&escape_control(&format!(
+                    "warning: octoDNS joins the strings of {key} and splits them after 255 octets"
                 )));
             }
             for key in left_out {
-                tell(&harmless(&format!("warning: octoDNS has no form for {key}: left out")));
+                print_err(&escape_control(&format!(
+                    "warning: octoDNS cannot represent {key}: left out"
+                )));
             }
             text
         }
     };
-    put_exactly(&text)?;
+    print_raw(&text)?;
     Ok(Exit::Done)
 }
 
@@ -193,7 +195,7 @@ impl Side {
             Some(("live", address)) => match address.parse() {
                 Ok(address) => Ok(Self::Live(Some(address))),
                 Err(_) => Err(usage(format!(
-                    "`{address}` is no address with a port: write `live:192.0.2.53:53` or \
+                    "`{address}` is not an address with a port: write `live:192.0.2.53:53` or \
                      `live:[2001:db8::53]:53`"
                 ))),
             },
@@ -201,7 +203,7 @@ impl Side {
         }
     }
 
-    /// The whole zone; `None` for servers, which show RRsets only.
+    /// The whole zone; `None` for servers, which only answer for single RRsets.
     async fn zone(&self, asking: &Asking<'_>) -> Result<Option<Zone>, Failure> {
         match self {
             Self::Held(name) => asking.held(name.as_deref()).await.map(Some),
@@ -235,32 +237,34 @@ async fn diff(args: &Diff) -> Result<Exit, Failure> {
         [None, Some(whole)] => live(&asking, a, &names[1], whole, true).await?,
         [None, None] => {
             return Err(usage(
-                "servers are asked for what the other side has: one of the two has to be a \
-                 provider or a file",
+                "cannot compare servers with servers: one of the two versions has to be a provider \
+                 or a file, because servers are queried for its RRsets",
             ));
         }
     };
     Ok(if differ && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }
 
-/// Compares and says so; whether there is a difference.
+/// Compares two zones and prints the result; whether they differ.
 fn compared(
     asking: &Asking<'_>,
     [a, b]: &[String; 2],
     one: &Zone,
     other: &Zone,
 ) -> Result<bool, Failure> {
-    let (rrsets, text) = difference(one, other, dress(&std::io::stdout()));
+    let (rrsets, text) = difference(one, other, styling(&std::io::stdout()));
     let zone = &asking.zone;
     match rrsets {
-        0 => put(&format!("{a} and {b} have the same {zone}\n"))?,
-        1 => put(&format!("{a} (-) and {b} (+) differ in 1 RRset of {zone}\n{text}"))?,
-        _ => put(&format!("{a} (-) and {b} (+) differ in {rrsets} RRsets of {zone}\n{text}"))?,
+        0 => print_out(&format!("{zone} is the same at {a} and {b}\n"))?,
+        1 => print_out(&format!("{a} (-) and {b} (+) differ in 1 RRset of {zone}\n{text}"))?,
+        _ => {
+            print_out(&format!("{a} (-) and {b} (+) differ in {rrsets} RRsets of {zone}\n{text}"))?
+        }
     }
     Ok(rrsets > 0)
 }
 
-/// Compares what every server serves with a whole zone; whether there is a difference.
+/// Compares what every server serves with a whole zone; whether they differ.
 async fn live(
     asking: &Asking<'_>,
     servers: &Side,
@@ -278,7 +282,7 @@ async fn live(
                 None => {
                     let resolver: &ResolverSpec = &asking.intent.resolver;
                     authorities(&whole, resolver).await.map_err(|problem| {
-                        usage(format!("the servers of {} are not known: {problem}", asking.zone))
+                        usage(format!("cannot find the servers of {}: {problem}", asking.zone))
                     })?
                 }
             };
@@ -287,7 +291,7 @@ async fn live(
     };
     if addresses.is_empty() {
         return Err(usage(format!(
-            "no server of {} is known: write `live:ADDRESS:PORT`, or `authorities:` in the plan",
+            "no server of {} is known: use `live:ADDRESS:PORT`, or set `authorities:` in the plan",
             asking.zone
         )));
     }
@@ -295,8 +299,8 @@ async fn live(
     let asked = served_by_itself(whole);
     let skipped = rrsets - asked.rrsets.len();
     if skipped > 0 {
-        tell(&format!(
-            "{skipped} RRsets at or below a delegation are served by others: not asked for"
+        print_err(&format!(
+            "note: skipped {skipped} RRsets at or below a delegation, which other servers serve"
         ));
     }
     let keys: Vec<RrKey> = asked.rrsets.keys().cloned().collect();
@@ -319,8 +323,8 @@ async fn live(
     Ok(differs)
 }
 
-/// What the zone's own servers answer for: all but what lies at or below a delegation (RFC 1034
-/// §4.2.1), whose DS they do have, and below a DNAME (RFC 6672 §2.4).
+/// The RRsets that the zone's own servers answer for: all but those at or below a delegation (RFC 1034
+/// §4.2.1), except its DS, and those below a DNAME (RFC 6672 §2.4).
 fn served_by_itself(mut zone: Zone) -> Zone {
     let is_cut = |key: &&RrKey| key.rtype == RrType::NS && key.name != zone.origin;
     let delegated: BTreeSet<Name> =

@@ -1,14 +1,14 @@
-//! A plan on the calendar: windows in words, and the forecast of a run that begins at an instant.
+//! A plan on the calendar: windows in words, and the forecast of a run that starts at a given time.
 
 use chrono_tz::Tz;
 
-use super::{Dress, Paint, count, since_start, table};
+use super::{Paint, Styling, count, since_start, table};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::window::Windows;
 use crate::calendar::{Timestamp, later, show_second_in};
 use crate::graph::{MovePoint, Step};
 
-/// When a step may begin, one line for windows and one for freezes.
+/// When a step may begin: one line for windows, one for freezes.
 pub(super) fn within(windows: &Windows, indent: &str) -> String {
     let (open, closed) = (windows.windows(), windows.freezes());
     let mut text = String::new();
@@ -21,7 +21,7 @@ pub(super) fn within(windows: &Windows, indent: &str) -> String {
     text
 }
 
-/// What a step that is closed waits for.
+/// What a step outside its windows waits for.
 pub(super) fn awaited(windows: &Windows) -> String {
     match (windows.windows(), windows.freezes()) {
         ([], freezes) => format!("the end of the freeze {}", all(freezes)),
@@ -38,21 +38,21 @@ fn all(texts: &[impl ToString]) -> String {
     texts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Shows a forecast that counts from `start`, by the wall clock of the plan's windows; in UTC where it
-/// has none.
+/// Shows a forecast that counts from `start`, in the time zone of the plan's windows, or UTC without
+/// windows.
 #[must_use]
 pub fn calendar(
     artifact: &Artifact,
     forecast: &[Forecast],
     start: Timestamp,
-    dress: Dress,
+    styling: Styling,
 ) -> String {
     let before_switch = artifact.graph.point(MovePoint::BeforeSwitch);
     let windows = before_switch.and_then(|step| step.window.as_ref());
     let zone = windows.map_or(Tz::UTC, Windows::zone);
     let start = Start { at: start, zone };
-    let title = format!("On the calendar, begun at {}", show_second_in(start.at, zone));
-    let mut text = format!("{}\n\n", dress.paint(Paint::Heading, &title));
+    let title = format!("On the calendar, if started at {}", show_second_in(start.at, zone));
+    let mut text = format!("{}\n\n", styling.paint(Paint::Heading, &title));
     if let Some(step) = before_switch {
         text += &switch(step, forecast, start);
     }
@@ -67,7 +67,7 @@ pub fn calendar(
     text + &table(["step", "begins", "ends"], &rows)
 }
 
-/// When a run begins, and whose wall clock shows its times.
+/// When a run starts, and the time zone in which its times are shown.
 #[derive(Clone, Copy)]
 struct Start {
     at: Timestamp,
@@ -81,7 +81,7 @@ fn switch(step: &Step, forecast: &[Forecast], start: Start) -> String {
     };
     let within = match &step.window {
         Some(windows) => within(windows, "      "),
-        None => "      at any time: the plan has no `window:`\n".to_owned(),
+        None => "      any time: the plan has no `window:`\n".to_owned(),
     };
     let ready = match begin == end {
         true => String::new(),
@@ -90,7 +90,7 @@ fn switch(step: &Step, forecast: &[Forecast], start: Start) -> String {
     format!("{ready}  the switch can begin at {}\n{within}", dated(start, *end))
 }
 
-/// An instant, and how long after the start it is.
+/// A time, and its distance from the start.
 fn dated(start: Start, after: std::time::Duration) -> String {
     format!("{} ({})", show_second_in(later(start.at, after), start.zone), since_start(after))
 }

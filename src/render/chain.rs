@@ -1,8 +1,8 @@
-//! The chain of waits that a plan's length comes from, and what the usual runbook would have waited.
+//! The chain of waits that decides how long a plan takes, and how long the usual runbook waits.
 //!
-//! A move of mail routing alone takes two waits in series: one before the switch, until the long TTLs
-//! have expired, and one behind it, until nobody comes to the old host. Each further one is named
-//! with what demands it.
+//! Moving mail routing alone takes two waits in series: one before the switch, until the long TTLs
+//! have expired, and one after it, until nobody uses the old host. Every further wait is listed with
+//! its cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::graph::{Cause, Checkpoint, MovePoint, Origin, Primitive, Step, StepId
 use crate::model::Verb;
 use crate::observe::is_dkim;
 
-/// The waits of the longest chain, in order.
+/// The waits on the longest path through the graph, in order.
 fn chain(artifact: &Artifact) -> Vec<(&Step, &Wait)> {
     let steps = artifact.graph.steps();
     let forecasts: BTreeMap<&StepId, &Forecast> =
@@ -34,12 +34,12 @@ fn chain(artifact: &Artifact) -> Vec<(&Step, &Wait)> {
     found
 }
 
-/// The cause of a wait: that of its edge to what it waits behind.
+/// The cause of a wait, taken from its edge to the step before it.
 fn cause(step: &Step) -> Option<&Cause> {
     step.after.values().next()
 }
 
-/// Shows the chain.
+/// Shows the chain of waits.
 pub(super) fn waits(artifact: &Artifact) -> String {
     let chain = chain(artifact);
     let total: Duration = chain.iter().map(|(_, wait)| wait.span).sum();
@@ -60,39 +60,38 @@ pub(super) fn waits(artifact: &Artifact) -> String {
         .collect();
     text += &table(["waits", "step", "because"], &rows);
     if chain.len() > 2 && artifact.graph.point(MovePoint::BeforeSwitch).is_some() {
-        // One wait before the switch, and one behind it: where the plan keeps the old host for a
-        // while, that is the one.
+        // The two waits of mail routing: the first, and the `keep_old` wait, or else the second.
         let is_kept = |step: &Step| cause(step).is_some_and(|cause| &*cause.of == "keep_old");
-        let behind =
+        let second =
             chain.iter().skip(1).position(|(step, _)| is_kept(step)).map_or(1, |at| at + 1);
-        let others = chain.iter().enumerate().filter(|(at, _)| *at != 0 && *at != behind);
+        let others = chain.iter().enumerate().filter(|(at, _)| *at != 0 && *at != second);
         let further = others.map(|(_, (step, _))| {
             let of = cause(step).map(|cause| format!(" ({}: {})", cause.origin.word(), cause.of));
             format!("{}{}", step.id, of.unwrap_or_default())
         });
         text += &format!(
-            "  mail routing alone takes two; demanded by other things: {}\n",
+            "  mail routing alone needs two; the others: {}\n",
             further.collect::<Vec<_>>().join(", ")
         );
     }
     text
 }
 
-/// One habit of the usual runbook.
+/// A wait of the usual runbook.
 struct Habit {
-    /// What is waited for.
+    /// From when to when.
     what: &'static str,
-    /// How long, as guides say.
+    /// How long guides wait.
     usual: Duration,
-    /// Who says so.
+    /// Which guides.
     source: &'static str,
-    /// How long the plan waits, where it has such a wait at all.
+    /// How long the plan takes for the same, if it does the same.
     here: fn(&Times<'_>) -> Option<Duration>,
 }
 
 const HOUR: u64 = 3_600;
 
-/// What guides for the same move say; each figure with its source.
+/// What guides for the same move say, each figure with its source.
 const RUNBOOK: &[Habit] = &[
     Habit {
         what: "from lower TTLs to the switch",
@@ -119,7 +118,7 @@ const RUNBOOK: &[Habit] = &[
         },
     },
     Habit {
-        what: "from the switch to the old host's end",
+        what: "from the switch to the end of the old host",
         usual: Duration::from_secs(72 * HOUR),
         source: "Microsoft: wait at least 72 h",
         here: |times| {
@@ -129,7 +128,7 @@ const RUNBOOK: &[Habit] = &[
     Habit {
         what: "from the switch to a narrower SPF record",
         usual: Duration::ZERO,
-        source: "guides take the old include out at once",
+        source: "guides remove the old include at once",
         here: |times| {
             times.between(times.end(MovePoint::BeforeSwitch)?, times.first(Verb::Narrow)?)
         },
@@ -144,7 +143,7 @@ const RUNBOOK: &[Habit] = &[
     },
 ];
 
-/// When things begin and end in an undisturbed run.
+/// When steps begin and end in an undisturbed run.
 struct Times<'a> {
     forecasts: Vec<(&'a Step, &'a Forecast)>,
 }
@@ -156,7 +155,7 @@ impl<'a> Times<'a> {
         Self { forecasts: forecasts.collect() }
     }
 
-    /// Of the steps that are wanted, the one that begins first.
+    /// The first of the matching steps.
     fn earliest(&self, wanted: &dyn Fn(&Step) -> bool) -> Option<&'a Forecast> {
         let found = self.forecasts.iter().filter(|(step, _)| wanted(step));
         found.map(|(_, forecast)| *forecast).min_by_key(|forecast| forecast.begin)
@@ -174,12 +173,12 @@ impl<'a> Times<'a> {
         self.at(point).map(|forecast| forecast.end)
     }
 
-    /// When the first change with this verb is made.
+    /// When the first change with this verb begins.
     fn first(&self, verb: Verb) -> Option<Duration> {
         self.earliest(&|step| step.verb() == Some(verb)).map(|forecast| forecast.begin)
     }
 
-    /// When the first change of a DKIM key with this verb is made.
+    /// When the first change of a DKIM key with this verb begins.
     fn dkim_key(&self, verb: Verb) -> Option<Duration> {
         let of_key = |step: &Step| match &step.primitive {
             Primitive::Change(changes) => {
@@ -200,7 +199,7 @@ impl<'a> Times<'a> {
     }
 }
 
-/// Compares the plan with the usual runbook; `None` where nothing is switched.
+/// Compares the plan with the usual runbook; `None` if the plan switches nothing.
 pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
     artifact.graph.point(MovePoint::BeforeSwitch)?;
     let times = Times::of(artifact);
@@ -215,7 +214,7 @@ pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
                 std::cmp::Ordering::Greater => {
                     format!("waits {} longer than mail needs", show_span(habit.usual - here))
                 }
-                std::cmp::Ordering::Equal => "the same".to_owned(),
+                std::cmp::Ordering::Equal => "waits as long".to_owned(),
             };
             let usual = match habit.usual.is_zero() {
                 true => "at once".to_owned(),
@@ -232,7 +231,7 @@ pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
     Some(table(["", "usual runbook", "this plan", "the runbook"], &rows))
 }
 
-/// The ways back: where to, what has to be waited for, and what stays.
+/// The ways back: to which points, how long each takes, and what stays.
 pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
     let mut text = String::new();
     for point in &artifact.rollback_points {
@@ -257,7 +256,7 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
         let whole = ends.values().max().copied().unwrap_or_default();
         let routed = match routed {
             Some(after) => format!(
-                "the MX records are led back {}{}, ",
+                "MX records are restored {}{}, ",
                 if after.is_zero() { "at once".to_owned() } else { since_start(*after) },
                 match tasks.len() {
                     0 => String::new(),
@@ -269,10 +268,10 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
         let by_hand = steps.iter().filter(|step| is_by_hand(step) && !tasks.contains(&step.id));
         let later = match by_hand.count() {
             0 => String::new(),
-            more => format!(" and {} by hand", count(more, "step")),
+            more => format!(" and {}", count(more, "manual step")),
         };
         text += &format!(
-            "  to `{}`: {}; {routed}all is done after {} of waiting{later}\n",
+            "  to `{}`: {}; {routed}everything is done after {} of waiting{later}\n",
             point.name,
             count(changes, "change"),
             show_span(whole)
@@ -281,34 +280,34 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
             text += &format!("      {line}\n");
         }
     }
-    // Where little is shown, the first screen has said it.
+    // In the folded form, the summary at the top says this.
     let undos = artifact.undos.iter().filter(|_| !folds.any());
     for (step, why) in undos.filter_map(|(step, undo)| match undo {
         crate::artifact::Undo::Never(why) => Some((step, why)),
         crate::artifact::Undo::By(_) | crate::artifact::Undo::Keep => None,
     }) {
-        text += &format!("  no return from {step}: {}\n", super::harmless(why));
+        text += &format!("  no way back from {step}: {}\n", super::escape_control(why));
     }
     if text.is_empty() {
-        text = "  there is none\n".to_owned();
+        text = "  none\n".to_owned();
     }
     text
 }
 
-/// What has to be done before the records are led back.
+/// The tasks that have to be done before mail is routed back.
 fn tasks_before(steps: &[Step]) -> BTreeSet<&StepId> {
-    let mut behind: BTreeMap<&StepId, BTreeSet<&StepId>> = BTreeMap::new();
+    let mut up_to: BTreeMap<&StepId, BTreeSet<&StepId>> = BTreeMap::new();
     let mut all: BTreeSet<&StepId> = BTreeSet::new();
     for step in steps {
         let mut own: BTreeSet<&StepId> =
-            step.after.keys().filter_map(|id| behind.get(id)).flatten().copied().collect();
+            step.after.keys().filter_map(|id| up_to.get(id)).flatten().copied().collect();
         if step.routes_mail() {
             all.extend(&own);
         }
         if matches!(&step.primitive, Primitive::Task(_)) {
             own.insert(&step.id);
         }
-        behind.insert(&step.id, own);
+        up_to.insert(&step.id, own);
     }
     all
 }

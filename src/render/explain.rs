@@ -1,24 +1,24 @@
-//! Why a step, a wait or an edge is there, what would break without it, and what may establish a
-//! fact.
+//! Explains why a step, a wait or an edge is there, what would break without it, and what can
+//! establish a fact.
 
 use std::collections::BTreeSet;
 
 use super::calendar::within;
-use super::{Dress, Paint, gate, harmless, since_start};
+use super::{Paint, Styling, escape_control, gate, since_start};
 use crate::artifact::{Artifact, Outcome, Undo};
 use crate::calendar::show_span;
 use crate::fact::TABLE;
 use crate::graph::{Cause, Primitive, Step, StepId};
 use crate::proof::invariant::{ALL, REVERSIBLE};
 
-/// Explains one step of a plan; `None`: it has no such step.
+/// Explains a step of a plan; `None` if there is no such step.
 #[must_use]
-pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
+pub fn step(artifact: &Artifact, id: &str, styling: Styling) -> Option<String> {
     let id = StepId::new(id);
     let place = artifact.graph.place(&id)?;
     let Step { id, primitive, after, title, reason, window } = &artifact.graph.steps()[place];
-    let mut text = format!("{}\n", dress.paint(Paint::Heading, &harmless(title)));
-    text += &format!("  {id}\n  why: {}\n", harmless(reason));
+    let mut text = format!("{}\n", styling.paint(Paint::Heading, &escape_control(title)));
+    text += &format!("  {id}\n  why: {}\n", escape_control(reason));
     if let Some(forecast) = artifact.forecast.iter().find(|forecast| forecast.step == *id) {
         text += &format!(
             "  when: {} to {} at the earliest\n",
@@ -36,8 +36,8 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     }
     text += &window.as_ref().map(|windows| within(windows, "  ")).unwrap_or_default();
     match after.is_empty() {
-        true => text += "\nNothing has to come before it.\n",
-        false => text += "\nWhat comes before it:\n",
+        true => text += "\nIt waits for nothing.\n",
+        false => text += "\nIt waits for:\n",
     }
     for (before, cause) in after {
         text += &edge(before, cause);
@@ -45,7 +45,7 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     let followers = artifact.graph.followers(place);
     match followers.is_empty() {
         true => text += "\nNothing waits for it.\n",
-        false => text += "\nWhat waits for it:\n",
+        false => text += "\nThese wait for it:\n",
     }
     for follower in followers {
         let step = &artifact.graph.steps()[*follower];
@@ -54,33 +54,33 @@ pub fn step(artifact: &Artifact, id: &str, dress: Dress) -> Option<String> {
     }
     text += &match artifact.undos.get(id) {
         None if artifact.verdict.outcome == Outcome::Refuted => {
-            "\nThe plan is refuted, and no way back was looked for.\n".to_owned()
+            "\nThe plan is refuted, so no way back was derived.\n".to_owned()
         }
         None => match behind_no_return(artifact, id) {
             Some((step, why)) => {
-                format!("\nThere is no way back from {step} on: {}.\n", harmless(why))
+                format!("\nThere is no way back from {step} on: {}.\n", escape_control(why))
             }
-            None => "\nThere is nothing to take back.\n".to_owned(),
+            None => "\nA rollback has nothing to undo here.\n".to_owned(),
         },
-        Some(Undo::By(back)) => format!("\nIt is taken back by {back}.\n"),
+        Some(Undo::By(back)) => format!("\nA rollback undoes it with {back}.\n"),
         Some(Undo::Keep) => match primitive {
             Primitive::Change(_) => {
-                "\nIt is not taken back: it only adds records, which do no harm when mail is led back.\n"
+                "\nA rollback keeps it: it only adds records, which do no harm when mail goes back to the old host.\n"
                     .to_owned()
             }
             Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint(_) => "\nIt is not taken back.\n".to_owned(),
+            | Primitive::Checkpoint(_) => "\nA rollback keeps it.\n".to_owned(),
         },
         Some(Undo::Never(why)) => {
-            format!("\nThere is no way back from here: {}.\n", harmless(why))
+            format!("\nThere is no way back from here: {}.\n", escape_control(why))
         }
     };
     Some(text)
 }
 
-/// The point of no return that lies before a step, and why it is one.
+/// A point of no return before this step, and why there is no way back from it.
 fn behind_no_return<'a>(artifact: &'a Artifact, id: &StepId) -> Option<(&'a StepId, &'a str)> {
     let mut before = vec![artifact.graph.get(id)?];
     let mut seen = BTreeSet::new();
@@ -96,10 +96,10 @@ fn behind_no_return<'a>(artifact: &'a Artifact, id: &StepId) -> Option<(&'a Step
 
 fn edge(other: &StepId, cause: &Cause) -> String {
     let Cause { origin, of, why } = cause;
-    format!("  {other}\n      {} ({of}): {}\n", origin.word(), harmless(why))
+    format!("  {other}\n      {} ({of}): {}\n", origin.word(), escape_control(why))
 }
 
-/// Lists what can be explained of a plan.
+/// Lists the steps of a plan.
 #[must_use]
 pub fn steps(artifact: &Artifact) -> String {
     let ids = artifact.graph.steps().iter().map(|step| format!("  {}\n", step.id));
@@ -114,7 +114,7 @@ pub fn word(word: &str) -> Option<String> {
     }
     if word == REVERSIBLE {
         return Some(format!(
-            "{REVERSIBLE}\n  from every state before a point of no return, the way back keeps all other invariants\n"
+            "{REVERSIBLE}\n  from every state before a point of no return, there is a way back that keeps all other invariants\n"
         ));
     }
     let invariant = ALL.iter().find(|invariant| invariant.name == word)?;
@@ -128,10 +128,10 @@ pub fn words() -> Vec<&'static str> {
     invariants.chain([REVERSIBLE, "facts"]).collect()
 }
 
-/// The table of facts: what each says of a host, and what may establish it.
+/// The table of facts: what each fact means, and what can establish it.
 fn facts() -> String {
     let mut text =
-        "Facts about hosts, names and addresses, and what may establish them\n".to_owned();
+        "Facts about hosts, names and addresses, and what can establish them\n".to_owned();
     for row in TABLE {
         let sources: Vec<String> = row.sources.iter().map(ToString::to_string).collect();
         text += &format!("\n  {}\n", row.word);
@@ -142,10 +142,10 @@ fn facts() -> String {
         text += &format!("      established by: {}\n", sources.join("; "));
         text += &match row.of_old {
             Some(today) => format!(
-                "      where nobody does, it counts as {today} of a host that mail leaves, else as {}\n",
+                "      otherwise it counts as {today} for a host that mail leaves, and as {} for others\n",
                 row.unknown
             ),
-            None => format!("      where nobody does, it counts as {}\n", row.unknown),
+            None => format!("      otherwise it counts as {}\n", row.unknown),
         };
     }
     text

@@ -1,8 +1,8 @@
-//! Zones in which the same is done: one of them is shown, and the others are named.
+//! Folds zones that change alike: one of them is shown, the others are only named.
 //!
-//! Two zones are alike where all that is done in them, and when, is the same but for the zone's name. Of a
-//! zone that differs, what is done as in most of the others is not shown either. What is folded away is
-//! equal to what is shown, letter for letter, once the name is put in.
+//! Two zones are alike if their steps and the times of these are the same but for the zone's name. A
+//! zone that differs from the largest group is shown without the steps that it shares with it. Whatever
+//! is folded away equals what is shown, letter for letter, once the name is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,27 +14,28 @@ use crate::artifact::Artifact;
 use crate::diag::some_of;
 use crate::graph::{Primitive, Step, StepGraph, StepId};
 
-/// How many zones have to be alike before they are folded. Our choice: two or three are read at once.
+/// How many zones have to be alike before they are folded. Our choice: two or three are quick to read.
 const ALIKE_MIN: usize = 4;
-/// Names that are listed; the rest is counted. Our choice: a line.
+/// How many names are listed; the rest are counted. Our choice: one line.
 const NAMED_MAX: usize = 6;
 
 /// Which zones are alike.
 #[derive(Debug, Default)]
 pub(super) struct Folds<'a> {
-    /// The zone that is shown, and those that are not, in order.
+    /// For each shown zone, the zones like it that are not shown, in order.
     families: BTreeMap<&'a Name, Vec<&'a Name>>,
     hidden: BTreeSet<&'a Name>,
-    /// The zones that belong to no family.
+    /// The zones that are like no other.
     single: Vec<&'a Name>,
-    /// What is done in the zone that stands for most, each step and each difference without its name.
+    /// The steps and differences of the zone `most`, without its name.
     usual: BTreeSet<String>,
+    /// The zone that stands for the largest group.
     most: Option<&'a Name>,
     times: BTreeMap<&'a StepId, (Duration, Duration)>,
 }
 
 impl<'a> Folds<'a> {
-    /// The families of an artifact; `full`: there are none.
+    /// The folds of an artifact; none if `full`.
     pub(super) fn of(artifact: &'a Artifact, full: bool) -> Self {
         if full || artifact.zones.len() < ALIKE_MIN {
             return Self::default();
@@ -81,7 +82,7 @@ impl<'a> Folds<'a> {
         !self.families.is_empty()
     }
 
-    /// Whether a zone is not shown, since another one like it is.
+    /// Whether a zone is not shown because a zone like it is.
     pub(super) fn hides(&self, zone: &Name) -> bool {
         self.hidden.contains(zone)
     }
@@ -94,17 +95,18 @@ impl<'a> Folds<'a> {
             || (self.most != Some(zone) && self.usual.contains(&shape(step, zone, when)))
     }
 
-    /// Whether a zone differs from the one that stands for most: what is as there is not shown.
+    /// The zone that stands for the largest group, unless it is this zone. What both share is shown
+    /// there only.
     pub(super) fn differs(&self, zone: &Name) -> Option<&'a Name> {
         self.most.filter(|most| *most != zone)
     }
 
-    /// How many zones are as this one, which is shown.
+    /// How many other zones this shown zone stands for.
     pub(super) fn like(&self, zone: &Name) -> usize {
         self.families.get(zone).map_or(0, Vec::len)
     }
 
-    /// What is alike and what is not, in a line each; nothing where nothing is folded.
+    /// Which zones are alike and which differ, one line each; empty if nothing is folded.
     pub(super) fn said(&self) -> String {
         let mut text = String::new();
         for (first, others) in &self.families {
@@ -125,7 +127,7 @@ impl<'a> Folds<'a> {
         text
     }
 
-    /// Lines of which one stands for all that are the same but for the name of an alike zone.
+    /// Merges lines that are the same but for the name of a folded zone.
     pub(super) fn lines(&self, all: &[String]) -> Vec<String> {
         if !self.any() {
             return all.to_vec();
@@ -154,13 +156,13 @@ impl<'a> Folds<'a> {
         }
         let shown = |(line, others): (String, usize)| match others {
             0 => line,
-            others => format!("{line} (and the same of {others} zones like it)"),
+            others => format!("{line} (and the same for {others} zones like it)"),
         };
         kept.into_iter().map(shown).collect()
     }
 }
 
-/// All that is said of a step, without the name of its zone.
+/// Everything that is shown of a step, without the name of its zone.
 fn shape(step: &Step, zone: &Name, when: Option<(Duration, Duration)>) -> String {
     let Step { id, primitive, after, title, reason, window: _ } = step;
     let after: Vec<&str> = after.keys().map(StepId::as_str).collect();
@@ -168,8 +170,8 @@ fn shape(step: &Step, zone: &Name, when: Option<(Duration, Duration)>) -> String
     if let Primitive::Change(changes) = primitive {
         for Change { key, before, after } in changes.changes() {
             let (before, after) = (lines(key, before.as_ref()), lines(key, after.as_ref()));
-            // What stays as it is beside a change, such as a code that verifies each domain, makes no
-            // other case of it.
+            // Unchanged records beside a change, such as a verification code of each domain, do not
+            // make two zones differ.
             let going = before.iter().filter(|line| !after.contains(line));
             let coming = after.iter().filter(|line| !before.contains(line));
             for line in going.chain(coming) {
@@ -188,7 +190,7 @@ pub(super) fn nameless(text: &str, zone: &Name) -> String {
     text.replace(&word, "\u{0}").replace(&word.replace('.', "-"), "\u{0}-")
 }
 
-/// A zone's name as it stands in ids and records: with or without its trailing dot.
+/// A zone's name without its trailing dot, so that it is found in ids and in records alike.
 fn word(zone: &Name) -> String {
     zone.to_string().trim_end_matches('.').to_owned()
 }

@@ -1,6 +1,6 @@
-//! What a gate asks and a task runs, as people read it.
+//! Text for gates and tasks.
 
-use super::{count, harmless};
+use super::{count, escape_control};
 use crate::calendar::show_span;
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::task::Task;
@@ -8,7 +8,7 @@ use crate::spec::ConfigSpec;
 use crate::spec::gate::Pace;
 use crate::spec::task::Work;
 
-/// A line on what is asked, one on how often, and one on what happens otherwise.
+/// Three lines: what the gate asks, when it passes, and what happens otherwise.
 pub(super) fn lines(gate: &Gate, indent: &str) -> String {
     let Gate { probe, settings, expect, delay, pace, on_fail } = gate;
     let settings = settings.iter().map(|(key, value)| format!(" {key} {}", shown(value)));
@@ -21,13 +21,13 @@ pub(super) fn lines(gate: &Gate, indent: &str) -> String {
         true => String::new(),
         false => format!("{} after what comes before it, ", show_span(*delay)),
     };
-    let (asks, passes, otherwise) = (harmless(&asks), passes(pace), otherwise(pace, on_fail));
+    let (asks, passes, otherwise) = (escape_control(&asks), passes(pace), otherwise(pace, on_fail));
     format!(
         "{indent}asks: {asks}\n{indent}passes: {first}{passes}\n{indent}otherwise: {otherwise}\n"
     )
 }
 
-/// What a task runs besides what its title says.
+/// What a task has besides its title: its time limit and its check.
 pub(super) fn of_task(task: &Task, indent: &str) -> String {
     let Task { work, check, within } = task;
     let limit = match work {
@@ -35,7 +35,7 @@ pub(super) fn of_task(task: &Task, indent: &str) -> String {
         Work::Manual(_) => String::new(),
     };
     let check = check.as_ref().map_or(String::new(), |argv| {
-        format!("{indent}done when: `{}` says so\n", harmless(&argv.join(" ")))
+        format!("{indent}done if: `{}` succeeds\n", escape_control(&argv.join(" ")))
     });
     limit + &check
 }
@@ -57,11 +57,11 @@ fn shown(value: &ConfigSpec) -> String {
 fn passes(pace: &Pace) -> String {
     let every = show_span(pace.every);
     match (pace.count, pace.success_limit) {
-        (Some(1), None) => "when it is answered once".to_owned(),
+        (Some(1), None) => "after 1 answer".to_owned(),
         (Some(answers), None) => format!("after {answers} answers, one every {every}"),
         (None, Some(row)) => format!("after {row} passes in a row, one every {every}"),
         (Some(answers), Some(row)) => {
-            format!("after {row} passes in a row of {answers} answers, one every {every}")
+            format!("after {row} passes in a row within {answers} answers, one every {every}")
         }
         (None, None) => "never".to_owned(),
     }
@@ -71,11 +71,11 @@ fn otherwise(pace: &Pace, on_fail: &Failing) -> String {
     let Pace { fail_limit, inconclusive_limit, unanswered_limit, .. } = pace;
     let then = match on_fail {
         Failing::Halt => "halts".to_owned(),
-        Failing::Rollback { to } => format!("goes back to {to}"),
-        Failing::Ask => "halts, and a person may let it pass".to_owned(),
+        Failing::Rollback { to } => format!("rolls back to {to}"),
+        Failing::Ask => "halts, and a person may let the gate pass".to_owned(),
     };
     format!(
-        "with more than {} the run {then}; with more than {inconclusive_limit} inconclusive, or {unanswered_limit} in a row not answered, it halts",
+        "with more than {} the run {then}; with more than {inconclusive_limit} inconclusive answers, or more than {unanswered_limit} unanswered questions in a row, it halts",
         count(usize::try_from(*fail_limit).unwrap_or(usize::MAX), "failure"),
     )
 }

@@ -1,8 +1,7 @@
-//! What people and machines read: pure functions from values to text.
+//! Output for people: pure functions from values to text.
 //!
-//! Output is readable without colour; colour is the caller's decision. Everything that came from
-//! outside is shown with its unseen characters escaped. JSON is the artifact's own encoding and needs
-//! nothing here.
+//! Output is readable without colour; the caller decides on colour. Unseen characters in text from
+//! outside are escaped. JSON output is the artifact's own encoding, so it needs nothing here.
 
 pub mod calendar;
 mod chain;
@@ -21,15 +20,15 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrSet};
 
 use crate::calendar::show_span;
-pub use crate::diag::harmless;
+pub use crate::diag::escape_control;
 use crate::graph::task::Task;
 use crate::graph::{Primitive, Step};
 use crate::spec::task::Work;
 
-/// How text is dressed.
+/// Whether output has colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dress {
-    /// Letters only.
+pub enum Styling {
+    /// Plain text.
     Plain,
     /// With ANSI colours.
     Coloured,
@@ -44,7 +43,7 @@ enum Paint {
     Faint,
 }
 
-impl Dress {
+impl Styling {
     fn paint(self, paint: Paint, text: &str) -> String {
         let code = match paint {
             Paint::Heading => "1",
@@ -65,12 +64,12 @@ fn is_by_hand(step: &Step) -> bool {
     matches!(&step.primitive, Primitive::Task(Task { work: Work::Manual(_), .. }))
 }
 
-/// A span since the beginning: `T+1d 2h`.
+/// A time relative to the start of the run: `T+1d 2h`.
 fn since_start(span: Duration) -> String {
     format!("T+{}", show_span(span))
 }
 
-/// The records of an RRset, one a line, as they would stand in a master file.
+/// The records of an RRset, one per line, in master file format.
 fn lines(key: &RrKey, rrset: Option<&RrSet>) -> Vec<String> {
     let Some(rrset) = rrset else { return Vec::new() };
     let RrKey { name, rtype } = key;
@@ -87,7 +86,7 @@ fn zone_heading(zone: &Name, provider: &str) -> String {
     format!("zone {zone} at `{provider}`")
 }
 
-/// A table with a head, its columns as wide as they have to be.
+/// A table with a header row and columns that fit their content.
 fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let head = head.map(str::to_owned);
     let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();

@@ -1,4 +1,4 @@
-//! A run as people read it: what is done, what is being waited for, what stopped it.
+//! The state of a run as text: what is done, what it waits for, what stopped it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use cutover_contract::{RrKey, RrSet};
 
 use super::calendar::awaited;
 use super::difference::difference;
-use super::{Dress, Paint, harmless, is_by_hand, lines};
+use super::{Paint, Styling, escape_control, is_by_hand, lines};
 use crate::artifact::Artifact;
 use crate::calendar::window::{SEARCH_MAX, Windows};
 use crate::calendar::{Timestamp, later, show_exact, show_instant, show_instant_in, show_span};
@@ -20,23 +20,24 @@ use crate::engine::{
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Difference, Entry, Event, Halt, HaltReason};
 
-/// Shows where a run stands.
+/// Shows the state of a run.
 #[must_use]
-pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dress) -> String {
+pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, styling: Styling) -> String {
     let what = if artifact.is_way_back() { "way back of" } else { "run" };
     let headline = format!("{what} {}: {}", artifact.name, headline(artifact, state, now));
     let goes_back = artifact.is_way_back() || state.turned_back.is_some();
-    let mut text = format!("{}\n{}\n\n", dress.paint(Paint::Heading, &headline), state.artifact());
+    let mut text =
+        format!("{}\n{}\n\n", styling.paint(Paint::Heading, &headline), state.artifact());
     if let (None, Some(halted)) = (&state.finished, &state.halted) {
-        text += &format!("{}\n", halt(artifact, state, Stop::Whole(halted), goes_back, dress));
+        text += &format!("{}\n", halt(artifact, state, Stop::Whole(halted), goes_back, styling));
     }
     if let (None, None) = (&state.finished, &state.halted) {
         for aside in state.aside() {
-            text += &format!("{}\n", halt(artifact, state, Stop::Aside(aside), goes_back, dress));
+            text += &format!("{}\n", halt(artifact, state, Stop::Aside(aside), goes_back, styling));
         }
     }
     for (step, detail) in state.behind().filter(|_| is_running(state)) {
-        text += &format!("  ! {step}: {}\n\n", harmless(detail));
+        text += &format!("  ! {step}: {}\n\n", escape_control(detail));
     }
     let steps = artifact.graph.steps();
     let ready: BTreeSet<usize> = state.ready().filter(|_| is_running(state)).collect();
@@ -52,7 +53,7 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
         text += &format!("; turned back to {to}");
     }
     if let Some(by) = &state.replaced {
-        text += &format!("; {} takes its place", by.short());
+        text += &format!("; superseded by {}", by.short());
     }
     match (&state.finished, &state.halted) {
         (Some(at), _) => text += &format!("; finished {}\n", show_instant(*at, now)),
@@ -62,7 +63,7 @@ pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, dress: Dres
     text
 }
 
-/// How a run stands, in one line: what has stopped it, or how long it takes at the least.
+/// The state of a run in one line: what stopped it, or how long it takes at least.
 fn headline(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     if let Some(at) = state.finished {
         return format!("finished {}", show_instant(at, now));
@@ -74,11 +75,11 @@ fn headline(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     let by_hand = by_hand.map(|place| &artifact.graph.steps()[place]);
     match by_hand.filter(|step| is_by_hand(step)).map(|step| step.id.as_str()).next() {
         Some(step) => format!("{step} waits for a person"),
-        None => format!("{} left at the least", show_span(left(artifact, state, now))),
+        None => format!("at least {} left", show_span(left(artifact, state, now))),
     }
 }
 
-/// How long the rest of a run takes where nothing goes wrong, and people and programs take no time.
+/// How long the rest of a run takes if nothing goes wrong and people and programs need no time.
 fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
     let forecast: BTreeMap<&StepId, Duration> = artifact
         .forecast
@@ -94,7 +95,7 @@ fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
         let end = match state.at(place) {
             StepState::Wait(WaitState::Running { until }) => since_now(until),
             is if is.is_done() => Duration::ZERO,
-            // What a checkpoint waits for is its window, and the forecast knows of none.
+            // A checkpoint waits for its window, which the forecast does not know.
             is if is.is_pending() => match opening(step, later(now, ready)) {
                 Some(opens) => since_now(opens),
                 None => ready + whole,
@@ -110,6 +111,9 @@ fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
     let longest = ends.values().max().copied().unwrap_or_default();
     Duration::from_secs(longest.as_secs())
 }
+
+/// Said of a step that is set aside.
+const OTHERS_CONTINUE: &str = "steps that do not depend on it continue";
 
 fn halted_at(artifact: &Artifact, step: &StepId, reason: HaltReason) -> String {
     format!("halted at {step}: {}", reason.words(artifact.graph.get(step)))
@@ -132,7 +136,7 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
                 Some((later(last, gate.pace.every), step, "is asked again"))
             }
             (is, _) if is.is_pending() => match state.held_until(place, now.into()) {
-                Some(until) => Some((until, step, "is held up by what somebody had put there")),
+                Some(until) => Some((until, step, "waits until somebody else's records expire:")),
                 None => Some((opening(step, now)?, step, "can be reached")),
             },
             (_, _) => None,
@@ -149,11 +153,12 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     });
     let mut by_hand = state.ready().map(|place| &artifact.graph.steps()[place]);
     let asked = by_hand.find(|step| is_running(state) && is_by_hand(step));
-    let asked = asked.map(|step| format!("; a person is asked at {}", step.id));
+    let asked = asked.map(|step| format!("; {} waits for a person", step.id));
     format!("{}{}\n", asked.unwrap_or_default(), soonest.unwrap_or_default())
 }
 
-/// A step and its state; `closed`: the windows that it waits for; `asked`: whether it waits for a person.
+/// A step and its state. `closed` has the windows that it waits for; `asked` says whether it waits for
+/// a person.
 fn row(
     step: &Step,
     state: StepState,
@@ -166,9 +171,7 @@ fn row(
             ('>', "begun".into())
         }
         StepState::Change(ChangeState::InDoubt { .. })
-        | StepState::Task(TaskState::InDoubt { .. }) => {
-            ('?', "not known whether it was made".into())
-        }
+        | StepState::Task(TaskState::InDoubt { .. }) => ('?', "outcome unknown".into()),
         StepState::Change(ChangeState::Written { at }) => {
             ('>', format!("written {}, propagating", show_instant(at, now)))
         }
@@ -196,7 +199,7 @@ fn row(
         | StepState::Gate(GateState::Pending)
         | StepState::Task(TaskState::Pending)
         | StepState::Checkpoint(CheckpointState::Pending) => match (asked, closed) {
-            (true, _) => ('~', format!("waits for a person: {}", harmless(&step.title))),
+            (true, _) => ('~', format!("waits for a person: {}", escape_control(&step.title))),
             (false, Some(windows)) => ('~', waiting(windows, now)),
             (false, None) => (' ', String::new()),
         },
@@ -212,23 +215,23 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
     format!("waits for {}, {opens}", awaited(windows))
 }
 
-/// What has stopped.
+/// What stopped.
 #[derive(Clone, Copy, Debug)]
 pub enum Stop<'h> {
-    /// The run.
+    /// The whole run.
     Whole(&'h Halt),
-    /// A step, with what hangs on it.
+    /// A step, and the steps that depend on it.
     Aside(&'h Halt),
 }
 
-/// Shows why a run, or a part of it, stopped, with planned, expected and live.
+/// Shows why a run or a part of it stopped, with the planned, expected and live records.
 #[must_use]
 pub fn halt(
     artifact: &Artifact,
     state: &RunState,
     stop: Stop<'_>,
     goes_back: bool,
-    dress: Dress,
+    styling: Styling,
 ) -> String {
     let (Stop::Whole(halt) | Stop::Aside(halt)) = stop;
     let Halt { step, reason, detail, differences } = halt;
@@ -237,71 +240,75 @@ pub fn halt(
     let is_task = at.is_some_and(Step::is_task);
     let heading = match stop {
         Stop::Aside(_) => {
-            format!("set aside: {step}: {}; what does not hang on it goes on", reason.words(at))
+            format!("set aside: {step}: {}; {OTHERS_CONTINUE}", reason.words(at))
         }
         Stop::Whole(_) => halted_at(artifact, step, *reason),
     };
-    let heading = dress.paint(Paint::Heading, &heading);
+    let heading = styling.paint(Paint::Heading, &heading);
     let mut text = format!("{heading}\n");
     if !detail.is_empty() {
-        text += &format!("  {}\n", harmless(detail).trim().replace('\n', "\n  "));
+        text += &format!("  {}\n", escape_control(detail).trim().replace('\n', "\n  "));
     }
     for Difference { key, planned, expected, live } in differences {
         for (word, rrset) in [("planned", planned), ("expected", expected), ("live", live)] {
             text += &version(word, key, rrset.as_ref());
         }
         text += "  from expected to live:\n";
-        text +=
-            &difference(&lines(key, expected.as_ref()), &lines(key, live.as_ref()), "    ", dress);
+        text += &difference(
+            &lines(key, expected.as_ref()),
+            &lines(key, live.as_ref()),
+            "    ",
+            styling,
+        );
     }
     text += &match made {
-        Some(Made::Nothing) => "\nNothing of it was written. ".to_owned(),
+        Some(Made::Nothing) => "\nNothing was written. ".to_owned(),
         Some(Made::Part { written, all }) => {
-            format!("\nOf its {all} RRsets {written} are written, and the others are not. ")
+            format!("\n{written} of its {all} RRsets are written, the others are not. ")
         }
-        Some(Made::All) => "\nAll of it is written. ".to_owned(),
+        Some(Made::All) => "\nAll of it was written. ".to_owned(),
         Some(Made::Overwritten) => {
-            "\nIt was written, and somebody else has written over it since. ".to_owned()
+            "\nIt was written, but somebody else has overwritten it since. ".to_owned()
         }
         Some(Made::Unknown) => {
-            "\nWhether it is written is not known: look at what the provider holds. ".to_owned()
+            "\nIt is unknown whether it was written: check at the provider. ".to_owned()
         }
-        None => "\nNothing that comes after it was begun. ".to_owned(),
+        None => "\nNo step after it has begun. ".to_owned(),
     };
     let again = if goes_back { "roll back again" } else { "apply again" };
     let ttls = differences.iter().filter_map(|one| Some(one.live.as_ref()?.ttl().duration()));
     if let (HaltReason::Drift, Some(ttl)) = (reason, ttls.max()) {
         let ttl = show_span(ttl);
         text += &format!(
-            "What is live may be cached for {ttl}: that is waited for when it is put back. "
+            "Resolvers may cache the live records for {ttl}; the run waits that long after they are replaced. "
         );
     }
     text += &match (reason, goes_back) {
         (HaltReason::Drift, true) => {
-            format!("Put the zone back to what was expected and {again}.\n")
+            format!("Restore the expected records and {again}.\n")
         }
         (HaltReason::Drift, false) => format!(
-            "Put the zone back to what was expected and {again}, or plan anew from what is live: `apply --replan`.\n"
+            "Restore the expected records and {again}, or plan again from live DNS: `apply --replan`.\n"
         ),
-        (HaltReason::Refused, _) => format!("See to the cause and {again}.\n"),
+        (HaltReason::Refused, _) => format!("Fix the cause and {again}.\n"),
         (HaltReason::Unpublished, true) => {
-            format!("The servers may have what was there before. See to the cause and {again}.\n")
+            format!("The servers may still serve the old version. Fix the cause and {again}.\n")
         }
         (HaltReason::Unpublished, false) => format!(
-            "The servers may have what was there before. See to the cause and {again}, or take it back with `cutover rollback`: what is written is put back first, and then they are told.\n"
+            "The servers may still serve the old version. Fix the cause and {again}, or undo it with `cutover rollback`, which restores the records first and then tells the servers.\n"
         ),
         (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
         (HaltReason::Undecided, _) if is_task => {
-            "Find out whether it was done, and say so.\n".to_owned()
+            "Find out whether it was done, then confirm it.\n".to_owned()
         }
         (HaltReason::Failed, _) if is_task => {
-            format!("See to the cause and {again}: what is not done is run again.\n")
+            format!("Fix the cause and {again}: the task runs again unless it is done.\n")
         }
         (HaltReason::Failed | HaltReason::Undecided, _) => format!(
-            "See to the cause and {again}: the gate begins anew. Or go back with `cutover rollback`.\n"
+            "Fix the cause and {again}: the gate starts over. Or roll back with `cutover rollback`.\n"
         ),
         (HaltReason::NoWayBack, _) => {
-            format!("See to the cause and {again}: from here the only way is on.\n")
+            format!("Fix the cause and {again}: from here you can only move forward.\n")
         }
     };
     text
@@ -317,10 +324,10 @@ fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> String {
     if shown.is_empty() {
         shown.push(format!("{}  no {} records", key.name, key.rtype));
     }
-    shown.iter().map(|line| format!("  {word:<9} {}\n", harmless(line))).collect()
+    shown.iter().map(|line| format!("  {word:<9} {}\n", escape_control(line))).collect()
 }
 
-/// One journal entry as a line: when, and what.
+/// A journal entry as a line: when, and what.
 #[must_use]
 pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
     let what = match &entry.event {
@@ -332,23 +339,27 @@ pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
         }
         Event::Written { step, serial: None } => format!("{step}: written"),
         Event::Unsure { step, detail } => {
-            format!("{step}: not known whether it was made: {detail}")
+            format!("{step}: outcome unknown: {detail}")
         }
         Event::NotMade { step } => format!("{step}: not made"),
-        Event::NotDone { step, reason } => format!("{step}: not done, says a person: {reason}"),
-        Event::Propagated { step, servers: 0 } => format!("{step}: taken to be served everywhere"),
+        Event::NotDone { step, reason } => {
+            format!("{step}: not done, according to a person: {reason}")
+        }
+        Event::Propagated { step, servers: 0 } => {
+            format!("{step}: assumed to be served everywhere")
+        }
         Event::Propagated { step, servers } => {
             format!("{step}: served by {}", super::count(*servers, "server"))
         }
         Event::WaitBegun { step, until, .. } => format!("{step}: until {}", show_exact(*until)),
-        Event::Lapsed { step, detail } => format!("{step}: starts anew: {detail}"),
+        Event::Lapsed { step, detail } => format!("{step}: starts over: {detail}"),
         Event::Behind { step, detail } => format!("{step}: {detail}"),
         Event::WaitEnded { step } => format!("{step}: over"),
         Event::Reached { step } => format!("{step}: reached"),
         Event::Halted(Halt { step, .. }) => format!("{step}: halted"),
         Event::SetAside(Halt { step, reason, .. }) => {
             let why = reason.words(artifact.graph.get(step));
-            format!("{step}: set aside: {why}; what does not hang on it goes on")
+            format!("{step}: set aside: {why}; {OTHERS_CONTINUE}")
         }
         Event::Probed { step, finding, detail } if detail.is_empty() => {
             format!("{step}: {}", finding.word())
@@ -359,24 +370,24 @@ pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
         Event::Did { step, output } if output.is_empty() => format!("{step}: done"),
         Event::Did { step, output } => format!("{step}: done: {output}"),
         Event::Allowed { step, reason } if is_gate(artifact, step) => {
-            format!("{step}: let pass by a person: {reason}")
+            format!("{step}: allowed to pass by a person: {reason}")
         }
-        Event::Allowed { step, reason } => format!("{step}: done, says a person: {reason}"),
+        Event::Allowed { step, reason } => format!("{step}: confirmed by a person: {reason}"),
         Event::TurnedBack { to, because: None } => format!("turned back to {to}"),
         Event::TurnedBack { to, because: Some(gate) } => {
-            format!("turned back to {to}, since {gate} has failed")
+            format!("turned back to {to}, because {gate} failed")
         }
-        Event::Replaced { by } => format!("another artifact takes its place: {by}"),
+        Event::Replaced { by } => format!("superseded by {by}"),
         Event::Told { seq, notice: _, occasion, step, problem } => {
             let of = step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
-            let what = format!("told of `{}`{of} (entry {seq})", occasion.word());
+            let what = format!("of `{}`{of} (entry {seq})", occasion.word());
             match problem {
-                None => what,
-                Some(problem) => format!("could not be {what}: {problem}"),
+                None => format!("notified {what}"),
+                Some(problem) => format!("could not notify {what}: {problem}"),
             }
         }
         Event::Finished => "finished".into(),
     };
-    // One line an entry: what others wrote cannot pass for another one.
-    format!("{}  {}", show_exact(entry.at), harmless(&what).replace('\n', " "))
+    // One line per entry: untrusted text must not pass for another entry.
+    format!("{}  {}", show_exact(entry.at), escape_control(&what).replace('\n', " "))
 }

@@ -1,5 +1,5 @@
-//! The plan as a reviewer reads it: what is different in the end, which steps lead there and why,
-//! when, and what is taken for granted.
+//! The plan as a reviewer reads it: the difference that it makes, its steps with times and reasons, and
+//! its assumptions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use super::difference::difference;
 use super::fold::{Folds, nameless};
 use super::timeline::timeline;
 use super::{
-    Dress, Paint, chain, count, gate, harmless, lines, since_start, table, verdict, zone_heading,
+    Paint, Styling, chain, count, escape_control, gate, lines, since_start, table, verdict,
+    zone_heading,
 };
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::show_span;
@@ -19,38 +20,38 @@ use crate::diag::some_of;
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::spec::notify::{Notice, Way};
 
-/// What is said where there is nothing to do.
-pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything is as the plan wants it";
+/// Shown if there is nothing to do.
+pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything matches the plan";
 
-/// Where the details are, at the end of the brief form.
-const HOW_TO_SEE_MORE: &str = "Every step, with its records and the reason for each wait: add `--full`. One step: `cutover explain`.\n";
+/// The last line of the brief form.
+const HOW_TO_SEE_MORE: &str = "Add `--full` to see every step, with its records and the reason for each wait. `cutover explain` explains one step.\n";
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// What a reviewer decides by: summary, difference, timeline, way back and verdict; of zones in which
-    /// the same is done, one.
+    /// What a reviewer needs to decide: summary, difference, timeline, way back and verdict. Zones that
+    /// change alike are folded into one.
     Brief,
     /// Every zone and every step, with reasons.
     Full,
 }
 
-/// Shows an artifact: what a reviewer looks at first comes first.
+/// Shows an artifact, in the order in which a reviewer reads it.
 #[must_use]
-pub fn plan(artifact: &Artifact, detail: Detail, dress: Dress) -> String {
+pub fn plan(artifact: &Artifact, detail: Detail, styling: Styling) -> String {
     let folds = Folds::of(artifact, detail == Detail::Full);
-    let head = head(artifact, &folds, dress);
+    let head = head(artifact, &folds, styling);
     if artifact.graph.steps().is_empty() {
         return head;
     }
     let part = |title: &str, text: String| match text.is_empty() {
         true => String::new(),
-        false => format!("{}\n\n{text}", dress.paint(Paint::Heading, title)),
+        false => format!("{}\n\n{text}", styling.paint(Paint::Heading, title)),
     };
     let details: [(&str, &dyn Fn() -> String); 4] = [
-        ("Steps", &|| steps(artifact, dress)),
+        ("Steps", &|| steps(artifact, styling)),
         ("Exposure: how long an old version may still be seen", &|| exposure(artifact)),
-        ("Why it takes so long", &|| chain::waits(artifact)),
+        ("Why it takes this long", &|| chain::waits(artifact)),
         ("Compared with the usual runbook", &|| chain::runbook(artifact).unwrap_or_default()),
     ];
     let details = details.iter().filter(|_| detail == Detail::Full);
@@ -65,11 +66,11 @@ pub fn plan(artifact: &Artifact, detail: Detail, dress: Dress) -> String {
     };
     [
         head,
-        part("Difference from beginning to end", differences(artifact, &folds, dress)),
+        part("Difference from start to end", differences(artifact, &folds, styling)),
         part("Timeline of an undisturbed run", timeline(artifact, &folds)),
         details.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"),
         part("The way back", way_back),
-        part("Who is told", notices(artifact)),
+        part("Notifications", notices(artifact)),
         part("Verdict", verdict::whole(artifact, &folds)),
         more,
     ]
@@ -79,9 +80,9 @@ pub fn plan(artifact: &Artifact, detail: Detail, dress: Dress) -> String {
     .join("\n")
 }
 
-fn head(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
+fn head(artifact: &Artifact, folds: &Folds<'_>, styling: Styling) -> String {
     let what = if artifact.is_way_back() { "way back of" } else { "plan" };
-    let name = dress.paint(Paint::Heading, &format!("{what} {}", artifact.name));
+    let name = styling.paint(Paint::Heading, &format!("{what} {}", artifact.name));
     let digest = artifact.digest();
     if artifact.graph.steps().is_empty() {
         return format!("{name}  {digest}\n\n{NOTHING_TO_CHANGE}\n");
@@ -126,11 +127,11 @@ fn ends(artifact: &Artifact) -> BTreeMap<&Name, Versions<'_>> {
     zones
 }
 
-fn differences(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
+fn differences(artifact: &Artifact, folds: &Folds<'_>, styling: Styling) -> String {
     let mut text = String::new();
     let mut usual = BTreeSet::new();
     let zones = ends(artifact).into_iter().filter(|(zone, _)| !folds.hides(zone));
-    // The one that stands for most comes first.
+    // The zone that stands for the largest group comes first, so that the others can refer to it.
     let (most, others): (Vec<_>, Vec<_>) =
         zones.partition(|(zone, _)| folds.differs(zone).is_none());
     for (zone, versions) in most.into_iter().chain(others) {
@@ -140,7 +141,7 @@ fn differences(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
             others => format!(", and {} like it", count(others, "other")),
         };
         let most = folds.differs(zone);
-        let but = most.map_or(String::new(), |most| format!("; what is not here is as in {most}"));
+        let but = most.map_or(String::new(), |most| format!("; otherwise the same as {most}"));
         text += &format!("  {heading}{like}{but}\n");
         for (key, (first, last)) in versions {
             let (before, after) = (lines(key, first), lines(key, last));
@@ -152,7 +153,7 @@ fn differences(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
                     continue;
                 }
             }
-            text += &difference(&before, &after, "    ", dress);
+            text += &difference(&before, &after, "    ", styling);
         }
         text.push('\n');
     }
@@ -160,23 +161,23 @@ fn differences(artifact: &Artifact, folds: &Folds<'_>, dress: Dress) -> String {
     text + "\n"
 }
 
-fn steps(artifact: &Artifact, dress: Dress) -> String {
+fn steps(artifact: &Artifact, styling: Styling) -> String {
     let begins: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
     let mut text = String::new();
     for (number, step) in artifact.graph.steps().iter().enumerate() {
         let Step { id, primitive, after, title, reason, window } = step;
         let begin = begins.get(id).map(|f| since_start(f.begin)).unwrap_or_default();
-        let heading = dress.paint(Paint::Heading, &harmless(title));
+        let heading = styling.paint(Paint::Heading, &escape_control(title));
         text += &format!("  {:>3}. {heading}  ({begin})\n", number + 1);
-        text += &format!("       {}\n", dress.paint(Paint::Faint, id.as_str()));
-        text += &format!("       why: {}\n", harmless(reason));
+        text += &format!("       {}\n", styling.paint(Paint::Faint, id.as_str()));
+        text += &format!("       why: {}\n", escape_control(reason));
         if !after.is_empty() {
             text += &format!("       after: {}\n", some_of(after.keys(), IDS_MAX));
         }
         text += &window.as_ref().map(|windows| within(windows, "       ")).unwrap_or_default();
         if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
-            let why = harmless(&cause.why);
+            let why = escape_control(&cause.why);
             text += &format!("       for: {} ({}), {why}\n", cause.of, wait.origin.word());
         }
         match primitive {
@@ -187,18 +188,18 @@ fn steps(artifact: &Artifact, dress: Dress) -> String {
         if let Primitive::Change(changes) = primitive {
             for Change { key, before, after } in changes.changes() {
                 let (before, after) = (lines(key, before.as_ref()), lines(key, after.as_ref()));
-                text += &difference(&before, &after, "       ", dress);
+                text += &difference(&before, &after, "       ", styling);
             }
         }
     }
     text
 }
 
-/// Ids that are shown. Our choice: more would hide the sentence that they stand in.
+/// How many ids are shown. Our choice: more would bury the sentence.
 const IDS_MAX: usize = 4;
 
-/// One line for each RRset and each reason for which its old version is waited out: what comes after
-/// the wait says for what.
+/// One line for each RRset and each reason for waiting until its old version has expired. The reasons
+/// are the causes of the steps after the wait.
 fn exposure(artifact: &Artifact) -> String {
     let forecasts: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
@@ -245,7 +246,7 @@ fn exposure(artifact: &Artifact) -> String {
         ]
     });
     let rows: Vec<[String; 6]> = rows.collect();
-    table(["RRset", "TTL", "replaced", "old one gone", "waited", "for"], &rows)
+    table(["RRset", "TTL", "replaced", "old gone", "wait", "for"], &rows)
 }
 
 fn notices(artifact: &Artifact) -> String {
@@ -255,7 +256,7 @@ fn notices(artifact: &Artifact) -> String {
             Way::Webhook(webhook) => format!("the webhook in {webhook}"),
             Way::Mail(mail) => format!("{} by {}:{}", mail.to.join(", "), mail.server, mail.port),
         };
-        format!("  at {}: {}\n", at.join(", "), harmless(&who))
+        format!("  at {}: {}\n", at.join(", "), escape_control(&who))
     });
     rows.collect()
 }

@@ -1,4 +1,4 @@
-//! The timeline: a bar for each step, from the beginning of the run to its end.
+//! The timeline: a bar for each step, from the start of the run to its end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,11 @@ use super::since_start;
 use crate::artifact::{Artifact, Forecast};
 use crate::graph::{Primitive, Step, StepId};
 
-/// Columns of the bars. Our choice: with the ids it fits a terminal of 120 columns.
+/// The width of the bars in columns. Our choice: together with the ids they fit 120 columns.
 const COLUMNS: usize = 40;
 
-/// Draws the forecast: `#` for changes, `=` for waits, `o` for checkpoints.
+/// Draws the forecast: `#` for changes, `=` for waits, `?` for gates, `+` for tasks, `o` for
+/// checkpoints.
 pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> String {
     let forecasts: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();

@@ -7,18 +7,18 @@ use cutover_contract::{Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{Dress, lines};
+use super::{Styling, lines};
 
-/// A master file: the SOA first, owners relative to the zone, all other names absolute.
+/// A master file: the SOA first, owner names relative to the zone, all other names absolute.
 ///
-/// A zone whose provider shows no SOA gets none, and a comment that says so.
+/// If the provider shows no SOA, a comment says so in its place.
 #[must_use]
 pub fn master_file(zone: &Zone) -> String {
     let Zone { origin, rrsets } = zone;
     let soa = RrKey::new(origin.clone(), RrType::SOA);
     let mut text = format!("$ORIGIN {origin}\n");
     if !rrsets.contains_key(&soa) {
-        text += "; The provider shows no SOA: a server that is to load this file needs one.\n";
+        text += "; The provider shows no SOA. Add one before a server loads this file.\n";
     }
     let first = rrsets.get_key_value(&soa);
     let rest = rrsets.iter().filter(|(key, _)| **key != soa);
@@ -30,7 +30,8 @@ pub fn master_file(zone: &Zone) -> String {
     }
     let wide = rows.iter().map(|(owner, ..)| owner.len()).max().unwrap_or(0).min(OWNER_CHARS_MAX);
     for (owner, ttl, RrKey { name, rtype }, rdata) in rows {
-        // Which of the words of such a record are names is not known: they mean what they meant.
+        // Nobody knows which words of such a record are names, so keep the origin that they were
+        // written under.
         let elsewhere = rdata.origin_of_words().filter(|words| *words != origin);
         if let Some(words) = elsewhere {
             let _ = writeln!(text, "$ORIGIN {words}");
@@ -43,10 +44,10 @@ pub fn master_file(zone: &Zone) -> String {
     text
 }
 
-/// How many RRsets differ, and how, one after another in canonical order. SOAs differ where more than
-/// their serials do, and where both sides have one.
+/// How many RRsets differ, and how, in canonical order. SOAs only count if both zones have one and more
+/// than the serial differs.
 #[must_use]
-pub fn difference(one: &Zone, other: &Zone, dress: Dress) -> (usize, String) {
+pub fn difference(one: &Zone, other: &Zone, styling: Styling) -> (usize, String) {
     let keys: BTreeSet<&RrKey> = one.rrsets.keys().chain(other.rrsets.keys()).collect();
     let (mut differ, mut text) = (0, String::new());
     for key in keys {
@@ -60,7 +61,7 @@ pub fn difference(one: &Zone, other: &Zone, dress: Dress) -> (usize, String) {
         };
         if !is_same {
             differ += 1;
-            text += &super::difference::difference(&lines(key, a), &lines(key, b), "  ", dress);
+            text += &super::difference::difference(&lines(key, a), &lines(key, b), "  ", styling);
         }
     }
     (differ, text)
@@ -71,7 +72,7 @@ fn without_serial(soa: &RrSet) -> Option<(Ttl, Soa)> {
     Some((soa.ttl(), Soa { serial: 0, ..fields }))
 }
 
-/// Columns for owners at the most: our choice.
+/// The maximum width of the column of owner names. Our choice.
 const OWNER_CHARS_MAX: usize = 32;
 
 /// JSON: `zone`, and `rrsets` with `name`, `type`, `ttl` and `rdata` in presentation form, in
@@ -92,8 +93,8 @@ pub fn json(zone: &Zone) -> String {
     format!("{value:#}\n")
 }
 
-/// A zone file of octoDNS's `YamlProvider`, and what it cannot have: RRsets of types, or with
-/// values, that octoDNS has no form for. The SOA, which octoDNS leaves to providers, is not counted.
+/// A zone file for octoDNS's `YamlProvider`, and the RRsets whose type or values octoDNS cannot
+/// represent. The SOA, which octoDNS leaves to providers, is not among them.
 ///
 /// Source: octoDNS 1.22.0, `octodns/record/*.py`; semicolons are escaped, its default up to 2.0.
 #[must_use]
@@ -127,7 +128,7 @@ pub fn octodns(zone: &Zone) -> (String, Vec<RrKey>) {
     (format!("---\n{text}"), left_out)
 }
 
-/// A mapping whose order counts: octoDNS refuses files whose owners are in any other.
+/// A mapping that keeps its order: octoDNS refuses files whose owners are not sorted.
 struct InOrder(Vec<(String, Value)>);
 
 impl Serialize for InOrder {
@@ -136,29 +137,29 @@ impl Serialize for InOrder {
     }
 }
 
-/// What octoDNS sorts owners by (its `natsort`): runs of digits count as numbers, and between them
-/// stands text, which may be empty. Numbers are compared by length first, zeros in front left out.
+/// The key by which octoDNS sorts owners (its `natsort`): text and numbers in turn, starting with text,
+/// which may be empty. Without leading zeros, a longer number is greater, so length comes first.
 fn natural(owner: &str) -> Vec<(usize, &str)> {
     let mut runs = Vec::new();
     let mut rest = owner;
     loop {
         let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let (text, behind) = rest.split_at(digits);
+        let (text, after) = rest.split_at(digits);
         runs.push((0, text));
-        if behind.is_empty() {
+        if after.is_empty() {
             return runs;
         }
-        let end = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
-        let number = behind[..end].trim_start_matches('0');
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        let number = after[..end].trim_start_matches('0');
         runs.push((number.len(), number));
-        rest = &behind[end..];
+        rest = &after[end..];
         if rest.is_empty() {
             return runs;
         }
     }
 }
 
-/// One value as octoDNS has it; `None` where it has no form for it.
+/// A value as octoDNS writes it; `None` if octoDNS cannot represent it.
 fn octodns_value(rdata: &Rdata) -> Option<Value> {
     let rtype = rdata.rtype();
     if let (RrType::TXT | RrType::SPF, Some(joined)) = (rtype, rdata.txt_joined()) {
@@ -206,7 +207,7 @@ fn octodns_value(rdata: &Rdata) -> Option<Value> {
     }
 }
 
-/// Fields that are text even where they look like numbers.
+/// Fields that are text even if they look like numbers.
 const TEXTUAL: &[&str] = &[
     "digest",
     "fingerprint",
@@ -246,7 +247,7 @@ fn service(words: &[String]) -> Option<Value> {
             }
             Some(("port", port)) => ("port", json!(port.parse::<u16>().ok()?)),
             Some(("ech", ech)) => ("ech", json!(ech)),
-            // octoDNS 1.22 has no class for others.
+            // octoDNS 1.22 supports no other parameters.
             Some(_) => return None,
         };
         map.insert(key.to_owned(), value);
@@ -261,7 +262,7 @@ fn service(words: &[String]) -> Option<Value> {
     Some(value)
 }
 
-/// The words of presentation form, quotes and escapes taken off; `None` where an octet is no ASCII.
+/// The words of a presentation form, without quotes and escapes; `None` if an octet is not ASCII.
 fn words(text: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quoted, mut open) = (Vec::new(), String::new(), false, false);
     let mut chars = text.chars();

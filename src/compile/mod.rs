@@ -41,7 +41,7 @@ use crate::proof::facts::Read;
 use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
 use crate::proof::{Findings, findings};
-use crate::recipe::{Cooked, Kitchen, cook};
+use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 
 use alike::{Fewer, unfold};
 use back::Return;
@@ -119,8 +119,8 @@ pub fn compile_apart(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, V
 
 fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
     let end = Arc::new(in_the_end(intent, snapshot));
-    let kitchen = Kitchen { intent, snapshot, end: &end };
-    let Cooked { tracks, assumptions, mut warnings } = cook(&kitchen)?;
+    let context = RecipeContext { intent, snapshot, end: &end };
+    let RecipeOutput { tracks, assumptions, mut warnings } = run_recipes(&context)?;
     let tracks = gather::gather(intent, snapshot, &end, tracks, known);
     let draft = Draft::of(intent, snapshot, end, &tracks);
     let with_back = back::with_ways_back(&draft);

@@ -1,51 +1,51 @@
-//! Addresses of the new host's exchanges, where the plan is to publish them.
+//! Addresses of the new host's exchanges, if the plan publishes them.
 //!
-//! A name that nobody uses yet gets its addresses before the switch. A name that takes mail now, or
-//! has an address already, is switched like an MX record: its TTL is lowered, the address replaced,
-//! the TTL restored. The addresses of an exchange are all that it has: an AAAA record of the old
-//! server that stays would go on taking mail (RFC 5321 §5.1).
+//! A name that takes no mail yet gets its addresses before the switch. A name that takes mail now is
+//! switched like an MX record: lower the TTL, replace the address, restore the TTL. Addresses that the
+//! plan does not list are removed: a leftover AAAA record of the old server would keep taking mail
+//! (RFC 5321 §5.1).
 
 use std::collections::HashSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
-use super::{Found, Kitchen, records_of};
+use super::{Found, RecipeContext, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::intent::{DomainMove, Exchange};
 use crate::model::end::published;
 use crate::model::{Goal, Route, Stage, Track};
 use crate::observe::ZoneSeen;
 
-/// Addresses for a name that lies in none of the plan's zones.
+/// Addresses for a name that is in none of the plan's zones.
 pub(super) const ADDRESS_OUTSIDE: Code = Code::semantic("address-outside-zones");
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    let used = used(kitchen);
-    for one in &kitchen.intent.moves {
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    let used = used(context);
+    for one in &context.intent.moves {
         for exchange in one.to.exchanges.iter().filter(|e| !e.addresses.is_empty()) {
             let name = &exchange.name.value;
-            let Some(zone) = kitchen.zone_of(name) else {
+            let Some(zone) = context.zone_of(name) else {
                 let title = format!(
-                    "{name} lies in none of the plan's zones, so its addresses cannot be published"
+                    "{name} is in none of the plan's zones, so its addresses cannot be published"
                 );
-                let help = "take `addresses:` out, or add the zone to `zones:`";
+                let help = "remove `addresses:`, or add the zone to `zones:`";
                 found.report(Diagnostic::error(ADDRESS_OUTSIDE, exchange.name.span, title, help));
                 continue;
             };
             let used = used.contains(name);
             for rtype in [RrType::A, RrType::AAAA] {
-                track(kitchen, zone, one, exchange, (rtype, used), found);
+                track(context, zone, one, exchange, (rtype, used), found);
             }
         }
     }
 }
 
-/// The names that mail may come to before the switch. An address that serves something else is
-/// replaced before: MX records that lead to the server of something else lose mail.
-fn used(kitchen: &Kitchen<'_>) -> HashSet<Name> {
+/// The names that mail may come to before the switch. All others are set before it: an address that
+/// serves something else must be gone before MX records lead to it.
+fn used(context: &RecipeContext<'_>) -> HashSet<Name> {
     let mut used = HashSet::new();
-    for one in &kitchen.intent.moves {
-        let mx = kitchen.zone(one).get(&RrKey::new(one.domain.value.clone(), RrType::MX));
+    for one in &context.intent.moves {
+        let mx = context.zone(one).get(&RrKey::new(one.domain.value.clone(), RrType::MX));
         let live = mx.into_iter().flat_map(RrSet::rdata).filter_map(Rdata::as_mx);
         used.extend(live.map(|(_, exchange)| exchange));
         used.extend(one.from.exchanges.iter().map(|exchange| exchange.name.value.clone()));
@@ -54,7 +54,7 @@ fn used(kitchen: &Kitchen<'_>) -> HashSet<Name> {
 }
 
 fn track(
-    kitchen: &Kitchen<'_>,
+    context: &RecipeContext<'_>,
     zone: &ZoneSeen,
     one: &DomainMove,
     exchange: &Exchange,
@@ -70,12 +70,12 @@ fn track(
         false => (Some(records_of(rdata)), "takes"),
     };
     let goal = match used {
-        true => kitchen.goal(zone, &key, records),
+        true => context.goal(zone, &key, records),
         false => Goal { key: key.clone(), records, ttl: None },
     };
     let route = Route {
         stage: if used { Stage::Switch } else { Stage::Expand },
-        lower: if used { kitchen.lowering() } else { None },
+        lower: if used { context.lowering() } else { None },
         restore: Stage::Contract,
         what: format!("the {rtype} records of {name}"),
         why: format!("`{}` {takes} mail at this address", one.to.name),

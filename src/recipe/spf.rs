@@ -1,14 +1,14 @@
-//! SPF: widened to old and new senders before the switch, narrowed when no message of the old ones
-//! can be in flight any more.
+//! SPF: the record is widened to old and new senders before the switch, and narrowed when no message of
+//! the old senders can be in flight any more.
 //!
-//! There is one record, and it is edited as one value inside the TXT RRset: other TXT records at
-//! the name stay as they are, and those that `records:` adds come with the first change. Terms that no host of the plan declares are kept, for somebody put
-//! them there. `mx` and `a` change their meaning when exchanges or addresses change, so they are
-//! frozen into the addresses that they mean now, and thawed in the end where a sender that stays
-//! declares them.
+//! There is one record, edited as one value in the TXT RRset. Other TXT records at the name do not
+//! change, and those that `records:` adds come with the first change. Terms that no host of the plan
+//! declares are kept, because somebody put them there. `mx` and `a` change their meaning when exchanges
+//! or addresses change. So they are frozen: replaced by the addresses that they mean now. They are thawed
+//! in the end if a remaining sender declares them.
 //!
-//! Records that others include are not edited: a term there that would change its meaning is
-//! refused, and so is a declared include that leads to no record.
+//! Included records are not edited: a term there that would change its meaning is refused, and so is a
+//! declared include that leads to no record.
 
 mod beside;
 
@@ -18,7 +18,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 pub(super) use beside::lines as beside;
 
-use super::{Found, Kitchen};
+use super::{Found, RecipeContext};
 use crate::diag::{Code, Diagnostic, Span, quoted};
 use crate::intent::{DomainMove, Exchange, Host};
 use crate::model::spf_cost::{Cost, cost};
@@ -39,15 +39,15 @@ pub(super) const SPF_INCLUDE: Code = Code::semantic("spf-include");
 /// A live record that no receiver can read.
 pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
 
-/// What SPF says of senders that no term names, where nobody has said it: "probably not" and not
-/// "no". DMARC treats both alike, and a forgotten sender is not rejected for it. Our choice.
+/// The default for senders that no term names: softfail instead of fail. DMARC treats both alike, but a
+/// forgotten sender is not rejected for it. Our choice.
 const DEFAULT_ALL: &str = "~all";
 
-pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
-    let lines = beside::lines(kitchen);
-    for one in &kitchen.intent.moves {
+pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
+    let lines = beside::lines(context);
+    for one in &context.intent.moves {
         let line = lines.get(&one.domain.value).copied();
-        let Some(versions) = Versions::of(kitchen, (one, line), found) else { continue };
+        let Some(versions) = Versions::of(context, (one, line), found) else { continue };
         let transitions = versions.transitions(one);
         let track = Track::new(one.zone.clone(), versions.key.clone(), transitions);
         let records = line.and_then(|line| line.id.as_ref()).map(|id| id.value.clone());
@@ -55,11 +55,11 @@ pub(super) fn tracks(kitchen: &Kitchen<'_>, found: &mut Found) {
     }
 }
 
-/// The three records: as it is, as it is while both sides send, and as it is in the end.
+/// The three versions of the record: now, while both sides send, and at the end.
 struct Versions {
     key: RrKey,
     live: Option<RrSet>,
-    /// The texts beside it, from the first change on.
+    /// The other texts at the name, from the first change on.
     beside: Vec<Rdata>,
     widened: SpfRecord,
     narrowed: SpfRecord,
@@ -67,12 +67,12 @@ struct Versions {
 
 impl Versions {
     fn of(
-        kitchen: &Kitchen<'_>,
+        context: &RecipeContext<'_>,
         (one, line): (&DomainMove, Option<&RecordSpec>),
         found: &mut Found,
     ) -> Option<Self> {
         let key = RrKey::new(one.domain.value.clone(), RrType::TXT);
-        let live_txt = kitchen.zone(one).get(&key).cloned();
+        let live_txt = context.zone(one).get(&key).cloned();
         let records: Vec<SpfRecord> =
             live_txt.iter().flat_map(RrSet::rdata).filter_map(SpfRecord::of_rdata).collect();
         if records.len() > 1 {
@@ -95,27 +95,27 @@ impl Versions {
         if live.is_none() && old.is_empty() && new.is_empty() && others.is_empty() {
             return None;
         }
-        let parts = Parts { kitchen, one, old, staying: [new, others].concat() };
+        let parts = Parts { context, one, old, staying: [new, others].concat() };
         let (widened, narrowed) = parts.versions(live.as_ref(), found)?;
         let beside = beside::texts(line, domain, live_txt.as_ref(), found)?;
         let versions = Self { key, live: live_txt, beside, widened, narrowed };
-        versions.budget(kitchen, one, live.as_ref(), found);
+        versions.budget(context, one, live.as_ref(), found);
         Some(versions)
     }
 
     fn budget(
         &self,
-        kitchen: &Kitchen<'_>,
+        context: &RecipeContext<'_>,
         one: &DomainMove,
         live: Option<&SpfRecord>,
         found: &mut Found,
     ) {
         let mut unseen = BTreeSet::new();
         for (record, when) in
-            [(&self.widened, "while both sides send"), (&self.narrowed, "in the end")]
+            [(&self.widened, "while both sides send"), (&self.narrowed, "when the plan is done")]
         {
             let Cost { lookups, unseen: not_seen } =
-                cost(record, &one.domain.value, &|key| kitchen.snapshot.told(key));
+                cost(record, &one.domain.value, &|key| context.snapshot.told(key));
             unseen.extend(not_seen);
             if lookups > TERMS_MAX {
                 let title = format!(
@@ -123,10 +123,10 @@ impl Versions {
                     one.domain.value
                 );
                 let before = live.map_or(0, |live| {
-                    cost(live, &one.domain.value, &|key| kitchen.snapshot.told(key)).lookups
+                    cost(live, &one.domain.value, &|key| context.snapshot.told(key)).lookups
                 });
                 let help = format!(
-                    "take out includes that nobody uses, or give a sender a subdomain of its own; the live record costs {before}"
+                    "remove includes that nobody uses, or move a sender to its own subdomain; the live record costs {before}"
                 );
                 found.report(
                     Diagnostic::error(SPF_LOOKUPS, one.domain.span, title, help)
@@ -194,7 +194,7 @@ impl Versions {
                     one.domain.value
                 ),
                 reason: format!(
-                    "`{}` sends no longer, and no mail that it sent is in flight",
+                    "`{}` no longer sends, and no mail that it sent is in flight",
                     one.from.name
                 ),
             });
@@ -203,22 +203,21 @@ impl Versions {
     }
 }
 
-/// A live record with a term that is an error is left to whoever wrote it: widened or narrowed, it
-/// would still pass for nobody.
+/// Refuses a live record with a bad term: widened or narrowed, it would still pass for nobody.
 fn is_readable(live: &SpfRecord, one: &DomainMove, found: &mut Found) -> Option<()> {
     let Err(BadTerm { term, meant }) = live.check() else { return Some(()) };
     let title =
-        format!("{} in the live SPF record of {} is no term", quoted(&term), one.domain.value);
+        format!("{} in the live SPF record of {} is not a term", quoted(&term), one.domain.value);
     let help = match meant {
         Some(meant) => {
-            format!("write {} in the zone, if that is meant, then plan again", quoted(&meant))
+            format!("correct it in the zone, if you mean {}, then plan again", quoted(&meant))
         }
-        None => "write it right in the zone, or take it out, then plan again".to_owned(),
+        None => "correct or remove it in the zone, then plan again".to_owned(),
     };
     found.report(
         Diagnostic::error(SPF_SYNTAX, one.domain.span, title, help)
             .label(format!("the record is `{live}`"))
-            .why("a term that is an error makes all of the record one for every receiver (RFC 7208 §4.6): SPF passes for nobody"),
+            .why("one bad term makes the whole record an error for every receiver (RFC 7208 §4.6): SPF passes for nobody"),
     );
     None
 }
@@ -244,7 +243,7 @@ struct Declared {
 }
 
 struct Parts<'p> {
-    kitchen: &'p Kitchen<'p>,
+    context: &'p RecipeContext<'p>,
     one: &'p DomainMove,
     old: Vec<Declared>,
     staying: Vec<Declared>,
@@ -268,10 +267,10 @@ impl Parts<'_> {
             };
             let only_old = self.old.iter().any(is_old) && !self.stays(term);
             if self.changes_meaning(term) {
-                // What it means now goes on until nobody relies on it. What it will mean comes
-                // back in the end, where a sender that stays asks for it.
+                // Freeze the current meaning until nobody relies on it. The term itself returns in the
+                // end if a remaining sender declares it.
                 let frozen =
-                    self.frozen(term, self.one.domain.span, self.kitchen.snapshot, found)?;
+                    self.frozen(term, self.one.domain.span, self.context.snapshot, found)?;
                 widened.terms.extend(frozen.clone());
                 match (self.stays(term), only_old) {
                     (true, _) => narrowed.terms.push(term.clone()),
@@ -297,9 +296,9 @@ impl Parts<'_> {
             let stands = narrowed.has(declared, &self.one.domain.value);
             let standing = if stands { declared.clone() } else { term };
             let later = self.later(&standing, *span, found)?;
-            // Where an earlier run has frozen it already, the addresses do for now.
+            // If an earlier run has already frozen it, the addresses are enough for now.
             let meant: Vec<Term> = self
-                .means(&standing, self.kitchen.end)
+                .means(&standing, self.context.end)
                 .iter()
                 .filter_map(Meaning::frozen)
                 .collect();
@@ -318,7 +317,7 @@ impl Parts<'_> {
         self.staying.iter().any(|staying| self.same(&as_mechanism(&staying.term), term))
     }
 
-    /// Whether two terms say the same in the domain's record.
+    /// Whether two terms mean the same in the domain's record.
     fn same(&self, one: &Term, other: &Term) -> bool {
         one.same_as(other, &self.one.domain.value)
     }
@@ -333,8 +332,8 @@ impl Parts<'_> {
         }
     }
 
-    /// Freezing may say what is said already: it is said once, as it is spelled in the live record. A
-    /// record that is not changed keeps what it repeats.
+    /// Removes duplicates that freezing may create, preferring the live record's spelling. An unchanged
+    /// record keeps its duplicates.
     fn without_repeats(&self, record: SpfRecord, base: &SpfRecord) -> SpfRecord {
         if record == *base {
             return record;
@@ -356,18 +355,18 @@ impl Parts<'_> {
         SpfRecord { terms }
     }
 
-    /// The addresses that an earlier run has put in the place of `mx` and `a`: of declared terms
-    /// that the record does not have. They go where it ends.
+    /// The addresses that an earlier run froze `mx` and `a` into, for declared terms that the record does
+    /// not have. They are removed when the plan is done.
     fn thawed(&self, base: &SpfRecord) -> Vec<Term> {
         let mut meant: Vec<Meaning> = Vec::new();
         for Declared { term, .. } in
             self.old.iter().chain(&self.staying).filter(|d| !self.is_among(&d.term, &base.terms))
         {
             if self.stays(term) {
-                meant.extend(self.means(term, self.kitchen.end));
+                meant.extend(self.means(term, self.context.end));
             }
             if self.stays(term) || self.changes_meaning(term) {
-                meant.extend(self.means(term, self.kitchen.snapshot));
+                meant.extend(self.means(term, self.context.snapshot));
             }
             if let Some(Target::Exchanges(domain)) = term.target(&self.one.domain.value) {
                 meant.extend(self.old_exchanges(&domain));
@@ -379,18 +378,18 @@ impl Parts<'_> {
 
     /// What `mx` meant before the switch, wherever the MX records lead now.
     fn old_exchanges(&self, domain: &Name) -> Vec<Meaning> {
-        let moves = self.kitchen.intent.moves.iter().filter(|one| one.domain.value == *domain);
+        let moves = self.context.intent.moves.iter().filter(|one| one.domain.value == *domain);
         let exchanges: Vec<&Exchange> = moves.flat_map(|one| &one.from.exchanges).collect();
         let names: Vec<Name> =
             exchanges.iter().map(|exchange| exchange.name.value.clone()).collect();
         let said = exchanges.iter().flat_map(|exchange| &exchange.addresses).copied();
         let mut meant: Vec<Meaning> = said.map(Meaning::Address).collect();
-        meant.extend(addresses(&names, self.kitchen.snapshot));
+        meant.extend(addresses(&names, self.context.snapshot));
         meant
     }
 
-    /// A record that loses its `redirect` would say nothing of unknown senders: it gets the ending
-    /// that the redirect gave it.
+    /// A record that loses its `redirect` would say nothing about unknown senders, so it gets the `all`
+    /// of the record that the redirect led to.
     fn keep_an_ending(&self, base: &SpfRecord, narrowed: &mut SpfRecord) {
         if narrowed.terms.iter().any(|term| term.is_all() || term.is_redirect()) {
             return;
@@ -399,7 +398,7 @@ impl Parts<'_> {
         let mut ending = Term::new(DEFAULT_ALL);
         if let Some(Target::Record(name)) = redirect.target(&self.one.domain.value)
             && let Seen::Records(txt) =
-                self.kitchen.snapshot.look_up(&RrKey::new(name, RrType::TXT))
+                self.context.snapshot.look_up(&RrKey::new(name, RrType::TXT))
             && let Some(target) = txt.iter().find_map(SpfRecord::of_rdata)
             && let Some(all) = target.terms.iter().find(|term| term.is_all())
         {
@@ -415,26 +414,26 @@ impl Parts<'_> {
 
     /// Whether the plan changes what the term means.
     fn changes_meaning(&self, term: &Term) -> bool {
-        !same(&self.means(term, self.kitchen.snapshot), &self.means(term, self.kitchen.end))
+        !same(&self.means(term, self.context.snapshot), &self.means(term, self.context.end))
     }
 
-    /// What goes on saying what the term says now.
+    /// Terms that keep the current meaning of a term.
     fn now(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
         match self.changes_meaning(term) {
-            true => self.frozen(term, span, self.kitchen.snapshot, found),
+            true => self.frozen(term, span, self.context.snapshot, found),
             false => Some(vec![term.clone()]),
         }
     }
 
-    /// What says what the term will say in the end.
+    /// Terms that have the final meaning of a term.
     fn later(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
         match self.changes_meaning(term) {
-            true => self.frozen(term, span, self.kitchen.end, found),
+            true => self.frozen(term, span, self.context.end, found),
             false => Some(vec![term.clone()]),
         }
     }
 
-    /// The addresses that a term means at one time.
+    /// The addresses that a term means in a snapshot, as terms.
     fn frozen(
         &self,
         term: &Term,
@@ -444,10 +443,10 @@ impl Parts<'_> {
     ) -> Option<Vec<Term>> {
         let mut refuse = |problem: String| {
             let title = format!(
-                "the SPF term `{term}` of {} changes its meaning with the move, and {problem}",
+                "the SPF term `{term}` of {} changes its meaning with the move, but {problem}",
                 self.one.domain.value
             );
-            let help = "replace it in the live record by `ip4:` and `ip6:` terms that say the same, then plan again";
+            let help = "replace it in the live record by equivalent `ip4:` and `ip6:` terms, then plan again";
             found.report(
                 Diagnostic::error(SPF_FREEZE, span, title, help)
                     .why("after the switch it would authorise other servers than before"),
@@ -463,7 +462,7 @@ impl Parts<'_> {
                 Meaning::Address(_) => terms.extend(one.frozen()),
                 Meaning::Unseen(key, why) => {
                     let RrKey { name, rtype } = key;
-                    refuse(format!("the {rtype} records of {name} are not known ({why})"));
+                    refuse(format!("the {rtype} records of {name} are unknown ({why})"));
                     return None;
                 }
             }
@@ -471,7 +470,7 @@ impl Parts<'_> {
         Some(terms)
     }
 
-    /// Other records that the record leads to: each is there, and means the same before and after.
+    /// Checks the other records that this record leads to: each exists, and means the same before and after.
     fn includes_are_sound(&self, live: Option<&SpfRecord>, found: &mut Found) -> Option<()> {
         let (domain, span) = (&self.one.domain.value, self.one.domain.span);
         let mut open: Vec<(Name, SpfRecord, Span)> =
@@ -491,8 +490,8 @@ impl Parts<'_> {
                     }
                     continue;
                 };
-                // The records of domains that move are widened and narrowed themselves.
-                let moves = self.kitchen.intent.moves.iter().any(|one| one.domain.value == name);
+                // Domains that move have their own records widened and narrowed.
+                let moves = self.context.intent.moves.iter().any(|one| one.domain.value == name);
                 if moves || !reached.insert(name.clone()) {
                     continue;
                 }
@@ -512,9 +511,9 @@ impl Parts<'_> {
         Some(())
     }
 
-    /// The SPF records at a name in the end; `None` where nobody knows.
+    /// The SPF records at a name when the plan is done; `None` if unknown.
     fn records_at(&self, name: &Name) -> Option<Vec<SpfRecord>> {
-        match self.kitchen.end.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+        match self.context.end.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
             Seen::Records(txt) => Some(txt.iter().filter_map(SpfRecord::of_rdata).collect()),
             Seen::Absent => Some(Vec::new()),
             Seen::Unknown(_) => None,
@@ -523,14 +522,15 @@ impl Parts<'_> {
 
     fn refuse_include(&self, term: &Term, records: usize, span: Span, found: &mut Found) {
         let title = format!("`{term}` leads to a name with {records} SPF records");
-        let help = "look at the host's documentation for the name that it means, and publish the record first if it is yours";
+        let help =
+            "check the name in the host's documentation; if the record is yours, publish it first";
         found.report(
             Diagnostic::error(SPF_INCLUDE, span, title, help)
                 .why("an include that leads to no record, or to two, is an error for every receiver (RFC 7208 §5.2): SPF passes for nobody"),
         );
     }
 
-    /// A term of a record that others include cannot be frozen here; it may only gain.
+    /// A term of an included record cannot be frozen here. It may only gain a meaning, not change it.
     fn keeps_meaning(
         &self,
         of: &Name,
@@ -539,8 +539,8 @@ impl Parts<'_> {
         span: Span,
         found: &mut Found,
     ) -> Option<()> {
-        let now = meaning(target, self.kitchen.snapshot).unwrap_or_default();
-        let end = meaning(target, self.kitchen.end).unwrap_or_default();
+        let now = meaning(target, self.context.snapshot).unwrap_or_default();
+        let end = meaning(target, self.context.end).unwrap_or_default();
         if now.is_empty() || same(&now, &end) {
             return Some(());
         }
@@ -548,9 +548,8 @@ impl Parts<'_> {
             "the SPF term `{term}` of {of}, which the record of {} leads to, changes its meaning with the move",
             self.one.domain.value
         );
-        let help = format!(
-            "replace it at {of} by `ip4:` and `ip6:` terms that say the same, then plan again"
-        );
+        let help =
+            format!("replace it at {of} by equivalent `ip4:` and `ip6:` terms, then plan again");
         found.report(
             Diagnostic::error(SPF_FREEZE, span, title, help)
                 .why("after the switch it would authorise other servers than before"),
@@ -559,8 +558,8 @@ impl Parts<'_> {
     }
 }
 
-/// A `redirect` of one host cannot stand in a record that others share: as `include` it authorises
-/// the same senders (RFC 7208 §6.1).
+/// A host's `redirect` cannot be used in a record that it shares with others; an `include` authorises the
+/// same senders (RFC 7208 §6.1).
 fn as_mechanism(term: &Term) -> Term {
     match term.to_string().split_once('=') {
         Some((_, name)) if term.is_redirect() => Term::new(&format!("include:{name}")),

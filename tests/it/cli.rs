@@ -131,9 +131,9 @@ fn what_is_neither_plan_nor_artifact_is_refused() {
     assert!(!desk.path(".cutover").exists());
     // One for the other.
     for (command, input, word) in [
-        ("plan", "plan.json", "is an artifact, and a plan is wanted"),
-        ("check", "plan.json", "is an artifact, and a plan is wanted"),
-        ("show", "plan.yaml", "it is no artifact"),
+        ("plan", "plan.json", "is an artifact, but this command needs a plan"),
+        ("check", "plan.json", "is an artifact, but this command needs a plan"),
+        ("show", "plan.yaml", "it is not an artifact"),
     ] {
         let said = desk.refuses(2, &[command, input]);
         assert!(said.contains(word), "{said}");
@@ -153,10 +153,10 @@ fn an_artifact_does_what_its_text_says_and_nothing_else() {
     desk.write("same.json", resealed(artifact.clone()));
     desk.refuses(0, &["show", "same.json"]);
     for (from, to, word) in [
-        ("\"move\"", "\"../../elsewhere\"", "none that a plan can have"),
-        ("\"move\"", "\"/tmp\"", "none that a plan can have"),
+        ("\"move\"", "\"../../elsewhere\"", "not a valid name of a plan"),
+        ("\"move\"", "\"/tmp\"", "not a valid name of a plan"),
         ("\"wait_secs\": 2", "\"wait_secs\": 18446744073709551615", "longer than anything"),
-        ("\"served_within_secs\": 1", "\"served_within_secs\": null", "nobody is asked"),
+        ("\"served_within_secs\": 1", "\"served_within_secs\": null", "no server is asked"),
     ] {
         assert!(artifact.contains(from), "{from}");
         desk.write("evil.json", resealed(artifact.replace(from, to)));
@@ -256,7 +256,7 @@ fn at_a_terminal_only_yes_is_taken_for_it() {
         let desk = Desk::planned();
         let (ended, said) = at_terminal(&desk, "cutover apply plan.json", answer);
         assert_eq!(ended, code, "{answer:?}: {said}");
-        assert!(said.contains("Apply this? Only `yes` is taken for it:"), "{said}");
+        assert!(said.contains("Apply this? Only `yes` is accepted:"), "{said}");
         assert_eq!(desk.path(".cutover").exists(), code == 4, "{answer:?}");
     }
     let desk = Desk::planned();
@@ -453,7 +453,7 @@ fn a_server_that_is_away_halts_nothing_half_done() {
     // It is asked again some times: some ten seconds apart.
     let (code, said) = bed.cutover(&["apply", "plan.json", "--auto-approve", "--wait"]);
     assert_eq!(code, 5, "{said}");
-    assert!(said.contains("somebody who has to answer does not"), "{said}");
+    assert!(said.contains("a provider or server does not respond as needed"), "{said}");
     assert!(said.contains("Bring the server back and apply again."), "{said}");
     let kinds: Vec<String> = bed.journal().iter().map(|e| e["event"].to_string()).collect();
     assert!(kinds.iter().all(|kind| !kind.contains("begun")), "{kinds:?}");

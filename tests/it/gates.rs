@@ -103,7 +103,7 @@ fn a_certificate_that_nobody_vouches_for_is_no_answer() {
     let gated = Gated::new(bed).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
-    assert!(said.contains("has not found out") && said.contains("does not answer"), "{said}");
+    assert!(said.contains("got no clear result") && said.contains("does not answer"), "{said}");
     assert_eq!(gated.found(SEEN), ["unanswered"]);
     assert!(gated.is_switched(), "nothing is taken back since nobody has said no");
 }
@@ -128,8 +128,11 @@ fn a_gate_that_fails_takes_the_run_back() {
     fs::write(gated.bed.dir().join("ready"), "").expect("a file");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
-    assert!(said.contains("went back: gate/after-switch/seen has failed"), "{said}");
-    assert!(said.contains("the old acme.test. MX"), "{said}");
+    assert!(said.contains("rolled back: gate/after-switch/seen failed"), "{said}");
+    assert!(
+        said.contains("still has the old records, ") && said.contains(": acme.test. MX"),
+        "{said}"
+    );
     // Within the second of `overrun` it may be asked once.
     let found = gated.found(SEEN);
     assert!(found.ends_with(&["fail", "fail"].map(str::to_owned)), "{found:?}");
@@ -148,7 +151,7 @@ fn a_gate_that_fails_takes_the_run_back() {
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
     let (code, said) = gated.cutover(&to_start);
-    assert!(code == 0 && said.contains("has come back"), "{code}: {said}");
+    assert!(code == 0 && said.contains("is rolled back"), "{code}: {said}");
     assert!(
         gated.served().contains("acme.test. 6 IN MX 10 mail.acme.test."),
         "{:?}",
@@ -160,7 +163,7 @@ fn a_gate_that_fails_takes_the_run_back() {
     // It is run anew because somebody says so, and comes back again.
     let (code, said) =
         gated.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve", "--again"]);
-    assert!(code == 5 && said.contains("went back"), "{code}: {said}");
+    assert!(code == 5 && said.contains("rolled back"), "{code}: {said}");
     assert_eq!(gated.served(), before_switch);
 }
 
@@ -208,7 +211,7 @@ fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
     let (code, said) = gated.cutover(APPLY);
     assert!(
-        code == 5 && said.contains("went back: gate/after-switch/command has failed"),
+        code == 5 && said.contains("rolled back: gate/after-switch/command failed"),
         "{code}: {said}"
     );
     assert!(gated.served().contains("acme.test. 2 IN MX 10 mail.acme.test."));
@@ -226,7 +229,7 @@ fn an_old_answer_within_its_time_is_inconclusive() {
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert_eq!(gated.found(SEEN), ["inconclusive", "inconclusive"], "{said}");
-    assert!(said.contains("has not found out what is true"), "{said}");
+    assert!(said.contains("got no clear result"), "{said}");
     let (code, said) = gated.cutover(&["status", "plan.yaml"]);
     assert!(code == 0 && said.contains("[?] gate/after-switch/seen"), "{said}");
     // It begins anew, and by now the answer is too old to be excused.
@@ -244,7 +247,7 @@ fn a_resolver_that_is_down_is_not_taken_for_no() {
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert_eq!(gated.found(SEEN), ["unanswered", "unanswered"], "{said}");
-    assert!(gated.is_switched() && said.contains("has not found out"), "{said}");
+    assert!(gated.is_switched() && said.contains("got no clear result"), "{said}");
 }
 
 /// What was left to a person waits for one.
@@ -274,7 +277,7 @@ fn a_person_lets_a_gate_pass() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(gated.bed.served(), end_state());
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("let pass by a person: seen with my own eyes"), "{log}");
+    assert!(log.contains("allowed to pass by a person: seen with my own eyes"), "{log}");
 }
 
 /// Failures that are put up with, a command that hangs with all that it has started, and a secret that
@@ -320,7 +323,7 @@ fn web_servers_are_asked() {
     let other = gated_page(200, "all is lost");
     assert!(other.0 == 5 && other.1.contains("answers without `is well`"), "{}", other.1);
     let late = gated_page(503, "");
-    assert!(late.0 == 5 && late.1.contains("has not found out"), "{}", late.1);
+    assert!(late.0 == 5 && late.1.contains("got no clear result"), "{}", late.1);
     let gone = gated_page(404, "");
     assert!(gone.0 == 5 && gone.1.contains("status 404"), "{}", gone.1);
 }
@@ -350,7 +353,7 @@ fn people_are_told_once_and_why() {
     assert!(gated.bed.journal().is_empty());
     fs::write(gated.bed.dir().join("chat"), "a word\n").expect("a file");
     let (code, said) = gated.cutover(APPLY);
-    assert!(code == 1 && said.contains("no address of a web server"), "{code}: {said}");
+    assert!(code == 1 && said.contains("not an http:// or https:// address"), "{code}: {said}");
     let token = "T0/B0/a-token-of-the-chat";
     fs::write(gated.bed.dir().join("chat"), format!("{}/{token}\n", chat.url())).expect("a file");
     let mut command = gated.command(APPLY);
@@ -376,7 +379,7 @@ fn people_are_told_once_and_why() {
     // Who does not listen is asked twice, and holds nothing up.
     assert_eq!(deaf.passages().len(), 4);
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("could not be told of `rollback`") && log.contains("status 500"), "{log}");
+    assert!(log.contains("could not notify of `rollback`") && log.contains("status 500"), "{log}");
     is_nowhere(token, &gated.bed.dir().join(".cutover"));
     assert!(!said.contains(token) && !log.contains(token));
 }
@@ -430,7 +433,7 @@ fn people_are_told_by_mail() {
     }
     // Who does not say who they are is not served, and the run is done all the same.
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("could not be told of `done`") && !log.contains(password), "{log}");
+    assert!(log.contains("could not notify of `done`") && !log.contains(password), "{log}");
     is_nowhere(password, &gated.bed.dir().join(".cutover"));
 }
 

@@ -154,7 +154,7 @@ fn what_was_changed_by_hand_is_taken_for_granted_and_said() {
     let place = Place::new();
     fs::write(place.path("acme.test.zone"), ZONE.replace("@ MX", "@ 300 MX")).expect("the zone");
     let artifact = place.planned();
-    let sentence = "caches hold nothing older than what was live when the plan was made: nobody had changed a record that the plan relies on, lowered its TTL or added it, so shortly before that the version before may still be cached";
+    let sentence = "caches hold nothing older than what was live when the plan was made: shortly before, nobody added or changed a record that the plan relies on, or lowered its TTL";
     assert!(artifact.verdict.assumptions.iter().any(|one| one == sentence));
     assert_eq!(span(&artifact, BEGINNING), None);
 }

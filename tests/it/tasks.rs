@@ -157,7 +157,7 @@ fn people_say_when_their_work_is_done() {
     }
     let (code, said) = bed.cutover(&["confirm", "plan.yaml", "task/tell", "--reason", "by letter"]);
     assert!(
-        code == 0 && said.contains("the process that runs the plan takes it up"),
+        code == 0 && said.contains("passed on to the process that runs the plan"),
         "{code}: {said}"
     );
     until(&bed, &mut child, "propagated switch/acme.test/@/MX");
@@ -165,7 +165,7 @@ fn people_say_when_their_work_is_done() {
     assert_eq!(child.wait().expect("a child").code(), Some(0));
     assert_eq!(bed.served(), end_state());
     let (_, log) = bed.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("task/tell: done, says a person: by letter"), "{log}");
+    assert!(log.contains("task/tell: confirmed by a person: by letter"), "{log}");
     assert!(log.contains("task/look: done"), "{log}");
 }
 
@@ -183,7 +183,7 @@ fn tasks_are_taken_back() {
     script(&bed, "do", "echo do $1 >>ran");
     script(&bed, "undo", "echo undo $1 >>ran");
     let (code, said) = bed.cutover(APPLY);
-    assert!(code == 5 && said.contains("went back: gate/after-switch/command"), "{code}: {said}");
+    assert!(code == 5 && said.contains("rolled back: gate/after-switch/command"), "{code}: {said}");
     let ran = || fs::read_to_string(bed.dir().join("ran")).expect("they ran");
     assert_eq!(ran(), "do one\ndo two\nundo two\n");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];

@@ -100,7 +100,7 @@ fn an_edited_plan_goes_on_with_the_move() {
     // Where it leads elsewhere, it is another move.
     desk.write("plan.yaml", MOVE.replace("mx1.newmail.test.", "mx9.newmail.test."));
     let (code, text) = desk.cutover(&["plan", "plan.yaml", "--replan"]);
-    assert!(code == USAGE && text.contains("which no host of the move has"), "{code}: {text}");
+    assert!(code == USAGE && text.contains("which neither host of the move has"), "{code}: {text}");
 }
 
 /// Who waits says whom it waits for, with the command that says that it is done, and where the run is.
@@ -111,7 +111,7 @@ fn a_process_that_waits_for_a_person_says_so() {
         desk.command(&["apply", "plan.yaml", "--wait", "--auto-approve", "--state", "st B"]);
     let log = fs::File::create(desk.path("log")).expect("a file");
     let mut child = command.stderr(log).stdout(Stdio::null()).spawn().expect("a process");
-    let line = "Say that it is done with `cutover confirm plan.yaml assume/switch/clients/old --reason WHY --state 'st B'`.";
+    let line = "When it is done, run `cutover confirm plan.yaml assume/switch/clients/old --reason WHY --state 'st B'`.";
     while !desk.read("log").contains(line) {
         assert_eq!(child.try_wait().expect("a child"), None, "{}", desk.read("log"));
         sleep(Duration::from_millis(20));
@@ -147,7 +147,7 @@ fn after_a_way_back_status_says_so() {
     while rolled.0 != DONE {
         assert!([WAITING, NEEDS_PERSON].contains(&rolled.0), "{rolled:?}");
         if let Some((_, rest)) =
-            rolled.1.split_once("Say that it is done with `cutover confirm plan.yaml ")
+            rolled.1.split_once("When it is done, run `cutover confirm plan.yaml ")
         {
             let step = rest.split(' ').next().expect("a step").to_owned();
             let args = ["confirm", "plan.yaml", &step, "--reason", "so", "--state", "elsewhere"];

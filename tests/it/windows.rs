@@ -13,7 +13,7 @@ use cutover::engine::poll::{Next, poll};
 use cutover::engine::{IllegalEvent, Memory, replay};
 use cutover::graph::{MovePoint, Primitive, StepId};
 use cutover::journal::{Entry, Event};
-use cutover::render::Dress;
+use cutover::render::Styling;
 use cutover::render::status::status;
 use cutover::world::{Outcome, Patience, drive};
 use futures_util::FutureExt;
@@ -115,7 +115,7 @@ fn an_artifact_has_one_text_for_each_window() {
         (window, "Sat-Sat 20:00-23:00 Europe/Berlin", "not in canonical form"),
         (window, "Sun 20:00-23:00 Europe/Berlin", "changed after it was sealed"),
         (window, "Sat 20:00-23:00 Europe/Berln", "there is no time zone `Europe/Berln`"),
-        (window, "Sat 20:00-23:00", "it names no time zone"),
+        (window, "Sat 20:00-23:00", "it has no time zone"),
         (freeze, "2026-12-20..2026-12-19 Europe/Berlin", "it ends before it begins"),
         (freeze, "2026-12-20 Europe/Berlin", "changed after it was sealed"),
         (freeze, "2026-12-20..2027-01-06  Europe/Berlin", "not in canonical form"),
@@ -130,7 +130,7 @@ fn an_artifact_has_one_text_for_each_window() {
     let none = "\"window\": null";
     let some = "\"window\": { \"open\": [\"Sat 20:00-23:00 UTC\"], \"closed\": [] }";
     let error = Artifact::decode(&SEALED.replacen(none, some, 1)).expect_err("no checkpoint");
-    assert!(error.to_string().contains("only a checkpoint and a gate have a window"), "{error}");
+    assert!(error.to_string().contains("only checkpoints and gates have a window"), "{error}");
     let empty = "\"window\": { \"open\": [], \"closed\": [] }";
     Artifact::decode(&SEALED.replacen(none, empty, 1)).expect_err("not the one encoding");
 }
@@ -233,13 +233,13 @@ fn a_run_that_waits_for_a_window_says_so() {
     assert_eq!(next(world.now), Next::Sleep { until: opens, is_wait: true });
     let step = before_switch();
     assert_eq!(next(opens), Next::Record(Event::Reached { step }));
-    let shown = status(&artifact, &run.state, world.now, Dress::Plain);
+    let shown = status(&artifact, &run.state, world.now, Styling::Plain);
     let lines: Vec<&str> = shown
         .lines()
         .filter(|line| line.contains(before_switch().as_str()) || line.contains("steps done"))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
-    let shown = status(&artifact, &run.state, opens, Dress::Plain);
+    let shown = status(&artifact, &run.state, opens, Styling::Plain);
     assert!(!shown.contains("waits for the window"), "it is open: {shown}");
 }
 
@@ -252,7 +252,7 @@ fn what_does_not_open_is_looked_at_again() {
     let until = later(world.now, SEARCH_MAX);
     let next = poll(&artifact, &run.state, &Memory::default(), world.now.into());
     assert_eq!(next, Next::Sleep { until, is_wait: true });
-    let shown = status(&artifact, &run.state, world.now, Dress::Plain);
+    let shown = status(&artifact, &run.state, world.now, Styling::Plain);
     let words =
         "waits for the end of the freeze 2026-01-01..9999-12-30 UTC, does not open within 400d";
     assert!(shown.contains(words), "{shown}");
@@ -273,9 +273,9 @@ fn a_plan_is_shown_on_the_calendar() {
     let head: Vec<&str> = holidays.lines().take(7).collect();
     insta::assert_snapshot!(head.join("\n"));
     for (args, why) in [
-        (&["--start", "2026-12-01"][..], "write date, time and distance from UTC"),
-        (&["--start", "2026-12-01T09:00:00"], "write date, time and distance from UTC"),
-        (&["--start", "2026-12-01T09:00:00Z", "--format", "json"], "an artifact holds no instants"),
+        (&["--start", "2026-12-01"][..], "expected date, time and UTC offset"),
+        (&["--start", "2026-12-01T09:00:00"], "expected date, time and UTC offset"),
+        (&["--start", "2026-12-01T09:00:00Z", "--format", "json"], "an artifact holds no dates"),
     ] {
         let (code, said) = cutover(&dir, &[&["show", "plan.json"], args].concat());
         assert_eq!(code, 2, "{said}");

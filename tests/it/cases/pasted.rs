@@ -26,7 +26,7 @@ fn newmx_a_changed_1d() {
 /// Mail is led back when the caches have let go of the switched records, which takes a day.
 #[test]
 fn ttl_cutover_long() {
-    case("ttl-cutover-long").planned().proves().says("the last sender follows within 1h 1m");
+    case("ttl-cutover-long").planned().proves().says("the last sender returns within 1h 1m");
 }
 
 /// What an earlier run replaced seconds ago is waited for behind the next change too.

@@ -1,7 +1,8 @@
 //! Diagnostics: what is wrong with a plan, where, why it matters to mail, and what to do.
 //!
 //! A diagnostic always has a place in a source text, and a help; the constructor requires both.
-//! Diagnostics are collected; the first does not stop the run. They are rendered by rustc's renderer.
+//! Diagnostics are collected; the first does not stop the run. They are rendered by rustc's
+//! renderer.
 //!
 //! Invariants: titles and helps are one line of bounded length, whatever the plan contains, and no
 //! diagnostic shows a secret in the plan.
@@ -15,8 +16,8 @@ use crate::digest::Digest;
 
 /// A text that diagnostics point into, with its file name and the other files that belong to it.
 ///
-/// Places count through all files: the first file starts at zero, and every other after the end of the
-/// file before it.
+/// Places count through all files: the first file starts at zero, and every other after the end of
+/// the file before it.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The file's name, as given.
@@ -165,12 +166,13 @@ pub const SECRET_IN_PLAN: Code = Code::form("secret-in-plan");
 /// The same, in a value of the right form. That value is not shown.
 pub const SECRET_IN_VALUE: Code = Code::semantic("secret-in-plan");
 
-/// The maximum number of findings collected. Our choice: nobody reads more, and a plan of garbage would
-/// make hundreds of thousands.
+/// The maximum number of findings collected. Our choice: nobody reads more, and a plan of garbage
+/// would make hundreds of thousands.
 pub const FINDINGS_MAX: usize = 1_000;
 /// The maximum number of findings shown; the rest are counted. Our choice.
 const SHOWN_MAX: usize = 100;
-/// The maximum length of a title, a help or a label, in characters. Our choice: five lines of a terminal.
+/// The maximum length of a title, a help or a label, in characters. Our choice: five lines of a
+/// terminal.
 const MESSAGE_CHARS_MAX: usize = 400;
 /// The maximum length of quoted plan text in a title, in characters. Our choice: half a line.
 const QUOTED_CHARS_MAX: usize = 48;
@@ -323,8 +325,8 @@ pub fn some_of<W: std::fmt::Display>(words: impl IntoIterator<Item = W>, most: u
     }
 }
 
-/// The maximum size of the source excerpt for the renderer, per diagnostic, in octets. Our choice: a
-/// dozen long lines.
+/// The maximum size of the source excerpt for the renderer, per diagnostic, in octets. Our choice:
+/// a dozen long lines.
 const EXCERPT_OCTETS_MAX: usize = 8 * 1024;
 /// The maximum number of octets that are underlined. Our choice: a line of a terminal.
 const CARET_OCTETS_MAX: usize = 80;
@@ -406,8 +408,8 @@ fn show(diagnostic: &Diagnostic, source: &Source, coloured: bool) -> String {
     renderer.render(&[group])
 }
 
-/// The source with every secret blanked. Each octet becomes an asterisk and line ends are kept, so that
-/// places do not move.
+/// The source with every secret blanked. Each octet becomes an asterisk and line ends are kept, so
+/// that places do not move.
 fn without_secrets<'d>(
     source: &Source,
     diagnostics: impl IntoIterator<Item = &'d Diagnostic>,

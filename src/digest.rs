@@ -1,4 +1,5 @@
-//! Digests: SHA-256, shown as `sha256:` and 64 hexadecimal digits, so that `sha256sum` can check them.
+//! Digests: SHA-256, shown as `sha256:` and 64 hexadecimal digits, so that `sha256sum` can check
+//! them.
 
 use std::fmt;
 

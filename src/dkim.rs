@@ -3,11 +3,11 @@
 //!
 //! [`KeyRecord::parse`] reads a text as verifiers do: what they ignore or refuse is a [`Problem`].
 //! [`KeyRecord::usable`] also refuses a revoked key, which is a valid record but verifies nothing.
-//! [`paste`] understands what people copy from zone files and web pages; live records are never read
-//! that way.
+//! [`paste`] understands what people copy from zone files and web pages; live records are never
+//! read that way.
 //!
-//! Nothing here computes with keys. A key that is not DER at all is accepted as it is, since only its
-//! signer can know it.
+//! Nothing here computes with keys. A key that is not DER at all is accepted as it is, since only
+//! its signer can know it.
 
 mod der;
 pub mod paste;
@@ -21,8 +21,8 @@ use cutover_contract::Rdata;
 
 use crate::diag::quoted;
 
-/// The maximum size of a key record, in octets. Our choice: three times that of an RSA key with 16,384
-/// bits.
+/// The maximum size of a key record, in octets. Our choice: three times that of an RSA key with
+/// 16,384 bits.
 pub const TEXT_OCTETS_MAX: usize = 8_192;
 /// The minimum size of an RSA key, in bits; verifiers must refuse shorter keys (RFC 8301 §3.2).
 pub const RSA_BITS_MIN: usize = 1_024;
@@ -47,8 +47,8 @@ pub enum KeyType {
     Ed25519,
 }
 
-/// The meaning of a key record. Equal records mean the same to a verifier; notes and spelling do not
-/// count.
+/// The meaning of a key record. Equal records mean the same to a verifier; notes and spelling do
+/// not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
     /// The kind of key.

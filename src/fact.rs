@@ -1,9 +1,10 @@
 //! Facts about mail hosts that matter to mail but are not in DNS.
 //!
 //! DNS does not show whether a host accepts a recipient, or whether people have stopped sending
-//! through it. Each kind of fact is a row of [`TABLE`]: its meaning, its values, and what can establish
-//! it. If a plan relies on a fact that nothing establishes, the fact is *unknown*: the proof assumes its
-//! worst value, which refutes the plan, and the help shows the line that would state it.
+//! through it. Each kind of fact is a row of [`TABLE`]: its meaning, its values, and what can
+//! establish it. If a plan relies on a fact that nothing establishes, the fact is *unknown*: the
+//! proof assumes its worst value, which refutes the plan, and the help shows the line that would
+//! state it.
 //!
 //! A stated fact is an assumption; every verdict lists it.
 
@@ -200,8 +201,8 @@ pub struct Row {
     pub subjects: &'static [SubjectKind],
     /// The default value of an entry of `assume:`.
     pub stated: Value,
-    /// The default value for a host that mail leaves: what mail relies on today. `None`: unknown, as for
-    /// all other hosts.
+    /// The default value for a host that mail leaves: what mail relies on today. `None`: unknown,
+    /// as for all other hosts.
     pub of_old: Option<Value>,
     /// The value that the proof assumes if nothing establishes one: the worst.
     pub unknown: Value,

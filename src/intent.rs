@@ -1,8 +1,8 @@
 //! What the plan wants, with all references within the plan resolved.
 //!
-//! [`resolve`] takes a decoded plan and answers what only the whole plan can: which zone a name is in,
-//! which host is meant, what `{domain}` stands for. After that, every reference is valid. It needs no
-//! network, so `check` can run it.
+//! [`resolve`] takes a decoded plan and answers what only the whole plan can: which zone a name is
+//! in, which host is meant, what `{domain}` stands for. After that, every reference is valid. It
+//! needs no network, so `check` can run it.
 //!
 //! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
 

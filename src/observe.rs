@@ -2,10 +2,11 @@
 //!
 //! [`questions`] says what to ask so that intent and world can be compared. It is called again with
 //! what is known so far until nothing is left to ask, since an SPF record may name another. A
-//! [`Snapshot`] is what was seen at one time. It keeps no counted-down TTLs: for names outside of the
-//! plan's zones it keeps no TTL at all.
+//! [`Snapshot`] is what was seen at one time. It keeps no counted-down TTLs: for names outside of
+//! the plan's zones it keeps no TTL at all.
 //!
-//! Resolvers are never asked for names that are not published yet: they would cache the negative answer.
+//! Resolvers are never asked for names that are not published yet: they would cache the negative
+//! answer.
 
 mod ask;
 mod questions;
@@ -34,8 +35,8 @@ pub use questions::{
 pub enum Served {
     /// This RRset, or none.
     Answer(Option<RrSet>),
-    /// This RRset, which the server also returns for a sibling name that does not exist. So there may be
-    /// no such RRset, and a wildcard or a DNAME answers.
+    /// This RRset, which the server also returns for a sibling name that does not exist. So there
+    /// may be no such RRset, and a wildcard or a DNAME answers.
     Wildcard(RrSet),
     /// No usable answer, and why.
     Unanswered(String),
@@ -82,8 +83,9 @@ impl Said {
     }
 }
 
-/// How lines begin that programs write when they break down: Python, Java, Go, Rust, Node.js, PHP, and
-/// Perl modules that die with a stack. What a shell cannot run has exit code 126 or 127 (POSIX).
+/// How lines begin that programs write when they break down: Python, Java, Go, Rust, Node.js, PHP,
+/// and Perl modules that die with a stack. What a shell cannot run has exit code 126 or 127
+/// (POSIX).
 const BREAKDOWNS: &[&str] = &[
     "Traceback (most recent call last):",
     "Exception in thread ",
@@ -148,8 +150,8 @@ pub struct ZoneSeen {
 }
 
 impl ZoneSeen {
-    /// The negative TTL, for which resolvers may cache that a name does not exist: min(SOA MINIMUM, SOA
-    /// TTL) (RFC 2308 §5).
+    /// The negative TTL, for which resolvers may cache that a name does not exist: min(SOA MINIMUM,
+    /// SOA TTL) (RFC 2308 §5).
     ///
     /// A zone without an SOA has no such bound; `hold` applies the cap of RFC 8767 §4.
     #[must_use]
@@ -168,8 +170,8 @@ impl ZoneSeen {
         self.zone.get(key)
     }
 
-    /// The delegation that a name is at or below, where this zone's records are not served (RFC 1034
-    /// §4.2.1).
+    /// The delegation that a name is at or below, where this zone's records are not served (RFC
+    /// 1034 §4.2.1).
     #[must_use]
     pub fn delegation_of(&self, name: &Name) -> Option<Name> {
         let below =
@@ -178,8 +180,8 @@ impl ZoneSeen {
         ancestors.filter(|at| self.get(&RrKey::new(at.clone(), RrType::NS)).is_some()).last()
     }
 
-    /// The records that its servers return: the name's own, or those of a wildcard. An alias does not
-    /// count.
+    /// The records that its servers return: the name's own, or those of a wildcard. An alias does
+    /// not count.
     #[must_use]
     pub fn served(&self, key: &RrKey) -> Option<&RrSet> {
         match reply(&&self.zone, key) {
@@ -188,7 +190,8 @@ impl ZoneSeen {
         }
     }
 
-    /// What a wildcard or a DNAME answers, alias or records, for an RRset whose name does not exist.
+    /// What a wildcard or a DNAME answers, alias or records, for an RRset whose name does not
+    /// exist.
     #[must_use]
     pub fn wildcard_of(&self, key: &RrKey) -> Option<&RrSet> {
         let at = |rtype| self.get(&RrKey::new(key.name.clone(), rtype));
@@ -211,10 +214,11 @@ pub struct Snapshot {
     pub outside: BTreeMap<RrKey, Outside>,
     /// Versions that an earlier run replaced and that may still be cached.
     pub earlier: BTreeMap<RrKey, Vec<Earlier>>,
-    /// How long ago an earlier run last changed an RRset; zero if the change is not seen everywhere yet.
+    /// How long ago an earlier run last changed an RRset; zero if the change is not seen everywhere
+    /// yet.
     pub changed: BTreeMap<RrKey, Duration>,
-    /// Whether an earlier run, perhaps of this very plan, began this plan's switch and was superseded
-    /// before it was done.
+    /// Whether an earlier run, perhaps of this very plan, began this plan's switch and was
+    /// superseded before it was done.
     pub is_switching: bool,
     /// Facts that became true in that run, confirmed by a person or a check.
     pub established: BTreeSet<(Fact, Subject)>,
@@ -309,8 +313,8 @@ impl Snapshot {
         if let Some(watch) = &self.watch {
             watch.look(name);
         }
-        // In canonical order a zone comes before all names in it, but other zones and their names may
-        // lie in between. So try the closest zone first.
+        // In canonical order a zone comes before all names in it, but other zones and their names
+        // may lie in between. So try the closest zone first.
         if let Some((origin, zone)) = self.zones.range(..=name).next_back()
             && name.is_at_or_below(origin)
         {
@@ -361,8 +365,8 @@ impl Snapshot {
         [of(RrType::A), of(RrType::AAAA)].concat()
     }
 
-    /// As [`Snapshot::look_up`], but owned. An unknown answer includes the name, so that unknowns of
-    /// different names differ.
+    /// As [`Snapshot::look_up`], but owned. An unknown answer includes the name, so that unknowns
+    /// of different names differ.
     #[must_use]
     pub fn told(&self, key: &RrKey) -> Outside {
         match self.look_up(key) {

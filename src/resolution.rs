@@ -1,9 +1,9 @@
-//! How a zone answers a question: RFC 1034 §4.3.2, with wildcards and empty non-terminals (RFC 4592),
-//! DNAME (RFC 6672) and delegations.
+//! How a zone answers a question: RFC 1034 §4.3.2, with wildcards and empty non-terminals (RFC
+//! 4592), DNAME (RFC 6672) and delegations.
 //!
-//! This is the only implementation: it serves what was seen (`observe`) and every version that a plan
-//! makes of a zone (`proof::answers`). It does not follow aliases, because the next name may be in
-//! another zone, which has its own versions.
+//! This is the only implementation: it serves what was seen (`observe`) and every version that a
+//! plan makes of a zone (`proof::answers`). It does not follow aliases, because the next name may
+//! be in another zone, which has its own versions.
 
 use cutover_contract::{Name, RrKey, RrSet, RrType, Zone};
 
@@ -22,8 +22,8 @@ pub trait Contents<'z> {
     fn has_wildcards(&self) -> bool;
 }
 
-/// Up to how many RRsets a zone is searched for cuts and wildcards; a larger zone is assumed to have them.
-/// Our choice: searching this many costs less than answering with them in mind.
+/// Up to how many RRsets a zone is searched for cuts and wildcards; a larger zone is assumed to
+/// have them. Our choice: searching this many costs less than answering with them in mind.
 const LOOKED_THROUGH_MAX: usize = 64;
 
 /// An authoritative server's reply.

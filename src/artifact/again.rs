@@ -1,9 +1,9 @@
-//! Checks an artifact by its own contents, offline and without the plan: are its waits as long as its
-//! records require, and do its steps lead from one version of an RRset to the next?
+//! Checks an artifact by its own contents, offline and without the plan: are its waits as long as
+//! its records require, and do its steps lead from one version of an RRset to the next?
 //!
-//! This is not the whole proof, which needs the plan's facts and everything that was seen; an artifact
-//! has neither. Edits that keep steps, waits and causes consistent are not detected here. The digest
-//! that was reviewed (`apply --digest`) is what keeps such an artifact from being run.
+//! This is not the whole proof, which needs the plan's facts and everything that was seen; an
+//! artifact has neither. Edits that keep steps, waits and causes consistent are not detected here.
+//! The digest that was reviewed (`apply --digest`) is what keeps such an artifact from being run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,8 +46,8 @@ fn hold(version: Option<&RrSet>, zone: &SealedZone) -> Duration {
     version.map_or(zone.absence, |rrset| rrset.ttl().duration()).min(CAP)
 }
 
-/// A wait for a change lasts at least as long as the replaced version may be cached. In a change of several
-/// RRsets, the wait may be for any of them, so the shortest time counts.
+/// A wait for a change lasts at least as long as the replaced version may be cached. In a change of
+/// several RRsets, the wait may be for any of them, so the shortest time counts.
 fn waits_are_long_enough(artifact: &Artifact, graph: &StepGraph, found: &mut Vec<String>) {
     for step in graph.steps() {
         let Primitive::Wait(wait) = &step.primitive else { continue };

@@ -14,12 +14,12 @@ impl Artifact {
         self.graph.is_way_back()
     }
 
-    /// The way back of a run of this artifact, which has the given digest, to one of its points: the steps
-    /// that undo what the run has done, without a forecast.
+    /// The way back of a run of this artifact, which has the given digest, to one of its points:
+    /// the steps that undo what the run has done, without a forecast.
     ///
-    /// Steps that undo something which has not begun are dropped, together with the waits after them; the
-    /// proof does not rely on paths through such a step (`proof::back`). Their followers come after whatever
-    /// the dropped steps came after.
+    /// Steps that undo something which has not begun are dropped, together with the waits after
+    /// them; the proof does not rely on paths through such a step (`proof::back`). Their followers
+    /// come after whatever the dropped steps came after.
     #[must_use]
     pub fn back(
         &self,

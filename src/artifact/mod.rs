@@ -1,8 +1,8 @@
 //! The artifact: everything that a run needs, sealed under a digest.
 //!
 //! The plan decides, apply obeys: execution makes no choice that is not in the artifact. It holds
-//! durations, while instants are in the journal; the time of planning is not in it, so equal input gives
-//! equal bytes. Secrets are references.
+//! durations, while instants are in the journal; the time of planning is not in it, so equal input
+//! gives equal bytes. Secrets are references.
 //!
 //! There is one encoding. The reader encodes again what it has read and refuses any difference, so
 //! what a reviewer saw is what runs.
@@ -77,8 +77,8 @@ pub struct RollbackPoint {
     pub name: String,
     /// The forward step at which it is reached; `None`: before the first.
     pub at: Option<StepId>,
-    /// The way back, as if everything had been done. A run that has done less only makes the steps that
-    /// undo something which has begun.
+    /// The way back, as if everything had been done. A run that has done less only makes the steps
+    /// that undo something which has begun.
     pub graph: StepGraph,
     /// Which forward step each step undoes; a step that is not listed is always made.
     pub takes_back: BTreeMap<StepId, StepId>,
@@ -169,8 +169,8 @@ impl Verdict {
     }
 }
 
-/// Whether the plan accepts a broken invariant or a defect: by its own name or id, or a defect by the
-/// name of its invariant.
+/// Whether the plan accepts a broken invariant or a defect: by its own name or id, or a defect by
+/// the name of its invariant.
 #[must_use]
 pub fn is_overridden(overrides: &BTreeMap<String, String>, name: &str) -> bool {
     let invariant = name.split('/').next().unwrap_or(name);

@@ -24,8 +24,8 @@ use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
 /// The name of the format.
 pub const FORMAT: &str = "cutover/artifact/1";
 
-/// The longest wait: twice the longest TTL (RFC 2181 §8), which leaves room for a plan's clocks. It also
-/// keeps the instants of any realistic run representable.
+/// The longest wait: twice the longest TTL (RFC 2181 §8), which leaves room for a plan's clocks. It
+/// also keeps the instants of any realistic run representable.
 const WAIT_SECS_MAX: u64 = 2 * (1 << 31);
 
 #[derive(Serialize, Deserialize)]
@@ -114,8 +114,8 @@ struct StepV1 {
     task: Option<task::TaskV1>,
     /// When a checkpoint may be reached or a gate may ask; `None` for any time.
     window: Option<window::WindowV1>,
-    /// How it is undone: a step of the way back, `keep`, or `never` and why; `None` for steps that change
-    /// nothing.
+    /// How it is undone: a step of the way back, `keep`, or `never` and why; `None` for steps that
+    /// change nothing.
     undo: Option<String>,
     /// Whether it comes after the same steps in each of the alike zones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

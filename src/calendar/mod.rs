@@ -128,8 +128,8 @@ pub fn show_second_in(at: Timestamp, zone: Tz) -> String {
     at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
-/// Reads an RFC 3339 instant with its UTC offset: `2026-12-01T09:00:00+01:00`. Fractions of a second
-/// are dropped, since forecasts are in whole seconds.
+/// Reads an RFC 3339 instant with its UTC offset: `2026-12-01T09:00:00+01:00`. Fractions of a
+/// second are dropped, since forecasts are in whole seconds.
 #[must_use]
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let at = DateTime::parse_from_rfc3339(text).ok()?;

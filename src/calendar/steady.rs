@@ -1,8 +1,8 @@
 //! The clock that nobody can set: how long the machine has been up.
 //!
-//! A wall clock can be set, by a person or by a time server after a boot, so a wait that relied on it
-//! alone could end too early. Time has passed only if both clocks agree. The machine's clock also runs
-//! while it is suspended. It starts over after a boot; then only the wall clock is left.
+//! A wall clock can be set, by a person or by a time server after a boot, so a wait that relied on
+//! it alone could end too early. Time has passed only if both clocks agree. The machine's clock
+//! also runs while it is suspended. It starts over after a boot; then only the wall clock is left.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::Timestamp;
 
-/// The tolerated difference between the two clocks: they are read one after the other, and the kernel's
-/// text has hundredths of a second. Our choice.
+/// The tolerated difference between the two clocks: they are read one after the other, and the
+/// kernel's text has hundredths of a second. Our choice.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// An instant by the clock of one boot of a machine.
@@ -42,8 +42,8 @@ impl Steady {
 }
 
 impl Moment {
-    /// How much of a span that began at `from` is left by the machine's clock; zero if that clock cannot
-    /// tell.
+    /// How much of a span that began at `from` is left by the machine's clock; zero if that clock
+    /// cannot tell.
     #[must_use]
     pub fn remaining(self, from: Option<Steady>, span: Duration) -> Duration {
         let passed = self.steady.zip(from).and_then(|(now, from)| now.since(from));

@@ -1,11 +1,11 @@
 //! Windows and freezes: when something may begin, in the local time of a named time zone.
 //!
-//! A *window* opens every week, on some days; a *freeze* is a range of dates on which nothing begins
-//! even if a window is open. Without windows, everything outside of the freezes is open.
+//! A *window* opens every week, on some days; a *freeze* is a range of dates on which nothing
+//! begins even if a window is open. Without windows, everything outside of the freezes is open.
 //!
-//! Both are half-open intervals of instants: a window from 20:00 to 23:00 is open at 20:00:00 and closed
-//! at 23:00:00. When clocks go forward, a time in the gap means the end of the gap. When clocks go back,
-//! a time occurs twice: a begin means the earlier, an end the later.
+//! Both are half-open intervals of instants: a window from 20:00 to 23:00 is open at 20:00:00 and
+//! closed at 23:00:00. When clocks go forward, a time in the gap means the end of the gap. When
+//! clocks go back, a time occurs twice: a begin means the earlier, an end the later.
 //!
 //! Texts have one canonical form, which is shown and sealed in artifacts.
 
@@ -20,13 +20,13 @@ use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
 
 use super::{Timestamp, later};
 
-/// How far ahead to search for the next opening: 400 d. Our choice: more than a year, so that no yearly
-/// freeze hides it.
+/// How far ahead to search for the next opening: 400 d. Our choice: more than a year, so that no
+/// yearly freeze hides it.
 pub const SEARCH_MAX: Duration = Duration::from_secs(400 * 86_400);
 
 /// How many days before and after a local date to look for windows that are open or begin next. Our
-/// choice: a window lasts at most a day and opens at least once a week, and a clock change can swallow
-/// one opening.
+/// choice: a window lasts at most a day and opens at least once a week, and a clock change can
+/// swallow one opening.
 const DAYS_BEFORE: u64 = 2;
 const DAYS_AFTER: u64 = 16;
 
@@ -125,8 +125,8 @@ impl Windows {
         is_within && self.frozen_until(at).is_none()
     }
 
-    /// The first instant from `at` on at which something may begin, which may be `at` itself; `None` if
-    /// nothing opens within [`SEARCH_MAX`].
+    /// The first instant from `at` on at which something may begin, which may be `at` itself;
+    /// `None` if nothing opens within [`SEARCH_MAX`].
     #[must_use]
     pub fn next_open(&self, at: Timestamp) -> Option<Timestamp> {
         let bound = later(at, SEARCH_MAX);

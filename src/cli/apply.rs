@@ -345,8 +345,8 @@ fn open_run(found: Option<&Found>) -> Option<&Found> {
     found.filter(goes)
 }
 
-/// An artifact that was planned to supersede a run relies on what that run has done. So it may follow
-/// that run only, and only while the run is open and moves forward.
+/// An artifact that was planned to supersede a run relies on what that run has done. So it may
+/// follow that run only, and only while the run is open and moves forward.
 fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), Failure> {
     let Some(parent) = artifact.parent else { return Ok(()) };
     let follows = found.is_some_and(|found| {
@@ -365,7 +365,8 @@ fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), 
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// Whether the input supersedes an open run: by `--replan`, or because it was planned as its successor.
+/// Whether the input supersedes an open run: by `--replan`, or because it was planned as its
+/// successor.
 fn takes_its_place(input: &Input, open: &Found, replan: bool) -> bool {
     match input {
         Input::Plan(_) => replan,
@@ -402,8 +403,8 @@ fn is_under_way(
             );
             Err(Failure::new(Exit::Usage, text))
         }
-        // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has just
-        // rolled back.
+        // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has
+        // just rolled back.
         (true, by_gate) if is_back && !again && is_same(input, found) => {
             let text = match by_gate {
                 true => why_rolled_back(store, artifact, args.invocation())?,

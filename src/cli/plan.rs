@@ -24,8 +24,8 @@ pub(super) struct Args {
     /// The plans
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<PathBuf>,
-    /// Write the sealed artifact to this file, for review and for `apply`. With several plans, or if
-    /// this is a directory, write each artifact to NAME.json in it
+    /// Write the sealed artifact to this file, for review and for `apply`. With several plans, or
+    /// if this is a directory, write each artifact to NAME.json in it
     #[arg(short, long, value_name = "ARTIFACT|DIR")]
     output: Option<PathBuf>,
     /// The output format

@@ -123,8 +123,8 @@ pub(super) fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
     Failure { text: format!("{text}{name}: {errors}"), exit: Exit::Usage }
 }
 
-/// Something could not be looked up. That is a failed operation (exit code 1), unless the plan has to be
-/// changed to name the right server (exit code 2).
+/// Something could not be looked up. That is a failed operation (exit code 1), unless the plan has
+/// to be changed to name the right server (exit code 2).
 fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
     let is_of_plan =
         |d: &Diagnostic| [NO_AUTHORITIES, UNKNOWN_EXCEPTION, NOT_DELEGATED].contains(&d.code);
@@ -276,8 +276,8 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
     undos
 }
 
-/// When the last sender stops using the new records after a rollback. Caches keep these for their TTL,
-/// which is longer once the run has restored it.
+/// When the last sender stops using the new records after a rollback. Caches keep these for their
+/// TTL, which is longer once the run has restored it.
 fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
     let changes = |verb: Verb| {
         let steps = back.graph.steps().iter();
@@ -415,8 +415,8 @@ pub(super) enum Story {
     NotShown,
 }
 
-/// Refuses to write or run a refuted plan, unless its `override:` accepts all that is broken. `undone`
-/// tells the user what was not done.
+/// Refuses to write or run a refuted plan, unless its `override:` accepts all that is broken.
+/// `undone` tells the user what was not done.
 pub(super) fn check_not_refuted(
     artifact: &Artifact,
     story: Story,

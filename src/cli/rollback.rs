@@ -168,8 +168,8 @@ fn confirm_way_back(
 
 /// Rolls a run that is back at one point further back, to an earlier point.
 ///
-/// All its changes count as made, even those undone already: the new way back finds them undone, and
-/// waits again, since caches may still hold what they replaced. Tasks are undone only once.
+/// All its changes count as made, even those undone already: the new way back finds them undone,
+/// and waits again, since caches may still hold what they replaced. Tasks are undone only once.
 async fn roll_back_further(
     store: &Store,
     came: &Found,
@@ -238,8 +238,8 @@ pub(super) async fn run_way_back(
     drive_run(found, reached, going, lock, None).await
 }
 
-/// The point to roll back to: the run's current destination, else the requested point, else the last
-/// that the run reached.
+/// The point to roll back to: the run's current destination, else the requested point, else the
+/// last that the run reached.
 fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     match (&state.turned_back, asked) {
@@ -271,8 +271,8 @@ fn help_without_way_back(artifact: &Artifact) -> String {
     )
 }
 
-/// The way back from the current state of a run. A change that has begun counts as made: until it is
-/// settled, it may have been.
+/// The way back from the current state of a run. A change that has begun counts as made: until it
+/// is settled, it may have been.
 fn way_back(artifact: &Artifact, state: &RunState, point: &RollbackPoint) -> Artifact {
     way_back_but(artifact, state, point, &BTreeSet::new())
 }

@@ -169,7 +169,8 @@ fn check_no_programs(artifact: &Artifact) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// A notification target is unusable. Found before the run begins, not when the first message is due.
+/// A notification target is unusable. Found before the run begins, not when the first message is
+/// due.
 fn bad_notification(problem: &str) -> Failure {
     Failure::new(Exit::Error, format!("error: cannot send notifications (`notify:`): {problem}"))
 }
@@ -179,8 +180,8 @@ fn is_web(address: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
-/// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Returns how the
-/// command ends without confirmation, or `None` to go ahead.
+/// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Returns how
+/// the command ends without confirmation, or `None` to go ahead.
 pub(super) fn ask(
     auto_approve: bool,
     word: &str,
@@ -234,8 +235,8 @@ impl Going<'_> {
     }
 }
 
-/// Drives a run, with progress on standard error. `turn` first turns it back, or hands it over to its
-/// successor.
+/// Drives a run, with progress on standard error. `turn` first turns it back, or hands it over to
+/// its successor.
 pub(super) async fn drive_run(
     found: Found,
     reach: Reach,

@@ -15,8 +15,8 @@ pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     plan: PathBuf,
-    /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted or
-    /// was rolled back, 6 if it needs a person, 7 if it is stuck
+    /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted
+    /// or was rolled back, 6 if it needs a person, 7 if it is stuck
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]

@@ -1,5 +1,6 @@
-//! As much DER (X.690) as it takes to tell keys apart: an RSA public key, alone (RFC 8017 §A.1.1) or in a
-//! SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), an Ed25519 public key (RFC 8410 §4), and private keys.
+//! As much DER (X.690) as it takes to tell keys apart: an RSA public key, alone (RFC 8017 §A.1.1)
+//! or in a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), an Ed25519 public key (RFC 8410 §4), and
+//! private keys.
 //!
 //! Total, and bounded by the given octets, which may be anything.
 

@@ -1,8 +1,8 @@
-//! What people paste instead of a DKIM key's plain text: strings in quotes, `\;`, parentheses around
-//! several lines, a whole line of a master file (RFC 1035 §5.1).
+//! What people paste instead of a DKIM key's plain text: strings in quotes, `\;`, parentheses
+//! around several lines, a whole line of a master file (RFC 1035 §5.1).
 //!
-//! Only text in a plan is read this way. The result is one line: strings joined without anything between
-//! them (RFC 6376 §3.6.2.2), and no spaces in the base64 of `p=`.
+//! Only text in a plan is read this way. The result is one line: strings joined without anything
+//! between them (RFC 6376 §3.6.2.2), and no spaces in the base64 of `p=`.
 
 use super::{Problem, refuse_pem, without_blanks};
 

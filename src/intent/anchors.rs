@@ -1,4 +1,5 @@
-//! Checks the order of records: every anchor names a point of the plan, and no record waits for itself.
+//! Checks the order of records: every anchor names a point of the plan, and no record waits for
+//! itself.
 
 use std::collections::BTreeMap;
 
@@ -45,8 +46,8 @@ impl Resolver<'_> {
         self.anchor_cycles(&ids);
     }
 
-    /// A task runs before the point that it is listed under, so it cannot wait for anything after that
-    /// point.
+    /// A task runs before the point that it is listed under, so it cannot wait for anything after
+    /// that point.
     fn task_anchors(&mut self, ids: &BTreeMap<&str, usize>) {
         let spec = self.spec;
         for (place, task) in spec.tasks.all() {
@@ -116,7 +117,8 @@ impl Resolver<'_> {
             }
         }
         let itself = |node: NodeIndex| order.find_edge(node, node).is_some();
-        // Not Tarjan's algorithm: it is recursive, so a long chain of records would overflow the stack.
+        // Not Tarjan's algorithm: it is recursive, so a long chain of records would overflow the
+        // stack.
         let circles = kosaraju_scc(&order);
         for circle in circles.iter().filter(|circle| circle.len() > 1 || itself(circle[0])) {
             // Report a cycle once, at its first anchor in the text.

@@ -14,8 +14,8 @@ use crate::spec::{
     SenderSpec,
 };
 
-/// The maximum number of parts of hosts, each counted once per domain. Our choice: a thousand domains
-/// with five hosts of forty parts each.
+/// The maximum number of parts of hosts, each counted once per domain. Our choice: a thousand
+/// domains with five hosts of forty parts each.
 const PARTS_MAX: usize = 200_000;
 
 /// How many parts all hosts have for one domain: hosts, exchanges, addresses, and so on.
@@ -233,8 +233,8 @@ impl Resolver<'_> {
         Some(Selector { owner: Spanned { value: owner, span: selector.span }, publish })
     }
 
-    /// The discovery records of a host: the SRV records of RFC 6186 and RFC 8314, and the two well-known
-    /// aliases that mail clients look up.
+    /// The discovery records of a host: the SRV records of RFC 6186 and RFC 8314, and the two
+    /// well-known aliases that mail clients look up.
     fn discovery(&mut self, host: &HostSpec, domain: &Name) -> BTreeMap<RrKey, Spanned<Rdata>> {
         let spec = &host.discovery;
         type Service<'s> = (Option<&'s Spanned<Endpoint>>, [(u16, &'static str); 2]);

@@ -1,5 +1,5 @@
-//! Checks the facts that a plan states: their hosts exist, each fact is stated once, and their tasks can
-//! bring them about.
+//! Checks the facts that a plan states: their hosts exist, each fact is stated once, and their
+//! tasks can bring them about.
 
 use super::{Resolver, SAID_TWICE, UNKNOWN_REFERENCE};
 use crate::diag::{Code, Diagnostic, Span, Spanned, did_you_mean, listed, quoted};
@@ -10,8 +10,8 @@ use crate::spec::{AssumeSpec, Point};
 /// A fact that a task of the way back cannot bring about.
 pub(super) const NOT_ON_THE_WAY_BACK: Code = Code::semantic("not-on-the-way-back");
 
-/// The statements, each with its part of the move. If a task brings it about, that is the part of the
-/// task.
+/// The statements, each with its part of the move. If a task brings it about, that is the part of
+/// the task.
 pub(super) fn placed(tasks: &TasksSpec, assume: Vec<AssumeSpec>) -> Vec<AssumeSpec> {
     let placed = assume.into_iter().map(|one| AssumeSpec { from: part(tasks, &one), ..one });
     placed.collect()

@@ -1,10 +1,10 @@
 //! The journal: what has happened, in order, and nothing else. It is the source of truth of a run.
 //!
 //! Append-only. Each entry carries its own digest and that of the line before it, so nothing can be
-//! removed, inserted or damaged unnoticed. Only lines missing at the end go unnoticed; they look like
-//! a process that died earlier. There is one encoding: the reader encodes again what it has read and
-//! refuses any difference. State is a fold over the events (the module `engine`); nothing else is stored.
-//! An entry is never reinterpreted: a changed meaning is a new format.
+//! removed, inserted or damaged unnoticed. Only lines missing at the end go unnoticed; they look
+//! like a process that died earlier. There is one encoding: the reader encodes again what it has
+//! read and refuses any difference. State is a fold over the events (the module `engine`); nothing
+//! else is stored. An entry is never reinterpreted: a changed meaning is a new format.
 //!
 //! This module reads and writes lines; the file belongs to `world/real`.
 

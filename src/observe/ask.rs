@@ -1,7 +1,7 @@
 //! Questions that are answered while a run continues, each with its own type.
 //!
-//! [`Answered`] pairs every question with an answer of the matching type, so an answer of the wrong kind
-//! cannot be expressed.
+//! [`Answered`] pairs every question with an answer of the matching type, so an answer of the wrong
+//! kind cannot be expressed.
 
 use std::net::SocketAddr;
 use std::time::Duration;

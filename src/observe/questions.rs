@@ -1,8 +1,9 @@
 //! What to ask outside of the plan's zones.
 //!
-//! Mail depends on names that the zones only lead to: exchanges, included SPF records, DKIM keys behind
-//! aliases, servers for mail clients, MTA-STS policies. All of them are asked, for every domain in the
-//! zones and for what the plan will publish, because the proof lets an adversary choose what is unseen.
+//! Mail depends on names that the zones only lead to: exchanges, included SPF records, DKIM keys
+//! behind aliases, servers for mail clients, MTA-STS policies. All of them are asked, for every
+//! domain in the zones and for what the plan will publish, because the proof lets an adversary
+//! choose what is unseen.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,8 +1,8 @@
 //! Probes: what a gate asks the world, and what it makes of the answers.
 //!
-//! A probe is pure. [`Probe::next`] takes the rounds of questions and answers so far and returns the
-//! next questions, or a finding; it does not ask itself. To add a probe: a file, and a line in [`ALL`].
-//! A new protocol is a variant of [`Query`].
+//! A probe is pure. [`Probe::next`] takes the rounds of questions and answers so far and returns
+//! the next questions, or a finding; it does not ask itself. To add a probe: a file, and a line in
+//! [`ALL`]. A new protocol is a variant of [`Query`].
 //!
 //! "Could not ask" is never "no": a finding has four values, and each has its own limit.
 

@@ -29,7 +29,8 @@ const FIELDS: &[ConfigField] = &[ConfigField {
     doc: "The resolvers: ADDRESS or ADDRESS:PORT (over UDP), `tcp://ADDRESS`, `tls://ADDRESS#NAME`, `https://ADDRESS/dns-query#NAME`; NAME is the name in the certificate.",
 }];
 
-/// The maximum number of resolvers of a gate. Our choice: the large public resolvers and an office's own.
+/// The maximum number of resolvers of a gate. Our choice: the large public resolvers and an
+/// office's own.
 const RESOLVERS_MAX: usize = 64;
 
 fn check(settings: &Settings) -> Result<(), BadSetting> {

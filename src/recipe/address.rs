@@ -1,9 +1,9 @@
 //! Addresses of the new host's exchanges, if the plan publishes them.
 //!
-//! A name that takes no mail yet gets its addresses before the switch. A name that takes mail now is
-//! switched like an MX record: lower the TTL, replace the address, restore the TTL. Addresses that the
-//! plan does not list are removed: a leftover AAAA record of the old server would keep taking mail
-//! (RFC 5321 §5.1).
+//! A name that takes no mail yet gets its addresses before the switch. A name that takes mail now
+//! is switched like an MX record: lower the TTL, replace the address, restore the TTL. Addresses
+//! that the plan does not list are removed: a leftover AAAA record of the old server would keep
+//! taking mail (RFC 5321 §5.1).
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! DKIM: new selectors are published before the switch; old selectors are removed when no message that
-//! they signed can be in flight any more (RFC 6376 §3.1).
+//! DKIM: new selectors are published before the switch; old selectors are removed when no message
+//! that they signed can be in flight any more (RFC 6376 §3.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 

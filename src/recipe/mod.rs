@@ -1,8 +1,8 @@
 //! Recipes: what a mail engineer would do for each kind of record, as tracks of versions.
 //!
 //! Each recipe handles one kind of record: it compares intent and snapshot, and says which versions
-//! the RRsets go through. Recipes do not know each other and do not decide the order, which `compile`
-//! derives. To add a recipe: a file, and a line in [`ALL`].
+//! the RRsets go through. Recipes do not know each other and do not decide the order, which
+//! `compile` derives. To add a recipe: a file, and a line in [`ALL`].
 
 mod address;
 mod discovery;
@@ -114,8 +114,8 @@ impl<'k> RecipeContext<'k> {
         Some((Stage::Expand, self.intent.terms.cutover_ttl))
     }
 
-    /// The goal for an RRset that is switched. If TTLs are not restored, it keeps its lowered TTL. Records
-    /// that already match keep theirs, unless an earlier run has lowered it.
+    /// The goal for an RRset that is switched. If TTLs are not restored, it keeps its lowered TTL.
+    /// Records that already match keep theirs, unless an earlier run has lowered it.
     fn goal(&self, zone: &ZoneSeen, key: &RrKey, records: Option<RrSet>) -> Goal {
         let live = zone.get(key);
         let as_wanted = match (live, &records) {
@@ -136,8 +136,8 @@ impl<'k> RecipeContext<'k> {
 /// The RRset of these records for a goal, whose TTL is separate.
 ///
 /// # Panics
-/// If they do not form an RRset: records of a plan are checked when they are decoded, and recipes only
-/// combine records of one type.
+/// If they do not form an RRset: records of a plan are checked when they are decoded, and recipes
+/// only combine records of one type.
 fn records_of(rdata: impl IntoIterator<Item = Rdata>) -> RrSet {
     RrSet::new(Ttl::ZERO, rdata).expect("decoding refuses records that form no RRset")
 }

@@ -1,7 +1,7 @@
 //! MX: lower the TTL, replace the whole RRset in one change, restore the TTL.
 //!
-//! The RRset is replaced as a whole, never record by record: a leftover exchange would take mail for
-//! ever, and an empty set would send mail to the domain's own address (RFC 5321 §5.1).
+//! The RRset is replaced as a whole, never record by record: a leftover exchange would take mail
+//! for ever, and an empty set would send mail to the domain's own address (RFC 5321 §5.1).
 
 use std::collections::BTreeSet;
 
@@ -46,12 +46,12 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
     }
 }
 
-/// The switch in three versions: the new exchanges beside the old ones with a worse preference, then
-/// with a better preference, then alone.
+/// The switch in three versions: the new exchanges beside the old ones with a worse preference,
+/// then with a better preference, then alone.
 ///
 /// A sender uses the lowest preference that it can reach (RFC 5321 §5.1). No mail is lost between
-/// versions, because both sides take mail all along. If a preference would leave its range, the switch
-/// is made directly.
+/// versions, because both sides take mail all along. If a preference would leave its range, the
+/// switch is made directly.
 fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
     let mut all = Vec::new();
     for transition in transitions {

@@ -1,5 +1,5 @@
-//! Checks names, whichever recipe uses them: nothing exists beside a CNAME, at or below a delegation, or
-//! below a DNAME, and no new name ends the wildcard of a mail domain.
+//! Checks names, whichever recipe uses them: nothing exists beside a CNAME, at or below a
+//! delegation, or below a DNAME, and no new name ends the wildcard of a mail domain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -225,8 +225,8 @@ fn clash(
     Some(problem.why("a CNAME must be alone at its name (RFC 1034 §3.6.2)"))
 }
 
-/// Refuses to remove records implicitly because something else takes their name. The exception: addresses
-/// and aliases may replace each other.
+/// Refuses to remove records implicitly because something else takes their name. The exception:
+/// addresses and aliases may replace each other.
 fn swept_away(context: &RecipeContext<'_>, track: &Track, span: Span) -> Option<Diagnostic> {
     let leads = |rtype| matches!(rtype, RrType::A | RrType::AAAA | RrType::CNAME);
     let said = |key: &RrKey| {
@@ -270,8 +270,8 @@ fn servers(context: &RecipeContext<'_>) -> BTreeMap<Name, Name> {
     .collect()
 }
 
-/// Refuses to change the addresses of name servers: that would make two copies of a zone, and the proof
-/// would have to cover every mixture of their answers.
+/// Refuses to change the addresses of name servers: that would make two copies of a zone, and the
+/// proof would have to cover every mixture of their answers.
 fn of_server(servers: &BTreeMap<Name, Name>, track: &Track, span: Span) -> Option<Diagnostic> {
     let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
     let (change, zone) = changes.find_map(|change| {

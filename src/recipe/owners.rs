@@ -1,5 +1,5 @@
-//! Every RRset has one owner: two parts of the plan that set the same RRset differently are refused.
-//! Equal tracks, such as the address of an exchange that two domains share, become one.
+//! Every RRset has one owner: two parts of the plan that set the same RRset differently are
+//! refused. Equal tracks, such as the address of an exchange that two domains share, become one.
 //!
 //! If records of several types replace an alias, each of their tracks removes the alias. These are
 //! joined into one change.

@@ -19,7 +19,8 @@ pub(super) const TTL_TOO_LATE: Code = Code::semantic("ttl-too-late");
 /// The entries of `records:` by name, with the exchanges in use.
 struct Lines<'k> {
     at_name: HashMap<&'k Name, Vec<&'k RecordSpec>>,
-    /// The exchanges of all MX records when the plan is done, each with the owner of one such record.
+    /// The exchanges of all MX records when the plan is done, each with the owner of one such
+    /// record.
     exchanges: HashMap<Name, &'k Name>,
 }
 
@@ -60,8 +61,8 @@ impl<'k> Lines<'k> {
         self.at_name.get(name).into_iter().flatten().copied()
     }
 
-    /// The entry that replaces this one, which is removed. One change does both, because an alias and other
-    /// records never exist together (RFC 1034 §3.6.2).
+    /// The entry that replaces this one, which is removed. One change does both, because an alias
+    /// and other records never exist together (RFC 1034 §3.6.2).
     fn taken_over_by(&self, record: &RecordSpec) -> Option<&'k RecordSpec> {
         let takes_over = |other: &&RecordSpec| {
             let types = [record.rtype.value, other.rtype.value];
@@ -111,8 +112,8 @@ fn stage_of(record: &RecordSpec) -> Stage {
     }
 }
 
-/// As for the exchanges of a host: an exchange needs an address and must not be an alias (RFC 5321 §5.1,
-/// RFC 2181 §10.3).
+/// As for the exchanges of a host: an exchange needs an address and must not be an alias (RFC 5321
+/// §5.1, RFC 2181 §10.3).
 fn exchanges_are_usable(context: &RecipeContext<'_>, record: &RecordSpec, found: &mut Found) {
     let exchanges = record.to.iter().flatten().filter_map(Rdata::as_mx).map(|(_, name)| name);
     for name in exchanges.filter(|name| !name.is_root()) {
@@ -201,8 +202,8 @@ fn track(context: &RecipeContext<'_>, lines: &Lines<'_>, record: &RecordSpec, fo
             Goal { key: key.clone(), records, ttl: ttl.or(original) }
         }
     };
-    // A TTL that is lowered for this change only is restored as soon as the change has taken effect.
-    // A change that waits for others anyway can lower its TTL meanwhile.
+    // A TTL that is lowered for this change only is restored as soon as the change has taken
+    // effect. A change that waits for others anyway can lower its TTL meanwhile.
     let lower = match (&stage, lower) {
         (Stage::Start, Some((_, ttl))) => Some((Stage::Start, ttl)),
         (_, lower) => lower,
@@ -228,7 +229,8 @@ fn track(context: &RecipeContext<'_>, lines: &Lines<'_>, record: &RecordSpec, fo
     found.track(track, record.name.span);
 }
 
-/// Warns about a shorter TTL that comes with the new records: it does not apply to those they replace.
+/// Warns about a shorter TTL that comes with the new records: it does not apply to those they
+/// replace.
 fn lowered_too_late(record: &RecordSpec, held: Option<&RrSet>, found: &mut Found) {
     let (Some(held), Some(to), Some(ttl)) = (held, &record.to, record.ttl) else { return };
     if records_of(to.clone()).same_rdata(held) || ttl >= held.ttl() {

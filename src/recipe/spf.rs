@@ -1,14 +1,14 @@
-//! SPF: the record is widened to old and new senders before the switch, and narrowed when no message of
-//! the old senders can be in flight any more.
+//! SPF: the record is widened to old and new senders before the switch, and narrowed when no
+//! message of the old senders can be in flight any more.
 //!
 //! There is one record, edited as one value in the TXT RRset. Other TXT records at the name do not
-//! change, and those that `records:` adds come with the first change. Terms that no host of the plan
-//! declares are kept, because somebody put them there. `mx` and `a` change their meaning when exchanges
-//! or addresses change. So they are frozen: replaced by the addresses that they mean now. They are thawed
-//! in the end if a remaining sender declares them.
+//! change, and those that `records:` adds come with the first change. Terms that no host of the
+//! plan declares are kept, because somebody put them there. `mx` and `a` change their meaning when
+//! exchanges or addresses change. So they are frozen: replaced by the addresses that they mean now.
+//! They are thawed in the end if a remaining sender declares them.
 //!
-//! Included records are not edited: a term there that would change its meaning is refused, and so is a
-//! declared include that leads to no record.
+//! Included records are not edited: a term there that would change its meaning is refused, and so
+//! is a declared include that leads to no record.
 
 mod beside;
 
@@ -39,8 +39,8 @@ pub(super) const SPF_INCLUDE: Code = Code::semantic("spf-include");
 /// A live record that no receiver can read.
 pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
 
-/// The default for senders that no term names: softfail instead of fail. DMARC treats both alike, but a
-/// forgotten sender is not rejected for it. Our choice.
+/// The default for senders that no term names: softfail instead of fail. DMARC treats both alike,
+/// but a forgotten sender is not rejected for it. Our choice.
 const DEFAULT_ALL: &str = "~all";
 
 pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
@@ -267,8 +267,8 @@ impl Parts<'_> {
             };
             let only_old = self.old.iter().any(is_old) && !self.stays(term);
             if self.changes_meaning(term) {
-                // Freeze the current meaning until nobody relies on it. The term itself returns in the
-                // end if a remaining sender declares it.
+                // Freeze the current meaning until nobody relies on it. The term itself returns in
+                // the end if a remaining sender declares it.
                 let frozen =
                     self.frozen(term, self.one.domain.span, self.context.snapshot, found)?;
                 widened.terms.extend(frozen.clone());
@@ -332,8 +332,8 @@ impl Parts<'_> {
         }
     }
 
-    /// Removes duplicates that freezing may create, preferring the live record's spelling. An unchanged
-    /// record keeps its duplicates.
+    /// Removes duplicates that freezing may create, preferring the live record's spelling. An
+    /// unchanged record keeps its duplicates.
     fn without_repeats(&self, record: SpfRecord, base: &SpfRecord) -> SpfRecord {
         if record == *base {
             return record;
@@ -355,8 +355,8 @@ impl Parts<'_> {
         SpfRecord { terms }
     }
 
-    /// The addresses that an earlier run froze `mx` and `a` into, for declared terms that the record does
-    /// not have. They are removed when the plan is done.
+    /// The addresses that an earlier run froze `mx` and `a` into, for declared terms that the
+    /// record does not have. They are removed when the plan is done.
     fn thawed(&self, base: &SpfRecord) -> Vec<Term> {
         let mut meant: Vec<Meaning> = Vec::new();
         for Declared { term, .. } in
@@ -388,8 +388,8 @@ impl Parts<'_> {
         meant
     }
 
-    /// A record that loses its `redirect` would say nothing about unknown senders, so it gets the `all`
-    /// of the record that the redirect led to.
+    /// A record that loses its `redirect` would say nothing about unknown senders, so it gets the
+    /// `all` of the record that the redirect led to.
     fn keep_an_ending(&self, base: &SpfRecord, narrowed: &mut SpfRecord) {
         if narrowed.terms.iter().any(|term| term.is_all() || term.is_redirect()) {
             return;
@@ -470,7 +470,8 @@ impl Parts<'_> {
         Some(terms)
     }
 
-    /// Checks the other records that this record leads to: each exists, and means the same before and after.
+    /// Checks the other records that this record leads to: each exists, and means the same before
+    /// and after.
     fn includes_are_sound(&self, live: Option<&SpfRecord>, found: &mut Found) -> Option<()> {
         let (domain, span) = (&self.one.domain.value, self.one.domain.span);
         let mut open: Vec<(Name, SpfRecord, Span)> =
@@ -530,7 +531,8 @@ impl Parts<'_> {
         );
     }
 
-    /// A term of an included record cannot be frozen here. It may only gain a meaning, not change it.
+    /// A term of an included record cannot be frozen here. It may only gain a meaning, not change
+    /// it.
     fn keeps_meaning(
         &self,
         of: &Name,
@@ -558,8 +560,8 @@ impl Parts<'_> {
     }
 }
 
-/// A host's `redirect` cannot be used in a record that it shares with others; an `include` authorises the
-/// same senders (RFC 7208 §6.1).
+/// A host's `redirect` cannot be used in a record that it shares with others; an `include`
+/// authorises the same senders (RFC 7208 §6.1).
 fn as_mechanism(term: &Term) -> Term {
     match term.to_string().split_once('=') {
         Some((_, name)) if term.is_redirect() => Term::new(&format!("include:{name}")),

@@ -1,8 +1,8 @@
 //! The chain of waits that decides how long a plan takes, and how long the usual runbook waits.
 //!
 //! Moving mail routing alone takes two waits in series: one before the switch, until the long TTLs
-//! have expired, and one after it, until nobody uses the old host. Every further wait is listed with
-//! its cause.
+//! have expired, and one after it, until nobody uses the old host. Every further wait is listed
+//! with its cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

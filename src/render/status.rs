@@ -157,8 +157,8 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     format!("{}{}\n", asked.unwrap_or_default(), soonest.unwrap_or_default())
 }
 
-/// A step and its state. `closed` has the windows that it waits for; `asked` says whether it waits for
-/// a person.
+/// A step and its state. `closed` has the windows that it waits for; `asked` says whether it waits
+/// for a person.
 fn row(
     step: &Step,
     state: StepState,

@@ -1,8 +1,8 @@
 //! The simulated world: a clock that jumps, and zones in memory.
 //!
-//! It needs no runtime: every future is ready at once. This is the *ideal* world, in which every answer
-//! comes at once and is as planned. Its journal is the forecast of a plan, so there is no second
-//! scheduler. It imports `world`, never `world/real`.
+//! It needs no runtime: every future is ready at once. This is the *ideal* world, in which every
+//! answer comes at once and is as planned. Its journal is the forecast of a plan, so there is no
+//! second scheduler. It imports `world`, never `world/real`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Merges a plan of several files into one tree: `include:`, lists of names in files, `defaults:`.
 //!
-//! [`Reading`] says which files it needs and takes their texts; it reads no file itself. The result is a
-//! tree as if everything were in one file. Each node keeps its place, so a mistake is shown in its own
-//! file. Nothing is computed: keys of an included file join those of the plan, a file of names becomes
-//! its names, and defaults fill in keys that are left out.
+//! [`Reading`] says which files it needs and takes their texts; it reads no file itself. The result
+//! is a tree as if everything were in one file. Each node keeps its place, so a mistake is shown in
+//! its own file. Nothing is computed: keys of an included file join those of the plan, a file of
+//! names becomes its names, and defaults fill in keys that are left out.
 //!
 //! An included file cannot include others, so there are no cycles.
 
@@ -23,8 +23,8 @@ const KEY_OF_TWO_FILES: Code = Code::semantic("said-twice");
 /// The maximum number of files of a plan. Our choice: one for each of a few dozen customers.
 const FILES_MAX: usize = 100;
 
-/// The maximum size of all files of a plan, in octets. Our choice: a hundred thousand records, in files of
-/// the maximum size.
+/// The maximum size of all files of a plan, in octets. Our choice: a hundred thousand records, in
+/// files of the maximum size.
 const OCTETS_MAX: usize = 8 * yaml::TEXT_OCTETS_MAX;
 
 /// Keys of a plan to which each file may add entries.

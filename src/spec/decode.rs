@@ -1,7 +1,7 @@
 //! From a tree of nodes to a [`PlanSpec`]: each value is read on its own.
 //!
-//! `shape` has already reported values of the wrong form. They are skipped here and the rest is read, so
-//! that one run shows everything that is wrong.
+//! `shape` has already reported values of the wrong form. They are skipped here and the rest is
+//! read, so that one run shows everything that is wrong.
 
 mod assume;
 mod gate;
@@ -49,7 +49,8 @@ pub(super) const MISSING_HERE_AND_THERE: Code = Code::semantic("missing-key");
 /// A value that a fact cannot have.
 pub(super) const BAD_FACT: Code = Code::semantic("bad-fact");
 
-/// 5 min. Our choice: a way back then takes minutes, and no widely used provider refuses such a TTL.
+/// 5 min. Our choice: a way back then takes minutes, and no widely used provider refuses such a
+/// TTL.
 const CUTOVER_TTL: u32 = 300;
 /// The port of DNS (RFC 1035 §4.2).
 const DNS_PORT: u16 = 53;
@@ -148,7 +149,8 @@ impl Decoder<'_> {
         }
     }
 
-    /// Reports a key that is missing both here and in `defaults:`; a misspelt key was reported before.
+    /// Reports a key that is missing both here and in `defaults:`; a misspelt key was reported
+    /// before.
     fn missing(&mut self, key: &str, node: &Node, span: Span, what: &str) {
         let is_near = |(word, _): &(Node, Node)| {
             text(word).is_some_and(|word| did_you_mean(word.value, [key]).is_some())
@@ -499,7 +501,8 @@ impl Decoder<'_> {
         }
     }
 
-    /// The reviewer relies on reasons, so a pasted `reason: "..."` that was never filled in is refused.
+    /// The reviewer relies on reasons, so a pasted `reason: "..."` that was never filled in is
+    /// refused.
     fn reason(&mut self, node: &Node) -> Option<String> {
         let reason = text(node.get("reason")?)?;
         if reason.value.contains(char::is_alphanumeric) {

@@ -90,8 +90,8 @@ pub struct PaceSpec {
 impl PaceSpec {
     /// The pace of a gate whose answers may be inconclusive for as long as `open`.
     ///
-    /// If that is not zero and the plan sets neither `count` nor `success_limit`, the gate asks until it
-    /// has passed once.
+    /// If that is not zero and the plan sets neither `count` nor `success_limit`, the gate asks
+    /// until it has passed once.
     #[must_use]
     pub fn pace(self, open: Duration) -> Pace {
         let Self { every, count, success_limit, fail_limit, inconclusive_limit, unanswered_limit } =

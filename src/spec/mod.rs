@@ -1,9 +1,9 @@
 //! The plan as the user wrote it: from YAML to [`PlanSpec`], with places.
 //!
-//! [`parse`] reports everything that is wrong with the form of a plan and with single values, all at
-//! once. Whether values fit together (does the provider exist, is the domain in a zone) is checked in
-//! `intent`. Nothing here reads files, the environment or the network: a plan of several files says
-//! which it needs ([`Reading`]), and adapters' own keys are passed in.
+//! [`parse`] reports everything that is wrong with the form of a plan and with single values, all
+//! at once. Whether values fit together (does the provider exist, is the domain in a zone) is
+//! checked in `intent`. Nothing here reads files, the environment or the network: a plan of several
+//! files says which it needs ([`Reading`]), and adapters' own keys are passed in.
 
 mod compose;
 mod decode;
@@ -67,14 +67,14 @@ pub struct PlanSpec {
     pub on_drift: OnDrift,
 }
 
-/// What continues when somebody else has edited a record that the plan changes, or a provider refuses or
-/// does not answer.
+/// What continues when somebody else has edited a record that the plan changes, or a provider
+/// refuses or does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDrift {
     /// Nothing: the run halts.
     Halt,
-    /// Everything that does not depend on it. The default, as in Terraform: what does not depend on a
-    /// failed part is still applied, and the command fails.
+    /// Everything that does not depend on it. The default, as in Terraform: what does not depend on
+    /// a failed part is still applied, and the command fails.
     #[default]
     Isolate,
 }
@@ -110,7 +110,8 @@ pub struct AssumeSpec {
     pub value: Value,
     /// When it becomes true; `None` if it already is.
     pub from: Option<Point>,
-    /// The name of the task at whose end it becomes true; `from` is then the task's part of the move.
+    /// The name of the task at whose end it becomes true; `from` is then the task's part of the
+    /// move.
     pub by: Option<Spanned<String>>,
     /// How long the old value may still hold after that.
     pub settle: Duration,
@@ -170,7 +171,8 @@ pub enum SwitchKind {
     /// In one change.
     #[default]
     Direct,
-    /// The new exchanges join with a worse preference, are then preferred, and finally remain alone.
+    /// The new exchanges join with a worse preference, are then preferred, and finally remain
+    /// alone.
     Standby,
 }
 
@@ -279,7 +281,8 @@ fn template_in(text: &str) -> Option<&'static str> {
     [DOMAIN, DOMAIN_DASHED].into_iter().find(|one| text.contains(one))
 }
 
-/// A text that may contain [`DOMAIN`] or [`DOMAIN_DASHED`] and is a valid name once these are filled in.
+/// A text that may contain [`DOMAIN`] or [`DOMAIN_DASHED`] and is a valid name once these are
+/// filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate(pub(crate) String);
 
@@ -438,7 +441,8 @@ pub struct RecordSpec {
     pub lower_ttl: Option<Ttl>,
     /// When.
     pub when: When,
-    /// How long to wait after the changes in `after:`, instead of until their old versions have expired.
+    /// How long to wait after the changes in `after:`, instead of until their old versions have
+    /// expired.
     pub wait: Option<Duration>,
 }
 
@@ -499,7 +503,8 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// 60 s: the clocks of resolvers differ from ours, and TTLs are whole seconds. Our choice (PROOF §2).
+    /// 60 s: the clocks of resolvers differ from ours, and TTLs are whole seconds. Our choice
+    /// (PROOF §2).
     pub const MARGIN: Duration = Duration::from_secs(60);
     /// 30 min: an answer that is valid at look-up stays in use for a whole SMTP dialogue (RFC 5321
     /// §4.5.3.2).
@@ -508,8 +513,8 @@ impl Clocks {
     pub const QUEUE_LIFE: Duration = Duration::from_secs(5 * 86_400);
 }
 
-/// How long resolvers may cache that a name outside of the zones does not exist: the bound that RFC 2308
-/// §5 calls sensible, since the SOA record of such a name's zone is not looked up.
+/// How long resolvers may cache that a name outside of the zones does not exist: the bound that RFC
+/// 2308 §5 calls sensible, since the SOA record of such a name's zone is not looked up.
 pub const NEGATIVE_OUTSIDE: Duration = Duration::from_secs(24 * 3_600);
 
 /// 7 d: the cap that RFC 8767 §4 recommends for any cache.
@@ -535,8 +540,8 @@ pub struct Registry<'r> {
 /// Reads a plan that is a single file.
 ///
 /// # Errors
-/// Every diagnostic of the plan's form and of its single values, including warnings; and each further
-/// file that it names, since those need [`Reading`].
+/// Every diagnostic of the plan's form and of its single values, including warnings; and each
+/// further file that it names, since those need [`Reading`].
 pub fn parse(source: &Source, registry: Registry<'_>) -> Result<PlanSpec, Vec<Diagnostic>> {
     let (_, parsed) = Reading::of(source.clone()).finish(registry);
     parsed

@@ -1,9 +1,10 @@
-//! The reference of the plan language: a Markdown table for each mapping, made from the same description
-//! as the decoder's checks and the JSON Schema.
+//! The reference of the plan language: a Markdown table for each mapping, made from the same
+//! description as the decoder's checks and the JSON Schema.
 
 use super::shape::{Field, Form, Shape};
 
-/// Describes every key of a plan: a section for each mapping, in the order in which a reader meets them.
+/// Describes every key of a plan: a section for each mapping, in the order in which a reader meets
+/// them.
 #[must_use]
 pub fn reference(plan: &Shape) -> String {
     let mut sections = Sections::default();

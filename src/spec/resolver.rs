@@ -68,8 +68,8 @@ pub enum ResolverAddressError {
 impl FromStr for ResolverAddress {
     type Err = ResolverAddressError;
 
-    /// Reads `192.0.2.1`, `udp://192.0.2.1:53`, `tcp://[2001:db8::1]`, `tls://192.0.2.1#dns.example`,
-    /// `https://192.0.2.1:443/dns-query#dns.example`.
+    /// Reads `192.0.2.1`, `udp://192.0.2.1:53`, `tcp://[2001:db8::1]`,
+    /// `tls://192.0.2.1#dns.example`, `https://192.0.2.1:443/dns-query#dns.example`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (word, rest) = text.split_once("://").unwrap_or(("udp", text));
         let (rest, name) = match rest.split_once('#') {

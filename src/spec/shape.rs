@@ -1,8 +1,8 @@
 //! The form of a plan as data: the decoder's checks and the JSON Schema both come from this one
 //! description, so they cannot drift apart.
 //!
-//! A [`Shape`] describes form, not meaning. Whether a name is valid or a provider exists is decided by
-//! `decode` and `intent`, with codes that are marked semantic.
+//! A [`Shape`] describes form, not meaning. Whether a name is valid or a provider exists is decided
+//! by `decode` and `intent`, with codes that are marked semantic.
 
 mod check;
 
@@ -70,8 +70,8 @@ pub enum Shape {
         /// Words of the target language that are not supported yet.
         not_built: &'static [&'static str],
     },
-    /// A reference to a secret: a mapping with keys that the language fixes. Anything else may be the
-    /// secret itself, so it is never shown.
+    /// A reference to a secret: a mapping with keys that the language fixes. Anything else may be
+    /// the secret itself, so it is never shown.
     Secret(Vec<Field>),
     /// One of several shapes that differ in the kind of node.
     AnyOf(Vec<Shape>),
@@ -84,7 +84,8 @@ pub enum Form {
     Any,
     /// Non-empty text on any number of lines.
     Lines,
-    /// A name that the user gives to something: lower-case letters, digits, `-` and `_`, at most 63.
+    /// A name that the user gives to something: lower-case letters, digits, `-` and `_`, at most
+    /// 63.
     Slug,
     /// A time span.
     Span,
@@ -133,8 +134,8 @@ pub fn map(keys: Form, min: usize, of: Shape) -> Shape {
     Shape::Map { keys, of: Box::new(of), min }
 }
 
-/// One line that is not blank. Control characters except tabs are refused: no name, address or record
-/// has them, and a terminal would obey them.
+/// One line that is not blank. Control characters except tabs are refused: no name, address or
+/// record has them, and a terminal would obey them.
 const ANY_PATTERN: &str =
     r"^[^\x00-\x08\x0A-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x08\x0A-\x1F\x7F-\x9F]*$";
 

@@ -1,8 +1,8 @@
 //! Version 1 of the plan language: every key, what it takes, and one sentence for people.
 //!
-//! This is the only list of keys. `shape` checks plans against it and makes the JSON Schema from it.
-//! Keys of the target language that are not supported yet have no shape, so that they are reported as
-//! `not-built-yet` and not as `unknown-key`.
+//! This is the only list of keys. `shape` checks plans against it and makes the JSON Schema from
+//! it. Keys of the target language that are not supported yet have no shape, so that they are
+//! reported as `not-built-yet` and not as `unknown-key`.
 
 mod host;
 mod work;

@@ -12,13 +12,13 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::diag::{Code, Diagnostic, Span, quoted};
 
-/// The maximum size of a file of a plan, in octets. Our choice: ten thousand records fit, and more fit
-/// into several files (`include:`).
+/// The maximum size of a file of a plan, in octets. Our choice: ten thousand records fit, and more
+/// fit into several files (`include:`).
 pub const TEXT_OCTETS_MAX: usize = 4 * 1024 * 1024;
 /// The maximum number of nodes, with aliases expanded. Our choice, as above.
 const NODES_MAX: usize = 200_000;
-/// The maximum number of aliases, and of anchors. Our choice: enough for shared lists, far too few for a
-/// YAML bomb.
+/// The maximum number of aliases, and of anchors. Our choice: enough for shared lists, far too few
+/// for a YAML bomb.
 const ALIASES_MAX: usize = 200;
 /// The maximum depth; a plan needs eight.
 const DEPTH_MAX: usize = 32;
@@ -159,7 +159,8 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
-        // No key of a plan takes such a large number, so make it one that is out of range everywhere.
+        // No key of a plan takes such a large number, so make it one that is out of range
+        // everywhere.
         Ok(i64::try_from(value).map_or(Kind::Float(f64::MAX), Kind::Int))
     }
 
@@ -281,7 +282,8 @@ impl Places<'_> {
         Diagnostic::error(YAML, span, title, help)
     }
 
-    /// At least one character, so that the caret shows; at the end of a line, the last one before it.
+    /// At least one character, so that the caret shows; at the end of a line, the last one before
+    /// it.
     fn visible(&self, span: Span) -> Span {
         let length = |c: char| c.len_utf8();
         if !span.is_empty() {
@@ -336,8 +338,8 @@ impl Node {
     }
 }
 
-/// What is wrong with the YAML, and what to do. We reword what the parser says about its own interface
-/// rather than about the text.
+/// What is wrong with the YAML, and what to do. We reword what the parser says about its own
+/// interface rather than about the text.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's errors are an open set")]
 fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     use serde_saphyr::Error;
@@ -394,8 +396,8 @@ fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     }
 }
 
-/// What the parser says about invalid YAML, and what we say instead. Other messages are shown as they
-/// are.
+/// What the parser says about invalid YAML, and what we say instead. Other messages are shown as
+/// they are.
 const REWORDED: &[(&str, &str)] = &[
     ("simple key expected ':'", "this key has no colon"),
     ("recursion limit exceeded", "the brackets are nested too deeply"),

@@ -1,12 +1,13 @@
 //! The evaluation of SPF records: `check_host()` of RFC 7208 §4.
 //!
-//! Synchronous, and without IO: the caller provides the answers of the DNS as a function, with aliases
-//! followed. The same answers give the same evaluation. Nothing here knows where the answers come from,
-//! or what happens to the message.
+//! Synchronous, and without IO: the caller provides the answers of the DNS as a function, with
+//! aliases followed. The same answers give the same evaluation. Nothing here knows where the
+//! answers come from, or what happens to the message.
 //!
 //! Bounded whatever the answers are: ten terms with look-ups (§4.6.4), each with at most eleven
-//! questions, so some 130 questions; includes nest ten deep. Errors stop an evaluation as [`Problem`];
-//! failures that RFC 7208 tells a receiver to ignore are kept in [`Evaluation::unanswered`].
+//! questions, so some 130 questions; includes nest ten deep. Errors stop an evaluation as
+//! [`Problem`]; failures that RFC 7208 tells a receiver to ignore are kept in
+//! [`Evaluation::unanswered`].
 
 use std::net::IpAddr;
 
@@ -21,8 +22,8 @@ use super::outcome::{
 };
 use crate::calendar::Timestamp;
 
-/// The maximum size of an explanation, in octets; a longer explanation is ignored. Our choice: eight
-/// lines of an SMTP reply (512 octets each, RFC 5321 §4.5.3.1.5).
+/// The maximum size of an explanation, in octets; a longer explanation is ignored. Our choice:
+/// eight lines of an SMTP reply (512 octets each, RFC 5321 §4.5.3.1.5).
 pub const EXPLANATION_OCTETS_MAX: usize = 4096;
 
 /// What a receiver knows about a message before it looks anything up.
@@ -238,8 +239,8 @@ impl<'e> Evaluator<'e> {
 
     /// Whether the client's address is an address of a name's exchanges (RFC 7208 §5.4).
     ///
-    /// More than ten exchanges are an error even if one of the first ten would match: which are first
-    /// depends on the order of the answer, which is arbitrary.
+    /// More than ten exchanges are an error even if one of the first ten would match: which are
+    /// first depends on the order of the answer, which is arbitrary.
     fn has_exchange(&mut self, name: &Name, prefixes: Prefixes) -> Result<bool, Problem> {
         let exchanges = self.ask_counting(name, RrType::MX)?;
         if exchanges.len() > EXCHANGES_MAX {
@@ -256,8 +257,8 @@ impl<'e> Evaluator<'e> {
 
     /// The validated names of the client's address (RFC 7208 §5.5).
     ///
-    /// Failures are ignored, as the RFC requires. Look-ups of those names' addresses do not count as void:
-    /// the client's operator chooses these names, not the evaluated domain.
+    /// Failures are ignored, as the RFC requires. Look-ups of those names' addresses do not count
+    /// as void: the client's operator chooses these names, not the evaluated domain.
     fn reverse(&mut self) -> Reverse {
         if let Some(reverse) = &self.reverse {
             return reverse.clone();

@@ -184,8 +184,8 @@ fn optional_domain(text: &[u8]) -> Option<Option<DomainSpec>> {
     }
 }
 
-/// `[ ":" domain-spec ] [ dual-cidr-length ]`: read from the right, because a domain may contain slashes
-/// but cannot end in a slash and digits.
+/// `[ ":" domain-spec ] [ dual-cidr-length ]`: read from the right, because a domain may contain
+/// slashes but cannot end in a slash and digits.
 fn domain_and_prefixes(text: &[u8]) -> Option<(Option<DomainSpec>, Prefixes)> {
     let (text, ip6_bits) = match split_digits(text) {
         Some((front, digits)) if front.ends_with(b"//") => {

@@ -39,8 +39,8 @@ fn is_good(terms: &str) -> bool {
     grammar::parse(terms.as_bytes()).is_ok()
 }
 
-/// What was meant by a modifier that looks like a mechanism: `include=a.test` means nothing to a receiver
-/// (RFC 7208 §6), but its author meant `include:a.test`.
+/// What was meant by a modifier that looks like a mechanism: `include=a.test` means nothing to a
+/// receiver (RFC 7208 §6), but its author meant `include:a.test`.
 #[must_use]
 pub fn mechanism_with_equals_sign(term: &str) -> Option<String> {
     let (name, value) = term.split_once('=')?;

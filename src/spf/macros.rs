@@ -1,16 +1,16 @@
 //! Macro strings (RFC 7208 §7): read once, expanded for each evaluation.
 //!
-//! Reading is strict: anything that the grammar of §7.1 does not allow is refused. Expanding never fails
-//! and looks nothing up; the evaluator finds the value of `%{p}` before. Both are linear in what they
-//! read and write: a string is expanded from its right end, only as far as needed.
+//! Reading is strict: anything that the grammar of §7.1 does not allow is refused. Expanding never
+//! fails and looks nothing up; the evaluator finds the value of `%{p}` before. Both are linear in
+//! what they read and write: a string is expanded from its right end, only as far as needed.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use cutover_contract::Name;
 
-/// The maximum length of a domain name in text form, without the trailing dot, in characters (RFC 7208
-/// §7.3).
+/// The maximum length of a domain name in text form, without the trailing dot, in characters (RFC
+/// 7208 §7.3).
 const NAME_TEXT_MAX: usize = 253;
 
 /// Where a macro string is used, which decides what it may contain.
@@ -179,9 +179,11 @@ impl DomainSpec {
         self.0.names_validated()
     }
 
-    /// The domain name that it expands to; a name that is too long loses labels on the left (RFC 7208 §7.3).
+    /// The domain name that it expands to; a name that is too long loses labels on the left (RFC
+    /// 7208 §7.3).
     ///
-    /// `None` if the result is not a domain name, for example with two dots in a row (RFC 7208 §4.8).
+    /// `None` if the result is not a domain name, for example with two dots in a row (RFC 7208
+    /// §4.8).
     pub(super) fn name(&self, values: &Values<'_>) -> Option<Name> {
         // One more for a trailing dot, which does not count.
         let text = self.0.expand(values, NAME_TEXT_MAX + 1);
@@ -310,8 +312,8 @@ impl Letter {
     }
 }
 
-/// An address as labels: a dotted quad, or 32 hexadecimal digits with dots (RFC 7208 §7.3). Upper case,
-/// because the published test suite compares explanations that way.
+/// An address as labels: a dotted quad, or 32 hexadecimal digits with dots (RFC 7208 §7.3). Upper
+/// case, because the published test suite compares explanations that way.
 pub(super) fn dotted(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),

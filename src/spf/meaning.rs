@@ -1,4 +1,5 @@
-//! What a term means, whatever its spelling: `ip4:192.0.2.10` and `+IP4:192.0.2.10/32` are the same.
+//! What a term means, whatever its spelling: `ip4:192.0.2.10` and `+IP4:192.0.2.10/32` are the
+//! same.
 //!
 //! Only the record itself counts; whether two names have the same addresses is not considered.
 
@@ -12,8 +13,8 @@ use super::macros::{MacroString, Place, Values};
 use super::outcome::Outcome;
 use super::{Term, macros};
 
-/// The maximum size of a term whose macros were replaced by names, in octets. Only a bound: anything
-/// larger is not a name.
+/// The maximum size of a term whose macros were replaced by names, in octets. Only a bound:
+/// anything larger is not a name.
 const TERM_OCTETS_MAX: usize = 1_024;
 
 /// The meaning of a term, in one form for all spellings.
@@ -26,7 +27,8 @@ enum Says {
     Directive(Outcome, Matches),
     Redirect(Domain),
     Explanation(Domain),
-    /// A modifier without meaning, or a term that the grammar does not allow: its spelling in lower case.
+    /// A modifier without meaning, or a term that the grammar does not allow: its spelling in lower
+    /// case.
     Else(String),
 }
 
@@ -50,15 +52,15 @@ enum Domain {
 }
 
 impl Term {
-    /// Its meaning in the record of `domain`: host bits are masked, names have neither case nor a trailing
-    /// dot, and defaults are filled in (RFC 7208 §4.6.2, §4.7, §5.6).
+    /// Its meaning in the record of `domain`: host bits are masked, names have neither case nor a
+    /// trailing dot, and defaults are filled in (RFC 7208 §4.6.2, §4.7, §5.6).
     #[must_use]
     pub fn meaning(&self, domain: &Name) -> TermMeaning {
         TermMeaning(says(&self.0, domain).unwrap_or_else(|| Says::Else(self.canonical())))
     }
 
-    /// The same with names instead of these macros: `d`, the domain of the record, and `o`, the domain that
-    /// mail is sent as (RFC 7208 §7.2). A term with any other macro does not change.
+    /// The same with names instead of these macros: `d`, the domain of the record, and `o`, the
+    /// domain that mail is sent as (RFC 7208 §7.2). A term with any other macro does not change.
     #[must_use]
     pub fn named(&self, record: &Name, sender: &Name) -> Self {
         let text = &self.0;

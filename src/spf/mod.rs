@@ -1,11 +1,12 @@
 //! SPF (RFC 7208), in two views that share only a record's version and the spelling of its terms.
 //!
-//! [`SpfRecord`] is a list of terms, as needed to widen and narrow a record without changing its meaning.
-//! Terms keep their spelling, and equality ignores only case and the qualifier `+`; [`Term::same_as`]
-//! compares meanings. It takes any terms, even bad ones; [`SpfRecord::check`] finds those.
+//! [`SpfRecord`] is a list of terms, as needed to widen and narrow a record without changing its
+//! meaning. Terms keep their spelling, and equality ignores only case and the qualifier `+`;
+//! [`Term::same_as`] compares meanings. It takes any terms, even bad ones; [`SpfRecord::check`]
+//! finds those.
 //!
-//! [`check_host`] evaluates a record as a receiver does: all of RFC 7208, strictly, as the published test
-//! suite requires. Nothing here asks a server; answers come from a function.
+//! [`check_host`] evaluates a record as a receiver does: all of RFC 7208, strictly, as the
+//! published test suite requires. Nothing here asks a server; answers come from a function.
 
 mod eval;
 #[cfg(test)]
@@ -94,8 +95,8 @@ impl Term {
         }
     }
 
-    /// The zone that answers for a term whose name depends on the client: the labels after the last macro,
-    /// or the domain itself.
+    /// The zone that answers for a term whose name depends on the client: the labels after the last
+    /// macro, or the domain itself.
     #[must_use]
     pub fn answered_below(&self, domain: &Name) -> Name {
         let (_, value) = self.parts();
@@ -116,16 +117,16 @@ impl Term {
         self.parts().0 == "ptr"
     }
 
-    /// Whether an evaluator looks up the names of the client's address: `ptr`, and the macro `p` (RFC 7208
-    /// §5.5, §7.3).
+    /// Whether an evaluator looks up the names of the client's address: `ptr`, and the macro `p`
+    /// (RFC 7208 §5.5, §7.3).
     #[must_use]
     pub fn asks_names_of_addresses(&self) -> bool {
         self.is_of_host_names()
             || self.0.to_ascii_lowercase().split("%{").skip(1).any(|rest| rest.starts_with('p'))
     }
 
-    /// The types that an evaluator looks up at its name (RFC 7208 §5); for `ptr`, at the names of the
-    /// client's address.
+    /// The types that an evaluator looks up at its name (RFC 7208 §5); for `ptr`, at the names of
+    /// the client's address.
     #[must_use]
     pub fn asks_for(&self) -> &'static [RrType] {
         match self.parts().0.as_str() {
@@ -137,7 +138,8 @@ impl Term {
         }
     }
 
-    /// What an evaluator for `domain` has to ask because of it; `None` also if the name contains macros.
+    /// What an evaluator for `domain` has to ask because of it; `None` also if the name contains
+    /// macros.
     #[must_use]
     pub fn target(&self, domain: &Name) -> Option<Target> {
         let (mechanism, value) = self.parts();

@@ -16,8 +16,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The addresses that share this number of leading bits with an address; only the address itself if it
-    /// has fewer bits.
+    /// The addresses that share this number of leading bits with an address; only the address
+    /// itself if it has fewer bits.
     #[must_use]
     pub fn of(ip: IpAddr, bits: u8) -> Self {
         match ip {
@@ -40,8 +40,8 @@ impl Network {
         ip.is_ipv4() == self.first.is_ipv4() && self.first <= ip && ip <= self.last
     }
 
-    /// The addresses right before and right after these, where the result of a check against this network
-    /// changes.
+    /// The addresses right before and right after these, where the result of a check against this
+    /// network changes.
     #[must_use]
     pub fn neighbours(&self) -> [Option<IpAddr>; 2] {
         match (self.first, self.last) {

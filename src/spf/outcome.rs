@@ -51,7 +51,8 @@ pub enum Problem {
         /// Whose.
         domain: Name,
     },
-    /// `include` or `redirect` of a name without a record, or of an invalid name (RFC 7208 §5.2, §6.1).
+    /// `include` or `redirect` of a name without a record, or of an invalid name (RFC 7208 §5.2,
+    /// §6.1).
     #[error("`{term}` in the SPF record of {domain} leads to no SPF record")]
     NoRecord {
         /// Whose record has the term.
@@ -94,8 +95,9 @@ pub struct Evaluation {
     pub terms: usize,
     /// Look-ups that found nothing; one more than [`VOIDS_MAX`] if that is the problem.
     pub voids: usize,
-    /// The includes and redirects that led to the outcome, and last the mechanism that matched or caused
-    /// the problem. There is no mechanism if none matched, or if the problem is a whole record.
+    /// The includes and redirects that led to the outcome, and last the mechanism that matched or
+    /// caused the problem. There is no mechanism if none matched, or if the problem is a whole
+    /// record.
     pub path: Vec<Reached>,
     /// Why the outcome is an error.
     pub problem: Option<Problem>,

@@ -1,9 +1,9 @@
-//! Alike zones are written once: what is written for one of them applies to each of the others, with its
-//! name replaced.
+//! Alike zones are written once: what is written for one of them applies to each of the others,
+//! with its name replaced.
 //!
-//! In a plan of many domains most change alike, and nobody reads a text that repeats itself a thousand
-//! times. Which zones are alike follows from the steps, so there is still one encoding. A plan of a few
-//! zones is written out in full.
+//! In a plan of many domains most change alike, and nobody reads a text that repeats itself a
+//! thousand times. Which zones are alike follows from the steps, so there is still one encoding. A
+//! plan of a few zones is written out in full.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,8 +29,8 @@ pub(super) struct AlikeV1 {
     zones: Vec<Name>,
 }
 
-/// Placeholders for a zone's name, and for its name with dashes instead of dots, when texts are compared.
-/// They cannot occur otherwise, since JSON has no control characters.
+/// Placeholders for a zone's name, and for its name with dashes instead of dots, when texts are
+/// compared. They cannot occur otherwise, since JSON has no control characters.
 const NAME: &str = "\u{1}";
 const DASHED: &str = "\u{2}";
 
@@ -113,7 +113,8 @@ fn text_of(entry: &impl Serialize) -> String {
     serde_json::to_string(entry).expect("names, numbers and texts are always written")
 }
 
-/// The digest of a zone's entry without the zone's name. A digest, because the texts are long and many.
+/// The digest of a zone's entry without the zone's name. A digest, because the texts are long and
+/// many.
 fn skeleton(zones: &Zones, zone: usize, entry: &impl Serialize) -> Digest {
     Digest::of(zones.spelled[zone].taken_out_of(&text_of(entry)).as_bytes())
 }

@@ -1,5 +1,5 @@
-//! What `cutover/artifact/1` encodes only in a step's id: the verb of a change, the kind of a checkpoint,
-//! and the zone under which it is written if zones are alike.
+//! What `cutover/artifact/1` encodes only in a step's id: the verb of a change, the kind of a
+//! checkpoint, and the zone under which it is written if zones are alike.
 //!
 //! No other module looks into an id. A later format will have separate keys for all of this.
 
@@ -16,7 +16,8 @@ fn there(id: &StepId) -> &str {
     id.as_str().strip_prefix(BACK).unwrap_or(id.as_str())
 }
 
-/// The verb of a change: `switch` of `switch/acme.test/@/MX`, of `switch-2/…`, and of `back/switch/…`.
+/// The verb of a change: `switch` of `switch/acme.test/@/MX`, of `switch-2/…`, and of
+/// `back/switch/…`.
 pub(super) fn verb(id: &StepId) -> Option<Verb> {
     let first = there(id).split('/').next()?;
     let is_number = |text: &str| text.strip_prefix('-').is_some_and(|n| n.parse::<usize>().is_ok());

@@ -13,8 +13,8 @@ use crate::spf::SpfRecord;
 /// Other texts at the name of an SPF record that cannot change with it.
 const SPF_BESIDE: Code = Code::semantic("spf-beside");
 
-/// The entries of `records:` for other texts, such as a verification code, at the name of an SPF record
-/// that the move changes, by that name.
+/// The entries of `records:` for other texts, such as a verification code, at the name of an SPF
+/// record that the move changes, by that name.
 pub(in crate::recipe) fn lines<'k>(
     context: &RecipeContext<'k>,
 ) -> BTreeMap<&'k Name, &'k RecordSpec> {

@@ -61,8 +61,8 @@ impl Decoder<'_> {
         })
     }
 
-    /// Who confirms a fact. Nobody has to if it holds from the start, or if nothing relies on it, such as
-    /// that a host may be off.
+    /// Who confirms a fact. Nobody has to if it holds from the start, or if nothing relies on it,
+    /// such as that a host may be off.
     fn confirm(
         &mut self,
         node: &Node,

@@ -236,8 +236,8 @@ impl Decoder<'_> {
     }
 }
 
-/// Whether a name without a trailing dot ends in its zone's name: `www.acme.test` in acme.test would
-/// become www.acme.test.acme.test.
+/// Whether a name without a trailing dot ends in its zone's name: `www.acme.test` in acme.test
+/// would become www.acme.test.acme.test.
 fn is_meant_absolute(text: &str, zone: &Name) -> bool {
     let whole = Name::absolute(&format!("{text}."));
     !zone.is_root() && !text.ends_with('.') && whole.is_ok_and(|whole| whole.is_at_or_below(zone))

@@ -107,8 +107,8 @@ impl Decoder<'_> {
         Some(DkimSpec { selector, publish })
     }
 
-    /// The text of a sender's DKIM key. Pasted forms are understood; a key that no verifier could use is
-    /// refused.
+    /// The text of a sender's DKIM key. Pasted forms are understood; a key that no verifier could
+    /// use is refused.
     fn key(&mut self, node: &Node, selector: &str) -> Option<String> {
         let Kind::Text(written) = &node.kind else { return None };
         // Reported by the shape.

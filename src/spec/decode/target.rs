@@ -1,6 +1,6 @@
-//! Targets of records, and records that have to fit together: a target is a name and never an address,
-//! names beyond ASCII become A-labels (RFC 5890 §2.3.2.1), and the records of a set do not contradict
-//! each other.
+//! Targets of records, and records that have to fit together: a target is a name and never an
+//! address, names beyond ASCII become A-labels (RFC 5890 §2.3.2.1), and the records of a set do not
+//! contradict each other.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -24,7 +24,8 @@ impl Decoder<'_> {
         self.report(Diagnostic::error(BAD_NAME, text.span, title, help).why(why));
     }
 
-    /// Refuses records that are valid alone but wrong together. `rdata` and `spans` have the same length.
+    /// Refuses records that are valid alone but wrong together. `rdata` and `spans` have the same
+    /// length.
     pub(super) fn records_together(
         &mut self,
         name: &Name,
@@ -109,8 +110,8 @@ fn is_key_name(name: &Name) -> bool {
     !is_policy && labels.any(|label| label == b"_domainkey")
 }
 
-/// Whether this is an IP address: with or without a final dot, and with or without the brackets of a
-/// mail address (RFC 5321 §4.1.3).
+/// Whether this is an IP address: with or without a final dot, and with or without the brackets of
+/// a mail address (RFC 5321 §4.1.3).
 pub(super) fn is_address(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

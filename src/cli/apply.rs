@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::planning::{Input, Story};
-use super::rollback::come_back;
+use super::rollback::run_way_back;
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, asks, go_on, has_to_say, lock, newest_still,
-    reach, rest_until,
+    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, halt_help, lock, manual_tasks,
+    newest_still, reach, rest_until,
 };
 use super::{
-    Failure, Typed, base, home, planning, print_err, print_out, several, shell_quote, styling,
+    Failure, Invocation, base, home, planning, print_err, print_out, several, shell_quote, styling,
 };
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
@@ -72,7 +72,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let Args { inputs, going, again, replan, digest } = args;
     let how = How { again, replan, digest };
     if let [input] = &inputs[..] {
-        return Ok(one(&going.of(input), how).await?.exit);
+        return Ok(apply_one(&going.of(input), how).await?.exit);
     }
     if digest.is_some() {
         let text = "error: `--digest` takes a single artifact\nhelp: apply them one at a time";
@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let read: Vec<Input> =
         inputs.iter().map(|input| planning::read(input)).collect::<Result<_, _>>()?;
-    several::apart(read.iter())?;
+    several::check_disjoint(read.iter())?;
     drop(read);
     // Each run goes as far as it can, so that a waiting run does not block the others.
     let leaving = GoingArgs { wait: false, ..going.clone() };
@@ -102,7 +102,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             }
             print_out(&format!("{}:\n", input.display()))?;
             let how = if ended.is_none() { how } else { How { replan: false, ..how } };
-            *ended = Some(one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
+            *ended = Some(apply_one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
                 print_err(&failure.text);
                 failure.exit.into()
             }));
@@ -122,12 +122,12 @@ struct How {
     digest: Option<Digest>,
 }
 
-async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Applied, Failure> {
+async fn apply_one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Applied, Failure> {
     let going = Going { args, command: COMMAND };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
-        is_reviewed(|| artifact.digest(), digest)?;
-        planning::holds_together(artifact)?;
+        check_digest(|| artifact.digest(), digest)?;
+        planning::check_consistent(artifact)?;
     }
     let store = Store::new(&args.state.dir(&args.input), input.name());
     let found = store.newest().map_err(|error| Failure::error(&error))?;
@@ -140,17 +140,17 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
         // Another process may have continued the run before we got the lock.
         let found = newest_still(&store, seen.as_deref())?.expect("it is the one that was seen");
         if !found.run.artifact.is_way_back() {
-            is_reviewed(|| found.run.state.artifact(), digest)?;
+            check_digest(|| found.run.state.artifact(), digest)?;
         }
         let next = store.next(&found).map_err(|error| Failure::error(&error))?;
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-        let ended = go_on(found, reached, going, &lock, None).await?;
+        let ended = drive_run(found, reached, going, &lock, None).await?;
         let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
         // Its successor was confirmed, but the process stopped before starting it.
         if let Some(next) = next.filter(|_| settled) {
             let reached = reach(&args.input, &next, args.commands.allowed())?;
             let found = store.create(next).map_err(|error| Failure::error(&error))?;
-            let ended = go_on(found, reached, going, &lock, None).await?;
+            let ended = drive_run(found, reached, going, &lock, None).await?;
             return applied(&store, args, ended, &lock).await;
         }
         return applied(&store, args, ended, &lock).await;
@@ -177,15 +177,15 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
         if open.is_some() {
             print_out(&format!(
                 "The open run is unchanged, and still has steps to do. Continue it with `{}`.\n",
-                args.typed().line(COMMAND, "")
+                args.invocation().line(COMMAND, "")
             ))?;
         }
         return Ok(Exit::Done.into());
     }
-    is_reviewed(|| artifact.digest(), digest)?;
-    planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
+    check_digest(|| artifact.digest(), digest)?;
+    planning::check_not_refuted(&artifact, Story::NotShown, "nothing was changed")?;
     let state = args.state.dir(&args.input);
-    planning::is_alone(&artifact, &state)?;
+    planning::check_no_clash(&artifact, &state)?;
     if let Some(exit) = ask(args.auto_approve, "Apply", || {
         print_out(&text::plan(&artifact, Detail::Brief, styling(&std::io::stdout())))
     })? {
@@ -193,7 +193,7 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
     }
     let lock = lock(&store)?;
     // Another run may have started while you were being asked.
-    planning::is_alone(&artifact, &state)?;
+    planning::check_no_clash(&artifact, &state)?;
     let found = newest_still(&store, seen.as_deref())?;
     // Connect before the run opens: a missing provider or secret must not halt an open run.
     let reached = reach(&args.input, &artifact, args.commands.allowed())?;
@@ -204,18 +204,18 @@ async fn one(args: &RunArgs, How { again, replan, digest }: How) -> Result<Appli
             store.keep_next(&open, &artifact).map_err(|error| Failure::error(&error))?;
         }
         let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
-        let ended = go_on(open, reached, going, &lock, away).await?;
+        let ended = drive_run(open, reached, going, &lock, away).await?;
         if ended.outcome != Outcome::Finished {
             return applied(&store, args, ended, &lock).await;
         }
     }
     let found = store.create(artifact).map_err(|error| Failure::error(&error))?;
-    let ended = go_on(found, reached, going, &lock, None).await?;
+    let ended = drive_run(found, reached, going, &lock, None).await?;
     applied(&store, args, ended, &lock).await
 }
 
 /// Refuses any artifact but the reviewed one.
-fn is_reviewed(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result<(), Failure> {
+fn check_digest(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result<(), Failure> {
     // A digest costs as much as encoding the artifact, so compute it only if `--digest` is given.
     let Some(reviewed) = reviewed else { return Ok(()) };
     let is = of();
@@ -235,11 +235,11 @@ async fn applied(
     ended: Ended,
     lock: &Lock,
 ) -> Result<Applied, Failure> {
-    let ended = come_back(store, Going { args, command: COMMAND }, ended, lock).await?;
+    let ended = run_way_back(store, Going { args, command: COMMAND }, ended, lock).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
-            print_out(&turned(store, &artifact, args.typed())?)?;
+            print_out(&why_rolled_back(store, &artifact, args.invocation())?)?;
             Ok(Exit::Halted.into())
         }
         // The process ended before it started the successor.
@@ -253,11 +253,11 @@ async fn applied(
             Ok(Exit::Done.into())
         }
         Outcome::Asked => {
-            print_out(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             Ok(Applied { exit: Exit::ApprovalNeeded, until: Some(later(now(), ASK_EVERY)) })
         }
         Outcome::Waiting { until } => {
-            print_out(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             let aside = set_aside(&artifact, &state)?;
             print_out(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
             if let Some(exit) = aside {
@@ -271,7 +271,7 @@ async fn applied(
             for other in others {
                 show(&artifact, &state, Stop::Aside(other))?;
             }
-            print_out(&has_to_say(&artifact, &stopped, args.typed()))?;
+            print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped).into())
         }
     }
@@ -307,7 +307,11 @@ fn released(artifact: &Artifact) -> String {
 }
 
 /// Why a run was rolled back, and what to do next.
-fn turned(store: &Store, back: &Artifact, typed: Typed<'_>) -> Result<String, Failure> {
+fn why_rolled_back(
+    store: &Store,
+    back: &Artifact,
+    invocation: Invocation<'_>,
+) -> Result<String, Failure> {
     let turned = store.turned(back).map_err(|error| Failure::error(&error))?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
@@ -319,16 +323,16 @@ fn turned(store: &Store, back: &Artifact, typed: Typed<'_>) -> Result<String, Fa
     };
     Ok(format!(
         "rolled back: {why} the plan again with `{}`, or change it.\n",
-        typed.line(COMMAND, "--again")
+        invocation.line(COMMAND, "--again")
     ))
 }
 
 /// Refuses to apply a plan that a person rolled back.
-fn taken_back(back: &Artifact, typed: Typed<'_>) -> String {
+fn rolled_back_by_person(back: &Artifact, invocation: Invocation<'_>) -> String {
     format!(
         "error: the run of {} was rolled back with `cutover rollback`\nhelp: apply the plan again with `{}`, or change it",
         back.name,
-        typed.line(COMMAND, "--again")
+        invocation.line(COMMAND, "--again")
     )
 }
 
@@ -341,8 +345,8 @@ fn open_run(found: Option<&Found>) -> Option<&Found> {
     found.filter(goes)
 }
 
-/// An artifact that was planned to supersede a run relies on what that run has done. So it may follow
-/// that run only, and only while the run is open and moves forward.
+/// An artifact that was planned to supersede a run relies on what that run has done. So it may
+/// follow that run only, and only while the run is open and moves forward.
 fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), Failure> {
     let Some(parent) = artifact.parent else { return Ok(()) };
     let follows = found.is_some_and(|found| {
@@ -361,7 +365,8 @@ fn follows_its_parent(artifact: &Artifact, found: Option<&Found>) -> Result<(), 
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// Whether the input supersedes an open run: by `--replan`, or because it was planned as its successor.
+/// Whether the input supersedes an open run: by `--replan`, or because it was planned as its
+/// successor.
 fn takes_its_place(input: &Input, open: &Found, replan: bool) -> bool {
     match input {
         Input::Plan(_) => replan,
@@ -394,16 +399,16 @@ fn is_under_way(
             let text = format!(
                 "error: the run of {} is rolling back\nhelp: continue the rollback with `{}`; then you can apply again",
                 artifact.name,
-                args.typed().line("rollback", "")
+                args.invocation().line("rollback", "")
             );
             Err(Failure::new(Exit::Usage, text))
         }
-        // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has just
-        // rolled back.
+        // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has
+        // just rolled back.
         (true, by_gate) if is_back && !again && is_same(input, found) => {
             let text = match by_gate {
-                true => turned(store, artifact, args.typed())?,
-                false => taken_back(artifact, args.typed()),
+                true => why_rolled_back(store, artifact, args.invocation())?,
+                false => rolled_back_by_person(artifact, args.invocation()),
             };
             Err(Failure::new(Exit::Halted, text.trim_end()))
         }

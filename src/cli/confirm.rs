@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::running::{Reach, Word, cannot_be_said, newest_still, owner, say};
-use super::{Failure, StateArgs, Typed, planning, print_out};
+use super::running::{Reach, Word, newest_still, not_confirmable, owner, record_word};
+use super::{Failure, Invocation, StateArgs, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
 use crate::journal::Event;
@@ -64,8 +64,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             let goes_back =
                 found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
             let command = if goes_back { "rollback" } else { "apply" };
-            say(found, Reach::nobody(&path), &lock, &step, word)?;
-            let next = Typed::of(&path, &state).line(command, "");
+            record_word(found, Reach::nothing(&path), &lock, &step, word)?;
+            let next = Invocation::of(&path, &state).line(command, "");
             print_out(&format!("{step}: recorded; continue with `{next}`\n"))?;
         }
         Err(StoreError::Locked { .. }) => {
@@ -99,6 +99,6 @@ fn leave_word(found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
         }
     }
     let may_follow = state.apply(&found.run.artifact, moment, &event);
-    may_follow.map_err(|error| cannot_be_said(step, &error))?;
+    may_follow.map_err(|error| not_confirmable(step, &error))?;
     inbox::say(&inbox, step.as_str(), &reason).map_err(|error| Failure::error(&error))
 }

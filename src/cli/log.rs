@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, Typed, print_err, print_out, status};
+use super::{Failure, Invocation, StateArgs, print_err, print_out, status};
 use crate::render::status::entry;
 use crate::world::real::store::{Found, read_journal};
 
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else if let Some(found) = store.newest().map_err(error)? {
         show(&found)?;
         if numbers.len() > 1 {
-            let line = Typed::of(&args.plan, &args.state).line("log", "--all");
+            let line = Invocation::of(&args.plan, &args.state).line("log", "--all");
             print_err(&format!("note: only the newest run is shown; `{line}` shows all"));
         }
     } else {

@@ -1,10 +1,11 @@
 //! Diagnostics: what is wrong with a plan, where, why it matters to mail, and what to do.
 //!
-//! A diagnostic always has a place in a source text and a help; the constructor asks for both.
-//! They are collected, never thrown at the first. Rendering is that of rustc's own renderer.
+//! A diagnostic always has a place in a source text, and a help; the constructor requires both.
+//! Diagnostics are collected; the first does not stop the run. They are rendered by rustc's
+//! renderer.
 //!
-//! Invariants: titles and helps are one line of bounded length, whatever the plan holds, and a
-//! secret that stands in the plan is shown by no diagnostic.
+//! Invariants: titles and helps are one line of bounded length, whatever the plan contains, and no
+//! diagnostic shows a secret in the plan.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,18 +14,17 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normali
 
 use crate::digest::Digest;
 
-/// A text that diagnostics point into, with the name under which people know it, and the files that
-/// belong to it.
+/// A text that diagnostics point into, with its file name and the other files that belong to it.
 ///
-/// Places count through all files: those of the first begin at zero, and those of each other one
-/// behind the end of the one before.
+/// Places count through all files: the first file starts at zero, and every other after the end of
+/// the file before it.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The file's name, as it was given.
+    /// The file's name, as given.
     pub name: String,
     /// The whole text.
     pub text: String,
-    /// The files that belong to it.
+    /// The other files that belong to it.
     beside: Vec<Beside>,
 }
 
@@ -33,27 +33,27 @@ pub struct Source {
 struct Beside {
     name: String,
     text: String,
-    /// Where its places begin.
+    /// Where its places start.
     start: usize,
 }
 
 impl Source {
-    /// A text without other files.
+    /// A single text, without other files.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into(), beside: Vec::new() }
     }
 
-    /// Adds a file, and says where its places begin.
+    /// Adds a file, and returns where its places start.
     pub fn add(&mut self, name: String, text: String) -> usize {
         let last = self.beside.last().map_or((0, self.text.len()), |f| (f.start, f.text.len()));
-        // No place is at the end of one file and at the beginning of the next.
+        // Plus one, so that the end of a file is not the beginning of the next.
         let start = last.0 + last.1 + 1;
         self.beside.push(Beside { name, text, start });
         start
     }
 
-    /// The digest of all that is in it: of the text alone where there are no other files.
+    /// The digest of all files; without other files, simply that of the text.
     #[must_use]
     pub fn digest(&self) -> Digest {
         if self.beside.is_empty() {
@@ -61,13 +61,13 @@ impl Source {
         }
         let mut all = self.text.clone();
         for Beside { name: _, text, start: _ } in &self.beside {
-            // The lengths keep a text from moving from one file into another.
+            // With the lengths, moving text from one file to another changes the digest.
             all += &format!("\0{}\0{text}", text.len());
         }
         Digest::of(all.as_bytes())
     }
 
-    /// The file that a place lies in, and the place within it.
+    /// The file that contains a place, and the place within it.
     fn file(&self, span: Span) -> (&str, &str, Span) {
         let found = self.beside.iter().rev().find(|file| span.start >= file.start);
         found.map_or((&self.name, &self.text, span), |Beside { name, text, start }| {
@@ -75,7 +75,7 @@ impl Source {
         })
     }
 
-    /// The text of the file that a place lies in, to be changed.
+    /// The same, with the text mutable.
     fn text_mut(&mut self, span: Span) -> (&mut String, Span) {
         let found = self.beside.iter_mut().rev().find(|file| span.start >= file.start);
         match found {
@@ -98,13 +98,13 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.end <= self.start
     }
 
-    /// The same place in a text that comes behind others.
+    /// The same place in a file that comes after others.
     #[must_use]
     pub fn shifted(self, by: usize) -> Self {
         Self { start: self.start + by, end: self.end + by }
@@ -123,12 +123,12 @@ impl Span {
     }
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// Its place.
     pub span: Span,
 }
 
@@ -137,7 +137,7 @@ pub struct Spanned<T> {
 pub struct Code {
     /// The name: lower case with hyphens.
     pub name: &'static str,
-    /// Whether it is about meaning: the JSON Schema cannot and need not know it.
+    /// Whether it is about meaning, which the JSON Schema cannot and need not check.
     pub semantic: bool,
 }
 
@@ -161,44 +161,45 @@ impl fmt::Debug for Code {
     }
 }
 
-/// A secret that stands in the plan itself. Its place is blanked wherever the plan is shown.
+/// A secret in the plan itself. Its place is blanked wherever the plan is shown.
 pub const SECRET_IN_PLAN: Code = Code::form("secret-in-plan");
-/// The same within a value of the right form. What stands there is not shown.
+/// The same, in a value of the right form. That value is not shown.
 pub const SECRET_IN_VALUE: Code = Code::semantic("secret-in-plan");
 
-/// Findings that are collected at the most. Our choice: nobody reads more, and a plan of garbage
+/// The maximum number of findings collected. Our choice: nobody reads more, and a plan of garbage
 /// would make hundreds of thousands.
 pub const FINDINGS_MAX: usize = 1_000;
-/// Findings that are shown at the most; the number of the others is said. Our choice.
+/// The maximum number of findings shown; the rest are counted. Our choice.
 const SHOWN_MAX: usize = 100;
-/// Characters of a title, a help or a label at the most. Our choice: five lines of a terminal.
+/// The maximum length of a title, a help or a label, in characters. Our choice: five lines of a
+/// terminal.
 const MESSAGE_CHARS_MAX: usize = 400;
-/// Characters of the plan's text in a title at the most. Our choice: half a line.
+/// The maximum length of quoted plan text in a title, in characters. Our choice: half a line.
 const QUOTED_CHARS_MAX: usize = 48;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The plan cannot be used.
     Error,
-    /// The plan can be used, but someone should look.
+    /// The plan can be used, but somebody should look at it.
     Warning,
 }
 
-/// One finding about a plan.
+/// A finding about a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Which kind.
+    /// Its kind.
     pub code: Code,
-    /// One line: what is wrong.
+    /// What is wrong, in one line.
     pub title: String,
     /// Where.
     pub span: Span,
-    /// What stands there, in a few words; may be empty.
+    /// A few words under the caret; may be empty.
     pub label: String,
-    /// Another place that has to do with it.
+    /// A related place.
     pub also: Option<(Span, String)>,
     /// Why it matters, to mail above all.
     pub why: Option<String>,
@@ -250,16 +251,16 @@ impl Diagnostic {
         Self { why: Some(why.into()), ..self }
     }
 
-    /// Adds another place.
+    /// Adds a related place.
     #[must_use]
     pub fn also(self, span: Span, label: impl Into<String>) -> Self {
         Self { also: Some((span, label.into())), ..self }
     }
 }
 
-/// Whether a character does something to a terminal, or to what is around it, instead of being seen:
-/// a control, or one that turns the direction of text, ends a line, or has no width (Unicode 17,
-/// §23.2 to §23.9). Those that only join letters are left alone: languages are written with them.
+/// Whether a character is invisible but affects the terminal or the text around it: a control, or a
+/// character that changes the direction of text, ends a line, or has no width (Unicode 17, §23.2 to
+/// §23.9). Characters that only join letters do not count, since some languages need them.
 #[must_use]
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
@@ -269,7 +270,7 @@ pub fn is_unseen(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Text from outside, with all that is not seen escaped, but for ends of lines.
+/// Text from outside, with invisible characters escaped, except line ends.
 #[must_use]
 pub fn escape_control(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -282,7 +283,7 @@ pub fn escape_control(text: &str) -> String {
     shown
 }
 
-/// Escapes what would break a line or colour a terminal, and bounds the length.
+/// Escapes invisible characters, including line ends, and bounds the length.
 fn one_line(text: String) -> String {
     if text.len() <= MESSAGE_CHARS_MAX && !text.contains(is_unseen) {
         return text;
@@ -295,7 +296,7 @@ fn one_line(text: String) -> String {
     line
 }
 
-/// A word of the plan between backticks; a long one is cut.
+/// A word of the plan in backticks; a long word is cut.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     if word.is_empty() {
@@ -307,13 +308,13 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// Several words between backticks, the first ten of them.
+/// The first ten of several words, in backticks.
 #[must_use]
 pub fn listed<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     some_of(words.into_iter().map(quoted), 10)
 }
 
-/// The first few of some words, so many at the most; the rest is counted.
+/// At most `most` of some words; the rest are counted.
 #[must_use]
 pub fn some_of<W: std::fmt::Display>(words: impl IntoIterator<Item = W>, most: usize) -> String {
     let mut words = words.into_iter();
@@ -324,23 +325,23 @@ pub fn some_of<W: std::fmt::Display>(words: impl IntoIterator<Item = W>, most: u
     }
 }
 
-/// Octets of the source that are given to the renderer at the most, once for each diagnostic. Our
-/// choice: a dozen long lines.
+/// The maximum size of the source excerpt for the renderer, per diagnostic, in octets. Our choice:
+/// a dozen long lines.
 const EXCERPT_OCTETS_MAX: usize = 8 * 1024;
-/// Octets that are underlined at the most. Our choice: a line of a terminal.
+/// The maximum number of octets that are underlined. Our choice: a line of a terminal.
 const CARET_OCTETS_MAX: usize = 80;
 
 /// The lines of a source that a diagnostic shows.
 struct Excerpt<'t> {
     text: &'t str,
-    /// Where it begins in the source.
+    /// Where it starts in the source.
     start: usize,
-    /// The number of its first line, from one.
+    /// The number of its first line, counted from one.
     line: usize,
 }
 
 impl<'t> Excerpt<'t> {
-    /// The whole lines from the first octet to the last, if they are short enough.
+    /// The whole lines from one octet to another, if they are short enough.
     fn of(text: &'t str, from: usize, to: usize) -> Option<Self> {
         let start = text[..from].rfind('\n').map_or(0, |end| end + 1);
         let end = text[to..].find('\n').map_or(text.len(), |length| to + length);
@@ -370,7 +371,7 @@ fn show(diagnostic: &Diagnostic, source: &Source, coloured: bool) -> String {
     };
     let (name, text, local) = source.file(*span);
     let primary = local.within(text);
-    // Of another file only the place is named.
+    // A place in another file is only named.
     let beside = also.as_ref().and_then(|(span, label)| {
         let (other, _, local) = source.file(*span);
         (other == name).then(|| (local.within(text), label))
@@ -407,8 +408,8 @@ fn show(diagnostic: &Diagnostic, source: &Source, coloured: bool) -> String {
     renderer.render(&[group])
 }
 
-/// The source with every secret that was found in it blanked, each octet by an asterisk and line ends
-/// kept, so that places stay what they are.
+/// The source with every secret blanked. Each octet becomes an asterisk and line ends are kept, so
+/// that places do not move.
 fn without_secrets<'d>(
     source: &Source,
     diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
@@ -436,7 +437,7 @@ pub fn place(source: &Source, span: Span) -> String {
     format!("{name}:{line}:{column}")
 }
 
-/// Each finding once: what stands in a default is found wherever it is put in.
+/// Removes duplicates: a mistake in `defaults:` is found wherever the default is used.
 #[must_use]
 pub fn distinct(found: &[Diagnostic]) -> Vec<Diagnostic> {
     let mut kept: Vec<Diagnostic> = Vec::with_capacity(found.len());
@@ -448,7 +449,7 @@ pub fn distinct(found: &[Diagnostic]) -> Vec<Diagnostic> {
     kept
 }
 
-/// Shows them all, in the order of their places; of very many the first, and how many more.
+/// Shows diagnostics in the order of their places; if there are very many, only the first.
 #[must_use]
 pub fn render_all(diagnostics: &[Diagnostic], source: &Source, coloured: bool) -> String {
     let source = without_secrets(source, diagnostics);
@@ -464,10 +465,10 @@ pub fn render_all(diagnostics: &[Diagnostic], source: &Source, coloured: bool) -
     text
 }
 
-/// The word among `known` that `word` was probably meant to be.
+/// The word in `known` that `word` was probably meant to be.
 #[must_use]
 pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // Our choice: one typing error in three letters, and never a different word altogether.
+    // Our choice: one typo per three letters, so that it is never a different word.
     let distance_max = (word.chars().count() / 3).max(1);
     known
         .into_iter()

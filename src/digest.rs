@@ -1,4 +1,5 @@
-//! Digests: SHA-256, shown as `sha256:` and 64 hexadecimal digits, so that `sha256sum` can check.
+//! Digests: SHA-256, shown as `sha256:` and 64 hexadecimal digits, so that `sha256sum` can check
+//! them.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ impl Digest {
         Self(Sha256::digest(octets).into())
     }
 
-    /// The digests of two texts that begin alike, which is read once.
+    /// The digests of two texts with the same beginning, which is hashed only once.
     #[must_use]
     pub fn of_both(beginning: &[u8], one: &[u8], other: &[u8]) -> (Self, Self) {
         let begun = Sha256::new().chain_update(beginning);
@@ -48,7 +49,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A journal of a million entries has three million of these.
+        // Written by hand for speed: a journal of a million entries has three million digests.
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = *b"sha256:................................................................";
         for (octet, pair) in self.0.iter().zip(text[7..].chunks_mut(2)) {

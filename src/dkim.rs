@@ -2,12 +2,12 @@
 //! `SELECTOR._domainkey.DOMAIN` says, and whether a verifier can use it.
 //!
 //! [`KeyRecord::parse`] reads a text as verifiers do: what they ignore or refuse is a [`Problem`].
-//! [`KeyRecord::usable`] refuses a revoked key too, which is a record in order but verifies nothing.
-//! [`paste`] turns what people copy from zone files and web pages into such a text first; live
-//! records are never read that way.
+//! [`KeyRecord::usable`] also refuses a revoked key, which is a valid record but verifies nothing.
+//! [`paste`] understands what people copy from zone files and web pages; live records are never
+//! read that way.
 //!
-//! What it does not do: compute with keys. A key that is not DER at all is taken as it stands, for
-//! only whoever signs can know it.
+//! Nothing here computes with keys. A key that is not DER at all is accepted as it is, since only
+//! its signer can know it.
 
 mod der;
 pub mod paste;
@@ -21,14 +21,15 @@ use cutover_contract::Rdata;
 
 use crate::diag::quoted;
 
-/// Octets of a key record at the most. Our choice: three times what an RSA key of 16,384 bits has.
+/// The maximum size of a key record, in octets. Our choice: three times that of an RSA key with
+/// 16,384 bits.
 pub const TEXT_OCTETS_MAX: usize = 8_192;
-/// Bits of an RSA key at the least; verifiers must refuse shorter ones (RFC 8301 §3.2).
+/// The minimum size of an RSA key, in bits; verifiers must refuse shorter keys (RFC 8301 §3.2).
 pub const RSA_BITS_MIN: usize = 1_024;
-/// Octets of an Ed25519 key (RFC 8032 §5.1.5, RFC 8463 §4.2).
+/// The size of an Ed25519 key, in octets (RFC 8032 §5.1.5, RFC 8463 §4.2).
 const ED25519_OCTETS: usize = 32;
 
-/// Base64 as verifiers take it: padded or not, whatever the bits that mean nothing are.
+/// Base64 as verifiers accept it: padded or not, with any trailing bits.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -39,20 +40,20 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The kind of key, `k=`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyType {
-    /// RSA; what is meant where nothing is said (RFC 6376 §3.6.1).
+    /// RSA, the default (RFC 6376 §3.6.1).
     #[default]
     Rsa,
     /// Ed25519 (RFC 8463).
     Ed25519,
 }
 
-/// What a key record says. Equal ones mean the same to a verifier; notes and the spelling do not
-/// count.
+/// The meaning of a key record. Equal records mean the same to a verifier; notes and spelling do
+/// not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
     /// The kind of key.
     key_type: KeyType,
-    /// The key's octets; none where it is revoked.
+    /// The key's octets; empty if it is revoked.
     key: Vec<u8>,
     /// The hash algorithms that it may be used with; `None`: all (`h=`).
     hashes: Option<BTreeSet<String>>,
@@ -62,53 +63,53 @@ pub struct KeyRecord {
     flags: BTreeSet<String>,
 }
 
-/// Why a text is no DKIM key that a verifier could use.
+/// Why a verifier could not use a text as a DKIM key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// Nothing but blanks.
-    #[error("there is no text of a DKIM key")]
+    #[error("the DKIM key is empty")]
     Empty,
     /// More than [`TEXT_OCTETS_MAX`] octets.
-    #[error("the DKIM key has {octets} octets of text; {TEXT_OCTETS_MAX} are the most")]
+    #[error("the DKIM key has {octets} octets of text; the maximum is {TEXT_OCTETS_MAX}")]
     TooLong {
         /// How many there are.
         octets: usize,
     },
-    /// Something that has not the form `tag=value` (RFC 6376 §3.2).
-    #[error("{} is no part of a DKIM key", quoted(.0))]
+    /// A part without the form `tag=value` (RFC 6376 §3.2).
+    #[error("{} is not a part of a DKIM key", quoted(.0))]
     NoTag(String),
     /// A tag twice: the whole list is invalid (RFC 6376 §3.2).
-    #[error("the tag {}= stands twice in the DKIM key", quoted(.0))]
+    #[error("the tag {}= appears twice in the DKIM key", quoted(.0))]
     Twice(String),
-    /// `v=` behind other tags (RFC 6376 §3.6.1).
+    /// `v=` after other tags (RFC 6376 §3.6.1).
     #[error("`v=` is not the first tag of the DKIM key")]
     VersionNotFirst,
     /// Another version than `DKIM1`.
-    #[error("{} is no version of DKIM keys", quoted(.0))]
+    #[error("{} is not a version of DKIM keys", quoted(.0))]
     UnknownVersion(String),
     /// A kind of key that verifiers ignore.
-    #[error("{} is no kind of DKIM key", quoted(.0))]
+    #[error("{} is not a kind of DKIM key", quoted(.0))]
     UnknownType(String),
     /// No `p=`.
     #[error("the DKIM key has no `p=`")]
     NoKey,
-    /// An empty `p=`: the key is revoked (RFC 6376 §3.6.1). [`KeyRecord::parse`] does not say it.
+    /// An empty `p=`: the key is revoked (RFC 6376 §3.6.1). [`KeyRecord::parse`] never returns it.
     #[error("the DKIM key is revoked: its `p=` is empty")]
     Revoked,
-    /// `p=` is no base64.
-    #[error("the `p=` of the DKIM key is no base64")]
+    /// `p=` is not base64.
+    #[error("the `p=` of the DKIM key is not base64")]
     NotBase64,
-    /// Less key than the key itself says.
-    #[error("the DKIM key is cut: its `p=` should hold {says} octets, and {has} are there")]
+    /// The key is shorter than it says itself.
+    #[error("the DKIM key is cut off: its `p=` should have {says} octets, but has {has}")]
     Cut {
         /// Octets that its beginning announces.
         says: usize,
         /// Octets that are there.
         has: usize,
     },
-    /// More key than the key itself says.
+    /// The key is longer than it says itself.
     #[error(
-        "the `p=` of the DKIM key goes on after the key: {says} of its {has} octets are the key"
+        "the `p=` of the DKIM key continues after the key: {says} of its {has} octets are the key"
     )]
     GoesOn {
         /// Octets that its beginning announces.
@@ -116,37 +117,37 @@ pub enum Problem {
         /// Octets that are there.
         has: usize,
     },
-    /// DER that is no RSA public key, for `k=rsa`.
-    #[error("the `p=` of the DKIM key is no RSA public key")]
+    /// DER that is not an RSA public key, for `k=rsa`.
+    #[error("the `p=` of the DKIM key is not an RSA public key")]
     NotRsa {
-        /// The `p=` that would do with `k=ed25519`, if it is an Ed25519 key.
+        /// If it is an Ed25519 key, the `p=` for `k=ed25519`.
         ed25519: Option<String>,
     },
-    /// Less than [`RSA_BITS_MIN`] bits.
-    #[error("the RSA key has {bits} bits, and verifiers refuse less than {RSA_BITS_MIN}")]
+    /// Fewer than [`RSA_BITS_MIN`] bits.
+    #[error("the RSA key has {bits} bits, but verifiers refuse fewer than {RSA_BITS_MIN}")]
     Weak {
         /// How many it has.
         bits: usize,
     },
     /// Not 32 octets, for `k=ed25519`.
-    #[error("the Ed25519 key has {octets} octets, and {ED25519_OCTETS} are wanted")]
+    #[error("the Ed25519 key has {octets} octets instead of {ED25519_OCTETS}")]
     NotEd25519 {
         /// How many there are.
         octets: usize,
-        /// The `p=` that is meant, where the key is wrapped in DER.
+        /// The right `p=`, if the key is wrapped in DER.
         bare: Option<String>,
     },
-    /// A key that must not be shown to anybody.
-    #[error("this is a private key, and a DKIM record holds the public one")]
+    /// A private key, which must not be shown.
+    #[error("this is a private key, but a DKIM record holds the public key")]
     Private,
     /// A public key in PEM, without the record around it.
-    #[error("this is a key file (PEM), and not yet a DKIM record")]
+    #[error("this is a key file (PEM), not a DKIM record")]
     Pem,
     /// `h=` without `sha256`, the only algorithm that may be used (RFC 8301 §3.1).
-    #[error("the DKIM key is for the hash {} alone, which verifiers refuse", quoted(.0))]
+    #[error("the DKIM key allows only the hash {}, which verifiers refuse", quoted(.0))]
     NoHash(String),
     /// `s=` without `*` and `email`.
-    #[error("the DKIM key is for the service {}, and not for mail", quoted(.0))]
+    #[error("the DKIM key is for the service {}, not for mail", quoted(.0))]
     NotForMail(String),
     /// Quotes that do not enclose strings.
     #[error("the quotes of the DKIM key do not enclose its strings")]
@@ -159,7 +160,7 @@ impl Problem {
     pub fn why(&self) -> &'static str {
         match self {
             Self::Private => {
-                "whoever has the private key can sign mail as the domain, and DNS shows it to everybody"
+                "anyone with the private key can sign mail as the domain, and DNS shows it to everybody"
             }
             Self::Revoked => "mail that is signed with a revoked key fails DKIM (RFC 6376 §3.6.1)",
             Self::Weak { .. } => {
@@ -168,7 +169,7 @@ impl Problem {
             Self::NoHash(_) => "rsa-sha1 must not be used, so no signature passes (RFC 8301 §3.1)",
             Self::NotForMail(_) => "verifiers of mail ignore the key (RFC 6376 §3.6.1)",
             Self::Twice(_) | Self::NoTag(_) => {
-                "verifiers ignore a list of tags that is not well-formed (RFC 6376 §3.2): mail that is signed with the key fails DKIM"
+                "verifiers ignore a malformed list of tags (RFC 6376 §3.2): mail that is signed with the key fails DKIM"
             }
             Self::Empty
             | Self::TooLong { .. }
@@ -196,37 +197,37 @@ impl Problem {
             Self::Empty | Self::NoKey | Self::NotBase64 | Self::GoesOn { .. } => WHOLE.to_owned(),
             Self::TooLong { .. } => "copy the record alone".to_owned(),
             Self::NoTag(part) if part.is_empty() => {
-                "take the `;` out that has nothing in front of it".to_owned()
+                "remove the `;` that has nothing before it".to_owned()
             }
             Self::NoTag(_) => {
-                "write tags with `;` between them, as the host shows them: `v=DKIM1; k=rsa; p=BASE64`"
+                "separate tags with `;`, as the host shows them: `v=DKIM1; k=rsa; p=BASE64`"
                     .to_owned()
             }
             Self::Twice(_) => "keep one of the two".to_owned(),
             Self::VersionNotFirst => "put `v=DKIM1;` in front".to_owned(),
             Self::UnknownVersion(version) if version.starts_with("DKIM1") => {
-                "put a `;` behind `v=DKIM1`".to_owned()
+                "put a `;` after `v=DKIM1`".to_owned()
             }
             Self::UnknownVersion(_) => "write `v=DKIM1;`, in capitals".to_owned(),
-            Self::UnknownType(_) => "write `k=rsa` or `k=ed25519`, in small letters".to_owned(),
+            Self::UnknownType(_) => "write `k=rsa` or `k=ed25519`, in lower case".to_owned(),
             Self::Revoked => "write the key that the host signs with: `p=BASE64`".to_owned(),
             Self::Cut { .. } => {
-                "copy the whole key: zone files and web pages divide it into strings of at most 255 characters, and all of them are needed".to_owned()
+                "copy the whole key: zone files and web pages split it into strings of at most 255 characters, and all of them are needed".to_owned()
             }
             Self::NotRsa { ed25519: Some(key) } => format!("write `k=ed25519; p={key}`"),
             Self::NotEd25519 { bare: Some(key), .. } => format!("write `p={key}`"),
             Self::NotRsa { ed25519: None } | Self::NotEd25519 { bare: None, .. } => {
                 "write the public key of the kind that `k=` says".to_owned()
             }
-            Self::Weak { .. } => "let the host make a key of 2048 bits".to_owned(),
+            Self::Weak { .. } => "have the host create a key of 2048 bits".to_owned(),
             Self::Private => {
-                "make a new pair of keys, since this one has been shown, and write its public key".to_owned()
+                "create a new key pair, since this one was exposed, and use its public key".to_owned()
             }
             Self::Pem => {
-                "write `v=DKIM1; k=rsa; p=` and behind it the lines between BEGIN and END, without blanks".to_owned()
+                "write `v=DKIM1; k=rsa; p=` followed by the lines between BEGIN and END, without spaces".to_owned()
             }
-            Self::NoHash(_) => "write `h=sha256`, or take `h=` out".to_owned(),
-            Self::NotForMail(_) => "write `s=email`, or take `s=` out".to_owned(),
+            Self::NoHash(_) => "write `h=sha256`, or remove `h=`".to_owned(),
+            Self::NotForMail(_) => "write `s=email`, or remove `s=`".to_owned(),
             Self::Quotes => {
                 "write the text without quotes, or each string in its own pair: '\"v=DKIM1; k=rsa; \" \"p=BASE64\"'".to_owned()
             }
@@ -235,7 +236,7 @@ impl Problem {
 }
 
 impl KeyRecord {
-    /// Reads a record as verifiers do; a revoked key is a record too.
+    /// Reads a record as verifiers do; a revoked key is valid.
     ///
     /// # Errors
     /// What makes a verifier ignore the record or fail the signature. Never [`Problem::Revoked`].
@@ -278,7 +279,7 @@ impl KeyRecord {
         Ok(Self { key_type, key, hashes, services, flags })
     }
 
-    /// Reads a record that signatures are to be verified with.
+    /// Reads a record that can verify signatures.
     ///
     /// # Errors
     /// As [`Self::parse`], and [`Problem::Revoked`].
@@ -293,11 +294,11 @@ impl KeyRecord {
     /// type.
     #[must_use]
     pub fn of_rdata(rdata: &Rdata) -> Option<Result<Self, Problem>> {
-        // Octets that are no text become one that no tag may hold.
+        // Invalid UTF-8 becomes a character that no tag may contain.
         Some(Self::parse(&String::from_utf8_lossy(&rdata.txt_joined()?)))
     }
 
-    /// Whether the record only says that the key is not to be used any more.
+    /// Whether the record revokes its key.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         self.key.is_empty()
@@ -317,7 +318,7 @@ impl KeyRecord {
     }
 }
 
-/// What may stand around tags and values: folding white space (RFC 6376 §2.8).
+/// What may surround tags and values: folding white space (RFC 6376 §2.8).
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 fn without_blanks(text: &str) -> String {
@@ -353,7 +354,7 @@ fn tags(text: &str) -> Result<Vec<(&str, &str)>, Problem> {
     Ok(tags)
 }
 
-/// Key files are told by their first line (RFC 7468 §2).
+/// Key files are recognised by their first line (RFC 7468 §2).
 fn refuse_pem(text: &str) -> Result<(), Problem> {
     match text.contains("-----BEGIN") {
         true if text.contains("PRIVATE KEY") => Err(Problem::Private),
@@ -376,7 +377,7 @@ fn check_key(key_type: KeyType, key: &[u8]) -> Result<(), Problem> {
         KeyType::Rsa => {
             let (says, has) = (der::length(key), key.len());
             match says {
-                // Cut within the length itself: it says three octets at the least.
+                // Cut off within the length itself.
                 None => return Err(Problem::Cut { says: has + 1, has }),
                 Some(says) if says > has => return Err(Problem::Cut { says, has }),
                 Some(says) if says < has => return Err(Problem::GoesOn { says, has }),

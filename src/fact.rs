@@ -1,19 +1,19 @@
-//! Facts: what is true of a mail host, is not in DNS, and matters to mail.
+//! Facts about mail hosts that matter to mail but are not in DNS.
 //!
-//! DNS can be looked at; whether a host accepts a recipient, or people have stopped sending through
-//! it, cannot be read from a zone. Each kind of fact is a row of [`TABLE`]: what it means, which
-//! values it has, and what may establish it. A fact that a plan relies on and that nothing
-//! establishes is *unknown*: the proof takes the worst value for it, which refutes the plan, and the
-//! help names the line that would state it.
+//! DNS does not show whether a host accepts a recipient, or whether people have stopped sending
+//! through it. Each kind of fact is a row of [`TABLE`]: its meaning, its values, and what can
+//! establish it. If a plan relies on a fact that nothing establishes, the fact is *unknown*: the
+//! proof assumes its worst value, which refutes the plan, and the help shows the line that would
+//! state it.
 //!
-//! What is stated is an assumption, and every verdict lists it.
+//! A stated fact is an assumption; every verdict lists it.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use cutover_contract::Name;
 
-/// What a fact is stated of.
+/// What a fact is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A host of the plan.
@@ -34,7 +34,7 @@ impl Subject {
         }
     }
 
-    /// Its key in a line of `assume:`.
+    /// Its kind.
     #[must_use]
     pub fn kind(&self) -> SubjectKind {
         match self {
@@ -46,7 +46,7 @@ impl Subject {
 }
 
 impl Subject {
-    /// It in a sentence.
+    /// Its form in a sentence.
     #[must_use]
     pub fn shown(&self) -> String {
         match self {
@@ -78,7 +78,7 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    /// The key in a line of `assume:`.
+    /// The key in an entry of `assume:`.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
@@ -92,17 +92,17 @@ impl SubjectKind {
 /// A kind of fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fact {
-    /// The mail of every recipient is taken.
+    /// Mail for every recipient is accepted.
     Accepts,
     /// What the host does with mail that arrives for the domains.
     Mail,
-    /// Mail from the host's own customers stays there, whatever DNS says.
+    /// Mail from the host's own customers stays on the host, whatever DNS says.
     RoutesLocal,
     /// People and programs send through the host.
     Sends,
-    /// Mail clients are set up to use the host, or the name.
+    /// The host, or the name, is configured in mail clients.
     Clients,
-    /// Clients that are set up for the host see the mailboxes of the other side.
+    /// Clients that are configured for the host see the mailboxes of the other side.
     Redirects,
     /// The last copy of the host's mailboxes to the other side has been made.
     Synced,
@@ -116,32 +116,32 @@ pub enum Fact {
     Published,
     /// Somebody signs mail with a DKIM key.
     Signs,
-    /// All mail that is sent as a domain passes DMARC.
+    /// All mail that is sent as the domain passes DMARC.
     PassesDmarc,
     /// A domain that does not move stays at the old host.
     Stays,
-    /// Some senders or mail clients have IPv4 alone.
+    /// Some senders or mail clients have only IPv4.
     Ipv4Only,
-    /// Some senders or mail clients have IPv6 alone.
+    /// Some senders or mail clients have only IPv6.
     Ipv6Only,
 }
 
 /// The value of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
-    /// It is so.
+    /// The fact is true.
     True,
-    /// It is not so.
+    /// The fact is false.
     False,
-    /// Of [`Fact::Mail`]: it is put into mailboxes here.
+    /// For [`Fact::Mail`]: mail is stored in mailboxes here.
     Store,
-    /// Of [`Fact::Mail`]: it is passed on to the exchanges of the other side, by their names.
+    /// For [`Fact::Mail`]: mail is relayed to the exchanges of the other side, by their names.
     Relay,
-    /// Of [`Fact::Mail`]: it is passed on to wherever the MX records lead.
+    /// For [`Fact::Mail`]: mail is relayed to wherever the MX records lead.
     RelayByMx,
-    /// Of [`Fact::Mail`]: it is refused for good.
+    /// For [`Fact::Mail`]: mail is rejected permanently.
     Reject,
-    /// Of [`Fact::Mail`]: nobody answers.
+    /// For [`Fact::Mail`]: the host does not answer.
     Off,
 }
 
@@ -167,7 +167,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// What may establish a fact.
+/// What can establish a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A key of the plan.
@@ -188,25 +188,25 @@ impl fmt::Display for Source {
     }
 }
 
-/// All about one kind of fact.
+/// A kind of fact.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The kind.
     pub fact: Fact,
     /// Its word in a plan.
     pub word: &'static str,
-    /// The values that it can have, each with what it says of its subject, as a clause behind it.
+    /// Its values, each with its meaning as a clause that follows the subject.
     pub says: &'static [(Value, &'static str)],
-    /// What it can be stated of.
+    /// What it can be about.
     pub subjects: &'static [SubjectKind],
-    /// The value that `assume:` states where it names none.
+    /// The default value of an entry of `assume:`.
     pub stated: Value,
-    /// The value of a host that mail leaves, before anybody states another: what mail relies on
-    /// today. `None`: nobody knows, as of all others.
+    /// The default value for a host that mail leaves: what mail relies on today. `None`: unknown,
+    /// as for all other hosts.
     pub of_old: Option<Value>,
-    /// The value that the proof takes where nobody states one: the worst.
+    /// The value that the proof assumes if nothing establishes one: the worst.
     pub unknown: Value,
-    /// What may establish it.
+    /// What can establish it.
     pub sources: &'static [Source],
     /// The invariants whose patterns read it.
     pub read_by: &'static [&'static str],
@@ -224,11 +224,11 @@ pub const TABLE: &[Row] = &[
         says: &[
             (
                 Value::True,
-                "takes the mail of every recipient, and brings it to the mailboxes that people read",
+                "accepts mail for every recipient and delivers it to the mailboxes that people read",
             ),
             (
                 Value::False,
-                "does not take the mail of every recipient, or does not bring it to the mailboxes that people read",
+                "does not accept mail for every recipient, or does not deliver it to the mailboxes that people read",
             ),
         ],
         subjects: &[SubjectKind::Host, SubjectKind::Name, SubjectKind::Address],
@@ -242,16 +242,16 @@ pub const TABLE: &[Row] = &[
         fact: Fact::Mail,
         word: "mail",
         says: &[
-            (Value::Store, "puts mail for the domains into mailboxes of its own"),
-            (Value::Relay, "passes mail for the domains on to the exchanges of the other side"),
-            (Value::RelayByMx, "passes mail for the domains on to where the MX records lead"),
-            (Value::Reject, "refuses mail for the domains for good"),
+            (Value::Store, "stores mail for the domains in its own mailboxes"),
+            (Value::Relay, "relays mail for the domains to the exchanges of the other side"),
+            (Value::RelayByMx, "relays mail for the domains to where the MX records lead"),
+            (Value::Reject, "rejects mail for the domains permanently"),
             (Value::Off, "is switched off"),
         ],
         subjects: HOST,
         stated: Value::Relay,
         of_old: Some(Value::Store),
-        // What shall take mail puts it into mailboxes: the rest is stated.
+        // A host that should take mail stores it; any other value has to be stated.
         unknown: Value::Store,
         sources: &[Source::PlanKey("migrate"), Source::Assume],
         read_by: &["deliverable", "one-mailbox", "no-loop", "clients"],
@@ -262,12 +262,9 @@ pub const TABLE: &[Row] = &[
         says: &[
             (
                 Value::True,
-                "keeps mail that its own customers send to the domains, whatever the MX records say",
+                "keeps mail from its own customers to the domains, whatever the MX records say",
             ),
-            (
-                Value::False,
-                "sends mail that its own customers write to the domains where the MX records lead",
-            ),
+            (Value::False, "routes mail from its own customers to the domains by the MX records"),
         ],
         subjects: HOST,
         stated: Value::False,
@@ -280,8 +277,8 @@ pub const TABLE: &[Row] = &[
         fact: Fact::Sends,
         word: "sends",
         says: &[
-            (Value::True, "is what people and programs send mail through"),
-            (Value::False, "is not, or no longer, what people and programs send mail through"),
+            (Value::True, "is used by people or programs to send mail"),
+            (Value::False, "is not (or no longer) used by people or programs to send mail"),
         ],
         subjects: HOST_OR_NAME,
         stated: Value::False,
@@ -294,8 +291,8 @@ pub const TABLE: &[Row] = &[
         fact: Fact::Clients,
         word: "clients",
         says: &[
-            (Value::True, "is what mail clients are set up to use"),
-            (Value::False, "is not, or no longer, what mail clients are set up to use"),
+            (Value::True, "is configured in mail clients"),
+            (Value::False, "is not (or no longer) configured in mail clients"),
         ],
         subjects: HOST_OR_NAME,
         stated: Value::False,
@@ -310,11 +307,11 @@ pub const TABLE: &[Row] = &[
         says: &[
             (
                 Value::True,
-                "shows the mailboxes of the other side to the clients that are set up for it",
+                "shows the mailboxes of the other side to clients that are configured for it",
             ),
             (
                 Value::False,
-                "does not show the mailboxes of the other side to the clients that are set up for it",
+                "does not show the mailboxes of the other side to clients that are configured for it",
             ),
         ],
         subjects: HOST,
@@ -399,9 +396,9 @@ pub const TABLE: &[Row] = &[
         says: &[
             (
                 Value::True,
-                "has what mail needs there, and keeps it: addresses of each family, a record or a key that is sound, and nothing that refuses this mail",
+                "has and keeps what mail needs: addresses of each family, a valid record or key, and nothing that refuses this mail",
             ),
-            (Value::False, "has nothing there, or not what mail needs"),
+            (Value::False, "has nothing, or not what mail needs"),
         ],
         subjects: NAME,
         stated: Value::True,
@@ -428,8 +425,8 @@ pub const TABLE: &[Row] = &[
         fact: Fact::PassesDmarc,
         word: "passes_dmarc",
         says: &[
-            (Value::True, "is a domain of which all mail passes DMARC"),
-            (Value::False, "is a domain of which not all mail passes DMARC"),
+            (Value::True, "is a domain whose mail all passes DMARC"),
+            (Value::False, "is a domain whose mail does not all pass DMARC"),
         ],
         subjects: NAME,
         stated: Value::True,
@@ -442,7 +439,7 @@ pub const TABLE: &[Row] = &[
         fact: Fact::Stays,
         word: "stays",
         says: &[
-            (Value::True, "is a domain that stays at the old host, which stays on for it"),
+            (Value::True, "is a domain that stays at the old host, which keeps running for it"),
             (Value::False, "is a domain that does not stay at the old host"),
         ],
         subjects: NAME,
@@ -459,8 +456,8 @@ pub const TABLE: &[Row] = &[
         fact: Fact::Ipv4Only,
         word: "ipv4_only",
         says: &[
-            (Value::True, "is reached by some senders or mail clients over IPv4 alone"),
-            (Value::False, "is reached by nobody over IPv4 alone"),
+            (Value::True, "is reached by some senders or mail clients over IPv4 only"),
+            (Value::False, "is reached by nobody over IPv4 only"),
         ],
         subjects: HOST_OR_NAME,
         stated: Value::False,
@@ -473,8 +470,8 @@ pub const TABLE: &[Row] = &[
         fact: Fact::Ipv6Only,
         word: "ipv6_only",
         says: &[
-            (Value::True, "is reached by some senders or mail clients over IPv6 alone"),
-            (Value::False, "is reached by nobody over IPv6 alone"),
+            (Value::True, "is reached by some senders or mail clients over IPv6 only"),
+            (Value::False, "is reached by nobody over IPv6 only"),
         ],
         subjects: HOST_OR_NAME,
         stated: Value::False,
@@ -535,7 +532,7 @@ impl Fact {
         self.values().find(|value| value.word() == word)
     }
 
-    /// What a value says of a subject, as a clause behind it.
+    /// The meaning of a value, as a clause that follows the subject.
     ///
     /// # Panics
     /// For a value that this fact cannot have.

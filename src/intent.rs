@@ -1,8 +1,8 @@
-//! What the plan wants, with everything looked up within the plan itself.
+//! What the plan wants, with all references within the plan resolved.
 //!
-//! [`resolve`] takes a decoded plan and answers what only the whole plan can: which zone a name lies
-//! in, which host is meant, what `{domain}` stands for. From here on a name is a name and every
-//! reference holds. It asks nobody, so `check` can run it without a network.
+//! [`resolve`] takes a decoded plan and answers what only the whole plan can: which zone a name is
+//! in, which host is meant, what `{domain}` stands for. After that, every reference is valid. It
+//! needs no network, so `check` can run it.
 //!
 //! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
 
@@ -28,20 +28,20 @@ use crate::spec::{
 
 /// A provider, host or zone that the plan does not have.
 pub const UNKNOWN_REFERENCE: Code = Code::semantic("unknown-reference");
-/// A name that lies in none of the plan's zones.
+/// A name that is in none of the plan's zones.
 pub const OUTSIDE_ZONES: Code = Code::semantic("outside-zones");
-/// Two things that ask for the same RRset, or the same thing said twice.
+/// The same RRset asked for twice, or the same thing stated twice.
 pub const SAID_TWICE: Code = Code::semantic("said-twice");
-/// A host that cannot play the part that `migrate` gives it.
+/// A host that cannot fill its role in `migrate`.
 pub const UNFIT_HOST: Code = Code::semantic("unfit-host");
 /// A reference to a point that the plan does not have, or that comes after itself.
 pub const UNKNOWN_ANCHOR: Code = Code::semantic("unknown-anchor");
-/// A plan that asks for nothing.
+/// A plan without anything to do.
 pub const NOTHING_TO_DO: Code = Code::semantic("nothing-to-do");
-/// A name that became too long, or data that is no data of its type, once `{domain}` was filled in.
+/// A name that became too long, or data that became invalid, once `{domain}` was filled in.
 pub const BAD_TEMPLATE: Code = Code::semantic("bad-template");
 
-/// A plan whose domains and hosts, multiplied, are too many.
+/// A plan with too many domains times hosts.
 pub const TOO_MANY: Code = Code::semantic("too-many");
 
 /// What the plan wants.
@@ -49,7 +49,7 @@ pub const TOO_MANY: Code = Code::semantic("too-many");
 pub struct Intent {
     /// The plan's name.
     pub name: String,
-    /// Where the name stands.
+    /// The place of the name.
     pub name_span: Span,
     /// The providers by name.
     pub providers: BTreeMap<String, ProviderSpec>,
@@ -63,7 +63,7 @@ pub struct Intent {
     pub terms: Terms,
     /// When the switch may begin; `None`: at any time.
     pub windows: Option<Windows>,
-    /// What has to pass before and behind the switch.
+    /// What has to pass before and after the switch.
     pub gates: GatesSpec,
     /// Work outside of DNS.
     pub tasks: TasksSpec,
@@ -75,7 +75,7 @@ pub struct Intent {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
-    /// What goes on when a part of the plan cannot.
+    /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
 }
 
@@ -92,37 +92,37 @@ pub struct Terms {
     pub restore_ttls: bool,
     /// How the MX records change.
     pub switch: SwitchKind,
-    /// How long things live that no TTL says.
+    /// Lifetimes that no TTL states.
     pub clocks: Clocks,
 }
 
-/// One domain that moves, with the hosts as they look for this domain.
+/// A domain that moves, with the hosts as they apply to it.
 #[derive(Clone, Debug)]
 pub struct DomainMove {
-    /// The domain, and where it stands in the plan.
+    /// The domain, and its place in the plan.
     pub domain: Spanned<Name>,
-    /// The zone it lies in.
+    /// The zone that it is in.
     pub zone: Name,
     /// The host that takes its mail now.
     pub from: Host,
-    /// The host that takes it in the end.
+    /// The host that takes it after the move.
     pub to: Host,
     /// Hosts that send as the domain before, during and after.
     pub others: Vec<Host>,
 }
 
-/// A host as it looks for one domain.
+/// A host as it applies to one domain.
 #[derive(Clone, Debug)]
 pub struct Host {
     /// Its name in the plan.
     pub name: String,
-    /// Where `migrate` names it; for other hosts, where the domain stands.
+    /// Where `migrate` names it; for other hosts, the place of the domain.
     pub span: Span,
     /// Its exchanges.
     pub exchanges: Vec<Exchange>,
     /// Its senders.
     pub senders: Vec<Sender>,
-    /// Its discovery records: what shall stand at each name.
+    /// Its discovery records: the data for each name.
     pub discovery: BTreeMap<RrKey, Spanned<Rdata>>,
     /// TLSA records that the certificates of its exchanges match.
     pub tlsa: Vec<Rdata>,
@@ -135,7 +135,7 @@ pub struct Exchange {
     pub preference: u16,
     /// The exchange's name.
     pub name: Spanned<Name>,
-    /// Addresses that the plan shall publish for it.
+    /// Addresses that the plan publishes for it.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -171,14 +171,14 @@ impl Host {
 pub struct Selector {
     /// `SELECTOR._domainkey.DOMAIN`.
     pub owner: Spanned<Name>,
-    /// What the plan shall publish there.
+    /// What the plan publishes there.
     pub publish: Option<Rdata>,
 }
 
-/// Looks everything up.
+/// Resolves all references.
 ///
 /// # Errors
-/// All that does not hang together, in one go.
+/// All inconsistencies at once.
 pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
     let mut resolver = Resolver { found: Vec::new(), spec: &spec };
     resolver.references();
@@ -187,7 +187,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
     resolver.records();
     resolver.assumptions();
     if spec.migrate.is_none() && spec.records.is_empty() {
-        let title = "the plan asks for nothing";
+        let title = "the plan has nothing to do";
         let help = "add `migrate:` to move mail domains, or `records:` to change records";
         resolver.report(Diagnostic::error(NOTHING_TO_DO, spec.name.span, title, help));
     }
@@ -196,8 +196,8 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         spec.tasks.all().next().map(|(_, task)| (task.name.span, "task", "tasks")),
     ];
     for (span, what, key) in placed.into_iter().flatten().filter(|_| spec.migrate.is_none()) {
-        let title = format!("there is no switch that this {what} could stand before or behind");
-        let help = format!("add `migrate:`, or take `{key}:` out");
+        let title = format!("this {what} needs a switch, but the plan moves no mail");
+        let help = format!("add `migrate:`, or remove `{key}:`");
         resolver.report(Diagnostic::error(UNKNOWN_ANCHOR, span, title, help));
     }
     let found = resolver.found;
@@ -243,7 +243,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
 }
 
 impl Intent {
-    /// The plan's zone that a name lies in: the longest one above it.
+    /// The plan's zone that a name is in: the longest match.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&Name> {
         let above = std::iter::successors(Some(name.clone()), Name::parent);
@@ -297,8 +297,8 @@ impl Resolver<'_> {
             }
             if let Some(first) = seen.insert(&zone.name.value, zone.name.span) {
                 let name = quoted(&zone.name.value.to_string());
-                let title = format!("the zone {name} stands here twice");
-                let help = "keep one of the two: names are compared without case and trailing dot";
+                let title = format!("the zone {name} is listed twice");
+                let help = "keep one of them: names are compared without case and trailing dot";
                 self.report(
                     Diagnostic::error(SAID_TWICE, zone.name.span, title, help)
                         .also(first, "first here"),
@@ -315,7 +315,7 @@ impl Resolver<'_> {
         self.report(Diagnostic::error(
             OUTSIDE_ZONES,
             span,
-            format!("{name} lies in none of the plan's zones"),
+            format!("{name} is in none of the plan's zones"),
             format!("add its zone to `zones:`, which has {zones}"),
         ));
     }
@@ -333,9 +333,9 @@ impl Resolver<'_> {
             let nearest = zone_of(zones, name);
             if nearest != Some(zone) {
                 let (name, zone) = (quoted(&name.to_string()), quoted(&zone.to_string()));
-                let title = format!("{name} does not lie in the zone {zone}");
+                let title = format!("{name} is not in the zone {zone}");
                 let help = match nearest {
-                    Some(nearest) => format!("write `zone: {nearest}`, which it lies in"),
+                    Some(nearest) => format!("write `zone: {nearest}`, which it is in"),
                     None => "write the name relative to the zone, or add its own zone".to_owned(),
                 };
                 self.report(Diagnostic::error(OUTSIDE_ZONES, record.name.span, title, help));
@@ -344,7 +344,7 @@ impl Resolver<'_> {
             let key = record.key();
             if let Some(first) = seen.insert(key.clone(), record.name.span) {
                 let title = format!("{} is set twice", quoted(&key.to_string()));
-                let help = "an RRset has one set of records: put them all into one `to:` list";
+                let help = "put all records of an RRset in one `to:` list";
                 self.report(
                     Diagnostic::error(SAID_TWICE, record.name.span, title, help)
                         .also(first, "first here"),

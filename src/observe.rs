@@ -1,11 +1,12 @@
 //! Questions, answers, and the snapshot that they make.
 //!
-//! [`questions`] says what has to be asked so that the intent can be compared with the world; it is
-//! called again with what is known so far until it has nothing left to ask, for an SPF record may
-//! name another one. A [`Snapshot`] is what was seen at one time. It keeps no counted-down TTL: for
-//! names outside of the plan's zones it keeps no TTL at all.
+//! [`questions`] says what to ask so that intent and world can be compared. It is called again with
+//! what is known so far until nothing is left to ask, since an SPF record may name another. A
+//! [`Snapshot`] is what was seen at one time. It keeps no counted-down TTLs: for names outside of
+//! the plan's zones it keeps no TTL at all.
 //!
-//! Names that are not published yet are never asked at a resolver: it would keep the "no".
+//! Resolvers are never asked for names that are not published yet: they would cache the negative
+//! answer.
 
 mod ask;
 mod questions;
@@ -29,20 +30,20 @@ pub use questions::{
     MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions, signs_as,
 };
 
-/// What one authoritative server said to one question.
+/// An authoritative server's answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Served {
     /// This RRset, or none.
     Answer(Option<RrSet>),
-    /// This RRset, which a name beside it that does not exist has too: by all that can be seen, there is
-    /// none, and a wildcard or a DNAME answers.
+    /// This RRset, which the server also returns for a sibling name that does not exist. So there
+    /// may be no such RRset, and a wildcard or a DNAME answers.
     Wildcard(RrSet),
-    /// Nothing that can be used, and why.
+    /// No usable answer, and why.
     Unanswered(String),
 }
 
 impl Served {
-    /// Whether what was said may be what is looked for, records or their absence.
+    /// Whether the answer may be what is looked for, records or their absence.
     #[must_use]
     pub fn may_be(&self, is: impl Fn(Option<&RrSet>) -> bool) -> bool {
         match self {
@@ -52,7 +53,7 @@ impl Served {
         }
     }
 
-    /// The records that were given.
+    /// The records in the answer.
     #[must_use]
     pub fn records(&self) -> Option<&RrSet> {
         match self {
@@ -63,27 +64,28 @@ impl Served {
     }
 }
 
-/// What a command said.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Its exit code; `None` where a signal has ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// The beginning of what it wrote, to both outputs.
+    /// The beginning of what it wrote to both outputs.
     pub output: String,
-    /// Whether what it wrote shows that it broke down before it could say anything.
+    /// Whether the output shows that it broke down before it could decide anything.
     pub broke_down: bool,
 }
 
 impl Said {
-    /// An end with this code, and with these words.
+    /// A result with this exit code and output.
     #[must_use]
     pub fn with(code: i32, output: impl Into<String>) -> Self {
         Self { code: Some(code), output: output.into(), broke_down: false }
     }
 }
 
-/// How a line begins that programs write when they break down: Python, Java, Go, Rust, Node.js, PHP,
-/// Perl modules that die with a stack. What a shell cannot run has the codes 126 and 127 (POSIX).
+/// How lines begin that programs write when they break down: Python, Java, Go, Rust, Node.js, PHP,
+/// and Perl modules that die with a stack. What a shell cannot run has exit code 126 or 127
+/// (POSIX).
 const BREAKDOWNS: &[&str] = &[
     "Traceback (most recent call last):",
     "Exception in thread ",
@@ -107,50 +109,51 @@ pub fn is_breakdown(output: &str) -> bool {
     })
 }
 
-/// Why a command did not come to its end.
+/// Why a command did not complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoEnd {
-    /// It was not run: nothing was done.
+    /// It did not run: nothing was done.
     NotRun(String),
-    /// It ran, and nobody knows how far it came.
+    /// It ran, and nobody knows how far it got.
     Cut(String),
 }
 
-/// What a web server answered.
+/// The answer of a web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The status code.
     pub status: u16,
-    /// Whether the text that was looked for is there; `true` where none was.
+    /// Whether it contains the text that was looked for; `true` if none was.
     pub contains: bool,
 }
 
-/// The records of a name as a resolver gave them.
+/// A resolver's answer for a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outside {
-    /// These; aliases have been followed.
+    /// These records, with aliases followed.
     Records(Arc<[Rdata]>),
     /// The name or the type does not exist.
     Absent,
-    /// Nobody was asked, or nobody answered; with the reason.
+    /// No resolver was asked, or none answered; with the reason.
     Unknown(String),
 }
 
-/// What was seen of one zone.
+/// What was seen of a zone.
 #[derive(Clone, Debug)]
 pub struct ZoneSeen {
     /// Its contents at the provider.
     pub zone: Zone,
-    /// What the adapter says of itself.
+    /// What the adapter says about itself.
     pub capabilities: Capabilities,
-    /// Who has to serve a change before it counts as propagated.
+    /// The servers that have to serve a change before it counts as propagated.
     pub authorities: Vec<Authority>,
 }
 
 impl ZoneSeen {
-    /// How long the absence of a name may be cached: min(SOA MINIMUM, SOA TTL) (RFC 2308 §5).
+    /// The negative TTL, for which resolvers may cache that a name does not exist: min(SOA MINIMUM,
+    /// SOA TTL) (RFC 2308 §5).
     ///
-    /// A zone without an SOA has no such bound, and gets the cap of RFC 8767 §4 from `hold`.
+    /// A zone without an SOA has no such bound; `hold` applies the cap of RFC 8767 §4.
     #[must_use]
     pub fn negative_ttl(&self) -> Ttl {
         let soa = self.zone.get(&RrKey::new(self.zone.origin.clone(), RrType::SOA));
@@ -167,8 +170,8 @@ impl ZoneSeen {
         self.zone.get(key)
     }
 
-    /// The delegation that a name lies at or below: what this zone says there is not served
-    /// (RFC 1034 §4.2.1).
+    /// The delegation that a name is at or below, where this zone's records are not served (RFC
+    /// 1034 §4.2.1).
     #[must_use]
     pub fn delegation_of(&self, name: &Name) -> Option<Name> {
         let below =
@@ -177,7 +180,8 @@ impl ZoneSeen {
         ancestors.filter(|at| self.get(&RrKey::new(at.clone(), RrType::NS)).is_some()).last()
     }
 
-    /// The records that its servers give: its own, or those of a wildcard. An alias is none.
+    /// The records that its servers return: the name's own, or those of a wildcard. An alias does
+    /// not count.
     #[must_use]
     pub fn served(&self, key: &RrKey) -> Option<&RrSet> {
         match reply(&&self.zone, key) {
@@ -186,8 +190,8 @@ impl ZoneSeen {
         }
     }
 
-    /// What a wildcard or a DNAME says in place of an RRset whose name does not exist, alias or
-    /// records.
+    /// What a wildcard or a DNAME answers, alias or records, for an RRset whose name does not
+    /// exist.
     #[must_use]
     pub fn wildcard_of(&self, key: &RrKey) -> Option<&RrSet> {
         let at = |rtype| self.get(&RrKey::new(key.name.clone(), rtype));
@@ -208,24 +212,25 @@ pub struct Snapshot {
     pub zones: BTreeMap<Name, ZoneSeen>,
     /// Names outside of them.
     pub outside: BTreeMap<RrKey, Outside>,
-    /// What was there before, and may still be cached: versions that an earlier run has replaced.
+    /// Versions that an earlier run replaced and that may still be cached.
     pub earlier: BTreeMap<RrKey, Vec<Earlier>>,
-    /// How long ago an earlier run changed an RRset last; of what is not seen everywhere, no time.
+    /// How long ago an earlier run last changed an RRset; zero if the change is not seen everywhere
+    /// yet.
     pub changed: BTreeMap<RrKey, Duration>,
-    /// An earlier run has begun the switch that this plan makes, or this very plan did, and gave way before
-    /// it was through.
+    /// Whether an earlier run, perhaps of this very plan, began this plan's switch and was
+    /// superseded before it was done.
     pub is_switching: bool,
-    /// Facts that began to be true in that run: a person or a check has said so.
+    /// Facts that became true in that run, confirmed by a person or a check.
     pub established: BTreeSet<(Fact, Subject)>,
-    /// What a person should know of it.
+    /// What a person should know about it.
     pub remarks: Vec<Diagnostic>,
-    /// The TTLs that RRsets had before an earlier run lowered them, and that nobody has restored.
+    /// The original TTLs of RRsets that an earlier run lowered and nobody has restored.
     pub original_ttls: BTreeMap<RrKey, Ttl>,
-    /// For a snapshot that is a part of another: whether names of the rest are asked for.
+    /// For a snapshot that is part of another: notes whether names of the rest are looked up.
     pub watch: Option<Arc<Watch>>,
 }
 
-/// Notes whether one of some names is asked for.
+/// Notes whether any of a set of names is looked up.
 pub struct Watch {
     is_watched: Box<dyn Fn(&Name) -> bool + Send + Sync>,
     was_asked: AtomicBool,
@@ -243,7 +248,7 @@ impl Watch {
         }
     }
 
-    /// Whether any of them was asked for.
+    /// Whether any of them was looked up.
     #[must_use]
     pub fn was_asked(&self) -> bool {
         self.was_asked.load(Ordering::Relaxed)
@@ -256,27 +261,27 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// A version that an earlier run has replaced.
+/// A version that an earlier run replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Earlier {
-    /// What it was; `None`: nothing.
+    /// Its records; `None` if there were none.
     pub records: Option<RrSet>,
-    /// It has expired, and counts only with those who use or keep answers for longer.
+    /// Whether it has expired, so that only those hold it who use or keep answers for longer.
     pub is_late: bool,
 }
 
-/// The answer for a name, wherever it lies.
+/// The answer for a name, inside or outside of the zones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen<'s> {
     /// These records.
     Records(&'s [Rdata]),
     /// There are none.
     Absent,
-    /// Not known, and why.
+    /// Unknown, and why.
     Unknown(&'s str),
 }
 
-/// Where a question leads in the plan's zones, aliases followed.
+/// Where a question leads in the plan's zones, following aliases.
 enum End<'s> {
     /// To these records.
     Records(&'s RrSet),
@@ -284,32 +289,32 @@ enum End<'s> {
     Absent,
     /// Out of the zones, to this question.
     Outside(RrKey),
-    /// Nowhere: aliases lead in a circle, or on and on.
+    /// Nowhere: the aliases form a loop, or too long a chain.
     Circle,
 }
 
-/// Aliases that are followed at the most; resolvers do about as many. Our choice.
+/// The maximum length of a chain of aliases; resolvers follow about as many. Our choice.
 pub const ALIASES_MAX: usize = 8;
-/// Why a question has no answer where there are more.
+/// Why a longer chain of aliases has no answer.
 pub const MANY_ALIASES: &str = "more than eight aliases in a row";
-/// Why a question outside of the plan's zones has no answer where there is no resolver.
+/// Why a question outside of the plan's zones has no answer without a resolver.
 pub const NOBODY_ASKED: &str = "nobody was asked";
 
-/// That nobody knows what is at a name.
+/// The answer for a name about which nothing is known.
 #[must_use]
 pub fn unknown_at(key: &RrKey, why: &str) -> Outside {
     Outside::Unknown(format!("{}: {why}", key.name))
 }
 
 impl Snapshot {
-    /// The plan's zone that a name lies in.
+    /// The plan's zone that a name is in.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&ZoneSeen> {
         if let Some(watch) = &self.watch {
             watch.look(name);
         }
-        // In the order of names a zone stands before all that lies in it; between the two may stand
-        // other zones, and what lies in those.
+        // In canonical order a zone comes before all names in it, but other zones and their names
+        // may lie in between. So try the closest zone first.
         if let Some((origin, zone)) = self.zones.range(..=name).next_back()
             && name.is_at_or_below(origin)
         {
@@ -334,7 +339,7 @@ impl Snapshot {
         End::Circle
     }
 
-    /// What a resolver would be told: aliases followed, wildcards applied.
+    /// What a resolver would be told, with aliases followed and wildcards applied.
     #[must_use]
     pub fn look_up(&self, key: &RrKey) -> Seen<'_> {
         match self.follow(key) {
@@ -350,7 +355,7 @@ impl Snapshot {
         }
     }
 
-    /// The addresses that a name has, of both families, aliases followed: those that were seen.
+    /// The known addresses of a name in both families, with aliases followed.
     #[must_use]
     pub fn addresses(&self, name: &Name) -> Vec<IpAddr> {
         let of = |rtype| match self.look_up(&RrKey::new(name.clone(), rtype)) {
@@ -360,8 +365,8 @@ impl Snapshot {
         [of(RrType::A), of(RrType::AAAA)].concat()
     }
 
-    /// As [`Snapshot::look_up`], as an answer of its own. What nobody knows of one name is another thing
-    /// than what nobody knows of another.
+    /// As [`Snapshot::look_up`], but owned. An unknown answer includes the name, so that unknowns
+    /// of different names differ.
     #[must_use]
     pub fn told(&self, key: &RrKey) -> Outside {
         match self.look_up(key) {
@@ -371,7 +376,7 @@ impl Snapshot {
         }
     }
 
-    /// The outside name that an alias chain from `key` ends in, if it leaves the plan's zones.
+    /// The question outside of the plan's zones that a chain of aliases from `key` ends in, if any.
     #[must_use]
     pub fn leaves_at(&self, key: &RrKey) -> Option<RrKey> {
         match self.follow(key) {

@@ -1,13 +1,13 @@
-//! What the contents of one zone answer to one question: RFC 1034 §4.3.2, with wildcards and empty
-//! non-terminals (RFC 4592), DNAME (RFC 6672) and delegations.
+//! How a zone answers a question: RFC 1034 §4.3.2, with wildcards and empty non-terminals (RFC
+//! 4592), DNAME (RFC 6672) and delegations.
 //!
-//! This is the only place where a question meets a zone. What was seen (`observe`) is asked
-//! through it, and so is every version that a plan makes of a zone (`proof::answers`). It follows no
-//! alias: the next name may lie in another zone, and has versions of its own.
+//! This is the only implementation: it serves what was seen (`observe`) and every version that a
+//! plan makes of a zone (`proof::answers`). It does not follow aliases, because the next name may
+//! be in another zone, which has its own versions.
 
 use cutover_contract::{Name, RrKey, RrSet, RrType, Zone};
 
-/// The contents of a zone, as far as a question meets them.
+/// The contents of a zone, as far as answering needs them.
 pub trait Contents<'z> {
     /// The zone's apex.
     fn origin(&self) -> &'z Name;
@@ -22,25 +22,25 @@ pub trait Contents<'z> {
     fn has_wildcards(&self) -> bool;
 }
 
-/// RRsets that are looked through for what a zone has none of; of more each question is asked. Our choice:
-/// to look at so many takes less than one more question.
+/// Up to how many RRsets a zone is searched for cuts and wildcards; a larger zone is assumed to
+/// have them. Our choice: searching this many costs less than answering with them in mind.
 const LOOKED_THROUGH_MAX: usize = 64;
 
-/// What an authoritative server says.
+/// An authoritative server's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<'z> {
     /// These records.
     Records(&'z RrSet),
-    /// Another name has the answer: a CNAME, or one that a DNAME makes.
+    /// An alias: a CNAME, or the CNAME that a DNAME generates.
     Alias {
-        /// The other name.
+        /// The name that it leads to.
         target: Name,
-        /// The CNAME or DNAME RRset: how long the answer lives is its TTL (RFC 6672 §3.1).
+        /// The CNAME or DNAME RRset, whose TTL is the lifetime of the answer (RFC 6672 §3.1).
         by: &'z RrSet,
     },
     /// Neither records nor an alias.
     Absent,
-    /// Others answer for this name and all below it.
+    /// Other servers answer for this name and everything below it.
     Delegated(Name),
 }
 
@@ -58,7 +58,7 @@ pub fn reply<'z>(zone: &dyn Contents<'z>, key: &RrKey) -> Reply<'z> {
     if !zone.has_wildcards() || key.name == *zone.origin() || zone.exists(&key.name) {
         return Reply::Absent;
     }
-    // The closest encloser: the longest name above that exists (RFC 4592 §3.3.1).
+    // The closest encloser: the longest existing ancestor (RFC 4592 §3.3.1).
     let mut encloser = key.name.parent();
     while let Some(name) = &encloser {
         if *name == *zone.origin() || zone.exists(name) {
@@ -70,7 +70,7 @@ pub fn reply<'z>(zone: &dyn Contents<'z>, key: &RrKey) -> Reply<'z> {
     wildcard.and_then(|name| at_name(zone, &name, key.rtype)).unwrap_or(Reply::Absent)
 }
 
-/// A delegation or a DNAME on the way down from the apex.
+/// The first delegation or DNAME on the way down from the apex.
 fn above<'z>(zone: &dyn Contents<'z>, key: &RrKey) -> Option<Reply<'z>> {
     let origin = zone.origin();
     let below = |name: &Name| name.is_at_or_below(origin);
@@ -82,21 +82,21 @@ fn above<'z>(zone: &dyn Contents<'z>, key: &RrKey) -> Option<Reply<'z>> {
         if node != origin && at(RrType::NS).is_some() {
             return Some(Reply::Delegated(node.clone()));
         }
-        // A DNAME says nothing of its own name (RFC 6672 §2.3).
+        // A DNAME does not apply to its own name (RFC 6672 §2.3).
         if *node == key.name {
             return None;
         }
         if let Some(by) = at(RrType::DNAME) {
             let target = by.rdata().first().and_then(|dname| dname.target());
             let moved = target.and_then(|target| moved(&key.name, node, &target));
-            // A name that becomes too long is an error for every resolver (RFC 6672 §2.2).
+            // A name that becomes too long is an error (RFC 6672 §2.2).
             return Some(moved.map_or(Reply::Absent, |target| Reply::Alias { target, by }));
         }
     }
     None
 }
 
-/// The name with `from` at its end replaced by `to`; `None` where it becomes too long.
+/// The name with `from` at its end replaced by `to`; `None` if it becomes too long.
 #[must_use]
 pub fn moved(name: &Name, from: &Name, to: &Name) -> Option<Name> {
     let labels = name.labels().count().checked_sub(from.labels().count())?;

@@ -1,10 +1,9 @@
-//! What an artifact can be held to by itself, without the plan and without asking anybody: whether its
-//! waits are as long as its own records want them, and whether its steps lead from one version of an
-//! RRset to the next.
+//! Checks an artifact by its own contents, offline and without the plan: are its waits as long as
+//! its records require, and do its steps lead from one version of an RRset to the next?
 //!
-//! This is not the whole proof. That starts from the plan's facts and from all that was seen, which are
-//! not in an artifact. Whoever edits steps, waits and causes so that they fit together is not found out
-//! here: the digest that a reviewer has read is what keeps that from being run (`apply --digest`).
+//! This is not the whole proof, which needs the plan's facts and everything that was seen; an
+//! artifact has neither. Edits that keep steps, waits and causes consistent are not detected here.
+//! The digest that was reviewed (`apply --digest`) is what keeps such an artifact from being run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::model::hold::CAP;
 use crate::proof::paths_of;
 
 impl Artifact {
-    /// What is wrong with it by its own contents, one sentence each; none: it holds together.
+    /// The contradictions in its contents, one sentence each.
     #[must_use]
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -26,13 +25,13 @@ impl Artifact {
         for graph in std::iter::once(&self.graph).chain(ways_back) {
             waits_are_long_enough(self, graph, &mut found);
         }
-        // A way back has the steps alone that take something back, so that versions have gaps.
+        // A way back only has the steps that undo something, so its versions have gaps.
         if !self.is_way_back() {
             versions_follow(self, &mut found);
         }
         let is_told = self.verdict.outcome == Outcome::Refuted || self.verdict.story.is_empty();
         if !is_told || (self.verdict.outcome == Outcome::Proved && self.has_unaccepted()) {
-            found.push("the verdict says that it is proved, and names what is broken".to_owned());
+            found.push("its verdict says that it is proved, but lists what is broken".to_owned());
         }
         found
     }
@@ -42,17 +41,17 @@ impl Artifact {
     }
 }
 
-/// How long a version may be cached at the least: what the provider's network adds is not in here.
+/// How long a version may be cached at least, without what the provider's network adds.
 fn hold(version: Option<&RrSet>, zone: &SealedZone) -> Duration {
     version.map_or(zone.absence, |rrset| rrset.ttl().duration()).min(CAP)
 }
 
-/// A wait over a change lasts as long as what the change replaces may be cached. Of several RRsets in
-/// one change the wait may be about any: the shortest counts.
+/// A wait for a change lasts at least as long as the replaced version may be cached. In a change of
+/// several RRsets, the wait may be for any of them, so the shortest time counts.
 fn waits_are_long_enough(artifact: &Artifact, graph: &StepGraph, found: &mut Vec<String>) {
     for step in graph.steps() {
         let Primitive::Wait(wait) = &step.primitive else { continue };
-        // How long a plan itself waits, by its key `wait`, is its own affair.
+        // A plan may choose any time for its key `wait`.
         let over = wait.over.as_ref().filter(|_| wait.origin != Origin::User);
         let Some(Step { primitive: Primitive::Change(changes), .. }) =
             over.and_then(|over| graph.get(over))
@@ -64,7 +63,7 @@ fn waits_are_long_enough(artifact: &Artifact, graph: &StepGraph, found: &mut Vec
         let least = holds.min().unwrap_or_default();
         if wait.span < least {
             found.push(format!(
-                "{} lasts {}, and what is replaced may be cached for {}",
+                "{} lasts {}, but the replaced version may be cached for {}",
                 step.id,
                 show_span(wait.span),
                 show_span(least)
@@ -73,7 +72,7 @@ fn waits_are_long_enough(artifact: &Artifact, graph: &StepGraph, found: &mut Vec
     }
 }
 
-/// Each change begins with the version that the one before it has left, and comes after it.
+/// Each change starts from the version that the previous change left, and comes after it.
 fn versions_follow(artifact: &Artifact, found: &mut Vec<String>) {
     let graph = &artifact.graph;
     let paths = paths_of(graph);
@@ -85,7 +84,7 @@ fn versions_follow(artifact: &Artifact, found: &mut Vec<String>) {
             let before = &graph.steps()[from].id;
             if earlier.after != change.before {
                 found.push(format!(
-                    "{} does not begin with the {} that {before} has left",
+                    "{} does not start from the {} that {before} leaves",
                     step.id, change.key
                 ));
             }

@@ -1,4 +1,4 @@
-//! The way back of a run as an artifact of its own.
+//! The way back of a run, as a separate artifact.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,18 @@ use crate::graph::{Cause, Primitive, Step, StepGraph, StepId};
 use crate::proof::invariant::REVERSIBLE;
 
 impl Artifact {
-    /// Whether this leads a run back.
+    /// Whether this is a way back.
     #[must_use]
     pub fn is_way_back(&self) -> bool {
         self.graph.is_way_back()
     }
 
-    /// The way back of a run of this artifact, which has this digest, to one of its points: the steps
-    /// that take back what the run has done, without a forecast.
+    /// The way back of a run of this artifact, which has the given digest, to one of its points:
+    /// the steps that undo what the run has done, without a forecast.
     ///
-    /// Steps that take back what has not begun fall away, and each with the waits behind it, since the
-    /// proof counts on no path through such a step (`proof::back`). What comes after them comes after
-    /// what they came after.
+    /// Steps that undo something which has not begun are dropped, together with the waits after
+    /// them; the proof does not rely on paths through such a step (`proof::back`). Their followers
+    /// come after whatever the dropped steps came after.
     #[must_use]
     pub fn back(
         &self,
@@ -29,13 +29,13 @@ impl Artifact {
         tool: String,
     ) -> Self {
         let mut made: BTreeSet<StepId> = BTreeSet::new();
-        // What the steps that fall away come after.
+        // What the dropped steps come after.
         let mut inherited: BTreeMap<StepId, BTreeMap<StepId, Cause>> = BTreeMap::new();
         let mut steps: Vec<Step> = Vec::new();
-        // In order: what a step comes after stands before it.
+        // The steps are in order: a step is listed after those that it comes after.
         for step in point.graph.steps() {
             let is_made = match &step.primitive {
-                // It stands behind one step.
+                // A wait comes after one step.
                 Primitive::Wait(_) => step.after.keys().all(|before| made.contains(before)),
                 Primitive::Change(_)
                 | Primitive::Gate(_)
@@ -57,7 +57,7 @@ impl Artifact {
                 false => drop(inherited.insert(step.id.clone(), after)),
             }
         }
-        // Nothing is said of a way back from the way back.
+        // The verdict says nothing about a way back from the way back.
         let mut verdict = self.verdict.clone();
         verdict.holding.retain(|name| name != REVERSIBLE);
         verdict.at_old.clear();
@@ -69,7 +69,7 @@ impl Artifact {
             // Whatever somebody has edited, nothing stands between a failed gate and the way back.
             relies_on: BTreeMap::new(),
             verdict,
-            graph: StepGraph::new(steps).expect("a part of a graph without circles is one"),
+            graph: StepGraph::new(steps).expect("a part of an acyclic graph is acyclic"),
             undos: BTreeMap::new(),
             rollback_points: Vec::new(),
             forecast: Vec::new(),

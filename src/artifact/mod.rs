@@ -1,11 +1,11 @@
 //! The artifact: everything that a run needs, sealed under a digest.
 //!
-//! The plan decides, apply obeys: execution makes no choice that is not in here. Durations are in
-//! the artifact, instants are in the journal; no instant of planning enters it, so equal input gives
-//! equal bytes. Secrets are references.
+//! The plan decides, apply obeys: execution makes no choice that is not in the artifact. It holds
+//! durations, while instants are in the journal; the time of planning is not in it, so equal input
+//! gives equal bytes. Secrets are references.
 //!
 //! There is one encoding. The reader encodes again what it has read and refuses any difference, so
-//! that what a reviewer saw is what is run.
+//! what a reviewer saw is what runs.
 
 mod again;
 mod back;
@@ -25,7 +25,7 @@ use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
 pub use v1::FORMAT;
 pub(crate) use v1::RrSetV1;
 
-/// Octets of an artifact at the most. Our choice: a plan of ten thousand domains fits.
+/// The maximum size of an artifact, in octets. Our choice: a plan of ten thousand domains fits.
 pub const OCTETS_MAX: u64 = 256 * 1024 * 1024;
 
 /// A sealed plan.
@@ -37,73 +37,73 @@ pub struct Artifact {
     pub tool: String,
     /// The digest of the plan's text.
     pub plan: Digest,
-    /// The artifact that this one replaces in a run, if any.
+    /// The artifact that this one supersedes in a run, if any.
     pub parent: Option<Digest>,
     /// The providers by name, secrets as references.
     pub providers: BTreeMap<String, ProviderSpec>,
-    /// Who is told, and when.
+    /// The notifications.
     pub notify: Vec<Notice>,
-    /// What goes on when a part of it cannot.
+    /// What continues when a part of it cannot.
     pub on_drift: OnDrift,
     /// The zones that are changed.
     pub zones: BTreeMap<Name, SealedZone>,
     /// What the proof takes as it is in the plan's zones, and no step changes.
     pub relies_on: BTreeMap<Name, Relied>,
-    /// What is known of its safety.
+    /// What is known about its safety.
     pub verdict: Verdict,
     /// The steps.
     pub graph: StepGraph,
-    /// What takes each step back.
+    /// How each step is undone.
     pub undos: BTreeMap<StepId, Undo>,
-    /// Where a run can go back to, and how.
+    /// The points that a run can roll back to, and how.
     pub rollback_points: Vec<RollbackPoint>,
     /// When each step begins and ends in an ideal run.
     pub forecast: Vec<Forecast>,
 }
 
-/// What takes a step back.
+/// How a step is undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// A step of the way back.
+    /// By a step of the way back.
     By(StepId),
-    /// Nothing has to: it only adds, and stays.
+    /// Not at all: it only makes additions, which stay.
     Keep,
-    /// Nothing can: from its begin on there is no way back, and why.
+    /// It cannot be undone: once it begins there is no way back, for this reason.
     Never(String),
 }
 
-/// A point that a run can go back to from every state behind it.
+/// A point that a run can roll back to from every state after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RollbackPoint {
     /// Its name: `start`, `before-switch`.
     pub name: String,
-    /// The step of the way there at which it is reached; `None`: before the first.
+    /// The forward step at which it is reached; `None`: before the first.
     pub at: Option<StepId>,
-    /// The way back, as if everything had been done. Of a run that has done less, the steps are made
-    /// that take back something which has begun.
+    /// The way back, as if everything had been done. A run that has done less only makes the steps
+    /// that undo something which has begun.
     pub graph: StepGraph,
-    /// Which steps of the way there each step takes back; one that is not here is always made.
+    /// Which forward step each step undoes; a step that is not listed is always made.
     pub takes_back: BTreeMap<StepId, StepId>,
-    /// What stays behind, one sentence each.
+    /// What a rollback leaves behind, one sentence each.
     pub residue: Vec<String>,
 }
 
-/// What a run has to know of a zone.
+/// What a run needs to know about a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedZone {
     /// The provider's name.
     pub provider: String,
-    /// Who has to serve a change before it counts as propagated.
+    /// The servers that have to serve a change before it counts as propagated.
     pub authorities: Vec<Authority>,
-    /// Who is left out, and why.
+    /// The servers that are exempt, and why.
     pub except: Vec<Exception>,
-    /// Where nobody can be asked: how long after a write it is taken to be served everywhere.
+    /// If no server can be asked: how long after a write it is assumed to be served everywhere.
     pub served_within: Option<Duration>,
-    /// How long the absence of a name may be cached (RFC 2308 §5).
+    /// How long resolvers may cache that a name does not exist (RFC 2308 §5).
     pub absence: Duration,
     /// The other zones of the plan that its records lead into.
     pub reads: BTreeSet<Name>,
-    /// After how long an effect whose outcome is unknown can no longer land.
+    /// After this time, a change with an unknown outcome can no longer take effect.
     pub settle_max: Duration,
 }
 
@@ -117,7 +117,7 @@ pub struct Relied {
 }
 
 impl SealedZone {
-    /// The servers that are asked what they serve: all but the exceptions.
+    /// The servers to ask: all but the exceptions.
     pub fn asked(&self) -> impl Iterator<Item = &Authority> {
         let excepted = |authority: &&Authority| {
             !self.except.iter().any(|exception| exception.address == authority.address)
@@ -126,7 +126,7 @@ impl SealedZone {
     }
 }
 
-/// What is known of a plan's safety.
+/// What is known about a plan's safety.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether it was proved.
@@ -135,32 +135,32 @@ pub struct Verdict {
     pub holding: Vec<String>,
     /// The invariants that are broken.
     pub broken: Vec<String>,
-    /// The invariants that may be broken, and why, as the plan says.
+    /// What the plan allows to be broken (`override:`), and why.
     pub overrides: BTreeMap<String, String>,
-    /// What was looked at.
+    /// How much was checked.
     pub checked: Checked,
     /// What it takes for granted.
     pub assumptions: Vec<String>,
-    /// The clocks that are shorter than what is known of the world, one sentence each.
+    /// The clocks that are shorter than usual, one sentence each.
     pub shortened: Vec<String>,
-    /// The records that lead to the old host's addresses in the end, as master files have them.
+    /// The records that still lead to the old host's addresses at the end, in master file format.
     pub at_old: Vec<String>,
-    /// What is broken already and not made worse, line by line.
+    /// Defects that exist before the plan and are not made worse, line by line.
     pub present: Vec<String>,
     /// The counterexamples, line by line.
     pub story: Vec<String>,
-    /// Why no other order would do, line by line.
+    /// Why no other order works, line by line.
     pub derivation: Vec<String>,
 }
 
-/// How much a proof looked at.
+/// How much a proof checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Things that may be true: versions of answers, values of facts.
+    /// Atoms: versions of answers and values of facts that may hold.
     pub atoms: usize,
-    /// Sets of them that must not be true together.
+    /// Bad patterns: sets of atoms that must not hold together.
     pub patterns: usize,
-    /// The same, along the way back.
+    /// Bad patterns on the ways back.
     pub patterns_back: usize,
 }
 
@@ -169,44 +169,44 @@ pub struct Checked {
 pub enum Outcome {
     /// Every invariant holds.
     Proved,
-    /// An invariant is broken; the story tells how.
+    /// An invariant is broken; the story shows how.
     Refuted,
 }
 
 impl Verdict {
-    /// The broken invariants that the plan does not say may be broken.
+    /// The broken invariants and defects that the plan does not accept.
     pub fn forbidding(&self) -> impl Iterator<Item = &String> {
         self.broken.iter().filter(|name| !is_overridden(&self.overrides, name))
     }
 }
 
-/// Whether the plan says that an invariant, or a defect by its id, may be broken: by that very word,
-/// or a defect by the name of its invariant.
+/// Whether the plan accepts a broken invariant or a defect: by its own name or id, or a defect by
+/// the name of its invariant.
 #[must_use]
 pub fn is_overridden(overrides: &BTreeMap<String, String>, name: &str) -> bool {
     let invariant = name.split('/').next().unwrap_or(name);
     overrides.contains_key(name) || overrides.contains_key(invariant)
 }
 
-/// When a step begins and ends in an ideal run, from its beginning.
+/// When a step begins and ends in an ideal run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// The step.
     pub step: StepId,
-    /// From the beginning of the run.
+    /// Its begin, since the start of the run.
     pub begin: Duration,
-    /// From the beginning of the run.
+    /// Its end, since the start of the run.
     pub end: Duration,
 }
 
-/// Why some text is no artifact.
+/// Why a text is not an artifact.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// Not JSON, or not of this shape.
-    #[error("it is no artifact: {0}")]
+    #[error("it is not an artifact: {0}")]
     Json(#[from] serde_json::Error),
-    /// Another format than those that this version reads.
-    #[error("its format is `{0}`, and this version reads `{FORMAT}`")]
+    /// A format that this version does not read.
+    #[error("its format is `{0}`, but this version reads `{FORMAT}`")]
     Format(String),
     /// A value that does not mean anything.
     #[error("{place}: {problem}")]
@@ -216,17 +216,17 @@ pub enum ReadError {
         /// What is wrong.
         problem: String,
     },
-    /// Text that means the same but is written otherwise.
-    #[error("it is not in canonical form: somebody has edited or reformatted it")]
+    /// Another spelling of the same content.
+    #[error("it is not in canonical form: it was edited or reformatted")]
     NotCanonical,
-    /// A digest that is not that of the contents.
+    /// A digest that does not match the contents.
     #[error(
         "its digest is {stated}, but its contents have {actual}: it was changed after it was sealed"
     )]
     Digest {
-        /// What it says.
+        /// The digest in the text.
         stated: Digest,
-        /// What is true.
+        /// The digest of the contents.
         actual: Digest,
     },
 }
@@ -244,13 +244,13 @@ impl Artifact {
         self.seal().0
     }
 
-    /// [`Artifact::encode`] and [`Artifact::digest`] in one go.
+    /// [`Artifact::encode`] and [`Artifact::digest`] at once.
     #[must_use]
     pub fn seal(&self) -> (String, Digest) {
         v1::encode(self)
     }
 
-    /// Reads what [`Artifact::encode`] has written, and nothing else.
+    /// Reads exactly what [`Artifact::encode`] writes.
     ///
     /// # Errors
     /// [`ReadError`].

@@ -1,4 +1,4 @@
-//! Which programs the run of an artifact, or its way back, may start.
+//! The programs that the run of an artifact, or its way back, may start.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use crate::spec::task::Work;
 use crate::spec::{ConfigSpec, SecretRef};
 
 impl Artifact {
-    /// All programs that it names, each with what it is for: secrets, tasks, probes, whatever a
-    /// provider is told to run.
+    /// All programs that it names, each with its purpose: secrets, tasks, probes, and commands of
+    /// providers.
     #[must_use]
     pub fn programs(&self) -> Vec<String> {
         let mut found = BTreeSet::new();

@@ -25,8 +25,8 @@ use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
 /// The name of the format.
 pub const FORMAT: &str = "cutover/artifact/1";
 
-/// The longest wait: twice the longest TTL (RFC 2181 §8), which leaves room for a plan's clocks. The
-/// instants of any run that a person could live to see can be written down then.
+/// The longest wait: twice the longest TTL (RFC 2181 §8), which leaves room for a plan's clocks. It
+/// also keeps the instants of any realistic run representable.
 const WAIT_SECS_MAX: u64 = 2 * (1 << 31);
 
 #[derive(Serialize, Deserialize)]
@@ -43,7 +43,7 @@ struct ArtifactV1 {
     notify: Vec<Notice>,
     on_drift: String,
     zones: Vec<ZoneV1>,
-    /// Zones of which the same is said.
+    /// The groups of alike zones, which are written once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     alike: Vec<alike::AlikeV1>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -61,7 +61,7 @@ struct RollbackPointV1 {
     at: Option<StepId>,
     steps: Vec<StepV1>,
     takes_back: BTreeMap<StepId, StepId>,
-    /// In each of the zones that are alike the same.
+    /// Whether the same applies in each of the alike zones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     takes_back_each: bool,
     residue: Vec<String>,
@@ -104,26 +104,26 @@ struct StepV1 {
     title: String,
     reason: String,
     after: BTreeSet<StepId>,
-    /// For each of `after`, where that comes from and why.
+    /// The origin of each edge in `after`, and why it is there.
     because: BTreeMap<StepId, CauseV1>,
     changes: Vec<ChangeV1>,
     wait_secs: Option<u64>,
     origin: Option<Origin>,
-    /// The change whose replaced version a wait waits out.
+    /// The change whose replaced version a wait lets expire.
     over: Option<StepId>,
     /// What a gate asks.
     gate: Option<gate::GateV1>,
     /// What a task does.
     task: Option<task::TaskV1>,
-    /// When a checkpoint may be reached or a gate asked; none: at any time.
+    /// When a checkpoint may be reached or a gate may ask; `None` for any time.
     window: Option<window::WindowV1>,
-    /// What takes it back: a step of the way back, `keep`, or `never` and why; none for steps that
-    /// do nothing.
+    /// How it is undone: a step of the way back, `keep`, or `never` and why; `None` for steps that
+    /// change nothing.
     undo: Option<String>,
-    /// It comes after the same in each of the zones that are alike.
+    /// Whether it comes after the same steps in each of the alike zones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     each: bool,
-    /// The places of the steps that are the same for other zones.
+    /// The positions of the same steps for the other alike zones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     at: Vec<usize>,
 }
@@ -163,7 +163,7 @@ struct ForecastV1 {
     step: StepId,
     begin_secs: u64,
     end_secs: u64,
-    /// The places of what is the same for other zones.
+    /// The positions of the same entries for the other alike zones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     at: Vec<usize>,
 }
@@ -183,7 +183,7 @@ impl RrSetV1 {
     }
 }
 
-/// What stands in the place of the digest while it is computed.
+/// The digest's place while it is computed.
 const NO_DIGEST: &str = r#""digest": """#;
 
 /// The encoding, and the digest in it: that of the same text without it.
@@ -192,7 +192,7 @@ pub(super) fn encode(artifact: &Artifact) -> (String, Digest) {
     alike::fold(&mut wire);
     let mut octets = Vec::with_capacity(octets_about(&wire));
     serde_json::to_writer_pretty(&mut octets, &wire)
-        .expect("names, numbers and texts are always written");
+        .expect("names, numbers and texts always serialize");
     octets.push(b'\n');
     let mut text = String::from_utf8(octets).expect("JSON is UTF-8");
     let digest = Digest::of(text.as_bytes());
@@ -201,7 +201,7 @@ pub(super) fn encode(artifact: &Artifact) -> (String, Digest) {
     (text, digest)
 }
 
-/// About how long the text becomes, so that it is not copied again and again while it grows.
+/// An estimate of the length of the text, so that its buffer does not have to grow again and again.
 fn octets_about(wire: &ArtifactV1) -> usize {
     const OTHERS: usize = 16 << 10;
     const CHANGE: usize = 320;
@@ -224,7 +224,8 @@ pub(super) fn decode(text: &str) -> Result<Artifact, ReadError> {
     }
     let mut wire: ArtifactV1 = serde_json::from_str(text)?;
     alike::unfold(&mut wire)?;
-    let stated = Digest::parse(&wire.digest).ok_or_else(|| value("digest", "no sha256 digest"))?;
+    let stated =
+        Digest::parse(&wire.digest).ok_or_else(|| value("digest", "it is not a sha256 digest"))?;
     let artifact = read(wire)?;
     let (encoded, actual) = encode(&artifact);
     if stated != actual {
@@ -240,7 +241,7 @@ fn value(place: impl ToString, problem: impl ToString) -> ReadError {
     ReadError::Value { place: place.to_string(), problem: problem.to_string() }
 }
 
-/// All of it but the digest.
+/// The whole artifact except for its digest.
 fn wire(artifact: &Artifact) -> ArtifactV1 {
     let Artifact {
         name,
@@ -300,7 +301,7 @@ fn wire_point(point: &RollbackPoint) -> RollbackPointV1 {
 
 /// The word for a step that stays.
 const KEEP: &str = "keep";
-/// In front of why nothing can take a step back.
+/// Precedes the reason why a step cannot be undone.
 const NEVER: &str = "never: ";
 
 fn wire_undo(undo: &Undo) -> String {
@@ -405,22 +406,22 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
     } = wire;
     check_name(&name)?;
     let on_drift = OnDrift::of_word(&on_drift);
-    let on_drift = on_drift.ok_or_else(|| value("on_drift", "it is none of its words"))?;
+    let on_drift = on_drift.ok_or_else(|| value("on_drift", "it is not one of the known words"))?;
     let mails = notify.iter().filter_map(|notice| match &notice.way {
         Way::Mail(mail) => Some(mail),
         Way::Webhook(_) => None,
     });
     for MailSpec { from, to, tls, login, .. } in mails {
         if !to.iter().chain([from]).all(|address| is_mailbox(address)) {
-            return Err(value("notify", "an address is no mail address"));
+            return Err(value("notify", "an address is not a mail address"));
         }
         if *tls == MailTls::None && login.is_some() {
-            return Err(value("notify", "a password would go in the clear"));
+            return Err(value("notify", "the password would be sent unencrypted"));
         }
     }
     let texts = notify.iter().filter_map(|notice| notice.text.as_deref());
     if let Some(word) = texts.into_iter().find_map(unknown_placeholder) {
-        return Err(value("notify", format!("nothing is filled in for `{{{word}}}`")));
+        return Err(value("notify", format!("unknown placeholder `{{{word}}}`")));
     }
     let zones = zones.into_iter().map(read_zone);
     let zones: BTreeMap<Name, SealedZone> = zones.collect::<Result<_, _>>()?;
@@ -476,11 +477,11 @@ fn read_graph(
     StepGraph::new(steps.collect::<Result<_, _>>()?).map_err(|e| value("steps", e))
 }
 
-/// The name is that of a folder: it may lead to no other place.
+/// The name becomes the name of a folder, so it must not lead anywhere else.
 fn check_name(name: &str) -> Result<(), ReadError> {
     match Form::Slug.accepts(name) {
         true => Ok(()),
-        false => Err(value("name", "it is none that a plan can have")),
+        false => Err(value("name", "it is not a valid name of a plan")),
     }
 }
 
@@ -496,7 +497,7 @@ fn read_zone(wire: ZoneV1) -> Result<(Name, SealedZone), ReadError> {
         reads: wire.reads,
     };
     if zone.served_within.is_none() && zone.asked().next().is_none() {
-        return Err(value(&wire.name, "nobody is asked whether it is served"));
+        return Err(value(&wire.name, "no server is asked whether it is served"));
     }
     Ok((wire.name, zone))
 }
@@ -521,15 +522,15 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
         at: _,
     } = wire;
     if !after.iter().eq(because.keys()) {
-        return Err(value(&id, "it is not said for each of `after` where that comes from"));
+        return Err(value(&id, "`because` does not match `after`"));
     }
     let after = because
         .into_iter()
         .map(|(id, CauseV1 { origin, of, why })| (id, Cause::new(origin, of, why)))
         .collect();
-    // Ids are shown as they are, wherever a step is named.
+    // Ids are shown without escaping wherever a step is named.
     if id.as_str().contains(char::is_control) {
-        return Err(value("steps", "an id has control characters"));
+        return Err(value("steps", "an id contains control characters"));
     }
     if wait_secs.is_some_and(|secs| secs > WAIT_SECS_MAX) {
         return Err(value(&id, "it waits longer than anything may be cached"));
@@ -559,7 +560,7 @@ fn read_step(wire: StepV1, zones: &BTreeMap<Name, SealedZone>) -> Result<Step, R
     };
     let window = window.map(|window| window::read(&id, &window)).transpose()?.flatten();
     if window.is_some() && !matches!(primitive, Primitive::Checkpoint(_) | Primitive::Gate(_)) {
-        return Err(value(&id, "only a checkpoint and a gate have a window"));
+        return Err(value(&id, "only checkpoints and gates have a window"));
     }
     Ok(Step { id, primitive, after, title, reason, window })
 }
@@ -572,7 +573,7 @@ fn read_changes(
     let zone = changes.first().map(|change| change.zone.clone());
     let zone = zone.ok_or_else(|| value(id, "it changes nothing"))?;
     if !zones.contains_key(&zone) || changes.iter().any(|change| change.zone != zone) {
-        return Err(value(id, "its changes are not of one zone of the artifact"));
+        return Err(value(id, "its changes are not in a single zone of the artifact"));
     }
     let read = |rrset: Option<RrSetV1>, rtype| {
         rrset.map(|rrset| rrset.read(rtype)).transpose().map_err(|problem| value(id, problem))

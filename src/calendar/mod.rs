@@ -1,7 +1,7 @@
 //! Time as people write and read it: spans (`1h30m`), instants, and distances to now.
 //!
 //! Nothing here asks a clock: `now` is always an argument. Spans are whole seconds or milliseconds
-//! and never negative; instants are UTC. When something may begin by a wall clock says [`window`].
+//! and never negative; instants are UTC. [`window`] says when something may begin in local time.
 
 pub mod steady;
 pub mod window;
@@ -16,13 +16,13 @@ use chrono_tz::Tz;
 /// An instant, in UTC.
 pub type Timestamp = DateTime<Utc>;
 
-/// The longest span that a plan may name: ten years. Our choice: longer ones are typing errors.
+/// The longest span that a plan may have: ten years. Our choice: anything longer is a typo.
 pub const SPAN_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// The form of a span, as the regular expression that stands in the JSON Schema.
+/// The form of a span, as the regular expression in the JSON Schema.
 pub const SPAN_PATTERN: &str = "^[0-9]{1,10}[smhdw]( ?[0-9]{1,10}[smhdw])*$";
 
-/// Why a text is no span of time.
+/// Why a text is not a time span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanError {
     /// Not numbers with units.
@@ -34,15 +34,15 @@ pub enum SpanError {
 /// Reads a span: numbers with the units `s`, `m` (minutes), `h`, `d`, `w`, added up.
 ///
 /// # Errors
-/// [`SpanError`] for another form (a bare number too), and above ten years.
+/// [`SpanError`] for any other form, including a bare number, and above ten years.
 pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
     parse_span_to(text, SPAN_MAX)
 }
 
-/// The same up to another bound.
+/// The same with another bound.
 ///
 /// # Errors
-/// [`SpanError`] for another form, and above the bound.
+/// [`SpanError`] for any other form, and above the bound.
 pub fn parse_span_to(text: &str, max: Duration) -> Result<Duration, SpanError> {
     let mut secs = 0_u64;
     let mut rest = text;
@@ -71,7 +71,7 @@ pub fn parse_span_to(text: &str, max: Duration) -> Result<Duration, SpanError> {
 
 /// Shows a span in days, hours, minutes and seconds: `0s`, `45s`, `1h 5m`, `7d`.
 ///
-/// Nothing is rounded up; milliseconds are shown only where there is no whole second.
+/// Nothing is rounded up; milliseconds are shown only below a second.
 #[must_use]
 pub fn show_span(span: Duration) -> String {
     let mut rest = span.as_secs();
@@ -104,7 +104,7 @@ pub fn show_instant(at: Timestamp, now: Timestamp) -> String {
     show_instant_in(at, now, Tz::UTC)
 }
 
-/// The same by the wall clock of a zone: `2026-11-23 15:05:10+01:00 (in 3h)`.
+/// The same in the local time of a zone: `2026-11-23 15:05:10+01:00 (in 3h)`.
 #[must_use]
 pub fn show_instant_in(at: Timestamp, now: Timestamp, zone: Tz) -> String {
     let distance = (at - now).abs().to_std().unwrap_or_default();
@@ -119,7 +119,7 @@ pub fn show_second(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// The same by the wall clock of a zone, with its distance from UTC: `2026-11-23 15:05:10+01:00`.
+/// The same in the local time of a zone, with its UTC offset: `2026-11-23 15:05:10+01:00`.
 #[must_use]
 pub fn show_second_in(at: Timestamp, zone: Tz) -> String {
     if zone == Tz::UTC {
@@ -128,15 +128,15 @@ pub fn show_second_in(at: Timestamp, zone: Tz) -> String {
     at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
-/// Reads an instant with its distance from UTC, as RFC 3339 writes it: `2026-12-01T09:00:00+01:00`.
-/// Parts of a second are dropped: forecasts are in whole seconds.
+/// Reads an RFC 3339 instant with its UTC offset: `2026-12-01T09:00:00+01:00`. Fractions of a
+/// second are dropped, since forecasts are in whole seconds.
 #[must_use]
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let at = DateTime::parse_from_rfc3339(text).ok()?;
     at.to_utc().with_nanosecond(0)
 }
 
-/// `at` and a span later; the end of time where that cannot be said.
+/// A span after `at`, or the end of time if that overflows.
 #[must_use]
 pub fn later(at: Timestamp, span: Duration) -> Timestamp {
     let delta = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);

@@ -1,9 +1,8 @@
-//! The clock that nobody sets: how long the machine has been up.
+//! The clock that nobody can set: how long the machine has been up.
 //!
-//! A wall clock can be set, by a person or by the first word from a time server after a boot; a wait
-//! that was counted by it alone would end too early. What both clocks agree on has passed. The machine's
-//! time goes on while it is suspended; after a boot it begins anew, and then there is the wall clock
-//! alone.
+//! A wall clock can be set, by a person or by a time server after a boot, so a wait that relied on
+//! it alone could end too early. Time has passed only if both clocks agree. The machine's clock
+//! also runs while it is suspended. It starts over after a boot; then only the wall clock is left.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use super::Timestamp;
 
-/// How far the two clocks may be apart before it counts: they are read one after the other, and the
+/// The tolerated difference between the two clocks: they are read one after the other, and the
 /// kernel's text has hundredths of a second. Our choice.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
@@ -29,12 +28,12 @@ pub struct Steady {
 pub struct Moment {
     /// By the wall clock.
     pub at: Timestamp,
-    /// By the machine's; `None` where it has none that can be read.
+    /// By the machine's clock; `None` if there is none that can be read.
     pub steady: Option<Steady>,
 }
 
 impl Steady {
-    /// How long ago another instant was; `None` where that cannot be said.
+    /// How long ago another instant was; `None` if unknown.
     #[must_use]
     pub fn since(self, earlier: Self) -> Option<Duration> {
         let millis = self.millis.checked_sub(earlier.millis);
@@ -43,8 +42,8 @@ impl Steady {
 }
 
 impl Moment {
-    /// How much of a span that began at `from` is still to come by the machine's clock; nothing where
-    /// it cannot say.
+    /// How much of a span that began at `from` is left by the machine's clock; zero if that clock
+    /// cannot tell.
     #[must_use]
     pub fn remaining(self, from: Option<Steady>, span: Duration) -> Duration {
         let passed = self.steady.zip(from).and_then(|(now, from)| now.since(from));
@@ -54,7 +53,7 @@ impl Moment {
 }
 
 impl From<Timestamp> for Moment {
-    /// By the wall clock alone.
+    /// By the wall clock only.
     fn from(at: Timestamp) -> Self {
         Self { at, steady: None }
     }

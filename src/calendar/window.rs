@@ -1,14 +1,13 @@
-//! Windows and freezes: when something may begin, in the wall-clock time of a named zone.
+//! Windows and freezes: when something may begin, in the local time of a named time zone.
 //!
-//! A *window* opens again and again, on some days of the week; a *freeze* is a range of dates in
-//! which nothing begins even where a window is open. Without a window everything outside of the
-//! freezes is open.
+//! A *window* opens every week, on some days; a *freeze* is a range of dates on which nothing
+//! begins even if a window is open. Without windows, everything outside of the freezes is open.
 //!
-//! Both are half-open intervals of instants: what begins at 20:00 is open at 20:00:00, what ends at
-//! 23:00 is closed then. Clocks that are put forward leave a gap: a time in it is the end of the
-//! gap. Clocks that are put back show a time twice: a begin is the earlier one, an end the later.
+//! Both are half-open intervals of instants: a window from 20:00 to 23:00 is open at 20:00:00 and
+//! closed at 23:00:00. When clocks go forward, a time in the gap means the end of the gap. When
+//! clocks go back, a time occurs twice: a begin means the earlier, an end the later.
 //!
-//! Texts have one canonical form, the one that is shown: it is sealed in artifacts.
+//! Texts have one canonical form, which is shown and sealed in artifacts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,13 +20,13 @@ use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
 
 use super::{Timestamp, later};
 
-/// How far the next opening is searched for: 400 d. Our choice: more than a year, so that no yearly
-/// freeze hides the next opening.
+/// How far ahead to search for the next opening: 400 d. Our choice: more than a year, so that no
+/// yearly freeze hides it.
 pub const SEARCH_MAX: Duration = Duration::from_secs(400 * 86_400);
 
-/// Days of the past and of the future, around a local date, of which a window can be open or begin
-/// next. Our choice: a window lasts a day at the most, begins once a week at the least, and clocks
-/// put forward can swallow one.
+/// How many days before and after a local date to look for windows that are open or begin next. Our
+/// choice: a window lasts at most a day and opens at least once a week, and a clock change can
+/// swallow one opening.
 const DAYS_BEFORE: u64 = 2;
 const DAYS_AFTER: u64 = 16;
 
@@ -41,25 +40,25 @@ const WEEK: [(Weekday, &str); 7] = [
     (Weekday::Sun, "Sun"),
 ];
 
-/// Why a text is no window or no freeze.
+/// Why a text is not a window, or not a freeze.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WindowError {
-    /// Not the parts that are wanted.
-    #[error("it has other parts than are wanted")]
+    /// The wrong parts.
+    #[error("it does not have the expected form")]
     Form,
-    /// No zone behind it.
-    #[error("it names no time zone")]
+    /// No time zone at the end.
+    #[error("it has no time zone")]
     NoZone,
-    /// A zone that nobody knows.
+    /// An unknown time zone.
     #[error("there is no time zone `{0}`")]
     Zone(String),
-    /// No day of the week.
+    /// Not a day of the week.
     #[error("there is no day `{0}`")]
     Day(String),
-    /// No time of a day.
+    /// Not a time of day.
     #[error("there is no time `{0}`")]
     Time(String),
-    /// No date.
+    /// Not a date.
     #[error("there is no date `{0}`")]
     Date(String),
     /// A freeze that ends before it begins.
@@ -67,18 +66,18 @@ pub enum WindowError {
     Backwards,
 }
 
-/// When something may begin, each week anew: `Sat 20:00-23:00 Europe/Berlin`.
+/// When something may begin, every week: `Sat 20:00-23:00 Europe/Berlin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The days on which it begins, by their place in the week; never none.
+    /// The days on which it opens, by their place in the week; never empty.
     days: BTreeSet<usize>,
     begin: NaiveTime,
-    /// Not after the begin: on the next day.
+    /// On the next day, unless it is after the begin.
     end: NaiveTime,
     zone: Tz,
 }
 
-/// Dates in which nothing begins, both included: `2026-12-20..2027-01-06 Europe/Berlin`.
+/// Dates on which nothing begins, both included: `2026-12-20..2027-01-06 Europe/Berlin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Freeze {
     first: NaiveDate,
@@ -86,7 +85,7 @@ pub struct Freeze {
     zone: Tz,
 }
 
-/// Windows and freezes that hold together; at least one of either.
+/// Windows and freezes; at least one of either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Windows {
     windows: Vec<Window>,
@@ -94,13 +93,13 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// These windows and freezes; `None` where there are none of either.
+    /// These windows and freezes; `None` if there are none.
     #[must_use]
     pub fn new(windows: Vec<Window>, freezes: Vec<Freeze>) -> Option<Self> {
         (!windows.is_empty() || !freezes.is_empty()).then_some(Self { windows, freezes })
     }
 
-    /// The windows; none: everything outside of the freezes is open.
+    /// The windows; if there are none, everything outside of the freezes is open.
     #[must_use]
     pub fn windows(&self) -> &[Window] {
         &self.windows
@@ -112,7 +111,7 @@ impl Windows {
         &self.freezes
     }
 
-    /// The time zone that the first of them is written in: people read the others in it too.
+    /// The time zone of the first window or freeze, in which times are shown.
     #[must_use]
     pub fn zone(&self) -> Tz {
         let of_freeze = || self.freezes.first().map_or(Tz::UTC, |freeze| freeze.zone);
@@ -126,13 +125,13 @@ impl Windows {
         is_within && self.frozen_until(at).is_none()
     }
 
-    /// The first instant from `at` on at which something may begin; `at` itself where that is so
-    /// now, and `None` where nothing opens within [`SEARCH_MAX`].
+    /// The first instant from `at` on at which something may begin, which may be `at` itself;
+    /// `None` if nothing opens within [`SEARCH_MAX`].
     #[must_use]
     pub fn next_open(&self, at: Timestamp) -> Option<Timestamp> {
         let bound = later(at, SEARCH_MAX);
         let mut from = at;
-        // Each round leaves a freeze behind, or reaches a begin that is open unless it is frozen.
+        // Each round passes a freeze, or reaches an opening, which may be frozen.
         while from <= bound {
             if self.is_open(from) {
                 return Some(from);
@@ -145,7 +144,7 @@ impl Windows {
         None
     }
 
-    /// The end of the freeze that this instant lies in.
+    /// The end of the freeze that contains this instant.
     fn frozen_until(&self, at: Timestamp) -> Option<Timestamp> {
         let spans = self.freezes.iter().map(Freeze::span);
         spans.filter(|span| span.contains(&at)).map(|span| span.end).max()
@@ -157,7 +156,7 @@ impl Window {
         self.spans(at).any(|span| span.contains(&at))
     }
 
-    /// The next begin behind this instant.
+    /// The next opening after this instant.
     fn next_begin(&self, at: Timestamp) -> Option<Timestamp> {
         let spans = self.spans(at).filter(|span| !span.is_empty());
         spans.map(|span| span.start).filter(|begin| *begin > at).min()
@@ -183,8 +182,8 @@ impl Window {
 
 impl Freeze {
     fn span(&self) -> Range<Timestamp> {
-        let behind = self.last.succ_opt().unwrap_or(self.last);
-        span((self.first, NaiveTime::MIN), (behind, NaiveTime::MIN), self.zone)
+        let day_after = self.last.succ_opt().unwrap_or(self.last);
+        span((self.first, NaiveTime::MIN), (day_after, NaiveTime::MIN), self.zone)
     }
 }
 
@@ -196,7 +195,7 @@ fn place(day: Weekday) -> usize {
     WEEK.iter().position(|(other, _)| *other == day).expect("a week has all days")
 }
 
-/// The interval between two wall-clock times of a zone.
+/// The interval between two local times of a zone.
 fn span(begin: (NaiveDate, NaiveTime), end: (NaiveDate, NaiveTime), zone: Tz) -> Range<Timestamp> {
     let local = |(date, time): (NaiveDate, NaiveTime)| date.and_time(time);
     let (begin, end) = (local(begin), local(end));
@@ -205,11 +204,11 @@ fn span(begin: (NaiveDate, NaiveTime), end: (NaiveDate, NaiveTime), zone: Tz) ->
     let (first, last) = (zone.from_local_datetime(&begin), zone.from_local_datetime(&end));
     let first = first.earliest().or_else(|| in_gap(begin)).map(utc);
     let last = last.latest().or_else(|| in_gap(end)).map(utc);
-    // Every gap has an end; where the tables of the zone do not reach, UTC is as good.
+    // Every gap has an end; beyond the zone's tables, UTC is good enough.
     first.unwrap_or(begin.and_utc())..last.unwrap_or(end.and_utc())
 }
 
-/// The names of all time zones that are known (IANA), aliases included.
+/// The names of all known time zones (IANA), including aliases.
 pub fn zones() -> impl Iterator<Item = &'static str> {
     TZ_VARIANTS.iter().map(|zone| zone.name())
 }
@@ -228,7 +227,7 @@ fn zone(text: Option<&str>) -> Result<Tz, WindowError> {
     Tz::from_str(text).map_err(|_| WindowError::Zone(text.to_owned()))
 }
 
-/// `HH:MM`, with both digits.
+/// `HH:MM`, with two digits each.
 fn time(text: &str) -> Result<NaiveTime, WindowError> {
     let wrong = || WindowError::Time(text.to_owned());
     match text.as_bytes() {
@@ -241,7 +240,7 @@ fn time(text: &str) -> Result<NaiveTime, WindowError> {
 
 /// `YYYY-MM-DD`, with all digits.
 fn date(text: &str) -> Result<NaiveDate, WindowError> {
-    // chrono takes fewer digits too, and signs.
+    // chrono also accepts fewer digits, and signs.
     let is_whole = text.len() == "YYYY-MM-DD".len();
     let found = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| is_whole);
     found.ok_or_else(|| WindowError::Date(text.to_owned()))
@@ -252,7 +251,7 @@ fn day(text: &str) -> Result<usize, WindowError> {
     found.ok_or_else(|| WindowError::Day(text.to_owned()))
 }
 
-/// A list of days and ranges of days; a range may go over the end of the week.
+/// A list of days and ranges of days; a range may wrap around the end of the week.
 fn days_of(text: &str) -> Result<BTreeSet<usize>, WindowError> {
     let mut days = BTreeSet::new();
     for part in text.split(',') {
@@ -288,7 +287,7 @@ impl fmt::Display for Window {
     }
 }
 
-/// Days in the order of the week; three and more in a row are a range.
+/// Days in the order of the week; three or more in a row are shown as a range.
 fn shown(days: &BTreeSet<usize>) -> String {
     let mut rows: Vec<(usize, usize)> = Vec::new();
     for day in days {
@@ -309,7 +308,7 @@ fn shown(days: &BTreeSet<usize>) -> String {
 impl FromStr for Freeze {
     type Err = WindowError;
 
-    /// Reads `YYYY-MM-DD..YYYY-MM-DD ZONE`; one date alone is a freeze of one day.
+    /// Reads `YYYY-MM-DD..YYYY-MM-DD ZONE`; a single date is a freeze of one day.
     fn from_str(text: &str) -> Result<Self, WindowError> {
         let (dates, name) = match parts(text).as_slice() {
             [dates] => (*dates, None),

@@ -1,5 +1,5 @@
-//! Windows by the wall clocks of Berlin, where clocks go forward on 2026-03-29 at 02:00 (01:00Z) and
-//! back on 2026-10-25 at 03:00 (01:00Z).
+//! Windows by the wall clocks of Berlin, where clocks go forward on 2026-03-29 at 02:00 (01:00Z)
+//! and back on 2026-10-25 at 03:00 (01:00Z).
 
 use super::*;
 

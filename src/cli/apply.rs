@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::planning::{Input, Story};
-use super::rollback::come_back;
+use super::rollback::run_way_back;
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, asks, go_on, has_to_say, lease, newest_still,
-    reach, rest_until,
+    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks,
+    newest_still, reach, rest_until,
 };
-use super::{Failure, Typed, home, planning, print_err, print_out, several, shell_quote, styling};
+use super::{
+    Failure, Invocation, home, planning, print_err, print_out, several, shell_quote, styling,
+};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
@@ -71,7 +73,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let Args { inputs, going, again, replan, digest } = args;
     let how = How { again, replan, digest };
     if let [input] = &inputs[..] {
-        return Ok(one(&going.of(input), how).await?.exit);
+        return Ok(apply_one(&going.of(input), how).await?.exit);
     }
     if digest.is_some() {
         let text = "error: `--digest` takes a single artifact\nhelp: apply them one at a time";
@@ -79,7 +81,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let read: Vec<Input> =
         inputs.iter().map(|input| planning::read(input)).collect::<Result<_, _>>()?;
-    several::apart(read.iter())?;
+    several::check_disjoint(read.iter())?;
     drop(read);
     // Each run goes as far as it can, so that a waiting run does not block the others.
     let leaving = GoingArgs { wait: false, ..going.clone() };
@@ -101,7 +103,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             }
             print_out(&format!("{}:\n", input.display()))?;
             let how = if ended.is_none() { how } else { How { replan: false, ..how } };
-            *ended = Some(one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
+            *ended = Some(apply_one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
                 print_err(&failure.text);
                 failure.exit.into()
             }));
@@ -121,12 +123,12 @@ struct How {
     digest: Option<Digest>,
 }
 
-async fn one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
+async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     let going = Going { args, command: COMMAND };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
-        is_reviewed(|| artifact.digest(), how.digest)?;
-        planning::holds_together(artifact)?;
+        check_digest(|| artifact.digest(), how.digest)?;
+        planning::check_consistent(artifact)?;
     }
     let runs = args.state.runs(&args.input, input.name());
     let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
@@ -160,14 +162,14 @@ async fn one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
         if supersedes.is_some() {
             print_out(&format!(
                 "The open run is unchanged, and still has steps to do. Continue it with `{}`.\n",
-                args.typed().line(COMMAND, "")
+                args.invocation().line(COMMAND, "")
             ))?;
         }
         return Ok(Exit::Done.into());
     }
-    is_reviewed(|| artifact.digest(), how.digest)?;
-    planning::not_refuted(&artifact, Story::Untold, "nothing was changed")?;
-    planning::is_alone(&artifact, runs.store()).await?;
+    check_digest(|| artifact.digest(), how.digest)?;
+    planning::check_not_refuted(&artifact, Story::NotShown, "nothing was changed")?;
+    planning::check_no_clash(&artifact, runs.store()).await?;
     if let Some(exit) = ask(args.auto_approve, "Apply", || {
         print_out(&text::plan(&artifact, Detail::Brief, styling(&std::io::stdout())))
     })? {
@@ -175,7 +177,7 @@ async fn one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     }
     let mut lease = lease(&runs).await?;
     // Another run may have started while you were being asked.
-    planning::is_alone(&artifact, runs.store()).await?;
+    planning::check_no_clash(&artifact, runs.store()).await?;
     let found = newest_still(&runs, seen.as_ref()).await?;
     // Connect before the run opens: a missing provider or secret must not halt an open run.
     let reached = reach(&args.input, &artifact, args.commands.allowed())?;
@@ -187,18 +189,18 @@ async fn one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
             kept.map_err(|error| Failure::error(&error))?;
         }
         let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
-        let ended = go_on(open, reached, going, (&runs, &mut *lease), away).await?;
+        let ended = drive_run(open, reached, going, (&runs, &mut *lease), away).await?;
         if ended.outcome != Outcome::Finished {
             return applied(&runs, args, ended, &mut *lease).await;
         }
     }
     let found = runs.create(&mut *lease, artifact).await.map_err(|error| Failure::error(&error))?;
-    let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
+    let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
     applied(&runs, args, ended, &mut *lease).await
 }
 
 /// Refuses any artifact but the reviewed one.
-fn is_reviewed(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result<(), Failure> {
+fn check_digest(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result<(), Failure> {
     // A digest costs as much as encoding the artifact, so compute it only if `--digest` is given.
     let Some(reviewed) = reviewed else { return Ok(()) };
     let is = of();
@@ -218,11 +220,11 @@ async fn applied(
     ended: Ended,
     lease: &mut dyn Lease,
 ) -> Result<Applied, Failure> {
-    let ended = come_back((runs, lease), Going { args, command: COMMAND }, ended).await?;
+    let ended = run_way_back((runs, lease), Going { args, command: COMMAND }, ended).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished if artifact.is_way_back() => {
-            print_out(&turned(runs, &artifact, args.typed()).await?)?;
+            print_out(&why_rolled_back(runs, &artifact, args.invocation()).await?)?;
             Ok(Exit::Halted.into())
         }
         // The process ended before it started the successor.
@@ -236,11 +238,11 @@ async fn applied(
             Ok(Exit::Done.into())
         }
         Outcome::Asked => {
-            print_out(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             Ok(Applied { exit: Exit::ApprovalNeeded, until: Some(later(now(), ASK_EVERY)) })
         }
         Outcome::Waiting { until } => {
-            print_out(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             let aside = set_aside(&artifact, &state)?;
             print_out(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
             if let Some(exit) = aside {
@@ -254,7 +256,7 @@ async fn applied(
             for other in others {
                 show(&artifact, &state, Stop::Aside(other))?;
             }
-            print_out(&has_to_say(&artifact, &stopped, args.typed()))?;
+            print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped).into())
         }
     }
@@ -290,7 +292,11 @@ fn released(artifact: &Artifact) -> String {
 }
 
 /// Why a run was rolled back, and what to do next.
-async fn turned(runs: &Runs, back: &Artifact, typed: Typed<'_>) -> Result<String, Failure> {
+async fn why_rolled_back(
+    runs: &Runs,
+    back: &Artifact,
+    invocation: Invocation<'_>,
+) -> Result<String, Failure> {
     let turned = runs.turned(back).await.map_err(|error| Failure::error(&error))?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
@@ -302,16 +308,16 @@ async fn turned(runs: &Runs, back: &Artifact, typed: Typed<'_>) -> Result<String
     };
     Ok(format!(
         "rolled back: {why} the plan again with `{}`, or change it.\n",
-        typed.line(COMMAND, "--again")
+        invocation.line(COMMAND, "--again")
     ))
 }
 
 /// Refuses to apply a plan that a person rolled back.
-fn taken_back(back: &Artifact, typed: Typed<'_>) -> String {
+fn rolled_back_by_person(back: &Artifact, invocation: Invocation<'_>) -> String {
     format!(
         "error: the run of {} was rolled back with `cutover rollback`\nhelp: apply the plan again with `{}`, or change it",
         back.name,
-        typed.line(COMMAND, "--again")
+        invocation.line(COMMAND, "--again")
     )
 }
 
@@ -351,11 +357,11 @@ async fn carry_on(
     // Another process may have continued the run before we got the lease.
     let found = newest_still(runs, seen).await?.expect("it is the one that was seen");
     if !found.run.artifact.is_way_back() {
-        is_reviewed(|| found.run.state.artifact(), digest)?;
+        check_digest(|| found.run.state.artifact(), digest)?;
     }
     let next = runs.next(&found).await.map_err(|error| Failure::error(&error))?;
     let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-    let ended = go_on(found, reached, going, (runs, &mut *lease), None).await?;
+    let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
     let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
     // Its successor was confirmed, but the process stopped before starting it.
     let Some(next) = next.filter(|_| settled) else {
@@ -363,7 +369,7 @@ async fn carry_on(
     };
     let reached = reach(&args.input, &next, args.commands.allowed())?;
     let found = runs.create(&mut *lease, next).await.map_err(|error| Failure::error(&error))?;
-    let ended = go_on(found, reached, going, (runs, &mut *lease), None).await?;
+    let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
     applied(runs, args, ended, &mut *lease).await
 }
 
@@ -380,16 +386,16 @@ async fn refused(
             let text = format!(
                 "error: the run of {} is rolling back\nhelp: continue the rollback with `{}`; then you can apply again",
                 artifact.name,
-                args.typed().line("rollback", "")
+                args.invocation().line("rollback", "")
             );
             Failure::new(Exit::Usage, text)
         }
         Refusal::RolledBackByGate => {
-            let text = turned(runs, artifact, args.typed()).await?;
+            let text = why_rolled_back(runs, artifact, args.invocation()).await?;
             Failure::new(Exit::Halted, text.trim_end())
         }
         Refusal::RolledBackByPerson => {
-            Failure::new(Exit::Halted, taken_back(artifact, args.typed()))
+            Failure::new(Exit::Halted, rolled_back_by_person(artifact, args.invocation()))
         }
         Refusal::PlanChanged | Refusal::OtherArtifact => {
             let next = runs.next(found).await.map_err(|error| Failure::error(&error))?;

@@ -29,7 +29,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             Err(failure) => failures.push(failure),
         }
     }
-    failures.extend(several::apart(plans.iter()).err());
+    failures.extend(several::check_disjoint(plans.iter()).err());
     match failures.is_empty() {
         true => Ok(Exit::Done),
         false => {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::running::{Reach, Word, cannot_be_said, newest_still, owner, say};
-use super::{Failure, StateArgs, Typed, planning, print_out};
+use super::running::{Reach, Word, newest_still, not_confirmable, owner, record_word};
+use super::{Failure, Invocation, StateArgs, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
 use crate::journal::Event;
@@ -64,8 +64,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             let goes_back =
                 found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
             let command = if goes_back { "rollback" } else { "apply" };
-            say((&runs, &mut *lease), found, Reach::nobody(&path), &step, word).await?;
-            let next = Typed::of(&path, &state).line(command, "");
+            record_word((&runs, &mut *lease), found, Reach::nothing(&path), &step, word).await?;
+            let next = Invocation::of(&path, &state).line(command, "");
             print_out(&format!("{step}: recorded; continue with `{next}`\n"))?;
         }
         Err(StoreError::Locked { .. }) => {
@@ -100,6 +100,6 @@ async fn leave_word(runs: &Runs, found: &Found, step: &StepId, word: Word) -> Re
         }
     }
     let may_follow = state.apply(&found.run.artifact, moment, &event);
-    may_follow.map_err(|error| cannot_be_said(step, &error))?;
+    may_follow.map_err(|error| not_confirmable(step, &error))?;
     runs.store().leave(&found.id, Note::Done(step), &reason).await.map_err(error)
 }

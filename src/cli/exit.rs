@@ -56,8 +56,8 @@ impl Signal {
 }
 
 impl Exit {
-    /// The exit code for a halt. A refusal on a way back is stuck, since there is nothing else to try;
-    /// a halt that a person can resolve by a word asks for approval.
+    /// The exit code for a halt. A refusal on a way back is stuck, since there is nothing else to
+    /// try; a halt that a person can resolve by a word asks for approval.
     #[must_use]
     pub(super) fn of_halt(artifact: &Artifact, halt: &Halt) -> Self {
         match halt.reason {

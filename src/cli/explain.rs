@@ -36,7 +36,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     let artifact = match planning::read(&args.subject)? {
         Input::Artifact(artifact) => {
-            planning::holds_together(&artifact)?;
+            planning::check_consistent(&artifact)?;
             *artifact
         }
         Input::Plan(plan) => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, Typed, print_err, print_out, status};
+use super::{Failure, Invocation, StateArgs, print_err, print_out, status};
 use crate::journal::Entry;
 use crate::render::status::entry;
 use crate::world::real::store::{Found, Runs};
@@ -51,7 +51,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     } else if let Some(found) = runs.newest().await.map_err(error)? {
         show(&runs, &found).await?;
         if numbers.len() > 1 {
-            let line = Typed::of(&args.plan, &args.state).line("log", "--all");
+            let line = Invocation::of(&args.plan, &args.state).line("log", "--all");
             print_err(&format!("note: only the newest run is shown; `{line}` shows all"));
         }
     } else {

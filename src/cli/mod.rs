@@ -104,7 +104,7 @@ impl StateArgs {
 /// Whether programs may run.
 #[derive(Clone, clap::Args)]
 struct CommandArgs {
-    /// Refuse to run any program that the plan names, be it for secrets, probes, tasks or reloading
+    /// Refuse to run any program that the plan names for secrets, probes, tasks or reloading
     #[arg(long)]
     no_commands: bool,
 }
@@ -248,14 +248,14 @@ fn fail(failure: &Failure) -> Exit {
 
 /// Writes the `cutover` commands that messages suggest, with the user's own input and `--state`.
 #[derive(Clone, Copy)]
-struct Typed<'a> {
+struct Invocation<'a> {
     /// The plan or artifact, as given on the command line.
     input: &'a Path,
     /// The value of `--state`.
     state: Option<&'a Path>,
 }
 
-impl<'a> Typed<'a> {
+impl<'a> Invocation<'a> {
     fn of(input: &'a Path, state: &'a StateArgs) -> Self {
         Self { input, state: state.state.as_deref() }
     }

@@ -24,8 +24,8 @@ pub(super) struct Args {
     /// The plans
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<PathBuf>,
-    /// Write the sealed artifact to this file, for review and for `apply`. Into a directory, which
-    /// several plans need, it is written as NAME.json
+    /// Write the sealed artifact to this file, for review and for `apply`. With several plans, or
+    /// if this is a directory, write each artifact to NAME.json in it
     #[arg(short, long, value_name = "ARTIFACT|DIR")]
     output: Option<PathBuf>,
     /// The output format
@@ -71,11 +71,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     for path in &args.plans {
         inputs.push(planning::Input::Plan(Box::new(planning::read_plan(path)?)));
     }
-    several::apart(inputs.iter())?;
+    several::check_disjoint(inputs.iter())?;
     let mut ended = Exit::Done;
     for (path, input) in args.plans.iter().zip(&inputs) {
         let planning::Input::Plan(plan) = input else { continue };
-        let one = of_one(&args, path, plan, output).await;
+        let one = plan_one(&args, path, plan, output).await;
         match one {
             Ok(exit) => ended = ended.or_worse(exit),
             Err(failure) if args.plans.len() == 1 => return Err(failure),
@@ -94,7 +94,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
 }
 
-async fn of_one(
+async fn plan_one(
     args: &Args,
     path: &Path,
     plan: &Plan,
@@ -107,15 +107,15 @@ async fn of_one(
     args.format.print(&artifact, args.full)?;
     let story = match args.format {
         Format::Text => Story::Shown,
-        Format::Json => Story::Untold,
+        Format::Json => Story::NotShown,
     };
     let output = output.map(|output| output.file(&artifact));
     let undone = output
         .as_ref()
         .map(|output| format!("nothing was written to {}", output.display()))
         .unwrap_or_else(|| "it cannot be applied as it is".to_owned());
-    planning::not_refuted(&artifact, story, &undone)?;
-    if let Err(clash) = planning::is_alone(&artifact, &args.state.store(path)).await {
+    planning::check_not_refuted(&artifact, story, &undone)?;
+    if let Err(clash) = planning::check_no_clash(&artifact, &args.state.store(path)).await {
         print_err(&format!("{}\nnote: you can plan meanwhile, but not apply", clash.text));
     }
     if let Some(output) = &output {

@@ -125,8 +125,8 @@ pub(super) fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
     Failure { text: format!("{text}{name}: {errors}"), exit: Exit::Usage }
 }
 
-/// Something could not be looked up. That is a failed operation (exit code 1), unless the plan has to be
-/// changed to name the right server (exit code 2).
+/// Something could not be looked up. That is a failed operation (exit code 1), unless the plan has
+/// to be changed to name the right server (exit code 2).
 fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
     let is_of_plan =
         |d: &Diagnostic| [NO_AUTHORITIES, UNKNOWN_EXCEPTION, NOT_DELEGATED].contains(&d.code);
@@ -310,8 +310,8 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
     undos
 }
 
-/// When the last sender stops using the new records after a rollback. Caches keep these for their TTL,
-/// which is longer once the run has restored it.
+/// When the last sender stops using the new records after a rollback. Caches keep these for their
+/// TTL, which is longer once the run has restored it.
 fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
     let changes = |verb: Verb| {
         let steps = back.graph.steps().iter();
@@ -424,7 +424,7 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
 
 /// Checks an artifact instead of trusting it: its waits, its versions, and its forecast, which is
 /// recomputed. [`Artifact::contradictions`] says what this check can find.
-pub(super) fn holds_together(artifact: &Artifact) -> Result<(), Failure> {
+pub(super) fn check_consistent(artifact: &Artifact) -> Result<(), Failure> {
     let mut found = artifact.contradictions();
     if found.is_empty() && artifact.forecast != sim::forecast(artifact) {
         found.push("its forecast does not match its steps".to_owned());
@@ -446,12 +446,16 @@ pub(super) enum Story {
     /// It does: do not repeat the story.
     Shown,
     /// It does not.
-    Untold,
+    NotShown,
 }
 
-/// Refuses to write or run a refuted plan, unless its `override:` accepts all that is broken. `undone`
-/// tells the user what was not done.
-pub(super) fn not_refuted(artifact: &Artifact, story: Story, undone: &str) -> Result<(), Failure> {
+/// Refuses to write or run a refuted plan, unless its `override:` accepts all that is broken.
+/// `undone` tells the user what was not done.
+pub(super) fn check_not_refuted(
+    artifact: &Artifact,
+    story: Story,
+    undone: &str,
+) -> Result<(), Failure> {
     let broken: Vec<&str> = artifact.verdict.forbidding().map(String::as_str).collect();
     if broken.is_empty() {
         return Ok(());
@@ -468,7 +472,7 @@ pub(super) fn not_refuted(artifact: &Artifact, story: Story, undone: &str) -> Re
     } else {
         let told = match story {
             Story::Shown => "\nhelp: the verdict above says how, and how to fix it".to_owned(),
-            Story::Untold => {
+            Story::NotShown => {
                 let lines = indented(told);
                 let why = indented(derivation);
                 if why.is_empty() { lines } else { format!("{lines}\n{why}") }
@@ -484,7 +488,10 @@ fn indented(lines: &[String]) -> String {
 }
 
 /// Refuses to start a run while an open run of another plan changes the same records.
-pub(super) async fn is_alone(artifact: &Artifact, store: &Arc<dyn Store>) -> Result<(), Failure> {
+pub(super) async fn check_no_clash(
+    artifact: &Artifact,
+    store: &Arc<dyn Store>,
+) -> Result<(), Failure> {
     /// How many records are named; the rest are counted. Our choice: one line.
     const SHOWN_MAX: usize = 4;
     let found = clashes(store, artifact).await.map_err(|error| Failure::error(&error))?;

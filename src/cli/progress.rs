@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::running::{asked, is_by_hand};
-use super::{Typed, print_err};
+use super::running::{is_by_hand, manual_task};
+use super::{Invocation, print_err};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};
 use crate::engine::RunState;
@@ -20,13 +20,13 @@ use crate::world::real::now;
 /// Shows progress on standard error.
 pub(super) struct Shown<'a> {
     bar: Option<ProgressBar>,
-    typed: Typed<'a>,
+    invocation: Invocation<'a>,
     /// The steps that a person was already told about.
     asked: RefCell<BTreeSet<StepId>>,
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn new(artifact: &Artifact, typed: Typed<'a>) -> Self {
+    pub(super) fn new(artifact: &Artifact, invocation: Invocation<'a>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let steps = artifact.graph.steps().len();
             let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
@@ -34,14 +34,14 @@ impl<'a> Shown<'a> {
             bar.set_style(style.expect("a fixed template"));
             bar
         });
-        Self { bar, typed, asked: RefCell::default() }
+        Self { bar, invocation, asked: RefCell::default() }
     }
 
     /// Says what to do for each step that waits for a person, once per step.
     fn ask(&self, artifact: &Artifact, state: &RunState) {
         for (step, words) in is_by_hand(artifact, state) {
             if self.asked.borrow_mut().insert(step.clone()) {
-                let text = asked(step, words, self.typed);
+                let text = manual_task(step, words, self.invocation);
                 match &self.bar {
                     None => print_err(text.trim_end()),
                     Some(bar) => bar.println(text.trim_end()),

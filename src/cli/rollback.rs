@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::exit::Exit;
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, asks, go_on, has_to_say, lease, newest_still, owner, reach,
+    Ended, Going, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks, newest_still,
+    owner, reach,
 };
 use super::{Failure, planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
@@ -21,9 +22,9 @@ use crate::world::{Outcome, Run, tool};
 /// Roll a run back to a rollback point, along the proved way back
 #[derive(clap::Args)]
 #[command(after_help = "\
-Changes that have begun are settled first, and no others begin. The way back is a run of its own: it has
-its own waits and halts if somebody else has edited the records that it restores. Like `apply`, you can
-stop it at any moment and continue it later.")]
+Changes that have begun are settled first, and no others begin. The way back is a run of its own: it has \
+its own waits, and halts if somebody else has edited the records that it restores. As with `apply`, you \
+can stop it at any moment and continue it later.")]
 pub(super) struct Args {
     /// The rollback point [default: the last that the run reached]
     #[arg(long, value_name = "POINT")]
@@ -50,27 +51,27 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     };
     if found.run.artifact.is_way_back() {
         if found.run.state.finished.is_some() {
-            return further(&runs, &found, &args, asked.as_deref()).await;
+            return roll_back_further(&runs, &found, &args, asked.as_deref()).await;
         }
         let mut lease = lease(&runs).await?;
         let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
         let found = still(&runs).await?;
-        let ended = go_on(found, reached, going, (&runs, &mut *lease), None).await?;
-        return came_back(&args, ended);
+        let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
+        return rolled_back(&args, ended);
     }
     let to = destination(&found, asked.as_deref())?;
     if found.run.state.turned_back.is_none() {
         let Found { run, .. } = &found;
         let point = reachable(&run.artifact, &run.state, &to)?;
         let preview = || way_back(&run.artifact, &run.state, point);
-        if let Some(exit) = agreed(&args, preview, run)? {
+        if let Some(exit) = confirm_way_back(&args, preview, run)? {
             return Ok(exit);
         }
     }
     let mut lease = match runs.lease(&owner()).await {
         Err(StoreError::Locked { owner, .. }) => {
             let turned = found.run.state.turned_back.is_some();
-            match told_to_turn(&runs, &found, &args, (&to, &owner, turned)).await? {
+            match request_rollback(&runs, &found, &args, (&to, &owner, turned)).await? {
                 Some(lease) => lease,
                 None => return Ok(Exit::Waiting),
             }
@@ -81,20 +82,20 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
         // The process that had the lease has run the way back, or a part of it.
         let reached = reach(&args.input, &back.run.artifact, args.commands.allowed())?;
-        let ended = go_on(back, reached, going, (&runs, &mut *lease), None).await?;
-        return came_back(&args, ended);
+        let ended = drive_run(back, reached, going, (&runs, &mut *lease), None).await?;
+        return rolled_back(&args, ended);
     }
     let found = still(&runs).await?;
     let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
     // Connect before the run turns back: a missing provider or secret must not halt it halfway.
     let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
-    let ended = go_on(found, reached, going, (&runs, &mut *lease), turn).await?;
-    came_back(&args, come_back((&runs, &mut *lease), going, ended).await?)
+    let ended = drive_run(found, reached, going, (&runs, &mut *lease), turn).await?;
+    rolled_back(&args, run_way_back((&runs, &mut *lease), going, ended).await?)
 }
 
 /// Tells the process that drives the run to turn it back. With `--wait`, returns the lease once that
 /// process has ended.
-async fn told_to_turn(
+async fn request_rollback(
     runs: &Runs,
     found: &Found,
     args: &RunArgs,
@@ -110,8 +111,8 @@ async fn told_to_turn(
     if !args.wait {
         print_err(&format!(
             "Watch it with `{}`; if that process ends early, continue with `{}`.",
-            args.typed().line("status", ""),
-            args.typed().line(COMMAND, "")
+            args.invocation().line("status", ""),
+            args.invocation().line(COMMAND, "")
         ));
         return Ok(None);
     }
@@ -126,15 +127,18 @@ fn reachable<'a>(
 ) -> Result<&'a RollbackPoint, Failure> {
     state.way_back(artifact, to).map_err(|error| {
         let why = match &error {
-            NoWayBack::Unknown { .. } => closed(artifact),
+            NoWayBack::Unknown { .. } => why_no_way_back(artifact),
             NoWayBack::NotReached { .. } | NoWayBack::Passed { .. } => String::new(),
         };
-        Failure::new(Exit::Usage, format!("error: {error}{why}\n{}", instead(artifact)))
+        Failure::new(
+            Exit::Usage,
+            format!("error: {error}{why}\n{}", help_without_way_back(artifact)),
+        )
     })
 }
 
 /// Why some or all points have no way back.
-fn closed(artifact: &Artifact) -> String {
+fn why_no_way_back(artifact: &Artifact) -> String {
     let never = artifact.graph.steps().iter().find_map(|step| match artifact.undos.get(&step.id) {
         Some(Undo::Never(why)) => Some((&step.id, why)),
         Some(Undo::By(_) | Undo::Keep) | None => None,
@@ -153,7 +157,7 @@ fn closed(artifact: &Artifact) -> String {
 }
 
 /// Shows the way back of a run and asks for confirmation.
-fn agreed(
+fn confirm_way_back(
     args: &RunArgs,
     preview: impl Fn() -> Artifact,
     run: &Run,
@@ -169,7 +173,7 @@ fn agreed(
 ///
 /// All its changes count as made, even those undone already: the new way back finds them undone, and
 /// waits again, since caches may still hold what they replaced. Tasks are undone only once.
-async fn further(
+async fn roll_back_further(
     runs: &Runs,
     came: &Found,
     args: &RunArgs,
@@ -198,7 +202,7 @@ async fn further(
     if !back.graph.steps().iter().any(is_left) {
         return nothing();
     }
-    if let Some(exit) = agreed(args, || back.clone(), &run)? {
+    if let Some(exit) = confirm_way_back(args, || back.clone(), &run)? {
         return Ok(exit);
     }
     let mut lease = lease(runs).await?;
@@ -206,7 +210,7 @@ async fn further(
     let reached = reach(&args.input, &back, args.commands.allowed())?;
     let found = runs.create(&mut *lease, back).await.map_err(error)?;
     let going = Going { args, command: COMMAND };
-    came_back(args, go_on(found, reached, going, (runs, &mut *lease), None).await?)
+    rolled_back(args, drive_run(found, reached, going, (runs, &mut *lease), None).await?)
 }
 
 /// The tasks of a run that its way back has undone.
@@ -222,7 +226,7 @@ fn tasks_taken_back(back: &Run, there: &Run) -> BTreeSet<StepId> {
 }
 
 /// Runs the way back of a run that was turned back and has settled what had begun.
-pub(super) async fn come_back(
+pub(super) async fn run_way_back(
     (runs, lease): (&Runs, &mut dyn Lease),
     going: Going<'_>,
     ended: Ended,
@@ -233,11 +237,11 @@ pub(super) async fn come_back(
     let back = way_back(artifact, state, point);
     let reached = reach(&going.args.input, &back, going.args.commands.allowed())?;
     let found = runs.create(lease, back).await.map_err(|error| Failure::error(&error))?;
-    go_on(found, reached, going, (runs, lease), None).await
+    drive_run(found, reached, going, (runs, lease), None).await
 }
 
-/// The point to roll back to: the run's current destination, else the requested point, else the last
-/// that the run reached.
+/// The point to roll back to: the run's current destination, else the requested point, else the
+/// last that the run reached.
 fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     match (&state.turned_back, asked) {
@@ -250,8 +254,11 @@ fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
         (None, None) => match state.last_point(artifact) {
             Some(point) => Ok(point.name.clone()),
             None => {
-                let why = closed(artifact);
-                let text = format!("error: this plan has no way back{why}\n{}", instead(artifact));
+                let why = why_no_way_back(artifact);
+                let text = format!(
+                    "error: this plan has no way back{why}\n{}",
+                    help_without_way_back(artifact)
+                );
                 Err(Failure::new(Exit::Usage, text))
             }
         },
@@ -259,15 +266,15 @@ fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
 }
 
 /// What to do if there is no way back.
-fn instead(artifact: &Artifact) -> String {
+fn help_without_way_back(artifact: &Artifact) -> String {
     format!(
         "help: `cutover explain` shows how each step of {} is undone. To leave its current state, write a new plan for the state that you want; `cutover plan` proves the way there",
         artifact.name
     )
 }
 
-/// The way back from the current state of a run. A change that has begun counts as made: until it is
-/// settled, it may have been.
+/// The way back from the current state of a run. A change that has begun counts as made: until it
+/// is settled, it may have been.
 fn way_back(artifact: &Artifact, state: &RunState, point: &RollbackPoint) -> Artifact {
     way_back_but(artifact, state, point, &BTreeSet::new())
 }
@@ -297,7 +304,7 @@ fn stays(artifact: &Artifact, state: &RunState) -> String {
     }
 }
 
-fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
+fn rolled_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         Outcome::Finished => {
@@ -305,18 +312,18 @@ fn came_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Outcome::Asked => {
-            print_out(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             Ok(Exit::ApprovalNeeded)
         }
         Outcome::Waiting { until } => {
-            print_out(&asks(&artifact, &state, args.typed()))?;
+            print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             print_out(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }
         Outcome::Halted(stopped) => {
             let stop = Stop::Whole(&stopped);
             print_out(&halt(&artifact, &state, stop, true, styling(&std::io::stdout())))?;
-            print_out(&has_to_say(&artifact, &stopped, args.typed()))?;
+            print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped))
         }
     }

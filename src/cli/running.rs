@@ -9,7 +9,7 @@ use tokio::signal::unix;
 
 use super::exit::{Exit, Signal};
 use super::progress::Shown;
-use super::{CommandArgs, Failure, StateArgs, Typed, home, print_err, registry, shell_quote};
+use super::{CommandArgs, Failure, Invocation, StateArgs, home, print_err, registry, shell_quote};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
@@ -62,8 +62,8 @@ impl GoingArgs {
 
 impl RunArgs {
     /// The commands that messages suggest.
-    pub(super) fn typed(&self) -> Typed<'_> {
-        Typed::of(&self.input, &self.going.state)
+    pub(super) fn invocation(&self) -> Invocation<'_> {
+        Invocation::of(&self.input, &self.going.state)
     }
 }
 
@@ -120,7 +120,7 @@ pub(super) struct Reach {
 
 impl Reach {
     /// For a command that only writes to the journal: connects to nothing, reads no secrets.
-    pub(super) fn nobody(input: &Path) -> Self {
+    pub(super) fn nothing(input: &Path) -> Self {
         let connected = Connected { providers: BTreeMap::new(), secrets: Vec::new() };
         Self { connected, notices: Vec::new(), home: home(input) }
     }
@@ -132,21 +132,21 @@ pub(super) fn reach(
     commands: Commands,
 ) -> Result<Reach, Failure> {
     if commands == Commands::Refuse {
-        runs_nothing(artifact)?;
+        check_no_programs(artifact)?;
     }
     let home = home(input);
     let mut connected = connect(registry(), &artifact.providers, &home, commands)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let mut known = |reference: &SecretRef| {
         let secret = secret(reference, &home, commands);
-        let secret = secret.map_err(|error| untold(&error.to_string()))?;
+        let secret = secret.map_err(|error| bad_notification(&error.to_string()))?;
         connected.secrets.push(secret.clone());
         Ok(secret)
     };
     let notices = artifact.notify.iter().map(|notice| match &notice.way {
         Way::Webhook(webhook) => match known(webhook)? {
             address if is_web(address.expose()) => Ok(Reached::Webhook(address)),
-            _ => Err(untold(&format!("{webhook} is not an http:// or https:// address"))),
+            _ => Err(bad_notification(&format!("{webhook} is not an http:// or https:// address"))),
         },
         Way::Mail(mail) => {
             let password = mail.login.as_ref().map(|login| known(&login.password));
@@ -158,7 +158,7 @@ pub(super) fn reach(
 }
 
 /// Refuses an artifact whose run or way back would run a program.
-fn runs_nothing(artifact: &Artifact) -> Result<(), Failure> {
+fn check_no_programs(artifact: &Artifact) -> Result<(), Failure> {
     let programs = artifact.programs();
     if programs.is_empty() {
         return Ok(());
@@ -171,8 +171,9 @@ fn runs_nothing(artifact: &Artifact) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// A notification target is unusable. Found before the run begins, not when the first message is due.
-fn untold(problem: &str) -> Failure {
+/// A notification target is unusable. Found before the run begins, not when the first message is
+/// due.
+fn bad_notification(problem: &str) -> Failure {
     Failure::new(Exit::Error, format!("error: cannot send notifications (`notify:`): {problem}"))
 }
 
@@ -181,8 +182,8 @@ fn is_web(address: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
-/// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Returns how the
-/// command ends without confirmation, or `None` to go ahead.
+/// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Returns how
+/// the command ends without confirmation, or `None` to go ahead.
 pub(super) fn ask(
     auto_approve: bool,
     word: &str,
@@ -230,15 +231,15 @@ impl Going<'_> {
     /// The command that continues the run.
     fn again(self) -> String {
         let GoingArgs { wait, auto_approve: _, state: _, commands } = &self.args.going;
-        let mut line = self.args.typed().line(self.command, "");
+        let mut line = self.args.invocation().line(self.command, "");
         line += if *wait { " --wait" } else { "" };
         line + if commands.no_commands { " --no-commands" } else { "" }
     }
 }
 
-/// Drives a run, with progress on standard error. `turn` first turns it back, or hands it over to its
-/// successor.
-pub(super) async fn go_on(
+/// Drives a run, with progress on standard error. `turn` first turns it back, or hands it over to
+/// its successor.
+pub(super) async fn drive_run(
     found: Found,
     reach: Reach,
     going: Going<'_>,
@@ -249,7 +250,7 @@ pub(super) async fn go_on(
     let artifact = Arc::clone(&run.artifact);
     let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
     let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
-    let shown = Shown::new(&artifact, going.args.typed());
+    let shown = Shown::new(&artifact, going.args.invocation());
     let mut watch =
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
     let turned = match turn {
@@ -339,7 +340,7 @@ async fn stopped(signal: Signal, run: &mut Run, world: &mut Real<'_>, going: Goi
     text += &format!(
         "\nNothing is lost. Continue with `{}`; `{}` shows the state of the run.",
         going.again(),
-        going.args.typed().line("status", "")
+        going.args.invocation().line("status", "")
     );
     Failure::new(Exit::Stopped(signal), text)
 }
@@ -354,7 +355,7 @@ pub(super) enum Word {
 }
 
 /// Writes what a person says about a step to the journal, and does nothing else.
-pub(super) async fn say(
+pub(super) async fn record_word(
     writing: (&Runs, &mut dyn Lease),
     found: Found,
     reach: Reach,
@@ -368,13 +369,13 @@ pub(super) async fn say(
         Word::NotDone(reason) => run.disown(&mut world, step.clone(), reason, watch).await,
     };
     said.map_err(|error| match error {
-        DriveError::Illegal(error) => cannot_be_said(step, &error),
+        DriveError::Illegal(error) => not_confirmable(step, &error),
         DriveError::Append(_) => Failure::error(&error),
     })
 }
 
 /// Refuses a confirmation that the run is not waiting for.
-pub(super) fn cannot_be_said(step: &StepId, error: &IllegalEvent) -> Failure {
+pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
     let help = "help: `cutover status` shows what the run waits for: a task, a fact to confirm, or a gate with `on_fail: ask` that has not passed";
     let what = match error {
         IllegalEvent::Step { .. } => {
@@ -411,16 +412,16 @@ pub(super) fn is_in_doubt<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h
 }
 
 /// What a person has to confirm so that a halted run can continue; empty if nothing.
-pub(super) fn has_to_say(artifact: &Artifact, halt: &Halt, typed: Typed<'_>) -> String {
+pub(super) fn halt_help(artifact: &Artifact, halt: &Halt, invocation: Invocation<'_>) -> String {
     if let Some(step) = is_in_doubt(artifact, halt) {
         return format!(
             "Say whether it was done: `{}`, or `{}`.\n",
-            typed.line("confirm", &format!("{step} --reason WHY")),
-            typed.line("confirm", &format!("{step} --not-done --reason WHY"))
+            invocation.line("confirm", &format!("{step} --reason WHY")),
+            invocation.line("confirm", &format!("{step} --not-done --reason WHY"))
         );
     }
     is_asking(artifact, halt).map_or(String::new(), |step| {
-        let line = typed.line("confirm", &format!("{step} --reason WHY"));
+        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
         format!("To let it pass anyway, run `{line}`.\n")
     })
 }
@@ -444,14 +445,19 @@ pub(super) fn is_by_hand<'a>(
 }
 
 /// What a person has to do so that a run can continue; empty if nothing.
-pub(super) fn asks(artifact: &Artifact, state: &RunState, typed: Typed<'_>) -> String {
-    let tasks = is_by_hand(artifact, state).map(|(step, words)| asked(step, words, typed));
+pub(super) fn manual_tasks(
+    artifact: &Artifact,
+    state: &RunState,
+    invocation: Invocation<'_>,
+) -> String {
+    let tasks =
+        is_by_hand(artifact, state).map(|(step, words)| manual_task(step, words, invocation));
     tasks.collect()
 }
 
 /// What a person has to do at a step, and how to confirm it.
-pub(super) fn asked(step: &StepId, words: &str, typed: Typed<'_>) -> String {
-    let line = typed.line("confirm", &format!("{step} --reason WHY"));
+pub(super) fn manual_task(step: &StepId, words: &str, invocation: Invocation<'_>) -> String {
+    let line = invocation.line("confirm", &format!("{step} --reason WHY"));
     format!(
         "{step} waits for a person: {}\nWhen it is done, run `{line}`.\n",
         escape_control(words)

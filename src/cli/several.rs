@@ -14,7 +14,7 @@ const SHARED: Code = Code::semantic("shared-by-plans");
 
 /// Refuses plans that share a name, since the state of a run is stored under it, or that change the
 /// same zone, since each proof assumes that nobody else changes its zones.
-pub(super) fn apart<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), Failure> {
+pub(super) fn check_disjoint<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), Failure> {
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let mut zones: BTreeMap<&Name, String> = BTreeMap::new();
     let mut texts = Vec::new();

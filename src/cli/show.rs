@@ -21,8 +21,8 @@ pub(super) struct Args {
     /// Show every zone and every step, with the reason for each wait
     #[arg(long)]
     full: bool,
-    /// Also show when each step would begin and end if the run started at this time, with windows and
-    /// freezes: `2026-12-01T09:00:00+01:00`
+    /// Also show when each step would begin and end if the run started at this time, with windows
+    /// and freezes: `2026-12-01T09:00:00+01:00`
     #[arg(long, value_name = "TIME", value_parser = instant)]
     start: Option<Timestamp>,
 }
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let artifact = read_artifact(&args.artifact)
         .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
-    planning::holds_together(&artifact)?;
+    planning::check_consistent(&artifact)?;
     args.format.print(&artifact, args.full)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);

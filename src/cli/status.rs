@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::running::is_by_hand;
-use super::{Failure, StateArgs, Typed, planning, print_out, styling};
+use super::{Failure, Invocation, StateArgs, planning, print_out, styling};
 use crate::render::status::status;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Runs};
@@ -15,8 +15,8 @@ pub(super) struct Args {
     /// The plan, or an artifact of it
     #[arg(value_name = "PLAN|ARTIFACT")]
     plan: PathBuf,
-    /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted or
-    /// was rolled back, 6 if it needs a person, 7 if it is stuck
+    /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted
+    /// or was rolled back, 6 if it needs a person, 7 if it is stuck
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -31,9 +31,9 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let styling = styling(&std::io::stdout());
     print_out(&status(&found.run.artifact, &found.run.state, now(), styling))?;
-    let typed = Typed::of(&args.plan, &args.state);
+    let invocation = Invocation::of(&args.plan, &args.state);
     for (step, _) in is_by_hand(&found.run.artifact, &found.run.state) {
-        let line = typed.line("confirm", &format!("{step} --reason WHY"));
+        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
         print_out(&format!("When {step} is done, run `{line}`.\n"))?;
     }
     match args.exit_code {

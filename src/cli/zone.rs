@@ -56,9 +56,10 @@ enum Format {
 
 /// Show how two versions of a zone differ
 ///
-/// A version is `provider` (as in the plan's `zones:`), `provider:NAME`, `live` (every authoritative
-/// server), `live:ADDRESS:PORT`, or the path of a master file. Servers are queried for the RRsets of the
-/// other version, one at a time, so RRsets that only they have are not found. SOA serials are ignored.
+/// A version is `provider` (as in the plan's `zones:`), `provider:NAME`, `live` (every
+/// authoritative server), `live:ADDRESS:PORT`, or the path of a master file. Servers are queried
+/// for the RRsets of the other version, one at a time, so RRsets that only they have are not found.
+/// SOA serials are ignored.
 #[derive(clap::Args)]
 struct Diff {
     /// The plan that says which provider holds the zone, and how to connect to it
@@ -323,8 +324,8 @@ async fn live(
     Ok(differs)
 }
 
-/// The RRsets that the zone's own servers answer for: all but those at or below a delegation (RFC 1034
-/// §4.2.1), except its DS, and those below a DNAME (RFC 6672 §2.4).
+/// The RRsets that the zone's own servers answer for: all but those at or below a delegation (RFC
+/// 1034 §4.2.1), except its DS, and those below a DNAME (RFC 6672 §2.4).
 fn served_by_itself(mut zone: Zone) -> Zone {
     let is_cut = |key: &&RrKey| key.rtype == RrType::NS && key.name != zone.origin;
     let delegated: BTreeSet<Name> =

@@ -1,7 +1,8 @@
-//! As much DER (X.690) as tells keys apart: an RSA public key, alone (RFC 8017 §A.1.1) or in a
-//! SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), an Ed25519 one (RFC 8410 §4), and private keys.
+//! As much DER (X.690) as it takes to tell keys apart: an RSA public key, alone (RFC 8017 §A.1.1)
+//! or in a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), an Ed25519 public key (RFC 8410 §4), and
+//! private keys.
 //!
-//! Total and bounded by the octets that are there: any octets at all may be given.
+//! Total, and bounded by the given octets, which may be anything.
 
 /// The tag of a SEQUENCE.
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -28,13 +29,13 @@ fn header(octets: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// Octets that the first element says it has, its header included.
+/// The length of the first element as it states it, including its header, in octets.
 pub(super) fn length(octets: &[u8]) -> Option<usize> {
     let (length, start) = header(octets)?;
     length.checked_add(start)
 }
 
-/// The contents of the first element, if it has this tag, as far as they are there, and what follows.
+/// The contents of the first element, if it has this tag, and what follows; they may be cut off.
 fn partial(octets: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     if octets.first() != Some(&tag) {
         return None;
@@ -44,14 +45,14 @@ fn partial(octets: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     Some((&octets[start..end], &octets[end..]))
 }
 
-/// As [`partial`], where all of it is there.
+/// As [`partial`], but only if the element is complete.
 fn element(octets: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let whole = length(octets)? <= octets.len();
     partial(octets, tag).filter(|_| whole)
 }
 
-/// Whether this begins as a private key does: with a version, where a public one has an algorithm or
-/// a modulus (RFC 8017 §A.1.2, RFC 5958 §2). Also where the rest is missing.
+/// Whether this begins like a private key: with a version, where a public key has an algorithm or a
+/// modulus (RFC 8017 §A.1.2, RFC 5958 §2). The rest may be missing.
 pub(super) fn is_private(octets: &[u8]) -> bool {
     let version = partial(octets, SEQUENCE).and_then(|(contents, _)| element(contents, INTEGER));
     matches!(version, Some(([0 | 1], rest)) if !rest.is_empty())

@@ -1,21 +1,21 @@
-//! What people paste in the place of a DKIM key's text: strings in quotes, `\;`, parentheses around
-//! several lines, a whole line of a master file (RFC 1035 §5.1).
+//! What people paste instead of a DKIM key's plain text: strings in quotes, `\;`, parentheses
+//! around several lines, a whole line of a master file (RFC 1035 §5.1).
 //!
-//! Only what is written in a plan is read so. What comes out is one line: the strings joined without
-//! anything between them (RFC 6376 §3.6.2.2), and no blanks within the base64 of `p=`.
+//! Only text in a plan is read this way. The result is one line: strings joined without anything
+//! between them (RFC 6376 §3.6.2.2), and no spaces in the base64 of `p=`.
 
 use super::{Problem, refuse_pem, without_blanks};
 
 /// What was pasted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pasted {
-    /// The owner name in front of `TXT`, as it was written, where a whole line was pasted.
+    /// The owner name before `TXT`, as written, if a whole line was pasted.
     pub owner: Option<String>,
     /// The text of the record.
     pub text: String,
 }
 
-/// Words in front of `TXT` in a line of a master file at the most: owner, TTL and class.
+/// The maximum number of words before `TXT` in a line of a master file: owner, TTL and class.
 const WORDS_MAX: usize = 3;
 /// The classes of DNS (RFC 1035 §3.2.4).
 const CLASSES: [&str; 4] = ["IN", "CH", "CS", "HS"];
@@ -26,9 +26,9 @@ const CLASSES: [&str; 4] = ["IN", "CH", "CS", "HS"];
 /// [`Problem::Quotes`], and key files. The text is not checked further.
 pub fn read(text: &str) -> Result<Pasted, Problem> {
     refuse_pem(text)?;
-    // Word processors make these of plain quotes.
+    // Word processors turn plain quotes into these.
     let text = text.replace(['\u{201c}', '\u{201d}', '\u{201e}'], "\"");
-    let (owner, rest) = behind_type(text.trim());
+    let (owner, rest) = after_type(text.trim());
     let text = match rest.contains('"') {
         true => strings(rest)?,
         false => within_parentheses(rest).replace("\\;", ";"),
@@ -36,15 +36,15 @@ pub fn read(text: &str) -> Result<Pasted, Problem> {
     Ok(Pasted { owner, text: on_one_line(&text) })
 }
 
-/// What stands behind `TXT` in a line of a master file, and its owner.
-fn behind_type(text: &str) -> (Option<String>, &str) {
+/// The owner name in a line of a master file, and what follows `TXT`.
+fn after_type(text: &str) -> (Option<String>, &str) {
     let mut owner = None;
     let mut rest = text;
     for index in 0..=WORDS_MAX {
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(end);
+        let (word, after) = rest.split_at(end);
         if word.eq_ignore_ascii_case("TXT") {
-            return (owner, behind.trim_start());
+            return (owner, after.trim_start());
         }
         if word.contains(['=', '"', '(', ';']) {
             break;
@@ -53,7 +53,7 @@ fn behind_type(text: &str) -> (Option<String>, &str) {
         if index == 0 && !is_class {
             owner = Some(word.to_owned());
         }
-        rest = behind.trim_start();
+        rest = after.trim_start();
     }
     (None, text)
 }
@@ -67,7 +67,7 @@ fn strings(text: &str) -> Result<String, Problem> {
             '(' | ')' => {}
             c if c.is_whitespace() => {}
             '"' => push_string(&mut rest, &mut joined)?,
-            // A comment. With quotes in it, nobody knows where it ends: YAML may have folded lines.
+            // A comment. If it contains quotes, its end is unclear: YAML may have folded lines.
             ';' => {
                 let comment: String = rest.by_ref().take_while(|c| *c != '\n').collect();
                 if comment.contains('"') {
@@ -99,18 +99,18 @@ fn push_string(rest: &mut std::str::Chars<'_>, joined: &mut String) -> Result<()
     }
 }
 
-/// What stands between a `(` at the beginning and its `)`, behind which there is a comment at most.
+/// The text between a leading `(` and its `)`, after which only a comment may follow.
 fn within_parentheses(text: &str) -> &str {
     let inner = text.strip_prefix('(').and_then(|inner| inner.rsplit_once(')'));
     match inner {
-        Some((inner, behind)) if behind.is_empty() || behind.trim_start().starts_with(';') => {
+        Some((inner, after)) if after.is_empty() || after.trim_start().starts_with(';') => {
             inner.trim()
         }
         _ => text,
     }
 }
 
-/// Line ends become blanks, and none stand within the key.
+/// Replaces line ends by spaces, and removes all spaces from the key.
 fn on_one_line(text: &str) -> String {
     let tidy = |part: &str| match part.split_once('=') {
         Some((tag, key)) if tag.trim() == "p" => format!("{tag}={}", without_blanks(key)),

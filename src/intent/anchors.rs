@@ -1,4 +1,4 @@
-//! Records that change after others: every anchor names a point of the plan, and no record waits for
+//! Checks the order of records: every anchor names a point of the plan, and no record waits for
 //! itself.
 
 use std::collections::BTreeMap;
@@ -46,7 +46,8 @@ impl Resolver<'_> {
         self.anchor_cycles(&ids);
     }
 
-    /// A task comes before the point that it is listed under, and after nothing behind that point.
+    /// A task runs before the point that it is listed under, so it cannot wait for anything after
+    /// that point.
     fn task_anchors(&mut self, ids: &BTreeMap<&str, usize>) {
         let spec = self.spec;
         for (place, task) in spec.tasks.all() {
@@ -58,11 +59,11 @@ impl Resolver<'_> {
                 };
                 if is_late || place == Place::WayBack {
                     let title = format!(
-                        "a task in `{}` is not done after {}",
+                        "a task in `{}` cannot come after {}",
                         place.word(),
                         quoted(anchor.value.word())
                     );
-                    let help = "take the anchor out, or move the task";
+                    let help = "remove the anchor, or move the task";
                     self.report(Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help));
                     continue;
                 }
@@ -86,13 +87,13 @@ impl Resolver<'_> {
             (Anchor::Record(id), _) if !ids.contains_key(id.as_str()) => {
                 let help = match did_you_mean(id, ids.keys().copied()) {
                     Some(guess) => format!("did you mean `record:{guess}`?"),
-                    None => format!("give the record that is meant `id: {id}`"),
+                    None => format!("add `id: {id}` to the record that you mean"),
                 };
                 self.report(error(format!("no record has the id {}", quoted(id)), help));
             }
             (Anchor::Expand | Anchor::Switch | Anchor::Contract, _) if self.spec.migrate.is_none() => {
                 self.report(error(
-                    "there is no move in this plan to come with or after".into(),
+                    "this plan has no move to come with or after".into(),
                     "add `migrate:`, or write `after: record:ID`".into(),
                 ));
             }
@@ -100,7 +101,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// A record that comes after itself, by however many others, would never change.
+    /// A record that comes after itself, directly or through others, would never change.
     fn anchor_cycles(&mut self, ids: &BTreeMap<&str, usize>) {
         let records = &self.spec.records;
         let mut order: DiGraph<usize, Span> = DiGraph::new();
@@ -116,10 +117,11 @@ impl Resolver<'_> {
             }
         }
         let itself = |node: NodeIndex| order.find_edge(node, node).is_some();
-        // Not Tarjan's: that one is recursive, and a long chain of records would overflow the stack.
+        // Not Tarjan's algorithm: it is recursive, so a long chain of records would overflow the
+        // stack.
         let circles = kosaraju_scc(&order);
         for circle in circles.iter().filter(|circle| circle.len() > 1 || itself(circle[0])) {
-            // One anchor of the circle is enough to show it: the first in the text.
+            // Report a cycle once, at its first anchor in the text.
             let within = order
                 .edge_references()
                 .filter(|edge| circle.contains(&edge.source()) && circle.contains(&edge.target()));
@@ -132,14 +134,14 @@ impl Resolver<'_> {
             let start = names.first().map(|name| quoted(name)).unwrap_or_default();
             let title = match names.len() {
                 0..=2 => format!("the record {start} comes after itself"),
-                _ => format!("the record {start} comes after itself, by way of others"),
+                _ => format!("the record {start} comes after itself, through other records"),
             };
             let help = match names.len() {
-                0..=2 => "take this `after:` out".to_owned(),
-                _ => format!("take one `after:` out of the circle {}", names.join(" → ")),
+                0..=2 => "remove this `after:`".to_owned(),
+                _ => format!("remove one `after:` from the cycle {}", names.join(" → ")),
             };
             let found = Diagnostic::error(UNKNOWN_ANCHOR, *first.weight(), title, help);
-            self.report(found.label("waits for what waits for it"));
+            self.report(found.label("waits for something that waits for it"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The domains that move, with the hosts as they look for each.
+//! The domains that move, with the hosts as they apply to each.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ use crate::spec::{
     SenderSpec,
 };
 
-/// Parts of hosts, each counted once for each domain, at the most. Our choice: a thousand domains
-/// with five hosts of forty parts each.
+/// The maximum number of parts of hosts, each counted once per domain. Our choice: a thousand
+/// domains with five hosts of forty parts each.
 const PARTS_MAX: usize = 200_000;
 
-/// How many parts the hosts have for one domain: the hosts, exchanges, addresses, and so on.
+/// How many parts all hosts have for one domain: hosts, exchanges, addresses, and so on.
 fn parts(spec: &PlanSpec) -> usize {
     let exchange = |exchange: &ExchangeSpec| 1 + exchange.addresses.len();
     let sender = |sender: &SenderSpec| 1 + sender.dkim.len();
     let host = |host: &HostSpec| {
         let HostSpec { exchanges, senders, discovery: _, tlsa } = host;
         let exchanges: usize = exchanges.iter().map(exchange).sum();
-        // Discovery has five records at the most.
+        // The host itself, and at most five discovery records.
         6 + tlsa.len() + exchanges + senders.iter().map(sender).sum::<usize>()
     };
     spec.hosts.values().map(host).sum()
@@ -40,8 +40,8 @@ impl Resolver<'_> {
             }
         }
         if migrate.from.value == migrate.to.value {
-            let title = "mail cannot move from a host to itself".to_owned();
-            let help = "name the host that takes the mail in the end";
+            let title = "`from` and `to` are the same host".to_owned();
+            let help = "name the host that takes the mail after the move";
             self.report(Diagnostic::error(UNFIT_HOST, migrate.to.span, title, help));
             return Vec::new();
         }
@@ -62,9 +62,8 @@ impl Resolver<'_> {
             let title = format!("the host {} has no exchanges", quoted(&migrate.from.value));
             let help = "list its `exchanges:` as they are live";
             self.report(
-                Diagnostic::error(UNFIT_HOST, migrate.from.span, title, help).why(
-                    "MX records are replaced only where they are the ones that the plan expects",
-                ),
+                Diagnostic::error(UNFIT_HOST, migrate.from.span, title, help)
+                    .why("MX records are replaced only if they are what the plan expects"),
             );
         }
         let parts = parts(spec).saturating_mul(migrate.domains.len());
@@ -72,8 +71,9 @@ impl Resolver<'_> {
             && let Some(last) = migrate.domains.last()
         {
             let domains = migrate.domains.len();
-            let title =
-                format!("{domains} domains make {parts} parts of hosts; {PARTS_MAX} is the most");
+            let title = format!(
+                "{domains} domains make {parts} parts of hosts; the maximum is {PARTS_MAX}"
+            );
             let help =
                 "split the plan into several, one for each group of domains that moves together";
             self.report(Diagnostic::error(TOO_MANY, last.span, title, help));
@@ -85,7 +85,7 @@ impl Resolver<'_> {
         for domain in &migrate.domains {
             if let Some(first) = seen.insert(&domain.value, domain.span) {
                 let name = quoted(&domain.value.to_string());
-                let title = format!("the domain {name} stands here twice");
+                let title = format!("the domain {name} is listed twice");
                 self.report(
                     Diagnostic::error(SAID_TWICE, domain.span, title, "keep one of the two")
                         .also(first, "first here"),
@@ -122,7 +122,7 @@ impl Resolver<'_> {
         moves
     }
 
-    /// What a part of a host is for has to move.
+    /// The domains that parts of hosts are limited to have to move.
     fn parts_are_of_domains(&mut self, migrate: &MigrateSpec) {
         let spec = self.spec;
         let all: Vec<String> = migrate.domains.iter().map(|one| one.value.to_string()).collect();
@@ -138,14 +138,14 @@ impl Resolver<'_> {
                 Some(guess) => format!("did you mean `{guess}`?"),
                 None => format!("the domains that move are {}", listed(all.iter().map(|n| &**n))),
             };
-            let title = format!("{} is no domain that moves", quoted(&name));
+            let title = format!("{} is not a domain that moves", quoted(&name));
             self.report(Diagnostic::error(UNKNOWN_REFERENCE, unknown.span, title, help));
         }
     }
 
-    /// A host that takes mail has an exchange for each domain.
+    /// A host that takes mail needs an exchange for each domain.
     fn has_exchanges(&mut self, host: &Host, domain: &Spanned<Name>) {
-        // Where it has none at all, or one whose name is none, that has been said.
+        // A host without any exchange, or with an invalid exchange name, was reported before.
         let is_there = |spec: &HostSpec| {
             spec.exchanges.is_empty() || spec.exchanges.iter().any(|e| e.domains.has(&domain.value))
         };
@@ -156,7 +156,7 @@ impl Resolver<'_> {
         let title = format!("the host {name} has no exchange for {of}");
         let help = "add the domain to the `domains:` of an exchange, or an exchange for it";
         self.report(Diagnostic::error(UNFIT_HOST, domain.span, title, help).why(
-            "each domain has MX records of its own: the plan must know what stands there now, and what shall",
+            "each domain has its own MX records, so the plan must know the current and the new ones",
         ));
     }
 
@@ -197,7 +197,7 @@ impl Resolver<'_> {
             Ok(name) => Some(name),
             Err(error) => {
                 let domain = quoted(&domain.to_string());
-                let title = format!("for {domain} this is no name: {error}");
+                let title = format!("for {domain} this is not a name: {error}");
                 self.report(Diagnostic::error(BAD_TEMPLATE, span, title, "write a shorter name"));
                 None
             }
@@ -209,7 +209,7 @@ impl Resolver<'_> {
             Ok(name) => Some(name),
             Err(error) => {
                 let (labels, domain) = (quoted(labels), quoted(&domain.to_string()));
-                let title = format!("{labels} in front of {domain} is no name: {error}");
+                let title = format!("{labels} before {domain} is not a name: {error}");
                 self.report(Diagnostic::error(BAD_TEMPLATE, span, title, "write a shorter name"));
                 None
             }
@@ -233,8 +233,8 @@ impl Resolver<'_> {
         Some(Selector { owner: Spanned { value: owner, span: selector.span }, publish })
     }
 
-    /// The discovery records of a host: RFC 6186 and RFC 8314 SRV records, and the two well-known
-    /// aliases that mail clients ask for.
+    /// The discovery records of a host: the SRV records of RFC 6186 and RFC 8314, and the two
+    /// well-known aliases that mail clients look up.
     fn discovery(&mut self, host: &HostSpec, domain: &Name) -> BTreeMap<RrKey, Spanned<Rdata>> {
         let spec = &host.discovery;
         type Service<'s> = (Option<&'s Spanned<Endpoint>>, [(u16, &'static str); 2]);
@@ -246,7 +246,7 @@ impl Resolver<'_> {
         let mut records = BTreeMap::new();
         for (endpoint, ports) in services {
             let Some(endpoint) = endpoint else { continue };
-            // A port of the host's own: the one with TLS from the start is the safer guess.
+            // For a non-standard port, TLS from the start is the safer guess.
             let known = ports.iter().find(|(port, _)| *port == endpoint.value.port);
             let labels = known.map_or(ports[1].1, |(_, labels)| labels);
             let Some(owner) = self.below(labels, domain, endpoint.span) else { continue };

@@ -1,5 +1,5 @@
-//! What a plan states: of hosts that the move knows, each thing once, and by tasks that can bring it
-//! about.
+//! Checks the facts that a plan states: their hosts exist, each fact is stated once, and their
+//! tasks can bring them about.
 
 use super::{Resolver, SAID_TWICE, UNKNOWN_REFERENCE};
 use crate::diag::{Code, Diagnostic, Span, Spanned, did_you_mean, listed, quoted};
@@ -7,11 +7,11 @@ use crate::fact::{Fact, Subject};
 use crate::spec::task::{Place, TasksSpec};
 use crate::spec::{AssumeSpec, Point};
 
-/// A fact that no task of the way back can bring about.
+/// A fact that a task of the way back cannot bring about.
 pub(super) const NOT_ON_THE_WAY_BACK: Code = Code::semantic("not-on-the-way-back");
 
-/// The statements, each with the part of the move that it belongs to: where a task brings it about,
-/// that is the task's.
+/// The statements, each with its part of the move. If a task brings it about, that is the part of
+/// the task.
 pub(super) fn placed(tasks: &TasksSpec, assume: Vec<AssumeSpec>) -> Vec<AssumeSpec> {
     let placed = assume.into_iter().map(|one| AssumeSpec { from: part(tasks, &one), ..one });
     placed.collect()
@@ -27,7 +27,7 @@ impl Resolver<'_> {
         part(&self.spec.tasks, one)
     }
 
-    /// Assumptions are about hosts that the move knows, and each says another thing.
+    /// Assumptions are about known hosts, and no two state the same.
     pub(super) fn assumptions(&mut self) {
         let spec = self.spec;
         let mut seen: Vec<(&AssumeSpec, Span)> = Vec::new();
@@ -42,8 +42,8 @@ impl Resolver<'_> {
             }
             let moves = subject.value.host().is_some() || from.is_some() || by.is_some();
             if spec.migrate.is_none() && moves {
-                let title = "no mail moves in this plan, so nothing relies on this".to_owned();
-                let help = "add `migrate:`, or take the assumption out";
+                let title = "this plan moves no mail, so nothing relies on this".to_owned();
+                let help = "add `migrate:`, or remove the assumption";
                 self.report(Diagnostic::error(UNKNOWN_REFERENCE, fact.span, title, help));
                 continue;
             }
@@ -61,7 +61,8 @@ impl Resolver<'_> {
             };
             if let Some((_, first)) = seen.iter().find(same) {
                 let title = format!("`{}` of {} is stated twice", fact.value, subject.value);
-                let help = "keep one of the two: a fact that changes is stated once for each part of the move";
+                let help =
+                    "keep one of them: a fact that changes is stated once per part of the move";
                 self.report(
                     Diagnostic::error(SAID_TWICE, fact.span, title, help)
                         .also(*first, "first here"),
@@ -72,7 +73,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether there is the task that a fact comes about by, and it can do that.
+    /// Whether the task that should bring about a fact exists, and can do so.
     fn can_bring_about(&mut self, one: &AssumeSpec, by: &Spanned<String>) -> bool {
         let tasks = &self.spec.tasks;
         let Some((place, _)) = tasks.named(&by.value) else {
@@ -93,8 +94,8 @@ impl Resolver<'_> {
             && one.subject.value.host() == to
             && one.value == one.fact.value.row().stated;
         if place == Place::WayBack && !is_of_back {
-            let title = format!("`{}` does not come about on the way back", one.fact.value);
-            let help = "a task of `way_back` brings about that the new host's mailboxes are copied back (`synced`), or that no client uses it any more (`clients`)";
+            let title = format!("`{}` cannot be brought about on the way back", one.fact.value);
+            let help = "a `way_back` task can only bring about that the new host's mailboxes are copied back (`synced`) or that no client uses the new host any more (`clients`)";
             self.report(Diagnostic::error(NOT_ON_THE_WAY_BACK, by.span, title, help));
             return false;
         }

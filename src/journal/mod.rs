@@ -1,10 +1,10 @@
-//! The journal: what has happened, in order, and nothing else. It is the truth of a run.
+//! The journal: what has happened, in order, and nothing else. It is the source of truth of a run.
 //!
-//! Append-only. Each entry carries the digest of the line before it and its own, so that nothing can
-//! be taken out, put in or damaged unseen; only lines missing at the end cannot be noticed, and look
+//! Append-only. Each entry carries its own digest and that of the line before it, so nothing can be
+//! removed, inserted or damaged unnoticed. Only lines missing at the end go unnoticed; they look
 //! like a process that died earlier. There is one encoding: the reader encodes again what it has
-//! read and refuses any difference. State is a fold over the events (the module `engine`); nothing else is
-//! stored. An entry is never reinterpreted: a changed meaning is a new format.
+//! read and refuses any difference. State is a fold over the events (the module `engine`); nothing
+//! else is stored. An entry is never reinterpreted: a changed meaning is a new format.
 //!
 //! This module reads and writes lines; the file belongs to `world/real`.
 
@@ -20,16 +20,16 @@ use crate::spec::notify::Occasion;
 
 pub use v1::FORMAT;
 
-/// One entry.
+/// An entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its number, from zero.
     pub seq: u64,
     /// When it was written.
     pub at: Timestamp,
-    /// The same by the clock that nobody sets.
+    /// The same by the machine's steady clock, which nobody can set.
     pub steady: Option<Steady>,
-    /// The digest of the line before it; of nothing for the first.
+    /// The digest of the line before it; for the first entry, that of nothing.
     pub prev: Digest,
     /// What happened.
     pub event: Event,
@@ -47,7 +47,7 @@ pub enum Event {
         /// The version of `cutover`.
         tool: String,
     },
-    /// A process took the run up again.
+    /// A process resumed the run.
     Resumed {
         /// The version of `cutover`.
         tool: String,
@@ -64,7 +64,7 @@ pub enum Event {
         /// The zone's serial, where the provider has one.
         serial: Option<u32>,
     },
-    /// Whether the change was made is not known.
+    /// It is unknown whether the change was made.
     Unsure {
         /// The step.
         step: StepId,
@@ -76,14 +76,14 @@ pub enum Event {
         /// The step.
         step: StepId,
     },
-    /// A person says that a task of which nobody knew was not done.
+    /// A person says that a task in doubt was not done.
     NotDone {
         /// The step.
         step: StepId,
-        /// How that is known.
+        /// How the person knows.
         reason: String,
     },
-    /// Every authoritative server was seen to serve the new version, or is taken to.
+    /// Every authoritative server was seen, or is assumed, to serve the new version.
     Propagated {
         /// The step.
         step: StepId,
@@ -99,18 +99,18 @@ pub enum Event {
         /// When it ends.
         until: Timestamp,
     },
-    /// At the end of a wait a server served something else than the new version.
+    /// At the end of a wait, a server served something other than the new version.
     Lapsed {
         /// The step.
         step: StepId,
         /// Which server, and what it served.
         detail: String,
     },
-    /// Servers do not serve a new version yet, or do not answer: they were named.
+    /// Servers do not serve a new version yet, or do not answer.
     Behind {
         /// The step.
         step: StepId,
-        /// Which servers, what they say, and until when they are asked.
+        /// Which servers, what they say, and how long they will be asked.
         detail: String,
     },
     /// A wait ended.
@@ -136,46 +136,46 @@ pub enum Event {
     Did {
         /// The step.
         step: StepId,
-        /// What the command, or the check, wrote; may be empty.
+        /// The output of the command or of its check; may be empty.
         output: String,
     },
-    /// A person lets a gate pass that has not, or says that a task is done.
+    /// A person lets a gate pass, or confirms that a task is done.
     Allowed {
         /// The step.
         step: StepId,
         /// Why.
         reason: String,
     },
-    /// The run stopped, safe.
+    /// The run stopped safely.
     Halted(Halt),
-    /// A step cannot go on, and what does not hang on it does.
+    /// A step cannot continue; steps that do not depend on it do.
     SetAside(Halt),
-    /// The run goes back: what has begun is settled, and nothing else begins.
+    /// The run turns back: what has begun is settled, and nothing else begins.
     TurnedBack {
         /// The rollback point.
         to: String,
-        /// The gate that has failed; `None`: somebody wants it.
+        /// The gate that failed; `None` if a person asked for it.
         because: Option<StepId>,
     },
-    /// Another artifact takes the run's place: what has begun is settled, and nothing else begins.
+    /// Another artifact supersedes the run: what has begun is settled, and nothing else begins.
     Replaced {
         /// The artifact.
         by: Digest,
     },
-    /// Somebody was told of what an entry says.
+    /// A notification about an entry was sent, or failed.
     Told {
         /// The number of that entry.
         seq: u64,
-        /// The place of the notice in the artifact.
+        /// The index of the notice in the artifact.
         notice: usize,
         /// What that entry is about.
         occasion: Occasion,
-        /// At which step, if at any.
+        /// Its step, if any.
         step: Option<StepId>,
-        /// Why it could not be done; `None`: it was.
+        /// Why sending failed; `None` if it succeeded.
         problem: Option<String>,
     },
-    /// Everything is done; of a run that was turned back, all that had begun is settled.
+    /// Everything is done; in a run that turned back, everything that had begun is settled.
     Finished,
 }
 
@@ -186,14 +186,14 @@ pub struct Halt {
     pub step: StepId,
     /// Why.
     pub reason: HaltReason,
-    /// Word of the other side, or of ours; may be empty.
+    /// Details, from the other side or from us; may be empty.
     pub detail: String,
     /// What differs.
     pub differences: Vec<Difference>,
 }
 
 impl Halt {
-    /// A halt at which nothing differs.
+    /// A halt without differences.
     #[must_use]
     pub fn at(step: &Step, reason: HaltReason, detail: impl Into<String>) -> Self {
         let (step, detail) = (step.id.clone(), detail.into());
@@ -204,36 +204,36 @@ impl Halt {
 /// Why a run stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HaltReason {
-    /// What is live is not what the plan was made for.
+    /// The live records are not what the plan expects.
     Drift,
-    /// The provider says no.
+    /// The provider refuses the change, or takes it and does not make it.
     Refused,
-    /// Somebody who has to answer does not.
+    /// A provider or server does not answer, or does not follow in time.
     Unanswered,
-    /// The provider holds the change, and its servers could not be told of it.
+    /// The provider holds the change, but its servers could not be notified.
     Unpublished,
     /// A gate or a task has failed.
     Failed,
-    /// A gate has not found out what is true, or nobody knows whether a task was done.
+    /// A gate got no clear result, or nobody knows whether a task was done.
     Undecided,
-    /// A gate has failed, and the way back that it leads to cannot be gone.
+    /// A gate has failed, but the way back that it should take is closed.
     NoWayBack,
 }
 
 impl HaltReason {
-    /// In words, at this step.
+    /// The reason in words, for this step.
     #[must_use]
     pub fn words(self, step: Option<&Step>) -> &'static str {
         let is_task = step.is_some_and(Step::is_task);
         match self {
-            Self::Drift => "what is live is not what the plan was made for",
+            Self::Drift => "the live records are not what the plan expects",
             Self::Refused => "the provider does not make the change",
-            Self::Unanswered => "somebody who has to answer does not",
-            Self::Unpublished => "the servers were not told of a change that is written",
+            Self::Unanswered => "a provider or server does not respond as needed",
+            Self::Unpublished => "the servers were not notified of a change that was written",
             Self::Failed if is_task => "the task has failed",
             Self::Failed => "the gate has failed",
             Self::Undecided if is_task => "nobody knows whether the task was done",
-            Self::Undecided => "the gate has not found out what is true",
+            Self::Undecided => "the gate got no clear result",
             Self::NoWayBack => "the gate has failed, and there is no way back",
         }
     }
@@ -244,42 +244,42 @@ impl HaltReason {
 pub struct Difference {
     /// The RRset.
     pub key: RrKey,
-    /// What the step makes of it.
+    /// What the step would have written.
     pub planned: Option<RrSet>,
-    /// What had to be there.
+    /// What should have been there.
     pub expected: Option<RrSet>,
     /// What was there.
     pub live: Option<RrSet>,
 }
 
-/// Why a line is no entry.
+/// Why a line is not an entry.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
     /// Not JSON, or not of this shape.
-    #[error("it is no entry: {0}")]
+    #[error("it is not an entry: {0}")]
     Json(#[from] serde_json::Error),
     /// A value that does not mean anything.
-    #[error("it is no entry: {0}")]
+    #[error("it is not an entry: {0}")]
     Value(String),
     /// Not UTF-8.
-    #[error("it is no entry: it is no text")]
+    #[error("it is not an entry: it is not text")]
     NoText,
-    /// Not what was written: another value, or the same written otherwise.
-    #[error("it is not what was written: its own digest is another")]
+    /// Not what was written: another value, or another spelling of it.
+    #[error("it was altered: its digest does not match")]
     Altered,
-    /// A number that does not follow.
-    #[error("its number is {found}, and {expected} follows")]
+    /// A number out of sequence.
+    #[error("its number is {found}, but {expected} comes next")]
     Number {
-        /// What was expected.
+        /// The expected number.
         expected: u64,
-        /// What stands there.
+        /// The number in the line.
         found: u64,
     },
     /// A digest that is not that of the line before.
     #[error("it does not follow from the line before it: the chain of digests is broken")]
     Chain,
-    /// Another format than the one that this version reads.
-    #[error("its format is `{0}`, and this version reads `{FORMAT}`")]
+    /// A format that this version does not read.
+    #[error("its format is `{0}`, but this version reads `{FORMAT}`")]
     Format(String),
 }
 

@@ -1,4 +1,4 @@
-//! `cutover/journal/1`: the wire types, apart from the domain's. One JSON object a line.
+//! `cutover/journal/1`: the wire types, apart from the domain's. One JSON object per line.
 
 use cutover_contract::{Name, RrKey, RrType};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::graph::StepId;
 use crate::probe::Finding;
 use crate::spec::notify::Occasion;
 
-/// The name of the format; it stands in a run's first entry.
+/// The name of the format, in the first entry of a run.
 pub const FORMAT: &str = "cutover/journal/1";
 
 #[derive(Serialize, Deserialize)]
@@ -144,7 +144,7 @@ struct DifferenceV1 {
     live: Option<RrSetV1>,
 }
 
-/// What stands behind an entry's digest.
+/// What follows an entry's digest.
 const END: &str = "\"}";
 
 pub(super) fn line(entry: &Entry) -> String {
@@ -170,15 +170,15 @@ fn write(wire: &EntryV1) -> String {
     serde_json::to_string(wire).expect("names, numbers and texts are always written")
 }
 
-/// Reads an entry that is written as [`line`] writes it, its digest included; with the line's digest.
+/// Reads an entry exactly as [`line`] writes it, including its digest; with the line's digest.
 pub(super) fn read(line: &str) -> Result<(Entry, Digest), EntryError> {
     let read: EntryV1 = serde_json::from_str(line)?;
     let digest = read.digest.clone();
     let entry = of_wire(read)?;
     // The digest is that of the line without it.
     let end = line.len().saturating_sub(digest.len() + END.len());
-    let (front, behind) = line.split_at_checked(end).unwrap_or_default();
-    let (own, whole) = Digest::of_both(front.as_bytes(), END.as_bytes(), behind.as_bytes());
+    let (front, rest) = line.split_at_checked(end).unwrap_or_default();
+    let (own, whole) = Digest::of_both(front.as_bytes(), END.as_bytes(), rest.as_bytes());
     match own.to_string() == digest && write(&wire(&entry, digest)) == line {
         true => Ok((entry, whole)),
         false => Err(EntryError::Altered),
@@ -188,7 +188,7 @@ pub(super) fn read(line: &str) -> Result<(Entry, Digest), EntryError> {
 fn of_wire(wire: EntryV1) -> Result<Entry, EntryError> {
     let EntryV1 { seq, at, steady, prev, event, digest: _ } = wire;
     let steady = steady.map(|text| {
-        let none = || EntryError::Value(format!("`{text}` is no time of a machine"));
+        let none = || EntryError::Value(format!("`{text}` is not a time of a machine"));
         text.parse().map_err(|()| none())
     });
     let steady = steady.transpose()?;
@@ -198,7 +198,7 @@ fn of_wire(wire: EntryV1) -> Result<Entry, EntryError> {
 fn instant(text: &str) -> Result<Timestamp, EntryError> {
     chrono::DateTime::parse_from_rfc3339(text)
         .map(|at| at.to_utc())
-        .map_err(|_| EntryError::Value(format!("`{text}` is no instant")))
+        .map_err(|_| EntryError::Value(format!("`{text}` is not an instant")))
 }
 
 fn wire_event(event: &Event) -> EventV1 {

@@ -1,7 +1,7 @@
-//! Questions whose answers come while a run goes on, each of a type of its own.
+//! Questions that are answered while a run continues, each with its own type.
 //!
-//! An answer stands beside the question that it answers ([`Answered`]): whoever answers has a question of
-//! one kind in hand, and an answer of another kind cannot be written beside it.
+//! [`Answered`] pairs every question with an answer of the matching type, so an answer of the wrong
+//! kind cannot be expressed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use cutover_contract::{Name, RrKey};
 use super::{Outside, Page, Said, Served};
 use crate::spec::ResolverAddress;
 
-/// What one authoritative server serves of one RRset.
+/// Asks an authoritative server for an RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskServer {
     /// The zone.
@@ -20,11 +20,11 @@ pub struct AskServer {
     pub server: SocketAddr,
     /// Which RRset.
     pub key: RrKey,
-    /// Whether its absence is one of the things that are looked for: a wildcard may answer then.
+    /// Whether its absence is an acceptable answer; a wildcard may answer then.
     pub or_absent: bool,
 }
 
-/// What a resolver gives of one RRset.
+/// Asks a resolver for an RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskResolver {
     /// Whom to ask.
@@ -33,27 +33,27 @@ pub struct AskResolver {
     pub key: RrKey,
 }
 
-/// What a command says.
+/// Runs a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskCommand {
     /// The program and its arguments; no shell.
     pub argv: Vec<String>,
-    /// How long it may take; then it is killed, and all that it has started.
+    /// How long it may take; then it is killed, with all processes that it has started.
     pub within: Duration,
 }
 
-/// What a web server answers to a GET.
+/// Sends a GET to a web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskWeb {
     /// The address.
     pub url: String,
-    /// A text that is looked for in the beginning of the answer's body.
+    /// A text to look for at the beginning of the answer's body.
     pub contains: Option<String>,
     /// How long it may take.
     pub within: Duration,
 }
 
-/// A question of a gate or of a task's check, closed over protocols.
+/// A question of a gate or of a task's check, in any protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
     /// To an authoritative server.
@@ -73,7 +73,7 @@ pub enum Answered {
     Served(AskServer, Served),
     /// By a resolver.
     Resolved(AskResolver, Outside),
-    /// By a command; or why it could not be run to its end.
+    /// By a command; or why it did not complete.
     Command(AskCommand, Result<Said, String>),
     /// By a web server; or why there is no answer.
     Http(AskWeb, Result<Page, String>),
@@ -98,7 +98,7 @@ impl Answered {
         }
     }
 
-    /// What a command said; or why it could not be run to its end.
+    /// The result of a command; or why it did not complete.
     #[must_use]
     pub fn command(&self) -> Option<&Result<Said, String>> {
         match self {
@@ -107,7 +107,7 @@ impl Answered {
         }
     }
 
-    /// What a web server answered; or why there is no answer.
+    /// The answer of a web server; or why there is none.
     #[must_use]
     pub fn http(&self) -> Option<&Result<Page, String>> {
         match self {

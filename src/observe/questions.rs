@@ -1,8 +1,9 @@
-//! What has to be asked outside of the plan's zones.
+//! What to ask outside of the plan's zones.
 //!
-//! Mail hangs on names that the zones only lead to: exchanges, included SPF records, DKIM keys behind
-//! aliases, servers for mail clients, MTA-STS policies. All of them are asked, for every domain of
-//! the zones and for what the plan is going to publish: what nobody has seen, an adversary chooses.
+//! Mail depends on names that the zones only lead to: exchanges, included SPF records, DKIM keys
+//! behind aliases, servers for mail clients, MTA-STS policies. All of them are asked, for every
+//! domain in the zones and for what the plan will publish, because the proof lets an adversary
+//! choose what is unseen.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -13,7 +14,7 @@ use super::{Seen, Snapshot};
 use crate::intent::Intent;
 use crate::spf::{SpfRecord, Target};
 
-/// The labels of mail services in front of a domain (RFC 6186, RFC 8314, RFC 5804, RFC 8620, and
+/// The labels of mail services before a domain (RFC 6186, RFC 8314, RFC 5804, RFC 8620, and
 /// `_autodiscover` of Microsoft's protocol MS-OXDISCO §3.1.5.1).
 pub const MAIL_SERVICES: &[&str] = &[
     "_imap._tcp",
@@ -26,10 +27,10 @@ pub const MAIL_SERVICES: &[&str] = &[
     "_jmap._tcp",
     "_autodiscover._tcp",
 ];
-/// Names that mail clients ask for in front of a domain: MS-OXDISCO, and Thunderbird's autoconfig.
+/// The labels before a domain that mail clients look up: MS-OXDISCO, and Thunderbird's autoconfig.
 pub const MAIL_ALIASES: &[&str] = &["autodiscover", "autoconfig"];
 
-/// Whether a name is one of those that mail clients ask for, with the domain that it is of.
+/// The domain of a discovery record; `None` if mail clients do not look up this name.
 #[must_use]
 pub fn discovery_of(key: &RrKey) -> Option<Name> {
     let labels: Vec<&[u8]> = key.name.labels().take(2).map(AsRef::as_ref).collect();
@@ -47,7 +48,7 @@ pub fn discovery_of(key: &RrKey) -> Option<Name> {
     }
 }
 
-/// The discovery records that a domain can have, by the names in front of it.
+/// The discovery records that a domain can have, by the labels before it.
 static POSSIBLE: LazyLock<Vec<(Name, RrType)>> = LazyLock::new(|| {
     let services = MAIL_SERVICES.iter().map(|labels| (*labels, RrType::SRV));
     let aliases = MAIL_ALIASES
@@ -64,13 +65,13 @@ pub fn discovery_keys(domain: &Name) -> impl Iterator<Item = RrKey> {
         .filter_map(move |(labels, rtype)| Some(RrKey::new(labels.join(domain).ok()?, *rtype)))
 }
 
-/// Whether a name holds DKIM keys: it has `_domainkey` behind a selector (RFC 6376 §3.6.2.1).
+/// Whether a name is for DKIM keys: it has `_domainkey` after a selector (RFC 6376 §3.6.2.1).
 #[must_use]
 pub fn is_dkim(name: &Name) -> bool {
     name.labels().skip(1).any(|label| label.eq_ignore_ascii_case(b"_domainkey"))
 }
 
-/// The domain that a name's DKIM key signs as: what stands behind `_domainkey`.
+/// The domain that a DKIM key signs as: the part after `_domainkey`.
 #[must_use]
 pub fn signs_as(name: &Name) -> Option<Name> {
     let at = name.labels().skip(1).position(|label| label.eq_ignore_ascii_case(b"_domainkey"))?;
@@ -80,11 +81,11 @@ pub fn signs_as(name: &Name) -> Option<Name> {
 struct Asking<'a> {
     snapshot: &'a Snapshot,
     open: BTreeSet<RrKey>,
-    /// SPF records that have been followed.
+    /// The SPF records that were followed already.
     reached: BTreeSet<Name>,
 }
 
-/// The names outside of the zones that are still to be asked.
+/// The questions outside of the zones that are still open.
 #[must_use]
 pub fn questions(intent: &Intent, snapshot: &Snapshot) -> BTreeSet<RrKey> {
     let mut asking = Asking { snapshot, open: BTreeSet::new(), reached: BTreeSet::new() };
@@ -146,7 +147,7 @@ impl Asking<'_> {
         self.ask_all([name.clone()], &[RrType::A, RrType::AAAA]);
     }
 
-    /// What mail hangs on behind one RRset.
+    /// The names after an RRset that mail depends on.
     fn of_rrset(&mut self, key: &RrKey, rdata: &[Rdata]) {
         let both = [RrType::A, RrType::AAAA];
         match key.rtype {
@@ -175,7 +176,7 @@ impl Asking<'_> {
         }
     }
 
-    /// An SPF record and all that it leads to.
+    /// An SPF record and everything that it leads to.
     fn spf(&mut self, domain: &Name, record: &SpfRecord) {
         let mut open: Vec<(Name, SpfRecord)> = vec![(domain.clone(), record.clone())];
         while let Some((of, record)) = open.pop() {

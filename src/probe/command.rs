@@ -1,7 +1,7 @@
-//! Whatever a command can find out.
+//! `command`: anything that a program can check.
 //!
-//! A program that breaks down says nothing of what it was to look at, whatever its exit code is: that
-//! counts as not answered, and never as a failure.
+//! A program that breaks down says nothing about what it should check, whatever its exit code. That
+//! counts as not answered, never as a failure.
 
 use cutover_contract::{ConfigField, FieldKind};
 
@@ -12,7 +12,7 @@ use crate::spec::gate::{BadSetting, Settings};
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys { name: "command", fields: FIELDS, check, in_dns: false, after_expiry: true },
-    doc: "a command says that all is well",
+    doc: "a command succeeds",
     next,
 };
 
@@ -31,19 +31,19 @@ const FIELDS: &[ConfigField] = &[
         name: RUN,
         kind: FieldKind::Argv,
         required: true,
-        doc: "The program and its arguments, run without a shell in the plan's directory. Exit code 0: passed; 1: failed; 2: inconclusive; any other: not answered, and so is a program that breaks down (a traceback, a signal).",
+        doc: "The program and its arguments, run without a shell in the plan's directory. Exit code 0: passed; 1: failed; 2: inconclusive; any other code, or a program that breaks down (a traceback, a signal): not answered.",
     },
     ConfigField {
         name: EXITS,
         kind: FieldKind::Either(&[NAGIOS], CODES),
         required: false,
-        doc: "What exit codes mean, in place of 1 and 2: `nagios` for monitoring plugins (1 is inconclusive, 2 failed, any other not answered), or a mapping. 0 has passed in any case; what is not named is not answered.",
+        doc: "The meaning of exit codes, instead of 1 and 2: `nagios` for monitoring plugins (1: inconclusive, 2: failed, any other: not answered), or a mapping. 0 always passes; codes that are not listed are not answered.",
     },
     ConfigField {
         name: "within",
         kind: FieldKind::Duration,
         required: false,
-        doc: "How long it may take, 30s unless said; then it is killed with all that it has started, and counts as not answered.",
+        doc: "How long it may take, default 30s; then it is killed with all processes that it has started, and counts as not answered.",
     },
 ];
 
@@ -64,11 +64,11 @@ const CODES: &[ConfigField] = &[
         name: INCONCLUSIVE,
         kind: FieldKind::Codes,
         required: false,
-        doc: "Exit codes that leave open what is true.",
+        doc: "Exit codes that are inconclusive.",
     },
 ];
 
-/// Every code has one meaning.
+/// Every exit code has one meaning.
 fn check(settings: &Settings) -> Result<(), BadSetting> {
     if let Some(ConfigSpec::Object(codes)) = settings.get(EXITS) {
         let mut all: Vec<&String> = CODES.iter().flat_map(|of| texts(codes, of.name)).collect();
@@ -116,10 +116,10 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     };
     let (finding, how, output) = match answer {
         Ok(Said { code: None, output, .. }) => {
-            (Finding::Unanswered, "was ended by a signal".to_owned(), output)
+            (Finding::Unanswered, "was killed by a signal".to_owned(), output)
         }
         Ok(Said { code: Some(code), output, broke_down: true }) if *code != 0 => {
-            (Finding::Unanswered, format!("has broken down, with code {code}"), output)
+            (Finding::Unanswered, format!("broke down with code {code}"), output)
         }
         Ok(Said { code: Some(code), output, .. }) => {
             let finding = meaning(asked.settings, *code);

@@ -1,4 +1,4 @@
-//! Whether a web server answers as it should.
+//! `http`: whether a web server answers as it should.
 
 use cutover_contract::{ConfigField, FieldKind};
 
@@ -9,7 +9,7 @@ use crate::spec::gate::{BadSetting, Settings};
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys { name: "http", fields: FIELDS, check, in_dns: false, after_expiry: true },
-    doc: "a web server answers that all is well",
+    doc: "a web server answers as it should",
     next,
 };
 
@@ -21,19 +21,19 @@ const FIELDS: &[ConfigField] = &[
         name: URL,
         kind: FieldKind::Text,
         required: true,
-        doc: "What is asked for with GET; redirects are not followed. A status from 200 to 299 passes, 429 and 503 are inconclusive, any other fails.",
+        doc: "The address to GET; redirects are not followed. Status 200 to 299 passes, 429 and 503 are inconclusive, any other fails.",
     },
     ConfigField {
         name: CONTAINS,
         kind: FieldKind::Text,
         required: false,
-        doc: "A text that has to stand in the first 64 KiB of the answer.",
+        doc: "A text that has to be in the first 64 KiB of the answer.",
     },
     ConfigField {
         name: "within",
         kind: FieldKind::Duration,
         required: false,
-        doc: "How long it may take, 30s unless said.",
+        doc: "How long it may take, default 30s.",
     },
 ];
 
@@ -47,16 +47,16 @@ fn check(settings: &Settings) -> Result<(), BadSetting> {
     let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
         return bad(
             false,
-            "this is no address of a web server",
+            "this is not the address of a web server",
             "write `https://HOST/PATH` or `http://HOST/PATH`",
         );
     };
-    // It would stand in artifact and journal.
+    // The password would end up in artifact and journal.
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if host.contains('@') {
         return bad(
             true,
-            "there is a user in this address, and whoever reads the plan would read the password",
+            "this address contains a user, so anyone who reads the plan could read the password",
             "use `probe: command` with a program that knows the secret",
         );
     }

@@ -1,10 +1,10 @@
 //! Probes: what a gate asks the world, and what it makes of the answers.
 //!
-//! A probe is pure. [`Probe::next`] gets the rounds of questions and answers so far and gives the
-//! next questions, or a finding; whoever asks is somebody else. To add one is a file and a line in
-//! [`ALL`]; a protocol is a variant of [`Query`].
+//! A probe is pure. [`Probe::next`] takes the rounds of questions and answers so far and returns
+//! the next questions, or a finding; it does not ask itself. To add a probe: a file, and a line in
+//! [`ALL`]. A new protocol is a variant of [`Query`].
 //!
-//! "Could not ask" is never "no": a finding has four values, and each has a limit of its own.
+//! "Could not ask" is never "no": a finding has four values, and each has its own limit.
 
 mod command;
 mod http;
@@ -29,9 +29,9 @@ use crate::spec::gate::{BadSetting, ProbeKeys, Settings};
 pub enum Finding {
     /// It is as it should be.
     Pass,
-    /// Somebody who has to answer does not.
+    /// There is no answer.
     Unanswered,
-    /// There are answers, and it is still open what is true.
+    /// There are answers, but they do not decide.
     Inconclusive,
     /// It is not as it should be.
     Fail,
@@ -55,11 +55,11 @@ impl Finding {
 pub enum Next {
     /// Ask this.
     Ask(Vec<Query>),
-    /// It knows: what, and in words.
+    /// It is done: the finding, and its explanation.
     Found(Finding, String),
 }
 
-/// What a probe is asked about.
+/// The input of a probe.
 pub struct Asked<'a> {
     /// The keys of the plan.
     pub settings: &'a Settings,
@@ -67,19 +67,19 @@ pub struct Asked<'a> {
     pub expect: &'a [Expected],
     /// The authoritative servers of each zone that are asked.
     pub servers: &'a dyn Fn(&Name) -> Vec<SocketAddr>,
-    /// How long ago everything that comes before it was done.
+    /// How long ago everything before it was done.
     pub since: Duration,
 }
 
-/// A round of questions, in their order, each with its answer.
+/// A round of questions, in order, each with its answer.
 pub type Round = Vec<Answered>;
 
 /// A probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
-    /// What the plan language has to know of it.
+    /// What the plan language needs to know about it.
     pub keys: ProbeKeys,
-    /// What it does, for people: `every authoritative server serves what was changed`.
+    /// What it checks, for people: `every authoritative server serves the changed records`.
     pub doc: &'static str,
     /// What it does next, after these rounds.
     pub next: fn(&Asked<'_>, &[Round]) -> Next,
@@ -105,10 +105,10 @@ pub fn of_name(name: &str) -> Option<&'static Probe> {
     ALL.iter().find(|probe| probe.keys.name == name)
 }
 
-/// How long a command or a web server may take where the plan does not say. Our choice.
+/// The default time limit for a command or a web server. Our choice.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// The text behind a key.
+/// The text of a key.
 fn text<'s>(settings: &'s Settings, key: &str) -> Option<&'s str> {
     match settings.get(key)? {
         ConfigSpec::Text(text) => Some(text),
@@ -120,7 +120,7 @@ fn text<'s>(settings: &'s Settings, key: &str) -> Option<&'s str> {
     }
 }
 
-/// The texts behind a key.
+/// The texts of a key.
 fn texts<'s>(settings: &'s Settings, key: &str) -> &'s [String] {
     match settings.get(key) {
         Some(ConfigSpec::Argv(texts)) => texts,
@@ -132,25 +132,25 @@ fn within(settings: &Settings) -> Duration {
     text(settings, "within").and_then(|text| parse_span(text).ok()).unwrap_or(WITHIN)
 }
 
-/// A time limit has to be at least a second: an answer takes its time.
+/// Refuses a time limit below a second, which hardly any answer could meet.
 fn check_within(settings: &Settings) -> Result<(), BadSetting> {
     match within(settings) < Duration::from_secs(1) {
         false => Ok(()),
         true => Err(BadSetting {
             key: "within",
             is_secret: false,
-            problem: "nobody answers within less than a second".to_owned(),
+            problem: "`within` has to be at least a second".to_owned(),
             help: "write `1s` or longer".to_owned(),
         }),
     }
 }
 
-/// One finding of many: the gravest, and what is said of all that are as grave.
+/// Combines findings: the gravest, with the explanations of all that are as grave.
 fn gravest(findings: Vec<(Finding, String)>) -> (Finding, String) {
-    /// Sentences in one finding at the most. Our choice: the first ones tell what it is about.
+    /// The maximum number of explanations in a finding. Our choice: the first few show the problem.
     const SAID_MAX: usize = 8;
     let Some(worst) = findings.iter().map(|(finding, _)| *finding).max() else {
-        return (Finding::Pass, "there was nothing to look for".to_owned());
+        return (Finding::Pass, "there was nothing to check".to_owned());
     };
     let mut said: Vec<String> =
         findings.into_iter().filter(|(f, _)| *f == worst).map(|(_, said)| said).collect();

@@ -1,7 +1,7 @@
-//! Whether resolvers give out what was changed.
+//! `seen`: whether resolvers return the changed records.
 //!
-//! They are asked for names that are published and for nothing else: a resolver keeps a "no" as it
-//! keeps an answer, and a question that comes too early would plant one.
+//! They are only asked for names that are published: resolvers cache negative answers too, so a
+//! question that comes too early would plant one.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::spec::resolver::ResolverAddress;
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys { name: "seen", fields: FIELDS, check, in_dns: true, after_expiry: true },
-    doc: "resolvers give out what was changed",
+    doc: "resolvers return the changed records",
     next,
 };
 
@@ -26,10 +26,11 @@ const FIELDS: &[ConfigField] = &[ConfigField {
     name: RESOLVERS,
     kind: FieldKind::Argv,
     required: true,
-    doc: "The resolvers: ADDRESS or ADDRESS:PORT (over UDP), `tcp://ADDRESS`, `tls://ADDRESS#NAME`, `https://ADDRESS/dns-query#NAME`; NAME is what the certificate has to have.",
+    doc: "The resolvers: ADDRESS or ADDRESS:PORT (over UDP), `tcp://ADDRESS`, `tls://ADDRESS#NAME`, `https://ADDRESS/dns-query#NAME`; NAME is the name in the certificate.",
 }];
 
-/// Resolvers of one gate at the most. Our choice: the large public ones, and an office's own.
+/// The maximum number of resolvers of a gate. Our choice: the large public resolvers and an
+/// office's own.
 const RESOLVERS_MAX: usize = 64;
 
 fn check(settings: &Settings) -> Result<(), BadSetting> {
@@ -40,18 +41,18 @@ fn check(settings: &Settings) -> Result<(), BadSetting> {
     };
     if listed.len() > RESOLVERS_MAX {
         let problem = format!("more than {RESOLVERS_MAX} resolvers are listed");
-        return bad(problem, "list those that many people use, and your own");
+        return bad(problem, "list resolvers that many people use, and your own");
     }
     for text in listed {
         if let Err(error) = text.parse::<ResolverAddress>() {
             let shown = crate::diag::quoted(text);
-            return bad(format!("{shown} names no resolver: {error}"), help);
+            return bad(format!("{shown} is not a resolver: {error}"), help);
         }
     }
     Ok(())
 }
 
-/// The names that are published whatever comes about beside the gate.
+/// The names that are published whatever else the run does meanwhile.
 fn published<'a>(asked: &Asked<'a>) -> impl Iterator<Item = &'a Expected> {
     asked.expect.iter().filter(|expected| expected.versions.iter().all(Option::is_some))
 }
@@ -68,7 +69,9 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
         });
         let queries: Vec<Query> = queries.collect();
         return match queries.is_empty() {
-            true => Next::Found(Finding::Pass, "nothing was published to look for".to_owned()),
+            true => {
+                Next::Found(Finding::Pass, "nothing was published that could be checked".to_owned())
+            }
             false => Next::Ask(queries),
         };
     };
@@ -83,7 +86,7 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     Next::Found(finding, said)
 }
 
-/// What one resolver's answer shows: caches are allowed to be late for as long as the TTL says.
+/// What a resolver's answer shows. Caches may be late for as long as the TTL allows.
 fn of_one(expected: &Expected, answer: &Outside, since: Duration) -> (Finding, String) {
     let is = |version: &Option<RrSet>| match (version, answer) {
         (Some(version), Outside::Records(records)) => same(version.rdata(), records),
@@ -91,7 +94,7 @@ fn of_one(expected: &Expected, answer: &Outside, since: Duration) -> (Finding, S
         (_, Outside::Records(_) | Outside::Absent | Outside::Unknown(_)) => false,
     };
     if expected.versions.iter().any(is) {
-        return (Finding::Pass, "gives out the new".to_owned());
+        return (Finding::Pass, "returns the new".to_owned());
     }
     match answer {
         Outside::Unknown(why) => (Finding::Unanswered, format!("does not answer ({why}) for")),
@@ -101,30 +104,33 @@ fn of_one(expected: &Expected, answer: &Outside, since: Duration) -> (Finding, S
             match (left(expected.expires), left(kept)) {
                 (Some(left), _) => (
                     Finding::Inconclusive,
-                    format!("may have, and has, for another {} the old", show_span(left)),
+                    format!(
+                        "has the old records, and may have them for another {}:",
+                        show_span(left)
+                    ),
                 ),
                 (None, Some(left)) => (
                     Finding::Inconclusive,
                     format!(
-                        "keeps records longer than their TTL, which the plan allows for another {} (`overrun`): it has the old",
+                        "has the old records longer than their TTL, which the plan allows for another {} (`overrun`):",
                         show_span(left)
                     ),
                 ),
                 (None, None) => (
                     Finding::Fail,
                     format!(
-                        "has, {} after the last server gave it out, the old",
+                        "still has the old records, {} after the last server served them:",
                         show_span(Duration::from_secs(since.as_secs()))
                     ),
                 ),
             }
         }
-        Outside::Records(_) => (Finding::Fail, "gives out another".to_owned()),
+        Outside::Records(_) => (Finding::Fail, "returns an unexpected".to_owned()),
         Outside::Absent => (Finding::Fail, "says that there is no".to_owned()),
     }
 }
 
-/// Whether the records are the same: a resolver counts TTLs down, and gives records in any order.
+/// Whether the records are the same: a resolver counts TTLs down and returns records in any order.
 fn same(one: &[Rdata], other: &[Rdata]) -> bool {
     one.len() == other.len() && one.iter().all(|rdata| other.contains(rdata))
 }

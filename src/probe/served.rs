@@ -1,4 +1,4 @@
-//! Whether every authoritative server serves what was changed.
+//! `served`: whether every authoritative server serves the changed records.
 
 use cutover_contract::RrSet;
 
@@ -14,7 +14,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: true,
         after_expiry: false,
     },
-    doc: "every authoritative server serves what was changed",
+    doc: "every authoritative server serves the changed records",
     next,
 };
 
@@ -32,7 +32,7 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
         });
         let queries: Vec<Query> = queries.collect();
         return match queries.is_empty() {
-            true => Next::Found(Finding::Pass, "there is nobody to ask".to_owned()),
+            true => Next::Found(Finding::Pass, "there is no server to ask".to_owned()),
             false => Next::Ask(queries),
         };
     };
@@ -53,7 +53,7 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
                 (Finding::Fail, format!("{server} serves the old {key}"))
             }
             Served::Answer(_) | Served::Wildcard(_) => {
-                (Finding::Fail, format!("{server} serves another {key}"))
+                (Finding::Fail, format!("{server} serves an unexpected {key}"))
             }
         }
     });

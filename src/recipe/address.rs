@@ -1,9 +1,9 @@
-//! Addresses of the new host's exchanges, where the plan is to publish them.
+//! Addresses of the new host's exchanges, if the plan publishes them.
 //!
-//! A name that nobody uses yet gets its addresses before the switch. A name that takes mail now, or
-//! has an address already, is switched like an MX record: its TTL is lowered, the address replaced,
-//! the TTL restored. The addresses of an exchange are all that it has: an AAAA record of the old
-//! server that stays would go on taking mail (RFC 5321 §5.1).
+//! A name that takes no mail yet gets its addresses before the switch. A name that takes mail now
+//! is switched like an MX record: lower the TTL, replace the address, restore the TTL. Addresses
+//! that the plan does not list are removed: a leftover AAAA record of the old server would keep
+//! taking mail (RFC 5321 §5.1).
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::model::end::published;
 use crate::model::{Goal, Route, Stage, Track};
 use crate::observe::ZoneSeen;
 
-/// Addresses for a name that lies in none of the plan's zones.
+/// Addresses for a name that is in none of the plan's zones.
 pub(super) const ADDRESS_OUTSIDE: Code = Code::semantic("address-outside-zones");
 
 pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
@@ -26,9 +26,9 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
             let name = &exchange.name.value;
             let Some(zone) = context.zone_of(name) else {
                 let title = format!(
-                    "{name} lies in none of the plan's zones, so its addresses cannot be published"
+                    "{name} is in none of the plan's zones, so its addresses cannot be published"
                 );
-                let help = "take `addresses:` out, or add the zone to `zones:`";
+                let help = "remove `addresses:`, or add the zone to `zones:`";
                 found.report(Diagnostic::error(ADDRESS_OUTSIDE, exchange.name.span, title, help));
                 continue;
             };
@@ -40,8 +40,8 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
     }
 }
 
-/// The names that mail may come to before the switch. An address that serves something else is
-/// replaced before: MX records that lead to the server of something else lose mail.
+/// The names that mail may come to before the switch. All others are set before it: an address that
+/// serves something else must be gone before MX records lead to it.
 fn used(context: &RecipeContext<'_>) -> HashSet<Name> {
     let mut used = HashSet::new();
     for one in &context.intent.moves {

@@ -1,7 +1,7 @@
-//! Discovery records: what mail clients ask to find their servers (RFC 6186, RFC 8314,
+//! Discovery records, which mail clients look up to find their servers (RFC 6186, RFC 8314,
 //! autodiscover, autoconfig). They are switched with the MX records.
 //!
-//! Clients that are configured already do not look again: DNS moves only those that ask.
+//! Clients that are already configured do not look again, so DNS does not move them.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
             track(context, one, key, Some(rdata), found);
         }
         for (key, rdata) in gone(one) {
-            // Only what the old host really says there is taken away.
+            // Remove a record only if it is really that of the old host.
             let live = zone_of(context, one, key).get(key);
             if live.is_some_and(|live| live.rdata() == [rdata.value.clone()]) {
                 track(context, one, key, None, found);
@@ -28,13 +28,13 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
     }
 }
 
-/// What the old host offers and the new one does not.
+/// The discovery records that the old host has and the new host has not.
 fn gone(one: &DomainMove) -> impl Iterator<Item = (&RrKey, &Spanned<Rdata>)> {
     let new: &BTreeMap<_, _> = &one.to.discovery;
     one.from.discovery.iter().filter(|(key, _)| !new.keys().any(|other| other.name == key.name))
 }
 
-/// What was seen of the zone of a discovery record: the domain's, or one of the plan's below it.
+/// The zone of a discovery record: the domain's zone, or a zone of the plan below it.
 fn zone_of<'k>(context: &RecipeContext<'k>, one: &DomainMove, key: &RrKey) -> &'k ZoneSeen {
     context.zone_of(&key.name).unwrap_or_else(|| context.zone(one))
 }

@@ -1,5 +1,5 @@
-//! DKIM: new selectors are published before the switch, old ones removed when no message that they
-//! signed can be in flight any more (RFC 6376 §3.1).
+//! DKIM: new selectors are published before the switch; old selectors are removed when no message
+//! that they signed can be in flight any more (RFC 6376 §3.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +12,14 @@ use crate::intent::{DomainMove, Selector};
 use crate::model::{Goal, Route, Stage, Track, Transition, Verb};
 use crate::observe::{Seen, ZoneSeen};
 
-/// A selector that nobody publishes.
+/// A selector that is not published.
 pub(super) const DKIM_MISSING: Code = Code::semantic("dkim-missing");
 /// A selector whose name holds another host's key.
 pub(super) const DKIM_COLLISION: Code = Code::semantic("dkim-collision");
 
 pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
     for one in &context.intent.moves {
-        // A zone of the plan below the domain may hold its keys.
+        // Keys may be in another zone of the plan, below the domain.
         let zone = |selector: &Selector| {
             context.zone_of(&selector.owner.value).unwrap_or_else(|| context.zone(one))
         };
@@ -35,7 +35,7 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
                 None if context.comes(&selector.owner.value) => {}
                 None => must_be_there(context, zone(selector), (host, selector), found),
                 Some(rdata) => match published.insert(owner, rdata) {
-                    // Two senders of a host that sign with one key.
+                    // Two senders that sign with the same key.
                     Some(first) if first == rdata => {}
                     Some(_) => {
                         collision(selector, "two senders publish different keys there", found)
@@ -75,10 +75,10 @@ fn must_be_there(
 ) {
     let owner = &selector.owner.value;
     if zone.delegation_of(owner).is_some() {
-        found.assume(format!("the DKIM key {owner}, which lies in a zone of others, is published"));
+        found.assume(format!("the DKIM key {owner}, which is in a delegated zone, is published"));
         return;
     }
-    // A DNAME above may lead to it.
+    // A look-up also finds a key that a DNAME above leads to.
     let led = context.snapshot.look_up(&RrKey::new(owner.clone(), RrType::TXT));
     if there(zone, owner).is_empty() && led == Seen::Absent {
         let title = format!("there is no DKIM key at {owner}");
@@ -86,7 +86,7 @@ fn must_be_there(
         found.report(
             Diagnostic::error(DKIM_MISSING, selector.owner.span, title, help)
                 .label(format!("a sender of `{host}` signs with it"))
-                .why("mail that is signed with a key which nobody publishes fails DKIM"),
+                .why("mail that is signed with an unpublished key fails DKIM"),
         );
     }
 }
@@ -97,7 +97,7 @@ fn collision(selector: &Selector, what: &str, found: &mut Found) {
         "choose another selector at the new host: old mail in flight still needs the old key";
     found.report(
         Diagnostic::error(DKIM_COLLISION, selector.owner.span, title, help)
-            .why("one name holds one key: replacing it breaks the signatures of mail in flight"),
+            .why("a name holds one key: replacing it breaks the signatures of mail in flight"),
     );
 }
 
@@ -114,11 +114,11 @@ fn publish(
         && context.end.look_up(&RrKey::new(target.clone(), RrType::TXT)) == Seen::Absent
     {
         let title = format!("{owner} would lead to {target}, where there is no key");
-        let help = "look for a typing error, and let the host publish the key first";
+        let help = "check for typos, or have the host publish the key first";
         found.report(
             Diagnostic::error(DKIM_MISSING, selector.owner.span, title, help)
                 .label(format!("a sender of `{host}` signs with it"))
-                .why("mail that is signed with a key which nobody publishes fails DKIM"),
+                .why("mail that is signed with an unpublished key fails DKIM"),
         );
         return;
     }
@@ -129,7 +129,7 @@ fn publish(
         collision(selector, "another key is published there", found);
         return;
     }
-    // A live key that says the same stays as it is spelled.
+    // A live key with the same meaning keeps its spelling.
     let rdata = live.first().copied().unwrap_or(rdata);
     let key = RrKey::new(owner.clone(), rdata.rtype());
     let records = Some(records_of([rdata.clone()]));
@@ -160,7 +160,7 @@ fn remove(zone: &ZoneSeen, one: &DomainMove, selector: &Selector, found: &mut Fo
         stage: Stage::Retire,
         title: format!("remove the DKIM key {owner}"),
         reason: format!(
-            "`{}` sends no longer, and no mail that it signed is in flight",
+            "`{}` no longer sends, and no mail that it signed is in flight",
             one.from.name
         ),
         changes: changes.clone(),

@@ -1,8 +1,8 @@
 //! Recipes: what a mail engineer would do for each kind of record, as tracks of versions.
 //!
-//! Each recipe looks at one kind of record, compares intent and snapshot, and says which versions
-//! the RRsets go through. Recipes do not know one another and do not decide the order: `compile`
-//! derives it for all of them. To add one: a file, and a line in [`ALL`].
+//! Each recipe handles one kind of record: it compares intent and snapshot, and says which versions
+//! the RRsets go through. Recipes do not know each other and do not decide the order, which
+//! `compile` derives. To add a recipe: a file, and a line in [`ALL`].
 
 mod address;
 mod discovery;
@@ -20,19 +20,19 @@ use crate::intent::{DomainMove, Intent};
 use crate::model::{Goal, Stage, Track};
 use crate::observe::{Snapshot, ZoneSeen};
 
-/// Two parts of the plan that ask for the same name.
+/// Two parts of the plan that set the same record.
 pub const OWNED_TWICE: Code = Code::semantic("owned-twice");
-/// A record that cannot stand at its name.
+/// A record that cannot exist at its name.
 pub const CNAME_CLASH: Code = Code::semantic("cname-clash");
 
 /// An exchange that has no address, or is an alias.
 pub(crate) const UNUSABLE_EXCHANGE: Code = Code::semantic("unusable-exchange");
 
-/// One kind of record.
+/// The recipe for one kind of record.
 pub struct Recipe {
     /// Its name.
     pub name: &'static str,
-    /// What it makes of intent and snapshot.
+    /// Adds the tracks for intent and snapshot.
     pub tracks: fn(&RecipeContext<'_>, &mut Found),
 }
 
@@ -46,18 +46,18 @@ pub const ALL: &[Recipe] = &[
     Recipe { name: "records", tracks: records::tracks },
 ];
 
-/// What a recipe works with.
+/// The input of a recipe.
 #[derive(Clone, Copy, Debug)]
 pub struct RecipeContext<'k> {
-    /// What is wanted.
+    /// What the plan wants.
     pub intent: &'k Intent,
     /// What was seen.
     pub snapshot: &'k Snapshot,
-    /// What will be seen when all is done; see [`crate::model::end::in_the_end`].
+    /// What will be seen when the plan is done; see [`crate::model::end::in_the_end`].
     pub end: &'k Snapshot,
 }
 
-/// What recipes put out.
+/// What recipes have found so far.
 #[derive(Debug, Default)]
 pub struct Found {
     tracks: Vec<(Track, Span)>,
@@ -65,14 +65,14 @@ pub struct Found {
     assumptions: Vec<String>,
 }
 
-/// What the recipes make of a plan.
+/// The output of all recipes.
 #[derive(Clone, Debug)]
 pub struct RecipeOutput {
-    /// The ways of all RRsets from what was seen to what is wanted.
+    /// How each RRset gets from what was seen to what the plan wants.
     pub tracks: Vec<Track>,
     /// What the plan takes for granted, one sentence each.
     pub assumptions: Vec<String>,
-    /// What someone should look at.
+    /// What somebody should look at.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -93,12 +93,12 @@ impl Found {
 }
 
 impl<'k> RecipeContext<'k> {
-    /// What was seen of the zone that a name lies in, if it is one of the plan's.
+    /// What was seen of the zone that a name is in, if the plan has it.
     fn zone_of(&self, name: &Name) -> Option<&'k ZoneSeen> {
         self.snapshot.zone_of(name)
     }
 
-    /// Whether the plan's other records put something at a name.
+    /// Whether `records:` publishes something at a name.
     fn comes(&self, name: &Name) -> bool {
         let mut records = self.intent.records.iter();
         records.any(|record| record.name.value == *name && record.to.is_some())
@@ -109,13 +109,13 @@ impl<'k> RecipeContext<'k> {
         &self.snapshot.zones[&one.zone]
     }
 
-    /// How an RRset that is switched has its TTL lowered before.
+    /// How the TTL of an RRset is lowered before its switch.
     fn lowering(&self) -> Option<(Stage, Ttl)> {
         Some((Stage::Expand, self.intent.terms.cutover_ttl))
     }
 
-    /// The goal for an RRset that is switched. Where TTLs are not restored, it keeps the one that it
-    /// was lowered to; records that are as wanted keep theirs, but for a TTL that an earlier run has lowered.
+    /// The goal for an RRset that is switched. If TTLs are not restored, it keeps its lowered TTL.
+    /// Records that already match keep theirs, unless an earlier run has lowered it.
     fn goal(&self, zone: &ZoneSeen, key: &RrKey, records: Option<RrSet>) -> Goal {
         let live = zone.get(key);
         let as_wanted = match (live, &records) {
@@ -124,7 +124,7 @@ impl<'k> RecipeContext<'k> {
         };
         let low = self.intent.terms.cutover_ttl.max(zone.capabilities.ttl_min);
         let ttl = match (self.intent.terms.restore_ttls, as_wanted) {
-            // What an earlier run has lowered comes back too.
+            // This also restores a TTL that an earlier run has lowered.
             (true, _) => self.snapshot.original_ttls.get(key).copied(),
             (false, true) => None,
             (false, false) => Some(live.map_or(low, |live| live.ttl().min(low))),
@@ -133,19 +133,19 @@ impl<'k> RecipeContext<'k> {
     }
 }
 
-/// The RRset of these records, for a goal, which has a TTL of its own.
+/// The RRset of these records for a goal, whose TTL is separate.
 ///
 /// # Panics
-/// Where they make none: what a plan says is checked when it is decoded, and what recipes put
-/// together is of one type and not empty.
+/// If they do not form an RRset: records of a plan are checked when they are decoded, and recipes
+/// only combine records of one type.
 fn records_of(rdata: impl IntoIterator<Item = Rdata>) -> RrSet {
-    RrSet::new(Ttl::ZERO, rdata).expect("decoding refuses records that make no RRset")
+    RrSet::new(Ttl::ZERO, rdata).expect("decoding refuses records that form no RRset")
 }
 
-/// Says which versions every RRset goes through; in which order, `compile` derives.
+/// Says which versions every RRset goes through; `compile` derives the order.
 ///
 /// # Errors
-/// All that stands against it, in one go.
+/// Everything that makes the plan impossible, all at once.
 pub fn run_recipes(context: &RecipeContext<'_>) -> Result<RecipeOutput, Vec<Diagnostic>> {
     let mut found = Found::default();
     for Recipe { tracks, .. } in ALL {

@@ -1,7 +1,7 @@
-//! MX: the TTL is lowered, the whole RRset is swapped in one change, the TTL goes back.
+//! MX: lower the TTL, replace the whole RRset in one change, restore the TTL.
 //!
-//! The RRset is replaced as a whole, never record by record: a leftover exchange takes mail for
-//! ever, and an empty set sends it to the domain's own address (RFC 5321 §5.1).
+//! The RRset is replaced as a whole, never record by record: a leftover exchange would take mail
+//! for ever, and an empty set would send mail to the domain's own address (RFC 5321 §5.1).
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use crate::model::{Route, Stage, Track, Transition, Verb, change};
 use crate::observe::Seen;
 use crate::spec::{Anchor, SwitchKind, When};
 
-/// Live MX records that name a host which the plan does not know.
+/// Live MX records with an exchange that the plan does not know.
 pub(super) const UNKNOWN_EXCHANGE: Code = Code::semantic("unknown-exchange");
-/// `switch: standby` where nothing can stand by.
+/// `switch: standby`, but nothing can stand by.
 pub(super) const NO_STANDBY: Code = Code::semantic("no-standby");
-/// A domain that takes no mail (RFC 7505).
+/// A domain that accepts no mail (RFC 7505).
 pub(super) const NULL_MX: Code = Code::semantic("null-mx");
 
 pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
@@ -46,12 +46,12 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
     }
 }
 
-/// The switch in three versions: the new exchanges at a worse preference beside the old ones, then at
-/// a better one, then alone.
+/// The switch in three versions: the new exchanges beside the old ones with a worse preference,
+/// then with a better preference, then alone.
 ///
-/// A sender takes the lowest preference that it can reach (RFC 5321 §5.1); between versions nothing
-/// is lost, for both sides take mail all along. Where a preference would leave its range, the switch
-/// is made directly.
+/// A sender uses the lowest preference that it can reach (RFC 5321 §5.1). No mail is lost between
+/// versions, because both sides take mail all along. If a preference would leave its range, the
+/// switch is made directly.
 fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
     let mut all = Vec::new();
     for transition in transitions {
@@ -82,8 +82,8 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
                 Stage::Switch,
                 &old,
                 &joined,
-                "let the new exchanges of {} stand by behind the old ones",
-                "few senders use them yet, and all that is needed to take mail is put to the test",
+                "let the new exchanges of {} stand by for the old ones",
+                "few senders use them yet, which tests whether they can take mail",
             ),
             step(
                 Verb::Prefer,
@@ -102,18 +102,18 @@ fn by_standby(transitions: Vec<Transition>, key: &RrKey) -> Vec<Transition> {
                 &transition.reason,
             ),
         ];
-        // What stands by already has nothing to be done for it.
+        // If the new exchanges already stand by, the first step changes nothing.
         let mut changes = steps
             .into_iter()
             .filter(|step| step.changes.iter().any(|change| change.before != change.after));
-        // Whatever comes first begins the switch.
+        // Whichever step comes first begins the switch.
         all.extend(changes.next().map(|first| Transition { stage: Stage::Switch, ..first }));
         all.extend(changes);
     }
     all
 }
 
-/// Says so where there is no version in which the new exchanges stand by.
+/// Warns if there is no version in which the new exchanges stand by.
 fn stands_by(one: &DomainMove, transitions: &[Transition], found: &mut Found) {
     if transitions.iter().any(|t| matches!(t.verb, Verb::Join | Verb::Prefer)) {
         return;
@@ -122,18 +122,18 @@ fn stands_by(one: &DomainMove, transitions: &[Transition], found: &mut Found) {
     let is_switched = transitions.iter().any(|t| t.stage == Stage::Switch);
     let (title, help) = match is_switched {
         true => (
-            format!("the exchanges of {domain} are switched directly, not by standing by"),
-            "use lower preferences: those of the side that stands by come behind the others, and end at 65535",
+            format!("the exchanges of {domain} are switched directly, without standby"),
+            "use lower preferences: those of the standby side have to be above the others, and at most 65535",
         ),
         false => (
-            format!("the MX records of {domain} stay as they are: nothing can stand by"),
-            "give the new exchanges names of their own, or leave `switch: standby` out",
+            format!("the MX records of {domain} do not change, so nothing can stand by"),
+            "give the new exchanges names of their own, or remove `switch: standby`",
         ),
     };
     found.report(Diagnostic::warning(NO_STANDBY, one.domain.span, title, help));
 }
 
-/// What is served while `second` stands by behind `first`, with the TTL of the first.
+/// The records while `second` stands by for `first`, with the TTL of `first`.
 fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
     let mx = |rrset: &RrSet| rrset.rdata().iter().filter_map(Rdata::as_mx).collect::<Vec<_>>();
     let (first_mx, second_mx) = (mx(first), mx(second));
@@ -143,14 +143,14 @@ fn standing_by(first: &RrSet, second: &RrSet) -> Option<RrSet> {
     for (preference, name) in
         second_mx.iter().filter(|(_, n)| !first_mx.iter().any(|(_, f)| f == n))
     {
-        // Ten lower than the last of the others, as people write them.
-        let behind = worst.checked_add(10)?.checked_add(preference - best)?;
-        all.push(Rdata::mx(behind, name));
+        // Ten above the highest of the others, as people usually write them.
+        let worse = worst.checked_add(10)?.checked_add(preference - best)?;
+        all.push(Rdata::mx(worse, name));
     }
     Some(RrSet::new(first.ttl(), all).expect("MX records of two RRsets make one"))
 }
 
-/// Whatever is live and unknown would be swept away without anybody having said so.
+/// Refuses unknown live exchanges: the switch would remove them although nobody asked for that.
 fn live_exchanges_are_known(
     context: &RecipeContext<'_>,
     one: &DomainMove,
@@ -159,11 +159,11 @@ fn live_exchanges_are_known(
 ) {
     let Some(live) = context.zone(one).get(key) else { return };
     if live.rdata().iter().filter_map(Rdata::as_mx).any(|(_, exchange)| exchange.is_root()) {
-        let title = format!("{} takes no mail: its MX record is null", one.domain.value);
-        let help = "take the domain out of `domains:`, or take the null MX out of the zone first";
+        let title = format!("{} accepts no mail: it has a null MX record", one.domain.value);
+        let help = "remove the domain from `domains:`, or remove the null MX from the zone first";
         found.report(
             Diagnostic::error(NULL_MX, one.domain.span, title, help)
-                .why("a domain with a null MX has no mail to move (RFC 7505 §3): nobody says that it is meant to take any"),
+                .why("a domain with a null MX has no mail to move (RFC 7505 §3), and nothing says that it should accept any"),
         );
     }
     let sides = [&one.from, &one.to];
@@ -178,18 +178,20 @@ fn live_exchanges_are_known(
         .collect();
     if !unknown.is_empty() {
         let title = format!(
-            "the live MX records of {} name {}, which no host of the move has",
+            "the live MX records of {} name {}, which neither host of the move has",
             one.domain.value,
             unknown.join(" and ")
         );
         let help = format!(
-            "add it to the exchanges of `{}`, or take it out of the zone first",
+            "add it to the exchanges of `{}`, or remove it from the zone first",
             one.from.name
         );
         found.report(
             Diagnostic::error(UNKNOWN_EXCHANGE, one.from.span, title, help)
                 .label("the host that takes the mail now")
-                .why("the switch replaces all MX records: a backup exchange that nobody thought of would be lost"),
+                .why(
+                    "the switch replaces all MX records: a forgotten backup exchange would be lost",
+                ),
         );
     }
 }
@@ -207,7 +209,7 @@ fn new_exchanges_are_usable(context: &RecipeContext<'_>, one: &DomainMove, found
             !matches!(context.snapshot.look_up(&RrKey::new(name.clone(), rtype)), Seen::Absent)
         };
         let published = seen(RrType::A) || seen(RrType::AAAA) || !exchange.addresses.is_empty();
-        // Of the plan's other records, only those of the expansion are there before the switch.
+        // Of `records:`, only those with `with: expand` exist before the switch.
         let of_records = context.intent.records.iter().filter(|record| {
             record.name.value == *name && matches!(record.rtype.value, RrType::A | RrType::AAAA)
         });
@@ -219,11 +221,13 @@ fn new_exchanges_are_usable(context: &RecipeContext<'_>, one: &DomainMove, found
             (
                 format!("the exchange {name} is an alias (CNAME)"),
                 "an exchange must not be an alias (RFC 2181 §10.3): senders may refuse to deliver",
-                "take another name, or put addresses in the place of the alias first",
+                "use another name, or replace the alias by addresses first",
             )
         } else if !published && !planned && late {
             (
-                format!("the exchange {name} has no address when the MX records begin to name it"),
+                format!(
+                    "the exchange {name} has no address yet when the MX records start to name it"
+                ),
                 "mail cannot be delivered to a name without an address, and BIND refuses such an MX record",
                 "add `with: expand` to the record with its address",
             )
@@ -235,9 +239,9 @@ fn new_exchanges_are_usable(context: &RecipeContext<'_>, one: &DomainMove, found
             )
         } else if !lasting(context, name) {
             (
-                format!("the exchange {name} has no address in the end"),
+                format!("the exchange {name} has no address when the plan is done"),
                 "mail cannot be delivered to a name without an address, and BIND refuses such an MX record",
-                "leave its address where it is",
+                "keep its address",
             )
         } else {
             continue;
@@ -247,22 +251,22 @@ fn new_exchanges_are_usable(context: &RecipeContext<'_>, one: &DomainMove, found
     }
 }
 
-/// An exchange outside of the plan's zones of which a resolver says that it has no address.
+/// Refuses an exchange outside of the plan's zones if a resolver says that it has no address.
 fn does_not_exist(context: &RecipeContext<'_>, exchange: &Exchange, found: &mut Found) {
     let name = &exchange.name.value;
     let absent = |rtype| context.snapshot.look_up(&RrKey::new(name.clone(), rtype)) == Seen::Absent;
     if absent(RrType::A) && absent(RrType::AAAA) {
         let title = format!("the exchange {name} does not exist, or has no address");
-        let help = "look for a typing error, and at the host's documentation";
+        let help = "check for typos, and see the host's documentation";
         found.report(
             Diagnostic::error(UNUSABLE_EXCHANGE, exchange.name.span, title, help)
-                .label("a resolver says so")
+                .label("according to a resolver")
                 .why("mail cannot be delivered to a name without an address (RFC 5321 §5.1)"),
         );
     }
 }
 
-/// Whether a name has an address when all is done.
+/// Whether a name has an address when the plan is done.
 fn lasting(context: &RecipeContext<'_>, name: &Name) -> bool {
     [RrType::A, RrType::AAAA]
         .into_iter()

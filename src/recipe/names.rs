@@ -1,5 +1,5 @@
-//! What can stand at a name, whichever recipe puts it there: nothing beside a CNAME, nothing that
-//! the zone hands on to others, and no name that takes a domain out of its wildcard.
+//! Checks names, whichever recipe uses them: nothing exists beside a CNAME, at or below a
+//! delegation, or below a DNAME, and no new name ends the wildcard of a mail domain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,9 +21,9 @@ pub(super) const SERVER_ADDRESS: Code = Code::semantic("server-address");
 /// A mail domain whose records come from a wildcard.
 pub(super) const WILDCARD_DOMAIN: Code = Code::semantic("wildcard-domain");
 
-/// A zone that the one above it does not hand on.
+/// A zone that its parent does not delegate.
 pub(super) const NOT_DELEGATED: Code = Code::semantic("not-delegated");
-/// Two hosts of a move at one address.
+/// Both hosts of a move at the same address.
 pub(super) const SAME_SERVER: Code = Code::semantic("same-server");
 
 pub(super) fn check(context: &RecipeContext<'_>, found: &mut Found) {
@@ -45,7 +45,7 @@ pub(super) fn check(context: &RecipeContext<'_>, found: &mut Found) {
     found.diagnostics.extend(problems);
 }
 
-/// Mail domains that are aliases, or do not exist but for a wildcard.
+/// Mail domains that are aliases, or that only exist through a wildcard.
 fn domains<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
     let mut problems = Vec::new();
     for one in &context.intent.moves {
@@ -54,10 +54,10 @@ fn domains<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
         let key = |rtype| RrKey::new(domain.clone(), rtype);
         if zone.get(&key(RrType::CNAME)).is_some() {
             let title =
-                format!("{domain} is an alias (CNAME), and its mail is that of another name");
-            let help = "write the records of the domain out in the place of the alias first, or move the name that it leads to";
+                format!("{domain} is an alias (CNAME), so its mail is that of another name");
+            let help = "replace the alias by the records of the domain first, or move the name that it leads to";
             let problem = Diagnostic::error(CNAME_CLASH, span, title, help)
-                .why("a CNAME stands alone (RFC 1034 §3.6.2): nothing can be published beside it");
+                .why("a CNAME must be alone at its name (RFC 1034 §3.6.2): nothing can be published beside it");
             problems.push((domain, problem));
         } else if zone
             .wildcard_of(&key(RrType::MX))
@@ -65,17 +65,16 @@ fn domains<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
             .is_some()
         {
             let title = format!("the records of {domain} come from a wildcard");
-            let help = "write the records of the domain out at its own name first, then plan again";
+            let help = "publish the records at the domain's own name first, then plan again";
             let problem = Diagnostic::error(WILDCARD_DOMAIN, span, title, help)
-                .why("the first name that is published at or below the domain takes all of it out of the wildcard (RFC 4592 §3.3.1), its MX records too");
+                .why("once a name at or below the domain is published, the wildcard covers nothing of it (RFC 4592 §3.3.1), not even its MX records");
             problems.push((domain, problem));
         }
     }
     problems
 }
 
-/// An address that both hosts of a move have: who connects there comes to one server, whatever name
-/// led to it.
+/// Addresses that both hosts of a move have: whatever name leads there, the same server answers.
 fn one_server<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
     let mut problems = Vec::new();
     for one in &context.intent.moves {
@@ -94,10 +93,10 @@ fn one_server<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
             let of_new = context.end.addresses(&new.value);
             let Some((name, ip)) = old.iter().find(|(_, ip)| of_new.contains(ip)) else { continue };
             let title = format!(
-                "{} of `{}` and {name} of `{}` are one server: both have the address {ip}",
+                "{} of `{}` and {name} of `{}` are the same server: both have the address {ip}",
                 new.value, one.to.name, one.from.name
             );
-            let help = "give the new host's exchange the addresses of the new host alone; where the old server itself takes the new name, it does not move, and `records:` renames it";
+            let help = "give the new host's exchange only addresses of the new host. If the old server just gets a new name, use `records:` instead of a move";
             let problem = Diagnostic::error(SAME_SERVER, new.span, title, help)
                 .why("mail that comes to this address is taken by whichever server answers there");
             problems.push((&one.domain.value, problem));
@@ -106,7 +105,7 @@ fn one_server<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
     problems
 }
 
-/// Zones of the plan below another one that does not hand them on, and has other servers.
+/// Zones of the plan whose parent, also in the plan, does not delegate them and has other servers.
 fn not_delegated<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)> {
     let mut problems = Vec::new();
     for (origin, spec) in &context.intent.zones {
@@ -119,24 +118,24 @@ fn not_delegated<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)>
         else {
             continue;
         };
-        // Servers of both answer from the lower zone, whatever the upper one says.
+        // Servers of both zones answer from the lower zone, even without a delegation.
         if ns(origin, above).is_some() || ns(origin, zone) == ns(&above.zone.origin, above) {
             continue;
         }
         let title = format!("{} does not delegate {origin}", above.zone.origin);
         let help = format!(
-            "publish the NS records of {origin} in {}, or take the zone out of the plan",
+            "publish the NS records of {origin} in {}, or remove the zone from the plan",
             above.zone.origin
         );
         let problem = Diagnostic::error(NOT_DELEGATED, spec.name.span, title, help).why(
-            "nobody is led to a zone that the one above it does not delegate (RFC 1034 §4.2.1)",
+            "resolvers do not find a zone that its parent does not delegate (RFC 1034 §4.2.1)",
         );
         problems.push((origin, problem));
     }
     problems
 }
 
-/// The name at which a track puts an alias.
+/// The name at which a track publishes an alias.
 fn alias(track: &Track) -> Option<&Name> {
     let is_alias = track.key.rtype == RrType::CNAME;
     put(track).next().filter(|_| is_alias).map(|change| &change.key.name)
@@ -157,18 +156,17 @@ fn at_name(
     let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
     let name = &changes.next()?.key.name;
     if let Some(cut) = zone.delegation_of(name) {
-        let title = format!("{name} does not lie in the zone {}: {cut} is delegated", track.zone);
+        let title = format!("{name} is not in the zone {}: {cut} is delegated", track.zone);
         let help = format!("add the zone `{cut}` to `zones:`, if it can be changed");
         let problem = Diagnostic::error(DELEGATED, span, title, help);
         return Some(
-            problem
-                .why("what a zone says at or below a delegation is not served (RFC 1034 §4.2.1)"),
+            problem.why("records at or below a delegation are not served (RFC 1034 §4.2.1)"),
         );
     }
     below_dname(context, zone, track, span).or_else(|| clash(zone, track, span, aliases))
 }
 
-/// What lies below a DNAME is not served, and must not be there (RFC 6672 §2.4).
+/// Records below a DNAME are not served and must not exist (RFC 6672 §2.4).
 fn below_dname(
     context: &RecipeContext<'_>,
     zone: &ZoneSeen,
@@ -185,10 +183,11 @@ fn below_dname(
         .take_while(|at| at.is_at_or_below(&zone.zone.origin))
         .find(dname);
     if let Some(above) = above {
-        let title = format!("{name} lies below {above}, which is a DNAME");
-        let help = "publish it where the DNAME leads, or take the DNAME out, and plan again when it is gone";
+        let title = format!("{name} is below {above}, which is a DNAME");
+        let help =
+            "publish it where the DNAME leads, or remove the DNAME and plan again when it is gone";
         let problem = Diagnostic::error(DNAME_OCCLUDES, span, title, help);
-        return Some(problem.why("what lies below a DNAME is not served (RFC 6672 §2.4)"));
+        return Some(problem.why("records below a DNAME are not served (RFC 6672 §2.4)"));
     }
     if track.key.rtype != RrType::DNAME {
         return None;
@@ -196,15 +195,15 @@ fn below_dname(
     let mut keys =
         [Some(zone), in_the_end].into_iter().flatten().flat_map(|z| z.zone.rrsets.keys());
     let below = keys.find(|key| key.name != *name && key.name.is_at_or_below(name))?;
-    let title = format!("{name} cannot become a DNAME: {below} lies below it");
-    let help = "take what lies below the name out of the zone first, then plan again";
+    let title = format!("{name} cannot become a DNAME: {below} is below it");
+    let help = "remove everything below the name from the zone first, then plan again";
     let problem = Diagnostic::error(DNAME_OCCLUDES, span, title, help);
     Some(problem.why(
-        "a DNAME redirects every name below its own, and nothing may stand there (RFC 6672 §2.4)",
+        "a DNAME redirects every name below its own, and no records may exist there (RFC 6672 §2.4)",
     ))
 }
 
-/// Nothing stands beside a CNAME.
+/// Nothing may exist beside a CNAME.
 fn clash(
     zone: &ZoneSeen,
     track: &Track,
@@ -220,14 +219,14 @@ fn clash(
         return None;
     }
     let title =
-        format!("the {} records of {name} cannot stand beside an alias (CNAME)", track.key.rtype);
-    let help = "take the alias or these records out, or give one of them another name";
+        format!("the {} records of {name} cannot exist beside an alias (CNAME)", track.key.rtype);
+    let help = "remove the alias or these records, or use another name for one of them";
     let problem = Diagnostic::error(CNAME_CLASH, span, title, help);
-    Some(problem.why("a CNAME stands alone (RFC 1034 §3.6.2)"))
+    Some(problem.why("a CNAME must be alone at its name (RFC 1034 §3.6.2)"))
 }
 
-/// Records that would go because something else takes their name, and nobody says so. What leads
-/// somewhere may take the place of what leads elsewhere: addresses of an alias, and the reverse.
+/// Refuses to remove records implicitly because something else takes their name. The exception:
+/// addresses and aliases may replace each other.
 fn swept_away(context: &RecipeContext<'_>, track: &Track, span: Span) -> Option<Diagnostic> {
     let leads = |rtype| matches!(rtype, RrType::A | RrType::AAAA | RrType::CNAME);
     let said = |key: &RrKey| {
@@ -246,22 +245,22 @@ fn swept_away(context: &RecipeContext<'_>, track: &Track, span: Span) -> Option<
             }
             let (name, of) = (&gone.key.name, gone.key.rtype);
             let title = format!(
-                "the {} records of {name} cannot stand beside its {of} records, which would go",
+                "the {} records of {name} cannot exist beside its {of} records, which would be removed",
                 first.key.rtype
             );
             let help = format!(
-                "if they shall go, say so: `- {{ zone: {}, name: {}, type: {of}, absent: true }}`; otherwise take another name",
+                "to remove them, add `- {{ zone: {}, name: {}, type: {of}, absent: true }}`; otherwise use another name",
                 track.zone,
                 name.shown_in(&track.zone)
             );
             let problem = Diagnostic::error(CNAME_CLASH, span, title, help);
-            return Some(problem.why("a CNAME stands alone (RFC 1034 §3.6.2)"));
+            return Some(problem.why("a CNAME must be alone at its name (RFC 1034 §3.6.2)"));
         }
     }
     None
 }
 
-/// The names of servers of the plan's zones, and of zones that these delegate.
+/// The names of the servers of the plan's zones and of zones delegated from these.
 fn servers(context: &RecipeContext<'_>) -> BTreeMap<Name, Name> {
     let zones = context.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let ns = zones.filter(|(key, _)| key.rtype == RrType::NS);
@@ -271,8 +270,8 @@ fn servers(context: &RecipeContext<'_>) -> BTreeMap<Name, Name> {
     .collect()
 }
 
-/// The addresses of a zone's servers: a plan that changes them multiplies every answer by two copies
-/// of the zone.
+/// Refuses to change the addresses of name servers: that would make two copies of a zone, and the
+/// proof would have to cover every mixture of their answers.
 fn of_server(servers: &BTreeMap<Name, Name>, track: &Track, span: Span) -> Option<Diagnostic> {
     let mut changes = track.transitions.iter().flat_map(|transition| &transition.changes);
     let (change, zone) = changes.find_map(|change| {
@@ -284,9 +283,8 @@ fn of_server(servers: &BTreeMap<Name, Name>, track: &Track, span: Span) -> Optio
         let zone = servers.get(&change.key.name).filter(|_| leads && !only_ttl)?;
         Some((change, zone))
     })?;
-    let title =
-        format!("{} is a name server of {zone}, and a plan does not move it", change.key.name);
-    let help = "change the addresses of name servers by themselves, with the parent's glue, and plan again when the old ones have expired";
+    let title = format!("{} is a name server of {zone}, which a plan cannot move", change.key.name);
+    let help = "change the addresses of name servers separately, together with the parent's glue, and plan again when the old ones have expired";
     let problem = Diagnostic::error(SERVER_ADDRESS, span, title, help);
-    Some(problem.why("while some resolvers ask the old address and others the new one, there are two copies of the zone, and nothing that is waited for holds for both"))
+    Some(problem.why("while some resolvers ask the old address and others the new one, there are two copies of the zone, and no wait covers both"))
 }

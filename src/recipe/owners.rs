@@ -1,8 +1,8 @@
-//! An RRset has one owner: two parts of the plan, of which one changes what the other relies on, are
-//! refused. The same address of an exchange that two domains share is one track.
+//! Every RRset has one owner: two parts of the plan that set the same RRset differently are
+//! refused. Equal tracks, such as the address of an exchange that two domains share, become one.
 //!
-//! Where an alias goes and records of several types come in its place, each of them wants the alias
-//! away: that is one change of the name, made at once.
+//! If records of several types replace an alias, each of their tracks removes the alias. These are
+//! joined into one change.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{Found, OWNED_TWICE};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Track, Transition, Verb};
 
-/// Has each RRset belong to one track.
+/// Makes each RRset belong to one track.
 pub(super) fn owned_once(found: &mut Found) {
     let mut kept: Vec<(Track, Span)> = Vec::new();
     let mut owners: BTreeMap<RrKey, usize> = BTreeMap::new();
@@ -32,10 +32,10 @@ pub(super) fn owned_once(found: &mut Found) {
                 kept[other].0 = joined;
             }
             Err(help) => {
-                let title = format!("{} is wanted by two parts of the plan", track.key);
+                let title = format!("two parts of the plan set {}", track.key);
                 let first = kept[other].1;
                 found.diagnostics.push(
-                    Diagnostic::error(OWNED_TWICE, span, title, help).also(first, "and here"),
+                    Diagnostic::error(OWNED_TWICE, span, title, help).also(first, "also here"),
                 );
             }
         }
@@ -43,12 +43,12 @@ pub(super) fn owned_once(found: &mut Found) {
     found.tracks = kept;
 }
 
-/// Two tracks of one name as one, where they share what goes; otherwise what would help.
+/// Joins two tracks at the same name, if they belong to the same change; otherwise, how to fix it.
 fn joined(one: &Track, other: &Track) -> Result<Track, &'static str> {
     if one.key.name != other.key.name || one.key == other.key {
-        return Err("let one part of the plan own the record, and take the other out");
+        return Err("set the record in only one part of the plan");
     }
-    const TOGETHER: &str = "what takes the place of one alias comes at once: give these records the same `with:` or `after:`, `wait:` and `lower_ttl:`";
+    const TOGETHER: &str = "records that replace an alias come together: give them the same `with:` or `after:`, `wait:` and `lower_ttl:`";
     if one.placed != other.placed || one.transitions.is_empty() || other.transitions.is_empty() {
         return Err(TOGETHER);
     }
@@ -83,7 +83,7 @@ fn joined(one: &Track, other: &Track) -> Result<Track, &'static str> {
     })
 }
 
-/// What one change of several types at a name does, for people.
+/// The title of a change of several types at a name.
 fn title(transition: &Transition) -> String {
     let Transition { verb, changes, .. } = transition;
     let come = changes.iter().filter(|change| change.after.is_some());

@@ -1,4 +1,4 @@
-//! Other records of the plan: each with a place in the order that the user chose.
+//! `records:`: each entry has a place in the order that the user chose.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,15 +11,16 @@ use crate::model::{Goal, Route, Stage, Track};
 use crate::observe::Seen;
 use crate::spec::{Anchor, RecordSpec, When};
 
-/// A TTL below what the provider keeps.
+/// A TTL below the provider's minimum.
 pub(super) const TTL_FLOOR: Code = Code::semantic("ttl-floor");
-/// Records that change together with the TTL that should have been lowered before.
+/// A TTL that should have been lowered before the records change, not together with them.
 pub(super) const TTL_TOO_LATE: Code = Code::semantic("ttl-too-late");
 
-/// The plan's records as they belong together.
+/// The entries of `records:` by name, with the exchanges in use.
 struct Lines<'k> {
     at_name: HashMap<&'k Name, Vec<&'k RecordSpec>>,
-    /// The exchanges that MX records name in the end, each with the name of one of these.
+    /// The exchanges of all MX records when the plan is done, each with the owner of one such
+    /// record.
     exchanges: HashMap<Name, &'k Name>,
 }
 
@@ -60,8 +61,8 @@ impl<'k> Lines<'k> {
         self.at_name.get(name).into_iter().flatten().copied()
     }
 
-    /// The records that take the name of these, which go: the same change does both, for an alias and
-    /// other records never stand there together (RFC 1034 §3.6.2).
+    /// The entry that replaces this one, which is removed. One change does both, because an alias
+    /// and other records never exist together (RFC 1034 §3.6.2).
     fn taken_over_by(&self, record: &RecordSpec) -> Option<&'k RecordSpec> {
         let takes_over = |other: &&RecordSpec| {
             let types = [record.rtype.value, other.rtype.value];
@@ -70,7 +71,7 @@ impl<'k> Lines<'k> {
         self.at(&record.name.value).filter(|_| record.to.is_none()).find(takes_over)
     }
 
-    /// The names that the plan has for a record, and for those that go when it comes.
+    /// The ids of an entry and of those that it replaces.
     fn ids(&self, record: &RecordSpec) -> BTreeSet<String> {
         let gone = self
             .at(&record.name.value)
@@ -80,7 +81,7 @@ impl<'k> Lines<'k> {
     }
 }
 
-/// Records that go when others come have no place of their own in the order.
+/// Records that others replace cannot have a place of their own in the order.
 fn goes_with(record: &RecordSpec, other: &RecordSpec, found: &mut Found) {
     let stage = stage_of(record);
     if stage == Stage::Start || stage == stage_of(other) {
@@ -88,17 +89,17 @@ fn goes_with(record: &RecordSpec, other: &RecordSpec, found: &mut Found) {
     }
     let (of, by) = (record.rtype.value, other.rtype.value);
     let name = &record.name.value;
-    let title = format!("the {of} records of {name} go when its {by} records come");
+    let title = format!("the {by} records of {name} replace its {of} records in one change");
     let help =
-        format!("give both lines the same place in the order, or let the {by} line say it alone");
+        format!("give both entries the same place in the order, or give only the {by} entry one");
     found.report(
         Diagnostic::error(CNAME_CLASH, record.name.span, title, help)
-            .also(other.name.span, "these come")
-            .why("an alias and other records never stand at one name (RFC 1034 §3.6.2): one change does both"),
+            .also(other.name.span, "these replace them")
+            .why("an alias must be alone at its name (RFC 1034 §3.6.2), so one change does both"),
     );
 }
 
-/// Where the plan puts a record.
+/// The place of an entry in the order.
 fn stage_of(record: &RecordSpec) -> Stage {
     match &record.when {
         When::Start => Stage::Start,
@@ -111,8 +112,8 @@ fn stage_of(record: &RecordSpec) -> Stage {
     }
 }
 
-/// As of the exchanges of a host: an exchange has an address, and is no alias (RFC 5321 §5.1,
-/// RFC 2181 §10.3).
+/// As for the exchanges of a host: an exchange needs an address and must not be an alias (RFC 5321
+/// §5.1, RFC 2181 §10.3).
 fn exchanges_are_usable(context: &RecipeContext<'_>, record: &RecordSpec, found: &mut Found) {
     let exchanges = record.to.iter().flatten().filter_map(Rdata::as_mx).map(|(_, name)| name);
     for name in exchanges.filter(|name| !name.is_root()) {
@@ -122,25 +123,25 @@ fn exchanges_are_usable(context: &RecipeContext<'_>, record: &RecordSpec, found:
         let (title, help) = if alias {
             (
                 format!("the exchange {name} is an alias (CNAME)"),
-                "take another name, or put addresses in the place of the alias first",
+                "use another name, or replace the alias by addresses first",
             )
         } else if seen(RrType::A) == Seen::Absent && seen(RrType::AAAA) == Seen::Absent {
             (
-                format!("the exchange {name} has no address in the end"),
-                "publish its addresses, or take another name",
+                format!("the exchange {name} has no address when the plan is done"),
+                "publish its addresses, or use another name",
             )
         } else {
             continue;
         };
         found.report(
             Diagnostic::error(UNUSABLE_EXCHANGE, record.rtype.span, title, help).why(
-                "an exchange has an address and is no alias (RFC 5321 §5.1, RFC 2181 §10.3): senders refuse to deliver to any other",
+                "an exchange needs an address and must not be an alias (RFC 5321 §5.1, RFC 2181 §10.3): otherwise senders refuse to deliver",
             ),
         );
     }
 }
 
-/// An exchange whose addresses an alias is to take the place of.
+/// Refuses an alias that would replace the addresses of an exchange.
 fn becomes_no_alias(
     context: &RecipeContext<'_>,
     lines: &Lines<'_>,
@@ -153,11 +154,11 @@ fn becomes_no_alias(
         return;
     }
     if let Some(of) = lines.exchanges.get(name) {
-        let title = format!("the exchange {name} of {of} becomes an alias (CNAME)");
-        let help = "leave its addresses, or let the MX records name another exchange first";
+        let title = format!("the exchange {name} of {of} would become an alias (CNAME)");
+        let help = "keep its addresses, or change the MX records to another exchange first";
         found.report(
             Diagnostic::error(UNUSABLE_EXCHANGE, record.rtype.span, title, help).why(
-                "an exchange has an address and is no alias (RFC 5321 §5.1, RFC 2181 §10.3): senders refuse to deliver to any other",
+                "an exchange needs an address and must not be an alias (RFC 5321 §5.1, RFC 2181 §10.3): otherwise senders refuse to deliver",
             ),
         );
     }
@@ -168,11 +169,11 @@ fn track(context: &RecipeContext<'_>, lines: &Lines<'_>, record: &RecordSpec, fo
     let key = record.key();
     let at_apex = key.name == zone.zone.origin;
     if at_apex && key.rtype == RrType::CNAME {
-        let title = format!("{} is the zone itself and cannot be an alias", key.name);
-        let help = "use A and AAAA records, or your provider's own kind of alias, by hand";
+        let title = format!("{} is the apex of its zone and cannot be an alias", key.name);
+        let help = "use A and AAAA records, or set up your provider's own kind of alias by hand";
         found.report(
             Diagnostic::error(CNAME_CLASH, record.rtype.span, title, help)
-                .why("a CNAME stands alone (RFC 1034 §3.6.2), and SOA and NS records stand here"),
+                .why("a CNAME must be alone at its name (RFC 1034 §3.6.2), but a zone has SOA and NS records here"),
         );
         return;
     }
@@ -186,10 +187,10 @@ fn track(context: &RecipeContext<'_>, lines: &Lines<'_>, record: &RecordSpec, fo
     let floor = zone.capabilities.ttl_min;
     if let Some(ttl) = record.ttl.filter(|ttl| *ttl < floor) {
         let title = format!(
-            "the provider of {} keeps no TTL below {floor} s, and {ttl} s are asked for",
+            "the provider of {} supports no TTL below {floor} s, but `ttl:` is {ttl} s",
             zone.zone.origin
         );
-        let help = "ask for a longer `ttl:`, or leave it out";
+        let help = "set a longer `ttl:`, or leave it out";
         found.report(Diagnostic::error(TTL_FLOOR, record.name.span, title, help));
         return;
     }
@@ -201,8 +202,8 @@ fn track(context: &RecipeContext<'_>, lines: &Lines<'_>, record: &RecordSpec, fo
             Goal { key: key.clone(), records, ttl: ttl.or(original) }
         }
     };
-    // A TTL that was lowered for this change alone comes back as soon as the change has taken
-    // effect. Nothing has to be lowered first where it can change only after other things anyway.
+    // A TTL that is lowered for this change only is restored as soon as the change has taken
+    // effect. A change that waits for others anyway can lower its TTL meanwhile.
     let lower = match (&stage, lower) {
         (Stage::Start, Some((_, ttl))) => Some((Stage::Start, ttl)),
         (_, lower) => lower,
@@ -228,7 +229,8 @@ fn track(context: &RecipeContext<'_>, lines: &Lines<'_>, record: &RecordSpec, fo
     found.track(track, record.name.span);
 }
 
-/// A shorter TTL that comes with the new records: it does nothing for those that they replace.
+/// Warns about a shorter TTL that comes with the new records: it does not apply to those they
+/// replace.
 fn lowered_too_late(record: &RecordSpec, held: Option<&RrSet>, found: &mut Found) {
     let (Some(held), Some(to), Some(ttl)) = (held, &record.to, record.ttl) else { return };
     if records_of(to.clone()).same_rdata(held) || ttl >= held.ttl() {
@@ -238,11 +240,9 @@ fn lowered_too_late(record: &RecordSpec, held: Option<&RrSet>, found: &mut Found
     let (rtype, name) = (record.rtype.value, &record.name.value);
     let title = format!("the {rtype} records of {name} change while their TTL is still {old}");
     let help = format!(
-        "add `lower_ttl: {new}`: the TTL goes down first, and the change follows when the old one has expired. Leave it as it is if both versions may be seen for {old}"
+        "add `lower_ttl: {new}` to lower the TTL first and make the change when the old TTL has expired. Ignore this if both versions may be seen for {old}"
     );
-    found.report(
-        Diagnostic::warning(TTL_TOO_LATE, record.name.span, title, help).why(format!(
-            "whoever asked before the change keeps what it replaces for {old}; `ttl: {new}` counts for the new records only"
-        )),
-    );
+    found.report(Diagnostic::warning(TTL_TOO_LATE, record.name.span, title, help).why(format!(
+        "caches keep the old records for {old}; `ttl: {new}` applies to the new records only"
+    )));
 }

@@ -1,14 +1,14 @@
-//! SPF: widened to old and new senders before the switch, narrowed when no message of the old ones
-//! can be in flight any more.
+//! SPF: the record is widened to old and new senders before the switch, and narrowed when no
+//! message of the old senders can be in flight any more.
 //!
-//! There is one record, and it is edited as one value inside the TXT RRset: other TXT records at
-//! the name stay as they are, and those that `records:` adds come with the first change. Terms that no host of the plan declares are kept, for somebody put
-//! them there. `mx` and `a` change their meaning when exchanges or addresses change, so they are
-//! frozen into the addresses that they mean now, and thawed in the end where a sender that stays
-//! declares them.
+//! There is one record, edited as one value in the TXT RRset. Other TXT records at the name do not
+//! change, and those that `records:` adds come with the first change. Terms that no host of the
+//! plan declares are kept, because somebody put them there. `mx` and `a` change their meaning when
+//! exchanges or addresses change. So they are frozen: replaced by the addresses that they mean now.
+//! They are thawed in the end if a remaining sender declares them.
 //!
-//! Records that others include are not edited: a term there that would change its meaning is
-//! refused, and so is a declared include that leads to no record.
+//! Included records are not edited: a term there that would change its meaning is refused, and so
+//! is a declared include that leads to no record.
 
 mod beside;
 
@@ -39,8 +39,8 @@ pub(super) const SPF_INCLUDE: Code = Code::semantic("spf-include");
 /// A live record that no receiver can read.
 pub(super) const SPF_SYNTAX: Code = Code::semantic("spf-syntax");
 
-/// What SPF says of senders that no term names, where nobody has said it: "probably not" and not
-/// "no". DMARC treats both alike, and a forgotten sender is not rejected for it. Our choice.
+/// The default for senders that no term names: softfail instead of fail. DMARC treats both alike,
+/// but a forgotten sender is not rejected for it. Our choice.
 const DEFAULT_ALL: &str = "~all";
 
 pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
@@ -55,11 +55,11 @@ pub(super) fn tracks(context: &RecipeContext<'_>, found: &mut Found) {
     }
 }
 
-/// The three records: as it is, as it is while both sides send, and as it is in the end.
+/// The three versions of the record: now, while both sides send, and at the end.
 struct Versions {
     key: RrKey,
     live: Option<RrSet>,
-    /// The texts beside it, from the first change on.
+    /// The other texts at the name, from the first change on.
     beside: Vec<Rdata>,
     widened: SpfRecord,
     narrowed: SpfRecord,
@@ -112,7 +112,7 @@ impl Versions {
     ) {
         let mut unseen = BTreeSet::new();
         for (record, when) in
-            [(&self.widened, "while both sides send"), (&self.narrowed, "in the end")]
+            [(&self.widened, "while both sides send"), (&self.narrowed, "when the plan is done")]
         {
             let Cost { lookups, unseen: not_seen } =
                 cost(record, &one.domain.value, &|key| context.snapshot.told(key));
@@ -126,7 +126,7 @@ impl Versions {
                     cost(live, &one.domain.value, &|key| context.snapshot.told(key)).lookups
                 });
                 let help = format!(
-                    "take out includes that nobody uses, or give a sender a subdomain of its own; the live record costs {before}"
+                    "remove includes that nobody uses, or move a sender to its own subdomain; the live record costs {before}"
                 );
                 found.report(
                     Diagnostic::error(SPF_LOOKUPS, one.domain.span, title, help)
@@ -194,7 +194,7 @@ impl Versions {
                     one.domain.value
                 ),
                 reason: format!(
-                    "`{}` sends no longer, and no mail that it sent is in flight",
+                    "`{}` no longer sends, and no mail that it sent is in flight",
                     one.from.name
                 ),
             });
@@ -203,22 +203,21 @@ impl Versions {
     }
 }
 
-/// A live record with a term that is an error is left to whoever wrote it: widened or narrowed, it
-/// would still pass for nobody.
+/// Refuses a live record with a bad term: widened or narrowed, it would still pass for nobody.
 fn is_readable(live: &SpfRecord, one: &DomainMove, found: &mut Found) -> Option<()> {
     let Err(BadTerm { term, meant }) = live.check() else { return Some(()) };
     let title =
-        format!("{} in the live SPF record of {} is no term", quoted(&term), one.domain.value);
+        format!("{} in the live SPF record of {} is not a term", quoted(&term), one.domain.value);
     let help = match meant {
         Some(meant) => {
-            format!("write {} in the zone, if that is meant, then plan again", quoted(&meant))
+            format!("correct it in the zone, if you mean {}, then plan again", quoted(&meant))
         }
-        None => "write it right in the zone, or take it out, then plan again".to_owned(),
+        None => "correct or remove it in the zone, then plan again".to_owned(),
     };
     found.report(
         Diagnostic::error(SPF_SYNTAX, one.domain.span, title, help)
             .label(format!("the record is `{live}`"))
-            .why("a term that is an error makes all of the record one for every receiver (RFC 7208 §4.6): SPF passes for nobody"),
+            .why("one bad term makes the whole record an error for every receiver (RFC 7208 §4.6): SPF passes for nobody"),
     );
     None
 }
@@ -268,8 +267,8 @@ impl Parts<'_> {
             };
             let only_old = self.old.iter().any(is_old) && !self.stays(term);
             if self.changes_meaning(term) {
-                // What it means now goes on until nobody relies on it. What it will mean comes
-                // back in the end, where a sender that stays asks for it.
+                // Freeze the current meaning until nobody relies on it. The term itself returns in
+                // the end if a remaining sender declares it.
                 let frozen =
                     self.frozen(term, self.one.domain.span, self.context.snapshot, found)?;
                 widened.terms.extend(frozen.clone());
@@ -297,7 +296,7 @@ impl Parts<'_> {
             let stands = narrowed.has(declared, &self.one.domain.value);
             let standing = if stands { declared.clone() } else { term };
             let later = self.later(&standing, *span, found)?;
-            // Where an earlier run has frozen it already, the addresses do for now.
+            // If an earlier run has already frozen it, the addresses are enough for now.
             let meant: Vec<Term> = self
                 .means(&standing, self.context.end)
                 .iter()
@@ -318,7 +317,7 @@ impl Parts<'_> {
         self.staying.iter().any(|staying| self.same(&as_mechanism(&staying.term), term))
     }
 
-    /// Whether two terms say the same in the domain's record.
+    /// Whether two terms mean the same in the domain's record.
     fn same(&self, one: &Term, other: &Term) -> bool {
         one.same_as(other, &self.one.domain.value)
     }
@@ -333,8 +332,8 @@ impl Parts<'_> {
         }
     }
 
-    /// Freezing may say what is said already: it is said once, as it is spelled in the live record. A
-    /// record that is not changed keeps what it repeats.
+    /// Removes duplicates that freezing may create, preferring the live record's spelling. An
+    /// unchanged record keeps its duplicates.
     fn without_repeats(&self, record: SpfRecord, base: &SpfRecord) -> SpfRecord {
         if record == *base {
             return record;
@@ -356,8 +355,8 @@ impl Parts<'_> {
         SpfRecord { terms }
     }
 
-    /// The addresses that an earlier run has put in the place of `mx` and `a`: of declared terms
-    /// that the record does not have. They go where it ends.
+    /// The addresses that an earlier run froze `mx` and `a` into, for declared terms that the
+    /// record does not have. They are removed when the plan is done.
     fn thawed(&self, base: &SpfRecord) -> Vec<Term> {
         let mut meant: Vec<Meaning> = Vec::new();
         for Declared { term, .. } in
@@ -389,8 +388,8 @@ impl Parts<'_> {
         meant
     }
 
-    /// A record that loses its `redirect` would say nothing of unknown senders: it gets the ending
-    /// that the redirect gave it.
+    /// A record that loses its `redirect` would say nothing about unknown senders, so it gets the
+    /// `all` of the record that the redirect led to.
     fn keep_an_ending(&self, base: &SpfRecord, narrowed: &mut SpfRecord) {
         if narrowed.terms.iter().any(|term| term.is_all() || term.is_redirect()) {
             return;
@@ -418,7 +417,7 @@ impl Parts<'_> {
         !same(&self.means(term, self.context.snapshot), &self.means(term, self.context.end))
     }
 
-    /// What goes on saying what the term says now.
+    /// Terms that keep the current meaning of a term.
     fn now(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
         match self.changes_meaning(term) {
             true => self.frozen(term, span, self.context.snapshot, found),
@@ -426,7 +425,7 @@ impl Parts<'_> {
         }
     }
 
-    /// What says what the term will say in the end.
+    /// Terms that have the final meaning of a term.
     fn later(&self, term: &Term, span: Span, found: &mut Found) -> Option<Vec<Term>> {
         match self.changes_meaning(term) {
             true => self.frozen(term, span, self.context.end, found),
@@ -434,7 +433,7 @@ impl Parts<'_> {
         }
     }
 
-    /// The addresses that a term means at one time.
+    /// The addresses that a term means in a snapshot, as terms.
     fn frozen(
         &self,
         term: &Term,
@@ -444,10 +443,10 @@ impl Parts<'_> {
     ) -> Option<Vec<Term>> {
         let mut refuse = |problem: String| {
             let title = format!(
-                "the SPF term `{term}` of {} changes its meaning with the move, and {problem}",
+                "the SPF term `{term}` of {} changes its meaning with the move, but {problem}",
                 self.one.domain.value
             );
-            let help = "replace it in the live record by `ip4:` and `ip6:` terms that say the same, then plan again";
+            let help = "replace it in the live record by equivalent `ip4:` and `ip6:` terms, then plan again";
             found.report(
                 Diagnostic::error(SPF_FREEZE, span, title, help)
                     .why("after the switch it would authorise other servers than before"),
@@ -463,7 +462,7 @@ impl Parts<'_> {
                 Meaning::Address(_) => terms.extend(one.frozen()),
                 Meaning::Unseen(key, why) => {
                     let RrKey { name, rtype } = key;
-                    refuse(format!("the {rtype} records of {name} are not known ({why})"));
+                    refuse(format!("the {rtype} records of {name} are unknown ({why})"));
                     return None;
                 }
             }
@@ -471,7 +470,8 @@ impl Parts<'_> {
         Some(terms)
     }
 
-    /// Other records that the record leads to: each is there, and means the same before and after.
+    /// Checks the other records that this record leads to: each exists, and means the same before
+    /// and after.
     fn includes_are_sound(&self, live: Option<&SpfRecord>, found: &mut Found) -> Option<()> {
         let (domain, span) = (&self.one.domain.value, self.one.domain.span);
         let mut open: Vec<(Name, SpfRecord, Span)> =
@@ -491,7 +491,7 @@ impl Parts<'_> {
                     }
                     continue;
                 };
-                // The records of domains that move are widened and narrowed themselves.
+                // Domains that move have their own records widened and narrowed.
                 let moves = self.context.intent.moves.iter().any(|one| one.domain.value == name);
                 if moves || !reached.insert(name.clone()) {
                     continue;
@@ -512,7 +512,7 @@ impl Parts<'_> {
         Some(())
     }
 
-    /// The SPF records at a name in the end; `None` where nobody knows.
+    /// The SPF records at a name when the plan is done; `None` if unknown.
     fn records_at(&self, name: &Name) -> Option<Vec<SpfRecord>> {
         match self.context.end.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
             Seen::Records(txt) => Some(txt.iter().filter_map(SpfRecord::of_rdata).collect()),
@@ -523,14 +523,16 @@ impl Parts<'_> {
 
     fn refuse_include(&self, term: &Term, records: usize, span: Span, found: &mut Found) {
         let title = format!("`{term}` leads to a name with {records} SPF records");
-        let help = "look at the host's documentation for the name that it means, and publish the record first if it is yours";
+        let help =
+            "check the name in the host's documentation; if the record is yours, publish it first";
         found.report(
             Diagnostic::error(SPF_INCLUDE, span, title, help)
                 .why("an include that leads to no record, or to two, is an error for every receiver (RFC 7208 §5.2): SPF passes for nobody"),
         );
     }
 
-    /// A term of a record that others include cannot be frozen here; it may only gain.
+    /// A term of an included record cannot be frozen here. It may only gain a meaning, not change
+    /// it.
     fn keeps_meaning(
         &self,
         of: &Name,
@@ -548,9 +550,8 @@ impl Parts<'_> {
             "the SPF term `{term}` of {of}, which the record of {} leads to, changes its meaning with the move",
             self.one.domain.value
         );
-        let help = format!(
-            "replace it at {of} by `ip4:` and `ip6:` terms that say the same, then plan again"
-        );
+        let help =
+            format!("replace it at {of} by equivalent `ip4:` and `ip6:` terms, then plan again");
         found.report(
             Diagnostic::error(SPF_FREEZE, span, title, help)
                 .why("after the switch it would authorise other servers than before"),
@@ -559,8 +560,8 @@ impl Parts<'_> {
     }
 }
 
-/// A `redirect` of one host cannot stand in a record that others share: as `include` it authorises
-/// the same senders (RFC 7208 §6.1).
+/// A host's `redirect` cannot be used in a record that it shares with others; an `include`
+/// authorises the same senders (RFC 7208 §6.1).
 fn as_mechanism(term: &Term) -> Term {
     match term.to_string().split_once('=') {
         Some((_, name)) if term.is_redirect() => Term::new(&format!("include:{name}")),

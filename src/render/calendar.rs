@@ -38,8 +38,8 @@ fn all(texts: &[impl ToString]) -> String {
     texts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Shows a forecast that counts from `start`, in the time zone of the plan's windows, or UTC without
-/// windows.
+/// Shows a forecast that counts from `start`, in the time zone of the plan's windows, or UTC
+/// without windows.
 #[must_use]
 pub fn calendar(
     artifact: &Artifact,

@@ -1,8 +1,8 @@
 //! The chain of waits that decides how long a plan takes, and how long the usual runbook waits.
 //!
 //! Moving mail routing alone takes two waits in series: one before the switch, until the long TTLs
-//! have expired, and one after it, until nobody uses the old host. Every further wait is listed with
-//! its cause.
+//! have expired, and one after it, until nobody uses the old host. Every further wait is listed
+//! with its cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,9 +62,9 @@ pub(super) fn waits(artifact: &Artifact) -> String {
     if chain.len() > 2 && artifact.graph.point(MovePoint::BeforeSwitch).is_some() {
         // The two waits of mail routing: the first, and the `keep_old` wait, or else the second.
         let is_kept = |step: &Step| cause(step).is_some_and(|cause| &*cause.of == "keep_old");
-        let behind =
+        let second =
             chain.iter().skip(1).position(|(step, _)| is_kept(step)).map_or(1, |at| at + 1);
-        let others = chain.iter().enumerate().filter(|(at, _)| *at != 0 && *at != behind);
+        let others = chain.iter().enumerate().filter(|(at, _)| *at != 0 && *at != second);
         let further = others.map(|(_, (step, _))| {
             let of = cause(step).map(|cause| format!(" ({}: {})", cause.origin.word(), cause.of));
             format!("{}{}", step.id, of.unwrap_or_default())

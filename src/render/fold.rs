@@ -1,8 +1,8 @@
 //! Folds zones that change alike: one of them is shown, the others are only named.
 //!
-//! Two zones are alike if their steps and the times of these are the same but for the zone's name. A
-//! zone that differs from the largest group is shown without the steps that it shares with it. Whatever
-//! is folded away equals what is shown, letter for letter, once the name is replaced.
+//! Two zones are alike if their steps and the times of these are the same but for the zone's name.
+//! A zone that differs from the largest group is shown without the steps that it shares with it.
+//! Whatever is folded away equals what is shown, letter for letter, once the name is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::artifact::Artifact;
 use crate::diag::some_of;
 use crate::graph::{Primitive, Step, StepGraph, StepId};
 
-/// How many zones have to be alike before they are folded. Our choice: two or three are quick to read.
+/// How many zones have to be alike before they are folded. Our choice: two or three are quick to
+/// read.
 const ALIKE_MIN: usize = 4;
 /// How many names are listed; the rest are counted. Our choice: one line.
 const NAMED_MAX: usize = 6;

@@ -136,7 +136,7 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
                 Some((later(last, gate.pace.every), step, "is asked again"))
             }
             (is, _) if is.is_pending() => match state.held_until(place, now.into()) {
-                Some(until) => Some((until, step, "waits for somebody else's records to expire")),
+                Some(until) => Some((until, step, "waits until somebody else's records expire:")),
                 None => Some((opening(step, now)?, step, "can be reached")),
             },
             (_, _) => None,
@@ -157,8 +157,8 @@ fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
     format!("{}{}\n", asked.unwrap_or_default(), soonest.unwrap_or_default())
 }
 
-/// A step and its state. `closed` has the windows that it waits for; `asked` says whether it waits for
-/// a person.
+/// A step and its state. `closed` has the windows that it waits for; `asked` says whether it waits
+/// for a person.
 fn row(
     step: &Step,
     state: StepState,

@@ -1,5 +1,5 @@
-//! The plan as a reviewer reads it: the difference that it makes, its steps with times and reasons, and
-//! its assumptions.
+//! The plan as a reviewer reads it: the difference that it makes, its steps with times and reasons,
+//! and its assumptions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,8 +29,8 @@ const HOW_TO_SEE_MORE: &str = "Add `--full` to see every step, with its records 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// What a reviewer needs to decide: summary, difference, timeline, way back and verdict. Zones that
-    /// change alike are folded into one.
+    /// What a reviewer needs to decide: summary, difference, timeline, way back and verdict. Zones
+    /// that change alike are folded into one.
     Brief,
     /// Every zone and every step, with reasons.
     Full,
@@ -198,8 +198,8 @@ fn steps(artifact: &Artifact, styling: Styling) -> String {
 /// How many ids are shown. Our choice: more would bury the sentence.
 const IDS_MAX: usize = 4;
 
-/// One line for each RRset and each reason for waiting until its old version has expired. The reasons
-/// are the causes of the steps after the wait.
+/// One line for each RRset and each reason for waiting until its old version has expired. The
+/// reasons are the causes of the steps after the wait.
 fn exposure(artifact: &Artifact) -> String {
     let forecasts: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();

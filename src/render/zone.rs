@@ -44,8 +44,8 @@ pub fn master_file(zone: &Zone) -> String {
     text
 }
 
-/// How many RRsets differ, and how, in canonical order. SOAs only count if both zones have one and more
-/// than the serial differs.
+/// How many RRsets differ, and how, in canonical order. SOAs only count if both zones have one and
+/// more than the serial differs.
 #[must_use]
 pub fn difference(one: &Zone, other: &Zone, styling: Styling) -> (usize, String) {
     let keys: BTreeSet<&RrKey> = one.rrsets.keys().chain(other.rrsets.keys()).collect();
@@ -137,8 +137,9 @@ impl Serialize for InOrder {
     }
 }
 
-/// The key by which octoDNS sorts owners (its `natsort`): text and numbers in turn, starting with text,
-/// which may be empty. Without leading zeros, a longer number is greater, so length comes first.
+/// The key by which octoDNS sorts owners (its `natsort`): text and numbers in turn, starting with
+/// text, which may be empty. Without leading zeros, a longer number is greater, so length comes
+/// first.
 fn natural(owner: &str) -> Vec<(usize, &str)> {
     let mut runs = Vec::new();
     let mut rest = owner;

@@ -1,8 +1,8 @@
 //! The simulated world: a clock that jumps, and zones in memory.
 //!
-//! It needs no runtime: every future is ready at once. What stands here is the *ideal* world, in
-//! which every answer comes at once and is as planned; its journal is the forecast of a plan, so
-//! that there is no second scheduler. It imports `world`, never `world/real`.
+//! It needs no runtime: every future is ready at once. This is the *ideal* world, in which every
+//! answer comes at once and is as planned. Its journal is the forecast of a plan, so there is no
+//! second scheduler. It imports `world`, never `world/real`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,7 +30,7 @@ struct Ideal {
 }
 
 impl Ideal {
-    /// Holds what the artifact expects to find.
+    /// A world that holds what the artifact expects to find.
     fn of(artifact: &Artifact, now: Timestamp) -> Self {
         let mut zones: BTreeMap<Name, BTreeMap<RrKey, RrSet>> = BTreeMap::new();
         let mut touched = BTreeSet::new();
@@ -43,7 +43,7 @@ impl Ideal {
             let Primitive::Change(changes) = &step.primitive else { continue };
             for change in changes.changes() {
                 let zone = zones.entry(changes.zone().clone()).or_default();
-                // The first change of an RRset says what is there at the beginning.
+                // The first change of an RRset says what is there at the start.
                 if touched.insert(&change.key)
                     && let Some(before) = &change.before
                 {
@@ -75,7 +75,7 @@ impl Ideal {
                 let served = self.at_servers(&question).await;
                 Answered::Served(question, served)
             }
-            // Caches are empty where a gate waits until they are.
+            // A gate waits until caches have expired, so a resolver returns what is in the zone.
             Query::Resolved(question) => {
                 let resolved = self.resolved(&question.key).await;
                 Answered::Resolved(question, resolved)
@@ -173,10 +173,10 @@ impl World for Ideal {
     }
 }
 
-/// When each step begins and ends in an ideal run of these steps, all windows taken as open.
+/// When each step begins and ends in an ideal run, with all windows open.
 ///
 /// # Panics
-/// Where the steps do not lead to an end even in an ideal world: the compiler's mistake.
+/// If the run does not finish even in an ideal world, which is a bug in the compiler.
 #[must_use]
 pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
     if artifact.graph.steps().iter().all(|step| step.window.is_none()) {
@@ -186,22 +186,22 @@ pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
     forecast_from(&open, Timestamp::UNIX_EPOCH)
 }
 
-/// When each step begins and ends, counted from `start`, in an ideal run that begins then and obeys
-/// windows and freezes. A checkpoint begins when it could be reached but for its windows.
+/// When each step begins and ends, counted from `start`, in an ideal run that starts then and obeys
+/// windows and freezes. A checkpoint begins when only its windows still hold it back.
 ///
 /// # Panics
 /// As [`forecast`].
 #[must_use]
 pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
     let mut world = Ideal::of(artifact, start);
-    // Nothing is sealed before the forecast, which is a part of it.
+    // There is no digest yet: the forecast is part of the artifact that will be sealed.
     let mut run = Run::new(artifact.clone(), Digest::of(b""));
     let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {})
         .now_or_never()
         .expect("a simulated world never waits");
     assert!(
         matches!(ended, Ok(Outcome::Finished)),
-        "an ideal run of a compiled plan comes to its end: {ended:?}"
+        "an ideal run of a compiled plan finishes: {ended:?}"
     );
     let since = |at: Timestamp| {
         let delta = at - start;

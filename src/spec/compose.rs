@@ -1,12 +1,11 @@
-//! A plan of several files, put together to one tree: `include:`, lists of names in files, `defaults:`.
+//! Merges a plan of several files into one tree: `include:`, lists of names in files, `defaults:`.
 //!
-//! [`Reading`] says which files it wants, and is given their texts; it reads none itself. What comes out
-//! is a tree as if all of it stood in one file, each node with its own place, so that a mistake is shown
-//! in the file that it was made in. Nothing is computed: an included file has the keys of a plan and is
-//! put beside them, a list of names stands for its names, and a default stands where a key is left out.
+//! [`Reading`] says which files it needs and takes their texts; it reads no file itself. The result
+//! is a tree as if everything were in one file. Each node keeps its place, so a mistake is shown in
+//! its own file. Nothing is computed: keys of an included file join those of the plan, a file of
+//! names becomes its names, and defaults fill in keys that are left out.
 //!
-//! An included file includes no other, so there is no circle, and every file is named by the plan itself
-//! or by a file that the plan names.
+//! An included file cannot include others, so there are no cycles.
 
 use std::collections::BTreeMap;
 
@@ -16,31 +15,31 @@ use super::yaml::{self, Kind, Node};
 use super::{PlanSpec, Registry, decoded};
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Source, Span, Spanned, quoted};
 
-/// A file that a plan wants and that cannot be used.
+/// A file of a plan that cannot be used.
 const UNUSABLE_FILE: Code = Code::semantic("unusable-file");
-/// A key that stands in two files of a plan, or in one where it does not belong.
+/// A key that appears in two files of a plan, or in one where it does not belong.
 const KEY_OF_TWO_FILES: Code = Code::semantic("said-twice");
 
-/// Files of a plan at the most. Our choice: one for each of some dozen customers.
+/// The maximum number of files of a plan. Our choice: one for each of a few dozen customers.
 const FILES_MAX: usize = 100;
 
-/// Octets of all files of a plan at the most. Our choice: a hundred thousand records, in files of the
-/// size that one may have.
+/// The maximum size of all files of a plan, in octets. Our choice: a hundred thousand records, in
+/// files of the maximum size.
 const OCTETS_MAX: usize = 8 * yaml::TEXT_OCTETS_MAX;
 
-/// Keys of a plan under which each file may add entries.
+/// Keys of a plan to which each file may add entries.
 const JOINED_MAPS: &[&str] = &["providers", "zones", "hosts"];
-/// Keys of a plan whose lists are put one behind the other.
+/// Keys of a plan whose lists are concatenated.
 const JOINED_LISTS: &[&str] = &["records", "notify", "assume", "override"];
-/// Keys that stand in the plan itself alone.
+/// Keys that only the plan itself may have.
 const OF_THE_PLAN: &[&str] = &["version", "name", "include"];
-/// What `defaults:` has keys for, and the key of a plan that each is for.
+/// The keys of `defaults:`, and the keys of a plan that they apply to.
 const DEFAULTS: &[(&str, &str)] = &[("zone", "zones"), ("record", "records"), ("task", "tasks")];
 
-/// A file that is to be read.
+/// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// As the plan names it: relative to the plan's own directory.
+    /// The path as the plan gives it, relative to the plan's directory.
     pub path: Spanned<String>,
     kind: WantedKind,
 }
@@ -49,26 +48,26 @@ pub struct Wanted {
 enum WantedKind {
     /// YAML, with keys of a plan.
     Keys,
-    /// A name a line.
+    /// One name per line.
     Names,
 }
 
-/// A plan while its files are read.
+/// A plan whose files are being read.
 #[derive(Debug)]
 pub struct Reading {
     source: Source,
-    /// The trees of the plan itself and of the files that it includes.
+    /// The trees of the plan itself and of its included files.
     roots: Vec<Node>,
-    /// The names that files hold, by the files' paths.
+    /// The names in files of names, by path.
     names: BTreeMap<String, Vec<Node>>,
-    /// What has been wanted already: a file is read once, whoever names it.
+    /// The paths that were requested already: a file is read once, however often it is named.
     asked: Vec<String>,
     octets: usize,
     found: Vec<Diagnostic>,
 }
 
 impl Reading {
-    /// Begins with the plan itself.
+    /// Starts with the plan itself.
     #[must_use]
     pub fn of(source: Source) -> Self {
         let (mut roots, mut found) = (Vec::new(), Vec::new());
@@ -80,7 +79,7 @@ impl Reading {
         Self { source, roots, names: BTreeMap::new(), asked: Vec::new(), octets, found }
     }
 
-    /// The next file that has to be read; none: all have been.
+    /// The next file to read; `None` if there is none left.
     pub fn wanted(&mut self) -> Option<Wanted> {
         let first = self.roots.first()?;
         let includes = items(first.get("include"))
@@ -101,7 +100,7 @@ impl Reading {
             self.asked.push(one.path.value.clone());
             if self.asked.len() > FILES_MAX {
                 let title = format!("the plan has more than {FILES_MAX} files");
-                let help = "put several into one, or split the plan";
+                let help = "merge some of them, or split the plan";
                 self.report(Diagnostic::error(UNUSABLE_FILE, one.path.span, title, help));
                 return None;
             }
@@ -110,7 +109,7 @@ impl Reading {
         None
     }
 
-    /// Takes the text of a file, under the name that people know it by.
+    /// Takes the text of a file, with the name to show for it.
     pub fn add(&mut self, wanted: &Wanted, name: String, text: String) {
         self.octets += text.len();
         if self.octets > OCTETS_MAX {
@@ -142,18 +141,18 @@ impl Reading {
                 });
                 let names: Vec<Node> = names.collect();
                 if names.is_empty() {
-                    self.unusable(wanted, "it has no names in it: write one a line");
+                    self.unusable(wanted, "it contains no names: write one per line");
                 }
                 self.names.insert(wanted.path.value.clone(), names);
             }
         }
     }
 
-    /// Says why a file cannot be read.
+    /// Reports why a file cannot be used.
     pub fn unusable(&mut self, wanted: &Wanted, why: &str) {
         let Spanned { value: path, span } = &wanted.path;
-        let title = format!("{} cannot be used: {why}", quoted(path));
-        let help = "name a file in the plan's own directory, or below it";
+        let title = format!("cannot use {}: {why}", quoted(path));
+        let help = "use a file in the plan's directory or below it";
         self.report(Diagnostic::error(UNUSABLE_FILE, *span, title, help));
     }
 
@@ -163,17 +162,17 @@ impl Reading {
         }
     }
 
-    /// The plan, and the text of all its files, which its places point into.
+    /// The plan, and the source with all files, which its places point into.
     pub fn finish(mut self, registry: Registry<'_>) -> (Source, Result<PlanSpec, Vec<Diagnostic>>) {
         while let Some(unread) = self.wanted() {
-            self.unusable(&unread, "nobody reads files here");
+            self.unusable(&unread, "other files are not read here");
         }
         let Some(root) = self.joined() else { return (self.source, Err(self.found)) };
         let parsed = decoded(&root, registry, self.found);
         (self.source, parsed)
     }
 
-    /// All files as one tree; `None` where the plan itself is no YAML.
+    /// All files as one tree; `None` if the plan itself is not YAML.
     fn joined(&mut self) -> Option<Node> {
         let mut roots = std::mem::take(&mut self.roots).into_iter();
         let mut root = roots.next()?;
@@ -196,11 +195,11 @@ impl Reading {
         Some(root)
     }
 
-    /// Puts the keys of an included file beside those of the plan.
+    /// Adds the keys of an included file to those of the plan.
     fn join(&mut self, root: &mut Node, included: Node) {
         let span = included.span;
         let (Kind::Map(entries), Kind::Map(more)) = (&mut root.kind, included.kind) else {
-            let title = "wanted a mapping with keys of a plan";
+            let title = "expected a mapping with keys of a plan";
             let help = "write `zones:`, `hosts:`, `records:` and so on, as in the plan itself";
             self.report(Diagnostic::error(WRONG_TYPE, span, title, help));
             return;
@@ -211,9 +210,8 @@ impl Reading {
                 continue;
             };
             if OF_THE_PLAN.contains(&word.as_str()) {
-                let title =
-                    format!("`{word}` stands in the plan itself, and not in what it includes");
-                let help = "take it out here";
+                let title = format!("`{word}` belongs in the plan itself, not in an included file");
+                let help = "remove it here";
                 self.report(Diagnostic::error(KEY_OF_TWO_FILES, key.span, title, help));
                 continue;
             }
@@ -227,8 +225,8 @@ impl Reading {
                     for (key, value) in more {
                         let same = known.iter().find(|(other, _)| other.kind == key.kind);
                         if let (Some((first, _)), Kind::Text(name)) = (same, &key.kind) {
-                            let title = format!("{} stands in two files", quoted(name));
-                            let help = "keep one of the two";
+                            let title = format!("{} appears in two files", quoted(name));
+                            let help = "keep one of them";
                             self.report(
                                 Diagnostic::error(KEY_OF_TWO_FILES, key.span, title, help)
                                     .also(first.span, "first here"),
@@ -244,8 +242,8 @@ impl Reading {
                     known.extend(more);
                 }
                 _ => {
-                    let title = format!("`{word}` stands in two files");
-                    let help = "keep one of the two: it is not put together from several";
+                    let title = format!("`{word}` appears in two files");
+                    let help = "keep one of them: this key cannot be split over files";
                     self.report(
                         Diagnostic::error(KEY_OF_TWO_FILES, key.span, title, help)
                             .also(first.span, "first here"),
@@ -255,7 +253,7 @@ impl Reading {
         }
     }
 
-    /// A list with names of files in it, or a file alone, becomes the list of their names.
+    /// Replaces files of names, in a list or alone, by their names.
     fn expand(&self, node: &mut Node) {
         let list: Vec<&Node> = match (&node.kind, file_of(node)) {
             (Kind::List(items), _) => items.iter().collect(),
@@ -269,14 +267,14 @@ impl Reading {
         node.kind = Kind::List(expanded.collect());
     }
 
-    /// A list of zones becomes a mapping of them: all that they have comes from `defaults:`.
+    /// Turns a list of zones into a mapping; everything else about them comes from `defaults:`.
     fn zones(&self, node: &mut Node) {
         if !matches!(node.kind, Kind::List(_)) {
             return;
         }
         self.expand(node);
         let Kind::List(items) = &node.kind else { return };
-        // What is no name is refused with the list as it is.
+        // If an item is not a name, the shape refuses the list as it is.
         if !items.iter().all(|item| matches!(item.kind, Kind::Text(_))) {
             return;
         }
@@ -285,7 +283,7 @@ impl Reading {
     }
 }
 
-/// Puts defaults where the keys are left out.
+/// Fills in defaults for keys that are left out.
 fn with_defaults(root: &mut Node) {
     let Some(defaults) = root.get("defaults").cloned() else { return };
     for (what, key) in DEFAULTS {
@@ -296,7 +294,7 @@ fn with_defaults(root: &mut Node) {
             (Kind::List(records), "record") => {
                 records.iter_mut().for_each(|one| fill(one, values));
             }
-            // Tasks stand in lists below the points of the plan.
+            // Tasks are in lists, one for each point of the plan.
             (Kind::Map(points), "task") => {
                 for (_, list) in points {
                     if let Kind::List(tasks) = &mut list.kind {
@@ -318,7 +316,7 @@ fn fill(node: &mut Node, values: &[(Node, Node)]) {
     }
 }
 
-/// The names of a file: one a line, with `#` in front of comments.
+/// The names in a file: one per line; `#` starts a comment.
 fn names(file: &str) -> Vec<Node> {
     let mut names = Vec::new();
     let mut start = 0;

@@ -1,7 +1,7 @@
-//! From a tree of nodes to a [`PlanSpec`]: each value is read for itself.
+//! From a tree of nodes to a [`PlanSpec`]: each value is read on its own.
 //!
-//! `shape` has reported by now what is of the wrong form; here such values are passed over in
-//! silence, and what is left is read on, so that one run shows all that is wrong.
+//! `shape` has already reported values of the wrong form. They are skipped here and the rest is
+//! read, so that one run shows everything that is wrong.
 
 mod assume;
 mod gate;
@@ -28,28 +28,29 @@ use super::{
 use crate::calendar;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, quoted};
 
-/// A text that is no domain name.
+/// A text that is not a domain name.
 pub(super) const BAD_NAME: Code = Code::semantic("bad-name");
-/// A text that is no address, or no address with a port.
+/// A text that is not an address, or no address with a port.
 pub(super) const BAD_ADDRESS: Code = Code::semantic("bad-address");
-/// A text that is no record type, or one that a plan may not change.
+/// A text that is not a record type, or a type that a plan may not change.
 pub(super) const BAD_RECORD_TYPE: Code = Code::semantic("bad-record-type");
-/// A text that is no rdata of its type.
+/// A text that is not valid rdata of its type.
 pub(super) const BAD_RDATA: Code = Code::semantic("bad-rdata");
-/// A span that is too long for what it is for.
+/// A time span that is too long for its purpose.
 pub(super) const SPAN_TOO_LONG: Code = Code::semantic("span-too-long");
-/// Two keys of which exactly one is wanted.
+/// Two keys of which exactly one is needed.
 pub(super) const ONE_OF: Code = Code::semantic("one-of");
-/// A text that names no point of a plan.
+/// A text that does not name a point of the plan.
 pub(super) const BAD_ANCHOR: Code = Code::semantic("bad-anchor");
-/// Dots where a reason is wanted.
+/// A reason without words.
 pub(super) const NO_REASON: Code = Code::semantic("no-reason");
-/// A key that may stand in `defaults:`, and stands nowhere.
+/// A key that is missing both here and in `defaults:`.
 pub(super) const MISSING_HERE_AND_THERE: Code = Code::semantic("missing-key");
 /// A value that a fact cannot have.
 pub(super) const BAD_FACT: Code = Code::semantic("bad-fact");
 
-/// 5 min: a way back then takes minutes, and no provider in wide use refuses it. Our choice.
+/// 5 min. Our choice: a way back then takes minutes, and no widely used provider refuses such a
+/// TTL.
 const CUTOVER_TTL: u32 = 300;
 /// The port of DNS (RFC 1035 §4.2).
 const DNS_PORT: u16 = 53;
@@ -67,7 +68,7 @@ pub(super) fn plan(
 ) -> Option<PlanSpec> {
     let mut decoder = Decoder { found };
     let name = root.get("name").and_then(text);
-    // Everything is read, so that everything is reported, before the name is asked for.
+    // Read everything before the name is required, so that everything is reported.
     let spec = PlanSpec {
         name: name.map(|t| Spanned { value: t.value.to_owned(), span: t.span }).unwrap_or(NAMELESS),
         providers: decoder.providers(root, registry.adapters),
@@ -95,7 +96,7 @@ pub(super) fn plan(
     name.map(|_| spec)
 }
 
-/// Stands in for the name of a plan that has none, and that is therefore refused.
+/// Stands in for a missing name; such a plan is refused.
 const NAMELESS: Spanned<String> = Spanned { value: String::new(), span: Span { start: 0, end: 0 } };
 
 /// The text of a node, unless the shape has refused it.
@@ -148,7 +149,8 @@ impl Decoder<'_> {
         }
     }
 
-    /// A key that may stand in `defaults:`, and stands nowhere; a misspelt one has been reported.
+    /// Reports a key that is missing both here and in `defaults:`; a misspelt key was reported
+    /// before.
     fn missing(&mut self, key: &str, node: &Node, span: Span, what: &str) {
         let is_near = |(word, _): &(Node, Node)| {
             text(word).is_some_and(|word| did_you_mean(word.value, [key]).is_some())
@@ -163,8 +165,8 @@ impl Decoder<'_> {
             | Kind::Int(_)
             | Kind::Float(_) => return,
         }
-        let title = format!("the key `{key}` is missing");
-        let help = format!("add `{key}:` here, or for all of them under `defaults:`: {what}");
+        let title = format!("missing key `{key}`");
+        let help = format!("add `{key}:` here, or once for all under `defaults:`: {what}");
         self.error(MISSING_HERE_AND_THERE, span, title, &help);
     }
 
@@ -174,11 +176,11 @@ impl Decoder<'_> {
 
     fn name(&mut self, node: &Node) -> Option<Spanned<Name>> {
         let text = text(node)?;
-        self.no_braces(text, text.value, "nothing is filled in here: write the name out")?;
+        self.no_braces(text, text.value, "nothing is filled in here: write the full name")?;
         match Name::from_user(text.value) {
             Ok(value) => Some(Spanned { value, span: text.span }),
             Err(error) => {
-                let title = format!("{} is no domain name: {error}", quoted(text.value));
+                let title = format!("{} is not a domain name: {error}", quoted(text.value));
                 self.error(BAD_NAME, text.span, title, "write a name such as `mail.example.com.`");
                 None
             }
@@ -187,25 +189,24 @@ impl Decoder<'_> {
 
     fn template(&mut self, text: Spanned<&str>) -> Option<Spanned<NameTemplate>> {
         let filled = filled(text.value, SAMPLE_DOMAIN);
-        let known = "`{domain}` and `{domain-dashed}` are all that is filled in";
+        let known = "only `{domain}` and `{domain-dashed}` are filled in";
         self.no_braces(text, &filled, known)?;
         if target::is_address(&filled) {
             self.address_as_target(text);
             return None;
         }
         if filled == "." {
-            let title = "`.` is no name of a server: it says that there is none".to_owned();
+            let title = "`.` is not the name of a server: it means that there is none".to_owned();
             let help =
-                "write the name of the server, such as `mx1.example.com.`, or take the entry out";
-            let why =
-                "an MX record with it says that the domain takes no mail at all (RFC 7505 §3)";
+                "write the name of the server, such as `mx1.example.com.`, or remove the entry";
+            let why = "an MX record with `.` says that the domain accepts no mail (RFC 7505 §3)";
             self.report(Diagnostic::error(BAD_NAME, text.span, title, help).why(why));
             return None;
         }
         match Name::from_user(&filled) {
             Ok(_) => Some(Spanned { value: NameTemplate(text.value.to_owned()), span: text.span }),
             Err(error) => {
-                let title = format!("{} is no domain name: {error}", quoted(text.value));
+                let title = format!("{} is not a domain name: {error}", quoted(text.value));
                 let help = "write a name such as `mx1.example.com.`, or with `{domain}` in it";
                 self.error(BAD_NAME, text.span, title, help);
                 None
@@ -213,12 +214,12 @@ impl Decoder<'_> {
         }
     }
 
-    /// A brace in a name is allowed by DNS and meant by nobody.
+    /// DNS allows braces in names, but nobody means them.
     fn no_braces(&mut self, text: Spanned<&str>, filled: &str, help: &str) -> Option<()> {
         if !filled.contains(['{', '}']) {
             return Some(());
         }
-        let title = format!("{} has a brace in it that is not filled in", quoted(text.value));
+        let title = format!("{} contains a brace that is not filled in", quoted(text.value));
         self.error(BAD_NAME, text.span, title, help);
         None
     }
@@ -226,7 +227,7 @@ impl Decoder<'_> {
     fn socket(&mut self, text: Spanned<&str>) -> Option<SocketAddr> {
         let address = resolver::socket(text.value, DNS_PORT);
         if address.is_none() {
-            let title = format!("{} is no address", quoted(text.value));
+            let title = format!("{} is not an address", quoted(text.value));
             let help =
                 "write ADDRESS or ADDRESS:PORT, such as `192.0.2.53:53` or `[2001:db8::53]:53`";
             self.error(BAD_ADDRESS, text.span, title, help);
@@ -258,8 +259,8 @@ impl Decoder<'_> {
             // Reported by the shape.
             Err(calendar::SpanError::Form) => None,
             Err(calendar::SpanError::TooLong) => {
-                let title = format!("{} is longer than any TTL", quoted(text.value));
-                let help = "a TTL has 2147483647 seconds at the most (RFC 2181 §8)";
+                let title = format!("{} is longer than the longest TTL", quoted(text.value));
+                let help = "a TTL is at most 2147483647 seconds (RFC 2181 §8)";
                 self.error(SPAN_TOO_LONG, text.span, title, help);
                 None
             }
@@ -348,10 +349,10 @@ impl Decoder<'_> {
         let place = match (&node.kind, given.len(), last) {
             (Kind::Map(_), 2.., Some(last)) => last,
             (Kind::Map(_), 0, None) => node.span,
-            // Exactly one; or whatever stands there has been refused by the shape.
+            // Exactly one, or the shape has refused the value.
             _ => return given.into_iter().next(),
         };
-        let title = "a secret comes from exactly one place".to_owned();
+        let title = "a secret needs exactly one source".to_owned();
         let help =
             "write one of `{ env: NAME }`, `{ file: PATH }` and `{ command: [PROGRAM, ARGUMENT] }`";
         self.error(ONE_OF, place, title, help);
@@ -412,7 +413,7 @@ impl Decoder<'_> {
             .filter_map(|text| {
                 let address = text.value.parse().ok();
                 if address.is_none() {
-                    let title = format!("{} is no IP address", quoted(text.value));
+                    let title = format!("{} is not an IP address", quoted(text.value));
                     self.error(
                         BAD_ADDRESS,
                         text.span,
@@ -453,7 +454,7 @@ impl Decoder<'_> {
         let parts = parts.filter(|(_, port)| digits(port));
         let parts = parts.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
         let Some((host, port)) = parts.filter(|(_, port)| *port > 0) else {
-            let title = format!("{} is no HOST:PORT", quoted(text.value));
+            let title = format!("{} is not HOST:PORT", quoted(text.value));
             let help = "write the name and the port: `imap.example.com:993`";
             self.error(BAD_ADDRESS, text.span, title, help);
             return None;
@@ -491,7 +492,7 @@ impl Decoder<'_> {
         match Rdata::parse(RrType::TLSA, text.value, None) {
             Ok(rdata) => Some(rdata),
             Err(error) => {
-                let title = format!("{} is no TLSA record: {error}", quoted(text.value));
+                let title = format!("{} is not a TLSA record: {error}", quoted(text.value));
                 let help =
                     "write usage, selector, matching type and data: `3 1 1 HASH` (RFC 6698 §2.2)";
                 self.error(BAD_RDATA, text.span, title, help);
@@ -500,18 +501,18 @@ impl Decoder<'_> {
         }
     }
 
-    /// What a reviewer is to judge by: `reason: "..."` of a block that was pasted and not filled in
-    /// says nothing.
+    /// The reviewer relies on reasons, so a pasted `reason: "..."` that was never filled in is
+    /// refused.
     fn reason(&mut self, node: &Node) -> Option<String> {
         let reason = text(node.get("reason")?)?;
         if reason.value.contains(char::is_alphanumeric) {
             return Some(reason.value.to_owned());
         }
-        let title = format!("{} is no reason", quoted(reason.value));
+        let title = format!("{} is not a reason", quoted(reason.value));
         let help = "write how this is known, or who decided it";
         self.report(
             Diagnostic::error(NO_REASON, reason.span, title, help)
-                .why("nothing else speaks for it: the reviewer of the plan goes by these words"),
+                .why("these words are all that the reviewer of the plan can judge by"),
         );
         None
     }

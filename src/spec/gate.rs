@@ -1,4 +1,4 @@
-//! Gates as a plan has them, and what the probes say of their keys.
+//! Gates of a plan, and how probes describe their keys.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use cutover_contract::ConfigField;
 use super::ConfigSpec;
 use crate::diag::Spanned;
 
-/// The keys of a probe and what stands behind them.
+/// The keys of a probe and their values.
 pub type Settings = BTreeMap<String, ConfigSpec>;
 
-/// What the plan language has to know of a probe.
+/// What the plan language needs to know about a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeKeys {
-    /// Its name: the word behind `probe:`.
+    /// Its name, the value of `probe:`.
     pub name: &'static str,
     /// Its own keys.
     pub fields: &'static [ConfigField],
-    /// Looks at the values together, when each is of its kind.
+    /// Checks the values together, after each has been checked for its kind.
     pub check: fn(&Settings) -> Result<(), BadSetting>,
     /// Whether it looks for what the plan has changed.
     pub in_dns: bool,
-    /// Whether it is asked for the first time when what was there before has expired in caches.
+    /// Whether it first asks after the old records have expired in caches.
     pub after_expiry: bool,
 }
 
-/// A value of a probe's key that it cannot use.
+/// A key with a value that the probe cannot use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSetting {
     /// The key.
     pub key: &'static str,
-    /// Whether it has a secret in it, and is not shown.
+    /// Whether the value contains a secret and must not be shown.
     pub is_secret: bool,
     /// What is wrong.
     pub problem: String,
@@ -42,9 +42,9 @@ pub struct BadSetting {
 /// The gates of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct GatesSpec {
-    /// What has to pass before the switch, within its window.
+    /// Gates that have to pass before the switch, within its window.
     pub before_switch: Vec<GateSpec>,
-    /// What has to pass after the switch, before the old side is left.
+    /// Gates that have to pass after the switch, before the old side is left.
     pub after_switch: Vec<GateSpec>,
 }
 
@@ -62,36 +62,36 @@ pub struct GateSpec {
     pub probe: Spanned<String>,
     /// The probe's own keys.
     pub settings: Settings,
-    /// How often it is asked, and what counts.
+    /// How often it asks, and its limits.
     pub pace: PaceSpec,
-    /// When it is asked for the first time; `None`: as the probe has it.
+    /// When it first asks; `None` for the probe's default.
     pub delay: Option<Duration>,
     /// What happens when it fails.
     pub on_fail: OnFail,
 }
 
-/// How often a probe is asked, and what its findings amount to, as far as a plan says so.
+/// How often a gate asks, and its limits, as far as the plan states them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaceSpec {
-    /// From one time to the next.
+    /// The time between two questions.
     pub every: Duration,
-    /// How many answers make a gate.
+    /// After how many answers the gate decides.
     pub count: Option<u32>,
     /// How many passes in a row are enough before that.
     pub success_limit: Option<u32>,
-    /// How many failures are put up with.
+    /// How many failures are tolerated.
     pub fail_limit: u32,
-    /// How many times it may stay open what is true.
+    /// How many inconclusive answers are tolerated.
     pub inconclusive_limit: Option<u32>,
-    /// How many times in a row nobody may answer.
+    /// How many unanswered questions in a row are tolerated.
     pub unanswered_limit: u32,
 }
 
 impl PaceSpec {
-    /// The pace of a gate of which it may stay open what is true for as long as `open`.
+    /// The pace of a gate whose answers may be inconclusive for as long as `open`.
     ///
-    /// Where that is any time at all and nothing says how many answers make the gate, it is asked until
-    /// it has passed once.
+    /// If that is not zero and the plan sets neither `count` nor `success_limit`, the gate asks
+    /// until it has passed once.
     #[must_use]
     pub fn pace(self, open: Duration) -> Pace {
         let Self { every, count, success_limit, fail_limit, inconclusive_limit, unanswered_limit } =
@@ -110,36 +110,36 @@ impl PaceSpec {
     }
 }
 
-/// How often it is asked so that the last time is no earlier than `long` after the first.
+/// How often to ask so that the last question is at least `long` after the first.
 #[must_use]
 pub fn times(long: Duration, every: Duration) -> u32 {
     let intervals = long.as_millis().div_ceil(every.as_millis().max(1));
     u32::try_from(intervals).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-/// How often a probe is asked, and what its findings amount to.
+/// How often a gate asks, and its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// From one time to the next.
+    /// The time between two questions.
     pub every: Duration,
-    /// How many answers make a gate; `None`: until `success_limit` is reached.
+    /// After how many answers the gate decides; `None`: when `success_limit` is reached.
     pub count: Option<u32>,
     /// How many passes in a row are enough before that.
     pub success_limit: Option<u32>,
-    /// How many failures are put up with.
+    /// How many failures are tolerated.
     pub fail_limit: u32,
-    /// How many times it may stay open what is true.
+    /// How many inconclusive answers are tolerated.
     pub inconclusive_limit: u32,
-    /// How many times in a row nobody may answer.
+    /// How many unanswered questions in a row are tolerated.
     pub unanswered_limit: u32,
 }
 
 impl Pace {
-    /// 1 min: what the field's gates use. Our choice.
+    /// 1 min. Our choice: comparable tools use it.
     pub const EVERY: Duration = Duration::from_secs(60);
     /// The limit of Argo Rollouts for errors in a row (`consecutiveErrorLimit`, 2026-11).
     pub const UNANSWERED_LIMIT: u32 = 4;
-    /// The shortest time between two questions: our choice, gentle to whoever is asked.
+    /// The shortest time between two questions. Our choice, to spare the servers that are asked.
     pub const EVERY_MIN: Duration = Duration::from_secs(1);
 }
 
@@ -149,7 +149,7 @@ pub enum OnFail {
     /// The run halts.
     #[default]
     Halt,
-    /// The run goes back to where it was before the switch.
+    /// The run rolls back to the point before the switch.
     Rollback,
     /// The run halts, and a person may let it pass.
     Ask,

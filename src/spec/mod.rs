@@ -1,9 +1,9 @@
-//! The plan as the user wrote it: YAML with places in, [`PlanSpec`] out.
+//! The plan as the user wrote it: from YAML to [`PlanSpec`], with places.
 //!
-//! [`parse`] reports everything that is wrong with the form of a plan, and with single values, in
-//! one go. It does not look at how values hang together (a provider that does not exist, a domain
-//! outside of the zones): that is `intent`. It reads no file, no environment and no network: a plan of
-//! several files says which it wants ([`Reading`]), and the adapters' own keys come in as an argument.
+//! [`parse`] reports everything that is wrong with the form of a plan and with single values, all
+//! at once. Whether values fit together (does the provider exist, is the domain in a zone) is
+//! checked in `intent`. Nothing here reads files, the environment or the network: a plan of several
+//! files says which it needs ([`Reading`]), and adapters' own keys are passed in.
 
 mod compose;
 mod decode;
@@ -34,7 +34,7 @@ use task::TasksSpec;
 pub use compose::{Reading, Wanted};
 pub use resolver::{ResolverAddress, Transport};
 
-/// A plan, decoded: each value checked for itself.
+/// A decoded plan: each value is checked on its own.
 #[derive(Clone, Debug)]
 pub struct PlanSpec {
     /// The plan's name.
@@ -51,30 +51,30 @@ pub struct PlanSpec {
     pub migrate: Option<MigrateSpec>,
     /// Other records.
     pub records: Vec<RecordSpec>,
-    /// How long things live that no TTL says.
+    /// Lifetimes that no TTL states.
     pub clocks: Clocks,
     /// What has to pass before and after the switch.
     pub gates: GatesSpec,
     /// Work outside of DNS.
     pub tasks: TasksSpec,
-    /// Who is told, and when.
+    /// Notifications.
     pub notify: Vec<Notice>,
     /// Facts that cannot be seen.
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
-    /// What goes on when a part of the plan cannot.
+    /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
 }
 
-/// What goes on when somebody else has edited a record that the plan changes, or a provider refuses or
-/// does not answer.
+/// What continues when somebody else has edited a record that the plan changes, or a provider
+/// refuses or does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDrift {
     /// Nothing: the run halts.
     Halt,
-    /// What does not hang on it. The default: whoever knows Terraform expects that what does not depend
-    /// on a failed part is applied all the same, and that the command ends as failed.
+    /// Everything that does not depend on it. The default, as in Terraform: what does not depend on
+    /// a failed part is still applied, and the command fails.
     #[default]
     Isolate,
 }
@@ -92,43 +92,43 @@ impl OnDrift {
         }
     }
 
-    /// What a word says.
+    /// What a word means.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         [Self::Halt, Self::Isolate].into_iter().find(|one| one.word() == word)
     }
 }
 
-/// A fact that somebody states.
+/// A fact that the plan states.
 #[derive(Clone, Debug)]
 pub struct AssumeSpec {
     /// The kind.
     pub fact: Spanned<Fact>,
-    /// What it is true of.
+    /// What it is about.
     pub subject: Spanned<Subject>,
-    /// What is true.
+    /// Its value.
     pub value: Value,
-    /// Where it begins to be true; `None`: it is so already.
+    /// When it becomes true; `None` if it already is.
     pub from: Option<Point>,
-    /// The task at whose end it is true, by its name; `from` is the part of the move that the task
-    /// stands in.
+    /// The name of the task at whose end it becomes true; `from` is then the task's part of the
+    /// move.
     pub by: Option<Spanned<String>>,
-    /// How long the value before may go on to hold after that.
+    /// How long the old value may still hold after that.
     pub settle: Duration,
-    /// Who says that it is so when its time has come.
+    /// Who confirms it when its time has come.
     pub confirm: Confirm,
-    /// How that is known.
+    /// How the user knows.
     pub reason: String,
 }
 
-/// Who says that a fact is so when its time has come.
+/// Who confirms a fact when its time has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirm {
-    /// Nobody: it is taken to be so.
+    /// Nobody: it is assumed.
     Nobody,
-    /// A person, or a command that is run until it says so.
+    /// A person, or a command that runs until it succeeds.
     Person {
-        /// The command: exit code 0, and 1 for not yet.
+        /// The command: exit code 0 means true, 1 means not yet.
         check: Option<Vec<String>>,
     },
 }
@@ -171,11 +171,12 @@ pub enum SwitchKind {
     /// In one change.
     #[default]
     Direct,
-    /// The new exchanges join at a worse preference, are preferred then, and stand alone in the end.
+    /// The new exchanges join with a worse preference, are then preferred, and finally remain
+    /// alone.
     Standby,
 }
 
-/// One provider: its adapter and the adapter's configuration, secrets as references.
+/// A provider: its adapter and the adapter's configuration, with secrets as references.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderSpec {
@@ -204,7 +205,7 @@ pub enum ConfigSpec {
     Bool(bool),
 }
 
-/// Where a secret is to be found.
+/// Where to find a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretRef {
@@ -212,7 +213,7 @@ pub enum SecretRef {
     Env(String),
     /// In a file; trailing line ends are dropped.
     File(String),
-    /// In what a command prints; trailing line ends are dropped.
+    /// In the output of a command; trailing line ends are dropped.
     Command(Vec<String>),
 }
 
@@ -232,7 +233,7 @@ impl fmt::Display for SecretRef {
 pub enum ResolverSpec {
     /// The system's resolvers.
     System,
-    /// Nobody: what lies outside is unknown.
+    /// Nobody: everything outside is unknown.
     None,
     /// These resolvers.
     Servers(Vec<SocketAddr>),
@@ -247,7 +248,7 @@ pub struct ZoneSpec {
     pub provider: Spanned<String>,
     /// The authoritative servers as listed; `None`: those of the delegation.
     pub authorities: Option<Vec<Authority>>,
-    /// Those that are not waited for.
+    /// The servers that the run does not wait for.
     pub except: Vec<Spanned<Exception>>,
 }
 
@@ -255,32 +256,33 @@ pub struct ZoneSpec {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authority {
-    /// Its name, where one is known.
+    /// Its name, if known.
     pub name: Option<String>,
-    /// Where it is asked.
+    /// Its address.
     pub address: SocketAddr,
 }
 
-/// An authoritative server that is not waited for, and why.
+/// An authoritative server that the run does not wait for, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
-    /// Where it would be asked.
+    /// Its address.
     pub address: SocketAddr,
     /// Why it is left out.
     pub reason: String,
 }
 
-/// What stands in a template for each domain in turn.
+/// The placeholder for a domain.
 const DOMAIN: &str = "{domain}";
 /// The same as one label: `acme-example` for `acme.example`.
 const DOMAIN_DASHED: &str = "{domain-dashed}";
 
-/// The first of these that stands in a text.
+/// The first placeholder in a text.
 fn template_in(text: &str) -> Option<&'static str> {
     [DOMAIN, DOMAIN_DASHED].into_iter().find(|one| text.contains(one))
 }
 
-/// A text with [`DOMAIN`] or [`DOMAIN_DASHED`] in it, checked to be a name once that is filled in.
+/// A text that may contain [`DOMAIN`] or [`DOMAIN_DASHED`] and is a valid name once these are
+/// filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate(pub(crate) String);
 
@@ -288,13 +290,13 @@ impl NameTemplate {
     /// The name for one domain; absolute with or without the trailing dot.
     ///
     /// # Errors
-    /// [`NameError`]: a template that was good for a short domain can be too long for another.
+    /// [`NameError`]: a template that fits a short domain can be too long for another.
     pub fn for_domain(&self, domain: &Name) -> Result<Name, NameError> {
         Name::from_user(&filled(&self.0, domain.to_string().trim_end_matches('.')))
     }
 }
 
-/// A template for one domain, which has no trailing dot.
+/// Fills in a domain, given without a trailing dot.
 fn filled(template: &str, domain: &str) -> String {
     template.replace(DOMAIN, domain).replace(DOMAIN_DASHED, &domain.replace('.', "-"))
 }
@@ -319,24 +321,24 @@ pub struct ExchangeSpec {
     pub preference: u16,
     /// The exchange's name.
     pub name: Spanned<NameTemplate>,
-    /// Addresses that the plan shall publish for it.
+    /// Addresses that the plan publishes for it.
     pub addresses: Vec<IpAddr>,
     /// The domains whose mail it takes.
     pub domains: DomainsOf,
 }
 
-/// Which of the domains that move a part of a host is for.
+/// The moving domains that a part of a host is limited to.
 #[derive(Clone, Debug, Default)]
 pub struct DomainsOf(pub(crate) Option<Vec<Spanned<Name>>>);
 
 impl DomainsOf {
-    /// Whether a domain is among them; all are where the plan names none.
+    /// Whether a domain is among them; if the plan names none, every domain is.
     #[must_use]
     pub fn has(&self, domain: &Name) -> bool {
         self.0.as_ref().is_none_or(|all| all.iter().any(|one| one.value == *domain))
     }
 
-    /// Those that the plan names.
+    /// The domains that the plan names.
     pub fn named(&self) -> impl Iterator<Item = &Spanned<Name>> {
         self.0.iter().flatten()
     }
@@ -360,7 +362,7 @@ pub struct SenderSpec {
 pub struct DkimSpec {
     /// The selector, one or more labels.
     pub selector: Spanned<String>,
-    /// What the plan shall publish for it; `None`: it is there, or someone else publishes it.
+    /// What the plan publishes for it; `None` if it is there already or somebody else publishes it.
     pub publish: Option<DkimRecord>,
 }
 
@@ -404,7 +406,7 @@ pub struct MigrateSpec {
     pub domains: Vec<Spanned<Name>>,
     /// The host that takes their mail now.
     pub from: Spanned<String>,
-    /// The host that takes it in the end.
+    /// The host that takes it after the move.
     pub to: Spanned<String>,
     /// The TTL during the move.
     pub cutover_ttl: Ttl,
@@ -431,7 +433,7 @@ pub struct RecordSpec {
     pub name: Spanned<Name>,
     /// The type.
     pub rtype: Spanned<RrType>,
-    /// What shall be there; `None`: nothing.
+    /// The records to be there; `None` to remove them.
     pub to: Option<Vec<Rdata>>,
     /// Its TTL.
     pub ttl: Option<Ttl>,
@@ -439,7 +441,8 @@ pub struct RecordSpec {
     pub lower_ttl: Option<Ttl>,
     /// When.
     pub when: When,
-    /// How long to wait behind `after:`, in place of what the replaced versions ask for.
+    /// How long to wait after the changes in `after:`, instead of until their old versions have
+    /// expired.
     pub wait: Option<Duration>,
 }
 
@@ -465,11 +468,11 @@ pub enum When {
 /// A point of the plan that others can refer to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Anchor {
-    /// What only adds.
+    /// Additions before the switch.
     Expand,
     /// The switch itself.
     Switch,
-    /// What removes.
+    /// Removals after the switch.
     Contract,
     /// A record of the plan, by its id.
     Record(String),
@@ -488,28 +491,30 @@ impl Anchor {
     }
 }
 
-/// How long things live that no TTL says.
+/// Lifetimes that no TTL states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
     /// Added to each hold.
     pub margin: Duration,
-    /// How long an answer is used after it was looked up.
+    /// How long an answer stays in use after its look-up.
     pub use_: Duration,
     /// How long mail waits in senders' queues.
     pub queue_life: Duration,
 }
 
 impl Clocks {
-    /// 60 s: clocks of resolvers and ours differ, and TTLs are whole seconds. Our choice (PROOF §2).
+    /// 60 s: the clocks of resolvers differ from ours, and TTLs are whole seconds. Our choice
+    /// (PROOF §2).
     pub const MARGIN: Duration = Duration::from_secs(60);
-    /// 30 min: an answer valid at look-up is used through a whole SMTP dialogue (RFC 5321 §4.5.3.2).
+    /// 30 min: an answer that is valid at look-up stays in use for a whole SMTP dialogue (RFC 5321
+    /// §4.5.3.2).
     pub const USE: Duration = Duration::from_secs(30 * 60);
     /// 5 d: "the give-up time generally needs to be at least 4-5 days" (RFC 5321 §4.5.4.1).
     pub const QUEUE_LIFE: Duration = Duration::from_secs(5 * 86_400);
 }
 
-/// How long resolvers may keep the answer that a name outside of the zones is not there: what RFC 2308
-/// §5 gives as a sensible bound. What zones the name lies in, and what their SOA says, is not seen.
+/// How long resolvers may cache that a name outside of the zones does not exist: the bound that RFC
+/// 2308 §5 calls sensible, since the SOA record of such a name's zone is not looked up.
 pub const NEGATIVE_OUTSIDE: Duration = Duration::from_secs(24 * 3_600);
 
 /// 7 d: the cap that RFC 8767 §4 recommends for any cache.
@@ -523,7 +528,7 @@ impl Default for Clocks {
     }
 }
 
-/// What the plan language takes from those who bring keys of their own.
+/// The adapters and probes that add their own keys to the plan language.
 #[derive(Clone, Copy)]
 pub struct Registry<'r> {
     /// The adapters.
@@ -532,17 +537,17 @@ pub struct Registry<'r> {
     pub probes: &'r [ProbeKeys],
 }
 
-/// Reads a plan that is one file.
+/// Reads a plan that is a single file.
 ///
 /// # Errors
-/// Every diagnostic of the plan's form and of its single values, warnings included; and each file that
-/// it wants to be read besides itself: see [`Reading`].
+/// Every diagnostic of the plan's form and of its single values, including warnings; and each
+/// further file that it names, since those need [`Reading`].
 pub fn parse(source: &Source, registry: Registry<'_>) -> Result<PlanSpec, Vec<Diagnostic>> {
     let (_, parsed) = Reading::of(source.clone()).finish(registry);
     parsed
 }
 
-/// Decodes a plan whose files have been put together.
+/// Decodes a plan whose files have been merged.
 fn decoded(
     root: &yaml::Node,
     registry: Registry<'_>,
@@ -559,11 +564,11 @@ fn decoded(
     }
 }
 
-/// A text that is YAML by accident, such as a sentence or a zone file, or nothing at all.
+/// Refuses text that is YAML by accident, such as a sentence or a zone file, or nothing at all.
 fn no_plan(root: &yaml::Node) -> Diagnostic {
     let title = match root.kind == yaml::Kind::Null {
         true => "the plan is empty".to_owned(),
-        false => format!("wanted a plan, found {}", root.kind.name()),
+        false => format!("expected a plan, found {}", root.kind.name()),
     };
     let help = "begin with `version: 1`, then `name:`, `providers:` and `zones:`";
     Diagnostic::error(shape::WRONG_TYPE, root.span, title, help)

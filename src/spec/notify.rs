@@ -1,10 +1,10 @@
-//! Who is told, and when.
+//! Notifications: who gets them, and when.
 
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
 
-/// When people are told.
+/// When people are notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Occasion {
@@ -14,7 +14,7 @@ pub enum Occasion {
     Contract,
     /// The old host is released: it may be switched off.
     Release,
-    /// The run goes back, and has come back.
+    /// A rollback begins, and ends.
     Rollback,
     /// Everything is done.
     Done,
@@ -59,7 +59,7 @@ impl Occasion {
     }
 }
 
-/// Somebody who is told.
+/// A notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
@@ -67,21 +67,21 @@ pub struct Notice {
     pub at: Vec<Occasion>,
     /// How.
     pub way: Way,
-    /// In which words; `None`: in ours.
+    /// The message; `None` for the default.
     pub text: Option<String>,
 }
 
-/// How somebody is told.
+/// How a notification is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
-    /// By POST, at an address that takes JSON. Whoever has it can write there, so it is a secret.
+    /// By POST to an address that takes JSON. Anyone who has it can write there, so it is a secret.
     Webhook(SecretRef),
     /// By mail.
     Mail(MailSpec),
 }
 
-/// Mail to somebody, by way of a submission server (RFC 6409) or a relay.
+/// Mail through a submission server (RFC 6409) or a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailSpec {
@@ -89,17 +89,17 @@ pub struct MailSpec {
     pub server: String,
     /// Its port.
     pub port: u16,
-    /// How TLS is spoken.
+    /// How TLS is used.
     pub tls: MailTls,
     /// The sender's address.
     pub from: String,
     /// The recipients' addresses.
     pub to: Vec<String>,
-    /// As whom.
+    /// The login, if the server requires one.
     pub login: Option<Login>,
 }
 
-/// As whom a server is used.
+/// A login at a mail server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
@@ -109,7 +109,7 @@ pub struct Login {
     pub password: SecretRef,
 }
 
-/// How TLS is spoken with a mail server.
+/// How TLS is used with a mail server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailTls {
@@ -126,7 +126,7 @@ impl MailTls {
     pub const WORDS: &'static [&'static str] = &["implicit", "starttls", "none"];
 }
 
-/// Whether this is an address that mail can be sent to (RFC 5321 §4.1.2), without quotes.
+/// Whether this is a mail address (RFC 5321 §4.1.2), without quoted forms.
 #[must_use]
 pub fn is_mailbox(text: &str) -> bool {
     let is_fine = |c: char| c.is_ascii_graphic() && !"<>()[]\\,;:\"".contains(c);
@@ -138,10 +138,10 @@ pub fn is_mailbox(text: &str) -> bool {
     })
 }
 
-/// What can stand in a text, each in braces.
+/// The placeholders of a message, each written in braces.
 pub const PLACEHOLDERS: &[&str] = &["plan", "occasion", "step", "why", "at"];
 
-/// What is wrong with a text: the first placeholder that there is none of.
+/// The first unknown placeholder in a text.
 #[must_use]
 pub fn unknown_placeholder(text: &str) -> Option<&str> {
     text.split('{').skip(1).find_map(|rest| {

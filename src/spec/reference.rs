@@ -1,10 +1,10 @@
-//! The plan language for people: one Markdown table for each mapping, from the same description as the
-//! decoder's checks and the JSON Schema.
+//! The reference of the plan language: a Markdown table for each mapping, made from the same
+//! description as the decoder's checks and the JSON Schema.
 
 use super::shape::{Field, Form, Shape};
 
-/// Describes every key that a plan may have: a section for each mapping, in the order in which they are
-/// reached.
+/// Describes every key of a plan: a section for each mapping, in the order in which a reader meets
+/// them.
 #[must_use]
 pub fn reference(plan: &Shape) -> String {
     let mut sections = Sections::default();
@@ -15,7 +15,7 @@ pub fn reference(plan: &Shape) -> String {
 #[derive(Default)]
 struct Sections {
     text: String,
-    /// The mappings that were described, so that the same one is described once.
+    /// The tables so far, each with its place, so that none is repeated.
     known: Vec<(String, String)>,
 }
 
@@ -38,7 +38,7 @@ impl Sections {
                 }
                 if !not_built.is_empty() {
                     let words: Vec<String> = not_built.iter().map(|w| format!("`{w}`")).collect();
-                    self.text += &format!("\nNot built yet: {}.\n", words.join(", "));
+                    self.text += &format!("\nNot supported yet: {}.\n", words.join(", "));
                 }
                 described.into_iter().for_each(|fields| self.below(path, fields));
             }
@@ -57,10 +57,10 @@ impl Sections {
         }
     }
 
-    /// The table of some keys; `false`: it stands elsewhere already.
+    /// Adds the table of some keys; `false` if the same table exists already.
     fn section(&mut self, path: &str, tag: &str, fields: &[Field]) -> bool {
         let rows: String = fields.iter().map(row).collect();
-        // A secret, say, is the same wherever it stands.
+        // A reference to a secret, for example, has the same keys everywhere.
         if let Some((_, first)) = self.known.iter().find(|(known, _)| *known == rows) {
             let text = format!("The same keys as {first}.");
             match tag {
@@ -92,7 +92,7 @@ impl Sections {
 fn row(Field { name, doc, required, shape }: &Field) -> String {
     let takes = match shape {
         Some(shape) => takes(shape),
-        None => "*not built yet*".to_owned(),
+        None => "*not supported yet*".to_owned(),
     };
     let required = if *required { " (required)" } else { "" };
     format!("| `{name}`{required} | {} | {} |\n", cell(&takes), cell(doc))
@@ -119,7 +119,7 @@ fn takes(shape: &Shape) -> String {
     }
 }
 
-/// A text as a cell of a table takes it.
+/// A text, escaped for a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }

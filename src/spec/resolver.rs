@@ -1,4 +1,4 @@
-//! A resolver, and how it is asked.
+//! A resolver, and how to reach it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,21 +6,21 @@ use std::str::FromStr;
 
 use cutover_contract::Name;
 
-/// A resolver that is asked by itself, and not in place of another.
+/// A resolver that is asked for its own answer, not as a fallback for another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResolverAddress {
-    /// Where.
+    /// Its address.
     pub address: SocketAddr,
-    /// How.
+    /// The protocol.
     pub transport: Transport,
 }
 
-/// How a resolver is asked.
+/// The protocol that a resolver is asked over.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
-    /// Over UDP, and over TCP where the answer was cut short (RFC 1035 §4.2): as clients do.
+    /// Over UDP, and over TCP if the answer was truncated (RFC 1035 §4.2), as clients do.
     Udp,
-    /// Over TCP alone.
+    /// Over TCP only.
     Tcp,
     /// Over TLS (RFC 7858).
     Tls {
@@ -37,7 +37,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Whether TLS is spoken.
+    /// Whether it uses TLS.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls { .. } | Self::Https { .. })
@@ -48,30 +48,28 @@ impl Transport {
 const PLAIN_PORT: u16 = 53;
 const TLS_PORT: u16 = 853;
 const HTTPS_PORT: u16 = 443;
-/// What most resolvers use (RFC 8484 §4.1.1 shows it).
+/// The path that most resolvers use (shown in RFC 8484 §4.1.1).
 const HTTPS_PATH: &str = "/dns-query";
 
-/// A text that names no resolver.
+/// Why a text is not a resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolverAddressError {
-    /// No IP address, or none with a port.
-    #[error("it is no IP address, with a port or without")]
+    /// Not an IP address, with or without a port.
+    #[error("it is not an IP address, with or without a port")]
     Address,
-    /// Another word in front of `://`.
-    #[error("nothing is asked that way: there are `udp`, `tcp`, `tls` and `https`")]
+    /// An unknown word before `://`.
+    #[error("the protocol is not `udp`, `tcp`, `tls` or `https`")]
     Transport,
-    /// No name where one is needed, or one where none is.
-    #[error(
-        "`tls` and `https` want the name of the certificate behind `#`, and the others want none"
-    )]
+    /// A missing name, or a name that is not needed.
+    #[error("`tls` and `https` need the name in the certificate after `#`, the others take none")]
     Name,
 }
 
 impl FromStr for ResolverAddress {
     type Err = ResolverAddressError;
 
-    /// Reads `192.0.2.1`, `udp://192.0.2.1:53`, `tcp://[2001:db8::1]`, `tls://192.0.2.1#dns.example`,
-    /// `https://192.0.2.1:443/dns-query#dns.example`.
+    /// Reads `192.0.2.1`, `udp://192.0.2.1:53`, `tcp://[2001:db8::1]`,
+    /// `tls://192.0.2.1#dns.example`, `https://192.0.2.1:443/dns-query#dns.example`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (word, rest) = text.split_once("://").unwrap_or(("udp", text));
         let (rest, name) = match rest.split_once('#') {
@@ -99,7 +97,7 @@ impl FromStr for ResolverAddress {
     }
 }
 
-/// ADDRESS or ADDRESS:PORT; IPv6 in brackets where a port follows.
+/// ADDRESS or ADDRESS:PORT; IPv6 needs brackets before a port.
 pub(super) fn socket(text: &str, port: u16) -> Option<SocketAddr> {
     let in_brackets = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     let bare = in_brackets.unwrap_or(text).parse::<IpAddr>().ok();

@@ -1,8 +1,8 @@
-//! The form of a plan as data: one description from which the decoder's checks and the JSON Schema
-//! both come, so that they cannot drift apart.
+//! The form of a plan as data: the decoder's checks and the JSON Schema both come from this one
+//! description, so they cannot drift apart.
 //!
-//! A [`Shape`] says what a node may look like. It says nothing of meaning: whether a name is a name
-//! or a provider exists is decided by `decode` and `intent`, with codes that are marked semantic.
+//! A [`Shape`] describes form, not meaning. Whether a name is valid or a provider exists is decided
+//! by `decode` and `intent`, with codes that are marked semantic.
 
 mod check;
 
@@ -14,15 +14,15 @@ use crate::diag::Code;
 
 /// A key that the plan language does not have.
 pub const UNKNOWN_KEY: Code = Code::form("unknown-key");
-/// A key of the plan language that this version does not obey yet.
+/// A key of the target language that this version does not support yet.
 pub const NOT_BUILT_YET: Code = Code::form("not-built-yet");
-/// A value of the target language that this version does not obey yet.
+/// A value of the target language that this version does not support yet.
 pub const NOT_BUILT_YET_ANCHOR: Code = Code::semantic("not-built-yet");
-/// A key that has to be there.
+/// A required key that is missing.
 pub const MISSING_KEY: Code = Code::form("missing-key");
-/// A value of another kind than the key takes.
+/// A value of the wrong kind for its key.
 pub const WRONG_TYPE: Code = Code::form("wrong-type");
-/// A value outside of the words, numbers or forms that the key takes.
+/// A value of the right kind that is not among those that its key takes.
 pub const BAD_VALUE: Code = Code::form("bad-value");
 
 /// What a node may look like.
@@ -37,7 +37,7 @@ pub enum Shape {
         /// The most.
         max: i64,
     },
-    /// Text of a form.
+    /// Text in a form.
     Text(Form),
     /// One of some words.
     Choice(&'static [&'static str]),
@@ -59,7 +59,7 @@ pub enum Shape {
     },
     /// A mapping with keys that the language fixes.
     Object(Vec<Field>),
-    /// A mapping whose other keys depend on the word behind one key.
+    /// A mapping in which the value of one key decides about the other keys.
     Tagged {
         /// The deciding key.
         tag: &'static str,
@@ -67,11 +67,11 @@ pub enum Shape {
         doc: &'static str,
         /// The words and the keys that come with them.
         variants: Vec<(&'static str, Vec<Field>)>,
-        /// Words of the target language that are not obeyed yet.
+        /// Words of the target language that are not supported yet.
         not_built: &'static [&'static str],
     },
-    /// A reference to a secret: a mapping with keys that the language fixes. What is no such
-    /// mapping may be the secret itself, so that it is not shown.
+    /// A reference to a secret: a mapping with keys that the language fixes. Anything else may be
+    /// the secret itself, so it is never shown.
     Secret(Vec<Field>),
     /// One of several shapes that differ in the kind of node.
     AnyOf(Vec<Shape>),
@@ -80,13 +80,14 @@ pub enum Shape {
 /// The form of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Any text that is not empty, on one line.
+    /// Non-empty text on one line.
     Any,
-    /// The same on several lines.
+    /// Non-empty text on any number of lines.
     Lines,
-    /// A name that the user gives to something: small letters, digits, `-` and `_`, 63 at most.
+    /// A name that the user gives to something: lower-case letters, digits, `-` and `_`, at most
+    /// 63.
     Slug,
-    /// A span of time.
+    /// A time span.
     Span,
 }
 
@@ -97,56 +98,56 @@ pub struct Field {
     pub name: &'static str,
     /// One sentence, shown by editors.
     pub doc: &'static str,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub required: bool,
-    /// What it takes; `None` for a key of the target language that is not obeyed yet.
+    /// What it takes; `None` for a key of the target language that is not supported yet.
     pub shape: Option<Shape>,
 }
 
-/// A key that must be there.
+/// A required key.
 #[must_use]
 pub fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field { name, doc, required: true, shape: Some(shape) }
 }
 
-/// A key that may be there.
+/// An optional key.
 #[must_use]
 pub fn optional(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field { name, doc, required: false, shape: Some(shape) }
 }
 
-/// A key of the target language that is refused until it is obeyed.
+/// A key of the target language that is refused until it is supported.
 #[must_use]
 pub fn not_built(name: &'static str, doc: &'static str) -> Field {
     Field { name, doc, required: false, shape: None }
 }
 
-/// A list of at least so many.
+/// A list of at least `min` items.
 #[must_use]
 pub fn list(min: usize, of: Shape) -> Shape {
     Shape::List { of: Box::new(of), min }
 }
 
-/// A mapping of at least so many.
+/// A mapping of at least `min` entries.
 #[must_use]
 pub fn map(keys: Form, min: usize, of: Shape) -> Shape {
     Shape::Map { keys, of: Box::new(of), min }
 }
 
-/// One line with something on it. Control characters are refused (tabs apart): no name, address or
-/// record has them, and shown on a terminal they would take it over.
+/// One line that is not blank. Control characters except tabs are refused: no name, address or
+/// record has them, and a terminal would obey them.
 const ANY_PATTERN: &str =
     r"^[^\x00-\x08\x0A-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x08\x0A-\x1F\x7F-\x9F]*$";
 
-/// As [`ANY_PATTERN`], and line ends are allowed.
+/// As [`ANY_PATTERN`], but line ends are allowed.
 const LINES_PATTERN: &str = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$";
 
-/// Whether a text with this character is none of [`Form::Any`].
+/// Whether this character is not allowed in [`Form::Any`].
 fn broken(c: char) -> bool {
     c.is_control() && c != '\t'
 }
 
-/// Whether a text with this character is none of [`Form::Lines`].
+/// Whether this character is not allowed in [`Form::Lines`].
 fn broken_in_lines(c: char) -> bool {
     broken(c) && !matches!(c, '\r' | '\n')
 }
@@ -163,7 +164,7 @@ impl Form {
         }
     }
 
-    /// Whether the text has this form: says the same as the pattern.
+    /// Whether the text has this form; agrees with the pattern.
     #[must_use]
     pub fn accepts(self, text: &str) -> bool {
         match self {
@@ -185,12 +186,12 @@ impl Form {
         }
     }
 
-    /// What to write.
+    /// What to write, for messages.
     fn wanted(self) -> &'static str {
         match self {
-            Self::Any => "one line of text that is not empty",
+            Self::Any => "one line of non-empty text",
             Self::Lines => "text that is not empty",
-            Self::Slug => "small letters, digits, `-` and `_`, 63 at most",
+            Self::Slug => "lower-case letters, digits, `-` and `_`, at most 63",
             Self::Span => "numbers with units, such as `90s`, `5m`, `1h30m` or `7d`",
         }
     }
@@ -252,7 +253,7 @@ fn object_schema(fields: &[Field], tag: Option<(&str, &str, &str)>) -> Value {
     })
 }
 
-/// The whole number that a node is; JSON Schema's integers include `1.0`.
+/// The value of a whole number; as in JSON Schema, that includes `1.0`.
 #[must_use]
 pub fn whole(kind: &Kind) -> Option<i64> {
     /// Up to here every whole `f64` is exact.
@@ -296,7 +297,7 @@ mod tests {
         for bad in [Kind::Int(-1), Kind::Int(65_536), Kind::Int(i64::MAX)] {
             check(&shape, bad, outside);
         }
-        let other = Some("wanted a whole number from 0 to 65535, found a number");
+        let other = Some("expected a whole number from 0 to 65535, found a number");
         for bad in [Kind::Float(1.5), Kind::Float(f64::MAX)] {
             check(&shape, bad, other);
         }
@@ -336,17 +337,17 @@ mod tests {
                     (Form::Any | Form::Lines, false) if text.trim().is_empty() => {
                         Some("this text is empty")
                     }
-                    (Form::Lines, false) => Some("this text has a control character in it"),
+                    (Form::Lines, false) => Some("this text contains a control character"),
                     (Form::Any, false) => {
-                        Some("this text has a line end or a control character in it")
+                        Some("this text contains a line break or a control character")
                     }
                     (Form::Slug, false) if text == long => Some(
-                        "`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…` is no name of this kind",
+                        "`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…` is not a valid name",
                     ),
-                    (Form::Slug, false) if text == "-a" => Some("`-a` is no name of this kind"),
-                    (Form::Slug, false) if text == "A" => Some("`A` is no name of this kind"),
-                    (Form::Slug, false) => Some("`é` is no name of this kind"),
-                    (Form::Span, false) => Some("`5` is no span of time"),
+                    (Form::Slug, false) if text == "-a" => Some("`-a` is not a valid name"),
+                    (Form::Slug, false) if text == "A" => Some("`A` is not a valid name"),
+                    (Form::Slug, false) => Some("`é` is not a valid name"),
+                    (Form::Span, false) => Some("`5` is not a time span"),
                 },
             );
         }
@@ -357,7 +358,7 @@ mod tests {
         let shape = Shape::Object(vec![not_built("waves", "groups")]);
         let key = Node { span: Span::default(), kind: Kind::Text("waves".to_owned()) };
         let value = Node { span: Span::default(), kind: Kind::Null };
-        check(&shape, Kind::Map(vec![(key, value)]), Some("`waves` is not built yet"));
+        check(&shape, Kind::Map(vec![(key, value)]), Some("`waves` is not supported yet"));
         assert_eq!(shape.schema()["properties"], json!({}));
     }
 }

@@ -1,4 +1,4 @@
-//! Tasks as a plan has them: work outside of DNS.
+//! Tasks of a plan: work outside of DNS.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use super::{Anchor, Point};
 use crate::diag::Spanned;
 
-/// Where a task stands in the plan.
+/// The key under which a task is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// Before the switch, from the beginning on.
+    /// Before the switch, from the start of the run on.
     BeforeSwitch,
     /// After the switch, before the old side is left.
     AfterSwitch,
-    /// After all that leaving the old side waits for, before it is left.
+    /// After everything that leaving the old side waits for, before it is left.
     BeforeContract,
-    /// After all that releasing the old host waits for, before it is released.
+    /// After everything that releasing the old host waits for, before it is released.
     BeforeRelease,
-    /// On the way back from after the switch, after mail is led back.
+    /// On the way back from after the switch, after mail is routed back.
     WayBack,
 }
 
 impl Place {
-    /// Every place, in the order in which a run comes by.
+    /// Every place, in the order of a run.
     pub const ALL: &'static [Self] = &[
         Self::BeforeSwitch,
         Self::AfterSwitch,
@@ -48,24 +48,24 @@ impl Place {
     pub fn doc(self) -> &'static str {
         match self {
             Self::BeforeSwitch => {
-                "What has to be done before the switch, one after another, from the beginning of the run on."
+                "Tasks to do before the switch, one after another, from the start of the run on."
             }
             Self::AfterSwitch => {
-                "What has to be done after the switch, one after another, before the old side is left."
+                "Tasks to do after the switch, one after another, before the old side is left."
             }
             Self::BeforeContract => {
-                "What has to be done when everything else is ready for leaving the old side, `keep_old` included: one after another, before it is left."
+                "Tasks to do when everything else is ready for leaving the old side, including `keep_old`: one after another, before it is left."
             }
             Self::BeforeRelease => {
-                "What has to be done when nothing else needs the old host any more, such as a last copy: one after another, before it is released."
+                "Tasks to do when nothing else needs the old host any more, such as a last copy: one after another, before it is released."
             }
             Self::WayBack => {
-                "What has to be done when a run goes back from after the switch, such as a copy back: one after another, after mail is led back."
+                "Tasks to do when a run rolls back from after the switch, such as a copy back: one after another, after mail is routed back."
             }
         }
     }
 
-    /// The part of the move that what a task brings about belongs to; `None` for the way back.
+    /// The part of the move in which a task here can bring about a fact; `None` for the way back.
     #[must_use]
     pub fn part(self) -> Option<Point> {
         match self {
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// The tasks of a plan, by where they stand: those of one place are done one after another.
+/// The tasks of a plan, by place: the tasks of a place run one after another.
 #[derive(Clone, Debug, Default)]
 pub struct TasksSpec {
     /// By place.
@@ -90,13 +90,13 @@ impl TasksSpec {
         self.by_place.iter().flat_map(|(place, tasks)| tasks.iter().map(|task| (*place, task)))
     }
 
-    /// Those of one place.
+    /// The tasks of a place.
     #[must_use]
     pub fn at(&self, place: Place) -> &[TaskSpec] {
         self.by_place.get(&place).map_or(&[], Vec::as_slice)
     }
 
-    /// The task of this name, and where it stands.
+    /// The task with this name, and its place.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<(Place, &TaskSpec)> {
         self.all().find(|(_, task)| task.name.value == name)
@@ -108,21 +108,21 @@ impl TasksSpec {
 pub struct TaskSpec {
     /// Its name.
     pub name: Spanned<String>,
-    /// What is done.
+    /// What to do.
     pub work: Work,
-    /// What has to have taken effect everywhere before it begins.
+    /// The changes that have to have taken effect everywhere before it begins.
     pub after: Vec<Spanned<Anchor>>,
-    /// A command that says whether it is done: exit code 0, and 1 for no.
+    /// A command that checks whether it is done: exit code 0 means yes, 1 means no.
     pub check: Option<Vec<String>>,
     /// How long a command may take.
     pub within: Duration,
-    /// A command that takes it back.
+    /// A command that undoes it.
     pub undo: Option<Vec<String>>,
-    /// It is taken back before mail is led back, and mail waits for that.
+    /// It is undone before mail is routed back, and mail waits for that.
     pub undo_first: bool,
 }
 
-/// What is done.
+/// What a task does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// A command: the program and its arguments; no shell.
@@ -131,5 +131,5 @@ pub enum Work {
     Manual(String),
 }
 
-/// 1 h: our choice; a copy of mailboxes has to say its own.
+/// 1 h. Our choice; a copy of mailboxes has to set its own limit.
 pub const WITHIN: Duration = Duration::from_secs(3_600);

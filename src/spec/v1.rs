@@ -1,8 +1,8 @@
 //! Version 1 of the plan language: every key, what it takes, and one sentence for people.
 //!
 //! This is the only list of keys. `shape` checks plans against it and makes the JSON Schema from
-//! it; keys of the target language that are not obeyed yet stand here without a shape, so that they
-//! get `not-built-yet` and not `unknown-key`.
+//! it. Keys of the target language that are not supported yet have no shape, so that they are
+//! reported as `not-built-yet` and not as `unknown-key`.
 
 mod host;
 mod work;
@@ -17,7 +17,7 @@ use super::shape::{Field, Form, Shape, list, map, not_built, optional, required}
 use super::{OnDrift, Registry};
 use crate::fact;
 
-/// The number behind `version:`.
+/// The value of `version:`.
 pub const VERSION: i64 = 1;
 
 const TEXT: Shape = Shape::Text(Form::Any);
@@ -25,7 +25,7 @@ const SLUG: Shape = Shape::Text(Form::Slug);
 const SPAN: Shape = Shape::Text(Form::Span);
 const PORT_NUMBER_MAX: i64 = 65_535;
 
-/// The shape of a whole plan; adapters and probes bring keys of their own.
+/// The shape of a whole plan; adapters and probes add their own keys.
 #[must_use]
 pub fn plan(registry: Registry<'_>) -> Shape {
     Shape::Object(vec![
@@ -34,7 +34,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "The version of the plan language: 1.",
             Shape::Int { min: VERSION, max: VERSION },
         ),
-        required("name", "The name of the plan; a run is keyed by it.", SLUG),
+        required("name", "The name of the plan; the state of its runs is stored under it.", SLUG),
         required(
             "providers",
             "The DNS providers that hold the zones, by names of your choice.",
@@ -47,17 +47,17 @@ pub fn plan(registry: Registry<'_>) -> Shape {
         ),
         required(
             "zones",
-            "The zones that the plan may change, by name; or a list of names, and of files that have one a line (`{ file: PATH }`), where `defaults:` say the rest.",
+            "The zones that the plan may change, by name. Or a list of names, and of files with one name per line (`{ file: PATH }`), if `defaults:` has the rest.",
             Shape::AnyOf(vec![map(Form::Any, 1, Shape::Object(zone())), names()]),
         ),
         optional(
             "defaults",
-            "What zones, records and tasks have where they leave the key out.",
+            "Values for keys that zones, records and tasks leave out.",
             defaults(),
         ),
         optional(
             "include",
-            "Files with more keys of a plan, in the plan's own directory or below it: `zones`, `hosts` and `providers` are put together, lists one behind the other, and any other key stands in one file alone. They count as the plan's own text: artifact and digest cover them.",
+            "Files with more keys of the plan, in the plan's directory or below it. `zones`, `hosts` and `providers` are merged, lists are concatenated, and any other key may be in one file only. Artifact and digest cover these files too.",
             list(1, TEXT),
         ),
         optional(
@@ -73,7 +73,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
         ),
         optional(
             "clocks",
-            "How long things live that no TTL says; the defaults come from the RFCs.",
+            "Lifetimes that no TTL states; the defaults come from the RFCs.",
             clocks(),
         ),
         not_built("waves", "groups of mailboxes that move one after another"),
@@ -84,10 +84,10 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             gates(registry.probes),
         ),
         optional("tasks", "Work outside of DNS, at the points of the plan.", tasks()),
-        optional("notify", "Who is told of what happens, and when.", list(1, notice())),
+        optional("notify", "Notifications: who gets them, and when.", list(1, notice())),
         optional(
             "assume",
-            "Facts that cannot be seen; each stands in the verdict, for the reviewer.",
+            "Facts that DNS does not show; the verdict lists them for the reviewer.",
             list(1, assume()),
         ),
         optional(
@@ -97,7 +97,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
         ),
         optional(
             "on_drift",
-            "What goes on when somebody else has edited a record that the plan changes, or a provider refuses or does not answer: `isolate` (unless said), what does not hang on that zone, as with Terraform; `halt`, nothing.",
+            "What continues when somebody else has edited a record that the plan changes, or a provider refuses or does not answer: `isolate` (the default), everything that does not depend on that zone, as in Terraform; `halt`, nothing.",
             Shape::Choice(OnDrift::WORDS),
         ),
         not_built("approvals", "who must agree to the plan"),
@@ -153,7 +153,7 @@ fn secret() -> Shape {
         ),
         optional(
             "command",
-            "The command that prints the secret; it is run without a shell.",
+            "The command that prints the secret; it runs without a shell.",
             list(1, TEXT),
         ),
     ])
@@ -163,19 +163,19 @@ fn gates(probes: &[ProbeKeys]) -> Shape {
     Shape::Object(vec![
         optional(
             "before_switch",
-            "What has to pass before the switch, asked within its window.",
+            "Gates that have to pass before the switch, within its window.",
             list(1, gate(probes)),
         ),
         optional(
             "after_switch",
-            "What has to pass after the switch, before the old side is left.",
+            "Gates that have to pass after the switch, before the old side is left.",
             list(1, gate(probes)),
         ),
         optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
     ])
 }
 
-const ON_FAIL_DOC: &str = "What happens when a gate after the switch fails: `halt` (unless said), `rollback` to the point before the switch along the proved way back, or `ask`: halt, and a person may let it pass. Before the switch there is nothing to go back from, and `rollback` halts.";
+const ON_FAIL_DOC: &str = "What happens when a gate fails: `halt` (the default); `rollback` to the point before the switch, along the proved way back; or `ask`: halt, and a person may let it pass. Before the switch there is nothing to roll back, so `rollback` halts.";
 
 fn gate(probes: &[ProbeKeys]) -> Shape {
     const TIMES: Shape = Shape::Int { min: 1, max: COUNT_MAX };
@@ -185,30 +185,30 @@ fn gate(probes: &[ProbeKeys]) -> Shape {
         let common = [
             optional(
                 "delay",
-                "How long after what comes before it the probe is asked for the first time; left out, at once before the switch; after it `served` at once, and others when what was there before has expired in caches and everybody can have come over.",
+                "How long after the steps before it the gate first asks. Default: before the switch, at once. After the switch, `served` asks at once, and others when the old records have expired in caches and all senders and clients can have moved.",
                 SPAN,
             ),
-            optional("every", "From one time to the next; default 1m.", SPAN),
-            optional("for", "How long it is asked, instead of `count`.", SPAN),
+            optional("every", "The time between two questions; default 1m.", SPAN),
+            optional("for", "How long the gate asks, instead of `count`.", SPAN),
             optional(
                 "count",
-                "How many answers make the gate; default 1, and for `seen` until it has passed once.",
+                "After how many answers the gate decides; default 1. `seen` asks until it has passed once.",
                 TIMES,
             ),
             optional(
                 "success_limit",
-                "How many passes in a row are enough; without `count` or `for` it is asked until then.",
+                "How many passes in a row are enough; without `count` or `for`, the gate asks until then.",
                 TIMES,
             ),
-            optional("fail_limit", "How many failures are put up with; default 0.", LIMIT),
+            optional("fail_limit", "How many failures are tolerated; default 0.", LIMIT),
             optional(
                 "inconclusive_limit",
-                "How many inconclusive answers are put up with; default 0, and for `seen` as many as come until resolvers that keep records too long (`overrun`) have had their time.",
+                "How many inconclusive answers are tolerated; default 0. `seen` tolerates them until resolvers that keep records too long (`overrun`) must have dropped them.",
                 LIMIT,
             ),
             optional(
                 "unanswered_limit",
-                "How many times in a row nobody may answer; default 4.",
+                "How many unanswered questions in a row are tolerated; default 4.",
                 LIMIT,
             ),
             optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
@@ -218,11 +218,11 @@ fn gate(probes: &[ProbeKeys]) -> Shape {
     let variants = probes.iter().map(|probe| (probe.name, fields(probe))).collect();
     let whole = Shape::Tagged {
         tag: "probe",
-        doc: "What is asked.",
+        doc: "The probe to ask.",
         variants,
         not_built: NOT_BUILT_PROBES,
     };
-    // A probe that needs no keys may be written as its name alone.
+    // A probe without required keys may be written as just its name.
     Shape::AnyOf(vec![SLUG, whole])
 }
 
@@ -239,36 +239,36 @@ pub(super) const NOT_BUILT_PROBES: &[&str] = &[
     "starttls",
 ];
 
-/// Answers of a gate at the most. Our choice: ten weeks of one a minute.
+/// The maximum number of answers of a gate. Our choice: ten weeks with one per minute.
 const COUNT_MAX: i64 = 100_000;
 
-/// What a part of the plan has where it leaves the key out.
+/// Values for keys that a part of the plan leaves out.
 fn defaults() -> Shape {
     let of = |fields: Vec<Field>, names: &[&str]| {
         let kept = fields.into_iter().filter(|field| names.contains(&field.name));
         Shape::Object(kept.collect())
     };
     Shape::Object(vec![
-        optional("zone", "Of every zone.", Shape::Object(zone())),
+        optional("zone", "Defaults for every zone.", Shape::Object(zone())),
         optional(
             "record",
-            "Of every entry of `records`.",
+            "Defaults for every entry of `records`.",
             of(record(), &["zone", "ttl", "lower_ttl"]),
         ),
-        optional("task", "Of every task.", of(task(), &["within"])),
+        optional("task", "Defaults for every task.", of(task(), &["within"])),
     ])
 }
 
-/// A list of names, some of them in files.
+/// A list of names, and of files with names.
 fn names() -> Shape {
     list(1, Shape::AnyOf(vec![TEXT, names_of_file()]))
 }
 
-/// A file of names, one a line.
+/// A file of names, one per line.
 fn names_of_file() -> Shape {
     Shape::Object(vec![required(
         "file",
-        "A file in the plan's own directory, or below it, with a name a line; `#` begins a comment.",
+        "A file in the plan's directory or below it, with one name per line; `#` starts a comment.",
         TEXT,
     )])
 }
@@ -281,25 +281,25 @@ fn zone() -> Vec<Field> {
     let except = Shape::Object(vec![
         required(
             "address",
-            "ADDRESS or ADDRESS:PORT, as it stands in `authorities` or in the delegation.",
+            "ADDRESS or ADDRESS:PORT, as in `authorities` or in the delegation.",
             TEXT,
         ),
-        required("reason", "Why this server may be left out; reviewers see it.", TEXT),
+        required("reason", "Why this server may be left out; the reviewer sees it.", TEXT),
     ]);
     vec![
         optional(
             "provider",
-            "The provider that holds the zone, one of `providers`; it may stand in `defaults`.",
+            "The provider that holds the zone, one of `providers`; may be set in `defaults`.",
             SLUG,
         ),
         optional(
             "authorities",
-            "The authoritative servers; left out, they are those that the zone's NS records and its parent's name, and the delegation is checked.",
+            "The authoritative servers. Default: those in the NS records of the zone and its parent; the delegation is then checked.",
             list(1, Shape::AnyOf(vec![TEXT, named])),
         ),
         optional(
             "authorities_except",
-            "Authoritative servers that are not waited for.",
+            "Authoritative servers that the run does not wait for.",
             list(1, except),
         ),
     ]
@@ -314,33 +314,33 @@ fn record() -> Vec<Field> {
     vec![
         optional(
             "id",
-            "A name for this change, so that others can come after it: `after: record:ID`.",
+            "An id for this change, so that others can refer to it: `after: record:ID`.",
             SLUG,
         ),
-        optional("zone", "The zone, one of `zones`; it may stand in `defaults`.", TEXT),
+        optional("zone", "The zone, one of `zones`; may be set in `defaults`.", TEXT),
         required("name", "The owner name, relative to the zone; `@` is the zone itself.", TEXT),
         required("type", "The record type.", TEXT),
         optional(
             "to",
-            "The records that should be there, in presentation form: names with their trailing dot, strings in double quotes.",
+            "The records of the RRset, in presentation form: names with a trailing dot, strings in double quotes.",
             list(1, TEXT),
         ),
-        optional("absent", "true: there should be no such record.", Shape::Bool),
-        optional("ttl", "Their TTL; left out, the TTL stays, and new records get 1h.", SPAN),
+        optional("absent", "`true` removes the records.", Shape::Bool),
+        optional("ttl", "Their TTL. Default: the current TTL, or 1h for new records.", SPAN),
         optional(
             "lower_ttl",
-            "Lower the TTL to this first and let the old one expire, so that the change takes effect quickly.",
+            "Lower the TTL to this first and wait until the old one has expired, so that the change takes effect quickly.",
             SPAN,
         ),
         optional("with", "Change it together with `expand`, `switch` or `contract`.", TEXT),
         optional(
             "after",
-            "Change it when the given changes have taken effect everywhere: `expand`, `switch`, `contract` or `record:ID`.",
+            "Change it after these changes have taken effect everywhere: `expand`, `switch`, `contract` or `record:ID`.",
             one_or_more(),
         ),
         optional(
             "wait",
-            "How long to wait after what `after:` names, instead of the time in which what was there before expires in caches. The order is taken as written, and judged.",
+            "How long to wait after the changes in `after:`, instead of until the old records have expired in caches. The order is taken as written, and the proof judges it.",
             SPAN,
         ),
     ]
@@ -350,63 +350,67 @@ fn assume() -> Shape {
     Shape::Object(vec![
         required(
             "fact",
-            "The kind of fact; `cutover explain facts` lists what each means.",
+            "The kind of fact; `cutover explain facts` explains each.",
             Shape::Choice(fact::WORDS),
         ),
-        optional("host", "The host that it is true of, one of `hosts`.", SLUG),
+        optional("host", "The host that the fact is about, one of `hosts`.", SLUG),
         optional(
             "name",
-            "The DNS name that it is true of, instead of a host: a domain, an exchange, the owner of a key or of a discovery record, a name outside of the zones.",
+            "Instead of a host, the DNS name that the fact is about: a domain, an exchange, the owner of a key or a discovery record, or a name outside of the zones.",
             TEXT,
         ),
         optional(
             "address",
-            "The address that it is true of, instead of a host: an exchange's.",
+            "Instead of a host, the address of an exchange that the fact is about.",
             TEXT,
         ),
         optional(
             "value",
-            "What is true; left out, what keeps mail safe.",
+            "The value of the fact. Default: the value that keeps mail safe.",
             Shape::AnyOf(vec![Shape::Bool, Shape::Choice(fact::VALUE_WORDS)]),
         ),
         optional(
             "from",
-            "Where it begins to be true: before the switch, with it, or after it. Left out: it is so already, and stays so.",
+            "When the fact becomes true: before the switch, with it, or after it. Default: it already is, and stays so.",
             Shape::Choice(FROM_WORDS),
         ),
         optional(
             "by",
-            "Instead of `from`: the task that brings it about, `task/NAME`. It is true from the end of that task on, and what waits for it counts from there; what must not be so yet holds the task's begin back.",
+            "Instead of `from`: the task that brings it about, `task/NAME`. The fact is true from the end of that task on, and waits count from there. If it must not be true yet, the task is held back.",
             TEXT,
         ),
         optional(
             "settle",
-            "How long the value before may go on to hold after that. Of `published` 1d where nothing is said, for as long may resolvers keep what they were told before.",
+            "How long the old value may still hold after that. Default: 0, but 1d for `published`, since resolvers may keep the old answer that long.",
             SPAN,
         ),
         optional(
             "confirm",
-            "With `from:`: whether the run asks a person to say that it is so, and waits for that (`cutover confirm`). True unless said, but for what nothing relies on: that a host refuses mail, or is off.",
+            "With `from:`: whether the run waits for a person to confirm the fact (`cutover confirm`). Default: `true`, except for facts that nothing relies on, such as that a host refuses mail or is off.",
             Shape::Bool,
         ),
         optional(
             "check",
-            "With `from:`: a command that says whether it is so, exit code 0, and 1 for not yet. It is run again and again, and no person has to confirm then.",
+            "With `from:`: a command that checks the fact: exit code 0 means true, 1 means not yet. It runs repeatedly, and no person has to confirm.",
             list(1, TEXT),
         ),
-        required("reason", "How that is known; the reviewer sees it.", TEXT),
+        required("reason", "How you know; the reviewer sees it.", TEXT),
     ])
 }
 
-/// The words behind `from:` of an assumption.
+/// The values of `from:` in an assumption.
 pub(super) const FROM_WORDS: &[&str] = &["expand", "switch", "contract"];
 
 fn overridden() -> Shape {
     Shape::Object(vec![
-        optional("invariant", "An invariant, wherever it is broken.", Shape::Choice(INVARIANTS)),
+        optional(
+            "invariant",
+            "An invariant that may be broken anywhere.",
+            Shape::Choice(INVARIANTS),
+        ),
         optional(
             "defect",
-            "In its place: what is broken before the first step, by the id that the verdict shows.",
+            "Instead of `invariant`: a defect that exists before the first step, by its id in the verdict.",
             TEXT,
         ),
         required("reason", "Why it may be broken; the reviewer sees it.", TEXT),
@@ -430,12 +434,8 @@ pub const INVARIANTS: &[&str] = &[
 
 fn clocks() -> Shape {
     Shape::Object(vec![
-        optional(
-            "margin",
-            "Added to each time that something lives in a cache; default 60s.",
-            SPAN,
-        ),
-        optional("use", "How long an answer is used after it was looked up; default 30m.", SPAN),
+        optional("margin", "Added to every cache lifetime; default 60s.", SPAN),
+        optional("use", "How long an answer stays in use after its look-up; default 30m.", SPAN),
         optional(
             "queue_life",
             "How long mail waits in senders' queues; default 5d (RFC 5321 §4.5.4.1).",
@@ -446,7 +446,7 @@ fn clocks() -> Shape {
     ])
 }
 
-/// The keys of a plan, for people, in Markdown.
+/// The reference of all keys of a plan, in Markdown.
 #[must_use]
 pub fn reference(registry: Registry<'_>) -> String {
     super::reference::reference(&plan(registry))

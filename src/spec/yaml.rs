@@ -1,8 +1,8 @@
-//! YAML text to a tree of nodes that know where they stand.
+//! From YAML text to a tree of nodes that know their places.
 //!
 //! The parser is `serde-saphyr`: it refuses duplicate keys, counts nodes and aliases, and bounds
 //! depth. This module adds a bound on the text and keeps the place of every key and value, which
-//! serde's own derive would lose. It knows nothing of plans.
+//! serde's own derive would lose. It knows nothing about plans.
 //!
 //! YAML 1.2's core schema holds: `no`, `yes`, `on`, `off` are text.
 
@@ -12,31 +12,32 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::diag::{Code, Diagnostic, Span, quoted};
 
-/// Octets of a file of a plan at the most. Our choice: ten thousand records fit, and as many files as are
-/// needed for more (`include:`).
+/// The maximum size of a file of a plan, in octets. Our choice: ten thousand records fit, and more
+/// fit into several files (`include:`).
 pub const TEXT_OCTETS_MAX: usize = 4 * 1024 * 1024;
-/// Nodes of a plan at the most, aliases expanded. Our choice, as above.
+/// The maximum number of nodes, with aliases expanded. Our choice, as above.
 const NODES_MAX: usize = 200_000;
-/// Aliases at the most, and anchors. Our choice: enough for shared lists, far too few for a bomb.
+/// The maximum number of aliases, and of anchors. Our choice: enough for shared lists, far too few
+/// for a YAML bomb.
 const ALIASES_MAX: usize = 200;
-/// Depth at the most; a plan needs eight.
+/// The maximum depth; a plan needs eight.
 const DEPTH_MAX: usize = 32;
 
 /// A syntax error of the YAML, duplicate keys and exceeded bounds included.
 pub const YAML: Code = Code::form("yaml");
-/// A plan that is too large to be read.
+/// A plan that is too large.
 pub const TOO_LARGE: Code = Code::form("too-large");
 
-/// A node and where it stands.
+/// A node and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where; for a mapping or a list, its opening bracket, or the key or the dash that leads to it.
+    /// Its place; for a mapping or a list, the opening bracket, or the key or dash before it.
     pub span: Span,
-    /// What.
+    /// Its value.
     pub kind: Kind,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Nothing, `~` or `null`.
@@ -56,7 +57,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What people call such a node.
+    /// What messages call such a node.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -79,8 +80,8 @@ pub fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
         return Err(Box::new(Diagnostic::error(
             TOO_LARGE,
             Span { start: 0, end: 0 },
-            format!("the plan has {} octets; {TEXT_OCTETS_MAX} is the most", text.len()),
-            "put parts of it into files of their own (`include:`), or split it into several plans",
+            format!("the file has {} octets; the maximum is {TEXT_OCTETS_MAX}", text.len()),
+            "move parts of it into other files (`include:`), or split it into several plans",
         )));
     }
     let options = serde_saphyr::options! {
@@ -88,7 +89,7 @@ pub fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
             max_nodes: NODES_MAX,
             max_aliases: ALIASES_MAX,
             max_anchors: ALIASES_MAX,
-            // One shared list may be used as often as all aliases together.
+            // A single shared list may use up all aliases.
             enforce_alias_anchor_ratio: false,
             max_depth: DEPTH_MAX,
         },
@@ -109,7 +110,7 @@ pub fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
     }
 }
 
-/// A node as serde gives it, where the parser says that it stands.
+/// A node as serde gives it, with the parser's place.
 struct Raw(Node);
 
 impl<'de> Deserialize<'de> for Raw {
@@ -117,7 +118,7 @@ impl<'de> Deserialize<'de> for Raw {
         let spanned: serde_saphyr::Spanned<RawKind> = Deserialize::deserialize(deserializer)?;
         let span = spanned.referenced.span();
         let number = |count: Option<u64>| count.and_then(|count| usize::try_from(count).ok());
-        // A text that is read from memory has all its places in octets.
+        // For a text in memory, all places are in octets.
         let start = number(span.byte_offset()).unwrap_or_default();
         let end = start.saturating_add(number(span.byte_len()).unwrap_or_default());
         Ok(Self(Node { span: Span { start, end }, kind: spanned.value.0 }))
@@ -158,7 +159,8 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Kind, E> {
-        // No key of a plan takes such a number: it is a number that is out of range everywhere.
+        // No key of a plan takes such a large number, so make it one that is out of range
+        // everywhere.
         Ok(i64::try_from(value).map_or(Kind::Float(f64::MAX), Kind::Int))
     }
 
@@ -208,7 +210,7 @@ impl Places<'_> {
         self.within_a_line(Span { start, end: start.saturating_add(length) })
     }
 
-    /// A text may reach over several lines; its first line says enough.
+    /// A text may span several lines; showing the first is enough.
     fn within_a_line(&self, span: Span) -> Span {
         let start = span.start.min(self.text.len());
         let end = span.end.min(self.text.len());
@@ -217,7 +219,7 @@ impl Places<'_> {
         Span { start, end: start + first }
     }
 
-    /// Puts the places right of a node and of all that is in it.
+    /// Corrects the places of a node and of everything in it.
     fn node(&self, node: &mut Node) {
         node.span = self.within_a_line(node.span);
         match &mut node.kind {
@@ -233,7 +235,7 @@ impl Places<'_> {
         }
     }
 
-    /// An item of a list; one that begins with its first key stands where its dash stands.
+    /// An item of a list; a block item has the place of its dash.
     fn item(&self, node: &mut Node) {
         self.node(node);
         let front = self.text[..node.span.start].trim_end_matches(' ');
@@ -242,7 +244,7 @@ impl Places<'_> {
         }
     }
 
-    /// A key and its value; a value that begins on another line stands where its key stands.
+    /// A key and its value; a block value on the next line has the place of its key.
     fn entry(&self, key: &mut Node, value: &mut Node) {
         self.node(key);
         self.node(value);
@@ -272,7 +274,7 @@ impl Places<'_> {
         } else {
             error
         };
-        // The scanner stops behind a tab; it is the tab that should not be there.
+        // The scanner stops after a tab, but the tab itself is the mistake.
         let tab = self.text[..span.start].ends_with('\t');
         let start = span.start - usize::from(tab && span.is_empty());
         let span = self.visible(Span { start, ..span });
@@ -280,7 +282,8 @@ impl Places<'_> {
         Diagnostic::error(YAML, span, title, help)
     }
 
-    /// At least one character, where there is one: at the end of a line the last one before it.
+    /// At least one character, so that the caret shows; at the end of a line, the last one before
+    /// it.
     fn visible(&self, span: Span) -> Span {
         let length = |c: char| c.len_utf8();
         if !span.is_empty() {
@@ -303,19 +306,19 @@ impl Node {
         matches!(&self.kind, Kind::Text(text) if text == word)
     }
 
-    /// The value behind a key, if this is a mapping that has it.
+    /// The value of a key, if this is a mapping that has it.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         let Kind::Map(entries) = &self.kind else { return None };
         entries.iter().find(|(key, _)| key.is_text(name)).map(|(_, value)| value)
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
         let Kind::Map(entries) = &mut self.kind else { return None };
         entries.iter_mut().find(|(key, _)| key.is_text(name)).map(|(_, value)| value)
     }
 
-    /// Moves the places of a node and of all that is in it: its text comes behind others.
+    /// Shifts the places of a node and of everything in it, since its text comes after other files.
     pub(super) fn shift(&mut self, by: usize) {
         self.span = self.span.shifted(by);
         match &mut self.kind {
@@ -335,45 +338,44 @@ impl Node {
     }
 }
 
-/// What is wrong with the YAML, and what to do, in our words where the parser's are about its
-/// interface and not about the text.
+/// What is wrong with the YAML, and what to do. We reword what the parser says about its own
+/// interface rather than about the text.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's errors are an open set")]
 fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     use serde_saphyr::Error;
     use serde_saphyr::budget::BudgetBreach;
     let said = |title: &str, help: &str| (title.to_owned(), help.to_owned());
-    let split =
-        "put parts of it into files of their own (`include:`), or split it into several plans";
+    let split = "move parts of it into other files (`include:`), or split it into several plans";
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map(|key| format!(" {}", quoted(key))).unwrap_or_default();
-            let help = "keep one of the two: the other would be lost without a word";
-            (format!("the key{key} stands here a second time"), help.to_owned())
+            let help = "keep one of them: the other would be lost silently";
+            (format!("the key{key} appears here a second time"), help.to_owned())
         }
         Error::MultipleDocuments { .. } => said(
             "a second document begins here",
-            "a plan is one document: put the second one into a file of its own",
+            "a plan is one document: move the second into a file of its own",
         ),
         Error::MergeKeyNotAllowed { .. } => said(
             "the plan language has no merge keys",
-            "write the keys out: a plan says what it means in one place",
+            "write the keys out, so that they can be read in one place",
         ),
         Error::UnsupportedTag { .. } => said(
             "the plan language has no tags",
-            "take the `!` and the word behind it out, or put the text into quotes",
+            "remove the `!` and the word after it, or quote the text",
         ),
         Error::NonFiniteFloat { .. } => {
-            said("this is no number that a plan can have", "write a whole number")
+            said("a plan cannot contain this number", "write a whole number")
         }
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => (
-            format!("the plan goes deeper than {DEPTH_MAX} levels"),
-            "close the brackets; the deepest key of a plan lies eight levels deep".to_owned(),
+            format!("the plan is nested deeper than {DEPTH_MAX} levels"),
+            "close the brackets; the deepest key of a plan is eight levels deep".to_owned(),
         ),
         Error::Budget { breach: BudgetBreach::Nodes { .. }, .. } => {
             let title =
-                format!("the plan has more than {NODES_MAX} values, those behind aliases included");
+                format!("the plan has more than {NODES_MAX} values, counting those of aliases");
             let help = match rest.starts_with('*') {
-                true => "write the value out: an alias counts as all that it stands for",
+                true => "write the value out: an alias counts as everything that it stands for",
                 false => split,
             };
             (title, help.to_owned())
@@ -388,14 +390,14 @@ fn explain(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
         Error::Budget { .. } => said("the plan is too large for the YAML parser", split),
         Error::UnknownAnchor { .. } => said(
             "there is no anchor of this name",
-            "write the value out, or put the text into quotes if the `*` belongs to it",
+            "write the value out, or quote the text if the `*` belongs to it",
         ),
         _ => parser_words(error, rest),
     }
 }
 
-/// What the parser says of a text that is no YAML, and what to say instead. A message that is not
-/// here is shown as it is.
+/// What the parser says about invalid YAML, and what we say instead. Other messages are shown as
+/// they are.
 const REWORDED: &[(&str, &str)] = &[
     ("simple key expected ':'", "this key has no colon"),
     ("recursion limit exceeded", "the brackets are nested too deeply"),
@@ -407,7 +409,7 @@ const REWORDED: &[(&str, &str)] = &[
 
 fn parser_words(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     let mut title = error.to_string();
-    // The parser puts the place behind; the caret shows it.
+    // The parser appends the place, which the caret shows already.
     if let Some(at) = title.find(" at line ") {
         title.truncate(at);
     }
@@ -416,7 +418,7 @@ fn parser_words(error: &serde_saphyr::Error, rest: &str) -> (String, String) {
     }
     let tabs = rest.starts_with('\t') || title.contains("found a tab");
     let help = match tabs {
-        true => "indent with spaces: YAML takes no tabs",
+        true => "indent with spaces: YAML does not allow tabs",
         false => "check quotes, brackets, colons and indentation, here and in the line above",
     };
     (title, help.to_owned())

@@ -1,12 +1,13 @@
 //! The evaluation of SPF records: `check_host()` of RFC 7208 §4.
 //!
-//! Synchronous, and without IO: whoever calls gives the answers of the DNS as a function, in which
-//! aliases have been followed. The same answers make the same evaluation. Nothing here knows where
-//! the answers come from, or what becomes of the message.
+//! Synchronous, and without IO: the caller provides the answers of the DNS as a function, with
+//! aliases followed. The same answers give the same evaluation. Nothing here knows where the
+//! answers come from, or what happens to the message.
 //!
-//! Bounded whatever the answers are: ten terms that ask (§4.6.4), each with at most eleven questions,
-//! so some 130 questions; includes nest ten deep. Errors stop an evaluation as [`Problem`];
-//! what RFC 7208 tells a receiver to pass over in silence is kept in [`Evaluation::unanswered`].
+//! Bounded whatever the answers are: ten terms with look-ups (§4.6.4), each with at most eleven
+//! questions, so some 130 questions; includes nest ten deep. Errors stop an evaluation as
+//! [`Problem`]; failures that RFC 7208 tells a receiver to ignore are kept in
+//! [`Evaluation::unanswered`].
 
 use std::net::IpAddr;
 
@@ -21,26 +22,26 @@ use super::outcome::{
 };
 use crate::calendar::Timestamp;
 
-/// Octets of an explanation at the most; a longer one counts as none. Our choice: eight lines of an
-/// SMTP reply (512 octets each, RFC 5321 §4.5.3.1.5).
+/// The maximum size of an explanation, in octets; a longer explanation is ignored. Our choice:
+/// eight lines of an SMTP reply (512 octets each, RFC 5321 §4.5.3.1.5).
 pub const EXPLANATION_OCTETS_MAX: usize = 4096;
 
-/// What a receiver knows of a message before it asks anybody.
+/// What a receiver knows about a message before it looks anything up.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'c> {
-    /// The address of the SMTP client; an IPv4-mapped one counts as IPv4 (RFC 7208 §5).
+    /// The address of the SMTP client; an IPv4-mapped address counts as IPv4 (RFC 7208 §5).
     pub ip: IpAddr,
     /// The address in MAIL FROM, without angle brackets; empty for a bounce.
     pub mail_from: &'c str,
     /// What the client said in HELO or EHLO.
     pub helo: &'c str,
-    /// The name of the host that evaluates, for `%{r}`; `unknown` where it has none.
+    /// The name of the evaluating host, for `%{r}`; `unknown` if it has none.
     pub receiver: &'c str,
     /// The time of the evaluation, for `%{t}`.
     pub now: Timestamp,
 }
 
-/// What the DNS says; aliases have been followed.
+/// An answer of the DNS, with aliases followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// These records.
@@ -51,12 +52,12 @@ pub enum Answer {
     Unknown,
 }
 
-/// What the DNS says to a question. The same question must have the same answer each time.
+/// The answers of the DNS. The same question must always get the same answer.
 pub type World<'w> = dyn Fn(&RrKey) -> Answer + 'w;
 
-/// Evaluates the domain of MAIL FROM, or of HELO where that is empty (RFC 7208 §2.4).
+/// Evaluates the domain of MAIL FROM, or of HELO if MAIL FROM is empty (RFC 7208 §2.4).
 ///
-/// The outcome is [`Outcome::None`] where that is no domain name (RFC 7208 §4.3).
+/// The outcome is [`Outcome::None`] if that is not a domain name (RFC 7208 §4.3).
 #[must_use]
 pub fn check_mail(client: &Client<'_>, world: &World<'_>) -> Evaluation {
     let sender = Sender::of(client);
@@ -68,7 +69,7 @@ pub fn check_mail(client: &Client<'_>, world: &World<'_>) -> Evaluation {
 
 /// Evaluates a domain for a client: `check_host()` of RFC 7208 §4.
 ///
-/// The outcome is [`Outcome::None`] for a name of less than two labels (RFC 7208 §4.3).
+/// The outcome is [`Outcome::None`] for a name with fewer than two labels (RFC 7208 §4.3).
 #[must_use]
 pub fn check_host(client: &Client<'_>, domain: &Name, world: &World<'_>) -> Evaluation {
     evaluate(client, domain, &Sender::of(client), world)
@@ -80,10 +81,10 @@ fn evaluate(client: &Client<'_>, domain: &Name, sender: &Sender, world: &World<'
     evaluator.finish(found)
 }
 
-/// What a domain says, if it has a record.
+/// The verdict of a domain that has a record.
 struct Verdict {
     outcome: Outcome,
-    /// Where an explanation lies, and whose record names it.
+    /// Where to find an explanation, and the domain whose record names it.
     explanation: Option<(DomainSpec, Name)>,
 }
 
@@ -92,7 +93,7 @@ struct Verdict {
 struct Reverse {
     /// Whether there is no PTR record at all.
     is_void: bool,
-    /// Those whose addresses have the client's among them.
+    /// The names whose addresses include the client's.
     validated: Vec<Name>,
 }
 
@@ -129,9 +130,9 @@ impl<'e> Evaluator<'e> {
         Evaluation { outcome, terms, voids, path, problem, explanation, unanswered }
     }
 
-    /// The verdict of a domain, through its redirects; `None` where it has no record.
+    /// The verdict of a domain, following redirects; `None` if it has no record.
     ///
-    /// Calls itself for includes, and goes round for redirects: each costs a term.
+    /// Recurses for includes and loops for redirects, both bounded because each costs a term.
     fn host(&mut self, domain: &Name) -> Result<Option<Verdict>, Problem> {
         let Some(mut record) = self.record(domain)? else { return Ok(None) };
         let mut domain = domain.clone();
@@ -229,24 +230,24 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// Whether the client's address is one of a name's, as far as the prefix lengths say.
+    /// Whether the client's address is an address of a name, within the prefix lengths.
     fn has_address(&mut self, name: &Name, prefixes: Prefixes) -> Result<bool, Problem> {
         let addresses = self.ask_counting(name, self.address_type())?;
         let bits = if self.ip.is_ipv4() { prefixes.ip4_bits } else { prefixes.ip6_bits };
         Ok(addresses.iter().filter_map(Rdata::ip).any(|address| is_within(self.ip, address, bits)))
     }
 
-    /// Whether the client's address is one of those of a name's exchanges (RFC 7208 §5.4).
+    /// Whether the client's address is an address of a name's exchanges (RFC 7208 §5.4).
     ///
-    /// More than ten exchanges are an error even where one of the first ten would match: which are
-    /// the first depends on the order of an answer, which means nothing.
+    /// More than ten exchanges are an error even if one of the first ten would match: which are
+    /// first depends on the order of the answer, which is arbitrary.
     fn has_exchange(&mut self, name: &Name, prefixes: Prefixes) -> Result<bool, Problem> {
         let exchanges = self.ask_counting(name, RrType::MX)?;
         if exchanges.len() > EXCHANGES_MAX {
             return Err(Problem::ManyExchanges { domain: name.clone() });
         }
         for (_, exchange) in exchanges.iter().filter_map(Rdata::as_mx) {
-            // The root is no exchange, but says that there is none (RFC 7505 §3).
+            // The root is not an exchange: it says that there is none (RFC 7505 §3).
             if !exchange.is_root() && self.has_address(&exchange, prefixes)? {
                 return Ok(true);
             }
@@ -256,8 +257,8 @@ impl<'e> Evaluator<'e> {
 
     /// The validated names of the client's address (RFC 7208 §5.5).
     ///
-    /// Failures are passed over, as the RFC wants it. The look-ups of those names' addresses do not
-    /// count as void: whoever runs the client says which they are, not the domain that is evaluated.
+    /// Failures are ignored, as the RFC requires. Look-ups of those names' addresses do not count
+    /// as void: the client's operator chooses these names, not the evaluated domain.
     fn reverse(&mut self) -> Reverse {
         if let Some(reverse) = &self.reverse {
             return reverse.clone();
@@ -279,7 +280,7 @@ impl<'e> Evaluator<'e> {
         self.reverse.insert(Reverse { is_void, validated }).clone()
     }
 
-    /// What `%{p}` stands for: the domain itself, or a name below it, or any (RFC 7208 §7.3).
+    /// The value of `%{p}`: the domain itself, else a name below it, else any name (RFC 7208 §7.3).
     fn validated_name(&mut self, domain: &Name) -> String {
         let validated = self.reverse().validated;
         let exactly = validated.iter().find(|name| *name == domain);
@@ -288,7 +289,7 @@ impl<'e> Evaluator<'e> {
         best.map_or_else(|| "unknown".to_owned(), domain_text)
     }
 
-    /// The explanation of a fail; `None` where anything is wrong with it (RFC 7208 §6.2).
+    /// The explanation of a fail; `None` if anything is wrong with it (RFC 7208 §6.2).
     fn explain(&mut self, spec: &DomainSpec, domain: &Name) -> Option<String> {
         let owner = self.name(spec, domain)?;
         let texts = self.ask(&owner, RrType::TXT).ok()?;
@@ -300,7 +301,7 @@ impl<'e> Evaluator<'e> {
         (text.is_ascii() && text.len() <= EXPLANATION_OCTETS_MAX).then_some(text)
     }
 
-    /// The name that a `domain-spec` stands for, if it is one.
+    /// The name that a `domain-spec` expands to, if it is valid.
     fn name(&mut self, spec: &DomainSpec, domain: &Name) -> Option<Name> {
         self.with_values(spec.names_validated(), domain, |values| spec.name(values))
     }
@@ -313,7 +314,7 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// Calls with what the macros stand for; `%{p}` is looked up only where it is needed.
+    /// Calls a function with the values of the macros; `%{p}` is looked up only if needed.
     fn with_values<T>(
         &mut self,
         names_validated: bool,
@@ -338,7 +339,7 @@ impl<'e> Evaluator<'e> {
         if self.ip.is_ipv4() { RrType::A } else { RrType::AAAA }
     }
 
-    /// Counts a term that asks (RFC 7208 §4.6.4).
+    /// Counts a term with a look-up (RFC 7208 §4.6.4).
     fn spend(&mut self) -> Result<(), Problem> {
         self.terms += 1;
         if self.terms > TERMS_MAX { Err(Problem::ManyTerms) } else { Ok(()) }
@@ -349,7 +350,7 @@ impl<'e> Evaluator<'e> {
         if self.voids > VOIDS_MAX { Err(Problem::ManyVoids) } else { Ok(()) }
     }
 
-    /// The records of this type; none where there are none.
+    /// The records of this type; empty if there are none.
     fn ask(&mut self, name: &Name, rtype: RrType) -> Result<Vec<Rdata>, Problem> {
         let key = RrKey::new(name.clone(), rtype);
         match (self.world)(&key) {
@@ -375,7 +376,7 @@ impl<'e> Evaluator<'e> {
     }
 }
 
-/// Whether the leading bits of two addresses of one family are the same.
+/// Whether the leading bits of two addresses of the same family are equal.
 fn is_within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
     let bits = u32::from(bits);
     match (ip, network) {

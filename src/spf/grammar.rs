@@ -1,7 +1,7 @@
-//! The grammar of SPF records (RFC 7208 §12), strictly: a record with one term that it does not
-//! allow is no record, wherever that term stands (RFC 7208 §4.6).
+//! The grammar of SPF records (RFC 7208 §12), strictly: a single bad term makes the whole record
+//! invalid, wherever the term is (RFC 7208 §4.6).
 //!
-//! Linear in the record's length, and total: any octets at all may be given.
+//! Linear in the record's length, and total: any octets may be given.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -25,7 +25,7 @@ pub(super) struct Record {
 /// A mechanism with its qualifier.
 #[derive(Clone, Debug)]
 pub(super) struct Directive {
-    /// As it was written.
+    /// As written.
     pub(super) term: Term,
     /// What a match means: pass, fail, softfail or neutral (RFC 7208 §4.6.2).
     pub(super) on_match: Outcome,
@@ -56,7 +56,7 @@ pub(super) struct Prefixes {
 }
 
 impl Prefixes {
-    /// All bits: what is meant where nothing is said.
+    /// All bits, the default.
     pub(super) const WHOLE: Self = Self { ip4_bits: IP4_BITS, ip6_bits: IP6_BITS };
 }
 
@@ -69,14 +69,14 @@ const IP4_BITS: u8 = 32;
 /// Bits of an IPv6 address.
 const IP6_BITS: u8 = 128;
 
-/// What a modifier means here; whatever else has the right form means nothing (RFC 7208 §6).
+/// A modifier; unknown modifiers of the right form have no meaning (RFC 7208 §6).
 pub(super) enum Modifier {
     Redirect(DomainSpec),
     Explanation(DomainSpec),
     Unknown,
 }
 
-/// The SPF records among those of a name, each without its version (RFC 7208 §4.5).
+/// The SPF records among the records of a name, each without its version (RFC 7208 §4.5).
 pub(super) fn policies(records: &[Rdata]) -> impl Iterator<Item = Vec<u8>> + '_ {
     let texts = records.iter().filter(|rdata| rdata.rtype() == RrType::TXT);
     texts.filter_map(|rdata| Some(terms_of(&rdata.txt_joined()?)?.to_vec()))
@@ -107,7 +107,7 @@ pub(super) fn parse(terms: &[u8]) -> Result<Record, Term> {
     Ok(record)
 }
 
-/// How far a `name` reaches: `ALPHA *( ALPHA / DIGIT / "-" / "_" / "." )`.
+/// The length of a `name`: `ALPHA *( ALPHA / DIGIT / "-" / "_" / "." )`.
 fn name_length(text: &[u8]) -> usize {
     let is_of_name = |octet: &&u8| octet.is_ascii_alphanumeric() || b"-_.".contains(octet);
     match text.first() {
@@ -116,14 +116,14 @@ fn name_length(text: &[u8]) -> usize {
     }
 }
 
-/// A modifier's name and value: only where `=` follows the name immediately (RFC 7208 §4.6.1).
+/// A modifier's name and value, if `=` immediately follows the name (RFC 7208 §4.6.1).
 pub(super) fn split_modifier(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, rest) = text.split_at(name_length(text));
     let value = rest.strip_prefix(b"=")?;
     (!name.is_empty()).then_some((name, value))
 }
 
-/// Reads a modifier; `None` where its value is not allowed.
+/// Reads a modifier; `None` if its value is not allowed.
 pub(super) fn modifier(name: &[u8], value: &[u8]) -> Option<Modifier> {
     if name.eq_ignore_ascii_case(b"redirect") {
         return DomainSpec::parse(value).map(Modifier::Redirect);
@@ -134,7 +134,7 @@ pub(super) fn modifier(name: &[u8], value: &[u8]) -> Option<Modifier> {
     MacroString::parse(value, Place::Term).map(|_| Modifier::Unknown)
 }
 
-/// Reads a mechanism with its qualifier; `None` where the grammar does not allow it.
+/// Reads a mechanism with its qualifier; `None` if the grammar does not allow it.
 pub(super) fn directive(text: &[u8]) -> Option<Directive> {
     let term = Term::new(std::str::from_utf8(text).ok()?);
     let (on_match, text) = match text {
@@ -184,8 +184,8 @@ fn optional_domain(text: &[u8]) -> Option<Option<DomainSpec>> {
     }
 }
 
-/// `[ ":" domain-spec ] [ dual-cidr-length ]`: read from the right, for a domain may hold slashes,
-/// but cannot end in a slash and digits.
+/// `[ ":" domain-spec ] [ dual-cidr-length ]`: read from the right, because a domain may contain
+/// slashes but cannot end in a slash and digits.
 fn domain_and_prefixes(text: &[u8]) -> Option<(Option<DomainSpec>, Prefixes)> {
     let (text, ip6_bits) = match split_digits(text) {
         Some((front, digits)) if front.ends_with(b"//") => {
@@ -202,7 +202,7 @@ fn domain_and_prefixes(text: &[u8]) -> Option<(Option<DomainSpec>, Prefixes)> {
     Some((optional_domain(text)?, Prefixes { ip4_bits, ip6_bits }))
 }
 
-/// The digits at the end of a text, if there are any, and what stands in front of them.
+/// The digits at the end of a text, if any, and the part before them.
 fn split_digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let digits = text.iter().rev().take_while(|octet| octet.is_ascii_digit()).count();
     (digits > 0).then(|| text.split_at(text.len() - digits))

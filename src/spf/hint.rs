@@ -1,4 +1,4 @@
-//! What somebody probably meant who wrote a term that is none.
+//! What the author of a bad term probably meant.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::diag::did_you_mean;
 /// A text that the grammar does not allow in a record (RFC 7208 §12).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadTerm {
-    /// As it stands there.
+    /// As written.
     pub term: String,
     /// What was probably meant: one or more terms.
     pub meant: Option<String>,
@@ -21,7 +21,7 @@ impl SpfRecord {
     /// Whether a receiver can read the record at all (RFC 7208 §4.6).
     ///
     /// # Errors
-    /// The first term that the grammar does not allow, or allows once.
+    /// The first term that the grammar does not allow, or does not allow twice.
     pub fn check(&self) -> Result<(), BadTerm> {
         let terms: Vec<String> = self.terms.iter().map(ToString::to_string).collect();
         match grammar::parse(terms.join(" ").as_bytes()) {
@@ -39,8 +39,8 @@ fn is_good(terms: &str) -> bool {
     grammar::parse(terms.as_bytes()).is_ok()
 }
 
-/// The modifier that looks like a mechanism, if a term is one: `include=a.test` means nothing to a
-/// receiver (RFC 7208 §6), and its author meant `include:a.test`.
+/// What was meant by a modifier that looks like a mechanism: `include=a.test` means nothing to a
+/// receiver (RFC 7208 §6), but its author meant `include:a.test`.
 #[must_use]
 pub fn mechanism_with_equals_sign(term: &str) -> Option<String> {
     let (name, value) = term.split_once('=')?;

@@ -1,24 +1,24 @@
-//! Who a message says it is from (RFC 7208 §2.4, §4.3), as macros want it.
+//! Who a message says it is from (RFC 7208 §2.4, §4.3), in the form that macros need.
 
 use cutover_contract::Name;
 
 use super::eval::Client;
 
-/// The sender's local part where there is none (RFC 7208 §4.3).
+/// The default local part of a sender (RFC 7208 §4.3).
 const LOCAL_PART_DEFAULT: &str = "postmaster";
 
-/// The sender, taken apart.
+/// The parts of a sender's address.
 pub(super) struct Sender {
     /// Local part, `@`, domain.
     pub(super) whole: String,
-    /// What stands in front of the last `@`.
+    /// The part before the last `@`.
     pub(super) local_part: String,
-    /// What stands behind it, in ASCII where IDNA knows how (RFC 8616 §4); maybe no domain name.
+    /// The part after it, in ASCII if IDNA allows (RFC 8616 §4); may not be a domain name.
     pub(super) domain: String,
 }
 
 impl Sender {
-    /// The address of MAIL FROM; where that is empty, the postmaster of HELO (RFC 7208 §2.4).
+    /// The address of MAIL FROM, or postmaster at HELO if it is empty (RFC 7208 §2.4).
     pub(super) fn of(client: &Client<'_>) -> Self {
         let (local_part, domain) = match client.mail_from {
             "" => ("", client.helo),
@@ -36,7 +36,7 @@ impl Sender {
     }
 }
 
-/// A name as macros have it: without a last dot, and without escapes.
+/// A name as macros use it: without a trailing dot, and without escapes.
 pub(super) fn domain_text(name: &Name) -> String {
     let labels: Vec<_> = name.labels().map(String::from_utf8_lossy).collect();
     labels.join(".")

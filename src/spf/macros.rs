@@ -1,28 +1,28 @@
 //! Macro strings (RFC 7208 §7): read once, expanded for each evaluation.
 //!
-//! Reading is strict: whatever the grammar of §7.1 does not allow is no macro string. Expanding
-//! never fails and asks nobody; what `%{p}` stands for is found before, by the evaluator.
-//! Both are linear in what they read and write: a string is expanded from its right end, and only
-//! as far as its reader looks.
+//! Reading is strict: anything that the grammar of §7.1 does not allow is refused. Expanding never
+//! fails and looks nothing up; the evaluator finds the value of `%{p}` before. Both are linear in
+//! what they read and write: a string is expanded from its right end, only as far as needed.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use cutover_contract::Name;
 
-/// Characters of a domain name in text form at the most, without the last dot (RFC 7208 §7.3).
+/// The maximum length of a domain name in text form, without the trailing dot, in characters (RFC
+/// 7208 §7.3).
 const NAME_TEXT_MAX: usize = 253;
 
-/// Where a macro string stands: what it may hold depends on it.
+/// Where a macro string is used, which decides what it may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In a term: no blanks, and none of the letters `c`, `r`, `t` (RFC 7208 §7.2).
+    /// In a term: no spaces, and none of the letters `c`, `r`, `t` (RFC 7208 §7.2).
     Term,
     /// In the text that `exp` names (RFC 7208 §6.2).
     Explanation,
 }
 
-/// A macro string that has the right form for its place.
+/// A macro string with a valid form for its place.
 #[derive(Clone, Debug)]
 pub(super) struct MacroString {
     pieces: Vec<Piece>,
@@ -41,9 +41,9 @@ enum Piece {
 #[derive(Clone, Debug)]
 struct Macro {
     letter: Letter,
-    /// An upper-case letter: the value is escaped as in a URL.
+    /// Whether the letter is upper-case, so that the value is URL-escaped.
     is_escaped: bool,
-    /// How many parts are kept, counted from the right; `usize::MAX` where nothing is said.
+    /// How many parts are kept, counted from the right; `usize::MAX` by default.
     parts_max: usize,
     is_reversed: bool,
     /// What separates parts; empty for the default, the dot.
@@ -66,7 +66,7 @@ enum Letter {
     Timestamp,
 }
 
-/// What the macros stand for in one record.
+/// The values of the macros in a record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Values<'v> {
     /// `s`: the sender.
@@ -90,12 +90,12 @@ pub(super) struct Values<'v> {
 }
 
 impl MacroString {
-    /// Reads a macro string; `None` where the grammar does not allow it (RFC 7208 §7.1).
+    /// Reads a macro string; `None` if the grammar does not allow it (RFC 7208 §7.1).
     pub(super) fn parse(text: &[u8], place: Place) -> Option<Self> {
         Self::parse_with_tail(text, place).map(|(parsed, _)| parsed)
     }
 
-    /// Reads a macro string, and says what of the text stands behind its last macro.
+    /// Reads a macro string; also returns the text after its last macro.
     fn parse_with_tail(text: &[u8], place: Place) -> Option<(Self, &[u8])> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -142,7 +142,7 @@ impl MacroString {
         })
     }
 
-    /// The expanded text, or as much of its right end as has more than `octets_max` octets.
+    /// The expanded text, or a right end of it that is just longer than `octets_max` octets.
     pub(super) fn expand(&self, values: &Values<'_>, octets_max: usize) -> String {
         let mut parts = Vec::new();
         let mut length = 0;
@@ -163,11 +163,11 @@ impl MacroString {
 }
 
 impl DomainSpec {
-    /// Reads a `domain-spec`; `None` where the grammar does not allow it (RFC 7208 §7.1).
+    /// Reads a `domain-spec`; `None` if the grammar does not allow it (RFC 7208 §7.1).
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let (parsed, tail) = MacroString::parse_with_tail(text, Place::Term)?;
         let ends_well = match tail {
-            // Nothing behind the last macro: good, if there is one.
+            // Nothing follows the last macro: fine, if there is one.
             [] => !text.is_empty(),
             _ => ends_in_top_label(tail),
         };
@@ -179,11 +179,13 @@ impl DomainSpec {
         self.0.names_validated()
     }
 
-    /// The domain name that it stands for; too long ones lose labels from the left (RFC 7208 §7.3).
+    /// The domain name that it expands to; a name that is too long loses labels on the left (RFC
+    /// 7208 §7.3).
     ///
-    /// `None` where the result is no domain name, as with two dots in a row (RFC 7208 §4.8).
+    /// `None` if the result is not a domain name, for example with two dots in a row (RFC 7208
+    /// §4.8).
     pub(super) fn name(&self, values: &Values<'_>) -> Option<Name> {
-        // One more for a last dot, which does not count.
+        // One more for a trailing dot, which does not count.
         let text = self.0.expand(values, NAME_TEXT_MAX + 1);
         let mut text = text.strip_suffix('.').unwrap_or(&text);
         while text.len() > NAME_TEXT_MAX {
@@ -215,7 +217,7 @@ fn ends_in_top_label(text: &[u8]) -> bool {
 }
 
 impl Macro {
-    /// Reads what stands between the braces.
+    /// Reads the text between the braces.
     fn parse(body: &[u8], place: Place) -> Option<Self> {
         let (letter, rest) = body.split_first()?;
         let is_escaped = letter.is_ascii_uppercase();
@@ -240,7 +242,7 @@ impl Macro {
             return None;
         }
         let mut delimiters: Vec<char> = rest.iter().map(|octet| char::from(*octet)).collect();
-        // There are seven: whatever is repeated would only make the search slower.
+        // There are only seven; repetitions would only slow down the search.
         delimiters.sort_unstable();
         delimiters.dedup();
         Some(Self { letter, is_escaped, parts_max, is_reversed, delimiters })
@@ -256,14 +258,14 @@ impl Macro {
 
     /// Splits, reverses, keeps parts from the right, and joins with dots (RFC 7208 §7.3).
     ///
-    /// Only the parts that are kept are looked for.
+    /// Only searches for the parts that are kept.
     fn transform<'v>(&self, value: Cow<'v, str>) -> Cow<'v, str> {
         let dot = ['.'];
         let delimiters = if self.delimiters.is_empty() { &dot } else { &self.delimiters[..] };
         if delimiters == dot && !self.is_reversed && self.parts_max == usize::MAX {
             return value;
         }
-        // The parts on the right of the reversed order are those on the left of the value.
+        // The rightmost parts after reversal are the leftmost parts of the value.
         let mut parts: Vec<&str> = match self.is_reversed {
             true => value.split(delimiters).take(self.parts_max).collect(),
             false => value.rsplit(delimiters).take(self.parts_max).collect(),
@@ -274,7 +276,7 @@ impl Macro {
 }
 
 impl Letter {
-    /// The letter, in lower case, if it may stand here.
+    /// The letter in lower case, if it is allowed here.
     fn parse(letter: u8, place: Place) -> Option<Self> {
         match letter {
             b's' => Some(Self::Sender),
@@ -310,8 +312,8 @@ impl Letter {
     }
 }
 
-/// An address as labels: a dotted quad, or 32 hexadecimal digits with dots (RFC 7208 §7.3), in
-/// upper case, for the published test suite compares explanations so.
+/// An address as labels: a dotted quad, or 32 hexadecimal digits with dots (RFC 7208 §7.3). Upper
+/// case, because the published test suite compares explanations that way.
 pub(super) fn dotted(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
@@ -323,7 +325,7 @@ pub(super) fn dotted(ip: IpAddr) -> String {
     }
 }
 
-/// Escapes all that is not unreserved in a URL (RFC 3986 §2.3).
+/// Escapes everything that is not unreserved in a URL (RFC 3986 §2.3).
 fn escape(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for octet in value.bytes() {

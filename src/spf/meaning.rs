@@ -1,7 +1,7 @@
-//! What a term means, whatever its spelling: `ip4:192.0.2.10` and `+IP4:192.0.2.10/32` are one.
+//! What a term means, whatever its spelling: `ip4:192.0.2.10` and `+IP4:192.0.2.10/32` are the
+//! same.
 //!
-//! Only what stands in the record itself is looked at: whether two names have the same addresses is
-//! no question of spelling.
+//! Only the record itself counts; whether two names have the same addresses is not considered.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,10 +13,11 @@ use super::macros::{MacroString, Place, Values};
 use super::outcome::Outcome;
 use super::{Term, macros};
 
-/// Octets of a term with names in place of macros: more is no name. A bound only.
+/// The maximum size of a term whose macros were replaced by names, in octets. Only a bound:
+/// anything larger is not a name.
 const TERM_OCTETS_MAX: usize = 1_024;
 
-/// What a term says, in one form for all spellings.
+/// The meaning of a term, in one form for all spellings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TermMeaning(Says);
 
@@ -26,8 +27,8 @@ enum Says {
     Directive(Outcome, Matches),
     Redirect(Domain),
     Explanation(Domain),
-    /// A modifier that means nothing, and what the grammar does not allow: as it is spelled, in
-    /// lower case.
+    /// A modifier without meaning, or a term that the grammar does not allow: its spelling in lower
+    /// case.
     Else(String),
 }
 
@@ -46,21 +47,20 @@ enum Matches {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Domain {
     Name(Name),
-    /// A text with macros, in lower case where case does not count.
+    /// A text with macros, in lower case except where case matters.
     Macros(String),
 }
 
 impl Term {
-    /// What it says in the record of `domain`: host bits are masked, names have neither case nor a
-    /// last dot, and what is left out is what is meant (RFC 7208 §4.6.2, §4.7, §5.6).
+    /// Its meaning in the record of `domain`: host bits are masked, names have neither case nor a
+    /// trailing dot, and defaults are filled in (RFC 7208 §4.6.2, §4.7, §5.6).
     #[must_use]
     pub fn meaning(&self, domain: &Name) -> TermMeaning {
         TermMeaning(says(&self.0, domain).unwrap_or_else(|| Says::Else(self.canonical())))
     }
 
-    /// The same with the names in place of the macros that stand for them: `d`, the domain of the
-    /// record, and `o`, the domain that mail is sent as (RFC 7208 §7.2). A term with any other macro
-    /// is left as it is.
+    /// The same with names instead of these macros: `d`, the domain of the record, and `o`, the
+    /// domain that mail is sent as (RFC 7208 §7.2). A term with any other macro does not change.
     #[must_use]
     pub fn named(&self, record: &Name, sender: &Name) -> Self {
         let text = &self.0;
@@ -92,13 +92,13 @@ impl Term {
         Self(format!("{front}{expanded}"))
     }
 
-    /// Whether two terms say the same in the record of `domain`.
+    /// Whether two terms mean the same in the record of `domain`.
     #[must_use]
     pub fn same_as(&self, other: &Self, domain: &Name) -> bool {
         self.meaning(domain) == other.meaning(domain)
     }
 
-    /// Whether a prefix length of `a` or `mx` takes in more than single addresses (RFC 7208 §5.6).
+    /// Whether a prefix length of `a` or `mx` covers more than single addresses (RFC 7208 §5.6).
     #[must_use]
     pub fn has_prefix_length(&self) -> bool {
         match grammar::directive(self.0.as_bytes()).map(|directive| directive.mechanism) {
@@ -120,10 +120,10 @@ fn says(text: &str, domain: &Name) -> Option<Says> {
         };
     }
     let directive = grammar::directive(text.as_bytes())?;
-    // The grammar has allowed it; what is behind the colon is needed as it was written.
+    // The grammar has accepted it; the part after the colon is needed as written.
     let written = text.split_once(':').map(|(_, written)| written);
     let named = || written.map(Domain::of);
-    // Prefix lengths stand behind the last macro or name.
+    // Prefix lengths come after the last macro or name.
     let or_domain = || match written {
         Some(written) => Domain::of(without_prefixes(written)),
         None => Domain::Name(domain.clone()),
@@ -147,7 +147,7 @@ fn says(text: &str, domain: &Name) -> Option<Says> {
     Some(Says::Directive(directive.on_match, matches))
 }
 
-/// A `domain-spec` without the prefix lengths behind it.
+/// A `domain-spec` without the prefix lengths after it.
 fn without_prefixes(written: &str) -> &str {
     let without = |text: &str, mark: &str| {
         let front = text.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -1,12 +1,12 @@
-//! SPF (RFC 7208), in two views that share nothing but a record's version and its terms' spelling.
+//! SPF (RFC 7208), in two views that share only a record's version and the spelling of its terms.
 //!
-//! [`SpfRecord`] is a list of terms: what is needed to widen and narrow one record without changing
-//! what it means. Terms keep the spelling in which they were written, and equality ignores no more of
-//! it than case and the qualifier `+`; [`Term::same_as`] compares what they mean. It takes any terms,
-//! also wrong ones; [`SpfRecord::check`] names those.
+//! [`SpfRecord`] is a list of terms, as needed to widen and narrow a record without changing its
+//! meaning. Terms keep their spelling, and equality ignores only case and the qualifier `+`;
+//! [`Term::same_as`] compares meanings. It takes any terms, even bad ones; [`SpfRecord::check`]
+//! finds those.
 //!
-//! [`check_host`] says what a receiver makes of a record: the whole of RFC 7208, strictly, as the
-//! published test suite wants it. Nothing here asks a server; the answers are given as a function.
+//! [`check_host`] evaluates a record as a receiver does: all of RFC 7208, strictly, as the
+//! published test suite requires. Nothing here asks a server; answers come from a function.
 
 mod eval;
 #[cfg(test)]
@@ -31,11 +31,11 @@ use std::fmt;
 
 use cutover_contract::{Name, Rdata, RrType};
 
-/// One term.
+/// A term.
 #[derive(Clone, Debug)]
 pub struct Term(String);
 
-/// What a term makes an evaluator ask.
+/// What an evaluator has to ask because of a term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Another SPF record: `include`, `redirect`.
@@ -47,7 +47,7 @@ pub enum Target {
 }
 
 impl Term {
-    /// A term as it was written.
+    /// A term as written.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
@@ -58,7 +58,7 @@ impl Term {
         lower.strip_prefix('+').map(str::to_owned).unwrap_or(lower)
     }
 
-    /// Name of the mechanism or modifier, in lower case, and what stands behind `:` or `=`.
+    /// The name of the mechanism or modifier in lower case, and its value after `:` or `=`.
     fn parts(&self) -> (String, Option<&str>) {
         let text = self.0.trim_start_matches(['+', '-', '~', '?']);
         let end = text.find([':', '=', '/']).unwrap_or(text.len());
@@ -84,7 +84,7 @@ impl Term {
         matches!(self.parts().0.as_str(), "include" | "a" | "mx" | "ptr" | "exists" | "redirect")
     }
 
-    /// The name that an `exists` term without macros asks for.
+    /// The name that an `exists` term without macros looks up.
     #[must_use]
     pub fn existence(&self) -> Option<Name> {
         match self.parts() {
@@ -95,8 +95,8 @@ impl Term {
         }
     }
 
-    /// Where somebody answers for a term whose match hangs on the client: the labels of its name
-    /// behind the last macro, or the domain itself.
+    /// The zone that answers for a term whose name depends on the client: the labels after the last
+    /// macro, or the domain itself.
     #[must_use]
     pub fn answered_below(&self, domain: &Name) -> Name {
         let (_, value) = self.parts();
@@ -117,16 +117,16 @@ impl Term {
         self.parts().0 == "ptr"
     }
 
-    /// Whether an evaluator looks for the names of the client's address: `ptr`, and the macro `p` (RFC 7208
-    /// §5.5, §7.3).
+    /// Whether an evaluator looks up the names of the client's address: `ptr`, and the macro `p`
+    /// (RFC 7208 §5.5, §7.3).
     #[must_use]
     pub fn asks_names_of_addresses(&self) -> bool {
         self.is_of_host_names()
             || self.0.to_ascii_lowercase().split("%{").skip(1).any(|rest| rest.starts_with('p'))
     }
 
-    /// The types that an evaluator asks its name for (RFC 7208 §5); `ptr` those of the names that the
-    /// client's address has.
+    /// The types that an evaluator looks up at its name (RFC 7208 §5); for `ptr`, at the names of
+    /// the client's address.
     #[must_use]
     pub fn asks_for(&self) -> &'static [RrType] {
         match self.parts().0.as_str() {
@@ -138,7 +138,8 @@ impl Term {
         }
     }
 
-    /// What it makes an evaluator for `domain` ask; `None` also where the name has macros in it.
+    /// What an evaluator for `domain` has to ask because of it; `None` also if the name contains
+    /// macros.
     #[must_use]
     pub fn target(&self, domain: &Name) -> Option<Target> {
         let (mechanism, value) = self.parts();
@@ -173,7 +174,7 @@ impl fmt::Display for Term {
     }
 }
 
-/// One SPF record.
+/// An SPF record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpfRecord {
     /// Its terms, in order.
@@ -194,7 +195,7 @@ impl SpfRecord {
         Self { terms: terms.split_ascii_whitespace().map(Term::new).collect() }
     }
 
-    /// The same with names in place of macros ([`Term::named`]).
+    /// The same with names instead of macros ([`Term::named`]).
     #[must_use]
     pub fn named(&self, record: &Name, sender: &Name) -> Self {
         Self { terms: self.terms.iter().map(|term| term.named(record, sender)).collect() }
@@ -206,18 +207,18 @@ impl SpfRecord {
         Rdata::txt(self.to_string().as_bytes())
     }
 
-    /// Whether it has a term that says the same in the record of `domain`.
+    /// Whether it has a term that means the same in the record of `domain`.
     #[must_use]
     pub fn has(&self, term: &Term, domain: &Name) -> bool {
         self.terms.iter().any(|own| own.same_as(term, domain))
     }
 
-    /// What the terms make an evaluator for `domain` ask.
+    /// What an evaluator for `domain` has to ask because of the terms.
     pub fn targets<'r>(&'r self, domain: &'r Name) -> impl Iterator<Item = Target> + 'r {
         self.terms.iter().filter_map(|term| term.target(domain))
     }
 
-    /// Puts a term in front of `all` and `redirect`, where it still counts.
+    /// Inserts a term before `all` and `redirect`, where it still counts.
     pub fn add(&mut self, term: Term) {
         let end = self.terms.iter().position(|t| t.is_all() || t.is_redirect());
         self.terms.insert(end.unwrap_or(self.terms.len()), term);
@@ -231,7 +232,7 @@ impl fmt::Display for SpfRecord {
     }
 }
 
-/// What stands behind `v=spf1`, if the text is an SPF record (RFC 7208 §4.5).
+/// The part after `v=spf1`, if the text is an SPF record (RFC 7208 §4.5).
 fn terms_of(text: &[u8]) -> Option<&[u8]> {
     let (version, rest) = text.split_at_checked(6)?;
     let ends = rest.first().is_none_or(|octet| *octet == b' ');

@@ -1,4 +1,4 @@
-//! The addresses that `ip4` and `ip6` name (RFC 7208 §5.6), and what a match of a term means.
+//! The addresses of `ip4` and `ip6` (RFC 7208 §5.6), and what a match of a term means.
 
 use std::net::IpAddr;
 
@@ -11,13 +11,13 @@ use super::{SpfRecord, Term};
 pub struct Network {
     /// The lowest address.
     pub first: IpAddr,
-    /// The highest one.
+    /// The highest address.
     pub last: IpAddr,
 }
 
 impl Network {
-    /// The addresses that agree with this one in so many leading bits; the address alone where that is
-    /// more than it has.
+    /// The addresses that share this number of leading bits with an address; only the address
+    /// itself if it has fewer bits.
     #[must_use]
     pub fn of(ip: IpAddr, bits: u8) -> Self {
         match ip {
@@ -40,8 +40,8 @@ impl Network {
         ip.is_ipv4() == self.first.is_ipv4() && self.first <= ip && ip <= self.last
     }
 
-    /// The address right before these, and the one right behind them: where the answer of whoever
-    /// looks at this network changes.
+    /// The addresses right before and right after these, where the result of a check against this
+    /// network changes.
     #[must_use]
     pub fn neighbours(&self) -> [Option<IpAddr>; 2] {
         match (self.first, self.last) {
@@ -59,7 +59,7 @@ impl Network {
 }
 
 impl Term {
-    /// The addresses of an `ip4` or `ip6`.
+    /// The addresses of an `ip4` or `ip6` term.
     #[must_use]
     pub fn network(&self) -> Option<Network> {
         match grammar::directive(self.0.as_bytes())?.mechanism {
@@ -74,7 +74,7 @@ impl Term {
         }
     }
 
-    /// The addresses around one that an `a` or `mx` takes in with it (`a/24`).
+    /// The addresses around an address that an `a` or `mx` with a prefix length covers (`a/24`).
     #[must_use]
     pub fn around(&self, ip: IpAddr) -> Option<Network> {
         match grammar::directive(self.0.as_bytes())?.mechanism {
@@ -91,13 +91,13 @@ impl Term {
         }
     }
 
-    /// What a match means; `None` for modifiers, and for what the grammar does not allow.
+    /// What a match means; `None` for modifiers, and for terms that the grammar does not allow.
     #[must_use]
     pub fn on_match(&self) -> Option<Outcome> {
         Some(grammar::directive(self.0.as_bytes())?.on_match)
     }
 
-    /// Whether it asks for more than its record names: `ptr`, `exists`, and names with macros.
+    /// Whether it looks up more than its record names: `ptr`, `exists`, and names with macros.
     #[must_use]
     pub fn hangs_on_the_client(&self) -> bool {
         match grammar::directive(self.0.as_bytes()).map(|directive| directive.mechanism) {
@@ -108,7 +108,7 @@ impl Term {
 }
 
 impl SpfRecord {
-    /// The terms up to the one that matches everything.
+    /// The terms up to the first that matches everything.
     pub fn terms_that_count(&self) -> impl Iterator<Item = &Term> {
         let end = self.terms.iter().position(Term::is_all).unwrap_or(self.terms.len());
         self.terms[..end].iter()

@@ -1,4 +1,4 @@
-//! What an evaluation says: the outcome, how it came about, and why there is none.
+//! The result of an evaluation: the outcome, how it came about, or what went wrong.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use cutover_contract::{Name, RrKey};
 
 use super::Term;
 
-/// Terms of one evaluation that may ask (RFC 7208 §4.6.4).
+/// The maximum number of terms with look-ups in an evaluation (RFC 7208 §4.6.4).
 pub const TERMS_MAX: usize = 10;
-/// Look-ups of one evaluation that may find nothing (RFC 7208 §4.6.4).
+/// The maximum number of look-ups that find nothing in an evaluation (RFC 7208 §4.6.4).
 pub const VOIDS_MAX: usize = 2;
-/// MX records of one `mx`; more are an error (RFC 7208 §4.6.4).
+/// The maximum number of MX records for an `mx`; more are an error (RFC 7208 §4.6.4).
 pub const EXCHANGES_MAX: usize = 10;
-/// PTR records that are looked at; more are passed over (RFC 7208 §4.6.4).
+/// The maximum number of PTR records used; more are ignored (RFC 7208 §4.6.4).
 pub const POINTERS_MAX: usize = 10;
 
 /// The result of an evaluation (RFC 7208 §2.6).
@@ -20,7 +20,7 @@ pub const POINTERS_MAX: usize = 10;
 pub enum Outcome {
     /// There is no domain, or no record.
     None,
-    /// The domain says nothing of this client.
+    /// The domain says nothing about this client.
     Neutral,
     /// The client may send for the domain.
     Pass,
@@ -28,17 +28,17 @@ pub enum Outcome {
     Fail,
     /// It probably may not.
     SoftFail,
-    /// Some answer is missing; asking later may help.
+    /// An answer is missing; trying later may help.
     TempError,
-    /// The records cannot be understood, or ask too much.
+    /// The records are invalid, or need too many look-ups.
     PermError,
 }
 
-/// Why there is no other outcome than an error.
+/// Why the outcome is an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A term that the grammar does not allow, or allows once (RFC 7208 §4.6, §6).
-    #[error("`{term}` may not stand in the SPF record of {domain}")]
+    /// A term that the grammar does not allow, or does not allow twice (RFC 7208 §4.6, §6).
+    #[error("`{term}` is not allowed in the SPF record of {domain}")]
     Syntax {
         /// Whose record.
         domain: Name,
@@ -51,7 +51,8 @@ pub enum Problem {
         /// Whose.
         domain: Name,
     },
-    /// `include` or `redirect` of a name without a record, or of no name (RFC 7208 §5.2, §6.1).
+    /// `include` or `redirect` of a name without a record, or of an invalid name (RFC 7208 §5.2,
+    /// §6.1).
     #[error("`{term}` in the SPF record of {domain} leads to no SPF record")]
     NoRecord {
         /// Whose record has the term.
@@ -59,7 +60,7 @@ pub enum Problem {
         /// The term.
         term: Term,
     },
-    /// More than [`TERMS_MAX`] terms that ask.
+    /// More than [`TERMS_MAX`] terms with look-ups.
     #[error("more than {TERMS_MAX} terms cause DNS look-ups")]
     ManyTerms,
     /// More than [`VOIDS_MAX`] look-ups without an answer.
@@ -76,10 +77,10 @@ pub enum Problem {
     Unanswered(RrKey),
 }
 
-/// One term on the way to the outcome.
+/// A term on the way to the outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
-    /// In whose record it stands.
+    /// The domain whose record has it.
     pub domain: Name,
     /// The term.
     pub term: Term,
@@ -90,24 +91,24 @@ pub struct Reached {
 pub struct Evaluation {
     /// The result.
     pub outcome: Outcome,
-    /// Terms that asked (RFC 7208 §4.6.4); one more than [`TERMS_MAX`] where that is the problem.
+    /// Terms with look-ups (RFC 7208 §4.6.4); one more than [`TERMS_MAX`] if that is the problem.
     pub terms: usize,
-    /// Look-ups that found nothing; one more than [`VOIDS_MAX`] where that is the problem.
+    /// Look-ups that found nothing; one more than [`VOIDS_MAX`] if that is the problem.
     pub voids: usize,
-    /// The includes and redirects that led to the outcome, and last the mechanism that matched, or
-    /// at which the problem arose. Without a mechanism where none matched, and for problems of a
-    /// whole record.
+    /// The includes and redirects that led to the outcome, and last the mechanism that matched or
+    /// caused the problem. There is no mechanism if none matched, or if the problem is a whole
+    /// record.
     pub path: Vec<Reached>,
     /// Why the outcome is an error.
     pub problem: Option<Problem>,
     /// The domain's own words for a fail (`exp=`, RFC 7208 §6.2).
     pub explanation: Option<String>,
-    /// Every question that had no answer, also those that RFC 7208 passes over (PTR, explanations).
+    /// Every question without an answer, including those that RFC 7208 ignores (PTR, explanations).
     pub unanswered: Vec<RrKey>,
 }
 
 impl Problem {
-    /// The outcome that it makes.
+    /// The outcome that it leads to.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {

@@ -129,7 +129,7 @@ impl Said {
 
     fn proves(self) -> Self {
         self.exits(PROVED)
-            .says("PROVED. In every order, at every delay, and for all that caches may still hold")
+            .says("PROVED. These hold in every order, at every delay, and for everything that caches may still hold")
     }
 
     /// These steps stand in the plan in this order.
@@ -261,7 +261,7 @@ fn spf_present_masks() {
     let said = said.says("PROVED EXCEPT `authenticated` (acme.test).");
     let said = said.says("{ defect: \"authenticated/acme.test/old/people/spf/192.0.2.11\"");
     said.pasted("override").exits(PROVED).in_order(&[
-        "see that `old` is not, or no longer, what people and programs send mail through (`sends`)",
+        "see that `old` is not (or no longer) used by people or programs to send mail (`sends`)",
         "wait 5d 1m",
         "narrow the SPF record of acme.test.",
     ]);
@@ -291,7 +291,7 @@ fn sts_cname_out() {
 fn clients_mail_repoint_start() {
     let said = case("clients-mail-repoint-start").planned().breaks("clients").pasted("assume");
     said.proves().in_order(&[
-        "see that `old` is not, or no longer, what mail clients are set up to use (`clients`)",
+        "see that `old` is not (or no longer) configured in mail clients (`clients`)",
         "switch the A records of mail.acme.test.",
     ]);
 }
@@ -327,7 +327,7 @@ fn sends_old_expand() {
     case("sends-old-expand").planned().proves().in_order(&[
         "widen the SPF record of acme.test.",
         "wait 1d 1m",
-        "what people and programs send mail through (`sends`)  (T+1d 6m)",
+        "used by people or programs to send mail (`sends`)  (T+1d 6m)",
     ]);
 }
 

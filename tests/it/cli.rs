@@ -133,7 +133,7 @@ fn what_is_neither_plan_nor_artifact_is_refused() {
     for (command, input, word) in [
         ("plan", "plan.json", "is an artifact, but this command needs a plan"),
         ("check", "plan.json", "is an artifact, but this command needs a plan"),
-        ("show", "plan.yaml", "it is no artifact"),
+        ("show", "plan.yaml", "it is not an artifact"),
     ] {
         let said = desk.refuses(2, &[command, input]);
         assert!(said.contains(word), "{said}");
@@ -153,10 +153,10 @@ fn an_artifact_does_what_its_text_says_and_nothing_else() {
     desk.write("same.json", resealed(artifact.clone()));
     desk.refuses(0, &["show", "same.json"]);
     for (from, to, word) in [
-        ("\"move\"", "\"../../elsewhere\"", "none that a plan can have"),
-        ("\"move\"", "\"/tmp\"", "none that a plan can have"),
+        ("\"move\"", "\"../../elsewhere\"", "not a valid name of a plan"),
+        ("\"move\"", "\"/tmp\"", "not a valid name of a plan"),
         ("\"wait_secs\": 2", "\"wait_secs\": 18446744073709551615", "longer than anything"),
-        ("\"served_within_secs\": 1", "\"served_within_secs\": null", "nobody is asked"),
+        ("\"served_within_secs\": 1", "\"served_within_secs\": null", "no server is asked"),
     ] {
         assert!(artifact.contains(from), "{from}");
         desk.write("evil.json", resealed(artifact.replace(from, to)));
@@ -453,7 +453,7 @@ fn a_server_that_is_away_halts_nothing_half_done() {
     // It is asked again some times: some ten seconds apart.
     let (code, said) = bed.cutover(&["apply", "plan.json", "--auto-approve", "--wait"]);
     assert_eq!(code, 5, "{said}");
-    assert!(said.contains("somebody who has to answer does not"), "{said}");
+    assert!(said.contains("a provider or server does not respond as needed"), "{said}");
     assert!(said.contains("Bring the server back and apply again."), "{said}");
     let kinds: Vec<String> = bed.journal().iter().map(|e| e["event"].to_string()).collect();
     assert!(kinds.iter().all(|kind| !kind.contains("begun")), "{kinds:?}");

@@ -186,8 +186,8 @@ fn records_are_what_is_meant_by_them() {
         ("m", "MX", "0 .", None),
         ("t", "TXT", "'\"a b\" \"c\"'", None),
         ("t", "TXT", "one-word=x", None),
-        ("t", "TXT", "two words", Some("without quotes the blanks of this text are lost")),
-        ("t", "TXT", "'\"a {domain}\"'", Some("nothing fills in `{domain}` in a record")),
+        ("t", "TXT", "two words", Some("without quotes, this text loses its spaces")),
+        ("t", "TXT", "'\"a {domain}\"'", Some("a record cannot contain `{domain}`")),
     ] {
         let back = format!(", type: {rtype}, to: [ {to} ] }} ]\n");
         check(&front, name, &back, expected);
@@ -215,7 +215,7 @@ fn addresses_are_whole() {
         ("[::1:53", false),
         ("ns1.acme.test", false),
     ] {
-        let title = format!("`{address}` is no address");
+        let title = format!("`{address}` is not an address");
         check(&front, address, "' ]\n", (!good).then_some(title.as_str()));
     }
 }

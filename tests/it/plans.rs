@@ -75,7 +75,7 @@ fn an_artifact_that_was_touched_is_refused() {
         (text.replacen("  \"name\"", " \"name\"", 1), "not in canonical form"),
         (text.replacen("\"parent\": null", "\"parent\": null,\n  \"more\": 1", 1), "unknown field"),
         (text.replacen("artifact/1", "artifact/9", 1), "its format is `cutover/artifact/9`"),
-        (text[..text.len() / 2].to_owned(), "it is no artifact"),
+        (text[..text.len() / 2].to_owned(), "it is not an artifact"),
     ];
     for (touched, why) in cases {
         let (code, said) = shown(&touched);

@@ -97,7 +97,7 @@ fn dkim_text_pasted() {
         assert_eq!(published(&txt), key, "{txt}");
     }
     assert_snapshot!(refused(&dkim(&format!("'k2._domainkey IN TXT \"v=DKIM1; k=rsa; p={FRONT}{BACK}\"'"))), @"
-    bad-dkim-key: this key stands at `k2._domainkey`, and the selector is `k1`
+    bad-dkim-key: this key belongs to `k2._domainkey`, but the selector is `k1`
       write the selector that the host signs with, and its key
     ");
     assert_snapshot!(refused(&dkim("'v=DKIM1; p=\"AAAA\"'")), @r#"
@@ -119,16 +119,16 @@ fn dkim_text_revoked() {
     assert_snapshot!(key("old._domainkey", "'\"v=DKIM1; p=\"'"), @"");
     assert_snapshot!(key("'*._domainkey'", "'\"v=DKIM1; p=\"'"), @"");
     assert_snapshot!(key("old._domainkey", "'\"hello\"'"), @"
-    bad-dkim-key: `hello` is no part of a DKIM key
-      write tags with `;` between them, as the host shows them: `v=DKIM1; k=rsa; p=BASE64`
+    bad-dkim-key: `hello` is not a part of a DKIM key
+      separate tags with `;`, as the host shows them: `v=DKIM1; k=rsa; p=BASE64`
     ");
     assert_snapshot!(key("a.b._domainkey.lists", "'\"v=DKIM1; p=A\"'"), @"
-    bad-dkim-key: the `p=` of the DKIM key is no base64
+    bad-dkim-key: the `p=` of the DKIM key is not base64
       copy the whole record from the host: `v=DKIM1; k=rsa; p=BASE64`
     ");
     assert_snapshot!(key("old._domainkey", "'\"p=AAAA\"', '\"p=BBBB\"'"), @"
-    bad-dkim-key: two TXT records stand at the DKIM selector old._domainkey.acme.test.
-      keep one: a second key gets a selector of its own
+    bad-dkim-key: there are two TXT records at the DKIM selector old._domainkey.acme.test.
+      keep one: a second key needs its own selector
     ");
     // Policies and other texts are no keys.
     assert_snapshot!(key("_adsp._domainkey", "'\"dkim=all\"'"), @"");
@@ -182,34 +182,34 @@ fn a_private_key_in_the_place_of_a_public_one_is_not_shown() {
 fn spf_terms_of_senders_are_terms() {
     let spf = |terms: &str| refused(&sender(&format!("spf: '{terms}'")));
     assert_snapshot!(spf("mx ip4:192.0.2.10~all"), @"
-    spf-terms: `ip4:192.0.2.10~all` is no SPF term
-      write `ip4:192.0.2.10 ~all`, if that is meant
+    spf-terms: `ip4:192.0.2.10~all` is not an SPF term
+      did you mean `ip4:192.0.2.10 ~all`?
     ");
     assert_snapshot!(spf("mx,a ipv4:192.0.2.10"), @"
-    spf-terms: `mx,a` is no SPF term
-      write `mx a`, if that is meant
-    spf-terms: `ipv4:192.0.2.10` is no SPF term
-      write `ip4:192.0.2.10`, if that is meant
+    spf-terms: `mx,a` is not an SPF term
+      did you mean `mx a`?
+    spf-terms: `ipv4:192.0.2.10` is not an SPF term
+      did you mean `ip4:192.0.2.10`?
     ");
     assert_snapshot!(spf("ip4=192.0.2.10"), @"
     spf-terms: `ip4=192.0.2.10` authorises nobody
       write `ip4:192.0.2.10`
     ");
     assert_snapshot!(spf("include:_spf.{domain}"), @"
-    spf-terms: nothing fills in `{domain}` in `include:_spf.{domain}`
-      write the name out
+    spf-terms: `{domain}` is not filled in: `include:_spf.{domain}`
+      write the full name
     ");
     assert_snapshot!(spf("include:bücher.test"), @"
-    spf-terms: `include:bücher.test` is no SPF term
-      write `include:xn--bcher-kva.test`, if that is meant
+    spf-terms: `include:bücher.test` is not an SPF term
+      did you mean `include:xn--bcher-kva.test`?
     ");
     assert_snapshot!(spf("v=spf1 frob -all"), @"
     spf-terms: `v=spf1` is not a sender
       write only the terms that authorise this sender, such as `include:_spf.example.com`
     spf-terms: `-all` is not a sender
       write only the terms that authorise this sender, such as `include:_spf.example.com`
-    spf-terms: `frob` is no SPF term
-      write terms such as `ip4:192.0.2.1`, `a:smtp.example.com` or `include:_spf.example.com`, with blanks between them
+    spf-terms: `frob` is not an SPF term
+      write terms such as `ip4:192.0.2.1`, `a:smtp.example.com` or `include:_spf.example.com`, separated by spaces
     ");
     assert_snapshot!(spf("include:_spf.host.test a:%{d}/24 exists:%{i}.x.test redirect=a.test"), @"");
 }
@@ -217,18 +217,18 @@ fn spf_terms_of_senders_are_terms() {
 #[test]
 fn null_mx_and_another() {
     assert_snapshot!(record("MX", "'0 .', '10 mx1.host.test.'"), @"
-    bad-records: a null MX stands beside another MX record
-      take `0 .` out, or all the others
+    bad-records: a null MX must be the only MX record
+      remove `0 .`, or all the others
     ");
     assert_snapshot!(record("MX", "'1 .'"), @"
-    bad-records: the preference of a null MX is 0, and here it is 1
+    bad-records: a null MX has preference 0, not 1
       write `0 .`, or the name of an exchange
     ");
     assert_snapshot!(record("MX", "'0 .'"), @"");
     let exchanges = sender("spf: mx").replace("name: mx1.host.test.", "name: .");
     assert_snapshot!(refused(&exchanges), @"
-    bad-name: `.` is no name of a server: it says that there is none
-      write the name of the server, such as `mx1.example.com.`, or take the entry out
+    bad-name: `.` is not the name of a server: it means that there is none
+      write the name of the server, such as `mx1.example.com.`, or remove the entry
     ");
 }
 
@@ -249,20 +249,20 @@ fn targets_are_names() {
         let found = record(rtype, &format!("'{to}'"));
         let target = to.split(' ').next_back().expect("a word");
         assert!(
-            found.contains(&format!("`{target}` is an address, and a name is wanted")),
+            found.contains(&format!("`{target}` is an address, but a name is needed")),
             "{found}"
         );
         let exchange =
             sender("spf: mx").replace("name: mx1.host.test.", &format!("name: '{target}'"));
         let found = refused(&exchange);
         assert!(
-            found.contains(&format!("`{target}` is an address, and a name is wanted")),
+            found.contains(&format!("`{target}` is an address, but a name is needed")),
             "{found}"
         );
     }
     assert_snapshot!(record("MX", "'10 192.0.2.1.sub.host.test.'"), @"");
     assert_snapshot!(record("NS", "'192.0.2.1.'"), @"
-    bad-record-type: a plan does not change records of type NS
+    bad-record-type: a plan cannot change records of type NS
       change it by hand, well before the move or well after it
     ");
 }
@@ -310,11 +310,11 @@ fn idn_in_records() {
       write preference and exchange, the name with its trailing dot: `10 mx1.example.com.`
     ");
     assert_snapshot!(record("MX", "'10 xn--\u{fc}.host.test.'"), @"
-    bad-name: `xn--ü.host.test.` is no domain name: the name is no valid internationalised name
+    bad-name: `xn--ü.host.test.` is not a domain name: the name is no valid internationalised name
       write it in its ASCII form, `xn--…`, if you know it
     ");
     assert_snapshot!(record("NAPTR", "'1 1 \"s\" \"x\" \"\" mäil.host.test.'"), @"
-    bad-rdata: this is no NAPTR record: the replacement cannot be read: the character 'ä' must be escaped in a name
+    bad-rdata: this is not a valid NAPTR record: the replacement cannot be read: the character 'ä' must be escaped in a name
       write names in ASCII: `xn--mil-qla.host.test.`
     ");
     let owner = |name: &str| {
@@ -327,7 +327,7 @@ fn idn_in_records() {
       write it relative to the zone (`www`, `@` for the zone itself), or absolute with a trailing dot
     ");
     assert_snapshot!(owner("ü..x"), @"
-    bad-name: `ü..x` is no domain name: a label is empty
+    bad-name: `ü..x` is not a domain name: a label is empty
       write it in its ASCII form, `xn--…`, if you know it
     ");
 }
@@ -340,22 +340,22 @@ fn reason_dots() {
             + &format!("override: [ {{ invariant: clients, reason: {reason} }} ]\n")
     };
     assert_snapshot!(refused(&assume("\"...\"")), @"
-    no-reason: `...` is no reason
+    no-reason: `...` is not a reason
       write how this is known, or who decided it
-    no-reason: `...` is no reason
+    no-reason: `...` is not a reason
       write how this is known, or who decided it
     ");
     assert_snapshot!(refused(&assume("…")), @"
-    no-reason: `…` is no reason
+    no-reason: `…` is not a reason
       write how this is known, or who decided it
-    no-reason: `…` is no reason
+    no-reason: `…` is not a reason
       write how this is known, or who decided it
     ");
     assert_snapshot!(refused(&assume("' '")), @"
     bad-value: this text is empty
-      write one line of text that is not empty
+      write one line of non-empty text
     bad-value: this text is empty
-      write one line of text that is not empty
+      write one line of non-empty text
     ");
     assert_snapshot!(refused(&assume("ответил хостер")), @"");
     let except = source(&records("{ zone: acme.test, name: a, type: A, absent: true }"));
@@ -366,5 +366,5 @@ fn reason_dots() {
     );
     let found = findings(&Source::new(except.name, text));
     let titles: Vec<&str> = found.iter().map(|found| found.title.as_str()).collect();
-    assert_eq!(titles, ["`...` is no reason"]);
+    assert_eq!(titles, ["`...` is not a reason"]);
 }

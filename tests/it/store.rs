@@ -189,7 +189,7 @@ fn a_torn_line_is_noted_and_the_run_goes_on() {
     desk.refuses(0, &["status", "plan.yaml"]);
     desk.refuses(0, &["log", "plan.yaml"]);
     let said = desk.ends(0, &["apply", "plan.json", "--wait"]);
-    assert!(said.contains("was incomplete and is cut off"), "{said}");
+    assert!(said.contains("was incomplete; its "), "{said}");
     assert_eq!(desk.zone(), ZONE_DONE, "each change was made once");
     found(&fs::read(desk.journal()).expect("a journal")).expect("a journal that is whole");
 }

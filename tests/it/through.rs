@@ -188,10 +188,10 @@ fn what_takes_the_place_of_an_alias_has_one_place_in_the_order() {
         "name: www, type: A, to: [ 192.0.2.1 ]",
         "name: www, type: AAAA, to: [ \"2001:db8::1\" ], after: \"record:x\"",
     ]);
-    refused(&(x.clone() + &apart), "what takes the place of one alias comes at once");
+    refused(&(x.clone() + &apart), "records that replace an alias come together");
     let apart = lines(&["name: www, type: A, to: [ 192.0.2.1 ]"])
         + &gone(&["name: www, type: CNAME, after: \"record:x\""]);
-    refused(&(x + &apart), "go when its A records come");
+    refused(&(x + &apart), "replace its CNAME records in one change");
 }
 
 /// Line 42: nothing is published below a DNAME, and no DNAME above what is there or comes.

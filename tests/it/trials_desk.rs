@@ -229,7 +229,7 @@ fn what_is_not_seen_is_escaped() {
     }
 }
 
-/// Line 15: a clock that stands before 1970 is no reason to fall over.
+/// Line 15: a clock that stands before 1970 is not a reason to fall over.
 #[test]
 fn a_clock_before_1970_is_a_clock() {
     let desk = Desk::waiting();
@@ -290,7 +290,7 @@ fn a_rollback_that_leads_nowhere_says_why() {
     desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     for args in [&["rollback", "plan.yaml"][..], &["rollback", "plan.yaml", "--to", "start"]] {
         let said = desk.refuses(2, args);
-        assert!(said.contains("the plan is refuted and let pass"), "{said}");
+        assert!(said.contains("the plan is refuted and accepted by `override:`"), "{said}");
         assert!(said.contains("help: "), "{said}");
     }
     let desk = moving("");
@@ -377,12 +377,12 @@ fn an_edited_artifact_is_not_proved_by_its_own_word() {
     for (edited, word) in [
         (
             wait(lower, "0"),
-            "wait/lower/acme.test/@/MX lasts 0s, and what is replaced may be cached for",
+            "wait/lower/acme.test/@/MX lasts 0s, but the replaced version may be cached for",
         ),
         (wait(lower, "3599"), "wait/lower/acme.test/@/MX lasts 59m 59s"),
-        (wait("wait/keep-old/switch/acme.test/@/MX", "0"), "its forecast is not that of its steps"),
-        (left, "its forecast is not that of its steps"),
-        (version, "does not begin with the"),
+        (wait("wait/keep-old/switch/acme.test/@/MX", "0"), "its forecast does not match its steps"),
+        (left, "its forecast does not match its steps"),
+        (version, "does not start from the"),
     ] {
         assert_ne!(edited, artifact);
         desk.write("edited.json", resealed(&edited));
@@ -411,7 +411,7 @@ fn an_edited_artifact_is_not_proved_by_its_own_word() {
         assert_ne!(lie, lies);
         other.write("lie.json", resealed(&lie));
         let said = other.refuses(3, &["apply", "lie.json", "--auto-approve"]);
-        assert!(said.contains("the verdict says that it is proved"), "{said}");
+        assert!(said.contains("its verdict says that it is proved"), "{said}");
     }
     // The digest that a reviewer has read.
     let digest = artifact.split('"').find(|word| word.starts_with("sha256:")).expect("a digest");
@@ -420,7 +420,7 @@ fn an_edited_artifact_is_not_proved_by_its_own_word() {
     desk.refuses(0, &["show", "edited.json"]);
     let apply = |input| ["apply", input, "--auto-approve", "--digest", digest];
     let said = desk.refuses(3, &apply("edited.json"));
-    assert!(said.contains("and not the") && said.contains(digest), "{said}");
+    assert!(said.contains(", not the") && said.contains(digest), "{said}");
     desk.refuses(2, &["apply", "plan.json", "--digest", "sha256:12"]);
     desk.ends(4, &apply("plan.json"));
     desk.ends(4, &apply("plan.yaml"));
@@ -451,8 +451,11 @@ fn a_signal_ends_what_was_started_and_says_how_to_go_on() {
         let (ended, text) = signalled(&desk, child, name);
         assert_eq!(ended, code, "{text}");
         assert!(text.contains(&format!("stopped by SIG{name}")), "{text}");
-        assert!(text.contains("task/copy: its command was ended, with all that it had"), "{text}");
-        assert!(text.contains("Go on with `cutover apply plan.yaml --wait`"), "{text}");
+        assert!(
+            text.contains("task/copy: its command was killed, with all processes that it had"),
+            "{text}"
+        );
+        assert!(text.contains("Continue with `cutover apply plan.yaml --wait`"), "{text}");
         let number = desk.read("child");
         let state = fs::read_to_string(format!("/proc/{}/stat", number.trim())).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "its child is ended with it: {state}");

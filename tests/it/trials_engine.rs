@@ -120,7 +120,7 @@ fn copies_have_their_place_on_both_ways() {
     let bed = self::bed(&by, &format!("{tasks}{gate}"));
     script(&bed, "log", "echo $1 >>ran");
     let (code, text) = bed.cutover(APPLY);
-    assert!(code == HALTED && text.contains("went back"), "{code}: {text}");
+    assert!(code == HALTED && text.contains("rolled back: "), "{code}: {text}");
     assert_eq!(fs::read_to_string(bed.dir().join("ran")).expect("it ran"), "back\n");
     let at = first(&journals(&bed)[1]);
     let led_back = at["propagated back/switch/acme.test/@/MX"];
@@ -132,21 +132,21 @@ fn copies_have_their_place_on_both_ways() {
 fn facts_by_tasks_are_checked() {
     for (line, tasks, wanted) in [
         ("by: task/copy", "", "the plan has no task `copy`"),
-        ("by: copy", "", "`copy` is no task"),
+        ("by: copy", "", "`copy` is not a task"),
         (
             "by: task/copy, from: contract",
             "tasks: { before_release: [ { name: copy, run: [ \"true\" ] } ] }\n",
-            "both say when it begins to be true",
+            "both say when the fact becomes true",
         ),
         (
             "by: task/copy",
             "tasks: { way_back: [ { name: copy, run: [ \"true\" ] } ] }\n",
-            "does not come about on the way back",
+            "cannot be brought about on the way back",
         ),
         (
             "by: task/copy",
             "tasks: { way_back: [ { name: copy, run: [ \"true\" ], undo: [ \"true\" ] } ] }\n",
-            "is not taken back",
+            "has no undo",
         ),
     ] {
         let line =
@@ -288,7 +288,7 @@ notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@
     }
     assert_eq!(told(&bed), (1, 1, entries));
     let (_, log) = bed.cutover(&["log", "plan.yaml"]);
-    assert!(log.contains("notified of `halted` at gate/before-switch/command"), "{log}");
+    assert!(log.contains("notify of `halted` at gate/before-switch/command"), "{log}");
     fs::write(bed.dir().join("ready"), "").expect("a file");
     // Drift is a halt like any other.
     bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
@@ -357,7 +357,7 @@ fn a_process_that_waits_is_told_to_go_back() {
         let mut args = vec!["rollback", "plan.yaml", "--to", "before-switch", "--auto-approve"];
         args.extend(waits.then_some("--wait"));
         let (code, text) = bed.cutover(&args);
-        assert!(text.contains("was told to go back to `before-switch`"), "{text}");
+        assert!(text.contains("was told to roll back to `before-switch`"), "{text}");
         assert_eq!(code, if waits { DONE } else { WAITING }, "{text}");
         let ended = child.wait().expect("a child").code();
         assert_eq!(ended, Some(HALTED), "whoever has applied it learns that it went back");
@@ -417,7 +417,7 @@ fn a_second_plan_over_the_same_records_is_refused() {
     let (code, text) = bed.cutover(&["apply", "first.yaml", "--auto-approve"]);
     assert_eq!(code, WAITING, "{text}");
     write("other", "name: www, type: A, to: [ 192.0.2.82 ]");
-    let open = "the run of `first` is open, and changes the same records: www.acme.test. A";
+    let open = "the open run of `first` changes the same records: www.acme.test. A";
     let (code, text) = bed.cutover(&["plan", "other.yaml"]);
     assert!(code == DONE && text.contains(open), "a warning: {code}: {text}");
     let (code, text) = bed.cutover(&["apply", "other.yaml", "--auto-approve"]);
@@ -442,10 +442,10 @@ fn each_point_of_the_plan_is_an_occasion() {
     assert_eq!(code, DONE, "{text}");
     let (_, log) = bed.cutover(&["log", "plan.yaml"]);
     for wanted in [
-        "notified of `switch` at checkpoint/before-switch",
-        "told of `contract` at checkpoint/before-contract",
-        "told of `release` at checkpoint/release-old",
-        "told of `done`",
+        "notify of `switch` at checkpoint/before-switch",
+        "notify of `contract` at checkpoint/before-contract",
+        "notify of `release` at checkpoint/release-old",
+        "notify of `done`",
     ] {
         assert_eq!(log.matches(wanted).count(), 1, "{wanted}: {log}");
     }

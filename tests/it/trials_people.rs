@@ -100,7 +100,7 @@ fn an_edited_plan_goes_on_with_the_move() {
     // Where it leads elsewhere, it is another move.
     desk.write("plan.yaml", MOVE.replace("mx1.newmail.test.", "mx9.newmail.test."));
     let (code, text) = desk.cutover(&["plan", "plan.yaml", "--replan"]);
-    assert!(code == USAGE && text.contains("which no host of the move has"), "{code}: {text}");
+    assert!(code == USAGE && text.contains("which neither host of the move has"), "{code}: {text}");
 }
 
 /// Who waits says whom it waits for, with the command that says that it is done, and where the run is.

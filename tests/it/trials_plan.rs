@@ -140,7 +140,7 @@ fn domains_of_a_part_are_looked_up() {
         &["the host `host` has no exchange for `acme.example.`"],
     );
     refused("{domain-dashed}", "{domain_dashed}", &["`{domain}` and `{domain-dashed}`"]);
-    refused("ip4:192.0.2.20", "include:{domain-dashed}.x", &["nothing fills in `{domain-dashed}`"]);
+    refused("ip4:192.0.2.20", "include:{domain-dashed}.x", &["`{domain-dashed}` is not filled in"]);
 }
 
 pub(crate) const ONE: &str = "\
@@ -207,14 +207,14 @@ fn a_task_comes_after_what_the_plan_says() {
     let (_, explained) = desk.cutover(&["explain", "plan.json", "task/told"]);
     assert!(explained.contains("after: record:site"), "{explained}");
     for (part, after, said) in [
-        ("before_switch", "switch", "a task in `before_switch` is not done after `switch`"),
+        ("before_switch", "switch", "a task in `before_switch` cannot come after `switch`"),
         (
             "after_switch",
             "[ expand, contract ]",
-            "a task in `after_switch` is not done after `contract`",
+            "a task in `after_switch` cannot come after `contract`",
         ),
         ("before_switch", "record:sites", "did you mean `record:site`?"),
-        ("before_switch", "[ expand, 1 ]", "wanted text"),
+        ("before_switch", "[ expand, 1 ]", "expected text"),
     ] {
         let (code, text) = {
             let desk = one(&tasks(part, after));
@@ -238,7 +238,7 @@ fn facts_of_people_are_asked_for() {
     assert_eq!(kind("assume/contract/sends/own"), "task", "{text}");
     assert_eq!(kind("assume/contract/synced/own"), "task");
     assert_eq!(kind("assume/contract/clients/own"), "checkpoint");
-    let asked = "assume/contract/sends/own waits for a person: see that `own` is not, or no longer, what people and programs send mail through";
+    let asked = "assume/contract/sends/own waits for a person: see that `own` is not (or no longer) used by people or programs to send mail";
     let apply = ["apply", "plan.json", "--auto-approve"];
     let mut said = String::new();
     // Each wait is of a second or two.
@@ -263,7 +263,11 @@ fn facts_of_people_are_asked_for() {
     desk.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
     assert!(spf().contains("\"v=spf1 ip4:192.0.2.40 -all\""), "{}", spf());
     for (from, to, said) in [
-        ("from: contract, confirm: false", "confirm: false", "what is so already is not asked for"),
+        (
+            "from: contract, confirm: false",
+            "confirm: false",
+            "a fact that already holds needs no confirmation",
+        ),
         ("from: contract, check:", "from: contract, confirm: false, check:", "keep one of"),
     ] {
         desk.write("other.yaml", desk.read("plan.yaml").replacen(from, to, 1));
@@ -347,33 +351,28 @@ fn mistakes_stand_in_their_file() {
             "shared/facts.yaml",
             "assume:",
             "migrate: { domains: [ a.test ], from: own, to: host }\nassume:",
-            "`migrate` stands in two files",
+            "`migrate` appears in two files",
         ),
         (
             "shared/facts.yaml",
             "assume:",
             "name: other\nassume:",
-            "`name` stands in the plan itself",
+            "`name` belongs in the plan itself",
         ),
         (
             "shared/facts.yaml",
             "assume:",
             "hosts: { own: {} }\nassume:",
-            "`own` stands in two files",
+            "`own` appears in two files",
         ),
         ("plan.yaml", "provider: files }", "provider: fils }", "did you mean `files`?"),
-        ("plan.yaml", "zone: { provider: files }", "zone: {}", "the key `provider` is missing"),
-        (
-            "plan.yaml",
-            "record: { zone: acme.test, ttl",
-            "record: { ttl",
-            "the key `zone` is missing",
-        ),
+        ("plan.yaml", "zone: { provider: files }", "zone: {}", "missing key `provider`"),
+        ("plan.yaml", "record: { zone: acme.test, ttl", "record: { ttl", "missing key `zone`"),
         (
             "plan.yaml",
             "shared/domains.txt }, from",
             "shared/none.txt }, from",
-            "`shared/none.txt` cannot be used",
+            "cannot use `shared/none.txt`",
         ),
     ] {
         let desk = hoster();
@@ -414,10 +413,7 @@ fn a_plan_reads_nothing_outside_of_its_directory() {
         ("plan.txt", "No such file"),
     ] {
         let text = plan(file);
-        assert!(
-            text.contains(&format!("`{file}` cannot be used")) && text.contains(said),
-            "{text}"
-        );
+        assert!(text.contains(&format!("cannot use `{file}`")) && text.contains(said), "{text}");
     }
     for file in ["inside.txt", "alias.txt"] {
         assert!(!plan(file).contains("cannot be used"), "{file}");

@@ -47,7 +47,10 @@ fn several_plans_at_once() {
         assert!(zone.contains("192.0.2.81") && !zone.contains("192.0.2.82"), "{zone}");
     }
     let text = desk.ends(0, &["apply", "a.yaml", "b.yaml", "--auto-approve", "--wait"]);
-    assert!(text.contains("done: a is as") && text.contains("done: b is as"), "{text}");
+    assert!(
+        text.contains("matches the plan `a`") && text.contains("matches the plan `b`"),
+        "{text}"
+    );
 }
 
 /// Line 31: what two plans both change is refused, with both places.
@@ -208,14 +211,14 @@ fn a_hundred_alike_domains_are_sealed_in_a_megabyte() {
     let far = [&["1000000000"], &places[1..]].concat();
     for (touched, why) in [
         (with(&swapped), "it was changed after it was sealed"),
-        (with(&twice), "two have one place"),
-        (with(&far), "a place lies behind the last"),
-        (with(&places[1..]), "it has not one place for each zone that is like its own"),
+        (with(&twice), "two entries have the same position"),
+        (with(&far), "a position is after the last entry"),
+        (with(&places[1..]), "it does not have one position for each other zone of its group"),
         (
             text.replacen("\"like\": \"d000.test.\"", "\"like\": \"d001.test.\"", 1),
-            "it is of no zone that others are like",
+            "its zone is not the first of a group",
         ),
-        (text.replacen("\"d099.test.\"\n", "\"d09\\\\.9.test.\"\n", 1), "cannot be one of several"),
+        (text.replacen("\"d099.test.\"\n", "\"d09\\\\.9.test.\"\n", 1), "cannot be in a group"),
     ] {
         let error = Artifact::decode(&touched).expect_err(why);
         assert!(error.to_string().contains(why), "{why} is missing: {error}");
@@ -255,7 +258,7 @@ fn what_goes_with_the_old_host_is_said_at_its_release() {
             ),
     );
     let text = desk.ends(0, &["apply", "plan.yaml", "--auto-approve", "--wait"]);
-    let said = text.split("Before you switch the old host off").nth(1).expect("it is said");
+    let said = text.split("Before you switch off the old host").nth(1).expect("it is said");
     for line in [
         "mail.acme.test. A 192.0.2.10",
         "ftp.acme.test. CNAME mail.acme.test.",

@@ -115,7 +115,7 @@ fn an_artifact_has_one_text_for_each_window() {
         (window, "Sat-Sat 20:00-23:00 Europe/Berlin", "not in canonical form"),
         (window, "Sun 20:00-23:00 Europe/Berlin", "changed after it was sealed"),
         (window, "Sat 20:00-23:00 Europe/Berln", "there is no time zone `Europe/Berln`"),
-        (window, "Sat 20:00-23:00", "it names no time zone"),
+        (window, "Sat 20:00-23:00", "it has no time zone"),
         (freeze, "2026-12-20..2026-12-19 Europe/Berlin", "it ends before it begins"),
         (freeze, "2026-12-20 Europe/Berlin", "changed after it was sealed"),
         (freeze, "2026-12-20..2027-01-06  Europe/Berlin", "not in canonical form"),
@@ -130,7 +130,7 @@ fn an_artifact_has_one_text_for_each_window() {
     let none = "\"window\": null";
     let some = "\"window\": { \"open\": [\"Sat 20:00-23:00 UTC\"], \"closed\": [] }";
     let error = Artifact::decode(&SEALED.replacen(none, some, 1)).expect_err("no checkpoint");
-    assert!(error.to_string().contains("only a checkpoint and a gate have a window"), "{error}");
+    assert!(error.to_string().contains("only checkpoints and gates have a window"), "{error}");
     let empty = "\"window\": { \"open\": [], \"closed\": [] }";
     Artifact::decode(&SEALED.replacen(none, empty, 1)).expect_err("not the one encoding");
 }
@@ -275,7 +275,7 @@ fn a_plan_is_shown_on_the_calendar() {
     for (args, why) in [
         (&["--start", "2026-12-01"][..], "expected date, time and UTC offset"),
         (&["--start", "2026-12-01T09:00:00"], "expected date, time and UTC offset"),
-        (&["--start", "2026-12-01T09:00:00Z", "--format", "json"], "an artifact holds no instants"),
+        (&["--start", "2026-12-01T09:00:00Z", "--format", "json"], "an artifact holds no dates"),
     ] {
         let (code, said) = cutover(&dir, &[&["show", "plan.json"], args].concat());
         assert_eq!(code, 2, "{said}");

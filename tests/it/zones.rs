@@ -39,7 +39,7 @@ fn a_dumped_zone_is_the_same_zone() {
 fn what_zone_cannot_do_says_what_to_write() {
     for (args, expected) in [
         (&["dump", "quickstart.yaml", "acme.tset"][..], "did you mean `acme.test.`?"),
-        (&["dump", "quickstart.yaml", "acme.test", "--provider", "fils"], "but files"),
+        (&["dump", "quickstart.yaml", "acme.test", "--provider", "fils"], "it has files"),
         (&["diff", "quickstart.yaml", "acme.test", "live", "live"], "a provider or a file"),
         (&["diff", "quickstart.yaml", "acme.test", "provider", "live:here"], "live:192.0.2.53:53"),
     ] {

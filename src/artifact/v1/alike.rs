@@ -1,8 +1,8 @@
-//! Zones that are alike are written once: what is said of one of them is said of each of the others, with
-//! the other name in its place.
+//! Alike zones are written once: what is written for one of them applies to each of the others,
+//! with its name replaced.
 //!
-//! A plan of many domains mostly has them all go one way, and a text that says it a thousand times is
-//! read by nobody. Which zones are alike follows from the steps, so there is still one encoding; and a
+//! In a plan of many domains most change alike, and nobody reads a text that repeats itself a
+//! thousand times. Which zones are alike follows from the steps, so there is still one encoding. A
 //! plan of a few zones is written out in full.
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,32 +16,32 @@ use super::{ArtifactV1, ForecastV1, StepV1, ids, value};
 use crate::digest::Digest;
 use crate::graph::StepId;
 
-/// Zones that are written out though they are alike. Our choice: so many can be read one by one.
+/// Up to how many zones are written out even if they are alike. Our choice: that many are readable.
 const APART_MAX: usize = 8;
 
-/// Zones of which the same is said.
+/// A group of alike zones.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AlikeV1 {
-    /// The one whose steps are written out.
+    /// The zone whose steps are written out.
     like: Name,
     /// The others.
     zones: Vec<Name>,
 }
 
-/// What stands in the place of a zone's name, and of its name with dashes for dots, where a text is
-/// compared. JSON has no control characters.
+/// Placeholders for a zone's name, and for its name with dashes instead of dots, when texts are
+/// compared. They cannot occur otherwise, since JSON has no control characters.
 const NAME: &str = "\u{1}";
 const DASHED: &str = "\u{2}";
 
-/// A zone's name as it stands in texts.
+/// The spellings of a zone's name in texts.
 struct Spelled {
     bare: String,
     dashed: String,
 }
 
 impl Spelled {
-    /// None for names that JSON or a step's id may write in another way.
+    /// `None` for names that JSON or a step's id may spell differently.
     fn of(name: &Name) -> Option<Self> {
         let text = name.to_string();
         let bare = text.strip_suffix('.').filter(|bare| !bare.is_empty())?;
@@ -51,7 +51,7 @@ impl Spelled {
             .then(|| Self { bare: bare.into(), dashed: bare.replace('.', "-") })
     }
 
-    /// The text with nothing in it that is this zone's own.
+    /// The text with this zone's name replaced by placeholders.
     fn taken_out_of(&self, text: &str) -> String {
         text.replace(&self.bare, NAME).replace(&self.dashed, DASHED)
     }
@@ -61,10 +61,10 @@ impl Spelled {
     }
 }
 
-/// One of many, which can be written once for several zones.
+/// An entry of a list that can be written once for several zones.
 trait Entry: Serialize + DeserializeOwned {
     fn id(&self) -> &StepId;
-    /// The places of the others' among all, in the order of the zones.
+    /// The positions of the entries of the other zones, in the order of the zones.
     fn at(&mut self) -> &mut Vec<usize>;
 }
 
@@ -88,7 +88,7 @@ impl Entry for ForecastV1 {
     }
 }
 
-/// The zones by their names in the ids of steps.
+/// The zones, by their names in step ids.
 struct Zones {
     names: Vec<Name>,
     spelled: Vec<Spelled>,
@@ -113,17 +113,18 @@ fn text_of(entry: &impl Serialize) -> String {
     serde_json::to_string(entry).expect("names, numbers and texts are always written")
 }
 
-/// What is left of an entry of a zone without its name, as a digest: texts are long, and there are many.
+/// The digest of a zone's entry without the zone's name. A digest, because the texts are long and
+/// many.
 fn skeleton(zones: &Zones, zone: usize, entry: &impl Serialize) -> Digest {
     Digest::of(zones.spelled[zone].taken_out_of(&text_of(entry)).as_bytes())
 }
 
-/// The zones that are alike, by their numbers: one, and the others.
+/// The groups of alike zones, by number: a first zone, and the others.
 struct Groups {
     zones: Zones,
-    /// For each zone the group that it is one of the others of.
+    /// For each zone that is not written out, its group.
     others: HashMap<usize, usize>,
-    /// For each group the zone that is written out, and the others in order.
+    /// For each group, the zone that is written out, and the others in order.
     all: Vec<(usize, Vec<usize>)>,
     of_first: HashMap<usize, usize>,
 }
@@ -136,7 +137,7 @@ impl Groups {
         Self { others: others.collect(), of_first: of_first.collect(), zones, all }
     }
 
-    /// The group of whose first zone an entry is.
+    /// The group whose first zone an entry belongs to.
     fn first_of(&self, id: &StepId) -> Option<usize> {
         self.of_first.get(&self.zones.of_id(id)?).copied()
     }
@@ -145,7 +146,7 @@ impl Groups {
         self.zones.of_id(id).is_some_and(|zone| self.others.contains_key(&zone))
     }
 
-    /// What is said of the first zone of a group, as it is said of each of the others.
+    /// A text about the first zone of a group, rewritten for each of the others.
     fn told<'g>(&'g self, group: usize, text: &str) -> impl Iterator<Item = String> + use<'g> {
         let (first, others) = &self.all[group];
         let skeleton = self.zones.spelled[*first].taken_out_of(text);
@@ -153,7 +154,7 @@ impl Groups {
     }
 }
 
-/// Writes what is said of alike zones once.
+/// Writes alike zones once.
 pub(super) fn fold(artifact: &mut ArtifactV1) {
     let zones = Zones::of(artifact.zones.iter().map(|zone| &zone.name));
     if zones.names.len() <= APART_MAX {
@@ -207,7 +208,7 @@ fn look<T: Entry>(zones: &Zones, list: usize, all: &[T], said: &mut [Vec<(usize,
     }
 }
 
-/// Takes the entries of the others out, and notes their places at that of the first.
+/// Removes the entries of the other zones, and records their positions in the entry of the first.
 fn once<T: Entry>(groups: &Groups, all: &mut Vec<T>) {
     let zones = &groups.zones;
     let mut places: HashMap<(usize, Digest), HashMap<usize, usize>> = HashMap::new();
@@ -226,7 +227,7 @@ fn once<T: Entry>(groups: &Groups, all: &mut Vec<T>) {
     }
 }
 
-/// What a step that is of no zone comes after: in each of the zones the same.
+/// Shortens what a step outside of zones comes after, if it is the same in each of the alike zones.
 fn befores_once(groups: &Groups, step: &mut StepV1) {
     if groups.zones.of_id(&step.id).is_none() && map_once(groups, &mut step.because) {
         step.after = step.because.keys().cloned().collect();
@@ -234,7 +235,7 @@ fn befores_once(groups: &Groups, step: &mut StepV1) {
     }
 }
 
-/// Takes out of a map what is said of the others, where it is what is said of the first.
+/// Removes the other zones' values from a map if they equal those of the first zone.
 fn map_once<T: Serialize + DeserializeOwned + PartialEq>(
     groups: &Groups,
     map: &mut BTreeMap<StepId, T>,
@@ -250,7 +251,7 @@ fn map_once<T: Serialize + DeserializeOwned + PartialEq>(
     is_same
 }
 
-/// What is said of the others, as it is said of the first.
+/// The values of the other zones, made from that of the first.
 fn in_each<T: Serialize + DeserializeOwned>(
     groups: &Groups,
     map: &BTreeMap<StepId, T>,
@@ -260,10 +261,10 @@ fn in_each<T: Serialize + DeserializeOwned>(
     all.map(|text| serde_json::from_str(&text)).collect()
 }
 
-/// Says of each zone what is written once.
+/// Writes out for each zone what is written once.
 ///
 /// # Errors
-/// Where places are missing or are there twice, and where more would come of it than an artifact may have.
+/// If positions are missing or used twice, or the result would exceed the size of an artifact.
 pub(super) fn unfold(artifact: &mut ArtifactV1) -> Result<(), ReadError> {
     if artifact.alike.is_empty() {
         return Ok(());
@@ -271,7 +272,7 @@ pub(super) fn unfold(artifact: &mut ArtifactV1) -> Result<(), ReadError> {
     let zones = Zones::of(artifact.zones.iter().map(|zone| &zone.name));
     let number = |name: &Name| {
         let spelled = Spelled::of(name).and_then(|one| zones.by_name.get(&one.bare).copied());
-        spelled.ok_or_else(|| value("alike", format!("{name} cannot be one of several")))
+        spelled.ok_or_else(|| value("alike", format!("{name} cannot be in a group")))
     };
     let all = artifact.alike.iter().map(|one| {
         let others = one.zones.iter().map(number).collect::<Result<Vec<_>, _>>()?;
@@ -295,12 +296,12 @@ pub(super) fn unfold(artifact: &mut ArtifactV1) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Counts what has come of it so far.
+/// Counts the size of the result so far.
 fn count(octets: &mut u64, text: &str) -> Result<(), ReadError> {
     *octets += text.len() as u64;
     match *octets <= OCTETS_MAX {
         true => Ok(()),
-        false => Err(value("alike", "more is said of alike zones than an artifact may have")),
+        false => Err(value("alike", "the alike zones make it larger than an artifact may be")),
     }
 }
 
@@ -314,7 +315,7 @@ fn befores_of_each(groups: &Groups, step: &mut StepV1, octets: &mut u64) -> Resu
     Ok(())
 }
 
-/// Puts the entries of the others where they belong.
+/// Puts the entries of the other zones where they belong.
 fn of_each<T: Entry>(groups: &Groups, all: &mut Vec<T>, octets: &mut u64) -> Result<(), ReadError> {
     let mut others: BTreeMap<usize, T> = BTreeMap::new();
     for entry in all.iter_mut() {
@@ -324,14 +325,14 @@ fn of_each<T: Entry>(groups: &Groups, all: &mut Vec<T>, octets: &mut u64) -> Res
         }
         let wrong = |problem: &str| value(entry.id(), problem);
         let group = groups.first_of(entry.id());
-        let group = group.ok_or_else(|| wrong("it is of no zone that others are like"))?;
+        let group = group.ok_or_else(|| wrong("its zone is not the first of a group"))?;
         if at.len() != groups.all[group].1.len() {
-            return Err(wrong("it has not one place for each zone that is like its own"));
+            return Err(wrong("it does not have one position for each other zone of its group"));
         }
         for (place, text) in at.into_iter().zip(groups.told(group, &text_of(entry))) {
             count(octets, &text)?;
             if others.insert(place, serde_json::from_str(&text)?).is_some() {
-                return Err(wrong("two have one place"));
+                return Err(wrong("two entries have the same position"));
             }
         }
     }
@@ -342,6 +343,6 @@ fn of_each<T: Entry>(groups: &Groups, all: &mut Vec<T>, octets: &mut u64) -> Res
     }
     match others.is_empty() {
         true => Ok(()),
-        false => Err(value("alike", "a place lies behind the last")),
+        false => Err(value("alike", "a position is after the last entry")),
     }
 }

@@ -106,10 +106,10 @@ pub(super) fn read(id: &StepId, wire: GateV1) -> Result<Gate, ReadError> {
     }
     (known.keys.check)(&settings).map_err(|bad| value(id, bad.problem))?;
     if delay_secs.max(every_secs) > WAIT_SECS_MAX || every_secs < Pace::EVERY_MIN.as_secs() {
-        return Err(value(id, "it is asked too rarely, or too often"));
+        return Err(value(id, "it asks too rarely, or too often"));
     }
     if count.is_none() && success_limit.is_none() || count == Some(0) || success_limit == Some(0) {
-        return Err(value(id, "nothing says when it has passed"));
+        return Err(value(id, "with this count and success limit it never passes"));
     }
     let expect = expect.into_iter().map(|one| read_expected(id, one));
     Ok(Gate {

@@ -1,22 +1,23 @@
-//! What `cutover/artifact/1` says of a step in its id, and nowhere else: the verb of a change, which
-//! checkpoint one is, and the zone that it is written under where zones are alike.
+//! What `cutover/artifact/1` encodes only in a step's id: the verb of a change, the kind of a
+//! checkpoint, and the zone under which it is written if zones are alike.
 //!
-//! No other module looks into an id. A later format has keys of its own for all of this.
+//! No other module looks into an id. A later format will have separate keys for all of this.
 
 use crate::graph::{Checkpoint, MovePoint, StepId};
 use crate::model::Verb;
 
-/// What ids of a way back begin with.
+/// The prefix of ids on a way back.
 const BACK: &str = "back/";
-/// What ids of checkpoints begin with at which facts begin to be true.
+/// The prefix of checkpoints at which facts become true.
 const FACT: &str = "assume/";
 
-/// The id without what says that it is the way back's.
+/// The id without the prefix of a way back.
 fn there(id: &StepId) -> &str {
     id.as_str().strip_prefix(BACK).unwrap_or(id.as_str())
 }
 
-/// The verb of a change: `switch` of `switch/acme.test/@/MX`, of `switch-2/…`, and of `back/switch/…`.
+/// The verb of a change: `switch` of `switch/acme.test/@/MX`, of `switch-2/…`, and of
+/// `back/switch/…`.
 pub(super) fn verb(id: &StepId) -> Option<Verb> {
     let first = there(id).split('/').next()?;
     let is_number = |text: &str| text.strip_prefix('-').is_some_and(|n| n.parse::<usize>().is_ok());

@@ -30,16 +30,16 @@ pub(super) fn wire(task: &Task) -> TaskV1 {
 pub(super) fn read(id: &StepId, wire: TaskV1) -> Result<Task, ReadError> {
     let TaskV1 { run, manual, check, within_secs } = wire;
     if run.iter().chain(&check).any(Vec::is_empty) {
-        return Err(value(id, "a command names no program"));
+        return Err(value(id, "a command has no program"));
     }
     if !(1..=WAIT_SECS_MAX).contains(&within_secs) {
-        return Err(value(id, "it may take no time, or more than anything does"));
+        return Err(value(id, "its time limit is zero, or too long"));
     }
     let work = match (run, manual) {
         (Some(argv), None) => Work::Command(argv),
         (None, Some(words)) => Work::Manual(words),
         (Some(_), Some(_)) | (None, None) => {
-            return Err(value(id, "it is not done by a command, nor by a person"));
+            return Err(value(id, "it needs either a command or manual work"));
         }
     };
     Ok(Task { work, check, within: Duration::from_secs(within_secs) })

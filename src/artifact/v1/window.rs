@@ -1,4 +1,4 @@
-//! Windows and freezes of a checkpoint, as they are sealed.
+//! Windows and freezes on the wire.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Other texts at the name of an SPF record: all TXT records at a name are one RRset.
+//! Other TXT records at the name of an SPF record, which are part of the same RRset.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use crate::intent::DomainMove;
 use crate::spec::{RecordSpec, When};
 use crate::spf::SpfRecord;
 
-/// Other texts at the name of an SPF record that cannot come with it.
+/// Other texts at the name of an SPF record that cannot change with it.
 const SPF_BESIDE: Code = Code::semantic("spf-beside");
 
-/// The lines of `records:` about other texts at the name of an SPF record that the move has, by that
-/// name: a verification code beside it, for one.
+/// The entries of `records:` for other texts, such as a verification code, at the name of an SPF
+/// record that the move changes, by that name.
 pub(in crate::recipe) fn lines<'k>(
     context: &RecipeContext<'k>,
 ) -> BTreeMap<&'k Name, &'k RecordSpec> {
@@ -57,15 +57,15 @@ pub(super) fn texts(
     let ttl = line.ttl.filter(|ttl| live.is_some_and(|live| live.ttl() != *ttl));
     if is_placed || ttl.is_some() {
         refuse(
-            format!("the texts of {domain} come with the first change of its SPF record"),
-            "leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own",
+            format!("the texts of {domain} have to come with the first change of its SPF record"),
+            "leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a separate plan",
         );
         return None;
     }
     if let Some(gone) = others.iter().find(|rdata| !to.contains(rdata)) {
         refuse(
-            format!("the text {gone} of {domain} would go while its mail moves"),
-            "list it too, and take it away in a plan of its own",
+            format!("the text {gone} of {domain} would be removed while its mail moves"),
+            "list it too, and remove it in a separate plan",
         );
         return None;
     }

@@ -1,4 +1,4 @@
-//! `assume:` and `override:`: what somebody states, and what may be broken.
+//! `assume:` and `override:`: facts that the user states, and what may be broken.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Decoder<'_> {
                 let said = truth.or(text(value).map(|text| text.value.to_owned()))?;
                 let found = fact.value(&said);
                 if found.is_none() {
-                    let title = format!("`{fact}` is never {}", quoted(&said));
+                    let title = format!("`{fact}` cannot be {}", quoted(&said));
                     let words = fact.values().map(Value::word);
                     let help = format!("write one of {}", listed(words));
                     self.error(BAD_FACT, value.span, title, &help);
@@ -35,16 +35,16 @@ impl Decoder<'_> {
             Some("expand") => Some(Point::Expand),
             Some("switch") => Some(Point::Switch),
             Some("contract") => Some(Point::Contract),
-            // Other words have been refused by the shape.
+            // The shape has refused other words.
             Some(_) | None => None,
         };
         let confirm = value.and_then(|value| self.confirm(node, fact, value, from));
         let by = node.get("by").and_then(text).and_then(|by| self.task_of(by));
         if let (Some(by), true) = (node.get("by"), node.get("from").is_some()) {
-            let title = "`from` and `by` both say when it begins to be true".to_owned();
-            self.error(ONE_OF, by.span, title, "keep one of them: `by` is the end of a task");
+            let title = "`from` and `by` both say when the fact becomes true".to_owned();
+            self.error(ONE_OF, by.span, title, "keep one: `by` means the end of a task");
         }
-        // Whoever asked before it was there has been told that it is not.
+        // Resolvers that asked before it existed may have cached that it does not.
         let usual = match (fact, from.is_some() || by.is_some()) {
             (Fact::Published, true) => NEGATIVE_OUTSIDE,
             (_, _) => Duration::ZERO,
@@ -61,8 +61,8 @@ impl Decoder<'_> {
         })
     }
 
-    /// Who says that a fact is so. What nothing relies on, such as that a host may be off, and what is
-    /// so from the first, nobody has to be asked for.
+    /// Who confirms a fact. Nobody has to if it holds from the start, or if nothing relies on it,
+    /// such as that a host may be off.
     fn confirm(
         &mut self,
         node: &Node,
@@ -73,13 +73,13 @@ impl Decoder<'_> {
         let check = node.get("check");
         let said = node.get("confirm").map(|said| (said, bool_of(Some(said))));
         if let (None, Some(place)) = (from, check.or(said.map(|(said, _)| said))) {
-            let title = "what is so already is not asked for".to_owned();
-            let help = "add `from:`, or take the key out";
+            let title = "a fact that already holds needs no confirmation".to_owned();
+            let help = "add `from:`, or remove the key";
             self.error(ONE_OF, place.span, title, help);
             return None;
         }
         if let (Some((said, Some(false))), Some(_)) = (said, check) {
-            let title = "a check is run where somebody is asked".to_owned();
+            let title = "`check` confirms a fact, but `confirm: false` turns that off".to_owned();
             self.error(ONE_OF, said.span, title, "keep one of `confirm: false` and `check`");
             return None;
         }
@@ -91,19 +91,19 @@ impl Decoder<'_> {
         })
     }
 
-    /// The task that a fact comes about by: `task/NAME`, as its step is called.
+    /// The task that brings about a fact: `task/NAME`, the id of its step.
     fn task_of(&mut self, by: Spanned<&str>) -> Option<Spanned<String>> {
         match by.value.strip_prefix("task/") {
             Some(name) => Some(Spanned { value: name.to_owned(), span: by.span }),
             None => {
-                let title = format!("{} is no task", quoted(by.value));
+                let title = format!("{} is not a task", quoted(by.value));
                 self.error(BAD_ANCHOR, by.span, title, "write `task/NAME`");
                 None
             }
         }
     }
 
-    /// What a fact is stated of: one of a host, a name and an address, as the fact has it.
+    /// What a fact is about: a host, a name or an address, depending on the fact.
     fn subject(&mut self, node: &Node, fact: Fact) -> Option<Spanned<Subject>> {
         let kinds = fact.row().subjects;
         let all = [SubjectKind::Host, SubjectKind::Name, SubjectKind::Address];
@@ -113,18 +113,18 @@ impl Decoder<'_> {
         let (kind, of) = match said.as_slice() {
             [one] => *one,
             [] => {
-                let title = format!("nothing says what `{fact}` is true of");
+                let title = format!("this does not say what `{fact}` is about");
                 self.error(BAD_FACT, node.span, title, &format!("add one of {wanted}"));
                 return None;
             }
             [_, (_, second), ..] => {
-                let title = "a fact is stated of one thing at a time".to_owned();
+                let title = "a fact is about one thing".to_owned();
                 self.error(BAD_FACT, second.span, title, &format!("keep one of {wanted}"));
                 return None;
             }
         };
         if !kinds.contains(&kind) {
-            let title = format!("`{fact}` is never stated of {}", kind.key());
+            let title = format!("`{fact}` does not take `{}`", kind.key());
             self.error(BAD_FACT, of.span, title, &format!("write {wanted}"));
             return None;
         }
@@ -134,15 +134,15 @@ impl Decoder<'_> {
             SubjectKind::Name => match Name::from_user(text.value) {
                 Ok(name) => Some(Subject::Name(name)),
                 Err(error) => {
-                    let title = format!("{} is no name: {error}", quoted(text.value));
-                    self.error(BAD_NAME, text.span, title, "write it as it stands in DNS");
+                    let title = format!("{} is not a name: {error}", quoted(text.value));
+                    self.error(BAD_NAME, text.span, title, "write it as in DNS");
                     None
                 }
             },
             SubjectKind::Address => match text.value.parse() {
                 Ok(address) => Some(Subject::Address(address)),
                 Err(_) => {
-                    let title = format!("{} is no IP address", quoted(text.value));
+                    let title = format!("{} is not an IP address", quoted(text.value));
                     self.error(BAD_FACT, text.span, title, "write `192.0.2.1` or `2001:db8::1`");
                     None
                 }
@@ -156,7 +156,7 @@ impl Decoder<'_> {
         let what = match said {
             (Some(one), None) | (None, Some(one)) => text(one)?,
             (Some(_), Some(defect)) => {
-                let title = "an override names an invariant or a defect".to_owned();
+                let title = "an override has either `invariant` or `defect`".to_owned();
                 self.error(ONE_OF, defect.span, title, "keep one of `invariant` and `defect`");
                 return None;
             }
@@ -170,8 +170,8 @@ impl Decoder<'_> {
             what.value == *name || what.value.strip_prefix(name).is_some_and(|r| r.starts_with('/'))
         });
         if !known {
-            let title = format!("{} is the id of no defect", quoted(what.value));
-            self.error(BAD_FACT, what.span, title, "copy the id that the verdict shows");
+            let title = format!("{} is not the id of a defect", quoted(what.value));
+            self.error(BAD_FACT, what.span, title, "copy the id from the verdict");
             return None;
         }
         let reason = self.reason(node);

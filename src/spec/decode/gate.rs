@@ -11,7 +11,7 @@ use crate::spec::yaml::Node;
 const NEVER_PASSES: Code = Code::semantic("never-passes");
 /// A span that is too short.
 const TOO_OFTEN: Code = Code::semantic("too-often");
-/// A value of a probe's key that it cannot use.
+/// A key with a value that its probe cannot use.
 const BAD_PROBE: Code = Code::semantic("bad-probe");
 
 impl Decoder<'_> {
@@ -36,7 +36,7 @@ impl Decoder<'_> {
             None => text(node.get("probe")?)?,
         };
         let Some(keys) = probes.iter().find(|keys| keys.name == probe.value) else {
-            // Behind `probe:` the shape has refused it.
+            // In `probe:`, the shape has refused it already.
             if text(node).is_some() {
                 self.no_probe(probe, probes);
             }
@@ -71,8 +71,8 @@ impl Decoder<'_> {
     fn no_probe(&mut self, name: Spanned<&str>, probes: &[ProbeKeys]) {
         let shown = quoted(name.value);
         if NOT_BUILT_PROBES.contains(&name.value) {
-            let title = format!("the probe {shown} is not built yet");
-            let help = "take it out and see to it by hand, or ask a command with `probe: command`";
+            let title = format!("the probe {shown} is not supported yet");
+            let help = "remove it and check by hand, or run a command with `probe: command`";
             return self.error(NOT_BUILT_YET_ANCHOR, name.span, title, help);
         }
         let known = probes.iter().map(|keys| keys.name);
@@ -91,7 +91,7 @@ impl Decoder<'_> {
         let every = self.span(node.get("every")).unwrap_or(Pace::EVERY);
         let every = match (every < Pace::EVERY_MIN, node.get("every")) {
             (true, Some(place)) => {
-                let title = "nobody is asked more often than once a second".to_owned();
+                let title = "a gate asks at most once a second".to_owned();
                 self.error(TOO_OFTEN, place.span, title, "write `1s` or longer");
                 Pace::EVERY
             }
@@ -99,7 +99,7 @@ impl Decoder<'_> {
         };
         let (count, long) = (number("count"), self.span(node.get("for")));
         if let (Some(_), Some(_), Some(place)) = (count, long, node.get("for")) {
-            let title = "`count` and `for` both say how long it is asked".to_owned();
+            let title = "`count` and `for` both say how long the gate asks".to_owned();
             self.error(ONE_OF, place.span, title, "keep one of them");
         }
         let success_limit = number("success_limit");
@@ -108,8 +108,8 @@ impl Decoder<'_> {
             (answers, success_limit, node.get("success_limit"))
             && row > answers
         {
-            let title = format!("{answers} answers never have {row} passes in a row among them");
-            let help = format!("write {answers} or less, or ask more often");
+            let title = format!("{answers} answers cannot contain {row} passes in a row");
+            let help = format!("write {answers} or less, or allow more answers");
             self.error(NEVER_PASSES, place.span, title, &help);
         }
         PaceSpec {

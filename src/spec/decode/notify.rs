@@ -1,4 +1,4 @@
-//! Who is told.
+//! `notify:`.
 
 use cutover_contract::Name;
 
@@ -9,12 +9,12 @@ use crate::spec::notify::{
 };
 use crate::spec::yaml::Node;
 
-/// A text with a placeholder that nothing is filled into.
+/// A text with an unknown placeholder.
 const BAD_TEXT: Code = Code::semantic("bad-text");
-/// A password that anybody could read on its way.
+/// A password that would be sent unencrypted.
 const IN_THE_CLEAR: Code = Code::semantic("in-the-clear");
 
-/// The port at which TLS is spoken from the start (RFC 8314 §7.3).
+/// The port with TLS from the start (RFC 8314 §7.3).
 const IMPLICIT_PORT: u16 = 465;
 
 impl Decoder<'_> {
@@ -23,7 +23,7 @@ impl Decoder<'_> {
         if let Some(written) = written
             && let Some(word) = unknown_placeholder(written.value)
         {
-            let title = format!("nothing is filled in for {}", quoted(&format!("{{{word}}}")));
+            let title = format!("unknown placeholder {}", quoted(&format!("{{{word}}}")));
             let help = format!("write one of {} in braces", listed(PLACEHOLDERS.iter().copied()));
             self.error(BAD_TEXT, written.span, title, &help);
         }
@@ -33,17 +33,17 @@ impl Decoder<'_> {
             (Some(webhook), None) => Way::Webhook(self.secret(webhook)?),
             (None, Some(mail)) => Way::Mail(self.mail(mail)?),
             (None, None) => {
-                let title = "nothing says how somebody is told".to_owned();
+                let title = "this notice has no recipient".to_owned();
                 self.error(ONE_OF, node.span, title, "add `webhook:` or `mail:`");
                 return None;
             }
             (Some(_), Some(mail)) => {
-                let title = "somebody is told by a webhook or by mail".to_owned();
+                let title = "a notice has either `webhook` or `mail`".to_owned();
                 self.error(
                     ONE_OF,
                     mail.span,
                     title,
-                    "keep one of them, and write the other as a notice of its own",
+                    "keep one, and make the other a separate notice",
                 );
                 return None;
             }
@@ -57,7 +57,7 @@ impl Decoder<'_> {
         let parts = parts.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
         let parts = parts.filter(|(host, port)| *port > 0 && Name::from_user(host).is_ok());
         if parts.is_none() {
-            let title = format!("{} is no HOST:PORT", quoted(server.value));
+            let title = format!("{} is not HOST:PORT", quoted(server.value));
             self.error(
                 BAD_ADDRESS,
                 server.span,
@@ -74,18 +74,13 @@ impl Decoder<'_> {
             (Some(user), Some(password)) => Some(Login { user: user.value.to_owned(), password }),
             (Some(Spanned { span, .. }), None) if node.get("password").is_none() => {
                 let title = "a user without a password".to_owned();
-                self.error(
-                    ONE_OF,
-                    span,
-                    title,
-                    "add `password: { env: NAME }`, or take `user` out",
-                );
+                self.error(ONE_OF, span, title, "add `password: { env: NAME }`, or remove `user`");
                 None
             }
             (None, Some(_)) => {
                 let span = node.get("password")?.span;
                 let title = "a password without a user".to_owned();
-                self.error(ONE_OF, span, title, "add `user:`, or take `password` out");
+                self.error(ONE_OF, span, title, "add `user:`, or remove `password`");
                 None
             }
             (Some(_) | None, None) => None,
@@ -99,7 +94,7 @@ impl Decoder<'_> {
             None => MailTls::Starttls,
         };
         if tls == MailTls::None && login.is_some() {
-            let title = "the password would go to the server in the clear".to_owned();
+            let title = "the password would be sent unencrypted".to_owned();
             let help = "use a port with TLS, or a relay that asks for none";
             self.error(IN_THE_CLEAR, server.span, title, help);
         }
@@ -110,7 +105,7 @@ impl Decoder<'_> {
         if is_mailbox(text.value) {
             return Some(text.value.to_owned());
         }
-        let title = format!("{} is no mail address", quoted(text.value));
+        let title = format!("{} is not a mail address", quoted(text.value));
         self.error(BAD_ADDRESS, text.span, title, "write it as `somebody@example.com`");
         None
     }

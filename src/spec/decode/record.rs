@@ -1,7 +1,7 @@
 //! Other records: owner, type, data, and when they change.
 //!
-//! What a master file would take, but nobody means, is refused here: a name without its trailing
-//! dot that is already whole, and unquoted text whose blanks would be lost.
+//! Two things that a master file accepts but nobody means are refused here: a full name without its
+//! trailing dot, and unquoted text, whose spaces would be lost.
 
 use cutover_contract::{Name, NameError, Rdata, RrType};
 
@@ -23,15 +23,15 @@ impl Decoder<'_> {
         let when = self.when(node);
         let wait = self.span(node.get("wait"));
         if let (Some(written), None) = (node.get("wait"), node.get("after")) {
-            let title = "there is nothing to wait behind".to_owned();
-            let help = "write `after:` too, with what has to be done before the wait begins";
+            let title = "`wait` needs an `after`".to_owned();
+            let help = "add `after:`, with the changes that the wait follows";
             self.error(ONE_OF, written.span, title, help);
         }
         let zone = zone?;
         let name = node.get("name").and_then(|node| self.owner(node, &zone.value));
-        // A word that is neither true nor false has been refused by the shape.
+        // The shape has refused any word but true and false.
         let absent = node.get("absent").filter(|node| bool_of(Some(node)) != Some(false));
-        let title = "a record is either to be something or to be absent".to_owned();
+        let title = "a record has either `to` or `absent: true`".to_owned();
         let help = "write `to: [ ... ]` with the records, or `absent: true`";
         let to = match (node.get("to"), absent) {
             (Some(list), None) => {
@@ -39,7 +39,7 @@ impl Decoder<'_> {
                 let rdata: Vec<Rdata> =
                     items(Some(list)).filter_map(|n| self.rdata(n, rtype, &zone.value)).collect();
                 let spans: Vec<Span> = items(Some(list)).map(|node| node.span).collect();
-                // Where one is wrong for itself, the others are not judged without it.
+                // If a record is invalid, do not judge the set without it.
                 if let (Some(name), true) = (&name, !rdata.is_empty() && rdata.len() == spans.len())
                 {
                     self.records_together(&name.value, rtype, &rdata, &spans)?;
@@ -73,7 +73,7 @@ impl Decoder<'_> {
 
     fn owner(&mut self, node: &Node, zone: &Name) -> Option<Spanned<Name>> {
         let text = text(node)?;
-        self.no_braces(text, text.value, "nothing is filled in here: write the name out")?;
+        self.no_braces(text, text.value, "nothing is filled in here: write the full name")?;
         let ascii = match a_labels(text.value) {
             Ok(ascii) => ascii,
             Err(error) => return self.no_idna(text.value, &error, text.span),
@@ -83,7 +83,7 @@ impl Decoder<'_> {
                 format!("{} would become {}", quoted(text.value), quoted(&value.to_string()))
             }
             Ok(value) => return Some(Spanned { value, span: text.span }),
-            Err(error) => format!("{} is no owner name: {error}", quoted(text.value)),
+            Err(error) => format!("{} is not an owner name: {error}", quoted(text.value)),
         };
         let help = "write it relative to the zone (`www`, `@` for the zone itself), or absolute with a trailing dot";
         self.error(BAD_NAME, text.span, title, help);
@@ -107,18 +107,18 @@ impl Decoder<'_> {
                     Some(guess) => format!("did you mean `{guess}`?"),
                     None => "write a type such as A, AAAA, CNAME, MX, SRV or TXT, or TYPE and its number".into(),
                 };
-                let title = format!("{} is no record type that is known here", quoted(text.value));
+                let title = format!("{} is not a known record type", quoted(text.value));
                 self.error(BAD_RECORD_TYPE, text.span, title, &help);
                 return None;
             }
         };
         let (why, help) = match rtype {
             RrType::NS | RrType::DS | RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY => (
-                "a changed delegation or key takes effect in two zones at different times; what is proved here holds for one",
+                "a delegation or key change takes effect in two zones at different times, and the proof covers only one",
                 "change it by hand, well before the move or well after it",
             ),
             RrType::SOA => (
-                "the serial is raised with every change, and the rest is the operator's",
+                "the serial rises with every change, and the rest is up to the operator",
                 "take the record out",
             ),
             rtype if rtype.is_made_by_signer() => {
@@ -126,7 +126,7 @@ impl Decoder<'_> {
             }
             value => return Some(Spanned { value, span: text.span }),
         };
-        let title = format!("a plan does not change records of type {rtype}");
+        let title = format!("a plan cannot change records of type {rtype}");
         self.report(Diagnostic::error(BAD_RECORD_TYPE, text.span, title, help).why(why));
         None
     }
@@ -147,10 +147,10 @@ impl Decoder<'_> {
         let title = match Rdata::parse(rtype, &ascii, Some(zone)) {
             Ok(_) if template_in(text.value).is_some() => {
                 let template = template_in(text.value).unwrap_or_default();
-                format!("nothing fills in `{template}` in a record")
+                format!("a record cannot contain `{template}`")
             }
             Ok(_) if rtype == RrType::TXT && loses_blanks(text.value) => {
-                "without quotes the blanks of this text are lost".to_owned()
+                "without quotes, this text loses its spaces".to_owned()
             }
             Ok(_) if Rdata::parse(rtype, &ascii, None).is_err() && ends_in_dots(&ascii) => {
                 let last = text.value.split_whitespace().last().unwrap_or_default();
@@ -159,7 +159,7 @@ impl Decoder<'_> {
             }
             Ok(rdata) => return Some(rdata),
             Err(error) => {
-                let title = format!("this is no {rtype} record: {error}");
+                let title = format!("this is not a valid {rtype} record: {error}");
                 if let Some(ascii) = a_label_of_word(text.value) {
                     let help = format!("write names in ASCII: {}", quoted(&ascii));
                     self.error(BAD_RDATA, text.span, title, &help);
@@ -177,11 +177,9 @@ impl Decoder<'_> {
             RrType::MX => {
                 "write preference and exchange, the name with its trailing dot: `10 mx1.example.com.`"
             }
-            RrType::TXT => "put each string into double quotes: '\"v=spf1 -all\"'",
+            RrType::TXT => "put each string in double quotes: '\"v=spf1 -all\"'",
             RrType::SRV => "write priority, weight, port and target: `0 1 993 imap.example.com.`",
-            _ => {
-                "write the data as it stands in a master file (RFC 1035 §5.1), names with their trailing dot"
-            }
+            _ => "write the data in master file format (RFC 1035 §5.1), names with a trailing dot",
         };
         self.error(BAD_RDATA, text.span, title, help);
         None
@@ -193,14 +191,14 @@ impl Decoder<'_> {
             (Some(with), None) => Some(When::With(self.anchor(with)?)),
             (None, Some(after)) => self.anchors(Some(after)).map(When::After),
             (Some(_), Some(after)) => {
-                let title = "a record changes either with something or after something".to_owned();
+                let title = "a record has either `with` or `after`".to_owned();
                 self.error(ONE_OF, after.span, title, "keep one of `with` and `after`");
                 None
             }
         }
     }
 
-    /// One anchor or several; `None` where one of them is none.
+    /// One or several anchors; `None` if any of them is invalid.
     pub(super) fn anchors(&mut self, node: Option<&Node>) -> Option<Vec<Spanned<Anchor>>> {
         let one = node.filter(|node| text(node).is_some());
         let anchors: Vec<&Node> = one.into_iter().chain(items(node)).collect();
@@ -217,13 +215,13 @@ impl Decoder<'_> {
             other => match other.strip_prefix("record:") {
                 Some(id) => Anchor::Record(id.to_owned()),
                 None if other == "clients" || other.starts_with("wave:") => {
-                    let title = format!("the anchor {} is not built yet", quoted(other));
-                    let help = "use `switch`, or take the record out and change it by hand";
+                    let title = format!("the anchor {} is not supported yet", quoted(other));
+                    let help = "use `switch`, or remove the record and change it by hand";
                     self.error(shape::NOT_BUILT_YET_ANCHOR, text.span, title, help);
                     return None;
                 }
                 None => {
-                    let title = format!("{} is no point of a plan", quoted(other));
+                    let title = format!("{} is not a point of the plan", quoted(other));
                     let words = "write `expand`, `switch`, `contract` or `record:ID`";
                     let help = match did_you_mean(other, ["expand", "switch", "contract"]) {
                         Some(guess) => format!("did you mean `{guess}`?"),
@@ -238,8 +236,8 @@ impl Decoder<'_> {
     }
 }
 
-/// Whether a name without a trailing dot ends in the name of its zone: `www.acme.test` in acme.test
-/// would be www.acme.test.acme.test.
+/// Whether a name without a trailing dot ends in its zone's name: `www.acme.test` in acme.test
+/// would become www.acme.test.acme.test.
 fn is_meant_absolute(text: &str, zone: &Name) -> bool {
     let whole = Name::absolute(&format!("{text}."));
     !zone.is_root() && !text.ends_with('.') && whole.is_ok_and(|whole| whole.is_at_or_below(zone))

@@ -1,4 +1,4 @@
-//! Senders: their SPF terms and DKIM keys, each of which is read here as a receiver would read it.
+//! Senders. Their SPF terms and DKIM keys are read as a receiver would read them.
 
 use cutover_contract::Name;
 
@@ -10,7 +10,7 @@ use crate::spec::yaml::{Kind, Node};
 use crate::spec::{DkimRecord, DkimSpec, SenderSpec, template_in};
 use crate::spf::{BadTerm, SpfRecord, Term, mechanism_with_equals_sign};
 
-/// Terms of a sender that are no terms, or not a sender's.
+/// Invalid SPF terms, or terms that do not belong to a sender.
 pub(super) const SPF_TERMS: Code = Code::semantic("spf-terms");
 /// A DKIM key that no verifier could use.
 pub(super) const BAD_DKIM_KEY: Code = Code::semantic("bad-dkim-key");
@@ -29,7 +29,7 @@ impl Decoder<'_> {
         })
     }
 
-    /// Terms are put into the domain's record as they are, so an error in one is an error of all.
+    /// Terms go into the domain's record as they are, so a bad term breaks the whole record.
     fn spf_terms(&mut self, written: Spanned<&str>) {
         let record = SpfRecord::of_terms(written.value);
         let is_of_domain = |term: &Term| {
@@ -38,10 +38,9 @@ impl Decoder<'_> {
         for term in record.terms.iter().filter(|term| is_of_domain(term)) {
             let title = format!("{} is not a sender", quoted(&term.to_string()));
             let help = "write only the terms that authorise this sender, such as `include:_spf.example.com`";
-            self.report(
-                Diagnostic::error(SPF_TERMS, written.span, title, help)
-                    .why("the record's beginning and its `all` belong to the domain, which has one record for all senders"),
-            );
+            self.report(Diagnostic::error(SPF_TERMS, written.span, title, help).why(
+                "`v=spf1` and `all` belong to the domain, whose single record covers all senders",
+            ));
         }
         let terms = record.terms.into_iter().filter(|term| !is_of_domain(term));
         for term in terms {
@@ -51,23 +50,23 @@ impl Decoder<'_> {
 
     fn spf_term(&mut self, term: Term, span: Span) {
         let written = term.to_string();
-        let why = "a term that is an error makes all of the record one for every receiver (RFC 7208 §4.6): SPF passes for nobody";
+        let why = "one bad term makes the whole record an error for every receiver (RFC 7208 §4.6): SPF passes for nobody";
         let (title, why, help) = if let Some(template) = template_in(&written) {
-            let title = format!("nothing fills in `{template}` in {}", quoted(&written));
-            (title, why, "write the name out".to_owned())
+            let title = format!("`{template}` is not filled in: {}", quoted(&written));
+            (title, why, "write the full name".to_owned())
         } else if let Some(meant) = mechanism_with_equals_sign(&written) {
             let title = format!("{} authorises nobody", quoted(&written));
-            let why = "with `=` it is a modifier that receivers pass over (RFC 7208 §6)";
+            let why = "with `=` it is an unknown modifier, which receivers ignore (RFC 7208 §6)";
             (title, why, format!("write {}", quoted(&meant)))
         } else {
             let Err(BadTerm { term, meant }) = (SpfRecord { terms: vec![term] }).check() else {
                 return;
             };
             let help = match meant {
-                Some(meant) => format!("write {}, if that is meant", quoted(&meant)),
-                None => "write terms such as `ip4:192.0.2.1`, `a:smtp.example.com` or `include:_spf.example.com`, with blanks between them".to_owned(),
+                Some(meant) => format!("did you mean {}?", quoted(&meant)),
+                None => "write terms such as `ip4:192.0.2.1`, `a:smtp.example.com` or `include:_spf.example.com`, separated by spaces".to_owned(),
             };
-            (format!("{} is no SPF term", quoted(&term)), why, help)
+            (format!("{} is not an SPF term", quoted(&term)), why, help)
         };
         self.report(Diagnostic::error(SPF_TERMS, span, title, help).why(why));
     }
@@ -81,8 +80,8 @@ impl Decoder<'_> {
         let txt = node.get("txt");
         let publish = match (cname, txt) {
             (None, None) if matches!(node.kind, Kind::Map(_)) => {
-                let title = "nothing says what to publish for this selector".to_owned();
-                let help = "add `cname:` or `txt:`; a selector that is published already is written as its name alone";
+                let title = "this selector has nothing to publish".to_owned();
+                let help = "add `cname:` or `txt:`; if the selector is already published, write only its name";
                 self.error(ONE_OF, selector.span, title, help);
                 None
             }
@@ -90,17 +89,17 @@ impl Decoder<'_> {
             (Some(cname), None) => Some(DkimRecord::Cname(cname?.value)),
             (None, Some(txt)) => Some(DkimRecord::Txt(self.key(txt, selector.value)?)),
             (Some(_), Some(txt)) => {
-                let title = "a selector is either an alias or a key".to_owned();
-                let help = "keep one of `cname` and `txt`: the two cannot stand at one name";
+                let title = "a selector has either `cname` or `txt`".to_owned();
+                let help = "keep one: a CNAME cannot share its name with other records";
                 self.error(ONE_OF, txt.span, title, help);
                 None
             }
         };
-        let braces = "nothing is filled in here: write the label in front of `._domainkey`";
+        let braces = "nothing is filled in here: write the label before `._domainkey`";
         self.no_braces(selector, selector.value, braces)?;
         if let Err(error) = Name::from_user(selector.value) {
-            let title = format!("{} is no DKIM selector: {error}", quoted(selector.value));
-            let help = "write the label in front of `._domainkey`";
+            let title = format!("{} is not a DKIM selector: {error}", quoted(selector.value));
+            let help = "write the label before `._domainkey`";
             self.error(BAD_NAME, selector.span, title, help);
             return None;
         }
@@ -108,8 +107,8 @@ impl Decoder<'_> {
         Some(DkimSpec { selector, publish })
     }
 
-    /// The text of a key that a sender signs with: what was pasted is understood, and what no
-    /// verifier could use is refused.
+    /// The text of a sender's DKIM key. Pasted forms are understood; a key that no verifier could
+    /// use is refused.
     fn key(&mut self, node: &Node, selector: &str) -> Option<String> {
         let Kind::Text(written) = &node.kind else { return None };
         // Reported by the shape.
@@ -127,7 +126,7 @@ impl Decoder<'_> {
         };
         if let Some(owner) = owner.filter(|owner| !is_of_selector(owner, selector)) {
             let title = format!(
-                "this key stands at {}, and the selector is {}",
+                "this key belongs to {}, but the selector is {}",
                 quoted(&owner),
                 quoted(selector)
             );
@@ -142,17 +141,17 @@ impl Decoder<'_> {
     }
 
     pub(super) fn bad_key(&mut self, problem: &Problem, span: Span) {
-        // Where it is secret, what stands there is not shown.
+        // A private key must not be shown.
         let code = if *problem == Problem::Private { SECRET_IN_VALUE } else { BAD_DKIM_KEY };
         let (title, help) = (problem.to_string(), problem.help());
         self.report(Diagnostic::error(code, span, title, help).why(problem.why()));
     }
 }
 
-/// Whether an owner name in a zone file is that of a selector: `s1._domainkey`, with the domain behind
-/// it or without.
+/// Whether an owner name in a zone file is that of a selector: `s1._domainkey`, with or without the
+/// domain after it.
 fn is_of_selector(owner: &str, selector: &str) -> bool {
     let owner = owner.to_ascii_lowercase();
-    let Some(behind) = owner.strip_prefix(&selector.to_ascii_lowercase()) else { return false };
-    behind == "._domainkey" || behind.starts_with("._domainkey.")
+    let Some(rest) = owner.strip_prefix(&selector.to_ascii_lowercase()) else { return false };
+    rest == "._domainkey" || rest.starts_with("._domainkey.")
 }

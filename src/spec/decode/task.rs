@@ -8,7 +8,7 @@ use crate::diag::{Code, Spanned, quoted};
 use crate::spec::task::{Place, TaskSpec, TasksSpec, WITHIN, Work};
 use crate::spec::yaml::Node;
 
-/// Two tasks of one name.
+/// Two tasks with the same name.
 const TWO_TASKS: Code = Code::semantic("said-twice");
 /// A span that is too short to do anything in.
 const TOO_SHORT: Code = Code::semantic("too-short");
@@ -28,7 +28,7 @@ impl Decoder<'_> {
         let all: Vec<&TaskSpec> = tasks.all().map(|(_, task)| task).collect();
         for (place, task) in all.iter().enumerate() {
             if all[..place].iter().any(|other| other.name.value == task.name.value) {
-                let title = format!("there are two tasks {}", quoted(&task.name.value));
+                let title = format!("two tasks have the name {}", quoted(&task.name.value));
                 self.error(TWO_TASKS, task.name.span, title, "give one of them another name");
             }
         }
@@ -43,7 +43,7 @@ impl Decoder<'_> {
         if within < Duration::from_secs(1)
             && let Some(place) = node.get("within")
         {
-            let title = "nothing is done within less than a second".to_owned();
+            let title = "a task needs at least a second".to_owned();
             self.error(TOO_SHORT, place.span, title, "write `1s` or longer");
         }
         let after = self.anchors(node.get("after"));
@@ -52,12 +52,12 @@ impl Decoder<'_> {
             (None, Some(words), _) => Work::Manual(words.value.to_owned()),
             (None, None, Some(_)) => return None,
             (Some(_), _, Some(place)) => {
-                let title = "a task is done by a command or by a person".to_owned();
+                let title = "a task has either `run` or `manual`".to_owned();
                 self.error(ONE_OF, place.span, title, "keep one of `run` and `manual`");
                 return None;
             }
             (_, _, None) => {
-                let title = "nothing says what is to be done".to_owned();
+                let title = "this task has nothing to do".to_owned();
                 let help = "add `run: [PROGRAM, ARGUMENT]`, or `manual:` with words for a person";
                 self.error(ONE_OF, name.span, title, help);
                 return None;
@@ -66,13 +66,13 @@ impl Decoder<'_> {
         if place == Place::WayBack
             && let Some(undo) = node.get("undo")
         {
-            let title = "what is done on the way back is not taken back".to_owned();
-            self.error(ONE_OF, undo.span, title, "take `undo:` out");
+            let title = "a task on the way back has no undo".to_owned();
+            self.error(ONE_OF, undo.span, title, "remove `undo:`");
         }
         let undo_first = node.get("undo_first").is_some_and(|first| {
             if node.get("undo").is_none() {
-                let title = "there is no `undo` to be run first".to_owned();
-                self.error(ONE_OF, first.span, title, "add `undo:`, or take the key out");
+                let title = "`undo_first` needs an `undo`".to_owned();
+                self.error(ONE_OF, first.span, title, "add `undo:`, or remove the key");
             }
             bool_of(Some(first)).unwrap_or(false)
         });

@@ -7,17 +7,17 @@ use crate::calendar::window::{WindowError, Windows, days, zones};
 use crate::diag::{Code, Diagnostic, Spanned, did_you_mean, listed, quoted};
 use crate::spec::yaml::Node;
 
-/// A text that is no window, or no freeze.
+/// A text that is not a window, or not a freeze.
 const BAD_WINDOW: Code = Code::semantic("bad-window");
 
-/// Windows of a plan, and freezes, at the most. Our choice: a year of single dates.
+/// The maximum number of windows, and of freezes, in a plan. Our choice: a year of single dates.
 const COUNT_MAX: usize = 400;
 
-/// What is wanted in one of the two keys.
+/// What one of the two keys takes.
 struct Wanted {
-    /// What it is called.
+    /// What messages call it.
     what: &'static str,
-    /// One that is right.
+    /// A valid example.
     example: &'static str,
 }
 
@@ -40,7 +40,7 @@ impl Decoder<'_> {
         let listed = items(node).filter_map(text);
         let texts: Vec<Spanned<&str>> = single.into_iter().chain(listed).collect();
         if let Some(one) = texts.get(COUNT_MAX) {
-            let title = format!("more than {COUNT_MAX} texts stand in `{}:`", wanted.what);
+            let title = format!("`{}:` has more than {COUNT_MAX} entries", wanted.what);
             let help = "write ranges: days of the week for windows, dates for freezes";
             self.error(BAD_WINDOW, one.span, title, help);
             return Vec::new();
@@ -69,12 +69,12 @@ fn explained(text: &str, error: &WindowError, wanted: &Wanted) -> (String, Strin
     let Wanted { what, example } = wanted;
     match error {
         WindowError::Form => (
-            format!("{} is no {what}", quoted(text)),
+            format!("{} is not a {what}", quoted(text)),
             format!("write it as `{example}`"),
         ),
         WindowError::NoZone => (
-            format!("{} does not say by which clock", quoted(text)),
-            format!("write the time zone behind it, as in `{example}`"),
+            format!("{} has no time zone", quoted(text)),
+            format!("add the time zone, as in `{example}`"),
         ),
         WindowError::Zone(zone) => (format!("there is no time zone {}", quoted(zone)), zone_help(zone)),
         WindowError::Day(day) => (
@@ -83,7 +83,7 @@ fn explained(text: &str, error: &WindowError, wanted: &Wanted) -> (String, Strin
         ),
         WindowError::Time(time) => (
             format!("there is no time {}", quoted(time)),
-            "write HH:MM from `00:00` to `23:59`; an end that is not after the begin is on the next day, so midnight is `00:00`".to_owned(),
+            "write HH:MM from `00:00` to `23:59`; an end that is not after the start is on the next day, so midnight is `00:00`".to_owned(),
         ),
         WindowError::Date(date) => (
             format!("there is no date {}", quoted(date)),
@@ -91,12 +91,12 @@ fn explained(text: &str, error: &WindowError, wanted: &Wanted) -> (String, Strin
         ),
         WindowError::Backwards => (
             format!("the freeze {} ends before it begins", quoted(text)),
-            "write the first date in front of `..` and the last one behind it; both are included".to_owned(),
+            "write the first date before `..` and the last date after it; both are included".to_owned(),
         ),
     }
 }
 
-/// A zone that was probably meant: spelt almost so, or the city alone.
+/// Suggests a zone with a similar spelling, or whose city this is.
 fn zone_help(written: &str) -> String {
     let is_city = |zone: &&str| {
         zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(written))

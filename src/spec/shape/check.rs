@@ -1,7 +1,7 @@
-//! Whether a node has the shape that is wanted, and what to say if it has not.
+//! Checks whether a node has the expected shape, and reports what is wrong.
 //!
-//! Whatever is reported here with a code of form, the JSON Schema refuses too, and the other way
-//! round; a test holds the two against each other.
+//! Whatever is reported here with a form code, the JSON Schema refuses too, and vice versa; a test
+//! compares the two.
 
 use super::{
     BAD_VALUE, Field, Form, MISSING_KEY, NOT_BUILT_YET, Shape, UNKNOWN_KEY, WRONG_TYPE, broken,
@@ -15,11 +15,11 @@ impl Form {
         let wanted = self.wanted();
         let (title, help) = match self {
             Self::Any if text.contains(broken) => (
-                "this text has a line end or a control character in it".to_owned(),
+                "this text contains a line break or a control character".to_owned(),
                 "write it on one line, without escapes such as `\\n`".to_owned(),
             ),
             Self::Lines if text.contains(broken_in_lines) => (
-                "this text has a control character in it".to_owned(),
+                "this text contains a control character".to_owned(),
                 "write it without escapes such as `\\e`".to_owned(),
             ),
             Self::Any | Self::Lines => ("this text is empty".to_owned(), format!("write {wanted}")),
@@ -27,23 +27,23 @@ impl Form {
                 let near = slug(text);
                 let help = match self.accepts(&near) {
                     true => format!("write {wanted}: {}", quoted(&near)),
-                    false => format!("write {wanted}, a letter or a digit first"),
+                    false => format!("write {wanted}, starting with a letter or a digit"),
                 };
-                (format!("{} is no name of this kind", quoted(text)), help)
+                (format!("{} is not a valid name", quoted(text)), help)
             }
             Self::Span if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) => (
-                format!("{} is no span of time", quoted(text)),
-                "write the unit with it: `300s`, `5m`, `1h30m` or `7d`".to_owned(),
+                format!("{} is not a time span", quoted(text)),
+                "add the unit: `300s`, `5m`, `1h30m` or `7d`".to_owned(),
             ),
             Self::Span => {
-                (format!("{} is no span of time", quoted(text)), format!("write {wanted}"))
+                (format!("{} is not a time span", quoted(text)), format!("write {wanted}"))
             }
         };
         Diagnostic::error(BAD_VALUE, span, title, help)
     }
 }
 
-/// The nearest name of the user's own that a text could be meant as.
+/// The nearest valid name that the user may have meant.
 fn slug(text: &str) -> String {
     let lower = text.to_lowercase();
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
@@ -51,13 +51,13 @@ fn slug(text: &str) -> String {
 }
 
 impl Shape {
-    /// What people call it.
+    /// What messages call it.
     fn name(&self) -> String {
         match self {
             Self::Bool => "true or false".into(),
             Self::Int { min, max } if min == max => format!("the number {min}"),
             Self::Int { min, max } => format!("a whole number from {min} to {max}"),
-            Self::Text(Form::Span) => "a span of time".into(),
+            Self::Text(Form::Span) => "a time span".into(),
             Self::Text(_) => "text".into(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
@@ -70,7 +70,7 @@ impl Shape {
         }
     }
 
-    /// What to write, where a node is of another kind.
+    /// What to write instead of a node of another kind.
     fn wanted(&self) -> String {
         match self {
             Self::Bool | Self::Int { .. } | Self::Choice(_) => format!("write {}", self.name()),
@@ -82,21 +82,21 @@ impl Shape {
                 | Self::Choice(_)
                 | Self::List { .. }
                 | Self::AnyOf(_) => {
-                    "write a list: `[ a, b ]`, or one item a line behind `- `".to_owned()
+                    "write a list: `[ a, b ]`, or one item per line after `- `".to_owned()
                 }
                 Self::Map { .. } | Self::Object(_) | Self::Tagged { .. } | Self::Secret(_) => {
-                    "write a list, one item a line behind `- `".to_owned()
+                    "write a list, one item per line after `- `".to_owned()
                 }
             },
             Self::Map { .. } => {
-                "write a mapping: names of your choice, each with a colon behind it".to_owned()
+                "write a mapping: names of your choice, each followed by a colon".to_owned()
             }
             Self::Object(fields) | Self::Secret(fields) => {
                 format!("write a mapping; {}", known_keys(fields, None))
             }
             Self::Tagged { tag, variants, .. } => {
                 let words = listed(variants.iter().map(|(word, _)| *word));
-                format!("write a mapping with `{tag}:` in it, which is one of {words}")
+                format!("write a mapping with `{tag}:`, which is one of {words}")
             }
             Self::AnyOf(shapes) => {
                 shapes.iter().map(Self::wanted).collect::<Vec<_>>().join("; or ")
@@ -117,7 +117,7 @@ impl Shape {
         }
     }
 
-    /// Checks a node, and all below it, and puts what is wrong into `found`.
+    /// Checks a node and everything below it, and adds what is wrong to `found`.
     pub fn check(&self, node: &Node, found: &mut Vec<Diagnostic>) {
         if found.len() >= FINDINGS_MAX {
             return;
@@ -141,7 +141,7 @@ impl Shape {
             {
                 let title = format!("this is not {}", self.name());
                 let help = match min == max {
-                    true => format!("write {min}: this version of `cutover` knows no other"),
+                    true => format!("write {min}: this version of `cutover` supports no other"),
                     false => format!("write {}", self.name()),
                 };
                 found.push(Diagnostic::error(BAD_VALUE, node.span, title, help));
@@ -176,7 +176,7 @@ impl Shape {
             (Self::Tagged { tag, variants, not_built, doc: _ }, Kind::Map(entries)) => {
                 check_tagged(tag, variants, not_built, node, entries, found);
             }
-            // A number or a text that is good; `takes` left no other pair.
+            // A valid number or text; `takes` leaves no other pair.
             _ => {}
         }
     }
@@ -203,10 +203,10 @@ impl Shape {
                 "write `true`: in YAML 1.2 this word is text and not true".to_owned()
             }
             (Self::Text(Form::Span), _) if whole(&node.kind).is_some() => {
-                "write the unit with it: `300s`, `5m`, `1h30m` or `7d`".to_owned()
+                "add the unit: `300s`, `5m`, `1h30m` or `7d`".to_owned()
             }
             _ if node.kind == Kind::Null => {
-                format!("{}, or take the key out if it may be left out", self.wanted())
+                format!("{}, or remove the key if it is optional", self.wanted())
             }
             (Self::Int { .. } | Self::Bool, text)
                 if text.parse::<i64>().is_ok() || matches!(text, "true" | "false") =>
@@ -214,11 +214,11 @@ impl Shape {
                 "write it without quotes".to_owned()
             }
             _ if plain && self.takes(&Kind::Text(String::new())) => {
-                "put it into quotes to make it text".to_owned()
+                "quote it to make it text".to_owned()
             }
             _ => self.wanted(),
         };
-        let title = format!("wanted {}, found {}", self.name(), node.kind.name());
+        let title = format!("expected {}, found {}", self.name(), node.kind.name());
         Diagnostic::error(WRONG_TYPE, node.span, title, help)
     }
 }
@@ -234,14 +234,14 @@ impl Node {
 }
 
 fn secret_in_plan(span: Span) -> Diagnostic {
-    let title = "a secret does not stand in the plan itself";
-    let help = "write where it is: `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM, ARGUMENT] }`";
+    let title = "the plan contains a secret";
+    let help = "write where to find it: `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM, ARGUMENT] }`";
     Diagnostic::error(SECRET_IN_PLAN, span, title, help)
         .label("not shown")
-        .why("plans are shared and kept; if this one was, have the secret changed")
+        .why("plans are shared and kept: if this plan was, replace the secret")
 }
 
-/// Checks a key of the user's choice.
+/// Checks a key that the user chooses.
 fn check_key(form: Form, key: &Node, found: &mut Vec<Diagnostic>) {
     match &key.kind {
         Kind::Text(text) if form.accepts(text) => {}
@@ -252,17 +252,17 @@ fn check_key(form: Form, key: &Node, found: &mut Vec<Diagnostic>) {
         | Kind::Float(_)
         | Kind::List(_)
         | Kind::Map(_) => {
-            let title = format!("wanted text as the key, found {}", key.kind.name());
+            let title = format!("expected text as the key, found {}", key.kind.name());
             let help = match key.is_scalar() {
-                true => "put the key into quotes to make it text",
-                false => "write a name in front of the colon",
+                true => "quote the key to make it text",
+                false => "write a name before the colon",
             };
             found.push(Diagnostic::error(WRONG_TYPE, key.span, title, help));
         }
     }
 }
 
-/// Checks one word; `others` says what else may stand there.
+/// Checks a word; `others` says which other values the key takes.
 fn check_word(
     text: &str,
     words: &[&str],
@@ -280,19 +280,19 @@ fn check_word(
             others.iter().fold(words, |help, other| format!("{help}; or {other}"))
         }
     };
-    let title = format!("{} is none of the words for this key", quoted(text));
+    let title = format!("{} is not a value of this key", quoted(text));
     found.push(Diagnostic::error(BAD_VALUE, span, title, help));
 }
 
 fn check_count(node: &Node, count: usize, min: usize, found: &mut Vec<Diagnostic>) {
     if count < min {
         let title = format!("this {} is empty", if node.is_list() { "list" } else { "mapping" });
-        let help = "write something into it, or take the key out if it may be left out";
+        let help = "add an entry, or remove the key if it is optional";
         found.push(Diagnostic::error(BAD_VALUE, node.span, title, help));
     }
 }
 
-/// Checks the keys of a mapping; `tag` is one that was looked at before.
+/// Checks the keys of a mapping; `tag` is a key that was checked before.
 fn check_fields(
     fields: &[Field],
     tag: Option<&'static str>,
@@ -300,14 +300,14 @@ fn check_fields(
     entries: &[(Node, Node)],
     found: &mut Vec<Diagnostic>,
 ) {
-    // A key that is missing because another one is misspelt is reported once.
+    // A misspelt key must not be reported as missing too.
     let mut meant: Vec<&str> = Vec::new();
     for (key, value) in entries {
         if found.len() >= FINDINGS_MAX {
             return;
         }
         let Kind::Text(name) = &key.kind else {
-            let title = format!("wanted a key of the plan language, found {}", key.kind.name());
+            let title = format!("expected a key of the plan language, found {}", key.kind.name());
             found.push(Diagnostic::error(UNKNOWN_KEY, key.span, title, known_keys(fields, tag)));
             continue;
         };
@@ -325,21 +325,21 @@ fn check_fields(
                     Some(guess) => format!("did you mean `{guess}`?"),
                     None => known_keys(fields, tag),
                 };
-                let title = format!("there is no key {} here", quoted(name));
+                let title = format!("unknown key {}", quoted(name));
                 found.push(Diagnostic::error(UNKNOWN_KEY, key.span, title, help));
             }
         }
     }
     for Field { name, doc, .. } in fields.iter().filter(|field| field.required) {
         if !entries.iter().any(|(key, _)| key.is_text(name)) && !meant.contains(name) {
-            let title = format!("the key `{name}` is missing");
+            let title = format!("missing key `{name}`");
             let help = format!("add `{name}:` here: {}", sentence_in_line(doc));
             found.push(Diagnostic::error(MISSING_KEY, node.span, title, help));
         }
     }
 }
 
-/// A sentence as it stands behind a colon.
+/// A sentence in the form in which it follows a colon.
 fn sentence_in_line(sentence: &str) -> String {
     let sentence = sentence.trim_end_matches('.');
     let mut characters = sentence.chars();
@@ -353,9 +353,9 @@ fn sentence_in_line(sentence: &str) -> String {
 }
 
 fn not_built_yet(name: &str, doc: &'static str, span: Span) -> Diagnostic {
-    let title = format!("`{name}` is not built yet");
-    let help = "take the key out and see to it by hand; the README says what is built";
-    let why = "a key is accepted only when it is obeyed: one that is ignored would promise what nobody does";
+    let title = format!("`{name}` is not supported yet");
+    let help = "remove the key and do this by hand; the README lists what is supported";
+    let why = "an ignored key would promise something that does not happen, so unsupported keys are refused";
     Diagnostic::error(NOT_BUILT_YET, span, title, help).label(doc).why(why)
 }
 
@@ -385,11 +385,11 @@ fn check_tagged(
         let all = listed(words);
         found.push(match near {
             Some((Node { span, kind: Kind::Text(text) }, _)) => {
-                let title = format!("there is no key {} here", quoted(text));
+                let title = format!("unknown key {}", quoted(text));
                 Diagnostic::error(UNKNOWN_KEY, *span, title, format!("did you mean `{tag}`?"))
             }
             _ => {
-                let title = format!("the key `{tag}` is missing");
+                let title = format!("missing key `{tag}`");
                 let help = format!("add `{tag}:` here, with one of {all}");
                 Diagnostic::error(MISSING_KEY, node.span, title, help)
             }

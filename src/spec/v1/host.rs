@@ -12,14 +12,10 @@ pub(super) fn host() -> Shape {
         ),
         required(
             "name",
-            "The name of the exchange; `{domain}` is each domain in turn, and `{domain-dashed}` the same with dashes for dots, as Microsoft 365 has it.",
+            "The name of the exchange. `{domain}` stands for each domain, and `{domain-dashed}` for the same with dashes instead of dots, as Microsoft 365 uses it.",
             TEXT,
         ),
-        optional(
-            "domains",
-            "The domains whose mail it takes, of those that move; left out, all of them.",
-            list(1, TEXT),
-        ),
+        optional("domains", "The moving domains whose mail it takes. Default: all.", list(1, TEXT)),
         optional(
             "addresses",
             "The addresses of the exchange, if the plan should publish them.",
@@ -35,17 +31,13 @@ pub(super) fn host() -> Shape {
         ),
         optional(
             "txt",
-            "The key record itself, as the host shows it; quotes and line ends of a zone file are understood.",
+            "The key record itself, as the host shows it; the quotes and line breaks of a zone file are understood.",
             Shape::Text(Form::Lines),
         ),
     ]);
     let sender = Shape::Object(vec![
         required("name", "A name for this stream of mail.", SLUG),
-        optional(
-            "domains",
-            "The domains that it sends as, of those that move; left out, all of them.",
-            list(1, TEXT),
-        ),
+        optional("domains", "The moving domains that it sends as. Default: all.", list(1, TEXT)),
         optional(
             "spf",
             "The SPF terms that authorise it, such as `include:_spf.example.com`.",
@@ -53,7 +45,7 @@ pub(super) fn host() -> Shape {
         ),
         optional(
             "dkim",
-            "Its DKIM selectors: a name that is published already, or what to publish.",
+            "Its DKIM selectors: the name of a published selector, or what to publish.",
             list(1, Shape::AnyOf(vec![TEXT, selector])),
         ),
         not_built("envelope", "whether the envelope's domain is aligned"),
@@ -99,19 +91,19 @@ pub(super) fn migrate() -> Shape {
     Shape::Object(vec![
         required(
             "domains",
-            "The mail domains that move; some of them, or all, in files that have one a line (`{ file: PATH }`).",
+            "The mail domains that move; some or all may be in files with one name per line (`{ file: PATH }`).",
             Shape::AnyOf(vec![names(), names_of_file()]),
         ),
         required("from", "The host that takes the mail now, one of `hosts`.", SLUG),
-        required("to", "The host that takes it in the end, one of `hosts`.", SLUG),
+        required("to", "The host that takes it after the move, one of `hosts`.", SLUG),
         optional(
             "cutover_ttl",
-            "The TTL to which records are lowered before they are switched; default 5m.",
+            "The TTL that records are lowered to before the switch; default 5m.",
             SPAN,
         ),
         optional(
             "keep_old",
-            "How long the old host goes on taking late mail after the switch; default 7d.",
+            "How long the old host keeps taking late mail after the switch; default 7d.",
             SPAN,
         ),
         optional(
@@ -121,23 +113,23 @@ pub(super) fn migrate() -> Shape {
         ),
         optional(
             "restore_ttls",
-            "Whether TTLs go back to what they were; default true.",
+            "Whether TTLs are restored after the move; default true.",
             Shape::Bool,
         ),
         optional(
             "switch",
-            "`direct`: the MX records are replaced in one change. `standby`: the new exchanges join at a worse preference first, are preferred then, and stand alone in the end.",
+            "`direct` (the default): the MX records are replaced in one change. `standby`: the new exchanges first join with a worse preference, are then preferred, and finally remain alone.",
             Shape::Choice(&["direct", "standby"]),
         ),
         not_built("recipients", "the addresses that the new host must accept"),
         optional(
             "window",
-            "When the switch may begin, such as `Sat 20:00-23:00 Europe/Berlin`: days, times of that zone's wall clock, zone; or a list of such. Left out: at any time.",
+            "When the switch may begin, such as `Sat 20:00-23:00 Europe/Berlin`: days, local times, time zone; or a list of these. Default: any time.",
             one_or_more(),
         ),
         optional(
             "freeze",
-            "Dates on which the switch does not begin even where a window is open, both included: `2026-12-20..2027-01-06 Europe/Berlin`; or a list of such.",
+            "Dates on which the switch does not begin even if a window is open, both included: `2026-12-20..2027-01-06 Europe/Berlin`; or a list of these.",
             one_or_more(),
         ),
     ])

@@ -49,14 +49,14 @@ fn old_server_takes_mail() {
 #[test]
 fn exchange_becomes_alias() {
     let said = case("exchange-becomes-alias").exits(REFUSED);
-    said.says("error[unusable-exchange]: the exchange mail.acme.test. of acme.test. becomes");
+    said.says("error[unusable-exchange]: the exchange mail.acme.test. of acme.test. would become");
 }
 
 /// Whoever reads at the old host again must not be shown the new one's mailboxes.
 #[test]
 fn redirects_and_back() {
     let said = case("redirects-and-back").planned().proves();
-    said.says("to `start`: 6 changes; the MX records are led back at once").says("1 step by hand");
+    said.says("to `start`: 6 changes; MX records are restored at once").says("1 manual step");
 }
 
 /// What nobody knows of one name outside is another thing than what nobody knows of another.

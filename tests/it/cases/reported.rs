@@ -62,9 +62,9 @@ fn spf_same_term_other_words() {
 /// A null MX is alone, and its preference is 0 (RFC 7505 §3).
 #[test]
 fn null_mx_and_another() {
-    case("null-mx-and-another").exits(REFUSED).says("a null MX stands beside another MX record");
+    case("null-mx-and-another").exits(REFUSED).says("a null MX must be the only MX record");
     let other = case("null-mx-and-another").file("b.yaml");
-    other.exits(REFUSED).says("the preference of a null MX is 0, and here it is 1");
+    other.exits(REFUSED).says("a null MX has preference 0, not 1");
 }
 
 /// Servers give all records the TTL of the first, and so does the dump.
@@ -159,7 +159,7 @@ fn spf_a_address_changes() {
 #[test]
 fn dkim_contents() {
     for (plan, why) in [
-        ("hello.yaml", "error[bad-dkim-key]: `hello` is no part of a DKIM key"),
+        ("hello.yaml", "error[bad-dkim-key]: `hello` is not a part of a DKIM key"),
         ("revoked.yaml", "error[bad-dkim-key]: the DKIM key is revoked"),
         ("cname-target-missing.yaml", "error[dkim-missing]"),
     ] {
@@ -167,7 +167,7 @@ fn dkim_contents() {
     }
 }
 
-/// A wildcard elsewhere in the zone is no reason to refute the removal of a record.
+/// A wildcard elsewhere in the zone is not a reason to refute the removal of a record.
 #[test]
 fn srv_with_switch() {
     case("srv-with-switch").planned().breaks("clients").pasted("assume").proves();
@@ -195,7 +195,7 @@ fn clocks_at_zero() {
 /// Dots are no reason; the block to paste has the facts of the way back, and says what they buy.
 #[test]
 fn reason_dots() {
-    case("reason-dots").exits(REFUSED).says("error[no-reason]: `...` is no reason");
+    case("reason-dots").exits(REFUSED).says("error[no-reason]: `...` is not a reason");
     let stated = "\"every account was counted\"";
     let bare = case("reason-dots").with("\"...\"", stated);
     let path = bare.dir.path().join(bare.plan);

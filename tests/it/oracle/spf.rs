@@ -86,7 +86,7 @@ pub(super) fn check(resolver: &mut impl Resolver, sender: &Sender) -> Verdict {
     evaluation.check_host(&sender.domain).unwrap_or_else(|stopped| stopped)
 }
 
-/// A name of a text with dots; `None` for what is no domain name of several labels.
+/// A name of a text with dots; `None` for what is not a domain name of several labels.
 pub(super) fn name(text: &str) -> Option<Name> {
     let text = text.strip_suffix('.').unwrap_or(text);
     Name::from_labels(text.split('.').map(str::as_bytes)).ok()

@@ -112,8 +112,8 @@ fn addresses_outside_of_the_zones_are_refused() {
     let zone = acme("@ MX 10 mail\n");
     let body = body("mail.acme.test.", "mx.elsewhere.test.", "203.0.113.25");
     assert_snapshot!(plan(&[("acme.test", &zone)], &body), @"
-    error[address-outside-zones]: mx.elsewhere.test. lies in none of the plan's zones, so its addresses cannot be published
-    = help: take `addresses:` out, or add the zone to `zones:`
+    error[address-outside-zones]: mx.elsewhere.test. is in none of the plan's zones, so its addresses cannot be published
+    = help: remove `addresses:`, or add the zone to `zones:`
     ");
 }
 
@@ -139,8 +139,8 @@ fn two_addresses_for_one_name_have_two_owners() {
     let body = body("mail.acme.test.", "mx.acme.test.", "203.0.113.25")
         + "records: [ { zone: acme.test, name: mx, type: A, to: [ 203.0.113.26 ] } ]\n";
     assert_snapshot!(plan(&[("acme.test", &zone)], &body), @"
-    error[owned-twice]: mx.acme.test. A is wanted by two parts of the plan
-    = help: let one part of the plan own the record, and take the other out
+    error[owned-twice]: two parts of the plan set mx.acme.test. A
+    = help: set the record in only one part of the plan
     ");
 }
 
@@ -149,7 +149,7 @@ fn rfc1034_section_4_2_1_nothing_is_published_below_a_delegation() {
     let zone = acme("@ MX 10 mail\nhosts NS ns.elsewhere.test.\n");
     let body = body("mail.acme.test.", "mx.hosts.acme.test.", "203.0.113.25");
     assert_snapshot!(plan(&[("acme.test", &zone)], &body), @"
-    error[delegated]: mx.hosts.acme.test. does not lie in the zone acme.test.: hosts.acme.test. is delegated
+    error[delegated]: mx.hosts.acme.test. is not in the zone acme.test.: hosts.acme.test. is delegated
     = help: add the zone `hosts.acme.test.` to `zones:`, if it can be changed
     ");
 }

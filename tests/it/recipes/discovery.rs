@@ -75,7 +75,7 @@ fn an_alias_and_the_plans_own_record_do_not_share_a_name() {
     let body = body("autoconfig: mail.acme.test.", "autodiscover: auto.host.test.")
         + "records: [ { zone: acme.test, name: autodiscover, type: TXT, to: [ '\"x\"' ] } ]\n";
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
-    error[cname-clash]: the TXT records of autodiscover.acme.test. cannot stand beside an alias (CNAME)
-    = help: take the alias or these records out, or give one of them another name
+    error[cname-clash]: the TXT records of autodiscover.acme.test. cannot exist beside an alias (CNAME)
+    = help: remove the alias or these records, or use another name for one of them
     ");
 }

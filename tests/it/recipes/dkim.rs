@@ -93,7 +93,7 @@ fn a_key_of_several_senders_is_published_once() {
     let other = new.replacen("new.host.test.", "other.host.test.", 1);
     assert_snapshot!(dkim("", "old", &other), @"
     error[dkim-missing]: new._domainkey.acme.test. would lead to other.host.test., where there is no key
-    = help: look for a typing error, and let the host publish the key first
+    = help: check for typos, or have the host publish the key first
     error[dkim-collision]: the name new._domainkey.acme.test. is taken: two senders publish different keys there
     = help: choose another selector at the new host: old mail in flight still needs the old key
     ");
@@ -115,7 +115,7 @@ fn keys_lie_in_the_zone_that_serves_them() {
     ");
     // Delegated to others, it cannot be written.
     assert_snapshot!(plan(&[zones[0], zones[2]], &body), @"
-    error[delegated]: new._domainkey.acme.test. does not lie in the zone acme.test.: _domainkey.acme.test. is delegated
+    error[delegated]: new._domainkey.acme.test. is not in the zone acme.test.: _domainkey.acme.test. is delegated
     = help: add the zone `_domainkey.acme.test.` to `zones:`, if it can be changed
     ");
 }

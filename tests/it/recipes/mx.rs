@@ -56,8 +56,8 @@ fn records_that_are_as_wanted_keep_their_ttl_even_where_ttls_are_not_restored() 
 fn an_exchange_that_nobody_knows_is_not_swept_away() {
     let zone = acme("@ MX 10 mail\n@ MX 50 filter.vendor.test.\n");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &moves("", "")), @"
-    error[unknown-exchange]: the live MX records of acme.test. name `50 filter.vendor.test.`, which no host of the move has
-    = help: add it to the exchanges of `old`, or take it out of the zone first
+    error[unknown-exchange]: the live MX records of acme.test. name `50 filter.vendor.test.`, which neither host of the move has
+    = help: add it to the exchanges of `old`, or remove it from the zone first
     ");
 }
 
@@ -85,8 +85,8 @@ fn a_domain_without_mx_records_gets_them_and_their_absence_is_waited_out() {
 fn rfc7505_a_domain_that_takes_no_mail_is_not_moved() {
     let zone = acme("@ MX 0 .\n");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &moves("", "")), @"
-    error[null-mx]: acme.test. takes no mail: its MX record is null
-    = help: take the domain out of `domains:`, or take the null MX out of the zone first
+    error[null-mx]: acme.test. accepts no mail: it has a null MX record
+    = help: remove the domain from `domains:`, or remove the null MX from the zone first
     ");
 }
 
@@ -96,7 +96,7 @@ fn rfc2181_section_10_3_an_exchange_is_no_alias() {
     let host = HOST.replace("mx1 A 198.51.100.1", "mx1 CNAME ns1");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", &host)], &moves("", "")), @"
     error[unusable-exchange]: the exchange mx1.host.test. is an alias (CNAME)
-    = help: take another name, or put addresses in the place of the alias first
+    = help: use another name, or replace the alias by addresses first
     ");
 }
 
@@ -116,11 +116,11 @@ fn an_exchange_has_an_address_before_it_is_named() {
             )
     };
     assert_snapshot!(plan(&zones, &record("")), @"
-    error[unusable-exchange]: the exchange mx1.host.test. has no address when the MX records begin to name it
+    error[unusable-exchange]: the exchange mx1.host.test. has no address yet when the MX records start to name it
     = help: add `with: expand` to the record with its address
     ");
     assert_snapshot!(plan(&zones, &record(", with: switch")), @"
-    error[unusable-exchange]: the exchange mx1.host.test. has no address when the MX records begin to name it
+    error[unusable-exchange]: the exchange mx1.host.test. has no address yet when the MX records start to name it
     = help: add `with: expand` to the record with its address
     ");
     assert_snapshot!(plan(&zones, &record(", with: expand")), @"
@@ -141,8 +141,8 @@ fn an_exchange_keeps_its_address() {
     let body = moves("", "")
         + "records: [ { zone: host.test, name: mx1, type: A, absent: true, with: contract } ]\n";
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
-    error[unusable-exchange]: the exchange mx1.host.test. has no address in the end
-    = help: leave its address where it is
+    error[unusable-exchange]: the exchange mx1.host.test. has no address when the plan is done
+    = help: keep its address
     ");
 }
 
@@ -197,7 +197,7 @@ fn rfc4592_section_3_3_1_a_domain_of_a_wildcard_is_written_out_first() {
     let body = moves("", "").replace("[ acme.test ]", "[ sales.acme.test ]");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
     error[wildcard-domain]: the records of sales.acme.test. come from a wildcard
-    = help: write the records of the domain out at its own name first, then plan again
+    = help: publish the records at the domain's own name first, then plan again
     ");
 }
 
@@ -207,8 +207,8 @@ fn rfc1034_section_3_6_2_a_domain_that_is_an_alias_is_written_out_first() {
     let body = moves("ip4:192.0.2.10", "include:_spf.host.test")
         .replace("[ acme.test ]", "[ sales.acme.test ]");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
-    error[cname-clash]: sales.acme.test. is an alias (CNAME), and its mail is that of another name
-    = help: write the records of the domain out in the place of the alias first, or move the name that it leads to
+    error[cname-clash]: sales.acme.test. is an alias (CNAME), so its mail is that of another name
+    = help: replace the alias by the records of the domain first, or move the name that it leads to
     ");
 }
 
@@ -218,8 +218,8 @@ fn the_mx_records_have_one_owner() {
     let body = moves("", "")
         + "records: [ { zone: acme.test, name: \"@\", type: MX, to: [ \"10 mail.acme.test.\" ] } ]\n";
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"
-    error[owned-twice]: acme.test. MX is wanted by two parts of the plan
-    = help: let one part of the plan own the record, and take the other out
+    error[owned-twice]: two parts of the plan set acme.test. MX
+    = help: set the record in only one part of the plan
     ");
 }
 

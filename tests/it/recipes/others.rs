@@ -118,8 +118,8 @@ fn an_alias_takes_the_place_of_addresses_and_gives_it_back() {
     assert_snapshot!(
         records("", "  - { zone: acme.test, name: \"@\", type: CNAME, to: [ web.host.test. ] }\n"),
         @"
-    error[cname-clash]: acme.test. is the zone itself and cannot be an alias
-    = help: use A and AAAA records, or your provider's own kind of alias, by hand
+    error[cname-clash]: acme.test. is the apex of its zone and cannot be an alias
+    = help: use A and AAAA records, or set up your provider's own kind of alias by hand
     "
     );
 }
@@ -193,7 +193,7 @@ fn a_record_of_the_switch_is_lowered_and_restored_with_it() {
 fn nothing_is_written_below_a_delegation() {
     let asked = "  - { zone: acme.test, name: a.shop, type: A, to: [ 203.0.113.80 ] }\n";
     assert_snapshot!(records("shop NS ns.elsewhere.test.\n", asked), @"
-    error[delegated]: a.shop.acme.test. does not lie in the zone acme.test.: shop.acme.test. is delegated
+    error[delegated]: a.shop.acme.test. is not in the zone acme.test.: shop.acme.test. is delegated
     = help: add the zone `shop.acme.test.` to `zones:`, if it can be changed
     ");
 }
@@ -237,5 +237,5 @@ fn the_shortest_ttl_of_the_provider_is_kept() {
     restore/acme.test/www/A: 600 203.0.113.80 -> 86400 203.0.113.80
     ");
     let asked = "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], ttl: 1m }\n";
-    assert_snapshot!(with_floor("www A 192.0.2.80\n", asked), @"the provider of acme.test. keeps no TTL below 600 s, and 60 s are asked for");
+    assert_snapshot!(with_floor("www A 192.0.2.80\n", asked), @"the provider of acme.test. supports no TTL below 600 s, but `ttl:` is 60 s");
 }

@@ -164,7 +164,7 @@ fn rfc7208_section_4_6_4_ten_look_ups() {
     assert!(spf(9).starts_with("T+"));
     assert_snapshot!(spf(10), @"
     error[spf-lookups]: the SPF record of acme.test. costs 11 look-ups while both sides send
-    = help: take out includes that nobody uses, or give a sender a subdomain of its own; the live record costs 10
+    = help: remove includes that nobody uses, or move a sender to its own subdomain; the live record costs 10
     ");
 }
 
@@ -173,14 +173,14 @@ fn rfc7208_section_5_2_an_include_leads_to_one_record() {
     let live = "v=spf1 ip4:192.0.2.10 -all";
     assert_snapshot!(record(live, "ip4:192.0.2.10", "include:spf.host.test"), @"
     error[spf-include]: `include:spf.host.test` leads to a name with 0 SPF records
-    = help: look at the host's documentation for the name that it means, and publish the record first if it is yours
+    = help: check the name in the host's documentation; if the record is yours, publish it first
     ");
     let zone = acme(&format!("@ MX 10 mail\n@ TXT \"{live}\"\n"));
     let host = HOST.to_owned() + "_spf TXT \"v=spf1 -all\"\n";
     let zones = [("acme.test", zone.as_str()), ("host.test", &host)];
     assert_snapshot!(plan(&zones, &moves("ip4:192.0.2.10", "include:_spf.host.test")), @"
     error[spf-include]: `include:_spf.host.test` leads to a name with 2 SPF records
-    = help: look at the host's documentation for the name that it means, and publish the record first if it is yours
+    = help: check the name in the host's documentation; if the record is yours, publish it first
     ");
 }
 
@@ -248,20 +248,20 @@ fn texts_come_beside_the_record() {
       3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all" -> 3600 "MS=ms123", "a", "v=spf1 include:_spf.host.test ~all"
     "#);
     assert_snapshot!(with("'\"MS=ms123\"'", live, ""), @r#"
-    error[spf-beside]: the text "a" of acme.test. would go while its mail moves
-    = help: list it too, and take it away in a plan of its own
+    error[spf-beside]: the text "a" of acme.test. would be removed while its mail moves
+    = help: list it too, and remove it in a separate plan
     "#);
     assert_snapshot!(with(texts, live, ", with: switch"), @"
-    error[spf-beside]: the texts of acme.test. come with the first change of its SPF record
-    = help: leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own
+    error[spf-beside]: the texts of acme.test. have to come with the first change of its SPF record
+    = help: leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a separate plan
     ");
     assert_snapshot!(with(texts, live, ", ttl: 2h"), @"
-    error[spf-beside]: the texts of acme.test. come with the first change of its SPF record
-    = help: leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a plan of their own
+    error[spf-beside]: the texts of acme.test. have to come with the first change of its SPF record
+    = help: leave out `ttl`, `lower_ttl`, `with`, `after` and `wait`, or publish them in a separate plan
     ");
     assert_snapshot!(with("'\"a\"', '\"v=spf1 -all\"'", live, ""), @"
-    error[owned-twice]: acme.test. TXT is wanted by two parts of the plan
-    = help: let one part of the plan own the record, and take the other out
+    error[owned-twice]: two parts of the plan set acme.test. TXT
+    = help: set the record in only one part of the plan
     ");
 }
 
@@ -344,15 +344,15 @@ fn spf_same_term_other_words() {
 fn spf_glued() {
     let glued = |live: &str| record(live, "mx ip4:192.0.2.10", "include:_spf.host.test");
     assert_snapshot!(glued("v=spf1 mx ip4:192.0.2.10~all"), @"
-    error[spf-syntax]: `ip4:192.0.2.10~all` in the live SPF record of acme.test. is no term
-    = help: write `ip4:192.0.2.10 ~all` in the zone, if that is meant, then plan again
+    error[spf-syntax]: `ip4:192.0.2.10~all` in the live SPF record of acme.test. is not a term
+    = help: correct it in the zone, if you mean `ip4:192.0.2.10 ~all`, then plan again
     ");
     assert_snapshot!(glued("v=spf1 include:_spf.host.test inlcude:x.test -all"), @"
-    error[spf-syntax]: `inlcude:x.test` in the live SPF record of acme.test. is no term
-    = help: write `include:x.test` in the zone, if that is meant, then plan again
+    error[spf-syntax]: `inlcude:x.test` in the live SPF record of acme.test. is not a term
+    = help: correct it in the zone, if you mean `include:x.test`, then plan again
     ");
     assert_snapshot!(glued("v=spf1 ip4:192.0.2.256 -all"), @"
-    error[spf-syntax]: `ip4:192.0.2.256` in the live SPF record of acme.test. is no term
-    = help: write it right in the zone, or take it out, then plan again
+    error[spf-syntax]: `ip4:192.0.2.256` in the live SPF record of acme.test. is not a term
+    = help: correct or remove it in the zone, then plan again
     ");
 }

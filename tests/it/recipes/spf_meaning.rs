@@ -125,8 +125,8 @@ fn a_term_that_keeps_its_meaning_is_left_alone() {
     let more = "@ TXT \"v=spf1 mx -all\"\nmx A 203.0.113.25\nmail 1h A 203.0.113.25\n";
     let zone = acme(&format!("@ 5m MX 10 mail\n{more}")).replace("mail 1h A 192.0.2.10\n", "");
     assert_snapshot!(plan(&[("acme.test", &zone)], &within_body("mx", "mx")), @"
-    error[same-server]: mx.acme.test. of `new` and mail.acme.test. of `old` are one server: both have the address 203.0.113.25
-    = help: give the new host's exchange the addresses of the new host alone; where the old server itself takes the new name, it does not move, and `records:` renames it
+    error[same-server]: mx.acme.test. of `new` and mail.acme.test. of `old` are the same server: both have the address 203.0.113.25
+    = help: give the new host's exchange only addresses of the new host. If the old server just gets a new name, use `records:` instead of a move
     ");
 }
 
@@ -178,18 +178,18 @@ fn an_alias_that_is_put_there_is_followed() {
 #[test]
 fn what_cannot_be_frozen_is_refused() {
     assert_snapshot!(within("@ TXT \"v=spf1 mx/24 -all\"\n", "", ""), @"
-    error[spf-freeze]: the SPF term `mx/24` of acme.test. changes its meaning with the move, and a prefix length or a qualifier cannot be carried over
-    = help: replace it in the live record by `ip4:` and `ip6:` terms that say the same, then plan again
+    error[spf-freeze]: the SPF term `mx/24` of acme.test. changes its meaning with the move, but a prefix length or a qualifier cannot be carried over
+    = help: replace it in the live record by equivalent `ip4:` and `ip6:` terms, then plan again
     ");
     assert_snapshot!(within("@ TXT \"v=spf1 ?mx -all\"\n", "", ""), @"
-    error[spf-freeze]: the SPF term `?mx` of acme.test. changes its meaning with the move, and a prefix length or a qualifier cannot be carried over
-    = help: replace it in the live record by `ip4:` and `ip6:` terms that say the same, then plan again
+    error[spf-freeze]: the SPF term `?mx` of acme.test. changes its meaning with the move, but a prefix length or a qualifier cannot be carried over
+    = help: replace it in the live record by equivalent `ip4:` and `ip6:` terms, then plan again
     ");
     let zone = acme("@ MX 10 mail.elsewhere.test.\n@ TXT \"v=spf1 mx -all\"\n");
     let body = within_body("mx", "mx").replace("mail.acme.test.", "mail.elsewhere.test.");
     assert_snapshot!(plan(&[("acme.test", &zone)], &body), @"
-    error[spf-freeze]: the SPF term `mx` of acme.test. changes its meaning with the move, and the A records of mail.elsewhere.test. are not known (the plan says `resolver: none`)
-    = help: replace it in the live record by `ip4:` and `ip6:` terms that say the same, then plan again
+    error[spf-freeze]: the SPF term `mx` of acme.test. changes its meaning with the move, but the A records of mail.elsewhere.test. are unknown (the plan says `resolver: none`)
+    = help: replace it in the live record by equivalent `ip4:` and `ip6:` terms, then plan again
     ");
 }
 
@@ -199,7 +199,7 @@ fn the_meaning_of_another_record_is_looked_at() {
         "@ TXT \"v=spf1 include:_spf.acme.test -all\"\n_spf TXT \"v=spf1 mx:acme.test -all\"\n";
     assert_snapshot!(within(more, "", "ip4:203.0.113.25"), @"
     error[spf-freeze]: the SPF term `mx:acme.test` of _spf.acme.test., which the record of acme.test. leads to, changes its meaning with the move
-    = help: replace it at _spf.acme.test. by `ip4:` and `ip6:` terms that say the same, then plan again
+    = help: replace it at _spf.acme.test. by equivalent `ip4:` and `ip6:` terms, then plan again
     ");
     // A name that means nobody yet may come to mean the new server.
     let more = "@ TXT \"v=spf1 mx -all\"\n_spf TXT \"v=spf1 a:mx.acme.test -all\"\n";

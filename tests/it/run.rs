@@ -317,7 +317,7 @@ fn what_somebody_had_put_there_is_waited_out() {
 fn a_plan_that_is_made_anew_takes_the_place_of_its_run() {
     let bed = Bed::bind();
     let (code, said) = bed.cutover(&["plan", "plan.yaml", "--replan"]);
-    assert!(code == 2 && said.contains("no run of two-domains is open"), "{code}: {said}");
+    assert!(code == 2 && said.contains("there is no open run of two-domains"), "{code}: {said}");
     let mut child = bed.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     let is_lowered = |entry: &serde_json::Value| kind(entry) == "propagated lower/acme.test/@/MX";
     while !bed.journal().iter().any(is_lowered) {

@@ -325,6 +325,11 @@ pub(super) fn next_script(mut asked: Vec<(usize, usize)>) -> Option<Vec<usize>> 
 }
 
 impl Answers {
+    /// Whether some version of it hangs on several RRsets that change.
+    pub(super) fn hangs_on_several(&self) -> bool {
+        self.classes.iter().flat_map(|class| &class.versions).any(|version| version.len() > 1)
+    }
+
     /// The answers to a question; `None` where there is one answer and it never changes. New atoms
     /// are put behind those that are there.
     pub(super) fn of(

@@ -14,7 +14,7 @@ use super::facts::{Facts, Read};
 use super::invariant;
 use super::known::Known;
 use super::parties::{Parties, Routes, Side, routes};
-use super::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
+use super::pattern::{Atom, Ending, Harm, Held, Part, Pattern, Start, What};
 use super::view::{Choice, Counts, Library, TooMany, Tree, View};
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::MovePoint;
@@ -400,9 +400,8 @@ impl<'d> Bench<'d> {
         others: &[usize],
         ways: Ways,
     ) -> Result<Vec<Vec<Held>>, Name> {
-        let mut sets: Vec<Vec<Held>> =
-            vec![others.iter().map(|atom| Held { atom: *atom, extra: Duration::ZERO }).collect()];
-        for (key, class) in choice {
+        let mut sets: Vec<Vec<Held>> = vec![others.iter().copied().map(Held::plain).collect()];
+        for (answer, (key, class)) in choice.iter().enumerate() {
             let Some(answers) = self.library.answers(key) else { continue };
             let class = &answers.classes[*class];
             let extra = extra(key);
@@ -417,13 +416,41 @@ impl<'d> Bench<'d> {
                 .iter()
                 .flat_map(|set| {
                     versions.iter().map(|version| {
-                        let version = version.iter().map(|atom| Held { atom: *atom, extra });
+                        let version = self.held(key, answer, version, extra);
                         set.iter().copied().chain(version).collect()
                     })
                 })
                 .collect();
         }
         Ok(sets)
+    }
+
+    /// The parts of a version of one of a pattern's answers.
+    fn held(
+        &self,
+        key: &RrKey,
+        answer: usize,
+        version: &[usize],
+        extra: Duration,
+    ) -> impl Iterator<Item = Held> {
+        let zone = self.draft().snapshot.zone_of(&key.name).filter(|_| version.len() > 1);
+        let part = zone.map(|zone| Part { answer, unseen: zone.capabilities.unseen_nodes });
+        version.iter().map(move |atom| Held { atom: *atom, extra, part })
+    }
+
+    /// Adds patterns: each version of an answer that several RRsets make together.
+    pub(super) fn forbid_made_of_several(
+        &mut self,
+        invariant: &'static str,
+        (key, class): (&RrKey, usize),
+        harm: &Harm,
+    ) {
+        let Some(answers) = self.library.answers(key) else { return };
+        for version in answers.classes[class].versions.iter().filter(|version| version.len() > 1) {
+            let atoms = self.held(key, 0, version, Duration::ZERO).collect();
+            let harm = harm.clone();
+            self.patterns.push(Pattern { invariant, atoms, harm, undecided: false });
+        }
     }
 
     /// Whether a version is met on the way there.
@@ -464,10 +491,9 @@ impl<'d> Bench<'d> {
         others: &[usize],
         harm: &Harm,
     ) {
-        let held = |atom: &usize| Held { atom: *atom, extra: Duration::ZERO };
         self.patterns.push(Pattern {
             invariant,
-            atoms: others.iter().chain(version).map(held).collect(),
+            atoms: others.iter().chain(version).copied().map(Held::plain).collect(),
             harm: harm.clone(),
             undecided: false,
         });

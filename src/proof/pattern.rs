@@ -139,6 +139,26 @@ pub struct Held {
     /// Added to its holds: an answer is used for a while after it was looked up, and some resolvers
     /// keep answers too long.
     pub extra: Duration,
+    /// The answer that it makes with others.
+    pub part: Option<Part>,
+}
+
+impl Held {
+    /// An atom that is held by itself, for no longer than it says.
+    #[must_use]
+    pub fn plain(atom: usize) -> Self {
+        Self { atom, extra: Duration::ZERO, part: None }
+    }
+}
+
+/// A part of an answer that hangs on several RRsets: they have to be served together to make it, however
+/// long it is cached then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Part {
+    /// Which answer of the pattern.
+    pub answer: usize,
+    /// For how long a replaced part may be served yet where nobody can ask.
+    pub unseen: Duration,
 }
 
 /// One way to keep a pattern from coming true: this atom ends before that one begins.
@@ -206,7 +226,12 @@ impl Pattern {
                     match atoms[begun.atom].start {
                         Start::Always => None,
                         Start::Begin(to) => Some(Break {
-                            hold: ending.hold + ended.extra,
+                            hold: match (ended.part, begun.part) {
+                                (Some(one), Some(other)) if one.answer == other.answer => {
+                                    one.unseen
+                                }
+                                (_, _) => ending.hold + ended.extra,
+                            },
                             from: ending.step,
                             to,
                             ends,

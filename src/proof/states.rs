@@ -188,10 +188,39 @@ fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
             && at_name.iter().any(|change| change.before.is_none())
             && at_name.iter().any(|change| change.after.is_none())
     };
-    let replaced = at_names.values().filter(replaces_type);
-    seen.extend(replaced.map(|at| at.iter().map(|one| (one.key.clone(), None)).collect()));
+    for at in at_names.values().filter(|at| at.len() > 1) {
+        let state = |of: &dyn Fn(usize, &Change) -> Option<RrSet>| -> Overlay {
+            let all = at.iter().enumerate();
+            all.map(|(number, change)| (change.key.clone(), of(number, change))).collect()
+        };
+        let replaces = replaces_type(&at);
+        if replaces {
+            seen.push(state(&|_, _| None));
+        }
+        if at.len() > AT_A_NAME_MAX {
+            continue;
+        }
+        // One of them is made before the others, or after them. While some type is there, no wildcard
+        // answers for those that are not.
+        for one in 0..at.len() {
+            let alone = |is: fn(&Change) -> &Option<RrSet>,
+                         others: fn(&Change) -> &Option<RrSet>| {
+                state(&|number, change| match (number == one, replaces) {
+                    (true, _) => is(change).clone(),
+                    (false, true) => None,
+                    (false, false) => others(change).clone(),
+                })
+            };
+            seen.push(alone(|change| &change.after, |change| &change.before));
+            seen.push(alone(|change| &change.before, |change| &change.after));
+        }
+    }
     seen
 }
+
+/// RRsets of one change set at one name of which every order is looked at. Our choice: a name has a few
+/// types; what is made of more at once hangs on nothing (`compile::gather`).
+const AT_A_NAME_MAX: usize = 16;
 
 /// Records become one another, in either direction; how many of them have, nobody knows.
 fn by_record((one, other): (&RrSet, &RrSet)) -> Vec<Option<RrSet>> {

@@ -121,7 +121,7 @@ fn what_cannot_be_written_is_refused_when_a_plan_is_made() {
     let many: Vec<String> = (0..450).map(|number| format!("'\"{number}{text}\"'")).collect();
     let large =
         format!("  - {{ zone: acme.test, name: new, type: TXT, to: [ {} ] }}\n", many.join(", "));
-    refused(&Ground::new(Kind::Bind, ""), &large, "octets, and a message has 65535");
+    refused(&Ground::new(Kind::Bind, ""), &large, "octets, but a message has 65535");
     // What stands in an included file is not written.
     let ground = Ground::new(Kind::Files, "$INCLUDE more.zone\n");
     let more = ground.path().with_file_name("zones/more.zone");

@@ -122,7 +122,7 @@ fn are_true(
 }
 
 fn pattern_of(atoms: &[Atom]) -> Pattern {
-    let held = |atom| Held { atom, extra: Duration::ZERO };
+    let held = Held::plain;
     Pattern {
         invariant: "deliverable",
         atoms: (0..atoms.len()).map(held).collect(),

@@ -6,7 +6,7 @@
 //! itself. A cache may hold whatever some server gave within its TTL and the plan's margin.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, RrType};
@@ -213,6 +213,7 @@ struct Made<'a> {
     begin: i64,
     end: i64,
     changes: Vec<&'a Change>,
+    order: Order<'a>,
 }
 
 fn fits(zone: &Records, changes: &[&Change]) -> bool {
@@ -284,18 +285,47 @@ pub(super) struct Dns<'a> {
     resolved: RefCell<HashMap<(RrKey, i64), Vec<Resolved>>>,
 }
 
-/// A zone, when its change set begins and ends to be made, and the changes.
-type Dated<'a> = (&'a Name, i64, i64, &'a [Change]);
+/// A change set of an execution.
+#[derive(Clone, Copy)]
+struct Dated<'a> {
+    zone: &'a Name,
+    /// When it begins and ends to be made.
+    begin: i64,
+    end: i64,
+    changes: &'a [Change],
+    order: Order<'a>,
+}
+
+/// Where a step stands among the others.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    is_back: bool,
+    place: usize,
+    before: &'a BTreeSet<usize>,
+}
+
+impl Order<'_> {
+    /// Whether it begins when another one has ended only.
+    fn comes_after(self, other: Order<'_>) -> bool {
+        match (self.is_back, other.is_back) {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) | (false, false) => self.before.contains(&other.place),
+        }
+    }
+}
 
 /// The change sets of an execution, in order.
 fn made<'a>(there: &'a [Step], back: &'a [Step], execution: &Execution) -> Vec<Dated<'a>> {
     let nothing = Vec::new();
     let times = execution.back.as_ref().unwrap_or(&nothing);
-    let all = there.iter().zip(&execution.there).chain(back.iter().zip(times));
-    let all = all.filter_map(|(step, time)| {
+    let there = there.iter().zip(&execution.there).enumerate().map(|one| (false, one));
+    let back = back.iter().zip(times).enumerate().map(|one| (true, one));
+    let all = there.chain(back).filter_map(|(is_back, (place, (step, time)))| {
         let (begin, end) = (*time)?;
         let (zone, changes) = step.changes.as_ref()?;
-        (begin <= NOW).then_some((zone, begin, end, changes.as_slice()))
+        let order = Order { is_back, place, before: &step.before };
+        (begin <= NOW).then_some(Dated { zone, begin, end, changes, order })
     });
     all.collect()
 }
@@ -368,7 +398,7 @@ impl<'a> Dns<'a> {
         let Some(question) = self.question(key) else { return Rc::default() };
         let mut made = Vec::new();
         let mut signature = Signature::new();
-        for (zone, begin, end, changes) in &self.made {
+        for Dated { zone, begin, end, changes, order } in &self.made {
             if **zone != question.origin {
                 continue;
             }
@@ -384,17 +414,18 @@ impl<'a> Dns<'a> {
             });
             if !relevant.is_empty() {
                 signature.push((place, *begin, *end));
-                made.push((*begin, *end, *changes, relevant));
+                made.push((*begin, *end, *changes, relevant, *order));
             }
         }
         let entry = (key.clone(), signature);
         if let Some(known) = self.cache.held.borrow().get(&entry) {
             return Rc::clone(known);
         }
-        let made = made.iter().map(|(begin, end, changes, relevant)| Made {
+        let made = made.iter().map(|(begin, end, changes, relevant, order)| Made {
             begin: *begin,
             end: *end,
             changes: relevant.iter().map(|place| &changes[*place]).collect(),
+            order: *order,
         });
         let made: Vec<Made<'_>> = made.collect();
         let held = Rc::new(self.answers(key, &question, &made));
@@ -441,8 +472,11 @@ impl<'a> Dns<'a> {
         instant: i64,
         side: Side,
     ) -> Vec<Records> {
-        let mut contents = vec![base.clone()];
-        for Made { begin, end, changes } in made {
+        // Each with the change sets that it does not have yet. Where one of them ends as another begins
+        // that comes after it, no server has the later one without it.
+        let mut contents: Vec<(Records, Vec<&Made<'_>>)> = vec![(base.clone(), Vec::new())];
+        for one in made {
+            let Made { begin, end, changes, order } = one;
             let (has_begun, has_ended) = match side {
                 Side::UpTo => (*begin < instant, *end < instant),
                 Side::At => (*begin <= instant, *end < instant),
@@ -451,26 +485,31 @@ impl<'a> Dns<'a> {
             if !has_begun {
                 continue;
             }
-            let mut next: Vec<Records> = Vec::new();
-            for content in contents {
-                let does_fit = fits(&content, changes);
+            let mut next: Vec<(Records, Vec<&Made<'_>>)> = Vec::new();
+            for (content, missing) in contents {
+                let is_in_order = missing
+                    .iter()
+                    .all(|other| other.end > *begin || !order.comes_after(other.order));
+                let does_fit = is_in_order && fits(&content, changes);
                 if has_ended {
                     if does_fit {
-                        let mut one = content;
-                        changes.iter().for_each(|c| set(&mut one, &c.key, c.after.as_ref()));
-                        next.push(one);
+                        let mut content = content;
+                        changes.iter().for_each(|c| set(&mut content, &c.key, c.after.as_ref()));
+                        next.push((content, missing));
                     }
                     continue;
                 }
                 if does_fit {
-                    next.extend(exposed(self.atomicity, &content, changes));
+                    let seen = exposed(self.atomicity, &content, changes);
+                    next.extend(seen.into_iter().map(|content| (content, missing.clone())));
                 }
-                next.push(content);
+                let missing = missing.into_iter().chain([one]).collect();
+                next.push((content, missing));
             }
             next.truncate(CONTENTS_MAX);
             contents = next;
         }
-        contents
+        contents.into_iter().map(|(content, _)| content).collect()
     }
 
     /// Every way in which a question may be answered, aliases followed, with answers that are used for

@@ -20,6 +20,8 @@ pub(super) struct Step {
     pub(super) id: String,
     /// The places of what it comes after.
     pub(super) after: Vec<usize>,
+    /// The places of all that has to be done before it.
+    pub(super) before: BTreeSet<usize>,
     /// How long it waits; what is no wait is done at once.
     pub(super) wait_secs: i64,
     pub(super) is_wait: bool,

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Atomicity, Name, RrKey, RrType};
+use cutover_contract::{Atomicity, Name, Rdata, RrKey, RrType};
 
 use super::super::dns::{Answer, Dns, Records, Zones, answer};
 use super::ground::any_below;
@@ -135,6 +135,8 @@ fn below_dnames(zones: [&Zones; 2], names: &BTreeSet<Name>) -> BTreeSet<Name> {
 pub(super) fn to_be_found(before: &Zones, end: &Zones) -> Vec<Found> {
     let keys = || [before, end].into_iter().flat_map(|zones| zones.values()).flat_map(|z| z.keys());
     let mut names: BTreeSet<Name> = keys().map(|key| any_below(&key.name)).collect();
+    let rrsets = [before, end].into_iter().flat_map(|zones| zones.values().flatten());
+    names.extend(rrsets.flat_map(|(_, set)| set.rdata()).filter_map(Rdata::target));
     for _ in 0..2 {
         let made = below_dnames([before, end], &names);
         names.extend(made);

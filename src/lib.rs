@@ -19,6 +19,7 @@ pub mod proof;
 pub mod recipe;
 pub mod render;
 pub mod resolution;
+pub mod seal;
 pub mod sim;
 pub mod spec;
 pub mod spf;

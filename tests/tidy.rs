@@ -27,6 +27,7 @@ const LAYERS: &[&str] = &[
     "render",
     "world",
     "sim",
+    "seal",
     "cli",
 ];
 

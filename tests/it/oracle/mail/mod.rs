@@ -27,7 +27,6 @@ mod routes;
 mod senders;
 
 pub(super) use ground::Ground;
-pub(super) use names::{BELOW_A_DNAME, BY_A_WILDCARD, HALF_REPLACED, OF_NO_OWN_TYPE};
 
 /// Views of one SPF evaluation that are tried.
 const VIEWS_MAX: usize = 300;

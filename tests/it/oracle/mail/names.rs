@@ -24,10 +24,10 @@ const WAYS_MAX: usize = 2_000;
 const NAMES_MAX: usize = 300;
 
 /// How the harm ends that is of one of these sorts.
-pub(in crate::oracle) const BELOW_A_DNAME: &str = " below a DNAME";
-pub(in crate::oracle) const BY_A_WILDCARD: &str = " by a wildcard";
-pub(in crate::oracle) const OF_NO_OWN_TYPE: &str = " of a type that no name there has of its own";
-pub(in crate::oracle) const HALF_REPLACED: &str = " while several types take a name's place";
+const BELOW_A_DNAME: &str = " below a DNAME";
+const BY_A_WILDCARD: &str = " by a wildcard";
+const OF_NO_OWN_TYPE: &str = " of a type that no name there has of its own";
+const HALF_REPLACED: &str = " while several types take a name's place";
 
 /// Where a question leads, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

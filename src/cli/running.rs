@@ -241,14 +241,49 @@ impl Going<'_> {
 /// its successor.
 pub(super) async fn drive_run(
     found: Found,
-    reach: Reach,
+    reached: Reach,
     going: Going<'_>,
     (runs, lease): (&Runs, &mut dyn Lease),
     turn: Option<Turn<'_>>,
 ) -> Result<Ended, Failure> {
+    let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
+    let error = |error| Failure::error(&error);
+    let turned = match found.run.artifact.is_way_back() {
+        true => runs.turned(&found.run.artifact).await.map_err(error)?,
+        false => None,
+    };
+    let Some(mut turned) = turned.filter(|turned| !turned.run.state.untold.is_empty()) else {
+        return drive_once(found, reached, going, (runs, lease), turn, patience).await;
+    };
+    // Mail is led back first, then people are told why, and then the rest is waited for.
+    let (id, back) = (found.id.clone(), Arc::clone(&found.run.artifact));
+    let leave = Patience::Leave;
+    let ended = drive_once(found, reached, going, (runs, lease), turn, leave).await?;
+    let (input, commands) = (&going.args.input, going.args.commands.allowed());
+    let reached = reach(input, &turned.run.artifact, commands)?;
+    turned.run.tells_of_turn = true;
+    drive_once(turned, reached, going, (runs, lease), None, leave).await?;
+    match (patience, &ended.outcome) {
+        (Patience::Stay, Outcome::Waiting { .. } | Outcome::Asked) => {
+            let found = newest_still(runs, Some(&id)).await?.expect("it is the way back");
+            let reached = reach(input, &back, commands)?;
+            drive_once(found, reached, going, (runs, lease), None, patience).await
+        }
+        (_, _) => Ok(ended),
+    }
+}
+
+/// The same, of one run and nothing else.
+async fn drive_once(
+    found: Found,
+    reach: Reach,
+    going: Going<'_>,
+    (runs, lease): (&Runs, &mut dyn Lease),
+    turn: Option<Turn<'_>>,
+    patience: Patience,
+) -> Result<Ended, Failure> {
     let (mut run, mut world) = opened((runs, lease), found, reach);
     let artifact = Arc::clone(&run.artifact);
-    let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
     let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
     let shown = Shown::new(&artifact, going.args.invocation());
     let mut watch =

@@ -19,6 +19,8 @@ pub struct Memory {
     relied: BTreeSet<Name>,
     /// What is remembered of all others.
     nothing: StepMemory,
+    /// The run was turned back, its way back has led mail back, and people are to be told.
+    pub(super) tells_of_turn: bool,
 }
 
 impl Memory {
@@ -48,6 +50,12 @@ impl Memory {
     /// Notes that a provider holds what the proof takes as it is.
     pub(super) fn note_relied(&mut self, zone: &Name) {
         self.relied.insert(zone.clone());
+    }
+
+    /// The memory of a process that drives a run; whether that one tells that it was turned back.
+    #[must_use]
+    pub fn new(tells_of_turn: bool) -> Self {
+        Self { tells_of_turn, ..Self::default() }
     }
 
     /// Notes that the run waits: what was seen may be edited meanwhile. Within a burst of changes it is

@@ -190,7 +190,7 @@ pub fn poll<'a>(
     memory: &Memory,
     now: Moment,
 ) -> Next<'a> {
-    if let Some(untold) = state.untold.first() {
+    if let Some(untold) = state.untold.first().filter(|_| tells_now(artifact, state, memory)) {
         return Next::Tell { untold: untold.clone() };
     }
     if state.finished.is_some() {
@@ -228,6 +228,20 @@ pub fn poll<'a>(
         // A graph without circles always has a step that is ready.
         (true, None, None, None) => Next::Halted,
     }
+}
+
+/// Whether people are told now: not while mail is to be led back, for a receiver that does not answer
+/// would hold that up. A run that was turned back tells of it when its way back has led mail back.
+fn tells_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
+    if state.halted.is_some() {
+        return true;
+    }
+    if state.turned_back.is_some() {
+        return memory.tells_of_turn;
+    }
+    let mut steps = artifact.graph.steps().iter().enumerate();
+    let is_back = |(place, step): (usize, &Step)| !step.routes_mail() || state.at(place).is_done();
+    !artifact.is_way_back() || steps.all(is_back)
 }
 
 /// What comes next of a step; `None`: it is done.

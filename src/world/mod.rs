@@ -109,6 +109,8 @@ pub struct Run {
     pub again: Option<Again>,
     /// In which words it has halted as before.
     pub as_before: Option<Halt>,
+    /// Whether people are told now that it was turned back: its way back has led mail back.
+    pub tells_of_turn: bool,
 }
 
 /// A halted run that was taken up again. Where it halts as before, nothing has happened, and nothing is
@@ -188,6 +190,7 @@ impl Run {
             head: Digest::of(b""),
             again: None,
             as_before: None,
+            tells_of_turn: false,
         }
     }
 
@@ -357,7 +360,7 @@ pub async fn drive<W: World>(
     watch: &mut dyn FnMut(&RunState, Progress<'_>),
 ) -> Result<Outcome, DriveError> {
     begin(world, run, watch).await?;
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(run.tells_of_turn);
     let mut pausing_since = world.now();
     loop {
         if let Some(to) = world.wanted_back().await

@@ -101,6 +101,7 @@ pub(crate) fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
         head: journal.last().map_or(Digest::of(b""), |last| last.clone().line().digest()),
         again: None,
         as_before: None,
+        tells_of_turn: false,
     }
 }
 

@@ -402,6 +402,29 @@ fn a_task_that_runs_holds_no_way_back_up() {
     }
 }
 
+/// The one who is to be told of the way back does not answer: mail is led back first, and he is told then.
+#[test]
+fn a_receiver_that_does_not_answer_holds_no_way_back_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("an address").port();
+    let gate = "gates: { after_switch: [ { probe: command, run: [ \"false\" ], delay: 1s, on_fail: rollback } ] }\n";
+    let notify = format!(
+        "notify: [ {{ at: [ rollback ], mail: {{ server: \"127.0.0.1:{port}\", tls: none, from: a@acme.test, to: [ b@acme.test ] }} }} ]\n"
+    );
+    let bed = bed(&[], &format!("{gate}{notify}"));
+    let mut child = bed.spawn(APPLY);
+    assert_eq!(child.wait().expect("a child").code(), Some(HALTED));
+    let [there, back] = &journals(&bed)[..] else { panic!("a run, and its way back") };
+    let (there, back) = (first(there), first(back));
+    let turned = there["turned_back "];
+    let told = *there.iter().find(|(key, _)| key.starts_with("told")).expect("he was told").1;
+    let led_back = back["written back/switch/acme.test/@/MX"];
+    assert!(led_back - turned < chrono::TimeDelta::seconds(5), "{turned} to {led_back}");
+    assert!(told > led_back, "{led_back} and {told}");
+    let (_, log) = bed.cutover(&["log", "plan.yaml", "--all"]);
+    assert!(log.contains("could not notify of `rollback`"), "{log}");
+}
+
 /// Line 13: within one state no two plans have open runs that change the same records.
 #[test]
 fn a_second_plan_over_the_same_records_is_refused() {

@@ -17,8 +17,8 @@ use crate::diag::some_of;
 use crate::digest::Digest;
 use crate::graph::{Primitive, StepGraph, StepId};
 use crate::intent::Intent;
-use crate::model::Verb;
 use crate::model::hold::hold;
+use crate::model::{Track, Verb};
 use crate::observe::Snapshot;
 use crate::proof::invariant::REVERSIBLE;
 use crate::proof::{Counterexample, Defect, Findings};
@@ -92,7 +92,10 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
     }
     let relies_on = match zones.is_empty() {
         true => BTreeMap::new(),
-        false => relies_on(intent, snapshot, &relied),
+        false => {
+            let keys = tracks.iter().flat_map(Track::keys).cloned().collect();
+            relies_on(intent, snapshot, &relied, &keys)
+        }
     };
     let used = zones.values().map(|zone| &zone.provider);
     let used: BTreeSet<&String> = used.chain(relies_on.values().map(|of| &of.provider)).collect();
@@ -124,6 +127,7 @@ fn relies_on(
     intent: &Intent,
     snapshot: &Snapshot,
     relied: &BTreeSet<RrKey>,
+    changed: &BTreeSet<RrKey>,
 ) -> BTreeMap<Name, Relied> {
     let mut found: BTreeMap<Name, Relied> = BTreeMap::new();
     for key in relied {
@@ -138,6 +142,18 @@ fn relies_on(
             of_zone.rrsets.insert(alias.clone(), seen.get(&alias).cloned());
         }
         of_zone.rrsets.insert(key.clone(), seen.get(key).cloned());
+        // What answers in its place, where something does.
+        let above = std::iter::successors(key.name.parent(), Name::parent);
+        for name in above.take_while(|name| name.is_at_or_below(origin)) {
+            let wildcard = name.child("*").ok();
+            let wildcards = [key.rtype, RrType::CNAME].map(|rtype| (wildcard.clone(), rtype));
+            let keys = wildcards.into_iter().chain([(Some(name), RrType::DNAME)]);
+            for key in keys.filter_map(|(name, rtype)| Some(RrKey::new(name?, rtype))) {
+                if let Some(rrset) = seen.get(&key).filter(|_| !changed.contains(&key)) {
+                    of_zone.rrsets.insert(key, Some(rrset.clone()));
+                }
+            }
+        }
     }
     found
 }

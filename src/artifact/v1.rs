@@ -432,6 +432,12 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
     if let Some(provider) = used.find(|provider| !providers.contains_key(*provider)) {
         return Err(value("zones", format!("there is no provider `{provider}`")));
     }
+    let other = |(zone, of): &(&Name, &Relied)| {
+        zones.get(*zone).is_some_and(|sealed| sealed.provider != of.provider)
+    };
+    if let Some((zone, _)) = relies_on.iter().find(other) {
+        return Err(value(zone, "two providers are named for it"));
+    }
     let undos = steps.iter().filter_map(|step| Some((step.id.clone(), step.undo.clone()?)));
     let undos = undos.map(|(id, undo)| (id, read_undo(undo))).collect();
     let graph = read_graph(steps, &zones)?;

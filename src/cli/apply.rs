@@ -133,17 +133,17 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     let runs = args.state.runs(&args.input, input.name());
     let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
     let seen = found.as_ref().map(|found| found.id.clone());
-    let newest = match &found {
-        Some(found) => Some(newest(&runs, found).await?),
-        None => None,
-    };
-    let action = match (decide(&asked(&input, how), newest.as_ref()), &found) {
+    let asked = asked(&input, how);
+    let known = newest(&runs, found.as_ref()).await?;
+    let action = match (decide(&asked, known.as_ref()), &found) {
         (Ok(action), _) => action,
         (Err(refusal), Some(found)) => return Err(refused(refusal, &runs, found, args).await?),
         (Err(refusal), None) => return Err(planned_for_another(refusal)),
     };
     let supersedes = match action {
-        Action::Continue => return carry_on(&runs, seen.as_ref(), args, how.digest).await,
+        Action::Continue => {
+            return carry_on(&runs, (seen.as_ref(), &asked), args, how.digest).await;
+        }
         Action::Nothing => {
             print_err("nothing to change: the run of this artifact is finished");
             return Ok(Exit::Done.into());
@@ -178,7 +178,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     let mut lease = lease(&runs).await?;
     // Another run may have started while you were being asked.
     planning::check_no_clash(&artifact, runs.store()).await?;
-    let found = newest_still(&runs, seen.as_ref()).await?;
+    let found = still_so(&runs, (seen.as_ref(), &asked), action).await?;
     // Connect before the run opens: a missing provider or secret must not halt an open run.
     let reached = reach(&args.input, &artifact, args.commands.allowed())?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
@@ -332,8 +332,27 @@ fn asked(input: &Input, How { again, replan, digest: _ }: How) -> Asked {
     }
 }
 
+/// The newest run, which must still be the one that was seen before we got the lease, and call for the
+/// same action: somebody may have rolled it back meanwhile.
+async fn still_so(
+    runs: &Runs,
+    (seen, asked): (Option<&RunId>, &Asked),
+    action: Action,
+) -> Result<Option<Found>, Failure> {
+    let found = newest_still(runs, seen).await?;
+    let known = newest(runs, found.as_ref()).await?;
+    match decide(asked, known.as_ref()) == Ok(action) {
+        true => Ok(found),
+        false => {
+            let text = "error: another process has continued or rolled back the run in the meantime\nhelp: look at it with `cutover status`, and apply again";
+            Err(Failure::new(Exit::Error, text))
+        }
+    }
+}
+
 /// What is known of the newest run.
-async fn newest(runs: &Runs, found: &Found) -> Result<Newest, Failure> {
+async fn newest(runs: &Runs, found: Option<&Found>) -> Result<Option<Newest>, Failure> {
+    let Some(found) = found else { return Ok(None) };
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     let error = |error| Failure::error(&error);
     let turned = match artifact.is_way_back() {
@@ -342,20 +361,21 @@ async fn newest(runs: &Runs, found: &Found) -> Result<Newest, Failure> {
     };
     let next = runs.next(found).await.map_err(error)?;
     let turned = turned.as_ref().map(|turned| &turned.run.state);
-    Ok(Newest::of(artifact, state, turned, next.as_ref()))
+    Ok(Some(Newest::of(artifact, state, turned, next.as_ref())))
 }
 
 /// Continues the newest run.
 async fn carry_on(
     runs: &Runs,
-    seen: Option<&RunId>,
+    seen: (Option<&RunId>, &Asked),
     args: &RunArgs,
     digest: Option<Digest>,
 ) -> Result<Applied, Failure> {
     let going = Going { args, command: COMMAND };
     let mut lease = lease(runs).await?;
     // Another process may have continued the run before we got the lease.
-    let found = newest_still(runs, seen).await?.expect("it is the one that was seen");
+    let found = still_so(runs, seen, Action::Continue).await?;
+    let found = found.expect("it is the one that was seen");
     if !found.run.artifact.is_way_back() {
         check_digest(|| found.run.state.artifact(), digest)?;
     }

@@ -241,9 +241,15 @@ pub(super) async fn check_no_clash(
     if found.is_empty() {
         return Ok(());
     }
-    let lines = found.iter().map(|Clash { plan, keys }| {
-        let keys = some_of(keys, SHOWN_MAX);
-        format!("the open run of `{plan}` changes the same records: {keys}")
+    let lines = found.iter().map(|Clash { plan, keys, relied }| match keys.is_empty() {
+        false => {
+            let keys = some_of(keys, SHOWN_MAX);
+            format!("the open run of `{plan}` changes the same records: {keys}")
+        }
+        true => {
+            let keys = some_of(relied, SHOWN_MAX);
+            format!("this plan and the open run of `{plan}`: one changes what the proof of the other relies on: {keys}")
+        }
     });
     let lines = lines.collect::<Vec<_>>().join("\n  ");
     let text = format!(

@@ -50,7 +50,11 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
         newest.map(|found| found.expect("it is the one that was seen"))
     };
     if found.run.artifact.is_way_back() {
-        if found.run.state.finished.is_some() {
+        let turned = runs.turned(&found.run.artifact).await;
+        let turned = turned.map_err(|error| Failure::error(&error))?.map(|turned| turned.run.state);
+        let mut states = turned.iter().chain([&found.run.state]);
+        // The process may have ended before all notifications were sent.
+        if found.run.state.finished.is_some() && states.all(|state| state.untold.is_empty()) {
             return roll_back_further(&runs, &found, &args, asked.as_deref()).await;
         }
         let mut lease = lease(&runs).await?;

@@ -260,9 +260,14 @@ pub(super) async fn drive_run(
     let leave = Patience::Leave;
     let ended = drive_once(found, reached, going, (runs, lease), turn, leave).await?;
     let (input, commands) = (&going.args.input, going.args.commands.allowed());
-    let reached = reach(input, &turned.run.artifact, commands)?;
     turned.run.tells_of_turn = true;
-    drive_once(turned, reached, going, (runs, lease), None, leave).await?;
+    let told = match reach(input, &turned.run.artifact, commands) {
+        Ok(reached) => drive_once(turned, reached, going, (runs, lease), None, leave).await,
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = told {
+        print_err(&format!("note: nobody was told of the rollback\n{}", failure.text));
+    }
     match (patience, &ended.outcome) {
         (Patience::Stay, Outcome::Waiting { .. } | Outcome::Asked) => {
             let found = newest_still(runs, Some(&id)).await?.expect("it is the way back");

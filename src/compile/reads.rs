@@ -8,34 +8,47 @@ use crate::intent::Intent;
 use crate::observe::Snapshot;
 use crate::spf::{SpfRecord, Target, Term};
 
-/// For each of these zones the others of the plan that its records lead into, as they are and as they
-/// will be.
+/// For each of these zones the others of the plan that its records lead into, by way of others too, as
+/// they are and as they will be.
 #[must_use]
 pub(super) fn reads(
     intent: &Intent,
     versions: [&Snapshot; 2],
     zones: &BTreeSet<Name>,
 ) -> BTreeMap<Name, BTreeSet<Name>> {
-    let mut found: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
     if intent.zones.len() < 2 {
-        return found;
+        return BTreeMap::new();
     }
-    for snapshot in versions {
-        for (zone, seen) in snapshot.zones.iter().filter(|(zone, _)| zones.contains(*zone)) {
-            for (key, rrset) in &seen.zone.rrsets {
-                for rdata in rrset.rdata() {
-                    for target in targets(&key.name, rdata) {
-                        let into = match &target {
-                            Some(name) => intent.zone_of(name).into_iter().collect(),
-                            // A name that hangs on the client may be any.
-                            None => intent.zones.keys().collect::<Vec<_>>(),
-                        };
-                        let others = into.into_iter().filter(|other| *other != zone);
-                        let others: Vec<Name> = others.cloned().collect();
-                        if !others.is_empty() {
-                            found.entry(zone.clone()).or_default().extend(others);
-                        }
-                    }
+    let direct = directly(intent, versions);
+    let all_of = |zone: &Name| {
+        let mut all: BTreeSet<Name> = BTreeSet::new();
+        let mut open: Vec<&Name> = vec![zone];
+        while let Some(next) = open.pop() {
+            let into = direct.get(next).into_iter().flatten();
+            open.extend(into.filter(|into| *into != zone && all.insert((*into).clone())));
+        }
+        all
+    };
+    let found = zones.iter().map(|zone| (zone.clone(), all_of(zone)));
+    found.filter(|(_, into)| !into.is_empty()).collect()
+}
+
+/// For each zone those that its own records lead into.
+fn directly(intent: &Intent, versions: [&Snapshot; 2]) -> BTreeMap<Name, BTreeSet<Name>> {
+    let mut found: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+    for (zone, seen) in versions.iter().flat_map(|snapshot| &snapshot.zones) {
+        for (key, rrset) in &seen.zone.rrsets {
+            let targets = rrset.rdata().iter().flat_map(|rdata| targets(&key.name, rdata));
+            for target in targets {
+                let into: Vec<&Name> = match &target {
+                    Some(name) => intent.zone_of(name).into_iter().collect(),
+                    // A name that hangs on the client may be any.
+                    None => intent.zones.keys().collect(),
+                };
+                let others: Vec<Name> =
+                    into.into_iter().filter(|other| *other != zone).cloned().collect();
+                if !others.is_empty() {
+                    found.entry(zone.clone()).or_default().extend(others);
                 }
             }
         }

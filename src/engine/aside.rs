@@ -14,7 +14,7 @@ use super::{Held, RunState};
 use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Primitive;
-use crate::journal::{Event, Halt, HaltReason};
+use crate::journal::{Difference, Event, Halt, HaltReason};
 use crate::model::hold::CAP;
 use crate::spec::OnDrift;
 
@@ -40,6 +40,17 @@ fn left_alone<'a>(
     }
 }
 
+/// The zones in which something has drifted that the proof relies on.
+fn drifted<'a>(
+    artifact: &'a Artifact,
+    differences: &'a [Difference],
+) -> impl Iterator<Item = &'a Name> {
+    let of = |(_, relied): &(&Name, &Relied)| {
+        differences.iter().any(|one| relied.rrsets.contains_key(&one.key))
+    };
+    artifact.relies_on.iter().filter(of).map(|(zone, _)| zone)
+}
+
 impl RunState {
     /// What was set aside, each with why.
     pub fn aside(&self) -> impl Iterator<Item = &Halt> {
@@ -56,7 +67,8 @@ impl RunState {
         let graph = &artifact.graph;
         let aside: BTreeSet<usize> = self.aside.keys().copied().chain(also).collect();
         let zones = aside.iter().filter_map(|place| graph.zone_of(&graph.steps()[*place]));
-        let alone = left_alone(artifact, zones);
+        let relied = self.aside.values().flat_map(|halt| drifted(artifact, &halt.differences));
+        let alone = left_alone(artifact, zones.chain(relied));
         let goes_on = |place: &usize| {
             let step = &graph.steps()[*place];
             let zone = graph.zone_of(step);
@@ -118,11 +130,7 @@ impl RunState {
         let steps = artifact.graph.steps();
         self.held[place] = held;
         // What the proof relies on concerns every change of its zone, and of those that lead into it.
-        let of = |(_, relied): &(&Name, &Relied)| {
-            differences.iter().any(|one| relied.rrsets.contains_key(&one.key))
-        };
-        let drifted: BTreeSet<&Name> =
-            artifact.relies_on.iter().filter(of).map(|(zone, _)| zone).collect();
+        let drifted: BTreeSet<&Name> = drifted(artifact, differences).collect();
         if drifted.is_empty() {
             return;
         }

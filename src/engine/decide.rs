@@ -46,7 +46,7 @@ pub struct Newest {
     pub by_gate: bool,
     /// Whether it has finished.
     pub is_finished: bool,
-    /// Whether somebody has not been told yet of what happened.
+    /// Whether somebody has not been told yet of what happened, in it or in the run that it leads back.
     pub has_untold: bool,
     /// The artifact that supersedes it.
     pub replaced: Option<Digest>,
@@ -71,7 +71,10 @@ impl Newest {
             is_turned: state.turned_back.is_some(),
             by_gate: turned.unwrap_or(state).turned_by.is_some(),
             is_finished: state.finished.is_some(),
-            has_untold: !state.untold.is_empty(),
+            has_untold: [Some(state), turned]
+                .into_iter()
+                .flatten()
+                .any(|one| !one.untold.is_empty()),
             replaced: state.replaced,
             next: next.map(|next| (next.digest(), next.plan)),
         }
@@ -166,6 +169,8 @@ fn continues(asked: &Asked, run: &Newest) -> Result<bool, Refusal> {
             // What a person rolls back has to be finished by `rollback` before anything else begins.
             (false, false) => Err(Refusal::RollingBack),
             (false, true) => Ok(true),
+            // The process may have ended before all notifications were sent.
+            (true, _) if run.has_untold => Ok(true),
             // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has
             // just rolled back.
             (true, by_gate) if !asked.again && asked.plan == run.plan => Err(match by_gate {
@@ -176,7 +181,6 @@ fn continues(asked: &Asked, run: &Newest) -> Result<bool, Refusal> {
         };
     }
     if run.is_finished {
-        // The process may have ended before all notifications were sent.
         return Ok(run.has_untold);
     }
     let (artifact, plan) = run.next.unwrap_or((run.artifact, run.plan));
@@ -274,6 +278,7 @@ mod tests {
             (plan("a"), Some(came), Err(Refusal::RolledBackByPerson)),
             (sealed("a", "A", None), Some(came), Err(Refusal::RolledBackByPerson)),
             (plan("a"), Some(came_by_gate), Err(Refusal::RolledBackByGate)),
+            (plan("a"), Some(Newest { has_untold: true, ..came_by_gate }), go_on),
             (again(plan("a")), Some(came), begin),
             (again(plan("a")), Some(came_by_gate), begin),
             (plan("b"), Some(came), begin),

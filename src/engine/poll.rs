@@ -240,7 +240,9 @@ fn tells_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
         return memory.tells_of_turn;
     }
     let mut steps = artifact.graph.steps().iter().enumerate();
-    let is_back = |(place, step): (usize, &Step)| !step.routes_mail() || state.at(place).is_done();
+    let is_back = |(place, step): (usize, &Step)| {
+        !step.routes_mail() || state.at(place).is_done() || state.aside.contains_key(&place)
+    };
     !artifact.is_way_back() || steps.all(is_back)
 }
 
@@ -269,7 +271,10 @@ fn of_step<'a>(
         Standing::Gate(gate, is) => of_gate(artifact, state, memory, now, (step, gate, is)),
         Standing::Task(task, is) => work::next(state, place, memory, moment, (step, task, is)),
         Standing::Change(change, is) => {
+            // What is held up was looked at, and is looked at again when it may begin.
+            let is_held = memory.seen_before && state.held_until(place, moment).is_some();
             if is == ChangeState::Pending
+                && !is_held
                 && let Some((zone, relied)) = process.unseen(artifact, change.set.zone())
             {
                 return Some(Next::LookAtRelied { step, zone, relied });

@@ -194,9 +194,11 @@ fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
             all.map(|(number, change)| (change.key.clone(), of(number, change))).collect()
         };
         let replaces = replaces_type(&at);
-        if replaces {
-            seen.push(state(&|_, _| None));
-        }
+        // What goes is gone, and what comes is not there yet.
+        seen.push(state(&|_, change| match (&change.before, &change.after) {
+            (Some(before), Some(_)) if !replaces => Some(before.clone()),
+            (_, _) => None,
+        }));
         if at.len() > AT_A_NAME_MAX {
             continue;
         }

@@ -139,6 +139,10 @@ pub enum Patience {
 /// notified have a change within this time.
 const PAUSE_MAX: Duration = Duration::from_secs(120);
 
+/// A pause after which what the proof takes as it is has to be looked at again, like after a wait. Our
+/// choice: what is seen within it is one burst of changes.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+
 /// How the loop ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -411,7 +415,8 @@ pub async fn drive<W: World>(
                 }
                 watch(&run.state, Progress::Sleeping { until });
                 world.sleep_until(until).await;
-                if is_wait {
+                // A nap in a long wait is none.
+                if world.now() >= until && (is_wait || until >= later(now, LONG_PAUSE)) {
                     memory.waits();
                 }
                 continue;

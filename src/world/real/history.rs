@@ -22,9 +22,8 @@ pub async fn remember(
 ) -> StoreResult<()> {
     let mut history = History::new(snapshot, intent, plan, now);
     for plan in store.plans().await? {
-        for found in Runs::new(Arc::clone(store), &plan).all().await? {
-            history.add(&found.run.artifact, &found.run.state);
-        }
+        let runs = Runs::new(Arc::clone(store), &plan);
+        runs.each(&mut |found| history.add(&found.run.artifact, &found.run.state)).await?;
     }
     history.end();
     Ok(())

@@ -13,16 +13,19 @@ use super::store::{Found, Runs, Store, StoreResult};
 use crate::artifact::Artifact;
 use crate::graph::{Primitive, StepGraph};
 
-/// Another plan, whose run is open and changes the same records.
+/// Another plan, whose run is open and gets in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clash {
     /// The other plan's name.
     pub plan: String,
-    /// The records.
+    /// The records that both change.
     pub keys: BTreeSet<RrKey>,
+    /// The records that one changes, and on which the proof of the other relies.
+    pub relied: BTreeSet<RrKey>,
 }
 
-/// The runs of other plans that are open and change what an artifact changes.
+/// The runs of other plans that are open, and change what an artifact changes or relies on, or rely on
+/// what it changes.
 ///
 /// # Errors
 /// [`super::store::StoreError`], for a journal that cannot be trusted.
@@ -37,11 +40,15 @@ pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> StoreResult
         if !is_open(&other) {
             continue;
         }
-        let both = changed(&other.run.artifact);
-        let keys: BTreeSet<RrKey> =
-            own.intersection(&both).map(|(_, key)| (*key).clone()).collect();
-        if !keys.is_empty() {
-            found.push(Clash { plan, keys });
+        let theirs = changed(&other.run.artifact);
+        let of_both = |one: &BTreeSet<(&Name, &RrKey)>, other: &BTreeSet<(&Name, &RrKey)>| {
+            one.intersection(other).map(|(_, key)| (*key).clone()).collect::<BTreeSet<RrKey>>()
+        };
+        let keys = of_both(&own, &theirs);
+        let mut relied = of_both(&own, &relied_on(&other.run.artifact));
+        relied.extend(of_both(&theirs, &relied_on(artifact)));
+        if !keys.is_empty() || !relied.is_empty() {
+            found.push(Clash { plan, keys, relied });
         }
     }
     Ok(found)
@@ -52,6 +59,12 @@ fn is_open(found: &Found) -> bool {
     let state = &found.run.state;
     let has_to_go_back = state.turned_back.is_some() && !found.run.artifact.is_way_back();
     state.finished.is_none() || has_to_go_back
+}
+
+/// What an artifact's proof relies on.
+fn relied_on(artifact: &Artifact) -> BTreeSet<(&Name, &RrKey)> {
+    let zones = artifact.relies_on.iter();
+    zones.flat_map(|(zone, relied)| relied.rrsets.keys().map(move |key| (zone, key))).collect()
 }
 
 /// What an artifact changes, on its ways back too.

@@ -109,16 +109,16 @@ impl Runs {
         Ok(Some(self.read(id).await?).filter(|found| found.run.state.opened.is_some()))
     }
 
-    /// Every run, in order, whether it was opened, given up, or neither.
+    /// Reads every run, in order, whether it was opened, given up, or neither; one at a time, for they
+    /// are large.
     ///
     /// # Errors
     /// [`StoreError`], for anything in them that cannot be trusted.
-    pub async fn all(&self) -> StoreResult<Vec<Found>> {
-        let mut found = Vec::new();
+    pub async fn each(&self, take: &mut (dyn FnMut(Found) + Send)) -> StoreResult<()> {
         for id in self.store.runs(&self.plan).await? {
-            found.push(self.read(id).await?);
+            take(self.read(id).await?);
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The run that a way back leads back.
@@ -141,10 +141,13 @@ impl Runs {
     /// # Errors
     /// [`StoreError`], for anything in it that cannot be trusted.
     pub async fn ways_back(&self, of: Digest) -> StoreResult<Vec<Run>> {
-        let runs = self.all().await?.into_iter();
-        let runs = runs.filter(|found| found.id.number().is_some()).map(|found| found.run);
-        let leads_back = |run: &Run| run.artifact.is_way_back() && run.artifact.parent == Some(of);
-        Ok(runs.filter(leads_back).collect())
+        let mut back = Vec::new();
+        self.each(&mut |Found { run, id, .. }| {
+            let leads_back = run.artifact.is_way_back() && run.artifact.parent == Some(of);
+            back.extend(Some(run).filter(|_| leads_back && id.number().is_some()));
+        })
+        .await?;
+        Ok(back)
     }
 
     /// The artifact that supersedes a run, if it was kept.

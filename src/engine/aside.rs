@@ -127,8 +127,11 @@ impl RunState {
             None => absence,
         });
         let held = spans.max().map(|span| Held { from: moment, span });
+        // What is held up for longer already stays so.
+        let ends = |held: &Held| later(held.from.at, held.span);
+        let longer = |known: Option<Held>| known.into_iter().chain(held).max_by_key(ends);
         let steps = artifact.graph.steps();
-        self.held[place] = held;
+        self.held[place] = longer(self.held[place]);
         // What the proof relies on concerns every change of its zone, and of those that lead into it.
         let drifted: BTreeSet<&Name> = drifted(artifact, differences).collect();
         if drifted.is_empty() {
@@ -143,7 +146,7 @@ impl RunState {
                 && leads(changes.zone())
                 && self.steps[place].is_pending()
             {
-                self.held[place] = held;
+                self.held[place] = longer(self.held[place]);
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::proof::Case;
 use crate::storm::at_once;
 
 const PROVED: i32 = 0;
+const USAGE: i32 = 2;
 const REFUTED: i32 = 3;
 const WAITING: i32 = 4;
 const HALTED: i32 = 5;
@@ -195,4 +196,18 @@ fn an_address_that_is_taken_away_while_the_old_records_are_cached_is_seen() {
     edit(&desk, "mail AAAA 2001:db8::10\n", "");
     let said = desk.ends(REFUTED, &["plan", "plan.yaml"]);
     assert!(said.contains("IPv6"), "{said}");
+}
+
+/// Another plan does not get in the way of an open run, whose proof takes an address as it is.
+#[test]
+fn a_plan_that_changes_what_an_open_run_relies_on_is_not_applied() {
+    let desk = desk();
+    desk.ends(WAITING, APPLY);
+    let (head, _) = PLAN.split_once("hosts:").expect("a plan with hosts");
+    let records = "records: [ { zone: acme.test, name: mx, type: A, to: [ 203.0.113.26 ] } ]\n";
+    desk.write("other.yaml", head.replace("name: move", "name: other") + records);
+    let zone = desk.zone();
+    let said = desk.ends(USAGE, &["apply", "other.yaml", "--auto-approve"]);
+    assert!(said.contains("`move`") && said.contains("relies on: mx.acme.test. A"), "{said}");
+    assert_eq!(desk.zone(), zone, "nothing is written");
 }

@@ -92,8 +92,8 @@ struct Version {
     records: Option<RrSet>,
     lives: Duration,
     taken: Vec<(usize, usize)>,
-    /// Which choices led to it, each with how many states had been read before.
-    choices: Vec<(usize, usize)>,
+    /// Which choices led to it.
+    choices: Vec<Choice>,
 }
 
 impl Version {
@@ -102,18 +102,32 @@ impl Version {
     }
 }
 
+/// A choice among the states that a track may be in, or among the tracks that make a name exist.
+#[derive(Clone, Copy)]
+struct Choice {
+    chosen: usize,
+    possible: usize,
+    /// How many states had been read before.
+    read: usize,
+    /// It only says why a name does not exist, which was decided before it. Without it, the answer would
+    /// seem not to depend on that.
+    is_absence: bool,
+}
+
 /// Leaves out of versions whatever was read and made no difference: where every choice from some
-/// point on leads to the same answer, that answer hangs on nothing that was read from there on.
+/// point on leads to the same answer, that answer depends on nothing that was read from there on.
 fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
     let Some(first) = all.first() else { return };
-    if all.iter().all(|version| version.is_like(first)) {
-        let read = first.choices.get(depth).map_or(first.taken.len(), |(_, read)| *read);
+    let next = first.choices.get(depth);
+    let is_absence = next.is_some_and(|choice| choice.is_absence);
+    if !is_absence && all.iter().all(|version| version.is_like(first)) {
+        let read = next.map_or(first.taken.len(), |choice| choice.read);
         let mut version = all.swap_remove(0);
         version.taken.truncate(read);
         found.push(version);
         return;
     }
-    let choice = |version: &Version| version.choices.get(depth).map(|(choice, _)| *choice);
+    let choice = |version: &Version| version.choices.get(depth).map(|choice| choice.chosen);
     while !all.is_empty() {
         let wanted = choice(&all[0]);
         let end = all.iter().position(|version| choice(version) != wanted).unwrap_or(all.len());
@@ -149,18 +163,17 @@ struct Chosen<'c, 'l> {
 
 #[derive(Default)]
 struct State {
-    /// What was chosen, and how many there are; and how many states had been read by then.
-    asked: Vec<(usize, usize, usize)>,
+    asked: Vec<Choice>,
     /// The state that each track is in, as far as it was read.
     taken: Vec<(usize, usize)>,
 }
 
 impl<'l> Chosen<'_, 'l> {
-    fn choose(&self, possible: usize) -> usize {
+    fn choose(&self, possible: usize, is_absence: bool) -> usize {
         let State { asked, taken } = &mut *self.state.borrow_mut();
-        let choice = self.script.get(asked.len()).copied().unwrap_or(0);
-        asked.push((choice, possible, taken.len()));
-        choice
+        let chosen = self.script.get(asked.len()).copied().unwrap_or(0);
+        asked.push(Choice { chosen, possible, read: taken.len(), is_absence });
+        chosen
     }
 
     fn taken(&self, track: usize) -> Option<usize> {
@@ -213,7 +226,7 @@ impl<'l> Chosen<'_, 'l> {
     fn of_track(&self, track: usize, key: &RrKey) -> Option<&'l RrSet> {
         let all = self.occurrences(track);
         let taken = self.taken(track).unwrap_or_else(|| {
-            let choice = if all.len() == 1 { 0 } else { self.choose(all.len()) };
+            let choice = if all.len() == 1 { 0 } else { self.choose(all.len(), false) };
             self.take(track, choice);
             choice
         });
@@ -281,7 +294,7 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
         if trues.is_empty() {
             return false;
         }
-        let choice = self.choose(trues.len() + 1);
+        let choice = self.choose(trues.len() + 1, false);
         if let Some((track, occurrence)) = trues.get(choice) {
             self.take(*track, *occurrence);
             return true;
@@ -293,7 +306,7 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
                 several => {
                     returning += 1;
                     if returning <= RETURNING_MAX {
-                        let choice = self.choose(several.len());
+                        let choice = self.choose(several.len(), true);
                         self.take(track, several[choice]);
                     }
                 }
@@ -354,10 +367,11 @@ impl Answers {
                 Reply::Absent | Reply::Delegated(_) => None,
             };
             let lives = hold(records.as_ref(), zone);
-            let State { asked, taken } = chosen.state.into_inner();
-            let choices = asked.iter().map(|(choice, _, read)| (*choice, *read)).collect();
+            let State { asked: choices, taken } = chosen.state.into_inner();
+            let script_of = |choice: &Choice| (choice.chosen, choice.possible);
+            let asked = choices.iter().map(script_of).collect();
             versions.push(Version { content: Content::of(&found), records, lives, taken, choices });
-            match next_script(asked.into_iter().map(|(choice, of, _)| (choice, of)).collect()) {
+            match next_script(asked) {
                 Some(_) if versions.len() >= VERSIONS_MAX => {
                     undecided = true;
                     break;

@@ -32,7 +32,7 @@ pub(super) fn of_task(
         for (node, word) in anchored(draft, &anchor.value) {
             let id = &draft.nodes[node].id;
             let place = graph.place(id).expect("each node is a step of the graph");
-            if follower.is_some_and(|point| point == place || paths.leads(point, place)) {
+            if follower.is_some_and(|point| point == place || paths.precedes(point, place)) {
                 let title = format!("`{}` comes before what it shall come after", task.name.value);
                 let help = format!(
                     "{id} comes after the point that this task has to be done before: move the task to `after_switch`, or take the anchor out"

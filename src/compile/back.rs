@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::derive::{Constraint, Derived, Rules, Target, derive};
-use super::emit::{self, Bare};
+use super::emit::{self, UnlinkedStep};
 use super::forward::why;
 use super::tasks::{self, undo_title};
 use crate::fact::Subject;
@@ -28,13 +28,13 @@ use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind};
 use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
-use crate::proof::pattern::{Atom, Break, Ending, Keep, Pattern, Start};
+use crate::proof::pattern::{Atom, Ending, MinGap, Pattern, Separation, Start};
 use crate::proof::{Placed, paths_of, present};
 use crate::spec::AssumeSpec;
 
 /// A way back, compiled and proved.
 #[derive(Clone, Debug)]
-pub struct Return {
+pub struct CompiledWayBack {
     /// Where it leads: to this point of the move, or to the beginning.
     pub to: Option<MovePoint>,
     /// The step of the way there at which it is reached; `None`: before the first.
@@ -53,7 +53,7 @@ pub struct Return {
     pub patterns: usize,
 }
 
-impl Return {
+impl CompiledWayBack {
     /// The name of the point that it leads to.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -79,7 +79,11 @@ pub(super) fn with_ways_back<'d>(draft: &Draft<'d>) -> Draft<'d> {
 
 /// Every way back of a draft whose order has been derived; none where more is possible on them than was
 /// looked at.
-pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, models: &Models<'_>) -> Vec<Return> {
+pub(super) fn ways_back(
+    draft: &Draft<'_>,
+    there: &Paths,
+    models: &Models<'_>,
+) -> Vec<CompiledWayBack> {
     if models.undecided_back {
         return Vec::new();
     }
@@ -131,7 +135,7 @@ fn way_back(
     (there, models): (&Paths, &Models<'_>),
     to: Option<MovePoint>,
     at: Option<usize>,
-) -> Option<Return> {
+) -> Option<CompiledWayBack> {
     let release = draft.point(MovePoint::Release);
     let why = "the old host may be switched off from there on";
     let mut no_return: BTreeMap<usize, String> =
@@ -140,8 +144,8 @@ fn way_back(
         // Passing a point is what people notice of it, so that goes back too; what lies behind a
         // point of no return does not.
         let behind = |step: usize| {
-            at.is_none_or(|at| step == at || there.leads(at, step))
-                && !no_return.keys().any(|last| step == *last || there.leads(*last, step))
+            at.is_none_or(|at| step == at || there.precedes(at, step))
+                && !no_return.keys().any(|last| step == *last || there.precedes(*last, step))
         };
         let kept: BTreeSet<usize> =
             (0..draft.forward).filter(|step| behind(*step) && only_adds(draft, *step)).collect();
@@ -175,7 +179,9 @@ fn way_back(
         };
     };
     // A point that lies behind a point of no return cannot be gone back to.
-    if at.is_some_and(|at| there.down([at]).iter().any(|step| no_return.contains_key(step))) {
+    if at.is_some_and(|at| {
+        there.with_predecessors([at]).iter().any(|step| no_return.contains_key(step))
+    }) {
         return None;
     }
     let place = |step| steps.place(step).expect("a way back is an order of its own steps");
@@ -188,10 +194,10 @@ fn way_back(
     let takes_back =
         steps.own.iter().filter_map(|step| Some((id(step), id(&draft.serves(*step)?))));
     let undone_by = steps.own.iter().filter_map(|step| Some((id(&draft.undoes(*step)?), id(step))));
-    Some(Return {
+    Some(CompiledWayBack {
         to,
         at: at.as_ref().map(id),
-        graph: emit::graph(bare(&steps), &constraints),
+        graph: emit::graph(unlinked_steps(&steps), &constraints),
         takes_back: takes_back.collect(),
         undone_by: undone_by.collect(),
         kept: kept.iter().map(id).collect(),
@@ -226,11 +232,11 @@ fn first_of_no_return(
         let begun = way.begun(pattern).last;
         // Of the last to begin, the one that comes after most of the others.
         let last = begun.iter().copied().filter(|step| Some(*step) != way.to).max_by_key(|step| {
-            (begun.iter().filter(|other| way.there.leads(**other, *step)).count(), *step)
+            (begun.iter().filter(|other| way.there.precedes(**other, *step)).count(), *step)
         });
         let Some(last) = last.or(way.to) else { continue };
         let is_earlier =
-            found.as_ref().is_none_or(|(step, _)| way.there.leads(last, *step) && last != *step);
+            found.as_ref().is_none_or(|(step, _)| way.there.precedes(last, *step) && last != *step);
         if is_earlier {
             found = Some((last, format!("{} ({})", pattern.harm.what, pattern.harm.fix)));
         }
@@ -287,12 +293,12 @@ struct Backward<'b, 'w> {
 }
 
 impl Rules for Backward<'_, '_> {
-    fn target(&self, one: &Break) -> Target {
+    fn target(&self, one: &Separation) -> Target {
         Target::alone(self.way.is_back(one.to).then_some(one.to))
     }
 
-    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
-        self.way.keeps(pattern)
+    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
+        self.way.min_gaps(pattern)
     }
 
     fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize> {
@@ -304,22 +310,22 @@ impl Rules for Backward<'_, '_> {
             .collect()
     }
 
-    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
+    fn separations(&self, pattern: &Pattern) -> Vec<Separation> {
         let begun = self.way.begun(pattern);
-        let ways = pattern.breaks(&self.model.atoms).filter(|one| self.way.is_back(one.to));
+        let ways = pattern.separations(&self.model.atoms).filter(|one| self.way.is_back(one.to));
         ways.filter_map(|one| match self.way.is_back(one.from) {
             true => Some(one),
             // What was replaced on the way there is waited out from the beginning of the way back.
-            false => begun.has(one.from).then(|| Break { from: self.way.begin(), ..one }),
+            false => begun.has(one.from).then(|| Separation { from: self.way.begin(), ..one }),
         })
         .collect()
     }
 
-    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
+    fn reason(&self, pattern: &Pattern, one: &Separation) -> (Cause, String) {
         why(self.draft, self.model, pattern, one)
     }
 
-    fn reluctance(&self, one: &Break) -> u8 {
+    fn reluctance(&self, one: &Separation) -> u8 {
         let only_ttl = [one.from, one.to].into_iter().filter(|step| {
             let served =
                 if self.way.is_back(*step) { self.way.served_by(*step) } else { Some(*step) };
@@ -360,7 +366,7 @@ impl Rules for Backward<'_, '_> {
     }
 }
 
-fn bare(steps: &Steps<'_>) -> Vec<Bare> {
+fn unlinked_steps(steps: &Steps<'_>) -> Vec<UnlinkedStep> {
     let draft = steps.draft;
     let back = steps.own.iter().map(|step| (*step, &draft.nodes[*step]));
     back.map(|(step, node)| {
@@ -378,7 +384,7 @@ fn bare(steps: &Steps<'_>) -> Vec<Bare> {
         };
         // Nobody who goes back waits for a window.
         let primitive = draft.primitive(step);
-        Bare { id: node.id.clone(), primitive, title, reason, window: None }
+        UnlinkedStep { id: node.id.clone(), primitive, title, reason, window: None }
     })
     .collect()
 }
@@ -443,7 +449,7 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
 pub fn is_refuted(
     (intent, snapshot, tracks): (&Intent, &Snapshot, &[Track]),
     there: &StepGraph,
-    one: &Return,
+    one: &CompiledWayBack,
     graph: &StepGraph,
 ) -> bool {
     let end = Arc::new(in_the_end(intent, snapshot));
@@ -494,7 +500,7 @@ pub fn is_refuted(
                 node.is_none_or(|node| made(*node))
             }),
         };
-        paths.among(*places.get(&from)?, *places.get(&to)?, &is_made)
+        paths.between_if(*places.get(&from)?, *places.get(&to)?, &is_made)
     };
     let present = present(&model);
     let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));

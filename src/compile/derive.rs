@@ -15,9 +15,9 @@ use std::time::Duration;
 use foldhash::HashMap;
 
 use super::order::{Edge, Order};
-use crate::graph::paths::{Circle, Paths, Union};
+use crate::graph::paths::{Cycle, DisjointSets, Paths};
 use crate::graph::{Cause, Origin};
-use crate::proof::pattern::{Break, Held, Keep, Pattern};
+use crate::proof::pattern::{MinGap, Pattern, PatternAtom, Separation};
 
 /// That one step comes after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,19 +39,19 @@ pub(super) struct Constraint {
 /// Whose order is derived: what the steps allow.
 pub(super) trait Rules {
     /// Where a break has to put its edge.
-    fn target(&self, one: &Break) -> Target;
+    fn target(&self, one: &Separation) -> Target;
     /// What keeps a pattern from coming true; `None`: it cannot, whatever the order is.
-    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>>;
+    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>>;
     /// The places of those steps that are left out where a pattern comes true.
     fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize>;
     /// The ways to break a pattern.
-    fn breaks(&self, pattern: &Pattern) -> Vec<Break>;
+    fn separations(&self, pattern: &Pattern) -> Vec<Separation>;
     /// Why a break is needed, for people: cause and reason of the wait.
-    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String);
+    fn reason(&self, pattern: &Pattern, one: &Separation) -> (Cause, String);
     /// How little a step should be held back, where another one of the pattern could be: a copy can
     /// wait better than a change, and a change better than people. A change of a TTL alone ends
     /// nothing but that TTL: the same data go on.
-    fn reluctance(&self, one: &Break) -> u8;
+    fn reluctance(&self, one: &Separation) -> u8;
     /// Whether a pattern takes a fact that nobody states.
     fn relies_on_unknown(&self, pattern: &Pattern) -> bool;
     /// The steps that a pattern is about.
@@ -98,7 +98,7 @@ pub(super) struct Derived {
 ///
 /// # Errors
 /// Where they make a circle.
-pub(super) fn paths(steps: usize, constraints: &[Constraint]) -> Result<Paths, Circle> {
+pub(super) fn paths(steps: usize, constraints: &[Constraint]) -> Result<Paths, Cycle> {
     let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); steps];
     for one in constraints {
         befores[one.to].push((one.from, one.wait.as_secs()));
@@ -119,7 +119,7 @@ pub(super) fn derive(
     rules: &dyn Rules,
 ) -> Derived {
     let touched: Vec<Vec<usize>> = patterns.iter().map(|(_, one)| rules.touches(one)).collect();
-    let mut groups = Union::of(steps);
+    let mut groups = DisjointSets::of(steps);
     let mut join = |nodes: &[usize]| {
         let mut own = nodes.iter().filter(|node| !shared.contains(node));
         if let Some(first) = own.next() {
@@ -188,7 +188,7 @@ impl<'p> Part<'p> {
         unbroken.extend(answer.unbroken.iter().map(|place| patterns[*place].0));
         let added = answer.added.iter().map(|one| {
             let pattern = patterns[one.asked].1;
-            let way = rules.breaks(pattern)[one.way];
+            let way = rules.separations(pattern)[one.way];
             let (cause, because) = rules.reason(pattern, &way);
             let (from, to, wait) = (nodes[one.from], nodes[one.to], one.wait);
             Constraint { from, to, wait, cause, because, name: None }
@@ -213,23 +213,24 @@ impl<'p> Part<'p> {
         let mut atoms: HashMap<usize, usize> = HashMap::default();
         let (mut patterns, mut asked) = (Vec::new(), Vec::new());
         for (number, pattern) in self.patterns.iter().copied() {
-            let Some(keeps) = rules.keeps(pattern) else { continue };
-            let keeps = keeps.into_iter().filter_map(|one| {
-                Some(Keep { from: place(one.from)?, to: place(one.to)?, secs: one.secs })
+            let Some(min_gaps) = rules.min_gaps(pattern) else { continue };
+            let keeps = min_gaps.into_iter().filter_map(|one| {
+                Some(MinGap { from: place(one.from)?, to: place(one.to)?, secs: one.secs })
             });
-            let ways = rules.breaks(pattern).into_iter().enumerate().filter_map(|(way, one)| {
-                let (from, target) = (place(one.from)?, rules.target(&one).in_part(nodes));
-                let reluctance = rules.reluctance(&one);
-                Some((reluctance, one.hold, one.to, Way { way, from, target, hold: one.hold }))
-            });
+            let ways =
+                rules.separations(pattern).into_iter().enumerate().filter_map(|(way, one)| {
+                    let (from, target) = (place(one.from)?, rules.target(&one).in_part(nodes));
+                    let reluctance = rules.reluctance(&one);
+                    Some((reluctance, one.hold, one.to, Way { way, from, target, hold: one.hold }))
+                });
             let mut ways: Vec<_> = ways.collect();
             ways.sort_by_key(|(reluctance, hold, to, one)| (*reluctance, *hold, one.from, *to));
             let held = pattern.atoms.iter().map(|held| {
                 let next = atoms.len();
-                Held { atom: *atoms.entry(held.atom).or_insert(next), ..*held }
+                PatternAtom { atom: *atoms.entry(held.atom).or_insert(next), ..*held }
             });
             asked.push(Asked {
-                keeps: keeps.collect(),
+                min_gaps: keeps.collect(),
                 left_out: rules.left_out(pattern, nodes),
                 ways: ways.into_iter().map(|(.., one)| one).collect(),
                 held: held.collect(),
@@ -254,12 +255,12 @@ struct Question {
 /// A pattern of a part: what keeps it from coming true.
 #[derive(PartialEq, Eq, Hash)]
 struct Asked {
-    keeps: Vec<Keep>,
+    min_gaps: Vec<MinGap>,
     left_out: Vec<usize>,
     /// The ways to break it, the best first.
     ways: Vec<Way>,
     /// Its atoms, numbered within the part.
-    held: Vec<Held>,
+    held: Vec<PatternAtom>,
     relies_on_unknown: bool,
 }
 
@@ -300,10 +301,10 @@ impl Added {
 impl Asked {
     fn can_come_true(&self, order: &Order) -> bool {
         let is_made = |place: usize| self.left_out.binary_search(&place).is_err();
-        !self.keeps.iter().any(|one| {
+        !self.min_gaps.iter().any(|one| {
             let waited = match self.left_out.is_empty() {
                 true => order.between(one.from, one.to),
-                false => order.among(one.from, one.to, &is_made),
+                false => order.between_if(one.from, one.to, &is_made),
             };
             waited.is_some_and(|waited| waited >= one.secs)
         })
@@ -381,7 +382,7 @@ impl<'q> Round<'q> {
             let now = &mut round.now;
             let broken = asked.ways.iter().find_map(|one| {
                 let Target { together, alone } = one.target;
-                let is_before = |to: &usize| *to != one.from && !now.leads(*to, one.from);
+                let is_before = |to: &usize| *to != one.from && !now.precedes(*to, one.from);
                 let to = together.filter(is_before).or(alone).filter(is_before)?;
                 let Way { way, from, hold: wait, .. } = *one;
                 let one = Added { asked: place, way, from, to, wait };

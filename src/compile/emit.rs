@@ -12,7 +12,7 @@ use crate::calendar::window::Windows;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 
 /// A step before it is put into a graph.
-pub(super) struct Bare {
+pub(super) struct UnlinkedStep {
     pub(super) id: StepId,
     pub(super) primitive: Primitive,
     pub(super) title: String,
@@ -21,10 +21,10 @@ pub(super) struct Bare {
 }
 
 /// The graph of these steps.
-pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
-    let mut steps: Vec<Step> = bare
+pub(super) fn graph(unlinked: Vec<UnlinkedStep>, constraints: &[Constraint]) -> StepGraph {
+    let mut steps: Vec<Step> = unlinked
         .into_iter()
-        .map(|Bare { id, primitive, title, reason, window }| Step {
+        .map(|UnlinkedStep { id, primitive, title, reason, window }| Step {
             id,
             primitive,
             after: BTreeMap::new(),

@@ -18,7 +18,7 @@ use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, prepares};
 use crate::proof::invariant::REACH;
 use crate::proof::model::Model;
-use crate::proof::pattern::{Break, Keep, Pattern, What};
+use crate::proof::pattern::{MinGap, Pattern, Separation, What};
 use crate::proof::present;
 use crate::spec::{Anchor, AssumeSpec, Point, SwitchKind};
 
@@ -47,7 +47,7 @@ fn contract_last(draft: &Draft<'_>, constraints: &mut Vec<Constraint>) {
     for (step, node) in draft.nodes.iter().enumerate() {
         let Kind::Change { transition, .. } = &node.kind else { continue };
         let takes = matches!(transition.stage, Stage::Contract | Stage::Retire);
-        if takes && !paths.leads(left, step) && !paths.leads(step, left) {
+        if takes && !paths.precedes(left, step) && !paths.precedes(step, left) {
             let why = "what is taken away is taken away when the old side is left";
             constraints.push(Constraint::plain(left, step, Origin::Policy, "contraction", why));
         }
@@ -78,7 +78,7 @@ impl Forward<'_, '_> {
 
     /// What people do they do when the plan is ready for it; that a host begins to refuse is no part
     /// of the plan, and happens when the plan says that it does.
-    fn of_statement(&self, stated: &AssumeSpec, one: &Break) -> Target {
+    fn of_statement(&self, stated: &AssumeSpec, one: &Separation) -> Target {
         let (from, to) = (one.from, one.to);
         let worst = stated.fact.value.row().unknown == stated.value;
         if !worst && !matches!(stated.value, Value::Reject | Value::Off) {
@@ -102,7 +102,7 @@ impl Forward<'_, '_> {
 
 impl Rules for Forward<'_, '_> {
     /// A step is held back at the point that the plan's part begins with.
-    fn target(&self, one: &Break) -> Target {
+    fn target(&self, one: &Separation) -> Target {
         let (from, to) = (one.from, one.to);
         // That the old host may be off is no repair of anything.
         if matches!(self.draft.nodes[from].kind, Kind::Point(MovePoint::Release)) {
@@ -132,28 +132,28 @@ impl Rules for Forward<'_, '_> {
         Target { together, alone }
     }
 
-    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
-        Some(pattern.breaks(&self.model.atoms).map(|one| one.keep()).collect())
+    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
+        Some(pattern.separations(&self.model.atoms).map(|one| one.min_gap()).collect())
     }
 
     fn left_out(&self, _: &Pattern, _: &[usize]) -> Vec<usize> {
         Vec::new()
     }
 
-    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
+    fn separations(&self, pattern: &Pattern) -> Vec<Separation> {
         // To hold back what changes a TTL alone is a repair of nothing but how long it lives: the
         // same data are there before.
         let only_ttl =
             |step| self.transition(step).is_some_and(|(_, transition)| transition.is_only_ttl());
-        let ways = pattern.breaks(&self.model.atoms);
+        let ways = pattern.separations(&self.model.atoms);
         ways.filter(|one| pattern.invariant == REACH || !only_ttl(one.to)).collect()
     }
 
-    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
+    fn reason(&self, pattern: &Pattern, one: &Separation) -> (Cause, String) {
         why(self.draft, self.model, pattern, one)
     }
 
-    fn reluctance(&self, one: &Break) -> u8 {
+    fn reluctance(&self, one: &Separation) -> u8 {
         let only_ttl = [one.from, one.to].into_iter().filter(|step| {
             self.transition(*step).is_some_and(|(_, transition)| transition.is_only_ttl())
         });
@@ -179,7 +179,7 @@ pub(super) fn why(
     draft: &Draft<'_>,
     model: &Model,
     pattern: &Pattern,
-    one: &Break,
+    one: &Separation,
 ) -> (Cause, String) {
     let harm = format!("otherwise {}", pattern.harm.what);
     let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use cutover_contract::{Change, Name, RrKey, RrSet, RrType};
 
-use super::back::Return;
+use super::back::CompiledWayBack;
 use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::gate::{Expected, Failing, Gate};
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, MovePoint, Origin, Primitive, Step, StepGraph, StepId};
 use crate::model::hold::hold_of_replaced;
-use crate::model::{ASKED_MAX, spread};
+use crate::model::{SAMPLE_MAX, sample};
 use crate::observe::Snapshot;
 use crate::probe;
 use crate::proof::draft::Draft;
@@ -146,9 +146,12 @@ pub(super) fn asked_early(draft: &Draft<'_>, graph: &StepGraph) -> Vec<Diagnosti
 
 /// Gates that would go back to a point that there is no way back to: errors, or warnings where the
 /// switch was made before this plan, which a gate halts then.
-pub(super) fn without_way_back(draft: &Draft<'_>, returns: &[Return]) -> Vec<Diagnostic> {
+pub(super) fn without_way_back(
+    draft: &Draft<'_>,
+    ways_back: &[CompiledWayBack],
+) -> Vec<Diagnostic> {
     let gates = draft.intent.gates.after_switch.iter();
-    let is_there = returns.iter().any(|one| one.to == Some(POINT));
+    let is_there = ways_back.iter().any(|one| one.to == Some(POINT));
     let lost = gates.filter(|one| one.on_fail == OnFail::Rollback && !is_there);
     let point = POINT.word();
     lost.map(|one| match is_behind(draft) {
@@ -248,8 +251,8 @@ fn expected(
     befores: &[usize],
     follower: Option<usize>,
 ) -> Vec<Expected> {
-    let is_before = |place: usize| befores.iter().any(|b| *b == place || paths.leads(place, *b));
-    let is_after = |place: usize| follower.is_some_and(|f| f == place || paths.leads(f, place));
+    let is_before = |place: usize| befores.iter().any(|b| *b == place || paths.precedes(place, *b));
+    let is_after = |place: usize| follower.is_some_and(|f| f == place || paths.precedes(f, place));
     // What has been waited out before the gate is not waited for again.
     let waited = |place: usize| {
         let spans = befores.iter().filter_map(|before| paths.between(place, *before));
@@ -295,9 +298,9 @@ fn expected(
 }
 
 /// The graph with gates that look for as many records as are asked for, and no more.
-pub(super) fn few_asked(graph: StepGraph) -> StepGraph {
+pub(super) fn with_sampled_gates(graph: StepGraph) -> StepGraph {
     let asks_many = |step: &Step| match &step.primitive {
-        Primitive::Gate(gate) => gate.expect.len() > ASKED_MAX,
+        Primitive::Gate(gate) => gate.expect.len() > SAMPLE_MAX,
         Primitive::Change(_)
         | Primitive::Wait(_)
         | Primitive::Task(_)
@@ -308,7 +311,7 @@ pub(super) fn few_asked(graph: StepGraph) -> StepGraph {
     }
     let steps = graph.steps().iter().cloned().map(|mut step| {
         if let Primitive::Gate(gate) = &mut step.primitive {
-            gate.expect = spread(&gate.expect).cloned().collect();
+            gate.expect = sample(&gate.expect).cloned().collect();
         }
         step
     });

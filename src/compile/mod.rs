@@ -34,7 +34,7 @@ use crate::fact::Fact;
 use crate::graph::{MovePoint, StepGraph, StepId};
 use crate::intent::Intent;
 use crate::model::end::in_the_end;
-use crate::model::{Track, spread};
+use crate::model::{Track, sample};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, stated_title};
 use crate::proof::facts::Read;
@@ -44,8 +44,8 @@ use crate::proof::{Findings, findings};
 use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 
 use alike::{Fewer, unfold};
-use back::Return;
-use emit::Bare;
+use back::CompiledWayBack;
+use emit::UnlinkedStep;
 use granted::Sentence;
 
 /// A statement that nothing relies on.
@@ -63,7 +63,7 @@ pub struct Compiled {
     /// What the proof says of them.
     pub findings: Findings,
     /// The ways back.
-    pub returns: Vec<Return>,
+    pub ways_back: Vec<CompiledWayBack>,
     /// Why no order would do, for each pattern that nothing breaks: lines of a derivation.
     pub closed: Vec<Vec<String>>,
     /// What the plan takes for granted, one sentence each.
@@ -106,7 +106,7 @@ pub fn compile_with(
         Some(compiled) => compiled,
         None => whole(intent, snapshot, known)?,
     };
-    Ok(Compiled { graph: gates::few_asked(compiled.graph), ..compiled })
+    Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
 }
 
 /// The same, with each zone looked at for itself, whether it is like others or not.
@@ -116,7 +116,7 @@ pub fn compile_with(
 #[doc(hidden)]
 pub fn compile_apart(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
     let compiled = whole(intent, snapshot, &Known::default())?;
-    Ok(Compiled { graph: gates::few_asked(compiled.graph), ..compiled })
+    Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
 }
 
 fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
@@ -130,7 +130,7 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
     let model = models.there();
     let derived = forward::order(&draft, &model);
     // Gates come behind tasks, and ask what they have done.
-    let ordered = emit::graph(bare(&draft), &derived.constraints);
+    let ordered = emit::graph(unlinked_steps(&draft), &derived.constraints);
     let with_tasks = tasks::with_tasks(&draft, ordered)?;
     warnings.extend(gates::asked_early(&draft, &with_tasks));
     let graph = gates::with_gates(&draft, with_tasks);
@@ -141,13 +141,13 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
     closed.push(unbroken::statements(&draft, &findings));
     // The models of the ways back are as large as this one.
     drop((model, derived));
-    let mut returns = match findings.refuted.is_empty() {
+    let mut ways_back = match findings.refuted.is_empty() {
         true => back::ways_back(&with_back, &there, &models),
         false => Vec::new(),
     };
-    tasks::taken_back(&draft, &mut returns);
+    tasks::taken_back(&draft, &mut ways_back);
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
-        let lost = gates::without_way_back(&draft, &returns);
+        let lost = gates::without_way_back(&draft, &ways_back);
         if lost.iter().any(|one| one.severity == Severity::Error) {
             return Err(lost);
         }
@@ -155,7 +155,7 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
     }
     let mut found = unknown_defects(intent, &findings);
     if findings.refuted.is_empty() {
-        let (errors, remarks) = unread(&draft, &models.read, &returns);
+        let (errors, remarks) = unread(&draft, &models.read, &ways_back);
         found.extend(errors);
         warnings.extend(remarks);
     }
@@ -176,7 +176,7 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
         tracks,
         graph,
         findings,
-        returns,
+        ways_back,
         closed,
         assumptions,
         shortened,
@@ -210,7 +210,7 @@ fn unknown_defects(intent: &Intent, findings: &Findings) -> Vec<Diagnostic> {
 fn unread(
     draft: &Draft<'_>,
     read: &Read,
-    returns: &[Return],
+    ways_back: &[CompiledWayBack],
 ) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let (mut errors, mut remarks) = (Vec::new(), Vec::new());
     if draft.nodes.is_empty() {
@@ -219,7 +219,7 @@ fn unread(
     let whole = draft.intent.moves.is_empty() || draft.point(MovePoint::BeforeSwitch).is_some();
     let to = draft.intent.moves.first().map(|one| one.to.name.as_str());
     let switch = StepId::of_point(MovePoint::BeforeSwitch);
-    let goes_back = returns.iter().any(|back| back.takes_back.values().any(|id| *id == switch));
+    let goes_back = ways_back.iter().any(|back| back.takes_back.values().any(|id| *id == switch));
     for one in &draft.intent.assume {
         let of = (one.fact.value, one.subject.value.clone());
         // What is stated for the way back stands there also where nothing of it is needed.
@@ -258,7 +258,7 @@ pub fn rebuilt<'d>(
     (draft, model)
 }
 
-fn bare(draft: &Draft<'_>) -> Vec<Bare> {
+fn unlinked_steps(draft: &Draft<'_>) -> Vec<UnlinkedStep> {
     let steps = draft.nodes.iter().enumerate().map(|(step, node)| {
         let (title, reason) = match &node.kind {
             Kind::Change { transition, .. } => {
@@ -285,7 +285,13 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
             | Kind::Beginning
             | Kind::Back(_) => None,
         };
-        Bare { id: node.id.clone(), primitive: draft.primitive(step), title, reason, window }
+        UnlinkedStep {
+            id: node.id.clone(),
+            primitive: draft.primitive(step),
+            title,
+            reason,
+            window,
+        }
     });
     steps.collect()
 }
@@ -316,7 +322,7 @@ pub fn touched(tracks: &[Track]) -> BTreeSet<(Name, RrKey)> {
         .iter()
         .flat_map(|track| {
             let changes =
-                track.transitions.iter().flat_map(|transition| spread(&transition.changes));
+                track.transitions.iter().flat_map(|transition| sample(&transition.changes));
             changes.map(|change| (track.zone.clone(), change.key.clone()))
         })
         .collect()

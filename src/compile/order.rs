@@ -118,13 +118,13 @@ impl Order {
     }
 
     /// Whether `to` comes after `from`.
-    pub(super) fn leads(&self, from: usize, to: usize) -> bool {
+    pub(super) fn precedes(&self, from: usize, to: usize) -> bool {
         self.between(from, to).is_some()
     }
 
     /// As [`Order::between`] where only some of the steps are made. One that is not made takes no time, and
     /// nothing is waited behind it, but what comes after it still comes after what is before it.
-    pub(super) fn among(
+    pub(super) fn between_if(
         &self,
         from: usize,
         to: usize,

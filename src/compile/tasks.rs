@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::after;
-use super::back::Return;
+use super::back::CompiledWayBack;
 use super::derive::Constraint;
 use crate::diag::Diagnostic;
 use crate::graph::MovePoint;
@@ -122,13 +122,13 @@ pub(super) fn with_tasks(
 /// Mail is led back first: what a program does may fail, or take its time. A plan may want it
 /// otherwise (`undo_first`), and what must not be so any more when mail comes back is taken back
 /// before (the proof has put it there).
-pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
+pub(super) fn taken_back(draft: &Draft<'_>, ways_back: &mut [CompiledWayBack]) {
     let tasks = &draft.intent.tasks;
     if tasks.all().next().is_none() {
         return;
     }
     let routes = routes(draft);
-    for one in returns {
+    for one in ways_back {
         let places: &[Place] = match one.to {
             None | Some(MovePoint::BeforeSwitch) => {
                 &[Place::BeforeRelease, Place::BeforeContract, Place::AfterSwitch]

@@ -52,7 +52,7 @@ pub(super) fn explain(
                         continue;
                     };
                     let after = &draft.nodes[to].id;
-                    let why = if to == end.step || paths.leads(to, end.step) {
+                    let why = if to == end.step || paths.precedes(to, end.step) {
                         format!("which itself comes after {after}")
                     } else {
                         "and the plan itself says when that one is made".to_owned()

@@ -241,7 +241,7 @@ pub enum GraphError {
     },
     /// A step that comes after itself.
     #[error("{0} comes after itself")]
-    Circle(StepId),
+    Cycle(StepId),
 }
 
 /// Steps in an order in which each comes after all that it has to come after.
@@ -285,7 +285,7 @@ impl StepGraph {
         for (to, (step, before)) in steps.iter_mut().zip(&befores).enumerate() {
             let mut before = before.iter();
             step.after.retain(|_, _| {
-                let needed = before.next().filter(|(from, _)| !paths.is_needless(*from, to));
+                let needed = before.next().filter(|(from, _)| !paths.is_redundant(*from, to));
                 needed.inspect(|(from, _)| followers[*from].push(to)).is_some()
             });
             waiting.push(step.after.len());
@@ -393,7 +393,7 @@ fn circle(steps: &[Step], befores: &[Vec<(usize, u64)>]) -> GraphError {
         }
     }
     let on_it = toposort(&graph, None).err().map_or(0, |circle| circle.node_id().index());
-    GraphError::Circle(steps[on_it].id.clone())
+    GraphError::Cycle(steps[on_it].id.clone())
 }
 
 #[cfg(test)]
@@ -443,8 +443,8 @@ mod tests {
         );
         assert!(matches!(
             StepGraph::new(vec![step("a", &["b"]), step("b", &["a"])]),
-            Err(GraphError::Circle(_))
+            Err(GraphError::Cycle(_))
         ));
-        assert!(matches!(StepGraph::new(vec![step("a", &["a"])]), Err(GraphError::Circle(_))));
+        assert!(matches!(StepGraph::new(vec![step("a", &["a"])]), Err(GraphError::Cycle(_))));
     }
 }

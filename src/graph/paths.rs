@@ -48,15 +48,15 @@ type Row = Vec<Option<u64>>;
 
 /// A step that comes after itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Circle;
+pub struct Cycle;
 
 impl Paths {
     /// The paths of a graph.
     ///
     /// # Errors
-    /// [`Circle`].
-    pub fn of(befores: Vec<Vec<(usize, u64)>>) -> Result<Self, Circle> {
-        let rank = ranks(&befores).ok_or(Circle)?;
+    /// [`Cycle`].
+    pub fn of(befores: Vec<Vec<(usize, u64)>>) -> Result<Self, Cycle> {
+        let rank = ranks(&befores).ok_or(Cycle)?;
         let steps = befores.len();
         if steps <= WHOLE_MAX {
             return Ok(Self::whole(befores, rank));
@@ -67,7 +67,7 @@ impl Paths {
             before.iter().for_each(|(other, _)| neighbours[*other] += 1);
         }
         let is_crossing = |step: usize| neighbours[step] >= CROSSING_NEIGHBOURS_MIN;
-        let mut parts = Union::of(steps);
+        let mut parts = DisjointSets::of(steps);
         for (step, before) in befores.iter().enumerate().filter(|(step, _)| !is_crossing(*step)) {
             for (other, _) in before.iter().filter(|(other, _)| !is_crossing(*other)) {
                 parts.join(step, *other);
@@ -153,7 +153,7 @@ impl Paths {
 
     /// Whether `to` comes after `from`.
     #[must_use]
-    pub fn leads(&self, from: usize, to: usize) -> bool {
+    pub fn precedes(&self, from: usize, to: usize) -> bool {
         self.between(from, to).is_some()
     }
 
@@ -161,13 +161,18 @@ impl Paths {
     /// time, and nothing is waited behind it, but what comes after it still comes after what is before
     /// it.
     #[must_use]
-    pub fn among(&self, from: usize, to: usize, is_made: &dyn Fn(usize) -> bool) -> Option<u64> {
+    pub fn between_if(
+        &self,
+        from: usize,
+        to: usize,
+        is_made: &dyn Fn(usize) -> bool,
+    ) -> Option<u64> {
         // Where no path leads at all, the way need not be looked for.
         self.between(from, to)?;
         let mut way: Vec<usize> = match self.members.as_slice() {
             // All steps stand in order already.
             [all] if self.all_crossings.is_empty() => all[self.rank[from]..=self.rank[to]].to_vec(),
-            _ => self.down([to]).into_iter().collect(),
+            _ => self.with_predecessors([to]).into_iter().collect(),
         };
         way.retain(|step| self.rank[*step] >= self.rank[from]);
         way.sort_by_key(|step| self.rank[*step]);
@@ -187,7 +192,7 @@ impl Paths {
     /// Whether an edge follows from others: something that comes after its beginning, and right before
     /// its end, leads there too.
     #[must_use]
-    pub fn is_needless(&self, from: usize, to: usize) -> bool {
+    pub fn is_redundant(&self, from: usize, to: usize) -> bool {
         // By way of another part it can only come through a crossing; between two crossings lie all.
         let (part, whole) = match self.part[from].or(self.part[to]) {
             Some(part) => (part, [].as_slice()),
@@ -195,16 +200,15 @@ impl Paths {
         };
         let beside = self.before(to, part).chain(whole).map(|(other, _)| *other);
         let mut beside = beside.filter(|other| *other != from);
-        beside.any(|other| self.leads(from, other))
-            || self
-                .all_crossings
-                .iter()
-                .any(|at| *at != from && *at != to && self.leads(from, *at) && self.leads(*at, to))
+        beside.any(|other| self.precedes(from, other))
+            || self.all_crossings.iter().any(|at| {
+                *at != from && *at != to && self.precedes(from, *at) && self.precedes(*at, to)
+            })
     }
 
     /// The step and all that it comes after.
     #[must_use]
-    pub fn down(&self, steps: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+    pub fn with_predecessors(&self, steps: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         let mut open: Vec<usize> = steps.into_iter().collect();
         while let Some(step) = open.pop() {
@@ -313,9 +317,9 @@ fn ranks(befores: &[Vec<(usize, u64)>]) -> Option<Vec<usize>> {
 
 /// Which things belong together.
 #[derive(Debug)]
-pub struct Union(Vec<usize>);
+pub struct DisjointSets(Vec<usize>);
 
-impl Union {
+impl DisjointSets {
     /// So many things, each alone.
     #[must_use]
     pub fn of(things: usize) -> Self {

@@ -23,7 +23,7 @@ pub fn hold(version: Option<&RrSet>, zone: &ZoneSeen) -> Duration {
 /// How long it may be cached that there is no such RRset; and where a wildcard answered for the name
 /// so far, what it said (RFC 4592 §3.3.1).
 #[must_use]
-pub fn hold_of_absence(zone: &ZoneSeen, key: &RrKey) -> Duration {
+pub fn negative_hold(zone: &ZoneSeen, key: &RrKey) -> Duration {
     let absent = hold(None, zone);
     zone.wildcard_of(key).map_or(absent, |wildcard| absent.max(hold(Some(wildcard), zone)))
 }
@@ -33,6 +33,6 @@ pub fn hold_of_absence(zone: &ZoneSeen, key: &RrKey) -> Duration {
 pub fn hold_of_replaced(before: Option<&RrSet>, zone: &ZoneSeen, key: &RrKey) -> Duration {
     match before {
         Some(before) => hold(Some(before), zone),
-        None => hold_of_absence(zone, key),
+        None => negative_hold(zone, key),
     }
 }

@@ -157,16 +157,16 @@ impl Transition {
     }
 }
 
-/// RRsets of one change that every server is asked for. Our choice; see [`spread`].
-pub const ASKED_MAX: usize = 32;
+/// RRsets of one change that every server is asked for. Our choice; see [`sample`].
+pub const SAMPLE_MAX: usize = 32;
 
 /// What is asked for of many changes that are made at once: the first, the last, and others evenly in
-/// between, [`ASKED_MAX`] at the most.
+/// between, [`SAMPLE_MAX`] at the most.
 ///
 /// A change set of more holds what nothing depends on (`compile::gather`), and servers take a zone's
 /// versions whole (RFC 5936 §3, RFC 1995 §4): one that has these has all.
-pub fn spread<T>(changes: &[T]) -> impl Iterator<Item = &T> {
-    let (many, asked) = (changes.len(), changes.len().min(ASKED_MAX));
+pub fn sample<T>(changes: &[T]) -> impl Iterator<Item = &T> {
+    let (many, asked) = (changes.len(), changes.len().min(SAMPLE_MAX));
     (0..asked).map(move |n| &changes[n * (many - 1) / (asked - 1).max(1)])
 }
 

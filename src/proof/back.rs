@@ -16,7 +16,7 @@
 
 use std::collections::BTreeSet;
 
-use super::pattern::{Atom, Keep, Pattern};
+use super::pattern::{Atom, MinGap, Pattern};
 use crate::graph::paths::Paths;
 
 /// How much waiting lies between two steps of the way back where only some of its steps are made.
@@ -49,7 +49,7 @@ impl Begun<'_> {
     /// Whether a step has begun.
     #[must_use]
     pub fn has(&self, step: usize) -> bool {
-        self.last.iter().any(|last| *last == step || self.there.leads(step, *last))
+        self.last.iter().any(|last| *last == step || self.there.precedes(step, *last))
     }
 }
 
@@ -96,14 +96,14 @@ impl WayBack<'_> {
     /// What keeps a pattern from coming true on the way back, among its steps; `None`: it cannot come
     /// true there, whatever the order of that way is.
     #[must_use]
-    pub fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
+    pub fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
         let begun = self.begun(pattern);
         if self.no_return.iter().any(|step| begun.has(*step)) {
             return None;
         }
-        let mut keeps = Vec::new();
-        for one in pattern.breaks(self.atoms) {
-            let Keep { from, to, secs } = one.keep();
+        let mut min_gaps = Vec::new();
+        for one in pattern.separations(self.atoms) {
+            let MinGap { from, to, secs } = one.min_gap();
             match (self.is_back(from), self.is_back(to)) {
                 // It is known already how the steps of the way there lie.
                 (false, false) => {
@@ -118,13 +118,15 @@ impl WayBack<'_> {
                     if to == self.begin() && secs == 0 {
                         return None;
                     }
-                    keeps.push(Keep { from: self.begin(), to, secs });
+                    min_gaps.push(MinGap { from: self.begin(), to, secs });
                 }
-                (true, true) if self.is_made(from, &begun) => keeps.push(Keep { from, to, secs }),
+                (true, true) if self.is_made(from, &begun) => {
+                    min_gaps.push(MinGap { from, to, secs })
+                }
                 (true, _) | (false, true) => {}
             }
         }
-        Some(keeps)
+        Some(min_gaps)
     }
 
     /// Whether a step of the way back is made where so much has begun.
@@ -138,8 +140,8 @@ impl WayBack<'_> {
     pub fn can_come_true(&self, pattern: &Pattern, among: Among<'_>) -> bool {
         let begun = self.begun(pattern);
         let made = |step: usize| self.is_made(step, &begun);
-        self.keeps(pattern).is_some_and(|keeps| {
-            !keeps
+        self.min_gaps(pattern).is_some_and(|min_gaps| {
+            !min_gaps
                 .iter()
                 .any(|one| among(one.from, one.to, &made).is_some_and(|waited| waited >= one.secs))
         })

@@ -142,7 +142,7 @@ impl Placed {
     /// Whether a pattern can come true.
     #[must_use]
     pub fn can_come_true(&self, pattern: &Pattern, model: &Model) -> bool {
-        !pattern.breaks(&model.atoms).any(|one| {
+        !pattern.separations(&model.atoms).any(|one| {
             let waited = self.paths.between(self.places[one.from], self.places[one.to]);
             waited.is_some_and(|waited| waited >= one.hold.as_secs())
         })

@@ -14,7 +14,7 @@ use super::facts::{Facts, Read};
 use super::invariant;
 use super::known::Known;
 use super::parties::{Parties, Routes, Side, routes};
-use super::pattern::{Atom, Ending, Harm, Held, Part, Pattern, Start, What};
+use super::pattern::{Atom, Ending, Harm, Part, Pattern, PatternAtom, Start, What};
 use super::view::{Choice, Counts, Library, TooMany, Tree, View};
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::MovePoint;
@@ -168,8 +168,10 @@ impl<'m> Models<'m> {
             })
             .collect();
         let patterns = self.patterns.iter().filter_map(|one| {
-            let held =
-                one.atoms.iter().map(|held| Some(Held { atom: places[held.atom]?, ..*held }));
+            let held = one
+                .atoms
+                .iter()
+                .map(|held| Some(PatternAtom { atom: places[held.atom]?, ..*held }));
             Some(Pattern {
                 invariant: one.invariant,
                 atoms: held.collect::<Option<_>>()?,
@@ -399,8 +401,9 @@ impl<'d> Bench<'d> {
         extra: &dyn Fn(&RrKey) -> Duration,
         others: &[usize],
         ways: Ways,
-    ) -> Result<Vec<Vec<Held>>, Name> {
-        let mut sets: Vec<Vec<Held>> = vec![others.iter().copied().map(Held::plain).collect()];
+    ) -> Result<Vec<Vec<PatternAtom>>, Name> {
+        let mut sets: Vec<Vec<PatternAtom>> =
+            vec![others.iter().copied().map(PatternAtom::plain).collect()];
         for (answer, (key, class)) in choice.iter().enumerate() {
             let Some(answers) = self.library.answers(key) else { continue };
             let class = &answers.classes[*class];
@@ -432,10 +435,10 @@ impl<'d> Bench<'d> {
         answer: usize,
         version: &[usize],
         extra: Duration,
-    ) -> impl Iterator<Item = Held> {
+    ) -> impl Iterator<Item = PatternAtom> {
         let zone = self.draft().snapshot.zone_of(&key.name).filter(|_| version.len() > 1);
         let part = zone.map(|zone| Part { answer, unseen: zone.capabilities.unseen_nodes });
-        version.iter().map(move |atom| Held { atom: *atom, extra, part })
+        version.iter().map(move |atom| PatternAtom { atom: *atom, extra, part })
     }
 
     /// Adds patterns: each version of an answer that several RRsets make together.
@@ -493,7 +496,7 @@ impl<'d> Bench<'d> {
     ) {
         self.patterns.push(Pattern {
             invariant,
-            atoms: others.iter().chain(version).copied().map(Held::plain).collect(),
+            atoms: others.iter().chain(version).copied().map(PatternAtom::plain).collect(),
             harm: harm.clone(),
             undecided: false,
         });

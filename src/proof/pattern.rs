@@ -84,14 +84,14 @@ pub enum What {
 
 /// A set of atoms that must not hold together.
 ///
-/// By the theorem they do in some reachable state if and only if none of its [`Pattern::breaks`] is
+/// By the theorem they do in some reachable state if and only if none of its [`Pattern::separations`] is
 /// kept: no end of any of them is equal to or precedes the start of any of them.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     /// The invariant that is broken then.
     pub invariant: &'static str,
     /// The atoms, and how much longer than usual each may go on to hold.
-    pub atoms: Vec<Held>,
+    pub atoms: Vec<PatternAtom>,
     /// What happens then.
     pub harm: Harm,
     /// More is possible than was looked at: that is no proof of anything.
@@ -133,7 +133,7 @@ impl Harm {
 
 /// An atom of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Held {
+pub struct PatternAtom {
     /// Its number.
     pub atom: usize,
     /// Added to its holds: an answer is used for a while after it was looked up, and some resolvers
@@ -143,7 +143,7 @@ pub struct Held {
     pub part: Option<Part>,
 }
 
-impl Held {
+impl PatternAtom {
     /// An atom that is held by itself, for no longer than it says.
     #[must_use]
     pub fn plain(atom: usize) -> Self {
@@ -163,7 +163,7 @@ pub struct Part {
 
 /// One way to keep a pattern from coming true: this atom ends before that one begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Break {
+pub struct Separation {
     /// How much waiting has to lie in between.
     pub hold: Duration,
     /// The step at whose end the waiting begins.
@@ -178,7 +178,7 @@ pub struct Break {
 
 /// What keeps a pattern from coming true: one step comes so long after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Keep {
+pub struct MinGap {
     /// The step that comes first.
     pub from: usize,
     /// The step that comes after it.
@@ -187,11 +187,11 @@ pub struct Keep {
     pub secs: u64,
 }
 
-impl Break {
+impl Separation {
     /// What it takes.
     #[must_use]
-    pub fn keep(&self) -> Keep {
-        Keep { from: self.from, to: self.to, secs: self.hold.as_secs() }
+    pub fn min_gap(&self) -> MinGap {
+        MinGap { from: self.from, to: self.to, secs: self.hold.as_secs() }
     }
 }
 
@@ -219,13 +219,13 @@ impl Pattern {
     }
 
     /// Every way to keep it from coming true, whatever it would take.
-    pub fn breaks<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = Break> + 'a {
+    pub fn separations<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = Separation> + 'a {
         self.atoms.iter().enumerate().flat_map(move |(ends, ended)| {
             atoms[ended.atom].ends.iter().flat_map(move |ending| {
                 self.atoms.iter().enumerate().filter_map(move |(begins, begun)| {
                     match atoms[begun.atom].start {
                         Start::Always => None,
-                        Start::Begin(to) => Some(Break {
+                        Start::Begin(to) => Some(Separation {
                             hold: match (ended.part, begun.part) {
                                 (Some(one), Some(other)) if one.answer == other.answer => {
                                     one.unseen

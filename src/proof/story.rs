@@ -11,7 +11,7 @@ use cutover_contract::RrKey;
 use super::Placed;
 use super::draft::{Draft, Kind};
 use super::model::Model;
-use super::pattern::{Atom, Held, Pattern, What};
+use super::pattern::{Atom, Pattern, PatternAtom, What};
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::{Primitive, StepGraph};
@@ -36,11 +36,11 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
     let mut story = Vec::new();
     let nodes = pattern.starts(&model.atoms);
     let begun: Vec<usize> = nodes.iter().map(|node| placed.places[*node]).collect();
-    let state = placed.paths.down(begun.iter().copied());
+    let state = placed.paths.with_predecessors(begun.iter().copied());
     let mut ends: BTreeMap<usize, Duration> = BTreeMap::new();
     let mut now = Duration::ZERO;
     // What is told: the steps that begin what the pattern is about, and those that end it too late.
-    let ended = pattern.breaks(&model.atoms).map(|one| placed.places[one.from]);
+    let ended = pattern.separations(&model.atoms).map(|one| placed.places[one.from]);
     let about: std::collections::BTreeSet<usize> = ended.chain(begun.iter().copied()).collect();
     for (place, step) in graph.steps().iter().enumerate() {
         if !state.contains(&place) {
@@ -62,7 +62,7 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
         }
     }
     let at = show_span(now);
-    for Held { atom, .. } in &pattern.atoms {
+    for PatternAtom { atom, .. } in &pattern.atoms {
         let line = says(&model.atoms[*atom]).map(|what| format!("at T+{at} {what}"));
         story.extend(line.filter(|line| !story.contains(line)));
     }

@@ -128,7 +128,7 @@ fn all(compiled: &Compiled) -> Vec<String> {
         tracks,
         graph,
         findings,
-        returns,
+        ways_back,
         closed,
         assumptions,
         shortened,
@@ -149,7 +149,7 @@ fn all(compiled: &Compiled) -> Vec<String> {
     };
     let mut all = lines(tracks);
     all.extend(steps(graph));
-    for one in returns {
+    for one in ways_back {
         all.push(format!("{} {:?} {:?} {:?}", one.name(), one.at, one.takes_back, one.no_return));
         all.extend(lines(&one.kept));
         all.extend(steps(&one.graph));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cutover::compile::back::{Return, is_refuted};
+use cutover::compile::back::{CompiledWayBack, is_refuted};
 use cutover::compile::{Compiled, compile_with, rebuilt};
 use cutover::diag::Source;
 use cutover::fact::{Fact, Subject};
@@ -44,7 +44,7 @@ pub(crate) struct Case {
     pub(crate) snapshot: Snapshot,
     pub(crate) tracks: Vec<Track>,
     pub(crate) graph: StepGraph,
-    pub(crate) returns: Vec<Return>,
+    pub(crate) ways_back: Vec<CompiledWayBack>,
     pub(crate) assumptions: Vec<String>,
     pub(crate) closed: Vec<Vec<String>>,
 }
@@ -77,9 +77,9 @@ impl Case {
         known: &Known,
     ) -> Option<(Self, Findings)> {
         let compiled = compile_with(&intent, &snapshot, known).ok()?;
-        let Compiled { tracks, graph, returns, assumptions, closed, findings, .. } = compiled;
+        let Compiled { tracks, graph, ways_back, assumptions, closed, findings, .. } = compiled;
         let assumptions = assumptions.iter().map(ToString::to_string).collect();
-        Some((Self { intent, snapshot, tracks, graph, returns, assumptions, closed }, findings))
+        Some((Self { intent, snapshot, tracks, graph, ways_back, assumptions, closed }, findings))
     }
 
     /// A plan of `plans/`.
@@ -234,15 +234,23 @@ fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for
     let mut report = String::new();
     for name in shipped() {
         let case = Case::shipped(&name);
-        for one in &case.returns {
+        for one in &case.ways_back {
             let refuted = |graph: &StepGraph| is_refuted(case.parts(), &case.graph, one, graph);
             assert!(!refuted(&one.graph), "{name}: to {}", one.name());
             let (less, _) = lessened(&one.graph);
             for (what, graph) in &less {
                 assert!(refuted(graph), "{name}: to {}: it does not need {what}", one.name());
             }
-            let Return { to: _, at, graph, takes_back, undone_by: _, kept, no_return, patterns: _ } =
-                one;
+            let CompiledWayBack {
+                to: _,
+                at,
+                graph,
+                takes_back,
+                undone_by: _,
+                kept,
+                no_return,
+                patterns: _,
+            } = one;
             let point = one.name();
             report += &format!("{name}: to {point}");
             report += &at.as_ref().map(|at| format!(" (from {at} on)")).unwrap_or_default();

@@ -8,7 +8,7 @@ use foldhash::HashMap;
 use super::Group;
 use super::pen::Pen;
 use crate::compile::Compiled;
-use crate::compile::back::Return;
+use crate::compile::back::CompiledWayBack;
 use crate::compile::granted::Sentence;
 use crate::graph::gate::{Expected, Gate};
 use crate::graph::{Cause, ChangeStep, Primitive, Step, StepGraph, StepId, Wait};
@@ -33,7 +33,7 @@ pub(in crate::compile) fn unfold(compiled: Compiled, groups: &[Group]) -> Option
         tracks,
         graph,
         findings,
-        returns,
+        ways_back,
         closed,
         assumptions,
         shortened,
@@ -52,10 +52,10 @@ pub(in crate::compile) fn unfold(compiled: Compiled, groups: &[Group]) -> Option
     }
     let all = All::of(groups);
     let there = all.ids(&graph);
-    let returns = returns.into_iter().map(|one| all.way_back(one, &there));
+    let ways_back = ways_back.into_iter().map(|one| all.way_back(one, &there));
     Some(Compiled {
         tracks: all.each(&tracks, |one| all.of_zone(&one.zone), track)?,
-        returns: returns.collect::<Option<Vec<_>>>()?,
+        ways_back: ways_back.collect::<Option<Vec<_>>>()?,
         graph: all.graph(&graph, &there)?,
         findings: Findings { steady: all.lines(findings.steady)?, ..findings },
         closed,
@@ -307,8 +307,13 @@ impl<'g> All<'g> {
         (!is_of_any).then_some(Step { after, primitive, ..step })
     }
 
-    fn way_back(&self, back: Return, there: &HashMap<StepId, Of>) -> Option<Return> {
-        let Return { to, at, graph, takes_back, undone_by, kept, no_return, patterns } = back;
+    fn way_back(
+        &self,
+        back: CompiledWayBack,
+        there: &HashMap<StepId, Of>,
+    ) -> Option<CompiledWayBack> {
+        let CompiledWayBack { to, at, graph, takes_back, undone_by, kept, no_return, patterns } =
+            back;
         let ids = self.ids(&graph);
         let of = |id: &StepId| there.get(id).copied().unwrap_or(Of::Rest);
         let takes_back = self.each_of(
@@ -322,7 +327,7 @@ impl<'g> All<'g> {
             self.each_of(&no_return, of, |pen, id, why| Some((pen.id(id), pen.string(why))))?;
         let kept = self.each(&kept, of, |pen, id| Some(pen.id(id)))?;
         let graph = self.graph(&graph, &ids)?;
-        Some(Return { to, at, graph, takes_back, undone_by, kept, no_return, patterns })
+        Some(CompiledWayBack { to, at, graph, takes_back, undone_by, kept, no_return, patterns })
     }
 }
 

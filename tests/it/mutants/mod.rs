@@ -156,7 +156,7 @@ fn shown(case: &Case, findings: &Findings) -> Shown {
     for one in &findings.refuted {
         refuted.entry(one.invariant).or_default().push(one.story.join("\n"));
     }
-    let ways_back = case.returns.iter().map(|one| {
+    let ways_back = case.ways_back.iter().map(|one| {
         let steps = one.graph.steps();
         let edges: usize = steps.iter().map(|step| step.after.len()).sum();
         let (steps, taken) = (steps.len(), one.takes_back.len());

@@ -104,7 +104,7 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
 
 fn backs_of(case: &Case, steps: &[Step]) -> Vec<Back> {
     let place = |id| case.graph.place(id);
-    let backs = case.returns.iter().map(|one| Back {
+    let backs = case.ways_back.iter().map(|one| Back {
         name: one.name().to_string(),
         at: one.at.as_ref().and_then(place),
         before_point: schedule::closure(steps, one.at.as_ref().and_then(place)),

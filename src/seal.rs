@@ -47,7 +47,7 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
         graph,
         findings,
         ways_back,
-        closed,
+        why_refuted,
         assumptions,
         shortened,
         at_old,
@@ -57,7 +57,7 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
     } = compiled;
     let mut assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
     let touched: BTreeSet<Name> = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
-    let mut verdict = verdict(intent, &findings, closed);
+    let mut verdict = verdict(intent, &findings, why_refuted);
     verdict.checked.patterns_back = ways_back.iter().map(|one| one.patterns).sum();
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
         verdict.holding.push(REVERSIBLE.to_owned());
@@ -247,7 +247,7 @@ fn rollback_point(intent: &Intent, one: CompiledWayBack) -> RollbackPoint {
     RollbackPoint { name, at, graph, takes_back, residue }
 }
 
-fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Verdict {
+fn verdict(intent: &Intent, findings: &Findings, why_refuted: Vec<Vec<String>>) -> Verdict {
     let Findings { holding, present, steady: _, refuted, unstated: _, patterns, atoms } = findings;
     let owned = |name: &&str| (*name).to_owned();
     let mut broken: Vec<&str> = refuted.iter().map(|one| one.invariant).collect();
@@ -266,10 +266,10 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     // A derivation ends with the harm and the fix; skip those lines if the story already has them.
     let is_told = |line: &String| {
         let harm = line.strip_prefix("therefore ").map(|harm| format!("then {harm}"));
-        let fix = line.strip_prefix("it would be possible so: ").map(|fix| format!("fix: {fix}"));
+        let fix = line.strip_prefix("what would help: ").map(|fix| format!("fix: {fix}"));
         harm.or(fix).is_some_and(|told| story.contains(&told))
     };
-    let derivation = closed.concat().into_iter().filter(|line| !is_told(line)).collect();
+    let derivation = why_refuted.concat().into_iter().filter(|line| !is_told(line)).collect();
     let overrides =
         intent.overrides.iter().map(|one| (one.what.value.clone(), one.reason.clone())).collect();
     let broken: Vec<String> =

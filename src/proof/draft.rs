@@ -255,7 +255,7 @@ impl<'d> Draft<'d> {
         for (step, node) in
             self.nodes.iter().enumerate().rev().filter(|(step, _)| taken_back(*step))
         {
-            let id = node.id.taken_back();
+            let id = node.id.undo_id();
             match &node.kind {
                 Kind::Change { track, number, transition } => {
                     let changes = transition.changes.iter().map(Change::turned).collect();
@@ -278,7 +278,7 @@ impl<'d> Draft<'d> {
                 Kind::Task(spec) => {
                     // That a copy is not the last one any more takes no program, and no time.
                     for stated in self.facts_by(spec).filter(|one| !self.asks_a_person(one)) {
-                        let id = stated_id(stated).taken_back();
+                        let id = stated_id(stated).undo_id();
                         push(id, Some(step), Back::Unstated(stated));
                     }
                     if self.facts_by(spec).any(|one| self.asks_a_person(one)) {

@@ -138,7 +138,7 @@ impl<'m> Models<'m> {
 
     /// The model of the way there.
     #[must_use]
-    pub fn there(&self) -> Model {
+    pub fn forward(&self) -> Model {
         self.on(&|step| step < self.draft.forward)
     }
 

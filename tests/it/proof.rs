@@ -46,7 +46,7 @@ pub(crate) struct Case {
     pub(crate) graph: StepGraph,
     pub(crate) ways_back: Vec<CompiledWayBack>,
     pub(crate) assumptions: Vec<String>,
-    pub(crate) closed: Vec<Vec<String>>,
+    pub(crate) why_refuted: Vec<Vec<String>>,
 }
 
 impl Case {
@@ -77,9 +77,13 @@ impl Case {
         known: &Known,
     ) -> Option<(Self, Findings)> {
         let compiled = compile_with(&intent, &snapshot, known).ok()?;
-        let Compiled { tracks, graph, ways_back, assumptions, closed, findings, .. } = compiled;
+        let Compiled { tracks, graph, ways_back, assumptions, why_refuted, findings, .. } =
+            compiled;
         let assumptions = assumptions.iter().map(ToString::to_string).collect();
-        Some((Self { intent, snapshot, tracks, graph, ways_back, assumptions, closed }, findings))
+        Some((
+            Self { intent, snapshot, tracks, graph, ways_back, assumptions, why_refuted },
+            findings,
+        ))
     }
 
     /// A plan of `plans/`.
@@ -438,7 +442,7 @@ fn a_fact_that_nobody_states_refutes() {
         assert!(broken.contains(invariant), "{fact}: {broken:?}");
         let unstated: Vec<_> = findings.unstated.into_keys().collect();
         assert_eq!(unstated, [(fact, Subject::Host(host.to_owned()))], "{fact}");
-        let help = case.closed.concat().join("\n");
+        let help = case.why_refuted.concat().join("\n");
         assert!(help.contains(&format!("- {{ fact: {fact}, host: {host}, value:")), "{help}");
     }
 }

@@ -26,8 +26,8 @@ use crate::model::{Stage, Track, Verb};
 use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind};
-use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
+use crate::proof::options::ModelOptions;
 use crate::proof::pattern::{Atom, Ending, MinGap, Pattern, Separation, Start};
 use crate::proof::{Placed, paths_of, present};
 use crate::spec::AssumeSpec;
@@ -81,7 +81,7 @@ pub(super) fn with_ways_back<'d>(draft: &Draft<'d>) -> Draft<'d> {
 /// was checked.
 pub(super) fn ways_back(
     draft: &Draft<'_>,
-    there: &Paths,
+    forward_paths: &Paths,
     models: &Models<'_>,
 ) -> Vec<CompiledWayBack> {
     if models.undecided_back {
@@ -92,12 +92,14 @@ pub(super) fn ways_back(
         Some(point) => draft.point(*point).map(|step| (*to, Some(step))),
     });
     if draft.nodes.len() <= ALONE_MAX {
-        return points.filter_map(|(to, at)| way_back(draft, (there, models), to, at)).collect();
+        return points
+            .filter_map(|(to, at)| way_back(draft, (forward_paths, models), to, at))
+            .collect();
     }
     // The ways back do not depend on one another.
     std::thread::scope(|scope| {
-        let threads =
-            points.map(|(to, at)| scope.spawn(move || way_back(draft, (there, models), to, at)));
+        let threads = points
+            .map(|(to, at)| scope.spawn(move || way_back(draft, (forward_paths, models), to, at)));
         let threads: Vec<_> = threads.collect();
         threads
             .into_iter()
@@ -127,7 +129,7 @@ impl<'s> Steps<'s> {
         self.own.binary_search(&step).ok()
     }
 
-    /// Whether a step is made on this way back, or on the way there.
+    /// Whether a step is made on this way back, or is a forward step.
     fn has(&self, step: usize) -> bool {
         step < self.draft.forward || self.place(step).is_some()
     }
@@ -135,7 +137,7 @@ impl<'s> Steps<'s> {
 
 fn way_back(
     draft: &Draft<'_>,
-    (there, models): (&Paths, &Models<'_>),
+    (forward_paths, models): (&Paths, &Models<'_>),
     to: Option<MovePoint>,
     at: Option<usize>,
 ) -> Option<CompiledWayBack> {
@@ -147,8 +149,10 @@ fn way_back(
         // People notice it when a point is passed, so going back passes it again. Steps after a
         // point of no return are not undone.
         let is_undoable = |step: usize| {
-            at.is_none_or(|at| step == at || there.precedes(at, step))
-                && !no_return.keys().any(|last| step == *last || there.precedes(*last, step))
+            at.is_none_or(|at| step == at || forward_paths.precedes(at, step))
+                && !no_return
+                    .keys()
+                    .any(|last| step == *last || forward_paths.precedes(*last, step))
         };
         let kept: BTreeSet<usize> = (0..draft.forward)
             .filter(|step| is_undoable(*step) && only_adds(draft, *step))
@@ -163,7 +167,7 @@ fn way_back(
             forward: draft.forward,
             serves: (draft.forward..draft.nodes.len()).map(|step| draft.serves(step)).collect(),
             atoms: &model.atoms,
-            there,
+            forward_paths,
             to: at,
             no_return: no_return.keys().copied().collect(),
         };
@@ -184,7 +188,7 @@ fn way_back(
     };
     // A point after a point of no return cannot be gone back to.
     if at.is_some_and(|at| {
-        there.with_predecessors([at]).iter().any(|step| no_return.contains_key(step))
+        forward_paths.with_predecessors([at]).iter().any(|step| no_return.contains_key(step))
     }) {
         return None;
     }
@@ -240,11 +244,12 @@ fn first_of_no_return(
         let begun = way.begun(pattern).last;
         // Of the last steps to begin, the one that comes after most of the others.
         let last = begun.iter().copied().filter(|step| Some(*step) != way.to).max_by_key(|step| {
-            (begun.iter().filter(|other| way.there.precedes(**other, *step)).count(), *step)
+            (begun.iter().filter(|other| way.forward_paths.precedes(**other, *step)).count(), *step)
         });
         let Some(last) = last.or(way.to) else { continue };
-        let is_earlier =
-            found.as_ref().is_none_or(|(step, _)| way.there.precedes(last, *step) && last != *step);
+        let is_earlier = found
+            .as_ref()
+            .is_none_or(|(step, _)| way.forward_paths.precedes(last, *step) && last != *step);
         if is_earlier {
             found = Some((last, format!("{} ({})", pattern.harm.what, pattern.harm.fix)));
         }
@@ -309,9 +314,9 @@ impl Rules for Backward<'_, '_> {
         self.way.min_gaps(pattern)
     }
 
-    fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize> {
+    fn left_out(&self, pattern: &Pattern, steps: &[usize]) -> Vec<usize> {
         let begun = self.way.begun(pattern);
-        let steps = among.iter().enumerate();
+        let steps = steps.iter().enumerate();
         steps
             .filter(|(_, step)| !self.way.is_made(**step, &begun))
             .map(|(place, _)| place)
@@ -415,7 +420,7 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
             format!("people read their mail at `{old}` again from here on"),
             format!("{served} was passed"),
         ),
-        Back::Unstated(stated) if draft.asks_a_person(stated) => (
+        Back::Unstated(stated) if draft.needs_a_person(stated) => (
             format!(
                 "by hand: make sure that {} {} again (`{}`)",
                 stated.subject.value.shown(),
@@ -451,27 +456,27 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
 }
 
 /// Judges a way back by its graph alone: whether any pattern can come true on it, from any state in
-/// which it can begin. `there` is the forward graph.
+/// which it can begin. `forward` is the forward graph.
 ///
 /// # Panics
 /// If the graphs were not made from these tracks.
 #[must_use]
 pub fn is_refuted(
     (intent, snapshot, tracks): (&Intent, &Snapshot, &[Track]),
-    there: &StepGraph,
+    forward: &StepGraph,
     way_back: &CompiledWayBack,
     graph: &StepGraph,
 ) -> bool {
     let end = Arc::new(in_the_end(intent, snapshot));
     let draft = Draft::of(intent, snapshot, end, tracks);
-    let placed = Placed::of(&draft, there);
+    let placed = Placed::of(&draft, forward);
     let belongs_to: BTreeSet<&StepId> = way_back.takes_back.values().collect();
     let whole = draft.with_way_back(&|step| belongs_to.contains(&draft.nodes[step].id));
-    let model = model(&whole, &Known::default());
+    let model = model(&whole, &ModelOptions::default());
     // The forward steps by their places in their graph, which has waits too.
     let place = |step: usize| match step < whole.forward {
         true => placed.places[step],
-        false => there.steps().len() + step - whole.forward,
+        false => forward.steps().len() + step - whole.forward,
     };
     let atoms: Vec<Atom> = model
         .atoms
@@ -486,14 +491,14 @@ pub fn is_refuted(
         })
         .collect();
     let way = WayBack {
-        forward: there.steps().len(),
+        forward: forward.steps().len(),
         serves: (whole.forward..whole.nodes.len())
             .map(|step| whole.serves(step).map(place))
             .collect(),
         atoms: &atoms,
-        there: &placed.paths,
-        to: way_back.at.as_ref().and_then(|at| there.place(at)),
-        no_return: way_back.no_return.keys().filter_map(|step| there.place(step)).collect(),
+        forward_paths: &placed.paths,
+        to: way_back.at.as_ref().and_then(|at| forward.place(at)),
+        no_return: way_back.no_return.keys().filter_map(|step| forward.place(step)).collect(),
     };
     let steps = graph.steps();
     let paths = paths_of(graph);
@@ -501,7 +506,7 @@ pub fn is_refuted(
         .filter_map(|node| Some((graph.place(&whole.nodes[node].id)?, place(node))))
         .collect();
     let places: BTreeMap<usize, usize> = nodes.iter().map(|(at, node)| (*node, *at)).collect();
-    let among = |from: usize, to: usize, made: &dyn Fn(usize) -> bool| {
+    let wait_between = |from: usize, to: usize, made: &dyn Fn(usize) -> bool| {
         // A wait is made if the step before it is.
         let is_made = |at: usize| match nodes.get(&at) {
             Some(node) => made(*node),
@@ -515,6 +520,6 @@ pub fn is_refuted(
     let present = present(&model);
     let mut patterns = model.patterns.iter().filter(|pattern| way.concerns(pattern));
     patterns.any(|pattern| {
-        !present.contains_key(&*pattern.harm.id) && way.can_come_true(pattern, &among)
+        !present.contains_key(&*pattern.harm.id) && way.can_come_true(pattern, &wait_between)
     })
 }

@@ -17,8 +17,8 @@ use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
-use crate::proof::known::Known;
 use crate::proof::model::{Model, model};
+use crate::proof::options::ModelOptions;
 use crate::proof::pattern::Pattern;
 
 /// The maximum number of steps of a zone that stay separate. Our choice: this many can be read one
@@ -39,7 +39,7 @@ pub(super) fn gather(
     snapshot: &Snapshot,
     end: &Arc<Snapshot>,
     tracks: Vec<Track>,
-    known: &Known,
+    options: &ModelOptions,
 ) -> Vec<Track> {
     let mut plain: BTreeMap<Shape<'_>, BTreeSet<usize>> = BTreeMap::new();
     for (place, track) in tracks.iter().enumerate() {
@@ -52,7 +52,7 @@ pub(super) fn gather(
         return tracks;
     }
     let draft = Draft::of(intent, snapshot, Arc::clone(end), &tracks);
-    let model = model(&draft, known);
+    let model = model(&draft, options);
     let touched: BTreeSet<usize> =
         model.patterns.iter().flat_map(|pattern| touches(&model, pattern)).collect();
     for places in plain.values_mut() {

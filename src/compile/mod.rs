@@ -38,8 +38,8 @@ use crate::model::{Track, sample};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, stated_title};
 use crate::proof::facts::Read;
-use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
+use crate::proof::options::ModelOptions;
 use crate::proof::{Findings, findings};
 use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 
@@ -85,7 +85,7 @@ pub struct Compiled {
 /// # Errors
 /// All errors at once.
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
-    compile_with(intent, snapshot, &Known::default())
+    compile_with(intent, snapshot, &ModelOptions::default())
 }
 
 /// The same, with models that tests have weakened.
@@ -96,15 +96,15 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
 pub fn compile_with(
     intent: &Intent,
     snapshot: &Snapshot,
-    known: &Known,
+    options: &ModelOptions,
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let of_reduced = ReducedPlan::of(intent, snapshot).and_then(|reduced| {
-        let compiled = whole(&reduced.intent, &reduced.snapshot, known).ok()?;
+        let compiled = whole(&reduced.intent, &reduced.snapshot, options).ok()?;
         if reduced.was_missed() { None } else { unfold(compiled, &reduced.groups) }
     });
     let compiled = match of_reduced {
         Some(compiled) => compiled,
-        None => whole(intent, snapshot, known)?,
+        None => whole(intent, snapshot, options)?,
     };
     Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
 }
@@ -115,18 +115,22 @@ pub fn compile_with(
 /// As [`compile`].
 #[doc(hidden)]
 pub fn compile_apart(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
-    let compiled = whole(intent, snapshot, &Known::default())?;
+    let compiled = whole(intent, snapshot, &ModelOptions::default())?;
     Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
 }
 
-fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
+fn whole(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    options: &ModelOptions,
+) -> Result<Compiled, Vec<Diagnostic>> {
     let end = Arc::new(in_the_end(intent, snapshot));
     let context = RecipeContext { intent, snapshot, end: &end };
     let RecipeOutput { tracks, assumptions, mut warnings } = run_recipes(&context)?;
-    let tracks = gather::gather(intent, snapshot, &end, tracks, known);
+    let tracks = gather::gather(intent, snapshot, &end, tracks, options);
     let draft = Draft::of(intent, snapshot, end, &tracks);
     let with_back = back::with_ways_back(&draft);
-    let models = Models::of(&with_back, known);
+    let models = Models::of(&with_back, options);
     let model = models.forward();
     let derived = forward::order(&draft, &model);
     // Gates come after tasks, and see their effects.
@@ -257,7 +261,7 @@ pub fn rebuilt<'d>(
 ) -> (Draft<'d>, Model) {
     let end = Arc::new(in_the_end(intent, snapshot));
     let draft = Draft::of(intent, snapshot, end, tracks);
-    let model = model(&draft, &Known::default());
+    let model = model(&draft, &ModelOptions::default());
     (draft, model)
 }
 

@@ -122,13 +122,13 @@ fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
     }
 }
 
-/// Which ways a question is looked at on.
+/// Which directions a question is looked at on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ways {
+pub(super) enum Directions {
     /// There, and back.
-    All,
+    Both,
     /// The way there alone.
-    There,
+    Forward,
 }
 
 /// The occurrences of a track for one question.
@@ -139,7 +139,7 @@ struct Chosen<'c, 'l> {
     library: &'l Library<'l>,
     zone: &'l ZoneSeen,
     key: &'c RrKey,
-    ways: Ways,
+    directions: Directions,
     /// The occurrences of each track that was read for this question.
     tracks: &'c RefCell<BTreeMap<usize, OfTrack<'l>>>,
     /// What to choose at the first choices; beyond them, the first.
@@ -202,8 +202,8 @@ impl<'l> Chosen<'_, 'l> {
                 .collect();
             (values, there)
         };
-        let mut found = row.occurrences(self.ways, looks);
-        found.extend(row.in_between(self.ways, looks));
+        let mut found = row.occurrences(self.directions, looks);
+        found.extend(row.in_between(self.directions, looks));
         let found = Rc::new(found);
         self.tracks.borrow_mut().insert(track, Rc::clone(&found));
         found
@@ -255,7 +255,7 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
 
     fn exists(&self, name: &Name) -> bool {
         let draft = self.library.draft;
-        if draft.is_there_for_ever(self.zone, name) {
+        if draft.always_exists(self.zone, name) {
             return true;
         }
         // Each of these tracks may make the name exist by itself.
@@ -335,7 +335,7 @@ impl Answers {
     pub(super) fn of(
         library: &Library<'_>,
         key: &RrKey,
-        ways: Ways,
+        directions: Directions,
         atoms: &mut Vec<Atom>,
     ) -> Option<Self> {
         let draft = library.draft;
@@ -347,7 +347,7 @@ impl Answers {
         loop {
             let state = RefCell::default();
             let chosen =
-                Chosen { library, zone, key, ways, tracks: &tracks, script: &script, state };
+                Chosen { library, zone, key, directions, tracks: &tracks, script: &script, state };
             let found = reply(&chosen, key);
             let records = match &found {
                 Reply::Records(rrset) | Reply::Alias { by: rrset, .. } => Some((*rrset).clone()),

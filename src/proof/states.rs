@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, RrSetError, RrType};
 
-use super::answers::Ways;
+use super::answers::Directions;
 use super::draft::Draft;
 use super::pattern::Start;
 
@@ -60,17 +60,17 @@ impl Row {
         Self { overlays, exposed, steps, back }
     }
 
-    fn back(&self, ways: Ways) -> &[(usize, usize)] {
-        match ways {
-            Ways::All => &self.back,
-            Ways::There => &[],
+    fn back(&self, directions: Directions) -> &[(usize, usize)] {
+        match directions {
+            Directions::Both => &self.back,
+            Directions::Forward => &[],
         }
     }
 
     /// The states that `looks` tells apart, in the order in which they come about: there, and back.
     pub(super) fn occurrences<T: PartialEq>(
         &self,
-        ways: Ways,
+        directions: Directions,
         looks: impl Fn(&Overlay) -> T,
     ) -> Vec<Occurrence<'_>> {
         let states: Vec<(T, &Overlay)> =
@@ -101,7 +101,7 @@ impl Row {
             of_state.push(found.len() - 1);
         }
         let mut current: Option<usize> = None;
-        for (step, number) in self.back(ways).iter().copied() {
+        for (step, number) in self.back(directions).iter().copied() {
             let (after, before) = (of_state[number + 1], of_state[number]);
             if after == before {
                 continue;
@@ -126,12 +126,12 @@ impl Row {
     /// before and after.
     pub(super) fn in_between<T: PartialEq>(
         &self,
-        ways: Ways,
+        directions: Directions,
         looks: impl Fn(&Overlay) -> T,
     ) -> Vec<Occurrence<'_>> {
         let mut found = Vec::new();
         let there = self.steps.iter().enumerate().map(|(number, step)| (number, *step));
-        let back = self.back(ways).iter().map(|(step, number)| (*number, *step));
+        let back = self.back(directions).iter().map(|(step, number)| (*number, *step));
         for (number, step) in there.chain(back) {
             let seen = &self.exposed[number];
             if seen.is_empty() {

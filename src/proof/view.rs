@@ -16,7 +16,7 @@ use std::sync::Arc;
 use cutover_contract::{Name, RrKey};
 use foldhash::HashMap;
 
-use super::answers::{Answers, Class, Content, Ways, next_script};
+use super::answers::{Answers, Class, Content, Directions, next_script};
 use super::draft::Draft;
 use super::parties::Parties;
 use super::pattern::{Atom, Start};
@@ -45,7 +45,7 @@ pub struct Library<'d> {
     evaluation: Cell<u64>,
     /// What evaluations have met so far, by the name that they are about.
     relied: RefCell<HashMap<Name, Relied>>,
-    /// Some answer has more versions with those of the ways back than are looked at.
+    /// Some answer has more versions with those of the directions back than are looked at.
     pub(super) undecided_back: Cell<bool>,
     rows: Vec<OnceCell<Row>>,
 }
@@ -55,7 +55,7 @@ pub(super) type Label = (&'static str, Name, usize);
 
 type Found = Arc<dyn Any + Send + Sync>;
 
-/// On which ways an atom counts.
+/// On which directions an atom counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counts {
     /// On all.
@@ -176,16 +176,16 @@ impl<'d> Library<'d> {
         changed.flat_map(|relied| &relied.met).map(|fixed| fixed.key.clone()).collect()
     }
 
-    /// The answers to a question. Where there are too many with those of the ways back, those of the way
+    /// The answers to a question. Where there are too many with those of the directions back, those of the way
     /// there can still be looked at.
     fn made(&self, key: &RrKey) -> Option<Answers> {
         let atoms = &mut *self.atoms.borrow_mut();
         let first = atoms.len();
-        match Answers::of(self, key, Ways::All, atoms) {
+        match Answers::of(self, key, Directions::Both, atoms) {
             Some(answers) if answers.undecided && self.draft.has_way_back() => {
                 self.undecided_back.set(true);
                 atoms.truncate(first);
-                Answers::of(self, key, Ways::There, atoms)
+                Answers::of(self, key, Directions::Forward, atoms)
             }
             answers => answers,
         }
@@ -264,7 +264,7 @@ impl<'d> Library<'d> {
         atom
     }
 
-    /// Every atom, and on which ways it counts.
+    /// Every atom, and on which directions it counts.
     pub(super) fn into_atoms(self) -> Vec<(Atom, Counts)> {
         let counts = self.counts.into_inner();
         let of = |atom| counts.get(&atom).copied().unwrap_or(Counts::Always);
@@ -272,7 +272,7 @@ impl<'d> Library<'d> {
         atoms.map(|(number, atom)| (atom, of(number))).collect()
     }
 
-    /// On which ways an atom counts.
+    /// On which directions an atom counts.
     pub(super) fn counts(&self, atom: usize) -> Counts {
         self.counts.borrow().get(&atom).copied().unwrap_or(Counts::Always)
     }

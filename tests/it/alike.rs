@@ -420,6 +420,7 @@ fn one_that_others_lead_into_is_looked_at() {
     let (intent, snapshot) = fleet.read();
     let compiled = compile(&intent, &snapshot).expect("a plan that can be compiled");
     let others: Vec<String> = others.iter().map(|other| format!("{other}.other.test.")).collect();
-    let stays = format!("`old` keeps running for {}, whose mail still goes there", others.join(", "));
+    let stays =
+        format!("`old` keeps running for {}, whose mail still goes there", others.join(", "));
     assert!(compiled.assumptions.iter().any(|one| one.to_string() == stays), "{stays}");
 }

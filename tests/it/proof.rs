@@ -15,7 +15,7 @@ use cutover::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
 use cutover::intent::{Intent, resolve};
 use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
-use cutover::proof::known::Known;
+use cutover::proof::options::ModelOptions;
 use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
@@ -67,16 +67,16 @@ impl Case {
         zone_file: &dyn Fn(&str) -> String,
     ) -> Option<Self> {
         let (intent, snapshot) = inputs(capabilities, plan, zone_file)?;
-        Self::weakened(intent, snapshot, &Known::default()).map(|(case, _)| case)
+        Self::weakened(intent, snapshot, &ModelOptions::default()).map(|(case, _)| case)
     }
 
     /// The same, by a proof that may be weakened; and what that proof says.
     pub(crate) fn weakened(
         intent: Intent,
         snapshot: Snapshot,
-        known: &Known,
+        options: &ModelOptions,
     ) -> Option<(Self, Findings)> {
-        let compiled = compile_with(&intent, &snapshot, known).ok()?;
+        let compiled = compile_with(&intent, &snapshot, options).ok()?;
         let Compiled { tracks, graph, ways_back, assumptions, why_refuted, findings, .. } =
             compiled;
         let assumptions = assumptions.iter().map(ToString::to_string).collect();

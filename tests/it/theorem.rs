@@ -159,7 +159,7 @@ fn a_pattern_can_come_true_where_some_execution_in_time_shows_it() {
         let befores = graph_of(&mut random, count);
         let atoms = atoms_of(&mut random, count);
         let pattern = pattern_of(&atoms);
-        let paths = Paths::of(befores.clone()).expect("no circle");
+        let paths = Paths::of(befores.clone()).expect("no cycle");
         let kept = pattern.separations(&atoms).any(|one| {
             paths.between(one.from, one.to).is_some_and(|waited| waited >= one.hold.as_secs())
         });
@@ -198,19 +198,19 @@ fn on_the_way_back_a_pattern_can_come_true_where_some_execution_in_time_shows_it
         let to = (random.below(3) == 0).then(|| number(&mut random, forward));
         let atoms = atoms_of(&mut random, forward + back);
         let pattern = pattern_of(&atoms);
-        let paths = Paths::of(there.clone()).expect("no circle");
+        let paths = Paths::of(there.clone()).expect("no cycle");
         let way = WayBack {
             forward,
             serves: serves.clone(),
             atoms: &atoms,
-            there: &paths,
+            forward_paths: &paths,
             to,
             no_return: no_return.clone(),
         };
         if !way.concerns(&pattern) {
             continue;
         }
-        let home_paths = Paths::of(home.clone()).expect("no circle");
+        let home_paths = Paths::of(home.clone()).expect("no cycle");
         let found = way.can_come_true(&pattern, &|from, to, made| {
             home_paths.between_if(from - forward, to - forward, &|step| made(step + forward))
         });

@@ -55,7 +55,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
             let mut changing = met.iter().filter_map(|name| builder.library.answers(&key(name)));
             if changing
                 .next()
-                .is_some_and(|first| first.hangs_on_several() || changing.next().is_some())
+                .is_some_and(|first| first.depends_on_several() || changing.next().is_some())
             {
                 one(builder, &key(&name), &end);
             }

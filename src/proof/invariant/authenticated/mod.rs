@@ -25,7 +25,7 @@ use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, is_let, may_refuse, may_refuse_today, passes, sources,
+    Edges, Source, evaluated, is_accepted, may_refuse, may_refuse_today, passes, sources,
 };
 use crate::proof::view::{Choice, View};
 use crate::spf::{Outcome, SpfRecord, Target, Term};
@@ -231,7 +231,7 @@ fn of_spf(
             may_be_refused(builder, &from, (all.collect(), part == Part::New, number), &usual);
         }
         // What shall send passes; of what sends today, a domain that says nothing refuses nothing.
-        let is_well = if part == Part::New { passes } else { is_let };
+        let is_well = if part == Part::New { passes } else { is_accepted };
         // Most of a record's addresses pass by the same term: those are looked at one by one only
         // where that term does not do for all of them.
         let all = |view: &View<'_>| {

@@ -13,7 +13,7 @@ use crate::observe::{Outside, Snapshot};
 use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
-use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_let, sources};
+use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_accepted, sources};
 use crate::proof::view::View;
 use crate::spf::{Outcome, SpfRecord, Term};
 
@@ -38,7 +38,7 @@ pub(super) fn as_today(
     let rest: Vec<&Source> = rest.iter().collect();
     let failing = |builder: &PatternBuilder<'_>, number: usize, sources: &[&Source]| {
         let fails = |view: &View<'_>| {
-            sources.iter().any(|source| !is_let(view, domain, source)).then_some(())
+            sources.iter().any(|source| !is_accepted(view, domain, source)).then_some(())
         };
         builder.cases(ID, ("today", domain, number), &fails)
     };

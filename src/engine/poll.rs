@@ -19,7 +19,7 @@ use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Primitive, Step, Wait};
 use crate::journal::{Event, Halt, HaltReason};
-use crate::model::{ASKED_MAX, spread};
+use crate::model::{SAMPLE_MAX, sample};
 use crate::observe::Query;
 use crate::probe;
 use crate::spec::Authority;
@@ -400,7 +400,7 @@ fn see<'a>(
         return None;
     }
     let current: Vec<Change> =
-        spread(changes.changes()).filter_map(|one| current(artifact, state, place, one)).collect();
+        sample(changes.changes()).filter_map(|one| current(artifact, state, place, one)).collect();
     if current.is_empty() {
         return None;
     }
@@ -455,7 +455,7 @@ fn of_change<'a>(
         ChangeState::Pending if memory.seen_before => Some(begin()),
         // To look at so many is to read the zone, and the adapter reads it to compare. What it then
         // finds otherwise is looked at here.
-        ChangeState::Pending if changes.changes().len() > ASKED_MAX && memory.setbacks == 0 => {
+        ChangeState::Pending if changes.changes().len() > SAMPLE_MAX && memory.setbacks == 0 => {
             Some(begin())
         }
         ChangeState::Pending => look(Look::BeforeSending),
@@ -487,7 +487,7 @@ fn of_change<'a>(
                 Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 })
             }
             None => {
-                let asked = spread(changes.changes()).cloned().collect();
+                let asked = sample(changes.changes()).cloned().collect();
                 let changes = ChangeSet::new(changes.zone().clone(), asked);
                 let changes = changes.expect("a part of a change set is one");
                 let servers = zone.asked().collect();

@@ -397,7 +397,7 @@ fn wild_12() {
 /// The old host stays on for the domain that does not move.
 #[test]
 fn one_of_two() {
-    case("one-of-two").planned().proves().says("`old` stays on for other.test.");
+    case("one-of-two").planned().proves().says("`old` keeps running for other.test.");
 }
 
 /// Below a delegation other servers answer: they are asked where there is a resolver.

@@ -43,7 +43,7 @@ fn a_refuted_plan_is_told_once() {
         "then a sender finds no address for any exchange",
         "then a mail client that is set up with mail.acme.test.",
         "publish the addresses and let their absence expire",
-        "`deliverable` cannot be kept, whatever the order",
+        "no order of the steps keeps `deliverable`",
     ];
     for (args, undone) in [
         ("plan plan.yaml -o plan.json", "nothing was written to plan.json"),

@@ -220,7 +220,7 @@ fn a_command_is_asked_when_everybody_can_have_come_over() {
     let (code, text) = bed.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
     let wanted =
-        "it is asked 1s after the switch, when caches may lead everybody to the old side for 3s";
+        "it probes 1s after the switch, but caches may send everybody to the old side for 3s";
     assert_eq!(text.matches(wanted).count(), 2, "in the plan, and as a warning: {text}");
 }
 

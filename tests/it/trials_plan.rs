@@ -225,7 +225,7 @@ fn a_task_comes_after_what_the_plan_says() {
     // What the record waits for is known when the order stands.
     let late = tasks("before_switch", "record:site").replace("lower_ttl: 1s", "after: switch");
     let (code, text) = one(&late).cutover(&["plan", "plan.yaml"]);
-    assert!(code == 2 && text.contains("`told` comes before what it shall come after"), "{text}");
+    assert!(code == 2 && text.contains("`told` comes before what it should come after"), "{text}");
 }
 
 /// Line 28: what only a person can know is asked when its time has come, and nothing that relies on it

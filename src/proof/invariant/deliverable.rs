@@ -22,32 +22,32 @@ use crate::fact::{Fact, Subject, Value};
 use crate::graph::MovePoint;
 use crate::intent::DomainMove;
 use crate::proof::answers::Content;
-use crate::proof::model::{Bench, Domain, shown};
+use crate::proof::model::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Family, Route, Routes, Side, routes_today};
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::Choice;
 
 pub(super) const ID: &str = "deliverable";
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    for one in bench.domains().iter() {
-        of_dns(bench, one);
-        of_family(bench, one, Family::V4);
-        of_family(bench, one, Family::V6);
-        strangers::strangers(bench, one);
-        strangers::backups(bench, one);
-        unseen(bench, one);
-        stays_at_old_host(bench, one);
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    for one in builder.domains().iter() {
+        of_dns(builder, one);
+        of_family(builder, one, Family::V4);
+        of_family(builder, one, Family::V6);
+        strangers::strangers(builder, one);
+        strangers::backups(builder, one);
+        unseen(builder, one);
+        stays_at_old_host(builder, one);
     }
-    for (domain, one) in bench.moving() {
-        of_new_host(bench, domain, one);
-        of_old_host(bench, domain, one);
-        of_relays(bench, domain, one);
+    for (domain, one) in builder.moving() {
+        of_new_host(builder, domain, one);
+        of_old_host(builder, domain, one);
+        of_relays(builder, domain, one);
     }
-    let Some((from, to)) = bench.sides() else { return };
+    let Some((from, to)) = builder.sides() else { return };
     let old = Subject::Host(from.name.clone());
-    let off = bench.facts.having(Fact::Mail, &old, Value::Off);
-    for in_flight in bench.facts.in_flight(&old) {
+    let off = builder.facts.having(Fact::Mail, &old, Value::Off);
+    for in_flight in builder.facts.in_flight(&old) {
         for off in &off {
             let harm = Harm::new(
                 format!("{ID}/{}/queue", from.name),
@@ -55,9 +55,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     "mail that people sent through `{}` waits in its queue, and is lost with it",
                     from.name
                 ),
-                bench.statement(Fact::Sends, &old, Value::False, "contract"),
+                builder.statement(Fact::Sends, &old, Value::False, "contract"),
             );
-            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[in_flight, *off], &harm);
+            builder.forbid(ID, (&Choice::new(), Duration::ZERO), &[in_flight, *off], &harm);
         }
     }
     // Other customers of a host come to it whatever DNS says.
@@ -67,11 +67,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             (Fact::Accepts, Value::False, "is refused, for the host does not know every recipient"),
         ];
         for (fact, value, what) in refusals {
-            let bad = bench.facts.of_host(fact, &side.name, value);
+            let bad = builder.facts.of_host(fact, &side.name, value);
             if bad.is_empty() {
                 continue;
             }
-            for local in bench.facts.of_host(Fact::RoutesLocal, &side.name, Value::True) {
+            for local in builder.facts.of_host(Fact::RoutesLocal, &side.name, Value::True) {
                 for bad in &bad {
                     let harm = Harm::new(
                         format!("{ID}/{}/local/{fact}", side.name),
@@ -79,9 +79,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                             "mail from other customers of `{}` stays there, and {what}",
                             side.name
                         ),
-                        bench.of_host(Fact::RoutesLocal, &side.name, Value::False, ""),
+                        builder.of_host(Fact::RoutesLocal, &side.name, Value::False, ""),
                     );
-                    bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[local, *bad], &harm);
+                    builder.forbid(ID, (&Choice::new(), Duration::ZERO), &[local, *bad], &harm);
                 }
             }
         }
@@ -91,16 +91,16 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
 /// How much longer old MX records count than other answers: they are used for a while after the
 /// look-up, and some resolvers keep them too long. As long as that, what they lead to has to be there.
 fn lateness(
-    bench: &Bench<'_>,
+    builder: &PatternBuilder<'_>,
     one: &Domain<'_>,
     choice: &Choice,
 ) -> impl Fn(&RrKey) -> Duration + use<> {
     let mx = RrKey::new(one.name.clone(), RrType::MX);
-    let late = bench.late();
-    let old = bench.parties().names(Side::From);
+    let late = builder.late();
+    let old = builder.parties().names(Side::From);
     let is_old = one.moves.is_some()
         && choice.get(&mx).is_some_and(|class| {
-            bench.library.answers(&mx).is_some_and(|answers| {
+            builder.library.answers(&mx).is_some_and(|answers| {
                 match &answers.classes[*class].content {
                     Content::Records(records) => {
                         records.iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
@@ -119,9 +119,9 @@ fn is_untouched(one: &Domain<'_>, choice: &Choice) -> bool {
 }
 
 /// A null MX, or no address at all.
-fn of_dns(bench: &mut Bench<'_>, one: &Domain<'_>) {
+fn of_dns(builder: &mut PatternBuilder<'_>, one: &Domain<'_>) {
     let domain = &one.name;
-    let today = routes_today(bench.draft().snapshot, domain);
+    let today = routes_today(builder.draft().snapshot, domain);
     let takes_mail = today != Routes::Nowhere;
     // Who has no mail today misses none while it is on its way.
     let had_mail = one.moves.is_some() || today != Routes::To(Vec::new());
@@ -142,16 +142,16 @@ fn of_dns(bench: &mut Bench<'_>, one: &Domain<'_>) {
         )),
         Routes::To(_) | Routes::Unknown(_) => None,
     };
-    for (choice, harm) in bench.routed(ID, ("dns", domain, 0), &harm).iter() {
+    for (choice, harm) in builder.routed(ID, ("dns", domain, 0), &harm).iter() {
         if !is_untouched(one, choice) {
-            let extra = lateness(bench, one, choice);
-            bench.forbid_with(ID, choice, &extra, &[], harm);
+            let extra = lateness(builder, one, choice);
+            builder.forbid_with(ID, choice, &extra, &[], harm);
         }
     }
 }
 
 /// A peer that has one family alone, and finds only addresses of the other.
-fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
+fn of_family(builder: &mut PatternBuilder<'_>, one: &Domain<'_>, family: Family) {
     let domain = &one.name;
     let of_family = |routes: &Routes| -> Vec<Route> {
         routes.all().iter().filter(|route| route.family == family).cloned().collect()
@@ -161,7 +161,7 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
         Family::V6 => (Fact::Ipv6Only, "IPv6", 6),
     };
     // Who has IPv6 alone does not reach the domain today either where it has no such address.
-    let today = routes_today(bench.draft().snapshot, domain);
+    let today = routes_today(builder.draft().snapshot, domain);
     let now = of_family(&today);
     if family == Family::V6 && now.is_empty() {
         return;
@@ -175,23 +175,23 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
         let none = found.iter().all(|route| route.ip.is_none());
         (!all.is_empty() && none && (is_known || names.is_empty())).then_some(names)
     };
-    let ways = bench.routes(ID, domain);
+    let ways = builder.routes(ID, domain);
     let kinds: BTreeSet<BTreeSet<Name>> = ways.found().filter_map(cut_off).collect();
     for (place, unknown) in kinds.iter().enumerate() {
         let just_so = |routes: &Routes| cut_off(routes).filter(|names| names == unknown).map(drop);
         let label = ("family", domain, (place << 8) + number);
-        let found = bench.routed(ID, label, &just_so);
+        let found = builder.routed(ID, label, &just_so);
         let choices: Vec<&Choice> = found
             .iter()
             .map(|(choice, ())| choice)
             .filter(|choice| !is_untouched(one, choice))
             // Nor did who had IPv6 alone reach what an earlier run has led it away from.
-            .filter(|choice| family == Family::V4 || !bench.library.is_left_over(choice))
+            .filter(|choice| family == Family::V4 || !builder.library.is_left_over(choice))
             .collect();
         let of = |name: &Name| Subject::Name(name.clone());
         // Whether the new host's are there is asked anyway.
         let is_there = |name: &Name| {
-            is_of_new_host(bench, one, name) || !is_in_doubt(bench, one, name, &today)
+            is_of_new_host(builder, one, name) || !is_in_doubt(builder, one, name, &today)
         };
         if choices.is_empty() || unknown.iter().any(is_there) {
             continue;
@@ -199,7 +199,7 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
         let host = one.moves.map(|moves| Subject::Host(moves.to.name.clone()));
         let subjects: Vec<Subject> =
             host.into_iter().chain([Subject::Name(domain.clone())]).collect();
-        let statement = bench.statement(fact, &subjects[0], Value::False, "");
+        let statement = builder.statement(fact, &subjects[0], Value::False, "");
         let harm = Harm::new(
             format!("{ID}/{}/{}", shown(domain), fact),
             format!(
@@ -209,18 +209,18 @@ fn of_family(bench: &mut Bench<'_>, one: &Domain<'_>, family: Family) {
                 "publish an {words} address for an exchange, before the other one goes; or {statement}"
             ),
         );
-        let mut sets: Vec<Vec<usize>> = each(&bench.facts.of_any(fact, &subjects, Value::True));
+        let mut sets: Vec<Vec<usize>> = each(&builder.facts.of_any(fact, &subjects, Value::True));
         for name in unknown {
-            let absent = bench.facts.having(Fact::Published, &of(name), Value::False);
+            let absent = builder.facts.having(Fact::Published, &of(name), Value::False);
             let with = |set: &Vec<usize>| -> Vec<Vec<usize>> {
                 absent.iter().map(|atom| [set.as_slice(), &[*atom]].concat()).collect()
             };
             sets = sets.iter().flat_map(with).collect();
         }
         for choice in choices {
-            let extra = lateness(bench, one, choice);
+            let extra = lateness(builder, one, choice);
             for atoms in &sets {
-                bench.forbid_with(ID, choice, &extra, atoms, &harm);
+                builder.forbid_with(ID, choice, &extra, atoms, &harm);
             }
         }
     }
@@ -233,24 +233,29 @@ fn each(atoms: &[usize]) -> Vec<Vec<usize>> {
 
 /// Whether an exchange that nobody could ask for may not be there. A third party that is said to take
 /// the mail is there, and of one that nobody knows that has to be said.
-fn is_in_doubt(bench: &Bench<'_>, one: &Domain<'_>, name: &Name, today: &Routes) -> bool {
-    if is_of_new_host(bench, one, name) {
+fn is_in_doubt(
+    builder: &PatternBuilder<'_>,
+    one: &Domain<'_>,
+    name: &Name,
+    today: &Routes,
+) -> bool {
+    if is_of_new_host(builder, one, name) {
         return true;
     }
     let is_known = one.moves.is_none() && today.all().iter().any(|route| route.exchange == *name);
-    let is_said = bench.facts.is_stated(Fact::Accepts, &Subject::Name(name.clone()));
-    !is_said && (is_known || bench.parties().names(Side::From).contains(name))
+    let is_said = builder.facts.is_stated(Fact::Accepts, &Subject::Name(name.clone()));
+    !is_said && (is_known || builder.parties().names(Side::From).contains(name))
 }
 
-fn is_of_new_host(bench: &Bench<'_>, one: &Domain<'_>, name: &Name) -> bool {
-    one.moves.is_some() && bench.parties().names(Side::To).contains(name)
+fn is_of_new_host(builder: &PatternBuilder<'_>, one: &Domain<'_>, name: &Name) -> bool {
+    one.moves.is_some() && builder.parties().names(Side::To).contains(name)
 }
 
 /// Exchanges of the new host, and of domains that the plan touches, that nobody could ask for.
-fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
+fn unseen(builder: &mut PatternBuilder<'_>, one: &Domain<'_>) {
     let domain = &one.name;
-    let parties = bench.parties();
-    let ways = bench.routes(ID, domain);
+    let parties = builder.parties();
+    let ways = builder.routes(ID, domain);
     let names: BTreeSet<(&Name, bool)> = ways
         .found()
         .flat_map(|routes| {
@@ -263,7 +268,7 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             exchanges.chain(domain)
         })
         .collect();
-    let today = routes_today(bench.draft().snapshot, domain);
+    let today = routes_today(builder.draft().snapshot, domain);
     // Where nobody knows of any exchange today whether it is there, mail comes by one of them.
     let all_unknown = today.all().iter().all(|route| route.ip.is_none());
     for (number, (name, is_exchange)) in names.into_iter().enumerate() {
@@ -282,10 +287,10 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             Routes::Nowhere => None,
         };
         let of = Subject::Name(name.clone());
-        if is_exchange && !is_in_doubt(bench, one, name, &today) {
+        if is_exchange && !is_in_doubt(builder, one, name, &today) {
             // Both are asked for together, so either statement may stand with the other.
-            if bench.facts.is_stated(Fact::Accepts, &of) {
-                let _ = bench.facts.values(Fact::Published, &of);
+            if builder.facts.is_stated(Fact::Accepts, &of) {
+                let _ = builder.facts.values(Fact::Published, &of);
             }
             continue;
         }
@@ -296,17 +301,17 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             ),
             format!(
                 "configure a `resolver:`, or {}",
-                bench.statement(Fact::Published, &of, Value::True, "")
+                builder.statement(Fact::Published, &of, Value::True, "")
             ),
         );
-        let led = bench.routed(ID, ("unseen-name", domain, number), &leads);
+        let led = builder.routed(ID, ("unseen-name", domain, number), &leads);
         for (choice, ()) in led.iter().filter(|_| !is_old) {
             // A domain that stays as it is may still hang on a host that goes.
-            if is_untouched(one, choice) && bench.sides().is_none() {
+            if is_untouched(one, choice) && builder.sides().is_none() {
                 continue;
             }
-            for bad in bench.facts.having(Fact::Published, &of, Value::False) {
-                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            for bad in builder.facts.having(Fact::Published, &of, Value::False) {
+                builder.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
         // What was one of several is all that is left.
@@ -315,20 +320,20 @@ fn unseen(bench: &mut Bench<'_>, one: &Domain<'_>) {
             let named = routes.iter().any(|route| route.exchange == *name);
             (named && routes.iter().all(|route| route.ip.is_none())).then_some(())
         };
-        for (choice, ()) in bench.routed(ID, ("unseen-alone", domain, number), &alone).iter() {
+        for (choice, ()) in builder.routed(ID, ("unseen-alone", domain, number), &alone).iter() {
             if is_untouched(one, choice) {
                 continue;
             }
-            for bad in bench.facts.having(Fact::Published, &of, Value::False) {
-                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            for bad in builder.facts.having(Fact::Published, &of, Value::False) {
+                builder.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
     }
 }
 
 /// The answers with which the mail of a domain comes to the old host, to whichever of its addresses.
-pub(super) fn comes_to_old(bench: &Bench<'_>, domain: &Name) -> Arc<Vec<(Choice, ())>> {
-    let parties = bench.parties();
+pub(super) fn comes_to_old(builder: &PatternBuilder<'_>, domain: &Name) -> Arc<Vec<(Choice, ())>> {
+    let parties = builder.parties();
     let reaches = |routes: &Routes| {
         let is_old = |route: &Route| {
             parties.whose(route) == Some(Side::From)
@@ -336,29 +341,29 @@ pub(super) fn comes_to_old(bench: &Bench<'_>, domain: &Name) -> Arc<Vec<(Choice,
         };
         routes.all().iter().any(is_old).then_some(())
     };
-    bench.routed(ID, ("stays", domain, 0), &reaches)
+    builder.routed(ID, ("stays", domain, 0), &reaches)
 }
 
 /// A domain that does not move, and whose mail comes to the host that the others leave.
-fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let (None, Some((from, _))) = (one.moves, bench.sides()) else { return };
+fn stays_at_old_host(builder: &mut PatternBuilder<'_>, one: &Domain<'_>) {
+    let (None, Some((from, _))) = (one.moves, builder.sides()) else { return };
     let domain = &one.name;
-    let cases = comes_to_old(bench, domain);
+    let cases = comes_to_old(builder, domain);
     if cases.is_empty() {
         return;
     }
     let of = Subject::Name(domain.clone());
-    let release = bench.draft().point(MovePoint::Release).map(Start::Begin);
+    let release = builder.draft().point(MovePoint::Release).map(Start::Begin);
     let old = Subject::Host(from.name.clone());
-    let off = bench.facts.having(Fact::Mail, &old, Value::Off);
+    let off = builder.facts.having(Fact::Mail, &old, Value::Off);
     let (released, switched_off): (Vec<usize>, Vec<usize>) = off
         .into_iter()
-        .partition(|atom| Some(bench.library.atoms.borrow()[*atom].start) == release);
-    let stays = match is_known_to_stay(bench.draft(), domain) {
+        .partition(|atom| Some(builder.library.atoms.borrow()[*atom].start) == release);
+    let stays = match is_known_to_stay(builder.draft(), domain) {
         true => Vec::new(),
-        false => bench.facts.having(Fact::Stays, &of, Value::False),
+        false => builder.facts.having(Fact::Stays, &of, Value::False),
     };
-    let late = bench.late();
+    let late = builder.late();
     for (choice, ()) in cases.iter() {
         let harm = Harm::new(
             format!("{ID}/{}/left-behind", shown(domain)),
@@ -368,16 +373,16 @@ fn stays_at_old_host(bench: &mut Bench<'_>, one: &Domain<'_>) {
             ),
             format!(
                 "add {domain} to `domains:`, or give it MX records of another host; or {}",
-                bench.statement(Fact::Stays, &of, Value::True, "")
+                builder.statement(Fact::Stays, &of, Value::True, "")
             ),
         );
         for stays in &stays {
             for gone in &released {
-                bench.forbid(ID, (choice, late), &[*gone, *stays], &harm);
+                builder.forbid(ID, (choice, late), &[*gone, *stays], &harm);
             }
         }
         for gone in &switched_off {
-            bench.forbid(ID, (choice, late), &[*gone], &harm);
+            builder.forbid(ID, (choice, late), &[*gone], &harm);
         }
     }
 }
@@ -395,7 +400,7 @@ pub fn is_known_to_stay(draft: &Draft<'_>, domain: &Name) -> bool {
     named && !draft.intent.moves.iter().any(|one| domain.is_at_or_below(&one.domain.value))
 }
 
-fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+fn of_new_host(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMove) {
     let to = &one.to.name;
     let refusals = [
         (
@@ -405,13 +410,13 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
         (Fact::Mail, Value::Reject, "refuses mail for the domain: 550 5.7.1, the message bounces"),
     ];
-    if !comes_to(bench, domain, Side::To) {
+    if !comes_to(builder, domain, Side::To) {
         return;
     }
     for (fact, value, what) in refusals {
-        for bad in bench.facts.of_host(fact, to, value) {
+        for bad in builder.facts.of_host(fact, to, value) {
             let fix = match fact == Fact::Accepts {
-                true => bench.of_host(Fact::Accepts, to, Value::True, ""),
+                true => builder.of_host(Fact::Accepts, to, Value::True, ""),
                 false => format!("let `{to}` take the domain before senders come to it"),
             };
             let harm = Harm::new(
@@ -420,10 +425,10 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                 fix,
             );
             let bad = (Duration::ZERO, &[vec![bad]][..]);
-            forbid_where_it_leads(bench, (ID, domain, Side::To), bad, &harm);
+            forbid_where_it_leads(builder, (ID, domain, Side::To), bad, &harm);
         }
     }
-    for off in bench.facts.of_host(Fact::Mail, to, Value::Off) {
+    for off in builder.facts.of_host(Fact::Mail, to, Value::Off) {
         let harm = Harm::new(
             format!("{ID}/{}/{to}/off", shown(domain)),
             format!(
@@ -432,14 +437,14 @@ fn of_new_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             format!("let `{to}` be on before senders come to it"),
         );
         let off = (Duration::ZERO, &[vec![off]][..]);
-        forbid_as_far(bench, (ID, domain, Side::To), &Leads::ALONE, off, &harm);
+        forbid_as_far(builder, (ID, domain, Side::To), &Leads::ALONE, off, &harm);
     }
 }
 
 /// What a host that is passed on to does with the mail: it takes it, or the sender's message bounces.
-fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+fn of_relays(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMove) {
     for (side, other) in [(Side::From, &one.to), (Side::To, &one.from)] {
-        let relays = passing_on(bench, &host(one, side).name);
+        let relays = passing_on(builder, &host(one, side).name);
         if relays.is_empty() {
             continue;
         }
@@ -447,7 +452,7 @@ fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             [(Fact::Mail, Value::Reject), (Fact::Mail, Value::Off), (Fact::Accepts, Value::False)];
         let bad: Vec<usize> = refusals
             .into_iter()
-            .flat_map(|(fact, value)| bench.facts.of_host(fact, &other.name, value))
+            .flat_map(|(fact, value)| builder.facts.of_host(fact, &other.name, value))
             .collect();
         let harm = Harm::new(
             format!("{ID}/{}/{}/passed-on", shown(domain), host(one, side).name),
@@ -463,23 +468,23 @@ fn of_relays(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
         );
         let sets = (Duration::ZERO, &both(&relays, &bad)[..]);
-        forbid_where_it_leads(bench, (ID, domain, side), sets, &harm);
+        forbid_where_it_leads(builder, (ID, domain, side), sets, &harm);
     }
 }
 
 /// The atoms of a host that passes mail on.
-pub(super) fn passing_on(bench: &Bench<'_>, host: &str) -> Vec<usize> {
-    let all = bench.facts.values(Fact::Mail, &Subject::Host(host.to_owned())).into_iter();
+pub(super) fn passing_on(builder: &PatternBuilder<'_>, host: &str) -> Vec<usize> {
+    let all = builder.facts.values(Fact::Mail, &Subject::Host(host.to_owned())).into_iter();
     let passes = all.filter(|(value, _)| matches!(value, Value::Relay | Value::RelayByMx));
     passes.map(|(_, atom)| atom).collect()
 }
 
-fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+fn of_old_host(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMove) {
     let from = &one.from.name;
-    let late = bench.late();
-    let relays = !passing_on(bench, from).is_empty();
-    let queue = bench.draft().intent.terms.clocks.queue_life;
-    if !comes_to(bench, domain, Side::From) {
+    let late = builder.late();
+    let relays = !passing_on(builder, from).is_empty();
+    let queue = builder.draft().intent.terms.clocks.queue_life;
+    if !comes_to(builder, domain, Side::From) {
         return;
     }
     let refusals = [
@@ -491,7 +496,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
     ];
     for (fact, value, what) in refusals {
-        for reject in bench.facts.of_host(fact, from, value) {
+        for reject in builder.facts.of_host(fact, from, value) {
             let harm = Harm::new(
                 format!("{ID}/{}/{from}/{fact}", shown(domain)),
                 format!(
@@ -502,10 +507,10 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
                 ),
             );
             let reject = (late, &[vec![reject]][..]);
-            forbid_where_it_leads(bench, (ID, domain, Side::From), reject, &harm);
+            forbid_where_it_leads(builder, (ID, domain, Side::From), reject, &harm);
         }
     }
-    for off in bench.facts.of_host(Fact::Mail, from, Value::Off) {
+    for off in builder.facts.of_host(Fact::Mail, from, Value::Off) {
         let harm = Harm::new(
             format!("{ID}/{}/{from}/off", shown(domain)),
             format!(
@@ -514,7 +519,7 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             format!("leave `{from}` on until nobody can have the old MX records"),
         );
         let of = (ID, domain, Side::From);
-        forbid_as_far(bench, of, &Leads::ALONE, (late, &[vec![off]]), &harm);
+        forbid_as_far(builder, of, &Leads::ALONE, (late, &[vec![off]]), &harm);
         if !relays {
             continue;
         }
@@ -526,6 +531,6 @@ fn of_old_host(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             format!("leave `{from}` on until its queue is empty"),
         );
         let off = (late + queue, &[vec![off]][..]);
-        forbid_where_it_leads(bench, (ID, domain, Side::From), off, &harm);
+        forbid_where_it_leads(builder, (ID, domain, Side::From), off, &harm);
     }
 }

@@ -11,14 +11,14 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrType};
 
 use super::super::draft::Kind;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::Choice;
 
 const ID: &str = "minimal-touch";
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
     let mut relied_on: BTreeSet<&Name> = BTreeSet::new();
     for one in &draft.intent.moves {
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
@@ -44,10 +44,10 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         }
         for change in transition.changes.iter().filter(|change| change.before.is_none()) {
             for name in relied_on.iter().filter(|name| !owned.contains(**name)) {
-                if !loses_its_wildcard(bench, name, &change.key.name) {
+                if !loses_its_wildcard(builder, name, &change.key.name) {
                     continue;
                 }
-                let published = bench.atom(What::Begun, Start::Begin(step), Vec::new());
+                let published = builder.atom(What::Begun, Start::Begin(step), Vec::new());
                 let harm = Harm::new(
                     format!("{ID}/{}/{}", shown(name), shown(&change.key.name)),
                     format!(
@@ -56,15 +56,15 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     ),
                     format!("write the records of {name} out at its own name first"),
                 );
-                bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[published], &harm);
+                builder.forbid(ID, (&Choice::new(), Duration::ZERO), &[published], &harm);
             }
         }
     }
 }
 
 /// Whether a name that a wildcard answers for is answered for no longer when another one exists.
-fn loses_its_wildcard(bench: &Bench<'_>, name: &Name, published: &Name) -> bool {
-    let Some(zone) = bench.draft().snapshot.zone_of(name) else { return false };
+fn loses_its_wildcard(builder: &PatternBuilder<'_>, name: &Name, published: &Name) -> bool {
+    let Some(zone) = builder.draft().snapshot.zone_of(name) else { return false };
     let answered = [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrType::CNAME]
         .into_iter()
         .any(|rtype| zone.wildcard_of(&RrKey::new(name.clone(), rtype)).is_some());

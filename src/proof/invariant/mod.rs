@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use cutover_contract::Name;
 
-use super::model::Bench;
+use super::model::PatternBuilder;
 use super::parties::{Family, Parties, Route, Routes, Side};
 use super::pattern::{Harm, Start};
 use super::view::Choice;
@@ -33,8 +33,8 @@ pub struct Invariant {
     pub name: &'static str,
     /// What it says.
     pub says: &'static str,
-    /// Puts its bad patterns on the bench.
-    pub patterns: fn(&mut Bench<'_>),
+    /// Puts its bad patterns on the builder.
+    pub patterns: fn(&mut PatternBuilder<'_>),
 }
 
 /// Every invariant.
@@ -164,7 +164,7 @@ fn how_far(routes: &Routes, is_one: &dyn Fn(&Route) -> bool) -> Option<Leads> {
 
 /// The answers with which the mail of a domain comes to a host just so far.
 fn leading(
-    bench: &Bench<'_>,
+    builder: &PatternBuilder<'_>,
     invariant: &'static str,
     domain: &Name,
     (side, extent): (Side, Leads),
@@ -181,31 +181,31 @@ fn leading(
         (Side::To, Leads::First) => "first-new",
         (Side::To, Leads::StandingBy) => "standing-by-new",
     };
-    let parties = bench.parties();
+    let parties = builder.parties();
     let wanted = |routes: &Routes| leads(parties, routes, side).filter(|leads| *leads == extent);
-    bench.routed(invariant, (what, domain, 0), &wanted)
+    builder.routed(invariant, (what, domain, 0), &wanted)
 }
 
 /// Whether the mail of a domain can come to a host at all.
-fn comes_to(bench: &Bench<'_>, domain: &Name, side: Side) -> bool {
+fn comes_to(builder: &PatternBuilder<'_>, domain: &Name, side: Side) -> bool {
     let mut all = Leads::ALL.into_iter();
-    all.any(|extent| !leading(bench, deliverable::ID, domain, (side, extent)).is_empty())
+    all.any(|extent| !leading(builder, deliverable::ID, domain, (side, extent)).is_empty())
 }
 
 /// Adds patterns: the mail of a domain comes to a host, while all of these atoms hold, for each of the
 /// sets. How far it comes there makes harms of its own.
 fn forbid_where_it_leads(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     of: (&'static str, &Name, Side),
     sets: (Duration, &[Vec<usize>]),
     harm: &Harm,
 ) {
-    forbid_as_far(bench, of, &Leads::ALL, sets, harm);
+    forbid_as_far(builder, of, &Leads::ALL, sets, harm);
 }
 
 /// The same where it comes there just so far.
 fn forbid_as_far(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     (invariant, domain, side): (&'static str, &Name, Side),
     extents: &[Leads],
     (extra, sets): (Duration, &[Vec<usize>]),
@@ -220,29 +220,29 @@ fn forbid_as_far(
         (Side::To, true) => "leads-new",
         (Side::To, false) => "alone-new",
     };
-    let parties = bench.parties();
+    let parties = builder.parties();
     let anyhow = |routes: &Routes| {
         leads(parties, routes, side).filter(|extent| extents.contains(extent)).map(drop)
     };
-    let found = bench.routed(invariant, (what, domain, 0), &anyhow);
+    let found = builder.routed(invariant, (what, domain, 0), &anyhow);
     // Where mail comes there whatever is cached, there is one story, and no order to be looked for.
     if found.iter().any(|(choice, ())| choice.is_empty()) {
-        let begins = |atom: &usize| bench.library.atoms.borrow()[*atom].start != Start::Always;
+        let begins = |atom: &usize| builder.library.atoms.borrow()[*atom].start != Start::Always;
         let begin: Vec<&Vec<usize>> = sets.iter().filter(|set| set.iter().any(begins)).collect();
         let harm = Harm { id: format!("{}{ALWAYS}", harm.id).into(), ..harm.clone() };
         for atoms in begin {
-            bench.forbid(invariant, (&Choice::new(), extra), atoms, &harm);
+            builder.forbid(invariant, (&Choice::new(), extra), atoms, &harm);
         }
     }
     for extent in extents.iter().copied() {
-        let found = leading(bench, invariant, domain, (side, extent));
+        let found = leading(builder, invariant, domain, (side, extent));
         if found.is_empty() {
             continue;
         }
         let harm = Harm { id: format!("{}{}", harm.id, extent.suffix()).into(), ..harm.clone() };
         for (choice, _) in found.iter() {
             for atoms in sets {
-                bench.forbid(invariant, (choice, extra), atoms, &harm);
+                builder.forbid(invariant, (choice, extra), atoms, &harm);
             }
         }
     }

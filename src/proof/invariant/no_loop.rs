@@ -6,17 +6,17 @@ use std::time::Duration;
 use super::deliverable::passing_on;
 use super::forbid_where_it_leads;
 use crate::fact::{Fact, Value};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::Choice;
 
 const ID: &str = "no-loop";
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let Some((from, to)) = bench.sides() else { return };
-    for old in passing_on(bench, &from.name) {
-        for new in passing_on(bench, &to.name) {
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let Some((from, to)) = builder.sides() else { return };
+    for old in passing_on(builder, &from.name) {
+        for new in passing_on(builder, &to.name) {
             let harm = Harm::new(
                 format!("{ID}/{}/{}", from.name, to.name),
                 format!(
@@ -25,12 +25,12 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 ),
                 "let one of the two hosts relay, and the other one know every recipient",
             );
-            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[old, new], &harm);
+            builder.forbid(ID, (&Choice::new(), Duration::ZERO), &[old, new], &harm);
         }
     }
     for (side, host) in [(Side::From, from), (Side::To, to)] {
-        for relays in bench.facts.of_host(Fact::Mail, &host.name, Value::RelayByMx) {
-            for (domain, _) in bench.moving() {
+        for relays in builder.facts.of_host(Fact::Mail, &host.name, Value::RelayByMx) {
+            for (domain, _) in builder.moving() {
                 let harm = Harm::new(
                     format!("{ID}/{}/{}/by-mx", shown(domain), host.name),
                     format!(
@@ -43,7 +43,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     ),
                 );
                 let relays = (Duration::ZERO, &[vec![relays]][..]);
-                forbid_where_it_leads(bench, (ID, domain, side), relays, &harm);
+                forbid_where_it_leads(builder, (ID, domain, side), relays, &harm);
             }
         }
     }

@@ -19,7 +19,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, Outside, Seen, Snapshot};
 use crate::proof::draft::Draft;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::resolution::{Reply, reply};
 
@@ -34,12 +34,12 @@ enum Leads {
     Home,
 }
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
-    let mut names = names_by_others(draft, &bench.end);
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
+    let mut names = names_by_others(draft, &builder.end);
     // Whether a name is there hangs on every record then.
     let end = match names.is_empty() {
-        true => Arc::clone(&bench.end),
+        true => Arc::clone(&builder.end),
         false => Arc::new(when_all_is_made(draft)),
     };
     names.extend(draft.owned().filter_map(|key| match key.rtype {
@@ -52,12 +52,12 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         let met = met(&[draft.snapshot, &end], &name);
         for rtype in types(&[draft.snapshot, &end], &met) {
             let key = |name: &Name| RrKey::new(name.clone(), rtype);
-            let mut changing = met.iter().filter_map(|name| bench.library.answers(&key(name)));
+            let mut changing = met.iter().filter_map(|name| builder.library.answers(&key(name)));
             if changing
                 .next()
-                .is_some_and(|first| first.hangs_on_several() || changing.next().is_some())
+                .is_some_and(|first| first.depends_on_several() || changing.next().is_some())
             {
-                one(bench, &key(&name), &end);
+                one(builder, &key(&name), &end);
             }
         }
     }
@@ -114,8 +114,8 @@ fn below(name: &Name, target: &Name, dname: &Name) -> Option<Name> {
     is_below.then(|| Name::from_labels(name.labels().take(depth).chain(dname.labels())).ok())?
 }
 
-fn one(bench: &mut Bench<'_>, key: &RrKey, end: &Snapshot) {
-    let least = leads(&bench.draft().snapshot.look_up(key)).min(leads(&end.look_up(key)));
+fn one(builder: &mut PatternBuilder<'_>, key: &RrKey, end: &Snapshot) {
+    let least = leads(&builder.draft().snapshot.look_up(key)).min(leads(&end.look_up(key)));
     let (name, rtype) = (&key.name, key.rtype);
     let fix = "let what is to answer in the end change first, and the rest when what was there before has expired";
     for (is, what, happens) in [
@@ -132,7 +132,7 @@ fn one(bench: &mut Bench<'_>, key: &RrKey, end: &Snapshot) {
             fix,
         );
         let at = usize::from(rtype.number());
-        let found = bench.cases(ID, (what, name, at), &|view| {
+        let found = builder.cases(ID, (what, name, at), &|view| {
             let found = match view.look_up(key) {
                 Outside::Records(_) => Leads::Home,
                 Outside::Absent => Leads::ToNothing,
@@ -144,9 +144,9 @@ fn one(bench: &mut Bench<'_>, key: &RrKey, end: &Snapshot) {
         for (choice, ()) in found.iter() {
             match choice.first_key_value() {
                 Some((key, class)) if choice.len() == 1 => {
-                    bench.forbid_made_of_several(ID, (key, *class), &harm);
+                    builder.forbid_made_of_several(ID, (key, *class), &harm);
                 }
-                Some(_) | None => bench.forbid(ID, (choice, Duration::ZERO), &[], &harm),
+                Some(_) | None => builder.forbid(ID, (choice, Duration::ZERO), &[], &harm),
             }
         }
     }

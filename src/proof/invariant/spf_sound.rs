@@ -12,7 +12,7 @@ use cutover_contract::{Name, RrKey, RrSet, RrType};
 
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::evaluated;
 use crate::proof::view::View;
@@ -25,24 +25,24 @@ const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 /// SPF records that are followed at the most, so that a circle of includes ends. Our choice.
 const RECORDS_MAX: usize = 64;
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
-    for domain in domains(bench) {
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let moving: BTreeSet<&Name> = builder.moving().map(|(name, _)| name).collect();
+    for domain in domains(builder) {
         let moves = moving.contains(&domain);
         let broken = |view: &View<'_>| harm(view, &domain);
-        for (choice, harm) in bench.cases(ID, ("sound", &domain, 0), &broken).iter() {
+        for (choice, harm) in builder.cases(ID, ("sound", &domain, 0), &broken).iter() {
             // A domain that the plan does not touch is none of its business.
             if moves || !choice.is_empty() {
-                bench.forbid(ID, (choice, NOW), &[], harm);
+                builder.forbid(ID, (choice, NOW), &[], harm);
             }
         }
-        unseen(bench, &domain);
+        unseen(builder, &domain);
     }
 }
 
 /// Every name that has an SPF record, or comes to have one; the domains that move, whatever they have.
-fn domains(bench: &Bench<'_>) -> BTreeSet<Name> {
-    let draft = bench.draft();
+fn domains(builder: &PatternBuilder<'_>) -> BTreeSet<Name> {
+    let draft = builder.draft();
     let has_spf = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
     let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let live = live.filter(|(key, rrset)| key.rtype == RrType::TXT && has_spf(rrset));
@@ -50,7 +50,7 @@ fn domains(bench: &Bench<'_>) -> BTreeSet<Name> {
     let comes = changes.filter(|change| {
         change.key.rtype == RrType::TXT && change.after.as_ref().is_some_and(has_spf)
     });
-    let moving = bench.moving().map(|(name, _)| name);
+    let moving = builder.moving().map(|(name, _)| name);
     let names = live.map(|(key, _)| &key.name).chain(comes.map(|change| &change.key.name));
     names.chain(moving).cloned().collect()
 }
@@ -131,14 +131,14 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
 
 /// What a record leads to that nobody could ask, where the record is not the one of today: it may be
 /// none, or cost too much.
-fn unseen(bench: &mut Bench<'_>, domain: &Name) {
+fn unseen(builder: &mut PatternBuilder<'_>, domain: &Name) {
     let own = RrKey::new(domain.clone(), RrType::TXT);
-    let names = bench.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
+    let names = builder.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
     for (number, name) in names.iter().enumerate() {
         let of = Subject::Name(name.clone());
         // What is stated counts from the first step on.
-        let today = today_has(bench.draft().snapshot, domain, name)
-            && !bench.facts.is_stated(Fact::Published, &of);
+        let today = today_has(builder.draft().snapshot, domain, name)
+            && !builder.facts.is_stated(Fact::Published, &of);
         let leads = |view: &View<'_>| {
             let other = view.look_up(&own) != view.live(&own);
             ((other || !today) && unseen_in(view, domain).contains(name)).then_some(())
@@ -150,12 +150,13 @@ fn unseen(bench: &mut Bench<'_>, domain: &Name) {
             ),
             format!(
                 "configure a `resolver:`, or {}",
-                bench.statement(Fact::Published, &of, Value::True, "")
+                builder.statement(Fact::Published, &of, Value::True, "")
             ),
         );
-        let found = bench.cases(ID, ("spf-unseen", domain, number + 1), &leads);
-        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::Published, &of, Value::False);
-        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        let found = builder.cases(ID, ("spf-unseen", domain, number + 1), &leads);
+        let bad =
+            |builder: &PatternBuilder<'_>| builder.facts.having(Fact::Published, &of, Value::False);
+        builder.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 

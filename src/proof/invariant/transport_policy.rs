@@ -18,7 +18,7 @@ use super::{Leads, both, forbid_where_it_leads, host, how_far, leads};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{Bench, Domain, shown};
+use crate::proof::model::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Route, Routes, Side, routes, routes_today};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::View;
@@ -28,8 +28,8 @@ const NOW: Duration = Duration::ZERO;
 /// The port of SMTP, as it stands in front of TLSA records (RFC 7672 §2.1).
 const TLSA_LABELS: &str = "_25._tcp";
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    for (domain, one) in bench.moving() {
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    for (domain, one) in builder.moving() {
         let allowed = Subject::Name(domain.clone());
         for side in [Side::From, Side::To] {
             let name = &host(one, side).name;
@@ -39,30 +39,30 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 format!(
                     "a sender that has cached an MTA-STS policy of {domain} may not deliver to `{name}`, which the policy does not list: the message waits, and bounces in the end"
                 ),
-                bench.statement(Fact::StsAllows, &of, Value::True, ""),
+                builder.statement(Fact::StsAllows, &of, Value::True, ""),
             );
             // Today's policy allows today's exchanges, as long as neither changes.
             let asked = |view: &View<'_>| match side {
                 Side::To => policy(view, domain),
                 Side::From => policy_changed(view, domain),
             };
-            let bad = |bench: &Bench<'_>| not_allowed(bench, &of, &allowed, side);
+            let bad = |builder: &PatternBuilder<'_>| not_allowed(builder, &of, &allowed, side);
             let what = if side == Side::To { "policy-new" } else { "policy-old" };
-            where_asked(bench, (domain, side), (what, &asked), &bad, &harm);
+            where_asked(builder, (domain, side), (what, &asked), &bad, &harm);
             if side == Side::From {
-                kept_policies(bench, domain, &bad, &harm);
+                kept_policies(builder, domain, &bad, &harm);
             }
         }
-        said_of_old(bench, domain, one);
+        said_of_old(builder, domain, one);
         for (side, what) in [(Side::From, "tlsa-old"), (Side::To, "tlsa-new")] {
             let host = host(one, side);
             if host.tlsa.is_empty() {
                 continue;
             }
-            mismatches(bench, what, (domain, one, side));
+            mismatches(builder, what, (domain, one, side));
         }
         if one.from.tlsa.is_empty() {
-            other_tlsa(bench, domain, one);
+            other_tlsa(builder, domain, one);
         }
         if !one.to.tlsa.is_empty() {
             continue;
@@ -75,43 +75,50 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             ),
             format!(
                 "say what the certificates match with `tlsa:` at the host, or {}",
-                bench.of_host(Fact::TlsaMatches, to, Value::True, "")
+                builder.of_host(Fact::TlsaMatches, to, Value::True, "")
             ),
         );
         let asked = |view: &View<'_>| !tlsa(view, domain, Side::To).is_empty();
-        let bad = |bench: &Bench<'_>| bench.facts.of_host(Fact::TlsaMatches, to, Value::False);
-        where_asked(bench, (domain, Side::To), ("tlsa-of-new", &asked), &bad, &harm);
+        let bad = |builder: &PatternBuilder<'_>| {
+            builder.facts.of_host(Fact::TlsaMatches, to, Value::False)
+        };
+        where_asked(builder, (domain, Side::To), ("tlsa-of-new", &asked), &bad, &harm);
     }
-    for one in bench.domains().iter().filter(|one| one.moves.is_none()) {
-        of_others(bench, one);
+    for one in builder.domains().iter().filter(|one| one.moves.is_none()) {
+        of_others(builder, one);
     }
 }
 
 /// Old MX records are used for a while after the look-up, and some resolvers keep them too long.
-fn lateness(bench: &Bench<'_>, side: Side) -> Duration {
+fn lateness(builder: &PatternBuilder<'_>, side: Side) -> Duration {
     match side {
-        Side::From => bench.late(),
+        Side::From => builder.late(),
         Side::To => NOW,
     }
 }
 
 /// The atoms of a policy that does not allow a host. What is stated of the domain counts as well; of
 /// the old host, what nobody states is not known once the policy is another one.
-fn not_allowed(bench: &Bench<'_>, of: &Subject, domain: &Subject, side: Side) -> Vec<usize> {
-    let stated = |of: &Subject| bench.facts.is_stated(Fact::StsAllows, of);
+fn not_allowed(
+    builder: &PatternBuilder<'_>,
+    of: &Subject,
+    domain: &Subject,
+    side: Side,
+) -> Vec<usize> {
+    let stated = |of: &Subject| builder.facts.is_stated(Fact::StsAllows, of);
     match side {
-        Side::From if !stated(of) => bench.facts.having(Fact::StsAllows, domain, Value::False),
+        Side::From if !stated(of) => builder.facts.having(Fact::StsAllows, domain, Value::False),
         Side::To if !stated(of) && stated(domain) => {
-            bench.facts.having(Fact::StsAllows, domain, Value::False)
+            builder.facts.having(Fact::StsAllows, domain, Value::False)
         }
-        Side::From | Side::To => bench.facts.having(Fact::StsAllows, of, Value::False),
+        Side::From | Side::To => builder.facts.having(Fact::StsAllows, of, Value::False),
     }
 }
 
 /// Somebody says that the policy does not allow the old host, from some moment on.
-fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+fn said_of_old(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMove) {
     let from = Subject::Host(one.from.name.clone());
-    if !bench.facts.is_stated(Fact::StsAllows, &from) {
+    if !builder.facts.is_stated(Fact::StsAllows, &from) {
         return;
     }
     let harm = Harm::new(
@@ -122,23 +129,24 @@ fn said_of_old(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         format!("let the policy list `{from}` as long as MX records that name it can be cached"),
     );
     let asked = |view: &View<'_>| policy(view, domain);
-    let bad = |bench: &Bench<'_>| bench.facts.having(Fact::StsAllows, &from, Value::False);
-    where_asked(bench, (domain, Side::From), ("policy-said", &asked), &bad, &harm);
+    let bad =
+        |builder: &PatternBuilder<'_>| builder.facts.having(Fact::StsAllows, &from, Value::False);
+    where_asked(builder, (domain, Side::From), ("policy-said", &asked), &bad, &harm);
 }
 
 /// Senders keep a policy for as long as it says (RFC 8461 §3.2), whatever becomes of its record: from the
 /// first change of it on they may have the new one, on the way back too.
 fn kept_policies(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     domain: &Name,
-    bad: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    bad: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
     harm: &Harm,
 ) {
-    let draft = bench.draft();
+    let draft = builder.draft();
     let Some(record) = below("_mta-sts", domain) else { return };
     let host = below("mta-sts", domain);
     let text = RrKey::new(record.clone(), RrType::TXT);
-    let is_there = bench.library.live(&text) != Outside::Absent;
+    let is_there = builder.library.live(&text) != Outside::Absent;
     let makes_another = |change: &Change| {
         let is_of =
             change.key.name == record || (is_there && host.as_ref() == Some(&change.key.name));
@@ -162,47 +170,47 @@ fn kept_policies(
     }
     let begun: Vec<usize> = steps
         .into_iter()
-        .map(|step| bench.atom(What::Begun, Start::Begin(step), Vec::new()))
+        .map(|step| builder.atom(What::Begun, Start::Begin(step), Vec::new()))
         .collect();
-    let sets = both(&begun, &bad(bench));
-    let late = lateness(bench, Side::From);
-    forbid_where_it_leads(bench, (ID, domain, Side::From), (late, &sets), harm);
+    let sets = both(&begun, &bad(builder));
+    let late = lateness(builder, Side::From);
+    forbid_where_it_leads(builder, (ID, domain, Side::From), (late, &sets), harm);
 }
 
 /// Adds patterns: a view is such as is asked for, and mail comes to a host. How far it comes there makes
 /// harms of its own.
 fn where_asked(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     (domain, side): (&Name, Side),
     (what, asked): (&'static str, &dyn Fn(&View<'_>) -> bool),
-    bad: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    bad: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
     harm: &Harm,
 ) {
-    let parties = bench.parties();
-    let extra = lateness(bench, side);
+    let parties = builder.parties();
+    let extra = lateness(builder, side);
     for (number, extent) in Leads::ALL.into_iter().enumerate() {
         let in_force = |view: &View<'_>| {
             let leads = || leads(parties, &routes(view, domain), side);
             asked(view).then(leads).flatten().filter(|leads| *leads == extent).map(drop)
         };
-        let found = bench.cases(ID, (what, domain, number), &in_force);
+        let found = builder.cases(ID, (what, domain, number), &in_force);
         let harm = Harm { id: format!("{}{}", harm.id, extent.suffix()).into(), ..harm.clone() };
-        bench.forbid_each(ID, (&found, extra), bad, &harm);
+        builder.forbid_each(ID, (&found, extra), bad, &harm);
     }
 }
 
 /// Where mail goes today, of whatever domain.
-fn ways_today(bench: &Bench<'_>) -> BTreeSet<(Name, Option<IpAddr>)> {
-    let domains = bench.domains();
-    let ways = domains.iter().map(|one| routes_today(bench.draft().snapshot, &one.name));
+fn ways_today(builder: &PatternBuilder<'_>) -> BTreeSet<(Name, Option<IpAddr>)> {
+    let domains = builder.domains();
+    let ways = domains.iter().map(|one| routes_today(builder.draft().snapshot, &one.name));
     let all = ways.flat_map(|ways| ways.all().to_vec());
     all.map(|route| (route.exchange, route.ip)).collect()
 }
 
 /// A domain that does not move, and whose policy, exchanges or TLSA records the plan changes.
-fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
+fn of_others(builder: &mut PatternBuilder<'_>, one: &Domain<'_>) {
     let domain = &one.name;
-    let today = routes_today(bench.draft().snapshot, domain);
+    let today = routes_today(builder.draft().snapshot, domain);
     let allowed = Subject::Name(domain.clone());
     let other = |view: &View<'_>| {
         let other_routes = || match (routes(view, domain), &today) {
@@ -218,17 +226,17 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
         format!(
             "a sender that obeys MTA-STS meets a policy of {domain} of which nobody says that it allows every exchange: the message waits, and bounces in the end"
         ),
-        bench.statement(Fact::StsAllows, &allowed, Value::True, ""),
+        builder.statement(Fact::StsAllows, &allowed, Value::True, ""),
     );
-    for (choice, ()) in bench.cases(ID, ("policy", domain, 3), &other).iter() {
+    for (choice, ()) in builder.cases(ID, ("policy", domain, 3), &other).iter() {
         if !choice.is_empty() {
-            for bad in bench.facts.having(Fact::StsAllows, &allowed, Value::False) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            for bad in builder.facts.having(Fact::StsAllows, &allowed, Value::False) {
+                builder.forbid(ID, (choice, NOW), &[bad], &harm);
             }
         }
     }
-    let ways_today = bench.always(("ways-today", &Name::root(), 0), &|| ways_today(bench));
-    let ways = bench.routes(ID, domain);
+    let ways_today = builder.always(("ways-today", &Name::root(), 0), &|| ways_today(builder));
+    let ways = builder.routes(ID, domain);
     let met = ways.found().flat_map(Routes::all);
     let exchanges: BTreeSet<&Name> = met.map(|route| &route.exchange).collect();
     for (number, exchange) in exchanges.into_iter().enumerate() {
@@ -249,27 +257,27 @@ fn of_others(bench: &mut Bench<'_>, one: &Domain<'_>) {
             format!(
                 "a sender of mail for {domain} that obeys DANE finds TLSA records of {exchange} that its certificate may not match: the message waits, and bounces in the end"
             ),
-            bench.statement(Fact::TlsaMatches, &of, Value::True, ""),
+            builder.statement(Fact::TlsaMatches, &of, Value::True, ""),
         );
-        for (choice, ()) in bench.cases(ID, ("tlsa-of", domain, number), &other).iter() {
+        for (choice, ()) in builder.cases(ID, ("tlsa-of", domain, number), &other).iter() {
             if choice.is_empty() {
                 continue;
             }
-            for bad in bench.facts.having(Fact::TlsaMatches, &of, Value::False) {
-                bench.forbid(ID, (choice, NOW), &[bad], &harm);
+            for bad in builder.facts.having(Fact::TlsaMatches, &of, Value::False) {
+                builder.forbid(ID, (choice, NOW), &[bad], &harm);
             }
         }
     }
 }
 
 /// TLSA records of the old host that are not those which were there: nobody says what they match.
-fn other_tlsa(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+fn other_tlsa(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMove) {
     let from = &one.from.name;
     let other = |view: &View<'_>| {
         let mut all = tlsa(view, domain, Side::From).into_iter();
         all.any(|(_, key, records)| !has_those_of_today(view, &key, &records)).then_some(())
     };
-    for (choice, ()) in bench.cases(ID, ("other-tlsa", domain, 0), &other).iter() {
+    for (choice, ()) in builder.cases(ID, ("other-tlsa", domain, 0), &other).iter() {
         let harm = Harm::new(
             format!("{ID}/{}/tlsa/{from}", shown(domain)),
             format!(
@@ -277,11 +285,11 @@ fn other_tlsa(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
             ),
             format!(
                 "say what the certificates match with `tlsa:` at the host, or {}",
-                bench.of_host(Fact::TlsaMatches, from, Value::True, "")
+                builder.of_host(Fact::TlsaMatches, from, Value::True, "")
             ),
         );
-        for bad in bench.facts.of_host(Fact::TlsaMatches, from, Value::False) {
-            bench.forbid(ID, (choice, lateness(bench, Side::From)), &[bad], &harm);
+        for bad in builder.facts.of_host(Fact::TlsaMatches, from, Value::False) {
+            builder.forbid(ID, (choice, lateness(builder, Side::From)), &[bad], &harm);
         }
     }
 }
@@ -375,7 +383,7 @@ fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Vec<(Name, RrKey, Arc<[Rd
 /// Adds patterns: TLSA records of an exchange of which the certificate behind it matches none. How much of
 /// the mail has no other way makes harms of its own.
 fn mismatches(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     what: &'static str,
     (domain, one, side): (&Name, &DomainMove, Side),
 ) {
@@ -385,7 +393,7 @@ fn mismatches(
         let all = tlsa(view, domain, side).into_iter();
         all.filter(|(_, _, records)| !matches(records)).map(|(exchange, ..)| exchange).collect()
     };
-    let exchanges = bench.met(ID, (what, domain, 0), &blocked);
+    let exchanges = builder.met(ID, (what, domain, 0), &blocked);
     for (place, exchange) in exchanges.iter().enumerate() {
         for (number, extent) in Leads::ALL.into_iter().enumerate() {
             let so_far = |view: &View<'_>| {
@@ -400,7 +408,7 @@ fn mismatches(
                     .map(drop)
             };
             let label = (what, domain, 1 + place * Leads::ALL.len() + number);
-            let found = bench.cases(ID, label, &so_far);
+            let found = builder.cases(ID, label, &so_far);
             if found.is_empty() {
                 continue;
             }
@@ -415,7 +423,7 @@ fn mismatches(
                 ),
             );
             for (choice, ()) in found.iter() {
-                bench.forbid(ID, (choice, lateness(bench, side)), &[], &harm);
+                builder.forbid(ID, (choice, lateness(builder, side)), &[], &harm);
             }
         }
     }

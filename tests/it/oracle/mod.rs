@@ -104,7 +104,7 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
 
 fn backs_of(case: &Case, steps: &[Step]) -> Vec<Back> {
     let place = |id| case.graph.place(id);
-    let backs = case.returns.iter().map(|one| Back {
+    let backs = case.ways_back.iter().map(|one| Back {
         name: one.name().to_string(),
         at: one.at.as_ref().and_then(place),
         before_point: schedule::closure(steps, one.at.as_ref().and_then(place)),
@@ -264,7 +264,7 @@ fn judge(seed: u64, tally: &mut Tally) {
     // In every third plan the facts are stated that the proof asks for, as people paste them.
     for _ in 0..PASTED_MAX {
         let Ok(Some(case)) = &attempt else { break };
-        if !seed.is_multiple_of(3) || !plan.paste(&case.closed.concat()) {
+        if !seed.is_multiple_of(3) || !plan.paste(&case.why_refuted.concat()) {
             break;
         }
         attempt = compiled(&plan);
@@ -315,8 +315,8 @@ fn judge(seed: u64, tally: &mut Tally) {
         let found = harm(&ground, None, &schedule::there(&steps, starts), &before, true);
         if !found.keys().any(|(name, of, what)| name == invariant && is_told_by(id, of, what)) {
             let kind = format!("refuted: {invariant}");
-            let closed = case.closed.concat().join("\n");
-            differs(kind, &ids(&steps, starts), format!("shown: {found:?}\n{closed}\n"));
+            let why_refuted = case.why_refuted.concat().join("\n");
+            differs(kind, &ids(&steps, starts), format!("shown: {found:?}\n{why_refuted}\n"));
         }
     }
     let names: BTreeSet<&str> = said.refuted.iter().map(|(name, ..)| *name).collect();

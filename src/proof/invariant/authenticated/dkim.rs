@@ -10,18 +10,18 @@ use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Selector, Sender};
 use crate::observe::{Outside, is_dkim};
 use crate::proof::draft::Draft;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::{Choice, View};
 use crate::resolution::moved;
 
 /// Mail of a sender that declares selectors: it may sign with any of them.
 pub(super) fn of_dkim(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     (domain, part): (&Name, Part),
     (host, sender): (&Host, &Sender),
     stream: &mut usize,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    in_flight: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
 ) {
     for selector in &sender.selectors {
         *stream += 1;
@@ -39,10 +39,10 @@ pub(super) fn of_dkim(
             ),
         );
         let fails = |view: &View<'_>| (key(view, selector) == Key::Missing).then_some(());
-        let found = bench.cases(ID, ("dkim", domain, *stream), &fails);
-        bench.forbid_each(ID, (&found, NOW), in_flight, &missing);
+        let found = builder.cases(ID, ("dkim", domain, *stream), &fails);
+        builder.forbid_each(ID, (&found, NOW), in_flight, &missing);
         let unseen =
-            bench.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
+            builder.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
                 Key::Unseen(name) => vec![name],
                 Key::There | Key::Missing => Vec::new(),
             });
@@ -60,13 +60,13 @@ pub(super) fn of_dkim(
                 ),
                 format!(
                     "configure a `resolver:`, or {}",
-                    bench.statement(Fact::Published, &of, Value::True, "")
+                    builder.statement(Fact::Published, &of, Value::True, "")
                 ),
             );
-            let missing = bench.facts.having(Fact::Published, &of, Value::False);
-            for atom in in_flight(bench) {
+            let missing = builder.facts.having(Fact::Published, &of, Value::False);
+            for atom in in_flight(builder) {
                 for bad in &missing {
-                    bench.forbid(ID, (&Choice::new(), NOW), &[*bad, atom], &harm);
+                    builder.forbid(ID, (&Choice::new(), NOW), &[*bad, atom], &harm);
                 }
             }
         }
@@ -136,8 +136,8 @@ fn usable(records: &[Rdata]) -> bool {
 
 /// Keys that the plan changes or takes away, and that no sender of the move declares: whoever signs
 /// with them, nobody has said.
-pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
+pub(super) fn keys_in_use(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
     let declared: BTreeSet<&Name> = draft
         .intent
         .moves
@@ -147,7 +147,7 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
         .flat_map(|sender| &sender.selectors)
         .map(|selector| &selector.owner.value)
         .collect();
-    let found = bench.always(("keys-in-use", &Name::root(), 0), &|| possible_keys(draft));
+    let found = builder.always(("keys-in-use", &Name::root(), 0), &|| possible_keys(draft));
     // A name that gets its first record may have been answered for by a wildcard.
     let has_own = |name: &Name| {
         let zone = draft.snapshot.zone_of(name);
@@ -169,7 +169,7 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
             let live = view.live(&key);
             (is_key(&live) && view.look_up(&key) != live).then_some(())
         };
-        let found = bench.cases(ID, ("key", name, 0), &other);
+        let found = builder.cases(ID, ("key", name, 0), &other);
         if found.iter().all(|(choice, ())| choice.is_empty()) {
             continue;
         }
@@ -181,11 +181,11 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
             ),
             format!(
                 "leave the key, or declare its sender at a host; where nobody signs with it, {}",
-                bench.statement(Fact::Signs, &of, Value::False, "")
+                builder.statement(Fact::Signs, &of, Value::False, "")
             ),
         );
-        let signed = |bench: &Bench<'_>| bench.facts.in_flight_by(Fact::Signs, &of);
-        bench.forbid_each(ID, (&found, NOW), &signed, &harm);
+        let signed = |builder: &PatternBuilder<'_>| builder.facts.in_flight_by(Fact::Signs, &of);
+        builder.forbid_each(ID, (&found, NOW), &signed, &harm);
     }
 }
 

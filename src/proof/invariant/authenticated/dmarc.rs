@@ -7,13 +7,13 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use super::{ID, NOW};
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, signs_as};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
 /// DMARC policies that the plan makes stricter: mail that passed so far may be refused.
-pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
+pub(super) fn stricter_policies(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
     let of_policy = |key: &RrKey| {
         let label = key.name.labels().next()?;
         let is_text = matches!(key.rtype, RrType::TXT | RrType::CNAME);
@@ -41,7 +41,7 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
     // Who signs sends, with no other record than the key.
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let signing = live.filter_map(|key| signs_as(&key.name));
-    let domains = bench.domains();
+    let domains = builder.domains();
     let inherits: Vec<Name> = domains
         .iter()
         .map(|one| one.name.clone())
@@ -61,11 +61,13 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
             format!(
                 "receivers obey a stricter DMARC policy of {domain}, and nobody says that all of its mail passes"
             ),
-            bench.statement(Fact::PassesDmarc, &of, Value::True, ""),
+            builder.statement(Fact::PassesDmarc, &of, Value::True, ""),
         );
-        let found = bench.cases(ID, ("dmarc", &domain, 0), &stricter);
-        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::PassesDmarc, &of, Value::False);
-        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        let found = builder.cases(ID, ("dmarc", &domain, 0), &stricter);
+        let bad = |builder: &PatternBuilder<'_>| {
+            builder.facts.having(Fact::PassesDmarc, &of, Value::False)
+        };
+        builder.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 

@@ -21,11 +21,11 @@ use cutover_contract::{Name, RrKey, RrSet, RrType};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Sender};
 use crate::observe::Outside;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, is_let, may_refuse, may_refuse_today, passes, sources,
+    Edges, Source, evaluated, is_accepted, may_refuse, may_refuse_today, passes, sources,
 };
 use crate::proof::view::{Choice, View};
 use crate::spf::{Outcome, SpfRecord, Target, Term};
@@ -39,9 +39,9 @@ const NOW: Duration = Duration::ZERO;
 /// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let edges = bench.always(("edges", &Name::root(), 0), &|| edges(bench));
-    let always = bench.atom(
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let edges = builder.always(("edges", &Name::root(), 0), &|| edges(builder));
+    let always = builder.atom(
         What::InFlight {
             by: Fact::Sends,
             of: Subject::Host("every other sender".to_owned()),
@@ -50,21 +50,21 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         Start::Always,
         Vec::new(),
     );
-    for (domain, one) in bench.moving() {
+    for (domain, one) in builder.moving() {
         let hosts = [(&one.from, Part::Old), (&one.to, Part::New)];
         let hosts = hosts.into_iter().chain(one.others.iter().map(|host| (host, Part::Other)));
         let mut stream = 0;
         for (host, part) in hosts {
             let of = Subject::Host(host.name.clone());
-            let in_flight = |bench: &Bench<'_>| match part == Part::Other
-                && !bench.facts.is_stated(Fact::Sends, &of)
+            let in_flight = |builder: &PatternBuilder<'_>| match part == Part::Other
+                && !builder.facts.is_stated(Fact::Sends, &of)
             {
                 true => vec![always],
-                false => bench.facts.in_flight(&of),
+                false => builder.facts.in_flight(&of),
             };
             for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
-                of_spf(bench, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
-                dkim::of_dkim(bench, (domain, part), (host, sender), &mut stream, &in_flight);
+                of_spf(builder, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
+                dkim::of_dkim(builder, (domain, part), (host, sender), &mut stream, &in_flight);
             }
             // Each stream that declares nothing comes from where nobody knows.
             let bare = |sender: &Sender| !sender.says_anything();
@@ -75,24 +75,24 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                 Part::Old => false,
             };
             if is_bare {
-                undeclared(bench, domain, host, &in_flight);
+                undeclared(builder, domain, host, &in_flight);
             }
         }
-        today::as_today(bench, domain, Some(one), &edges);
+        today::as_today(builder, domain, Some(one), &edges);
     }
-    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    let moving: BTreeSet<&Name> = builder.moving().map(|(name, _)| name).collect();
     let changing =
-        bench.always(("changing-records", &Name::root(), 0), &|| changing_records(bench));
+        builder.always(("changing-records", &Name::root(), 0), &|| changing_records(builder));
     for domain in changing.iter().filter(|name| !moving.contains(name)) {
-        today::as_today(bench, domain, None, &edges);
+        today::as_today(builder, domain, None, &edges);
     }
-    dkim::keys_in_use(bench);
-    dmarc::stricter_policies(bench);
+    dkim::keys_in_use(builder);
+    dmarc::stricter_policies(builder);
 }
 
 /// Every network that some SPF record names, as seen or in the course of the plan.
-fn edges(bench: &Bench<'_>) -> Edges {
-    let draft = bench.draft();
+fn edges(builder: &PatternBuilder<'_>) -> Edges {
+    let draft = builder.draft();
     let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let live = live.filter(|(key, _)| key.rtype == RrType::TXT).map(|(_, rrset)| rrset.rdata());
     let outside = draft.snapshot.outside.values().filter_map(|answer| match answer {
@@ -143,22 +143,22 @@ struct Streams {
 
 /// Where mail comes from that a sender's terms authorise.
 fn streams(
-    bench: &Bench<'_>,
+    builder: &PatternBuilder<'_>,
     (domain, part): (&Name, Part),
     terms: &str,
     edges: &Edges,
 ) -> Streams {
     let terms = SpfRecord::of_terms(terms).named(domain, domain).terms;
-    let snapshot = bench.draft().snapshot;
+    let snapshot = builder.draft().snapshot;
     let before = sources(&terms, domain, snapshot, edges);
-    let end = std::sync::Arc::clone(&bench.end);
+    let end = std::sync::Arc::clone(&builder.end);
     let after = sources(&terms, domain, &end, edges);
     let mut by_term = match part {
         Part::Old => before,
         // Where the names lead that it sends by, it sends from today: but for those of the old host.
         Part::New => {
             let mut both = after.clone();
-            let parties = bench.parties();
+            let parties = builder.parties();
             let own = |source: &Source| match source {
                 Source::Address(ip) => !parties.has(Side::From, *ip),
                 Source::Behind(..) => true,
@@ -183,7 +183,7 @@ fn streams(
         }
     };
     if part == Part::Old {
-        of_old_exchanges(bench, domain, &terms, edges, &mut by_term);
+        of_old_exchanges(builder, domain, &terms, edges, &mut by_term);
     }
     // A term that leads nowhere authorises nobody: mail comes from where nobody knows.
     for (term, sources) in &mut by_term {
@@ -196,16 +196,16 @@ fn streams(
 
 /// Mail of a sender that declares SPF terms: every address of each of them.
 fn of_spf(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     (domain, part): (&Name, Part),
     (host, sender): (&Host, &Sender),
     stream: &mut usize,
     edges: &Edges,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    in_flight: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
 ) {
     let Some(spf) = &sender.spf else { return };
     let label = ("streams", domain, *stream);
-    let found = bench.always(label, &|| streams(bench, (domain, part), &spf.value, edges));
+    let found = builder.always(label, &|| streams(builder, (domain, part), &spf.value, edges));
     let Streams { by_term, after } = &*found;
     for (term, sources) in by_term {
         let of = Stream { domain, host, sender, sources, term: Term::new(term) };
@@ -217,7 +217,7 @@ fn of_spf(
                 Source::Address(_) => None,
             });
             for (owner, term) in behind.filter(|(_, term)| term.hangs_on_the_client()) {
-                on_the_client(bench, &of, (&owner, &term), &in_flight(bench));
+                on_the_client(builder, &of, (&owner, &term), &in_flight(builder));
             }
         }
         if edges.refuse_by_name() {
@@ -227,11 +227,11 @@ fn of_spf(
                 Source::Address(ip) => Some(*ip),
                 Source::Behind(..) => None,
             });
-            let usual = in_flight(bench);
-            may_be_refused(bench, &from, (all.collect(), part == Part::New, number), &usual);
+            let usual = in_flight(builder);
+            may_be_refused(builder, &from, (all.collect(), part == Part::New, number), &usual);
         }
         // What shall send passes; of what sends today, a domain that says nothing refuses nothing.
-        let is_well = if part == Part::New { passes } else { is_let };
+        let is_well = if part == Part::New { passes } else { is_accepted };
         // Most of a record's addresses pass by the same term: those are looked at one by one only
         // where that term does not do for all of them.
         let all = |view: &View<'_>| {
@@ -244,17 +244,17 @@ fn of_spf(
                 (!ok).then_some(())
             };
             let label = ("spf", domain, number << 16);
-            let found = bench.cases(ID, label, &fails);
+            let found = builder.cases(ID, label, &fails);
             !found.is_empty()
         };
         if !some_fails {
             continue;
         }
-        let usual = in_flight(bench);
+        let usual = in_flight(builder);
         for (place, source) in of.sources.iter().enumerate() {
             let found = {
                 let fails = |view: &View<'_>| (!is_well(view, domain, source)).then_some(());
-                bench.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
+                builder.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
             };
             let harm = spf_harm(&of, source);
             // An address that a sender has no longer in the end: nobody says when it stops to send
@@ -262,12 +262,12 @@ fn of_spf(
             let goes =
                 part != Part::Old && !after.get(term).is_some_and(|all| all.contains(source));
             let in_flight = match goes {
-                true => bench.facts.in_flight(&Subject::Name(domain.clone())),
+                true => builder.facts.in_flight(&Subject::Name(domain.clone())),
                 false => usual.clone(),
             };
             for (choice, ()) in found.iter() {
                 for atom in &in_flight {
-                    bench.forbid(ID, (choice, NOW), &[*atom], &harm);
+                    builder.forbid(ID, (choice, NOW), &[*atom], &harm);
                 }
             }
         }
@@ -287,7 +287,7 @@ struct From<'f> {
 /// advance. What may do so today, and does not as far as anybody says, goes on not to; but for mail
 /// that is sent for the first time.
 fn may_be_refused(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     from: &From<'_>,
     (sources, is_new, number): (Vec<IpAddr>, bool, usize),
     in_flight: &[usize],
@@ -304,7 +304,7 @@ fn may_be_refused(
         };
         sources.iter().flat_map(of_source).collect()
     };
-    let all = bench.met(ID, ("may-refuse", domain, number << 16), &open);
+    let all = builder.met(ID, ("may-refuse", domain, number << 16), &open);
     for (place, term) in all.iter().enumerate() {
         let (owner, text) = term;
         let by = Subject::Name(Term::new(text).answered_below(owner));
@@ -315,15 +315,15 @@ fn may_be_refused(
             ),
             format!(
                 "take the term out; or, if it never matches, {}",
-                bench.statement(Fact::Published, &by, Value::True, "")
+                builder.statement(Fact::Published, &by, Value::True, "")
             ),
         );
         let met = |view: &View<'_>| open(view).contains(term).then_some(());
-        let found = bench.cases(ID, ("may-refuse", domain, (number << 16) + place + 1), &met);
-        for bad in bench.facts.having(Fact::Published, &by, Value::False) {
+        let found = builder.cases(ID, ("may-refuse", domain, (number << 16) + place + 1), &met);
+        for bad in builder.facts.having(Fact::Published, &by, Value::False) {
             for (choice, ()) in found.iter() {
                 for atom in in_flight {
-                    bench.forbid(ID, (choice, NOW), &[bad, *atom], &harm);
+                    builder.forbid(ID, (choice, NOW), &[bad, *atom], &harm);
                 }
             }
         }
@@ -332,7 +332,7 @@ fn may_be_refused(
 
 /// A term of which only its publisher says whom it lets pass: the new host's mail, if so it is.
 fn on_the_client(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     of: &Stream<'_>,
     (owner, term): (&Name, &Term),
     in_flight: &[usize],
@@ -345,18 +345,18 @@ fn on_the_client(
             "mail that `{}` sends as {domain} (`{}`) passes SPF only if `{term}` matches its address, and nobody can tell that in advance",
             host.name, sender.name
         ),
-        bench.statement(Fact::Published, &by, Value::True, ""),
+        builder.statement(Fact::Published, &by, Value::True, ""),
     );
-    for bad in bench.facts.having(Fact::Published, &by, Value::False) {
+    for bad in builder.facts.having(Fact::Published, &by, Value::False) {
         for atom in in_flight {
-            bench.forbid(ID, (&Choice::new(), NOW), &[bad, *atom], &harm);
+            builder.forbid(ID, (&Choice::new(), NOW), &[bad, *atom], &harm);
         }
     }
 }
 
 /// `mx` means the exchanges of the old host for its mail, wherever the MX records lead now.
 fn of_old_exchanges(
-    bench: &Bench<'_>,
+    builder: &PatternBuilder<'_>,
     domain: &Name,
     terms: &[Term],
     edges: &Edges,
@@ -364,10 +364,10 @@ fn of_old_exchanges(
 ) {
     for term in terms {
         let Some(Target::Exchanges(of)) = term.target(domain) else { continue };
-        let moves = bench.moving().filter(|(name, _)| **name == of);
+        let moves = builder.moving().filter(|(name, _)| **name == of);
         for exchange in moves.flat_map(|(_, one)| &one.from.exchanges) {
             let a = Term::new(&format!("a:{}", shown(&exchange.name.value)));
-            let snapshot = bench.draft().snapshot;
+            let snapshot = builder.draft().snapshot;
             let live = sources(&[a], domain, snapshot, edges).into_values().flatten();
             let given = exchange.addresses.iter().copied().map(Source::Address);
             let known = live.filter(|source| matches!(source, Source::Address(_)));
@@ -418,10 +418,10 @@ fn is_fixed(view: &View<'_>, term: &Term, domain: &Name) -> bool {
 
 /// Mail of a host that declares no sender: it comes from where nobody knows.
 fn undeclared(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     domain: &Name,
     host: &Host,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    in_flight: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
 ) {
     let found = {
         let fails = |view: &View<'_>| {
@@ -431,9 +431,9 @@ fn undeclared(
             let ok = outcome == Outcome::Pass || (outcome == Outcome::None && !refused());
             (!ok).then_some(())
         };
-        bench.cases(ID, ("undeclared", domain, 0), &fails)
+        builder.cases(ID, ("undeclared", domain, 0), &fails)
     };
-    let in_flight = in_flight(bench);
+    let in_flight = in_flight(builder);
     let of = Subject::Host(host.name.clone());
     let harm = Harm::new(
         format!("{ID}/{}/{}/undeclared", shown(domain), host.name),
@@ -444,19 +444,19 @@ fn undeclared(
         format!(
             "declare what `{}` sends with under `senders:`; where it sends nothing, {}",
             host.name,
-            bench.statement(Fact::Sends, &of, Value::False, "")
+            builder.statement(Fact::Sends, &of, Value::False, "")
         ),
     );
     for (choice, ()) in found.iter() {
         for atom in &in_flight {
-            bench.forbid(ID, (choice, NOW), &[*atom], &harm);
+            builder.forbid(ID, (choice, NOW), &[*atom], &harm);
         }
     }
 }
 
 /// The names whose SPF records the plan can change, by themselves or by what they lead to.
-fn changing_records(bench: &Bench<'_>) -> BTreeSet<Name> {
-    let draft = bench.draft();
+fn changing_records(builder: &PatternBuilder<'_>) -> BTreeSet<Name> {
+    let draft = builder.draft();
     let rrsets = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let has = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
     let texts = rrsets.filter(|(key, rrset)| key.rtype == RrType::TXT && has(rrset));

@@ -10,46 +10,46 @@ use super::{From, ID, NOBODY, NOW, may_be_refused, of_old_exchanges};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host, Sender};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
-use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_let, sources};
+use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_accepted, sources};
 use crate::proof::view::View;
 use crate::spf::{Outcome, SpfRecord, Term};
 
 /// What the record of today lets pass, and no sender of the move declares: somebody may rely on it.
 pub(super) fn as_today(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     domain: &Name,
     one: Option<&DomainMove>,
     edges: &Edges,
 ) {
-    all_others(bench, domain, one);
-    of_the_client(bench, domain, one, edges);
+    all_others(builder, domain, one);
+    of_the_client(builder, domain, one, edges);
     if edges.refuse_by_name() {
-        all_sources_today(bench, domain, one, edges);
+        all_sources_today(builder, domain, one, edges);
     }
-    let rest = bench
-        .always(("undeclared-today", domain, 0), &|| undeclared_today(bench, domain, one, edges));
+    let rest = builder
+        .always(("undeclared-today", domain, 0), &|| undeclared_today(builder, domain, one, edges));
     if rest.is_empty() {
         return;
     }
     let of = sends_today(domain, one);
     let rest: Vec<&Source> = rest.iter().collect();
-    let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
+    let failing = |builder: &PatternBuilder<'_>, number: usize, sources: &[&Source]| {
         let fails = |view: &View<'_>| {
-            sources.iter().any(|source| !is_let(view, domain, source)).then_some(())
+            sources.iter().any(|source| !is_accepted(view, domain, source)).then_some(())
         };
-        bench.cases(ID, ("today", domain, number), &fails)
+        builder.cases(ID, ("today", domain, number), &fails)
     };
-    if failing(bench, 0, &rest).is_empty() {
+    if failing(builder, 0, &rest).is_empty() {
         return;
     }
     for (place, source) in rest.iter().enumerate() {
-        let found = failing(bench, place + 1, &[*source]);
+        let found = failing(builder, place + 1, &[*source]);
         // Who sends from an address of the old host sends through it.
         let of = match (source, one) {
-            (Source::Address(ip), Some(one)) if bench.parties().has(Side::From, *ip) => {
+            (Source::Address(ip), Some(one)) if builder.parties().has(Side::From, *ip) => {
                 Subject::Host(one.from.name.clone())
             }
             (_, _) => of.clone(),
@@ -61,13 +61,13 @@ pub(super) fn as_today(
             ),
             format!(
                 "leave the term in the record, or declare its sender at a host; where nothing is sent from there, {}",
-                bench.statement(Fact::Sends, &of, Value::False, "")
+                builder.statement(Fact::Sends, &of, Value::False, "")
             ),
         );
         // What fails today, and was only authorised by a term behind another, fails for itself.
         for (choice, ()) in found.iter().filter(|(choice, ())| !choice.is_empty()) {
-            for atom in bench.facts.in_flight(&of) {
-                bench.forbid(ID, (choice, NOW), &[atom], &harm);
+            for atom in builder.facts.in_flight(&of) {
+                builder.forbid(ID, (choice, NOW), &[atom], &harm);
             }
         }
     }
@@ -75,12 +75,12 @@ pub(super) fn as_today(
 
 /// What the record of today does not refuse, from wherever it comes, and another one may.
 fn all_sources_today(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     domain: &Name,
     one: Option<&DomainMove>,
     edges: &Edges,
 ) {
-    let snapshot = bench.draft().snapshot;
+    let snapshot = builder.draft().snapshot;
     let terms: Vec<Term> = records_at(snapshot, domain)
         .first()
         .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
@@ -92,14 +92,19 @@ fn all_sources_today(
     let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
     let of = sends_today(domain, one);
     let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
-    let in_flight = bench.facts.in_flight(&of);
-    may_be_refused(bench, &from, (all.into_iter().collect(), false, 0), &in_flight);
+    let in_flight = builder.facts.in_flight(&of);
+    may_be_refused(builder, &from, (all.into_iter().collect(), false, 0), &in_flight);
 }
 
 /// What terms lead to whose match hangs on the client: nobody can tell whose mail passes by which of
 /// the records below them, so each goes on to answer what it answers today.
-fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
-    let draft = bench.draft();
+fn of_the_client(
+    builder: &mut PatternBuilder<'_>,
+    domain: &Name,
+    one: Option<&DomainMove>,
+    edges: &Edges,
+) {
+    let draft = builder.draft();
     let snapshot = draft.snapshot;
     let terms_of = |host: &Host| -> Vec<Term> {
         let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
@@ -167,18 +172,18 @@ fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>,
                 ),
                 format!(
                     "leave {name} as it is until nobody sends by it; where nobody does, {}",
-                    bench.statement(Fact::Sends, &own, Value::False, "")
+                    builder.statement(Fact::Sends, &own, Value::False, "")
                 ),
             );
             let found =
-                bench.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
-            let bad = |bench: &Bench<'_>| -> Vec<usize> {
-                match bench.facts.is_stated(Fact::Sends, &own) {
-                    true => bench.facts.in_flight(&own),
-                    false => senders.iter().flat_map(|of| bench.facts.in_flight(of)).collect(),
+                builder.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
+            let bad = |builder: &PatternBuilder<'_>| -> Vec<usize> {
+                match builder.facts.is_stated(Fact::Sends, &own) {
+                    true => builder.facts.in_flight(&own),
+                    false => senders.iter().flat_map(|of| builder.facts.in_flight(of)).collect(),
                 }
             };
-            bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+            builder.forbid_each(ID, (&found, NOW), &bad, &harm);
         }
     }
 }
@@ -202,12 +207,12 @@ fn sends_today(domain: &Name, one: Option<&DomainMove>) -> Subject {
 
 /// What the record of today lets pass, and no sender of the move declares.
 fn undeclared_today(
-    bench: &Bench<'_>,
+    builder: &PatternBuilder<'_>,
     domain: &Name,
     one: Option<&DomainMove>,
     edges: &Edges,
 ) -> BTreeSet<Source> {
-    let snapshot = bench.draft().snapshot;
+    let snapshot = builder.draft().snapshot;
     let live = records_at(snapshot, domain);
     let Some(live) = live.first() else { return BTreeSet::new() };
     let terms: Vec<Term> = live.terms_that_count().cloned().collect();
@@ -220,10 +225,10 @@ fn undeclared_today(
         };
         let old = terms(&one.from);
         let mut found = sources(&old, domain, snapshot, edges);
-        of_old_exchanges(bench, domain, &old, edges, &mut found);
+        of_old_exchanges(builder, domain, &old, edges, &mut found);
         let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
         // What the new host's terms mean today is the old one's.
-        let later = sources(&terms(&one.to), domain, &bench.end, edges);
+        let later = sources(&terms(&one.to), domain, &builder.end, edges);
         declared.extend(later.into_values().flatten());
         for host in &one.others {
             declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
@@ -234,7 +239,7 @@ fn undeclared_today(
 }
 
 /// Mail from where no record names: a record that refuses it, where that of today does not.
-fn all_others(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>) {
+fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, one: Option<&DomainMove>) {
     let undeclared = one.is_some_and(|one| !one.from.senders.iter().any(Sender::says_anything));
     let refused = |view: &View<'_>| {
         let today = evaluated_today(view, domain, NOBODY).outcome;
@@ -249,7 +254,7 @@ fn all_others(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>) {
         worse.then_some(today)
     };
     let of = sends_today(domain, one);
-    for (choice, today) in bench.cases(ID, ("others", domain, 0), &refused).iter() {
+    for (choice, today) in builder.cases(ID, ("others", domain, 0), &refused).iter() {
         let harm = Harm::new(
             format!("{ID}/{}/today/spf/others", shown(domain)),
             format!(
@@ -258,11 +263,11 @@ fn all_others(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>) {
             ),
             format!(
                 "leave the end of the record as it is, or declare every sender; where nothing else is sent, {}",
-                bench.statement(Fact::Sends, &of, Value::False, "")
+                builder.statement(Fact::Sends, &of, Value::False, "")
             ),
         );
-        for atom in bench.facts.in_flight(&of) {
-            bench.forbid(ID, (choice, NOW), &[atom], &harm);
+        for atom in builder.facts.in_flight(&of) {
+            builder.forbid(ID, (choice, NOW), &[atom], &harm);
         }
     }
 }

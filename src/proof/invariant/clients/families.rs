@@ -9,15 +9,19 @@ use super::{ID, NOW};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
 /// A discovery record that leads to servers of one family alone, where it led to servers of the other
 /// too: a client may have either alone.
-pub(super) fn loses_one(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMove), key: &RrKey) {
+pub(super) fn loses_one(
+    builder: &mut PatternBuilder<'_>,
+    (domain, one): (&Name, &DomainMove),
+    key: &RrKey,
+) {
     // Who takes a record away wants nobody to find anything by it.
-    if Servers::of(&|key| bench.end.told(key), key).is_none() {
+    if Servers::of(&|key| builder.end.told(key), key).is_none() {
         return;
     }
     let subjects = [Subject::Host(one.to.name.clone()), Subject::Name(domain.clone())];
@@ -38,12 +42,12 @@ pub(super) fn loses_one(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMov
             ),
             format!(
                 "give the server an {words} address; or {}",
-                bench.statement(fact, &subjects[0], Value::False, "")
+                builder.statement(fact, &subjects[0], Value::False, "")
             ),
         );
-        let found = bench.cases(ID, label, &lost);
-        let bad = |bench: &Bench<'_>| bench.facts.of_any(fact, &subjects, Value::True);
-        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        let found = builder.cases(ID, label, &lost);
+        let bad = |builder: &PatternBuilder<'_>| builder.facts.of_any(fact, &subjects, Value::True);
+        builder.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 

@@ -16,7 +16,7 @@ use super::{both, forbid_where_it_leads, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{Outside, Seen, Snapshot, discovery_keys};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::{Choice, View};
@@ -35,17 +35,17 @@ const PAIRS: &[[&str; 2]] = &[
     ["_submission._tcp", "_submissions._tcp"],
 ];
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let Some((from, to)) = bench.sides() else {
-        others::records_alone(bench);
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let Some((from, to)) = builder.sides() else {
+        others::records_alone(builder);
         return;
     };
-    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let Some(mailboxes) = builder.mailboxes().copied() else { return };
     let (from, to) = (&from.name, &to.name);
     let none = Choice::new();
-    let idle = bench.facts.of_host(Fact::Serves, to, Value::False);
-    let off = bench.facts.of_host(Fact::Mail, from, Value::Off);
-    let serve = bench.of_host(Fact::Serves, to, Value::True, "");
+    let idle = builder.facts.of_host(Fact::Serves, to, Value::False);
+    let off = builder.facts.of_host(Fact::Mail, from, Value::Off);
+    let serve = builder.of_host(Fact::Serves, to, Value::True, "");
     for idle in &idle {
         let harm = Harm::new(
             format!("{ID}/{to}/serves"),
@@ -54,57 +54,57 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             ),
             serve.clone(),
         );
-        bench.forbid(ID, (&none, NOW), &[mailboxes.new, *idle], &harm);
+        builder.forbid(ID, (&none, NOW), &[mailboxes.new, *idle], &harm);
     }
-    for idle in bench.facts.of_host(Fact::Serves, from, Value::False) {
+    for idle in builder.facts.of_host(Fact::Serves, from, Value::False) {
         let harm = Harm::new(
             format!("{ID}/{from}/serves"),
             format!("people read their mail at `{from}`, which serves their mailboxes no longer"),
             format!("let `{from}` serve until every client is set up for `{to}`"),
         );
-        let clients = bench.facts.of_host(Fact::Clients, from, Value::True);
+        let clients = builder.facts.of_host(Fact::Clients, from, Value::True);
         for reads in mailboxes.at_old().chain(clients) {
-            bench.forbid(ID, (&none, NOW), &[reads, idle], &harm);
+            builder.forbid(ID, (&none, NOW), &[reads, idle], &harm);
         }
     }
-    for client in bench.facts.of_host(Fact::Clients, from, Value::True) {
+    for client in builder.facts.of_host(Fact::Clients, from, Value::True) {
         for off in &off {
             let harm = Harm::new(
                 format!("{ID}/{from}/set-up"),
                 format!(
                     "a mail client that is set up for `{from}` finds nobody there: its user can neither read nor send"
                 ),
-                bench.of_host(Fact::Clients, from, Value::False, "contract"),
+                builder.of_host(Fact::Clients, from, Value::False, "contract"),
             );
-            bench.forbid(ID, (&none, NOW), &[client, *off], &harm);
+            builder.forbid(ID, (&none, NOW), &[client, *off], &harm);
         }
     }
     let mut has_clients = false;
-    for (domain, one) in bench.moving() {
-        let found = Discovery::of(bench, domain, one);
+    for (domain, one) in builder.moving() {
+        let found = Discovery::of(builder, domain, one);
         has_clients |= found.old_has_clients;
         for key in &found.keys {
-            of_record(bench, (domain, one), key, (&idle, &off));
+            of_record(builder, (domain, one), key, (&idle, &off));
         }
-        of_pairs(bench, domain, &found);
-        others::left_behind(bench, one, &found.left, &off);
-        others::led_out_of_sight(bench, one, &found.unseen, &off);
+        of_pairs(builder, domain, &found);
+        others::left_behind(builder, one, &found.left, &off);
+        others::led_out_of_sight(builder, one, &found.unseen, &off);
         if found.old_has_clients {
-            sees_new_mail(bench, domain, one);
+            sees_new_mail(builder, domain, one);
         } else if !found.unseen.is_empty() {
             // Asked for together with what is unseen, so either statement may stand without the other.
-            let _ = bench.facts.of_host(Fact::Redirects, from, Value::False);
+            let _ = builder.facts.of_host(Fact::Redirects, from, Value::False);
         }
     }
     if has_clients {
-        shows_the_others_again(bench, (from, to));
+        shows_the_others_again(builder, (from, to));
     }
-    if let Some((_, one)) = bench.moving().next() {
-        let left = others::of_other_names(bench, one);
-        others::left_behind(bench, one, &left, &off);
-        others::led_along(bench);
+    if let Some((_, one)) = builder.moving().next() {
+        let left = others::of_other_names(builder, one);
+        others::left_behind(builder, one, &left, &off);
+        others::led_along(builder);
     }
-    names_in_use::patterns(bench, &idle);
+    names_in_use::patterns(builder, &idle);
 }
 
 /// The discovery records of a domain.
@@ -120,24 +120,24 @@ struct Discovery {
 }
 
 impl Discovery {
-    fn of(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Arc<Self> {
-        bench.always(("discovery", domain, 0), &|| Self::find(bench, domain, one))
+    fn of(builder: &PatternBuilder<'_>, domain: &Name, one: &DomainMove) -> Arc<Self> {
+        builder.always(("discovery", domain, 0), &|| Self::find(builder, domain, one))
     }
 
-    fn find(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Self {
-        let draft = bench.draft();
+    fn find(builder: &PatternBuilder<'_>, domain: &Name, one: &DomainMove) -> Self {
+        let draft = builder.draft();
         let declared = one.from.discovery.keys().chain(one.to.discovery.keys());
         let mut keys: BTreeSet<RrKey> = declared.cloned().collect();
         let mut left = BTreeSet::new();
         let mut unseen = BTreeSet::new();
-        let old = OldNames::of(bench, one);
+        let old = OldNames::of(builder, one);
         let mut old_has_clients = !one.from.discovery.is_empty();
         for key in discovery_keys(domain) {
-            let leads = old.leads_there(bench, &key);
+            let leads = old.leads_there(builder, &key);
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
                 keys.insert(key);
-            } else if keys.contains(&key) || !is_asked_by(bench, &key) {
+            } else if keys.contains(&key) || !is_asked_by(builder, &key) {
                 continue;
             } else if leads {
                 left.insert(key);
@@ -147,7 +147,7 @@ impl Discovery {
         }
         let said = |name: &Name| {
             let of = Subject::Name(name.clone());
-            bench.facts.is_stated(Fact::Clients, &of)
+            builder.facts.is_stated(Fact::Clients, &of)
         };
         old_has_clients |= unseen.iter().any(|name| !said(name));
         Self { keys, left, unseen, old_has_clients }
@@ -156,9 +156,9 @@ impl Discovery {
 
 /// Whether a record is what clients find their server by today: an alias, or else addresses of either
 /// family.
-fn is_asked_by(bench: &Bench<'_>, key: &RrKey) -> bool {
+fn is_asked_by(builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
     let alias = RrKey::new(key.name.clone(), RrType::CNAME);
-    let is_alias = bench.library.live(&alias) != Outside::Absent;
+    let is_alias = builder.library.live(&alias) != Outside::Absent;
     match key.rtype {
         RrType::CNAME => is_alias,
         RrType::A | RrType::AAAA => !is_alias,
@@ -190,12 +190,12 @@ struct OldNames {
 impl OldNames {
     /// What the domain's clients find before the mail moves is the old host's, but for what is the new
     /// one's in the end.
-    fn of(bench: &Bench<'_>, one: &DomainMove) -> Arc<Self> {
-        bench.always(("old-names", &one.domain.value, 0), &|| Self::find(bench, one))
+    fn of(builder: &PatternBuilder<'_>, one: &DomainMove) -> Arc<Self> {
+        builder.always(("old-names", &one.domain.value, 0), &|| Self::find(builder, one))
     }
 
-    fn find(bench: &Bench<'_>, one: &DomainMove) -> Self {
-        let snapshot = bench.draft().snapshot;
+    fn find(builder: &PatternBuilder<'_>, one: &DomainMove) -> Self {
+        let snapshot = builder.draft().snapshot;
         let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
         let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
         let mut names: BTreeSet<Name> = declared.chain(exchanges).collect();
@@ -204,8 +204,8 @@ impl OldNames {
         let new: BTreeSet<Name> =
             one.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
         let is_new = |ip: &IpAddr| {
-            bench.parties().has(Side::To, *ip)
-                || new.iter().any(|name| bench.end.addresses(name).contains(ip))
+            builder.parties().has(Side::To, *ip)
+                || new.iter().any(|name| builder.end.addresses(name).contains(ip))
         };
         for key in discovery_keys(&one.domain.value) {
             let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
@@ -228,8 +228,8 @@ impl OldNames {
     }
 
     /// Whether a discovery record leads to the old host today: itself, as an alias, or by a wildcard.
-    fn leads_there(&self, bench: &Bench<'_>, key: &RrKey) -> bool {
-        self.leads(&|key| bench.library.live(key), key)
+    fn leads_there(&self, builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
+        self.leads(&|key| builder.library.live(key), key)
     }
 
     fn leads(&self, look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> bool {
@@ -268,32 +268,32 @@ fn target(rdata: &Rdata) -> Option<Name> {
 
 /// One discovery record that a host declares, or the plan changes.
 fn of_record(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     (domain, one): (&Name, &DomainMove),
     key: &RrKey,
     (idle, off): (&[usize], &[usize]),
 ) {
     let (from, to) = (&one.from.name, &one.to.name);
-    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let Some(mailboxes) = builder.mailboxes().copied() else { return };
     let id =
         |what: &str| format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype);
     let at = usize::from(key.rtype.number());
-    let cases = |bench: &Bench<'_>, what, side| {
-        bench.cases(ID, (what, &key.name, at), &|view| names(view, one, key, side))
+    let cases = |builder: &PatternBuilder<'_>, what, side| {
+        builder.cases(ID, (what, &key.name, at), &|view| names(view, one, key, side))
     };
-    for (choice, ()) in cases(bench, "names-new", Side::To).iter() {
+    for (choice, ()) in cases(builder, "names-new", Side::To).iter() {
         let harm = Harm::new(
             id("names-new"),
             format!(
                 "a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"
             ),
-            bench.of_host(Fact::Serves, to, Value::True, ""),
+            builder.of_host(Fact::Serves, to, Value::True, ""),
         );
         for idle in idle {
-            bench.forbid(ID, (choice, NOW), &[*idle], &harm);
+            builder.forbid(ID, (choice, NOW), &[*idle], &harm);
         }
     }
-    let early = bench.cases(ID, ("early", &key.name, at), &|view| early(view, one, key));
+    let early = builder.cases(ID, ("early", &key.name, at), &|view| early(view, one, key));
     for (choice, ()) in early.iter() {
         let harm = Harm::new(
             id("early"),
@@ -303,19 +303,19 @@ fn of_record(
             format!("change {key} when the mailboxes have moved"),
         );
         for at_old in mailboxes.at_old() {
-            bench.forbid(ID, (choice, NOW), &[at_old], &harm);
+            builder.forbid(ID, (choice, NOW), &[at_old], &harm);
         }
     }
-    leads_where(bench, key);
-    families::loses_one(bench, (domain, one), key);
-    elsewhere(bench, one, key, off);
-    let late = bench.late();
-    let old = OldNames::of(bench, one);
+    leads_where(builder, key);
+    families::loses_one(builder, (domain, one), key);
+    elsewhere(builder, one, key, off);
+    let late = builder.late();
+    let old = OldNames::of(builder, one);
     let leads_old = |view: &View<'_>| match one.from.discovery.contains_key(key) {
         true => names(view, one, key, Side::From),
         false => old.leads(&|key| view.look_up(key), key).then_some(()),
     };
-    for (choice, ()) in bench.cases(ID, ("names-old", &key.name, at), &leads_old).iter() {
+    for (choice, ()) in builder.cases(ID, ("names-old", &key.name, at), &leads_old).iter() {
         let harm = Harm::new(
             id("names-old"),
             format!(
@@ -324,16 +324,16 @@ fn of_record(
             format!("leave `{from}` on until nobody can have the old {key}"),
         );
         for off in off {
-            bench.forbid(ID, (choice, late), &[*off], &harm);
+            builder.forbid(ID, (choice, late), &[*off], &harm);
         }
     }
 }
 
 /// A discovery record that leads to nothing, or to what nobody could ask.
-fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
-    let end = std::sync::Arc::clone(&bench.end);
+fn leads_where(builder: &mut PatternBuilder<'_>, key: &RrKey) {
+    let end = std::sync::Arc::clone(&builder.end);
     let nowhere =
-        bench.cases(ID, ("nowhere", &key.name, usize::from(key.rtype.number())), &|view| {
+        builder.cases(ID, ("nowhere", &key.name, usize::from(key.rtype.number())), &|view| {
             leads_nowhere(view, key, &end)
         });
     for (choice, (target, is_seen)) in nowhere.iter() {
@@ -352,17 +352,17 @@ fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
                 true => format!("let {target} have an address as long as {key} can lead there"),
                 false => format!(
                     "configure a `resolver:`, or {}",
-                    bench.statement(Fact::Published, &of, Value::True, "")
+                    builder.statement(Fact::Published, &of, Value::True, "")
                 ),
             },
         );
         match is_seen {
-            true => bench.forbid(ID, (choice, NOW), &[], &harm),
+            true => builder.forbid(ID, (choice, NOW), &[], &harm),
             // What clients find today is seen by that.
             false if choice.is_empty() => {}
             false => {
-                for bad in bench.facts.having(Fact::Published, &of, Value::False) {
-                    bench.forbid(ID, (choice, NOW), &[bad], &harm);
+                for bad in builder.facts.having(Fact::Published, &of, Value::False) {
+                    builder.forbid(ID, (choice, NOW), &[bad], &harm);
                 }
             }
         }
@@ -371,11 +371,11 @@ fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
 
 /// A record of the new host whose target is not there yet, or never comes to be: it leads to the old
 /// host, or to addresses that it does not have in the end.
-fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]) {
+fn elsewhere(builder: &mut PatternBuilder<'_>, one: &DomainMove, key: &RrKey, off: &[usize]) {
     let Some(rdata) = one.to.discovery.get(key) else { return };
     let Some(target) = target(&rdata.value) else { return };
-    let (parties, to) = (bench.parties(), &one.to.name);
-    let lasting: BTreeSet<IpAddr> = bench.end.addresses(&target).into_iter().collect();
+    let (parties, to) = (builder.parties(), &one.to.name);
+    let lasting: BTreeSet<IpAddr> = builder.end.addresses(&target).into_iter().collect();
     let at = usize::from(key.rtype.number());
     let found = |view: &View<'_>| -> Vec<IpAddr> {
         let of =
@@ -386,7 +386,7 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
         });
         records.flat_map(|records| records.iter().filter_map(Rdata::ip)).collect()
     };
-    let of_old = OldNames::of(bench, one);
+    let of_old = OldNames::of(builder, one);
     let is_old = |ip: &IpAddr| {
         (parties.has(Side::From, *ip) && !parties.has(Side::To, *ip))
             || (of_old.addresses.contains(ip) && !lasting.contains(ip))
@@ -411,14 +411,14 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
         )
     };
     let gone = harm("new-at-old", &format!("`{}`, where nobody answers any more", one.from.name));
-    for (choice, ()) in bench.cases(ID, ("new-at-old", &key.name, at), &at_old).iter() {
+    for (choice, ()) in builder.cases(ID, ("new-at-old", &key.name, at), &at_old).iter() {
         for off in off {
-            bench.forbid(ID, (choice, NOW), &[*off], &gone);
+            builder.forbid(ID, (choice, NOW), &[*off], &gone);
         }
     }
     let away_harm = harm("new-elsewhere", "an address that it does not have in the end");
-    for (choice, ()) in bench.cases(ID, ("new-elsewhere", &key.name, at), &away).iter() {
-        bench.forbid(ID, (choice, NOW), &[], &away_harm);
+    for (choice, ()) in builder.cases(ID, ("new-elsewhere", &key.name, at), &away).iter() {
+        builder.forbid(ID, (choice, NOW), &[], &away_harm);
     }
 }
 
@@ -482,7 +482,7 @@ fn names(view: &View<'_>, one: &DomainMove, key: &RrKey, side: Side) -> Option<(
 }
 
 /// Of a service with two records, one has to be found at any time.
-fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
+fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) {
     for pair in PAIRS {
         let keys: Vec<RrKey> = pair
             .iter()
@@ -497,9 +497,9 @@ fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
         };
         // What the new host does not offer is gone in the end.
         let ends = |key: &RrKey| {
-            bench.moving().any(|(name, one)| name == domain && one.to.discovery.contains_key(key))
+            builder.moving().any(|(name, one)| name == domain && one.to.discovery.contains_key(key))
         };
-        if !has(bench.draft().snapshot) || !keys.iter().any(ends) {
+        if !has(builder.draft().snapshot) || !keys.iter().any(ends) {
             continue;
         }
         let neither = |view: &View<'_>| {
@@ -513,16 +513,16 @@ fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
             ),
             "let the absence of the new record expire before the old one is taken away",
         );
-        for (choice, ()) in bench.cases(ID, (pair[0], domain, 1), &neither).iter() {
-            bench.forbid(ID, (choice, NOW), &[], &harm);
+        for (choice, ()) in builder.cases(ID, (pair[0], domain, 1), &neither).iter() {
+            builder.forbid(ID, (choice, NOW), &[], &harm);
         }
     }
 }
 
 /// After the way back people read at the old host again, which may show them the new one's mailboxes
 /// still.
-fn shows_the_others_again(bench: &mut Bench<'_>, (from, to): (&String, &String)) {
-    let Some(again) = bench.mailboxes().and_then(|mailboxes| mailboxes.again) else { return };
+fn shows_the_others_again(builder: &mut PatternBuilder<'_>, (from, to): (&String, &String)) {
+    let Some(again) = builder.mailboxes().and_then(|mailboxes| mailboxes.again) else { return };
     let harm = Harm::new(
         format!("{ID}/{from}/shows-the-others"),
         format!(
@@ -530,19 +530,19 @@ fn shows_the_others_again(bench: &mut Bench<'_>, (from, to): (&String, &String))
         ),
         format!("let `{from}` show its own mailboxes before people read there again"),
     );
-    for shows in bench.facts.of_host_again(Fact::Redirects, from, Value::True) {
+    for shows in builder.facts.of_host_again(Fact::Redirects, from, Value::True) {
         // What passes log-ins on without being told to goes by where the mailbox is.
-        if bench.library.atoms.borrow()[shows].start != Start::Always {
-            bench.forbid(ID, (&Choice::new(), NOW), &[again, shows], &harm);
+        if builder.library.atoms.borrow()[shows].start != Start::Always {
+            builder.forbid(ID, (&Choice::new(), NOW), &[again, shows], &harm);
         }
     }
 }
 
 /// Who is set up for the old host while mail goes to the new one.
-fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
+fn sees_new_mail(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMove) {
     let (from, to) = (&one.from.name, &one.to.name);
-    let clients = bench.facts.of_host(Fact::Clients, from, Value::True);
-    let blind = bench.facts.of_host(Fact::Redirects, from, Value::False);
+    let clients = builder.facts.of_host(Fact::Clients, from, Value::True);
+    let blind = builder.facts.of_host(Fact::Redirects, from, Value::False);
     let harm = Harm::new(
         format!("{ID}/{}/empty-mailbox", shown(domain)),
         format!(
@@ -550,12 +550,12 @@ fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
         ),
         format!(
             "set every client up anew before the switch, or {}",
-            bench.of_host(Fact::Redirects, from, Value::True, "switch")
+            builder.of_host(Fact::Redirects, from, Value::True, "switch")
         ),
     )
     .or_steady(format!(
         "the MX records of {domain} lead to `{to}` already: who is set up for `{from}` does not see what arrives there"
     ));
     let sets = both(&clients, &blind);
-    forbid_where_it_leads(bench, (ID, domain, Side::To), (NOW, &sets), &harm);
+    forbid_where_it_leads(builder, (ID, domain, Side::To), (NOW, &sets), &harm);
 }

@@ -8,22 +8,22 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use super::{ID, NOW, OldNames, target};
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, discovery_of};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
 /// Names that clients are set up with: what discovery records of the old host lead to, and every name
 /// that leads to its addresses and that the plan changes.
-pub(super) fn patterns(bench: &mut Bench<'_>, idle: &[usize]) {
-    let Some((from, to)) = bench.sides() else { return };
-    let Some(mailboxes) = bench.mailboxes().copied() else { return };
-    let (draft, parties) = (bench.draft(), bench.parties());
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>, idle: &[usize]) {
+    let Some((from, to)) = builder.sides() else { return };
+    let Some(mailboxes) = builder.mailboxes().copied() else { return };
+    let (draft, parties) = (builder.draft(), builder.parties());
     let mut names: BTreeSet<Name> = BTreeSet::new();
     let mut old: BTreeSet<IpAddr> = BTreeSet::new();
     let mut new: BTreeSet<IpAddr> = BTreeSet::new();
-    for (_, one) in bench.moving() {
-        let of_old = OldNames::of(bench, one);
+    for (_, one) in builder.moving() {
+        let of_old = OldNames::of(builder, one);
         let exchanges: Vec<&Name> = one.from.exchanges.iter().map(|e| &e.name.value).collect();
         let discovered = of_old.names.iter().filter(|name| {
             let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
@@ -32,7 +32,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>, idle: &[usize]) {
         names.extend(discovered.cloned());
         old.extend(&of_old.addresses);
         for target in one.to.discovery.values().filter_map(|rdata| target(&rdata.value)) {
-            new.extend(bench.end.addresses(&target));
+            new.extend(builder.end.addresses(&target));
         }
     }
     let is_old = |ip: &IpAddr| old.contains(ip) || parties.has(Side::From, *ip);
@@ -47,7 +47,8 @@ pub(super) fn patterns(bench: &mut Bench<'_>, idle: &[usize]) {
         // Where clients that look are led, and what they ask for, is judged as such.
         let is_record = |rtype| discovery_of(&RrKey::new(name.clone(), rtype)).is_some();
         let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
-        if is_record(RrType::CNAME) || !keys.iter().any(|key| bench.library.answers(key).is_some())
+        if is_record(RrType::CNAME)
+            || !keys.iter().any(|key| builder.library.answers(key).is_some())
         {
             continue;
         }
@@ -62,15 +63,15 @@ pub(super) fn patterns(bench: &mut Bench<'_>, idle: &[usize]) {
             ),
             format!("leave {name} where it is as long as clients of `{}` use it", from.name),
         );
-        let clients = match bench.facts.is_stated(Fact::Clients, &set_up[0]) {
-            true => bench.facts.having(Fact::Clients, &set_up[0], Value::True),
-            false => bench.facts.having(Fact::Clients, &set_up[1], Value::True),
+        let clients = match builder.facts.is_stated(Fact::Clients, &set_up[0]) {
+            true => builder.facts.having(Fact::Clients, &set_up[0], Value::True),
+            false => builder.facts.having(Fact::Clients, &set_up[1], Value::True),
         };
         for (choice, ()) in
-            bench.cases(ID, ("led-away", &name, 0), &|view| where_to(view, Led::Away)).iter()
+            builder.cases(ID, ("led-away", &name, 0), &|view| where_to(view, Led::Away)).iter()
         {
             for client in &clients {
-                bench.forbid(ID, (choice, NOW), &[*client], &away);
+                builder.forbid(ID, (choice, NOW), &[*client], &away);
             }
         }
         let to_new = Harm::new(
@@ -82,11 +83,11 @@ pub(super) fn patterns(bench: &mut Bench<'_>, idle: &[usize]) {
             format!("let {name} lead to `{}` when the mailboxes have moved", to.name),
         );
         for (choice, ()) in
-            bench.cases(ID, ("led-to-new", &name, 0), &|view| where_to(view, Led::ToNew)).iter()
+            builder.cases(ID, ("led-to-new", &name, 0), &|view| where_to(view, Led::ToNew)).iter()
         {
             for client in &clients {
                 for bad in mailboxes.at_old().chain(idle.iter().copied()) {
-                    bench.forbid(ID, (choice, NOW), &[*client, bad], &to_new);
+                    builder.forbid(ID, (choice, NOW), &[*client, bad], &to_new);
                 }
             }
         }

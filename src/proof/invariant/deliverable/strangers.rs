@@ -9,15 +9,15 @@ use cutover_contract::Name;
 
 use super::{ID, is_untouched, lateness};
 use crate::fact::{Fact, Subject, Value};
-use crate::proof::model::{Bench, Domain, shown};
+use crate::proof::model::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Route, Routes, Side, routes_today};
 use crate::proof::pattern::Harm;
 
 /// Addresses behind exchanges of which nobody says that they take the domain's mail.
-pub(super) fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
+pub(super) fn strangers(builder: &mut PatternBuilder<'_>, one: &Domain<'_>) {
     let domain = &one.name;
-    let parties = bench.parties();
-    let known: Vec<Route> = match (one.moves, routes_today(bench.draft().snapshot, domain)) {
+    let parties = builder.parties();
+    let known: Vec<Route> = match (one.moves, routes_today(builder.draft().snapshot, domain)) {
         // Where mail goes today, it goes on to go: nobody has to say so of a domain that stays.
         (None, Routes::To(routes)) => routes,
         (_, _) => Vec::new(),
@@ -29,7 +29,7 @@ pub(super) fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
             None => (&other.exchange, &other.outside) == (&route.exchange, &route.outside),
         }),
     };
-    let ways = bench.routes(ID, domain);
+    let ways = builder.routes(ID, domain);
     let met: BTreeSet<&Route> = ways.found().flat_map(Routes::all).collect();
     let mut seen: Vec<(&Name, Option<IpAddr>, &Option<Name>)> = Vec::new();
     for (number, route) in met.iter().enumerate().filter(|(_, route)| is_strange(route)) {
@@ -62,16 +62,16 @@ pub(super) fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
             ),
             format!(
                 "let the exchange lead to a host of the move as long as MX records that name it can be cached; or {}",
-                bench.statement(Fact::Accepts, &subjects[0], Value::True, "")
+                builder.statement(Fact::Accepts, &subjects[0], Value::True, "")
             ),
         );
-        for (choice, ()) in bench.routed(ID, ("stranger", domain, number), &comes).iter() {
+        for (choice, ()) in builder.routed(ID, ("stranger", domain, number), &comes).iter() {
             if is_untouched(one, choice) {
                 continue;
             }
-            let extra = lateness(bench, one, choice);
-            for bad in bench.facts.of_any(Fact::Accepts, &subjects, Value::False) {
-                bench.forbid_with(ID, choice, &extra, &[bad], &harm);
+            let extra = lateness(builder, one, choice);
+            for bad in builder.facts.of_any(Fact::Accepts, &subjects, Value::False) {
+                builder.forbid_with(ID, choice, &extra, &[bad], &harm);
             }
         }
     }
@@ -79,9 +79,9 @@ pub(super) fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
 
 /// Exchanges that stand behind others today, and come to be the first: one that only keeps mail for those
 /// before it finds nobody to pass it on to, and sends it back (RFC 5321 §5.1).
-pub(super) fn backups(bench: &mut Bench<'_>, one: &Domain<'_>) {
+pub(super) fn backups(builder: &mut PatternBuilder<'_>, one: &Domain<'_>) {
     let domain = &one.name;
-    let (None, Routes::To(today)) = (one.moves, routes_today(bench.draft().snapshot, domain))
+    let (None, Routes::To(today)) = (one.moves, routes_today(builder.draft().snapshot, domain))
     else {
         return;
     };
@@ -107,15 +107,15 @@ pub(super) fn backups(bench: &mut Bench<'_>, one: &Domain<'_>) {
             ),
             format!(
                 "leave an exchange before it; or {}",
-                bench.statement(Fact::Accepts, &subjects[0], Value::True, "")
+                builder.statement(Fact::Accepts, &subjects[0], Value::True, "")
             ),
         );
-        for (choice, ()) in bench.routed(ID, ("backup", domain, number), &comes_first).iter() {
+        for (choice, ()) in builder.routed(ID, ("backup", domain, number), &comes_first).iter() {
             if is_untouched(one, choice) {
                 continue;
             }
-            for bad in bench.facts.of_any(Fact::Accepts, &subjects, Value::False) {
-                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            for bad in builder.facts.of_any(Fact::Accepts, &subjects, Value::False) {
+                builder.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
     }

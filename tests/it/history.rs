@@ -1,5 +1,5 @@
-//! What was there before a plan, and caches may still hold: known from the journals of earlier runs,
-//! or taken for granted and said.
+//! What was there before a plan, and caches may still hold: known from the journals of earlier
+//! runs, or taken for granted and said.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
 use cutover::graph::{Primitive, StepId};
-use cutover::world::real::history::remember;
+use cutover::world::real::history::add_history;
 use cutover::world::real::now;
 use cutover::world::real::store::{Directory, Store};
 use cutover_contract::{RrKey, RrType, Ttl};
@@ -132,7 +132,7 @@ fn what_has_expired_since_is_forgotten() {
         let mut case = Case::of(&plan, &|_| zone.clone());
         let store: Arc<dyn Store> = Arc::new(Directory::new(&place.path(".cutover")));
         let plan = (&case.intent, Digest::of(plan.as_bytes()));
-        let remembered = remember(&store, plan, &mut case.snapshot, at.into());
+        let remembered = add_history(&store, plan, &mut case.snapshot, at.into());
         at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(&mx).cloned().unwrap_or_default();
         known.iter().map(|one| one.is_late).collect::<Vec<bool>>()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
-use cutover::world::real::history::remember;
+use cutover::world::real::history::add_history;
 use cutover::world::real::now;
 use cutover::world::real::store::{Directory, Store};
 use cutover_contract::{Name, RrKey, RrType};
@@ -119,8 +119,8 @@ fn an_edit_after_the_review_stops_the_run_before_it_begins() {
     desk.ends(WAITING, APPLY);
 }
 
-/// The same in the middle of a run, before mail is led; put back, the run waits for as long as the edit
-/// may be cached, and goes on.
+/// The same in the middle of a run, before mail is led; put back, the run waits for as long as the
+/// edit may be cached, and goes on.
 #[test]
 fn an_edit_in_the_middle_stops_the_run_before_mail_is_led() {
     let desk = desk();
@@ -143,8 +143,8 @@ fn an_edit_in_the_middle_stops_the_run_before_mail_is_led() {
     assert!(!desk.zone().contains("MX 10 mail"), "it has gone on: {}", desk.zone());
 }
 
-/// What nobody but the run knows: the MX record that somebody has switched by hand, and the address that
-/// somebody has taken away.
+/// What nobody but the run knows: the MX record that somebody has switched by hand, and the address
+/// that somebody has taken away.
 #[test]
 fn a_plan_made_anew_knows_what_was_edited_by_hand() {
     let desk = desk();
@@ -157,7 +157,7 @@ fn a_plan_made_anew_knows_what_was_edited_by_hand() {
         let mut case = Case::of(PLAN, &|_| zone.clone());
         let plan = Digest::of(PLAN.as_bytes());
         let store: Arc<dyn Store> = Arc::new(Directory::new(&desk.path(".cutover")));
-        let remembered = remember(&store, (&case.intent, plan), &mut case.snapshot, at.into());
+        let remembered = add_history(&store, (&case.intent, plan), &mut case.snapshot, at.into());
         at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(key).cloned().unwrap_or_default();
         known

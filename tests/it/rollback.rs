@@ -11,7 +11,7 @@ use cutover::artifact::{Artifact, Undo};
 use cutover::engine::NoWayBack;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event};
-use cutover::world::{DriveError, Outcome, Patience, Run, drive};
+use cutover::world::{DriveError, DriveOutcome, Patience, Run, drive};
 use cutover_contract::{RrKey, RrSet};
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -25,7 +25,7 @@ use crate::run::kind;
 use crate::storm::{Faults, Storm, at_once};
 
 /// Drives through every wait, in calm weather.
-pub(crate) fn driven(world: &mut Storm, run: &mut Run) -> Result<Outcome, DriveError> {
+pub(crate) fn driven(world: &mut Storm, run: &mut Run) -> Result<DriveOutcome, DriveError> {
     world.calls = 0;
     let ended = drive(world, run, Patience::Stay, &mut |_, _| {}).now_or_never();
     ended.expect("nobody dies in calm weather")
@@ -36,13 +36,13 @@ pub(crate) fn died(artifact: &Arc<Artifact>, entries: usize) -> Storm {
     let mut world = Storm::of(artifact, 1, Faults::default());
     world.entries_max = Some(entries);
     let ended = driven(&mut world, &mut resumed(artifact, &[]));
-    assert!(matches!(ended, Err(DriveError::Append(_)) | Ok(Outcome::Finished)), "{ended:?}");
+    assert!(matches!(ended, Err(DriveError::Append(_)) | Ok(DriveOutcome::Finished)), "{ended:?}");
     world.entries_max = None;
     world
 }
 
-/// What has to be there when the run has come back: what was there at the beginning, and what it has
-/// done that the way back leaves alone.
+/// What has to be there when the run has come back: what was there at the beginning, and what it
+/// has done that the way back leaves alone.
 fn left_alone(
     artifact: &Artifact,
     run: &Run,
@@ -62,8 +62,8 @@ fn left_alone(
     expected
 }
 
-/// Goes back to a point from where a run died; the process dies again after so many entries of the way
-/// back, each time that it is asked for. How many entries that had.
+/// Goes back to a point from where a run died; the process dies again after so many entries of the
+/// way back, each time that it is asked for. How many entries that had.
 fn comes_back(
     artifact: &Arc<Artifact>,
     entries: usize,
@@ -75,7 +75,7 @@ fn comes_back(
     run.state.way_back(artifact, to)?;
     at_once(run.turn_back(&mut world, to, &mut |_, _| {})).expect("it can turn back");
     let turned_at = world.journal.len();
-    assert_eq!(driven(&mut world, &mut run).expect("a legal run"), Outcome::Finished);
+    assert_eq!(driven(&mut world, &mut run).expect("a legal run"), DriveOutcome::Finished);
     let begins = |entry: &&Entry| {
         matches!(entry.event, Event::Begun { .. } | Event::WaitBegun { .. } | Event::Reached { .. })
     };
@@ -96,7 +96,7 @@ fn comes_back(
         there = resumed(&back, &world.journal);
     }
     let ended = driven(&mut world, &mut there).expect("a legal run");
-    assert_eq!(ended, Outcome::Finished, "from entry {entries} to {to}");
+    assert_eq!(ended, DriveOutcome::Finished, "from entry {entries} to {to}");
     let taken_back: BTreeSet<&StepId> = point.takes_back.values().collect();
     for (key, expected) in left_alone(artifact, &run, &taken_back) {
         assert_eq!(world.holds(&key), expected, "{key} from entry {entries} to {to}");
@@ -310,7 +310,8 @@ fn is_switched((_, entry): &(usize, Value)) -> bool {
     kind(entry).starts_with("propagated switch/acme.example")
 }
 
-/// To the switch and back to the start, undisturbed and killed: what is served in the end is the same.
+/// To the switch and back to the start, undisturbed and killed: what is served in the end is the
+/// same.
 fn there_and_back(place: &dyn Fn() -> Place, when: Kill) {
     let went = |when| {
         let place = place();
@@ -335,14 +336,15 @@ fn killed_after_every_entry_of_the_way_there_and_back() {
     there_and_back(&|| Place::rfc2136(Bind::primary(places::ZONES)), Kill::Everywhere);
 }
 
-/// What may have been sent to PowerDNS is looked for over a minute; the clock runs ten times as fast.
+/// What may have been sent to PowerDNS is looked for over a minute; the clock runs ten times as
+/// fast.
 #[test]
 fn killed_after_every_entry_of_the_way_there_and_back_on_powerdns() {
     there_and_back(&|| Place::powerdns().hasty(), Kill::Everywhere);
 }
 
-/// Runs this to its end or to the entry that `until` waits for, and kills it whenever the dice say so. How
-/// often that was.
+/// Runs this to its end or to the entry that `until` waits for, and kills it whenever the dice say
+/// so. How often that was.
 fn killed_by_dice(
     place: &Place,
     args: &[&str],

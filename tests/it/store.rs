@@ -71,7 +71,7 @@ fn an_octet_that_is_another_is_refused_with_its_line() {
         if at + 1 == journal.len() {
             // The last line end: what is left looks like a line that was not written to its end.
             let found = found(&damaged).expect("a torn line").expect("a run");
-            assert!(found.torn > 0 && found.run.state.finished.is_none(), "{context}");
+            assert!(found.incomplete_octets > 0 && found.run.state.finished.is_none(), "{context}");
             continue;
         }
         refused(&damaged, &[line], &context);
@@ -173,11 +173,15 @@ fn a_last_line_that_is_cut_short_is_cut_off() {
             continue;
         };
         let end = lines.checked_sub(1).map_or(0, |last| whole[last]);
-        assert_eq!((found.run.seq, found.torn), (lines as u64, (cut - end) as u64), "{cut}");
+        assert_eq!(
+            (found.run.seq, found.incomplete_octets),
+            (lines as u64, (cut - end) as u64),
+            "{cut}"
+        );
     }
     // Not even a whole character.
     let torn = [&journal[..whole[3]], b"{\"seq\":4,\"\xe2\x82"].concat();
-    assert_eq!(found(&torn).expect("a torn line").expect("a run").torn, 12);
+    assert_eq!(found(&torn).expect("a torn line").expect("a run").incomplete_octets, 12);
 }
 
 #[test]
@@ -333,7 +337,10 @@ fn a_full_disk_ends_with_an_error_and_loses_nothing() {
         }
         let journal = fs::read(desk.journal()).unwrap_or_default();
         let found = found(&journal).expect("a journal that is whole");
-        assert!(found.is_none_or(|found| found.torn == 0), "nothing half-done is left");
+        assert!(
+            found.is_none_or(|found| found.incomplete_octets == 0),
+            "nothing half-done is left"
+        );
     }
     assert!(failures > 3, "{failures} failures: or this shows nothing");
     desk.ends(0, &["apply", "plan.json", "--wait"]);

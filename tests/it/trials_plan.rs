@@ -409,7 +409,7 @@ fn a_plan_reads_nothing_outside_of_its_directory() {
         ("/etc/hostname", "without `..`"),
         ("link.txt", "out of the plan's directory"),
         ("up/secret.txt", "out of the plan's directory"),
-        ("pipe.txt", "it is no file"),
+        ("pipe.txt", "it is not a regular file"),
         ("plan.txt", "No such file"),
     ] {
         let text = plan(file);

@@ -15,7 +15,7 @@ use cutover::graph::{MovePoint, Primitive, StepId};
 use cutover::journal::{Entry, Event};
 use cutover::render::Styling;
 use cutover::render::status::status;
-use cutover::world::{Outcome, Patience, drive};
+use cutover::world::{DriveOutcome, Patience, drive};
 use futures_util::FutureExt;
 use tempfile::TempDir;
 
@@ -141,7 +141,7 @@ fn ideal(artifact: &Arc<Artifact>, start: &str) -> Storm {
     world.now = at(start);
     let mut run = resumed(artifact, &[]);
     let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
-    assert_eq!(ended.expect("nobody crashes").expect("it runs"), Outcome::Finished);
+    assert_eq!(ended.expect("nobody crashes").expect("it runs"), DriveOutcome::Finished);
     world
 }
 
@@ -214,7 +214,9 @@ fn waiting(artifact: &Arc<Artifact>) -> Storm {
     // Each wait of the plan ends a process; the last one is for the window.
     loop {
         let ended = drive(&mut world, &mut run, Patience::Leave, &mut |_, _| {}).now_or_never();
-        let Some(Ok(Outcome::Waiting { until })) = ended else { panic!("it waits: {ended:?}") };
+        let Some(Ok(DriveOutcome::Waiting { until })) = ended else {
+            panic!("it waits: {ended:?}")
+        };
         let place = artifact.graph.place(&before_switch());
         if run.state.ready().eq(place) {
             return world;

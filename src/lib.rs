@@ -7,6 +7,7 @@ pub mod compile;
 pub mod diag;
 pub mod digest;
 pub mod dkim;
+pub mod document;
 pub mod engine;
 pub mod fact;
 pub mod graph;

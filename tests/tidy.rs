@@ -8,6 +8,7 @@ const LAYERS: &[&str] = &[
     "calendar",
     "digest",
     "diag",
+    "document",
     "resolution",
     "dkim",
     "spf",

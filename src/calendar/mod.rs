@@ -92,6 +92,12 @@ pub fn show_span(span: Duration) -> String {
     parts.join(" ")
 }
 
+/// A time counted from the start of a run: `T+1d 2h`.
+#[must_use]
+pub fn since_start(span: Duration) -> String {
+    format!("T+{}", show_span(span))
+}
+
 /// An instant for machines and journals: RFC 3339, UTC, milliseconds.
 #[must_use]
 pub fn show_exact(at: Timestamp) -> String {

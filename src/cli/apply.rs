@@ -19,8 +19,8 @@ use crate::digest::Digest;
 use crate::engine::RunState;
 use crate::engine::decide::{Action, Asked, Newest, Refusal, Sealed, decide};
 use crate::render::escape_control;
+use crate::render::plan::{self, Detail};
 use crate::render::status::{Stop, halt};
-use crate::render::text::{self, Detail};
 use crate::world::DriveOutcome;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lease, RunId, Runs};
@@ -158,7 +158,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
         },
     };
     if artifact.graph.steps().is_empty() {
-        print_out(&format!("{}\n", text::NOTHING_TO_CHANGE))?;
+        print_out(&format!("{}\n", plan::NOTHING_TO_CHANGE))?;
         if supersedes.is_some() {
             print_out(&format!(
                 "The open run is unchanged, and still has steps to do. Continue it with `{}`.\n",
@@ -171,7 +171,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     planning::check_not_refuted(&artifact, Story::NotShown, "nothing was changed")?;
     planning::check_no_clash(&artifact, runs.store()).await?;
     if let Some(exit) = ask(args.auto_approve, "Apply", || {
-        print_out(&text::plan(&artifact, Detail::Brief, styling(&std::io::stdout())))
+        print_out(&plan::plan(&artifact, Detail::Brief).text(styling(&std::io::stdout())))
     })? {
         return Ok(exit.into());
     }

@@ -23,8 +23,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let word = args.subject.to_str().unwrap_or_default();
-    if let (Some(text), None) = (explain::word(word), &args.step) {
-        print_out(&text)?;
+    if let (Some(document), None) = (explain::word(word), &args.step) {
+        print_out(&document.text(styling(&std::io::stdout())))?;
         return Ok(Exit::Done);
     }
     if !Path::new(&args.subject).exists() {
@@ -43,18 +43,16 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             planning::plan(&args.subject, &plan, &args.state, args.commands.allowed()).await?
         }
     };
-    let text = match &args.step {
+    let document = match &args.step {
         None => explain::steps(&artifact),
-        Some(step) => {
-            explain::step(&artifact, step, styling(&std::io::stdout())).ok_or_else(|| {
-                let all: Vec<&str> = artifact.graph.steps().iter().map(|s| s.id.as_str()).collect();
-                let guess = crate::diag::did_you_mean(step, all.iter().copied());
-                let hint = guess.map(|guess| format!("\nhint: did you mean `{guess}`?"));
-                let hint = hint.unwrap_or_else(|| "\nhint: leave out the step to list them".into());
-                Failure::new(Exit::Usage, format!("error: the plan has no step `{step}`{hint}"))
-            })?
-        }
+        Some(step) => explain::step(&artifact, step).ok_or_else(|| {
+            let all: Vec<&str> = artifact.graph.steps().iter().map(|s| s.id.as_str()).collect();
+            let guess = crate::diag::did_you_mean(step, all.iter().copied());
+            let hint = guess.map(|guess| format!("\nhint: did you mean `{guess}`?"));
+            let hint = hint.unwrap_or_else(|| "\nhint: leave out the step to list them".into());
+            Failure::new(Exit::Usage, format!("error: the plan has no step `{step}`{hint}"))
+        })?,
     };
-    print_out(&text)?;
+    print_out(&document.text(styling(&std::io::stdout())))?;
     Ok(Exit::Done)
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::render::text::{self, Detail};
+use crate::render::plan::{self, Detail};
 use crate::world::real::store::Found;
 
 /// Compare plans with live DNS and show what would be changed, in which order, and when
@@ -58,7 +58,9 @@ impl Format {
     pub(super) fn print(self, artifact: &Artifact, full: bool) -> Result<(), Failure> {
         let detail = if full { Detail::Full } else { Detail::Brief };
         match self {
-            Self::Text => print_out(&text::plan(artifact, detail, styling(&std::io::stdout()))),
+            Self::Text => {
+                print_out(&plan::plan(artifact, detail).text(styling(&std::io::stdout())))
+            }
             Self::Json => print_raw(&artifact.encode()),
         }
     }

@@ -12,8 +12,8 @@ use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState};
 use crate::graph::{Primitive, Step, StepId};
+use crate::render::plan::{self, Detail};
 use crate::render::status::{Stop, halt};
-use crate::render::text::{self, Detail};
 use crate::sim;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lease, Note, Runs, StoreError};
@@ -167,7 +167,7 @@ fn confirm_way_back(
     run: &Run,
 ) -> Result<Option<Exit>, Failure> {
     let show = || {
-        print_out(&text::plan(&preview(), Detail::Full, styling(&std::io::stdout())))?;
+        print_out(&plan::plan(&preview(), Detail::Full).text(styling(&std::io::stdout())))?;
         print_out(&stays(&run.artifact, &run.state))
     };
     ask(args.auto_approve, "Roll back like", show)

@@ -42,10 +42,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     args.format.print(&artifact, args.full)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);
-        print_out(&format!(
-            "\n{}",
-            calendar(&artifact, &forecast, start, styling(&std::io::stdout()))
-        ))?;
+        let calendar = calendar(&artifact, &forecast, start);
+        print_out(&format!("\n{}", calendar.text(styling(&std::io::stdout()))))?;
     }
     Ok(Exit::Done)
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::diag::did_you_mean;
 use crate::render::escape_control;
-use crate::render::zone::{difference, json, master_file, octodns};
+use crate::render::zone::{compared as comparison, difference, json, master_file, octodns};
 use crate::spec::{ResolverSpec, ZoneSpec};
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::snapshot::{ServerAnswers, authorities, query_server};
@@ -249,20 +249,15 @@ async fn diff(args: &Diff) -> Result<Exit, Failure> {
 /// Compares two zones and prints the result; whether they differ.
 fn compared(
     asking: &Asking<'_>,
-    [a, b]: &[String; 2],
+    names: &[String; 2],
     one: &Zone,
     other: &Zone,
 ) -> Result<bool, Failure> {
-    let (rrsets, text) = difference(one, other, styling(&std::io::stdout()));
-    let zone = &asking.zone;
-    match rrsets {
-        0 => print_out(&format!("{zone} is the same at {a} and {b}\n"))?,
-        1 => print_out(&format!("{a} (-) and {b} (+) differ in 1 RRset of {zone}\n{text}"))?,
-        _ => {
-            print_out(&format!("{a} (-) and {b} (+) differ in {rrsets} RRsets of {zone}\n{text}"))?
-        }
-    }
-    Ok(rrsets > 0)
+    let found = difference(one, other);
+    let differs = !found.0.is_empty();
+    let document = comparison(&asking.zone, names, found);
+    print_out(&document.text(styling(&std::io::stdout())))?;
+    Ok(differs)
 }
 
 /// Compares what every server serves with a whole zone; whether they differ.

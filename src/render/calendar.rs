@@ -2,23 +2,19 @@
 
 use chrono_tz::Tz;
 
-use super::{Paint, Styling, count, since_start, table};
+use super::count;
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::window::Windows;
-use crate::calendar::{Timestamp, later, show_second_in};
+use crate::calendar::{Timestamp, later, show_second_in, since_start};
+use crate::document::{Block, Document, Item, Room, Section, Spare, Table, Text};
 use crate::graph::{MovePoint, Step};
 
 /// When a step may begin: one line for windows, one for freezes.
-pub(super) fn within(windows: &Windows, indent: &str) -> String {
+pub(super) fn within(windows: &Windows) -> Vec<Text> {
     let (open, closed) = (windows.windows(), windows.freezes());
-    let mut text = String::new();
-    if !open.is_empty() {
-        text += &format!("{indent}only within: {}\n", all(open));
-    }
-    if !closed.is_empty() {
-        text += &format!("{indent}not within: {}\n", all(closed));
-    }
-    text
+    let open = (!open.is_empty()).then(|| format!("only within: {}", all(open)));
+    let closed = (!closed.is_empty()).then(|| format!("not within: {}", all(closed)));
+    open.into_iter().chain(closed).map(Text::from).collect()
 }
 
 /// What a step outside its windows waits for.
@@ -41,30 +37,26 @@ fn all(texts: &[impl ToString]) -> String {
 /// Shows a forecast that counts from `start`, in the time zone of the plan's windows, or UTC
 /// without windows.
 #[must_use]
-pub fn calendar(
-    artifact: &Artifact,
-    forecast: &[Forecast],
-    start: Timestamp,
-    styling: Styling,
-) -> String {
+pub fn calendar(artifact: &Artifact, forecast: &[Forecast], start: Timestamp) -> Document {
     let before_switch = artifact.graph.point(MovePoint::BeforeSwitch);
     let windows = before_switch.and_then(|step| step.window.as_ref());
     let zone = windows.map_or(Tz::UTC, Windows::zone);
     let start = Start { at: start, zone };
     let title = format!("On the calendar, if started at {}", show_second_in(start.at, zone));
-    let mut text = format!("{}\n\n", styling.paint(Paint::Heading, &title));
-    if let Some(step) = before_switch {
-        text += &switch(step, forecast, start);
-    }
+    let mut items = before_switch.map(|step| switch(step, forecast, start)).unwrap_or_default();
     let end = forecast.iter().map(|one| one.end).max().unwrap_or_default();
     let steps = count(forecast.len(), "step");
-    text += &format!("  {steps}, all done at {}\n\n", dated(start, end));
+    items.push(Item::new(format!("{steps}, all done at {}", dated(start, end)), Vec::new()));
     let shown = |after| show_second_in(later(start.at, after), zone);
-    let rows: Vec<[String; 3]> = forecast
-        .iter()
-        .map(|Forecast { step, begin, end }| [step.to_string(), shown(*begin), shown(*end)])
-        .collect();
-    text + &table(["step", "begins", "ends"], &rows)
+    let rows = forecast.iter().map(|Forecast { step, begin, end }| {
+        [Text::value(step.as_str()), shown(*begin).into(), shown(*end).into()]
+    });
+    let table = Table::new(["step", "begins", "ends"], rows);
+    Document(vec![Block::Section(Section {
+        title: title.into(),
+        blocks: vec![Block::List(items), Block::Table(table)],
+        room: Room::Spare(Spare { turn: 0, part: "step" }),
+    })])
 }
 
 /// When a run starts, and the time zone in which its times are shown.
@@ -75,19 +67,20 @@ struct Start {
 }
 
 /// When the switch is ready, and when it can begin.
-fn switch(step: &Step, forecast: &[Forecast], start: Start) -> String {
+fn switch(step: &Step, forecast: &[Forecast], start: Start) -> Vec<Item> {
     let Some(Forecast { begin, end, .. }) = forecast.iter().find(|one| one.step == step.id) else {
-        return String::new();
+        return Vec::new();
     };
     let within = match &step.window {
-        Some(windows) => within(windows, "      "),
-        None => "      any time: the plan has no `window:`\n".to_owned(),
+        Some(windows) => within(windows),
+        None => vec![Text::from("any time: the plan has no ").and_code("window:")],
     };
-    let ready = match begin == end {
-        true => String::new(),
-        false => format!("  everything is ready for the switch at {}\n", dated(start, *begin)),
-    };
-    format!("{ready}  the switch can begin at {}\n{within}", dated(start, *end))
+    let ready = (begin != end).then(|| {
+        let ready = format!("everything is ready for the switch at {}", dated(start, *begin));
+        Item::new(ready, Vec::new())
+    });
+    let begins = format!("the switch can begin at {}", dated(start, *end));
+    ready.into_iter().chain([Item::new(begins, vec![Block::Lines(within)])]).collect()
 }
 
 /// A time, and its distance from the start.

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::fold::Folds;
-use super::{count, is_by_hand, since_start, table};
+use super::{count, is_by_hand};
 use crate::artifact::{Artifact, Forecast};
-use crate::calendar::show_span;
+use crate::calendar::{show_span, since_start};
+use crate::document::{Block, Item, Table, Text};
 use crate::graph::{Cause, Checkpoint, MovePoint, Origin, Primitive, Step, StepId, Wait};
 use crate::model::Verb;
 use crate::observe::is_dkim;
@@ -40,25 +41,22 @@ fn cause(step: &Step) -> Option<&Cause> {
 }
 
 /// Shows the chain of waits.
-pub(super) fn waits(artifact: &Artifact) -> String {
+pub(super) fn waits(artifact: &Artifact) -> Vec<Block> {
     let chain = chain(artifact);
     let total: Duration = chain.iter().map(|(_, wait)| wait.span).sum();
-    let mut text =
-        format!("  {} in series, {} in all\n", count(chain.len(), "wait"), show_span(total));
-    let rows: Vec<[String; 3]> = chain
-        .iter()
-        .map(|(step, wait)| {
-            let why = match (wait.origin, cause(step)) {
-                (Origin::Pattern, Some(cause)) => format!("{}: {}", cause.of, step.reason),
-                (Origin::Policy | Origin::User, Some(cause)) => {
-                    format!("{} ({})", step.reason, cause.of)
-                }
-                (_, None) => step.reason.clone(),
-            };
-            [show_span(wait.span), step.id.to_string(), why]
-        })
-        .collect();
-    text += &table(["waits", "step", "because"], &rows);
+    let head = format!("{} in series, {} in all", count(chain.len(), "wait"), show_span(total));
+    let rows = chain.iter().map(|(step, wait)| {
+        let why = match (wait.origin, cause(step)) {
+            (Origin::Pattern, Some(cause)) => format!("{}: {}", cause.of, step.reason),
+            (Origin::Policy | Origin::User, Some(cause)) => {
+                format!("{} ({})", step.reason, cause.of)
+            }
+            (_, None) => step.reason.clone(),
+        };
+        [show_span(wait.span).into(), Text::value(step.id.as_str()), why.into()]
+    });
+    let table = Table::new(["waits", "step", "because"], rows);
+    let mut blocks = vec![Block::Lines(vec![head.into()]), Block::Table(table)];
     if chain.len() > 2 && artifact.graph.point(MovePoint::BeforeSwitch).is_some() {
         // The two waits of mail routing: the first, and the `keep_old` wait, or else the second.
         let is_kept = |step: &Step| cause(step).is_some_and(|cause| &*cause.of == "keep_old");
@@ -69,12 +67,11 @@ pub(super) fn waits(artifact: &Artifact) -> String {
             let of = cause(step).map(|cause| format!(" ({}: {})", cause.origin.word(), cause.of));
             format!("{}{}", step.id, of.unwrap_or_default())
         });
-        text += &format!(
-            "  mail routing alone needs two; the others: {}\n",
-            further.collect::<Vec<_>>().join(", ")
-        );
+        let further = further.collect::<Vec<_>>().join(", ");
+        let line = format!("mail routing alone needs two; the others: {further}");
+        blocks.push(Block::Lines(vec![line.into()]));
     }
-    text
+    blocks
 }
 
 /// A wait of the usual runbook.
@@ -200,40 +197,33 @@ impl<'a> Times<'a> {
 }
 
 /// Compares the plan with the usual runbook; `None` if the plan switches nothing.
-pub(super) fn runbook(artifact: &Artifact) -> Option<String> {
+pub(super) fn runbook(artifact: &Artifact) -> Option<Block> {
     artifact.graph.point(MovePoint::BeforeSwitch)?;
     let times = Times::of(artifact);
-    let rows: Vec<[String; 4]> = RUNBOOK
-        .iter()
-        .filter_map(|habit| {
-            let here = (habit.here)(&times)?;
-            let verdict = match habit.usual.cmp(&here) {
-                std::cmp::Ordering::Less => {
-                    format!("acts {} too early", show_span(here - habit.usual))
-                }
-                std::cmp::Ordering::Greater => {
-                    format!("waits {} longer than mail needs", show_span(habit.usual - here))
-                }
-                std::cmp::Ordering::Equal => "waits as long".to_owned(),
-            };
-            let usual = match habit.usual.is_zero() {
-                true => "at once".to_owned(),
-                false => show_span(habit.usual),
-            };
-            Some([
-                habit.what.to_owned(),
-                format!("{usual} ({})", habit.source),
-                show_span(here),
-                verdict,
-            ])
-        })
-        .collect();
-    Some(table(["", "usual runbook", "this plan", "the runbook"], &rows))
+    let rows = RUNBOOK.iter().filter_map(|habit| {
+        let here = (habit.here)(&times)?;
+        let verdict = match habit.usual.cmp(&here) {
+            std::cmp::Ordering::Less => {
+                format!("acts {} too early", show_span(here - habit.usual))
+            }
+            std::cmp::Ordering::Greater => {
+                format!("waits {} longer than mail needs", show_span(habit.usual - here))
+            }
+            std::cmp::Ordering::Equal => "waits as long".to_owned(),
+        };
+        let usual = match habit.usual.is_zero() {
+            true => "at once".to_owned(),
+            false => show_span(habit.usual),
+        };
+        let usual = format!("{usual} ({})", habit.source);
+        Some([habit.what.into(), usual.into(), show_span(here).into(), verdict.into()])
+    });
+    Some(Block::Table(Table::new(["", "usual runbook", "this plan", "the runbook"], rows)))
 }
 
 /// The ways back: to which points, how long each takes, and what stays.
-pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
-    let mut text = String::new();
+pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> Block {
+    let mut items = Vec::new();
     for point in &artifact.rollback_points {
         let steps = point.graph.steps();
         let changes =
@@ -270,15 +260,13 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
             0 => String::new(),
             more => format!(" and {}", count(more, "manual step")),
         };
-        text += &format!(
-            "  to `{}`: {}; {routed}everything is done after {} of waiting{later}\n",
-            point.name,
+        let line = Text::from("to ").and_code(&point.name).and(format!(
+            ": {}; {routed}everything is done after {} of waiting{later}",
             count(changes, "change"),
             show_span(whole)
-        );
-        for line in folds.lines(&point.residue) {
-            text += &format!("      {line}\n");
-        }
+        ));
+        let residue = folds.lines(&point.residue).into_iter().map(Text::from).collect();
+        items.push(Item::new(line, vec![Block::Lines(residue)]));
     }
     // In the folded form, the summary at the top says this.
     let undos = artifact.undos.iter().filter(|_| !folds.any());
@@ -286,12 +274,13 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> String {
         crate::artifact::Undo::Never(why) => Some((step, why)),
         crate::artifact::Undo::By(_) | crate::artifact::Undo::Keep => None,
     }) {
-        text += &format!("  no way back from {step}: {}\n", super::escape_control(why));
+        let line = Text::from("no way back from ").and_value(step.as_str());
+        items.push(Item::new(line.and(format!(": {why}")), Vec::new()));
     }
-    if text.is_empty() {
-        text = "  none\n".to_owned();
+    if items.is_empty() {
+        items.push(Item::new("none", Vec::new()));
     }
-    text
+    Block::List(items)
 }
 
 /// The tasks that have to be done before mail is routed back.

@@ -4,80 +4,76 @@
 use std::collections::BTreeSet;
 
 use super::calendar::within;
-use super::{Paint, Styling, escape_control, gate, since_start};
+use super::gate;
 use crate::artifact::{Artifact, Outcome, Undo};
-use crate::calendar::show_span;
+use crate::calendar::{show_span, since_start};
+use crate::document::{Block, Document, Item, Room, Section, Text};
 use crate::fact::TABLE;
 use crate::graph::{Cause, Primitive, Step, StepId};
 use crate::proof::invariant::{ALL, REVERSIBLE};
 
 /// Explains a step of a plan; `None` if there is no such step.
 #[must_use]
-pub fn step(artifact: &Artifact, id: &str, styling: Styling) -> Option<String> {
+pub fn step(artifact: &Artifact, id: &str) -> Option<Document> {
     let id = StepId::new(id);
     let place = artifact.graph.place(&id)?;
     let Step { id, primitive, after, title, reason, window } = &artifact.graph.steps()[place];
-    let mut text = format!("{}\n", styling.paint(Paint::Heading, &escape_control(title)));
-    text += &format!("  {id}\n  why: {}\n", escape_control(reason));
+    let mut lines = vec![Text::value(id.as_str()), format!("why: {reason}").into()];
     if let Some(forecast) = artifact.forecast.iter().find(|forecast| forecast.step == *id) {
-        text += &format!(
-            "  when: {} to {} at the earliest\n",
-            since_start(forecast.begin),
-            since_start(forecast.end)
-        );
+        let (begin, end) = (since_start(forecast.begin), since_start(forecast.end));
+        lines.push(format!("when: {begin} to {end} at the earliest").into());
     }
     if let Primitive::Wait(wait) = primitive {
-        text += &format!("  how long: {}\n", show_span(wait.span));
+        lines.push(format!("how long: {}", show_span(wait.span)).into());
     }
-    match primitive {
-        Primitive::Gate(gate) => text += &gate::lines(gate, "  "),
-        Primitive::Task(task) => text += &gate::of_task(task, "  "),
-        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => {}
-    }
-    text += &window.as_ref().map(|windows| within(windows, "  ")).unwrap_or_default();
-    match after.is_empty() {
-        true => text += "\nIt waits for nothing.\n",
-        false => text += "\nIt waits for:\n",
-    }
-    for (before, cause) in after {
-        text += &edge(before, cause);
-    }
-    let followers = artifact.graph.followers(place);
-    match followers.is_empty() {
-        true => text += "\nNothing waits for it.\n",
-        false => text += "\nThese wait for it:\n",
-    }
-    for follower in followers {
+    lines.extend(match primitive {
+        Primitive::Gate(gate) => gate::lines(gate),
+        Primitive::Task(task) => gate::of_task(task),
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => Vec::new(),
+    });
+    lines.extend(window.as_ref().map(within).unwrap_or_default());
+    let before: Vec<Item> = after.iter().map(|(before, cause)| edge(before, cause)).collect();
+    let followers = artifact.graph.followers(place).iter();
+    let followers = followers.filter_map(|follower| {
         let step = &artifact.graph.steps()[*follower];
-        let Some(cause) = step.after.get(id) else { continue };
-        text += &edge(&step.id, cause);
-    }
-    text += &match artifact.undos.get(id) {
+        Some(edge(&step.id, step.after.get(id)?))
+    });
+    Some(Document(vec![
+        Block::Group { title: Text::strong(title), blocks: vec![Block::Lines(lines)] },
+        edges("It waits for nothing.", "It waits for:", before),
+        edges("Nothing waits for it.", "These wait for it:", followers.collect()),
+        Block::Lines(vec![way_back(artifact, id, primitive)]),
+    ]))
+}
+
+/// What becomes of a step when the run goes back.
+fn way_back(artifact: &Artifact, id: &StepId, primitive: &Primitive) -> Text {
+    match artifact.undos.get(id) {
         None if artifact.verdict.outcome == Outcome::Refuted => {
-            "\nThe plan is refuted, so no way back was derived.\n".to_owned()
+            "The plan is refuted, so no way back was derived.".into()
         }
         None => match behind_no_return(artifact, id) {
             Some((step, why)) => {
-                format!("\nThere is no way back from {step} on: {}.\n", escape_control(why))
+                let text = Text::from("There is no way back from ").and_value(step.as_str());
+                text.and(format!(" on: {why}."))
             }
-            None => "\nA rollback has nothing to undo here.\n".to_owned(),
+            None => "A rollback has nothing to undo here.".into(),
         },
-        Some(Undo::By(back)) => format!("\nA rollback undoes it with {back}.\n"),
+        Some(Undo::By(back)) => {
+            Text::from("A rollback undoes it with ").and_value(back.as_str()).and(".")
+        }
         Some(Undo::Keep) => match primitive {
             Primitive::Change(_) => {
-                "\nA rollback keeps it: it only adds records, which do no harm when mail goes back to the old host.\n"
-                    .to_owned()
+                "A rollback keeps it: it only adds records, which do no harm when mail goes back to the old host."
+                    .into()
             }
             Primitive::Wait(_)
             | Primitive::Gate(_)
             | Primitive::Task(_)
-            | Primitive::Checkpoint(_) => "\nA rollback keeps it.\n".to_owned(),
+            | Primitive::Checkpoint(_) => "A rollback keeps it.".into(),
         },
-        Some(Undo::Never(why)) => {
-            format!("\nThere is no way back from here: {}.\n", escape_control(why))
-        }
-    };
-    Some(text)
+        Some(Undo::Never(why)) => format!("There is no way back from here: {why}.").into(),
+    }
 }
 
 /// A point of no return before this step, and why there is no way back from it.
@@ -94,31 +90,43 @@ fn behind_no_return<'a>(artifact: &'a Artifact, id: &StepId) -> Option<(&'a Step
     None
 }
 
-fn edge(other: &StepId, cause: &Cause) -> String {
+fn edges(none: &str, some: &str, edges: Vec<Item>) -> Block {
+    match edges.is_empty() {
+        true => Block::Lines(vec![none.into()]),
+        false => Block::Group { title: some.into(), blocks: vec![Block::List(edges)] },
+    }
+}
+
+fn edge(other: &StepId, cause: &Cause) -> Item {
     let Cause { origin, of, why } = cause;
-    format!("  {other}\n      {} ({of}): {}\n", origin.word(), escape_control(why))
+    let why = Text::from(format!("{} ({of}): {why}", origin.word()));
+    Item::new(Text::value(other.as_str()), vec![Block::Lines(vec![why])])
 }
 
 /// Lists the steps of a plan.
 #[must_use]
-pub fn steps(artifact: &Artifact) -> String {
-    let ids = artifact.graph.steps().iter().map(|step| format!("  {}\n", step.id));
-    format!("The steps of {}:\n{}", artifact.name, ids.collect::<String>())
+pub fn steps(artifact: &Artifact) -> Document {
+    let ids = artifact.graph.steps().iter().map(|step| Text::value(step.id.as_str()));
+    Document(vec![Block::Group {
+        title: format!("The steps of {}:", artifact.name).into(),
+        blocks: vec![Block::Lines(ids.collect())],
+    }])
 }
 
 /// Explains an invariant, or the table of facts.
 #[must_use]
-pub fn word(word: &str) -> Option<String> {
+pub fn word(word: &str) -> Option<Document> {
     if word == "facts" {
         return Some(facts());
     }
-    if word == REVERSIBLE {
-        return Some(format!(
-            "{REVERSIBLE}\n  from every state before a point of no return, there is a way back that keeps all other invariants\n"
-        ));
-    }
-    let invariant = ALL.iter().find(|invariant| invariant.name == word)?;
-    Some(format!("{}\n  at every instant: {}\n", invariant.name, invariant.says))
+    let says = if word == REVERSIBLE {
+        "from every state before a point of no return, there is a way back that keeps all other invariants".to_owned()
+    } else {
+        let invariant = ALL.iter().find(|invariant| invariant.name == word)?;
+        format!("at every instant: {}", invariant.says)
+    };
+    let blocks = vec![Block::Lines(vec![says.into()])];
+    Some(Document(vec![Block::Group { title: Text::strong(word), blocks }]))
 }
 
 /// The words that [`word`] knows.
@@ -129,24 +137,27 @@ pub fn words() -> Vec<&'static str> {
 }
 
 /// The table of facts: what each fact means, and what can establish it.
-fn facts() -> String {
-    let mut text =
-        "Facts about hosts, names and addresses, and what can establish them\n".to_owned();
-    for row in TABLE {
+fn facts() -> Document {
+    let facts = TABLE.iter().map(|row| {
         let sources: Vec<String> = row.sources.iter().map(ToString::to_string).collect();
-        text += &format!("\n  {}\n", row.word);
-        for (value, says) in row.says {
+        let values = row.says.iter().map(|(value, says)| {
             let stated = if *value == row.stated { " (what `assume:` states)" } else { "" };
-            text += &format!("      {value}{stated}: it {says}\n");
-        }
-        text += &format!("      established by: {}\n", sources.join("; "));
-        text += &match row.of_old {
+            format!("{value}{stated}: it {says}")
+        });
+        let unknown = match row.of_old {
             Some(today) => format!(
-                "      otherwise it counts as {today} for a host that mail leaves, and as {} for others\n",
+                "otherwise it counts as {today} for a host that mail leaves, and as {} for others",
                 row.unknown
             ),
-            None => format!("      otherwise it counts as {}\n", row.unknown),
+            None => format!("otherwise it counts as {}", row.unknown),
         };
-    }
-    text
+        let sources = format!("established by: {}", sources.join("; "));
+        let lines = values.chain([sources, unknown]).map(Text::from).collect();
+        Block::List(vec![Item::new(row.word, vec![Block::Lines(lines)])])
+    });
+    Document(vec![Block::Section(Section {
+        title: "Facts about hosts, names and addresses, and what can establish them".into(),
+        blocks: facts.collect(),
+        room: Room::Whole,
+    })])
 }

@@ -108,24 +108,19 @@ impl<'a> Folds<'a> {
     }
 
     /// Which zones are alike and which differ, one line each; empty if nothing is folded.
-    pub(super) fn said(&self) -> String {
-        let mut text = String::new();
-        for (first, others) in &self.families {
-            text += &format!(
-                "  {} zones are alike; {first} stands for {}\n",
+    pub(super) fn said(&self) -> Vec<String> {
+        let families = self.families.iter().map(|(first, others)| {
+            format!(
+                "{} zones are alike; {first} stands for {}",
                 others.len() + 1,
                 some_of(others, NAMED_MAX)
-            );
-        }
-        if self.any() && !self.single.is_empty() {
+            )
+        });
+        let single = (self.any() && !self.single.is_empty()).then(|| {
             let differ = if self.single.len() == 1 { "differs" } else { "differ" };
-            text += &format!(
-                "  {} {differ}: {}\n",
-                self.single.len(),
-                some_of(&self.single, NAMED_MAX)
-            );
-        }
-        text
+            format!("{} {differ}: {}", self.single.len(), some_of(&self.single, NAMED_MAX))
+        });
+        families.chain(single).collect()
     }
 
     /// Merges lines that are the same but for the name of a folded zone.

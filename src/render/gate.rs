@@ -1,7 +1,8 @@
-//! Text for gates and tasks.
+//! What is said of gates and tasks.
 
-use super::{count, escape_control};
+use super::count;
 use crate::calendar::show_span;
+use crate::document::Text;
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::task::Task;
 use crate::spec::ConfigSpec;
@@ -9,7 +10,7 @@ use crate::spec::gate::Pace;
 use crate::spec::task::Work;
 
 /// Three lines: what the gate asks, when it passes, and what happens otherwise.
-pub(super) fn lines(gate: &Gate, indent: &str) -> String {
+pub(super) fn lines(gate: &Gate) -> Vec<Text> {
     let Gate { probe, settings, expect, delay, pace, on_fail } = gate;
     let settings = settings.iter().map(|(key, value)| format!(" {key} {}", shown(value)));
     let about = match expect.len() {
@@ -21,23 +22,26 @@ pub(super) fn lines(gate: &Gate, indent: &str) -> String {
         true => String::new(),
         false => format!("{} after what comes before it, ", show_span(*delay)),
     };
-    let (asks, passes, otherwise) = (escape_control(&asks), passes(pace), otherwise(pace, on_fail));
-    format!(
-        "{indent}asks: {asks}\n{indent}passes: {first}{passes}\n{indent}otherwise: {otherwise}\n"
-    )
+    let passes = passes(pace);
+    let otherwise = otherwise(pace, on_fail);
+    let lines = [
+        format!("asks: {asks}"),
+        format!("passes: {first}{passes}"),
+        format!("otherwise: {otherwise}"),
+    ];
+    lines.map(Text::from).into()
 }
 
 /// What a task has besides its title: its time limit and its check.
-pub(super) fn of_task(task: &Task, indent: &str) -> String {
+pub(super) fn of_task(task: &Task) -> Vec<Text> {
     let Task { work, check, within } = task;
     let limit = match work {
-        Work::Command(_) => format!("{indent}within: {}\n", show_span(*within)),
-        Work::Manual(_) => String::new(),
+        Work::Command(_) => Some(format!("within: {}", show_span(*within)).into()),
+        Work::Manual(_) => None,
     };
-    let check = check.as_ref().map_or(String::new(), |argv| {
-        format!("{indent}done if: `{}` succeeds\n", escape_control(&argv.join(" ")))
-    });
-    limit + &check
+    let check = check.as_ref();
+    let check = check.map(|argv| Text::from("done if: ").and_code(argv.join(" ")).and(" succeeds"));
+    limit.into_iter().chain(check).collect()
 }
 
 fn shown(value: &ConfigSpec) -> String {

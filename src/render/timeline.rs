@@ -1,55 +1,29 @@
-//! The timeline: a bar for each step, from the start of the run to its end.
+//! The timeline: when each step begins and ends.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::fold::Folds;
-use super::since_start;
 use crate::artifact::{Artifact, Forecast};
-use crate::graph::{Primitive, Step, StepId};
+use crate::document::{Kind, Row, Timeline};
+use crate::graph::{Primitive, StepId};
 
-/// The width of the bars in columns. Our choice: together with the ids they fit 120 columns.
-const COLUMNS: usize = 40;
-
-/// Draws the forecast: `#` for changes, `=` for waits, `?` for gates, `+` for tasks, `o` for
-/// checkpoints.
-pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> String {
+/// The forecast of the steps that are shown.
+pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> Timeline {
     let forecasts: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
     let total = artifact.forecast.iter().map(|f| f.end).max().unwrap_or_default();
     let steps = artifact.graph.steps().iter();
-    let steps: Vec<&Step> = steps.filter(|step| !folds.hides_step(&artifact.graph, step)).collect();
-    let width = steps.iter().map(|step| step.id.as_str().chars().count()).max().unwrap_or(0);
-    let mut text = format!(
-        "  {:width$}  T+0s{:>fill$}\n",
-        "",
-        since_start(total),
-        fill = COLUMNS.saturating_sub(2)
-    );
-    for step in steps {
-        let Some(Forecast { begin, end, .. }) = forecasts.get(&step.id) else { continue };
-        let mark = match step.primitive {
-            Primitive::Change(_) => '#',
-            Primitive::Wait(_) => '=',
-            Primitive::Gate(_) => '?',
-            Primitive::Task(_) => '+',
-            Primitive::Checkpoint(_) => 'o',
+    let shown = steps.filter(|step| !folds.hides_step(&artifact.graph, step));
+    let rows = shown.filter_map(|step| {
+        let Forecast { step: _, begin, end } = **forecasts.get(&step.id)?;
+        let kind = match step.primitive {
+            Primitive::Change(_) => Kind::Change,
+            Primitive::Wait(_) => Kind::Wait,
+            Primitive::Gate(_) => Kind::Gate,
+            Primitive::Task(_) => Kind::Task,
+            Primitive::Checkpoint(_) => Kind::Checkpoint,
         };
-        let (from, to) = (column(*begin, total), column(*end, total));
-        let bar: String = (0..COLUMNS)
-            .map(|at| if at == from || (from..to).contains(&at) { mark } else { ' ' })
-            .collect();
-        let times = match begin == end {
-            true => since_start(*begin),
-            false => format!("{} to {}", since_start(*begin), since_start(*end)),
-        };
-        text += &format!("  {:width$}  |{bar}|  {times}\n", step.id);
-    }
-    text
-}
-
-fn column(at: Duration, total: Duration) -> usize {
-    let columns = u64::try_from(COLUMNS).unwrap_or(u64::MAX);
-    let column = at.as_secs().saturating_mul(columns) / total.as_secs().max(1);
-    usize::try_from(column).unwrap_or(COLUMNS).min(COLUMNS - 1)
+        Some(Row { label: step.id.to_string(), kind, begin, end })
+    });
+    Timeline { total, rows: rows.collect() }
 }

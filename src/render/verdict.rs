@@ -4,53 +4,59 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::calendar::within;
 use super::fold::Folds;
-use super::{count, escape_control, is_by_hand};
+use super::{count, is_by_hand};
 use crate::artifact::{Artifact, Checked, Outcome, Undo, Verdict};
+use crate::document::{Block, Item, Mark, Text, list};
 use crate::graph::Primitive;
 
-/// What a reviewer wants to know first: the verdict with its exceptions, the point of no return,
-/// shortened waits, how often a person is asked, and windows.
-pub(super) fn first(artifact: &Artifact) -> String {
-    let Verdict { outcome, present, story, overrides, shortened, .. } = &artifact.verdict;
-    let mut text = match outcome {
+/// The verdict in one line.
+pub(super) fn line(artifact: &Artifact) -> String {
+    let Verdict { outcome, present, story, broken, .. } = &artifact.verdict;
+    match outcome {
+        Outcome::Proved if present.is_empty() && artifact.is_way_back() => {
+            "PROVED: no mail is lost and nobody is cut off".to_owned()
+        }
         Outcome::Proved if present.is_empty() => {
-            "PROVED: no mail is lost and nobody is cut off, also on the way back\n".to_owned()
+            "PROVED: no mail is lost and nobody is cut off, also on the way back".to_owned()
         }
-        _ if story.is_empty() => format!("PROVED EXCEPT {}\n", exceptions(present)),
+        _ if story.is_empty() => format!("PROVED EXCEPT {}", exceptions(present)),
         Outcome::Proved | Outcome::Refuted => {
-            let passes = accepted(&artifact.verdict);
-            let broken: BTreeSet<&str> = artifact.verdict.broken.iter().map(|id| of(id)).collect();
+            let broken: BTreeSet<&str> = broken.iter().map(|id| of(id)).collect();
             let broken: Vec<&str> = broken.into_iter().collect();
-            format!("REFUTED{passes}: {}\n", broken.join(", "))
+            format!("REFUTED{}: {}", accepted(&artifact.verdict), broken.join(", "))
         }
-    };
-    if artifact.is_way_back() {
-        text = text.replace(", also on the way back", "");
     }
-    for (what, reason) in overrides {
-        text += &format!("  ! accepted (`override:`): {what}: {}\n", escape_control(reason));
-    }
+}
+
+/// What a reviewer has to know beside the verdict: overrides, the point of no return, shortened
+/// waits, how often a person is asked, and windows.
+pub(super) fn beside(artifact: &Artifact) -> Vec<Item> {
+    let Verdict { overrides, shortened, .. } = &artifact.verdict;
+    let accepted = overrides.iter().map(|(what, reason)| {
+        let text = Text::from("accepted (").and_code("override:");
+        Item::marked(Mark::Warning, text.and(format!("): {what}: {reason}")))
+    });
     let mut never =
         artifact.graph.steps().iter().filter_map(|step| match artifact.undos.get(&step.id) {
             Some(Undo::Never(why)) => Some((&step.id, why)),
             Some(Undo::By(_) | Undo::Keep) | None => None,
         });
-    if let Some((step, why)) = never.next() {
-        text += &format!("  no way back from {step} on: {}\n", escape_control(why));
-    }
-    for line in shortened {
-        text += &format!("  ! shorter than usual: {}\n", escape_control(line));
-    }
+    let never = never.next().map(|(step, why)| {
+        let text = Text::from("no way back from ").and_value(step.as_str());
+        Item::new(text.and(format!(" on: {why}")), Vec::new())
+    });
+    let shorter = shortened
+        .iter()
+        .map(|line| Item::marked(Mark::Warning, format!("shorter than usual: {line}")));
     let by_hand = artifact.graph.steps().iter().filter(|step| is_by_hand(step)).count();
-    if by_hand > 0 {
-        text += &format!("  needs a person {}\n", count(by_hand, "time"));
-    }
-    for step in artifact.graph.steps() {
-        if let (Some(windows), Primitive::Checkpoint(_)) = (&step.window, &step.primitive) {
-            text += &format!("  {} is reached\n{}", step.id, within(windows, "    "));
-        }
-    }
-    text
+    let by_hand = (by_hand > 0)
+        .then(|| Item::new(format!("needs a person {}", count(by_hand, "time")), Vec::new()));
+    let windows = artifact.graph.steps().iter().filter_map(|step| {
+        let Primitive::Checkpoint(_) = &step.primitive else { return None };
+        let within = Block::Lines(within(step.window.as_ref()?));
+        Some(Item::new(Text::value(step.id.as_str()).and(" is reached"), vec![within]))
+    });
+    accepted.chain(never).chain(shorter).chain(by_hand).chain(windows).collect()
 }
 
 /// Added to REFUTED if the plan accepts everything that is broken.
@@ -78,11 +84,11 @@ fn exceptions(present: &[String]) -> String {
     let words = by_invariant.into_iter().map(|(invariant, of)| {
         format!("`{invariant}` ({})", of.into_iter().collect::<Vec<_>>().join(", "))
     });
-    escape_control(&words.collect::<Vec<_>>().join(", "))
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// The whole verdict, with everything that it rests on.
-pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> String {
+pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> Vec<Block> {
     let Verdict {
         outcome,
         holding,
@@ -96,52 +102,54 @@ pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> String {
         story,
         derivation,
     } = &artifact.verdict;
-    let indented = |lines: &[String]| -> String {
-        lines.iter().map(|line| format!("    {}\n", escape_control(line))).collect()
-    };
-    let mut text = match outcome {
-        Outcome::Proved if present.is_empty() => "  PROVED. ".to_owned(),
-        _ if story.is_empty() => format!("  PROVED EXCEPT {}.\n  ", exceptions(present)),
-        Outcome::Proved | Outcome::Refuted => {
-            let passes = accepted(&artifact.verdict);
-            format!("  REFUTED{passes}: {}\n  ", indented(story).trim_start())
+    let texts = |lines: &[String]| lines.iter().map(|line| Text::from(&**line)).collect();
+    let mut blocks = Vec::new();
+    let mut lines = Vec::new();
+    let mut lead = Text::default();
+    match outcome {
+        Outcome::Proved if present.is_empty() => lead = "PROVED. ".into(),
+        _ if story.is_empty() => {
+            lines.push(format!("PROVED EXCEPT {}.", exceptions(present)).into());
         }
-    };
+        Outcome::Proved | Outcome::Refuted => {
+            let (first, rest) = story.split_first().expect("a story that is not empty");
+            blocks.push(Block::Group {
+                title: format!("REFUTED{}: {first}", accepted(&artifact.verdict)).into(),
+                blocks: vec![list(Mark::None, texts(rest))],
+            });
+        }
+    }
     if !holding.is_empty() {
-        text += &format!(
-            "These hold in every order, at every delay, and for everything that caches may still hold (`cutover explain NAME`):\n  {}\n",
-            holding.join(", ")
-        );
+        let holds = "These hold in every order, at every delay, and for everything that caches may still hold (";
+        lines.push(std::mem::take(&mut lead).and(holds).and_code("cutover explain NAME").and("):"));
+        lines.push(holding.join(", ").into());
     }
     let back = match patterns_back {
         0 => String::new(),
         back => format!(", and {back} more on the ways back,"),
     };
-    text += &format!(
-        "  how: {atoms} cached answers and facts may hold at some time; {} of them{back} cannot occur\n",
+    let how = format!(
+        "how: {atoms} cached answers and facts may hold at some time; {} of them{back} cannot occur",
         count(*patterns, "harmful combination")
     );
-    if !derivation.is_empty() {
-        text += &format!("\n  why no other order works:\n{}", indented(derivation));
-    }
-    if !overrides.is_empty() {
-        text += "\n  accepted by `override:`:\n";
-        for (invariant, reason) in overrides {
-            text += &format!("  ! {invariant}: {}\n", escape_control(reason));
+    lines.push(lead.and(how));
+    blocks.push(Block::Lines(lines));
+    let mut group = |title: Text, mark: Mark, items: Vec<Text>| {
+        if !items.is_empty() {
+            blocks.push(Block::Group { title, blocks: vec![list(mark, items)] });
         }
-    }
-    if !present.is_empty() {
-        text += &format!("\n  broken before the first step:\n{}", indented(&folds.lines(present)));
-    }
-    if !assumptions.is_empty() || !shortened.is_empty() {
-        text += "\n  taken for granted:\n";
-        for assumption in folds.lines(assumptions).iter().chain(shortened) {
-            text += &format!("  * {}\n", escape_control(assumption));
-        }
-    }
+    };
+    group("why no other order works:".into(), Mark::None, texts(derivation));
+    let accepted = overrides.iter().map(|(what, reason)| format!("{what}: {reason}").into());
+    let title = Text::from("accepted by ").and_code("override:").and(":");
+    group(title, Mark::Warning, accepted.collect());
+    group("broken before the first step:".into(), Mark::None, texts(&folds.lines(present)));
+    let granted = [folds.lines(assumptions), shortened.clone()].concat();
+    group("taken for granted:".into(), Mark::Bullet, texts(&granted));
+    let at_old = folds.lines(at_old);
     if !at_old.is_empty() {
-        text += "\n  still leads to the old host's addresses when it is released, and breaks when it is switched off:\n";
-        text += &indented(&folds.lines(at_old));
+        let title = "still leads to the old host's addresses when it is released, and breaks when it is switched off:";
+        blocks.push(Block::Group { title: title.into(), blocks: vec![Block::Code(at_old)] });
     }
-    text
+    blocks
 }

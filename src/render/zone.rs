@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use cutover_contract::{Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{Styling, lines};
+use super::{count, lines};
+use crate::document::{Block, Diff, Document, Hunk};
 
 /// A master file: the SOA first, owner names relative to the zone, all other names absolute.
 ///
@@ -44,12 +45,12 @@ pub fn master_file(zone: &Zone) -> String {
     text
 }
 
-/// How many RRsets differ, and how, in canonical order. SOAs only count if both zones have one and
+/// How the RRsets that differ do so, in canonical order, with a hunk for each. SOAs only count if both zones have one and
 /// more than the serial differs.
 #[must_use]
-pub fn difference(one: &Zone, other: &Zone, styling: Styling) -> (usize, String) {
+pub fn difference(one: &Zone, other: &Zone) -> Diff {
     let keys: BTreeSet<&RrKey> = one.rrsets.keys().chain(other.rrsets.keys()).collect();
-    let (mut differ, mut text) = (0, String::new());
+    let mut hunks = Vec::new();
     for key in keys {
         let (a, b) = (one.get(key), other.get(key));
         let is_same = match (a, b) {
@@ -60,11 +61,26 @@ pub fn difference(one: &Zone, other: &Zone, styling: Styling) -> (usize, String)
             _ => a == b,
         };
         if !is_same {
-            differ += 1;
-            text += &super::difference::difference(&lines(key, a), &lines(key, b), "  ", styling);
+            hunks.push(Hunk::of(&lines(key, a), &lines(key, b)));
         }
     }
-    (differ, text)
+    Diff(hunks)
+}
+
+/// Two whole zones compared, as a document; `names` says which is which.
+#[must_use]
+pub fn compared(zone: &Name, [one, other]: &[String; 2], diff: Diff) -> Document {
+    let block = match diff.0.len() {
+        0 => Block::Lines(vec![format!("{zone} is the same at {one} and {other}").into()]),
+        differ => {
+            let differ = count(differ, "RRset");
+            Block::Group {
+                title: format!("{one} (-) and {other} (+) differ in {differ} of {zone}").into(),
+                blocks: vec![Block::Diff(diff)],
+            }
+        }
+    };
+    Document(vec![block])
 }
 
 fn without_serial(soa: &RrSet) -> Option<(Ttl, Soa)> {

@@ -7,24 +7,18 @@ use std::time::Duration;
 use cutover_contract::{Change, Name, RrKey, RrSet};
 
 use super::calendar::within;
-use super::difference::difference;
 use super::fold::{Folds, nameless};
 use super::timeline::timeline;
-use super::{
-    Paint, Styling, chain, count, escape_control, gate, lines, since_start, table, verdict,
-    zone_heading,
-};
+use super::{chain, count, gate, lines, verdict};
 use crate::artifact::{Artifact, Forecast};
-use crate::calendar::show_span;
+use crate::calendar::{show_span, since_start};
 use crate::diag::some_of;
+use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Spare, Table, Text};
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::spec::notify::{Notice, Way};
 
 /// Shown if there is nothing to do.
 pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything matches the plan";
-
-/// The last line of the brief form.
-const HOW_TO_SEE_MORE: &str = "Add `--full` to see every step, with its records and the reason for each wait. `cutover explain` explains one step.\n";
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,55 +32,60 @@ pub enum Detail {
 
 /// Shows an artifact, in the order in which a reviewer reads it.
 #[must_use]
-pub fn plan(artifact: &Artifact, detail: Detail, styling: Styling) -> String {
+pub fn plan(artifact: &Artifact, detail: Detail) -> Document {
     let folds = Folds::of(artifact, detail == Detail::Full);
-    let head = head(artifact, &folds, styling);
+    let what = if artifact.is_way_back() { "way back of" } else { "plan" };
+    let title = Text::strong(format!("{what} {}", artifact.name));
+    let title = title.and("  ").and_value(artifact.digest().to_string());
+    let mut blocks = vec![Block::Lines(vec![title])];
     if artifact.graph.steps().is_empty() {
-        return head;
+        blocks.push(Block::Lines(vec![NOTHING_TO_CHANGE.into()]));
+        return Document(blocks);
     }
-    let part = |title: &str, text: String| match text.is_empty() {
-        true => String::new(),
-        false => format!("{}\n\n{text}", styling.paint(Paint::Heading, title)),
+    let beside = match verdict::beside(artifact) {
+        items if items.is_empty() => Vec::new(),
+        items => vec![Block::List(items)],
     };
-    let details: [(&str, &dyn Fn() -> String); 4] = [
-        ("Steps", &|| steps(artifact, styling)),
-        ("Exposure: how long an old version may still be seen", &|| exposure(artifact)),
-        ("Why it takes this long", &|| chain::waits(artifact)),
-        ("Compared with the usual runbook", &|| chain::runbook(artifact).unwrap_or_default()),
-    ];
-    let details = details.iter().filter(|_| detail == Detail::Full);
-    let details: Vec<String> = details.map(|(title, text)| part(title, text())).collect();
-    let more = match detail {
-        Detail::Brief => HOW_TO_SEE_MORE.to_owned(),
-        Detail::Full => String::new(),
-    };
-    let way_back = match artifact.is_way_back() {
-        true => String::new(),
-        false => chain::ways_back(artifact, &folds),
-    };
-    [
-        head,
-        part("Difference from start to end", differences(artifact, &folds, styling)),
-        part("Timeline of an undisturbed run", timeline(artifact, &folds)),
-        details.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"),
-        part("The way back", way_back),
-        part("Notifications", notices(artifact)),
-        part("Verdict", verdict::whole(artifact, &folds)),
-        more,
-    ]
-    .into_iter()
-    .filter(|part| !part.is_empty())
-    .collect::<Vec<_>>()
-    .join("\n")
+    blocks.push(Block::Group { title: verdict::line(artifact).into(), blocks: beside });
+    blocks.push(summary(artifact, &folds));
+    blocks.push(difference(artifact, &folds));
+    blocks.push(section(
+        "Timeline of an undisturbed run",
+        Room::Spare(ROWS),
+        vec![Block::Timeline(timeline(artifact, &folds))],
+    ));
+    if detail == Detail::Full {
+        blocks.push(steps(artifact));
+        blocks.extend(behind(artifact));
+    }
+    if !artifact.is_way_back() {
+        blocks.push(ways_back(artifact, &folds));
+    }
+    blocks.extend(notices(artifact));
+    blocks.push(section("Verdict", Room::Whole, verdict::whole(artifact, &folds)));
+    if detail == Detail::Brief {
+        let more = Text::from("Add ").and_code("--full");
+        let more = more.and(" to see every step, with its records and the reason for each wait. ");
+        blocks
+            .push(Block::Lines(vec![more.and_code("cutover explain").and(" explains one step.")]));
+    }
+    Document(blocks)
 }
 
-fn head(artifact: &Artifact, folds: &Folds<'_>, styling: Styling) -> String {
-    let what = if artifact.is_way_back() { "way back of" } else { "plan" };
-    let name = styling.paint(Paint::Heading, &format!("{what} {}", artifact.name));
-    let digest = artifact.digest();
-    if artifact.graph.steps().is_empty() {
-        return format!("{name}  {digest}\n\n{NOTHING_TO_CHANGE}\n");
-    }
+/// What is left out first if there is little room: whatever explains.
+const DETAILS: Spare = Spare { turn: 0, part: "detail" };
+const STEPS: Spare = Spare { turn: 1, part: "step" };
+const WAYS_BACK: Spare = Spare { turn: 2, part: "way back" };
+const ROWS: Spare = Spare { turn: 3, part: "row" };
+/// What is left out last.
+const CHANGES: Spare = Spare { turn: 4, part: "changed RRset" };
+
+fn section(title: &str, room: Room, blocks: Vec<Block>) -> Block {
+    Block::Section(Section { title: title.into(), blocks, room })
+}
+
+/// How much is changed, and how long it takes; which zones are folded.
+fn summary(artifact: &Artifact, folds: &Folds<'_>) -> Block {
     let kinds = |test: fn(&Primitive) -> bool| {
         artifact.graph.steps().iter().filter(|step| test(&step.primitive)).count()
     };
@@ -96,19 +95,16 @@ fn head(artifact: &Artifact, folds: &Folds<'_>, styling: Styling) -> String {
         (kinds(|p| matches!(p, Primitive::Task(_))), "task"),
     ];
     let also = also.into_iter().filter(|(number, _)| *number > 0);
-    let gates: String = also.map(|(number, what)| format!(", {}", count(number, what))).collect();
-    let folded = match folds.said() {
-        said if said.is_empty() => said,
-        said => format!("\n{said}"),
-    };
-    let first = verdict::first(artifact);
-    format!(
-        "{name}  {digest}\n\n{first}\n{} in {}, {}{gates}; done after {} at the earliest\n{folded}",
+    let also: String = also.map(|(number, what)| format!(", {}", count(number, what))).collect();
+    let title = format!(
+        "{} in {}, {}{also}; done after {} at the earliest",
         count(kinds(|p| matches!(p, Primitive::Change(_))), "change"),
         count(artifact.zones.len(), "zone"),
         count(kinds(|p| matches!(p, Primitive::Wait(_))), "wait"),
         show_span(end),
-    )
+    );
+    let folded = folds.said().into_iter().map(Text::from).collect();
+    Block::Group { title: title.into(), blocks: vec![Block::Lines(folded)] }
 }
 
 type Versions<'a> = BTreeMap<&'a RrKey, (Option<&'a RrSet>, Option<&'a RrSet>)>;
@@ -127,22 +123,22 @@ fn ends(artifact: &Artifact) -> BTreeMap<&Name, Versions<'_>> {
     zones
 }
 
-fn differences(artifact: &Artifact, folds: &Folds<'_>, styling: Styling) -> String {
-    let mut text = String::new();
+/// The difference between the start and the end, zone by zone.
+fn difference(artifact: &Artifact, folds: &Folds<'_>) -> Block {
+    let mut blocks = Vec::new();
     let mut usual = BTreeSet::new();
     let zones = ends(artifact).into_iter().filter(|(zone, _)| !folds.hides(zone));
     // The zone that stands for the largest group comes first, so that the others can refer to it.
     let (most, others): (Vec<_>, Vec<_>) =
         zones.partition(|(zone, _)| folds.differs(zone).is_none());
     for (zone, versions) in most.into_iter().chain(others) {
-        let heading = zone_heading(zone, &artifact.zones[zone].provider);
         let like = match folds.like(zone) {
             0 => String::new(),
             others => format!(", and {} like it", count(others, "other")),
         };
         let most = folds.differs(zone);
         let but = most.map_or(String::new(), |most| format!("; otherwise the same as {most}"));
-        text += &format!("  {heading}{like}{but}\n");
+        let mut hunks = Vec::new();
         for (key, (first, last)) in versions {
             let (before, after) = (lines(key, first), lines(key, last));
             if folds.any() {
@@ -153,46 +149,69 @@ fn differences(artifact: &Artifact, folds: &Folds<'_>, styling: Styling) -> Stri
                     continue;
                 }
             }
-            text += &difference(&before, &after, "    ", styling);
+            hunks.push(Hunk::of(&before, &after));
         }
-        text.push('\n');
+        let title = Text::from("zone ").and_value(zone.to_string()).and(" at ");
+        let title = title.and_code(&artifact.zones[zone].provider).and(like + &but);
+        blocks.push(Block::Group { title, blocks: vec![Block::Diff(Diff(hunks))] });
     }
-    text.truncate(text.trim_end().len());
-    text + "\n"
+    section("Difference from start to end", Room::Spare(CHANGES), blocks)
 }
 
-fn steps(artifact: &Artifact, styling: Styling) -> String {
+fn steps(artifact: &Artifact) -> Block {
     let begins: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
-    let mut text = String::new();
-    for (number, step) in artifact.graph.steps().iter().enumerate() {
-        let Step { id, primitive, after, title, reason, window } = step;
-        let begin = begins.get(id).map(|f| since_start(f.begin)).unwrap_or_default();
-        let heading = styling.paint(Paint::Heading, &escape_control(title));
-        text += &format!("  {:>3}. {heading}  ({begin})\n", number + 1);
-        text += &format!("       {}\n", styling.paint(Paint::Faint, id.as_str()));
-        text += &format!("       why: {}\n", escape_control(reason));
-        if !after.is_empty() {
-            text += &format!("       after: {}\n", some_of(after.keys(), IDS_MAX));
+    let steps = artifact.graph.steps().iter().enumerate();
+    let items = steps.map(|(number, step)| {
+        let begin = begins.get(&step.id).map(|f| since_start(f.begin)).unwrap_or_default();
+        Item {
+            mark: Mark::Number(number + 1),
+            text: Text::strong(&step.title).and(format!("  ({begin})")),
+            blocks: details(step),
         }
-        text += &window.as_ref().map(|windows| within(windows, "       ")).unwrap_or_default();
-        if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
-            let why = escape_control(&cause.why);
-            text += &format!("       for: {} ({}), {why}\n", cause.of, wait.origin.word());
-        }
-        match primitive {
-            Primitive::Gate(gate) => text += &gate::lines(gate, "       "),
-            Primitive::Task(task) => text += &gate::of_task(task, "       "),
-            Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => {}
-        }
-        if let Primitive::Change(changes) = primitive {
-            for Change { key, before, after } in changes.changes() {
-                let (before, after) = (lines(key, before.as_ref()), lines(key, after.as_ref()));
-                text += &difference(&before, &after, "       ", styling);
-            }
-        }
+    });
+    section("Steps", Room::Folded(STEPS), vec![Block::List(items.collect())])
+}
+
+fn details(step: &Step) -> Vec<Block> {
+    let Step { id, primitive, after, title: _, reason, window } = step;
+    let mut lines = vec![Text::faint(id.as_str()), format!("why: {reason}").into()];
+    if !after.is_empty() {
+        lines.push(format!("after: {}", some_of(after.keys(), IDS_MAX)).into());
     }
-    text
+    lines.extend(window.as_ref().map(within).unwrap_or_default());
+    if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
+        lines.push(format!("for: {} ({}), {}", cause.of, wait.origin.word(), cause.why).into());
+    }
+    match primitive {
+        Primitive::Gate(gate) => lines.extend(gate::lines(gate)),
+        Primitive::Task(task) => lines.extend(gate::of_task(task)),
+        Primitive::Change(_) | Primitive::Wait(_) | Primitive::Checkpoint(_) => {}
+    }
+    let mut blocks = vec![Block::Lines(lines)];
+    if let Primitive::Change(changes) = primitive {
+        let hunks = changes.changes().iter().map(|Change { key, before, after }| {
+            Hunk::of(&super::lines(key, before.as_ref()), &super::lines(key, after.as_ref()))
+        });
+        blocks.push(Block::Diff(Diff(hunks.collect())));
+    }
+    blocks
+}
+
+/// What explains how long the plan takes.
+fn behind(artifact: &Artifact) -> Vec<Block> {
+    let room = Room::Folded(DETAILS);
+    let exposure = exposure(artifact);
+    let exposure = section("Exposure: how long an old version may still be seen", room, exposure);
+    let waits = section("Why it takes this long", room, chain::waits(artifact));
+    let runbook = chain::runbook(artifact)
+        .map(|table| section("Compared with the usual runbook", room, vec![table]));
+    [exposure, waits].into_iter().chain(runbook).collect()
+}
+
+fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> Block {
+    let blocks = vec![chain::ways_back(artifact, folds)];
+    section("The way back", Room::Folded(WAYS_BACK), blocks)
 }
 
 /// How many ids are shown. Our choice: more would bury the sentence.
@@ -200,7 +219,7 @@ const IDS_MAX: usize = 4;
 
 /// One line for each RRset and each reason for waiting until its old version has expired. The
 /// reasons are the causes of the steps after the wait.
-fn exposure(artifact: &Artifact) -> String {
+fn exposure(artifact: &Artifact) -> Vec<Block> {
     let forecasts: BTreeMap<&StepId, &Forecast> =
         artifact.forecast.iter().map(|forecast| (&forecast.step, forecast)).collect();
     type Exposed<'a> = (&'a Change, &'a Forecast, &'a Forecast, Duration);
@@ -236,27 +255,30 @@ fn exposure(artifact: &Artifact) -> String {
         rrset.as_ref().map_or("absent".to_owned(), shown)
     };
     let rows = rows.into_iter().map(|(key, reason, (change, published, gone, span))| {
-        [
+        let cells = [
             key.to_string(),
             format!("{} -> {}", ttl(&change.before), ttl(&change.after)),
             since_start(published.begin),
             since_start(gone.end),
             show_span(span),
             reason.to_owned(),
-        ]
+        ];
+        cells.map(Text::from)
     });
-    let rows: Vec<[String; 6]> = rows.collect();
-    table(["RRset", "TTL", "replaced", "old gone", "wait", "for"], &rows)
+    let head = ["RRset", "TTL", "replaced", "old gone", "wait", "for"];
+    vec![Block::Table(Table::new(head, rows))]
 }
 
-fn notices(artifact: &Artifact) -> String {
+fn notices(artifact: &Artifact) -> Option<Block> {
     let rows = artifact.notify.iter().map(|Notice { at, way, text: _ }| {
         let at: Vec<&str> = at.iter().map(|occasion| occasion.word()).collect();
         let who = match way {
             Way::Webhook(webhook) => format!("the webhook in {webhook}"),
             Way::Mail(mail) => format!("{} by {}:{}", mail.to.join(", "), mail.server, mail.port),
         };
-        format!("  at {}: {}\n", at.join(", "), escape_control(&who))
+        Item::new(format!("at {}: {who}", at.join(", ")), Vec::new())
     });
-    rows.collect()
+    let rows: Vec<Item> = rows.collect();
+    (!rows.is_empty())
+        .then(|| section("Notifications", Room::Folded(DETAILS), vec![Block::List(rows)]))
 }

@@ -8,7 +8,7 @@ use super::planning::{Input, Story};
 use super::rollback::run_way_back;
 use super::running::{
     Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks,
-    newest_still, reach, rest_until,
+    newest_still, reach, rest_until, show_halt,
 };
 use super::{
     Failure, Invocation, home, planning, print_err, print_out, several, shell_quote, styling,
@@ -20,7 +20,7 @@ use crate::engine::RunState;
 use crate::engine::decide::{Action, Asked, Newest, Refusal, Sealed, decide};
 use crate::render::escape_control;
 use crate::render::plan::{self, Detail};
-use crate::render::status::{Stop, halt};
+use crate::render::status::Extent;
 use crate::world::DriveOutcome;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lease, RunId, Runs};
@@ -251,10 +251,10 @@ async fn applied(
             Ok(Applied { exit: Exit::Waiting, until: Some(until) })
         }
         DriveOutcome::Halted(stopped) => {
-            show(&artifact, &state, Stop::Whole(&stopped))?;
+            show_halt(&artifact, &state, &stopped, Extent::Whole)?;
             let others = state.aside().filter(|other| other.step != stopped.step);
             for other in others {
-                show(&artifact, &state, Stop::Aside(other))?;
+                show_halt(&artifact, &state, other, Extent::Part)?;
             }
             print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped).into())
@@ -262,17 +262,12 @@ async fn applied(
     }
 }
 
-/// Shows why a run, or a part of it, stopped.
-fn show(artifact: &Artifact, state: &RunState, stop: Stop<'_>) -> Result<(), Failure> {
-    print_out(&halt(artifact, state, stop, artifact.is_way_back(), styling(&std::io::stdout())))
-}
-
 /// Shows the steps that were set aside while the rest of the run continues; the worst of their exit
 /// codes.
 fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Failure> {
     let mut worst = None;
     for aside in state.aside() {
-        show(artifact, state, Stop::Aside(aside))?;
+        show_halt(artifact, state, aside, Extent::Part)?;
         let exit = Exit::of_halt(artifact, aside);
         worst = Some(worst.map_or(exit, |worst: Exit| worst.or_worse(exit)));
     }

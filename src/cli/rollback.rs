@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::exit::Exit;
 use super::running::{
     Ended, Going, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks, newest_still,
-    owner, reach,
+    owner, reach, show_halt,
 };
 use super::{Failure, planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
@@ -13,7 +13,7 @@ use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState};
 use crate::graph::{Primitive, Step, StepId};
 use crate::render::plan::{self, Detail};
-use crate::render::status::{Stop, halt};
+use crate::render::status::Extent;
 use crate::sim;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lease, Note, Runs, StoreError};
@@ -328,8 +328,7 @@ fn rolled_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
             Ok(Exit::Waiting)
         }
         DriveOutcome::Halted(stopped) => {
-            let stop = Stop::Whole(&stopped);
-            print_out(&halt(&artifact, &state, stop, true, styling(&std::io::stdout())))?;
+            show_halt(&artifact, &state, &stopped, Extent::Whole)?;
             print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped))
         }

@@ -9,19 +9,23 @@ use tokio::signal::unix;
 
 use super::exit::{Exit, Signal};
 use super::progress::Shown;
-use super::{CommandArgs, Failure, Invocation, StateArgs, home, print_err, registry, shell_quote};
+use super::{
+    CommandArgs, Failure, Invocation, StateArgs, home, print_err, print_out, registry, shell_quote,
+    styling,
+};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
+use crate::document::Document;
+use crate::engine::view::{Stopped, by_hand};
 use crate::engine::{IllegalEvent, RunState};
 use crate::graph::gate::{Failing, Gate};
-use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Halt, HaltReason};
 use crate::render::escape_control;
+use crate::render::status::{Extent, halt};
 use crate::spec::SecretRef;
 use crate::spec::notify::Way;
-use crate::spec::task::Work;
 use crate::world::real::connect::{Commands, Connected, connect, secret};
 use crate::world::real::notify::Recipient;
 use crate::world::real::store::{Found, Lease, Part, RunId, Runs};
@@ -466,22 +470,15 @@ pub(super) fn halt_help(artifact: &Artifact, halt: &Halt, invocation: Invocation
     })
 }
 
-/// The tasks that wait for a person, each with its description.
-pub(super) fn is_by_hand<'a>(
-    artifact: &'a Artifact,
-    state: &'a RunState,
-) -> impl Iterator<Item = (&'a StepId, &'a str)> {
-    // A run that turns back or is superseded no longer waits for anybody.
-    let ready = state.ready().filter(|_| !state.leaves());
-    let ready = ready.map(|place| &artifact.graph.steps()[place]);
-    ready.filter_map(|step| match &step.primitive {
-        Primitive::Task(Task { work: Work::Manual(words), .. }) => Some((&step.id, words.as_str())),
-        Primitive::Task(_)
-        | Primitive::Change(_)
-        | Primitive::Wait(_)
-        | Primitive::Gate(_)
-        | Primitive::Checkpoint(_) => None,
-    })
+/// Shows why a run, or a part of it, stopped.
+pub(super) fn show_halt(
+    artifact: &Artifact,
+    state: &RunState,
+    stopped: &Halt,
+    extent: Extent,
+) -> Result<(), Failure> {
+    let shown = Document(vec![halt(artifact, Stopped::of(artifact, state, stopped), extent)]);
+    print_out(&shown.text(styling(&std::io::stdout())))
 }
 
 /// What a person has to do so that a run can continue; empty if nothing.
@@ -490,9 +487,7 @@ pub(super) fn manual_tasks(
     state: &RunState,
     invocation: Invocation<'_>,
 ) -> String {
-    let tasks =
-        is_by_hand(artifact, state).map(|(step, words)| manual_task(step, words, invocation));
-    tasks.collect()
+    by_hand(artifact, state).map(|(step, words)| manual_task(step, words, invocation)).collect()
 }
 
 /// What a person has to do at a step, and how to confirm it.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::running::is_by_hand;
 use super::{Failure, Invocation, StateArgs, planning, print_out, styling};
+use crate::engine::view::{RunView, Stage};
 use crate::render::status::status;
 use crate::world::real::now;
-use crate::world::real::store::{Found, Runs};
+use crate::world::real::store::Runs;
 
 /// Show the state of the newest run of a plan
 #[derive(clap::Args)]
@@ -29,32 +29,33 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         print_out("no run yet\n")?;
         return Ok(Exit::Done);
     };
-    let styling = styling(&std::io::stdout());
-    print_out(&status(&found.run.artifact, &found.run.state, now(), styling))?;
+    let view = RunView::of(&found.run.artifact, &found.run.state, now());
+    print_out(&status(&view).text(styling(&std::io::stdout())))?;
     let invocation = Invocation::of(&args.plan, &args.state);
-    for (step, _) in is_by_hand(&found.run.artifact, &found.run.state) {
+    for (step, _) in view.by_hand() {
         let line = invocation.line("confirm", &format!("{step} --reason WHY"));
         print_out(&format!("When {step} is done, run `{line}`.\n"))?;
     }
     match args.exit_code {
-        true => Ok(exit(&found)),
+        true => Ok(exit(&view)),
         false => Ok(Exit::Done),
     }
 }
 
 /// The exit code of `apply`, should nothing change until then.
-fn exit(found: &Found) -> Exit {
-    let (artifact, state) = (&found.run.artifact, &found.run.state);
-    if state.finished.is_some() {
+fn exit(view: &RunView<'_>) -> Exit {
+    match view.stage {
         // It was rolled back or superseded.
-        let has_left = artifact.is_way_back() || state.replaced.is_some();
-        return if has_left { Exit::Halted } else { Exit::Done };
+        Stage::Finished { .. } if view.artifact.is_way_back() || view.superseded_by.is_some() => {
+            Exit::Halted
+        }
+        Stage::Finished { .. } => Exit::Done,
+        Stage::Halted(stopped) => Exit::of_halt(view.artifact, stopped.halt),
+        Stage::Running | Stage::Settling => match view.by_hand().next() {
+            Some(_) => Exit::ApprovalNeeded,
+            None => Exit::Waiting,
+        },
     }
-    if let Some(halted) = &state.halted {
-        return Exit::of_halt(artifact, halted);
-    }
-    let needs_person = is_by_hand(artifact, state).next().is_some();
-    if needs_person { Exit::ApprovalNeeded } else { Exit::Waiting }
 }
 
 /// The runs of the plan or artifact in a file.

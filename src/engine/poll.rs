@@ -138,13 +138,45 @@ pub enum Next<'a> {
     Sleep {
         /// Until when.
         until: Timestamp,
-        /// Whether it is a wait of the plan, and not only a pause between questions.
-        is_wait: bool,
+        /// Why.
+        pause: Pause,
     },
     /// The run stands still until somebody resumes it.
     Halted,
     /// Everything is done.
     Finished,
+}
+
+/// Why nothing can be done before some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// A wait of the plan is running.
+    Wait,
+    /// The windows of the plan are closed.
+    Window,
+    /// A gate is not due yet.
+    Gate,
+    /// Resolvers may still cache records that somebody else had put there.
+    ForeignRecords,
+    /// Nobody can be asked whether a change is served: the provider declares how long that takes.
+    Propagation,
+    /// The outcome of a change or a task is certain only when it can no longer take effect.
+    Doubt,
+    /// Somebody did not answer and is asked again later.
+    Retry,
+}
+
+impl Pause {
+    /// Whether the plan itself has to wait, and not only this process between two questions.
+    #[must_use]
+    pub fn is_of_plan(self) -> bool {
+        match self {
+            Self::Wait | Self::Window | Self::Gate | Self::ForeignRecords | Self::Propagation => {
+                true
+            }
+            Self::Doubt | Self::Retry => false,
+        }
+    }
 }
 
 /// What a provider is asked for.
@@ -199,7 +231,7 @@ pub fn poll<'a>(
     if state.halted.is_some() {
         return Next::Halted;
     }
-    let mut sleep: Option<(Timestamp, bool)> = None;
+    let mut sleep: Option<(Timestamp, Pause)> = None;
     let mut busy: Option<Timestamp> = None;
     let mut person: Option<Timestamp> = None;
     let mut open = false;
@@ -207,9 +239,9 @@ pub fn poll<'a>(
     for place in state.open(artifact) {
         open = true;
         let Some(next) = of_step(artifact, state, memory, now, place) else { continue };
-        if let Next::Sleep { until, is_wait } = next {
+        if let Next::Sleep { until, pause } = next {
             if sleep.is_none_or(|(other, _)| until < other) {
-                sleep = Some((until, is_wait));
+                sleep = Some((until, pause));
             }
         } else if let Next::Busy { until } = next {
             busy = sooner(busy, until);
@@ -223,7 +255,7 @@ pub fn poll<'a>(
         (false, ..) => Next::Record(state.halt_of_aside().unwrap_or(Event::Finished)),
         // Waits end no later than the next look.
         (true, Some(until), _, _) => Next::Busy { until },
-        (true, None, Some((until, is_wait)), _) => Next::Sleep { until, is_wait },
+        (true, None, Some((until, pause)), _) => Next::Sleep { until, pause },
         (true, None, None, Some(until)) => Next::Await { until },
         // A graph without circles always has a step that is ready.
         (true, None, None, None) => Next::Halted,
@@ -247,7 +279,7 @@ fn tells_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
 }
 
 /// What comes next of a step; `None`: it is done.
-fn of_step<'a>(
+pub(super) fn of_step<'a>(
     artifact: &'a Artifact,
     state: &RunState,
     memory: &Memory,
@@ -259,11 +291,11 @@ fn of_step<'a>(
     let process = memory;
     let memory = process.of(&step.id);
     if let Some(until) = memory.paused(now) {
-        return Some(Next::Sleep { until, is_wait: false });
+        return Some(Next::Sleep { until, pause: Pause::Retry });
     }
     match state.standing(step, place) {
         Standing::Checkpoint(_, CheckpointState::Pending) => Some(match opening(step, now) {
-            Some(until) => Next::Sleep { until, is_wait: true },
+            Some(until) => Next::Sleep { until, pause: Pause::Window },
             None => Next::Record(Event::Reached { step: step.id.clone() }),
         }),
         Standing::Checkpoint(_, CheckpointState::Done { .. }) => None,
@@ -315,10 +347,10 @@ fn of_gate<'a>(
         GateState::Done { .. } => return None,
     };
     if let Some(until) = opening(step, now.max(due)) {
-        return Some(Next::Sleep { until, is_wait: true });
+        return Some(Next::Sleep { until, pause: Pause::Window });
     }
     if now < due {
-        return Some(Next::Sleep { until: due, is_wait: true });
+        return Some(Next::Sleep { until: due, pause: Pause::Gate });
     }
     Some(match gate::ask(artifact, gate, &memory.rounds, gate::since(ready, now)) {
         probe::Next::Ask(queries) => Next::Probe { step, queries },
@@ -370,11 +402,14 @@ fn of_wait<'a>(
         WaitState::Running { until } => {
             let left = state.remaining(place, wait.span, moment);
             if now < until || !left.is_zero() {
-                return Some(Next::Sleep { until: until.max(later(now, left)), is_wait: true });
+                return Some(Next::Sleep {
+                    until: until.max(later(now, left)),
+                    pause: Pause::Wait,
+                });
             }
             // What was waited out must still be replaced everywhere.
             let ended = || match state.held_until(place, moment) {
-                Some(until) => Next::Sleep { until, is_wait: true },
+                Some(until) => Next::Sleep { until, pause: Pause::ForeignRecords },
                 None => Next::Record(Event::WaitEnded { step: step.id.clone() }),
             };
             let see = see(artifact, state, step, wait, See::AtEnd { until });
@@ -448,7 +483,7 @@ fn of_change<'a>(
     // It is looked at before that is waited for: what is still there need not be.
     let held = state.held_until(place, moment);
     let begin = || match held {
-        Some(until) => Next::Sleep { until, is_wait: true },
+        Some(until) => Next::Sleep { until, pause: Pause::ForeignRecords },
         None => Next::Record(Event::Begun { step: step.id.clone() }),
     };
     match is {
@@ -470,7 +505,7 @@ fn of_change<'a>(
             let settled = later(since, zone.settle_max).max(later(now, left));
             // The second look comes when nothing can land any more.
             if memory.change.missed_once && now < settled {
-                return Some(Next::Sleep { until: settled, is_wait: false });
+                return Some(Next::Sleep { until: settled, pause: Pause::Doubt });
             }
             look(Look::InDoubt)
         }
@@ -482,7 +517,7 @@ fn of_change<'a>(
                 let left = state.remaining(place, within, moment);
                 let served = later(at, within).max(later(now, left));
                 if now < served {
-                    return Some(Next::Sleep { until: served, is_wait: true });
+                    return Some(Next::Sleep { until: served, pause: Pause::Propagation });
                 }
                 Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 })
             }

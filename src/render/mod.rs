@@ -5,7 +5,6 @@
 
 pub mod calendar;
 mod chain;
-mod difference;
 pub mod explain;
 mod fold;
 mod gate;
@@ -19,7 +18,6 @@ use cutover_contract::{RrKey, RrSet};
 
 pub use crate::diag::escape_control;
 use crate::document::count;
-use crate::document::text::Paint;
 pub use crate::document::text::Styling;
 use crate::graph::task::Task;
 use crate::graph::{Primitive, Step};

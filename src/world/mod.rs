@@ -412,7 +412,8 @@ pub async fn drive<W: World>(
                 let halt = run.halted_again.take().or_else(|| run.state.halted.clone());
                 return Ok(DriveOutcome::Halted(halt.expect("`poll` says that it has halted")));
             }
-            Next::Sleep { until, is_wait } => {
+            Next::Sleep { until, pause } => {
+                let is_wait = pause.is_of_plan();
                 let is_short = !is_wait && now < later(pausing_since, PAUSE_MAX);
                 if !is_short {
                     run.write_kept_back(world, watch).await?;
@@ -469,7 +470,7 @@ pub async fn drive<W: World>(
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let now = after(world);
                 let held = held_until(run, world, step);
-                let named = run.state.behind_of(&step.id);
+                let named = run.state.lagging(&step.id);
                 let sight =
                     Sight { changes: &changes, servers: &servers, answers: &answers, named };
                 let seen = outcome::seen(see, memory.at(&step.id), step, sight, held, now);

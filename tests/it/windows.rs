@@ -9,8 +9,9 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::window::{SEARCH_MAX, Windows};
 use cutover::calendar::{Timestamp, later};
-use cutover::engine::poll::{Next, poll};
-use cutover::engine::{IllegalEvent, Memory, replay};
+use cutover::engine::poll::{Next, Pause, poll};
+use cutover::engine::view::RunView;
+use cutover::engine::{IllegalEvent, Memory, RunState, replay};
 use cutover::graph::{MovePoint, Primitive, StepId};
 use cutover::journal::{Entry, Event};
 use cutover::render::Styling;
@@ -225,6 +226,11 @@ fn waiting(artifact: &Arc<Artifact>) -> Storm {
     }
 }
 
+/// What `status` shows.
+fn shown(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
+    status(&RunView::of(artifact, state, now)).text(Styling::Plain)
+}
+
 #[test]
 fn a_run_that_waits_for_a_window_says_so() {
     let artifact = Arc::new(artifact());
@@ -232,16 +238,16 @@ fn a_run_that_waits_for_a_window_says_so() {
     let run = resumed(&artifact, &world.journal);
     let opens = at("2026-12-05T19:00:00Z");
     let next = |now: Timestamp| poll(&artifact, &run.state, &Memory::default(), now.into());
-    assert_eq!(next(world.now), Next::Sleep { until: opens, is_wait: true });
+    assert_eq!(next(world.now), Next::Sleep { until: opens, pause: Pause::Window });
     let step = before_switch();
     assert_eq!(next(opens), Next::Record(Event::Reached { step }));
-    let shown = status(&artifact, &run.state, world.now, Styling::Plain);
-    let lines: Vec<&str> = shown
+    let text = shown(&artifact, &run.state, world.now);
+    let lines: Vec<&str> = text
         .lines()
-        .filter(|line| line.contains(before_switch().as_str()) || line.contains("steps done"))
+        .filter(|line| line.contains(before_switch().as_str()) || line.contains("Next:"))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
-    let shown = status(&artifact, &run.state, opens, Styling::Plain);
+    let shown = shown(&artifact, &run.state, opens);
     assert!(!shown.contains("waits for the window"), "it is open: {shown}");
 }
 
@@ -253,8 +259,8 @@ fn what_does_not_open_is_looked_at_again() {
     let run = resumed(&artifact, &world.journal);
     let until = later(world.now, SEARCH_MAX);
     let next = poll(&artifact, &run.state, &Memory::default(), world.now.into());
-    assert_eq!(next, Next::Sleep { until, is_wait: true });
-    let shown = status(&artifact, &run.state, world.now, Styling::Plain);
+    assert_eq!(next, Next::Sleep { until, pause: Pause::Window });
+    let shown = shown(&artifact, &run.state, world.now);
     let words =
         "waits for the end of the freeze 2026-01-01..9999-12-30 UTC, does not open within 400d";
     assert!(shown.contains(words), "{shown}");

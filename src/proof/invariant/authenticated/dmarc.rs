@@ -1,4 +1,5 @@
-//! DMARC policies (RFC 7489, RFC 9989): what receivers do with mail that passes neither SPF nor DKIM.
+//! DMARC policies (RFC 7489, RFC 9989): what receivers do with mail that passes neither SPF nor
+//! DKIM.
 
 use std::collections::BTreeSet;
 

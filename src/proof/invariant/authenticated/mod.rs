@@ -165,7 +165,7 @@ fn streams(
             let parties = builder.parties();
             let own = |source: &Source| match source {
                 Source::Address(ip) => !parties.has(Side::From, *ip),
-                Source::Behind(..) => true,
+                Source::ViaTerm(..) => true,
             };
             for (term, more) in &before {
                 let target = Term::new(term).target(domain);
@@ -192,7 +192,7 @@ fn streams(
     // A term that leads nowhere authorises nobody: it is unknown where the mail comes from.
     for (term, sources) in &mut by_term {
         if sources.is_empty() {
-            sources.insert(Source::Behind(domain.clone(), term.clone()));
+            sources.insert(Source::ViaTerm(domain.clone(), term.clone()));
         }
     }
     Streams { by_term, after }
@@ -216,11 +216,11 @@ fn of_spf(
         *stream += 1;
         let number = *stream;
         if role == Role::New {
-            let behind = of.sources.iter().filter_map(|source| match source {
-                Source::Behind(owner, term) => Some((owner.clone(), Term::new(term))),
+            let via_term = of.sources.iter().filter_map(|source| match source {
+                Source::ViaTerm(owner, term) => Some((owner.clone(), Term::new(term))),
                 Source::Address(_) => None,
             });
-            for (owner, term) in behind.filter(|(_, term)| term.hangs_on_the_client()) {
+            for (owner, term) in via_term.filter(|(_, term)| term.hangs_on_the_client()) {
                 on_the_client(builder, &of, (&owner, &term), &in_flight(builder));
             }
         }
@@ -229,7 +229,7 @@ fn of_spf(
             let from = From { domain, id: format!("{}/{}", host.name, sender.name), who };
             let all = of.sources.iter().filter_map(|source| match source {
                 Source::Address(ip) => Some(*ip),
-                Source::Behind(..) => None,
+                Source::ViaTerm(..) => None,
             });
             let usual = in_flight(builder);
             may_be_refused(builder, &from, (all.collect(), role == Role::New, number), &usual);
@@ -240,8 +240,8 @@ fn of_spf(
         // Most addresses of a record pass by the same term. They are looked at one by one only if
         // that term does not pass all of them.
         let all = |view: &View<'_>| {
-            let behind = Source::Behind(domain.clone(), of.term.to_string());
-            is_fixed(view, &of.term, domain) && is_fine(view, domain, &behind)
+            let via_term = Source::ViaTerm(domain.clone(), of.term.to_string());
+            is_fixed(view, &of.term, domain) && is_fine(view, domain, &via_term)
         };
         let some_fails = {
             let fails = |view: &View<'_>| {
@@ -385,7 +385,7 @@ fn spf_harm(of: &Stream<'_>, source: &Source) -> Harm {
     let Stream { domain, host, sender, .. } = of;
     let from = match source {
         Source::Address(ip) => format!("from {ip}"),
-        Source::Behind(_, term) => format!("from where `{term}` leads"),
+        Source::ViaTerm(_, term) => format!("from where `{term}` leads"),
     };
     Harm::new(
         format!("{ID}/{}/{}/{}/spf/{source}", shown(domain), host.name, sender.name),

@@ -65,8 +65,8 @@ pub(super) fn still_passes(
                 builder.statement(Fact::Sends, &of, Value::False, "")
             ),
         );
-        // A source that already fails today, and was only authorised behind another term, fails
-        // anyway.
+        // A source that already fails today, and was only authorised by a term that follows
+        // another, fails anyway.
         for (choice, ()) in found.iter().filter(|(choice, ())| !choice.is_empty()) {
             for atom in builder.facts.in_flight(&of) {
                 builder.forbid(ID, (choice, NOW), &[atom], &harm);
@@ -89,7 +89,7 @@ fn all_sources_today(
     let found = sources(&terms, domain, snapshot, edges).into_values().flatten();
     let addresses = found.filter_map(|source| match source {
         Source::Address(ip) => Some(ip),
-        Source::Behind(..) => None,
+        Source::ViaTerm(..) => None,
     });
     let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
     let of = sends_today(domain, domain_move);
@@ -112,18 +112,18 @@ fn of_the_client(
         let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
         spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms).collect()
     };
-    let behind = |terms: &[Term]| -> BTreeSet<(Name, String)> {
+    let via_term = |terms: &[Term]| -> BTreeSet<(Name, String)> {
         let all = sources(terms, domain, snapshot, edges).into_values().flatten();
         all.filter_map(|source| match source {
-            Source::Behind(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
-            Source::Behind(..) | Source::Address(_) => None,
+            Source::ViaTerm(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
+            Source::ViaTerm(..) | Source::Address(_) => None,
         })
         .collect()
     };
     let live: Vec<Term> = records_at(snapshot, domain)
         .first()
         .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
-    let all = behind(&live);
+    let all = via_term(&live);
     if all.is_empty() {
         return;
     }
@@ -132,7 +132,7 @@ fn of_the_client(
         .into_iter()
         .flat_map(|domain_move| [&domain_move.from].into_iter().chain(&domain_move.others));
     let declared: Vec<(&Host, BTreeSet<(Name, String)>)> =
-        hosts.map(|host| (host, behind(&terms_of(host)))).collect();
+        hosts.map(|host| (host, via_term(&terms_of(host)))).collect();
     for (number, (owner, text)) in all.iter().enumerate() {
         let term = Term::new(text);
         let below = term.answered_below(owner);

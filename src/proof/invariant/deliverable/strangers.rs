@@ -19,7 +19,8 @@ pub(super) fn strangers(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'
     let parties = builder.parties();
     let known: Vec<Route> =
         match (mail_domain.moves, routes_today(builder.draft().snapshot, domain)) {
-            // Where mail goes today is known to work: nobody has to state that for a domain that stays.
+            // Where mail goes today is known to work: nobody has to state that for a domain that
+            // stays.
             (None, Routes::To(routes)) => routes,
             (_, _) => Vec::new(),
         };

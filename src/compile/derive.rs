@@ -335,8 +335,8 @@ impl Requirement {
 const ATTEMPTS_MAX: usize = 8;
 
 impl OrderProblem {
-    /// Preventing one pattern can leave no way to prevent another. The next attempt then begins with
-    /// the patterns that were left over. After some attempts, the best counts.
+    /// Preventing one pattern can leave no way to prevent another. The next attempt then begins
+    /// with the patterns that were left over. After some attempts, the best counts.
     fn solve(&self) -> OrderSolution {
         // Patterns that rely on a fact that nobody states come last: no step may be held back for
         // them, and those that are not prevented are reported with the missing fact.
@@ -455,8 +455,8 @@ impl<'q> Attempt<'q> {
         self.added.retain(|_| is_needed.next().unwrap_or(true));
     }
 
-    /// Whether the current order prevents every pattern that it should. Looks at `first` first: that
-    /// pattern is the most likely to come true.
+    /// Whether the current order prevents every pattern that it should. Looks at `first` first:
+    /// that pattern is the most likely to come true.
     fn prevents_all(&self, first: usize) -> bool {
         let first = &self.problem.requirements[first];
         let mut all = [first].into_iter().chain(self.prevented.iter().copied());

@@ -279,7 +279,7 @@ fn expected(
                             versions: vec![change.after.clone()],
                             replaced: served_before(draft.snapshot, changes.zone(), change),
                             expires: (hold + margin).saturating_sub(waited(place)),
-                            // What has been waited out is waited out whoever keeps it.
+                            // The wait counts for resolvers that keep records too long, too.
                             overrun: draft
                                 .intent
                                 .terms

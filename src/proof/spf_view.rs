@@ -32,14 +32,14 @@ pub enum Source {
     Address(IpAddr),
     /// From wherever a term leads that nobody could follow: the record's domain, and the term as
     /// written.
-    Behind(Name, String),
+    ViaTerm(Name, String),
 }
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Address(ip) => write!(f, "{ip}"),
-            Self::Behind(_, term) => f.write_str(term),
+            Self::ViaTerm(_, term) => f.write_str(term),
         }
     }
 }
@@ -126,9 +126,9 @@ impl Walk<'_> {
             self.found.extend(self.edges.within(&network).map(Source::Address));
             return;
         }
-        let behind = Source::Behind(of.clone(), term.to_string());
+        let via_term = Source::ViaTerm(of.clone(), term.to_string());
         if term.hangs_on_the_client() {
-            self.found.insert(behind);
+            self.found.insert(via_term);
             return;
         }
         match term.target(of) {
@@ -144,7 +144,7 @@ impl Walk<'_> {
                             }
                         }
                     }
-                    Seen::Unknown(_) => drop(self.found.insert(behind)),
+                    Seen::Unknown(_) => drop(self.found.insert(via_term)),
                     Seen::Absent => {}
                 }
             }
@@ -155,7 +155,7 @@ impl Walk<'_> {
                             let around = term.around(ip).unwrap_or(Network::of(ip, u8::MAX));
                             self.found.extend(self.edges.within(&around).map(Source::Address));
                         }
-                        Meaning::Unseen(..) => drop(self.found.insert(behind.clone())),
+                        Meaning::Unseen(..) => drop(self.found.insert(via_term.clone())),
                     }
                 }
             }
@@ -176,7 +176,7 @@ pub fn is_accepted(view: &View<'_>, domain: &Name, source: &Source) -> bool {
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
     match source {
         Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
-        Source::Behind(of, term) => {
+        Source::ViaTerm(of, term) => {
             let wanted = Term::new(term).named(of, domain);
             let mut reached = BTreeSet::new();
             through(view, (domain, domain), (of, &wanted), &mut reached) == Some(Way::Through)

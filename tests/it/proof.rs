@@ -393,7 +393,7 @@ fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     insta::assert_snapshot!("trap-other-records", told(harmful));
     // Whoever is behind the other address has to take the mail, and somebody has to say so.
     let moved = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
-    assert!(told(moved).contains("nobody says that this takes mail for acme.test."));
+    assert!(told(moved).contains("nobody says that this host accepts mail for acme.test."));
     let said =
         "assume: [ { fact: accepts, address: 192.0.2.99, reason: it is the same server } ]\n";
     assert_eq!(told(&format!("{moved}{said}")), "");

@@ -42,7 +42,7 @@ fn a_refuted_plan_is_told_once() {
     let sentences = [
         "then a sender finds no address for any exchange",
         "then a mail client that is set up with mail.acme.test.",
-        "publish the addresses and let their absence expire",
+        "publish the addresses, and let their non-existence expire",
         "no order of the steps keeps `deliverable`",
     ];
     for (args, undone) in [

@@ -238,7 +238,7 @@ fn facts_of_people_are_asked_for() {
     assert_eq!(kind("assume/contract/sends/own"), "task", "{text}");
     assert_eq!(kind("assume/contract/synced/own"), "task");
     assert_eq!(kind("assume/contract/clients/own"), "checkpoint");
-    let asked = "assume/contract/sends/own waits for a person: see that `own` is not (or no longer) used by people or programs to send mail";
+    let asked = "assume/contract/sends/own waits for a person: make sure that `own` is not (or no longer) used by people or programs to send mail";
     let apply = ["apply", "plan.json", "--auto-approve"];
     let mut said = String::new();
     // Each wait is of a second or two.

@@ -269,7 +269,8 @@ fn special(intent: &Intent, snapshot: &Snapshot, index: &Index) -> HashSet<Name>
             found.extend(others.into_iter().cloned());
         }
     }
-    // Names that contain two other zones' names, or one other zone's name in a zone that moves itself.
+    // Names that contain two other zones' names, or one other zone's name in a zone that moves
+    // itself.
     let moved: HashSet<&Name> = intent.moves.iter().map(|domain| &domain.zone).collect();
     for (origin, seen) in &snapshot.zones {
         let most = usize::from(!moved.contains(origin));

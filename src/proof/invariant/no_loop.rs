@@ -1,10 +1,10 @@
-//! `no-loop`: no two hosts pass mail to one another, and none finds itself behind the MX records that
-//! it follows (RFC 5321 §5.1: the message bounces, "mail loops back to myself").
+//! `no-loop`: no two hosts pass mail to each other, and no host passes mail to itself by the MX
+//! records that it follows (RFC 5321 §5.1: the message bounces, "mail loops back to myself").
 
 use std::time::Duration;
 
 use super::deliverable::passing_on;
-use super::forbid_where_it_leads;
+use super::forbid_at_host;
 use crate::fact::{Fact, Value};
 use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
@@ -20,10 +20,10 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
             let harm = Harm::new(
                 format!("{ID}/{}/{}", from.name, to.name),
                 format!(
-                    "`{}` passes mail for unknown recipients to `{}`, and that one passes it back: 554 5.4.6, the message bounces",
+                    "`{}` passes mail for unknown recipients to `{}`, which passes it back: 554 5.4.6, the message bounces",
                     from.name, to.name
                 ),
-                "let one of the two hosts relay, and the other one know every recipient",
+                "let only one of the two hosts relay, and let the other one know every recipient",
             );
             builder.forbid(ID, (&Choice::new(), Duration::ZERO), &[old, new], &harm);
         }
@@ -34,16 +34,16 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
                 let harm = Harm::new(
                     format!("{ID}/{}/{}/by-mx", shown(domain), host.name),
                     format!(
-                        "`{}` follows the MX records of {domain} to pass mail on, and finds itself there: 554 5.4.6, the message bounces",
-                        host.name
+                        "`{}` passes mail on by the MX records of {domain}, which name `{}` itself: 554 5.4.6, the message bounces",
+                        host.name, host.name
                     ),
                     format!(
-                        "let `{}` relay to the other host's exchanges by name (`value: relay`), or begin when nobody can have MX records that name it",
+                        "let `{}` relay to the other host's exchanges by name (`value: relay`), or let it begin when no cache can hold MX records that name it",
                         host.name
                     ),
                 );
                 let relays = (Duration::ZERO, &[vec![relays]][..]);
-                forbid_where_it_leads(builder, (ID, domain, side), relays, &harm);
+                forbid_at_host(builder, (ID, domain, side), relays, &harm);
             }
         }
     }

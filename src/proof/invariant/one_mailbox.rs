@@ -1,13 +1,14 @@
 //! `one-mailbox`: what is stored or written at one host reaches the mailbox at the other.
 //!
-//! After the switch people read at the new host. What the old host still puts into a mailbox of its
-//! own, because a sender has the old MX records or is a customer of the old host, or because a mail
-//! client still writes there, comes over only with a copy that begins later. So the last copy may
-//! begin only when nothing of that can happen any more, and the old host may go only behind it.
+//! After the switch people read their mail at the new host. The old host may still put mail into a
+//! mailbox of its own: because a sender has the old MX records, because the sender is a customer of
+//! the old host, or because a mail client still writes there. Such mail reaches the new host only
+//! by a copy that begins later. So the last copy may begin only when none of that can happen any
+//! more, and the old host may go only after it.
 
 use std::time::Duration;
 
-use super::{both, deliverable, forbid_where_it_leads, is_known_to_stay};
+use super::{both, deliverable, forbid_at_host, is_known_to_stay};
 use crate::fact::{Fact, Subject, Value};
 use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
@@ -36,7 +37,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         );
         let sets: Vec<Vec<usize>> =
             pairs(&stores, &begun).map(|(store, begun)| vec![store, at_new, begun]).collect();
-        forbid_where_it_leads(builder, (ID, domain, Side::From), (late, &sets), &harm);
+        forbid_at_host(builder, (ID, domain, Side::From), (late, &sets), &harm);
     }
     let read_there: Vec<Vec<usize>> =
         pairs(&stores, &begun).map(|(store, begun)| vec![store, at_new, begun]).collect();
@@ -74,7 +75,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         let harm = Harm::new(
             format!("{ID}/{from}/not-copied"),
             format!(
-                "`{from}` is switched off before its mailboxes have been copied for the last time: what only it has is lost"
+                "`{from}` is switched off before the last copy of its mailboxes: what only it has is lost"
             ),
             copy.clone(),
         );
@@ -82,8 +83,8 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     }
 }
 
-/// The atoms of that the last copy from a host has begun; or, on ways of which nobody says that there is
-/// one, of all that may be.
+/// The atoms that say that the last copy from a host has begun. For steps without any such copy,
+/// all atoms, since mail is then never copied.
 fn last_copy(builder: &PatternBuilder<'_>, host: &str) -> Vec<usize> {
     let copies = builder.facts.values(Fact::Synced, &Subject::Host(host.to_owned()));
     let counts = |atom| builder.library.counts(atom);
@@ -95,13 +96,13 @@ fn last_copy(builder: &PatternBuilder<'_>, host: &str) -> Vec<usize> {
     begun.map(|(_, atom)| *atom).collect()
 }
 
-/// Mail of a domain that the plan leads away from the old host by its records: what still comes there
-/// after the last copy is not in it.
+/// Mail of a domain whose records the plan moves away from the old host: mail that still arrives
+/// there after the last copy is not copied.
 fn others_stored_late(builder: &mut PatternBuilder<'_>, read_there: &[Vec<usize>]) {
     let Some((from, _)) = builder.sides() else { return };
     let late = builder.late();
-    for one in builder.domains().iter().filter(|one| one.moves.is_none()) {
-        let domain = &one.name;
+    for domain in builder.domains().iter().filter(|domain| domain.moves.is_none()) {
+        let domain = &domain.name;
         if is_known_to_stay(builder.draft(), domain) {
             continue;
         }
@@ -113,11 +114,11 @@ fn others_stored_late(builder: &mut PatternBuilder<'_>, read_there: &[Vec<usize>
                 from.name
             ),
             format!(
-                "lead {domain} away before the last copy, and let its old records expire; or {}",
+                "move {domain} to another host before the last copy, and let its old records expire; or {}",
                 builder.statement(Fact::Stays, &of, Value::True, "")
             ),
         );
-        for (choice, ()) in deliverable::comes_to_old(builder, domain).iter() {
+        for (choice, ()) in deliverable::reaches_old(builder, domain).iter() {
             if choice.is_empty() {
                 continue;
             }
@@ -131,8 +132,8 @@ fn others_stored_late(builder: &mut PatternBuilder<'_>, read_there: &[Vec<usize>
     }
 }
 
-/// The other direction: what is at the new host while the mailboxes are at the old one, still or
-/// again after the way back.
+/// The other direction: what is at the new host while the mailboxes are at the old host, still or
+/// again on the way back.
 fn to_the_old_host(builder: &mut PatternBuilder<'_>) {
     let Some((from, to)) = builder.sides() else { return };
     let Some(mailboxes) = builder.mailboxes().copied() else { return };
@@ -145,36 +146,36 @@ fn to_the_old_host(builder: &mut PatternBuilder<'_>) {
         let harm = Harm::new(
             format!("{ID}/{}/stored-early", shown(domain)),
             format!(
-                "a message for {domain} is put into a mailbox at `{to}` while its reader is at `{from}`, and no copy comes after: nobody sees it"
+                "a message for {domain} is put into a mailbox at `{to}` while its reader is at `{from}`, and no copy follows: nobody sees it"
             ),
             format!(
-                "let the mailboxes move before senders come to the new host; for the way back, {copy}"
+                "let the mailboxes move before senders reach the new host; for the way back, {copy}"
             ),
         )
         .or_steady(format!(
-            "the MX records of {domain} lead to `{to}` already: what arrives there before the switch lies in the mailboxes that people read from the switch on"
+            "the MX records of {domain} already lead to `{to}`: what arrives there before the switch is in the mailboxes that people read from the switch on"
         ));
-        // What it passes on, or refuses, does not stay there.
+        // Mail that the host passes on or refuses does not stay there.
         let stores = builder.facts.of_host(Fact::Mail, to, Value::Store);
         let read_there = both(&at_old, &begun);
         let sets: Vec<Vec<usize>> = read_there
             .iter()
             .flat_map(|set| stores.iter().map(move |store| [set.as_slice(), &[*store]].concat()))
             .collect();
-        forbid_where_it_leads(builder, (ID, domain, Side::To), (late, &sets), &harm);
+        forbid_at_host(builder, (ID, domain, Side::To), (late, &sets), &harm);
     }
     relayed_early(builder, &at_old, &begun);
     if let Some(at_old) = mailboxes.old {
         early_at_new(builder, at_old);
     }
     let Some(again) = mailboxes.again else { return };
-    // A copy that was made on the way there is none of what came in since.
+    // A copy that was made before the switch has nothing of what arrived since.
     let copied_back = builder.draft().begins_again(Fact::Synced, &Subject::Host(to.clone()));
     if copied_back.is_none() {
         let harm = Harm::new(
             format!("{ID}/{to}/left-there"),
             format!(
-                "what came in at `{to}` since the switch stays there, while people read at `{from}` again"
+                "mail that arrived at `{to}` since the switch stays there, while people read at `{from}` again"
             ),
             copy,
         );
@@ -208,8 +209,8 @@ fn to_the_old_host(builder: &mut PatternBuilder<'_>) {
     }
 }
 
-/// What the old host passes on while people read there: it lies at the new host, and no copy brings it
-/// back.
+/// What the old host passes on while people read there: it is at the new host, and no copy brings
+/// it back.
 fn relayed_early(builder: &mut PatternBuilder<'_>, at_old: &[usize], begun: &[usize]) {
     let Some((from, to)) = builder.sides() else { return };
     let (from, to) = (&from.name, &to.name);
@@ -218,10 +219,10 @@ fn relayed_early(builder: &mut PatternBuilder<'_>, at_old: &[usize], begun: &[us
             let harm = Harm::new(
                 format!("{ID}/{from}/passed-on-early"),
                 format!(
-                    "`{from}` passes mail on to `{to}` while people read at `{from}`, and no copy comes after: nobody sees it"
+                    "`{from}` passes mail on to `{to}` while people read at `{from}`, and no copy follows: nobody sees it"
                 ),
                 format!(
-                    "let `{from}` pass mail on when the mailboxes have moved, and not when people have gone back"
+                    "let `{from}` pass mail on only when the mailboxes have moved, and no longer when people have gone back"
                 ),
             );
             for (at_old, begun) in pairs(at_old, begun) {
@@ -236,8 +237,8 @@ fn relayed_early(builder: &mut PatternBuilder<'_>, at_old: &[usize], begun: &[us
     }
 }
 
-/// What comes to the new host before people read there, whatever DNS says: from its own customers, or
-/// from clients that somebody says are set up for it already.
+/// Mail that reaches the new host before people read there, whatever DNS says: from its own
+/// customers, or from clients that, as stated, are already set up for it.
 fn early_at_new(builder: &mut PatternBuilder<'_>, at_old: usize) {
     let Some((from, to)) = builder.sides() else { return };
     let (from, to) = (&from.name, &to.name);
@@ -258,8 +259,8 @@ fn early_at_new(builder: &mut PatternBuilder<'_>, at_old: usize) {
     }
     let new = Subject::Host(to.clone());
     let says = |fact| {
-        builder.draft().intent.assume.iter().any(|one| {
-            one.fact.value == fact && one.subject.value == new && one.value == Value::True
+        builder.draft().intent.assume.iter().any(|stated| {
+            stated.fact.value == fact && stated.subject.value == new && stated.value == Value::True
         })
     };
     if !says(Fact::Clients) {
@@ -277,6 +278,6 @@ fn early_at_new(builder: &mut PatternBuilder<'_>, at_old: usize) {
     }
 }
 
-fn pairs<'a>(one: &'a [usize], other: &'a [usize]) -> impl Iterator<Item = (usize, usize)> + 'a {
-    one.iter().flat_map(move |a| other.iter().map(move |b| (*a, *b)))
+fn pairs<'a>(left: &'a [usize], right: &'a [usize]) -> impl Iterator<Item = (usize, usize)> + 'a {
+    left.iter().flat_map(move |a| right.iter().map(move |b| (*a, *b)))
 }

@@ -1,5 +1,5 @@
-//! `reach`: from the switch on, until the old side is left, what is cached of the switched records
-//! expires within the cutover TTL, so that the switch, and a way back, take minutes.
+//! `reach`: from the switch on until the old side is left, whatever caches hold of the switched
+//! records expires within the cutover TTL, so that the switch and a way back take minutes.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
             for class in &answers.classes {
                 for version in &class.versions {
                     let Some(first) = version.first() else { continue };
-                    // The way back ends the switch: nothing has to be quick any more.
+                    // The way back ends the switch: nothing has to be quick after it.
                     let start = builder.library.atoms.borrow()[*first].start;
                     if matches!(start, Start::Begin(step) if step >= draft.forward) {
                         continue;
@@ -44,7 +44,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
                         | What::MailboxesAt { .. }
                         | What::Begun => None,
                     };
-                    // A name that was not there takes nobody anywhere.
+                    // A name that did not exist leads nobody anywhere.
                     let Some(records) = records else { continue };
                     let lives = hold(Some(&records), zone);
                     if lives <= longest + zone.capabilities.unseen_nodes {
@@ -57,7 +57,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
                             show_span(lives),
                             show_span(longest)
                         ),
-                        "lower the TTL, and let the old one expire, before the switch; raise it only after the contraction has begun",
+                        "lower the TTL, and let the old one expire, before the switch; raise it only after the old side is left",
                     );
                     builder.forbid_version(ID, version, &[switching], &harm);
                 }

@@ -1,8 +1,9 @@
-//! `spf-sound`: in every view, a domain has at most one SPF record, of at most ten look-ups and two
-//! void ones (RFC 7208 §4.5, §4.6.4), and every term leads where it can be evaluated (§5.2).
+//! `spf-sound`: in every view, a domain has at most one SPF record, with at most ten look-ups of
+//! which at most two are void (RFC 7208 §4.5, §4.6.4), and every term leads to something that can
+//! be evaluated (§5.2).
 //!
-//! What an evaluation comes to is asked of the evaluator itself, for a client that no term names: it
-//! looks at all of them. What a record leads to and nobody has seen may cost anything.
+//! The result comes from the evaluator itself, for a client that no term names, so that it looks at
+//! all terms. A name that a record leads to and that nobody has seen may cost anything.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,7 +23,8 @@ const ID: &str = "spf-sound";
 const NOW: Duration = Duration::ZERO;
 /// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
-/// SPF records that are followed at the most, so that a circle of includes ends. Our choice.
+/// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
+/// choice.
 const RECORDS_MAX: usize = 64;
 
 pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
@@ -31,7 +33,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         let moves = moving.contains(&domain);
         let broken = |view: &View<'_>| harm(view, &domain);
         for (choice, harm) in builder.cases(ID, ("sound", &domain, 0), &broken).iter() {
-            // A domain that the plan does not touch is none of its business.
+            // The plan is not responsible for a domain that it does not touch.
             if moves || !choice.is_empty() {
                 builder.forbid(ID, (choice, NOW), &[], harm);
             }
@@ -40,7 +42,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     }
 }
 
-/// Every name that has an SPF record, or comes to have one; the domains that move, whatever they have.
+/// Every name that has an SPF record, now or later, and the domains that move, whatever they have.
 fn domains(builder: &PatternBuilder<'_>) -> BTreeSet<Name> {
     let draft = builder.draft();
     let has_spf = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
@@ -88,22 +90,21 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
             format!(
                 "a receiver needs more than {TERMS_MAX} look-ups for the SPF record of {domain}: SPF is an error for every sender"
             ),
-            "take out includes that nobody uses, or give a sender a subdomain of its own"
-                .to_owned(),
+            "remove includes that nobody uses, or give a sender a subdomain of its own".to_owned(),
         ),
         (Outcome::PermError, Some(Problem::ManyVoids)) => harm(
             "voids",
             format!(
                 "more terms of the SPF record of {domain} lead to nothing than receivers allow: SPF is an error for every sender"
             ),
-            "take the terms out whose names have no records".to_owned(),
+            "remove the terms whose names have no records".to_owned(),
         ),
         (Outcome::PermError, Some(problem)) => {
             let (what, fix) = match &problem {
                 Problem::NoRecord { term, .. } => (
                     format!("leads-nowhere/{term}"),
                     format!(
-                        "take `{term}` out of the record first, and let that record expire before what it leads to is removed"
+                        "first remove `{term}` from the record, and let the old record expire before what the term leads to is removed"
                     ),
                 ),
                 Problem::Syntax { term, .. } => {
@@ -114,7 +115,7 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
                 | Problem::ManyVoids
                 | Problem::ManyExchanges { .. }
                 | Problem::Unanswered(_) => {
-                    ("broken".to_owned(), "mend the record, or what it leads to".to_owned())
+                    ("broken".to_owned(), "correct the record, or what it leads to".to_owned())
                 }
             };
             harm(
@@ -129,14 +130,14 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
     }
 }
 
-/// What a record leads to that nobody could ask, where the record is not the one of today: it may be
-/// none, or cost too much.
+/// What a record leads to that nobody could ask, if the record is not the current one: there may be
+/// no record, or it may cost too much.
 fn unseen(builder: &mut PatternBuilder<'_>, domain: &Name) {
     let own = RrKey::new(domain.clone(), RrType::TXT);
     let names = builder.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
     for (number, name) in names.iter().enumerate() {
         let of = Subject::Name(name.clone());
-        // What is stated counts from the first step on.
+        // A stated fact counts from the first step on.
         let today = today_has(builder.draft().snapshot, domain, name)
             && !builder.facts.is_stated(Fact::Published, &of);
         let leads = |view: &View<'_>| {
@@ -146,7 +147,7 @@ fn unseen(builder: &mut PatternBuilder<'_>, domain: &Name) {
         let harm = Harm::new(
             format!("{ID}/{}/unseen/{}", shown(domain), shown(name)),
             format!(
-                "the SPF record of {domain} leads to {name}, and nobody could ask what is there: it may be no record, or one that costs too many look-ups, and SPF is an error for every sender then"
+                "the SPF record of {domain} leads to {name}, and nobody could ask what that is: it may have no record, or one that costs too many look-ups, and then SPF is an error for every sender"
             ),
             format!(
                 "configure a `resolver:`, or {}",
@@ -160,7 +161,7 @@ fn unseen(builder: &mut PatternBuilder<'_>, domain: &Name) {
     }
 }
 
-/// Whether the record of today leads to a name.
+/// Whether the current record leads to a name.
 fn today_has(snapshot: &Snapshot, domain: &Name, wanted: &Name) -> bool {
     let found = unseen_at(
         &|key| snapshot.told(key),

@@ -6,7 +6,7 @@ use super::{REFUTED, case};
 #[test]
 fn alias_with_a_key() {
     let said = case("alias-with-a-key").planned().breaks("deliverable");
-    said.says("nobody says that this takes mail for lists.b.test.");
+    said.says("nobody says that this host accepts mail for lists.b.test.");
 }
 
 /// Below a DNAME nothing can say so: it is listed.

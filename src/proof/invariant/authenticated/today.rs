@@ -1,4 +1,4 @@
-//! What the SPF records of today let pass: somebody may rely on it, declared or not.
+//! What the current SPF records let pass: somebody may rely on it, declared or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,24 +17,25 @@ use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_accep
 use crate::proof::view::View;
 use crate::spf::{Outcome, SpfRecord, Term};
 
-/// What the record of today lets pass, and no sender of the move declares: somebody may rely on it.
-pub(super) fn as_today(
+/// What the current record lets pass and no sender of the move declares: somebody may rely on it.
+pub(super) fn still_passes(
     builder: &mut PatternBuilder<'_>,
     domain: &Name,
-    one: Option<&DomainMove>,
+    domain_move: Option<&DomainMove>,
     edges: &Edges,
 ) {
-    all_others(builder, domain, one);
-    of_the_client(builder, domain, one, edges);
+    all_others(builder, domain, domain_move);
+    of_the_client(builder, domain, domain_move, edges);
     if edges.refuse_by_name() {
-        all_sources_today(builder, domain, one, edges);
+        all_sources_today(builder, domain, domain_move, edges);
     }
-    let rest = builder
-        .always(("undeclared-today", domain, 0), &|| undeclared_today(builder, domain, one, edges));
+    let rest = builder.always(("undeclared-today", domain, 0), &|| {
+        undeclared_today(builder, domain, domain_move, edges)
+    });
     if rest.is_empty() {
         return;
     }
-    let of = sends_today(domain, one);
+    let of = sends_today(domain, domain_move);
     let rest: Vec<&Source> = rest.iter().collect();
     let failing = |builder: &PatternBuilder<'_>, number: usize, sources: &[&Source]| {
         let fails = |view: &View<'_>| {
@@ -47,10 +48,10 @@ pub(super) fn as_today(
     }
     for (place, source) in rest.iter().enumerate() {
         let found = failing(builder, place + 1, &[*source]);
-        // Who sends from an address of the old host sends through it.
-        let of = match (source, one) {
-            (Source::Address(ip), Some(one)) if builder.parties().has(Side::From, *ip) => {
-                Subject::Host(one.from.name.clone())
+        // Mail from an address of the old host is sent through it.
+        let of = match (source, domain_move) {
+            (Source::Address(ip), Some(domain_move)) if builder.parties().has(Side::From, *ip) => {
+                Subject::Host(domain_move.from.name.clone())
             }
             (_, _) => of.clone(),
         };
@@ -60,11 +61,12 @@ pub(super) fn as_today(
                 "mail as {domain} from {source}, which its SPF record lets pass today, fails SPF: nobody says that nothing is sent from there"
             ),
             format!(
-                "leave the term in the record, or declare its sender at a host; where nothing is sent from there, {}",
+                "leave the term in the record, or declare its sender at a host; if nothing is sent from there, {}",
                 builder.statement(Fact::Sends, &of, Value::False, "")
             ),
         );
-        // What fails today, and was only authorised by a term behind another, fails for itself.
+        // A source that already fails today, and was only authorised by a term that follows
+        // another, fails anyway.
         for (choice, ()) in found.iter().filter(|(choice, ())| !choice.is_empty()) {
             for atom in builder.facts.in_flight(&of) {
                 builder.forbid(ID, (choice, NOW), &[atom], &harm);
@@ -73,11 +75,11 @@ pub(super) fn as_today(
     }
 }
 
-/// What the record of today does not refuse, from wherever it comes, and another one may.
+/// Mail from any source that the current record does not refuse, but another record may.
 fn all_sources_today(
     builder: &mut PatternBuilder<'_>,
     domain: &Name,
-    one: Option<&DomainMove>,
+    domain_move: Option<&DomainMove>,
     edges: &Edges,
 ) {
     let snapshot = builder.draft().snapshot;
@@ -87,21 +89,21 @@ fn all_sources_today(
     let found = sources(&terms, domain, snapshot, edges).into_values().flatten();
     let addresses = found.filter_map(|source| match source {
         Source::Address(ip) => Some(ip),
-        Source::Behind(..) => None,
+        Source::ViaTerm(..) => None,
     });
     let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
-    let of = sends_today(domain, one);
+    let of = sends_today(domain, domain_move);
     let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
     let in_flight = builder.facts.in_flight(&of);
     may_be_refused(builder, &from, (all.into_iter().collect(), false, 0), &in_flight);
 }
 
-/// What terms lead to whose match hangs on the client: nobody can tell whose mail passes by which of
-/// the records below them, so each goes on to answer what it answers today.
+/// What the terms lead to that depend on the client: nobody can tell whose mail passes by which of
+/// the records there, so each has to keep its current answer.
 fn of_the_client(
     builder: &mut PatternBuilder<'_>,
     domain: &Name,
-    one: Option<&DomainMove>,
+    domain_move: Option<&DomainMove>,
     edges: &Edges,
 ) {
     let draft = builder.draft();
@@ -110,30 +112,32 @@ fn of_the_client(
         let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
         spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms).collect()
     };
-    let behind = |terms: &[Term]| -> BTreeSet<(Name, String)> {
+    let via_term = |terms: &[Term]| -> BTreeSet<(Name, String)> {
         let all = sources(terms, domain, snapshot, edges).into_values().flatten();
         all.filter_map(|source| match source {
-            Source::Behind(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
-            Source::Behind(..) | Source::Address(_) => None,
+            Source::ViaTerm(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
+            Source::ViaTerm(..) | Source::Address(_) => None,
         })
         .collect()
     };
     let live: Vec<Term> = records_at(snapshot, domain)
         .first()
         .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
-    let all = behind(&live);
+    let all = via_term(&live);
     if all.is_empty() {
         return;
     }
-    // Whose mail it is; the new host's own terms are asked for as such.
-    let hosts = one.into_iter().flat_map(|one| [&one.from].into_iter().chain(&one.others));
+    // Whose mail it is. The new host's own terms are judged separately.
+    let hosts = domain_move
+        .into_iter()
+        .flat_map(|domain_move| [&domain_move.from].into_iter().chain(&domain_move.others));
     let declared: Vec<(&Host, BTreeSet<(Name, String)>)> =
-        hosts.map(|host| (host, behind(&terms_of(host)))).collect();
+        hosts.map(|host| (host, via_term(&terms_of(host)))).collect();
     for (number, (owner, text)) in all.iter().enumerate() {
         let term = Term::new(text);
         let below = term.answered_below(owner);
-        // Whoever has a name in DNS for its address is a host, and hosts' names have no underscores
-        // (RFC 1123 §2.1).
+        // Whoever has a name in DNS for its address is a host, and the names of hosts have no
+        // underscores (RFC 1123 §2.1).
         let of_hosts = term.is_of_host_names();
         let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
         let names = draft
@@ -141,7 +145,7 @@ fn of_the_client(
             .map(|key| &key.name)
             .filter(|name| name.is_at_or_below(&below) && (!of_hosts || is_host(name)))
             .map(|name| (name, term.asks_for()));
-        // And by the names that its address has.
+        // And the names that an address has.
         let pointers = draft
             .owned()
             .map(|key| &key.name)
@@ -153,7 +157,8 @@ fn of_the_client(
             .filter(|(_, terms)| terms.contains(&(owner.clone(), text.clone())))
             .map(|(host, _)| Subject::Host(host.name.clone()))
             .collect();
-        let senders = if senders.is_empty() { vec![sends_today(domain, one)] } else { senders };
+        let senders =
+            if senders.is_empty() { vec![sends_today(domain, domain_move)] } else { senders };
         for (place, (name, asks_for)) in names.into_iter().enumerate() {
             let keys: Vec<RrKey> =
                 asks_for.iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
@@ -171,7 +176,7 @@ fn of_the_client(
                     "mail as {domain} passes SPF by `{text}` today, which may lead to {name}: that changes, and nobody can tell whose mail fails"
                 ),
                 format!(
-                    "leave {name} as it is until nobody sends by it; where nobody does, {}",
+                    "leave {name} as it is until nobody sends by it; if nobody does, {}",
                     builder.statement(Fact::Sends, &own, Value::False, "")
                 ),
             );
@@ -188,7 +193,7 @@ fn of_the_client(
     }
 }
 
-/// Whether the name of an address stands at a name (RFC 1035 §3.5, RFC 3596 §2.5).
+/// Whether a name can hold the name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
 fn is_of_address(name: &Name) -> bool {
     static ABOVE: LazyLock<[Name; 2]> = LazyLock::new(|| {
         ["in-addr.arpa.", "ip6.arpa."].map(|above| Name::from_user(above).expect("a name"))
@@ -196,20 +201,22 @@ fn is_of_address(name: &Name) -> bool {
     ABOVE.iter().any(|above| name.is_at_or_below(above))
 }
 
-/// Whose mail it is that the record of today lets pass and nobody declares: that of a host that mail
-/// leaves, and that declares no sender; or else anybody's.
-fn sends_today(domain: &Name, one: Option<&DomainMove>) -> Subject {
-    match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
-        Some(one) => Subject::Host(one.from.name.clone()),
+/// The sender of mail that the current record lets pass and nobody declares: a host that mail
+/// leaves and that declares no sender, or otherwise anybody.
+fn sends_today(domain: &Name, domain_move: Option<&DomainMove>) -> Subject {
+    match domain_move
+        .filter(|domain_move| !domain_move.from.senders.iter().any(Sender::says_anything))
+    {
+        Some(domain_move) => Subject::Host(domain_move.from.name.clone()),
         None => Subject::Name(domain.clone()),
     }
 }
 
-/// What the record of today lets pass, and no sender of the move declares.
+/// What the current record lets pass and no sender of the move declares.
 fn undeclared_today(
     builder: &PatternBuilder<'_>,
     domain: &Name,
-    one: Option<&DomainMove>,
+    domain_move: Option<&DomainMove>,
     edges: &Edges,
 ) -> BTreeSet<Source> {
     let snapshot = builder.draft().snapshot;
@@ -217,20 +224,20 @@ fn undeclared_today(
     let Some(live) = live.first() else { return BTreeSet::new() };
     let terms: Vec<Term> = live.terms_that_count().cloned().collect();
     let today = sources(&terms, domain, snapshot, edges).into_values().flatten();
-    let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
+    let declared: BTreeSet<Source> = domain_move.map_or(BTreeSet::new(), |domain_move| {
         let terms = |host: &Host| -> Vec<Term> {
             let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
             spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms)
                 .collect()
         };
-        let old = terms(&one.from);
+        let old = terms(&domain_move.from);
         let mut found = sources(&old, domain, snapshot, edges);
         of_old_exchanges(builder, domain, &old, edges, &mut found);
         let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
-        // What the new host's terms mean today is the old one's.
-        let later = sources(&terms(&one.to), domain, &builder.end, edges);
+        // What the new host's terms mean today belongs to the old host.
+        let later = sources(&terms(&domain_move.to), domain, &builder.end, edges);
         declared.extend(later.into_values().flatten());
-        for host in &one.others {
+        for host in &domain_move.others {
             declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
         }
         declared
@@ -238,31 +245,33 @@ fn undeclared_today(
     today.filter(|source| !declared.contains(source)).collect()
 }
 
-/// Mail from where no record names: a record that refuses it, where that of today does not.
-fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, one: Option<&DomainMove>) {
-    let undeclared = one.is_some_and(|one| !one.from.senders.iter().any(Sender::says_anything));
+/// Mail from sources that no record names: a record that refuses it, although the current record
+/// does not.
+fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Option<&DomainMove>) {
+    let undeclared = domain_move
+        .is_some_and(|domain_move| !domain_move.from.senders.iter().any(Sender::says_anything));
     let refused = |view: &View<'_>| {
         let today = evaluated_today(view, domain, NOBODY).outcome;
         let now = evaluated(view, domain, NOBODY).outcome;
         let worse = match today {
             Outcome::Pass => now != Outcome::Pass,
-            // Of a host that declares no sender, this is all of its mail.
+            // For a host that declares no sender, this is all of its mail.
             Outcome::None if undeclared => !matches!(now, Outcome::Pass | Outcome::None),
             Outcome::None | Outcome::Neutral | Outcome::SoftFail => now == Outcome::Fail,
             Outcome::Fail | Outcome::PermError | Outcome::TempError => false,
         };
         worse.then_some(today)
     };
-    let of = sends_today(domain, one);
+    let of = sends_today(domain, domain_move);
     for (choice, today) in builder.cases(ID, ("others", domain, 0), &refused).iter() {
         let harm = Harm::new(
             format!("{ID}/{}/today/spf/others", shown(domain)),
             format!(
-                "mail as {domain} from where no record names fails SPF, and does not today ({}): nobody says that nothing is sent from there",
+                "mail as {domain} from addresses that no record names fails SPF, and does not today ({}): nobody says that nothing is sent from there",
                 today
             ),
             format!(
-                "leave the end of the record as it is, or declare every sender; where nothing else is sent, {}",
+                "leave the end of the record as it is, or declare every sender; if nothing else is sent, {}",
                 builder.statement(Fact::Sends, &of, Value::False, "")
             ),
         );

@@ -1,4 +1,4 @@
-//! Families of addresses: a client may have either alone.
+//! Address families: a client may have only one of them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,18 +13,18 @@ use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
-/// A discovery record that leads to servers of one family alone, where it led to servers of the other
-/// too: a client may have either alone.
-pub(super) fn loses_one(
+/// A discovery record that comes to lead to servers of only one family, although it led to servers
+/// of the other too: a client may have only that one.
+pub(super) fn loses_a_family(
     builder: &mut PatternBuilder<'_>,
-    (domain, one): (&Name, &DomainMove),
+    (domain, domain_move): (&Name, &DomainMove),
     key: &RrKey,
 ) {
-    // Who takes a record away wants nobody to find anything by it.
+    // Whoever removes a record wants nobody to find anything by it.
     if Servers::of(&|key| builder.end.told(key), key).is_none() {
         return;
     }
-    let subjects = [Subject::Host(one.to.name.clone()), Subject::Name(domain.clone())];
+    let subjects = [Subject::Host(domain_move.to.name.clone()), Subject::Name(domain.clone())];
     let families = [(Fact::Ipv4Only, "IPv4", 4), (Fact::Ipv6Only, "IPv6", 6)];
     for (fact, words, number) in families {
         let has = |servers: &Servers| servers.ips.iter().any(|ip| ip.is_ipv4() == (number == 4));
@@ -38,7 +38,7 @@ pub(super) fn loses_one(
         let harm = Harm::new(
             format!("{ID}/{}/family/{words}/{} {}", shown(domain), shown(&key.name), key.rtype),
             format!(
-                "a mail client that has {words} alone asks for {key}, and finds no server with such an address any more"
+                "a mail client with only {words} looks up {key}, and no longer finds a server with such an address"
             ),
             format!(
                 "give the server an {words} address; or {}",
@@ -79,7 +79,7 @@ impl Servers {
         found
     }
 
-    /// Whether it leads to no server, as everybody knows.
+    /// Whether it is known that there are no servers.
     pub(super) fn is_none(&self) -> bool {
         self.ips.is_empty() && self.unseen.is_empty()
     }

@@ -1,9 +1,11 @@
-//! `clients`: every user finds and reaches a server that serves the mailbox, and sees new mail there.
+//! `clients`: every user finds and reaches a server that serves the mailbox, and sees new mail
+//! there.
 //!
-//! Clients that look for their server ask discovery records; clients that are set up never look
-//! again, and stay with the name that they were given until somebody changes them. So discovery
-//! records must lead to a host that serves, the names behind them must keep leading there, and who is
-//! set up for the old host sees no new mail from the switch on unless that host shows it.
+//! Clients that look for their server use discovery records. Clients that are already set up never
+//! look again, and keep the server name that they were given until somebody changes it. So
+//! discovery records must lead to a host that serves, and the names in them must keep leading
+//! there. Whoever is set up for the old host sees no new mail from the switch on, unless that host
+//! shows it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{both, forbid_where_it_leads, host};
+use super::{both, forbid_at_host, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{Outside, Seen, Snapshot, discovery_keys};
@@ -28,7 +30,7 @@ mod others;
 const ID: &str = "clients";
 const NOW: Duration = Duration::ZERO;
 
-/// Services of which a client asks for one or the other record (RFC 8314 §5.1).
+/// Services for which a client asks for one of two records (RFC 8314 §5.1).
 const PAIRS: &[[&str; 2]] = &[
     ["_imap._tcp", "_imaps._tcp"],
     ["_pop3._tcp", "_pop3s._tcp"],
@@ -59,7 +61,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     for idle in builder.facts.of_host(Fact::Serves, from, Value::False) {
         let harm = Harm::new(
             format!("{ID}/{from}/serves"),
-            format!("people read their mail at `{from}`, which serves their mailboxes no longer"),
+            format!("people read their mail at `{from}`, which no longer serves their mailboxes"),
             format!("let `{from}` serve until every client is set up for `{to}`"),
         );
         let clients = builder.facts.of_host(Fact::Clients, from, Value::True);
@@ -72,7 +74,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
             let harm = Harm::new(
                 format!("{ID}/{from}/set-up"),
                 format!(
-                    "a mail client that is set up for `{from}` finds nobody there: its user can neither read nor send"
+                    "a mail client that is set up for `{from}` cannot reach it: its user can neither read nor send"
                 ),
                 builder.of_host(Fact::Clients, from, Value::False, "contract"),
             );
@@ -80,64 +82,65 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         }
     }
     let mut has_clients = false;
-    for (domain, one) in builder.moving() {
-        let found = Discovery::of(builder, domain, one);
+    for (domain, domain_move) in builder.moving() {
+        let found = Discovery::of(builder, domain, domain_move);
         has_clients |= found.old_has_clients;
         for key in &found.keys {
-            of_record(builder, (domain, one), key, (&idle, &off));
+            of_record(builder, (domain, domain_move), key, (&idle, &off));
         }
         of_pairs(builder, domain, &found);
-        others::left_behind(builder, one, &found.left, &off);
-        others::led_out_of_sight(builder, one, &found.unseen, &off);
+        others::left_behind(builder, domain_move, &found.left, &off);
+        others::unseen_targets(builder, domain_move, &found.unseen, &off);
         if found.old_has_clients {
-            sees_new_mail(builder, domain, one);
+            sees_new_mail(builder, domain, domain_move);
         } else if !found.unseen.is_empty() {
-            // Asked for together with what is unseen, so either statement may stand without the other.
+            // Both facts are asked for together, so either may be stated without the other.
             let _ = builder.facts.of_host(Fact::Redirects, from, Value::False);
         }
     }
     if has_clients {
-        shows_the_others_again(builder, (from, to));
+        shows_new_mailboxes(builder, (from, to));
     }
-    if let Some((_, one)) = builder.moving().next() {
-        let left = others::of_other_names(builder, one);
-        others::left_behind(builder, one, &left, &off);
-        others::led_along(builder);
+    if let Some((_, domain_move)) = builder.moving().next() {
+        let left = others::of_other_names(builder, domain_move);
+        others::left_behind(builder, domain_move, &left, &off);
+        others::follow_changed_names(builder);
     }
     names_in_use::patterns(builder, &idle);
 }
 
 /// The discovery records of a domain.
 struct Discovery {
-    /// Those that a host of the move declares, or the plan changes.
+    /// The records that a host of the move declares, or the plan changes.
     keys: BTreeSet<RrKey>,
-    /// Those that nobody declares and the plan leaves, and that lead to the old host.
+    /// The records that nobody declares, that the plan leaves, and that lead to the old host.
     left: BTreeSet<RrKey>,
-    /// What others of them lead to that nobody could ask: names outside of the zones, and delegations.
+    /// The targets of other records that nobody could ask: names outside the zones, and
+    /// delegations.
     unseen: BTreeSet<Name>,
-    /// Whether anything says that clients use the old host.
+    /// Whether there is any sign that clients use the old host.
     old_has_clients: bool,
 }
 
 impl Discovery {
-    fn of(builder: &PatternBuilder<'_>, domain: &Name, one: &DomainMove) -> Arc<Self> {
-        builder.always(("discovery", domain, 0), &|| Self::find(builder, domain, one))
+    fn of(builder: &PatternBuilder<'_>, domain: &Name, domain_move: &DomainMove) -> Arc<Self> {
+        builder.always(("discovery", domain, 0), &|| Self::find(builder, domain, domain_move))
     }
 
-    fn find(builder: &PatternBuilder<'_>, domain: &Name, one: &DomainMove) -> Self {
+    fn find(builder: &PatternBuilder<'_>, domain: &Name, domain_move: &DomainMove) -> Self {
         let draft = builder.draft();
-        let declared = one.from.discovery.keys().chain(one.to.discovery.keys());
+        let declared = domain_move.from.discovery.keys().chain(domain_move.to.discovery.keys());
         let mut keys: BTreeSet<RrKey> = declared.cloned().collect();
         let mut left = BTreeSet::new();
         let mut unseen = BTreeSet::new();
-        let old = OldNames::of(builder, one);
-        let mut old_has_clients = !one.from.discovery.is_empty();
+        let old = OldNames::of(builder, domain_move);
+        let mut old_has_clients = !domain_move.from.discovery.is_empty();
         for key in discovery_keys(domain) {
             let leads = old.leads_there(builder, &key);
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
                 keys.insert(key);
-            } else if keys.contains(&key) || !is_asked_by(builder, &key) {
+            } else if keys.contains(&key) || !is_used(builder, &key) {
                 continue;
             } else if leads {
                 left.insert(key);
@@ -154,9 +157,9 @@ impl Discovery {
     }
 }
 
-/// Whether a record is what clients find their server by today: an alias, or else addresses of either
-/// family.
-fn is_asked_by(builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
+/// Whether clients use a record to find their server today: an alias, or otherwise addresses of
+/// either family.
+fn is_used(builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
     let alias = RrKey::new(key.name.clone(), RrType::CNAME);
     let is_alias = builder.library.live(&alias) != Outside::Absent;
     match key.rtype {
@@ -166,10 +169,10 @@ fn is_asked_by(builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
     }
 }
 
-/// What a question leads to that nobody could ask: a name outside of the zones, or the delegation that
-/// it lies below.
+/// The target of a question that nobody could ask: a name outside the zones, or the delegation
+/// above it.
 fn unseen_behind(snapshot: &Snapshot, key: &RrKey) -> Option<Name> {
-    // Where an alias leads is what it is asked for.
+    // An alias is looked up for its target's addresses.
     let rtype = if key.rtype == RrType::CNAME { RrType::A } else { key.rtype };
     let key = RrKey::new(key.name.clone(), rtype);
     if !matches!(snapshot.told(&key), Outside::Unknown(_)) {
@@ -180,7 +183,7 @@ fn unseen_behind(snapshot: &Snapshot, key: &RrKey) -> Option<Name> {
     Some(cut.unwrap_or(end))
 }
 
-/// By which names and addresses clients know the old host.
+/// The names and addresses by which clients know the old host.
 #[derive(Debug)]
 struct OldNames {
     names: BTreeSet<Name>,
@@ -188,29 +191,32 @@ struct OldNames {
 }
 
 impl OldNames {
-    /// What the domain's clients find before the mail moves is the old host's, but for what is the new
-    /// one's in the end.
-    fn of(builder: &PatternBuilder<'_>, one: &DomainMove) -> Arc<Self> {
-        builder.always(("old-names", &one.domain.value, 0), &|| Self::find(builder, one))
+    /// What the domain's clients find before the mail moves belongs to the old host, unless it
+    /// belongs to the new host in the end.
+    fn of(builder: &PatternBuilder<'_>, domain_move: &DomainMove) -> Arc<Self> {
+        builder.always(("old-names", &domain_move.domain.value, 0), &|| {
+            Self::find(builder, domain_move)
+        })
     }
 
-    fn find(builder: &PatternBuilder<'_>, one: &DomainMove) -> Self {
+    fn find(builder: &PatternBuilder<'_>, domain_move: &DomainMove) -> Self {
         let snapshot = builder.draft().snapshot;
-        let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
-        let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
+        let declared = domain_move.from.discovery.values().filter_map(|rdata| target(&rdata.value));
+        let exchanges =
+            domain_move.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
         let mut names: BTreeSet<Name> = declared.chain(exchanges).collect();
         let mut addresses: BTreeSet<IpAddr> =
             names.iter().flat_map(|name| snapshot.addresses(name)).collect();
         let new: BTreeSet<Name> =
-            one.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
+            domain_move.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
         let is_new = |ip: &IpAddr| {
             builder.parties().has(Side::To, *ip)
                 || new.iter().any(|name| builder.end.addresses(name).contains(ip))
         };
-        for key in discovery_keys(&one.domain.value) {
+        for key in discovery_keys(&domain_move.domain.value) {
             let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
             for rdata in published.into_iter().flat_map(|rrset| rrset.rdata()) {
-                if one.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
+                if domain_move.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
                     continue;
                 }
                 match (target(rdata), rdata.ip()) {
@@ -227,13 +233,14 @@ impl OldNames {
         Self { names, addresses }
     }
 
-    /// Whether a discovery record leads to the old host today: itself, as an alias, or by a wildcard.
+    /// Whether a discovery record leads to the old host today: directly, by an alias, or by a
+    /// wildcard.
     fn leads_there(&self, builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
         self.leads(&|key| builder.library.live(key), key)
     }
 
     fn leads(&self, look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> bool {
-        // Where an alias leads is what it is asked for.
+        // An alias is looked up for its target's addresses.
         let types: &[RrType] = match key.rtype {
             RrType::CNAME => &[RrType::A, RrType::AAAA],
             ref other => std::slice::from_ref(other),
@@ -266,26 +273,26 @@ fn target(rdata: &Rdata) -> Option<Name> {
     rdata.target().or(rdata.srv_target())
 }
 
-/// One discovery record that a host declares, or the plan changes.
+/// A discovery record that a host declares, or the plan changes.
 fn of_record(
     builder: &mut PatternBuilder<'_>,
-    (domain, one): (&Name, &DomainMove),
+    (domain, domain_move): (&Name, &DomainMove),
     key: &RrKey,
     (idle, off): (&[usize], &[usize]),
 ) {
-    let (from, to) = (&one.from.name, &one.to.name);
+    let (from, to) = (&domain_move.from.name, &domain_move.to.name);
     let Some(mailboxes) = builder.mailboxes().copied() else { return };
     let id =
         |what: &str| format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype);
     let at = usize::from(key.rtype.number());
     let cases = |builder: &PatternBuilder<'_>, what, side| {
-        builder.cases(ID, (what, &key.name, at), &|view| names(view, one, key, side))
+        builder.cases(ID, (what, &key.name, at), &|view| names(view, domain_move, key, side))
     };
     for (choice, ()) in cases(builder, "names-new", Side::To).iter() {
         let harm = Harm::new(
             id("names-new"),
             format!(
-                "a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"
+                "a mail client that looks up {key} of {domain} is sent to `{to}`, which does not serve every mailbox yet"
             ),
             builder.of_host(Fact::Serves, to, Value::True, ""),
         );
@@ -293,12 +300,12 @@ fn of_record(
             builder.forbid(ID, (choice, NOW), &[*idle], &harm);
         }
     }
-    let early = builder.cases(ID, ("early", &key.name, at), &|view| early(view, one, key));
+    let early = builder.cases(ID, ("early", &key.name, at), &|view| early(view, domain_move, key));
     for (choice, ()) in early.iter() {
         let harm = Harm::new(
             id("early"),
             format!(
-                "a mail client that asks for {key} of {domain} does not find what it found before, while the mailboxes are still at `{from}`"
+                "a mail client that looks up {key} of {domain} does not find what it found before, while the mailboxes are still at `{from}`"
             ),
             format!("change {key} when the mailboxes have moved"),
         );
@@ -307,21 +314,19 @@ fn of_record(
         }
     }
     leads_where(builder, key);
-    families::loses_one(builder, (domain, one), key);
-    elsewhere(builder, one, key, off);
+    families::loses_a_family(builder, (domain, domain_move), key);
+    new_host_elsewhere(builder, domain_move, key, off);
     let late = builder.late();
-    let old = OldNames::of(builder, one);
-    let leads_old = |view: &View<'_>| match one.from.discovery.contains_key(key) {
-        true => names(view, one, key, Side::From),
+    let old = OldNames::of(builder, domain_move);
+    let leads_old = |view: &View<'_>| match domain_move.from.discovery.contains_key(key) {
+        true => names(view, domain_move, key, Side::From),
         false => old.leads(&|key| view.look_up(key), key).then_some(()),
     };
     for (choice, ()) in builder.cases(ID, ("names-old", &key.name, at), &leads_old).iter() {
         let harm = Harm::new(
             id("names-old"),
-            format!(
-                "a mail client that asks for {key} is led to `{from}`, where nobody answers any more"
-            ),
-            format!("leave `{from}` on until nobody can have the old {key}"),
+            format!("a mail client that looks up {key} is sent to `{from}`, which is off"),
+            format!("leave `{from}` on until no cache can hold the old {key}"),
         );
         for off in off {
             builder.forbid(ID, (choice, late), &[*off], &harm);
@@ -329,7 +334,7 @@ fn of_record(
     }
 }
 
-/// A discovery record that leads to nothing, or to what nobody could ask.
+/// A discovery record that leads to nothing, or to something that nobody could ask.
 fn leads_where(builder: &mut PatternBuilder<'_>, key: &RrKey) {
     let end = std::sync::Arc::clone(&builder.end);
     let nowhere =
@@ -342,10 +347,10 @@ fn leads_where(builder: &mut PatternBuilder<'_>, key: &RrKey) {
             format!("{ID}/{}/nowhere/{}", shown(&key.name), key.rtype),
             match is_seen {
                 true => format!(
-                    "a mail client that asks for {key} is led to {target}, which has no address"
+                    "a mail client that looks up {key} is sent to {target}, which has no address"
                 ),
                 false => format!(
-                    "a mail client that asks for {key} is led to {target}, and nobody could ask what that is: it may not exist"
+                    "a mail client that looks up {key} is sent to {target}, and nobody could ask what that is: it may not exist"
                 ),
             },
             match is_seen {
@@ -358,7 +363,7 @@ fn leads_where(builder: &mut PatternBuilder<'_>, key: &RrKey) {
         );
         match is_seen {
             true => builder.forbid(ID, (choice, NOW), &[], &harm),
-            // What clients find today is seen by that.
+            // What clients find today evidently exists.
             false if choice.is_empty() => {}
             false => {
                 for bad in builder.facts.having(Fact::Published, &of, Value::False) {
@@ -369,12 +374,17 @@ fn leads_where(builder: &mut PatternBuilder<'_>, key: &RrKey) {
     }
 }
 
-/// A record of the new host whose target is not there yet, or never comes to be: it leads to the old
-/// host, or to addresses that it does not have in the end.
-fn elsewhere(builder: &mut PatternBuilder<'_>, one: &DomainMove, key: &RrKey, off: &[usize]) {
-    let Some(rdata) = one.to.discovery.get(key) else { return };
+/// A record of the new host whose target is not ready yet, or never will be: it leads to the old
+/// host, or to addresses that the new host does not have in the end.
+fn new_host_elsewhere(
+    builder: &mut PatternBuilder<'_>,
+    domain_move: &DomainMove,
+    key: &RrKey,
+    off: &[usize],
+) {
+    let Some(rdata) = domain_move.to.discovery.get(key) else { return };
     let Some(target) = target(&rdata.value) else { return };
-    let (parties, to) = (builder.parties(), &one.to.name);
+    let (parties, to) = (builder.parties(), &domain_move.to.name);
     let lasting: BTreeSet<IpAddr> = builder.end.addresses(&target).into_iter().collect();
     let at = usize::from(key.rtype.number());
     let found = |view: &View<'_>| -> Vec<IpAddr> {
@@ -386,7 +396,7 @@ fn elsewhere(builder: &mut PatternBuilder<'_>, one: &DomainMove, key: &RrKey, of
         });
         records.flat_map(|records| records.iter().filter_map(Rdata::ip)).collect()
     };
-    let of_old = OldNames::of(builder, one);
+    let of_old = OldNames::of(builder, domain_move);
     let is_old = |ip: &IpAddr| {
         (parties.has(Side::From, *ip) && !parties.has(Side::To, *ip))
             || (of_old.addresses.contains(ip) && !lasting.contains(ip))
@@ -397,7 +407,7 @@ fn elsewhere(builder: &mut PatternBuilder<'_>, one: &DomainMove, key: &RrKey, of
         found(view).iter().any(is_old).then_some(())
     };
     let away = |view: &View<'_>| {
-        names(view, one, key, Side::To)?;
+        names(view, domain_move, key, Side::To)?;
         found(view).iter().any(|ip| !is_old(ip) && !lasting.contains(ip)).then_some(())
     };
     let fix = format!("let {target} lead to `{to}` before {key} names it");
@@ -405,25 +415,26 @@ fn elsewhere(builder: &mut PatternBuilder<'_>, one: &DomainMove, key: &RrKey, of
         Harm::new(
             format!("{ID}/{}/{what}/{}", shown(&key.name), key.rtype),
             format!(
-                "a mail client that asks for {key} is told of {target}, as `{to}` has it, and comes to {where_to}"
+                "a mail client that looks up {key} is sent to {target}, as `{to}` declares, and reaches {where_to}"
             ),
             fix.clone(),
         )
     };
-    let gone = harm("new-at-old", &format!("`{}`, where nobody answers any more", one.from.name));
+    let gone = harm("new-at-old", &format!("`{}`, which is off", domain_move.from.name));
     for (choice, ()) in builder.cases(ID, ("new-at-old", &key.name, at), &at_old).iter() {
         for off in off {
             builder.forbid(ID, (choice, NOW), &[*off], &gone);
         }
     }
-    let away_harm = harm("new-elsewhere", "an address that it does not have in the end");
+    let away_harm =
+        harm("new-elsewhere", &format!("an address that `{to}` does not have in the end"));
     for (choice, ()) in builder.cases(ID, ("new-elsewhere", &key.name, at), &away).iter() {
         builder.forbid(ID, (choice, NOW), &[], &away_harm);
     }
 }
 
-/// The name that a discovery record leads to, where that has no address of a family that it has in the
-/// end, or none at all; and whether somebody has seen that.
+/// The target of a discovery record, if it lacks an address of a family that it has in the end, or
+/// has none at all; and whether that was observed.
 fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, bool)> {
     let found = match view.look_up(key) {
         Outside::Records(found) => found,
@@ -436,7 +447,7 @@ fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, 
     let of = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
     let found = of.each_ref().map(|key| view.look_up(key));
     if found.iter().any(|found| matches!(found, Outside::Unknown(_))) {
-        // What clients find today is seen by that.
+        // What clients find today evidently exists.
         if view.look_up(key) == view.live(key) {
             return None;
         }
@@ -449,29 +460,32 @@ fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, 
     (gone || nothing).then_some((target, true))
 }
 
-/// Whether what clients find at the old host is not found in this view, nor what the new one has.
-fn early(view: &View<'_>, one: &DomainMove, key: &RrKey) -> Option<()> {
+/// Whether clients find neither what they found at the old host nor what the new host has.
+fn early(view: &View<'_>, domain_move: &DomainMove, key: &RrKey) -> Option<()> {
     let live = view.live(key);
     if live == Outside::Absent && view.published(key) == Outside::Absent {
         return None;
     }
-    let declared = one.from.discovery.contains_key(key) || one.to.discovery.contains_key(key);
+    let declared =
+        domain_move.from.discovery.contains_key(key) || domain_move.to.discovery.contains_key(key);
     let found = view.look_up(key);
     match declared {
-        // What takes its place is judged by whom it names.
-        true => (one.from.discovery.contains_key(key) && found == Outside::Absent).then_some(()),
+        // A replacement is judged by the host that it names.
+        true => {
+            (domain_move.from.discovery.contains_key(key) && found == Outside::Absent).then_some(())
+        }
         false => (found != live).then_some(()),
     }
 }
 
 /// Whether a discovery record names a host in this view.
-fn names(view: &View<'_>, one: &DomainMove, key: &RrKey, side: Side) -> Option<()> {
+fn names(view: &View<'_>, domain_move: &DomainMove, key: &RrKey, side: Side) -> Option<()> {
     let other = match side {
-        Side::From => host(one, Side::To),
-        Side::To => host(one, Side::From),
+        Side::From => host(domain_move, Side::To),
+        Side::To => host(domain_move, Side::From),
     };
-    let wanted = &host(one, side).discovery.get(key)?.value;
-    // What both hosts say names neither.
+    let wanted = &host(domain_move, side).discovery.get(key)?.value;
+    // A record that both hosts declare names neither.
     if other.discovery.get(key).is_some_and(|rdata| rdata.value == *wanted) {
         return None;
     }
@@ -481,7 +495,7 @@ fn names(view: &View<'_>, one: &DomainMove, key: &RrKey, side: Side) -> Option<(
     }
 }
 
-/// Of a service with two records, one has to be found at any time.
+/// If a service has two records, clients have to find at least one of them at any time.
 fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) {
     for pair in PAIRS {
         let keys: Vec<RrKey> = pair
@@ -495,9 +509,11 @@ fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) 
         let has = |snapshot: &Snapshot| {
             keys.iter().any(|key| matches!(snapshot.look_up(key), Seen::Records(_)))
         };
-        // What the new host does not offer is gone in the end.
+        // A record that the new host does not offer is gone in the end.
         let ends = |key: &RrKey| {
-            builder.moving().any(|(name, one)| name == domain && one.to.discovery.contains_key(key))
+            builder.moving().any(|(name, domain_move)| {
+                name == domain && domain_move.to.discovery.contains_key(key)
+            })
         };
         if !has(builder.draft().snapshot) || !keys.iter().any(ends) {
             continue;
@@ -511,7 +527,7 @@ fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) 
                 "a mail client finds neither {} nor {} of {domain}: it cannot be set up",
                 pair[0], pair[1]
             ),
-            "let the absence of the new record expire before the old one is taken away",
+            "let the non-existence of the new record expire before the old one is removed",
         );
         for (choice, ()) in builder.cases(ID, (pair[0], domain, 1), &neither).iter() {
             builder.forbid(ID, (choice, NOW), &[], &harm);
@@ -519,9 +535,9 @@ fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) 
     }
 }
 
-/// After the way back people read at the old host again, which may show them the new one's mailboxes
-/// still.
-fn shows_the_others_again(builder: &mut PatternBuilder<'_>, (from, to): (&String, &String)) {
+/// After the way back people read at the old host again, which may still show them the new host's
+/// mailboxes.
+fn shows_new_mailboxes(builder: &mut PatternBuilder<'_>, (from, to): (&String, &String)) {
     let Some(again) = builder.mailboxes().and_then(|mailboxes| mailboxes.again) else { return };
     let harm = Harm::new(
         format!("{ID}/{from}/shows-the-others"),
@@ -531,16 +547,16 @@ fn shows_the_others_again(builder: &mut PatternBuilder<'_>, (from, to): (&String
         format!("let `{from}` show its own mailboxes before people read there again"),
     );
     for shows in builder.facts.of_host_again(Fact::Redirects, from, Value::True) {
-        // What passes log-ins on without being told to goes by where the mailbox is.
+        // A host that always passes log-ins on does so by where the mailbox is.
         if builder.library.atoms.borrow()[shows].start != Start::Always {
             builder.forbid(ID, (&Choice::new(), NOW), &[again, shows], &harm);
         }
     }
 }
 
-/// Who is set up for the old host while mail goes to the new one.
-fn sees_new_mail(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMove) {
-    let (from, to) = (&one.from.name, &one.to.name);
+/// People who are set up for the old host while mail goes to the new one.
+fn sees_new_mail(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: &DomainMove) {
+    let (from, to) = (&domain_move.from.name, &domain_move.to.name);
     let clients = builder.facts.of_host(Fact::Clients, from, Value::True);
     let blind = builder.facts.of_host(Fact::Redirects, from, Value::False);
     let harm = Harm::new(
@@ -549,13 +565,13 @@ fn sees_new_mail(builder: &mut PatternBuilder<'_>, domain: &Name, one: &DomainMo
             "a mail client that is set up for `{from}` sees no new mail: it goes to `{to}`, and `{from}` does not show it"
         ),
         format!(
-            "set every client up anew before the switch, or {}",
+            "set every client up again before the switch, or {}",
             builder.of_host(Fact::Redirects, from, Value::True, "switch")
         ),
     )
     .or_steady(format!(
-        "the MX records of {domain} lead to `{to}` already: who is set up for `{from}` does not see what arrives there"
+        "the MX records of {domain} already lead to `{to}`: whoever is set up for `{from}` does not see what arrives there"
     ));
     let sets = both(&clients, &blind);
-    forbid_where_it_leads(builder, (ID, domain, Side::To), (NOW, &sets), &harm);
+    forbid_at_host(builder, (ID, domain, Side::To), (NOW, &sets), &harm);
 }

@@ -1,5 +1,5 @@
-//! Discovery records that no host of the move declares: of names that do not move, and of plans that
-//! move nothing.
+//! Discovery records that no host of the move declares: records of names that do not move, and of
+//! plans that move nothing.
 
 use std::collections::BTreeSet;
 
@@ -15,29 +15,29 @@ use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
-/// Records for mail clients that nobody declares, and that still lead to the old host when it goes:
-/// those of the domain, and those of names that do not move, but for such whose mail stays there.
+/// Records for mail clients that nobody declares and that still lead to the old host when it goes:
+/// records of the domain, and of names that do not move, except names whose mail stays there.
 pub(super) fn left_behind(
     builder: &mut PatternBuilder<'_>,
-    one: &DomainMove,
+    domain_move: &DomainMove,
     left: &BTreeSet<RrKey>,
     off: &[usize],
 ) {
-    let old = OldNames::of(builder, one);
+    let old = OldNames::of(builder, domain_move);
     for key in left {
         let of = Subject::Name(key.name.clone());
         let harm = Harm::new(
             format!("{ID}/{}/left/{}", shown(&key.name), key.rtype),
             format!(
-                "a mail client that asks for {key} is led to `{}`, where nobody answers any more: no part of the plan changes it",
-                one.from.name
+                "a mail client that looks up {key} is sent to `{}`, which is off: the plan does not change that record",
+                domain_move.from.name
             ),
             format!(
                 "{}; or {}",
                 match key.rtype {
-                    // What a host declares is an alias or a service, and no address.
+                    // A host declares only aliases and services, not addresses.
                     RrType::A | RrType::AAAA =>
-                        "change it under `records:`, or take it away there (`absent: true`)",
+                        "change it under `records:`, or remove it there (`absent: true`)",
                     _ => "declare it under `discovery:`, or change it under `records:`",
                 },
                 builder.statement(Fact::Clients, &of, Value::False, "")
@@ -55,10 +55,10 @@ pub(super) fn left_behind(
     }
 }
 
-/// What discovery records of a domain lead to that nobody could ask: it may be the old host.
-pub(super) fn led_out_of_sight(
+/// Targets of a domain's discovery records that nobody could ask: they may be the old host.
+pub(super) fn unseen_targets(
     builder: &mut PatternBuilder<'_>,
-    one: &DomainMove,
+    domain_move: &DomainMove,
     names: &BTreeSet<Name>,
     off: &[usize],
 ) {
@@ -67,8 +67,8 @@ pub(super) fn led_out_of_sight(
         let harm = Harm::new(
             format!("{ID}/{}/out-of-sight", shown(name)),
             format!(
-                "a mail client of {} that asks for its server is told what {name} says, which nobody could ask: it may be led to `{}`, where nobody answers any more",
-                one.domain.value, one.from.name
+                "a mail client of {} that looks for its server gets {name}, which nobody could ask: it may lead to `{}`, which is off",
+                domain_move.domain.value, domain_move.from.name
             ),
             format!(
                 "configure a `resolver:`, or {}",
@@ -83,8 +83,8 @@ pub(super) fn led_out_of_sight(
     }
 }
 
-/// Discovery records of names that do not move, and that lead elsewhere with what the plan changes.
-pub(super) fn led_along(builder: &mut PatternBuilder<'_>) {
+/// Discovery records of names that do not move but depend on something that the plan changes.
+pub(super) fn follow_changed_names(builder: &mut PatternBuilder<'_>) {
     let draft = builder.draft();
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let others = by_others(builder);
@@ -96,7 +96,7 @@ fn of_those_that_stay<'k>(builder: &mut PatternBuilder<'_>, keys: impl Iterator<
     let keys: BTreeSet<RrKey> = keys
         .filter_map(|key| asked_for(key).filter(|(_, of)| !moving.contains(of)))
         .map(|(asked, _)| asked)
-        // Of a name both families are looked at.
+        // Both families of a name are looked at together.
         .filter(|key| key.rtype != RrType::AAAA)
         .collect();
     for key in keys {
@@ -109,7 +109,7 @@ fn of_those_that_stay<'k>(builder: &mut PatternBuilder<'_>, keys: impl Iterator<
         let harm = Harm::new(
             format!("{ID}/{}/led-along/{}", shown(&key.name), key.rtype),
             format!(
-                "a mail client that finds its server by {key}, of a domain that does not move, is led elsewhere"
+                "a mail client that finds its server by {key}, of a domain that does not move, is sent elsewhere"
             ),
             format!(
                 "give it a name of its own first, or {}",
@@ -124,8 +124,8 @@ fn of_those_that_stay<'k>(builder: &mut PatternBuilder<'_>, keys: impl Iterator<
     }
 }
 
-/// The question of mail clients that a record answers, and the domain that they ask it of: whoever looks
-/// for a service asks for SRV records, and follows an alias in their place.
+/// The question of mail clients that a record answers, and the domain that the question is about: a
+/// client that looks for a service asks for SRV records, and follows an alias in their place.
 fn asked_for(key: &RrKey) -> Option<(RrKey, Name)> {
     let service = RrKey::new(key.name.clone(), RrType::SRV);
     match discovery_of(&service).filter(|_| key.rtype == RrType::CNAME) {
@@ -134,20 +134,20 @@ fn asked_for(key: &RrKey) -> Option<(RrKey, Name)> {
     }
 }
 
-/// Discovery records that a wildcard or a DNAME may answer for, of domains that do not move.
+/// Discovery records of domains that do not move, for which a wildcard or a DNAME may answer.
 fn by_others(builder: &PatternBuilder<'_>) -> BTreeSet<RrKey> {
     let draft = builder.draft();
     let found = builder.always(("discovery-by-others", &Name::root(), 0), &|| {
         let domains = builder.domains();
-        let domains = domains.iter().filter(|one| {
-            let zone = draft.snapshot.zone_of(&one.name).map(|zone| &zone.zone.origin);
+        let domains = domains.iter().filter(|domain| {
+            let zone = draft.snapshot.zone_of(&domain.name).map(|zone| &zone.zone.origin);
             let is_made = |zone: &Name| draft.has_wildcards(zone) || draft.has_cuts(zone);
-            // What only comes to have mail has no clients yet.
-            let mx = RrKey::new(one.name.clone(), RrType::MX);
+            // A name that has no mail yet has no clients.
+            let mx = RrKey::new(domain.name.clone(), RrType::MX);
             let has_mail = builder.library.live(&mx) != Outside::Absent;
-            one.moves.is_none() && has_mail && zone.is_some_and(is_made)
+            domain.moves.is_none() && has_mail && zone.is_some_and(is_made)
         });
-        let keys = domains.flat_map(|one| discovery_keys(&one.name));
+        let keys = domains.flat_map(|domain| discovery_keys(&domain.name));
         let is_made = |key: &RrKey| {
             key.rtype != RrType::CNAME
                 && draft.snapshot.zone_of(&key.name).is_some_and(|zone| zone.get(key).is_none())
@@ -157,18 +157,21 @@ fn by_others(builder: &PatternBuilder<'_>) -> BTreeSet<RrKey> {
     (*found).clone()
 }
 
-/// Whether the old host goes on for a domain, plainly or as somebody states.
+/// Whether the old host keeps running for a domain, obviously or as stated.
 fn stays(builder: &PatternBuilder<'_>, domain: &Name) -> bool {
     let of = Subject::Name(domain.clone());
     is_known_to_stay(builder.draft(), domain)
         || builder.facts.is_always(Fact::Stays, &of, Value::True)
 }
 
-/// The discovery records of names that do not move, and that lead to the old host.
-pub(super) fn of_other_names(builder: &PatternBuilder<'_>, one: &DomainMove) -> BTreeSet<RrKey> {
+/// The discovery records of names that do not move and that lead to the old host.
+pub(super) fn of_other_names(
+    builder: &PatternBuilder<'_>,
+    domain_move: &DomainMove,
+) -> BTreeSet<RrKey> {
     let draft = builder.draft();
     let moving: BTreeSet<&Name> = builder.moving().map(|(name, _)| name).collect();
-    let old = OldNames::of(builder, one);
+    let old = OldNames::of(builder, domain_move);
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let others = by_others(builder);
     let found = live.chain(&others).chain(draft.owned()).filter(|key| {
@@ -179,7 +182,7 @@ pub(super) fn of_other_names(builder: &PatternBuilder<'_>, one: &DomainMove) -> 
     found.cloned().collect()
 }
 
-/// A plan that moves no mail, and changes what clients find their servers by.
+/// A plan that moves no mail, but changes the records by which clients find their servers.
 pub(super) fn records_alone(builder: &mut PatternBuilder<'_>) {
     let draft = builder.draft();
     let mut keys: BTreeSet<RrKey> = BTreeSet::new();
@@ -209,7 +212,7 @@ pub(super) fn records_alone(builder: &mut PatternBuilder<'_>) {
         let harm = Harm::new(
             format!("{ID}/{}/changed/{}", shown(&key.name), key.rtype),
             format!(
-                "a mail client that finds its server by {key} finds another one, or none: nobody says that this serves its mailbox"
+                "a mail client that finds its server by {key} finds another one, or none: nobody says that this server has its mailbox"
             ),
             format!(
                 "move the mail with `migrate:`, or {}",

@@ -53,7 +53,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     }));
     for name in names {
         let met = met(&[draft.snapshot, &end], &name);
-        for rtype in types(&[draft.snapshot, &end], &met) {
+        for rtype in types(&[draft.snapshot, &end], &name, &met) {
             let key = |name: &Name| RrKey::new(name.clone(), rtype);
             let mut changing = met.iter().filter_map(|name| builder.library.answers(&key(name)));
             if changing
@@ -184,14 +184,19 @@ fn met(at: &[&Snapshot; 2], name: &Name) -> BTreeSet<Name> {
     met
 }
 
-/// The types that may be asked for: those that one of these names has, or a wildcard that may
-/// answer for it, and addresses.
-fn types(at: &[&Snapshot; 2], names: &BTreeSet<Name>) -> BTreeSet<RrType> {
-    let wildcards = names.iter().flat_map(|name| {
+/// Types that may be asked for at names that nobody here knows. One that no known name has stands for
+/// all others.
+const OTHER_TYPES: [RrType; 5] = [RrType::AAAA, RrType::TXT, RrType::MX, RrType::SRV, RrType::CAA];
+
+/// The types that may be asked for: those that one of the names has that `name` leads to, or a wildcard
+/// that may answer for it, and addresses. If `name` leads to an unknown name before and after the plan,
+/// any type may be there.
+fn types(at: &[&Snapshot; 2], name: &Name, met: &BTreeSet<Name>) -> BTreeSet<RrType> {
+    let wildcards = met.iter().flat_map(|name| {
         let above = std::iter::successors(name.parent(), Name::parent);
         above.filter_map(|above| above.child("*").ok())
     });
-    let names: BTreeSet<Name> = names.iter().cloned().chain(wildcards).collect();
+    let names: BTreeSet<Name> = met.iter().cloned().chain(wildcards).collect();
     let zones = names
         .iter()
         .flat_map(|name| at.iter().filter_map(move |at| Some((name, at.zone_of(name)?))));
@@ -200,5 +205,11 @@ fn types(at: &[&Snapshot; 2], names: &BTreeSet<Name>) -> BTreeSet<RrType> {
         !matches!(*rtype, RrType::CNAME | RrType::DNAME | RrType::SOA | RrType::NS)
             && !rtype.is_made_by_signer()
     };
-    there.filter(is_asked).chain([RrType::A]).collect()
+    let mut types: BTreeSet<RrType> = there.filter(is_asked).chain([RrType::A]).collect();
+    let other = OTHER_TYPES.into_iter().find(|rtype| !types.contains(rtype));
+    types.extend(other.filter(|rtype| {
+        let key = RrKey::new(name.clone(), *rtype);
+        at.iter().all(|at| result_of(&at.look_up(&key)) == LookUpResult::Found)
+    }));
+    types
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, Invocation, StateArgs, planning, print_out, styling};
+use super::failure::Failure;
+use super::{Invocation, StateArgs, planning, print_out, styling};
 use crate::engine::view::{RunView, Stage};
 use crate::render::status::status;
 use crate::world::real::now;
@@ -25,7 +26,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let runs = runs(&args.plan, &args.state)?;
-    let Some(found) = runs.newest().await.map_err(|error| Failure::error(&error))? else {
+    let Some(found) = runs.newest().await? else {
         print_out("no run yet\n")?;
         return Ok(Exit::Done);
     };

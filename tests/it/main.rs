@@ -16,6 +16,7 @@ mod clocks;
 mod delegation;
 mod desk;
 mod engine;
+mod errors;
 mod explain;
 mod faults;
 mod flood;

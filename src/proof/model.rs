@@ -434,7 +434,7 @@ impl<'d> Bench<'d> {
         extra: Duration,
     ) -> impl Iterator<Item = Held> {
         let zone = self.draft().snapshot.zone_of(&key.name).filter(|_| version.len() > 1);
-        let part = zone.map(|zone| Part { answer, unseen: zone.capabilities.unseen_nodes });
+        let part = zone.map(|zone| Part { answer, unseen: zone.capabilities.anycast_margin });
         version.iter().map(move |atom| Held { atom: *atom, extra, part })
     }
 

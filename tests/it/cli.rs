@@ -361,8 +361,8 @@ fn a_secret_is_in_no_output_and_no_file() {
     let mut run = |code: i32, env: Option<&str>, args: &[&str]| {
         let mut command = fixture.command(args);
         match env {
-            Some(secret) => command.env("BED_TSIG", secret),
-            None => command.env_remove("BED_TSIG"),
+            Some(secret) => command.env("FIXTURE_TSIG", secret),
+            None => command.env_remove("FIXTURE_TSIG"),
         };
         let (ended, said) = said(&command.output().expect("the program can be run"));
         assert_eq!(ended, code, "{args:?}: {said}");
@@ -370,16 +370,16 @@ fn a_secret_is_in_no_output_and_no_file() {
         said
     };
     let said = run(1, None, &["plan", "plan.yaml"]);
-    assert!(said.contains("the environment variable BED_TSIG"), "{said}");
+    assert!(said.contains("the environment variable FIXTURE_TSIG"), "{said}");
     let said = run(1, Some(wrong), &["plan", "plan.yaml"]);
     assert!(said.contains("credentials"), "{said}");
-    // No base64 at all: what it is must not be shown either.
+    // A value that is not base64 must not be shown either.
     run(2, Some("not base64: hunter2!"), &["plan", "plan.yaml"]);
     run(0, Some(&secret), &["plan", "plan.yaml", "-o", "plan.json"]);
     let apply = ["apply", "plan.json", "--auto-approve"];
     let said = run(1, None, &apply);
-    assert!(said.contains("BED_TSIG"), "{said}");
-    // What cannot be had keeps the run from being opened.
+    assert!(said.contains("FIXTURE_TSIG"), "{said}");
+    // Without its secret the run is not opened.
     assert_eq!(run(0, None, &["status", "plan.yaml"]), "no run yet\n");
     let said = run(5, Some(wrong), &apply);
     assert!(said.contains("credentials"), "{said}");

@@ -226,10 +226,10 @@ impl Behind {
             ),
             Self::Cloudflare(_) => format!(
                 "{{ type: cloudflare, url: \"http://{through}/client/v4\", plan: enterprise, \
-                 unseen_nodes: 0s, api_token: {{ env: FAULTS_SECRET }} }}"
+                 anycast_margin: 0s, api_token: {{ env: FAULTS_SECRET }} }}"
             ),
             Self::Route53(_) => format!(
-                "{{ type: route53, endpoint_url: \"http://{through}\", unseen_nodes: 0s, \
+                "{{ type: route53, endpoint_url: \"http://{through}\", anycast_margin: 0s, \
                  access_key_id: {ACCESS_KEY}, secret_access_key: {{ env: FAULTS_SECRET }} }}"
             ),
         }

@@ -93,7 +93,7 @@ impl Ground {
                 let proxy = FaultProxy::open(fake.clone());
                 let provider = format!(
                     "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: SECRET }}, \
-                     plan: enterprise, unseen_nodes: 0s }}",
+                     plan: enterprise, anycast_margin: 0s }}",
                     proxy.url()
                 );
                 (Behind::Cloudflare(fake, proxy), provider)
@@ -107,7 +107,7 @@ impl Ground {
                 let proxy = FaultProxy::open(fake.clone());
                 let provider = format!(
                     "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-                     secret_access_key: {{ env: SECRET }}, unseen_nodes: 0s }}",
+                     secret_access_key: {{ env: SECRET }}, anycast_margin: 0s }}",
                     proxy.url()
                 );
                 (Behind::Route53(fake, proxy), provider)

@@ -34,7 +34,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     types: None,
     gathered: Gathered::All,
     settle_max: Duration::ZERO,
-    unseen_nodes: Duration::ZERO,
+    anycast_margin: Duration::ZERO,
     served_within: None,
 };
 

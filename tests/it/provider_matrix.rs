@@ -241,7 +241,7 @@ impl ProviderFixture {
         let proxy = FaultProxy::open(fake.clone());
         let provider = format!(
             "{{ type: cloudflare, url: \"{}\", api_token: {{ env: FIXTURE_SECRET }}, \
-             plan: enterprise, unseen_nodes: 0s }}",
+             plan: enterprise, anycast_margin: 0s }}",
             address(&proxy)
         );
         let clock = Some(FastClock::start());
@@ -263,7 +263,7 @@ impl ProviderFixture {
         let proxy = FaultProxy::open(fake.clone());
         let provider = format!(
             "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-             secret_access_key: {{ env: FIXTURE_SECRET }}, unseen_nodes: 0s }}",
+             secret_access_key: {{ env: FIXTURE_SECRET }}, anycast_margin: 0s }}",
             proxy.url()
         );
         Self {
@@ -285,7 +285,7 @@ impl ProviderFixture {
             ZONES.iter().map(|(zone, _)| (*zone, lines(zone))).collect();
         let moto = Moto::start(&python(), ACCESS_KEY, &zones, published);
         let proxy = FaultProxy::open(moto.clone());
-        let provider = "{ type: route53, unseen_nodes: 0s }".to_owned();
+        let provider = "{ type: route53, anycast_margin: 0s }".to_owned();
         Self { clock: Some(FastClock::start()), ..Self::new(Backend::Moto(moto, proxy), provider) }
     }
 
@@ -516,7 +516,7 @@ fn octodns_with_a_class_that_deletes_before_it_creates() {
     let backend = Backend::Pdns(Pdns::primary(ZONES));
     let mut fixture = ProviderFixture::octodns(backend, "lab_octodns.DeleteThenCreate");
     // There is a single server, which can be queried.
-    fixture.provider = fixture.provider.replace("class:", "unseen_nodes: 0s, class:");
+    fixture.provider = fixture.provider.replace("class:", "anycast_margin: 0s, class:");
     fixture.write("plan.yaml", ["old", "new"]);
     let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, 3, "{said}");

@@ -50,7 +50,7 @@ fn commands_are_run_once_and_what_they_say_is_kept() {
     script(
         &fixture,
         "first",
-        "echo first >>ran; sleep 1; echo \"it knows $BED_TSIG\"; yes | head -c 1000000",
+        "echo first >>ran; sleep 1; echo \"it knows $FIXTURE_TSIG\"; yes | head -c 1000000",
     );
     script(&fixture, "second", "echo second >>ran");
     script(&fixture, "third", "echo third >>ran");

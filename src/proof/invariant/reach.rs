@@ -47,7 +47,7 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                     // A name that was not there takes nobody anywhere.
                     let Some(records) = records else { continue };
                     let lives = hold(Some(&records), zone);
-                    if lives <= longest + zone.capabilities.unseen_nodes {
+                    if lives <= longest + zone.capabilities.anycast_margin {
                         continue;
                     }
                     let harm = Harm::new(

@@ -112,12 +112,12 @@ impl ProviderFixture {
             ),
             Self::Cloudflare(_, proxy) => format!(
                 "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: SECRET }}, \
-                 plan: enterprise, unseen_nodes: 0s }}",
+                 plan: enterprise, anycast_margin: 0s }}",
                 proxy.url()
             ),
             Self::Route53(_, proxy) => format!(
                 "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-                 secret_access_key: {{ env: SECRET }}, unseen_nodes: 0s }}",
+                 secret_access_key: {{ env: SECRET }}, anycast_margin: 0s }}",
                 proxy.url()
             ),
         }

@@ -133,7 +133,7 @@ async fn incomplete_configurations_are_refused_at_once() {
         (&[("endpoint_url", "route53.example")], "endpoint_url"),
         (&[("endpoint_url", "http://me@route53.example")], "endpoint_url"),
         (&[("hosted_zone_id", "/hostedzone/Z1")], "hosted_zone_id"),
-        (&[("unseen_nodes", "soon")], "unseen_nodes"),
+        (&[("anycast_margin", "soon")], "anycast_margin"),
     ] {
         assert_eq!(connect(more).expect(field).field, field);
     }

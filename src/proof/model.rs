@@ -441,8 +441,10 @@ impl<'d> PatternBuilder<'d> {
         extra: Duration,
     ) -> impl Iterator<Item = PatternAtom> {
         let zone = self.draft().snapshot.zone_of(&key.name).filter(|_| version.len() > 1);
-        let part =
-            zone.map(|zone| AnswerPart { answer, anycast_margin: zone.capabilities.unseen_nodes });
+        let part = zone.map(|zone| {
+            let anycast_margin = zone.capabilities.anycast_margin;
+            AnswerPart { answer, anycast_margin }
+        });
         version.iter().map(move |atom| PatternAtom { atom: *atom, extra, part })
     }
 

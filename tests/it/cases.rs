@@ -18,9 +18,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::lab::{Bind, now};
-use crate::places;
+use crate::provider_matrix;
 
 const PROVED: i32 = 0;
 const REFUSED: i32 = 2;
@@ -274,7 +274,7 @@ fn octo_wild() {
                 @ MX 10 mail\nmail A 192.0.2.10\nmx A 203.0.113.25\n*.w A 192.0.2.80\n";
     let server = Bind::primary(&[("acme.test", zone)]);
     let case = case("octo-wild").with("127.0.0.1:15354", &server.addr().to_string());
-    let python = places::python();
+    let python = provider_matrix::python();
     let case = case.with("python: python3", &format!("python: {}", python.display()));
     case.planned().breaks("deliverable");
 }

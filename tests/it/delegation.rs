@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::lab::{Bind, Server};
 
 /// The address of the servers above, which is the resolver too.

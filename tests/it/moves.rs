@@ -11,7 +11,7 @@ use std::process::Command;
 use cutover::artifact::Artifact;
 use cutover::calendar::show_span;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::proof::Case;
 
 /// How many moves there are at the least.

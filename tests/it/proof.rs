@@ -20,7 +20,7 @@ use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::recipes::STATED;
 use crate::registry::language;
 
@@ -34,7 +34,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     types: None,
     gathered: Gathered::All,
     settle_max: Duration::ZERO,
-    unseen_nodes: Duration::ZERO,
+    anycast_margin: Duration::ZERO,
     served_within: None,
 };
 

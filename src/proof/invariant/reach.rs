@@ -47,7 +47,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
                     // A name that did not exist leads nobody anywhere.
                     let Some(records) = records else { continue };
                     let lives = hold(Some(&records), zone);
-                    if lives <= longest + zone.capabilities.unseen_nodes {
+                    if lives <= longest + zone.capabilities.anycast_margin {
                         continue;
                     }
                     let harm = Harm::new(

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::timeline::kind;
 use crate::calendar::show_exact;
-use crate::engine::poll::Pause;
+use crate::engine::next::Pause;
 use crate::engine::view::{RunView, Stage, StepNext, StepView, Stopped};
 use crate::engine::{
     ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,

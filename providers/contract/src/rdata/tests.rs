@@ -180,7 +180,7 @@ fn caa_values_are_quoted_and_unbounded_by_a_length_octet() {
         ("256 issue x", "the flags field is no number from 0 to 255"),
         ("0 is-sue x", "the tag is not made of letters and digits"),
         ("0 issue", "the value is missing"),
-        ("0 issue ca.example x", "the text goes on behind the last field"),
+        ("0 issue ca.example x", "the text goes on after the last field"),
     ] {
         check_refused(RrType::CAA, text, problem);
     }
@@ -271,7 +271,7 @@ fn refusals_name_the_field() {
     for (rtype, text, problem) in [
         (RrType::A, "", "the address is missing"),
         (RrType::A, "192.0.2.256", "the address is no IPv4 address"),
-        (RrType::A, "192.0.2.1 x", "the text goes on behind the last field"),
+        (RrType::A, "192.0.2.1 x", "the text goes on after the last field"),
         (RrType::A, "\"192.0.2.1\"", "the address is in quotes, which only strings may have"),
         (RrType::AAAA, "192.0.2.1", "the address is no IPv6 address"),
         (RrType::MX, "+1 a.", "the preference is no number from 0 to 65535"),
@@ -296,7 +296,7 @@ fn refusals_name_the_field() {
         (RrType::A, "\\# 3 0a0000", "the address ends early"),
         (RrType::A, "\\#", "the length is missing"),
         (RrType::A, "\\# 5 0a000001", "the length differs from the number of octets after it"),
-        (RrType::new(1000), "\\# 0 00", "the text goes on behind the last field"),
+        (RrType::new(1000), "\\# 0 00", "the text goes on after the last field"),
         (RrType::new(1000), "\\# 1", "the opaque rdata is missing"),
     ] {
         check_refused(rtype, text, problem);

@@ -69,7 +69,7 @@ pub(super) fn record(
     }
     match words.is_empty() {
         true => Ok(wire),
-        false => Err(RdataError::new("the text goes on behind the last field")),
+        false => Err(RdataError::new("there is text after the last field")),
     }
 }
 
@@ -165,7 +165,7 @@ fn field(
 pub(super) fn number(word: &str, max: u32) -> Result<u32, Complaint> {
     let digits = !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
     let number = word.parse().ok().filter(|number| digits && *number <= max);
-    number.ok_or_else(|| format!("is no number from 0 to {max}"))
+    number.ok_or_else(|| format!("is not a number from 0 to {max}"))
 }
 
 /// An IPv4 address in four decimal numbers.
@@ -228,8 +228,9 @@ fn period(word: &str) -> Result<u32, Complaint> {
     if word.bytes().all(|octet| octet.is_ascii_digit()) {
         return number(word, u32::MAX);
     }
-    with_units(word)
-        .ok_or_else(|| format!("is no time from 0 to {} seconds (units: w, d, h, m, s)", u32::MAX))
+    with_units(word).ok_or_else(|| {
+        format!("is not a time from 0 to {} seconds (units: w, d, h, m, s)", u32::MAX)
+    })
 }
 
 fn with_units(word: &str) -> Option<u32> {

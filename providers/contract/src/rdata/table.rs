@@ -11,7 +11,7 @@ use Kind::*;
 use super::odd::Form;
 use crate::RrType;
 
-/// What is wrong with a field, as a predicate for "the preference": `is no number from 0 to 65535`.
+/// What is wrong with a field, as a predicate for "the preference": `is not a number from 0 to 65535`.
 pub(super) type Complaint = String;
 
 /// A field: its name in the RFC, and its form.

@@ -27,7 +27,7 @@ pub(super) fn read(
     }
     match words.is_empty() {
         true => Ok(wire),
-        false => Err(RdataError::new("the text goes on after the last field")),
+        false => Err(RdataError::new("there is text after the last field")),
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn named<T>(name: &str, result: Result<T, Complaint>) -> Result<T, Rd
 pub(super) fn number(word: &str, max: u32) -> Result<u32, Complaint> {
     let digits = !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
     let number = word.parse().ok().filter(|number| digits && *number <= max);
-    number.ok_or_else(|| format!("is no number from 0 to {max}"))
+    number.ok_or_else(|| format!("is not a number from 0 to {max}"))
 }
 
 /// An IPv4 address in four decimal numbers.
@@ -157,8 +157,9 @@ pub(super) fn period(word: &str) -> Result<u32, Complaint> {
     if word.bytes().all(|octet| octet.is_ascii_digit()) {
         return number(word, u32::MAX);
     }
-    with_units(word)
-        .ok_or_else(|| format!("is no time from 0 to {} seconds (units: w, d, h, m, s)", u32::MAX))
+    with_units(word).ok_or_else(|| {
+        format!("is not a time from 0 to {} seconds (units: w, d, h, m, s)", u32::MAX)
+    })
 }
 
 fn with_units(word: &str) -> Option<u32> {

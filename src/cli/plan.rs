@@ -135,7 +135,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     several::check_disjoint(inputs.iter())?;
     let mut ended = Exit::Done;
-    for (path, input) in args.plans.iter().zip(&inputs) {
+    for (place, (path, input)) in args.plans.iter().zip(&inputs).enumerate() {
+        if place > 0 && args.form.format == Format::Markdown {
+            // A paragraph ends at a blank line.
+            print_raw("\n")?;
+        }
         let planning::Input::Plan(plan) = input else { continue };
         let one = plan_one(&args, path, plan, output).await;
         match one {

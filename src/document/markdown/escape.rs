@@ -66,11 +66,12 @@ pub(super) fn plain(text: &str, place: Place) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A line, made by [`plain`] and [`code`], that begins no list, heading, quote or table.
+/// A line, made by [`plain`] and [`code`], that begins no list, heading, quote or table, and is no
+/// command for a forge or its robots (`/close`).
 pub(super) fn line(text: &str) -> String {
     let text = text.trim();
     let number = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    if text.starts_with(['#', '+', '-', '=', ':']) {
+    if text.starts_with(['#', '+', '-', '=', ':', '/']) {
         return format!("\\{text}");
     }
     if number.len() < text.len() && number.starts_with(['.', ')']) {

@@ -8,11 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::escape::visible;
-use crate::document::{Kind, Row, Timeline};
+use crate::document::{Kind, Row};
 
-/// How many rows are drawn. Our choice: more are no longer read, and Mermaid draws no text of more
-/// than 50,000 characters (`maxTextSize`).
-pub(super) const ROWS_MAX: usize = 120;
+/// How many rows are drawn. Our choice: more are no longer read.
+const ROWS_MAX: usize = 120;
+
+/// The length of a chart: Mermaid draws none of more than 50,000 characters (`maxTextSize`).
+const CHARS_MAX: usize = 45_000;
 
 /// The longest run that is drawn: the axis counts the days of one year.
 const TOTAL_MAX: Duration = Duration::from_secs(365 * 86_400);
@@ -26,15 +28,22 @@ const EPOCH_SECS: u64 = 978_307_200;
 /// The characters of a label that mean nothing to Mermaid, apart from letters and digits.
 const PLAIN: &str = "/._- ";
 
-/// The chart of the first rows; nothing if it would be misleading or empty.
-pub(super) fn gantt(Timeline { total, rows }: &Timeline, shown: usize) -> Option<Vec<String>> {
-    if *total >= TOTAL_MAX || total.is_zero() || shown == 0 {
+/// A chart.
+pub(super) struct Chart {
+    pub(super) lines: Vec<String>,
+    /// How many rows it has: the first ones.
+    pub(super) drawn: usize,
+}
+
+/// The chart of the first of these rows; nothing if it would be misleading or empty.
+pub(super) fn gantt(total: Duration, rows: &[Row]) -> Option<Chart> {
+    if total >= TOTAL_MAX || total.is_zero() {
         return None;
     }
-    let axis = if *total >= DAYS_MIN { "day %j" } else { "%H:%M" };
+    let axis = if total >= DAYS_MIN { "day %j" } else { "%H:%M" };
     let head = ["gantt", "    dateFormat YYYY-MM-DD HH:mm:ss"].map(str::to_owned);
     let axis = format!("    axisFormat {axis}");
-    let rows = rows.iter().take(shown).enumerate();
+    let rows = rows.iter().take(ROWS_MAX).enumerate();
     let rows = rows.map(|(place, Row { label, kind, begin, end })| {
         let span = end.saturating_sub(*begin).as_secs();
         let tags = match (kind, span) {
@@ -47,7 +56,15 @@ pub(super) fn gantt(Timeline { total, rows }: &Timeline, shown: usize) -> Option
         let number = place + 1;
         format!("    {number} {} :{tags}{}, {span}s", escaped(label), instant(*begin))
     });
-    Some(head.into_iter().chain([axis]).chain(rows).collect())
+    let mut chars = 0;
+    let rows = rows.take_while(|row| {
+        chars += row.chars().count() + 1;
+        chars <= CHARS_MAX
+    });
+    let rows: Vec<String> = rows.collect();
+    let drawn = rows.len();
+    let lines = head.into_iter().chain([axis]).chain(rows).collect();
+    (drawn > 0).then_some(Chart { lines, drawn })
 }
 
 fn instant(after: Duration) -> String {

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::calendar::since_start;
 use escape::{Place, code, fenced, html, line, plain};
+use gantt::{Chart, gantt};
 
 /// The length of a comment at the most, in characters. GitHub answers a longer one with "Body is too
 /// long (maximum is 65536 characters)" (REST API, issue comments; as of 2026-11).
@@ -328,10 +329,8 @@ impl Writer {
 
     fn timeline(&mut self, timeline: &Timeline) {
         let rows = self.first(&timeline.rows);
-        let drawn = rows.len().min(gantt::ROWS_MAX);
-        let chart = gantt::gantt(timeline, drawn);
-        if let Some(lines) = &chart {
-            self.fence("mermaid", lines);
+        if let Some(Chart { lines, drawn }) = gantt(timeline.total, rows) {
+            self.fence("mermaid", &lines);
             if drawn < rows.len() {
                 self.gap();
                 self.line(&format!("The chart has the first {drawn} of {} rows.", rows.len()));

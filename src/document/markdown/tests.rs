@@ -21,6 +21,7 @@ fn what_a_forge_looks_for_is_code_and_markup_is_escaped() {
         ("12. item", "12\\. item"),
         ("    code", "code"),
         ("---", "\\---"),
+        ("/close", "\\/close"),
         ("", ""),
     ] {
         assert_eq!(shown(&Text::from(value)), expected, "{value}");

@@ -11,7 +11,7 @@ use crate::artifact::{
     Artifact, Checked, Outcome, Relied, RollbackPoint, SealedZone, Undo, Verdict, is_overridden,
 };
 use crate::calendar::show_span;
-use crate::compile::back::Return;
+use crate::compile::back::CompiledWayBack;
 use crate::compile::{Compiled, touched};
 use crate::diag::some_of;
 use crate::digest::Digest;
@@ -29,7 +29,8 @@ use crate::world::tool;
 #[must_use]
 pub fn changes_by_zone(compiled: &Compiled) -> BTreeMap<Name, Vec<ChangeSet>> {
     let mut changes: BTreeMap<Name, Vec<ChangeSet>> = BTreeMap::new();
-    let graphs = std::iter::once(&compiled.graph).chain(compiled.returns.iter().map(|r| &r.graph));
+    let graphs =
+        std::iter::once(&compiled.graph).chain(compiled.ways_back.iter().map(|r| &r.graph));
     for step in graphs.flat_map(StepGraph::steps) {
         if let Primitive::Change(set) = &step.primitive {
             changes.entry(set.zone().clone()).or_default().push(set.set.clone());
@@ -45,8 +46,8 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
         tracks,
         graph,
         findings,
-        returns,
-        closed,
+        ways_back,
+        why_refuted,
         assumptions,
         shortened,
         at_old,
@@ -56,8 +57,8 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
     } = compiled;
     let mut assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
     let touched: BTreeSet<Name> = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
-    let mut verdict = verdict(intent, &findings, closed);
-    verdict.checked.patterns_back = returns.iter().map(|one| one.patterns).sum();
+    let mut verdict = verdict(intent, &findings, why_refuted);
+    verdict.checked.patterns_back = ways_back.iter().map(|one| one.patterns).sum();
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
         verdict.holding.push(REVERSIBLE.to_owned());
     }
@@ -113,8 +114,8 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
         relies_on,
         verdict: Verdict { assumptions, shortened, at_old, ..verdict },
         graph,
-        undos: undos(&returns),
-        rollback_points: returns.into_iter().map(|one| rollback_point(intent, one)).collect(),
+        undos: undos(&ways_back),
+        rollback_points: ways_back.into_iter().map(|one| rollback_point(intent, one)).collect(),
         forecast: Vec::new(),
     };
     artifact.forecast = sim::forecast(&artifact);
@@ -159,9 +160,9 @@ fn relies_on(
 }
 
 /// How each step is undone: the first way back that says anything about the step decides.
-fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
+fn undos(ways_back: &[CompiledWayBack]) -> BTreeMap<StepId, Undo> {
     let mut undos = BTreeMap::new();
-    for one in returns {
+    for one in ways_back {
         for (step, why) in &one.no_return {
             undos.entry(step.clone()).or_insert_with(|| Undo::Never(why.clone()));
         }
@@ -177,7 +178,7 @@ fn undos(returns: &[Return]) -> BTreeMap<StepId, Undo> {
 
 /// When the last sender stops using the new records after a rollback. Caches keep these for their
 /// TTL, which is longer once the run has restored it.
-fn last_sender(intent: &Intent, back: &Return) -> Vec<String> {
+fn last_sender(intent: &Intent, back: &CompiledWayBack) -> Vec<String> {
     let changes = |verb: Verb| {
         let steps = back.graph.steps().iter();
         steps.flat_map(move |step| match &step.primitive {
@@ -230,15 +231,23 @@ fn stays(kept: &[StepId]) -> Option<String> {
     (!kept.is_empty()).then(|| format!("additions stay: {}", some_of(kept, SHOWN_MAX)))
 }
 
-fn rollback_point(intent: &Intent, one: Return) -> RollbackPoint {
+fn rollback_point(intent: &Intent, one: CompiledWayBack) -> RollbackPoint {
     let residue = last_sender(intent, &one).into_iter().chain(stays(&one.kept)).collect();
     let name = one.name().to_owned();
-    let Return { to: _, at, graph, takes_back, undone_by: _, kept: _, no_return: _, patterns: _ } =
-        one;
+    let CompiledWayBack {
+        to: _,
+        at,
+        graph,
+        takes_back,
+        undone_by: _,
+        kept: _,
+        no_return: _,
+        patterns: _,
+    } = one;
     RollbackPoint { name, at, graph, takes_back, residue }
 }
 
-fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Verdict {
+fn verdict(intent: &Intent, findings: &Findings, why_refuted: Vec<Vec<String>>) -> Verdict {
     let Findings { holding, present, steady: _, refuted, unstated: _, patterns, atoms } = findings;
     let owned = |name: &&str| (*name).to_owned();
     let mut broken: Vec<&str> = refuted.iter().map(|one| one.invariant).collect();
@@ -257,10 +266,10 @@ fn verdict(intent: &Intent, findings: &Findings, closed: Vec<Vec<String>>) -> Ve
     // A derivation ends with the harm and the fix; skip those lines if the story already has them.
     let is_told = |line: &String| {
         let harm = line.strip_prefix("therefore ").map(|harm| format!("then {harm}"));
-        let fix = line.strip_prefix("it would be possible so: ").map(|fix| format!("fix: {fix}"));
+        let fix = line.strip_prefix("what would help: ").map(|fix| format!("fix: {fix}"));
         harm.or(fix).is_some_and(|told| story.contains(&told))
     };
-    let derivation = closed.concat().into_iter().filter(|line| !is_told(line)).collect();
+    let derivation = why_refuted.concat().into_iter().filter(|line| !is_told(line)).collect();
     let overrides =
         intent.overrides.iter().map(|one| (one.what.value.clone(), one.reason.clone())).collect();
     let broken: Vec<String> =

@@ -88,7 +88,7 @@ fn versions_follow(artifact: &Artifact, found: &mut Vec<String>) {
                     step.id, change.key
                 ));
             }
-            if !paths.leads(from, place) {
+            if !paths.precedes(from, place) {
                 found.push(format!("{} does not come after {before}", step.id));
             }
         }

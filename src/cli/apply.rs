@@ -8,7 +8,7 @@ use super::planning::{Input, Story};
 use super::rollback::run_way_back;
 use super::running::{
     Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks,
-    newest_still, reach, rest_until,
+    newest_still, reach, rest_until, show_halt,
 };
 use super::{
     Failure, Invocation, home, planning, print_err, print_out, several, shell_quote, styling,
@@ -20,8 +20,8 @@ use crate::engine::RunState;
 use crate::engine::decide::{Action, Asked, Newest, Refusal, Sealed, decide};
 use crate::render::escape_control;
 use crate::render::plan::{self, Detail};
-use crate::render::status::{Stop, halt};
-use crate::world::Outcome;
+use crate::render::status::Extent;
+use crate::world::DriveOutcome;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lease, RunId, Runs};
 
@@ -190,7 +190,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
         }
         let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
         let ended = drive_run(open, reached, going, (&runs, &mut *lease), away).await?;
-        if ended.outcome != Outcome::Finished {
+        if ended.outcome != DriveOutcome::Finished {
             return applied(&runs, args, ended, &mut *lease).await;
         }
     }
@@ -223,25 +223,25 @@ async fn applied(
     let ended = run_way_back((runs, lease), Going { args, command: COMMAND }, ended).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
-        Outcome::Finished if artifact.is_way_back() => {
+        DriveOutcome::Finished if artifact.is_way_back() => {
             print_out(&why_rolled_back(runs, &artifact, args.invocation()).await?)?;
             Ok(Exit::Halted.into())
         }
         // The process ended before it started the successor.
-        Outcome::Finished if let Some(by) = state.replaced => {
+        DriveOutcome::Finished if let Some(by) = state.replaced => {
             print_out(&format!("superseded by {}: apply that, or plan again\n", by.short()))?;
             Ok(Exit::Halted.into())
         }
-        Outcome::Finished => {
+        DriveOutcome::Finished => {
             print_out(&format!("done: everything matches the plan `{}`\n", artifact.name))?;
             print_out(&released(&artifact))?;
             Ok(Exit::Done.into())
         }
-        Outcome::Asked => {
+        DriveOutcome::NeedsPerson => {
             print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             Ok(Applied { exit: Exit::ApprovalNeeded, until: Some(later(now(), ASK_EVERY)) })
         }
-        Outcome::Waiting { until } => {
+        DriveOutcome::Waiting { until } => {
             print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             let aside = set_aside(&artifact, &state)?;
             print_out(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
@@ -250,11 +250,11 @@ async fn applied(
             }
             Ok(Applied { exit: Exit::Waiting, until: Some(until) })
         }
-        Outcome::Halted(stopped) => {
-            show(&artifact, &state, Stop::Whole(&stopped))?;
+        DriveOutcome::Halted(stopped) => {
+            show_halt(&artifact, &state, &stopped, Extent::Whole)?;
             let others = state.aside().filter(|other| other.step != stopped.step);
             for other in others {
-                show(&artifact, &state, Stop::Aside(other))?;
+                show_halt(&artifact, &state, other, Extent::Part)?;
             }
             print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped).into())
@@ -262,17 +262,12 @@ async fn applied(
     }
 }
 
-/// Shows why a run, or a part of it, stopped.
-fn show(artifact: &Artifact, state: &RunState, stop: Stop<'_>) -> Result<(), Failure> {
-    print_out(&halt(artifact, state, stop, artifact.is_way_back(), styling(&std::io::stdout())))
-}
-
 /// Shows the steps that were set aside while the rest of the run continues; the worst of their exit
 /// codes.
 fn set_aside(artifact: &Artifact, state: &RunState) -> Result<Option<Exit>, Failure> {
     let mut worst = None;
     for aside in state.aside() {
-        show(artifact, state, Stop::Aside(aside))?;
+        show_halt(artifact, state, aside, Extent::Part)?;
         let exit = Exit::of_halt(artifact, aside);
         worst = Some(worst.map_or(exit, |worst: Exit| worst.or_worse(exit)));
     }
@@ -297,7 +292,7 @@ async fn why_rolled_back(
     back: &Artifact,
     invocation: Invocation<'_>,
 ) -> Result<String, Failure> {
-    let turned = runs.turned(back).await.map_err(|error| Failure::error(&error))?;
+    let turned = runs.rolled_back_by(back).await.map_err(|error| Failure::error(&error))?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
     let words = by.and_then(|by| state.as_ref()?.last_words.get(by));
@@ -332,8 +327,8 @@ fn asked(input: &Input, How { again, replan, digest: _ }: How) -> Asked {
     }
 }
 
-/// The newest run, which must still be the one that was seen before we got the lease, and call for the
-/// same action: somebody may have rolled it back meanwhile.
+/// The newest run, which must still be the one that was seen before we got the lease, and call for
+/// the same action: somebody may have rolled it back meanwhile.
 async fn still_so(
     runs: &Runs,
     (seen, asked): (Option<&RunId>, &Asked),
@@ -356,7 +351,7 @@ async fn newest(runs: &Runs, found: Option<&Found>) -> Result<Option<Newest>, Fa
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     let error = |error| Failure::error(&error);
     let turned = match artifact.is_way_back() {
-        true => runs.turned(artifact).await.map_err(error)?,
+        true => runs.rolled_back_by(artifact).await.map_err(error)?,
         false => None,
     };
     let next = runs.next(found).await.map_err(error)?;
@@ -382,7 +377,7 @@ async fn carry_on(
     let next = runs.next(&found).await.map_err(|error| Failure::error(&error))?;
     let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
     let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
-    let settled = ended.outcome == Outcome::Finished && ended.state.replaced.is_some();
+    let settled = ended.outcome == DriveOutcome::Finished && ended.state.replaced.is_some();
     // Its successor was confirmed, but the process stopped before starting it.
     let Some(next) = next.filter(|_| settled) else {
         return applied(runs, args, ended, &mut *lease).await;

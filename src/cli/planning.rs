@@ -13,13 +13,13 @@ use crate::intent::{Intent, resolve};
 use crate::render::{Styling, escape_control};
 use crate::seal::{changes_by_zone, seal};
 use crate::spec::Reading;
-use crate::world::real::beside::beside;
+use crate::world::real::clashes::{Clash, clashes};
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
-use crate::world::real::history::remember;
-use crate::world::real::others::{Clash, clashes};
-use crate::world::real::see::{
-    NO_AUTHORITIES, NOT_WRITABLE, UNKNOWN_EXCEPTION, authorities_agree, snapshot, writable,
+use crate::world::real::history::add_history;
+use crate::world::real::plan_files::read_plan_file;
+use crate::world::real::snapshot::{
+    NO_AUTHORITIES, NOT_WRITABLE, UNKNOWN_EXCEPTION, authorities_agree, check_writable, snapshot,
 };
 use crate::world::real::store::{Store, read_text};
 use crate::world::real::{now, steady};
@@ -78,7 +78,7 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
 /// Reads the files that a plan names.
 fn with_files(mut reading: Reading, home: &Path) -> Reading {
     while let Some(wanted) = reading.wanted() {
-        match beside(home, &wanted.path.value) {
+        match read_plan_file(home, &wanted.path.value) {
             Ok((name, text)) => reading.add(&wanted, name, text),
             Err(error) => reading.unusable(&wanted, &error.to_string()),
         }
@@ -138,13 +138,13 @@ pub(super) async fn plan(
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
     let digest = source.digest();
-    remember(&state.store(path), (intent, digest), &mut snapshot, now)
+    add_history(&state.store(path), (intent, digest), &mut snapshot, now)
         .await
         .map_err(|error| Failure::error(&error))?;
     let compiled =
         compile(intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
     let changes = changes_by_zone(&compiled);
-    writable(intent, &connected.providers, &changes).await.map_err(|found| {
+    check_writable(intent, &connected.providers, &changes).await.map_err(|found| {
         let is_of_plan = found.iter().any(|diagnostic| diagnostic.code == NOT_WRITABLE);
         if is_of_plan { refuse(&found, source) } else { unseen(&found, source) }
     })?;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::running::{is_by_hand, manual_task};
+use super::running::manual_task;
 use super::{Invocation, print_err};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};
 use crate::engine::RunState;
+use crate::engine::view::by_hand;
 use crate::graph::StepId;
 use crate::render::status::entry;
 use crate::world::Progress;
@@ -39,7 +40,7 @@ impl<'a> Shown<'a> {
 
     /// Says what to do for each step that waits for a person, once per step.
     fn ask(&self, artifact: &Artifact, state: &RunState) {
-        for (step, words) in is_by_hand(artifact, state) {
+        for (step, words) in by_hand(artifact, state) {
             if self.asked.borrow_mut().insert(step.clone()) {
                 let text = manual_task(step, words, self.invocation);
                 match &self.bar {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::exit::Exit;
 use super::running::{
     Ended, Going, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks, newest_still,
-    owner, reach,
+    owner, reach, show_halt,
 };
 use super::{Failure, planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
@@ -13,11 +13,11 @@ use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState};
 use crate::graph::{Primitive, Step, StepId};
 use crate::render::plan::{self, Detail};
-use crate::render::status::{Stop, halt};
+use crate::render::status::Extent;
 use crate::sim;
 use crate::world::real::now;
 use crate::world::real::store::{Found, Lease, Note, Runs, StoreError};
-use crate::world::{Outcome, Run, tool};
+use crate::world::{DriveOutcome, Run, tool};
 
 /// Roll a run back to a rollback point, along the proved way back
 #[derive(clap::Args)]
@@ -50,7 +50,7 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
         newest.map(|found| found.expect("it is the one that was seen"))
     };
     if found.run.artifact.is_way_back() {
-        let turned = runs.turned(&found.run.artifact).await;
+        let turned = runs.rolled_back_by(&found.run.artifact).await;
         let turned = turned.map_err(|error| Failure::error(&error))?.map(|turned| turned.run.state);
         let mut states = turned.iter().chain([&found.run.state]);
         // The process may have ended before all notifications were sent.
@@ -97,8 +97,8 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     rolled_back(&args, run_way_back((&runs, &mut *lease), going, ended).await?)
 }
 
-/// Tells the process that drives the run to turn it back. With `--wait`, returns the lease once that
-/// process has ended.
+/// Tells the process that drives the run to turn it back. With `--wait`, returns the lease once
+/// that process has ended.
 async fn request_rollback(
     runs: &Runs,
     found: &Found,
@@ -175,8 +175,8 @@ fn confirm_way_back(
 
 /// Rolls a run that is back at one point further back, to an earlier point.
 ///
-/// All its changes count as made, even those undone already: the new way back finds them undone, and
-/// waits again, since caches may still hold what they replaced. Tasks are undone only once.
+/// All its changes count as made, even those undone already: the new way back finds them undone,
+/// and waits again, since caches may still hold what they replaced. Tasks are undone only once.
 async fn roll_back_further(
     runs: &Runs,
     came: &Found,
@@ -184,7 +184,8 @@ async fn roll_back_further(
     asked: Option<&str>,
 ) -> Result<Exit, Failure> {
     let error = |error| Failure::error(&error);
-    let there = runs.turned(&came.run.artifact).await.map_err(error)?.map(|found| found.run);
+    let there =
+        runs.rolled_back_by(&came.run.artifact).await.map_err(error)?.map(|found| found.run);
     let place = |run: &Run, name: &str| {
         run.artifact.rollback_points.iter().position(|point| point.name == name)
     };
@@ -235,7 +236,9 @@ pub(super) async fn run_way_back(
     going: Going<'_>,
     ended: Ended,
 ) -> Result<Ended, Failure> {
-    let Ended { artifact, state, outcome: Outcome::Finished } = &ended else { return Ok(ended) };
+    let Ended { artifact, state, outcome: DriveOutcome::Finished } = &ended else {
+        return Ok(ended);
+    };
     let Some(to) = &state.turned_back else { return Ok(ended) };
     let point = state.way_back(artifact, to).map_err(|error| Failure::error(&error))?;
     let back = way_back(artifact, state, point);
@@ -311,22 +314,21 @@ fn stays(artifact: &Artifact, state: &RunState) -> String {
 fn rolled_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
     let Ended { outcome, artifact, state } = ended;
     match outcome {
-        Outcome::Finished => {
+        DriveOutcome::Finished => {
             print_out(&format!("done: {} is rolled back\n", artifact.name))?;
             Ok(Exit::Done)
         }
-        Outcome::Asked => {
+        DriveOutcome::NeedsPerson => {
             print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             Ok(Exit::ApprovalNeeded)
         }
-        Outcome::Waiting { until } => {
+        DriveOutcome::Waiting { until } => {
             print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             print_out(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
             Ok(Exit::Waiting)
         }
-        Outcome::Halted(stopped) => {
-            let stop = Stop::Whole(&stopped);
-            print_out(&halt(&artifact, &state, stop, true, styling(&std::io::stdout())))?;
+        DriveOutcome::Halted(stopped) => {
+            show_halt(&artifact, &state, &stopped, Extent::Whole)?;
             print_out(&halt_help(&artifact, &stopped, args.invocation()))?;
             Ok(Exit::of_halt(&artifact, &stopped))
         }

@@ -9,24 +9,28 @@ use tokio::signal::unix;
 
 use super::exit::{Exit, Signal};
 use super::progress::Shown;
-use super::{CommandArgs, Failure, Invocation, StateArgs, home, print_err, registry, shell_quote};
+use super::{
+    CommandArgs, Failure, Invocation, StateArgs, home, print_err, print_out, registry, shell_quote,
+    styling,
+};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
+use crate::document::Document;
+use crate::engine::view::{Stopped, by_hand};
 use crate::engine::{IllegalEvent, RunState};
 use crate::graph::gate::{Failing, Gate};
-use crate::graph::task::Task;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Halt, HaltReason};
 use crate::render::escape_control;
+use crate::render::status::{Extent, halt};
 use crate::spec::SecretRef;
 use crate::spec::notify::Way;
-use crate::spec::task::Work;
 use crate::world::real::connect::{Commands, Connected, connect, secret};
-use crate::world::real::notify::Reached;
+use crate::world::real::notify::Recipient;
 use crate::world::real::store::{Found, Lease, Part, RunId, Runs};
 use crate::world::real::{Real, now};
-use crate::world::{DriveError, Outcome, Patience, Progress, Run, World as _, drive, tool};
+use crate::world::{DriveError, DriveOutcome, Patience, Progress, Run, World as _, drive, tool};
 
 /// The input of a run, and how to drive it.
 #[derive(clap::Args)]
@@ -78,7 +82,7 @@ impl std::ops::Deref for RunArgs {
 /// The state of a run when the loop ended.
 pub(super) struct Ended {
     /// Why the loop ended.
-    pub(super) outcome: Outcome,
+    pub(super) outcome: DriveOutcome,
     /// The artifact that was run.
     pub(super) artifact: Arc<Artifact>,
     /// The state of its steps.
@@ -113,7 +117,7 @@ pub(super) async fn lease(runs: &Runs) -> Result<Box<dyn Lease>, Failure> {
 /// The providers and notification targets of a run.
 pub(super) struct Reach {
     connected: Connected,
-    notices: Vec<Reached>,
+    notices: Vec<Recipient>,
     /// Where commands run.
     home: PathBuf,
 }
@@ -145,12 +149,12 @@ pub(super) fn reach(
     };
     let notices = artifact.notify.iter().map(|notice| match &notice.way {
         Way::Webhook(webhook) => match known(webhook)? {
-            address if is_web(address.expose()) => Ok(Reached::Webhook(address)),
+            address if is_web(address.expose()) => Ok(Recipient::Webhook(address)),
             _ => Err(bad_notification(&format!("{webhook} is not an http:// or https:// address"))),
         },
         Way::Mail(mail) => {
             let password = mail.login.as_ref().map(|login| known(&login.password));
-            Ok(Reached::Mail(mail.clone(), password.transpose()?))
+            Ok(Recipient::Mail(mail.clone(), password.transpose()?))
         }
     });
     let notices = notices.collect::<Result<_, Failure>>()?;
@@ -249,7 +253,7 @@ pub(super) async fn drive_run(
     let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
     let error = |error| Failure::error(&error);
     let turned = match found.run.artifact.is_way_back() {
-        true => runs.turned(&found.run.artifact).await.map_err(error)?,
+        true => runs.rolled_back_by(&found.run.artifact).await.map_err(error)?,
         false => None,
     };
     let Some(mut turned) = turned.filter(|turned| !turned.run.state.untold.is_empty()) else {
@@ -260,7 +264,7 @@ pub(super) async fn drive_run(
     let leave = Patience::Leave;
     let ended = drive_once(found, reached, going, (runs, lease), turn, leave).await?;
     let (input, commands) = (&going.args.input, going.args.commands.allowed());
-    turned.run.tells_of_turn = true;
+    turned.run.announces_rollback = true;
     let told = match reach(input, &turned.run.artifact, commands) {
         Ok(reached) => drive_once(turned, reached, going, (runs, lease), None, leave).await,
         Err(failure) => Err(failure),
@@ -269,7 +273,7 @@ pub(super) async fn drive_run(
         print_err(&format!("note: nobody was told of the rollback\n{}", failure.text));
     }
     match (patience, &ended.outcome) {
-        (Patience::Stay, Outcome::Waiting { .. } | Outcome::Asked) => {
+        (Patience::Stay, DriveOutcome::Waiting { .. } | DriveOutcome::NeedsPerson) => {
             let found = newest_still(runs, Some(&id)).await?.expect("it is the way back");
             let reached = reach(input, &back, commands)?;
             drive_once(found, reached, going, (runs, lease), None, patience).await
@@ -295,7 +299,7 @@ async fn drive_once(
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
     let turned = match turn {
         Some(Turn::Back(to)) => run.turn_back(&mut world, to, &mut watch).await,
-        Some(Turn::Away(by)) => run.give_way(&mut world, by, &mut watch).await,
+        Some(Turn::Away(by)) => run.supersede(&mut world, by, &mut watch).await,
         None => Ok(()),
     };
     let ended = match turned {
@@ -373,7 +377,7 @@ async fn stopped(signal: Signal, run: &mut Run, world: &mut Real<'_>, going: Goi
         text +=
             &format!("\n  {step}: its command was killed, with all processes that it had started");
         let detail = format!("its command was killed when {name} stopped cutover");
-        if let Err(error) = run.cut(world, step, detail, &mut |_, _| {}).await {
+        if let Err(error) = run.record_interrupted(world, step, detail, &mut |_, _| {}).await {
             text += &format!("; this could not be written to the journal: {error}");
         }
     }
@@ -405,8 +409,8 @@ pub(super) async fn record_word(
     let (mut run, mut world) = opened(writing, found, reach);
     let watch = &mut |_: &RunState, _: Progress<'_>| {};
     let said = match word {
-        Word::Done(reason) => run.allow(&mut world, step.clone(), reason, watch).await,
-        Word::NotDone(reason) => run.disown(&mut world, step.clone(), reason, watch).await,
+        Word::Done(reason) => run.pass_gate(&mut world, step.clone(), reason, watch).await,
+        Word::NotDone(reason) => run.record_not_done(&mut world, step.clone(), reason, watch).await,
     };
     said.map_err(|error| match error {
         DriveError::Illegal(error) => not_confirmable(step, &error),
@@ -466,22 +470,15 @@ pub(super) fn halt_help(artifact: &Artifact, halt: &Halt, invocation: Invocation
     })
 }
 
-/// The tasks that wait for a person, each with its description.
-pub(super) fn is_by_hand<'a>(
-    artifact: &'a Artifact,
-    state: &'a RunState,
-) -> impl Iterator<Item = (&'a StepId, &'a str)> {
-    // A run that turns back or is superseded no longer waits for anybody.
-    let ready = state.ready().filter(|_| !state.leaves());
-    let ready = ready.map(|place| &artifact.graph.steps()[place]);
-    ready.filter_map(|step| match &step.primitive {
-        Primitive::Task(Task { work: Work::Manual(words), .. }) => Some((&step.id, words.as_str())),
-        Primitive::Task(_)
-        | Primitive::Change(_)
-        | Primitive::Wait(_)
-        | Primitive::Gate(_)
-        | Primitive::Checkpoint(_) => None,
-    })
+/// Shows why a run, or a part of it, stopped.
+pub(super) fn show_halt(
+    artifact: &Artifact,
+    state: &RunState,
+    stopped: &Halt,
+    extent: Extent,
+) -> Result<(), Failure> {
+    let shown = Document(vec![halt(artifact, Stopped::of(artifact, state, stopped), extent)]);
+    print_out(&shown.text(styling(&std::io::stdout())))
 }
 
 /// What a person has to do so that a run can continue; empty if nothing.
@@ -490,9 +487,7 @@ pub(super) fn manual_tasks(
     state: &RunState,
     invocation: Invocation<'_>,
 ) -> String {
-    let tasks =
-        is_by_hand(artifact, state).map(|(step, words)| manual_task(step, words, invocation));
-    tasks.collect()
+    by_hand(artifact, state).map(|(step, words)| manual_task(step, words, invocation)).collect()
 }
 
 /// What a person has to do at a step, and how to confirm it.
@@ -510,11 +505,11 @@ fn opened<'l>(
     found: Found,
     Reach { connected: Connected { providers, secrets }, notices, home }: Reach,
 ) -> (Run, Real<'l>) {
-    let Found { run, id, torn } = found;
+    let Found { run, id, incomplete_octets } = found;
     let store = Arc::clone(runs.store());
-    if torn > 0 {
+    if incomplete_octets > 0 {
         print_err(&format!(
-            "note: the last line of {} was incomplete; its {torn} octets are cut off",
+            "note: the last line of {} was incomplete; its {incomplete_octets} octets are cut off",
             store.place(&id, Part::Journal)
         ));
     }
@@ -530,8 +525,8 @@ fn opened<'l>(
         run: id,
         store,
         running: BTreeMap::new(),
-        asking: BTreeMap::new(),
-        ended: Arc::default(),
+        querying: BTreeMap::new(),
+        wake: Arc::default(),
         lease,
     };
     (run, world)

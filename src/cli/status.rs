@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::running::is_by_hand;
-use super::{Failure, Invocation, StateArgs, planning, print_out, styling};
+use super::{Failure, Invocation, StateArgs, planning, print_out, print_raw, styling};
+use crate::engine::view::{RunView, Stage};
 use crate::render::status::status;
+use crate::render::status_json::json;
 use crate::world::real::now;
-use crate::world::real::store::{Found, Runs};
+use crate::world::real::store::Runs;
 
 /// Show the state of the newest run of a plan
 #[derive(clap::Args)]
@@ -19,42 +20,64 @@ pub(super) struct Args {
     /// or was rolled back, 6 if it needs a person, 7 if it is stuck
     #[arg(long)]
     exit_code: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
     #[command(flatten)]
     state: StateArgs,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs: `null` if there is no run yet
+    Json,
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let runs = runs(&args.plan, &args.state)?;
     let Some(found) = runs.newest().await.map_err(|error| Failure::error(&error))? else {
-        print_out("no run yet\n")?;
+        match args.format {
+            Format::Text => print_out("no run yet\n")?,
+            Format::Json => print_raw("null\n")?,
+        }
         return Ok(Exit::Done);
     };
-    let styling = styling(&std::io::stdout());
-    print_out(&status(&found.run.artifact, &found.run.state, now(), styling))?;
-    let invocation = Invocation::of(&args.plan, &args.state);
-    for (step, _) in is_by_hand(&found.run.artifact, &found.run.state) {
-        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
-        print_out(&format!("When {step} is done, run `{line}`.\n"))?;
+    let view = RunView::of(&found.run.artifact, &found.run.state, now());
+    match args.format {
+        Format::Text => show(&view, Invocation::of(&args.plan, &args.state))?,
+        Format::Json => print_raw(&json(&view))?,
     }
     match args.exit_code {
-        true => Ok(exit(&found)),
+        true => Ok(exit(&view)),
         false => Ok(Exit::Done),
     }
 }
 
+fn show(view: &RunView<'_>, invocation: Invocation<'_>) -> Result<(), Failure> {
+    print_out(&status(view).text(styling(&std::io::stdout())))?;
+    for (step, _) in view.by_hand() {
+        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
+        print_out(&format!("When {step} is done, run `{line}`.\n"))?;
+    }
+    Ok(())
+}
+
 /// The exit code of `apply`, should nothing change until then.
-fn exit(found: &Found) -> Exit {
-    let (artifact, state) = (&found.run.artifact, &found.run.state);
-    if state.finished.is_some() {
+fn exit(view: &RunView<'_>) -> Exit {
+    match view.stage {
         // It was rolled back or superseded.
-        let has_left = artifact.is_way_back() || state.replaced.is_some();
-        return if has_left { Exit::Halted } else { Exit::Done };
+        Stage::Finished { .. } if view.artifact.is_way_back() || view.superseded_by.is_some() => {
+            Exit::Halted
+        }
+        Stage::Finished { .. } => Exit::Done,
+        Stage::Halted(stopped) => Exit::of_halt(view.artifact, stopped.halt),
+        Stage::Running | Stage::Settling => match view.by_hand().next() {
+            Some(_) => Exit::ApprovalNeeded,
+            None => Exit::Waiting,
+        },
     }
-    if let Some(halted) = &state.halted {
-        return Exit::of_halt(artifact, halted);
-    }
-    let needs_person = is_by_hand(artifact, state).next().is_some();
-    if needs_person { Exit::ApprovalNeeded } else { Exit::Waiting }
 }
 
 /// The runs of the plan or artifact in a file.

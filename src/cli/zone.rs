@@ -15,7 +15,7 @@ use crate::render::escape_control;
 use crate::render::zone::{compared as comparison, difference, json, master_file, octodns};
 use crate::spec::{ResolverSpec, ZoneSpec};
 use crate::world::real::connect::{Commands, connect};
-use crate::world::real::see::{Asked, authorities, served_of};
+use crate::world::real::snapshot::{ServerAnswers, authorities, query_server};
 
 /// Show whole zones, and how they differ
 #[derive(clap::Args)]
@@ -302,7 +302,7 @@ async fn live(
     let keys: Vec<RrKey> = asked.rrsets.keys().cloned().collect();
     let mut differs = false;
     for address in addresses {
-        let Asked { rrsets, failed } = served_of(address, &keys).await;
+        let ServerAnswers { rrsets, failed } = query_server(address, &keys).await;
         if let Some((key, why)) = failed.first() {
             let more = failed.len() - 1;
             let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };

@@ -1,11 +1,11 @@
-//! The way back: from every state behind a rollback point to what was there at that point.
+//! The way back: from every state after a rollback point to what was there at that point.
 //!
-//! What only adds stays where it is, as residue, so that a way back is quick: a wider SPF record, a
-//! new DKIM key. Everything else is taken back, by steps whose order and waits are derived from the
-//! same patterns as those of the way there: caches hold the *new* version for its TTL, and what came
-//! in at the new host must not be lost by going back.
+//! Steps that only add stay, as residue, so that a way back is quick: a wider SPF record, a new
+//! DKIM key. Everything else is undone. The order and the waits of a way back are derived from the
+//! same patterns as those of the forward steps: caches hold the *new* version for its TTL, and mail
+//! that came in at the new host must not be lost by going back.
 //!
-//! Where nothing would make a way back safe, the step that leads there is a *point of no return*, and
+//! Where no order makes a way back safe, the step that leads there is a *point of no return*, and
 //! the way back is proved for all states before it.
 
 use std::cmp::Reverse;
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::derive::{Constraint, Derived, Rules, Target, derive};
-use super::emit::{self, Bare};
+use super::emit::{self, UnlinkedStep};
 use super::forward::why;
 use super::tasks::{self, undo_title};
 use crate::fact::Subject;
@@ -26,34 +26,34 @@ use crate::model::{Stage, Track, Verb};
 use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind};
-use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
-use crate::proof::pattern::{Atom, Break, Ending, Keep, Pattern, Start};
+use crate::proof::options::ModelOptions;
+use crate::proof::pattern::{Atom, Ending, MinGap, Pattern, Separation, Start};
 use crate::proof::{Placed, paths_of, present};
 use crate::spec::AssumeSpec;
 
 /// A way back, compiled and proved.
 #[derive(Clone, Debug)]
-pub struct Return {
+pub struct CompiledWayBack {
     /// Where it leads: to this point of the move, or to the beginning.
     pub to: Option<MovePoint>,
-    /// The step of the way there at which it is reached; `None`: before the first.
+    /// The forward step at which that point is reached; `None`: before the first.
     pub at: Option<StepId>,
     /// The steps.
     pub graph: StepGraph,
-    /// With which step of the way there each step is made.
+    /// For each step the forward step that it belongs to: it is made if that one has begun.
     pub takes_back: BTreeMap<StepId, StepId>,
-    /// The steps of the way there, each with the one that is its opposite.
+    /// For each undone forward step the step that undoes it.
     pub undone_by: BTreeMap<StepId, StepId>,
-    /// What stays behind.
+    /// The forward steps that stay as they are.
     pub kept: Vec<StepId>,
-    /// From which steps on it cannot be gone, and why.
+    /// The points of no return, and why.
     pub no_return: BTreeMap<StepId, String>,
-    /// How many patterns were looked at.
+    /// How many patterns were checked.
     pub patterns: usize,
 }
 
-impl Return {
+impl CompiledWayBack {
     /// The name of the point that it leads to.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -61,25 +61,29 @@ impl Return {
     }
 }
 
-/// The name of the point before the first step.
+/// The name of the state before the first step.
 const START: &str = "start";
 
 /// The points that a run can go back to; `None`: the beginning.
 const POINTS: &[Option<MovePoint>] =
     &[None, Some(MovePoint::BeforeSwitch), Some(MovePoint::BeforeContract)];
 
-/// Steps whose ways back are derived one after the other: to begin a thread, with memory of its own, takes
-/// longer. Our choice, by `tests/bench/prove.rs`.
+/// The maximum number of steps for which ways back are derived one after the other: a thread with
+/// its own memory would take longer to start. Our choice, measured by `tests/bench/prove.rs`.
 const ALONE_MAX: usize = 512;
 
-/// A draft with every step that some way back may have.
+/// The draft with every step that some way back may have.
 pub(super) fn with_ways_back<'d>(draft: &Draft<'d>) -> Draft<'d> {
     draft.with_way_back(&|step| !only_adds(draft, step))
 }
 
-/// Every way back of a draft whose order has been derived; none where more is possible on them than was
-/// looked at.
-pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, models: &Models<'_>) -> Vec<Return> {
+/// Every way back of a draft whose order has been derived; none if more is possible on them than
+/// was checked.
+pub(super) fn ways_back(
+    draft: &Draft<'_>,
+    forward_paths: &Paths,
+    models: &Models<'_>,
+) -> Vec<CompiledWayBack> {
     if models.undecided_back {
         return Vec::new();
     }
@@ -88,30 +92,35 @@ pub(super) fn ways_back(draft: &Draft<'_>, there: &Paths, models: &Models<'_>) -
         Some(point) => draft.point(*point).map(|step| (*to, Some(step))),
     });
     if draft.nodes.len() <= ALONE_MAX {
-        return points.filter_map(|(to, at)| way_back(draft, (there, models), to, at)).collect();
+        return points
+            .filter_map(|(to, at)| way_back(draft, (forward_paths, models), to, at))
+            .collect();
     }
-    // They have nothing to do with one another.
+    // The ways back do not depend on one another.
     std::thread::scope(|scope| {
-        let work =
-            points.map(|(to, at)| scope.spawn(move || way_back(draft, (there, models), to, at)));
-        let work: Vec<_> = work.collect();
-        work.into_iter().filter_map(|one| one.join().expect("compiling does not panic")).collect()
+        let threads = points
+            .map(|(to, at)| scope.spawn(move || way_back(draft, (forward_paths, models), to, at)));
+        let threads: Vec<_> = threads.collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().expect("compiling does not panic"))
+            .collect()
     })
 }
 
 /// The steps of one way back.
 struct Steps<'s> {
-    /// All that some way back may have.
+    /// The draft, with the steps of all ways back.
     draft: &'s Draft<'s>,
-    /// Those of this one, in order.
+    /// The steps of this way back, in order.
     own: Vec<usize>,
 }
 
 impl<'s> Steps<'s> {
-    /// Those that take these steps of the way there back.
-    fn of(draft: &'s Draft<'s>, taken_back: &dyn Fn(usize) -> bool) -> Self {
+    /// The steps that undo these forward steps.
+    fn of(draft: &'s Draft<'s>, is_undone: &dyn Fn(usize) -> bool) -> Self {
         let all = draft.forward..draft.nodes.len();
-        let own = all.filter(|step| draft.serves(*step).is_none_or(taken_back)).collect();
+        let own = all.filter(|step| draft.serves(*step).is_none_or(is_undone)).collect();
         Self { draft, own }
     }
 
@@ -120,7 +129,7 @@ impl<'s> Steps<'s> {
         self.own.binary_search(&step).ok()
     }
 
-    /// Whether a step is made on this way back, or on the way there.
+    /// Whether a step is made on this way back, or is a forward step.
     fn has(&self, step: usize) -> bool {
         step < self.draft.forward || self.place(step).is_some()
     }
@@ -128,34 +137,37 @@ impl<'s> Steps<'s> {
 
 fn way_back(
     draft: &Draft<'_>,
-    (there, models): (&Paths, &Models<'_>),
+    (forward_paths, models): (&Paths, &Models<'_>),
     to: Option<MovePoint>,
     at: Option<usize>,
-) -> Option<Return> {
+) -> Option<CompiledWayBack> {
     let release = draft.point(MovePoint::Release);
     let why = "the old host may be switched off from there on";
     let mut no_return: BTreeMap<usize, String> =
         release.into_iter().map(|step| (step, why.to_owned())).collect();
     let (steps, kept, derived, patterns) = loop {
-        // Passing a point is what people notice of it, so that goes back too; what lies behind a
-        // point of no return does not.
-        let behind = |step: usize| {
-            at.is_none_or(|at| step == at || there.leads(at, step))
-                && !no_return.keys().any(|last| step == *last || there.leads(*last, step))
+        // People notice it when a point is passed, so going back passes it again. Steps after a
+        // point of no return are not undone.
+        let is_undoable = |step: usize| {
+            at.is_none_or(|at| step == at || forward_paths.precedes(at, step))
+                && !no_return
+                    .keys()
+                    .any(|last| step == *last || forward_paths.precedes(*last, step))
         };
-        let kept: BTreeSet<usize> =
-            (0..draft.forward).filter(|step| behind(*step) && only_adds(draft, *step)).collect();
-        let taken = |step: usize| behind(step) && !kept.contains(&step);
-        if !(0..draft.forward).any(|step| taken(step) && is_change(draft, step)) {
+        let kept: BTreeSet<usize> = (0..draft.forward)
+            .filter(|step| is_undoable(*step) && only_adds(draft, *step))
+            .collect();
+        let is_undone = |step: usize| is_undoable(step) && !kept.contains(&step);
+        if !(0..draft.forward).any(|step| is_undone(step) && is_change(draft, step)) {
             return None;
         }
-        let steps = Steps::of(draft, &taken);
+        let steps = Steps::of(draft, &is_undone);
         let model = models.on(&|step| steps.has(step));
         let way = WayBack {
             forward: draft.forward,
             serves: (draft.forward..draft.nodes.len()).map(|step| draft.serves(step)).collect(),
             atoms: &model.atoms,
-            there,
+            forward_paths,
             to: at,
             no_return: no_return.keys().copied().collect(),
         };
@@ -164,8 +176,8 @@ fn way_back(
             .patterns
             .iter()
             .enumerate()
-            .filter(|(_, one)| way.concerns(one))
-            .filter(|(_, one)| !present.contains_key(&*one.harm.id))
+            .filter(|(_, pattern)| way.concerns(pattern))
+            .filter(|(_, pattern)| !present.contains_key(&*pattern.harm.id))
             .collect();
         let rules = Backward { way: &way, draft, model: &model };
         let derived = derive(draft.nodes.len(), given(&steps), &patterns, &shared(&steps), &rules);
@@ -174,24 +186,30 @@ fn way_back(
             None => break (steps, kept, derived, patterns.len()),
         };
     };
-    // A point that lies behind a point of no return cannot be gone back to.
-    if at.is_some_and(|at| there.down([at]).iter().any(|step| no_return.contains_key(step))) {
+    // A point after a point of no return cannot be gone back to.
+    if at.is_some_and(|at| {
+        forward_paths.with_predecessors([at]).iter().any(|step| no_return.contains_key(step))
+    }) {
         return None;
     }
     let place = |step| steps.place(step).expect("a way back is an order of its own steps");
     let constraints: Vec<Constraint> = derived
         .constraints
         .into_iter()
-        .map(|one| Constraint { from: place(one.from), to: place(one.to), ..one })
+        .map(|constraint| Constraint {
+            from: place(constraint.from),
+            to: place(constraint.to),
+            ..constraint
+        })
         .collect();
     let id = |step: &usize| draft.nodes[*step].id.clone();
     let takes_back =
         steps.own.iter().filter_map(|step| Some((id(step), id(&draft.serves(*step)?))));
     let undone_by = steps.own.iter().filter_map(|step| Some((id(&draft.undoes(*step)?), id(step))));
-    Some(Return {
+    Some(CompiledWayBack {
         to,
         at: at.as_ref().map(id),
-        graph: emit::graph(bare(&steps), &constraints),
+        graph: emit::graph(unlinked_steps(&steps), &constraints),
         takes_back: takes_back.collect(),
         undone_by: undone_by.collect(),
         kept: kept.iter().map(id).collect(),
@@ -204,8 +222,8 @@ fn is_change(draft: &Draft<'_>, step: usize) -> bool {
     matches!(draft.nodes[step].kind, Kind::Change { .. })
 }
 
-/// Whether a step only adds to what is there, and may stay. Where its track has something to take
-/// back before it, it goes too: one version of an RRset after the other.
+/// Whether a step only adds to what is there, and may stay. It does not stay if an earlier step of
+/// its track is undone: versions of an RRset follow each other.
 fn only_adds(draft: &Draft<'_>, step: usize) -> bool {
     let Kind::Change { track, number, .. } = &draft.nodes[step].kind else { return false };
     draft.tracks[*track].transitions[..=*number].iter().all(|transition| {
@@ -214,23 +232,24 @@ fn only_adds(draft: &Draft<'_>, step: usize) -> bool {
     })
 }
 
-/// The step from which on an unbroken pattern leaves no way back: the earliest that any needs.
+/// The step from which on a pattern that is not prevented leaves no way back: the earliest of all.
 fn first_of_no_return(
     way: &WayBack<'_>,
     model: &Model,
     derived: &Derived,
 ) -> Option<(usize, String)> {
     let mut found: Option<(usize, String)> = None;
-    for number in &derived.unbroken {
+    for number in &derived.not_prevented {
         let pattern = &model.patterns[*number];
         let begun = way.begun(pattern).last;
-        // Of the last to begin, the one that comes after most of the others.
+        // Of the last steps to begin, the one that comes after most of the others.
         let last = begun.iter().copied().filter(|step| Some(*step) != way.to).max_by_key(|step| {
-            (begun.iter().filter(|other| way.there.leads(**other, *step)).count(), *step)
+            (begun.iter().filter(|other| way.forward_paths.precedes(**other, *step)).count(), *step)
         });
         let Some(last) = last.or(way.to) else { continue };
-        let is_earlier =
-            found.as_ref().is_none_or(|(step, _)| way.there.leads(last, *step) && last != *step);
+        let is_earlier = found
+            .as_ref()
+            .is_none_or(|(step, _)| way.forward_paths.precedes(last, *step) && last != *step);
         if is_earlier {
             found = Some((last, format!("{} ({})", pattern.harm.what, pattern.harm.fix)));
         }
@@ -252,7 +271,7 @@ fn shared(steps: &Steps<'_>) -> BTreeSet<usize> {
 fn given(steps: &Steps<'_>) -> Vec<Constraint> {
     let Steps { draft, own } = steps;
     let begin = draft.forward;
-    let why = "whatever has begun is settled first";
+    let why = "every step that has begun is settled first";
     let others = own.iter().copied().filter(|step| *step != begin);
     let mut given: Vec<Constraint> =
         others.map(|step| Constraint::plain(begin, step, Origin::Policy, "settle", why)).collect();
@@ -260,20 +279,20 @@ fn given(steps: &Steps<'_>) -> Vec<Constraint> {
         let made = draft.back_of(track).iter().map(|(step, _)| *step);
         let made: Vec<usize> = made.filter(|step| steps.has(*step)).collect();
         for pair in made.windows(2) {
-            let why = "one version of an RRset after the other";
+            let why = "versions of an RRset follow each other";
             given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
         }
     }
     let mut facts: BTreeMap<(_, &Subject), usize> = BTreeMap::new();
-    // The last to begin is the first to be taken back.
-    let ended = own
-        .iter()
-        .flat_map(|step| draft.ended_at(*step).into_iter().map(move |one| (one.from, *step, one)));
+    // The last to begin is the first to be undone.
+    let ended = own.iter().flat_map(|step| {
+        draft.ended_at(*step).into_iter().map(move |fact| (fact.from, *step, fact))
+    });
     let mut ended: Vec<(_, usize, &AssumeSpec)> = ended.collect();
     ended.sort_by_key(|(from, step, _)| (Reverse(*from), *step));
-    for (_, step, one) in ended {
-        if let Some(before) = facts.insert((one.fact.value, &one.subject.value), step) {
-            let why = "one value of a fact after the other";
+    for (_, step, stated) in ended {
+        if let Some(before) = facts.insert((stated.fact.value, &stated.subject.value), step) {
+            let why = "values of a fact follow each other";
             given.push(Constraint::plain(before, step, Origin::Policy, "one-at-a-time", why));
         }
     }
@@ -287,40 +306,42 @@ struct Backward<'b, 'w> {
 }
 
 impl Rules for Backward<'_, '_> {
-    fn target(&self, one: &Break) -> Target {
-        Target::alone(self.way.is_back(one.to).then_some(one.to))
+    fn target(&self, separation: &Separation) -> Target {
+        Target::alone(self.way.is_back(separation.to).then_some(separation.to))
     }
 
-    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
-        self.way.keeps(pattern)
+    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
+        self.way.min_gaps(pattern)
     }
 
-    fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize> {
+    fn left_out(&self, pattern: &Pattern, steps: &[usize]) -> Vec<usize> {
         let begun = self.way.begun(pattern);
-        let steps = among.iter().enumerate();
+        let steps = steps.iter().enumerate();
         steps
             .filter(|(_, step)| !self.way.is_made(**step, &begun))
             .map(|(place, _)| place)
             .collect()
     }
 
-    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
+    fn separations(&self, pattern: &Pattern) -> Vec<Separation> {
         let begun = self.way.begun(pattern);
-        let ways = pattern.breaks(&self.model.atoms).filter(|one| self.way.is_back(one.to));
-        ways.filter_map(|one| match self.way.is_back(one.from) {
-            true => Some(one),
-            // What was replaced on the way there is waited out from the beginning of the way back.
-            false => begun.has(one.from).then(|| Break { from: self.way.begin(), ..one }),
+        let all = pattern.separations(&self.model.atoms).filter(|one| self.way.is_back(one.to));
+        all.filter_map(|separation| match self.way.is_back(separation.from) {
+            true => Some(separation),
+            // What a forward step replaced is waited out from the beginning of the way back.
+            false => begun
+                .has(separation.from)
+                .then(|| Separation { from: self.way.begin(), ..separation }),
         })
         .collect()
     }
 
-    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
-        why(self.draft, self.model, pattern, one)
+    fn reason(&self, pattern: &Pattern, separation: &Separation) -> (Cause, String) {
+        why(self.draft, self.model, pattern, separation)
     }
 
-    fn reluctance(&self, one: &Break) -> u8 {
-        let only_ttl = [one.from, one.to].into_iter().filter(|step| {
+    fn reluctance(&self, separation: &Separation) -> u8 {
+        let only_ttl = [separation.from, separation.to].into_iter().filter(|step| {
             let served =
                 if self.way.is_back(*step) { self.way.served_by(*step) } else { Some(*step) };
             served.is_some_and(|step| match &self.draft.nodes[step].kind {
@@ -332,7 +353,7 @@ impl Rules for Backward<'_, '_> {
                 | Kind::Back(_) => false,
             })
         });
-        let kind = match &self.draft.nodes[one.to].kind {
+        let kind = match &self.draft.nodes[separation.to].kind {
             Kind::Back(BackStep { what, .. }) => match what {
                 Back::Begin | Back::Stated(_) | Back::Task(_) => 0,
                 Back::Change { .. } => 1,
@@ -360,7 +381,7 @@ impl Rules for Backward<'_, '_> {
     }
 }
 
-fn bare(steps: &Steps<'_>) -> Vec<Bare> {
+fn unlinked_steps(steps: &Steps<'_>) -> Vec<UnlinkedStep> {
     let draft = steps.draft;
     let back = steps.own.iter().map(|step| (*step, &draft.nodes[*step]));
     back.map(|(step, node)| {
@@ -373,23 +394,23 @@ fn bare(steps: &Steps<'_>) -> Vec<Bare> {
             | Kind::Stated(_)
             | Kind::Task(_)
             | Kind::Beginning => {
-                unreachable!("behind the way there stands the way back")
+                unreachable!("steps of a way back come after all forward steps")
             }
         };
-        // Nobody who goes back waits for a window.
+        // Going back does not wait for a window.
         let primitive = draft.primitive(step);
-        Bare { id: node.id.clone(), primitive, title, reason, window: None }
+        UnlinkedStep { id: node.id.clone(), primitive, title, reason, window: None }
     })
     .collect()
 }
 
 fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (String, String) {
     let served = serves.map(ToString::to_string).unwrap_or_default();
-    let old = draft.intent.moves.first().map_or("the old host", |one| &one.from.name);
+    let old = draft.intent.moves.first().map_or("the old host", |domain| &domain.from.name);
     match what {
         Back::Begin => (
             "go back".to_owned(),
-            "the way there has stopped, and each step that had begun is settled".to_owned(),
+            "the forward run has stopped, and each step that had begun is settled".to_owned(),
         ),
         Back::Change { track, number, .. } => {
             let title = &draft.tracks[*track].transitions[*number].title;
@@ -399,63 +420,63 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
             format!("people read their mail at `{old}` again from here on"),
             format!("{served} was passed"),
         ),
-        Back::Unstated(one) if draft.asks_a_person(one) => (
+        Back::Unstated(stated) if draft.needs_a_person(stated) => (
             format!(
-                "by hand: see that {} {} again (`{}`)",
-                one.subject.value.shown(),
-                one.fact.value.says(draft.value_before(one)),
-                one.fact.value
+                "by hand: make sure that {} {} again (`{}`)",
+                stated.subject.value.shown(),
+                stated.fact.value.says(draft.value_before(stated)),
+                stated.fact.value
             ),
             format!("{served} had begun, and only a person knows that it was taken back"),
         ),
-        Back::Unstated(one) => (
+        Back::Unstated(stated) => (
             format!(
                 "from here on {} {} again (`{}`)",
-                one.subject.value.shown(),
-                one.fact.value.says(draft.value_before(one)),
-                one.fact.value
+                stated.subject.value.shown(),
+                stated.fact.value.says(draft.value_before(stated)),
+                stated.fact.value
             ),
             format!("{served} had begun"),
         ),
         Back::Undone(spec) => (undo_title(spec), format!("{served} had begun")),
         Back::Task(spec) => (
             tasks::title(spec),
-            format!("the plan wants it done on the way back; {}", tasks::brings_about(draft, spec)),
+            format!("the plan asks for it on the way back; {}", tasks::brings_about(draft, spec)),
         ),
-        Back::Stated(one) => (
+        Back::Stated(stated) => (
             format!(
                 "from here on {} {} (`{}`)",
-                one.subject.value.shown(),
-                one.fact.value.says(one.value),
-                one.fact.value
+                stated.subject.value.shown(),
+                stated.fact.value.says(stated.value),
+                stated.fact.value
             ),
-            format!("the plan states it: {}", one.reason),
+            format!("the plan states it: {}", stated.reason),
         ),
     }
 }
 
 /// Judges a way back by its graph alone: whether any pattern can come true on it, from any state in
-/// which it can begin. `there` is the graph of the way there.
+/// which it can begin. `forward` is the forward graph.
 ///
 /// # Panics
-/// Where the graphs were not made from these tracks.
+/// If the graphs were not made from these tracks.
 #[must_use]
 pub fn is_refuted(
     (intent, snapshot, tracks): (&Intent, &Snapshot, &[Track]),
-    there: &StepGraph,
-    one: &Return,
+    forward: &StepGraph,
+    way_back: &CompiledWayBack,
     graph: &StepGraph,
 ) -> bool {
     let end = Arc::new(in_the_end(intent, snapshot));
     let draft = Draft::of(intent, snapshot, end, tracks);
-    let placed = Placed::of(&draft, there);
-    let taken: BTreeSet<&StepId> = one.takes_back.values().collect();
-    let whole = draft.with_way_back(&|step| taken.contains(&draft.nodes[step].id));
-    let model = model(&whole, &Known::default());
-    // The steps of the way there by their places in its graph, the waits among them.
+    let placed = Placed::of(&draft, forward);
+    let belongs_to: BTreeSet<&StepId> = way_back.takes_back.values().collect();
+    let whole = draft.with_way_back(&|step| belongs_to.contains(&draft.nodes[step].id));
+    let model = model(&whole, &ModelOptions::default());
+    // The forward steps by their places in their graph, which has waits too.
     let place = |step: usize| match step < whole.forward {
         true => placed.places[step],
-        false => there.steps().len() + step - whole.forward,
+        false => forward.steps().len() + step - whole.forward,
     };
     let atoms: Vec<Atom> = model
         .atoms
@@ -470,14 +491,14 @@ pub fn is_refuted(
         })
         .collect();
     let way = WayBack {
-        forward: there.steps().len(),
+        forward: forward.steps().len(),
         serves: (whole.forward..whole.nodes.len())
             .map(|step| whole.serves(step).map(place))
             .collect(),
         atoms: &atoms,
-        there: &placed.paths,
-        to: one.at.as_ref().and_then(|at| there.place(at)),
-        no_return: one.no_return.keys().filter_map(|step| there.place(step)).collect(),
+        forward_paths: &placed.paths,
+        to: way_back.at.as_ref().and_then(|at| forward.place(at)),
+        no_return: way_back.no_return.keys().filter_map(|step| forward.place(step)).collect(),
     };
     let steps = graph.steps();
     let paths = paths_of(graph);
@@ -485,8 +506,8 @@ pub fn is_refuted(
         .filter_map(|node| Some((graph.place(&whole.nodes[node].id)?, place(node))))
         .collect();
     let places: BTreeMap<usize, usize> = nodes.iter().map(|(at, node)| (*node, *at)).collect();
-    let among = |from: usize, to: usize, made: &dyn Fn(usize) -> bool| {
-        // A wait is made where the step before it is.
+    let wait_between = |from: usize, to: usize, made: &dyn Fn(usize) -> bool| {
+        // A wait is made if the step before it is.
         let is_made = |at: usize| match nodes.get(&at) {
             Some(node) => made(*node),
             None => steps[at].after.keys().all(|id| {
@@ -494,11 +515,11 @@ pub fn is_refuted(
                 node.is_none_or(|node| made(*node))
             }),
         };
-        paths.among(*places.get(&from)?, *places.get(&to)?, &is_made)
+        paths.between_if(*places.get(&from)?, *places.get(&to)?, &is_made)
     };
     let present = present(&model);
-    let mut patterns = model.patterns.iter().filter(|one| way.concerns(one));
+    let mut patterns = model.patterns.iter().filter(|pattern| way.concerns(pattern));
     patterns.any(|pattern| {
-        !present.contains_key(&*pattern.harm.id) && way.can_come_true(pattern, &among)
+        !present.contains_key(&*pattern.harm.id) && way.can_come_true(pattern, &wait_between)
     })
 }

@@ -1,13 +1,15 @@
-//! Deriving an order: one edge or wait for each bad pattern that would come true without it, and
-//! none that does without.
+//! Derives an order: adds one edge or wait for each bad pattern that could come true without it,
+//! and nothing else.
 //!
 //! A [`Constraint`] says that one step comes after another, and how much waiting lies in between.
-//! The plan's own ones come first: one change of an RRset after the other, what the plan says, the
-//! points of the move. Then each pattern that can still come true is broken in one way: of those
-//! that make no circle and do not move what the plan has placed itself, the one that holds back
-//! what can wait best, and waits least.
-//! In the end every constraint that came from a pattern is taken away on trial, and made as short as
-//! it can be: what is left is *irredundant*.
+//! The plan's own constraints come first: changes of one RRset follow each other, the plan's keys
+//! place steps, and the points of the move have an order. Then each pattern that can still come
+//! true is prevented by one more constraint. Candidates must not close a cycle or move a step that
+//! the plan itself places. Among the rest, the best one holds back the step that can wait most
+//! easily, and waits least.
+//!
+//! In the end each constraint that came from a pattern is removed on trial, and shortened as far as
+//! possible: what is left is *irredundant*.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,44 +17,44 @@ use std::time::Duration;
 use foldhash::HashMap;
 
 use super::order::{Edge, Order};
-use crate::graph::paths::{Circle, Paths, Union};
+use crate::graph::paths::{Cycle, DisjointSets, Paths};
 use crate::graph::{Cause, Origin};
-use crate::proof::pattern::{Break, Held, Keep, Pattern};
+use crate::proof::pattern::{MinGap, Pattern, PatternAtom, Separation};
 
-/// That one step comes after another.
+/// One step comes after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Constraint {
     /// The step that comes first.
     pub(super) from: usize,
     /// The step that comes after it.
     pub(super) to: usize,
-    /// How much waiting lies between the end of one and the begin of the other.
+    /// How much waiting lies between the end of `from` and the begin of `to`.
     pub(super) wait: Duration,
-    /// Why.
+    /// Why the step comes after.
     pub(super) cause: Cause,
-    /// Why it lasts so long, where there is a wait.
+    /// Why the wait lasts so long, if there is a wait.
     pub(super) because: String,
-    /// The last part of the wait's id, where it has a name of its own.
+    /// The last part of the wait's id, if it has a name of its own.
     pub(super) name: Option<&'static str>,
 }
 
-/// Whose order is derived: what the steps allow.
+/// What may be done to the steps whose order is derived.
 pub(super) trait Rules {
-    /// Where a break has to put its edge.
-    fn target(&self, one: &Break) -> Target;
-    /// What keeps a pattern from coming true; `None`: it cannot, whatever the order is.
-    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>>;
-    /// The places of those steps that are left out where a pattern comes true.
+    /// The step that a separation has to hold back.
+    fn target(&self, separation: &Separation) -> Target;
+    /// What prevents a pattern; `None`: it cannot come true in any order.
+    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>>;
+    /// The places of the steps that are left out in a state where the pattern is true.
     fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize>;
-    /// The ways to break a pattern.
-    fn breaks(&self, pattern: &Pattern) -> Vec<Break>;
-    /// Why a break is needed, for people: cause and reason of the wait.
-    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String);
-    /// How little a step should be held back, where another one of the pattern could be: a copy can
-    /// wait better than a change, and a change better than people. A change of a TTL alone ends
-    /// nothing but that TTL: the same data go on.
-    fn reluctance(&self, one: &Break) -> u8;
-    /// Whether a pattern takes a fact that nobody states.
+    /// The ways to prevent a pattern.
+    fn separations(&self, pattern: &Pattern) -> Vec<Separation>;
+    /// Why a separation is needed, for people: its cause, and the reason of the wait.
+    fn reason(&self, pattern: &Pattern, separation: &Separation) -> (Cause, String);
+    /// How reluctantly a step is held back if another step of the pattern could be held back
+    /// instead: a copy can wait better than a change, and a change better than people. A change of
+    /// a TTL alone ends nothing but that TTL, since the data stay the same.
+    fn reluctance(&self, separation: &Separation) -> u8;
+    /// Whether a pattern relies on a fact that nobody states.
     fn relies_on_unknown(&self, pattern: &Pattern) -> bool;
     /// The steps that a pattern is about.
     fn touches(&self, pattern: &Pattern) -> Vec<usize>;
@@ -61,56 +63,56 @@ pub(super) trait Rules {
 /// The step that an edge leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Target {
-    /// This one, as what begins together is held back together; but not where the edge begins there, or
-    /// behind it.
+    /// The point at which steps begin together, so that they are held back together. Not used if
+    /// the edge begins at that point or after it.
     pub(super) together: Option<usize>,
-    /// Or else this one; `None`: the plan has placed the step itself, and it is not moved.
+    /// Otherwise this step; `None`: the plan itself places the step, so it does not move.
     pub(super) alone: Option<usize>,
 }
 
 impl Target {
-    /// One step, whatever comes before it.
+    /// This step, whatever comes before it.
     pub(super) fn alone(step: Option<usize>) -> Self {
         Self { together: None, alone: step }
     }
 
-    /// By places in a part that has all of these steps.
+    /// The same, as places within a part that has all of these steps.
     fn in_part(self, nodes: &[usize]) -> Self {
         let place = |step| place_of(nodes, step);
         Self { together: self.together.and_then(place), alone: self.alone.and_then(place) }
     }
 }
 
-/// The place of a step among those of a part, which stand in the order of their numbers.
+/// The place of a step within a part, whose steps are sorted by number.
 fn place_of(nodes: &[usize], step: usize) -> Option<usize> {
     nodes.binary_search(&step).ok()
 }
 
-/// What came of it.
+/// The result of a derivation.
 pub(super) struct Derived {
     /// All constraints.
     pub(super) constraints: Vec<Constraint>,
-    /// The patterns that nothing breaks.
-    pub(super) unbroken: Vec<usize>,
+    /// The patterns that no constraint prevents.
+    pub(super) not_prevented: Vec<usize>,
 }
 
-/// The paths of these constraints among so many steps.
+/// The paths between this many steps under these constraints.
 ///
 /// # Errors
-/// Where they make a circle.
-pub(super) fn paths(steps: usize, constraints: &[Constraint]) -> Result<Paths, Circle> {
-    let mut befores: Vec<Vec<(usize, u64)>> = vec![Vec::new(); steps];
-    for one in constraints {
-        befores[one.to].push((one.from, one.wait.as_secs()));
+/// [`Cycle`], if the constraints make one.
+pub(super) fn paths(steps: usize, constraints: &[Constraint]) -> Result<Paths, Cycle> {
+    let mut predecessors: Vec<Vec<(usize, u64)>> = vec![Vec::new(); steps];
+    for constraint in constraints {
+        predecessors[constraint.to].push((constraint.from, constraint.wait.as_secs()));
     }
-    Paths::of(befores)
+    Paths::of(predecessors)
 }
 
-/// Derives what is missing, group by group.
+/// Derives the missing constraints, group by group.
 ///
-/// Domains touch one another only at the points of the move and in stated facts: the *shared* steps.
-/// Those are put into an order first; then each group of steps that hang together is, by itself, so
-/// that the work grows with the number of domains and not with its square.
+/// Domains have only the *shared* steps in common: the points of the move, and stated facts. Those
+/// are ordered first. Then each group of connected steps is ordered by itself, so that the work
+/// grows with the number of domains and not with its square.
 pub(super) fn derive(
     steps: usize,
     given: Vec<Constraint>,
@@ -118,23 +120,24 @@ pub(super) fn derive(
     shared: &BTreeSet<usize>,
     rules: &dyn Rules,
 ) -> Derived {
-    let touched: Vec<Vec<usize>> = patterns.iter().map(|(_, one)| rules.touches(one)).collect();
-    let mut groups = Union::of(steps);
+    let touched: Vec<Vec<usize>> =
+        patterns.iter().map(|(_, pattern)| rules.touches(pattern)).collect();
+    let mut groups = DisjointSets::of(steps);
     let mut join = |nodes: &[usize]| {
         let mut own = nodes.iter().filter(|node| !shared.contains(node));
         if let Some(first) = own.next() {
-            own.for_each(|other| groups.join(*first, *other));
+            own.for_each(|other| groups.union(*first, *other));
         }
     };
-    given.iter().for_each(|one| join(&[one.from, one.to]));
+    given.iter().for_each(|constraint| join(&[constraint.from, constraint.to]));
     touched.iter().for_each(|nodes| join(nodes));
     let mut group_of = |nodes: &[usize]| {
-        nodes.iter().find(|node| !shared.contains(node)).map(|node| groups.root(*node))
+        nodes.iter().find(|node| !shared.contains(node)).map(|node| groups.find(*node))
     };
     let mut by_group: BTreeMap<Option<usize>, Part<'_>> = BTreeMap::new();
-    for one in given {
-        let group = group_of(&[one.from, one.to]);
-        by_group.entry(group).or_default().given.push(one);
+    for constraint in given {
+        let group = group_of(&[constraint.from, constraint.to]);
+        by_group.entry(group).or_default().given.push(constraint);
     }
     for (pattern, nodes) in patterns.iter().zip(touched) {
         let part = by_group.entry(group_of(&nodes)).or_default();
@@ -143,28 +146,28 @@ pub(super) fn derive(
     }
     let mut own = by_group.remove(&None).unwrap_or_default();
     own.nodes.extend(shared);
-    let mut unbroken = Vec::new();
+    let mut not_prevented = Vec::new();
     if by_group.len() <= 1 {
-        // One group: everything is looked at at once.
+        // There is one group: derive everything at once.
         if let Some((_, Part { nodes, given, patterns })) = by_group.pop_first() {
             own.nodes.extend(nodes);
             own.given.extend(given);
             own.patterns.extend(patterns);
         }
-        let constraints = own.derive(&[], rules, &mut HashMap::default(), &mut unbroken);
-        return Derived { constraints, unbroken };
+        let constraints = own.derive(&[], rules, &mut HashMap::default(), &mut not_prevented);
+        return Derived { constraints, not_prevented };
     }
-    let mut known = HashMap::default();
-    let first = own.derive(&[], rules, &mut known, &mut unbroken);
+    let mut solved = HashMap::default();
+    let first = own.derive(&[], rules, &mut solved, &mut not_prevented);
     let mut constraints = Vec::new();
     for (_, mut part) in by_group {
         part.nodes.extend(shared);
-        constraints.extend(part.derive(&first, rules, &mut known, &mut unbroken));
+        constraints.extend(part.derive(&first, rules, &mut solved, &mut not_prevented));
     }
-    Derived { constraints: first.into_iter().chain(constraints).collect(), unbroken }
+    Derived { constraints: first.into_iter().chain(constraints).collect(), not_prevented }
 }
 
-/// Steps that hang together.
+/// Steps that constraints or patterns connect.
 #[derive(Default)]
 struct Part<'p> {
     nodes: BTreeSet<usize>,
@@ -173,119 +176,131 @@ struct Part<'p> {
 }
 
 impl<'p> Part<'p> {
-    /// The constraints of this part, the given ones first. Those in `before` stand already.
+    /// The constraints of this part, beginning with the given ones. Those in `before` already hold.
     fn derive(
         mut self,
         before: &[Constraint],
         rules: &dyn Rules,
-        known: &mut HashMap<Question, Answer>,
-        unbroken: &mut Vec<usize>,
+        solved: &mut HashMap<OrderProblem, OrderSolution>,
+        not_prevented: &mut Vec<usize>,
     ) -> Vec<Constraint> {
-        self.nodes.extend(self.given.iter().chain(before).flat_map(|one| [one.from, one.to]));
+        self.nodes.extend(
+            self.given.iter().chain(before).flat_map(|constraint| [constraint.from, constraint.to]),
+        );
         let nodes: Vec<usize> = self.nodes.iter().copied().collect();
-        let (patterns, question) = self.question(&nodes, before, rules);
-        let answer = known.entry(question).or_insert_with_key(Question::answer);
-        unbroken.extend(answer.unbroken.iter().map(|place| patterns[*place].0));
-        let added = answer.added.iter().map(|one| {
-            let pattern = patterns[one.asked].1;
-            let way = rules.breaks(pattern)[one.way];
-            let (cause, because) = rules.reason(pattern, &way);
-            let (from, to, wait) = (nodes[one.from], nodes[one.to], one.wait);
+        let (patterns, problem) = self.problem(&nodes, before, rules);
+        let solution = solved.entry(problem).or_insert_with_key(OrderProblem::solve);
+        not_prevented.extend(solution.not_prevented.iter().map(|place| patterns[*place].0));
+        let added = solution.added.iter().map(|added| {
+            let pattern = patterns[added.pattern].1;
+            let separation = rules.separations(pattern)[added.separation];
+            let (cause, because) = rules.reason(pattern, &separation);
+            let (from, to, wait) = (nodes[added.from], nodes[added.to], added.wait);
             Constraint { from, to, wait, cause, because, name: None }
         });
         self.given.into_iter().chain(added).collect()
     }
 
-    /// What its order hangs on, and the patterns that are asked about.
-    fn question(
+    /// The patterns of this part that can come true, and the problem that they pose.
+    fn problem(
         &self,
         nodes: &[usize],
         before: &[Constraint],
         rules: &dyn Rules,
-    ) -> (Vec<(usize, &'p Pattern)>, Question) {
+    ) -> (Vec<(usize, &'p Pattern)>, OrderProblem) {
         let place = |step| place_of(nodes, step);
-        let standing = before.iter().chain(&self.given).map(|one| {
-            let places = place(one.from).zip(place(one.to));
+        let standing = before.iter().chain(&self.given).map(|constraint| {
+            let places = place(constraint.from).zip(place(constraint.to));
             let (from, to) = places.expect("a part has the steps of its constraints");
-            (from, to, one.wait.as_secs())
+            (from, to, constraint.wait.as_secs())
         });
         let standing = standing.collect();
         let mut atoms: HashMap<usize, usize> = HashMap::default();
-        let (mut patterns, mut asked) = (Vec::new(), Vec::new());
+        let (mut patterns, mut requirements) = (Vec::new(), Vec::new());
         for (number, pattern) in self.patterns.iter().copied() {
-            let Some(keeps) = rules.keeps(pattern) else { continue };
-            let keeps = keeps.into_iter().filter_map(|one| {
-                Some(Keep { from: place(one.from)?, to: place(one.to)?, secs: one.secs })
+            let Some(min_gaps) = rules.min_gaps(pattern) else { continue };
+            let min_gaps = min_gaps.into_iter().filter_map(|gap| {
+                Some(MinGap { from: place(gap.from)?, to: place(gap.to)?, secs: gap.secs })
             });
-            let ways = rules.breaks(pattern).into_iter().enumerate().filter_map(|(way, one)| {
-                let (from, target) = (place(one.from)?, rules.target(&one).in_part(nodes));
-                let reluctance = rules.reluctance(&one);
-                Some((reluctance, one.hold, one.to, Way { way, from, target, hold: one.hold }))
+            let candidates = rules.separations(pattern).into_iter().enumerate();
+            let candidates = candidates.filter_map(|(number, separation)| {
+                let from = place(separation.from)?;
+                let target = rules.target(&separation).in_part(nodes);
+                let (hold, reluctance) = (separation.hold, rules.reluctance(&separation));
+                Some((
+                    reluctance,
+                    hold,
+                    separation.to,
+                    Candidate { separation: number, from, target, hold },
+                ))
             });
-            let mut ways: Vec<_> = ways.collect();
-            ways.sort_by_key(|(reluctance, hold, to, one)| (*reluctance, *hold, one.from, *to));
-            let held = pattern.atoms.iter().map(|held| {
+            let mut candidates: Vec<_> = candidates.collect();
+            candidates.sort_by_key(|(reluctance, hold, to, candidate)| {
+                (*reluctance, *hold, candidate.from, *to)
+            });
+            let atoms = pattern.atoms.iter().map(|held| {
                 let next = atoms.len();
-                Held { atom: *atoms.entry(held.atom).or_insert(next), ..*held }
+                PatternAtom { atom: *atoms.entry(held.atom).or_insert(next), ..*held }
             });
-            asked.push(Asked {
-                keeps: keeps.collect(),
+            requirements.push(Requirement {
+                min_gaps: min_gaps.collect(),
                 left_out: rules.left_out(pattern, nodes),
-                ways: ways.into_iter().map(|(.., one)| one).collect(),
-                held: held.collect(),
+                candidates: candidates.into_iter().map(|(.., candidate)| candidate).collect(),
+                atoms: atoms.collect(),
                 relies_on_unknown: rules.relies_on_unknown(pattern),
             });
             patterns.push((number, pattern));
         }
-        (patterns, Question { steps: nodes.len(), standing, asked })
+        (patterns, OrderProblem { steps: nodes.len(), standing, requirements })
     }
 }
 
-/// All that the order of a part hangs on, by the places of its steps: what is asked of one domain is
-/// asked of many, and answered once.
+/// All that the order of a part depends on, with places instead of steps: many domains pose the
+/// same problem, which is then solved once.
 #[derive(PartialEq, Eq, Hash)]
-struct Question {
+struct OrderProblem {
     steps: usize,
-    /// The edges that stand already.
+    /// The edges that already hold.
     standing: Vec<Edge>,
-    asked: Vec<Asked>,
+    requirements: Vec<Requirement>,
 }
 
-/// A pattern of a part: what keeps it from coming true.
+/// A pattern of a part that has to be prevented.
 #[derive(PartialEq, Eq, Hash)]
-struct Asked {
-    keeps: Vec<Keep>,
+struct Requirement {
+    min_gaps: Vec<MinGap>,
     left_out: Vec<usize>,
-    /// The ways to break it, the best first.
-    ways: Vec<Way>,
+    /// The separations to choose from, the best first.
+    candidates: Vec<Candidate>,
     /// Its atoms, numbered within the part.
-    held: Vec<Held>,
+    atoms: Vec<PatternAtom>,
     relies_on_unknown: bool,
 }
 
-/// A way to break a pattern.
+/// A separation that may prevent a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Way {
-    /// Its place among the pattern's breaks.
-    way: usize,
+struct Candidate {
+    /// Its place among the pattern's separations.
+    separation: usize,
     from: usize,
     target: Target,
     hold: Duration,
 }
 
-/// What is derived.
-struct Answer {
+/// The constraints that solve a problem.
+struct OrderSolution {
     added: Vec<Added>,
-    /// The places of those that nothing breaks.
-    unbroken: Vec<usize>,
+    /// The places of the patterns that no constraint prevents.
+    not_prevented: Vec<usize>,
 }
 
-/// A constraint that was added, for one of the patterns.
+/// A constraint that was added for a pattern.
 #[derive(Clone, Copy)]
 struct Added {
-    asked: usize,
-    /// The place of the way to break it among its breaks.
-    way: usize,
+    /// The place of the pattern among the requirements.
+    pattern: usize,
+    /// The place of the chosen separation among the pattern's separations.
+    separation: usize,
     from: usize,
     to: usize,
     wait: Duration,
@@ -297,125 +312,131 @@ impl Added {
     }
 }
 
-impl Asked {
+impl Requirement {
     fn can_come_true(&self, order: &Order) -> bool {
         let is_made = |place: usize| self.left_out.binary_search(&place).is_err();
-        !self.keeps.iter().any(|one| {
+        !self.min_gaps.iter().any(|gap| {
             let waited = match self.left_out.is_empty() {
-                true => order.between(one.from, one.to),
-                false => order.among(one.from, one.to, &is_made),
+                true => order.between(gap.from, gap.to),
+                false => order.between_if(gap.from, gap.to, &is_made),
             };
-            waited.is_some_and(|waited| waited >= one.secs)
+            waited.is_some_and(|waited| waited >= gap.secs)
         })
     }
 
-    /// Whether it is true only where another one is: it has all of that one's atoms.
+    /// Whether it has all atoms of the other pattern, so that it is true only where that is.
     fn contains(&self, other: &Self) -> bool {
-        other.held.iter().all(|held| self.held.contains(held))
+        other.atoms.iter().all(|atom| self.atoms.contains(atom))
     }
 }
 
-/// Rounds of a derivation at the most. Our choice: two are enough where an order exists and a break
-/// has closed it.
-const ROUNDS_MAX: usize = 8;
+/// The maximum number of attempts. Our choice: two are enough where an order exists and preventing
+/// one pattern has left no way to prevent another.
+const ATTEMPTS_MAX: usize = 8;
 
-impl Question {
-    /// Breaking one pattern can leave no way to break another. Then those that were left are broken
-    /// first, and all is derived anew; after some rounds the best stands.
-    fn answer(&self) -> Answer {
-        // What relies on a fact that nobody states comes last: nothing may be held back for it, and
-        // what cannot be broken then is told of that fact.
-        let mut order: Vec<usize> = (0..self.asked.len()).collect();
-        order.sort_by_key(|place| self.asked[*place].relies_on_unknown);
-        let mut best: Option<Round<'_>> = None;
-        for _ in 0..ROUNDS_MAX {
-            let round = Round::of(self, &order);
-            let left: BTreeSet<usize> = round.unbroken.iter().copied().collect();
-            let is_better =
-                best.as_ref().is_none_or(|best| round.unbroken.len() < best.unbroken.len());
+impl OrderProblem {
+    /// Preventing one pattern can leave no way to prevent another. The next attempt then begins
+    /// with the patterns that were left over. After some attempts, the best counts.
+    fn solve(&self) -> OrderSolution {
+        // Patterns that rely on a fact that nobody states come last: no step may be held back for
+        // them, and those that are not prevented are reported with the missing fact.
+        let mut order: Vec<usize> = (0..self.requirements.len()).collect();
+        order.sort_by_key(|place| self.requirements[*place].relies_on_unknown);
+        let mut best: Option<Attempt<'_>> = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let attempt = Attempt::of(self, &order);
+            let left: BTreeSet<usize> = attempt.not_prevented.iter().copied().collect();
+            let is_better = best
+                .as_ref()
+                .is_none_or(|best| attempt.not_prevented.len() < best.not_prevented.len());
             if is_better {
-                best = Some(round);
+                best = Some(attempt);
             }
             let is_first = order.iter().take(left.len()).all(|place| left.contains(place));
             if left.is_empty() || is_first {
                 break;
             }
-            // Stable: those that were left come first, in their order.
+            // The sort is stable: the patterns that were left over come first, in their order.
             order.sort_by_key(|place| !left.contains(place));
         }
-        let mut round = best.expect("one round at least");
-        round.reduce();
-        Answer { added: round.added, unbroken: round.unbroken }
+        let mut attempt = best.expect("at least one attempt");
+        attempt.reduce();
+        OrderSolution { added: attempt.added, not_prevented: attempt.not_prevented }
     }
 }
 
 /// One derivation.
-struct Round<'q> {
-    question: &'q Question,
-    /// The edges that stand already, and those that were added, in their order.
+struct Attempt<'q> {
+    problem: &'q OrderProblem,
+    /// The edges that already held, and those that were added, in this order.
     now: Order,
-    /// What was added, each with the pattern that it was added for.
+    /// The added constraints, in order.
     added: Vec<Added>,
-    unbroken: Vec<usize>,
-    kept: Vec<&'q Asked>,
+    not_prevented: Vec<usize>,
+    prevented: Vec<&'q Requirement>,
 }
 
-impl<'q> Round<'q> {
-    fn of(question: &'q Question, order: &[usize]) -> Self {
-        let standing = question.standing.iter().copied();
-        let now = Order::of(question.steps, standing).expect("the plan's own order has no circle");
-        let mut round =
-            Self { question, now, added: Vec::new(), unbroken: Vec::new(), kept: Vec::new() };
-        let mut lost: Vec<&Asked> = Vec::new();
+impl<'q> Attempt<'q> {
+    fn of(problem: &'q OrderProblem, order: &[usize]) -> Self {
+        let standing = problem.standing.iter().copied();
+        let now = Order::of(problem.steps, standing).expect("the plan's own order has no cycle");
+        let mut attempt = Self {
+            problem,
+            now,
+            added: Vec::new(),
+            not_prevented: Vec::new(),
+            prevented: Vec::new(),
+        };
+        let mut lost: Vec<&Requirement> = Vec::new();
         for place in order.iter().copied() {
-            let asked = &question.asked[place];
-            // Where one cannot be broken, nothing is moved for others that hold only where it does.
-            if lost.iter().any(|one| asked.contains(one)) {
-                round.unbroken.push(place);
+            let pattern = &problem.requirements[place];
+            // Where a pattern cannot be prevented, no step moves for patterns that contain it.
+            if lost.iter().any(|lost| pattern.contains(lost)) {
+                attempt.not_prevented.push(place);
                 continue;
             }
-            if !asked.can_come_true(&round.now) {
-                round.kept.push(asked);
+            if !pattern.can_come_true(&attempt.now) {
+                attempt.prevented.push(pattern);
                 continue;
             }
-            let now = &mut round.now;
-            let broken = asked.ways.iter().find_map(|one| {
-                let Target { together, alone } = one.target;
-                let is_before = |to: &usize| *to != one.from && !now.leads(*to, one.from);
+            let now = &mut attempt.now;
+            let added = pattern.candidates.iter().find_map(|candidate| {
+                let Candidate { separation, from, target, hold: wait } = *candidate;
+                let Target { together, alone } = target;
+                let is_before = |to: &usize| *to != from && !now.precedes(*to, from);
                 let to = together.filter(is_before).or(alone).filter(is_before)?;
-                let Way { way, from, hold: wait, .. } = *one;
-                let one = Added { asked: place, way, from, to, wait };
-                now.add(one.edge());
-                if asked.can_come_true(now) {
+                let added = Added { pattern: place, separation, from, to, wait };
+                now.add(added.edge());
+                if pattern.can_come_true(now) {
                     now.remove_last();
                     return None;
                 }
-                Some(one)
+                Some(added)
             });
-            match broken {
-                Some(one) => {
-                    round.added.push(one);
-                    round.kept.push(asked);
+            match added {
+                Some(added) => {
+                    attempt.added.push(added);
+                    attempt.prevented.push(pattern);
                 }
                 None => {
-                    round.unbroken.push(place);
-                    lost.push(asked);
+                    attempt.not_prevented.push(place);
+                    lost.push(pattern);
                 }
             }
         }
-        round
+        attempt
     }
 
-    /// Takes away what is not needed, and shortens what is too long.
+    /// Removes the constraints that are not needed, and shortens the waits that are too long.
     fn reduce(&mut self) {
-        let first = self.question.standing.len();
-        // The longest first: what is spared then is worth most.
+        let first = self.problem.standing.len();
+        // The longest waits come first: removing them saves most.
         let mut order: Vec<usize> = (0..self.added.len()).collect();
         order.sort_by_key(|place| (std::cmp::Reverse(self.added[*place].wait), *place));
         let mut is_needed = vec![true; self.added.len()];
         for place in order {
             self.now.set_there(first + place, false);
-            if !self.holds(self.added[place].asked) {
+            if !self.prevents_all(self.added[place].pattern) {
                 self.now.set_there(first + place, true);
                 continue;
             }
@@ -425,7 +446,7 @@ impl<'q> Round<'q> {
             let full = self.added[place].wait.as_secs();
             let least = least(full, &mut |secs| {
                 self.now.set_wait(first + place, secs);
-                self.holds(self.added[place].asked)
+                self.prevents_all(self.added[place].pattern)
             });
             self.now.set_wait(first + place, least);
             self.added[place].wait = Duration::from_secs(least);
@@ -434,25 +455,26 @@ impl<'q> Round<'q> {
         self.added.retain(|_| is_needed.next().unwrap_or(true));
     }
 
-    /// Whether the order as it is keeps every pattern that is kept. The one that most likely is not is
-    /// looked at first.
-    fn holds(&self, first: usize) -> bool {
-        let first = &self.question.asked[first];
-        let mut all = [first].into_iter().chain(self.kept.iter().copied());
-        !all.any(|asked| asked.can_come_true(&self.now))
+    /// Whether the current order prevents every pattern that it should. Looks at `first` first:
+    /// that pattern is the most likely to come true.
+    fn prevents_all(&self, first: usize) -> bool {
+        let first = &self.problem.requirements[first];
+        let mut all = [first].into_iter().chain(self.prevented.iter().copied());
+        !all.any(|pattern| pattern.can_come_true(&self.now))
     }
 }
 
-/// The least number of seconds that does; `full` does, and whatever is more than one that does.
-fn least(full: u64, does: &mut dyn FnMut(u64) -> bool) -> u64 {
-    // Mostly nothing can be spared.
-    if full == 0 || !does(full - 1) {
+/// The least number of seconds that is enough. `full` is enough, and so is anything longer than a
+/// number that is.
+fn least(full: u64, is_enough: &mut dyn FnMut(u64) -> bool) -> u64 {
+    // Mostly nothing can be saved.
+    if full == 0 || !is_enough(full - 1) {
         return full;
     }
     let (mut short, mut enough) = (0, full - 1);
     while short < enough {
         let middle = short.midpoint(enough);
-        match does(middle) {
+        match is_enough(middle) {
             true => enough = middle,
             false => short = middle + 1,
         }

@@ -1,7 +1,7 @@
-//! From constraints to a graph: each wait becomes a step of its own.
+//! Turns constraints into a graph: each wait becomes a step of its own.
 //!
-//! Waits of one length behind one step are one step. Where a step has waits of several lengths
-//! behind it, the shortest keeps the plain name and the others are numbered.
+//! Waits of the same length after the same step are one step. If waits of several lengths follow a
+//! step, the shortest has the plain name and the others are numbered.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::calendar::show_span;
 use crate::calendar::window::Windows;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 
-/// A step before it is put into a graph.
-pub(super) struct Bare {
+/// A step that is not yet part of a graph.
+pub(super) struct UnlinkedStep {
     pub(super) id: StepId,
     pub(super) primitive: Primitive,
     pub(super) title: String,
@@ -21,10 +21,10 @@ pub(super) struct Bare {
 }
 
 /// The graph of these steps.
-pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
-    let mut steps: Vec<Step> = bare
+pub(super) fn graph(unlinked: Vec<UnlinkedStep>, constraints: &[Constraint]) -> StepGraph {
+    let mut steps: Vec<Step> = unlinked
         .into_iter()
-        .map(|Bare { id, primitive, title, reason, window }| Step {
+        .map(|UnlinkedStep { id, primitive, title, reason, window }| Step {
             id,
             primitive,
             after: BTreeMap::new(),
@@ -35,18 +35,25 @@ pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
         .collect();
     let changes = steps.len();
     let mut waits: BTreeMap<(usize, Option<&str>, Duration), Vec<&Constraint>> = BTreeMap::new();
-    for one in constraints {
-        match one.wait.is_zero() {
-            true => link(&mut steps, one.from, one.to, &one.cause),
-            false => waits.entry((one.from, one.name, one.wait)).or_default().push(one),
+    for constraint in constraints {
+        match constraint.wait.is_zero() {
+            true => link(&mut steps, constraint.from, constraint.to, &constraint.cause),
+            false => waits
+                .entry((constraint.from, constraint.name, constraint.wait))
+                .or_default()
+                .push(constraint),
         }
     }
     let mut numbers: BTreeMap<(usize, Option<&str>), usize> = BTreeMap::new();
     for ((from, name, span), constraints) in waits {
         let number = numbers.entry((from, name)).or_insert(0);
         *number += 1;
-        let origin = constraints.iter().map(|one| one.cause.origin).min().unwrap_or(Origin::Policy);
-        let first = constraints.iter().find(|one| one.cause.origin == origin);
+        let origin = constraints
+            .iter()
+            .map(|constraint| constraint.cause.origin)
+            .min()
+            .unwrap_or(Origin::Policy);
+        let first = constraints.iter().find(|constraint| constraint.cause.origin == origin);
         let Some(first) = first else { continue };
         let before = &steps[from];
         let over = match before.primitive {
@@ -72,17 +79,17 @@ pub(super) fn graph(bare: Vec<Bare>, constraints: &[Constraint]) -> StepGraph {
             window: None,
         });
         let place = steps.len() - 1;
-        for one in constraints {
-            link(&mut steps, place, one.to, &one.cause);
+        for constraint in constraints {
+            link(&mut steps, place, constraint.to, &constraint.cause);
         }
     }
-    debug_assert!(changes <= steps.len(), "waits stand behind the steps");
-    // The derivation has made no circle, and ids are unique as each RRset has one track.
-    StepGraph::new(steps).expect("constraints without a circle make a graph")
+    debug_assert!(changes <= steps.len(), "waits come after the other steps");
+    // The derivation has made no cycle, and ids are unique since each RRset has one track.
+    StepGraph::new(steps).expect("constraints without a cycle make a graph")
 }
 
-/// Puts one step after another. Where that is so already, the stronger cause stays: what a pattern
-/// asks for cannot be taken away by changing a key of the plan.
+/// Makes one step come after another. If it already does, the stronger cause stays: what a pattern
+/// requires does not go away when a key of the plan changes.
 fn link(steps: &mut [Step], from: usize, to: usize, cause: &Cause) {
     let id = steps[from].id.clone();
     let known = steps[to].after.entry(id).or_insert_with(|| cause.clone());

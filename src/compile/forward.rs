@@ -1,12 +1,12 @@
-//! The way there: the plan's own order, and what patterns add to it.
+//! The forward order: the plan's own order, and what patterns add to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cutover_contract::{RrKey, RrType};
 
-use super::before::{done_before, prepared_before, whole_secs};
 use super::derive::{Constraint, Derived, Rules, Target, derive};
+use super::earlier_runs::{done_before, prepared_before, whole_secs};
 use super::tasks;
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
@@ -18,7 +18,7 @@ use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, prepares};
 use crate::proof::invariant::REACH;
 use crate::proof::model::Model;
-use crate::proof::pattern::{Break, Keep, Pattern, What};
+use crate::proof::pattern::{MinGap, Pattern, Separation, What};
 use crate::proof::present;
 use crate::spec::{Anchor, AssumeSpec, Point, SwitchKind};
 
@@ -30,7 +30,7 @@ pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
         .patterns
         .iter()
         .enumerate()
-        .filter(|(_, one)| !present.contains_key(&*one.harm.id))
+        .filter(|(_, pattern)| !present.contains_key(&*pattern.harm.id))
         .collect();
     let shared: BTreeSet<usize> = (0..draft.nodes.len()).filter(|n| is_shared(draft, *n)).collect();
     let mut derived =
@@ -39,16 +39,18 @@ pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {
     derived
 }
 
-/// What takes something away, and is held back by no pattern, waits until the old side is left: a
-/// defect that is there already makes no pattern, and a way back would have to put it there again.
+/// Steps that remove something and that no pattern holds back wait until the old side is left: a
+/// defect that already exists makes no pattern, and a way back would have to restore what they
+/// remove.
 fn contract_last(draft: &Draft<'_>, constraints: &mut Vec<Constraint>) {
     let Some(left) = draft.point(MovePoint::BeforeContract) else { return };
-    let paths = super::derive::paths(draft.nodes.len(), constraints).expect("no circle was made");
+    let paths =
+        super::derive::paths(draft.nodes.len(), constraints).expect("constraints make no cycle");
     for (step, node) in draft.nodes.iter().enumerate() {
         let Kind::Change { transition, .. } = &node.kind else { continue };
         let takes = matches!(transition.stage, Stage::Contract | Stage::Retire);
-        if takes && !paths.leads(left, step) && !paths.leads(step, left) {
-            let why = "what is taken away is taken away when the old side is left";
+        if takes && !paths.precedes(left, step) && !paths.precedes(step, left) {
+            let why = "what the plan removes is removed when the old side is left";
             constraints.push(Constraint::plain(left, step, Origin::Policy, "contraction", why));
         }
     }
@@ -76,18 +78,18 @@ impl Forward<'_, '_> {
         }
     }
 
-    /// What people do they do when the plan is ready for it; that a host begins to refuse is no part
-    /// of the plan, and happens when the plan says that it does.
-    fn of_statement(&self, stated: &AssumeSpec, one: &Break) -> Target {
-        let (from, to) = (one.from, one.to);
+    /// People do something when the plan is ready for it. That a host begins to refuse is not part
+    /// of the plan, and happens when the plan says so.
+    fn of_statement(&self, stated: &AssumeSpec, separation: &Separation) -> Target {
+        let (from, to) = (separation.from, separation.to);
         let worst = stated.fact.value.row().unknown == stated.value;
         if !worst && !matches!(stated.value, Value::Reject | Value::Off) {
             return Target::alone(Some(to));
         }
-        // What is stated of the same moment is so together.
+        // Facts that are stated for the same moment become true together.
         if let Kind::Stated(other) = &self.draft.nodes[from].kind
             && other.from == stated.from
-            && one.hold.is_zero()
+            && separation.hold.is_zero()
         {
             return Target::alone(Some(to));
         }
@@ -101,15 +103,15 @@ impl Forward<'_, '_> {
 }
 
 impl Rules for Forward<'_, '_> {
-    /// A step is held back at the point that the plan's part begins with.
-    fn target(&self, one: &Break) -> Target {
-        let (from, to) = (one.from, one.to);
-        // That the old host may be off is no repair of anything.
+    /// A step is held back at the point where its part of the plan begins.
+    fn target(&self, separation: &Separation) -> Target {
+        let (from, to) = (separation.from, separation.to);
+        // That the old host may be switched off repairs nothing.
         if matches!(self.draft.nodes[from].kind, Kind::Point(MovePoint::Release)) {
             return Target::alone(None);
         }
         if let Kind::Stated(stated) = &self.draft.nodes[to].kind {
-            return self.of_statement(stated, one);
+            return self.of_statement(stated, separation);
         }
         let Some((track, transition)) = self.transition(to) else {
             return Target::alone(Some(to));
@@ -127,37 +129,39 @@ impl Rules for Forward<'_, '_> {
             | Stage::Next => None,
         };
         let own = self.transition(from).is_some_and(|(other, _)| other == track);
-        // What the plan has placed itself is judged, and not moved.
+        // A step that the plan itself places is judged, and not moved.
         let alone = (own || !self.draft.tracks[track].is_placed(transition)).then_some(to);
         Target { together, alone }
     }
 
-    fn keeps(&self, pattern: &Pattern) -> Option<Vec<Keep>> {
-        Some(pattern.breaks(&self.model.atoms).map(|one| one.keep()).collect())
+    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
+        Some(
+            pattern.separations(&self.model.atoms).map(|separation| separation.min_gap()).collect(),
+        )
     }
 
     fn left_out(&self, _: &Pattern, _: &[usize]) -> Vec<usize> {
         Vec::new()
     }
 
-    fn breaks(&self, pattern: &Pattern) -> Vec<Break> {
-        // To hold back what changes a TTL alone is a repair of nothing but how long it lives: the
-        // same data are there before.
+    fn separations(&self, pattern: &Pattern) -> Vec<Separation> {
+        // Holding back a change of a TTL alone repairs nothing but the lifetime of that TTL: the
+        // same data were there before.
         let only_ttl =
             |step| self.transition(step).is_some_and(|(_, transition)| transition.is_only_ttl());
-        let ways = pattern.breaks(&self.model.atoms);
-        ways.filter(|one| pattern.invariant == REACH || !only_ttl(one.to)).collect()
+        let all = pattern.separations(&self.model.atoms);
+        all.filter(|separation| pattern.invariant == REACH || !only_ttl(separation.to)).collect()
     }
 
-    fn reason(&self, pattern: &Pattern, one: &Break) -> (Cause, String) {
-        why(self.draft, self.model, pattern, one)
+    fn reason(&self, pattern: &Pattern, separation: &Separation) -> (Cause, String) {
+        why(self.draft, self.model, pattern, separation)
     }
 
-    fn reluctance(&self, one: &Break) -> u8 {
-        let only_ttl = [one.from, one.to].into_iter().filter(|step| {
+    fn reluctance(&self, separation: &Separation) -> u8 {
+        let only_ttl = [separation.from, separation.to].into_iter().filter(|step| {
             self.transition(*step).is_some_and(|(_, transition)| transition.is_only_ttl())
         });
-        let kind = match self.draft.nodes[one.to].kind {
+        let kind = match self.draft.nodes[separation.to].kind {
             Kind::Stated(_) | Kind::Task(_) | Kind::Beginning => 0,
             Kind::Change { .. } | Kind::Back(_) => 1,
             Kind::Point(_) => 2,
@@ -174,18 +178,18 @@ impl Rules for Forward<'_, '_> {
     }
 }
 
-/// Why a break is needed, for people: cause and reason of the wait.
+/// Why a separation is needed, for people: its cause, and the reason of the wait.
 pub(super) fn why(
     draft: &Draft<'_>,
     model: &Model,
     pattern: &Pattern,
-    one: &Break,
+    separation: &Separation,
 ) -> (Cause, String) {
     let harm = format!("otherwise {}", pattern.harm.what);
     let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);
-    let held = pattern.atoms[one.ends];
+    let held = pattern.atoms[separation.ends];
     let clocks = &draft.intent.terms.clocks;
-    let base = show_span(one.hold.saturating_sub(held.extra).saturating_sub(clocks.margin));
+    let base = show_span(separation.hold.saturating_sub(held.extra).saturating_sub(clocks.margin));
     let because = match &model.atoms[held.atom].what {
         What::Answer { key, records: Some(rrset), .. } => {
             format!(
@@ -224,14 +228,14 @@ pub(super) fn why(
     (cause, because + &extra)
 }
 
-/// The order that the plan has by itself: one version of an RRset after the other, the points of the
-/// move, and what its keys say.
+/// The order that the plan has by itself: versions of an RRset follow each other, the points of the
+/// move have an order, and keys of the plan place steps.
 fn given(draft: &Draft<'_>) -> Vec<Constraint> {
     let mut given = Vec::new();
     let point = |point| draft.point(point);
     for (place, track) in draft.tracks.iter().enumerate() {
         for pair in draft.steps_of(place).windows(2) {
-            let why = "one version of an RRset after the other";
+            let why = "versions of an RRset follow each other";
             given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
         }
         for (number, transition) in track.transitions.iter().enumerate() {
@@ -241,16 +245,16 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
     }
     of_points(draft, &mut given);
     for (step, node) in draft.nodes.iter().enumerate() {
-        let Kind::Stated(one) = &node.kind else { continue };
-        let (after, before) = match one.from {
-            // What is said of the switch is so when the old side is left.
+        let Kind::Stated(fact) = &node.kind else { continue };
+        let (after, before) = match fact.from {
+            // What is stated for the switch is true by the time the old side is left.
             Some(Point::Switch) => {
                 (point(MovePoint::BeforeSwitch), point(MovePoint::BeforeContract))
             }
             Some(Point::Contract) => (point(MovePoint::BeforeContract), None),
             Some(Point::Expand) | None => (None, point(MovePoint::BeforeSwitch)),
         };
-        let why = "the plan states it from there on";
+        let why = "the plan states it from then on";
         let after = after.map(|after| Constraint::plain(after, step, Origin::User, "from", why));
         let before =
             before.map(|before| Constraint::plain(step, before, Origin::User, "from", why));
@@ -258,20 +262,20 @@ fn given(draft: &Draft<'_>) -> Vec<Constraint> {
     }
     given.extend(tasks::given(draft));
     let mut stated: BTreeMap<(_, &Subject), Vec<(Point, usize)>> = BTreeMap::new();
-    for one in &draft.intent.assume {
-        if let (Some(from), Some(step)) = (one.from, draft.step_of(one)) {
-            stated.entry((one.fact.value, &one.subject.value)).or_default().push((from, step));
+    for spec in &draft.intent.assume {
+        if let (Some(from), Some(step)) = (spec.from, draft.step_of(spec)) {
+            stated.entry((spec.fact.value, &spec.subject.value)).or_default().push((from, step));
         }
     }
     for ((fact, host), mut steps) in stated {
         steps.sort();
         let last = point(MovePoint::Release).filter(|_| {
             fact == Fact::Mail
-                && draft.intent.moves.iter().any(|one| host.host() == Some(&*one.from.name))
+                && draft.intent.moves.iter().any(|domain| host.host() == Some(&*domain.from.name))
         });
         let steps: Vec<usize> = steps.into_iter().map(|(_, step)| step).chain(last).collect();
         for pair in steps.windows(2) {
-            let why = "one value of a fact after the other";
+            let why = "values of a fact follow each other";
             given.push(Constraint::plain(pair[0], pair[1], Origin::Policy, "one-at-a-time", why));
         }
     }
@@ -282,7 +286,7 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
     let before_switch = draft.point(MovePoint::BeforeSwitch);
     let Some(before_contract) = draft.point(MovePoint::BeforeContract) else { return };
     if let Some(release) = draft.point(MovePoint::Release) {
-        let why = "the old host goes when nothing needs it";
+        let why = "the old host goes when nothing needs it any more";
         given.push(Constraint::plain(before_contract, release, Origin::Policy, "points", why));
     }
     if let Some(before_switch) = before_switch {
@@ -295,15 +299,17 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
             why,
         ));
     }
-    let keep = |from: usize| Constraint {
+    let keep = |from: usize| {
+        Constraint {
         from,
         to: before_contract,
         wait: draft.intent.terms.keep_old,
-        cause: Cause::new(Origin::User, "keep_old", "the old host goes on taking late mail"),
+        cause: Cause::new(Origin::User, "keep_old", "the old host goes on accepting late mail"),
         because:
-            "the old host goes on taking late mail, and people stop sending through it (`keep_old`)"
+            "the old host goes on accepting late mail, and people stop sending through it (`keep_old`)"
                 .into(),
         name: Some("keep-old"),
+    }
     };
     let mut counted = false;
     if let Some(before_switch) = before_switch {
@@ -314,11 +320,16 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
                 }
                 let step = draft.steps_of(place)[number];
                 if transition.stage == Stage::Switch {
-                    let why = "the switch begins where the run can rest, and go back to";
-                    let one = Constraint::plain(before_switch, step, Origin::Policy, "points", why);
-                    given.push(one);
+                    let why = "the switch begins at a point where the run can rest, and go back to";
+                    given.push(Constraint::plain(
+                        before_switch,
+                        step,
+                        Origin::Policy,
+                        "points",
+                        why,
+                    ));
                 }
-                // What takes mail to the new host is the last change of that kind in its track.
+                // The last switch of a track that routes mail takes mail to the new host.
                 let is_last = !track.transitions[number + 1..].iter().any(Transition::is_switch);
                 if is_last && track.routes {
                     given.push(keep(step));
@@ -340,8 +351,8 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
         }
         return;
     }
-    // The switch was begun before this plan: count from when an earlier run made it, or from the
-    // beginning where nobody knows, and from what is left of it.
+    // An earlier run began the switch. Count `keep_old` from when that run switched, or from the
+    // beginning if nobody knows, and also from what is left of the switch.
     let ago = switched_ago(draft);
     given.extend(draft.beginning().map(keep).map(|full| match ago {
         None => full,
@@ -364,17 +375,17 @@ fn of_points(draft: &Draft<'_>, given: &mut Vec<Constraint>) {
     }
 }
 
-/// How long ago an earlier run of this move has led the mail of the last domain to the new host.
+/// How long ago an earlier run of this move switched the mail of the last domain to the new host.
 fn switched_ago(draft: &Draft<'_>) -> Option<Duration> {
     if !draft.snapshot.is_switching {
         return None;
     }
-    let mx = |one: &DomainMove| RrKey::new(one.domain.value.clone(), RrType::MX);
+    let mx = |domain_move: &DomainMove| RrKey::new(domain_move.domain.value.clone(), RrType::MX);
     let ago = draft.intent.moves.iter().map(|one| draft.snapshot.changed.get(&mx(one)).copied());
     ago.min().flatten().filter(|ago| ago.as_secs() > 0)
 }
 
-/// What a transition's place in the plan says.
+/// The constraints that a transition's place in the plan gives.
 fn of_stage(
     draft: &Draft<'_>,
     place: usize,
@@ -386,7 +397,7 @@ fn of_stage(
     let track = &draft.tracks[place];
     let point = |point| draft.point(point);
     match &transition.stage {
-        // A version that an earlier run has put there takes effect everywhere before the next one.
+        // The version that an earlier run published takes effect everywhere before the next one.
         Stage::Switch
             if draft.snapshot.is_switching
                 && number == 0
@@ -395,7 +406,7 @@ fn of_stage(
         {
             given.extend(prepared_before(draft, transition, step));
         }
-        // Whatever else is to be made before or after these, patterns say.
+        // Patterns say what else comes before or after these.
         Stage::Start | Stage::Expand | Stage::Switch | Stage::Contract | Stage::Retire => {}
         Stage::With(anchor) => {
             let why = "the plan says so (`with:`)";
@@ -448,12 +459,12 @@ fn of_stage(
                 true => (
                     Origin::User,
                     "lower_ttl",
-                    "the change shall take effect quickly (`lower_ttl`)",
+                    "the change should take effect quickly (`lower_ttl`)",
                 ),
                 false => (
                     Origin::Policy,
                     "restore",
-                    "the short TTL goes when the change has taken effect everywhere",
+                    "the short TTL is no longer needed when the change has taken effect everywhere",
                 ),
             };
             given.push(Constraint {
@@ -497,7 +508,7 @@ pub(super) fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {
     (longest + margin, because)
 }
 
-/// The steps that an anchor means, with its word.
+/// The steps that an anchor means, and its word.
 pub(super) fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usize, String)> {
     let stages = |wanted: &dyn Fn(&Transition) -> bool| -> Vec<usize> {
         let tracks = draft.tracks.iter().enumerate();
@@ -507,10 +518,10 @@ pub(super) fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usi
             .map(|(_, step)| *step)
             .collect()
     };
-    // What is stated of a part of the move belongs to it.
+    // Facts that are stated for a part of the move belong to it.
     let stated = |from: Point| {
-        let of_part = draft.intent.assume.iter().filter(move |one| one.from == Some(from));
-        of_part.filter_map(|one| draft.step_of(one))
+        let of_part = draft.intent.assume.iter().filter(move |fact| fact.from == Some(from));
+        of_part.filter_map(|fact| draft.step_of(fact))
     };
     let (steps, word): (BTreeSet<usize>, String) = match anchor {
         Anchor::Expand => {
@@ -522,13 +533,13 @@ pub(super) fn anchored<'d>(draft: &'d Draft<'_>, anchor: &'d Anchor) -> Vec<(usi
             (steps.collect(), "switch".to_owned())
         }
         Anchor::Contract => {
-            // The point itself too: where nothing is taken away, it stands for the contraction.
+            // The point itself too: if nothing is removed, it stands for the contraction.
             let left = draft.point(MovePoint::BeforeContract);
             let steps = stages(&|t| t.is_contraction()).into_iter().chain(left);
             let steps = steps.chain(stated(Point::Contract));
             (steps.collect(), "contract".to_owned())
         }
-        // A record that is as wanted already has no step, and nothing has to be waited for.
+        // A record that already is as wanted has no step, so nothing waits for it.
         Anchor::Record(id) => {
             let track = draft.tracks.iter().position(|track| track.records.contains(id));
             let steps = track.and_then(|place| {

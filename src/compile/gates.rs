@@ -1,37 +1,37 @@
 //! Gates: steps that are put between others when the order stands.
 //!
-//! A gate only adds: what it comes after it comes after, and what comes after it still comes after
-//! all that it came after before. So no proof needs to know of it, and each is judged with it in place.
+//! A gate only adds edges: every step still comes after everything that it came after before. So no
+//! proof needs to know about gates, and the graph is judged with its gates in place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use cutover_contract::{Change, Name, RrKey, RrSet, RrType};
 
-use super::back::Return;
+use super::back::CompiledWayBack;
 use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::gate::{Expected, Failing, Gate};
 use crate::graph::paths::Paths;
 use crate::graph::{Cause, MovePoint, Origin, Primitive, Step, StepGraph, StepId};
 use crate::model::hold::hold_of_replaced;
-use crate::model::{ASKED_MAX, spread};
+use crate::model::{SAMPLE_MAX, sample};
 use crate::observe::Snapshot;
 use crate::probe;
 use crate::proof::draft::Draft;
 use crate::proof::paths_of;
 use crate::spec::gate::{GateSpec, OnFail};
 
-/// A gate that would lead to a rollback point which the plan does not have.
+/// A gate that would go back to a rollback point that the plan does not have.
 pub const NO_WAY_BACK: Code = Code::semantic("no-way-back");
 
-/// A gate that is asked before everybody can have come over.
+/// A gate that probes before everybody can have switched.
 pub const ASKED_EARLY: Code = Code::semantic("asked-early");
 
-/// Where a failed gate leads back to.
+/// Where a failed gate goes back to.
 const POINT: MovePoint = MovePoint::BeforeSwitch;
 
-/// Where gates stand.
+/// Where a gate can stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     BeforeSwitch,
@@ -77,25 +77,25 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
             *number += 1;
             let id = id(place, spec, *number);
             let cause = Cause::new(Origin::User, "gates", "the plan says so (`gates`)");
-            // What kept the follower back keeps the gate back now.
-            let held = follower.filter(|_| place == Place::BeforeSwitch);
-            let held = held.map(|follower| &graph.steps()[follower].after);
+            // What held the follower back now holds the gate back.
+            let held_by = follower.filter(|_| place == Place::BeforeSwitch);
+            let held_by = held_by.map(|follower| &graph.steps()[follower].after);
             if let Some(follower) = follower {
                 steps[follower].after.insert(id.clone(), cause.clone());
             }
             let after = befores.iter().map(|before| {
                 let id = &graph.steps()[*before].id;
-                let cause = held.and_then(|held| held.get(id)).unwrap_or(&cause);
+                let cause = held_by.and_then(|held_by| held_by.get(id)).unwrap_or(&cause);
                 (id.clone(), cause.clone())
             });
-            let gate = gate(place, spec, &expect, is_behind(draft));
+            let gate = gate(place, spec, &expect, switched_before(draft));
             let early = early(place, spec, &expect);
             steps.push(Step {
                 id,
                 after: after.collect(),
                 title: title(&gate),
                 reason: format!(
-                    "the plan wants to know before it goes on (`gates.{}`){}",
+                    "the plan checks this before it goes on (`gates.{}`){}",
                     place.key(),
                     early.map_or(String::new(), |early| format!("; NOTE: {}", early.title))
                 ),
@@ -104,18 +104,20 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
             });
         }
     }
-    StepGraph::new(steps).expect("steps put between others make no circle")
+    StepGraph::new(steps).expect("steps put between others make no cycle")
 }
 
-/// When the last of what was there before has expired in caches. For probes that look for no records:
-/// of what leads senders to a host, where there is any.
+/// When the last of what was there before has expired in caches. For probes that look for no
+/// records: when the MX records that send mail to the old host have expired, if there are any.
 fn expires(expect: &[Expected], in_dns: bool) -> Option<Duration> {
-    let all = || expect.iter().map(|one| one.expires);
-    let of_mx = expect.iter().filter(|one| one.key.rtype == RrType::MX).map(|one| one.expires);
+    let all = || expect.iter().map(|expected| expected.expires);
+    let mx = expect.iter().filter(|expected| expected.key.rtype == RrType::MX);
+    let of_mx = mx.map(|expected| expected.expires);
     of_mx.max().filter(|_| !in_dns).or_else(|| all().max())
 }
 
-/// A gate after the switch that asks for anything, and is asked before everybody can have come over.
+/// The warning for a gate after the switch that looks for no records and probes before everybody
+/// can have switched.
 fn early(place: Place, spec: &GateSpec, expect: &[Expected]) -> Option<Diagnostic> {
     let keys = probe::of_name(&spec.probe.value)?.keys;
     let expires = expires(expect, keys.in_dns)?;
@@ -124,15 +126,15 @@ fn early(place: Place, spec: &GateSpec, expect: &[Expected]) -> Option<Diagnosti
         return None;
     }
     let title = format!(
-        "it is asked {} after the switch, when caches may lead everybody to the old side for {}",
+        "it probes {} after the switch, but caches may send everybody to the old side for {}",
         show_span(delay),
         show_span(expires)
     );
-    let help = "take `delay:` out to ask when they have expired, unless the new side can be judged before anybody comes";
+    let help = "remove `delay:` to probe when the caches have expired, unless the new side can be judged before anybody uses it";
     Some(Diagnostic::warning(ASKED_EARLY, spec.probe.span, title, help))
 }
 
-/// The gates that are asked before everybody can have come over.
+/// The gates that probe before everybody can have switched.
 pub(super) fn asked_early(draft: &Draft<'_>, graph: &StepGraph) -> Vec<Diagnostic> {
     let gates = &draft.intent.gates.after_switch;
     if gates.is_empty() || graph.steps().is_empty() {
@@ -144,30 +146,33 @@ pub(super) fn asked_early(draft: &Draft<'_>, graph: &StepGraph) -> Vec<Diagnosti
     gates.iter().filter_map(|spec| early(place, spec, &expect)).collect()
 }
 
-/// Gates that would go back to a point that there is no way back to: errors, or warnings where the
-/// switch was made before this plan, which a gate halts then.
-pub(super) fn without_way_back(draft: &Draft<'_>, returns: &[Return]) -> Vec<Diagnostic> {
+/// Gates that go back to a point that has no way back. They are errors, or warnings if the switch
+/// was made before this plan: such a gate halts.
+pub(super) fn without_way_back(
+    draft: &Draft<'_>,
+    ways_back: &[CompiledWayBack],
+) -> Vec<Diagnostic> {
     let gates = draft.intent.gates.after_switch.iter();
-    let is_there = returns.iter().any(|one| one.to == Some(POINT));
-    let lost = gates.filter(|one| one.on_fail == OnFail::Rollback && !is_there);
+    let is_there = ways_back.iter().any(|way_back| way_back.to == Some(POINT));
+    let lost = gates.filter(|gate| gate.on_fail == OnFail::Rollback && !is_there);
     let point = POINT.word();
-    lost.map(|one| match is_behind(draft) {
+    lost.map(|gate| match switched_before(draft) {
         true => {
-            let title = format!("the switch was made before this plan, which has no way back to `{point}`: where this gate fails, the run halts");
-            let help = "write `on_fail: halt`, and lead mail back with a plan of its own if need be";
-            Diagnostic::warning(NO_WAY_BACK, one.probe.span, title, help)
+            let title = format!("the switch was made before this plan, which has no way back to `{point}`: if this gate fails, the run halts");
+            let help = "write `on_fail: halt`, and move mail back with a separate plan if necessary";
+            Diagnostic::warning(NO_WAY_BACK, gate.probe.span, title, help)
         }
         false => {
-            let title = format!("there is no way back to `{point}` that this gate could lead to");
-            let help = "write `on_fail: halt`: the verdict says what keeps the plan from going back";
-            Diagnostic::error(NO_WAY_BACK, one.probe.span, title, help)
+            let title = format!("there is no way back to `{point}` for this gate");
+            let help = "write `on_fail: halt`: the verdict says why the plan cannot go back";
+            Diagnostic::error(NO_WAY_BACK, gate.probe.span, title, help)
         }
     })
     .collect()
 }
 
 /// Whether the switch of a move was made before this plan.
-fn is_behind(draft: &Draft<'_>) -> bool {
+fn switched_before(draft: &Draft<'_>) -> bool {
     draft.point(MovePoint::BeforeSwitch).is_none()
 }
 
@@ -175,15 +180,16 @@ fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
     StepId::of_gate(place.word(), &spec.probe.value, number)
 }
 
-fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> Gate {
+fn gate(place: Place, spec: &GateSpec, expect: &[Expected], switched_before: bool) -> Gate {
     let keys = probe::of_name(&spec.probe.value).map(|probe| probe.keys);
-    // What looks for no records may ask for anything: before the switch, at once.
+    // A probe that looks for no records may ask for anything: before the switch, it probes at once.
     let after_expiry =
         keys.is_some_and(|keys| keys.after_expiry && (keys.in_dns || place == Place::AfterSwitch));
     let in_dns = keys.is_some_and(|keys| keys.in_dns);
     let expired = expires(expect, in_dns).filter(|_| after_expiry);
     let delay = spec.delay.or(expired).unwrap_or(Duration::ZERO);
-    let kept = expect.iter().map(|one| one.expires + one.overrun).max().unwrap_or_default();
+    let kept =
+        expect.iter().map(|expected| expected.expires + expected.overrun).max().unwrap_or_default();
     let may_be_open = keys.is_some_and(|keys| keys.in_dns && keys.after_expiry);
     let open = if may_be_open { kept.saturating_sub(delay) } else { Duration::ZERO };
     Gate {
@@ -197,10 +203,10 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected], is_behind: bool) -> 
         pace: spec.pace.pace(open),
         on_fail: match (spec.on_fail, place) {
             (OnFail::Ask, _) => Failing::Ask,
-            (OnFail::Rollback, Place::AfterSwitch) if !is_behind => {
+            (OnFail::Rollback, Place::AfterSwitch) if !switched_before => {
                 Failing::Rollback { to: POINT.word().to_owned() }
             }
-            // Nothing of the switch has been made that could be taken back, or it is none of this run's.
+            // Nothing of the switch is there to undo, or an earlier run made it.
             (OnFail::Rollback | OnFail::Halt, _) => Failing::Halt,
         },
     }
@@ -211,7 +217,7 @@ fn title(gate: &Gate) -> String {
     format!("check that {doc}")
 }
 
-/// The places of the steps that a gate comes after, and of the one that comes after it.
+/// The places of the steps that a gate comes after, and of the step that comes after the gate.
 fn between(
     draft: &Draft<'_>,
     graph: &StepGraph,
@@ -226,8 +232,8 @@ fn between(
             Some((befores.filter_map(|id| graph.place(id)).collect(), Some(follower)))
         }
         Place::AfterSwitch => {
-            let befores: Vec<usize> = match is_behind(draft) {
-                // It was made before this plan, and the old side is still to be left.
+            let befores: Vec<usize> = match switched_before(draft) {
+                // An earlier plan made the switch, and the old side is still to be left.
                 true => {
                     point(MovePoint::BeforeContract)?;
                     draft.beginning().into_iter().chain(draft.switch()).filter_map(of).collect()
@@ -239,8 +245,8 @@ fn between(
     }
 }
 
-/// What should be found in DNS between these steps: what has been made by then, and what may come
-/// about meanwhile.
+/// What should be found in DNS between these steps: what has been made by then, and what other
+/// steps may change meanwhile.
 fn expected(
     draft: &Draft<'_>,
     graph: &StepGraph,
@@ -248,9 +254,9 @@ fn expected(
     befores: &[usize],
     follower: Option<usize>,
 ) -> Vec<Expected> {
-    let is_before = |place: usize| befores.iter().any(|b| *b == place || paths.leads(place, *b));
-    let is_after = |place: usize| follower.is_some_and(|f| f == place || paths.leads(f, place));
-    // What has been waited out before the gate is not waited for again.
+    let is_before = |place: usize| befores.iter().any(|b| *b == place || paths.precedes(place, *b));
+    let is_after = |place: usize| follower.is_some_and(|f| f == place || paths.precedes(f, place));
+    // What has been waited out before the gate needs no second wait.
     let waited = |place: usize| {
         let spans = befores.iter().filter_map(|before| paths.between(place, *before));
         Duration::from_secs(spans.max().unwrap_or(0))
@@ -273,7 +279,7 @@ fn expected(
                             versions: vec![change.after.clone()],
                             replaced: served_before(draft.snapshot, changes.zone(), change),
                             expires: (hold + margin).saturating_sub(waited(place)),
-                            // What has been waited out is waited out whoever keeps it.
+                            // The wait counts for resolvers that keep records too long, too.
                             overrun: draft
                                 .intent
                                 .terms
@@ -294,28 +300,28 @@ fn expected(
     made.into_values().collect()
 }
 
-/// The graph with gates that look for as many records as are asked for, and no more.
-pub(super) fn few_asked(graph: StepGraph) -> StepGraph {
-    let asks_many = |step: &Step| match &step.primitive {
-        Primitive::Gate(gate) => gate.expect.len() > ASKED_MAX,
+/// The graph with gates that look for a sample of records.
+pub(super) fn with_sampled_gates(graph: StepGraph) -> StepGraph {
+    let is_large = |step: &Step| match &step.primitive {
+        Primitive::Gate(gate) => gate.expect.len() > SAMPLE_MAX,
         Primitive::Change(_)
         | Primitive::Wait(_)
         | Primitive::Task(_)
         | Primitive::Checkpoint(_) => false,
     };
-    if !graph.steps().iter().any(asks_many) {
+    if !graph.steps().iter().any(is_large) {
         return graph;
     }
     let steps = graph.steps().iter().cloned().map(|mut step| {
         if let Primitive::Gate(gate) = &mut step.primitive {
-            gate.expect = spread(&gate.expect).cloned().collect();
+            gate.expect = sample(&gate.expect).cloned().collect();
         }
         step
     });
     StepGraph::of_sorted(steps.collect())
 }
 
-/// What resolvers may still have of what a change replaces: records, or those of a wildcard.
+/// What resolvers may still hold of what a change replaces: records, or those of a wildcard.
 fn served_before(snapshot: &Snapshot, zone: &Name, change: &Change) -> Option<RrSet> {
     change.before.clone().or_else(|| snapshot.zones[zone].served(&change.key).cloned())
 }

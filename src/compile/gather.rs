@@ -1,9 +1,10 @@
 //! Changes that need no order become one step.
 //!
-//! A plan that creates, replaces or removes thousands of records has nothing to say of each. Tracks that
-//! no pattern touches, that the plan does not place, and that go the same way come together, so many
-//! in a step as the provider makes visible at once. The schedules of the steps together are schedules
-//! of the steps apart: whatever was proved of these holds of those.
+//! A plan that creates, replaces or removes thousands of records has nothing to say about each.
+//! Tracks that no pattern touches, that the plan does not place, and that go through the same steps
+//! are put together, as many in a step as the provider makes visible at once. Any schedule of the
+//! joined steps is also a schedule of the separate steps: whatever was proved for the separate
+//! steps holds for the joined ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,33 +17,34 @@ use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
-use crate::proof::known::Known;
 use crate::proof::model::{Model, model};
+use crate::proof::options::ModelOptions;
 use crate::proof::pattern::Pattern;
 
-/// Steps of a zone that are left apart. Our choice: so many can be read one by one.
+/// The maximum number of steps of a zone that stay separate. Our choice: this many can be read one
+/// by one.
 const APART_MAX: usize = 16;
 
-/// The way that a track goes: what each of its steps does, and how long what it replaces may be cached.
-/// Steps of one way wait as long together as they would apart.
+/// The shape of a track: what each of its steps does, and how long what it replaces may be cached.
+/// Steps of tracks with the same shape wait as long together as they would alone.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Way<'t> {
+struct Shape<'t> {
     zone: &'t Name,
     steps: Vec<(Verb, Duration)>,
 }
 
-/// Puts tracks together; the others stay as they are.
+/// Puts tracks together; other tracks stay as they are.
 pub(super) fn gather(
     intent: &Intent,
     snapshot: &Snapshot,
     end: &Arc<Snapshot>,
     tracks: Vec<Track>,
-    known: &Known,
+    options: &ModelOptions,
 ) -> Vec<Track> {
-    let mut plain: BTreeMap<Way<'_>, BTreeSet<usize>> = BTreeMap::new();
+    let mut plain: BTreeMap<Shape<'_>, BTreeSet<usize>> = BTreeMap::new();
     for (place, track) in tracks.iter().enumerate() {
         if is_plain(track) && !matches!(gathered(snapshot, &track.zone), Gathered::One) {
-            plain.entry(way(snapshot, track)).or_default().insert(place);
+            plain.entry(shape(snapshot, track)).or_default().insert(place);
         }
     }
     plain.retain(|_, places| places.len() > APART_MAX);
@@ -50,20 +52,20 @@ pub(super) fn gather(
         return tracks;
     }
     let draft = Draft::of(intent, snapshot, Arc::clone(end), &tracks);
-    let model = model(&draft, known);
+    let model = model(&draft, options);
     let touched: BTreeSet<usize> =
-        model.patterns.iter().flat_map(|one| touches(&model, one)).collect();
+        model.patterns.iter().flat_map(|pattern| touches(&model, pattern)).collect();
     for places in plain.values_mut() {
         places.retain(|place| !draft.steps_of(*place).iter().any(|step| touched.contains(step)));
     }
     plain.retain(|_, places| places.len() > APART_MAX);
     let moved: BTreeSet<usize> = plain.values().flatten().copied().collect();
     let mut together = Vec::new();
-    for (way, places) in &plain {
-        let most = gathered(snapshot, way.zone);
-        let mut of_way: Vec<&Track> = places.iter().map(|place| &tracks[*place]).collect();
-        of_way.sort_by(|one, other| one.key.cmp(&other.key));
-        together.extend(parts(most, way.zone, &of_way).map(track));
+    for (shape, places) in &plain {
+        let most = gathered(snapshot, shape.zone);
+        let mut same_shape: Vec<&Track> = places.iter().map(|place| &tracks[*place]).collect();
+        same_shape.sort_by(|left, right| left.key.cmp(&right.key));
+        together.extend(parts(most, shape.zone, &same_shape).map(track));
     }
     drop(draft);
     drop(plain);
@@ -77,7 +79,7 @@ pub(super) fn touches(model: &Model, pattern: &Pattern) -> Vec<usize> {
     pattern.starts(&model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()
 }
 
-/// Whether a track may be made wherever it comes in the order.
+/// Whether a track may be made at any place in the order.
 fn is_plain(track: &Track) -> bool {
     let mut stages = track.transitions.iter().map(|transition| &transition.stage);
     matches!(stages.next(), Some(Stage::Start))
@@ -87,33 +89,36 @@ fn is_plain(track: &Track) -> bool {
         && !track.routes
 }
 
-fn way<'t>(snapshot: &Snapshot, track: &'t Track) -> Way<'t> {
+fn shape<'t>(snapshot: &Snapshot, track: &'t Track) -> Shape<'t> {
     let zone = &snapshot.zones[&track.zone];
-    let held = |transition: &Transition| {
+    let hold_of = |transition: &Transition| {
         let changes = transition.changes.iter();
-        let holds = changes.map(|one| hold_of_replaced(one.before.as_ref(), zone, &one.key));
+        let holds =
+            changes.map(|change| hold_of_replaced(change.before.as_ref(), zone, &change.key));
         holds.max().unwrap_or_default()
     };
     let last = track.transitions.len() - 1;
     let steps = track.transitions.iter().enumerate().map(|(number, transition)| {
-        // Nothing waits for the last one.
-        let hold = if number == last { Duration::ZERO } else { held(transition) };
+        // Nothing waits for the last step.
+        let hold = if number == last { Duration::ZERO } else { hold_of(transition) };
         (transition.verb, hold)
     });
-    Way { zone: &track.zone, steps: steps.collect() }
+    Shape { zone: &track.zone, steps: steps.collect() }
 }
 
-/// How much comes into one step: one RRset where the provider makes several in several pieces.
+/// How much fits into one step. It is one RRset if the provider would apply several in several
+/// pieces.
 fn gathered(snapshot: &Snapshot, zone: &Name) -> Gathered {
     let capabilities = &snapshot.zones[zone].capabilities;
     match capabilities.atomicity {
-        // Where each record is seen for itself, there is still one request, made whole or not at all.
+        // Even if each record becomes visible by itself, there is one request, applied as a whole
+        // or not at all.
         Atomicity::ChangeSet | Atomicity::Record => capabilities.gathered,
         Atomicity::RrSet | Atomicity::None => Gathered::One,
     }
 }
 
-/// Cuts tracks into parts of which each step fits, and each step of a way back.
+/// Cuts tracks into parts, so that each step of a part fits, and each step of its way back.
 fn parts<'p, 't>(
     gathered: Gathered,
     zone: &Name,
@@ -131,7 +136,7 @@ fn parts<'p, 't>(
             transition.changes.iter().map(both).sum::<usize>()
         };
         let own: Vec<usize> = track.transitions.iter().map(size).collect();
-        // One way has the same steps everywhere.
+        // Tracks of the same shape have the same steps.
         let all = sizes.iter().zip(&own).map(|(sum, own)| sum + own).collect::<Vec<_>>();
         let fits = !all.is_empty() && all.iter().all(|sum| *sum <= size_max);
         sizes = if fits { all } else { own };
@@ -141,7 +146,7 @@ fn parts<'p, 't>(
     tracks.chunk_by(move |_, next| fits(next))
 }
 
-/// One track for several that go the same way.
+/// One track for several of the same shape.
 fn track(together: &[&Track]) -> Track {
     let first = together[0];
     if together.len() == 1 {
@@ -150,7 +155,7 @@ fn track(together: &[&Track]) -> Track {
     let transitions = first.transitions.iter().enumerate().map(|(number, transition)| {
         let changes = together.iter().flat_map(|track| &track.transitions[number].changes);
         let mut changes: Vec<Change> = changes.cloned().collect();
-        changes.sort_by(|one, other| one.key.cmp(&other.key));
+        changes.sort_by(|left, right| left.key.cmp(&right.key));
         Transition {
             verb: transition.verb,
             stage: transition.stage.clone(),

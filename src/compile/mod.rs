@@ -1,28 +1,28 @@
 //! From tracks to a plan whose order is derived from what must not happen, and proved by it.
 //!
-//! `recipe` says which versions each RRset goes through, `proof` what must not be true together. Here
-//! the order comes about: the plan's own (`forward`), one edge or wait for each bad pattern that
-//! would come true without it (`derive`), and the steps of the graph (`emit`). Before all that,
-//! changes that need no order are put together (`gather`).
+//! `recipe` says which versions each RRset goes through, and `proof` what must not be true
+//! together. Here the order comes about. First, changes that need no order are put together
+//! (`gather`). Then come the plan's own order (`forward`), one edge or wait for each bad pattern
+//! that could come true without it (`derive`), and the steps of the graph (`emit`).
 //!
-//! What no order can break is said with a derivation: which ways there would be to break the
-//! pattern, and why each is closed.
+//! A pattern that no order prevents is explained by a derivation: which ways there would be to
+//! prevent it, and why each is closed.
 
-mod after;
 mod alike;
+mod assumptions;
 pub mod back;
-mod before;
 mod derive;
+mod earlier_runs;
 mod emit;
 mod forward;
 pub mod gates;
 mod gather;
-pub mod granted;
-mod left;
+mod leftovers;
 mod order;
 mod reads;
+mod refuted;
+mod task_after;
 mod tasks;
-mod unbroken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,61 +34,61 @@ use crate::fact::Fact;
 use crate::graph::{MovePoint, StepGraph, StepId};
 use crate::intent::Intent;
 use crate::model::end::in_the_end;
-use crate::model::{Track, spread};
+use crate::model::{Track, sample};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, stated_title};
 use crate::proof::facts::Read;
-use crate::proof::known::Known;
 use crate::proof::model::{Model, Models, model};
+use crate::proof::options::ModelOptions;
 use crate::proof::{Findings, findings};
 use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 
-use alike::{Fewer, unfold};
-use back::Return;
-use emit::Bare;
-use granted::Sentence;
+use alike::{ReducedPlan, unfold};
+use assumptions::Sentence;
+use back::CompiledWayBack;
+use emit::UnlinkedStep;
 
-/// A statement that nothing relies on.
+/// A stated fact that nothing relies on.
 pub const UNREAD_FACT: Code = Code::semantic("unread-fact");
-/// An override of a defect that is not there.
+/// An override of a defect that does not exist.
 pub const UNKNOWN_DEFECT: Code = Code::semantic("unknown-defect");
 
-/// What compiling a plan gives.
+/// The result of compiling a plan.
 #[derive(Debug)]
 pub struct Compiled {
-    /// The ways of all RRsets.
+    /// The versions that each RRset goes through.
     pub tracks: Vec<Track>,
     /// The steps.
     pub graph: StepGraph,
-    /// What the proof says of them.
+    /// What the proof found.
     pub findings: Findings,
-    /// The ways back.
-    pub returns: Vec<Return>,
-    /// Why no order would do, for each pattern that nothing breaks: lines of a derivation.
-    pub closed: Vec<Vec<String>>,
+    /// The ways back, compiled and proved.
+    pub ways_back: Vec<CompiledWayBack>,
+    /// For each pattern that no order prevents, why: the lines of a derivation.
+    pub why_refuted: Vec<Vec<String>>,
     /// What the plan takes for granted, one sentence each.
     pub assumptions: Vec<Sentence>,
-    /// The clocks that are shorter than what is known of the world, one sentence each.
+    /// The clocks that are shorter than usual, one sentence each.
     pub shortened: Vec<String>,
     /// The records that lead to the old host's addresses in the end.
     pub at_old: Vec<String>,
-    /// For each zone the others that its records lead into.
+    /// For each zone, the other zones that its records lead to.
     pub reads: BTreeMap<Name, BTreeSet<Name>>,
-    /// The RRsets, there or not, that the proof takes as they are: no step changes them.
+    /// The RRsets, existing or not, that the proof takes as unchanging: no step changes them.
     pub relied: BTreeSet<RrKey>,
-    /// What someone should look at.
+    /// What the user should look at.
     pub warnings: Vec<Diagnostic>,
 }
 
 /// Compiles intent and snapshot.
 ///
 /// # Errors
-/// All that stands against it, in one go.
+/// All errors at once.
 pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
-    compile_with(intent, snapshot, &Known::default())
+    compile_with(intent, snapshot, &ModelOptions::default())
 }
 
-/// The same, by models that tests have weakened.
+/// The same, with models that tests have weakened.
 ///
 /// # Errors
 /// As [`compile`].
@@ -96,66 +96,70 @@ pub fn compile(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Dia
 pub fn compile_with(
     intent: &Intent,
     snapshot: &Snapshot,
-    known: &Known,
+    options: &ModelOptions,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    let of_fewer = Fewer::of(intent, snapshot).and_then(|fewer| {
-        let compiled = whole(&fewer.intent, &fewer.snapshot, known).ok()?;
-        if fewer.was_missed() { None } else { unfold(compiled, &fewer.groups) }
+    let of_reduced = ReducedPlan::of(intent, snapshot).and_then(|reduced| {
+        let compiled = whole(&reduced.intent, &reduced.snapshot, options).ok()?;
+        if reduced.was_missed() { None } else { unfold(compiled, &reduced.groups) }
     });
-    let compiled = match of_fewer {
+    let compiled = match of_reduced {
         Some(compiled) => compiled,
-        None => whole(intent, snapshot, known)?,
+        None => whole(intent, snapshot, options)?,
     };
-    Ok(Compiled { graph: gates::few_asked(compiled.graph), ..compiled })
+    Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
 }
 
-/// The same, with each zone looked at for itself, whether it is like others or not.
+/// The same, with each zone compiled by itself, even if others are like it.
 ///
 /// # Errors
 /// As [`compile`].
 #[doc(hidden)]
 pub fn compile_apart(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
-    let compiled = whole(intent, snapshot, &Known::default())?;
-    Ok(Compiled { graph: gates::few_asked(compiled.graph), ..compiled })
+    let compiled = whole(intent, snapshot, &ModelOptions::default())?;
+    Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
 }
 
-fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
+fn whole(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    options: &ModelOptions,
+) -> Result<Compiled, Vec<Diagnostic>> {
     let end = Arc::new(in_the_end(intent, snapshot));
     let context = RecipeContext { intent, snapshot, end: &end };
     let RecipeOutput { tracks, assumptions, mut warnings } = run_recipes(&context)?;
-    let tracks = gather::gather(intent, snapshot, &end, tracks, known);
+    let tracks = gather::gather(intent, snapshot, &end, tracks, options);
     let draft = Draft::of(intent, snapshot, end, &tracks);
     let with_back = back::with_ways_back(&draft);
-    let models = Models::of(&with_back, known);
-    let model = models.there();
+    let models = Models::of(&with_back, options);
+    let model = models.forward();
     let derived = forward::order(&draft, &model);
-    // Gates come behind tasks, and ask what they have done.
-    let ordered = emit::graph(bare(&draft), &derived.constraints);
+    // Gates come after tasks, and see their effects.
+    let ordered = emit::graph(unlinked_steps(&draft), &derived.constraints);
     let with_tasks = tasks::with_tasks(&draft, ordered)?;
     warnings.extend(gates::asked_early(&draft, &with_tasks));
     let graph = gates::with_gates(&draft, with_tasks);
     let findings = findings(&draft, &model, &graph);
-    let there = derive::paths(draft.nodes.len(), &derived.constraints)
-        .expect("the derivation has made no circle");
-    let mut closed = unbroken::explain(&draft, &model, &derived, &findings);
-    closed.push(unbroken::statements(&draft, &findings));
-    // The models of the ways back are as large as this one.
+    let forward = derive::paths(draft.nodes.len(), &derived.constraints)
+        .expect("the derivation has made no cycle");
+    let mut why_refuted = refuted::explain(&draft, &model, &derived, &findings);
+    why_refuted.push(refuted::statements(&draft, &findings));
+    // The models of the ways back are as large as this one, so this one is dropped first.
     drop((model, derived));
-    let mut returns = match findings.refuted.is_empty() {
-        true => back::ways_back(&with_back, &there, &models),
+    let mut ways_back = match findings.refuted.is_empty() {
+        true => back::ways_back(&with_back, &forward, &models),
         false => Vec::new(),
     };
-    tasks::taken_back(&draft, &mut returns);
+    tasks::add_to_ways_back(&draft, &mut ways_back);
     if findings.refuted.is_empty() && !graph.steps().is_empty() {
-        let lost = gates::without_way_back(&draft, &returns);
-        if lost.iter().any(|one| one.severity == Severity::Error) {
+        let lost = gates::without_way_back(&draft, &ways_back);
+        if lost.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             return Err(lost);
         }
         warnings.extend(lost);
     }
     let mut found = unknown_defects(intent, &findings);
     if findings.refuted.is_empty() {
-        let (errors, remarks) = unread(&draft, &models.read, &returns);
+        let (errors, remarks) = unread(&draft, &models.read, &ways_back);
         found.extend(errors);
         warnings.extend(remarks);
     }
@@ -163,9 +167,9 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
         return Err(found);
     }
     let assumptions = assumptions.into_iter().map(Sentence::from);
-    let assumptions = assumptions.chain(granted::granted(&draft, &findings)).collect();
-    let shortened = granted::shortened(&draft);
-    let at_old = left::at_old(&draft);
+    let assumptions = assumptions.chain(assumptions::of_plan(&draft, &findings)).collect();
+    let shortened = assumptions::shortened(&draft);
+    let at_old = leftovers::at_old(&draft);
     let changed = touched(&tracks).into_iter().map(|(zone, _)| zone).collect();
     let reads = reads::reads(intent, [snapshot, &draft.end], &changed);
     let relied =
@@ -176,8 +180,8 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
         tracks,
         graph,
         findings,
-        returns,
-        closed,
+        ways_back,
+        why_refuted,
         assumptions,
         shortened,
         at_old,
@@ -187,65 +191,68 @@ fn whole(intent: &Intent, snapshot: &Snapshot, known: &Known) -> Result<Compiled
     })
 }
 
-/// Overrides of defects that are not there.
+/// Overrides of defects that do not exist.
 fn unknown_defects(intent: &Intent, findings: &Findings) -> Vec<Diagnostic> {
-    let named = intent.overrides.iter().filter(|one| one.what.value.contains('/'));
-    let unknown = named.filter(|one| !findings.present.iter().any(|d| d.id == one.what.value));
+    let named = intent.overrides.iter().filter(|waiver| waiver.what.value.contains('/'));
+    let unknown =
+        named.filter(|waiver| !findings.present.iter().any(|d| d.id == waiver.what.value));
     unknown
-        .map(|one| {
-            let title = format!("there is no defect `{}`", one.what.value);
+        .map(|waiver| {
+            let title = format!("there is no defect `{}`", waiver.what.value);
             let ids: Vec<&str> = findings.present.iter().map(|defect| &*defect.id).collect();
-            let help = match did_you_mean(&one.what.value, ids.iter().copied()) {
+            let help = match did_you_mean(&waiver.what.value, ids.iter().copied()) {
                 Some(guess) => format!("did you mean `{guess}`?"),
-                None if ids.is_empty() => "take the override out: nothing is broken".to_owned(),
+                None if ids.is_empty() => "remove the override: nothing is broken".to_owned(),
                 None => format!("what is broken: {}", listed(ids.into_iter())),
             };
-            Diagnostic::error(UNKNOWN_DEFECT, one.what.span, title, help)
+            Diagnostic::error(UNKNOWN_DEFECT, waiver.what.span, title, help)
         })
         .collect()
 }
 
-/// Statements that no pattern of the plan reads: errors where the whole move lies before it, remarks
-/// where a part of it has been made and what is left may need them no longer.
+/// Stated facts that no pattern of the plan reads. They are errors if the plan has the whole move
+/// before it, and warnings if a part has been made: what is left may no longer need them.
 fn unread(
     draft: &Draft<'_>,
     read: &Read,
-    returns: &[Return],
+    ways_back: &[CompiledWayBack],
 ) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let (mut errors, mut remarks) = (Vec::new(), Vec::new());
     if draft.nodes.is_empty() {
         return (errors, remarks);
     }
     let whole = draft.intent.moves.is_empty() || draft.point(MovePoint::BeforeSwitch).is_some();
-    let to = draft.intent.moves.first().map(|one| one.to.name.as_str());
+    let to = draft.intent.moves.first().map(|domain| domain.to.name.as_str());
     let switch = StepId::of_point(MovePoint::BeforeSwitch);
-    let goes_back = returns.iter().any(|back| back.takes_back.values().any(|id| *id == switch));
-    for one in &draft.intent.assume {
-        let of = (one.fact.value, one.subject.value.clone());
-        // What is stated for the way back stands there also where nothing of it is needed.
-        let for_back = one.subject.value.host() == to
-            && one.from.is_none()
-            && matches!(one.fact.value, Fact::Synced | Fact::Clients | Fact::RoutesLocal);
+    let goes_back = ways_back.iter().any(|back| back.takes_back.values().any(|id| *id == switch));
+    for stated in &draft.intent.assume {
+        let of = (stated.fact.value, stated.subject.value.clone());
+        // What is stated for the way back may stay even where no way back needs it.
+        let for_back = stated.subject.value.host() == to
+            && stated.from.is_none()
+            && matches!(stated.fact.value, Fact::Synced | Fact::Clients | Fact::RoutesLocal);
         if for_back || read.anywhere.contains(&of) || (goes_back && read.past_switch.contains(&of))
         {
             continue;
         }
-        let row = one.fact.value.row();
-        let title =
-            format!("nothing in this plan relies on `{}` of {}", one.fact.value, one.subject.value);
+        let row = stated.fact.value.row();
+        let title = format!(
+            "nothing in this plan relies on `{}` of {}",
+            stated.fact.value, stated.subject.value
+        );
         let help = format!(
-            "take it out: {} would read it, and nothing that the plan changes or leads to asks for it",
+            "remove it: {} would read it, but nothing that the plan changes or points to needs it",
             listed(row.read_by.iter().copied())
         );
         match whole {
-            true => errors.push(Diagnostic::error(UNREAD_FACT, one.fact.span, title, help)),
-            false => remarks.push(Diagnostic::warning(UNREAD_FACT, one.fact.span, title, help)),
+            true => errors.push(Diagnostic::error(UNREAD_FACT, stated.fact.span, title, help)),
+            false => remarks.push(Diagnostic::warning(UNREAD_FACT, stated.fact.span, title, help)),
         }
     }
     (errors, remarks)
 }
 
-/// The draft and the model of a plan that has been compiled: what tests change a graph against.
+/// The draft and the model of a compiled plan: tests judge changed graphs by them.
 #[must_use]
 pub fn rebuilt<'d>(
     intent: &'d Intent,
@@ -254,26 +261,28 @@ pub fn rebuilt<'d>(
 ) -> (Draft<'d>, Model) {
     let end = Arc::new(in_the_end(intent, snapshot));
     let draft = Draft::of(intent, snapshot, end, tracks);
-    let model = model(&draft, &Known::default());
+    let model = model(&draft, &ModelOptions::default());
     (draft, model)
 }
 
-fn bare(draft: &Draft<'_>) -> Vec<Bare> {
+fn unlinked_steps(draft: &Draft<'_>) -> Vec<UnlinkedStep> {
     let steps = draft.nodes.iter().enumerate().map(|(step, node)| {
         let (title, reason) = match &node.kind {
             Kind::Change { transition, .. } => {
                 (transition.title.clone(), transition.reason.clone())
             }
             Kind::Point(point) => of_point(draft, *point),
-            Kind::Stated(one) => (stated_title(one), format!("the plan states it: {}", one.reason)),
+            Kind::Stated(stated) => {
+                (stated_title(stated), format!("the plan states it: {}", stated.reason))
+            }
             Kind::Task(spec) => (
                 tasks::title(spec),
                 format!("{}; {}", tasks::WANTED, tasks::brings_about(draft, spec)),
             ),
-            Kind::Back(_) => unreachable!("the way there comes without the way back"),
+            Kind::Back(_) => unreachable!("the forward draft has no steps of a way back"),
             Kind::Beginning => (
                 "the run begins".to_owned(),
-                "what an earlier run has replaced is waited for from here on".to_owned(),
+                "waits for what an earlier run has replaced count from here on".to_owned(),
             ),
         };
         let window = match &node.kind {
@@ -285,21 +294,27 @@ fn bare(draft: &Draft<'_>) -> Vec<Bare> {
             | Kind::Beginning
             | Kind::Back(_) => None,
         };
-        Bare { id: node.id.clone(), primitive: draft.primitive(step), title, reason, window }
+        UnlinkedStep {
+            id: node.id.clone(),
+            primitive: draft.primitive(step),
+            title,
+            reason,
+            window,
+        }
     });
     steps.collect()
 }
 
 fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
-    let old = draft.intent.moves.first().map_or("the old host", |one| &one.from.name);
+    let old = draft.intent.moves.first().map_or("the old host", |domain| &domain.from.name);
     match point {
         MovePoint::BeforeSwitch => (
             "everything is ready for the switch".to_owned(),
-            format!("all that is done so far prepares the move: mail still goes to `{old}`"),
+            format!("everything so far prepares the move: mail still goes to `{old}`"),
         ),
         MovePoint::BeforeContract => (
             "the old side is left from here on".to_owned(),
-            format!("senders and people have had their time to leave `{old}`"),
+            format!("senders and users have had their time to leave `{old}`"),
         ),
         MovePoint::Release => (
             format!("`{old}` may be switched off from here on"),
@@ -309,14 +324,14 @@ fn of_point(draft: &Draft<'_>, point: MovePoint) -> (String, String) {
     }
 }
 
-/// The RRsets that servers are asked for before a plan that changes them, each once, by zone.
+/// The RRsets to ask servers for before a plan that changes them, each once, by zone.
 #[must_use]
 pub fn touched(tracks: &[Track]) -> BTreeSet<(Name, RrKey)> {
     tracks
         .iter()
         .flat_map(|track| {
             let changes =
-                track.transitions.iter().flat_map(|transition| spread(&transition.changes));
+                track.transitions.iter().flat_map(|transition| sample(&transition.changes));
             changes.map(|change| (track.zone.clone(), change.key.clone()))
         })
         .collect()

@@ -1,48 +1,50 @@
-//! An order that is tried out: edges come, go, and are made shorter, and each time it is asked how much
-//! waiting lies between two steps.
+//! An order that is tried out: edges are added, removed and shortened, and after each change the
+//! question is how much waiting lies between two steps.
 //!
-//! It answers as [`crate::graph::paths::Paths`] does, which knows one graph for good. Here the graph
-//! changes all the time by one edge, so that what does not change is kept: the topological order holds
-//! for fewer and shorter edges too, and rows of answers are written over and not made anew.
+//! It answers like [`crate::graph::paths::Paths`], which is made for a graph that no longer
+//! changes. Here the graph changes by one edge at a time, so whatever stays valid is reused: a
+//! topological order stays one when edges are removed or shortened, and rows of answers are
+//! overwritten instead of allocated again.
 
 use std::cell::RefCell;
 
-/// From, to, and the seconds in between.
+/// From, to, and the seconds of waiting in between.
 pub(super) type Edge = (usize, usize, u64);
 
-/// What rows may hold together, in answers: 64 MB. Our choice; one domain's steps need a hundredth.
+/// The maximum number of answers that all rows hold together: 64 MB. Our choice; the steps of one
+/// domain need a hundredth.
 const ANSWERS_MAX: usize = 8_000_000;
 
-/// A graph without a circle.
+/// A graph without a cycle.
 pub(super) struct Order {
     edges: Vec<Edge>,
-    /// Whether each edge is there.
+    /// Whether each edge is present.
     is_there: Vec<bool>,
     /// The edges that lead to each step.
-    befores: Vec<Vec<usize>>,
+    predecessors: Vec<Vec<usize>>,
     /// The place of each step in a topological order, and the step at each place.
     rank: Vec<usize>,
     at_rank: Vec<usize>,
     rows: RefCell<Rows>,
 }
 
-/// The longest waits from one step to those behind it.
+/// The longest waits from one step to the steps after it.
 #[derive(Default)]
 struct Rows {
-    /// By step; for which state of the graph, and the answers by rank.
+    /// By step: the state of the graph that the row is valid for, and the answers by rank.
     of: Vec<(u64, Vec<Option<u64>>)>,
-    /// The state of the graph: each change makes another one.
+    /// The state of the graph: each change makes a new one.
     now: u64,
     answers: usize,
 }
 
 impl Order {
-    /// The order that these edges make among so many steps; `None`: they make a circle.
+    /// The order that these edges give to this many steps; `None`: they make a cycle.
     pub(super) fn of(steps: usize, edges: impl Iterator<Item = Edge>) -> Option<Self> {
         let mut order = Self {
             edges: Vec::new(),
             is_there: Vec::new(),
-            befores: vec![Vec::new(); steps],
+            predecessors: vec![Vec::new(); steps],
             rank: Vec::new(),
             at_rank: Vec::new(),
             rows: RefCell::new(Rows { of: vec![(0, Vec::new()); steps], now: 1, answers: 0 }),
@@ -54,7 +56,7 @@ impl Order {
     }
 
     fn put(&mut self, edge: Edge) {
-        self.befores[edge.1].push(self.edges.len());
+        self.predecessors[edge.1].push(self.edges.len());
         self.edges.push(edge);
         self.is_there.push(true);
     }
@@ -63,38 +65,38 @@ impl Order {
         self.rows.get_mut().now += 1;
     }
 
-    /// Adds an edge whose end does not lead to its beginning.
+    /// Adds an edge. Its end must not precede its beginning.
     pub(super) fn add(&mut self, edge: Edge) {
         self.put(edge);
         if self.rank[edge.0] >= self.rank[edge.1] {
             let is_sorted = self.sort();
-            debug_assert!(is_sorted, "the edge makes no circle");
+            debug_assert!(is_sorted, "the edge makes no cycle");
         }
         self.changed();
     }
 
-    /// Takes the edge that came last away again.
+    /// Removes the edge that was added last.
     pub(super) fn remove_last(&mut self) {
         if let Some((_, to, _)) = self.edges.pop() {
-            self.befores[to].pop();
+            self.predecessors[to].pop();
             self.is_there.pop();
         }
         self.changed();
     }
 
-    /// Whether an edge is there, by its number: the first has 0.
+    /// Sets whether an edge is present, by its number: the first has 0.
     pub(super) fn set_there(&mut self, edge: usize, is_there: bool) {
         self.is_there[edge] = is_there;
         self.changed();
     }
 
-    /// How much an edge waits.
+    /// Sets how long an edge waits.
     pub(super) fn set_wait(&mut self, edge: usize, secs: u64) {
         self.edges[edge].2 = secs;
         self.changed();
     }
 
-    /// How many seconds of waiting lie between the end of `from` and the begin of `to` at least;
+    /// How many seconds of waiting lie at least between the end of `from` and the begin of `to`;
     /// `None`: `to` does not come after `from`.
     pub(super) fn between(&self, from: usize, to: usize) -> Option<u64> {
         if self.rank[from] >= self.rank[to] {
@@ -118,26 +120,27 @@ impl Order {
     }
 
     /// Whether `to` comes after `from`.
-    pub(super) fn leads(&self, from: usize, to: usize) -> bool {
+    pub(super) fn precedes(&self, from: usize, to: usize) -> bool {
         self.between(from, to).is_some()
     }
 
-    /// As [`Order::between`] where only some of the steps are made. One that is not made takes no time, and
-    /// nothing is waited behind it, but what comes after it still comes after what is before it.
-    pub(super) fn among(
+    /// As [`Order::between`] if only some of the steps are made. A step that is not made takes no
+    /// time, and nothing waits after it, but what comes after it still comes after what is before
+    /// it.
+    pub(super) fn between_if(
         &self,
         from: usize,
         to: usize,
         is_made: &dyn Fn(usize) -> bool,
     ) -> Option<u64> {
-        // Where no path leads at all, the way need not be looked for.
+        // Without any path between the steps, there is nothing to look for.
         self.between(from, to)?;
         let mut row = vec![None; self.rank[to] + 1];
         self.fill(&mut row, from, self.rank[to] + 1, is_made);
         row[self.rank[to]]
     }
 
-    /// Writes the waits from a step into a row, up to a rank.
+    /// Fills a row with the waits from a step, up to a rank.
     fn fill(
         &self,
         row: &mut [Option<u64>],
@@ -148,8 +151,8 @@ impl Order {
         let first = self.rank[from];
         row[first] = Some(0);
         for place in first + 1..end {
-            let befores = self.befores[self.at_rank[place]].iter();
-            let ways = befores.filter(|edge| self.is_there[**edge]).filter_map(|edge| {
+            let predecessors = self.predecessors[self.at_rank[place]].iter();
+            let ways = predecessors.filter(|edge| self.is_there[**edge]).filter_map(|edge| {
                 let (before, _, secs) = self.edges[*edge];
                 let rank = self.rank[before];
                 let so_far = if rank < first { None } else { row[rank] };
@@ -159,9 +162,9 @@ impl Order {
         }
     }
 
-    /// Puts the steps in order; `false`: there is a circle.
+    /// Sorts the steps; `false`: there is a cycle.
     fn sort(&mut self) -> bool {
-        let steps = self.befores.len();
+        let steps = self.predecessors.len();
         let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps];
         let mut unmet = vec![0_usize; steps];
         for (from, to, _) in &self.edges {

@@ -1,4 +1,4 @@
-//! Which zones of a plan lead into which: by the targets of their records, and by what SPF looks up.
+//! Which zones of a plan refer to which: by the targets of their records, and by what SPF looks up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,8 @@ use crate::intent::Intent;
 use crate::observe::Snapshot;
 use crate::spf::{SpfRecord, Target, Term};
 
-/// For each of these zones the others of the plan that its records lead into, by way of others too, as
-/// they are and as they will be.
+/// For each of these zones, the other zones of the plan that its records lead to, directly or by
+/// way of other zones, now and in the end.
 #[must_use]
 pub(super) fn reads(
     intent: &Intent,
@@ -33,7 +33,7 @@ pub(super) fn reads(
     found.filter(|(_, into)| !into.is_empty()).collect()
 }
 
-/// For each zone those that its own records lead into.
+/// For each zone, the zones that its own records lead to.
 fn directly(intent: &Intent, versions: [&Snapshot; 2]) -> BTreeMap<Name, BTreeSet<Name>> {
     let mut found: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
     for (zone, seen) in versions.iter().flat_map(|snapshot| &snapshot.zones) {
@@ -42,7 +42,7 @@ fn directly(intent: &Intent, versions: [&Snapshot; 2]) -> BTreeMap<Name, BTreeSe
             for target in targets {
                 let into: Vec<&Name> = match &target {
                     Some(name) => intent.zone_of(name).into_iter().collect(),
-                    // A name that hangs on the client may be any.
+                    // A name that depends on the client may be any name.
                     None => intent.zones.keys().collect(),
                 };
                 let others: Vec<Name> =
@@ -56,7 +56,7 @@ fn directly(intent: &Intent, versions: [&Snapshot; 2]) -> BTreeMap<Name, BTreeSe
     found
 }
 
-/// The names that a record leads to; `None`: one that nobody knows in advance.
+/// The names that a record leads to; `None`: a name that is not known in advance.
 fn targets(owner: &Name, rdata: &Rdata) -> Vec<Option<Name>> {
     if let Some(spf) = SpfRecord::of_rdata(rdata) {
         return spf.terms.iter().filter_map(|term| of_term(owner, term)).collect();

@@ -1,14 +1,15 @@
-//! Tasks: work outside of DNS, put between the steps when their order stands, and taken back on the
-//! way back where the plan says how.
+//! Tasks: work outside of DNS. They are put between the steps when the order stands, and undone on
+//! a way back if the plan says how.
 //!
-//! A task that brings facts about is a step of the draft, with an order that patterns have derived;
-//! whatever is put here only adds: no edge is taken away, so every proof holds with them in place.
+//! A task that brings facts about is already a step of the draft, and patterns have derived its
+//! order. The steps that are added here only add edges: no edge is removed, so every proof holds
+//! with the tasks in place.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::after;
-use super::back::Return;
+use super::back::CompiledWayBack;
 use super::derive::Constraint;
+use super::task_after;
 use crate::diag::Diagnostic;
 use crate::graph::MovePoint;
 use crate::graph::task::{self, Task};
@@ -17,17 +18,17 @@ use crate::proof::draft::{Draft, Kind};
 use crate::proof::parties::Side;
 use crate::spec::task::{Place, TaskSpec, Work};
 
-/// Where an order comes from, and why, for people.
+/// Where the order of tasks comes from, and why, for people.
 const OF: &str = "tasks";
 const WHY: &str = "the plan says so (`tasks`)";
 /// Why a task is done.
-pub(super) const WANTED: &str = "the plan wants it done (`tasks`)";
+pub(super) const WANTED: &str = "the plan asks for it (`tasks`)";
 
 fn cause() -> Cause {
     Cause::new(Origin::User, OF, WHY)
 }
 
-/// The point that a place lies before.
+/// The point that a task at this place comes before.
 fn before(place: Place) -> Option<MovePoint> {
     match place {
         Place::BeforeSwitch => Some(MovePoint::BeforeSwitch),
@@ -66,7 +67,7 @@ pub(super) fn given(draft: &Draft<'_>) -> Vec<Constraint> {
 /// The graph with the plan's tasks in it.
 ///
 /// # Errors
-/// Tasks that shall come after what comes after them.
+/// If a task should come after a step that itself comes after the task.
 pub(super) fn with_tasks(
     draft: &Draft<'_>,
     graph: StepGraph,
@@ -88,11 +89,11 @@ pub(super) fn with_tasks(
         let mut after: Vec<StepId> = match place {
             Place::BeforeSwitch | Place::WayBack => Vec::new(),
             Place::AfterSwitch => draft.switch().map(id_of).collect(),
-            // When nothing else is left to be done before the point.
+            // When everything else before the point is done.
             Place::BeforeContract | Place::BeforeRelease => {
-                let behind = plan.behind(&own);
+                let later = plan.later(&own);
                 let ready = follower.iter().flat_map(|follower| plan.get(follower).after.keys());
-                ready.filter(|id| !own.contains(id) && !behind.contains(id)).cloned().collect()
+                ready.filter(|id| !own.contains(id) && !later.contains(id)).cloned().collect()
             }
         };
         for spec in tasks {
@@ -101,7 +102,7 @@ pub(super) fn with_tasks(
                 true => plan.link(&after, &id),
                 false => plan.0.push(step(id.clone(), Task::of(spec), &after, title(spec))),
             }
-            match after::of_task(draft, &graph, (&mut plan.0, follower.as_ref()), spec) {
+            match task_after::of_task(draft, &graph, (&mut plan.0, follower.as_ref()), spec) {
                 Ok(named) => plan.get_mut(&id).after.extend(named),
                 Err(problem) => found.push(*problem),
             }
@@ -112,49 +113,49 @@ pub(super) fn with_tasks(
         }
     }
     match found.is_empty() {
-        true => Ok(StepGraph::new(plan.0).expect("steps put between others make no circle")),
+        true => Ok(StepGraph::new(plan.0).expect("steps put between others make no cycle")),
         false => Err(found),
     }
 }
 
-/// The ways back with what takes the tasks back, and with what the plan wants done there.
+/// Adds the steps that undo tasks to the ways back, and the tasks that the plan wants done there.
 ///
-/// Mail is led back first: what a program does may fail, or take its time. A plan may want it
-/// otherwise (`undo_first`), and what must not be so any more when mail comes back is taken back
-/// before (the proof has put it there).
-pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
+/// Mail is moved back first: what a program does may fail, or take long. A plan may want another
+/// order (`undo_first`). What must no longer be true when mail comes back is undone before; the
+/// proof has placed it there.
+pub(super) fn add_to_ways_back(draft: &Draft<'_>, ways_back: &mut [CompiledWayBack]) {
     let tasks = &draft.intent.tasks;
     if tasks.all().next().is_none() {
         return;
     }
     let routes = routes(draft);
-    for one in returns {
-        let places: &[Place] = match one.to {
+    for way_back in ways_back {
+        let places: &[Place] = match way_back.to {
             None | Some(MovePoint::BeforeSwitch) => {
                 &[Place::BeforeRelease, Place::BeforeContract, Place::AfterSwitch]
             }
             Some(MovePoint::BeforeContract) => &[Place::BeforeRelease],
             Some(MovePoint::Release) => continue,
         };
-        // What was done last is taken back first.
+        // The last task to be done is the first to be undone.
         let of = |places: &[Place]| -> Vec<&TaskSpec> {
             let there = places.iter().filter(|place| draft.has_place(**place));
             there.flat_map(|place| tasks.at(*place).iter().rev()).collect()
         };
         let done = of(places);
-        let last = if one.to.is_none() { of(&[Place::BeforeSwitch]) } else { Vec::new() };
+        let last = if way_back.to.is_none() { of(&[Place::BeforeSwitch]) } else { Vec::new() };
         let begin = StepId::of_way_back();
-        let led_back: Vec<StepId> = one
+        let mail_is_back: Vec<StepId> = way_back
             .takes_back
             .iter()
             .filter(|(_, there)| routes.contains(there))
             .map(|(back, _)| back.clone())
             .collect();
-        let mut plan = Steps(one.graph.steps().to_vec());
+        let mut plan = Steps(way_back.graph.steps().to_vec());
         let followers: Vec<StepId> = plan
             .0
             .iter()
-            // A wait stands behind one step, and is made with it.
+            // A wait comes after one step, and is made with it.
             .filter(|step| !matches!(step.primitive, Primitive::Wait(_)))
             .filter(|step| step.after.contains_key(&begin))
             .map(|step| step.id.clone())
@@ -162,16 +163,16 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
         let (can, by_hand): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
             done.into_iter().partition(|spec| spec.undo.is_some());
         for spec in can.iter().chain(&by_hand).chain(&last) {
-            one.takes_back.insert(task::undo_id(spec), task::id(spec));
-            one.undone_by.insert(task::id(spec), task::undo_id(spec));
+            way_back.takes_back.insert(task::undo_id(spec), task::id(spec));
+            way_back.undone_by.insert(task::id(spec), task::undo_id(spec));
         }
-        let (first, behind): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
+        let (first, rest): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
             can.into_iter().partition(|spec| spec.undo_first);
-        let takes_back = &mut one.takes_back;
+        let takes_back = &mut way_back.takes_back;
         let undo = |plan: &mut Steps, spec: &TaskSpec, after: &mut Vec<StepId>| {
             let id = task::undo_id(spec);
             match plan.has(&id) {
-                true => plan.link_where_it_can(after, std::slice::from_ref(&id)),
+                true => plan.link_where_possible(after, std::slice::from_ref(&id)),
                 false => {
                     plan.0.push(step(id.clone(), Task::undo_of(spec), after, undo_title(spec)));
                 }
@@ -181,43 +182,43 @@ pub(super) fn taken_back(draft: &Draft<'_>, returns: &mut [Return]) {
         let mut after = vec![begin.clone()];
         first.iter().for_each(|spec| undo(&mut plan, spec, &mut after));
         if !first.is_empty() {
-            plan.link_where_it_can(&after, &followers);
+            plan.link_where_possible(&after, &followers);
         }
-        let led_back = if led_back.is_empty() { after } else { led_back };
-        // What a person takes back, and facts hang on, has its place already.
+        let mail_is_back = if mail_is_back.is_empty() { after } else { mail_is_back };
+        // The undo of manual work that facts depend on is placed already.
         let (placed, by_hand): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
             by_hand.into_iter().partition(|spec| plan.has(&task::undo_id(spec)));
-        let mut after = led_back.clone();
-        behind.into_iter().chain(placed).for_each(|spec| undo(&mut plan, spec, &mut after));
-        // What the plan wants done on the way back, where a switch is taken back.
-        if one.to != Some(MovePoint::BeforeContract)
+        let mut after = mail_is_back.clone();
+        rest.into_iter().chain(placed).for_each(|spec| undo(&mut plan, spec, &mut after));
+        // What the plan wants done on the way back, if a switch is undone.
+        if way_back.to != Some(MovePoint::BeforeContract)
             && let Some(switch) = draft.point(MovePoint::BeforeSwitch)
         {
-            let mut after = led_back;
+            let mut after = mail_is_back;
             for spec in tasks.at(Place::WayBack) {
                 let id = task::id(spec);
                 takes_back.insert(id.clone(), draft.nodes[switch].id.clone());
                 match plan.has(&id) {
-                    true => plan.link_where_it_can(&after, std::slice::from_ref(&id)),
+                    true => plan.link_where_possible(&after, std::slice::from_ref(&id)),
                     false => plan.0.push(step(id.clone(), Task::of(spec), &after, title(spec))),
                 }
                 after = vec![id];
             }
         }
-        // What was done before the switch is taken back when all the rest has been.
+        // What was done before the switch is undone when everything else has been.
         let mut after = plan.sinks();
         for spec in last.iter().filter(|spec| spec.undo.is_some()) {
             undo(&mut plan, spec, &mut after);
         }
-        // Only a person knows what is to be done about work that has no `undo`.
+        // Only a person knows what to do about work that has no `undo`.
         for spec in by_hand.into_iter().chain(last.into_iter().filter(|spec| spec.undo.is_none())) {
             undo(&mut plan, spec, &mut after);
         }
-        one.graph = StepGraph::new(plan.0).expect("steps at both ends make no circle");
+        way_back.graph = StepGraph::new(plan.0).expect("steps at both ends make no cycle");
     }
 }
 
-/// Steps while others are put between them.
+/// Steps that others are put between.
 struct Steps(Vec<Step>);
 
 impl Steps {
@@ -241,41 +242,42 @@ impl Steps {
         }
     }
 
-    /// Puts steps after others, but none after what comes after it already, as a proof wants it.
-    fn link_where_it_can(&mut self, after: &[StepId], ids: &[StepId]) {
+    /// Puts steps after others, except after those that already come after them, as a proof
+    /// requires.
+    fn link_where_possible(&mut self, after: &[StepId], ids: &[StepId]) {
         for before in after {
-            let ahead = self.ahead(before);
-            for id in ids.iter().filter(|id| !ahead.contains(id)) {
+            let earlier = self.earlier(before);
+            for id in ids.iter().filter(|id| !earlier.contains(id)) {
                 self.link(std::slice::from_ref(before), id);
             }
         }
     }
 
-    /// A step, and all that it comes after.
-    fn ahead(&self, of: &StepId) -> BTreeSet<StepId> {
+    /// A step, and all steps that it comes after.
+    fn earlier(&self, of: &StepId) -> BTreeSet<StepId> {
         let places: HashMap<&StepId, &Step> = self.0.iter().map(|step| (&step.id, step)).collect();
-        let mut ahead = BTreeSet::new();
+        let mut earlier = BTreeSet::new();
         let mut open = vec![of];
         while let Some(id) = open.pop() {
-            if ahead.insert(id.clone()) {
+            if earlier.insert(id.clone()) {
                 open.extend(places.get(id).iter().flat_map(|step| step.after.keys()));
             }
         }
-        ahead
+        earlier
     }
 
     /// The steps that come after any of these.
-    fn behind(&self, of: &BTreeSet<StepId>) -> BTreeSet<StepId> {
-        let mut behind: BTreeSet<StepId> = BTreeSet::new();
+    fn later(&self, of: &BTreeSet<StepId>) -> BTreeSet<StepId> {
+        let mut later: BTreeSet<StepId> = BTreeSet::new();
         loop {
-            let more = self.0.iter().filter(|step| !behind.contains(&step.id));
+            let more = self.0.iter().filter(|step| !later.contains(&step.id));
             let more = more
-                .filter(|step| step.after.keys().any(|id| of.contains(id) || behind.contains(id)));
+                .filter(|step| step.after.keys().any(|id| of.contains(id) || later.contains(id)));
             let more: Vec<StepId> = more.map(|step| step.id.clone()).collect();
             if more.is_empty() {
-                return behind;
+                return later;
             }
-            behind.extend(more);
+            later.extend(more);
         }
     }
 
@@ -288,7 +290,7 @@ impl Steps {
     }
 }
 
-/// The changes that make senders come to the other host: of MX records, or of an exchange's own
+/// The changes that move senders to the other host: of MX records, or of an exchange's own
 /// addresses.
 fn routes(draft: &Draft<'_>) -> BTreeSet<StepId> {
     let is_exchange = |name| {
@@ -304,7 +306,7 @@ fn routes(draft: &Draft<'_>) -> BTreeSet<StepId> {
     found.map(|node| draft.nodes[node].id.clone()).collect()
 }
 
-/// What a task is, in a line.
+/// A task in one line.
 pub(super) fn title(spec: &TaskSpec) -> String {
     match &spec.work {
         Work::Command(argv) => format!("run `{}`", argv.join(" ")),
@@ -312,7 +314,7 @@ pub(super) fn title(spec: &TaskSpec) -> String {
     }
 }
 
-/// What takes a task back, in a line.
+/// The undo of a task in one line.
 pub(super) fn undo_title(spec: &TaskSpec) -> String {
     match Task::undo_of(spec).work {
         Work::Command(_) => format!("take back: {}", title(spec)),
@@ -324,7 +326,7 @@ pub(super) fn undo_title(spec: &TaskSpec) -> String {
 pub(super) fn brings_about(draft: &Draft<'_>, spec: &TaskSpec) -> String {
     let facts = draft
         .facts_by(spec)
-        .map(|one| format!("`{}` of {} is {}", one.fact.value, one.subject.value, one.value));
+        .map(|fact| format!("`{}` of {} is {}", fact.fact.value, fact.subject.value, fact.value));
     format!("from its end on {}", facts.collect::<Vec<_>>().join(", "))
 }
 

@@ -32,7 +32,7 @@
 //! A run that is turned back begins nothing any more. What has begun is settled, and then it is
 //! finished; the way back is a run of its own, of an artifact that [`Artifact::back`] makes.
 //!
-//! Nothing is tried for ever: how often and how long stands in [`poll`]. A run that cannot proceed
+//! Nothing is tried for ever: [`pace`] says how often and how long. A run that cannot proceed
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
 mod aside;
@@ -41,12 +41,15 @@ pub mod gate;
 pub mod history;
 mod illegal;
 mod memory;
+pub mod next;
 pub mod outcome;
+pub mod pace;
 pub mod poll;
 mod standing;
 mod state;
 pub mod tell;
 mod transition;
+pub mod view;
 pub mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,7 +104,7 @@ pub struct RunState {
     /// What each gate that has not passed said last.
     pub last_words: BTreeMap<StepId, String>,
     /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
-    behind: BTreeMap<StepId, String>,
+    lagging: BTreeMap<StepId, String>,
     /// The places of changes that the provider holds, and whose servers could not be told of them.
     unpublished: BTreeSet<usize>,
     /// The rollback point that the run goes back to.
@@ -158,7 +161,7 @@ impl RunState {
             untold: Vec::new(),
             entries: 0,
             last_words: BTreeMap::new(),
-            behind: BTreeMap::new(),
+            lagging: BTreeMap::new(),
             unpublished: BTreeSet::new(),
             turned_back: None,
             replaced: None,
@@ -214,15 +217,11 @@ impl RunState {
         now.remaining(self.stamps[place], span)
     }
 
-    /// Whom steps wait for: servers that do not serve a new version yet, or do not answer.
-    pub fn behind(&self) -> impl Iterator<Item = (&StepId, &str)> {
-        self.behind.iter().map(|(step, detail)| (step, detail.as_str()))
-    }
-
-    /// What was said of the servers that a step waits for.
+    /// What is known of the servers that a step waits for: those that do not serve a new version yet,
+    /// or do not answer.
     #[must_use]
-    pub fn behind_of(&self, step: &StepId) -> Option<&str> {
-        self.behind.get(step).map(String::as_str)
+    pub fn lagging(&self, step: &StepId) -> Option<&str> {
+        self.lagging.get(step).map(String::as_str)
     }
 
     /// Adds one event.
@@ -500,11 +499,11 @@ impl RunState {
             }
         }
         if let Event::Behind { detail, .. } = event {
-            self.behind.insert(id.clone(), detail.clone());
+            self.lagging.insert(id.clone(), detail.clone());
             // The step stands where it stood, since when it stood there.
             return Ok(());
         }
-        self.behind.remove(id);
+        self.lagging.remove(id);
         self.unpublished.remove(&place);
         // A wait counts from when its predecessors were done, where it says so.
         let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);

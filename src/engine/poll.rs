@@ -1,186 +1,25 @@
 //! What comes next.
 //!
 //! [`poll`] looks at artifact, state, a little memory of this process, and the time, and names one
-//! thing to do. Steps that are ready at the same time are done in the order of the graph; nothing
-//! waits behind a wait or a slow server that does not have to.
+//! thing to do. Steps that are ready at the same time are done in the order of the graph; no step waits
+//! for another step's wait or slow server unless it depends on that step.
 
-use std::time::Duration;
-
-use cutover_contract::{Change, ChangeSet, Name, RrSet};
+use cutover_contract::{Change, ChangeSet, RrSet};
 
 use super::gate::{self, Judgement};
 use super::memory::{Doubt, Memory, StepMemory};
+use super::next::{Look, Next, Pause, See};
 use super::state::Standing;
-use super::tell::Untold;
 use super::{ChangeState, CheckpointState, GateState, RunState, WaitState, work};
-use crate::artifact::{Artifact, Relied};
+use crate::artifact::Artifact;
 use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Primitive, Step, Wait};
 use crate::journal::{Event, Halt, HaltReason};
-use crate::model::{ASKED_MAX, spread};
-use crate::observe::Query;
+use crate::model::{SAMPLE_MAX, sample};
 use crate::probe;
 use crate::spec::Authority;
-
-/// How often servers are asked whether they serve a change: our choice; a server that has to be
-/// notified takes about this long.
-pub const SEE_EVERY: Duration = Duration::from_millis(500);
-/// After how many questions the pace slows down to [`SEE_SLOWLY_EVERY`]: half a minute's worth.
-pub const SEE_QUICKLY_COUNT: u32 = 60;
-/// The slower pace: our choice, gentle to servers and quick enough for waits of minutes.
-pub const SEE_SLOWLY_EVERY: Duration = Duration::from_secs(10);
-/// How long a change may take to reach every server before the run halts. Our choice: secondaries
-/// that are not notified refresh within an hour in most zones (RFC 1912 §2.2: 20 min to 2 h).
-pub const SEE_MAX: Duration = Duration::from_secs(2 * 3_600);
-/// How often somebody who cannot be reached is asked, a change that is not made is sent, and a wait
-/// that lapses starts anew, before the run halts. Our choice.
-pub const TRIES_MAX: u32 = 5;
-/// How often somebody looks whether a command has ended, or a person has confirmed. Our choice.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The longest pause between two tries, whatever the other side asks for. Our choice: whoever wants
-/// more than an hour has to be seen to by a person.
-pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Next<'a> {
-    /// Write this down; nothing has to be asked.
-    Record(Event),
-    /// Ask the provider what it holds; then [`super::outcome::looked`].
-    Look {
-        /// The step.
-        step: &'a Step,
-        /// Its change.
-        changes: &'a ChangeSet,
-        /// What for.
-        look: Look,
-    },
-    /// Ask a provider whether what the proof takes as it is still is so; then
-    /// [`super::outcome::relied_on`].
-    LookAtRelied {
-        /// The step that is to begin.
-        step: &'a Step,
-        /// The zone.
-        zone: &'a Name,
-        /// What was seen there when the plan was made.
-        relied: &'a Relied,
-    },
-    /// Send the change; then [`super::outcome::performed`].
-    Perform {
-        /// The step.
-        step: &'a Step,
-        /// The change.
-        changes: &'a ChangeSet,
-    },
-    /// Have the servers told of what the provider holds; then [`super::outcome::published`].
-    Publish {
-        /// The step.
-        step: &'a Step,
-        /// The zone.
-        zone: &'a Name,
-    },
-    /// Ask every server for what it serves; then [`super::outcome::seen`].
-    See {
-        /// The step: a change that is to propagate, or a wait at its end or after a lapse.
-        step: &'a Step,
-        /// The change whose new version is to be served.
-        changes: ChangeSet,
-        /// Whom to ask.
-        servers: Vec<&'a Authority>,
-        /// What for.
-        see: See<'a>,
-    },
-    /// Ask what a gate's probe or a task's check wants to know, while the run goes on; then
-    /// [`super::outcome::answered`].
-    Probe {
-        /// The step.
-        step: &'a Step,
-        /// The questions.
-        queries: Vec<Query>,
-    },
-    /// Start a task's command; then [`super::work::started`].
-    Start {
-        /// The step.
-        step: &'a Step,
-        /// The program and its arguments.
-        argv: &'a [String],
-        /// How long it may take.
-        within: Duration,
-    },
-    /// Ask whether a task's command has ended; then [`super::work::ended`].
-    AskEnded {
-        /// The step.
-        step: &'a Step,
-    },
-    /// Ask whether a person has said that a task is done; then [`super::work::confirmed`].
-    AskPerson {
-        /// The step.
-        step: &'a Step,
-    },
-    /// A command runs that has to be looked after, or something is being asked.
-    Busy {
-        /// When to look again.
-        until: Timestamp,
-    },
-    /// Nothing can be done before a person has done something.
-    Await {
-        /// When to look again.
-        until: Timestamp,
-    },
-    /// Tell somebody; then [`super::outcome::told`].
-    Tell {
-        /// What.
-        untold: Untold,
-    },
-    /// Nothing can be done before this.
-    Sleep {
-        /// Until when.
-        until: Timestamp,
-        /// Whether it is a wait of the plan, and not only a pause between questions.
-        is_wait: bool,
-    },
-    /// The run stands still until somebody resumes it.
-    Halted,
-    /// Everything is done.
-    Finished,
-}
-
-/// What a provider is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Whether what the change replaces is there: it may be sent then.
-    BeforeSending,
-    /// Whether the change that was sent was made.
-    AfterSending,
-    /// Whether a change in doubt was made.
-    InDoubt,
-    /// Whether what was written is still there.
-    StillThere,
-}
-
-/// What servers are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum See<'a> {
-    /// Whether all serve what was written.
-    Written {
-        /// Since when it is written.
-        at: Timestamp,
-    },
-    /// Whether all serve the new version again, so that a wait can start anew.
-    Lapsed {
-        /// The wait.
-        wait: &'a Wait,
-        /// When one did not.
-        at: Timestamp,
-    },
-    /// Whether all still serve the new version at the end of a wait.
-    AtEnd {
-        /// When it ends.
-        until: Timestamp,
-    },
-}
 
 /// Names one thing to do.
 #[must_use]
@@ -199,7 +38,7 @@ pub fn poll<'a>(
     if state.halted.is_some() {
         return Next::Halted;
     }
-    let mut sleep: Option<(Timestamp, bool)> = None;
+    let mut sleep: Option<(Timestamp, Pause)> = None;
     let mut busy: Option<Timestamp> = None;
     let mut person: Option<Timestamp> = None;
     let mut open = false;
@@ -207,9 +46,9 @@ pub fn poll<'a>(
     for place in state.open(artifact) {
         open = true;
         let Some(next) = of_step(artifact, state, memory, now, place) else { continue };
-        if let Next::Sleep { until, is_wait } = next {
+        if let Next::Sleep { until, pause } = next {
             if sleep.is_none_or(|(other, _)| until < other) {
-                sleep = Some((until, is_wait));
+                sleep = Some((until, pause));
             }
         } else if let Next::Busy { until } = next {
             busy = sooner(busy, until);
@@ -223,7 +62,7 @@ pub fn poll<'a>(
         (false, ..) => Next::Record(state.halt_of_aside().unwrap_or(Event::Finished)),
         // Waits end no later than the next look.
         (true, Some(until), _, _) => Next::Busy { until },
-        (true, None, Some((until, is_wait)), _) => Next::Sleep { until, is_wait },
+        (true, None, Some((until, pause)), _) => Next::Sleep { until, pause },
         (true, None, None, Some(until)) => Next::Await { until },
         // A graph without circles always has a step that is ready.
         (true, None, None, None) => Next::Halted,
@@ -247,7 +86,7 @@ fn tells_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
 }
 
 /// What comes next of a step; `None`: it is done.
-fn of_step<'a>(
+pub(super) fn of_step<'a>(
     artifact: &'a Artifact,
     state: &RunState,
     memory: &Memory,
@@ -259,11 +98,11 @@ fn of_step<'a>(
     let process = memory;
     let memory = process.of(&step.id);
     if let Some(until) = memory.paused(now) {
-        return Some(Next::Sleep { until, is_wait: false });
+        return Some(Next::Sleep { until, pause: Pause::Retry });
     }
     match state.standing(step, place) {
         Standing::Checkpoint(_, CheckpointState::Pending) => Some(match opening(step, now) {
-            Some(until) => Next::Sleep { until, is_wait: true },
+            Some(until) => Next::Sleep { until, pause: Pause::Window },
             None => Next::Record(Event::Reached { step: step.id.clone() }),
         }),
         Standing::Checkpoint(_, CheckpointState::Done { .. }) => None,
@@ -315,10 +154,10 @@ fn of_gate<'a>(
         GateState::Done { .. } => return None,
     };
     if let Some(until) = opening(step, now.max(due)) {
-        return Some(Next::Sleep { until, is_wait: true });
+        return Some(Next::Sleep { until, pause: Pause::Window });
     }
     if now < due {
-        return Some(Next::Sleep { until: due, is_wait: true });
+        return Some(Next::Sleep { until: due, pause: Pause::Gate });
     }
     Some(match gate::ask(artifact, gate, &memory.rounds, gate::since(ready, now)) {
         probe::Next::Ask(queries) => Next::Probe { step, queries },
@@ -370,11 +209,14 @@ fn of_wait<'a>(
         WaitState::Running { until } => {
             let left = state.remaining(place, wait.span, moment);
             if now < until || !left.is_zero() {
-                return Some(Next::Sleep { until: until.max(later(now, left)), is_wait: true });
+                return Some(Next::Sleep {
+                    until: until.max(later(now, left)),
+                    pause: Pause::Wait,
+                });
             }
             // What was waited out must still be replaced everywhere.
             let ended = || match state.held_until(place, moment) {
-                Some(until) => Next::Sleep { until, is_wait: true },
+                Some(until) => Next::Sleep { until, pause: Pause::ForeignRecords },
                 None => Next::Record(Event::WaitEnded { step: step.id.clone() }),
             };
             let see = see(artifact, state, step, wait, See::AtEnd { until });
@@ -400,7 +242,7 @@ fn see<'a>(
         return None;
     }
     let current: Vec<Change> =
-        spread(changes.changes()).filter_map(|one| current(artifact, state, place, one)).collect();
+        sample(changes.changes()).filter_map(|one| current(artifact, state, place, one)).collect();
     if current.is_empty() {
         return None;
     }
@@ -448,14 +290,14 @@ fn of_change<'a>(
     // It is looked at before that is waited for: what is still there need not be.
     let held = state.held_until(place, moment);
     let begin = || match held {
-        Some(until) => Next::Sleep { until, is_wait: true },
+        Some(until) => Next::Sleep { until, pause: Pause::ForeignRecords },
         None => Next::Record(Event::Begun { step: step.id.clone() }),
     };
     match is {
         ChangeState::Pending if memory.seen_before => Some(begin()),
         // To look at so many is to read the zone, and the adapter reads it to compare. What it then
         // finds otherwise is looked at here.
-        ChangeState::Pending if changes.changes().len() > ASKED_MAX && memory.setbacks == 0 => {
+        ChangeState::Pending if changes.changes().len() > SAMPLE_MAX && memory.setbacks == 0 => {
             Some(begin())
         }
         ChangeState::Pending => look(Look::BeforeSending),
@@ -470,7 +312,7 @@ fn of_change<'a>(
             let settled = later(since, zone.settle_max).max(later(now, left));
             // The second look comes when nothing can land any more.
             if memory.change.missed_once && now < settled {
-                return Some(Next::Sleep { until: settled, is_wait: false });
+                return Some(Next::Sleep { until: settled, pause: Pause::Doubt });
             }
             look(Look::InDoubt)
         }
@@ -482,12 +324,12 @@ fn of_change<'a>(
                 let left = state.remaining(place, within, moment);
                 let served = later(at, within).max(later(now, left));
                 if now < served {
-                    return Some(Next::Sleep { until: served, is_wait: true });
+                    return Some(Next::Sleep { until: served, pause: Pause::Propagation });
                 }
                 Next::Record(Event::Propagated { step: step.id.clone(), servers: 0 })
             }
             None => {
-                let asked = spread(changes.changes()).cloned().collect();
+                let asked = sample(changes.changes()).cloned().collect();
                 let changes = ChangeSet::new(changes.zone().clone(), asked);
                 let changes = changes.expect("a part of a change set is one");
                 let servers = zone.asked().collect();

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use super::memory::StepMemory;
-use super::poll::{LOOK_EVERY, Next};
+use super::next::{Next, Pause};
+use super::pace::LOOK_EVERY;
 use super::{RunState, TaskState};
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Step;
@@ -63,7 +64,7 @@ pub(super) fn next<'a>(
                     "it was begun, and nobody knows what came of it: there is no `check`",
                 )),
                 Some(argv) if now >= over || !memory.seen_before => check(step, argv),
-                Some(_) => Next::Sleep { until: over, is_wait: false },
+                Some(_) => Next::Sleep { until: over, pause: Pause::Doubt },
             })
         }
         (TaskState::Done { .. }, _) => None,

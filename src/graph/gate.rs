@@ -15,9 +15,9 @@ pub struct Gate {
     pub settings: Settings,
     /// What should be found in DNS, for probes that look there.
     pub expect: Vec<Expected>,
-    /// How long after its predecessors the probe is asked for the first time.
+    /// How long after its predecessors the gate probes for the first time.
     pub delay: Duration,
-    /// How often, and what counts.
+    /// How often it probes, and what counts.
     pub pace: Pace,
     /// What happens when it fails.
     pub on_fail: Failing,
@@ -33,7 +33,7 @@ pub enum Failing {
         /// Its name.
         to: String,
     },
-    /// The run halts, and a person may let it pass.
+    /// The run halts, and a person may confirm the gate to go on.
     Ask,
 }
 
@@ -44,13 +44,13 @@ pub struct Expected {
     pub zone: Name,
     /// The RRset.
     pub key: RrKey,
-    /// Each version that is right while the gate is asked: the newest that it comes after, and those
-    /// that come about beside it.
+    /// Each version that is right while the gate probes: the newest that the gate comes after, and
+    /// those that other steps may publish meanwhile.
     pub versions: Vec<Option<RrSet>>,
-    /// What was there before, and may be in caches.
+    /// What was there before, and may still be cached.
     pub replaced: Option<RrSet>,
-    /// For how long, from when the new version has propagated.
+    /// How long the replaced version may be cached, from when the new version has propagated.
     pub expires: Duration,
-    /// For how long besides where resolvers keep records longer than their TTL.
+    /// How much longer some resolvers keep records than their TTL.
     pub overrun: Duration,
 }

@@ -1,8 +1,8 @@
-//! The ids of steps: made here, and taken apart nowhere.
+//! The ids of steps. They are made here, and parsed nowhere.
 //!
-//! An id is opaque. People read it, artifacts and journals carry it, and equal ids name the same step across
-//! replans; what a step is and does stands in its fields ([`super::Step`]). Only the reader of
-//! `cutover/artifact/1` looks into an id, since that format says some of it nowhere else.
+//! An id is opaque. People read it, artifacts and journals contain it, and equal ids name the same
+//! step across replans. What a step is and does stands in its fields ([`super::Step`]). Only the
+//! reader of `cutover/artifact/1` looks into an id, since that format has some of it nowhere else.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,20 +15,21 @@ use crate::fact::{Fact, Subject};
 use crate::model::Verb;
 use crate::spec::Point;
 
-/// The id of a step: `verb/zone/name/type` for changes, `wait/…` in front of what is waited out.
-/// Stable across replans.
+/// The id of a step: `verb/zone/name/type` for a change, `wait/…` followed by the id of the step
+/// that the wait comes after. Stable across replans.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(Arc<str>);
 
 impl StepId {
-    /// The id with this text: what a person names, or a file.
+    /// The id with this text, from a person or a file.
     #[must_use]
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
-    /// A change: `switch/acme.test/@/MX`. `number` counts the changes of one track with the same verb, from 1.
+    /// A change: `switch/acme.test/@/MX`. `number` counts the changes of a track with the same
+    /// verb, from 1.
     #[must_use]
     pub fn of_change(verb: Verb, number: usize, zone: &Name, key: &RrKey) -> Self {
         let RrKey { name, rtype } = key;
@@ -40,7 +41,7 @@ impl StepId {
         Self::new(format!("{verb}{nth}/{word}/{}/{rtype}", name.shown_in(zone)))
     }
 
-    /// The step at which the run begins, where something has to be waited for from there.
+    /// The step at which the run begins, if a wait counts from there.
     #[must_use]
     pub fn of_beginning() -> Self {
         Self::new("checkpoint/beginning")
@@ -70,14 +71,15 @@ impl StepId {
         Self::new(format!("task/{name}"))
     }
 
-    /// A gate. `place` says where it stands; `number` counts the gates there with the same probe, from 1.
+    /// A gate. `place` says where it stands; `number` counts the gates at that place with the same
+    /// probe, from 1.
     #[must_use]
     pub fn of_gate(place: &str, probe: &str, number: usize) -> Self {
         Self::new(format!("gate/{place}/{probe}{}", nth(number)))
     }
 
-    /// A wait after a step, with a name where the plan's key has one. `number` counts those with the same
-    /// name after the same step, from 1.
+    /// A wait after a step, with a name if a key of the plan gives one. `number` counts the waits
+    /// with the same name after the same step, from 1.
     #[must_use]
     pub fn of_wait(name: Option<&str>, after: &Self, number: usize) -> Self {
         let name = name.map_or(String::new(), |name| format!("/{name}"));
@@ -96,9 +98,9 @@ impl StepId {
         Self::new("back/begin")
     }
 
-    /// The step of a way back that takes this step back.
+    /// The step of a way back that undoes this step.
     #[must_use]
-    pub fn taken_back(&self) -> Self {
+    pub fn undo_id(&self) -> Self {
         Self::new(format!("back/{self}"))
     }
 
@@ -108,7 +110,7 @@ impl StepId {
         &self.0
     }
 
-    /// As text, to be kept.
+    /// As shared text.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)

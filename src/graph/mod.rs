@@ -1,15 +1,15 @@
 //! The graph of steps: what is done, what is waited for, and what comes after what.
 //!
 //! Everything that a mail engineer names (lower TTLs, widen SPF, swap MX) is compiled into a few
-//! primitives; engine, simulator and renderers know these and nothing else. Five of the design's
-//! six are obeyed so far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Gate`],
-//! [`Primitive::Task`], [`Primitive::Checkpoint(_)`].
+//! primitives. Engine, simulator and renderers know only these. Five of the design's six exist so
+//! far: [`Primitive::Change`], [`Primitive::Wait`], [`Primitive::Gate`], [`Primitive::Task`],
+//! [`Primitive::Checkpoint(_)`].
 //!
-//! Every edge and every wait says where it comes from ([`Cause`]): a bad pattern that it keeps from
-//! coming true, a rule of ours, or a key of the plan. Nothing is waited for without a reason.
+//! Every edge and every wait says where it comes from ([`Cause`]): a bad pattern that it prevents,
+//! a rule of ours, or a key of the plan. No step waits without a reason.
 //!
-//! Invariants: ids are unique, every `after` names a step of the graph, and there is no circle. The
-//! graph does not say *when*: durations are in it, instants are in the journal.
+//! Invariants: ids are unique, every `after` names a step of the graph, and there is no cycle. The
+//! graph does not say *when*: it has durations, and the journal has instants.
 
 pub mod gate;
 mod id;
@@ -34,7 +34,7 @@ use crate::model::Verb;
 
 pub use id::StepId;
 
-/// One step.
+/// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Its id.
@@ -47,7 +47,7 @@ pub struct Step {
     pub title: String,
     /// Why, for people.
     pub reason: String,
-    /// For a checkpoint, when it may be reached; for a gate, when it may be asked. `None`: at any time.
+    /// When a checkpoint may be reached, or a gate may probe. `None`: at any time.
     pub window: Option<Windows>,
 }
 
@@ -58,13 +58,13 @@ impl Step {
         self.primitive == Primitive::Checkpoint(checkpoint)
     }
 
-    /// Whether it is a task: a program's work, or a person's.
+    /// Whether it is a task: work of a program or of a person.
     #[must_use]
     pub fn is_task(&self) -> bool {
         matches!(self.primitive, Primitive::Task(_))
     }
 
-    /// Whether it changes where mail is led.
+    /// Whether it changes where mail is routed.
     #[must_use]
     pub fn routes_mail(&self) -> bool {
         match &self.primitive {
@@ -79,7 +79,7 @@ impl Step {
         }
     }
 
-    /// What a change does; `None`: it is none.
+    /// What a change does; `None` if the step is not a change.
     #[must_use]
     pub fn verb(&self) -> Option<Verb> {
         match &self.primitive {
@@ -92,7 +92,7 @@ impl Step {
     }
 }
 
-/// What a step does, with all that is known of a step of that kind.
+/// What a step does, with everything that is specific to a step of that kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Primitive {
     /// Compare-and-set on RRsets of one zone; done when every authoritative server serves it.
@@ -110,9 +110,9 @@ pub enum Primitive {
 /// A change of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeStep {
-    /// What it does; on a way back, what the change does that it takes back.
+    /// What it does; on a way back, what the change that it undoes does.
     pub verb: Verb,
-    /// The RRsets of one zone, each before and after.
+    /// The RRsets of one zone, before and after the change.
     pub set: ChangeSet,
 }
 
@@ -123,7 +123,7 @@ impl ChangeStep {
         self.set.zone()
     }
 
-    /// The RRsets, each before and after.
+    /// The RRsets, before and after the change.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         self.set.changes()
@@ -133,13 +133,13 @@ impl ChangeStep {
 /// What is true from a checkpoint on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// The run has begun. What an earlier run has replaced is waited for from here on.
+    /// The run has begun. Waits for what an earlier run has replaced count from here.
     Beginning,
     /// A point of the move is reached.
     Reached(MovePoint),
-    /// A stated fact begins to be true, or is so no longer.
+    /// A stated fact begins to be true, or ends.
     Fact,
-    /// The way back has begun: whatever had begun on the way there is settled.
+    /// The way back has begun: every forward step that had begun is settled.
     WayBack,
     /// A point of the move is left, on the way back.
     Left(MovePoint),
@@ -150,17 +150,17 @@ pub enum Checkpoint {
 pub enum MovePoint {
     /// Everything is ready for the switch.
     BeforeSwitch,
-    /// The old side takes no mail of its own any more.
+    /// The old side no longer accepts mail of its own.
     BeforeContract,
     /// The old host may be switched off: there is no way back from here.
     Release,
 }
 
 impl MovePoint {
-    /// All of them, in the order in which a move comes by them.
+    /// All of them, in the order in which a move reaches them.
     pub const ALL: &[Self] = &[Self::BeforeSwitch, Self::BeforeContract, Self::Release];
 
-    /// Its name, as people and files have it.
+    /// Its name, for people and in files.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -174,11 +174,11 @@ impl MovePoint {
 /// A wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// How long, from the moment when the last of its predecessors was done.
+    /// How long it lasts, from when the last of its predecessors was done.
     pub span: Duration,
     /// Where it comes from.
     pub origin: Origin,
-    /// The change whose replaced version is waited out, if it is one.
+    /// The change whose replaced version is waited out, if there is one.
     pub over: Option<StepId>,
 }
 
@@ -186,7 +186,7 @@ pub struct Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// Without it an invariant would be broken in some order, at some delay, for some cached answer.
+    /// Without it an invariant could be broken, for some order, delay and cached answer.
     Pattern,
     /// A rule of ours.
     Policy,
@@ -195,7 +195,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// What people are told.
+    /// The words for people.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -206,7 +206,7 @@ impl Origin {
     }
 }
 
-/// Why one step comes after another.
+/// Why a step comes after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// Where the edge comes from.
@@ -218,33 +218,33 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause.
+    /// A cause, with its reason.
     #[must_use]
     pub fn new(origin: Origin, of: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self { origin, of: of.into(), why: why.into() }
     }
 }
 
-/// Why some steps make no graph.
+/// Why some steps do not make a graph.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
-    /// Two steps with one id.
+    /// Two steps have the same id.
     #[error("two steps have the id {0}")]
-    Twice(StepId),
-    /// A step after one that is not there.
+    DuplicateId(StepId),
+    /// A step comes after a step that does not exist.
     #[error("{step} comes after {missing}, which does not exist")]
-    Missing {
+    MissingStep {
         /// The step.
         step: StepId,
-        /// What is missing.
+        /// The step that does not exist.
         missing: StepId,
     },
-    /// A step that comes after itself.
+    /// A step comes after itself.
     #[error("{0} comes after itself")]
-    Circle(StepId),
+    Cycle(StepId),
 }
 
-/// Steps in an order in which each comes after all that it has to come after.
+/// Steps in a topological order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepGraph {
     steps: Vec<Step>,
@@ -253,10 +253,10 @@ pub struct StepGraph {
 }
 
 impl StepGraph {
-    /// Checks the steps, drops what of `after` follows from the rest, and sorts.
+    /// Checks the steps, removes redundant edges, and sorts.
     ///
-    /// The order among independent steps is the order in which they are given, so equal input gives
-    /// equal output.
+    /// Independent steps stay in the order in which they are given, so equal input gives equal
+    /// output.
     ///
     /// # Errors
     /// [`GraphError`].
@@ -264,28 +264,33 @@ impl StepGraph {
         let mut places = HashMap::with_capacity(steps.len());
         for (place, step) in steps.iter().enumerate() {
             if places.insert(step.id.clone(), place).is_some() {
-                return Err(GraphError::Twice(step.id.clone()));
+                return Err(GraphError::DuplicateId(step.id.clone()));
             }
         }
-        // The places of what each step comes after, in the order of its `after`.
-        let mut befores: Vec<Vec<(usize, u64)>> = Vec::with_capacity(steps.len());
+        // The places of each step's predecessors, in the order of its `after`.
+        let mut predecessors: Vec<Vec<(usize, u64)>> = Vec::with_capacity(steps.len());
         for step in &steps {
             let mut before = Vec::with_capacity(step.after.len());
             for id in step.after.keys() {
                 let Some(place) = places.get(id) else {
-                    return Err(GraphError::Missing { step: step.id.clone(), missing: id.clone() });
+                    return Err(GraphError::MissingStep {
+                        step: step.id.clone(),
+                        missing: id.clone(),
+                    });
                 };
                 before.push((*place, 0));
             }
-            befores.push(before);
+            predecessors.push(before);
         }
-        let Ok(paths) = Paths::of(befores.clone()) else { return Err(circle(&steps, &befores)) };
+        let Ok(paths) = Paths::of(predecessors.clone()) else {
+            return Err(cycle(&steps, &predecessors));
+        };
         let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
         let mut waiting: Vec<usize> = Vec::with_capacity(steps.len());
-        for (to, (step, before)) in steps.iter_mut().zip(&befores).enumerate() {
+        for (to, (step, before)) in steps.iter_mut().zip(&predecessors).enumerate() {
             let mut before = before.iter();
             step.after.retain(|_, _| {
-                let needed = before.next().filter(|(from, _)| !paths.is_needless(*from, to));
+                let needed = before.next().filter(|(from, _)| !paths.is_redundant(*from, to));
                 needed.inspect(|(from, _)| followers[*from].push(to)).is_some()
             });
             waiting.push(step.after.len());
@@ -306,7 +311,7 @@ impl StepGraph {
         Ok(Self::of_sorted(sorted))
     }
 
-    /// A graph of steps that stand in an order already, without needless edges.
+    /// A graph of steps that are already sorted and have no redundant edges.
     pub(crate) fn of_sorted(steps: Vec<Step>) -> Self {
         let places: HashMap<StepId, usize> =
             steps.iter().enumerate().map(|(place, step)| (step.id.clone(), place)).collect();
@@ -319,7 +324,7 @@ impl StepGraph {
         Self { steps, places, followers }
     }
 
-    /// The same steps, each open at any time.
+    /// The same graph without windows: each step may run at any time.
     #[must_use]
     pub fn without_windows(&self) -> Self {
         let mut graph = self.clone();
@@ -358,13 +363,13 @@ impl StepGraph {
         }
     }
 
-    /// The step at which a point of the move is reached, if the graph comes by it.
+    /// The step at which a point of the move is reached, if the graph has one.
     #[must_use]
     pub fn point(&self, point: MovePoint) -> Option<&Step> {
         self.steps.iter().find(|step| step.is(Checkpoint::Reached(point)))
     }
 
-    /// Whether the steps lead a run back.
+    /// Whether the steps are those of a way back.
     #[must_use]
     pub fn is_way_back(&self) -> bool {
         self.steps.iter().any(|step| step.is(Checkpoint::WayBack))
@@ -376,24 +381,24 @@ impl StepGraph {
         self.places.get(id).copied()
     }
 
-    /// The places of the steps that come right after the step at this place.
+    /// The places of the steps that come directly after the step at this place.
     #[must_use]
     pub fn followers(&self, place: usize) -> &[usize] {
         &self.followers[place]
     }
 }
 
-/// Names a step of a circle.
-fn circle(steps: &[Step], befores: &[Vec<(usize, u64)>]) -> GraphError {
+/// Names a step on a cycle.
+fn cycle(steps: &[Step], predecessors: &[Vec<(usize, u64)>]) -> GraphError {
     let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(steps.len(), steps.len());
     let nodes: Vec<NodeIndex> = steps.iter().map(|_| graph.add_node(())).collect();
-    for (to, before) in befores.iter().enumerate() {
+    for (to, before) in predecessors.iter().enumerate() {
         for (from, _) in before {
             graph.add_edge(nodes[*from], nodes[to], ());
         }
     }
-    let on_it = toposort(&graph, None).err().map_or(0, |circle| circle.node_id().index());
-    GraphError::Circle(steps[on_it].id.clone())
+    let on_it = toposort(&graph, None).err().map_or(0, |cycle| cycle.node_id().index());
+    GraphError::Cycle(steps[on_it].id.clone())
 }
 
 #[cfg(test)]
@@ -435,16 +440,16 @@ mod tests {
         let id = StepId::new;
         assert_eq!(
             StepGraph::new(vec![step("a", &[]), step("a", &[])]),
-            Err(GraphError::Twice(id("a")))
+            Err(GraphError::DuplicateId(id("a")))
         );
         assert_eq!(
             StepGraph::new(vec![step("a", &["x"])]),
-            Err(GraphError::Missing { step: id("a"), missing: id("x") })
+            Err(GraphError::MissingStep { step: id("a"), missing: id("x") })
         );
         assert!(matches!(
             StepGraph::new(vec![step("a", &["b"]), step("b", &["a"])]),
-            Err(GraphError::Circle(_))
+            Err(GraphError::Cycle(_))
         ));
-        assert!(matches!(StepGraph::new(vec![step("a", &["a"])]), Err(GraphError::Circle(_))));
+        assert!(matches!(StepGraph::new(vec![step("a", &["a"])]), Err(GraphError::Cycle(_))));
     }
 }

@@ -10,27 +10,27 @@ use crate::spec::task::{TaskSpec, Work};
 pub struct Task {
     /// What is done.
     pub work: Work,
-    /// A command that says whether it is done.
+    /// A command that tells whether it is done.
     pub check: Option<Vec<String>>,
     /// How long a command may take.
     pub within: Duration,
 }
 
 impl Task {
-    /// What a plan wants done.
+    /// The task that a plan asks for.
     #[must_use]
     pub fn of(spec: &TaskSpec) -> Self {
         let TaskSpec { name: _, work, after: _, check, within, undo: _, undo_first: _ } = spec;
         Self { work: work.clone(), check: check.clone(), within: *within }
     }
 
-    /// What takes that back. Only a person knows what is to be done about work that has no `undo`.
+    /// The task that undoes it. Only a person knows what to do about work that has no `undo`.
     #[must_use]
     pub fn undo_of(spec: &TaskSpec) -> Self {
         let work = match &spec.undo {
             Some(argv) => Work::Command(argv.clone()),
             None => Work::Manual(format!(
-                "`{}` was done and has no `undo`: take it back, or see that it may stay",
+                "`{}` was done and has no `undo`: undo it by hand, or make sure that it may stay",
                 spec.name.value
             )),
         };
@@ -44,8 +44,8 @@ pub fn id(spec: &TaskSpec) -> StepId {
     StepId::of_task(&spec.name.value)
 }
 
-/// The id of the step that takes it back.
+/// The id of the step that undoes it.
 #[must_use]
 pub fn undo_id(spec: &TaskSpec) -> StepId {
-    id(spec).taken_back()
+    id(spec).undo_id()
 }

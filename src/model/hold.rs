@@ -12,18 +12,18 @@ use crate::observe::ZoneSeen;
 /// 7 d: "the recommended cap is on the order of days", 604,800 s (RFC 8767 §4).
 pub const CAP: Duration = Duration::from_secs(604_800);
 
-/// How long this version, or its absence, may be cached; the margin is added by the caller.
+/// How long this version, or its non-existence, may be cached. The caller adds the margin.
 #[must_use]
 pub fn hold(version: Option<&RrSet>, zone: &ZoneSeen) -> Duration {
     let ttl = version.map_or_else(|| zone.negative_ttl(), RrSet::ttl);
-    let unseen = zone.capabilities.unseen_nodes;
+    let unseen = zone.capabilities.anycast_margin;
     ttl.duration().min(CAP) + unseen
 }
 
-/// How long it may be cached that there is no such RRset; and where a wildcard answered for the name
-/// so far, what it said (RFC 4592 §3.3.1).
+/// How long the non-existence of an RRset may be cached, and also the answer of a wildcard if one
+/// covered the name until now (RFC 4592 §3.3.1).
 #[must_use]
-pub fn hold_of_absence(zone: &ZoneSeen, key: &RrKey) -> Duration {
+pub fn negative_hold(zone: &ZoneSeen, key: &RrKey) -> Duration {
     let absent = hold(None, zone);
     zone.wildcard_of(key).map_or(absent, |wildcard| absent.max(hold(Some(wildcard), zone)))
 }
@@ -33,6 +33,6 @@ pub fn hold_of_absence(zone: &ZoneSeen, key: &RrKey) -> Duration {
 pub fn hold_of_replaced(before: Option<&RrSet>, zone: &ZoneSeen, key: &RrKey) -> Duration {
     match before {
         Some(before) => hold(Some(before), zone),
-        None => hold_of_absence(zone, key),
+        None => negative_hold(zone, key),
     }
 }

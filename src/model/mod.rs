@@ -1,10 +1,10 @@
-//! The RRsets that the plan touches, each with its versions in time.
+//! The RRsets that the plan touches, each with its versions over time.
 //!
-//! A [`Track`] is one owner name's way from what was seen to what is wanted, as a row of
-//! [`Transition`]s. Recipes make tracks; `recipe::order` puts the transitions of all tracks into an
-//! order. A version is an occurrence: data *and* TTL, so lowering a TTL is a transition of its own.
+//! A [`Track`] takes one owner name from what was seen to what is wanted, by a sequence of
+//! [`Transition`]s. Recipes make tracks, and `compile` orders the transitions of all tracks. A
+//! version is an occurrence: data *and* TTL, so lowering a TTL is a transition of its own.
 //!
-//! What this layer does not do: decide when anything happens, or ask anybody.
+//! This layer neither decides when anything happens, nor asks anything of the world.
 
 pub mod end;
 pub mod hold;
@@ -21,8 +21,8 @@ use crate::calendar::show_span;
 use crate::observe::ZoneSeen;
 use crate::spec::Anchor;
 
-/// The TTL of records that did not exist before and for which the plan names none: 1 h, what most
-/// DNS hosts take as their default. Our choice.
+/// The TTL of new records for which the plan has none: 1 h, the default of most DNS hosts. Our
+/// choice.
 pub const NEW_TTL: u32 = 3_600;
 
 /// What a transition does, for people and for ids.
@@ -44,7 +44,7 @@ pub enum Verb {
     Narrow,
     /// No records where there were some.
     Remove,
-    /// Same records, the TTL that they shall keep.
+    /// Same records, with the TTL that they keep.
     Restore,
 }
 
@@ -90,37 +90,39 @@ impl fmt::Display for Verb {
 pub enum Stage {
     /// Nothing has to come first.
     Start,
-    /// Only adds, or changes nothing but TTLs: before the switch.
+    /// Only adds, or changes only TTLs: before the switch.
     Expand,
     /// The switch.
     Switch,
-    /// Removes, and restores TTLs: after the switch has taken effect and late mail has come in.
+    /// Removes, and restores TTLs: after the switch has taken effect and late mail has arrived.
     Contract,
-    /// Removes what mail in flight still needs: when no message of the old side can be on its way.
+    /// Removes what mail in flight still needs: when no message of the old side can still be on its
+    /// way.
     Retire,
-    /// A part of the switch that follows the one before it in the track, when that has taken effect.
+    /// A part of the switch that follows the previous transition of the track, once that has taken
+    /// effect.
     SwitchNext,
-    /// Where the plan puts it: with a part of the move.
+    /// Placed by the plan: together with a part of the move.
     With(Anchor),
-    /// Where the plan puts it: when these have taken effect everywhere, or a stated while after them.
+    /// Placed by the plan: when these have taken effect everywhere, or a stated time after them.
     After {
-        /// What has to be done before.
+        /// What has to be done first.
         anchors: Vec<Anchor>,
-        /// How long to wait behind it, in place of what the replaced versions ask for.
+        /// How long to wait after that, instead of the holds of the replaced versions.
         wait: Option<Duration>,
     },
-    /// When the transition before it in the track has taken effect everywhere.
+    /// When the previous transition of the track has taken effect everywhere.
     Next,
 }
 
-/// One change of what is served at a name.
+/// A change of what is served at a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// What it does.
     pub verb: Verb,
-    /// When.
+    /// When it is done.
     pub stage: Stage,
-    /// The RRsets, mostly one; two or more where the type at a name changes.
+    /// The RRsets: usually one, or several if the type at a name changes.
     pub changes: Vec<Change>,
     /// What is done, for people.
     pub title: String,
@@ -129,7 +131,7 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Whether it belongs to what comes before the switch.
+    /// Whether it belongs to the part before the switch.
     #[must_use]
     pub fn is_expansion(&self) -> bool {
         matches!(self.stage, Stage::Expand | Stage::With(Anchor::Expand))
@@ -141,7 +143,7 @@ impl Transition {
         matches!(self.stage, Stage::Switch | Stage::SwitchNext)
     }
 
-    /// Whether it changes nothing but a TTL.
+    /// Whether it changes only TTLs.
     #[must_use]
     pub fn is_only_ttl(&self) -> bool {
         self.changes.iter().all(|change| match (&change.before, &change.after) {
@@ -150,45 +152,47 @@ impl Transition {
         })
     }
 
-    /// Whether it belongs to what comes when the old side is left.
+    /// Whether it belongs to the part when the old side is left.
     #[must_use]
     pub fn is_contraction(&self) -> bool {
         matches!(self.stage, Stage::Contract | Stage::Retire | Stage::With(Anchor::Contract))
     }
 }
 
-/// RRsets of one change that every server is asked for. Our choice; see [`spread`].
-pub const ASKED_MAX: usize = 32;
+/// The maximum number of RRsets of one change that every server is asked for. Our choice; see
+/// [`sample`].
+pub const SAMPLE_MAX: usize = 32;
 
-/// What is asked for of many changes that are made at once: the first, the last, and others evenly in
-/// between, [`ASKED_MAX`] at the most.
+/// A sample of changes that are made together: the first, the last, and others evenly in between,
+/// at most [`SAMPLE_MAX`].
 ///
-/// A change set of more holds what nothing depends on (`compile::gather`), and servers take a zone's
-/// versions whole (RFC 5936 §3, RFC 1995 §4): one that has these has all.
-pub fn spread<T>(changes: &[T]) -> impl Iterator<Item = &T> {
-    let (many, asked) = (changes.len(), changes.len().min(ASKED_MAX));
+/// Nothing depends on the changes of a larger change set (`compile::gather`), and servers transfer
+/// versions of a zone as a whole (RFC 5936 §3, RFC 1995 §4): a server that has the sample has
+/// everything.
+pub fn sample<T>(changes: &[T]) -> impl Iterator<Item = &T> {
+    let (many, asked) = (changes.len(), changes.len().min(SAMPLE_MAX));
     (0..asked).map(move |n| &changes[n * (many - 1) / (asked - 1).max(1)])
 }
 
-/// A name's way from what was seen to what is wanted.
+/// How a name gets from what was seen to what is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
     /// The zone.
     pub zone: Name,
-    /// The RRset that the track is about; it stands in the ids of the steps.
+    /// The RRset that the track is about. It is part of the steps' ids.
     pub key: RrKey,
     /// The ids that the plan gives to its records, for tracks that come from `records`.
     pub records: BTreeSet<String>,
-    /// Whether the plan itself says when the record changes: that is judged, and not moved.
+    /// Whether the plan itself says when the record changes. Then that is judged, and not moved.
     pub placed: bool,
-    /// Whether mail is routed by it.
+    /// Whether it routes mail.
     pub routes: bool,
-    /// The transitions in order; empty where everything is as wanted.
+    /// The transitions in order; empty if everything is as wanted.
     pub transitions: Vec<Transition>,
 }
 
 impl Track {
-    /// A track that recipes make: its order is derived.
+    /// A track that recipes make. Its order is derived.
     #[must_use]
     pub fn new(zone: Name, key: RrKey, transitions: Vec<Transition>) -> Self {
         Self { zone, key, records: BTreeSet::new(), placed: false, routes: false, transitions }
@@ -208,25 +212,25 @@ impl Track {
     }
 }
 
-/// What shall be served at a name in the end.
+/// What a name should serve in the end.
 #[derive(Clone, Debug)]
 pub struct Goal {
-    /// Which RRset.
+    /// The RRset.
     pub key: RrKey,
-    /// Its records, whatever their TTL; `None`: none.
+    /// Its records, whatever their TTL; `None`: it does not exist.
     pub records: Option<RrSet>,
-    /// Its TTL; `None`: the TTL that is there, or [`NEW_TTL`].
+    /// Its TTL; `None`: the current TTL, or [`NEW_TTL`].
     pub ttl: Option<Ttl>,
 }
 
-/// How a switched RRset gets from here to there.
+/// How a switched RRset gets from its current state to its goal.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Where the data changes.
+    /// When the data change.
     pub stage: Stage,
-    /// Where the TTL is lowered before, and to what; `None`: it is not.
+    /// When the TTL is lowered first, and to what; `None`: it is not lowered.
     pub lower: Option<(Stage, Ttl)>,
-    /// Where the TTL is set to what it shall be in the end.
+    /// When the TTL is set to its final value.
     pub restore: Stage,
     /// What the records are called: `the MX records of acme.test.`.
     pub what: String,
@@ -235,10 +239,10 @@ pub struct Route {
 }
 
 impl Goal {
-    /// The transitions from what is there to the goal.
+    /// The transitions from the current state to the goal.
     ///
-    /// Where the type at the name changes to or from CNAME, what is in the way goes in the same
-    /// change set: a CNAME stands alone (RFC 1034 §3.6.2).
+    /// If the type at the name changes to or from CNAME, the records that are in the way are
+    /// removed in the same change set: a CNAME must be alone at its name (RFC 1034 §3.6.2).
     #[must_use]
     pub fn transitions(&self, zone: &ZoneSeen, route: &Route) -> Vec<Transition> {
         let live = zone.get(&self.key);
@@ -311,9 +315,7 @@ impl Goal {
                     route.what,
                     show_span(goal.ttl().duration())
                 ),
-                reason:
-                    "the short TTL is no longer needed, and longer ones spare everybody queries"
-                        .into(),
+                reason: "the short TTL is no longer needed, and a longer one saves queries".into(),
             });
         }
         transitions
@@ -322,7 +324,7 @@ impl Goal {
     fn only_ttl(&self, live: Option<&RrSet>, goal: Option<&RrSet>, route: &Route) -> Transition {
         let ttl = goal.map_or(Ttl::ZERO, RrSet::ttl);
         let lowered = live.is_some_and(|live| live.ttl() > ttl);
-        // What was lowered for a switch comes back where the switch would have restored it.
+        // A TTL that was lowered for a switch is restored where the switch would have restored it.
         let stage = match (lowered, &route.lower) {
             (false, Some(_)) => &route.restore,
             (_, _) => &route.stage,
@@ -337,7 +339,7 @@ impl Goal {
     }
 }
 
-/// What cannot stay at the name when records of the key's type are put there.
+/// What cannot stay at a name that gets records of the key's type.
 fn in_the_way<'z>(zone: &'z ZoneSeen, key: &RrKey) -> Vec<(RrKey, &'z RrSet)> {
     zone.zone
         .at(&key.name)
@@ -361,7 +363,7 @@ fn differences(from: &[(RrKey, RrSet)], to: &[(RrKey, RrSet)]) -> Vec<Change> {
         .collect()
 }
 
-/// One change from one version to another.
+/// A change from one version to another.
 #[must_use]
 pub fn change(key: &RrKey, before: Option<&RrSet>, after: Option<&RrSet>) -> Change {
     Change { key: key.clone(), before: before.cloned(), after: after.cloned() }

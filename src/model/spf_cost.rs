@@ -7,7 +7,7 @@ use cutover_contract::{Name, RrKey, RrType};
 use crate::observe::Outside;
 use crate::spf::{SpfRecord, Target};
 
-/// Records that are followed at the most, so that a circle of includes ends. Our choice.
+/// The maximum number of records that are followed, so that a cycle of includes ends. Our choice.
 const RECORDS_MAX: usize = 64;
 
 /// What an evaluation costs.
@@ -15,13 +15,14 @@ const RECORDS_MAX: usize = 64;
 pub struct Cost {
     /// DNS look-ups, as far as they are known.
     pub lookups: usize,
-    /// Records that could not be seen: what they cost is not counted.
+    /// Records that could not be seen: their cost is not counted.
     pub unseen: BTreeSet<Name>,
 }
 
-/// What an evaluation for `domain` costs when no term matches before the last: the worst case.
+/// The cost of evaluating the SPF record of `domain` if no term matches before the last: the worst
+/// case.
 ///
-/// `look_up` says what a resolver is told; a snapshot can, and so can a view of the proof.
+/// `look_up` gives the answer of a resolver, from a snapshot or from a view of the proof.
 #[must_use]
 pub fn cost(record: &SpfRecord, domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> Cost {
     let mut cost = Cost::default();

@@ -1,5 +1,5 @@
-//! What the SPF terms `mx` and `a` mean: the addresses behind them at one time (RFC 7208 §5.3,
-//! §5.4).
+//! What the SPF terms `mx` and `a` mean: the addresses that they stand for at one time (RFC 7208
+//! §5.3, §5.4).
 
 use std::net::IpAddr;
 
@@ -8,17 +8,17 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use crate::observe::{Seen, Snapshot};
 use crate::spf::{Target, Term};
 
-/// One thing that a term means.
+/// An address, or addresses that are not known, that a term means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// An address.
     Address(IpAddr),
-    /// The addresses of a name outside of the plan's zones, which were not seen; and why.
+    /// The addresses of a name outside the plan's zones, which were not seen, and why.
     Unseen(RrKey, String),
 }
 
 impl Meaning {
-    /// As a term that says the same for ever, if the address is known.
+    /// A term that always means the same, if the address is known.
     #[must_use]
     pub fn frozen(&self) -> Option<Term> {
         match self {
@@ -29,7 +29,7 @@ impl Meaning {
     }
 }
 
-/// What a target means; `None` for another record, whose own terms say it.
+/// What a target means; `None` for another record, whose own terms have the meaning.
 #[must_use]
 pub fn meaning(target: &Target, snapshot: &Snapshot) -> Option<Vec<Meaning>> {
     match target {
@@ -43,7 +43,8 @@ pub fn meaning(target: &Target, snapshot: &Snapshot) -> Option<Vec<Meaning>> {
                         mx.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange).collect();
                     Some(addresses(&names, snapshot))
                 }
-                // A domain without exchanges has none here, whatever its own address (§5.4).
+                // A domain without exchanges means no addresses, whatever its own address is
+                // (§5.4).
                 Seen::Absent => Some(Vec::new()),
                 Seen::Unknown(why) => {
                     let key = snapshot.leaves_at(&key).unwrap_or(key);
@@ -54,7 +55,7 @@ pub fn meaning(target: &Target, snapshot: &Snapshot) -> Option<Vec<Meaning>> {
     }
 }
 
-/// The addresses of some names, each once.
+/// The addresses of these names, without duplicates.
 #[must_use]
 pub fn addresses(names: &[Name], snapshot: &Snapshot) -> Vec<Meaning> {
     let mut found: Vec<Meaning> = Vec::new();
@@ -71,9 +72,9 @@ pub fn addresses(names: &[Name], snapshot: &Snapshot) -> Vec<Meaning> {
                     vec![Meaning::Unseen(key, why.to_owned())]
                 }
             };
-            for one in more {
-                if !found.contains(&one) {
-                    found.push(one);
+            for meaning in more {
+                if !found.contains(&meaning) {
+                    found.push(meaning);
                 }
             }
         }
@@ -81,8 +82,8 @@ pub fn addresses(names: &[Name], snapshot: &Snapshot) -> Vec<Meaning> {
     found
 }
 
-/// Whether two meanings are the same, in whatever order.
+/// Whether two lists have the same meanings, in any order.
 #[must_use]
-pub fn same(one: &[Meaning], other: &[Meaning]) -> bool {
-    one.iter().all(|a| other.contains(a)) && other.iter().all(|a| one.contains(a))
+pub fn same(left: &[Meaning], right: &[Meaning]) -> bool {
+    left.iter().all(|a| right.contains(a)) && right.iter().all(|a| left.contains(a))
 }

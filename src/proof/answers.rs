@@ -1,17 +1,18 @@
-//! The answers to a question in the course of a plan: what resolvers may hold, version by version.
+//! The answers to a question over the course of a plan: what resolvers may hold, version by
+//! version.
 //!
-//! What is cached is an answer: the records of a type, an alias in their place, or that there is
-//! neither. So versions are kept by question, not by RRset: where an alias takes the place of records
-//! in one change, no resolver ever holds the absence of both.
+//! What is cached is an answer: the records of a type, an alias in their place, or that neither
+//! exists. So versions are kept per question, not per RRset: if an alias replaces records in one
+//! change, no resolver ever holds that neither exists.
 //!
-//! Every answer comes out of [`crate::resolution::reply`], the one function that asks a zone. While it
-//! reads, each RRset that the plan changes is in one of its states ([`super::states`]), and each
-//! combination of the states that were really read makes one version. What the function does not read
-//! cannot change the answer: a record that is published elsewhere costs nothing, in a zone with
-//! wildcards too.
+//! Every answer comes from [`crate::resolution::reply`], the one function that asks a zone. While
+//! it reads, each RRset that the plan changes is in one of its states ([`super::states`]), and each
+//! combination of the states that it really reads makes one version. What it does not read cannot
+//! change the answer, so a record that is published elsewhere costs nothing, even in a zone with
+//! wildcards.
 //!
-//! A version is an occurrence, data *and* TTL. Equal data at another TTL is another version of the
-//! same *class*; evaluations look at classes, and patterns are made of versions.
+//! A version is an occurrence, data *and* TTL. Equal data with another TTL is another version of
+//! the same *class*. Evaluations look at classes, and patterns are made of versions.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,21 +29,21 @@ use crate::model::hold::hold;
 use crate::observe::ZoneSeen;
 use crate::resolution::{Contents, Reply, reply};
 
-/// What is answered.
+/// The content of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// These records.
     Records(Arc<[Rdata]>),
     /// An alias to this name.
     Alias(Name),
-    /// None, and no alias.
+    /// Neither records nor an alias.
     Absent,
-    /// Others are to be asked.
+    /// A referral to other servers.
     Delegated,
 }
 
 impl Content {
-    /// What a reply says.
+    /// The content of a reply.
     #[must_use]
     pub fn of(reply: &Reply<'_>) -> Self {
         match reply {
@@ -59,61 +60,75 @@ impl Content {
 pub struct Class {
     /// The data.
     pub content: Content,
-    /// The versions, each as the atoms that make it: one, but where an answer depends on several
-    /// RRsets that change, as below a wildcard.
+    /// The versions, each as the atoms that make it: usually one, or several if the answer depends
+    /// on several RRsets that change, as below a wildcard.
     pub versions: Vec<Vec<usize>>,
-    /// Versions that have expired before the plan, and count only with those who use an answer, or keep
-    /// it, for longer.
+    /// Versions that expired before the plan. They count only for those who use or keep an answer
+    /// longer.
     pub late: Vec<usize>,
 }
 
-/// The answers to one question, in the order in which they come about.
+/// The answers to a question, in the order in which they appear.
 #[derive(Clone, Debug)]
 pub struct Answers {
     /// The question.
     pub key: RrKey,
     /// At least one.
     pub classes: Vec<Class>,
-    /// There are more versions than are looked at: nothing can be said.
+    /// There are more versions than were checked: nothing can be said.
     pub undecided: bool,
 }
 
-/// Versions of one answer at the most. Our choice: an answer that more changes decide together than
-/// that is told as undecided, and nothing is proved.
+/// The maximum number of versions of an answer. Our choice: if more changes decide an answer
+/// together, it is reported as undecided, and nothing is proved.
 const VERSIONS_MAX: usize = 4_096;
-/// Tracks of which one name's existence hangs on several absences each: the most of which every
-/// combination is looked at. Of more, it is left open which absence it is, which can only show more
-/// harm. Our choice.
-const RETURNING_MAX: usize = 3;
+/// The maximum number of tracks for which every combination of absences is checked, if a name's
+/// existence depends on several absences of each. For further tracks it is left open which absence
+/// it is, which can only show more harm. Our choice.
+const AMBIGUOUS_MAX: usize = 3;
 
-/// One version while they are gathered.
+/// A version, while versions are collected.
 struct Version {
     content: Content,
     records: Option<RrSet>,
     lives: Duration,
     taken: Vec<(usize, usize)>,
-    /// Which choices led to it, each with how many states had been read before.
-    choices: Vec<(usize, usize)>,
+    /// The choices that led to it.
+    choices: Vec<Choice>,
 }
 
 impl Version {
-    fn is_like(&self, other: &Self) -> bool {
+    fn is_same_as(&self, other: &Self) -> bool {
         self.content == other.content && self.lives == other.lives
     }
 }
 
-/// Leaves out of versions whatever was read and made no difference: where every choice from some
-/// point on leads to the same answer, that answer hangs on nothing that was read from there on.
+/// A choice among the states that a track may be in, or among the tracks that make a name exist.
+#[derive(Clone, Copy)]
+struct Choice {
+    chosen: usize,
+    possible: usize,
+    /// The number of states that had been read before.
+    read: usize,
+    /// It only says why a name does not exist, which an earlier choice decided. If it were left out,
+    /// the answer would seem not to depend on that earlier choice.
+    is_absence: bool,
+}
+
+/// Removes from versions what was read but made no difference: if all choices from some point on
+/// lead to the same answer, that answer does not depend on what was read from there on.
 fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
     let Some(first) = all.first() else { return };
-    if all.iter().all(|version| version.is_like(first)) {
-        let read = first.choices.get(depth).map_or(first.taken.len(), |(_, read)| *read);
+    let next = first.choices.get(depth);
+    let is_absence = next.is_some_and(|choice| choice.is_absence);
+    if !is_absence && all.iter().all(|version| version.is_same_as(first)) {
+        let read = next.map_or(first.taken.len(), |choice| choice.read);
         let mut version = all.swap_remove(0);
         version.taken.truncate(read);
         found.push(version);
         return;
     }
-    let choice = |version: &Version| version.choices.get(depth).map(|(choice, _)| *choice);
+    let choice = |version: &Version| version.choices.get(depth).map(|choice| choice.chosen);
     while !all.is_empty() {
         let wanted = choice(&all[0]);
         let end = all.iter().position(|version| choice(version) != wanted).unwrap_or(all.len());
@@ -122,16 +137,16 @@ fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
     }
 }
 
-/// Which ways a question is looked at on.
+/// For which steps the answers to a question are collected.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ways {
-    /// There, and back.
-    All,
-    /// The way there alone.
-    There,
+pub(super) enum Directions {
+    /// Forward steps and the way back.
+    Both,
+    /// Forward steps only.
+    Forward,
 }
 
-/// The occurrences of a track for one question.
+/// The occurrences of a track for a question.
 type OfTrack<'l> = Rc<Vec<Occurrence<'l>>>;
 
 /// The contents of a zone while each track is in a chosen state.
@@ -139,28 +154,27 @@ struct Chosen<'c, 'l> {
     library: &'l Library<'l>,
     zone: &'l ZoneSeen,
     key: &'c RrKey,
-    ways: Ways,
+    directions: Directions,
     /// The occurrences of each track that was read for this question.
     tracks: &'c RefCell<BTreeMap<usize, OfTrack<'l>>>,
-    /// What to choose at the first choices; beyond them, the first.
+    /// The choices to make first; every choice after them is the first possible.
     script: &'c [usize],
     state: RefCell<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// What was chosen, and how many there are; and how many states had been read by then.
-    asked: Vec<(usize, usize, usize)>,
-    /// The state that each track is in, as far as it was read.
+    asked: Vec<Choice>,
+    /// The state that each track is in, if it was read.
     taken: Vec<(usize, usize)>,
 }
 
 impl<'l> Chosen<'_, 'l> {
-    fn choose(&self, possible: usize) -> usize {
+    fn choose(&self, possible: usize, is_absence: bool) -> usize {
         let State { asked, taken } = &mut *self.state.borrow_mut();
-        let choice = self.script.get(asked.len()).copied().unwrap_or(0);
-        asked.push((choice, possible, taken.len()));
-        choice
+        let chosen = self.script.get(asked.len()).copied().unwrap_or(0);
+        asked.push(Choice { chosen, possible, read: taken.len(), is_absence });
+        chosen
     }
 
     fn taken(&self, track: usize) -> Option<usize> {
@@ -172,24 +186,24 @@ impl<'l> Chosen<'_, 'l> {
         self.state.borrow_mut().taken.push((track, occurrence));
     }
 
-    /// The states of a track that differ in what this question can meet.
+    /// The states of a track that differ for this question.
     fn occurrences(&self, track: usize) -> OfTrack<'l> {
         if let Some(known) = self.tracks.borrow().get(&track) {
             return Rc::clone(known);
         }
         let row = self.library.row(track);
         let origin = &self.zone.zone.origin;
-        let way: Vec<Name> = std::iter::successors(Some(self.key.name.clone()), Name::parent)
+        let path: Vec<Name> = std::iter::successors(Some(self.key.name.clone()), Name::parent)
             .take_while(|name| name.is_at_or_below(origin))
             .collect();
-        let wildcards: Vec<Name> = way.iter().skip(1).filter_map(|n| n.child("*").ok()).collect();
+        let wildcards: Vec<Name> = path.iter().skip(1).filter_map(|n| n.child("*").ok()).collect();
         let types = [self.key.rtype, RrType::CNAME, RrType::NS, RrType::DNAME];
         let met: Vec<&RrKey> = row
             .keys()
             .filter(|key| types.contains(&key.rtype))
-            .filter(|key| way.contains(&key.name) || wildcards.contains(&key.name))
+            .filter(|key| path.contains(&key.name) || wildcards.contains(&key.name))
             .collect();
-        let near: Vec<&Name> = way
+        let near: Vec<&Name> = path
             .iter()
             .filter(|name| *name != origin && row.keys().any(|k| k.name.is_at_or_below(name)))
             .collect();
@@ -202,18 +216,18 @@ impl<'l> Chosen<'_, 'l> {
                 .collect();
             (values, there)
         };
-        let mut found = row.occurrences(self.ways, looks);
-        found.extend(row.in_between(self.ways, looks));
+        let mut found = row.occurrences(self.directions, looks);
+        found.extend(row.in_between(self.directions, looks));
         let found = Rc::new(found);
         self.tracks.borrow_mut().insert(track, Rc::clone(&found));
         found
     }
 
-    /// The records that a track has put at a key.
+    /// The records at a key in the state of its track.
     fn of_track(&self, track: usize, key: &RrKey) -> Option<&'l RrSet> {
         let all = self.occurrences(track);
         let taken = self.taken(track).unwrap_or_else(|| {
-            let choice = if all.len() == 1 { 0 } else { self.choose(all.len()) };
+            let choice = if all.len() == 1 { 0 } else { self.choose(all.len(), false) };
             self.take(track, choice);
             choice
         });
@@ -221,7 +235,7 @@ impl<'l> Chosen<'_, 'l> {
     }
 }
 
-/// The records at a key in one of a track's states.
+/// The records at a key in a state of a track.
 fn put_at<'l>(at: &'l Overlay, key: &RrKey, zone: &'l ZoneSeen) -> Option<&'l RrSet> {
     match at.get(key) {
         Some(there) => there.as_ref(),
@@ -229,7 +243,7 @@ fn put_at<'l>(at: &'l Overlay, key: &RrKey, zone: &'l ZoneSeen) -> Option<&'l Rr
     }
 }
 
-/// Whether a track's RRsets at or below a name are there in one of its states.
+/// Whether any of a track's RRsets exists at or below a name, in a state of the track.
 fn is_there(
     library: &Library<'_>,
     zone: &ZoneSeen,
@@ -255,7 +269,7 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
 
     fn exists(&self, name: &Name) -> bool {
         let draft = self.library.draft;
-        if draft.is_there_for_ever(self.zone, name) {
+        if draft.always_exists(self.zone, name) {
             return true;
         }
         // Each of these tracks may make the name exist by itself.
@@ -281,19 +295,19 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
         if trues.is_empty() {
             return false;
         }
-        let choice = self.choose(trues.len() + 1);
+        let choice = self.choose(trues.len() + 1, false);
         if let Some((track, occurrence)) = trues.get(choice) {
             self.take(*track, *occurrence);
             return true;
         }
-        let mut returning = 0;
+        let mut ambiguous = 0;
         for (track, no) in absences {
             match no.as_slice() {
-                [one] => self.take(track, *one),
+                [absence] => self.take(track, *absence),
                 several => {
-                    returning += 1;
-                    if returning <= RETURNING_MAX {
-                        let choice = self.choose(several.len());
+                    ambiguous += 1;
+                    if ambiguous <= AMBIGUOUS_MAX {
+                        let choice = self.choose(several.len(), true);
                         self.take(track, several[choice]);
                     }
                 }
@@ -307,12 +321,14 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
     }
 
     fn has_wildcards(&self) -> bool {
-        // Whether a name exists is chosen where it is asked for: which tracks an answer hangs on.
+        // Whether a name exists is chosen when it is asked for: only then is it known which tracks
+        // an answer depends on.
         true
     }
 }
 
-/// The next choices: the last that has one left is moved on, and what came after it begins anew.
+/// The next choices: the last choice that has an alternative moves on, and the choices after it
+/// start again.
 pub(super) fn next_script(mut asked: Vec<(usize, usize)>) -> Option<Vec<usize>> {
     while let Some((choice, possible)) = asked.pop() {
         if choice + 1 < possible {
@@ -325,17 +341,17 @@ pub(super) fn next_script(mut asked: Vec<(usize, usize)>) -> Option<Vec<usize>> 
 }
 
 impl Answers {
-    /// Whether some version of it hangs on several RRsets that change.
-    pub(super) fn hangs_on_several(&self) -> bool {
+    /// Whether some version depends on several RRsets that change.
+    pub(super) fn depends_on_several(&self) -> bool {
         self.classes.iter().flat_map(|class| &class.versions).any(|version| version.len() > 1)
     }
 
-    /// The answers to a question; `None` where there is one answer and it never changes. New atoms
-    /// are put behind those that are there.
+    /// The answers to a question; `None` if there is only one answer, which never changes. New
+    /// atoms are appended.
     pub(super) fn of(
         library: &Library<'_>,
         key: &RrKey,
-        ways: Ways,
+        directions: Directions,
         atoms: &mut Vec<Atom>,
     ) -> Option<Self> {
         let draft = library.draft;
@@ -347,17 +363,18 @@ impl Answers {
         loop {
             let state = RefCell::default();
             let chosen =
-                Chosen { library, zone, key, ways, tracks: &tracks, script: &script, state };
+                Chosen { library, zone, key, directions, tracks: &tracks, script: &script, state };
             let found = reply(&chosen, key);
             let records = match &found {
                 Reply::Records(rrset) | Reply::Alias { by: rrset, .. } => Some((*rrset).clone()),
                 Reply::Absent | Reply::Delegated(_) => None,
             };
             let lives = hold(records.as_ref(), zone);
-            let State { asked, taken } = chosen.state.into_inner();
-            let choices = asked.iter().map(|(choice, _, read)| (*choice, *read)).collect();
+            let State { asked: choices, taken } = chosen.state.into_inner();
+            let script_of = |choice: &Choice| (choice.chosen, choice.possible);
+            let asked = choices.iter().map(script_of).collect();
             versions.push(Version { content: Content::of(&found), records, lives, taken, choices });
-            match next_script(asked.into_iter().map(|(choice, of, _)| (choice, of)).collect()) {
+            match next_script(asked) {
                 Some(_) if versions.len() >= VERSIONS_MAX => {
                     undecided = true;
                     break;
@@ -367,7 +384,9 @@ impl Answers {
             }
         }
         let earlier = earlier(library, key);
-        if !undecided && earlier.is_empty() && versions.iter().all(|one| one.is_like(&versions[0]))
+        if !undecided
+            && earlier.is_empty()
+            && versions.iter().all(|version| version.is_same_as(&versions[0]))
         {
             return None;
         }
@@ -429,22 +448,22 @@ impl Answers {
     }
 }
 
-/// What was answered before the snapshot, and may still be cached; and whether only by those who keep
-/// answers too long.
+/// What was answered before the snapshot and may still be cached, and whether only those who keep
+/// answers too long may still hold it.
 fn earlier(library: &Library<'_>, key: &RrKey) -> Vec<(Content, Option<RrSet>, bool)> {
     let earlier = &library.draft.snapshot.earlier;
-    let own = earlier.get(key).into_iter().flatten().map(|one| {
-        let rrset = &one.records;
+    let own = earlier.get(key).into_iter().flatten().map(|version| {
+        let rrset = &version.records;
         let content =
             rrset.as_ref().map_or(Content::Absent, |r| Content::Records(r.shared_rdata()));
-        (content, rrset.clone(), one.is_late)
+        (content, rrset.clone(), version.is_late)
     });
     let alias = RrKey::new(key.name.clone(), RrType::CNAME);
     let aliases = earlier.get(&alias).into_iter().flatten();
-    let aliases = aliases.filter(|_| key.rtype != RrType::CNAME).filter_map(|one| {
-        let rrset = one.records.as_ref()?;
+    let aliases = aliases.filter(|_| key.rtype != RrType::CNAME).filter_map(|version| {
+        let rrset = version.records.as_ref()?;
         let target = rrset.rdata().first()?.target()?;
-        Some((Content::Alias(target), Some(rrset.clone()), one.is_late))
+        Some((Content::Alias(target), Some(rrset.clone()), version.is_late))
     });
     own.chain(aliases).collect()
 }

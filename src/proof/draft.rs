@@ -1,4 +1,4 @@
-//! The steps of a plan before they have an order: what recipes want to be changed, the points of the
+//! The steps of a plan before they have an order: the changes that recipes want, the points of the
 //! move, and the moments at which stated facts begin to be true.
 
 mod tasks;
@@ -19,7 +19,7 @@ use crate::observe::{Snapshot, ZoneSeen};
 use crate::spec::task::{Place, TaskSpec, WITHIN, Work};
 use crate::spec::{AssumeSpec, Confirm};
 
-/// A step without an order.
+/// A step that is not yet ordered.
 #[derive(Clone, Debug)]
 pub struct Node<'d> {
     /// Its id.
@@ -28,7 +28,7 @@ pub struct Node<'d> {
     pub kind: Kind<'d>,
 }
 
-/// What a step without an order is.
+/// What such a step is.
 #[derive(Clone, Debug)]
 pub enum Kind<'d> {
     /// A transition of a track.
@@ -46,7 +46,7 @@ pub enum Kind<'d> {
     Stated(&'d AssumeSpec),
     /// A task by which facts begin to be true.
     Task(&'d TaskSpec),
-    /// Nothing is done: what was there before the snapshot is waited for from here on.
+    /// No effect. Waits for what was there before the snapshot count from here.
     Beginning,
     /// A step of the way back.
     Back(BackStep<'d>),
@@ -55,8 +55,8 @@ pub enum Kind<'d> {
 /// A step of the way back.
 #[derive(Clone, Debug)]
 pub struct BackStep<'d> {
-    /// The step of the way there that it takes back: it is made if that one has begun. `None`: it is
-    /// always made.
+    /// The forward step that it undoes: it is made if that step has begun. `None`: it is always
+    /// made.
     pub serves: Option<usize>,
     /// What it does.
     pub what: Back<'d>,
@@ -65,65 +65,65 @@ pub struct BackStep<'d> {
 /// What a step of the way back does.
 #[derive(Clone, Debug)]
 pub enum Back<'d> {
-    /// Everything that has begun is settled; nothing is taken back yet.
+    /// Every step that has begun is settled; nothing is undone yet.
     Begin,
-    /// A transition is taken back.
+    /// A transition is undone.
     Change {
         /// The track's place.
         track: usize,
         /// The transition's place in the track.
         number: usize,
-        /// The changes, turned round.
+        /// The reversed changes.
         changes: Vec<Change>,
     },
     /// A point of the move is left: people read their mail at the old host again.
     Point(MovePoint),
-    /// A fact that had begun to be true is so no longer.
+    /// A fact that had begun to be true ends.
     Unstated(&'d AssumeSpec),
-    /// A fact about the new host, stated for the way back, begins to be true.
+    /// A fact about the new host that is stated for the way back begins to be true.
     Stated(&'d AssumeSpec),
-    /// A task is taken back, with the facts that it had brought about.
+    /// A task is undone, and the facts that it brought about end.
     Undone(&'d TaskSpec),
-    /// A task by which facts about the new host begin to be true.
+    /// A task on the way back brings facts about the new host about.
     Task(&'d TaskSpec),
 }
 
-/// The steps of a plan before they have an order.
+/// The steps of a plan before they are ordered.
 #[derive(Clone, Debug)]
 pub struct Draft<'d> {
-    /// What is wanted.
+    /// What the plan wants.
     pub intent: &'d Intent,
     /// What was seen.
     pub snapshot: &'d Snapshot,
-    /// What will be seen when all is done; see [`crate::model::end::in_the_end`].
+    /// What will be seen in the end; see [`crate::model::end::in_the_end`].
     pub end: Arc<Snapshot>,
-    /// Whose servers take mail.
+    /// Whose servers accept mail.
     pub parties: Arc<Parties>,
-    /// What recipes make of it.
+    /// The tracks that recipes made.
     pub tracks: &'d [Track],
     /// The steps.
     pub nodes: Vec<Node<'d>>,
     points: BTreeMap<MovePoint, usize>,
     /// The steps of each track.
     of_track: Vec<Vec<usize>>,
-    /// The steps that take back the transitions of each track, in the order in which they are made,
-    /// each with the place of its transition.
+    /// The steps that undo the transitions of each track, in the order in which they are made, each
+    /// with the place of its transition.
     back_of_track: Vec<Vec<(usize, usize)>>,
-    /// The steps of the way back that change no records.
+    /// The steps of the way back that do not change records.
     back_others: Vec<usize>,
     /// The track that changes each RRset, in the order of the RRsets.
     owners: Arc<Vec<(&'d RrKey, usize)>>,
     owner_at: Arc<HashMap<&'d RrKey, usize>>,
-    /// The zones that have wildcards, or come to have some.
+    /// The zones that have wildcards, now or later.
     with_wildcards: HashSet<&'d Name>,
-    /// The zones that have delegations or DNAMEs, or come to have some.
+    /// The zones that have delegations or DNAMEs, now or later.
     with_cuts: HashSet<&'d Name>,
-    /// How many steps lead there; behind them stand those of the way back.
+    /// The number of forward steps; the steps of the way back come after them.
     pub forward: usize,
 }
 
 impl<'d> Draft<'d> {
-    /// The steps of tracks.
+    /// The draft of these tracks, without a way back.
     #[must_use]
     pub fn of(
         intent: &'d Intent,
@@ -181,19 +181,20 @@ impl<'d> Draft<'d> {
         }
         let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
         let has_switch = stages.clone().any(|stage| *stage == Stage::Switch);
-        // What is left of a switch that has begun does not begin it again.
+        // The rest of a switch that has begun does not begin it again.
         let switches = has_switch && !snapshot.is_switching;
         let contracts =
             has_switch || stages.any(|stage| matches!(stage, Stage::Contract | Stage::Retire));
-        // A switch that was made before this plan is counted from its beginning: nobody knows when. And
-        // what the plan asks to be waited for may have been done by an earlier run.
+        // If an earlier run made the switch, waits for it count from the beginning, since nobody
+        // knows when that was. What the plan wants to wait for may also have been done by an
+        // earlier run.
         let mut stages = tracks.iter().flat_map(|track| &track.transitions).map(|t| &t.stage);
         let waits = stages.any(|stage| {
             let Stage::After { wait: Some(wait), .. } = stage else { return false };
             snapshot.changed.values().any(|ago| ago < wait)
         });
-        let is_behind = contracts && !switches;
-        if waits || is_behind || !snapshot.earlier.is_empty() {
+        let has_switched = contracts && !switches;
+        if waits || has_switched || !snapshot.earlier.is_empty() {
             draft.nodes.push(Node { id: StepId::of_beginning(), kind: Kind::Beginning });
         }
         for (place, track) in tracks.iter().enumerate() {
@@ -229,9 +230,9 @@ impl<'d> Draft<'d> {
         draft
     }
 
-    /// The same steps, and those of the way back for the steps that it takes back.
+    /// The same draft, with the steps of the way back for the steps that it undoes.
     #[must_use]
-    pub fn with_way_back(&self, taken_back: &dyn Fn(usize) -> bool) -> Self {
+    pub fn with_way_back(&self, is_undone: &dyn Fn(usize) -> bool) -> Self {
         let mut draft = self.clone();
         let intent_tasks = &self.intent.tasks;
         let mut push = |id: StepId, serves, what| {
@@ -252,10 +253,9 @@ impl<'d> Draft<'d> {
             draft.nodes.push(Node { id, kind });
         };
         push(StepId::of_way_back(), None, Back::Begin);
-        for (step, node) in
-            self.nodes.iter().enumerate().rev().filter(|(step, _)| taken_back(*step))
+        for (step, node) in self.nodes.iter().enumerate().rev().filter(|(step, _)| is_undone(*step))
         {
-            let id = node.id.taken_back();
+            let id = node.id.undo_id();
             match &node.kind {
                 Kind::Change { track, number, transition } => {
                     let changes = transition.changes.iter().map(Change::turned).collect();
@@ -276,12 +276,12 @@ impl<'d> Draft<'d> {
                 }
                 Kind::Stated(stated) => push(id, Some(step), Back::Unstated(stated)),
                 Kind::Task(spec) => {
-                    // That a copy is not the last one any more takes no program, and no time.
-                    for stated in self.facts_by(spec).filter(|one| !self.asks_a_person(one)) {
-                        let id = stated_id(stated).taken_back();
+                    // Ending the fact that a copy is the last one takes no program and no time.
+                    for stated in self.facts_by(spec).filter(|fact| !self.needs_a_person(fact)) {
+                        let id = stated_id(stated).undo_id();
                         push(id, Some(step), Back::Unstated(stated));
                     }
-                    if self.facts_by(spec).any(|one| self.asks_a_person(one)) {
+                    if self.facts_by(spec).any(|fact| self.needs_a_person(fact)) {
                         push(id, Some(step), Back::Undone(spec));
                     }
                 }
@@ -293,40 +293,40 @@ impl<'d> Draft<'d> {
         draft
     }
 
-    /// Whether steps of a way back stand behind those of the way there.
+    /// Whether the draft has steps of a way back after the forward steps.
     #[must_use]
     pub fn has_way_back(&self) -> bool {
         self.nodes.len() > self.forward
     }
 
-    /// Facts about the new host that are stated as they will be when a run goes back: its mailboxes
-    /// are copied to the old one, and nobody's mail client uses it.
+    /// Facts about the new host as they will be when a run goes back: its mailboxes are copied to
+    /// the old host, and no mail client uses it.
     fn stated_for_the_way_back(&self) -> impl Iterator<Item = &'d AssumeSpec> {
-        let to = self.intent.moves.first().map(|one| one.to.name.as_str());
+        let to = self.intent.moves.first().map(|domain| domain.to.name.as_str());
         let intent = self.intent;
-        intent.assume.iter().filter(move |one| {
-            matches!(one.fact.value, Fact::Synced | Fact::Clients)
-                && one.from.is_none()
-                && one.by.is_none()
-                && one.value == one.fact.value.row().stated
-                && one.subject.value.host() == to
+        intent.assume.iter().filter(move |stated| {
+            matches!(stated.fact.value, Fact::Synced | Fact::Clients)
+                && stated.from.is_none()
+                && stated.by.is_none()
+                && stated.value == stated.fact.value.row().stated
+                && stated.subject.value.host() == to
         })
     }
 
-    /// The steps that take back the transitions of a track, in the order in which they are made, each
+    /// The steps that undo the transitions of a track, in the order in which they are made, each
     /// with the place of its transition.
     #[must_use]
     pub fn back_of(&self, track: usize) -> &[(usize, usize)] {
         &self.back_of_track[track]
     }
 
-    /// Whether a zone has wildcards, or comes to have some.
+    /// Whether a zone has wildcards, now or later.
     #[must_use]
     pub fn has_wildcards(&self, zone: &Name) -> bool {
         self.with_wildcards.contains(zone)
     }
 
-    /// Whether a zone has delegations or DNAMEs, or comes to have some.
+    /// Whether a zone has delegations or DNAMEs, now or later.
     #[must_use]
     pub fn has_cuts(&self, zone: &Name) -> bool {
         self.with_cuts.contains(zone)
@@ -354,16 +354,16 @@ impl<'d> Draft<'d> {
             .collect()
     }
 
-    /// Whether a name exists in a zone whatever the plan does.
+    /// Whether a name exists in a zone, whatever the plan does.
     #[must_use]
-    pub fn is_there_for_ever(&self, zone: &ZoneSeen, name: &Name) -> bool {
+    pub fn always_exists(&self, zone: &ZoneSeen, name: &Name) -> bool {
         let from = RrKey::new(name.clone(), RrType::new(0));
         let below = zone.zone.rrsets.range(from..).map(|(key, _)| key);
         let mut below = below.take_while(|key| key.name.is_at_or_below(name));
         below.any(|key| self.owner_of(key).is_none())
     }
 
-    /// The step of the way back for something of the way there that is no change.
+    /// The step of the way back that meets a condition and changes no records.
     #[must_use]
     pub fn back_step(&self, wanted: &dyn Fn(&Back<'_>) -> bool) -> Option<usize> {
         self.back_others.iter().copied().find(|step| match &self.nodes[*step].kind {
@@ -376,8 +376,8 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// The step of the way there that a step of the way back serves; `None` for steps that are
-    /// always made, and for those of the way there.
+    /// The forward step that a step of the way back belongs to; `None` for steps that are always
+    /// made, and for forward steps.
     #[must_use]
     pub fn serves(&self, step: usize) -> Option<usize> {
         match &self.nodes[step].kind {
@@ -390,23 +390,23 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// The step of the way there that a step of the way back is the opposite of. Others of its steps are made
-    /// with a step of the way there, and are none.
+    /// The forward step that a step of the way back undoes. Some steps are made because of a
+    /// forward step, but do not undo it.
     #[must_use]
     pub fn undoes(&self, step: usize) -> Option<usize> {
-        let Kind::Back(BackStep { serves: Some(there), what }) = &self.nodes[step].kind else {
+        let Kind::Back(BackStep { serves: Some(undone), what }) = &self.nodes[step].kind else {
             return None;
         };
-        let is_opposite = match what {
+        let is_undo = match what {
             Back::Change { .. } | Back::Point(_) | Back::Undone(_) => true,
-            // What a task had brought about is so no longer; the task itself is taken back elsewhere.
-            Back::Unstated(_) => matches!(self.nodes[*there].kind, Kind::Stated(_)),
+            // The fact that a task brought about ends here; another step undoes the task itself.
+            Back::Unstated(_) => matches!(self.nodes[*undone].kind, Kind::Stated(_)),
             Back::Begin | Back::Stated(_) | Back::Task(_) => false,
         };
-        is_opposite.then_some(*there)
+        is_undo.then_some(*undone)
     }
 
-    /// The step of a point, if the plan comes by it.
+    /// The step at which a point is reached, if the plan has one.
     #[must_use]
     pub fn point(&self, point: MovePoint) -> Option<usize> {
         self.points.get(&point).copied()
@@ -418,7 +418,7 @@ impl<'d> Draft<'d> {
         &self.of_track[track]
     }
 
-    /// The first step, where something has to be waited for from there.
+    /// The first step, if something has to be waited for from there.
     #[must_use]
     pub fn beginning(&self) -> Option<usize> {
         self.nodes.first().and_then(|node| match node.kind {
@@ -431,7 +431,7 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// What a step does when it is in a graph.
+    /// What a step does as a step of a graph.
     #[must_use]
     pub fn primitive(&self, step: usize) -> Primitive {
         let change = |track: usize, number: usize, changes: &[Change]| {
@@ -447,12 +447,14 @@ impl<'d> Draft<'d> {
             Kind::Back(BackStep { what: Back::Change { track, number, changes }, .. }) => {
                 change(*track, *number, changes)
             }
-            Kind::Back(BackStep { what: Back::Unstated(one), .. }) if self.asks_a_person(one) => {
+            Kind::Back(BackStep { what: Back::Unstated(stated), .. })
+                if self.needs_a_person(stated) =>
+            {
                 let work = Work::Manual(format!(
-                    "see that {} {} again (`{}`), and confirm it: mail is led back then",
-                    one.subject.value.shown(),
-                    one.fact.value.says(self.value_before(one)),
-                    one.fact.value
+                    "make sure that {} {} again (`{}`), and confirm it: then mail is moved back",
+                    stated.subject.value.shown(),
+                    stated.fact.value.says(self.value_before(stated)),
+                    stated.fact.value
                 ));
                 Primitive::Task(Task { work, check: None, within: WITHIN })
             }
@@ -465,7 +467,7 @@ impl<'d> Draft<'d> {
             }) => {
                 let says = fact.value.says(*value);
                 let work = Work::Manual(format!(
-                    "see that {} {says} (`{}`), and confirm it",
+                    "make sure that {} {says} (`{}`), and confirm it",
                     subject.value.shown(),
                     fact.value
                 ));
@@ -492,52 +494,52 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// Whether only a person can say that a stated fact is no longer so: mail on the way back relies on
-    /// the value before. Where that is the worst value, nothing relies on it.
+    /// Whether only a person can confirm that a stated fact has ended: mail on the way back relies
+    /// on the earlier value. If that is the worst value, nothing relies on it.
     #[must_use]
-    pub fn asks_a_person(&self, stated: &AssumeSpec) -> bool {
+    pub fn needs_a_person(&self, stated: &AssumeSpec) -> bool {
         let row = stated.fact.value.row();
-        // Who reads at the old host again sees the new one's mailboxes there until it stops to show
-        // them.
+        // People who read their mail at the old host again see the new host's mailboxes until it
+        // stops redirecting them.
         matches!(stated.fact.value, Fact::Mail | Fact::Redirects)
             || self.value_before(stated) != row.unknown
     }
 
-    /// The value of a fact before a statement begins.
+    /// The value of a fact before a stated value begins.
     #[must_use]
     pub fn value_before(&self, stated: &AssumeSpec) -> Value {
-        let same = |one: &&AssumeSpec| {
-            one.fact.value == stated.fact.value && one.subject.value == stated.subject.value
+        let same = |spec: &&AssumeSpec| {
+            spec.fact.value == stated.fact.value && spec.subject.value == stated.subject.value
         };
-        let earlier = self.intent.assume.iter().filter(same).filter(|one| one.from < stated.from);
+        let earlier = self.intent.assume.iter().filter(same).filter(|spec| spec.from < stated.from);
         let row = stated.fact.value.row();
         let is_old = self
             .intent
             .moves
             .iter()
-            .any(|one| stated.subject.value.host() == Some(one.from.name.as_str()));
-        match earlier.max_by_key(|one| one.from) {
+            .any(|domain| stated.subject.value.host() == Some(domain.from.name.as_str()));
+        match earlier.max_by_key(|spec| spec.from) {
             Some(before) => before.value,
             None => row.of_old.filter(|_| is_old).unwrap_or(row.unknown),
         }
     }
 }
 
-/// The id of a transition's step; a verb that a track has twice is numbered.
+/// The id of a transition's step. Equal verbs within a track are numbered.
 fn change_id(track: &Track, number: usize) -> StepId {
     let verb = track.transitions[number].verb;
     let before = track.transitions[..number].iter().filter(|t| t.verb == verb).count();
     StepId::of_change(verb, before + 1, &track.zone, &track.key)
 }
 
-/// What the step at which a fact begins to be true says.
+/// The title of the step at which a fact begins to be true.
 #[must_use]
 pub fn stated_title(stated: &AssumeSpec) -> String {
     let says = stated.fact.value.says(stated.value);
     let who = match &stated.confirm {
         Confirm::Nobody => "from here on",
-        Confirm::Person { check: None } => "by hand: see that",
-        Confirm::Person { check: Some(_) } => "its check sees that",
+        Confirm::Person { check: None } => "by hand: make sure that",
+        Confirm::Person { check: Some(_) } => "its check makes sure that",
     };
     format!("{who} {} {says} (`{}`)", stated.subject.value.shown(), stated.fact.value)
 }
@@ -548,7 +550,7 @@ pub fn stated_id(stated: &AssumeSpec) -> StepId {
     StepId::of_fact(stated.from, stated.fact.value, &stated.subject.value)
 }
 
-/// Whether a transition only prepares another one of its track.
+/// Whether a transition only prepares another transition of its track.
 #[must_use]
 pub fn prepares(track: &Track, transition: &Transition) -> bool {
     transition.verb == Verb::Lower && track.transitions.len() > 1

@@ -1,12 +1,12 @@
 //! Facts as atoms: which values a fact may have, and from when to when.
 //!
-//! A value that changes in a step *may hold* together with the one before while the step runs, and
-//! the one before goes on to hold for as long as it settles. A fact that nobody states has its worst
-//! value for ever; what a host does that takes the mail today, it goes on to do until somebody states
-//! another thing ([`crate::fact::Row::of_old`]).
+//! While a step changes a fact, both the new and the earlier value *may hold*, and the earlier
+//! value may hold until it has settled. A fact that nobody states has its worst value forever. What
+//! a host does that accepts the mail today, it goes on doing until somebody states otherwise
+//! ([`crate::fact::Row::of_old`]).
 //!
-//! Which statements some pattern was made with is kept: a statement that nothing relies on is an
-//! error of the plan.
+//! The facts that some pattern relies on are recorded: a stated fact that nothing relies on is an
+//! error in the plan.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use crate::fact::{Fact, Subject, Value};
 use crate::graph::MovePoint;
 use crate::spec::{AssumeSpec, Point};
 
-/// The values of facts, as far as somebody has asked for them.
+/// The values of facts that were asked for so far.
 pub struct Facts<'d> {
     library: &'d Library<'d>,
     known: RefCell<BTreeMap<(Fact, Subject), Values>>,
@@ -27,19 +27,19 @@ pub struct Facts<'d> {
     read: RefCell<Read>,
 }
 
-/// The facts that patterns were made with.
+/// The facts that patterns rely on.
 #[derive(Clone, Debug, Default)]
 pub struct Read {
-    /// On the way there, and on ways back.
+    /// On the forward steps, and on ways back.
     pub anywhere: BTreeSet<(Fact, Subject)>,
-    /// On ways back past the switch, whether or not there are any.
+    /// Only on ways back past the switch, whether or not there are any.
     pub past_switch: BTreeSet<(Fact, Subject)>,
 }
 
 /// The values that a fact may have, each with its atom.
 pub type Values = Vec<(Value, usize)>;
 
-/// One value while they are gathered.
+/// A value, while values are collected.
 struct Phase {
     value: Value,
     start: Start,
@@ -49,14 +49,14 @@ struct Phase {
 }
 
 impl Phase {
-    /// A value that somebody states, or that is known, on every way.
+    /// A value that is stated or known, for any steps.
     fn of(value: Value, start: Start, ends: Vec<Ending>) -> Self {
         Self { value, start, ends, unknown: false, counts: Counts::Always }
     }
 }
 
 impl<'d> Facts<'d> {
-    /// Nothing has been asked yet.
+    /// No fact was asked for yet.
     #[must_use]
     pub fn of(library: &'d Library<'d>) -> Self {
         Self {
@@ -77,7 +77,8 @@ impl<'d> Facts<'d> {
         self.read.into_inner()
     }
 
-    /// The values that a fact may have, each with its atom. Whoever asks relies on it.
+    /// The values that a fact may have, each with its atom. Asking for them means relying on the
+    /// fact.
     #[must_use]
     pub fn values(&self, fact: Fact, subject: &Subject) -> Values {
         self.read.borrow_mut().anywhere.insert((fact, subject.clone()));
@@ -101,19 +102,19 @@ impl<'d> Facts<'d> {
         atoms
     }
 
-    /// The atoms of one value.
+    /// The atoms of a value.
     #[must_use]
     pub fn having(&self, fact: Fact, subject: &Subject, value: Value) -> Vec<usize> {
         of_value(self.values(fact, subject), value)
     }
 
-    /// The atoms of one value of a host's fact.
+    /// The atoms of a value of a host's fact.
     #[must_use]
     pub fn of_host(&self, fact: Fact, host: &str, value: Value) -> Vec<usize> {
         self.having(fact, &Subject::Host(host.to_owned()), value)
     }
 
-    /// The same where only a way back past the switch asks.
+    /// The same, if only a way back past the switch asks.
     #[must_use]
     pub fn of_host_again(&self, fact: Fact, host: &str, value: Value) -> Vec<usize> {
         let subject = Subject::Host(host.to_owned());
@@ -121,8 +122,9 @@ impl<'d> Facts<'d> {
         of_value(self.look(fact, &subject), value)
     }
 
-    /// The atoms of one value of a fact that several subjects can have: of all of them that somebody
-    /// states it of, for of two that say otherwise neither counts; or else of the first.
+    /// The atoms of a value of a fact that several subjects can have. Takes all subjects for which
+    /// it is stated, since neither of two contradicting statements is trusted. If it is stated for
+    /// none, takes the first.
     #[must_use]
     pub fn of_any(&self, fact: Fact, subjects: &[Subject], value: Value) -> Vec<usize> {
         let stated = subjects.iter().filter(|subject| self.is_stated(fact, subject));
@@ -132,14 +134,14 @@ impl<'d> Facts<'d> {
         all.flat_map(|subject| self.having(fact, subject, value)).collect()
     }
 
-    /// Whether somebody states the fact.
+    /// Whether the fact is stated.
     #[must_use]
     pub fn is_stated(&self, fact: Fact, subject: &Subject) -> bool {
         let mut stated = self.draft().intent.assume.iter();
-        stated.any(|one| one.fact.value == fact && one.subject.value == *subject)
+        stated.any(|stated| stated.fact.value == fact && stated.subject.value == *subject)
     }
 
-    /// Whether somebody states the fact with this value, from the first step on and for ever.
+    /// Whether the fact is stated with this value, from the first step on and forever.
     #[must_use]
     pub fn is_always(&self, fact: Fact, subject: &Subject, value: Value) -> bool {
         let all = self.values(fact, subject);
@@ -152,19 +154,19 @@ impl<'d> Facts<'d> {
             .intent
             .assume
             .iter()
-            .filter(|one| one.fact.value == fact && one.subject.value == *subject)
+            .filter(|stated| stated.fact.value == fact && stated.subject.value == *subject)
             .collect();
-        stated.sort_by_key(|one| one.from);
+        stated.sort_by_key(|stated| stated.from);
         if fact == Fact::Sends && stated.is_empty() && self.is_new(subject) {
             return self.begins_to_send();
         }
         let (initial, unknown) = self.initial(fact, subject, &stated);
         let mut phases = vec![Phase { unknown, ..Phase::of(initial, Start::Always, Vec::new()) }];
         let mut begun: Vec<(&AssumeSpec, usize)> = Vec::new();
-        for one in stated {
-            let Some(step) = draft.step_of(one) else { continue };
-            if begin(&mut phases, one.value, step, one.settle) {
-                begun.push((one, phases.len() - 1));
+        for spec in stated {
+            let Some(step) = draft.step_of(spec) else { continue };
+            if begin(&mut phases, spec.value, step, spec.settle) {
+                begun.push((spec, phases.len() - 1));
             }
         }
         if fact == Fact::Mail
@@ -179,15 +181,15 @@ impl<'d> Facts<'d> {
 
     fn is_old(&self, subject: &Subject) -> bool {
         let moves = &self.draft().intent.moves;
-        subject.host().is_some_and(|host| moves.iter().any(|one| one.from.name == host))
+        subject.host().is_some_and(|host| moves.iter().any(|domain| domain.from.name == host))
     }
 
     fn is_new(&self, subject: &Subject) -> bool {
         let moves = &self.draft().intent.moves;
-        subject.host().is_some_and(|host| moves.iter().any(|one| one.to.name == host))
+        subject.host().is_some_and(|host| moves.iter().any(|domain| domain.to.name == host))
     }
 
-    /// The new host sends from the switch on; or from when the old one sends no longer, if that is
+    /// The new host sends from the switch on, or from when the old host no longer sends, if that is
     /// earlier.
     fn begins_to_send(&self) -> Vec<Phase> {
         let draft = self.draft();
@@ -199,10 +201,10 @@ impl<'d> Facts<'d> {
             Phase::of(Value::False, Start::Always, ends),
             Phase::of(Value::True, Start::Begin(switch), Vec::new()),
         ];
-        let stops = draft.intent.assume.iter().filter(|one| {
-            one.fact.value == Fact::Sends
-                && one.value == Value::False
-                && self.is_old(&one.subject.value)
+        let stops = draft.intent.assume.iter().filter(|stated| {
+            stated.fact.value == Fact::Sends
+                && stated.value == Value::False
+                && self.is_old(&stated.subject.value)
         });
         for stop in stops {
             match (stop.from, draft.step_of(stop)) {
@@ -216,8 +218,8 @@ impl<'d> Facts<'d> {
         phases
     }
 
-    /// The values of the way back: what had begun to be true is so no longer; and what is stated of
-    /// the new host for that way begins, whatever was so on the way there.
+    /// The values on the way back. Values that had begun end. And what is stated about the new host
+    /// for the way back begins, whatever was true before.
     fn way_back(
         &self,
         fact: Fact,
@@ -246,30 +248,30 @@ impl<'d> Facts<'d> {
         }
     }
 
-    /// The value before the first step, and whether nobody states it.
+    /// The value before the first step, and whether it is not stated.
     fn initial(&self, fact: Fact, subject: &Subject, stated: &[&AssumeSpec]) -> (Value, bool) {
         let draft = self.draft();
-        // Stated without a beginning, or with a part of the move that lies behind already.
-        let already = stated.iter().rev().find(|one| draft.step_of(one).is_none());
-        if let Some(one) = already {
-            return (one.value, false);
+        // Stated without a beginning, or for a part of the move that is over already.
+        let already = stated.iter().rev().find(|stated| draft.step_of(stated).is_none());
+        if let Some(stated) = already {
+            return (stated.value, false);
         }
         let row = fact.row();
         match row.of_old.filter(|_| self.is_old(subject)) {
             Some(today) => (today, false),
-            // What shall take mail puts it into mailboxes, and nobody has to say so.
+            // A host that is to accept mail puts it into mailboxes; nobody has to state that.
             None => (row.unknown, stated.is_empty() && fact != Fact::Mail),
         }
     }
 
-    /// Mail of a host or a domain in flight: until the last message has been delivered that was sent
-    /// before people stopped; none: nobody sends, as somebody states.
+    /// Mail of a host or a domain in flight, until the last message has been delivered that was
+    /// sent before people stopped. Empty if, as stated, nobody sends.
     #[must_use]
     pub fn in_flight(&self, of: &Subject) -> Vec<usize> {
         self.in_flight_by(Fact::Sends, of)
     }
 
-    /// The same of what somebody sends, or signs.
+    /// The same for what somebody sends, or signs.
     #[must_use]
     pub fn in_flight_by(&self, fact: Fact, of: &Subject) -> Vec<usize> {
         let sending = self.having(fact, of, Value::True);
@@ -280,12 +282,14 @@ impl<'d> Facts<'d> {
         let clocks = self.draft().intent.terms.clocks;
         let life = clocks.queue_life + clocks.margin;
         let mut found = Vec::new();
-        // While people send, mail may be in flight; the atom of the value says until when they do.
+        // While people send, mail may be in flight. The atom of the value says how long they send.
         for sending in sending {
             let Atom { start, ends, what } = self.library.atoms.borrow()[sending].clone();
             let unknown = matches!(what, What::Fact { unknown: true, .. });
-            let ends =
-                ends.into_iter().map(|one| Ending { hold: one.hold + life, ..one }).collect();
+            let ends = ends
+                .into_iter()
+                .map(|ending| Ending { hold: ending.hold + life, ..ending })
+                .collect();
             let what = What::InFlight { by: fact, of: of.clone(), unknown };
             let counts = self.library.counts(sending);
             found.push(self.library.add_where(counts, Atom { what, start, ends }));
@@ -299,7 +303,7 @@ fn of_value(values: Values, value: Value) -> Vec<usize> {
     values.into_iter().filter(|(has, _)| *has == value).map(|(_, atom)| atom).collect()
 }
 
-/// Whether the value begins anew.
+/// Begins a new value, unless the fact already has it. Returns whether it did.
 fn begin(phases: &mut Vec<Phase>, value: Value, step: usize, settle: Duration) -> bool {
     let last = phases.last_mut().expect("one at least");
     if last.value == value {

@@ -1,38 +1,39 @@
-//! The safety model: which states a run can pass through, and whether harm can be done in one.
+//! The safety model: which states a run can pass through, and whether any of them allows harm.
 //!
-//! Each step is two events, `begin` and `end`; if one step comes after another, the other's `end`
-//! precedes its `begin`. A *state* is a set of events that holds, with each event, all that precede
-//! it. Every execution passes through such sets only, and each of them is reached by some.
+//! Each step is two events, `begin` and `end`. If a step comes after another, the other's `end`
+//! precedes its `begin`. A *state* is a set of events that contains, with each event, all events
+//! that precede it. Every execution passes only through such states, and some execution reaches
+//! each of them.
 //!
-//! An *atom* ([`pattern::Atom`]) is an interval, a start and a set of ends: it holds in a state that
-//! contains its start and none of its ends. That a version of an answer may be in a cache is one; so
-//! is that a fact may have a value, or that mail of a sender may be in flight. A *bad pattern* is a
-//! set of atoms that must not hold together; invariants ([`invariant::ALL`]) make them.
+//! An *atom* ([`pattern::Atom`]) is an interval: it has a start and a set of ends, and holds in a
+//! state that contains its start and none of its ends. For example: a version of an answer may be
+//! cached, a fact may have a value, or mail of a sender may be in flight. A *bad pattern* is a set
+//! of atoms that must not hold together; the invariants ([`invariant::ALL`]) make them.
 //!
-//! **Theorem.** Atoms hold together in some reachable state if and only if no end of any of them is
-//! equal to or precedes the start of any of them.
+//! **Theorem.** Atoms hold together in some reachable state if and only if no end of any of them
+//! equals or precedes the start of any of them.
 //!
-//! *Why:* let D be all the starts and all that precedes them. Every state that contains the starts
-//! contains D. D contains an end only if that end is, or precedes, a start. So if any state works, D
-//! works; and D, run in the order of the graph, is the counterexample.
+//! *Why:* let D be all the starts and everything that precedes them. Every state that contains the
+//! starts contains D. D contains an end only if that end is, or precedes, a start. So if any state
+//! works, D works; and D, run in the order of the graph, is the counterexample.
 //!
-//! So "can these be true together?" is a look-up in one closure ([`crate::graph::paths::Paths`]): no enumeration
-//! of orders, no solver. The same look-up says what would keep a pattern from coming true, so the
-//! order of a plan is *derived* from the patterns (`compile`), and then proved by them again.
+//! So "can these be true together?" is a look-up in one transitive closure
+//! ([`crate::graph::paths::Paths`]): there is no enumeration of orders, and no solver. The same
+//! look-up says what would prevent a pattern, so the order of a plan is *derived* from the patterns
+//! (`compile`), and then proved against them.
 //!
-//! Where this differs from the design's text: answers, not RRsets, are what is cached
-//! ([`answers`]); SPF and DKIM each have to hold where a sender declares them
-//! ([`invariant`], `authenticated`); and an end that several paths could bring about counts when one
-//! path alone waits long enough, as the design says, but only paths of this plan count: that an
-//! earlier run waited is not known here.
+//! Where this differs from the design's text: what is cached is answers, not RRsets ([`answers`]);
+//! SPF and DKIM each have to hold where a sender declares them ([`invariant`], `authenticated`).
+//! And as in the design, if several paths lead to an end, it counts when one of them alone waits
+//! long enough; but only paths of this plan count, since waits of earlier runs are not known here.
 
 pub mod answers;
 pub mod back;
 pub mod draft;
 pub mod facts;
 pub mod invariant;
-pub mod known;
 pub mod model;
+pub mod options;
 pub mod parties;
 pub mod pattern;
 pub mod spf_view;
@@ -50,22 +51,24 @@ use draft::Draft;
 use model::Model;
 use pattern::Pattern;
 
-pub use story::{Told, says, tell};
+pub use story::{StoryContext, says, story};
 
-/// What came of a proof.
+/// The result of a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     /// The invariants that hold in every order, at every delay, and for every cached answer.
     pub holding: Vec<&'static str>,
     /// What is broken before the first step.
     pub present: Vec<Defect>,
-    /// What is so before the first step, and would be harm if nobody meant it to be: one sentence each.
+    /// What is true before the first step and would be harm if it were not intended: one sentence
+    /// each.
     pub steady: Vec<String>,
     /// The first counterexample of each harm, by invariant.
     pub refuted: Vec<Counterexample>,
-    /// What nobody states, and would have to be so; each with the invariants that rely on it.
+    /// The facts that would have to be true and are not stated, each with the invariants that rely
+    /// on it.
     pub unstated: BTreeMap<(Fact, Subject), BTreeSet<&'static str>>,
-    /// How many patterns were looked at.
+    /// How many patterns were checked.
     pub patterns: usize,
     /// How many atoms they consist of.
     pub atoms: usize,
@@ -95,7 +98,7 @@ pub struct Counterexample {
     pub story: Vec<String>,
 }
 
-/// The steps of a graph as nodes of a draft see them: waits are edges.
+/// The steps of a graph, by the nodes of a draft. Waits are edges between nodes.
 #[derive(Debug)]
 pub struct Placed {
     /// The paths between the graph's steps.
@@ -104,10 +107,10 @@ pub struct Placed {
     pub places: Vec<usize>,
 }
 
-/// The paths between the steps of a graph: waits pass on the edges behind them.
+/// The paths between the steps of a graph. A wait counts on the edges after it.
 ///
 /// # Panics
-/// Never: a graph has no circle.
+/// Never: a graph has no cycle.
 #[must_use]
 pub fn paths_of(graph: &StepGraph) -> Paths {
     let span = |place: usize| match &graph.steps()[place].primitive {
@@ -117,18 +120,18 @@ pub fn paths_of(graph: &StepGraph) -> Paths {
         | Primitive::Task(_)
         | Primitive::Checkpoint(_) => 0,
     };
-    let befores = graph.steps().iter().map(|step| {
+    let predecessors = graph.steps().iter().map(|step| {
         let places = step.after.keys().filter_map(|id| graph.place(id));
         places.map(|place| (place, span(place))).collect()
     });
-    Paths::of(befores.collect()).expect("a graph has no circle")
+    Paths::of(predecessors.collect()).expect("a graph has no cycle")
 }
 
 impl Placed {
-    /// Where the nodes of a draft stand in a graph.
+    /// Where the nodes of a draft are in a graph.
     ///
     /// # Panics
-    /// Where the graph lacks a step of the draft: it was not made from it.
+    /// If the graph lacks a step of the draft: it was not made from it.
     #[must_use]
     pub fn of(draft: &Draft<'_>, graph: &StepGraph) -> Self {
         let paths = paths_of(graph);
@@ -142,9 +145,10 @@ impl Placed {
     /// Whether a pattern can come true.
     #[must_use]
     pub fn can_come_true(&self, pattern: &Pattern, model: &Model) -> bool {
-        !pattern.breaks(&model.atoms).any(|one| {
-            let waited = self.paths.between(self.places[one.from], self.places[one.to]);
-            waited.is_some_and(|waited| waited >= one.hold.as_secs())
+        !pattern.separations(&model.atoms).any(|separation| {
+            let waited =
+                self.paths.between(self.places[separation.from], self.places[separation.to]);
+            waited.is_some_and(|waited| waited >= separation.hold.as_secs())
         })
     }
 }
@@ -158,8 +162,8 @@ pub fn is_refuted(placed: &Placed, model: &Model) -> bool {
     })
 }
 
-/// The harm that is done before the first step, by its id. The same harm in a later state is no other
-/// one; any other address, sender, selector or family is.
+/// The harm that is done before the first step, by its id. The same harm in a later state is not
+/// new. Harm with another address, sender, selector or family is.
 #[must_use]
 pub fn present(model: &Model) -> BTreeMap<&str, &Pattern> {
     let there = model.patterns.iter().filter(|pattern| pattern.is_present(&model.atoms));
@@ -172,25 +176,27 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
     let placed = Placed::of(draft, graph);
     let present = present(model);
     let mut refuted: BTreeMap<&'static str, Vec<Counterexample>> = BTreeMap::new();
-    let mut told: BTreeSet<&str> = BTreeSet::new();
+    let mut reported: BTreeSet<&str> = BTreeSet::new();
     let mut always: BTreeSet<&str> = BTreeSet::new();
     let mut unstated: BTreeMap<(Fact, Subject), BTreeSet<&'static str>> = BTreeMap::new();
-    let mut untold: BTreeSet<(&'static str, Fact, &Subject)> = BTreeSet::new();
+    let mut unstated_before: BTreeSet<(&'static str, Fact, &Subject)> = BTreeSet::new();
     for (number, pattern) in model.patterns.iter().enumerate() {
         let harm = &*pattern.harm.id;
-        // What is so whatever is cached is told once, however far mail comes.
+        // Harm that does not depend on caches is reported once, however far mail gets.
         let whole = harm.rsplit_once('/').map_or(harm, |(whole, _)| whole);
-        let is_told = [harm, whole].into_iter().any(|one| always.contains(one));
-        if present.contains_key(harm) || told.contains(harm) || is_told {
+        let is_reported = [harm, whole].into_iter().any(|id| always.contains(id));
+        if present.contains_key(harm) || reported.contains(harm) || is_reported {
             continue;
         }
         if placed.can_come_true(pattern, model) {
-            told.insert(harm);
-            // One story is enough for a fact that nobody states, however many domains it is told of.
+            reported.insert(harm);
+            // One story is enough for a missing fact, however many domains need it.
             let facts: Vec<(Fact, &Subject)> = pattern.unknown(&model.atoms).collect();
             let is_known = !facts.is_empty()
-                && facts.iter().all(|(fact, of)| untold.contains(&(pattern.invariant, *fact, *of)));
-            untold.extend(facts.iter().map(|(fact, of)| (pattern.invariant, *fact, *of)));
+                && facts
+                    .iter()
+                    .all(|(fact, of)| unstated_before.contains(&(pattern.invariant, *fact, *of)));
+            unstated_before.extend(facts.iter().map(|(fact, of)| (pattern.invariant, *fact, *of)));
             for (fact, of) in facts {
                 unstated.entry((fact, of.clone())).or_default().insert(pattern.invariant);
             }
@@ -198,9 +204,11 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
                 continue;
             }
             always.extend(harm.strip_suffix(invariant::ALWAYS));
-            let story = tell(&Told { draft, model, graph, placed: &placed }, pattern);
-            let one = Counterexample { invariant: pattern.invariant, pattern: number, story };
-            refuted.entry(pattern.invariant).or_default().push(one);
+            let context = StoryContext { draft, model, graph, placed: &placed };
+            let story = story(&context, pattern);
+            let invariant = pattern.invariant;
+            let example = Counterexample { invariant, pattern: number, story };
+            refuted.entry(invariant).or_default().push(example);
         }
     }
     let (steady, defects): (Vec<&Pattern>, Vec<&Pattern>) =

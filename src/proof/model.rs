@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::answers::Ways;
+use super::answers::Directions;
 use super::draft::{Back, Draft};
 use super::facts::{Facts, Read};
 use super::invariant;
-use super::known::Known;
+use super::options::ModelOptions;
 use super::parties::{Parties, Routes, Side, routes};
-use super::pattern::{Atom, Ending, Harm, Held, Part, Pattern, Start, What};
+use super::pattern::{AnswerPart, Atom, Ending, Harm, Pattern, PatternAtom, Start, What};
 use super::view::{Choice, Counts, Library, TooMany, Tree, View};
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::MovePoint;
@@ -22,11 +22,11 @@ use crate::intent::{DomainMove, Host};
 use crate::observe::{Snapshot, signs_as};
 use crate::spf::SpfRecord;
 
-/// Patterns that one choice of answers makes at the most. Our choice: more would come from names
-/// with dozens of versions, and nobody could read what is found.
+/// The maximum number of patterns for one choice of answers. Our choice: more would come from names
+/// with dozens of versions, and nobody could read the findings.
 const PATTERNS_MAX: usize = 10_000;
 
-/// Everything that must not come true, and what it consists of.
+/// Everything that must not come true, and the atoms that it consists of.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// Every atom.
@@ -40,16 +40,16 @@ pub struct Model {
 pub struct Domain<'d> {
     /// Its name.
     pub name: Name,
-    /// How it moves, if it does.
+    /// How it moves, if it moves.
     pub moves: Option<&'d DomainMove>,
 }
 
-/// Atoms that say where the mailboxes may be.
+/// The atoms that say where the mailboxes may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Mailboxes {
     /// Still at the old host; `None`: an earlier run has begun the switch.
     pub old: Option<usize>,
-    /// At the old host again, after the way back.
+    /// At the old host again, on the way back.
     pub again: Option<usize>,
     /// At the new host.
     pub new: usize,
@@ -62,13 +62,13 @@ impl Mailboxes {
     }
 }
 
-/// Where invariants put their patterns.
-pub struct Bench<'d> {
+/// Where invariants make their patterns.
+pub struct PatternBuilder<'d> {
     /// The answers.
     pub library: &'d Library<'d>,
     /// The facts.
     pub facts: Facts<'d>,
-    /// The zones when all is done.
+    /// The zones in the end.
     pub end: Arc<Snapshot>,
     /// The mail domains of all zones.
     domains: Rc<[Domain<'d>]>,
@@ -79,31 +79,32 @@ pub struct Bench<'d> {
     undecided: RefCell<BTreeSet<(&'static str, Name)>>,
 }
 
-/// The models of a plan: of the way there, and of its ways back.
+/// The models of a plan: of the forward steps, and of the ways back.
 ///
-/// They are made at once, of a draft that has every step that some way back may have, for a way back
-/// brings no answers that the way there does not have, and all that is asked of them is the same. What
-/// counts on one way are the atoms that begin on it, as far as they end on it.
+/// All are made together, from a draft that has every step that some way back may have: a way back
+/// brings no answers that the forward steps do not have, and all are asked the same questions. A
+/// model for some of the steps has the atoms that begin at these steps, and the ends at these
+/// steps.
 pub struct Models<'m> {
     draft: &'m Draft<'m>,
-    known: &'m Known,
-    /// Every atom, and on which ways it counts.
+    options: &'m ModelOptions,
+    /// Every atom, and for which steps it counts.
     atoms: Vec<(Atom, Counts)>,
     patterns: Vec<Pattern>,
-    /// The facts that patterns were made with.
+    /// The facts that patterns rely on.
     pub read: Read,
-    /// More is possible on the ways back than was looked at: nothing is proved of them.
+    /// More is possible on the ways back than was checked: nothing is proved about them.
     pub undecided_back: bool,
-    /// The questions whose answers it takes as they are, and that no step changes.
+    /// The questions whose answers are taken as they are, since no step changes them.
     pub relied: BTreeSet<RrKey>,
 }
 
 impl<'m> Models<'m> {
     /// The models of a draft.
     #[must_use]
-    pub fn of(draft: &'m Draft<'m>, known: &'m Known) -> Self {
+    pub fn of(draft: &'m Draft<'m>, options: &'m ModelOptions) -> Self {
         let library = Library::of(draft);
-        let mut bench = Bench {
+        let mut builder = PatternBuilder {
             library: &library,
             facts: Facts::of(&library),
             end: Arc::clone(&draft.end),
@@ -114,17 +115,17 @@ impl<'m> Models<'m> {
         };
         if draft.forward > 0 {
             for invariant in invariant::ALL {
-                (invariant.patterns)(&mut bench);
+                (invariant.patterns)(&mut builder);
             }
         }
-        let Bench { mut patterns, facts, undecided, .. } = bench;
+        let PatternBuilder { mut patterns, facts, undecided, .. } = builder;
         patterns.extend(undecided.into_inner().into_iter().map(|(invariant, of)| Pattern {
         invariant,
         atoms: Vec::new(),
         harm: Harm::new(
             format!("{invariant}/{}/undecided", shown(&of)),
             format!(
-                "this cannot be decided for {of}: more combinations of answers are possible than are looked at"
+                "this cannot be decided for {of}: too many combinations of answers are possible"
             ),
             "split the plan into smaller ones, or change fewer records under one name at a time",
         ),
@@ -133,16 +134,16 @@ impl<'m> Models<'m> {
         let read = facts.into_read();
         let undecided_back = library.undecided_back.get();
         let relied = library.relied();
-        Self { draft, known, atoms: library.into_atoms(), patterns, read, undecided_back, relied }
+        Self { draft, options, atoms: library.into_atoms(), patterns, read, undecided_back, relied }
     }
 
-    /// The model of the way there.
+    /// The model of the forward steps.
     #[must_use]
-    pub fn there(&self) -> Model {
+    pub fn forward(&self) -> Model {
         self.on(&|step| step < self.draft.forward)
     }
 
-    /// The model of a way that has such steps.
+    /// The model of some of the steps.
     #[must_use]
     pub fn on(&self, has: &dyn Fn(usize) -> bool) -> Model {
         let mut atoms: Vec<Atom> = Vec::new();
@@ -167,52 +168,53 @@ impl<'m> Models<'m> {
                 })
             })
             .collect();
-        let patterns = self.patterns.iter().filter_map(|one| {
-            let held =
-                one.atoms.iter().map(|held| Some(Held { atom: places[held.atom]?, ..*held }));
+        let patterns = self.patterns.iter().filter_map(|pattern| {
+            let atoms = pattern.atoms.iter();
+            let atoms = atoms.map(|held| Some(PatternAtom { atom: places[held.atom]?, ..*held }));
             Some(Pattern {
-                invariant: one.invariant,
-                atoms: held.collect::<Option<_>>()?,
-                harm: one.harm.clone(),
-                undecided: one.undecided,
+                invariant: pattern.invariant,
+                atoms: atoms.collect::<Option<_>>()?,
+                harm: pattern.harm.clone(),
+                undecided: pattern.undecided,
             })
         });
         let mut model = Model { patterns: patterns.collect(), atoms };
-        if let Some(weaken) = self.known.weakening() {
+        if let Some(weaken) = self.options.weakening() {
             weaken(self.draft, &mut model);
         }
         model
     }
 }
 
-/// The model of a draft, with all the steps that it has.
+/// The model of a draft, with all its steps.
 #[must_use]
-pub fn model(draft: &Draft<'_>, known: &Known) -> Model {
-    Models::of(draft, known).on(&|_| true)
+pub fn model(draft: &Draft<'_>, options: &ModelOptions) -> Model {
+    Models::of(draft, options).on(&|_| true)
 }
 
 /// The mail domains that a change of these zones can harm: those that move, and others.
 fn domains<'d>(draft: &Draft<'d>) -> Rc<[Domain<'d>]> {
     let others = other_domains(draft).into_iter().map(|name| Domain { name, moves: None });
     let moves = draft.intent.moves.iter();
-    let moving = moves.map(|one| Domain { name: one.domain.value.clone(), moves: Some(one) });
+    let moving =
+        moves.map(|domain| Domain { name: domain.domain.value.clone(), moves: Some(domain) });
     moving.chain(others).collect()
 }
 
-/// Those that do not move: every name that has MX records, or comes to have some; and every name with
-/// an address that is known by an SPF record, a DKIM key or a policy, for without MX records its own
-/// address takes its mail (RFC 5321 §5.1); and such a name that is an alias, whose mail goes where that
-/// of its target goes.
+/// The mail domains that do not move: every name that has MX records, now or later. Also every name
+/// with an address for which an SPF record, a DKIM key or a policy exists, since without MX records
+/// its own address accepts its mail (RFC 5321 §5.1). Such a name may also be an alias, whose mail
+/// goes where that of its target goes.
 #[must_use]
 pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
     let moving: BTreeMap<&Name, &DomainMove> =
-        draft.intent.moves.iter().map(|one| (&one.domain.value, one)).collect();
+        draft.intent.moves.iter().map(|domain| (&domain.domain.value, domain)).collect();
     let is_mx = |key: &&RrKey| key.rtype == RrType::MX;
     let rrsets = || draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let live = rrsets().map(|(key, _)| key);
     let with_mx = live.filter(is_mx).chain(draft.owned().filter(is_mx)).map(|key| &key.name);
     let mut names: BTreeSet<&Name> = with_mx.filter(|name| !moving.contains_key(name)).collect();
-    // Servers have SPF records for what they say in HELO (RFC 7208 §2.3), and take mail for others.
+    // Servers have SPF records for their HELO names (RFC 7208 §2.3), and accept mail for others.
     let exchanges: BTreeSet<Name> = rrsets()
         .filter(|(key, _)| key.rtype == RrType::MX)
         .flat_map(|(_, mx)| mx.rdata().iter().filter_map(Rdata::as_mx).map(|(_, name)| name))
@@ -228,7 +230,8 @@ pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
             && rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(sends)
     });
     names.extend(with_spf.map(|(key, _)| &key.name));
-    // Who signs, or says what is to become of mail, has mail; and who comes to do so.
+    // A name that signs mail, or has a mail policy, has mail. The same if it gets a key or a policy
+    // later.
     let of_mail = rrsets().map(|(key, _)| key).chain(draft.owned()).filter_map(|key| {
         let mut labels = key.name.labels();
         let first = labels.next()?;
@@ -236,7 +239,7 @@ pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
         if is(first, "_dmarc") || is(first, "_mta-sts") {
             return key.name.parent();
         }
-        // What a server's certificate has to match (RFC 7672 §3.1) is there for its mail.
+        // The TLSA record for a server's certificate (RFC 7672 §3.1) exists for its mail.
         match is(first, "_25") && labels.next().is_some_and(|label| is(label, "_tcp")) {
             true => key.name.parent()?.parent(),
             false => signs_as(&key.name),
@@ -252,7 +255,7 @@ pub fn other_domains(draft: &Draft<'_>) -> Vec<Name> {
     names.into_iter().cloned().collect()
 }
 
-impl<'d> Bench<'d> {
+impl<'d> PatternBuilder<'d> {
     pub(super) fn draft(&self) -> &'d Draft<'d> {
         self.library.draft
     }
@@ -264,24 +267,25 @@ impl<'d> Bench<'d> {
 
     /// The domains that move.
     pub(super) fn moving(&self) -> impl Iterator<Item = (&'d Name, &'d DomainMove)> + use<'d> {
-        self.draft().intent.moves.iter().map(|one| (&one.domain.value, one))
+        self.draft().intent.moves.iter().map(|domain| (&domain.domain.value, domain))
     }
 
-    /// Whose servers take mail.
+    /// Whose servers accept mail.
     pub(super) fn parties(&self) -> &'d Parties {
         &self.draft().parties
     }
 
-    /// The two hosts of the move: where the mail is now, and where it shall be.
+    /// The two hosts of the move: where the mail is now, and where it goes.
     pub(super) fn sides(&self) -> Option<(&'d Host, &'d Host)> {
-        self.draft().intent.moves.first().map(|one| (&one.from, &one.to))
+        self.draft().intent.moves.first().map(|domain| (&domain.from, &domain.to))
     }
 
-    /// What was made under a label before, or is made now; nothing where there are too many views,
-    /// which is a pattern of its own.
+    /// The result under a label, made now if it does not exist. If there are too many views, it is
+    /// empty, and a pattern of its own says so.
     ///
-    /// The label names the evaluation: what it asks for, of which name, and a number that tells those
-    /// of one name apart. Two with one label are the same, and are made once.
+    /// The label names the evaluation: what it asks, about which name, and a number that
+    /// distinguishes evaluations of the same name. Evaluations with the same label are the same,
+    /// and are made once.
     fn once<T: Default + Send + Sync + 'static>(
         &self,
         invariant: &'static str,
@@ -296,7 +300,7 @@ impl<'d> Bench<'d> {
         })
     }
 
-    /// What hangs on no view, made once; of what is named by a label.
+    /// The result under a label for something that depends on no view, made once.
     pub(super) fn always<T: Send + Sync + 'static>(
         &self,
         (what, of, number): (&'static str, &Name, usize),
@@ -305,8 +309,8 @@ impl<'d> Bench<'d> {
         self.library.once((what, of.clone(), number), make)
     }
 
-    /// The smallest sets of answers for which an evaluation finds something; none where there are
-    /// too many to look at.
+    /// The smallest sets of answers for which an evaluation finds something; empty if there are too
+    /// many views.
     pub(super) fn cases<T: Clone + Send + Sync + 'static>(
         &self,
         invariant: &'static str,
@@ -325,7 +329,7 @@ impl<'d> Bench<'d> {
         })
     }
 
-    /// The smallest sets of answers that make the ways of a domain's mail such as are looked for.
+    /// The smallest sets of answers that make the routes of a domain's mail as wanted.
     pub(super) fn routed<T: Send + Sync + 'static>(
         &self,
         invariant: &'static str,
@@ -337,7 +341,7 @@ impl<'d> Bench<'d> {
         })
     }
 
-    /// All of something that can be met in any view; nothing where there are too many to look at.
+    /// Everything that some view may show; empty if there are too many views.
     pub(super) fn met<T: Clone + Ord + Send + Sync + 'static>(
         &self,
         invariant: &'static str,
@@ -351,7 +355,8 @@ impl<'d> Bench<'d> {
         })
     }
 
-    /// Adds patterns: each combination of versions of the chosen answers, together with these atoms.
+    /// Adds patterns: each combination of versions of the chosen answers, together with these
+    /// atoms.
     pub(super) fn forbid(
         &mut self,
         invariant: &'static str,
@@ -362,7 +367,7 @@ impl<'d> Bench<'d> {
         self.forbid_with(invariant, choice, &|_| extra, others, harm);
     }
 
-    /// The same, with an addition of its own for the answer to each question.
+    /// The same, with an addition to the hold for the answer to each question.
     pub(super) fn forbid_with(
         &mut self,
         invariant: &'static str,
@@ -371,10 +376,10 @@ impl<'d> Bench<'d> {
         others: &[usize],
         harm: &Harm,
     ) {
-        let all = self.combined(choice, extra, others, Ways::All);
+        let all = self.combined(choice, extra, others, Directions::Both);
         let sets = all.or_else(|_| {
             self.library.undecided_back.set(true);
-            self.combined(choice, extra, others, Ways::There)
+            self.combined(choice, extra, others, Directions::Forward)
         });
         let sets = match sets {
             Ok(sets) => sets,
@@ -391,24 +396,26 @@ impl<'d> Bench<'d> {
         }));
     }
 
-    /// Each combination of versions of the chosen answers, together with these atoms; or a name of which
-    /// there are too many to look at.
+    /// Each combination of versions of the chosen answers, together with these atoms; or a name for
+    /// which there are too many combinations.
     fn combined(
         &self,
         choice: &Choice,
         extra: &dyn Fn(&RrKey) -> Duration,
         others: &[usize],
-        ways: Ways,
-    ) -> Result<Vec<Vec<Held>>, Name> {
-        let mut sets: Vec<Vec<Held>> = vec![others.iter().copied().map(Held::plain).collect()];
+        directions: Directions,
+    ) -> Result<Vec<Vec<PatternAtom>>, Name> {
+        let mut sets: Vec<Vec<PatternAtom>> =
+            vec![others.iter().copied().map(PatternAtom::plain).collect()];
         for (answer, (key, class)) in choice.iter().enumerate() {
             let Some(answers) = self.library.answers(key) else { continue };
             let class = &answers.classes[*class];
             let extra = extra(key);
             let late = class.late.iter().filter(|_| !extra.is_zero()).map(std::slice::from_ref);
             let versions = class.versions.iter().map(Vec::as_slice).chain(late);
-            let versions: Vec<&[usize]> =
-                versions.filter(|version| ways == Ways::All || self.is_there(version)).collect();
+            let versions: Vec<&[usize]> = versions
+                .filter(|version| directions == Directions::Both || self.is_forward(version))
+                .collect();
             if sets.len().saturating_mul(versions.len()) > PATTERNS_MAX {
                 return Err(key.name.clone());
             }
@@ -425,17 +432,20 @@ impl<'d> Bench<'d> {
         Ok(sets)
     }
 
-    /// The parts of a version of one of a pattern's answers.
+    /// The parts of a version of an answer, as atoms of a pattern.
     fn held(
         &self,
         key: &RrKey,
         answer: usize,
         version: &[usize],
         extra: Duration,
-    ) -> impl Iterator<Item = Held> {
+    ) -> impl Iterator<Item = PatternAtom> {
         let zone = self.draft().snapshot.zone_of(&key.name).filter(|_| version.len() > 1);
-        let part = zone.map(|zone| Part { answer, unseen: zone.capabilities.unseen_nodes });
-        version.iter().map(move |atom| Held { atom: *atom, extra, part })
+        let part = zone.map(|zone| {
+            let anycast_margin = zone.capabilities.anycast_margin;
+            AnswerPart { answer, anycast_margin }
+        });
+        version.iter().map(move |atom| PatternAtom { atom: *atom, extra, part })
     }
 
     /// Adds patterns: each version of an answer that several RRsets make together.
@@ -453,8 +463,8 @@ impl<'d> Bench<'d> {
         }
     }
 
-    /// Whether a version is met on the way there.
-    fn is_there(&self, version: &[usize]) -> bool {
+    /// Whether a version exists during the forward steps.
+    fn is_forward(&self, version: &[usize]) -> bool {
         let atoms = self.library.atoms.borrow();
         let begins = |atom: &usize| match atoms[*atom].start {
             Start::Always => true,
@@ -463,8 +473,8 @@ impl<'d> Bench<'d> {
         version.iter().all(begins)
     }
 
-    /// Adds patterns for each case, together with each of these atoms, one at a time. They are made, and
-    /// a fact is read, only where there is a case.
+    /// Adds patterns for each case, with each of these atoms in turn. They are made, and a fact is
+    /// read, only if there is a case.
     pub(super) fn forbid_each(
         &mut self,
         invariant: &'static str,
@@ -493,20 +503,20 @@ impl<'d> Bench<'d> {
     ) {
         self.patterns.push(Pattern {
             invariant,
-            atoms: others.iter().chain(version).copied().map(Held::plain).collect(),
+            atoms: others.iter().chain(version).copied().map(PatternAtom::plain).collect(),
             harm: harm.clone(),
             undecided: false,
         });
     }
 
-    /// How much longer an old answer counts where the old side must go on working: it is used for a
+    /// How much longer an old answer counts if the old side must go on working: it is used for a
     /// while after the look-up, and some resolvers keep it too long.
     pub(super) fn late(&self) -> Duration {
         let terms = &self.draft().intent.terms;
         terms.clocks.use_ + terms.overrun
     }
 
-    /// Where the mailboxes may be; `None` where no mail moves.
+    /// Where the mailboxes may be; `None` if no mail moves.
     pub(super) fn mailboxes(&self) -> Option<&Mailboxes> {
         let (from, to) = self.sides()?;
         Some(self.mailboxes.get_or_init(|| {
@@ -521,7 +531,7 @@ impl<'d> Bench<'d> {
                 let what = What::MailboxesAt { host: host.to_owned() };
                 self.library.add(Atom { what, start, ends })
             };
-            // Where an earlier run has begun the switch, people have been led to the new one.
+            // If an earlier run has begun the switch, people already use the new host.
             let old =
                 (!draft.snapshot.is_switching).then(|| at(&from.name, Start::Always, end(switch)));
             let again = back.map(|step| at(&from.name, Start::Begin(step), Vec::new()));
@@ -535,11 +545,11 @@ impl<'d> Bench<'d> {
         self.library.add(Atom { what, start, ends })
     }
 
-    /// What would help where a fact is not stated, or not stated well.
+    /// What would help if a fact is not stated, or does not begin early enough.
     pub(super) fn statement(&self, fact: Fact, of: &Subject, value: Value, from: &str) -> String {
         if self.facts.is_stated(fact, of) {
             return format!(
-                "what the plan states of `{fact}` of {of} is not enough: let it be {value} earlier (`from:`), if that is so"
+                "what the plan states for `{fact}` of {of} is not enough: let it be {value} earlier (`from:`), if that is true"
             );
         }
         let from = if from.is_empty() { String::new() } else { format!(", from: {from}") };
@@ -548,7 +558,7 @@ impl<'d> Bench<'d> {
             false => format!(", value: {value}"),
         };
         format!(
-            "state it, if it is so: `assume: [ {{ fact: {fact}, {}: {}{named}{from}, reason: WHY }} ]`",
+            "state it, if it is true: `assume: [ {{ fact: {fact}, {}: {}{named}{from}, reason: WHY }} ]`",
             of.kind().key(),
             yaml_word(of)
         )
@@ -560,7 +570,7 @@ impl<'d> Bench<'d> {
     }
 }
 
-/// A subject as it stands in a line of YAML.
+/// A subject as written in a line of YAML.
 #[must_use]
 pub fn yaml_word(of: &Subject) -> String {
     match of {
@@ -569,7 +579,7 @@ pub fn yaml_word(of: &Subject) -> String {
     }
 }
 
-/// A name as it stands in the id of a harm: without its last dot.
+/// A name as written in the id of a harm: without its final dot.
 #[must_use]
 pub fn shown(name: &Name) -> String {
     let text = name.to_string();

@@ -1,9 +1,9 @@
-//! Whose server takes the mail: a host is known by its exchanges' names, and by their addresses under
-//! whatever name.
+//! Whose server accepts the mail. A host is identified by the names of its exchanges, and by their
+//! addresses under any name.
 //!
-//! The old host has the addresses that its exchanges have when the plan is made, the new one those
-//! that its exchanges have when all is done. Whatever else answers behind an exchange is a stranger:
-//! nobody has said that it takes the mail.
+//! The old host has the addresses that its exchanges have when the plan is made, and the new host
+//! those that its exchanges have in the end. Any other address of an exchange belongs to a
+//! stranger: nobody has said that it accepts the mail.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -22,25 +22,26 @@ pub struct Parties {
     names: [HashSet<Name>; 2],
     /// Their addresses.
     addresses: [BTreeSet<IpAddr>; 2],
-    /// Those of the servers that the old host's clients use, where they are not the new host's too.
+    /// The addresses of the servers that the old host's clients use, if they are not the new host's
+    /// too.
     old_servers: BTreeSet<IpAddr>,
-    /// Exchanges of a third party, which both hosts list and the move leaves alone.
+    /// Exchanges of a third party, which both hosts list and which the move leaves alone.
     shared: HashSet<Name>,
-    /// Where exchanges of the old host lead outside of the zones when the plan is made, and those of the
-    /// new one when all is done.
+    /// The names outside the zones that exchanges of the old host lead to when the plan is made,
+    /// and those of the new host in the end.
     outside: [HashSet<Name>; 2],
 }
 
 /// One of the hosts of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The one that mail leaves.
+    /// The host that mail leaves.
     From,
-    /// The one that takes it in the end.
+    /// The host that accepts it in the end.
     To,
 }
 
-/// The family of an address: a peer may have either alone.
+/// The family of an address. A peer may have only one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     /// IPv4.
@@ -56,27 +57,27 @@ pub struct Route {
     pub exchange: Name,
     /// Its preference; lower ones are tried first (RFC 5321 §5.1).
     pub preference: u16,
-    /// Over which kind of address.
+    /// The family of the address.
     pub family: Family,
-    /// The address; `None`: nobody knows whether there is one, and which.
+    /// The address; `None`: it is not known whether there is any.
     pub ip: Option<IpAddr>,
-    /// The name outside of the zones at which nobody knows more.
+    /// The name outside the zones beyond which nothing is known.
     pub outside: Option<Name>,
 }
 
-/// Where the mail of a domain may go in one view.
+/// Where the mail of a domain may go in a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Routes {
-    /// To these; of the names, those without an address have none here.
+    /// These routes. An exchange that is missing has no address in this view.
     To(Vec<Route>),
     /// Nowhere: a null MX (RFC 7505).
     Nowhere,
-    /// To where a name leads that nobody has asked.
+    /// Where a name leads that nobody has asked for.
     Unknown(Name),
 }
 
 impl Routes {
-    /// Those that are known.
+    /// The known routes.
     #[must_use]
     pub fn all(&self) -> &[Route] {
         match self {
@@ -91,24 +92,24 @@ impl Parties {
     #[must_use]
     pub fn of(intent: &Intent, snapshot: &Snapshot, end: &Snapshot) -> Self {
         let mut parties = Self::default();
-        for one in &intent.moves {
-            for exchange in &one.from.exchanges {
+        for domain in &intent.moves {
+            for exchange in &domain.from.exchanges {
                 let name = &exchange.name.value;
                 if parties.shared.contains(name) || parties.names[0].contains(name) {
                     continue;
                 }
-                if is_shared(one, name, snapshot, end) {
+                if is_shared(domain, name, snapshot, end) {
                     parties.shared.insert(name.clone());
                     continue;
                 }
                 parties.names[0].insert(name.clone());
-                let given = |ip: &IpAddr| given(one, name).any(|other| other == ip);
+                let given = |ip: &IpAddr| given(domain, name).any(|other| other == ip);
                 let live = snapshot.addresses(name).into_iter();
                 let known = live.chain(addresses_before(name, snapshot));
                 parties.addresses[0].extend(known.filter(|ip| !given(ip)));
                 parties.outside[0].extend(outside(name, snapshot));
             }
-            for exchange in &one.to.exchanges {
+            for exchange in &domain.to.exchanges {
                 let name = &exchange.name.value;
                 if !parties.shared.contains(name) && parties.names[1].insert(name.clone()) {
                     parties.addresses[1].extend(end.addresses(name));
@@ -117,21 +118,21 @@ impl Parties {
                 parties.addresses[1].extend(&exchange.addresses);
             }
         }
-        for one in &intent.moves {
+        for domain in &intent.moves {
             let of = |host: &Host, at: &Snapshot| -> Vec<IpAddr> {
                 let rdata = host.discovery.values().map(|rdata| &rdata.value);
                 let names = rdata.filter_map(|rdata| rdata.target().or(rdata.srv_target()));
                 names.flat_map(|name| at.addresses(&name)).collect()
             };
-            let new = of(&one.to, end);
+            let new = of(&domain.to, end);
             let own = |ip: &IpAddr| !new.contains(ip) && !parties.addresses[1].contains(ip);
-            let old: Vec<IpAddr> = of(&one.from, snapshot).into_iter().filter(own).collect();
+            let old: Vec<IpAddr> = of(&domain.from, snapshot).into_iter().filter(own).collect();
             parties.old_servers.extend(old);
         }
         parties
     }
 
-    /// Whether an address is one of the old host's, that of an exchange or of another server.
+    /// Whether an address belongs to an exchange or another server of the old host.
     #[must_use]
     pub fn is_at_old(&self, ip: IpAddr) -> bool {
         self.addresses[0].contains(&ip) || self.old_servers.contains(&ip)
@@ -146,7 +147,7 @@ impl Parties {
         }
     }
 
-    /// Whether an address is a host's.
+    /// Whether an address belongs to an exchange of a host.
     #[must_use]
     pub fn has(&self, side: Side, ip: IpAddr) -> bool {
         match side {
@@ -155,7 +156,7 @@ impl Parties {
         }
     }
 
-    /// The host that a sender comes to; `None`: neither.
+    /// The host that a sender reaches; `None`: neither.
     #[must_use]
     pub fn whose(&self, route: &Route) -> Option<Side> {
         let name = &route.exchange;
@@ -166,26 +167,26 @@ impl Parties {
             (true, true) | (false, false) => None,
         };
         let Some(ip) = route.ip else {
-            // An exchange that comes to lead to somebody else is that one's.
+            // An exchange that later leads to somebody else belongs to them.
             let leads_to = |side: Side| match &route.outside {
                 Some(target) => self.outside[usize::from(side == Side::To)].contains(target),
                 None => true,
             };
-            // A name that both have is the old one's until the plan says otherwise.
+            // A name that both have belongs to the old host until the plan says otherwise.
             let by_name = by_name.or(named(Side::From).then_some(Side::From));
             return by_name.filter(|side| leads_to(*side));
         };
         match (self.has(Side::From, ip), self.has(Side::To, ip)) {
             (true, false) => Some(Side::From),
             (false, true) => Some(Side::To),
-            // Two hosts at one address are told apart by name alone.
+            // Two hosts at the same address are distinguished only by name.
             (true, true) => by_name.or(Some(Side::From)),
             (false, false) => None,
         }
     }
 }
 
-/// The names outside of the zones to which an exchange leads.
+/// The names outside the zones that an exchange leads to.
 fn outside(name: &Name, at: &Snapshot) -> impl Iterator<Item = Name> {
     let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
     keys.into_iter().filter_map(|key| at.leaves_at(&key)).map(|key| key.name)
@@ -199,25 +200,25 @@ fn addresses_before(name: &Name, at: &Snapshot) -> impl Iterator<Item = IpAddr> 
     records.flat_map(RrSet::rdata).filter_map(Rdata::ip)
 }
 
-/// Whether an exchange is a third party's: both hosts list it, and the plan leaves it where it is.
-fn is_shared(one: &DomainMove, name: &Name, snapshot: &Snapshot, end: &Snapshot) -> bool {
-    let of_both = one.to.has_exchange(name) && given(one, name).next().is_none();
-    // Where it is all that there is, the two hosts are told apart by nothing else.
+/// Whether an exchange is a third party's: both hosts list it, and the plan does not change it.
+fn is_shared(domain: &DomainMove, name: &Name, snapshot: &Snapshot, end: &Snapshot) -> bool {
+    let of_both = domain.to.has_exchange(name) && given(domain, name).next().is_none();
+    // If it is their only exchange, nothing else distinguishes the two hosts.
     let others = |exchanges: &[Exchange]| exchanges.iter().any(|e| e.name.value != *name);
     of_both
-        && others(&one.from.exchanges)
-        && others(&one.to.exchanges)
+        && others(&domain.from.exchanges)
+        && others(&domain.to.exchanges)
         && snapshot.addresses(name) == end.addresses(name)
 }
 
 /// The addresses that the plan gives the new host for an exchange.
-fn given<'o>(one: &'o DomainMove, name: &'o Name) -> impl Iterator<Item = &'o IpAddr> {
-    let same = one.to.exchanges.iter().filter(move |exchange| exchange.name.value == *name);
+fn given<'o>(domain: &'o DomainMove, name: &'o Name) -> impl Iterator<Item = &'o IpAddr> {
+    let same = domain.to.exchanges.iter().filter(move |exchange| exchange.name.value == *name);
     same.flat_map(|exchange| &exchange.addresses)
 }
 
-/// Where a sender of mail for a domain may go in this view: every exchange, over either family
-/// (RFC 5321 §5.1).
+/// Where a sender of mail for a domain may go in this view: every exchange, over either family (RFC
+/// 5321 §5.1).
 #[must_use]
 pub fn routes(view: &View<'_>, domain: &Name) -> Routes {
     routes_in(&|key| view.look_up(key), &|key| view.leaves_at(key), domain)

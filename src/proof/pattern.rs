@@ -1,9 +1,9 @@
 //! Atoms and bad patterns: what may be true, from when to when, and what must not be true together.
 //!
-//! An [`Atom`] is an interval: that a version of an answer can be served, that a fact may have a
-//! value. It begins with the begin of a step, or was there before the first, and ends when enough
-//! waiting lies behind the step that replaces it. A [`Pattern`] is a set of atoms that must not hold
-//! together in any state, with what would happen then.
+//! An [`Atom`] is an interval during which, for example, a version of an answer can be served, or a
+//! fact may have a value. It begins with the begin of a step, or before the first step, and ends a
+//! certain time after the end of the step that replaces it. A [`Pattern`] is a set of atoms that
+//! must not hold together in any state, and what happens if they do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use cutover_contract::{RrKey, RrSet};
 
 use crate::fact::{Fact, Subject, Value};
 
-/// Since when an atom can be true.
+/// From when on an atom can be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Start {
     /// Before the first step.
@@ -21,23 +21,23 @@ pub enum Start {
     Begin(usize),
 }
 
-/// What ends an atom: enough waiting behind the end of a step.
+/// What ends an atom: enough waiting after the end of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ending {
     /// The step that replaces it.
     pub step: usize,
-    /// How long it may go on to hold after that.
+    /// How long it may still hold after that.
     pub hold: Duration,
 }
 
-/// Something that may be true.
+/// Something that may be true at times.
 #[derive(Clone, Debug)]
 pub struct Atom {
     /// What.
     pub what: What,
-    /// Since when.
+    /// From when on.
     pub start: Start,
-    /// Each of them ends it; none: it never ends.
+    /// Each of these ends it; if there are none, it never ends.
     pub ends: Vec<Ending>,
 }
 
@@ -46,29 +46,29 @@ pub struct Atom {
 pub enum What {
     /// A resolver may hold this answer.
     Answer {
-        /// To which question.
+        /// The question.
         key: RrKey,
-        /// The records, or the alias that is answered in their place; `None`: there are none.
+        /// The records, or the alias in their place; `None`: neither exists.
         records: Option<RrSet>,
-        /// It is seen only while a change is being made.
+        /// It is visible only while a change is being made.
         exposed: bool,
     },
     /// A fact about a host may have this value.
     Fact {
         /// The kind.
         fact: Fact,
-        /// What it is a fact of.
+        /// Whose fact it is.
         subject: Subject,
         /// The value.
         value: Value,
-        /// Nobody states it: it is the worst that can be.
+        /// Nobody states it: this is the worst possible value.
         unknown: bool,
     },
     /// Mail of a sender may be in flight.
     InFlight {
-        /// What somebody does that makes it: sends, or signs.
+        /// What makes this mail: somebody sends, or signs.
         by: Fact,
-        /// The host, or the domain that undeclared senders send as.
+        /// The host, or the domain as which undeclared senders send.
         of: Subject,
         /// Nobody says when people stop sending.
         unknown: bool,
@@ -78,43 +78,45 @@ pub enum What {
         /// The host.
         host: String,
     },
-    /// A step has begun, and what it begins is not over.
+    /// A step has begun, and what began with it is not over.
     Begun,
 }
 
 /// A set of atoms that must not hold together.
 ///
-/// By the theorem they do in some reachable state if and only if none of its [`Pattern::breaks`] is
-/// kept: no end of any of them is equal to or precedes the start of any of them.
+/// By the theorem they hold together in some reachable state if and only if none of
+/// [`Pattern::separations`] is kept: no end of any of them equals or precedes the start of any of
+/// them.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    /// The invariant that is broken then.
+    /// The invariant that is broken if the atoms hold together.
     pub invariant: &'static str,
-    /// The atoms, and how much longer than usual each may go on to hold.
-    pub atoms: Vec<Held>,
-    /// What happens then.
+    /// The atoms, and how much longer than usual each may hold.
+    pub atoms: Vec<PatternAtom>,
+    /// What happens if they hold together.
     pub harm: Harm,
-    /// More is possible than was looked at: that is no proof of anything.
+    /// More is possible than was checked, so nothing can be proved.
     pub undecided: bool,
 }
 
 /// What happens, and what would help.
 #[derive(Clone, Debug)]
 pub struct Harm {
-    /// Its id: what exactly is broken, such as `authenticated/acme.test/old/people/spf/192.0.2.1`. Two
-    /// harms of one id are the same harm.
+    /// Its id says what exactly is broken, such as
+    /// `authenticated/acme.test/old/people/spf/192.0.2.1`. Harms with the same id are the same
+    /// harm.
     pub id: Arc<str>,
     /// What happens: `a sender ...`.
     pub what: Arc<str>,
     /// What would help.
     pub fix: Arc<str>,
-    /// What it is called where it is so before the first step and somebody means it to be: no defect,
-    /// but a state to know of.
+    /// The name of this state, if it is intended when it exists before the first step: then it is
+    /// not a defect, but should be known.
     pub steady: Option<Arc<str>>,
 }
 
 impl Harm {
-    /// This harm, and what would help.
+    /// A harm, and what would help.
     #[must_use]
     pub fn new(
         id: impl Into<Arc<str>>,
@@ -124,7 +126,7 @@ impl Harm {
         Self { id: id.into(), what: what.into(), fix: fix.into(), steady: None }
     }
 
-    /// The same, of a kind that zones can be in on purpose.
+    /// The same harm, which zones can also have on purpose.
     #[must_use]
     pub fn or_steady(self, called: impl Into<Arc<str>>) -> Self {
         Self { steady: Some(called.into()), ..self }
@@ -133,37 +135,37 @@ impl Harm {
 
 /// An atom of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Held {
+pub struct PatternAtom {
     /// Its number.
     pub atom: usize,
     /// Added to its holds: an answer is used for a while after it was looked up, and some resolvers
     /// keep answers too long.
     pub extra: Duration,
-    /// The answer that it makes with others.
-    pub part: Option<Part>,
+    /// The part that it plays in an answer that several RRsets make.
+    pub part: Option<AnswerPart>,
 }
 
-impl Held {
-    /// An atom that is held by itself, for no longer than it says.
+impl PatternAtom {
+    /// An atom by itself, without an addition to its holds.
     #[must_use]
     pub fn plain(atom: usize) -> Self {
         Self { atom, extra: Duration::ZERO, part: None }
     }
 }
 
-/// A part of an answer that hangs on several RRsets: they have to be served together to make it, however
-/// long it is cached then.
+/// A part of an answer that depends on several RRsets. A resolver gets the answer only if they are
+/// served together, however long it caches the answer then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Part {
+pub struct AnswerPart {
     /// Which answer of the pattern.
     pub answer: usize,
-    /// For how long a replaced part may be served yet where nobody can ask.
-    pub unseen: Duration,
+    /// How much longer a replaced part may be served by nodes that nobody can query.
+    pub anycast_margin: Duration,
 }
 
-/// One way to keep a pattern from coming true: this atom ends before that one begins.
+/// A way to prevent a pattern: an atom ends before another begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Break {
+pub struct Separation {
     /// How much waiting has to lie in between.
     pub hold: Duration,
     /// The step at whose end the waiting begins.
@@ -172,13 +174,13 @@ pub struct Break {
     pub to: usize,
     /// Which of the pattern's atoms ends.
     pub ends: usize,
-    /// Which begins.
+    /// Which of the pattern's atoms begins.
     pub begins: usize,
 }
 
-/// What keeps a pattern from coming true: one step comes so long after another.
+/// What prevents a pattern: a step comes so long after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Keep {
+pub struct MinGap {
     /// The step that comes first.
     pub from: usize,
     /// The step that comes after it.
@@ -187,17 +189,17 @@ pub struct Keep {
     pub secs: u64,
 }
 
-impl Break {
-    /// What it takes.
+impl Separation {
+    /// The gap that the separation requires.
     #[must_use]
-    pub fn keep(&self) -> Keep {
-        Keep { from: self.from, to: self.to, secs: self.hold.as_secs() }
+    pub fn min_gap(&self) -> MinGap {
+        MinGap { from: self.from, to: self.to, secs: self.hold.as_secs() }
     }
 }
 
 impl Pattern {
-    /// Whether it is true before the first step, and was seen: what nobody states is no defect that
-    /// anybody has seen.
+    /// Whether it is true before the first step, as far as was observed: a fact that nobody states
+    /// is not an observed defect.
     #[must_use]
     pub fn is_present(&self, atoms: &[Atom]) -> bool {
         self.atoms.iter().all(|held| atoms[held.atom].start == Start::Always)
@@ -205,7 +207,7 @@ impl Pattern {
             && !self.undecided
     }
 
-    /// What it takes that nobody has stated.
+    /// The facts that it relies on and that nobody states.
     pub fn unknown<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = (Fact, &'a Subject)> {
         self.atoms.iter().filter_map(|held| match &atoms[held.atom].what {
             What::Fact { fact, subject, unknown: true, .. } => Some((*fact, subject)),
@@ -218,17 +220,17 @@ impl Pattern {
         })
     }
 
-    /// Every way to keep it from coming true, whatever it would take.
-    pub fn breaks<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = Break> + 'a {
+    /// Every way to prevent it, at whatever cost.
+    pub fn separations<'a>(&'a self, atoms: &'a [Atom]) -> impl Iterator<Item = Separation> + 'a {
         self.atoms.iter().enumerate().flat_map(move |(ends, ended)| {
             atoms[ended.atom].ends.iter().flat_map(move |ending| {
                 self.atoms.iter().enumerate().filter_map(move |(begins, begun)| {
                     match atoms[begun.atom].start {
                         Start::Always => None,
-                        Start::Begin(to) => Some(Break {
+                        Start::Begin(to) => Some(Separation {
                             hold: match (ended.part, begun.part) {
-                                (Some(one), Some(other)) if one.answer == other.answer => {
-                                    one.unseen
+                                (Some(ended), Some(begun)) if ended.answer == begun.answer => {
+                                    ended.anycast_margin
                                 }
                                 (_, _) => ending.hold + ended.extra,
                             },
@@ -243,7 +245,7 @@ impl Pattern {
         })
     }
 
-    /// The steps that have begun in the least state in which it is true.
+    /// The steps that have begun in the smallest state in which it is true.
     #[must_use]
     pub fn starts(&self, atoms: &[Atom]) -> Vec<usize> {
         let starts = self.atoms.iter().filter_map(|held| match atoms[held.atom].start {

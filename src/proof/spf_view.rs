@@ -1,9 +1,9 @@
-//! SPF in a view: where mail comes from, and whether a receiver lets it pass.
+//! SPF in a view: where mail comes from, and whether a receiver accepts it.
 //!
-//! A sender's mail comes from addresses, as far as its terms name any that could be seen; behind a
-//! term that leads to what nobody has seen, or that hangs on the client (`ptr`, `exists`, macros), it
-//! comes from somewhere. What comes from somewhere passes only through that very term, if nothing that
-//! stands before it can refuse it.
+//! A sender's mail comes from the addresses that its terms name, if they are known. A term may also
+//! lead to something that nobody has seen, or depend on the client (`ptr`, `exists`, macros): then
+//! mail comes from an unknown source behind that term. It passes only by that very term, and only
+//! if nothing before the term can refuse it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,11 +18,11 @@ use crate::spf::{
     Answer, Client, Evaluation, Network, Outcome, SpfRecord, Target, Term, check_host,
 };
 
-/// SPF records that are followed at the most, so that a circle of includes ends. Our choice: RFC 7208
-/// §4.6.4 allows ten look-ups.
+/// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
+/// choice: RFC 7208 §4.6.4 allows ten look-ups.
 const RECORDS_MAX: usize = 64;
-/// Addresses that stand for those of one network at the most: its ends, and where others begin or end
-/// within it. Our choice: more would be a record of hundreds of terms.
+/// The maximum number of addresses that stand for those of a network: its ends, and where others
+/// begin or end within it. Our choice: more would be a record of hundreds of terms.
 const EDGES_MAX: usize = 64;
 
 /// Where mail comes from.
@@ -30,22 +30,22 @@ const EDGES_MAX: usize = 64;
 pub enum Source {
     /// From this address.
     Address(IpAddr),
-    /// From wherever a term of a record leads that nobody could follow: the record's domain, and the
-    /// term as it is written.
-    Behind(Name, String),
+    /// From wherever a term leads that nobody could follow: the record's domain, and the term as
+    /// written.
+    ViaTerm(Name, String),
 }
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Address(ip) => write!(f, "{ip}"),
-            Self::Behind(_, term) => f.write_str(term),
+            Self::ViaTerm(_, term) => f.write_str(term),
         }
     }
 }
 
-/// The addresses at which the answer of some record can change: the ends of the networks that are
-/// named anywhere, and those right beside them.
+/// The addresses at which the result of some record can change: the ends of all networks that are
+/// named, and their direct neighbours.
 #[derive(Debug, Default)]
 pub struct Edges {
     all: BTreeSet<IpAddr>,
@@ -72,8 +72,8 @@ impl Edges {
         self.refuse_by_name
     }
 
-    /// Addresses that stand for all of a network: where one of them is treated otherwise, an edge
-    /// lies between.
+    /// Addresses that stand for all of a network: if some address is treated differently, there is
+    /// an edge in between.
     fn within(&self, network: &Network) -> impl Iterator<Item = IpAddr> {
         let edges = self.all.range(network.first..=network.last).filter(|ip| network.has(**ip));
         let edges: BTreeSet<IpAddr> = edges.copied().take(EDGES_MAX).collect();
@@ -81,14 +81,15 @@ impl Edges {
     }
 }
 
-/// Whether a term refuses whom it matches, or says nothing of them, and says by a name who that is.
+/// Whether a term, if it matches, refuses a client or says nothing about it, and uses a name to say
+/// which clients match.
 fn refuses_by_name(term: &Term) -> bool {
     term.on_match().is_some_and(|outcome| outcome != Outcome::Pass)
         && !term.is_all()
         && term.network().is_none()
 }
 
-/// Where mail comes from that some terms authorise, as they mean it at one time.
+/// The sources of mail that some terms authorise, with the meaning that they have at one time.
 #[must_use]
 pub fn sources(
     terms: &[Term],
@@ -109,7 +110,7 @@ pub fn sources(
 struct Walk<'w> {
     at: &'w Snapshot,
     edges: &'w Edges,
-    /// What mail is sent as.
+    /// The domain that mail is sent as.
     sender: &'w Name,
     found: &'w mut BTreeSet<Source>,
     reached: BTreeSet<Name>,
@@ -117,7 +118,7 @@ struct Walk<'w> {
 
 impl Walk<'_> {
     fn term(&mut self, of: &Name, term: &Term) {
-        // Only a pass authorises anybody.
+        // Only a pass authorises a sender.
         if !term.is_redirect() && term.on_match() != Some(Outcome::Pass) {
             return;
         }
@@ -125,9 +126,9 @@ impl Walk<'_> {
             self.found.extend(self.edges.within(&network).map(Source::Address));
             return;
         }
-        let behind = Source::Behind(of.clone(), term.to_string());
+        let via_term = Source::ViaTerm(of.clone(), term.to_string());
         if term.hangs_on_the_client() {
-            self.found.insert(behind);
+            self.found.insert(via_term);
             return;
         }
         match term.target(of) {
@@ -143,18 +144,18 @@ impl Walk<'_> {
                             }
                         }
                     }
-                    Seen::Unknown(_) => drop(self.found.insert(behind)),
+                    Seen::Unknown(_) => drop(self.found.insert(via_term)),
                     Seen::Absent => {}
                 }
             }
             Some(target @ (Target::Exchanges(_) | Target::Addresses(_))) => {
-                for one in meaning(&target, self.at).unwrap_or_default() {
-                    match one {
+                for meaning in meaning(&target, self.at).unwrap_or_default() {
+                    match meaning {
                         Meaning::Address(ip) => {
                             let around = term.around(ip).unwrap_or(Network::of(ip, u8::MAX));
                             self.found.extend(self.edges.within(&around).map(Source::Address));
                         }
-                        Meaning::Unseen(..) => drop(self.found.insert(behind.clone())),
+                        Meaning::Unseen(..) => drop(self.found.insert(via_term.clone())),
                     }
                 }
             }
@@ -163,10 +164,10 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a receiver with this view does not refuse mail from a source: it passes, or the domain says
-/// nothing of its senders, today and now.
+/// Whether a receiver with this view accepts mail from a source: it passes, or the domain says
+/// nothing about its senders, before the first step and now.
 #[must_use]
-pub fn is_let(view: &View<'_>, domain: &Name, source: &Source) -> bool {
+pub fn is_accepted(view: &View<'_>, domain: &Name, source: &Source) -> bool {
     says_nothing_of_senders(view, domain) || passes(view, domain, source)
 }
 
@@ -175,7 +176,7 @@ pub fn is_let(view: &View<'_>, domain: &Name, source: &Source) -> bool {
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
     match source {
         Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
-        Source::Behind(of, term) => {
+        Source::ViaTerm(of, term) => {
             let wanted = Term::new(term).named(of, domain);
             let mut reached = BTreeSet::new();
             through(view, (domain, domain), (of, &wanted), &mut reached) == Some(Way::Through)
@@ -193,8 +194,8 @@ fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
     })
 }
 
-/// The evaluation for an address in a view. A name that nobody could ask says nothing of it: whether
-/// there is something at all, and what it costs, is `spf-sound`'s to demand.
+/// The evaluation for an address in a view. A name that nobody could ask for counts as saying
+/// nothing about it. `spf-sound` checks whether the name has a record, and what it costs.
 #[must_use]
 pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
     evaluated_in(&|key| view.look_up(key), domain, ip)
@@ -207,7 +208,8 @@ pub fn evaluated_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation
 }
 
 fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) -> Evaluation {
-    // `exists` matches whatever is there: of what nobody could ask, the adversary says that nothing is.
+    // `exists` matches any address record. If nobody could ask, the adversary says that there is
+    // none.
     let mut absent: BTreeSet<RrKey> = BTreeSet::new();
     loop {
         let world = |key: &RrKey| match look_up(key) {
@@ -234,8 +236,8 @@ fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) 
     }
 }
 
-/// Terms that an evaluator meets before what decides on mail from an address, and that keep it from
-/// passing if they match: which nobody can say in advance. Each with whose record it stands in.
+/// Terms that an evaluation for an address meets before the deciding term, and that refuse the mail
+/// if they match, which nobody can say in advance. Each with the domain of its record.
 #[must_use]
 pub fn may_refuse(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<(Name, String)> {
     may_refuse_in(&|key| view.look_up(key), domain, ip)
@@ -253,20 +255,20 @@ fn may_refuse_in(
     ip: IpAddr,
 ) -> BTreeSet<(Name, String)> {
     let evaluation = evaluated_in(look_up, domain, ip);
-    // The last record is left at the end where a redirect leads to it and nothing in it matches.
+    // The last record is the target of a redirect, if nothing in it matches.
     let last = evaluation.path.last().and_then(|last| {
         match last.term.named(&last.domain, domain).target(&last.domain) {
             Some(Target::Record(name)) => Some((name, None)),
             Some(Target::Exchanges(_) | Target::Addresses(_)) | None => None,
         }
     });
-    let way = evaluation.path.iter().map(|at| (at.domain.clone(), Some(&at.term))).chain(last);
-    let way: Vec<(Name, Option<&Term>)> = match evaluation.path.is_empty() {
+    let path = evaluation.path.iter().map(|at| (at.domain.clone(), Some(&at.term))).chain(last);
+    let path: Vec<(Name, Option<&Term>)> = match evaluation.path.is_empty() {
         true => vec![(domain.clone(), None)],
-        false => way.collect(),
+        false => path.collect(),
     };
     let mut found = BTreeSet::new();
-    for (of, until) in way {
+    for (of, until) in path {
         let Outside::Records(txt) = look_up(&RrKey::new(of.clone(), RrType::TXT)) else { continue };
         let records = txt.iter().filter_map(SpfRecord::of_rdata);
         let terms = records.flat_map(|record| record.terms);
@@ -281,7 +283,7 @@ fn may_refuse_in(
     found
 }
 
-/// Whether nobody can say in advance whom a term matches.
+/// Whether nobody can say in advance which clients a term matches.
 fn is_open(
     look_up: &dyn Fn(&RrKey) -> Outside,
     (of, term, sender): (&Name, &Term, &Name),
@@ -327,8 +329,8 @@ fn is_open(
     }
 }
 
-/// What would be there, and say nothing of this client; none of types that RFC 7208 passes over where
-/// nobody answers (§5.5).
+/// A record that would exist and say nothing about this client; `None` for types that RFC 7208
+/// skips if no server answers (§5.5).
 fn says_nothing(key: &RrKey) -> Option<Vec<Rdata>> {
     match key.rtype {
         RrType::TXT => Some(vec![Rdata::txt(b"v=spf1 ?all")]),
@@ -339,16 +341,16 @@ fn says_nothing(key: &RrKey) -> Option<Vec<Rdata>> {
     }
 }
 
-/// Where the way of mail through a record ends.
+/// The result of following a source's mail through a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// At the term that it passes by.
+    /// It reaches the term by which it passes.
     Through,
-    /// Something else may decide, and does not let it pass.
+    /// Another term may decide, and does not accept it.
     Stopped,
 }
 
-/// Whether mail that a term lets pass comes as far as that term; `None`: it comes to the end of this
+/// Whether mail that a term accepts gets as far as that term; `None`: it reaches the end of this
 /// record.
 fn through(
     view: &View<'_>,
@@ -368,7 +370,7 @@ fn through(
     let [record] = records.as_slice() else { return Some(Way::Stopped) };
     let record = record.named(domain, sender);
     for term in &record.terms {
-        // A redirect of one host stands as `include` in a record that others share.
+        // A redirect of one host becomes an `include` in a record that others share.
         let same = term.same_as(wanted, of) || leads_alike(term, wanted, of);
         if domain == of && same {
             return Some(match term.is_redirect() || term.on_match() == Some(Outcome::Pass) {
@@ -387,14 +389,14 @@ fn through(
             match through(view, (&name, sender), (of, wanted), reached) {
                 Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
                 Some(Way::Through) => return Some(Way::Stopped),
-                // An include that fails is no match; one without a record is an error.
+                // An include that fails does not match; an include without a record is an error.
                 Some(Way::Stopped) if has_record(view, &name) => {}
                 Some(Way::Stopped) => return Some(Way::Stopped),
                 None => {}
             }
             continue;
         }
-        // Whoever matches this passes; of all others, who does is for the adversary to say.
+        // Clients that match this term pass; which others match is for the adversary to say.
         if on_match != Outcome::Pass {
             return Some(Way::Stopped);
         }
@@ -408,7 +410,7 @@ fn through(
 
 fn leads_alike(term: &Term, wanted: &Term, of: &Name) -> bool {
     match (term.target(of), wanted.target(of)) {
-        (Some(Target::Record(one)), Some(Target::Record(other))) => one == other,
+        (Some(Target::Record(left)), Some(Target::Record(right))) => left == right,
         (_, _) => false,
     }
 }

@@ -1,18 +1,18 @@
-//! The states that a track puts its RRsets into, there and back, and what is seen in between.
+//! The states that a track puts its RRsets into, forward and back, and what is visible in between.
 //!
-//! A *row* holds them all, once for each track. For one question most of them look the same: its
-//! *occurrences* are the states that differ in what the question can meet, each with its begin and
-//! what replaces it.
+//! A *row* has all of them, once for each track. For a given question most of them look the same.
+//! Its *occurrences* are the states that differ for the question, each with its begin and what
+//! replaces it.
 
 use std::collections::BTreeMap;
 
 use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, RrSetError, RrType};
 
-use super::answers::Ways;
+use super::answers::Directions;
 use super::draft::Draft;
 use super::pattern::Start;
 
-/// Records in the place of those of the zone; `None`: there are none.
+/// Records that replace those of the zone; `None`: they do not exist.
 pub(super) type Overlay = BTreeMap<RrKey, Option<RrSet>>;
 
 /// All states of a track.
@@ -20,23 +20,23 @@ pub(super) type Overlay = BTreeMap<RrKey, Option<RrSet>>;
 pub(super) struct Row {
     /// Before the first transition, and after each.
     overlays: Vec<Overlay>,
-    /// What may be seen while each transition is made, or taken back.
+    /// What may be visible while each transition is made or undone.
     exposed: Vec<Vec<Overlay>>,
     /// The steps that make the transitions.
     steps: Vec<usize>,
-    /// The steps that take them back, in the order in which they are made, with the place of the
-    /// transition.
+    /// The steps that undo the transitions, in the order in which they are made, each with the
+    /// place of its transition.
     back: Vec<(usize, usize)>,
 }
 
-/// A state as one question meets it.
+/// A state as a question sees it.
 #[derive(Debug)]
 pub(super) struct Occurrence<'r> {
     pub(super) overlay: &'r Overlay,
     pub(super) start: Start,
     /// Each of these steps replaces it.
     pub(super) ends: Vec<usize>,
-    /// It is seen only while a change is being made.
+    /// It is visible only while a change is being made.
     pub(super) exposed: bool,
 }
 
@@ -60,17 +60,17 @@ impl Row {
         Self { overlays, exposed, steps, back }
     }
 
-    fn back(&self, ways: Ways) -> &[(usize, usize)] {
-        match ways {
-            Ways::All => &self.back,
-            Ways::There => &[],
+    fn back(&self, directions: Directions) -> &[(usize, usize)] {
+        match directions {
+            Directions::Both => &self.back,
+            Directions::Forward => &[],
         }
     }
 
-    /// The states that `looks` tells apart, in the order in which they come about: there, and back.
+    /// The states that `looks` distinguishes, in the order in which they appear: forward, and back.
     pub(super) fn occurrences<T: PartialEq>(
         &self,
-        ways: Ways,
+        directions: Directions,
         looks: impl Fn(&Overlay) -> T,
     ) -> Vec<Occurrence<'_>> {
         let states: Vec<(T, &Overlay)> =
@@ -101,12 +101,12 @@ impl Row {
             of_state.push(found.len() - 1);
         }
         let mut current: Option<usize> = None;
-        for (step, number) in self.back(ways).iter().copied() {
+        for (step, number) in self.back(directions).iter().copied() {
             let (after, before) = (of_state[number + 1], of_state[number]);
             if after == before {
                 continue;
             }
-            // The way back may begin here, or have come by here.
+            // The way back may begin here, or pass by here.
             for replaced in [after].into_iter().chain(current) {
                 found[replaced].ends.push(step);
             }
@@ -122,17 +122,17 @@ impl Row {
         found
     }
 
-    /// What is seen only while changes are being made, as far as `looks` tells it from what is seen
-    /// before and after.
+    /// What is visible only while changes are being made, if `looks` distinguishes it from what is
+    /// visible before and after.
     pub(super) fn in_between<T: PartialEq>(
         &self,
-        ways: Ways,
+        directions: Directions,
         looks: impl Fn(&Overlay) -> T,
     ) -> Vec<Occurrence<'_>> {
         let mut found = Vec::new();
-        let there = self.steps.iter().enumerate().map(|(number, step)| (number, *step));
-        let back = self.back(ways).iter().map(|(step, number)| (*number, *step));
-        for (number, step) in there.chain(back) {
+        let forward = self.steps.iter().enumerate().map(|(number, step)| (number, *step));
+        let back = self.back(directions).iter().map(|(step, number)| (*number, *step));
+        for (number, step) in forward.chain(back) {
             let seen = &self.exposed[number];
             if seen.is_empty() {
                 continue;
@@ -156,7 +156,8 @@ impl Row {
     }
 }
 
-/// What may be seen while changes are being made, or taken back, as the adapter declares its calls.
+/// What may be visible while changes are being made or undone, according to the calls that the
+/// adapter declares.
 fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
     if atomicity == Atomicity::ChangeSet {
         return Vec::new();
@@ -174,13 +175,13 @@ fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
             Atomicity::ChangeSet | Atomicity::RrSet | Atomicity::Record => Vec::new(),
         };
         for rrset in rrsets {
-            let one = Overlay::from([(change.key.clone(), rrset)]);
-            if !seen.contains(&one) {
-                seen.push(one);
+            let overlay = Overlay::from([(change.key.clone(), rrset)]);
+            if !seen.contains(&overlay) {
+                seen.push(overlay);
             }
         }
     }
-    // Two RRsets at one name, of which one takes the place of the other: two calls.
+    // Two RRsets at a name, one of which replaces the other, take two calls.
     let mut at_names: BTreeMap<&Name, Vec<&Change>> = BTreeMap::new();
     changes.iter().for_each(|change| at_names.entry(&change.key.name).or_default().push(change));
     let replaces_type = |at_name: &&Vec<&Change>| {
@@ -194,7 +195,7 @@ fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
             all.map(|(number, change)| (change.key.clone(), of(number, change))).collect()
         };
         let replaces = replaces_type(&at);
-        // What goes is gone, and what comes is not there yet.
+        // What is removed is gone, and what is added does not exist yet.
         seen.push(state(&|_, change| match (&change.before, &change.after) {
             (Some(before), Some(_)) if !replaces => Some(before.clone()),
             (_, _) => None,
@@ -202,12 +203,12 @@ fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
         if at.len() > AT_A_NAME_MAX {
             continue;
         }
-        // One of them is made before the others, or after them. While some type is there, no wildcard
-        // answers for those that are not.
-        for one in 0..at.len() {
+        // One change is made before the others, or after them. While any type exists at the name,
+        // no wildcard answers for the types that do not.
+        for single in 0..at.len() {
             let alone = |is: fn(&Change) -> &Option<RrSet>,
                          others: fn(&Change) -> &Option<RrSet>| {
-                state(&|number, change| match (number == one, replaces) {
+                state(&|number, change| match (number == single, replaces) {
                     (true, _) => is(change).clone(),
                     (false, true) => None,
                     (false, false) => others(change).clone(),
@@ -220,25 +221,26 @@ fn seen_between(changes: &[Change], atomicity: Atomicity) -> Vec<Overlay> {
     seen
 }
 
-/// RRsets of one change set at one name of which every order is looked at. Our choice: a name has a few
-/// types; what is made of more at once hangs on nothing (`compile::gather`).
+/// The maximum number of RRsets of a change set at one name for which every order is checked. Our
+/// choice: a name has a few types, and nothing depends on larger sets (`compile::gather`).
 const AT_A_NAME_MAX: usize = 16;
 
-/// Records become one another, in either direction; how many of them have, nobody knows.
-fn by_record((one, other): (&RrSet, &RrSet)) -> Vec<Option<RrSet>> {
-    let ttl = one.ttl().max(other.ttl());
-    let there = InPlace::between(one, other).mixtures(ttl);
-    let back = InPlace::between(other, one).mixtures(ttl);
-    match there.zip(back) {
-        Some((there, back)) => there.into_iter().chain(back).map(Some).collect(),
-        None => union((one, other)).map(Some).into_iter().chain([None]).collect(),
+/// Records change into each other one by one, in either direction; nobody knows how many have
+/// changed.
+fn by_record((left, right): (&RrSet, &RrSet)) -> Vec<Option<RrSet>> {
+    let ttl = left.ttl().max(right.ttl());
+    let forward = InPlace::between(left, right).mixtures(ttl);
+    let back = InPlace::between(right, left).mixtures(ttl);
+    match forward.zip(back) {
+        Some((forward, back)) => forward.into_iter().chain(back).map(Some).collect(),
+        None => union((left, right)).map(Some).into_iter().chain([None]).collect(),
     }
 }
 
-/// All records of both; of what a name has one at the most, there is nothing of the kind.
-fn union((one, other): (&RrSet, &RrSet)) -> Option<RrSet> {
-    let all: Vec<Rdata> = one.rdata().iter().chain(other.rdata()).cloned().collect();
-    match RrSet::new(one.ttl().max(other.ttl()), all) {
+/// All records of both; `None` for types of which a name has at most one record.
+fn union((left, right): (&RrSet, &RrSet)) -> Option<RrSet> {
+    let all: Vec<Rdata> = left.rdata().iter().chain(right.rdata()).cloned().collect();
+    match RrSet::new(left.ttl().max(right.ttl()), all) {
         Ok(union) => Some(union),
         Err(RrSetError::Singleton(_)) => None,
         Err(RrSetError::Empty | RrSetError::MixedTypes) => {

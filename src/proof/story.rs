@@ -1,7 +1,7 @@
-//! Stories: a counterexample that a mail engineer can read.
+//! Stories: counterexamples that a mail engineer can read.
 //!
-//! The steps of the least state in which a pattern is true, in an execution that loses no time, then
-//! what holds at its end, what happens then, and what would help.
+//! A story has the steps of the smallest state in which a pattern is true, in an execution that
+//! loses no time; then what holds at its end, what happens then, and what would help.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,36 +11,36 @@ use cutover_contract::RrKey;
 use super::Placed;
 use super::draft::{Draft, Kind};
 use super::model::Model;
-use super::pattern::{Atom, Held, Pattern, What};
+use super::pattern::{Atom, Pattern, PatternAtom, What};
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::{Primitive, StepGraph};
 
-/// What a story is told of.
+/// What a story is told about.
 #[derive(Clone, Copy)]
-pub struct Told<'t> {
+pub struct StoryContext<'t> {
     /// The steps.
     pub draft: &'t Draft<'t>,
     /// The atoms.
     pub model: &'t Model,
     /// The steps in order.
     pub graph: &'t StepGraph,
-    /// Where they stand.
+    /// Where the steps of the draft are in the graph.
     pub placed: &'t Placed,
 }
 
-/// Tells how a pattern comes true.
+/// The story of how a pattern comes true.
 #[must_use]
-pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
-    let Told { draft: _, model, graph, placed } = told;
+pub fn story(context: &StoryContext<'_>, pattern: &Pattern) -> Vec<String> {
+    let StoryContext { draft: _, model, graph, placed } = context;
     let mut story = Vec::new();
     let nodes = pattern.starts(&model.atoms);
     let begun: Vec<usize> = nodes.iter().map(|node| placed.places[*node]).collect();
-    let state = placed.paths.down(begun.iter().copied());
+    let state = placed.paths.with_predecessors(begun.iter().copied());
     let mut ends: BTreeMap<usize, Duration> = BTreeMap::new();
     let mut now = Duration::ZERO;
-    // What is told: the steps that begin what the pattern is about, and those that end it too late.
-    let ended = pattern.breaks(&model.atoms).map(|one| placed.places[one.from]);
+    // The story has the steps that begin what the pattern is about, and those that end it too late.
+    let ended = pattern.separations(&model.atoms).map(|separation| placed.places[separation.from]);
     let about: std::collections::BTreeSet<usize> = ended.chain(begun.iter().copied()).collect();
     for (place, step) in graph.steps().iter().enumerate() {
         if !state.contains(&place) {
@@ -62,22 +62,22 @@ pub fn tell(told: &Told<'_>, pattern: &Pattern) -> Vec<String> {
         }
     }
     let at = show_span(now);
-    for Held { atom, .. } in &pattern.atoms {
+    for PatternAtom { atom, .. } in &pattern.atoms {
         let line = says(&model.atoms[*atom]).map(|what| format!("at T+{at} {what}"));
         story.extend(line.filter(|line| !story.contains(line)));
     }
     story.push(format!("then {}", pattern.harm.what));
-    story.extend(until(told, pattern));
+    story.extend(until(context, pattern));
     story.push(format!("fix: {}", pattern.harm.fix));
     story
 }
 
-/// What an atom says, as a clause.
+/// An atom as a clause.
 #[must_use]
 pub fn says(atom: &Atom) -> Option<String> {
     match &atom.what {
         What::Answer { key, records, exposed } => {
-            let while_changed = if *exposed { ", which is seen while it is replaced" } else { "" };
+            let while_changed = if *exposed { ", visible while it is being replaced" } else { "" };
             Some(match records {
                 None => format!("a resolver may hold that there is no {key}{while_changed}"),
                 Some(rrset) => {
@@ -106,7 +106,7 @@ pub fn says(atom: &Atom) -> Option<String> {
     }
 }
 
-/// What is said of a fact, as a clause.
+/// A fact as a clause.
 fn says_fact(fact: Fact, of: &Subject, value: Value, unknown: bool) -> String {
     let shown = of.shown();
     if unknown {
@@ -126,10 +126,10 @@ fn says_fact(fact: Fact, of: &Subject, value: Value, unknown: bool) -> String {
     }
 }
 
-/// How long it can last, where something ends it: what changes a TTL alone ends nothing else.
-fn until(told: &Told<'_>, pattern: &Pattern) -> Option<String> {
-    let atoms = &told.model.atoms;
-    let only_ttl = |step: usize| match &told.draft.nodes[step].kind {
+/// How long it can last, if something ends it. A change of a TTL alone ends nothing else.
+fn until(context: &StoryContext<'_>, pattern: &Pattern) -> Option<String> {
+    let atoms = &context.model.atoms;
+    let only_ttl = |step: usize| match &context.draft.nodes[step].kind {
         Kind::Change { transition, .. } => transition.is_only_ttl(),
         Kind::Point(_) | Kind::Stated(_) | Kind::Task(_) | Kind::Beginning | Kind::Back(_) => false,
     };
@@ -138,7 +138,7 @@ fn until(told: &Told<'_>, pattern: &Pattern) -> Option<String> {
         .iter()
         .flat_map(|held| atoms[held.atom].ends.iter().map(|end| (end.step, end.hold + held.extra)));
     let (step, hold) = ends.filter(|(step, _)| !only_ttl(*step)).min_by_key(|(_, hold)| *hold)?;
-    let id = &told.draft.nodes[step].id;
+    let id = &context.draft.nodes[step].id;
     Some(match hold.is_zero() {
         true => format!("this can last until {id} is done"),
         false => format!("this can last until {} after {id} is done everywhere", show_span(hold)),

@@ -1,11 +1,12 @@
 //! Views: one served version of every answer that an evaluation visits.
 //!
 //! Answers expire independently, so an evaluation that visits several may meet any combination of
-//! their versions. Invariants are written as plain evaluations over a [`View`]: whenever one asks a
-//! question that has several answers, the view chooses one. [`cases`] runs the evaluation until
-//! every choice has been made, and gives the smallest sets of answers that lead to what is looked
-//! for, whatever the answers to all other questions. When those can be served together is not asked
-//! here: patterns say what must not be, and the order sees to it that it cannot.
+//! their versions. Invariants are written as plain evaluations over a [`View`]: whenever an
+//! evaluation asks a question that has several answers, the view chooses one of them. A [`Tree`]
+//! runs the evaluation until every choice has been made, and gives the smallest sets of answers
+//! that lead to a result, whatever the answers to all other questions are. Whether those answers
+//! can be served together is not checked here: patterns say what must not be, and the order of the
+//! steps ensures that it cannot.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use cutover_contract::{Name, RrKey};
 use foldhash::HashMap;
 
-use super::answers::{Answers, Class, Content, Ways, next_script};
+use super::answers::{Answers, Class, Content, Directions, next_script};
 use super::draft::Draft;
 use super::parties::Parties;
 use super::pattern::{Atom, Start};
@@ -24,77 +25,77 @@ use super::states::Row;
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, Outside, unknown_at};
 use crate::resolution::reply;
 
-/// Views of one evaluation at the most. Our choice: a mail domain has some dozens.
+/// The maximum number of views of an evaluation. Our choice: a mail domain has some dozens.
 const VIEWS_MAX: usize = 20_000;
 
 /// The answers to all questions that evaluations have asked so far.
 pub struct Library<'d> {
-    /// What is being done.
+    /// The steps of the plan.
     pub draft: &'d Draft<'d>,
     /// Every atom.
     pub atoms: RefCell<Vec<Atom>>,
-    /// Those that do not count on every way.
+    /// The atoms that count only for some of the steps.
     counts: RefCell<BTreeMap<usize, Counts>>,
     /// What evaluations have found.
     found: RefCell<HashMap<Label, Found>>,
     looked_up: RefCell<HashMap<RrKey, LookedUp>>,
     live: RefCell<HashMap<RrKey, Outside>>,
-    /// The fixed answers that the evaluation under way has met, each once.
+    /// The fixed answers that the current evaluation has met, without duplicates.
     met: RefCell<Vec<Rc<Fixed>>>,
-    /// Numbers the evaluations; the first is 1.
+    /// The number of the current evaluation; the first is 1.
     evaluation: Cell<u64>,
     /// What evaluations have met so far, by the name that they are about.
     relied: RefCell<HashMap<Name, Relied>>,
-    /// Some answer has more versions with those of the ways back than are looked at.
+    /// Some answer has more versions on ways back than were checked.
     pub(super) undecided_back: Cell<bool>,
     rows: Vec<OnceCell<Row>>,
 }
 
-/// Names an evaluation: what it asks for, of which name, and a number.
+/// Names an evaluation: what it asks, about which name, and a number.
 pub(super) type Label = (&'static str, Name, usize);
 
 type Found = Arc<dyn Any + Send + Sync>;
 
-/// On which ways an atom counts.
+/// For which steps an atom counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counts {
-    /// On all.
+    /// For any steps.
     Always,
-    /// On those that have this step.
+    /// For steps that include this step.
     With(usize),
-    /// On those that do not have it.
+    /// For steps that do not include it.
     Without(usize),
 }
 
-/// What is answered to a question.
+/// The answer, or answers, to a question.
 #[derive(Clone)]
 enum LookedUp {
-    /// Always the same.
+    /// A single answer, which never changes.
     Fixed(Rc<Fixed>),
-    /// One of several things.
+    /// Several answers.
     Several(Rc<Answers>),
 }
 
 /// An answer that the plan does not change.
 struct Fixed {
     key: RrKey,
-    /// `None`: it lies outside of the plan's zones.
+    /// `None`: the name is outside the plan's zones.
     content: Option<Content>,
     /// The last evaluation that has met it.
     met_by: Cell<u64>,
 }
 
-/// What the evaluations of one name have met.
+/// What the evaluations of a name have met.
 #[derive(Default)]
 struct Relied {
-    /// Something that the plan changes.
+    /// They have met something that the plan changes.
     has_changes: bool,
-    /// What it does not change; some of it several times.
+    /// What they have met that the plan does not change; may have duplicates.
     met: Vec<Rc<Fixed>>,
 }
 
 impl<'d> Library<'d> {
-    /// Nothing has been asked yet.
+    /// A library before anything is asked.
     #[must_use]
     pub fn of(draft: &'d Draft<'d>) -> Self {
         let rows = draft.tracks.iter().map(|_| OnceCell::new()).collect();
@@ -118,7 +119,7 @@ impl<'d> Library<'d> {
         self.rows[track].get_or_init(|| Row::of(self.draft, track))
     }
 
-    /// The answers to a question; `None`: it never changes.
+    /// The answers to a question; `None` if there is one that never changes.
     #[must_use]
     pub fn answers(&self, key: &RrKey) -> Option<Rc<Answers>> {
         match self.look_up(key) {
@@ -131,7 +132,7 @@ impl<'d> Library<'d> {
         if let Some(known) = self.looked_up.borrow().get(key) {
             return known.clone();
         }
-        let found = match self.made(key) {
+        let found = match self.made_of(key) {
             Some(answers) => LookedUp::Several(Rc::new(answers)),
             None => {
                 let zone = self.draft.snapshot.zone_of(&key.name);
@@ -143,7 +144,7 @@ impl<'d> Library<'d> {
         found
     }
 
-    /// Notes that the evaluation under way has met an answer that the plan does not change.
+    /// Records that the current evaluation has met an answer that the plan does not change.
     fn note(&self, fixed: &Rc<Fixed>) {
         let evaluation = self.evaluation.get();
         if fixed.content.is_some() && fixed.met_by.replace(evaluation) != evaluation {
@@ -151,7 +152,7 @@ impl<'d> Library<'d> {
         }
     }
 
-    /// Ends an evaluation that is about a name, and has met something that the plan changes or not.
+    /// Ends an evaluation about a name. `has_changes`: it has met something that the plan changes.
     fn end_evaluation(&self, of: &Name, has_changes: bool) {
         self.evaluation.set(self.evaluation.get() + 1);
         let mut met = self.met.borrow_mut();
@@ -167,31 +168,31 @@ impl<'d> Library<'d> {
         of_name.met.append(&mut met);
     }
 
-    /// The questions in the plan's zones whose answers the plan does not change, and that decide with
-    /// others what its changes do: all that was asked of a name, where the plan changes some of it. What
-    /// keeps another question from being asked counts as well.
+    /// The questions in the plan's zones whose answers the plan does not change, but which
+    /// contribute to the effect of its changes: all questions about a name for which the plan
+    /// changes some answer. An answer that prevents another question from being asked counts too.
     pub(super) fn relied(&self) -> BTreeSet<RrKey> {
         let relied = self.relied.borrow();
         let changed = relied.values().filter(|relied| relied.has_changes);
         changed.flat_map(|relied| &relied.met).map(|fixed| fixed.key.clone()).collect()
     }
 
-    /// The answers to a question. Where there are too many with those of the ways back, those of the way
-    /// there can still be looked at.
-    fn made(&self, key: &RrKey) -> Option<Answers> {
+    /// The answers to a question. If there are too many on ways back, those of the forward steps
+    /// can still be checked.
+    fn made_of(&self, key: &RrKey) -> Option<Answers> {
         let atoms = &mut *self.atoms.borrow_mut();
         let first = atoms.len();
-        match Answers::of(self, key, Ways::All, atoms) {
+        match Answers::of(self, key, Directions::Both, atoms) {
             Some(answers) if answers.undecided && self.draft.has_way_back() => {
                 self.undecided_back.set(true);
                 atoms.truncate(first);
-                Answers::of(self, key, Ways::There, atoms)
+                Answers::of(self, key, Directions::Forward, atoms)
             }
             answers => answers,
         }
     }
 
-    /// What a resolver would have been told before the first step.
+    /// The answer of a resolver before the first step.
     pub(super) fn live(&self, key: &RrKey) -> Outside {
         if let Some(known) = self.live.borrow().get(key) {
             return known.clone();
@@ -201,9 +202,9 @@ impl<'d> Library<'d> {
         found
     }
 
-    /// Whether these answers are what an earlier run has left in caches, and were together before the
-    /// first step: one of them at least is gone from the zones, none has to be made, and none has come
-    /// in the place of another one since.
+    /// Whether these answers are what an earlier run has left in caches and existed together before
+    /// the first step: at least one of them no longer exists in the zones, none is made by this
+    /// plan, and none has replaced another of them since.
     pub(super) fn is_left_over(&self, choice: &Choice) -> bool {
         let atoms = self.atoms.borrow();
         let beginning = self.draft.beginning();
@@ -232,7 +233,7 @@ impl<'d> Library<'d> {
         some_have_gone
     }
 
-    /// What was found under a label, or is found now.
+    /// The result under a label, made now if it does not exist.
     pub(super) fn once<T: Send + Sync + 'static>(
         &self,
         label: Label,
@@ -242,7 +243,7 @@ impl<'d> Library<'d> {
         if let Some(known) = known.and_then(|known| known.downcast::<T>().ok()) {
             return known;
         }
-        // Not while the others are borrowed: what is made may ask for something else.
+        // The map must not be borrowed here: making a result may ask for another.
         let found = Arc::new(make());
         self.found.borrow_mut().insert(label, Arc::<T>::clone(&found));
         found
@@ -255,7 +256,7 @@ impl<'d> Library<'d> {
         atoms.len() - 1
     }
 
-    /// Adds an atom that does not count on every way.
+    /// Adds an atom that counts only for some of the steps.
     pub(super) fn add_where(&self, counts: Counts, atom: Atom) -> usize {
         let atom = self.add(atom);
         if counts != Counts::Always {
@@ -264,7 +265,7 @@ impl<'d> Library<'d> {
         atom
     }
 
-    /// Every atom, and on which ways it counts.
+    /// Every atom, and for which steps it counts.
     pub(super) fn into_atoms(self) -> Vec<(Atom, Counts)> {
         let counts = self.counts.into_inner();
         let of = |atom| counts.get(&atom).copied().unwrap_or(Counts::Always);
@@ -272,41 +273,41 @@ impl<'d> Library<'d> {
         atoms.map(|(number, atom)| (atom, of(number))).collect()
     }
 
-    /// On which ways an atom counts.
+    /// For which steps an atom counts.
     pub(super) fn counts(&self, atom: usize) -> Counts {
         self.counts.borrow().get(&atom).copied().unwrap_or(Counts::Always)
     }
 }
 
-/// Which class of answers is taken for each question.
+/// The class of answers that is chosen for each question.
 pub type Choice = BTreeMap<RrKey, usize>;
 
-/// One combination of answers.
+/// A combination of answers.
 pub struct View<'v> {
     library: &'v Library<'v>,
     state: RefCell<State>,
 }
 
-/// A choice while it is made: few questions, each known by its answers.
+/// A choice in progress: there are few questions, each identified by its answers.
 type Picked = Vec<(Rc<Answers>, usize)>;
 
 fn picked(picked: &Picked, answers: &Rc<Answers>) -> Option<usize> {
-    picked.iter().find(|(one, _)| Rc::ptr_eq(one, answers)).map(|(_, class)| *class)
+    picked.iter().find(|(known, _)| Rc::ptr_eq(known, answers)).map(|(_, class)| *class)
 }
 
 #[derive(Default)]
 struct State {
-    /// What to choose at the first questions; beyond it, the first.
+    /// The choices to make first; every choice after them is the first possible.
     script: Vec<usize>,
-    /// What was chosen, and how many there are, in the order of the questions.
+    /// What was chosen, out of how many, in the order of the questions.
     asked: Vec<(usize, usize)>,
     chosen: Picked,
-    /// An answer was met of which not every version is known.
+    /// An answer was met whose versions are not all known.
     undecided: bool,
 }
 
 impl View<'_> {
-    /// What a resolver is told in this view: aliases followed, wildcards applied.
+    /// The answer of a resolver in this view: aliases followed, wildcards applied.
     #[must_use]
     pub fn look_up(&self, key: &RrKey) -> Outside {
         let mut key = key.clone();
@@ -321,7 +322,7 @@ impl View<'_> {
         Outside::Unknown(MANY_ALIASES.into())
     }
 
-    /// The name outside of the plan's zones that a question leads to in this view.
+    /// The name outside the plan's zones that a question leads to in this view.
     #[must_use]
     pub fn leaves_at(&self, key: &RrKey) -> Option<Name> {
         let mut key = key.clone();
@@ -335,7 +336,8 @@ impl View<'_> {
         None
     }
 
-    /// What is answered in this view, aliases not followed; `None` outside of the plan's zones.
+    /// What is published for a question in this view, aliases not followed; `None` outside the
+    /// plan's zones.
     fn content(&self, key: &RrKey) -> Option<Content> {
         match self.library.look_up(key) {
             LookedUp::Fixed(fixed) => {
@@ -363,19 +365,19 @@ impl View<'_> {
         }
     }
 
-    /// What a resolver would have been told before the first step.
+    /// The answer of a resolver before the first step.
     #[must_use]
     pub fn live(&self, key: &RrKey) -> Outside {
         self.library.live(key)
     }
 
-    /// Whose servers take mail.
+    /// Whose servers accept mail.
     #[must_use]
     pub fn parties(&self) -> &Parties {
         &self.library.draft.parties
     }
 
-    /// Whether what is answered to a question never changes.
+    /// Whether the answer to a question never changes.
     #[must_use]
     pub fn is_constant(&self, key: &RrKey) -> bool {
         self.library.answers(key).is_none()
@@ -391,7 +393,7 @@ impl View<'_> {
         }
     }
 
-    /// The answer to a question that has several.
+    /// Chooses an answer to a question that has several.
     fn choose(&self, answers: &Rc<Answers>) -> Content {
         let mut state = self.state.borrow_mut();
         state.undecided |= answers.undecided;
@@ -408,14 +410,14 @@ impl View<'_> {
     }
 }
 
-/// More combinations than are looked at.
+/// There are more combinations than are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany;
 
-/// Every view that an evaluation tells apart, with what it finds there.
+/// Every view that an evaluation distinguishes, with its result there.
 ///
-/// The questions that it asks in one view are a path in the tree of its choices, and what it finds is
-/// a leaf. What stands in no path makes no difference.
+/// The questions that it asks in a view are a path in the tree of its choices, and the result is a
+/// leaf. A question that is not on the path makes no difference.
 #[derive(Clone, Debug)]
 pub struct Tree<T> {
     /// The questions that have several answers.
@@ -425,7 +427,7 @@ pub struct Tree<T> {
 
 #[derive(Clone, Debug)]
 struct Leaf<T> {
-    /// Which class of answers was met, for some of the questions.
+    /// The class of answers that was met, for some of the questions.
     met: Met,
     found: T,
 }
@@ -469,7 +471,7 @@ impl<T> Tree<T> {
                 return Err(TooMany);
             }
             let met = state.chosen.into_iter().map(|(answers, class)| {
-                let known = questions.iter().position(|one| Rc::ptr_eq(one, &answers));
+                let known = questions.iter().position(|other| Rc::ptr_eq(other, &answers));
                 let place = known.unwrap_or_else(|| {
                     questions.push(answers);
                     questions.len() - 1
@@ -487,12 +489,12 @@ impl<T> Tree<T> {
         Ok(Self { keys, leaves })
     }
 
-    /// What is found, view by view.
+    /// The results, view by view.
     pub fn found(&self) -> impl Iterator<Item = &T> {
         self.leaves.iter().map(|leaf| &leaf.found)
     }
 
-    /// The smallest choices of answers for which there is something, with what it is.
+    /// The smallest choices of answers that lead to a wanted result, with that result.
     #[must_use]
     pub fn smallest<U>(&self, wanted: &dyn Fn(&T) -> Option<U>) -> Vec<(Choice, U)> {
         let values: Vec<Option<U>> = self.found().map(wanted).collect();
@@ -501,14 +503,14 @@ impl<T> Tree<T> {
         let mut seen: Vec<Met> = Vec::new();
         for (leaf, value) in self.leaves.iter().zip(values) {
             let Some(value) = value else { continue };
-            // Found already, whatever is chosen for the rest.
+            // Found already, whatever is chosen for the other questions.
             let known = |least: &Met| {
                 least.iter().all(|(key, class)| class_in(&leaf.met, *key) == Some(*class))
             };
             if seen.iter().any(known) {
                 continue;
             }
-            // What is left of it lies in it, so no other view has led there yet.
+            // The reduced choice contains this leaf, so no other view has led to it yet.
             let least = self.least(&leaf.met, &holds);
             let named = least.iter().map(|(key, class)| (self.keys[*key].clone(), *class));
             found.push((named.collect(), value));
@@ -517,11 +519,12 @@ impl<T> Tree<T> {
         found
     }
 
-    /// Leaves out of a choice whatever does not matter: where every leaf that it leads to holds.
+    /// Removes from a choice everything that does not matter, as long as every leaf that it leads
+    /// to holds.
     fn least(&self, met: &Met, holds: &[bool]) -> Met {
         let mut choice = met.clone();
-        // In an order that does not hang on the evaluation.
-        choice.sort_by(|(one, _), (other, _)| self.keys[*one].cmp(&self.keys[*other]));
+        // In an order that does not depend on the evaluation.
+        choice.sort_by(|(left, _), (right, _)| self.keys[*left].cmp(&self.keys[*right]));
         for place in (0..choice.len()).rev() {
             let (key, class) = choice.remove(place);
             let fits = |leaf: &Leaf<T>| {

@@ -5,12 +5,12 @@
 
 pub mod calendar;
 mod chain;
-mod difference;
 pub mod explain;
 mod fold;
 mod gate;
 pub mod plan;
 pub mod status;
+pub mod status_json;
 mod timeline;
 mod verdict;
 pub mod zone;
@@ -19,7 +19,6 @@ use cutover_contract::{RrKey, RrSet};
 
 pub use crate::diag::escape_control;
 use crate::document::count;
-use crate::document::text::Paint;
 pub use crate::document::text::Styling;
 use crate::graph::task::Task;
 use crate::graph::{Primitive, Step};

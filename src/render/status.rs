@@ -1,210 +1,201 @@
-//! The state of a run as text: what is done, what it waits for, what stopped it.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+//! The state of a run as people read it: what is done, what comes next and when, what stopped it.
 
 use chrono_tz::Tz;
 use cutover_contract::{RrKey, RrSet};
 
 use super::calendar::awaited;
-use super::difference::difference;
-use super::{Paint, Styling, escape_control, is_by_hand, lines};
+use super::lines;
 use crate::artifact::Artifact;
 use crate::calendar::window::{SEARCH_MAX, Windows};
-use crate::calendar::{Timestamp, later, show_exact, show_instant, show_instant_in, show_span};
+use crate::calendar::{Timestamp, show_exact, show_instant, show_instant_in, show_span};
+use crate::diag::escape_control;
+use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Table, Text, count};
 use crate::engine::gate::Tally;
-use crate::engine::poll::opening;
+use crate::engine::next::Pause;
+use crate::engine::view::{Due, RunView, Stage, StepNext, StepView, Stopped};
 use crate::engine::{
-    ChangeState, CheckpointState, GateState, Made, RunState, StepState, TaskState, WaitState,
+    ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,
 };
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Difference, Entry, Event, Halt, HaltReason};
 
 /// Shows the state of a run.
 #[must_use]
-pub fn status(artifact: &Artifact, state: &RunState, now: Timestamp, styling: Styling) -> String {
-    let what = if artifact.is_way_back() { "way back of" } else { "run" };
-    let headline = format!("{what} {}: {}", artifact.name, headline(artifact, state, now));
-    let goes_back = artifact.is_way_back() || state.turned_back.is_some();
-    let mut text =
-        format!("{}\n{}\n\n", styling.paint(Paint::Heading, &headline), state.artifact());
-    if let (None, Some(halted)) = (&state.finished, &state.halted) {
-        text += &format!("{}\n", halt(artifact, state, Stop::Whole(halted), goes_back, styling));
-    }
-    if let (None, None) = (&state.finished, &state.halted) {
-        for aside in state.aside() {
-            text += &format!("{}\n", halt(artifact, state, Stop::Aside(aside), goes_back, styling));
+pub fn status(view: &RunView<'_>) -> Document {
+    let what = if view.artifact.is_way_back() { "way back of" } else { "run" };
+    let title = Text::strong(format!("{what} {}: {}", view.artifact.name, headline(view)));
+    let mut blocks = vec![Block::Lines(vec![title, Text::value(view.digest.to_string())])];
+    match view.stage {
+        Stage::Halted(stopped) => blocks.push(halt(view.artifact, stopped, Extent::Whole)),
+        Stage::Running | Stage::Settling => {
+            let aside = view.aside.iter();
+            blocks.extend(aside.map(|stopped| halt(view.artifact, *stopped, Extent::Part)));
         }
+        Stage::Finished { .. } => {}
     }
-    for (step, detail) in state.behind().filter(|_| is_running(state)) {
-        text += &format!("  ! {step}: {}\n\n", escape_control(detail));
+    let lagging = view.steps.iter().filter_map(|step| {
+        let detail = step.lagging?;
+        Some(Item::marked(Mark::Warning, format!("{}: {detail}", step.step.id)))
+    });
+    let lagging: Vec<Item> = lagging.collect();
+    if !lagging.is_empty() {
+        blocks.push(Block::List(lagging));
     }
-    let steps = artifact.graph.steps();
-    let ready: BTreeSet<usize> = state.ready().filter(|_| is_running(state)).collect();
-    for (place, step) in steps.iter().enumerate() {
-        let closed = step.window.as_ref().filter(|windows| !windows.is_open(now));
-        let closed = closed.filter(|_| ready.contains(&place));
-        let asked = is_by_hand(step) && ready.contains(&place);
-        text += &row(step, state.at(place), closed, asked, now);
+    let rows = view.steps.iter().map(|step| {
+        let (mark, words) = row(step, view.now);
+        [Text::from(format!("[{mark}] ")).and_value(step.step.id.to_string()), words.into()]
+    });
+    blocks.push(Block::Section(Section {
+        title: format!("{} of {} done", view.done(), count(view.steps.len(), "step")).into(),
+        blocks: vec![Block::Table(Table::new(["    step", "state"], rows))],
+        room: Room::Whole,
+    }));
+    let ends = ends(view);
+    if !ends.is_empty() {
+        blocks.push(Block::Lines(ends));
     }
-    let done = (0..steps.len()).filter(|p| state.at(*p).is_done()).count();
-    text += &format!("\n{done} of {} steps done", steps.len());
-    if let Some(to) = &state.turned_back {
-        text += &format!("; turned back to {to}");
-    }
-    if let Some(by) = &state.replaced {
-        text += &format!("; superseded by {}", by.short());
-    }
-    match (&state.finished, &state.halted) {
-        (Some(at), _) => text += &format!("; finished {}\n", show_instant(*at, now)),
-        (None, Some(_)) => text.push('\n'),
-        (None, None) => text += &next(artifact, state, now),
-    }
-    text
+    Document(blocks)
 }
 
-/// The state of a run in one line: what stopped it, or how long it takes at least.
-fn headline(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
-    if let Some(at) = state.finished {
-        return format!("finished {}", show_instant(at, now));
-    }
-    if let Some(Halt { step, reason, .. }) = &state.halted {
-        return halted_at(artifact, step, *reason);
-    }
-    let by_hand = state.ready().filter(|_| is_running(state));
-    let by_hand = by_hand.map(|place| &artifact.graph.steps()[place]);
-    match by_hand.filter(|step| is_by_hand(step)).map(|step| step.id.as_str()).next() {
-        Some(step) => format!("{step} waits for a person"),
-        None => format!("at least {} left", show_span(left(artifact, state, now))),
+/// The state of a run in a few words: what stopped it, or how long it takes at least.
+fn headline(view: &RunView<'_>) -> String {
+    match view.stage {
+        Stage::Finished { at } => format!("finished {}", show_instant(at, view.now)),
+        Stage::Halted(stopped) => halted_at(view.artifact, &stopped.halt.step, stopped.halt.reason),
+        Stage::Running | Stage::Settling => match view.by_hand().next() {
+            Some((step, _)) => format!("{step} waits for a person"),
+            None => format!("at least {} left", show_span(view.remaining)),
+        },
     }
 }
 
-/// How long the rest of a run takes if nothing goes wrong and people and programs need no time.
-fn left(artifact: &Artifact, state: &RunState, now: Timestamp) -> Duration {
-    let forecast: BTreeMap<&StepId, Duration> = artifact
-        .forecast
-        .iter()
-        .map(|one| (&one.step, one.end.saturating_sub(one.begin)))
-        .collect();
-    let since_now = |at: Timestamp| (at - now).to_std().unwrap_or_default();
-    let mut ends: BTreeMap<&StepId, Duration> = BTreeMap::new();
-    for (place, step) in artifact.graph.steps().iter().enumerate() {
-        let before = step.after.keys().filter_map(|id| ends.get(id)).max().copied();
-        let ready = before.unwrap_or_default();
-        let whole = forecast.get(&step.id).copied().unwrap_or_default();
-        let end = match state.at(place) {
-            StepState::Wait(WaitState::Running { until }) => since_now(until),
-            is if is.is_done() => Duration::ZERO,
-            // A checkpoint waits for its window, which the forecast does not know.
-            is if is.is_pending() => match opening(step, later(now, ready)) {
-                Some(opens) => since_now(opens),
-                None => ready + whole,
-            },
-            StepState::Change(_)
-            | StepState::Wait(_)
-            | StepState::Gate(_)
-            | StepState::Task(_)
-            | StepState::Checkpoint(_) => ready + whole,
-        };
-        ends.insert(&step.id, end);
+/// Where the run goes, and what comes next.
+fn ends(view: &RunView<'_>) -> Vec<Text> {
+    let mut lines = Vec::new();
+    if let Some(to) = view.turned_back {
+        lines.push(format!("Turned back to {to}.").into());
     }
-    let longest = ends.values().max().copied().unwrap_or_default();
-    Duration::from_secs(longest.as_secs())
+    if let Some(by) = view.superseded_by {
+        lines.push(format!("Superseded by {}.", by.short()).into());
+    }
+    for (step, _) in view.by_hand() {
+        lines.push(format!("{step} waits for a person.").into());
+    }
+    if let Some(due) = view.due() {
+        lines.push(next(due, view.now));
+    }
+    lines
 }
 
-/// Said of a step that is set aside.
-const OTHERS_CONTINUE: &str = "steps that do not depend on it continue";
+fn next(Due { step, at, pause }: Due<'_>, now: Timestamp) -> Text {
+    let Some(pause) = pause else {
+        let next = Text::from("Next: ").and_value(step.id.to_string());
+        return next.and(", as soon as the run is continued.");
+    };
+    let zone = step.window.as_ref().map_or(Tz::UTC, Windows::zone);
+    let what = match pause {
+        Pause::Wait => "ends",
+        Pause::Window => "can be reached",
+        Pause::Gate => "is asked",
+        Pause::ForeignRecords => "waits until somebody else's records expire:",
+        Pause::Propagation => "counts as served",
+        Pause::Doubt => "is looked at again",
+        Pause::Retry => "is tried again",
+    };
+    let next = Text::from("Next: ").and_value(step.id.to_string());
+    next.and(format!(" {what} {}.", show_instant_in(at, now, zone)))
+}
 
 fn halted_at(artifact: &Artifact, step: &StepId, reason: HaltReason) -> String {
     format!("halted at {step}: {}", reason.words(artifact.graph.get(step)))
 }
 
-fn is_running(state: &RunState) -> bool {
-    let may_begin = state.opened.is_some() && !state.leaves();
-    may_begin && state.finished.is_none() && state.halted.is_none()
-}
-
-fn next(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
-    let waits = state.ready().filter_map(|place| {
-        let step = &artifact.graph.steps()[place];
-        match (state.at(place), &step.primitive) {
-            (StepState::Wait(WaitState::Running { until }), _) => {
-                let held = state.held_until(place, now.into());
-                Some((until.max(held.unwrap_or(until)), step, "ends"))
-            }
-            (StepState::Gate(GateState::Probing { last, .. }), Primitive::Gate(gate)) => {
-                Some((later(last, gate.pace.every), step, "is asked again"))
-            }
-            (is, _) if is.is_pending() => match state.held_until(place, now.into()) {
-                Some(until) => Some((until, step, "waits until somebody else's records expire:")),
-                None => Some((opening(step, now)?, step, "can be reached")),
-            },
-            (_, _) => None,
-        }
-    });
-    let soonest = waits.min_by_key(|(until, ..)| *until).map(|(until, step, word)| {
-        let zone = step.window.as_ref().map_or(Tz::UTC, Windows::zone);
-        match until > now {
-            true => format!("; next: {} {word} {}", step.id, show_instant_in(until, now, zone)),
-            false => {
-                format!("; next: {}, as soon as every server serves what it waits for", step.id)
-            }
-        }
-    });
-    let mut by_hand = state.ready().map(|place| &artifact.graph.steps()[place]);
-    let asked = by_hand.find(|step| is_running(state) && is_by_hand(step));
-    let asked = asked.map(|step| format!("; {} waits for a person", step.id));
-    format!("{}{}\n", asked.unwrap_or_default(), soonest.unwrap_or_default())
-}
-
-/// A step and its state. `closed` has the windows that it waits for; `asked` says whether it waits
-/// for a person.
-fn row(
-    step: &Step,
-    state: StepState,
-    closed: Option<&Windows>,
-    asked: bool,
-    now: Timestamp,
-) -> String {
-    let (mark, word) = match state {
-        StepState::Change(ChangeState::Begun) | StepState::Task(TaskState::Begun) => {
+/// A mark for the state of a step, and the state in words.
+fn row(StepView { step, state, next, .. }: &StepView<'_>, now: Timestamp) -> (char, String) {
+    let until = |at: Timestamp| show_instant(at, now);
+    match (*state, *next) {
+        (StepState::Change(ChangeState::Begun) | StepState::Task(TaskState::Begun), _) => {
             ('>', "begun".into())
         }
-        StepState::Change(ChangeState::InDoubt { .. })
-        | StepState::Task(TaskState::InDoubt { .. }) => ('?', "outcome unknown".into()),
-        StepState::Change(ChangeState::Written { at }) => {
-            ('>', format!("written {}, propagating", show_instant(at, now)))
+        (
+            StepState::Change(ChangeState::InDoubt { .. })
+            | StepState::Task(TaskState::InDoubt { .. }),
+            next,
+        ) => match next {
+            StepNext::At { at, .. } => {
+                ('?', format!("outcome unknown, looked at again {}", until(at)))
+            }
+            StepNext::Nothing | StepNext::Blocked | StepNext::Now | StepNext::Person(_) => {
+                ('?', "outcome unknown".into())
+            }
+        },
+        (StepState::Change(ChangeState::Written { at }), next) => {
+            let served = match next {
+                StepNext::At { at, .. } => format!("counts as served {}", until(at)),
+                StepNext::Nothing | StepNext::Blocked | StepNext::Now | StepNext::Person(_) => {
+                    "propagating".to_owned()
+                }
+            };
+            ('>', format!("written {}, {served}", until(at)))
         }
-        StepState::Wait(WaitState::Running { until }) => {
-            ('~', format!("until {}", show_instant(until, now)))
-        }
-        StepState::Gate(GateState::Probing { tally, last }) => {
+        (StepState::Wait(WaitState::Running { until: planned }), next) => match next {
+            StepNext::At { at, pause: Pause::ForeignRecords } => {
+                ('~', format!("until {}, when somebody else's records expire", until(at)))
+            }
+            StepNext::At { at, .. } => ('~', format!("until {}", until(at))),
+            StepNext::Now => ('~', "over, once every server still serves the change".into()),
+            StepNext::Nothing | StepNext::Blocked | StepNext::Person(_) => {
+                ('~', format!("until {}", until(planned)))
+            }
+        },
+        (StepState::Gate(GateState::Probing { tally, last }), next) => {
             let Tally { passed, failed, inconclusive, .. } = tally;
             let open = match inconclusive {
                 0 => String::new(),
                 count => format!(", {count} inconclusive"),
             };
-            let asked = show_instant(last, now);
-            ('?', format!("{passed} passed, {failed} failed{open}, last asked {asked}"))
+            let again = match next {
+                StepNext::At { at, .. } => format!(", next {}", until(at)),
+                StepNext::Nothing | StepNext::Blocked | StepNext::Now | StepNext::Person(_) => {
+                    String::new()
+                }
+            };
+            let asked = until(last);
+            ('?', format!("{passed} passed, {failed} failed{open}, last asked {asked}{again}"))
         }
-        StepState::Change(ChangeState::Done { at })
-        | StepState::Wait(WaitState::Done { at })
-        | StepState::Gate(GateState::Done { at })
-        | StepState::Task(TaskState::Done { at })
-        | StepState::Checkpoint(CheckpointState::Done { at }) => {
-            ('x', format!("done {}", show_instant(at, now)))
-        }
-        StepState::Change(ChangeState::Pending)
-        | StepState::Wait(WaitState::Pending | WaitState::Lapsed { .. })
-        | StepState::Gate(GateState::Pending)
-        | StepState::Task(TaskState::Pending)
-        | StepState::Checkpoint(CheckpointState::Pending) => match (asked, closed) {
-            (true, _) => ('~', format!("waits for a person: {}", escape_control(&step.title))),
-            (false, Some(windows)) => ('~', waiting(windows, now)),
-            (false, None) => (' ', String::new()),
+        (
+            StepState::Change(ChangeState::Done { at })
+            | StepState::Wait(WaitState::Done { at })
+            | StepState::Gate(GateState::Done { at })
+            | StepState::Task(TaskState::Done { at })
+            | StepState::Checkpoint(CheckpointState::Done { at }),
+            _,
+        ) => ('x', format!("done {}", until(at))),
+        (
+            StepState::Change(ChangeState::Pending)
+            | StepState::Wait(WaitState::Pending | WaitState::Lapsed { .. })
+            | StepState::Gate(GateState::Pending)
+            | StepState::Task(TaskState::Pending)
+            | StepState::Checkpoint(CheckpointState::Pending),
+            next,
+        ) => pending(step, next, now),
+    }
+}
+
+fn pending(step: &Step, next: StepNext<'_>, now: Timestamp) -> (char, String) {
+    match next {
+        StepNext::Person(words) => ('~', format!("waits for a person: {words}")),
+        StepNext::At { at, pause: Pause::Window } => match &step.window {
+            Some(windows) => ('~', waiting(windows, now)),
+            None => ('~', format!("until {}", show_instant(at, now))),
         },
-    };
-    format!("  [{mark}] {}  {word}", step.id).trim_end().to_owned() + "\n"
+        StepNext::At { at, pause: Pause::ForeignRecords } => {
+            ('~', format!("waits until somebody else's records expire, {}", show_instant(at, now)))
+        }
+        StepNext::At { at, .. } => ('~', format!("begins {}", show_instant(at, now))),
+        StepNext::Now => (' ', "ready".to_owned()),
+        StepNext::Nothing | StepNext::Blocked => (' ', String::new()),
+    }
 }
 
 fn waiting(windows: &Windows, now: Timestamp) -> String {
@@ -215,103 +206,110 @@ fn waiting(windows: &Windows, now: Timestamp) -> String {
     format!("waits for {}, {opens}", awaited(windows))
 }
 
-/// What stopped.
-#[derive(Clone, Copy, Debug)]
-pub enum Stop<'h> {
+/// How much of a run stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
     /// The whole run.
-    Whole(&'h Halt),
-    /// A step, and the steps that depend on it.
-    Aside(&'h Halt),
+    Whole,
+    /// A step and the steps that depend on it.
+    Part,
 }
+
+/// Said of a step that is set aside.
+const OTHERS_CONTINUE: &str = "steps that do not depend on it continue";
 
 /// Shows why a run or a part of it stopped, with the planned, expected and live records.
 #[must_use]
-pub fn halt(
-    artifact: &Artifact,
-    state: &RunState,
-    stop: Stop<'_>,
-    goes_back: bool,
-    styling: Styling,
-) -> String {
-    let (Stop::Whole(halt) | Stop::Aside(halt)) = stop;
+pub fn halt(artifact: &Artifact, stopped: Stopped<'_>, extent: Extent) -> Block {
+    let Stopped { halt, made, goes_back } = stopped;
     let Halt { step, reason, detail, differences } = halt;
-    let made = state.made(artifact, halt);
     let at = artifact.graph.get(step);
-    let is_task = at.is_some_and(Step::is_task);
-    let heading = match stop {
-        Stop::Aside(_) => {
-            format!("set aside: {step}: {}; {OTHERS_CONTINUE}", reason.words(at))
-        }
-        Stop::Whole(_) => halted_at(artifact, step, *reason),
+    let title = match extent {
+        Extent::Part => format!("set aside: {step}: {}; {OTHERS_CONTINUE}", reason.words(at)),
+        Extent::Whole => halted_at(artifact, step, *reason),
     };
-    let heading = styling.paint(Paint::Heading, &heading);
-    let mut text = format!("{heading}\n");
+    let mut blocks = Vec::new();
     if !detail.is_empty() {
-        text += &format!("  {}\n", escape_control(detail).trim().replace('\n', "\n  "));
+        let detail = detail.trim().split('\n');
+        blocks.push(Block::Lines(detail.map(Text::from).collect()));
     }
     for Difference { key, planned, expected, live } in differences {
-        for (word, rrset) in [("planned", planned), ("expected", expected), ("live", live)] {
-            text += &version(word, key, rrset.as_ref());
-        }
-        text += "  from expected to live:\n";
-        text += &difference(
-            &lines(key, expected.as_ref()),
-            &lines(key, live.as_ref()),
-            "    ",
-            styling,
-        );
+        let versions = [("planned", planned), ("expected", expected), ("live", live)];
+        let versions = versions.iter().flat_map(|(word, rrset)| version(word, key, rrset.as_ref()));
+        blocks.push(Block::Code(versions.collect()));
+        blocks.push(Block::Group {
+            title: "from expected to live:".into(),
+            blocks: vec![Block::Diff(Diff(vec![Hunk::of(
+                &lines(key, expected.as_ref()),
+                &lines(key, live.as_ref()),
+            )]))],
+        });
     }
-    text += &match made {
-        Some(Made::Nothing) => "\nNothing was written. ".to_owned(),
+    blocks.push(Block::Lines(vec![
+        written(made).into(),
+        help(*reason, goes_back, at.is_some_and(Step::is_task), differences).into(),
+    ]));
+    Block::Section(Section { title: title.into(), blocks, room: Room::Whole })
+}
+
+/// How much of the change at which a run stopped is written.
+fn written(made: Option<Made>) -> String {
+    match made {
+        Some(Made::Nothing) => "Nothing was written.".to_owned(),
         Some(Made::Part { written, all }) => {
-            format!("\n{written} of its {all} RRsets are written, the others are not. ")
+            format!("{written} of its {all} RRsets are written, the others are not.")
         }
-        Some(Made::All) => "\nAll of it was written. ".to_owned(),
+        Some(Made::All) => "All of it was written.".to_owned(),
         Some(Made::Overwritten) => {
-            "\nIt was written, but somebody else has overwritten it since. ".to_owned()
+            "It was written, but somebody else has overwritten it since.".to_owned()
         }
         Some(Made::Unknown) => {
-            "\nIt is unknown whether it was written: check at the provider. ".to_owned()
+            "It is unknown whether it was written: check at the provider.".to_owned()
         }
-        None => "\nNo step after it has begun. ".to_owned(),
-    };
-    let again = if goes_back { "roll back again" } else { "apply again" };
-    let ttls = differences.iter().filter_map(|one| Some(one.live.as_ref()?.ttl().duration()));
-    if let (HaltReason::Drift, Some(ttl)) = (reason, ttls.max()) {
-        let ttl = show_span(ttl);
-        text += &format!(
-            "Resolvers may cache the live records for {ttl}; the run waits that long after they are replaced. "
-        );
+        None => "No step after it has begun.".to_owned(),
     }
-    text += &match (reason, goes_back) {
-        (HaltReason::Drift, true) => {
-            format!("Restore the expected records and {again}.\n")
+}
+
+/// What to do about a stop.
+fn help(reason: HaltReason, goes_back: bool, is_task: bool, differences: &[Difference]) -> String {
+    let again = if goes_back { "roll back again" } else { "apply again" };
+    match (reason, goes_back) {
+        (HaltReason::Drift, _) => {
+            let ttls = differences.iter();
+            let ttls = ttls.filter_map(|each| Some(each.live.as_ref()?.ttl().duration()));
+            let cached = ttls.max().map_or(String::new(), |ttl| {
+                format!(
+                    "Resolvers may cache the live records for {}; the run waits that long after they are replaced. ",
+                    show_span(ttl)
+                )
+            });
+            let or = match goes_back {
+                true => "",
+                false => ", or plan again from live DNS: `apply --replan`",
+            };
+            format!("{cached}Restore the expected records and {again}{or}.")
         }
-        (HaltReason::Drift, false) => format!(
-            "Restore the expected records and {again}, or plan again from live DNS: `apply --replan`.\n"
-        ),
-        (HaltReason::Refused, _) => format!("Fix the cause and {again}.\n"),
+        (HaltReason::Refused, _) => format!("Fix the cause and {again}."),
         (HaltReason::Unpublished, true) => {
-            format!("The servers may still serve the old version. Fix the cause and {again}.\n")
+            format!("The servers may still serve the old version. Fix the cause and {again}.")
         }
         (HaltReason::Unpublished, false) => format!(
-            "The servers may still serve the old version. Fix the cause and {again}, or undo it with `cutover rollback`, which restores the records first and then tells the servers.\n"
+            "The servers may still serve the old version. Fix the cause and {again}, or undo it with `cutover rollback`, which restores the records first and then tells the servers."
         ),
-        (HaltReason::Unanswered, _) => format!("Bring the server back and {again}.\n"),
+        (HaltReason::Unanswered, _) => format!("Bring the server back and {again}."),
         (HaltReason::Undecided, _) if is_task => {
-            "Find out whether it was done, then confirm it.\n".to_owned()
+            "Find out whether it was done, then confirm it.".to_owned()
         }
         (HaltReason::Failed, _) if is_task => {
-            format!("Fix the cause and {again}: the task runs again unless it is done.\n")
+            format!("Fix the cause and {again}: the task runs again unless it is done.")
         }
         (HaltReason::Failed | HaltReason::Undecided, _) => format!(
-            "Fix the cause and {again}: the gate starts over. Or roll back with `cutover rollback`.\n"
+            "Fix the cause and {again}: the gate starts over. Or roll back with `cutover rollback`."
         ),
         (HaltReason::NoWayBack, _) => {
-            format!("Fix the cause and {again}: from here you can only move forward.\n")
+            format!("Fix the cause and {again}: from here you can only move forward.")
         }
-    };
-    text
+    }
 }
 
 fn is_gate(artifact: &Artifact, step: &StepId) -> bool {
@@ -319,12 +317,12 @@ fn is_gate(artifact: &Artifact, step: &StepId) -> bool {
     step.is_some_and(|step| matches!(step.primitive, Primitive::Gate(_)))
 }
 
-fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> String {
+fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> Vec<String> {
     let mut shown = lines(key, rrset);
     if shown.is_empty() {
         shown.push(format!("{}  no {} records", key.name, key.rtype));
     }
-    shown.iter().map(|line| format!("  {word:<9} {}\n", escape_control(line))).collect()
+    shown.iter().map(|line| format!("{word:<9} {line}")).collect()
 }
 
 /// A journal entry as a line: when, and what.
@@ -349,7 +347,7 @@ pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
             format!("{step}: assumed to be served everywhere")
         }
         Event::Propagated { step, servers } => {
-            format!("{step}: served by {}", super::count(*servers, "server"))
+            format!("{step}: served by {}", count(*servers, "server"))
         }
         Event::WaitBegun { step, until, .. } => format!("{step}: until {}", show_exact(*until)),
         Event::Lapsed { step, detail } => format!("{step}: starts over: {detail}"),

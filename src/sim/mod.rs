@@ -18,7 +18,7 @@ use crate::engine::tell::Message;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event, Line};
 use crate::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
-use crate::world::{AppendError, Held, Outcome, Patience, Run, World, drive};
+use crate::world::{AppendError, DriveOutcome, Patience, ProviderRead, Run, World, drive};
 
 /// A world in which everything goes as planned.
 struct Ideal {
@@ -58,7 +58,7 @@ impl Ideal {
         Self { now, provider: MemoryProvider::new(zones), zones: names, journal, answered }
     }
 
-    async fn at_provider(&self, zone: &Name, keys: &[RrKey]) -> Held {
+    async fn at_provider(&self, zone: &Name, keys: &[RrKey]) -> ProviderRead {
         self.provider.read_rrsets(zone, keys).await
     }
 
@@ -118,11 +118,11 @@ impl World for Ideal {
         self.now = self.now.max(until);
     }
 
-    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
+    async fn read_provider(&mut self, zone: &Name, keys: &[RrKey]) -> ProviderRead {
         self.at_provider(zone, keys).await
     }
 
-    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
+    async fn query_servers(&mut self, questions: &[AskServer]) -> Vec<Served> {
         let mut answers = Vec::with_capacity(questions.len());
         for question in questions {
             answers.push(self.at_servers(question).await);
@@ -130,15 +130,15 @@ impl World for Ideal {
         answers
     }
 
-    async fn ended(&mut self, _: &StepId) -> Option<Result<Said, NoEnd>> {
+    async fn command_result(&mut self, _: &StepId) -> Option<Result<Said, NoEnd>> {
         Some(Ok(Said::with(0, "")))
     }
 
-    async fn confirmed(&mut self, _: &StepId) -> Option<String> {
+    async fn confirmation(&mut self, _: &StepId) -> Option<String> {
         Some("it is done".to_owned())
     }
 
-    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+    async fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) {
         let mut answers = Vec::with_capacity(queries.len());
         for query in queries {
             answers.push(self.answer(query).await);
@@ -147,7 +147,7 @@ impl World for Ideal {
         self.answered.push((step.clone(), answers));
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
+    async fn finished_queries(&mut self) -> Option<(StepId, Vec<Answered>)> {
         self.answered.pop()
     }
 
@@ -159,11 +159,11 @@ impl World for Ideal {
         self.provider.publish(zone).await
     }
 
-    async fn start(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
+    async fn start_command(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
         Ok(())
     }
 
-    async fn tell(&mut self, _: &Message) -> Result<(), String> {
+    async fn notify(&mut self, _: &Message) -> Result<(), String> {
         Ok(())
     }
 
@@ -200,7 +200,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
         .now_or_never()
         .expect("a simulated world never waits");
     assert!(
-        matches!(ended, Ok(Outcome::Finished)),
+        matches!(ended, Ok(DriveOutcome::Finished)),
         "an ideal run of a compiled plan finishes: {ended:?}"
     );
     let since = |at: Timestamp| {

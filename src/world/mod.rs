@@ -1,7 +1,8 @@
-//! The one boundary to the world, and the one loop that crosses it.
+//! The only boundary to the world, and the loop that drives a run across it.
 //!
-//! A [`World`] has a clock, can sleep, ask, perform, publish and append. The real world and the simulated one
-//! implement it; [`drive`] is the same loop for both. It decides nothing: `engine` does.
+//! A [`World`] has a clock and can sleep, query, perform, publish, notify and append. The real and
+//! the simulated world implement it, and [`drive`] is the same loop for both. The loop decides
+//! nothing: `engine` does.
 
 pub mod real;
 
@@ -14,8 +15,9 @@ use cutover_contract::{ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
+use crate::engine::next::Next;
 use crate::engine::outcome::{self, Sight};
-use crate::engine::poll::{Next, poll};
+use crate::engine::poll::poll;
 use crate::engine::tell::{Message, message};
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::graph::{Step, StepId};
@@ -23,33 +25,37 @@ use crate::journal::{Entry, EntryError, Event, Halt, Line};
 use crate::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 
 /// What a provider holds of some RRsets, in the order of the keys.
-pub type Held = Result<Vec<Option<RrSet>>, ProviderError>;
+pub type ProviderRead = Result<Vec<Option<RrSet>>, ProviderError>;
 
-/// Everything that touches the world. Each question has a function, and so an answer of its own type.
+/// Everything that touches the world. Each kind of question has its own function, so that its
+/// answer has its own type.
 pub trait World {
-    /// The time, in whole milliseconds: what a journal can hold.
+    /// The time in whole milliseconds, the precision of a journal.
     fn now(&self) -> Timestamp;
-    /// The time by the clock that nobody sets, where there is one.
+    /// The time of a clock that cannot be set, if the world has one.
     fn steady(&self) -> Option<Steady>;
-    /// Sleeps until then; may come back early, never late without need.
+    /// Sleeps until then. May return early; returns late only if it must.
     fn sleep_until(&mut self, until: Timestamp) -> impl Future<Output = ()>;
     /// Some RRsets as their zone's provider holds them, in the order of the keys.
-    fn held(&mut self, zone: &Name, keys: &[RrKey]) -> impl Future<Output = Held>;
+    fn read_provider(&mut self, zone: &Name, keys: &[RrKey]) -> impl Future<Output = ProviderRead>;
     /// What authoritative servers serve, in the order of the questions.
-    fn served(&mut self, questions: &[AskServer]) -> impl Future<Output = Vec<Served>>;
-    /// What a command that was started for a step has said, or why it did not come to its end; `None`: it
-    /// still runs.
-    fn ended(&mut self, step: &StepId) -> impl Future<Output = Option<Result<Said, NoEnd>>>;
-    /// In which words a person has said elsewhere that a step is done; `None`: nobody has.
-    fn confirmed(&mut self, step: &StepId) -> impl Future<Output = Option<String>>;
-    /// Begins to ask something for a step, and takes the place of what was asked for it before;
-    /// [`World::answered`] has the answers, and nothing else waits for them.
-    fn begin(&mut self, step: &StepId, queries: Vec<Query>) -> impl Future<Output = ()>;
-    /// The answers to what was begun, in the order of the questions, as soon as they are there.
-    fn answered(&mut self) -> impl Future<Output = Option<(StepId, Vec<Answered>)>>;
-    /// The rollback point that somebody wants the run to go back to while this process drives it. Nobody
-    /// does where nobody else can.
-    fn wanted_back(&mut self) -> impl Future<Output = Option<String>> {
+    fn query_servers(&mut self, questions: &[AskServer]) -> impl Future<Output = Vec<Served>>;
+    /// What the command of a step printed, or why it did not run to its end; `None` while it still
+    /// runs.
+    fn command_result(
+        &mut self,
+        step: &StepId,
+    ) -> impl Future<Output = Option<Result<Said, NoEnd>>>;
+    /// What a person wrote when confirming elsewhere that a step is done; `None` if nobody has.
+    fn confirmation(&mut self, step: &StepId) -> impl Future<Output = Option<String>>;
+    /// Starts queries for a step and drops the earlier ones of that step.
+    /// [`World::finished_queries`] returns the answers; nothing else waits for them.
+    fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) -> impl Future<Output = ()>;
+    /// The answers to the queries of one step, in their order, once all of them are known.
+    fn finished_queries(&mut self) -> impl Future<Output = Option<(StepId, Vec<Answered>)>>;
+    /// The rollback point to which somebody asks the run to return while this process drives it.
+    /// `None` in a world where nobody can ask.
+    fn rollback_request(&mut self) -> impl Future<Output = Option<String>> {
         std::future::ready(None)
     }
     /// Makes a change.
@@ -57,39 +63,40 @@ pub trait World {
         &mut self,
         changes: &ChangeSet,
     ) -> impl Future<Output = Result<Receipt, ProviderError>>;
-    /// Has a zone's servers told of what its provider holds, where that is an act of its own.
+    /// Makes a zone's servers load what its provider holds, if that is a separate action.
     fn publish(&mut self, zone: &Name) -> impl Future<Output = Result<(), ProviderError>>;
-    /// Starts a command for a step, which [`World::ended`] asks for; why it cannot be started.
-    fn start(
+    /// Starts a step's command, or says why it cannot be started. [`World::command_result`] returns
+    /// its result.
+    fn start_command(
         &mut self,
         step: &StepId,
         argv: &[String],
         within: Duration,
     ) -> impl Future<Output = Result<(), String>>;
-    /// Ends every command that was started and still runs, with all that it has started; the steps whose
-    /// work they are. None where nothing runs beside the loop.
+    /// Ends every command that still runs, with all its child processes, and returns their steps.
+    /// Returns nothing in a world where nothing runs beside the loop.
     fn end_commands(&mut self) -> impl Future<Output = Vec<StepId>> {
         std::future::ready(Vec::new())
     }
-    /// Tells somebody; why that could not be done.
-    fn tell(&mut self, message: &Message) -> impl Future<Output = Result<(), String>>;
+    /// Sends a notification, or says why it could not be sent.
+    fn notify(&mut self, message: &Message) -> impl Future<Output = Result<(), String>>;
     /// Writes an entry to the journal so that it survives a crash.
     ///
     /// # Errors
-    /// Whatever keeps it from being written; the entry counts as not written then.
+    /// Whatever keeps it from being written; the entry then counts as not written.
     fn append(&mut self, line: &Line) -> impl Future<Output = Result<(), AppendError>>;
 }
 
-/// Why an entry cannot be written; which store it is, nobody above it knows.
+/// Why an entry cannot be written. The type is opaque because no caller knows which store it is.
 pub type AppendError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a line of a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// It is no entry, or not the next one.
+    /// The line is not an entry, or not the next one.
     #[error(transparent)]
     Entry(#[from] EntryError),
-    /// The entry cannot follow from those before it.
+    /// The entry cannot follow the entries before it.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
 }
@@ -97,93 +104,94 @@ pub enum LineError {
 /// A run in progress: its artifact, its state, and the end of its journal.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What is run.
+    /// The artifact that is run.
     pub artifact: Arc<Artifact>,
-    /// What is known.
+    /// The state that follows from the journal.
     pub state: RunState,
     /// The number of the next entry.
     pub seq: u64,
     /// The digest of the last line.
     pub head: Digest,
-    /// What has happened since a halted run was taken up again, while it may halt as before.
-    pub again: Option<Again>,
-    /// In which words it has halted as before.
-    pub as_before: Option<Halt>,
-    /// Whether people are told now that it was turned back: its way back has led mail back.
-    pub tells_of_turn: bool,
+    /// What has happened since a halted run was resumed, as long as it may still halt as before.
+    pub resumed: Option<Resumed>,
+    /// The present reason, if it has halted again as before.
+    pub halted_again: Option<Halt>,
+    /// Whether the notices about its rollback are due: its way back has led mail back.
+    pub announces_rollback: bool,
 }
 
-/// A halted run that was taken up again. Where it halts as before, nothing has happened, and nothing is
-/// written down: whoever applies a run every minute finds one halt in its journal, and is told once.
+/// A halted run that was resumed. If it halts again as before, nothing has changed and nothing is
+/// written: a run that is applied every minute has one halt in its journal and sends one
+/// notification.
 #[derive(Clone, Debug)]
-pub struct Again {
+pub struct Resumed {
     /// The state in which it had halted.
     before: RunState,
-    /// What has happened since. None of it has had an effect.
+    /// The events since then. None of them has had an effect.
     unwritten: Vec<(Moment, Event)>,
 }
 
-/// Events that are kept back at the most. Our choice: a gate has come to something by then.
+/// Number of events that are kept back. Our choice: a gate has reached a result by then.
 const UNWRITTEN_MAX: usize = 16;
 
 /// How long the loop stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Through every wait.
+    /// It sleeps through every wait.
     Stay,
-    /// Until the plan has to wait; short pauses are sat out.
+    /// It returns as soon as the plan has to wait, but sleeps through short pauses.
     Leave,
 }
 
-/// How long short pauses are sat out under [`Patience::Leave`]. Our choice: secondaries that are
+/// How long [`Patience::Leave`] sleeps through short pauses. Our choice: secondaries that are
 /// notified have a change within this time.
 const PAUSE_MAX: Duration = Duration::from_secs(120);
 
-/// A pause after which what the proof takes as it is has to be looked at again, like after a wait. Our
-/// choice: what is seen within it is one burst of changes.
+/// After a pause of this length, what the proof relies on is checked again, as after a wait. Our
+/// choice: changes within it belong to one burst.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
 /// How the loop ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum DriveOutcome {
     /// Everything is done.
     Finished,
-    /// Nothing can be done before this.
+    /// The next step is due later.
     Waiting {
-        /// Until when.
+        /// When the run continues.
         until: Timestamp,
     },
-    /// Nothing can be done before a person has done something.
-    Asked,
-    /// The run stopped, safe.
+    /// A person has to act before the run can continue.
+    NeedsPerson,
+    /// The run stopped in a safe state.
     Halted(Halt),
 }
 
-/// Why the loop could not go on.
+/// Why the loop could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// The journal cannot be written; nothing was done that is not in it.
+    /// The journal cannot be written; everything that was done is in it.
     #[error("the journal cannot be written")]
     Append(#[source] AppendError),
-    /// An event that cannot follow: our mistake.
+    /// An event that cannot follow, which is a bug of ours.
     #[error("an event cannot follow")]
     Illegal(#[from] IllegalEvent),
 }
 
-/// What somebody who watches is told.
+/// What the loop reports while it runs.
 #[derive(Debug)]
 pub enum Progress<'p> {
-    /// An event was written down.
+    /// An event was written to the journal.
     Event(&'p Entry),
-    /// Nothing can be done before this.
+    /// The loop sleeps: the next step is due later.
     Sleeping {
-        /// Until when.
+        /// When it wakes up.
         until: Timestamp,
     },
 }
 
 impl Run {
-    /// A run of which nothing is known yet, of an artifact with this digest.
+    /// A run of the artifact with this digest, before its first event.
     #[must_use]
     pub fn new(artifact: Artifact, digest: Digest) -> Self {
         let state = RunState::new(&artifact, digest);
@@ -192,17 +200,17 @@ impl Run {
             state,
             seq: 0,
             head: Digest::of(b""),
-            again: None,
-            as_before: None,
-            tells_of_turn: false,
+            resumed: None,
+            halted_again: None,
+            announces_rollback: false,
         }
     }
 
-    /// Adds a line of its journal, which is the next one.
+    /// Adds the next line of its journal.
     ///
     /// # Errors
-    /// [`LineError`]; the run is as before then.
-    pub fn take(&mut self, line: &[u8]) -> Result<Entry, LineError> {
+    /// [`LineError`]; the run is then unchanged.
+    pub fn read_line(&mut self, line: &[u8]) -> Result<Entry, LineError> {
         let (entry, digest) = Entry::read(line, self.seq, self.head)?;
         self.state.apply(&self.artifact, entry.moment(), &entry.event)?;
         self.seq += 1;
@@ -210,7 +218,7 @@ impl Run {
         Ok(entry)
     }
 
-    /// Turns the run back to a rollback point; [`drive`] then settles what has begun.
+    /// Makes the run go back to a rollback point. [`drive`] then settles what has begun.
     ///
     /// # Errors
     /// [`DriveError`].
@@ -229,11 +237,11 @@ impl Run {
         .await
     }
 
-    /// Has another artifact take the run's place; [`drive`] then settles what has begun.
+    /// Lets another artifact supersede the run. [`drive`] then settles what has begun.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub async fn give_way<W: World>(
+    pub async fn supersede<W: World>(
         &mut self,
         world: &mut W,
         by: Digest,
@@ -242,11 +250,11 @@ impl Run {
         self.record(world, world.now(), Event::Replaced { by }, watch).await
     }
 
-    /// Lets a gate pass that was left to a person.
+    /// Lets a gate pass whose failure is left to a person to decide.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub async fn allow<W: World>(
+    pub async fn pass_gate<W: World>(
         &mut self,
         world: &mut W,
         step: StepId,
@@ -256,11 +264,11 @@ impl Run {
         self.record(world, world.now(), Event::Allowed { step, reason }, watch).await
     }
 
-    /// Writes down that a task was ended in the middle, with the process that had started it.
+    /// Records that a task was interrupted, because the process that had started it ended it.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub async fn cut<W: World>(
+    pub async fn record_interrupted<W: World>(
         &mut self,
         world: &mut W,
         step: StepId,
@@ -270,12 +278,11 @@ impl Run {
         self.record(world, world.now(), Event::Unsure { step, detail }, watch).await
     }
 
-    /// Says of a task of which nobody knows whether it was done that it was not, and how that is
-    /// known.
+    /// Records that a task whose outcome was unknown was not done, and how that is known.
     ///
     /// # Errors
     /// [`DriveError`].
-    pub async fn disown<W: World>(
+    pub async fn record_not_done<W: World>(
         &mut self,
         world: &mut W,
         step: StepId,
@@ -298,35 +305,36 @@ impl Run {
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
         let moment = Moment { at, steady: world.steady() };
-        if let Some(again) = &mut self.again {
-            if let (Some(before), Event::Halted(halt)) = (&again.before.halted, &event)
+        if let Some(resumed) = &mut self.resumed {
+            if let (Some(before), Event::Halted(halt)) = (&resumed.before.halted, &event)
                 && is_as_before(before, halt)
             {
-                self.as_before = Some(halt.clone());
-                self.state = again.before.clone();
-                self.again = None;
+                self.halted_again = Some(halt.clone());
+                self.state = resumed.before.clone();
+                self.resumed = None;
                 return Ok(());
             }
-            if matches!(event, Event::Probed { .. }) && again.unwritten.len() < UNWRITTEN_MAX {
+            if matches!(event, Event::Probed { .. }) && resumed.unwritten.len() < UNWRITTEN_MAX {
                 self.state.apply(&self.artifact, moment, &event)?;
-                again.unwritten.push((moment, event));
+                resumed.unwritten.push((moment, event));
                 return Ok(());
             }
         }
-        self.write_down(world, watch).await?;
-        // Whether it may follow is decided before it is written: a journal holds legal events only.
-        // Where it cannot be written the run ends here, and the state in memory with it.
+        self.write_kept_back(world, watch).await?;
+        // Apply before writing, because a journal holds only legal events. If writing fails, the
+        // run ends here and its state in memory is dropped.
         self.state.apply(&self.artifact, moment, &event)?;
         self.append(world, moment, event, watch).await
     }
 
-    /// Writes down what was kept back: the run does not halt as before.
-    async fn write_down<W: World>(
+    /// Writes the events that were kept back: the run does not halt as before.
+    async fn write_kept_back<W: World>(
         &mut self,
         world: &mut W,
         watch: &mut dyn FnMut(&RunState, Progress<'_>),
     ) -> Result<(), DriveError> {
-        for (moment, event) in self.again.take().into_iter().flat_map(|again| again.unwritten) {
+        for (moment, event) in self.resumed.take().into_iter().flat_map(|resumed| resumed.unwritten)
+        {
             self.append(world, moment, event, watch).await?;
         }
         Ok(())
@@ -348,12 +356,12 @@ impl Run {
     }
 }
 
-/// Whether a run has halted as it had before; what is said of it in detail may have changed.
+/// Whether a run has halted for the same reason as before; the detail may differ.
 fn is_as_before(before: &Halt, halt: &Halt) -> bool {
     *before == Halt { detail: before.detail.clone(), ..halt.clone() }
 }
 
-/// Drives a run as far as patience goes.
+/// Drives a run as far as `patience` allows.
 ///
 /// # Errors
 /// [`DriveError`].
@@ -362,12 +370,12 @@ pub async fn drive<W: World>(
     run: &mut Run,
     patience: Patience,
     watch: &mut dyn FnMut(&RunState, Progress<'_>),
-) -> Result<Outcome, DriveError> {
+) -> Result<DriveOutcome, DriveError> {
     begin(world, run, watch).await?;
-    let mut memory = Memory::new(run.tells_of_turn);
+    let mut memory = Memory::new(run.announces_rollback);
     let mut pausing_since = world.now();
     loop {
-        if let Some(to) = world.wanted_back().await
+        if let Some(to) = world.rollback_request().await
             && run.state.finished.is_none()
             && !run.state.leaves()
             && run.state.way_back(&run.artifact, &to).is_ok()
@@ -375,19 +383,19 @@ pub async fn drive<W: World>(
             run.turn_back(world, &to, watch).await?;
         }
         if run.state.turned_back.is_some() && run.state.finished.is_none() {
-            // No task is waited for, and none goes on beside the way back.
+            // The way back waits for no task, and no task continues beside it.
             for step in world.end_commands().await {
                 let detail = "its command was ended: the run goes back".to_owned();
-                run.cut(world, step, detail, watch).await?;
+                run.record_interrupted(world, step, detail, watch).await?;
             }
         }
         let now = world.now();
         let moment = Moment { at: now, steady: world.steady() };
         let artifact = Arc::clone(&run.artifact);
-        // An event has the instant of what decided it, and a clock that is set back in between
-        // does not make it illegal.
+        // An event carries the time of the decision that led to it, so that a clock set back
+        // meanwhile does not make it illegal.
         let after = |world: &W| world.now().max(now);
-        if let Some((step, answers)) = world.answered().await {
+        if let Some((step, answers)) = world.finished_queries().await {
             let moment = Moment { at: after(world), steady: world.steady() };
             let events =
                 outcome::answered(&artifact, &run.state, &mut memory, &step, answers, moment);
@@ -400,22 +408,23 @@ pub async fn drive<W: World>(
             continue;
         }
         let (events, at) = match poll(&artifact, &run.state, &memory, moment) {
-            Next::Finished => return Ok(Outcome::Finished),
+            Next::Finished => return Ok(DriveOutcome::Finished),
             Next::Halted => {
-                let halt = run.as_before.take().or_else(|| run.state.halted.clone());
-                return Ok(Outcome::Halted(halt.expect("a run that stands still has halted")));
+                let halt = run.halted_again.take().or_else(|| run.state.halted.clone());
+                return Ok(DriveOutcome::Halted(halt.expect("`poll` says that it has halted")));
             }
-            Next::Sleep { until, is_wait } => {
-                let patient = !is_wait && now < later(pausing_since, PAUSE_MAX);
-                if !patient {
-                    run.write_down(world, watch).await?;
+            Next::Sleep { until, pause } => {
+                let is_wait = pause.is_of_plan();
+                let is_short = !is_wait && now < later(pausing_since, PAUSE_MAX);
+                if !is_short {
+                    run.write_kept_back(world, watch).await?;
                 }
-                if patience == Patience::Leave && !patient {
-                    return Ok(Outcome::Waiting { until });
+                if patience == Patience::Leave && !is_short {
+                    return Ok(DriveOutcome::Waiting { until });
                 }
                 watch(&run.state, Progress::Sleeping { until });
                 world.sleep_until(until).await;
-                // A nap in a long wait is none.
+                // Waking up early in a long wait does not count as its end.
                 if world.now() >= until && (is_wait || until >= later(now, LONG_PAUSE)) {
                     memory.waits();
                 }
@@ -424,15 +433,16 @@ pub async fn drive<W: World>(
             Next::Record(event) => (vec![event], now),
             Next::Look { step, changes, look } => {
                 let keys = changes.changes().iter().map(|change| change.key.clone());
-                let answer = world.held(changes.zone(), &keys.collect::<Vec<_>>()).await;
+                let keys: Vec<_> = keys.collect();
+                let answer = world.read_provider(changes.zone(), &keys).await;
                 let now = after(world);
-                let is_held = held(run, world, step).is_some();
+                let is_held = held_until(run, world, step).is_some();
                 let memory = memory.at(&step.id);
                 (outcome::looked(look, memory, (step, changes), answer, is_held, now), now)
             }
             Next::LookAtRelied { step, zone, relied } => {
                 let keys: Vec<RrKey> = relied.rrsets.keys().cloned().collect();
-                let answer = world.held(zone, &keys).await;
+                let answer = world.read_provider(zone, &keys).await;
                 let now = after(world);
                 (outcome::relied_on(&mut memory, (step, zone, relied), answer, now), now)
             }
@@ -456,56 +466,56 @@ pub async fn drive<W: World>(
                         or_absent: change.before.is_none() || change.after.is_none(),
                     }));
                 }
-                let answers = world.served(&questions).await;
+                let answers = world.query_servers(&questions).await;
                 let answers: Vec<Vec<Served>> =
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let now = after(world);
-                let held = held(run, world, step);
-                let named = run.state.behind_of(&step.id);
+                let held = held_until(run, world, step);
+                let named = run.state.lagging(&step.id);
                 let sight =
                     Sight { changes: &changes, servers: &servers, answers: &answers, named };
                 let seen = outcome::seen(see, memory.at(&step.id), step, sight, held, now);
                 (seen, now)
             }
             Next::Busy { until } => {
-                // Nobody leaves a command alone.
+                // The loop never leaves while a command runs.
                 pausing_since = now;
                 world.sleep_until(until).await;
                 memory.waits();
                 continue;
             }
             Next::Await { .. } if patience == Patience::Leave => {
-                run.write_down(world, watch).await?;
-                return Ok(Outcome::Asked);
+                run.write_kept_back(world, watch).await?;
+                return Ok(DriveOutcome::NeedsPerson);
             }
             Next::Await { until } => {
-                run.write_down(world, watch).await?;
+                run.write_kept_back(world, watch).await?;
                 watch(&run.state, Progress::Sleeping { until });
                 world.sleep_until(until).await;
                 memory.waits();
                 continue;
             }
             Next::Start { step, argv, within } => {
-                let answer = world.start(&step.id, argv, within).await;
+                let answer = world.start_command(&step.id, argv, within).await;
                 let now = after(world);
                 (work::started(memory.at(&step.id), step, answer, now), now)
             }
             Next::AskEnded { step } => {
-                let answer = world.ended(&step.id).await;
+                let answer = world.command_result(&step.id).await;
                 let now = after(world);
                 (work::ended(memory.at(&step.id), step, answer, now), now)
             }
             Next::AskPerson { step } => {
-                let answer = world.confirmed(&step.id).await;
+                let answer = world.confirmation(&step.id).await;
                 let now = after(world);
                 (work::confirmed(memory.at(&step.id), step, answer, now), now)
             }
             Next::Tell { untold } => {
-                let answer = world.tell(&message(&artifact, &untold)).await;
+                let answer = world.notify(&message(&artifact, &untold)).await;
                 (outcome::told(&untold, answer), after(world))
             }
             Next::Probe { step, queries } => {
-                world.begin(&step.id, queries).await;
+                world.start_queries(&step.id, queries).await;
                 memory.at(&step.id).begun();
                 continue;
             }
@@ -520,13 +530,13 @@ pub async fn drive<W: World>(
     }
 }
 
-/// Until when a step is held up by what somebody else had put there.
-fn held<W: World>(run: &Run, world: &W, step: &Step) -> Option<Timestamp> {
+/// Until when a step has to wait for records that somebody else had published there.
+fn held_until<W: World>(run: &Run, world: &W, step: &Step) -> Option<Timestamp> {
     let place = run.artifact.graph.place(&step.id)?;
     run.state.held_until(place, Moment { at: world.now(), steady: world.steady() })
 }
 
-/// Opens a run, or takes it up again.
+/// Opens a run, or resumes it.
 async fn begin<W: World>(
     world: &mut W,
     run: &mut Run,
@@ -538,7 +548,7 @@ async fn begin<W: World>(
         return run.record(world, world.now(), Event::Opened { name, artifact, tool }, watch).await;
     }
     let begun = run.state.ready().any(|place| run.state.at(place).is_under_way());
-    // Looking in while a wait runs leaves no trace.
+    // Resuming during a wait, with nothing under way, writes nothing.
     let event = Event::Resumed { tool };
     let is_aside = run.state.aside().next().is_some();
     match (run.state.finished.is_none(), begun || is_aside, run.state.halted.is_some()) {
@@ -548,7 +558,7 @@ async fn begin<W: World>(
             let before = run.state.clone();
             let moment = Moment { at: world.now(), steady: world.steady() };
             run.state.apply(&run.artifact, moment, &event)?;
-            run.again = Some(Again { before, unwritten: vec![(moment, event)] });
+            run.resumed = Some(Resumed { before, unwritten: vec![(moment, event)] });
             Ok(())
         }
         (_, _, _) => Ok(()),

@@ -1,10 +1,11 @@
-//! Long runs: how quickly a journal of a million entries is read, and what a run of two weeks needs.
+//! Long runs: how quickly a journal of a million entries is read, and what a run of two weeks
+//! needs.
 //!
 //! * `replay`: `cutover status` reads, checks and folds a journal of 1,000,000 entries, against
-//!   `sha256sum` of the same file, which reads it and gives it a digest and nothing else. The bounds are
-//!   two seconds, and that memory is that of a journal of 1,000 entries.
-//! * `weeks`: a run of 14 days whose gate is asked once a minute, in a simulated world: what it has in
-//!   memory in the end against what it has behind a day.
+//!   `sha256sum` of the same file, which reads it and gives it a digest and nothing else. The
+//!   bounds are two seconds, and that memory is that of a journal of 1,000 entries.
+//! * `weeks`: a run of 14 days whose gate is asked once a minute, in a simulated world: what it has
+//!   in memory in the end against what it has behind a day.
 //!
 //! Medians of five. `cargo bench --bench journal`.
 
@@ -23,7 +24,9 @@ use cutover::graph::StepId;
 use cutover::journal::{Entry, Event, Line};
 use cutover::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 use cutover::probe::Finding;
-use cutover::world::{AppendError, Held, Outcome, Patience, Progress, Run, World, drive};
+use cutover::world::{
+    AppendError, DriveOutcome, Patience, Progress, ProviderRead, Run, World, drive,
+};
 use cutover_contract::{
     ChangeSet, Name, Provider as _, ProviderError, Receipt, RrKey, RrSet, Zone,
 };
@@ -37,7 +40,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const ENTRIES: u64 = 1_000_000;
 /// The bound of the issue that asked for it.
 const REPLAY_MAX: Duration = Duration::from_secs(2);
-/// How much more memory a thousand times as many entries may take. Our choice: what an allocator varies.
+/// How much more memory a thousand times as many entries may take. Our choice: what an allocator
+/// varies.
 const MEMORY_RATIO_MAX: f64 = 1.2;
 
 #[expect(clippy::disallowed_methods, reason = "this is what is measured")]
@@ -121,26 +125,26 @@ impl World for Forgetful {
         self.now = until;
     }
 
-    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
+    async fn read_provider(&mut self, zone: &Name, keys: &[RrKey]) -> ProviderRead {
         Ok(self.read(zone, keys))
     }
 
-    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
+    async fn query_servers(&mut self, questions: &[AskServer]) -> Vec<Served> {
         let answer = |AskServer { zone, key, .. }: &AskServer| {
             Served::Answer(self.read(zone, std::slice::from_ref(key)).pop().flatten())
         };
         questions.iter().map(answer).collect()
     }
 
-    async fn ended(&mut self, _: &StepId) -> Option<Result<Said, NoEnd>> {
+    async fn command_result(&mut self, _: &StepId) -> Option<Result<Said, NoEnd>> {
         Some(Ok(Said::with(0, "")))
     }
 
-    async fn confirmed(&mut self, _: &StepId) -> Option<String> {
+    async fn confirmation(&mut self, _: &StepId) -> Option<String> {
         Some("it is done".to_owned())
     }
 
-    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+    async fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) {
         let answer = |query| match query {
             Query::Command(question) => Answered::Command(question, Ok(Said::with(0, ""))),
             Query::Served(_) | Query::Resolved(_) | Query::Http(_) => {
@@ -152,7 +156,7 @@ impl World for Forgetful {
         self.answered.push((step.clone(), answers));
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
+    async fn finished_queries(&mut self) -> Option<(StepId, Vec<Answered>)> {
         self.answered.pop()
     }
 
@@ -164,11 +168,11 @@ impl World for Forgetful {
         Ok(())
     }
 
-    async fn start(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
+    async fn start_command(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
         Ok(())
     }
 
-    async fn tell(&mut self, _: &Message) -> Result<(), String> {
+    async fn notify(&mut self, _: &Message) -> Result<(), String> {
         Ok(())
     }
 
@@ -180,8 +184,8 @@ impl World for Forgetful {
     }
 }
 
-/// Writes a run's folder, whose journal has so many entries: as the engine writes them up to the gate,
-/// and then that gate's findings, one failure in so many that it never ends.
+/// Writes a run's folder, whose journal has so many entries: as the engine writes them up to the
+/// gate, and then that gate's findings, one failure in so many that it never ends.
 fn written(artifact: &Artifact, dir: &Path, entries: u64) {
     let mut world = Forgetful { kept: Some(Vec::new()), ..Forgetful::of(artifact) };
     let mut run = Run::new(artifact.clone(), artifact.digest());
@@ -294,7 +298,7 @@ fn weeks() -> bool {
         }
     };
     let ended = drive(&mut world, &mut run, Patience::Stay, &mut watch).now_or_never();
-    assert!(matches!(ended, Some(Ok(Outcome::Finished))), "{ended:?}");
+    assert!(matches!(ended, Some(Ok(DriveOutcome::Finished))), "{ended:?}");
     let last = resident();
     println!(
         "weeks: {} entries in 14 days; {first} KiB behind a day, {last} KiB in the end",

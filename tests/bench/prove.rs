@@ -114,7 +114,7 @@ fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
             types: None,
             gathered: Gathered::All,
             settle_max: Duration::ZERO,
-            unseen_nodes: Duration::ZERO,
+            anycast_margin: Duration::ZERO,
             served_within: None,
         };
         let zone = read.expect("a zone").zone;
@@ -161,7 +161,7 @@ fn main() -> std::process::ExitCode {
             "{domains} domains: {time:?}, {each:?} each; {} steps, {} patterns, {} on the ways back",
             compiled.graph.steps().len(),
             compiled.findings.patterns,
-            compiled.returns.iter().map(|one| one.patterns).sum::<usize>(),
+            compiled.ways_back.iter().map(|one| one.patterns).sum::<usize>(),
         );
         if let Some(bound) = bounds(domains) {
             within(&format!("{domains} domains"), time, bound, &mut over);

@@ -128,8 +128,8 @@ fn all(compiled: &Compiled) -> Vec<String> {
         tracks,
         graph,
         findings,
-        returns,
-        closed,
+        ways_back,
+        why_refuted,
         assumptions,
         shortened,
         at_old,
@@ -149,7 +149,7 @@ fn all(compiled: &Compiled) -> Vec<String> {
     };
     let mut all = lines(tracks);
     all.extend(steps(graph));
-    for one in returns {
+    for one in ways_back {
         all.push(format!("{} {:?} {:?} {:?}", one.name(), one.at, one.takes_back, one.no_return));
         all.extend(lines(&one.kept));
         all.extend(steps(&one.graph));
@@ -158,7 +158,7 @@ fn all(compiled: &Compiled) -> Vec<String> {
     all.extend(lines(&findings.present));
     all.extend(findings.refuted.iter().flat_map(|one| one.story.clone()));
     all.extend(findings.steady.clone());
-    all.extend(closed.concat());
+    all.extend(why_refuted.concat());
     all.extend(assumptions.iter().map(ToString::to_string));
     all.extend(shortened.iter().cloned());
     all.extend(at_old.clone());
@@ -420,6 +420,7 @@ fn one_that_others_lead_into_is_looked_at() {
     let (intent, snapshot) = fleet.read();
     let compiled = compile(&intent, &snapshot).expect("a plan that can be compiled");
     let others: Vec<String> = others.iter().map(|other| format!("{other}.other.test.")).collect();
-    let stays = format!("`old` stays on for {}, whose mail goes on to it", others.join(", "));
+    let stays =
+        format!("`old` keeps running for {}, whose mail still goes there", others.join(", "));
     assert!(compiled.assumptions.iter().any(|one| one.to_string() == stays), "{stays}");
 }

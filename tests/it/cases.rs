@@ -18,9 +18,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::lab::{Bind, now};
-use crate::places;
+use crate::provider_matrix;
 
 const PROVED: i32 = 0;
 const REFUSED: i32 = 2;
@@ -192,7 +192,7 @@ fn old_accepts_false_expand() {
     case("old-accepts-false-expand")
         .planned()
         .breaks("deliverable")
-        .says("550 5.1.1 for a recipient that it does not know any more");
+        .says("550 5.1.1 for a recipient that it no longer knows");
 }
 
 /// A policy of the new host alone makes strict senders defer everything to the old one.
@@ -218,7 +218,7 @@ fn wild_dkim2() {
 #[test]
 fn new_no_senders() {
     let said = case("new-no-senders").planned().breaks("authenticated");
-    let said = said.says("mail that `new` sends as acme.test. comes from where nobody says");
+    let said = said.says("mail that `new` sends as acme.test. comes from unknown addresses");
     let silent = "  - { fact: sends, host: new, value: false, reason: \"it only receives\" }\n";
     said.case.listing("assume", silent).planned().proves();
 }
@@ -261,7 +261,7 @@ fn spf_present_masks() {
     let said = said.says("PROVED EXCEPT `authenticated` (acme.test).");
     let said = said.says("{ defect: \"authenticated/acme.test/old/people/spf/192.0.2.11\"");
     said.pasted("override").exits(PROVED).in_order(&[
-        "see that `old` is not (or no longer) used by people or programs to send mail (`sends`)",
+        "make sure that `old` is not (or no longer) used by people or programs to send mail (`sends`)",
         "wait 5d 1m",
         "narrow the SPF record of acme.test.",
     ]);
@@ -274,7 +274,7 @@ fn octo_wild() {
                 @ MX 10 mail\nmail A 192.0.2.10\nmx A 203.0.113.25\n*.w A 192.0.2.80\n";
     let server = Bind::primary(&[("acme.test", zone)]);
     let case = case("octo-wild").with("127.0.0.1:15354", &server.addr().to_string());
-    let python = places::python();
+    let python = provider_matrix::python();
     let case = case.with("python: python3", &format!("python: {}", python.display()));
     case.planned().breaks("deliverable");
 }
@@ -291,7 +291,7 @@ fn sts_cname_out() {
 fn clients_mail_repoint_start() {
     let said = case("clients-mail-repoint-start").planned().breaks("clients").pasted("assume");
     said.proves().in_order(&[
-        "see that `old` is not (or no longer) configured in mail clients (`clients`)",
+        "make sure that `old` is not (or no longer) configured in mail clients (`clients`)",
         "switch the A records of mail.acme.test.",
     ]);
 }
@@ -397,7 +397,7 @@ fn wild_12() {
 /// The old host stays on for the domain that does not move.
 #[test]
 fn one_of_two() {
-    case("one-of-two").planned().proves().says("`old` stays on for other.test.");
+    case("one-of-two").planned().proves().says("`old` keeps running for other.test.");
 }
 
 /// Below a delegation other servers answer: they are asked where there is a resolver.

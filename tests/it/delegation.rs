@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::lab::{Bind, Server};
 
 /// The address of the servers above, which is the resolver too.
@@ -128,7 +128,7 @@ fn the_parents_servers_are_asked_and_the_change_is_made() {
 }
 
 #[test]
-fn a_zone_that_nobody_is_sent_to_is_not_planned_for() {
+fn a_copy_of_a_zone_without_a_delegation_to_it_stops_the_plan() {
     let lab = Hierarchy::new("");
     lab.parent(
         "update delete acme.test. NS\nupdate add acme.test. 60 NS ns.elsewhere.test.\n\
@@ -138,14 +138,14 @@ fn a_zone_that_nobody_is_sent_to_is_not_planned_for() {
         2,
         &[
             "error[not-delegated]: acme.test. at `dns` is not the zone that test. delegates to",
-            "test. says ns.elsewhere.test.; the zone says ns1.acme.test.",
+            "test. names ns.elsewhere.test.; the zone names ns1.acme.test.",
             "plan.yaml:6:10",
         ],
     );
 }
 
 #[test]
-fn a_zone_without_a_delegation_is_not_planned_for() {
+fn a_zone_without_a_delegation_stops_the_plan() {
     let lab = Hierarchy::new("");
     lab.parent("update delete acme.test. NS\nupdate delete ns1.acme.test. A");
     lab.refused(
@@ -156,7 +156,7 @@ fn a_zone_without_a_delegation_is_not_planned_for() {
 }
 
 #[test]
-fn servers_that_only_one_side_names_are_asked_as_well() {
+fn servers_that_only_one_side_names_are_queried_as_well() {
     let lab = Hierarchy::new("");
     let second = Bind::on_port_53(SECOND, &[("acme.test", ACME)], "");
     lab.parent(
@@ -165,11 +165,11 @@ fn servers_that_only_one_side_names_are_asked_as_well() {
     let (_, said) = lab.plan();
     assert!(said.contains("warning[delegation-differs]"), "{said}");
     assert!(
-        said.contains("test. says ns1.acme.test., ns2.acme.test.; the zone says ns1.acme.test."),
+        said.contains("test. names ns1.acme.test., ns2.acme.test.; the zone names ns1.acme.test."),
         "{said}"
     );
     assert_eq!(lab.authorities(), ["127.0.53.5:53", "127.0.53.6:53"]);
-    // What only the parent leads to may serve something else: nobody would have seen it.
+    // A server that only the parent names serves other records, which is noticed.
     second.nsupdate(
         "zone acme.test\nupdate delete www.acme.test. A\nupdate add www.acme.test. 60 A 192.0.2.99",
     );
@@ -179,7 +179,7 @@ fn servers_that_only_one_side_names_are_asked_as_well() {
 }
 
 #[test]
-fn addresses_that_the_parent_alone_knows_are_asked_as_well() {
+fn addresses_that_only_the_parent_has_are_queried_as_well() {
     let lab = Hierarchy::new("");
     let _second = Bind::on_port_53(SECOND, &[("acme.test", ACME)], "");
     lab.parent("update add ns1.acme.test. 60 A 127.0.53.6");
@@ -187,9 +187,9 @@ fn addresses_that_the_parent_alone_knows_are_asked_as_well() {
 }
 
 #[test]
-fn parents_that_are_silent_or_at_odds_stop_the_plan() {
+fn parent_servers_that_are_silent_or_disagree_stop_the_plan() {
     let lab = Hierarchy::new("");
-    // One of two is enough.
+    // An answer from one of two servers is enough.
     lab.parent("update add test. 60 NS gone.test.\nupdate add gone.test. 60 A 127.0.53.9");
     assert_eq!(lab.authorities(), ["127.0.53.5:53"]);
     let other = TEST.replace("ns1.acme", "ns7.acme");
@@ -198,7 +198,7 @@ fn parents_that_are_silent_or_at_odds_stop_the_plan() {
         1,
         &[
             "error[delegation-unknown]",
-            "127.0.53.4 and 127.0.53.9, which both serve test.",
+            "127.0.53.4 and 127.0.53.9, two servers of test., disagree",
             "`authorities:`",
         ],
     );
@@ -209,14 +209,14 @@ fn parents_that_are_silent_or_at_odds_stop_the_plan() {
 }
 
 #[test]
-fn a_parent_that_vouches_for_no_key_of_the_zone_stops_the_plan() {
+fn a_ds_record_that_matches_no_key_of_the_zone_stops_the_plan() {
     let lab = Hierarchy::new(SIGNED);
     lab.child.wait_shown(&["acme.test", "DNSKEY", "+dnssec", "+short"], "DNSKEY 13");
     let keys = lab.child.dig(&["acme.test", "DNSKEY", "+noall", "+answer"]);
     let ds = ds_of(&keys);
     lab.parent(&format!("update add acme.test. 60 DS {ds}"));
     assert_eq!(lab.authorities(), ["127.0.53.5:53"]);
-    // Another key's, and one whose digest nobody can compute: it counts for nothing.
+    // A DS record with an unsupported digest type is ignored; one for another key is not.
     let (tag, rest) = ds.split_once(' ').expect("a DS record has fields");
     let wrong = (tag.parse::<u32>().expect("a tag") + 1) % 65536;
     lab.parent(&format!(
@@ -226,12 +226,13 @@ fn a_parent_that_vouches_for_no_key_of_the_zone_stops_the_plan() {
     lab.parent(&format!("update add acme.test. 60 DS {wrong} {rest}"));
     lab.refused(
         1,
-        &["error[ds-mismatch]: test. has DS records for acme.test., and 127.0.53.5:53 serves none"],
+        &["error[ds-mismatch]: test. has DS records for acme.test., and 127.0.53.5:53 serves no \
+           DNSKEY that matches them"],
     );
 }
 
 #[test]
-fn a_parent_that_vouches_for_an_unsigned_zone_stops_the_plan() {
+fn a_ds_record_for_an_unsigned_zone_stops_the_plan() {
     let lab = Hierarchy::new("");
     let digest = "0".repeat(64);
     lab.parent(&format!("update add acme.test. 60 DS 12345 13 2 {digest}"));

@@ -13,7 +13,7 @@ use cutover::engine::{ChangeState, RunState, StepState, replay};
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event, Halt, HaltReason};
 use cutover::spec::{Authority, Exception};
-use cutover::world::{DriveError, Outcome, Patience, Run, World as _, drive};
+use cutover::world::{DriveError, DriveOutcome, Patience, Run, World as _, drive};
 use cutover_contract::{Change, RrKey, RrSet};
 use futures_util::FutureExt;
 
@@ -99,9 +99,9 @@ pub(crate) fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
         state: replay(artifact, artifact.digest(), journal).expect("a legal journal"),
         seq: u64::try_from(journal.len()).expect("64 bits"),
         head: journal.last().map_or(Digest::of(b""), |last| last.clone().line().digest()),
-        again: None,
-        as_before: None,
-        tells_of_turn: false,
+        resumed: None,
+        halted_again: None,
+        announces_rollback: false,
     }
 }
 
@@ -132,8 +132,8 @@ fn is_gated(artifact: &Artifact) -> bool {
 /// Runs a seed to its end: finished, or halted and left so.
 pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
     let mut weather = weather(seed);
-    // A wait is asked for at its ends only: what falls back in between, when a gate asks, is for the
-    // gate to find, and not for the wait.
+    // A wait is asked for at its ends only: what falls back in between, when a gate asks, is for
+    // the gate to find, and not for the wait.
     if is_gated(artifact) {
         weather.fall_back = 0;
     }
@@ -148,7 +148,7 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
         let ended = drive(&mut world, &mut run, patience, &mut |_, _| {}).now_or_never();
         let replayed = resumed(artifact, &world.journal);
         // What a process that died had kept back, its journal never had.
-        if !matches!(ended, Some(Err(DriveError::Append(_)))) && run.again.is_none() {
+        if !matches!(ended, Some(Err(DriveError::Append(_)))) && run.resumed.is_none() {
             assert_eq!(replayed.state, run.state, "the fold is the state");
         }
         run = replayed;
@@ -159,11 +159,15 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
                 world.revive(later(world.now(), Duration::from_secs(hours)));
             }
             Some(Err(DriveError::Illegal(error))) => panic!("our mistake: {error}"),
-            Some(Ok(Outcome::Waiting { until })) => world.revive(until),
-            Some(Ok(Outcome::Asked)) => world.revive(later(world.now(), Duration::from_secs(60))),
-            Some(Ok(Outcome::Halted(_))) if is_healed => heal(&mut world, artifact, &run.state),
+            Some(Ok(DriveOutcome::Waiting { until })) => world.revive(until),
+            Some(Ok(DriveOutcome::NeedsPerson)) => {
+                world.revive(later(world.now(), Duration::from_secs(60)))
+            }
+            Some(Ok(DriveOutcome::Halted(_))) if is_healed => {
+                heal(&mut world, artifact, &run.state)
+            }
             Some(Ok(outcome)) => {
-                let finished = outcome == Outcome::Finished && run.state.turned_back.is_none();
+                let finished = outcome == DriveOutcome::Finished && run.state.turned_back.is_none();
                 check_end(&world, artifact, finished);
                 return Ended { finished, journal: world.journal };
             }
@@ -402,8 +406,8 @@ fn what_can_never_proceed_halts_in_bounded_steps() {
             let mut run = resumed(artifact, &[]);
             let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
             let reason = match ended.expect("nobody crashes") {
-                Ok(Outcome::Finished) => None,
-                Ok(Outcome::Halted(Halt { reason, .. })) => Some(reason),
+                Ok(DriveOutcome::Finished) => None,
+                Ok(DriveOutcome::Halted(Halt { reason, .. })) => Some(reason),
                 other => panic!("seed {seed}, {faults:?}: {other:?}"),
             };
             assert_eq!(reason, expected, "seed {seed}, {faults:?}");

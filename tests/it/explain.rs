@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 
 /// A copy of a trap: the old host refuses mail while it is still listed.
 struct Trap {

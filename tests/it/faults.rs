@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{is_nowhere, records, said};
+use crate::bind_fixture::{is_nowhere, records, said};
 use crate::cloudflare::Cloudflare;
-use crate::lab::door::{Door, Mishap};
-use crate::lab::face::Face;
+use crate::lab::fault_proxy::{FaultProxy, HttpFault};
+use crate::lab::published_dns::PublishedDns;
 use crate::lab::relay::{self, Fate, Protocol};
-use crate::lab::{Bind, Hasty, Pdns, Server};
-use crate::places::{ACCESS_KEY, SECRET_KEY, TOKEN};
+use crate::lab::{Bind, FastClock, Pdns, Server};
+use crate::provider_matrix::{ACCESS_KEY, SECRET_KEY, TOKEN};
 use crate::route53::Route53;
 use crate::sweep::{side_by_side, wish};
 
@@ -50,12 +50,12 @@ impl Trouble {
         }
     }
 
-    fn mishap(self) -> Mishap {
+    fn mishap(self) -> HttpFault {
         match self {
-            Self::Lost => Mishap::CutBefore,
-            Self::AnswerLost => Mishap::CutAfter,
-            Self::Late => Mishap::LateEffect(LATE),
-            Self::AnswerLate => Mishap::LateAnswer(LATE),
+            Self::Lost => HttpFault::CutBefore,
+            Self::AnswerLost => HttpFault::CutAfter,
+            Self::Late => HttpFault::LateEffect(LATE),
+            Self::AnswerLate => HttpFault::LateAnswer(LATE),
         }
     }
 }
@@ -103,7 +103,7 @@ enum Behind {
 /// A way to a server on which there is trouble.
 enum Way {
     Relay(SocketAddr),
-    Door(Door),
+    FaultProxy(FaultProxy),
 }
 
 /// The zone with TTLs that Cloudflare takes.
@@ -128,10 +128,13 @@ impl Behind {
         let slow: Vec<(&str, String)> =
             zones.iter().map(|(zone, text)| (*zone, slower(text))).collect();
         let slow: Vec<(&str, &str)> = slow.iter().map(|(zone, text)| (*zone, &**text)).collect();
-        let fake = Cloudflare::with_face(TOKEN, Face::start(&slow, Duration::from_millis(200)));
-        let face = fake.face().expect("it has one");
+        let fake = Cloudflare::with_published_dns(
+            TOKEN,
+            PublishedDns::start(&slow, Duration::from_millis(200)),
+        );
+        let published = fake.published().expect("it has one");
         for (zone, _) in zones {
-            let mut lines = records(&face.server().transfer(zone));
+            let mut lines = records(&published.server().transfer(zone));
             lines.retain(|line| !line.contains(" IN SOA ") && !line.contains(" IN NS "));
             fake.zone(zone, "enterprise", &lines);
         }
@@ -139,31 +142,34 @@ impl Behind {
     }
 
     fn route53(zones: &[(&str, &str)]) -> Self {
-        let fake = Route53::with_face(ACCESS_KEY, Face::start(zones, Duration::from_millis(200)));
-        let face = fake.face().expect("it has one");
+        let fake = Route53::with_published_dns(
+            ACCESS_KEY,
+            PublishedDns::start(zones, Duration::from_millis(200)),
+        );
+        let published = fake.published().expect("it has one");
         for (zone, _) in zones {
-            let soa = face.server().dig(&[zone, "SOA", "+noall", "+answer"]);
+            let soa = published.server().dig(&[zone, "SOA", "+noall", "+answer"]);
             let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
-            fake.zone(zone, &[records(&face.server().transfer(zone)), vec![soa]].concat());
+            fake.zone(zone, &[records(&published.server().transfer(zone)), vec![soa]].concat());
         }
         Self::Route53(fake)
     }
 
     /// What serves the zones of a fake.
-    fn face(&self) -> Option<&Server> {
-        let face = match self {
+    fn published(&self) -> Option<&Server> {
+        let published = match self {
             Self::Bind(_) | Self::Pdns(_) => None,
-            Self::Cloudflare(fake) => fake.face(),
-            Self::Route53(fake) => fake.face(),
+            Self::Cloudflare(fake) => fake.published(),
+            Self::Route53(fake) => fake.published(),
         };
-        face.map(Face::server)
+        published.map(PublishedDns::server)
     }
 
     fn addr(&self) -> SocketAddr {
         match self {
             Self::Bind(server) => server.addr(),
             Self::Pdns(pdns) => pdns.addr(),
-            Self::Cloudflare(_) | Self::Route53(_) => self.face().expect("it has one").addr(),
+            Self::Cloudflare(_) | Self::Route53(_) => self.published().expect("it has one").addr(),
         }
     }
 
@@ -180,10 +186,14 @@ impl Behind {
                 Way::Relay(relay::before(addr, Protocol::Http, move |_| fate(trouble())))
             }
             Self::Cloudflare(fake) => {
-                Way::Door(Door::with_mishaps(fake.clone(), move |_| trouble().map(Trouble::mishap)))
+                Way::FaultProxy(FaultProxy::with_faults(fake.clone(), move |_| {
+                    trouble().map(Trouble::mishap)
+                }))
             }
             Self::Route53(fake) => {
-                Way::Door(Door::with_mishaps(fake.clone(), move |_| trouble().map(Trouble::mishap)))
+                Way::FaultProxy(FaultProxy::with_faults(fake.clone(), move |_| {
+                    trouble().map(Trouble::mishap)
+                }))
             }
         }
     }
@@ -200,7 +210,7 @@ impl Behind {
     fn provider(&self, way: &Way) -> String {
         let through = match way {
             Way::Relay(address) => address.to_string(),
-            Way::Door(door) => door.addr().to_string(),
+            Way::FaultProxy(proxy) => proxy.addr().to_string(),
         };
         match self {
             Self::Bind(server) => {
@@ -216,10 +226,10 @@ impl Behind {
             ),
             Self::Cloudflare(_) => format!(
                 "{{ type: cloudflare, url: \"http://{through}/client/v4\", plan: enterprise, \
-                 unseen_nodes: 0s, api_token: {{ env: FAULTS_SECRET }} }}"
+                 anycast_margin: 0s, api_token: {{ env: FAULTS_SECRET }} }}"
             ),
             Self::Route53(_) => format!(
-                "{{ type: route53, endpoint_url: \"http://{through}\", unseen_nodes: 0s, \
+                "{{ type: route53, endpoint_url: \"http://{through}\", anycast_margin: 0s, \
                  access_key_id: {ACCESS_KEY}, secret_access_key: {{ env: FAULTS_SECRET }} }}"
             ),
         }
@@ -230,7 +240,7 @@ impl Behind {
             Self::Bind(server) => records(&server.transfer(zone)),
             Self::Pdns(pdns) => records(&pdns.transfer(zone)),
             Self::Cloudflare(_) | Self::Route53(_) => {
-                records(&self.face().expect("it has one").transfer(zone))
+                records(&self.published().expect("it has one").transfer(zone))
             }
         }
     }
@@ -259,7 +269,7 @@ impl Behind {
             let goes_on = fault.lasts && which < this && is_first.load(Ordering::SeqCst);
             (which == this || goes_on).then_some(fault.trouble)
         });
-        let clock = self.face().map(|_| Hasty::start());
+        let clock = self.published().map(|_| FastClock::start());
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut text = plan_text(zone, &self.provider(&way), self.addr());
         if let Self::Cloudflare(_) = self {

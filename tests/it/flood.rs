@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::lab::relay::{self, Fate, Protocol};
 use crate::lab::{Pdns, PdnsZone, now};
 

@@ -11,24 +11,24 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{Bed, end_state, is_nowhere, said};
-use crate::lab::door::{Answer, Door, Request, Service};
+use crate::bind_fixture::{BindFixture, end_state, is_nowhere, said};
+use crate::lab::fault_proxy::{Answer, FaultProxy, Request, Service};
 use crate::lab::{Unbound, certificate, free_port, loopback, sleep};
-use crate::places::python;
+use crate::provider_matrix::python;
 
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 const SEEN: &str = "gate/after-switch/seen";
 
 /// A bed whose plan has gates.
 struct Gated {
-    bed: Bed,
+    fixture: BindFixture,
     /// The authority that is trusted; `None`: the system's.
     trusted: Option<PathBuf>,
 }
 
 impl Gated {
-    fn new(bed: Bed) -> Self {
-        Self { bed, trusted: None }
+    fn new(fixture: BindFixture) -> Self {
+        Self { fixture, trusted: None }
     }
 
     /// Puts these gates into the plan, as flow mappings.
@@ -38,13 +38,13 @@ impl Gated {
             if lines.is_empty() { lines } else { format!("  {key}:\n{lines}") }
         };
         let gates = list("before_switch", before_switch) + &list("after_switch", after_switch);
-        let plan = fs::read_to_string(self.bed.plan()).expect("the plan");
-        fs::write(self.bed.plan(), format!("{plan}\ngates:\n{gates}")).expect("it is written");
+        let plan = fs::read_to_string(self.fixture.plan()).expect("the plan");
+        fs::write(self.fixture.plan(), format!("{plan}\ngates:\n{gates}")).expect("it is written");
         self
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.bed.command(args);
+        let mut command = self.fixture.command(args);
         if let Some(authority) = &self.trusted {
             command.env("SSL_CERT_FILE", authority);
         }
@@ -56,7 +56,7 @@ impl Gated {
     }
 
     fn served(&self) -> BTreeSet<String> {
-        self.bed.served().concat().into_iter().collect()
+        self.fixture.served().concat().into_iter().collect()
     }
 
     /// Whether mail goes to the new host.
@@ -66,7 +66,7 @@ impl Gated {
 
     /// What a gate has found, in order, by the journal of the first run.
     fn found(&self, gate: &str) -> Vec<String> {
-        let events = self.bed.journal().into_iter();
+        let events = self.fixture.journal().into_iter();
         let probed = events.filter_map(|entry| Some(entry["event"].get("probed")?.clone()));
         let mine = probed.filter(|probed| probed["step"] == gate);
         mine.map(|probed| probed["finding"].as_str().expect("a word").to_owned()).collect()
@@ -80,16 +80,16 @@ fn seen(resolvers: &[String], more: &str) -> String {
 
 #[test]
 fn resolvers_are_asked_over_every_transport() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "");
     let (gate, count) =
         (seen(&unbound.addresses(), "success_limit: 2"), "gate/after-switch/served");
     let served = "{ probe: served, every: 1s, for: 2s }";
-    let mut gated = Gated::new(bed).with(&["served"], &[&gate, served]);
+    let mut gated = Gated::new(fixture).with(&["served"], &[&gate, served]);
     gated.trusted = Some(unbound.authority());
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(gated.bed.served(), end_state());
+    assert_eq!(gated.fixture.served(), end_state());
     assert_eq!(gated.found(SEEN), ["pass", "pass"]);
     assert_eq!(gated.found(count), ["pass", "pass", "pass"]);
     assert_eq!(gated.found("gate/before-switch/served"), ["pass"]);
@@ -97,10 +97,10 @@ fn resolvers_are_asked_over_every_transport() {
 
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_no_answer() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "");
     let gate = seen(&unbound.addresses()[2..], "unanswered_limit: 0");
-    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let gated = Gated::new(fixture).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("got no clear result") && said.contains("does not answer"), "{said}");
@@ -112,12 +112,12 @@ fn a_certificate_that_nobody_vouches_for_is_no_answer() {
 /// of the first, and says so.
 #[test]
 fn a_gate_that_fails_takes_the_run_back() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 3600");
     assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
     let ready = r#"{ probe: command, run: [ test, -e, ready ], every: 1s }"#;
     let gate = seen(&unbound.addresses()[..1], "count: 3, fail_limit: 1, on_fail: rollback");
-    let gated = Gated::new(bed).with(&[ready], &[&gate]);
+    let gated = Gated::new(fixture).with(&[ready], &[&gate]);
 
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
@@ -125,7 +125,7 @@ fn a_gate_that_fails_takes_the_run_back() {
     assert!(!gated.is_switched());
     let before_switch = gated.served();
 
-    fs::write(gated.bed.dir().join("ready"), "").expect("a file");
+    fs::write(gated.fixture.dir().join("ready"), "").expect("a file");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("rolled back: gate/after-switch/seen failed"), "{said}");
@@ -137,7 +137,7 @@ fn a_gate_that_fails_takes_the_run_back() {
     let found = gated.found(SEEN);
     assert!(found.ends_with(&["fail", "fail"].map(str::to_owned)), "{found:?}");
     let turned =
-        gated.bed.journal().into_iter().find_map(|e| e["event"].get("turned_back").cloned());
+        gated.fixture.journal().into_iter().find_map(|e| e["event"].get("turned_back").cloned());
     let turned = turned.expect("the run has turned");
     assert_eq!((&turned["to"], &turned["because"]), (&"before-switch".into(), &SEEN.into()));
     assert_eq!(gated.served(), before_switch, "as it was at the rollback point");
@@ -168,8 +168,8 @@ fn a_gate_that_fails_takes_the_run_back() {
 }
 
 /// Entries of all runs, the oldest first.
-pub(crate) fn journals(bed: &Bed) -> Vec<Vec<Value>> {
-    let folder = bed.dir().join(".cutover/two-domains");
+pub(crate) fn journals(fixture: &BindFixture) -> Vec<Vec<Value>> {
+    let folder = fixture.dir().join(".cutover/two-domains");
     let texts = (1..)
         .map_while(|run| fs::read_to_string(folder.join(format!("{run:04}/journal.jsonl"))).ok());
     let read = |text: String| {
@@ -184,14 +184,14 @@ pub(crate) fn journals(bed: &Bed) -> Vec<Vec<Value>> {
 #[test]
 fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
     let gate = "{ probe: command, run: [ \"false\" ], every: 1s, on_fail: rollback }";
-    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[gate]);
     let mut child = gated
         .command(APPLY)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("it starts");
-    while journals(&gated.bed).len() < 2 || journals(&gated.bed)[1].is_empty() {
+    while journals(&gated.fixture).len() < 2 || journals(&gated.fixture)[1].is_empty() {
         assert_eq!(child.try_wait().expect("a child"), None);
         sleep(Duration::from_millis(2));
     }
@@ -200,13 +200,13 @@ fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
     assert!(gated.is_switched(), "the way back has only begun");
 
     gated
-        .bed
+        .fixture
         .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 5 && said.contains("MX 20 mx.acme.test."), "{code}: {said}");
     gated
-        .bed
+        .fixture
         .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
     let (code, said) = gated.cutover(APPLY);
@@ -215,17 +215,17 @@ fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
         "{code}: {said}"
     );
     assert!(gated.served().contains("acme.test. 2 IN MX 10 mail.acme.test."));
-    assert_eq!(journals(&gated.bed).len(), 2, "the way back is one run");
+    assert_eq!(journals(&gated.fixture).len(), 2, "the way back is one run");
 }
 
 /// What is still in a cache, as it may be, is neither yes nor no.
 #[test]
 fn an_old_answer_within_its_time_is_inconclusive() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 3600");
     assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
     let gate = seen(&unbound.addresses()[..1], "delay: 0s, inconclusive_limit: 1, count: 9");
-    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let gated = Gated::new(fixture).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert_eq!(gated.found(SEEN), ["inconclusive", "inconclusive"], "{said}");
@@ -243,7 +243,7 @@ fn an_old_answer_within_its_time_is_inconclusive() {
 fn a_resolver_that_is_down_is_not_taken_for_no() {
     let down = std::net::SocketAddr::new(loopback(1), free_port(loopback(1), None)).to_string();
     let gate = seen(&[down], "unanswered_limit: 1, on_fail: rollback");
-    let gated = Gated::new(Bed::bind()).with(&[], &[&gate]);
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert_eq!(gated.found(SEEN), ["unanswered", "unanswered"], "{said}");
@@ -253,11 +253,11 @@ fn a_resolver_that_is_down_is_not_taken_for_no() {
 /// What was left to a person waits for one.
 #[test]
 fn a_person_lets_a_gate_pass() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 3600");
     assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
     let gate = seen(&unbound.addresses()[..1], "on_fail: ask");
-    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let gated = Gated::new(fixture).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert!(
         code == 6 && said.contains("cutover confirm plan.yaml gate/after-switch/seen"),
@@ -275,7 +275,7 @@ fn a_person_lets_a_gate_pass() {
     assert!(code == 2, "it is passed already: {said}");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(gated.bed.served(), end_state());
+    assert_eq!(gated.fixture.served(), end_state());
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("allowed to pass by a person: seen with my own eyes"), "{log}");
 }
@@ -285,10 +285,10 @@ fn a_person_lets_a_gate_pass() {
 #[test]
 fn commands_are_bounded_and_tell_no_secrets() {
     let script = r#"#!/bin/sh
-echo "$$ $BED_TSIG" >>"$0.log"
+echo "$$ $FIXTURE_TSIG" >>"$0.log"
 runs=$(wc -l <"$0.log")
 case $runs in
-1) echo "the secret is $BED_TSIG"; exit 1 ;;
+1) echo "the secret is $FIXTURE_TSIG"; exit 1 ;;
 2) sleep 600 & echo $! >"$0.child"; wait ;;
 3) exit 2 ;;
 4) kill -9 $$ ;;
@@ -296,18 +296,18 @@ case $runs in
 esac
 "#;
     let gate = "{ probe: command, run: [ sh, check ], within: 2s, every: 1s, count: 4, fail_limit: 1, inconclusive_limit: 1, unanswered_limit: 1 }";
-    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
-    let check = gated.bed.dir().join("check");
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[gate]);
+    let check = gated.fixture.dir().join("check");
     fs::write(&check, script).expect("a script");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
     let found = gated.found("gate/after-switch/command");
     assert_eq!(found, ["fail", "unanswered", "inconclusive", "unanswered", "pass", "pass"]);
-    let child = fs::read_to_string(gated.bed.dir().join("check.child")).expect("a number");
+    let child = fs::read_to_string(gated.fixture.dir().join("check.child")).expect("a number");
     let state = fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     assert!(state.is_empty() || state.contains(") Z "), "{state}");
-    let secret = &gated.bed.primary.key().secret;
-    is_nowhere(secret, &gated.bed.dir().join(".cutover"));
+    let secret = &gated.fixture.primary.key().secret;
+    is_nowhere(secret, &gated.fixture.dir().join(".cutover"));
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("the secret is [secret]") && !log.contains(secret.as_str()), "{log}");
 }
@@ -329,41 +329,42 @@ fn web_servers_are_asked() {
 }
 
 fn gated_page(status: u16, body: &'static str) -> (i32, String) {
-    let page = Door::open(Arc::new(Page { status, body }));
+    let page = FaultProxy::open(Arc::new(Page { status, body }));
     let gate = format!("{{ probe: http, url: \"{}/health\", contains: is well }}", page.url());
-    Gated::new(Bed::bind()).with(&[&gate], &[]).cutover(APPLY)
+    Gated::new(BindFixture::bind()).with(&[&gate], &[]).cutover(APPLY)
 }
 
 /// Everybody is told of the switch, of the way back and why, and of its end, once each; and a secret that
 /// leads to them stands nowhere.
 #[test]
 fn people_are_told_once_and_why() {
-    let chat = Door::open(Arc::new(Page { status: 204, body: "" }));
-    let deaf = Door::open(Arc::new(Page { status: 500, body: "" }));
+    let chat = FaultProxy::open(Arc::new(Page { status: 204, body: "" }));
+    let deaf = FaultProxy::open(Arc::new(Page { status: 500, body: "" }));
     let gate = "{ probe: command, run: [ sh, -c, \"echo '<!channel> @all'; exit 1\" ], on_fail: rollback }";
-    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
-    let plan = fs::read_to_string(gated.bed.plan()).expect("the plan");
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[gate]);
+    let plan = fs::read_to_string(gated.fixture.plan()).expect("the plan");
     let notify = "notify:
   - { at: [ switch, rollback, done, halted ], webhook: { file: chat } }
   - { at: [ rollback ], webhook: { env: DEAF }, text: \"{plan} {occasion} {step}\" }
 ";
-    fs::write(gated.bed.plan(), plan + notify).expect("it is written");
+    fs::write(gated.fixture.plan(), plan + notify).expect("it is written");
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 1 && said.contains("the file chat"), "nothing was begun: {code}: {said}");
-    assert!(gated.bed.journal().is_empty());
-    fs::write(gated.bed.dir().join("chat"), "a word\n").expect("a file");
+    assert!(gated.fixture.journal().is_empty());
+    fs::write(gated.fixture.dir().join("chat"), "a word\n").expect("a file");
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 1 && said.contains("not an http:// or https:// address"), "{code}: {said}");
     let token = "T0/B0/a-token-of-the-chat";
-    fs::write(gated.bed.dir().join("chat"), format!("{}/{token}\n", chat.url())).expect("a file");
+    fs::write(gated.fixture.dir().join("chat"), format!("{}/{token}\n", chat.url()))
+        .expect("a file");
     let mut command = gated.command(APPLY);
     command.env("DEAF", format!("{}/{token}", deaf.url()));
-    let (code, said) = crate::bed::said(&command.output().expect("it can be run"));
+    let (code, said) = crate::bind_fixture::said(&command.output().expect("it can be run"));
     assert_eq!(code, 5, "{said}");
     let told: Vec<Value> = chat
-        .passages()
+        .exchanges()
         .iter()
-        .map(|passage| serde_json::from_slice(&passage.request.body).expect("JSON"))
+        .map(|exchange| serde_json::from_slice(&exchange.request.body).expect("JSON"))
         .collect();
     let whys: Vec<&str> = told.iter().map(|one| one["why"].as_str().expect("why")).collect();
     assert_eq!(told.len(), 3, "{whys:?}");
@@ -375,20 +376,20 @@ fn people_are_told_once_and_why() {
     assert_eq!(whys[2], "the run has come back");
     let text = told[1]["text"].as_str().expect("a text");
     assert!(text.contains("&lt;!channel&gt;") && !text.contains("@all"), "{text}");
-    assert!(chat.passages().iter().all(|passage| passage.request.target.ends_with(token)));
+    assert!(chat.exchanges().iter().all(|exchange| exchange.request.target.ends_with(token)));
     // Who does not listen is asked twice, and holds nothing up.
-    assert_eq!(deaf.passages().len(), 4);
+    assert_eq!(deaf.exchanges().len(), 4);
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("could not notify of `rollback`") && log.contains("status 500"), "{log}");
-    is_nowhere(token, &gated.bed.dir().join(".cutover"));
+    is_nowhere(token, &gated.fixture.dir().join(".cutover"));
     assert!(!said.contains(token) && !log.contains(token));
 }
 
 /// Mail to people, by a submission server that wants TLS and a password.
 #[test]
 fn people_are_told_by_mail() {
-    let gated = Gated::new(Bed::bind());
-    let dir = gated.bed.dir().to_path_buf();
+    let gated = Gated::new(BindFixture::bind());
+    let dir = gated.fixture.dir().to_path_buf();
     certificate(&dir, "localhost");
     let (host, password) = ("127.0.0.1", "a password of the mail server");
     let port = free_port(host.parse().expect("an address"), None);
@@ -400,7 +401,7 @@ fn people_are_told_by_mail() {
     let stdout = server.stdout.take().expect("a pipe");
     BufReader::new(stdout).read_line(&mut line).expect("a line");
     assert_eq!(line, "ready\n");
-    let plan = fs::read_to_string(gated.bed.plan()).expect("the plan");
+    let plan = fs::read_to_string(gated.fixture.plan()).expect("the plan");
     let notify = format!(
         "notify:
   - at: [ switch, done ]
@@ -410,7 +411,7 @@ fn people_are_told_by_mail() {
   - {{ at: [ done ], mail: {{ server: \"localhost:{port}\", from: cutover@acme.test, to: [ ops@acme.test ] }} }}
 "
     );
-    fs::write(gated.bed.plan(), plan + &notify).expect("it is written");
+    fs::write(gated.fixture.plan(), plan + &notify).expect("it is written");
     let mut command = gated.command(APPLY);
     command.env("MAIL_PASSWORD", password).env("SSL_CERT_FILE", dir.join("ca.pem"));
     let (code, said) = said(&command.output().expect("it can be run"));
@@ -434,7 +435,7 @@ fn people_are_told_by_mail() {
     // Who does not say who they are is not served, and the run is done all the same.
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("could not notify of `done`") && !log.contains(password), "{log}");
-    is_nowhere(password, &gated.bed.dir().join(".cutover"));
+    is_nowhere(password, &gated.fixture.dir().join(".cutover"));
 }
 
 /// A web server with one page.

@@ -8,7 +8,7 @@ use cutover::graph::Primitive;
 use cutover_contract::{Atomicity, Capabilities, Change, Gathered, Name};
 use tempfile::TempDir;
 
-use crate::bed::{records, said};
+use crate::bind_fixture::{records, said};
 use crate::ground::{Ground, Kind};
 use crate::lab::{Bind, Server};
 use crate::proof::{CAPABILITIES, Case};

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::bed::{records, said};
+use crate::bind_fixture::{records, said};
 use crate::cloudflare::Cloudflare;
-use crate::lab::door::Door;
-use crate::lab::face::Face;
-use crate::lab::{Bind, Hasty, Knot, Pdns, PdnsZone, Server};
-use crate::places::{ACCESS_KEY, SECRET_KEY, TOKEN};
+use crate::lab::fault_proxy::FaultProxy;
+use crate::lab::published_dns::PublishedDns;
+use crate::lab::{Bind, FastClock, Knot, Pdns, PdnsZone, Server};
+use crate::provider_matrix::{ACCESS_KEY, SECRET_KEY, TOKEN};
 use crate::route53::Route53;
 
 /// The zone's name.
@@ -44,8 +44,8 @@ enum Behind {
     Server(Server),
     Pdns(Pdns),
     Files,
-    Cloudflare(Arc<Cloudflare>, Door),
-    Route53(Arc<Route53>, Door),
+    Cloudflare(Arc<Cloudflare>, FaultProxy),
+    Route53(Arc<Route53>, FaultProxy),
 }
 
 /// A provider with the zone in it, and a directory for plans.
@@ -53,7 +53,7 @@ pub(crate) struct Ground {
     behind: Behind,
     provider: String,
     /// Caches are waited out ten times faster.
-    clock: Hasty,
+    clock: FastClock,
     dir: TempDir,
 }
 
@@ -62,7 +62,7 @@ impl Ground {
     pub(crate) fn new(kind: Kind, lines: &str) -> Self {
         let zone = format!("{HEAD}{lines}");
         let zones = [(ZONE, &*zone)];
-        let face = || Face::start(&zones, Duration::ZERO);
+        let published = || PublishedDns::start(&zones, Duration::ZERO);
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (behind, provider) = match kind {
             Kind::Bind => of_server(Bind::primary(&zones)),
@@ -84,36 +84,36 @@ impl Ground {
                 (Behind::Files, provider.to_owned())
             }
             Kind::Cloudflare => {
-                let fake = Cloudflare::with_face(TOKEN, face());
-                let transfer = fake.face().expect("it has one").server().transfer(ZONE);
+                let fake = Cloudflare::with_published_dns(TOKEN, published());
+                let transfer = fake.published().expect("it has one").server().transfer(ZONE);
                 let mut lines = records(&transfer);
                 // Cloudflare's own.
                 lines.retain(|line| !line.starts_with(&format!("{ZONE}. 30 IN NS ")));
                 fake.zone(ZONE, "enterprise", &lines);
-                let door = Door::open(fake.clone());
+                let proxy = FaultProxy::open(fake.clone());
                 let provider = format!(
                     "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: SECRET }}, \
-                     plan: enterprise, unseen_nodes: 0s }}",
-                    door.url()
+                     plan: enterprise, anycast_margin: 0s }}",
+                    proxy.url()
                 );
-                (Behind::Cloudflare(fake, door), provider)
+                (Behind::Cloudflare(fake, proxy), provider)
             }
             Kind::Route53 => {
-                let fake = Route53::with_face(ACCESS_KEY, face());
-                let server = fake.face().expect("it has one").server();
+                let fake = Route53::with_published_dns(ACCESS_KEY, published());
+                let server = fake.published().expect("it has one").server();
                 let soa = server.dig(&[ZONE, "SOA", "+noall", "+answer"]);
                 let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
                 fake.zone(ZONE, &[records(&server.transfer(ZONE)), vec![soa]].concat());
-                let door = Door::open(fake.clone());
+                let proxy = FaultProxy::open(fake.clone());
                 let provider = format!(
                     "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-                     secret_access_key: {{ env: SECRET }}, unseen_nodes: 0s }}",
-                    door.url()
+                     secret_access_key: {{ env: SECRET }}, anycast_margin: 0s }}",
+                    proxy.url()
                 );
-                (Behind::Route53(fake, door), provider)
+                (Behind::Route53(fake, proxy), provider)
             }
         };
-        Self { behind, provider, clock: Hasty::start(), dir }
+        Self { behind, provider, clock: FastClock::start(), dir }
     }
 
     fn secret(&self) -> &str {
@@ -132,8 +132,8 @@ impl Ground {
             Behind::Server(server) => server.addr(),
             Behind::Pdns(pdns) => pdns.addr(),
             Behind::Files => return String::new(),
-            Behind::Cloudflare(fake, _) => fake.face().expect("it has one").server().addr(),
-            Behind::Route53(fake, _) => fake.face().expect("it has one").server().addr(),
+            Behind::Cloudflare(fake, _) => fake.published().expect("it has one").server().addr(),
+            Behind::Route53(fake, _) => fake.published().expect("it has one").server().addr(),
         };
         format!(", authorities: [ \"{addr}\" ]")
     }
@@ -142,9 +142,9 @@ impl Ground {
     pub(crate) fn requests(&self) -> Option<(usize, usize)> {
         match &self.behind {
             Behind::Server(_) | Behind::Pdns(_) | Behind::Files => None,
-            Behind::Cloudflare(_, door) | Behind::Route53(_, door) => {
-                let writes = door.count(|request| request.method != "GET");
-                Some((door.count(|request| request.method == "GET"), writes))
+            Behind::Cloudflare(_, proxy) | Behind::Route53(_, proxy) => {
+                let writes = proxy.count(|request| request.method != "GET");
+                Some((proxy.count(|request| request.method == "GET"), writes))
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What was there before a plan, and caches may still hold: known from the journals of earlier runs,
-//! or taken for granted and said.
+//! What was there before a plan, and caches may still hold: known from the journals of earlier
+//! runs, or taken for granted and said.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
 use cutover::graph::{Primitive, StepId};
-use cutover::world::real::history::remember;
+use cutover::world::real::history::add_history;
 use cutover::world::real::now;
 use cutover::world::real::store::{Directory, Store};
 use cutover_contract::{RrKey, RrType, Ttl};
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::proof::Case;
 use crate::recipes::STATED;
 use crate::storm::at_once;
@@ -47,16 +47,16 @@ migrate: {{ domains: [ acme.test ], from: old, to: new }}
     )
 }
 
-struct Place {
+struct Workspace {
     dir: TempDir,
 }
 
-impl Place {
+impl Workspace {
     fn new() -> Self {
-        let place = Self { dir: tempfile::tempdir().expect("a temporary directory") };
-        fs::write(place.path("acme.test.zone"), ZONE).expect("the zone");
-        fs::write(place.path("plan.yaml"), plan_text()).expect("the plan");
-        place
+        let workspace = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        fs::write(workspace.path("acme.test.zone"), ZONE).expect("the zone");
+        fs::write(workspace.path("plan.yaml"), plan_text()).expect("the plan");
+        workspace
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -99,16 +99,16 @@ fn span(artifact: &Artifact, id: &str) -> Option<Duration> {
 
 #[test]
 fn what_a_run_that_was_given_up_has_replaced_is_waited_out() {
-    let place = Place::new();
-    let first = place.planned();
+    let workspace = Workspace::new();
+    let first = workspace.planned();
     assert_eq!(span(&first, BEGINNING), None);
-    place.given_up();
-    let second = place.planned();
+    workspace.given_up();
+    let second = workspace.planned();
     // The day that the old MX records live, and a margin; nothing has to be lowered any more.
     assert_eq!(span(&second, BEGINNING), Some(Duration::from_secs(86_460)));
     assert!(second.graph.get(&StepId::new("lower/acme.test/@/MX")).is_none());
     // Without it the switch would take a day, and not five minutes.
-    let (_, why) = place.cutover(&["explain", "plan.yaml", BEGINNING]);
+    let (_, why) = workspace.cutover(&["explain", "plan.yaml", BEGINNING]);
     assert!(
         why.contains("mail needs it (reach): otherwise the switch, or a way back, takes up to 1d"),
         "{why}"
@@ -122,17 +122,17 @@ fn what_a_run_that_was_given_up_has_replaced_is_waited_out() {
 
 #[test]
 fn what_has_expired_since_is_forgotten() {
-    let place = Place::new();
-    place.given_up();
-    let zone = fs::read_to_string(place.path("acme.test.zone")).expect("the zone");
+    let workspace = Workspace::new();
+    workspace.given_up();
+    let zone = fs::read_to_string(workspace.path("acme.test.zone")).expect("the zone");
     let plan = plan_text();
     let mx =
         RrKey::new(cutover_contract::Name::from_user("acme.test").expect("a name"), RrType::MX);
     let earlier = |at: Timestamp| {
         let mut case = Case::of(&plan, &|_| zone.clone());
-        let store: Arc<dyn Store> = Arc::new(Directory::new(&place.path(".cutover")));
+        let store: Arc<dyn Store> = Arc::new(Directory::new(&workspace.path(".cutover")));
         let plan = (&case.intent, Digest::of(plan.as_bytes()));
-        let remembered = remember(&store, plan, &mut case.snapshot, at.into());
+        let remembered = add_history(&store, plan, &mut case.snapshot, at.into());
         at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(&mx).cloned().unwrap_or_default();
         known.iter().map(|one| one.is_late).collect::<Vec<bool>>()
@@ -151,9 +151,10 @@ fn what_has_expired_since_is_forgotten() {
 /// granted.
 #[test]
 fn what_was_changed_by_hand_is_taken_for_granted_and_said() {
-    let place = Place::new();
-    fs::write(place.path("acme.test.zone"), ZONE.replace("@ MX", "@ 300 MX")).expect("the zone");
-    let artifact = place.planned();
+    let workspace = Workspace::new();
+    fs::write(workspace.path("acme.test.zone"), ZONE.replace("@ MX", "@ 300 MX"))
+        .expect("the zone");
+    let artifact = workspace.planned();
     let sentence = "caches hold nothing older than what was live when the plan was made: shortly before, nobody added or changed a record that the plan relies on, or lowered its TTL";
     assert!(artifact.verdict.assumptions.iter().any(|one| one == sentence));
     assert_eq!(span(&artifact, BEGINNING), None);
@@ -161,12 +162,12 @@ fn what_was_changed_by_hand_is_taken_for_granted_and_said() {
 
 #[test]
 fn a_journal_that_was_touched_is_refused() {
-    let place = Place::new();
-    place.given_up();
-    let journal = place.path(".cutover/move/0001.given-up/journal.jsonl");
+    let workspace = Workspace::new();
+    workspace.given_up();
+    let journal = workspace.path(".cutover/move/0001.given-up/journal.jsonl");
     let text = fs::read_to_string(&journal).expect("the journal");
     fs::write(&journal, text.replacen("lower", "lowre", 1)).expect("the journal");
-    let (code, text) = place.cutover(&["plan", "plan.yaml"]);
+    let (code, text) = workspace.cutover(&["plan", "plan.yaml"]);
     assert_eq!(code, 1, "{text}");
     assert!(
         text.contains(Path::new("0001.given-up/journal.jsonl:").to_str().expect("text")),

@@ -8,7 +8,7 @@ use cutover::diag::{Diagnostic, Source, render_all};
 use cutover::intent;
 use cutover::spec::Reading;
 use cutover::spec::shape::NOT_BUILT_YET;
-use cutover::world::real::beside::beside;
+use cutover::world::real::plan_files::read_plan_file;
 
 use crate::registry::language;
 
@@ -47,7 +47,7 @@ pub(crate) fn findings(source: &Source) -> Vec<Diagnostic> {
     let plan = path(&source.name);
     let home = plan.parent().expect("a directory");
     while let Some(wanted) = reading.wanted() {
-        match beside(home, &wanted.path.value) {
+        match read_plan_file(home, &wanted.path.value) {
             Ok((name, text)) => reading.add(&wanted, name, text),
             Err(error) => reading.unusable(&wanted, &error.to_string()),
         }

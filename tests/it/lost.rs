@@ -1,5 +1,5 @@
-//! Entries that are lost at the end of a journal, which nothing in it can show: what is live is looked at,
-//! nothing is made twice, and no wait gets shorter.
+//! Entries that are lost at the end of a journal, which nothing in it can show: what is live is
+//! looked at, nothing is made twice, and no wait gets shorter.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use cutover::artifact::Artifact;
 use cutover::calendar::{Timestamp, later};
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event, Halt, HaltReason};
-use cutover::world::Outcome;
+use cutover::world::DriveOutcome;
 
 use crate::engine::{compiled, resumed, served_by};
 use crate::rollback::{died, driven};
@@ -58,16 +58,16 @@ fn entries_that_are_lost_at_the_end_are_caught_by_looking() {
             let mut run = resumed(&artifact, &world.journal);
             let context = format!("{lost} of {entries} entries lost");
             let ended = driven(&mut world, &mut run).expect("a legal run");
-            if ended == Outcome::Finished {
+            if ended == DriveOutcome::Finished {
                 finished += 1;
             } else {
-                // What is live is further than the journal knows, at the provider, or at servers that
-                // never serve what the run waits to see: nothing is touched.
+                // What is live is further than the journal knows, at the provider, or at servers
+                // that never serve what the run waits to see: nothing is touched.
                 let is_seen = |reason: &HaltReason| {
                     matches!(reason, HaltReason::Drift | HaltReason::Unanswered)
                 };
                 let is_drift =
-                    matches!(&ended, Outcome::Halted(Halt { reason, .. }) if is_seen(reason));
+                    matches!(&ended, DriveOutcome::Halted(Halt { reason, .. }) if is_seen(reason));
                 assert!(is_drift, "{context}: {ended:?}");
                 assert_eq!(world.effects.len(), made, "{context}");
                 drifted += 1;

@@ -11,7 +11,7 @@ use std::process::Command;
 use cutover::artifact::Artifact;
 use cutover::calendar::show_span;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::proof::Case;
 
 /// How many moves there are at the least.
@@ -70,7 +70,10 @@ fn no_stated_fact_can_be_spared() {
             let Some(case) = case(&one, &less) else { continue };
             let is_proved = case.findings(&case.graph).refuted.is_empty();
             let ways_back = |case: &Case| {
-                case.returns.iter().map(|way| (way.name(), way.no_return.len())).collect::<Vec<_>>()
+                case.ways_back
+                    .iter()
+                    .map(|way| (way.name(), way.no_return.len()))
+                    .collect::<Vec<_>>()
             };
             assert!(!is_proved || ways_back(&case) != ways_back(&whole), "{one} can spare {line}");
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cutover::artifact::Artifact;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

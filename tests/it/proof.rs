@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cutover::compile::back::{Return, is_refuted};
+use cutover::compile::back::{CompiledWayBack, is_refuted};
 use cutover::compile::{Compiled, compile_with, rebuilt};
 use cutover::diag::Source;
 use cutover::fact::{Fact, Subject};
@@ -15,12 +15,12 @@ use cutover::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
 use cutover::intent::{Intent, resolve};
 use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
-use cutover::proof::known::Known;
+use cutover::proof::options::ModelOptions;
 use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::recipes::STATED;
 use crate::registry::language;
 
@@ -34,7 +34,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     types: None,
     gathered: Gathered::All,
     settle_max: Duration::ZERO,
-    unseen_nodes: Duration::ZERO,
+    anycast_margin: Duration::ZERO,
     served_within: None,
 };
 
@@ -44,9 +44,9 @@ pub(crate) struct Case {
     pub(crate) snapshot: Snapshot,
     pub(crate) tracks: Vec<Track>,
     pub(crate) graph: StepGraph,
-    pub(crate) returns: Vec<Return>,
+    pub(crate) ways_back: Vec<CompiledWayBack>,
     pub(crate) assumptions: Vec<String>,
-    pub(crate) closed: Vec<Vec<String>>,
+    pub(crate) why_refuted: Vec<Vec<String>>,
 }
 
 impl Case {
@@ -67,19 +67,23 @@ impl Case {
         zone_file: &dyn Fn(&str) -> String,
     ) -> Option<Self> {
         let (intent, snapshot) = inputs(capabilities, plan, zone_file)?;
-        Self::weakened(intent, snapshot, &Known::default()).map(|(case, _)| case)
+        Self::weakened(intent, snapshot, &ModelOptions::default()).map(|(case, _)| case)
     }
 
     /// The same, by a proof that may be weakened; and what that proof says.
     pub(crate) fn weakened(
         intent: Intent,
         snapshot: Snapshot,
-        known: &Known,
+        options: &ModelOptions,
     ) -> Option<(Self, Findings)> {
-        let compiled = compile_with(&intent, &snapshot, known).ok()?;
-        let Compiled { tracks, graph, returns, assumptions, closed, findings, .. } = compiled;
+        let compiled = compile_with(&intent, &snapshot, options).ok()?;
+        let Compiled { tracks, graph, ways_back, assumptions, why_refuted, findings, .. } =
+            compiled;
         let assumptions = assumptions.iter().map(ToString::to_string).collect();
-        Some((Self { intent, snapshot, tracks, graph, returns, assumptions, closed }, findings))
+        Some((
+            Self { intent, snapshot, tracks, graph, ways_back, assumptions, why_refuted },
+            findings,
+        ))
     }
 
     /// A plan of `plans/`.
@@ -234,15 +238,23 @@ fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for
     let mut report = String::new();
     for name in shipped() {
         let case = Case::shipped(&name);
-        for one in &case.returns {
+        for one in &case.ways_back {
             let refuted = |graph: &StepGraph| is_refuted(case.parts(), &case.graph, one, graph);
             assert!(!refuted(&one.graph), "{name}: to {}", one.name());
             let (less, _) = lessened(&one.graph);
             for (what, graph) in &less {
                 assert!(refuted(graph), "{name}: to {}: it does not need {what}", one.name());
             }
-            let Return { to: _, at, graph, takes_back, undone_by: _, kept, no_return, patterns: _ } =
-                one;
+            let CompiledWayBack {
+                to: _,
+                at,
+                graph,
+                takes_back,
+                undone_by: _,
+                kept,
+                no_return,
+                patterns: _,
+            } = one;
             let point = one.name();
             report += &format!("{name}: to {point}");
             report += &at.as_ref().map(|at| format!(" (from {at} on)")).unwrap_or_default();
@@ -381,7 +393,7 @@ fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     insta::assert_snapshot!("trap-other-records", told(harmful));
     // Whoever is behind the other address has to take the mail, and somebody has to say so.
     let moved = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
-    assert!(told(moved).contains("nobody says that this takes mail for acme.test."));
+    assert!(told(moved).contains("nobody says that this host accepts mail for acme.test."));
     let said =
         "assume: [ { fact: accepts, address: 192.0.2.99, reason: it is the same server } ]\n";
     assert_eq!(told(&format!("{moved}{said}")), "");
@@ -430,7 +442,7 @@ fn a_fact_that_nobody_states_refutes() {
         assert!(broken.contains(invariant), "{fact}: {broken:?}");
         let unstated: Vec<_> = findings.unstated.into_keys().collect();
         assert_eq!(unstated, [(fact, Subject::Host(host.to_owned()))], "{fact}");
-        let help = case.closed.concat().join("\n");
+        let help = case.why_refuted.concat().join("\n");
         assert!(help.contains(&format!("- {{ fact: {fact}, host: {host}, value:")), "{help}");
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::desk::Desk;
+use crate::zonefile_fixture::ZonefileFixture;
 
 /// A marker in front of a block: `` <!-- `cutover ARGS`, lines A to B --> ``.
 struct Block {
@@ -77,7 +77,7 @@ fn the_first_ten_minutes_go_as_the_readme_says() {
     let mark = "<!-- run in a copy of plans/quickstart* -->\n\n```sh\n";
     let (_, rest) = text.split_once(mark).expect("the commands");
     let (commands, _) = rest.split_once("```").expect("their end");
-    let desk = Desk::quickstart();
+    let fixture = ZonefileFixture::quickstart();
     assert_eq!(commands.lines().count(), 6);
     for line in commands.lines() {
         let (command, comment) = line.split_once('#').expect("a comment");
@@ -85,7 +85,7 @@ fn the_first_ten_minutes_go_as_the_readme_says() {
             Some((_, code)) => code[..1].parse().expect("a code"),
             None => 0,
         };
-        let (code, said) = desk.shell(command);
+        let (code, said) = fixture.shell(command);
         assert_eq!(code, wanted, "{command}: {said}");
     }
 }

@@ -1,5 +1,5 @@
-//! A plan that is made anew after each entry of its run's journal: it waits for no less than the run
-//! would have, and ends where the run would have ended.
+//! A plan that is made anew after each entry of its run's journal: it waits for no less than the
+//! run would have, and ends where the run would have ended.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use cutover::intent::Intent;
 use cutover::journal::{Entry, Event};
 use cutover::observe::Snapshot;
 use cutover::proof::paths_of;
-use cutover::world::{DriveError, Outcome, Patience, Progress, World as _, drive};
+use cutover::world::{DriveError, DriveOutcome, Patience, Progress, World as _, drive};
 use cutover_contract::{Name, RrKey, RrSet};
 use futures_util::FutureExt;
 
@@ -27,8 +27,8 @@ use crate::storm::{Faults, Storm, at_once};
 
 /// Processes that a run may take: each person's word is one, and each window.
 const PROCESSES_MAX: usize = 200;
-/// Entries of the longest run after each of which a plan is made anew; of longer ones, so many evenly
-/// spread. Our choice: some seconds.
+/// Entries of the longest run after each of which a plan is made anew; of longer ones, so many
+/// evenly spread. Our choice: some seconds.
 const REPLANS_MAX: usize = 60;
 
 /// When a version was begun to be made, and when it was served everywhere.
@@ -64,8 +64,8 @@ impl Made {
     }
 }
 
-/// Goes on with a run, in a world in which nothing goes wrong; whether it came to its end, and not to a
-/// journal that is full.
+/// Goes on with a run, in a world in which nothing goes wrong; whether it came to its end, and not
+/// to a journal that is full.
 fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
     for _ in 0..PROCESSES_MAX {
         let mut run = resumed(artifact, &world.journal);
@@ -73,9 +73,9 @@ fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
         match ended.expect("nobody crashes") {
             Err(DriveError::Append(_)) => return false,
             Err(error) => panic!("{error}"),
-            Ok(Outcome::Finished) => return true,
-            Ok(Outcome::Waiting { until }) => world.revive(until),
-            Ok(Outcome::Asked) => {
+            Ok(DriveOutcome::Finished) => return true,
+            Ok(DriveOutcome::Waiting { until }) => world.revive(until),
+            Ok(DriveOutcome::NeedsPerson) => {
                 let artifact = Arc::clone(&run.artifact);
                 let is_task = |place: &usize| {
                     matches!(artifact.graph.steps()[*place].primitive, Primitive::Task(_))
@@ -83,12 +83,12 @@ fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
                 let asked = run.state.ready().find(is_task).expect("a task");
                 let step = artifact.graph.steps()[asked].id.clone();
                 let watch = &mut |_: &RunState, _: Progress<'_>| {};
-                if at_once(run.allow(world, step, "done".to_owned(), watch)).is_err() {
+                if at_once(run.pass_gate(world, step, "done".to_owned(), watch)).is_err() {
                     return false;
                 }
                 world.revive(later(world.now(), Duration::from_secs(60)));
             }
-            Ok(halted @ Outcome::Halted(_)) => panic!("{halted:?}"),
+            Ok(halted @ DriveOutcome::Halted(_)) => panic!("{halted:?}"),
         }
     }
     panic!("no end");
@@ -161,7 +161,7 @@ impl Plan {
             let second = of_graph(&self.first, anew.graph);
             let watch = &mut |_: &RunState, _: Progress<'_>| {};
             let by = second.digest();
-            at_once(run.give_way(&mut world, by, watch)).expect("it gives way");
+            at_once(run.supersede(&mut world, by, watch)).expect("it gives way");
             finish(&mut world, &self.first);
             made.read(&self.first.graph, &world.journal);
             world.journal.clear();

@@ -16,7 +16,7 @@ use cutover::engine::tell::Message;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event, Line};
 use cutover::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
-use cutover::world::{AppendError, Held, World};
+use cutover::world::{AppendError, ProviderRead, World};
 use cutover_contract::{
     ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
 };
@@ -463,26 +463,26 @@ impl World for Storm {
         self.advance(until);
     }
 
-    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
+    async fn read_provider(&mut self, zone: &Name, keys: &[RrKey]) -> ProviderRead {
         self.call().await;
         let held = self.read(zone, keys);
         self.call().await;
         held
     }
 
-    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
+    async fn query_servers(&mut self, questions: &[AskServer]) -> Vec<Served> {
         self.call().await;
         let served = questions.iter().map(|question| self.says(question)).collect();
         self.call().await;
         served
     }
 
-    async fn ended(&mut self, step: &StepId) -> Option<Result<Said, NoEnd>> {
+    async fn command_result(&mut self, step: &StepId) -> Option<Result<Said, NoEnd>> {
         self.call().await;
         let ended = match self.dice.below(3) {
             0 => None,
             _ if !self.running.remove(step) => {
-                Some(Err(NoEnd::Cut("nobody has started it".to_owned())))
+                Some(Err(NoEnd::Cut("it was not started".to_owned())))
             }
             _ if self.strikes(self.faults.gate) => Some(match self.dice.below(2) {
                 0 => Err(NoEnd::Cut("it was killed after an hour".to_owned())),
@@ -494,14 +494,14 @@ impl World for Storm {
         ended
     }
 
-    async fn confirmed(&mut self, _: &StepId) -> Option<String> {
+    async fn confirmation(&mut self, _: &StepId) -> Option<String> {
         self.call().await;
         let confirmed = (self.dice.below(9) == 0).then(|| "it is done".to_owned());
         self.call().await;
         confirmed
     }
 
-    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+    async fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) {
         self.call().await;
         let answers = queries.into_iter().map(|query| self.answer(query)).collect();
         self.call().await;
@@ -509,7 +509,7 @@ impl World for Storm {
         self.answered.push((step.clone(), answers));
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
+    async fn finished_queries(&mut self) -> Option<(StepId, Vec<Answered>)> {
         self.answered.pop()
     }
 
@@ -520,7 +520,12 @@ impl World for Storm {
         fate
     }
 
-    async fn start(&mut self, step: &StepId, _: &[String], _: Duration) -> Result<(), String> {
+    async fn start_command(
+        &mut self,
+        step: &StepId,
+        _: &[String],
+        _: Duration,
+    ) -> Result<(), String> {
         self.call().await;
         if self.strikes(self.faults.gate) {
             return Err("there is no such program".to_owned());
@@ -529,7 +534,7 @@ impl World for Storm {
         Ok(())
     }
 
-    async fn tell(&mut self, message: &Message) -> Result<(), String> {
+    async fn notify(&mut self, message: &Message) -> Result<(), String> {
         self.call().await;
         match self.strikes(self.faults.publish) {
             true => Err(format!("nobody listens to {}", message.text)),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cutover::graph::paths::Paths;
 use cutover::proof::back::WayBack;
-use cutover::proof::pattern::{Atom, Ending, Harm, Held, Pattern, Start, What};
+use cutover::proof::pattern::{Atom, Ending, Harm, Pattern, PatternAtom, Start, What};
 
 use crate::oracle::{Random, plans};
 
@@ -122,7 +122,7 @@ fn are_true(
 }
 
 fn pattern_of(atoms: &[Atom]) -> Pattern {
-    let held = Held::plain;
+    let held = PatternAtom::plain;
     Pattern {
         invariant: "deliverable",
         atoms: (0..atoms.len()).map(held).collect(),
@@ -159,8 +159,8 @@ fn a_pattern_can_come_true_where_some_execution_in_time_shows_it() {
         let befores = graph_of(&mut random, count);
         let atoms = atoms_of(&mut random, count);
         let pattern = pattern_of(&atoms);
-        let paths = Paths::of(befores.clone()).expect("no circle");
-        let kept = pattern.breaks(&atoms).any(|one| {
+        let paths = Paths::of(befores.clone()).expect("no cycle");
+        let kept = pattern.separations(&atoms).any(|one| {
             paths.between(one.from, one.to).is_some_and(|waited| waited >= one.hold.as_secs())
         });
         let mut system = System::default();
@@ -198,21 +198,21 @@ fn on_the_way_back_a_pattern_can_come_true_where_some_execution_in_time_shows_it
         let to = (random.below(3) == 0).then(|| number(&mut random, forward));
         let atoms = atoms_of(&mut random, forward + back);
         let pattern = pattern_of(&atoms);
-        let paths = Paths::of(there.clone()).expect("no circle");
+        let paths = Paths::of(there.clone()).expect("no cycle");
         let way = WayBack {
             forward,
             serves: serves.clone(),
             atoms: &atoms,
-            there: &paths,
+            forward_paths: &paths,
             to,
             no_return: no_return.clone(),
         };
         if !way.concerns(&pattern) {
             continue;
         }
-        let home_paths = Paths::of(home.clone()).expect("no circle");
+        let home_paths = Paths::of(home.clone()).expect("no cycle");
         let found = way.can_come_true(&pattern, &|from, to, made| {
-            home_paths.among(from - forward, to - forward, &|step| made(step + forward))
+            home_paths.between_if(from - forward, to - forward, &|step| made(step + forward))
         });
         let shown = (0..1_usize << forward).any(|set| {
             let has_begun = |step: usize| set >> step & 1 == 1;

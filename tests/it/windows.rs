@@ -9,17 +9,19 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::window::{SEARCH_MAX, Windows};
 use cutover::calendar::{Timestamp, later};
-use cutover::engine::poll::{Next, poll};
-use cutover::engine::{IllegalEvent, Memory, replay};
+use cutover::engine::next::{Next, Pause};
+use cutover::engine::poll::poll;
+use cutover::engine::view::RunView;
+use cutover::engine::{IllegalEvent, Memory, RunState, replay};
 use cutover::graph::{MovePoint, Primitive, StepId};
 use cutover::journal::{Entry, Event};
 use cutover::render::Styling;
 use cutover::render::status::status;
-use cutover::world::{Outcome, Patience, drive};
+use cutover::world::{DriveOutcome, Patience, drive};
 use futures_util::FutureExt;
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::engine::{Ended, live, resumed, served_by};
 use crate::storm::{Faults, Storm};
 
@@ -29,7 +31,7 @@ const HOLIDAYS: &str = "  freeze: [ \"2026-12-20..2027-01-06 Europe/Berlin\" ]\n
 const SEEDS: u64 = 60;
 
 /// The quick start with more keys under `migrate:`, in a directory of its own.
-fn desk(keys: &str) -> TempDir {
+fn plan_dir(keys: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     fs::create_dir(dir.path().join("quickstart")).expect("a directory");
@@ -49,7 +51,7 @@ fn cutover(dir: &TempDir, args: &[&str]) -> (i32, String) {
 }
 
 fn sealed(keys: &str) -> String {
-    let (code, text) = cutover(&desk(keys), &["plan", "plan.yaml", "--format", "json"]);
+    let (code, text) = cutover(&plan_dir(keys), &["plan", "plan.yaml", "--format", "json"]);
     assert_eq!(code, 0, "{text}");
     text
 }
@@ -100,7 +102,7 @@ fn a_plan_takes_windows_as_open() {
     assert_eq!(artifact().forecast, without.forecast);
     assert_eq!(artifact().graph.without_windows(), without.graph);
     let shown =
-        cutover(&desk(&format!("{SATURDAY}{HOLIDAYS}")), &["plan", "--full", "plan.yaml"]).1;
+        cutover(&plan_dir(&format!("{SATURDAY}{HOLIDAYS}")), &["plan", "--full", "plan.yaml"]).1;
     let (_, step) = shown.split_once("everything is ready for the switch").expect("a step");
     let lines: Vec<&str> = step.lines().skip(1).take(5).map(str::trim).collect();
     insta::assert_snapshot!(lines.join("\n"));
@@ -141,7 +143,7 @@ fn ideal(artifact: &Arc<Artifact>, start: &str) -> Storm {
     world.now = at(start);
     let mut run = resumed(artifact, &[]);
     let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {}).now_or_never();
-    assert_eq!(ended.expect("nobody crashes").expect("it runs"), Outcome::Finished);
+    assert_eq!(ended.expect("nobody crashes").expect("it runs"), DriveOutcome::Finished);
     world
 }
 
@@ -214,13 +216,20 @@ fn waiting(artifact: &Arc<Artifact>) -> Storm {
     // Each wait of the plan ends a process; the last one is for the window.
     loop {
         let ended = drive(&mut world, &mut run, Patience::Leave, &mut |_, _| {}).now_or_never();
-        let Some(Ok(Outcome::Waiting { until })) = ended else { panic!("it waits: {ended:?}") };
+        let Some(Ok(DriveOutcome::Waiting { until })) = ended else {
+            panic!("it waits: {ended:?}")
+        };
         let place = artifact.graph.place(&before_switch());
         if run.state.ready().eq(place) {
             return world;
         }
         world.revive(until);
     }
+}
+
+/// What `status` shows.
+fn shown(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
+    status(&RunView::of(artifact, state, now)).text(Styling::Plain)
 }
 
 #[test]
@@ -230,16 +239,16 @@ fn a_run_that_waits_for_a_window_says_so() {
     let run = resumed(&artifact, &world.journal);
     let opens = at("2026-12-05T19:00:00Z");
     let next = |now: Timestamp| poll(&artifact, &run.state, &Memory::default(), now.into());
-    assert_eq!(next(world.now), Next::Sleep { until: opens, is_wait: true });
+    assert_eq!(next(world.now), Next::Sleep { until: opens, pause: Pause::Window });
     let step = before_switch();
     assert_eq!(next(opens), Next::Record(Event::Reached { step }));
-    let shown = status(&artifact, &run.state, world.now, Styling::Plain);
-    let lines: Vec<&str> = shown
+    let text = shown(&artifact, &run.state, world.now);
+    let lines: Vec<&str> = text
         .lines()
-        .filter(|line| line.contains(before_switch().as_str()) || line.contains("steps done"))
+        .filter(|line| line.contains(before_switch().as_str()) || line.contains("Next:"))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
-    let shown = status(&artifact, &run.state, opens, Styling::Plain);
+    let shown = shown(&artifact, &run.state, opens);
     assert!(!shown.contains("waits for the window"), "it is open: {shown}");
 }
 
@@ -251,8 +260,8 @@ fn what_does_not_open_is_looked_at_again() {
     let run = resumed(&artifact, &world.journal);
     let until = later(world.now, SEARCH_MAX);
     let next = poll(&artifact, &run.state, &Memory::default(), world.now.into());
-    assert_eq!(next, Next::Sleep { until, is_wait: true });
-    let shown = status(&artifact, &run.state, world.now, Styling::Plain);
+    assert_eq!(next, Next::Sleep { until, pause: Pause::Window });
+    let shown = shown(&artifact, &run.state, world.now);
     let words =
         "waits for the end of the freeze 2026-01-01..9999-12-30 UTC, does not open within 400d";
     assert!(shown.contains(words), "{shown}");
@@ -260,7 +269,7 @@ fn what_does_not_open_is_looked_at_again() {
 
 #[test]
 fn a_plan_is_shown_on_the_calendar() {
-    let dir = desk(&format!("{SATURDAY}{HOLIDAYS}"));
+    let dir = plan_dir(&format!("{SATURDAY}{HOLIDAYS}"));
     assert_eq!(cutover(&dir, &["plan", "plan.yaml", "-o", "plan.json"]).0, 0);
     let plain = cutover(&dir, &["show", "plan.json"]).1;
     let on_calendar = |start: &str| {

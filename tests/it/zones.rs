@@ -121,7 +121,7 @@ fn octodns_reads_a_dump_as_it_was_meant() {
     std::fs::write(dir.path().join("acme.test.yaml"), &yaml).expect("a file");
     let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/octodns/shown.py");
     let shown = shown.display().to_string();
-    let (read, _) = run(&crate::places::python(), &[&shown, ".", "acme.test."]);
+    let (read, _) = run(&crate::provider_matrix::python(), &[&shown, ".", "acme.test."]);
     let soa = TRICKY.lines().next().expect("an SOA");
     std::fs::write(dir.path().join("read.zone"), format!("{soa}\n{read}")).expect("a file");
     let diff = ["zone", "diff", "plan.yaml", "acme.test", "provider", "read.zone"];

@@ -92,7 +92,7 @@ impl Provider for PowerDns {
                 size_of: convert::octets_of,
             },
             settle_max: limits::SETTLE_MAX,
-            unseen_nodes: std::time::Duration::ZERO,
+            anycast_margin: std::time::Duration::ZERO,
             served_within: None,
         }
     }

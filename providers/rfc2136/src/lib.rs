@@ -96,7 +96,7 @@ impl Provider for Rfc2136 {
                 size_of: convert::octets_of,
             },
             settle_max: limits::SETTLE_MAX,
-            unseen_nodes: std::time::Duration::ZERO,
+            anycast_margin: std::time::Duration::ZERO,
             served_within: None,
         }
     }

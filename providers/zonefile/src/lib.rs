@@ -243,7 +243,7 @@ impl Provider for ZoneFiles {
             // The file is replaced as a whole.
             gathered: Gathered::All,
             settle_max: Duration::ZERO,
-            unseen_nodes: Duration::ZERO,
+            anycast_margin: Duration::ZERO,
             served_within: self.served_within,
         }
     }

@@ -34,7 +34,7 @@ pub(super) fn checkpoint(id: &StepId) -> Option<Checkpoint> {
     }
     let of_point = |point: MovePoint| {
         let reached = StepId::of_point(point);
-        let left = (reached.taken_back(), Checkpoint::Left(point));
+        let left = (reached.undo_id(), Checkpoint::Left(point));
         [(reached, Checkpoint::Reached(point)), left]
     };
     let others = [

@@ -1,4 +1,4 @@
-//! Says of all alike zones what came of two of them.
+//! Repeats for all alike zones what was compiled for two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,35 +6,35 @@ use cutover_contract::{Name, RrKey};
 use foldhash::HashMap;
 
 use super::Group;
-use super::pen::Pen;
+use super::rewrite::ZoneRewriter;
 use crate::compile::Compiled;
-use crate::compile::back::Return;
-use crate::compile::granted::Sentence;
+use crate::compile::assumptions::Sentence;
+use crate::compile::back::CompiledWayBack;
 use crate::graph::gate::{Expected, Gate};
 use crate::graph::{Cause, ChangeStep, Primitive, Step, StepGraph, StepId, Wait};
 use crate::model::{Track, Transition};
 use crate::proof::Findings;
 
-/// What something is about.
+/// What an item is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
-    /// The first zone of a group: it is said of all others too.
+enum About {
+    /// The first zone of a group: it is repeated for all others.
     First(usize),
-    /// The second: it has been said of the first.
+    /// The second zone of a group: the first has stood for it already.
     Second(usize),
-    /// None of them.
-    Rest,
+    /// No zone of a group.
+    NoGroup,
 }
 
-/// What was compiled of a plan with fewer zones, as it is with all of them; `None` where that cannot be
-/// said.
+/// The result for a plan with all zones, from that for two zones of each group; `None` if it cannot
+/// be derived.
 pub(in crate::compile) fn unfold(compiled: Compiled, groups: &[Group]) -> Option<Compiled> {
     let Compiled {
         tracks,
         graph,
         findings,
-        returns,
-        closed,
+        ways_back,
+        why_refuted,
         assumptions,
         shortened,
         at_old,
@@ -42,7 +42,7 @@ pub(in crate::compile) fn unfold(compiled: Compiled, groups: &[Group]) -> Option
         relied,
         warnings,
     } = compiled;
-    // What is wrong is said of each zone in its own words.
+    // Whatever is wrong is reported for each zone in its own words.
     let is_clean = findings.refuted.is_empty()
         && findings.present.is_empty()
         && findings.unstated.is_empty()
@@ -50,181 +50,190 @@ pub(in crate::compile) fn unfold(compiled: Compiled, groups: &[Group]) -> Option
     if !is_clean {
         return None;
     }
-    let all = All::of(groups);
-    let there = all.ids(&graph);
-    let returns = returns.into_iter().map(|one| all.way_back(one, &there));
+    let expansion = Expansion::of(groups);
+    let there = expansion.ids(&graph);
+    let ways_back = ways_back.into_iter().map(|way_back| expansion.way_back(way_back, &there));
     Some(Compiled {
-        tracks: all.each(&tracks, |one| all.of_zone(&one.zone), track)?,
-        returns: returns.collect::<Option<Vec<_>>>()?,
-        graph: all.graph(&graph, &there)?,
-        findings: Findings { steady: all.lines(findings.steady)?, ..findings },
-        closed,
-        assumptions: all.sentences(assumptions)?,
+        tracks: expansion.expand(&tracks, |track| expansion.of_zone(&track.zone), track)?,
+        ways_back: ways_back.collect::<Option<Vec<_>>>()?,
+        graph: expansion.graph(&graph, &there)?,
+        findings: Findings { steady: expansion.lines(findings.steady)?, ..findings },
+        why_refuted,
+        assumptions: expansion.sentences(assumptions)?,
         shortened,
-        at_old: all.lines(at_old)?,
-        reads: all.reads(&reads)?,
-        relied: all.relied(&relied)?,
+        at_old: expansion.lines(at_old)?,
+        reads: expansion.reads(&reads)?,
+        relied: expansion.relied(&relied)?,
         warnings,
     })
 }
 
-/// The groups, and how the first of each is rewritten.
-struct All<'g> {
+/// The groups, and how the first zone of each is rewritten.
+struct Expansion<'g> {
     groups: &'g [Group],
-    /// For each group a pen for each of its zones but the first, in order.
-    pens: Vec<Vec<Pen<'g>>>,
-    by_zone: HashMap<&'g Name, Of>,
+    /// For each group, a rewriter for each of its zones except the first, in order.
+    rewriters: Vec<Vec<ZoneRewriter<'g>>>,
+    by_zone: HashMap<&'g Name, About>,
 }
 
-impl<'g> All<'g> {
+impl<'g> Expansion<'g> {
     fn of(groups: &'g [Group]) -> Self {
         let mut by_zone = HashMap::default();
         for (number, group) in groups.iter().enumerate() {
-            for (zone, of) in group.compiled().iter().zip([Of::First(number), Of::Second(number)]) {
+            for (zone, of) in
+                group.compiled().iter().zip([About::First(number), About::Second(number)])
+            {
                 by_zone.insert(zone.name(), of);
             }
         }
-        let pens = groups.iter().map(|group| {
+        let rewriters = groups.iter().map(|group| {
             let first = &group.zones[0];
-            group.zones[1..].iter().map(|other| Pen::new(first, other)).collect()
+            group.zones[1..].iter().map(|other| ZoneRewriter::new(first, other)).collect()
         });
-        Self { groups, pens: pens.collect(), by_zone }
+        Self { groups, rewriters: rewriters.collect(), by_zone }
     }
 
-    fn of_zone(&self, zone: &Name) -> Of {
-        self.by_zone.get(zone).copied().unwrap_or(Of::Rest)
+    fn of_zone(&self, zone: &Name) -> About {
+        self.by_zone.get(zone).copied().unwrap_or(About::NoGroup)
     }
 
-    /// What a text is about; `None` where it is about several.
-    fn of_text(&self, text: &str) -> Option<Of> {
+    /// What a text is about; `None` if it is about several zones.
+    fn of_text(&self, text: &str) -> Option<About> {
         let zones = self.groups.iter().flat_map(Group::compiled);
         let mut named = zones.filter(|zone| zone.is_in(text));
         match (named.next(), named.next()) {
-            (None, _) => Some(Of::Rest),
+            (None, _) => Some(About::NoGroup),
             (Some(zone), None) => Some(self.of_zone(zone.name())),
             (Some(_), Some(_)) => None,
         }
     }
 
-    /// Says of every zone of a group what is said of its first. What is said of the second has to be that.
+    /// Repeats for every zone of a group what concerns its first. What concerns the second has to
+    /// be equal to that.
     ///
-    /// Where several things in a row are about the first, they are said of each zone in a row; where the
-    /// second comes before the first, as on a way back, the last comes first.
-    fn each<T: Clone + PartialEq>(
+    /// Consecutive items about the first zone are repeated together, zone by zone. If the second
+    /// zone comes before the first, as on a way back, the order is reversed.
+    fn expand<T: Clone + PartialEq>(
         &self,
         items: &[T],
-        of: impl Fn(&T) -> Of,
-        rewrite: impl Fn(&Pen<'_>, &T) -> Option<T>,
+        of: impl Fn(&T) -> About,
+        rewrite: impl Fn(&ZoneRewriter<'_>, &T) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let mut said = Vec::new();
+        let mut expanded = Vec::new();
         let mut firsts: Vec<Vec<T>> = vec![Vec::new(); self.groups.len()];
         let mut seconds: Vec<Vec<&T>> = vec![Vec::new(); self.groups.len()];
-        let mut is_turned = vec![false; self.groups.len()];
+        let mut is_reversed = vec![false; self.groups.len()];
         let mut rest = items;
         while let Some(item) = rest.first() {
             let group = match of(item) {
-                Of::First(group) => group,
-                Of::Second(group) => {
-                    is_turned[group] |= firsts[group].is_empty();
+                About::First(group) => group,
+                About::Second(group) => {
+                    is_reversed[group] |= firsts[group].is_empty();
                     seconds[group].push(item);
                     rest = &rest[1..];
                     continue;
                 }
-                Of::Rest => {
-                    said.push(item.clone());
+                About::NoGroup => {
+                    expanded.push(item.clone());
                     rest = &rest[1..];
                     continue;
                 }
             };
-            let is_first = |item: &&T| of(item) == Of::First(group);
+            let is_first = |item: &&T| of(item) == About::First(group);
             let run = &rest[..rest.iter().take_while(is_first).count()];
             rest = &rest[run.len()..];
-            let others = self.pens[group].iter().map(|pen| {
-                let all = run.iter().map(|item| rewrite(pen, item));
+            let others = self.rewriters[group].iter().map(|rewriter| {
+                let all = run.iter().map(|item| rewrite(rewriter, item));
                 all.collect::<Option<Vec<T>>>()
             });
             let others = others.collect::<Option<Vec<Vec<T>>>>()?;
             firsts[group].extend_from_slice(&others[0]);
-            if is_turned[group] {
-                said.extend(others.into_iter().rev().flatten());
-                said.extend_from_slice(run);
+            if is_reversed[group] {
+                expanded.extend(others.into_iter().rev().flatten());
+                expanded.extend_from_slice(run);
             } else {
-                said.extend_from_slice(run);
-                said.extend(others.into_iter().flatten());
+                expanded.extend_from_slice(run);
+                expanded.extend(others.into_iter().flatten());
             }
         }
         let is_so =
             |(firsts, seconds): (&Vec<T>, &Vec<&T>)| firsts.iter().eq(seconds.iter().copied());
-        firsts.iter().zip(&seconds).all(is_so).then_some(said)
+        firsts.iter().zip(&seconds).all(is_so).then_some(expanded)
     }
 
-    /// The same of a map, whatever the order.
-    fn each_of<K: Clone + Ord, V: Clone + PartialEq>(
+    /// The same for a map, whatever the order.
+    fn expand_map<K: Clone + Ord, V: Clone + PartialEq>(
         &self,
         items: &BTreeMap<K, V>,
-        of: impl Fn(&K) -> Of,
-        rewrite: impl Fn(&Pen<'_>, &K, &V) -> Option<(K, V)>,
+        of: impl Fn(&K) -> About,
+        rewrite: impl Fn(&ZoneRewriter<'_>, &K, &V) -> Option<(K, V)>,
     ) -> Option<BTreeMap<K, V>> {
-        let mut said = BTreeMap::new();
+        let mut expanded = BTreeMap::new();
         let (mut firsts, mut seconds) = (0_usize, 0_usize);
         for (key, value) in items {
             match of(key) {
-                Of::Rest => {
-                    said.insert(key.clone(), value.clone());
+                About::NoGroup => {
+                    expanded.insert(key.clone(), value.clone());
                 }
-                Of::Second(_) => seconds += 1,
-                Of::First(group) => {
-                    said.insert(key.clone(), value.clone());
-                    for (place, pen) in self.pens[group].iter().enumerate() {
-                        let (key, value) = rewrite(pen, key, value)?;
+                About::Second(_) => seconds += 1,
+                About::First(group) => {
+                    expanded.insert(key.clone(), value.clone());
+                    for (place, rewriter) in self.rewriters[group].iter().enumerate() {
+                        let (key, value) = rewrite(rewriter, key, value)?;
                         if place == 0 && items.get(&key)? == &value {
                             firsts += 1;
                         }
-                        said.insert(key, value);
+                        expanded.insert(key, value);
                     }
                 }
             }
         }
-        (firsts == seconds).then_some(said)
+        (firsts == seconds).then_some(expanded)
     }
 
-    /// Lines of text, each about one zone at the most.
+    /// Repeats lines of text, each about at most one zone.
     fn lines(&self, lines: Vec<String>) -> Option<Vec<String>> {
-        let said = self.sentences(lines.into_iter().map(Sentence::from).collect())?;
-        Some(said.into_iter().map(|one| one.before).collect())
+        let expanded = self.sentences(lines.into_iter().map(Sentence::from).collect())?;
+        Some(expanded.into_iter().map(|sentence| sentence.before).collect())
     }
 
-    /// Sentences, each about one zone, or a list of names.
+    /// Repeats sentences, each about one zone, or with a list of names.
     fn sentences(&self, sentences: Vec<Sentence>) -> Option<Vec<Sentence>> {
-        let of = |one: &Sentence| match one.names.is_empty() {
-            true => self.of_text(&one.before),
-            false => Some(Of::Rest),
+        let of = |sentence: &Sentence| match sentence.names.is_empty() {
+            true => self.of_text(&sentence.before),
+            false => Some(About::NoGroup),
         };
-        let of: Vec<Of> = sentences.iter().map(of).collect::<Option<_>>()?;
-        let sentences =
-            sentences.into_iter().map(|one| self.of_names(one)).collect::<Option<Vec<_>>>()?;
-        let sentences: Vec<(Of, Sentence)> = of.into_iter().zip(sentences).collect();
-        let said = self.each(
+        let of: Vec<About> = sentences.iter().map(of).collect::<Option<_>>()?;
+        let sentences = sentences
+            .into_iter()
+            .map(|sentence| self.of_names(sentence))
+            .collect::<Option<Vec<_>>>()?;
+        let sentences: Vec<(About, Sentence)> = of.into_iter().zip(sentences).collect();
+        let expanded = self.expand(
             &sentences,
             |(of, _)| *of,
-            |pen, (of, one)| {
+            |rewriter, (of, sentence)| {
                 let of = match of {
-                    Of::First(group) => Of::Second(*group),
-                    Of::Second(_) | Of::Rest => *of,
+                    About::First(group) => About::Second(*group),
+                    About::Second(_) | About::NoGroup => *of,
                 };
-                Some((of, Sentence { before: pen.string(&one.before), ..one.clone() }))
+                Some((
+                    of,
+                    Sentence { before: rewriter.string(&sentence.before), ..sentence.clone() },
+                ))
             },
         )?;
-        Some(said.into_iter().map(|(_, one)| one).collect())
+        Some(expanded.into_iter().map(|(_, sentence)| sentence).collect())
     }
 
-    /// The names that a sentence lists, of all zones.
+    /// Completes the names that a sentence lists with those of all zones.
     fn of_names(&self, sentence: Sentence) -> Option<Sentence> {
         let names: Vec<Name> = sentence.names.iter().cloned().collect();
         let of = names.iter().map(|name| self.of_text(&name.to_string()));
-        let of: Vec<Of> = of.collect::<Option<_>>()?;
-        let of: BTreeMap<Name, Of> = names.iter().cloned().zip(of).collect();
-        let names = self.each(&names, |name| of[name], |pen, name| Some(pen.name(name)))?;
+        let of: Vec<About> = of.collect::<Option<_>>()?;
+        let of: BTreeMap<Name, About> = names.iter().cloned().zip(of).collect();
+        let names =
+            self.expand(&names, |name| of[name], |rewriter, name| Some(rewriter.name(name)))?;
         Some(Sentence { names: names.into_iter().collect(), ..sentence })
     }
 
@@ -234,66 +243,72 @@ impl<'g> All<'g> {
     ) -> Option<BTreeMap<Name, BTreeSet<Name>>> {
         let whole = reads.iter().map(|(zone, into)| (zone.clone(), self.of_each(into, zone)));
         let whole: BTreeMap<Name, BTreeSet<Name>> = whole.collect();
-        self.each_of(
+        self.expand_map(
             &whole,
             |zone| self.of_zone(zone),
-            |pen, zone, _| {
-                let zone = pen.name(zone);
-                let into = self.of_each(&reads[pen.from()], &zone);
+            |rewriter, zone, _| {
+                let zone = rewriter.name(zone);
+                let into = self.of_each(&reads[rewriter.from()], &zone);
                 Some((zone, into))
             },
         )
     }
 
-    /// The RRsets that the proof takes as they are. One in another zone may be named after an alike one.
+    /// The RRsets that the proof takes as unchanging. An RRset outside a zone may have a name that
+    /// contains the zone's.
     fn relied(&self, relied: &BTreeSet<RrKey>) -> Option<BTreeSet<RrKey>> {
         let of = relied.iter().map(|key| Some((key, self.of_text(&key.name.to_string())?)));
-        let of: BTreeMap<&RrKey, Of> = of.collect::<Option<_>>()?;
+        let of: BTreeMap<&RrKey, About> = of.collect::<Option<_>>()?;
         let whole: BTreeMap<RrKey, ()> = relied.iter().map(|key| (key.clone(), ())).collect();
-        let said = self.each_of(&whole, |key| of[key], |pen, key, ()| Some((pen.key(key), ())))?;
-        Some(said.into_keys().collect())
+        let expanded = self.expand_map(
+            &whole,
+            |key| of[key],
+            |rewriter, key, ()| Some((rewriter.key(key), ())),
+        )?;
+        Some(expanded.into_keys().collect())
     }
 
-    /// The zones that one leads into. Into alike ones nothing leads but what may lead anywhere: into all
-    /// others, then.
+    /// The zones that a zone leads to. Only what may lead anywhere leads to alike zones: so it
+    /// leads to all of them.
     fn of_each(&self, into: &BTreeSet<Name>, zone: &Name) -> BTreeSet<Name> {
         let all = into.iter().flat_map(|other| match self.of_zone(other) {
-            Of::Rest => vec![other.clone()],
-            Of::First(group) | Of::Second(group) => {
-                self.groups[group].zones.iter().map(|one| one.name().clone()).collect()
+            About::NoGroup => vec![other.clone()],
+            About::First(group) | About::Second(group) => {
+                self.groups[group].zones.iter().map(|zone| zone.name().clone()).collect()
             }
         });
         all.filter(|other| other != zone).collect()
     }
 
     /// What each step of a graph is about.
-    fn ids(&self, graph: &StepGraph) -> HashMap<StepId, Of> {
-        let of = |step| graph.zone_of(step).map_or(Of::Rest, |zone| self.of_zone(zone));
+    fn ids(&self, graph: &StepGraph) -> HashMap<StepId, About> {
+        let of = |step| graph.zone_of(step).map_or(About::NoGroup, |zone| self.of_zone(zone));
         graph.steps().iter().map(|step| (step.id.clone(), of(step))).collect()
     }
 
-    fn graph(&self, graph: &StepGraph, ids: &HashMap<StepId, Of>) -> Option<StepGraph> {
+    fn graph(&self, graph: &StepGraph, ids: &HashMap<StepId, About>) -> Option<StepGraph> {
         let of = |step: &Step| ids[&step.id];
-        let steps = self.each(graph.steps(), of, step)?;
-        let steps = steps.into_iter().map(|one| match ids.get(&one.id) {
-            Some(Of::Rest) => self.of_all(one, ids),
-            Some(Of::First(_) | Of::Second(_)) | None => Some(one),
+        let steps = self.expand(graph.steps(), of, step)?;
+        let steps = steps.into_iter().map(|step| match ids.get(&step.id) {
+            Some(About::NoGroup) => self.of_all(step, ids),
+            Some(About::First(_) | About::Second(_)) | None => Some(step),
         });
         Some(StepGraph::of_sorted(steps.collect::<Option<_>>()?))
     }
 
-    /// A step that is of no zone in particular, and may come after steps of all.
-    fn of_all(&self, step: Step, ids: &HashMap<StepId, Of>) -> Option<Step> {
-        let after = self.each_of(
+    /// Completes a step that belongs to no zone in particular, and may come after steps of all.
+    fn of_all(&self, step: Step, ids: &HashMap<StepId, About>) -> Option<Step> {
+        let after = self.expand_map(
             &step.after,
             |id| ids[id],
-            |pen, id, why| Some((pen.id(id), cause(pen, why))),
+            |rewriter, id, why| Some((rewriter.id(id), cause(rewriter, why))),
         )?;
         let primitive = match step.primitive {
             Primitive::Gate(gate) => {
                 let mut expect =
-                    self.each(&gate.expect, |one| self.of_zone(&one.zone), expected)?;
-                expect.sort_by(|one, other| (&one.zone, &one.key).cmp(&(&other.zone, &other.key)));
+                    self.expand(&gate.expect, |expected| self.of_zone(&expected.zone), expected)?;
+                expect
+                    .sort_by(|left, right| (&left.zone, &left.key).cmp(&(&right.zone, &right.key)));
                 Primitive::Gate(Gate { expect, ..gate })
             }
             other @ (Primitive::Change(_)
@@ -307,82 +322,89 @@ impl<'g> All<'g> {
         (!is_of_any).then_some(Step { after, primitive, ..step })
     }
 
-    fn way_back(&self, back: Return, there: &HashMap<StepId, Of>) -> Option<Return> {
-        let Return { to, at, graph, takes_back, undone_by, kept, no_return, patterns } = back;
+    fn way_back(
+        &self,
+        back: CompiledWayBack,
+        there: &HashMap<StepId, About>,
+    ) -> Option<CompiledWayBack> {
+        let CompiledWayBack { to, at, graph, takes_back, undone_by, kept, no_return, patterns } =
+            back;
         let ids = self.ids(&graph);
-        let of = |id: &StepId| there.get(id).copied().unwrap_or(Of::Rest);
-        let takes_back = self.each_of(
+        let of = |id: &StepId| there.get(id).copied().unwrap_or(About::NoGroup);
+        let takes_back = self.expand_map(
             &takes_back,
             |id| ids[id],
-            |pen, id, other| Some((pen.id(id), pen.id(other))),
+            |rewriter, id, other| Some((rewriter.id(id), rewriter.id(other))),
         )?;
-        let undone_by =
-            self.each_of(&undone_by, of, |pen, id, other| Some((pen.id(id), pen.id(other))))?;
-        let no_return =
-            self.each_of(&no_return, of, |pen, id, why| Some((pen.id(id), pen.string(why))))?;
-        let kept = self.each(&kept, of, |pen, id| Some(pen.id(id)))?;
+        let undone_by = self.expand_map(&undone_by, of, |rewriter, id, other| {
+            Some((rewriter.id(id), rewriter.id(other)))
+        })?;
+        let no_return = self.expand_map(&no_return, of, |rewriter, id, why| {
+            Some((rewriter.id(id), rewriter.string(why)))
+        })?;
+        let kept = self.expand(&kept, of, |rewriter, id| Some(rewriter.id(id)))?;
         let graph = self.graph(&graph, &ids)?;
-        Some(Return { to, at, graph, takes_back, undone_by, kept, no_return, patterns })
+        Some(CompiledWayBack { to, at, graph, takes_back, undone_by, kept, no_return, patterns })
     }
 }
 
-fn cause(pen: &Pen<'_>, cause: &Cause) -> Cause {
-    Cause { origin: cause.origin, of: pen.shared(&cause.of), why: pen.shared(&cause.why) }
+fn cause(rewriter: &ZoneRewriter<'_>, cause: &Cause) -> Cause {
+    Cause { origin: cause.origin, of: rewriter.shared(&cause.of), why: rewriter.shared(&cause.why) }
 }
 
-fn expected(pen: &Pen<'_>, one: &Expected) -> Option<Expected> {
-    let Expected { zone, key, versions, replaced, expires, overrun } = one;
+fn expected(rewriter: &ZoneRewriter<'_>, expected: &Expected) -> Option<Expected> {
+    let Expected { zone, key, versions, replaced, expires, overrun } = expected;
     let replaced = match replaced {
-        Some(rrset) => Some(pen.rrset(rrset)?),
+        Some(rrset) => Some(rewriter.rrset(rrset)?),
         None => None,
     };
     Some(Expected {
-        zone: pen.name(zone),
-        key: pen.key(key),
-        versions: pen.versions(versions)?,
+        zone: rewriter.name(zone),
+        key: rewriter.key(key),
+        versions: rewriter.versions(versions)?,
         replaced,
         expires: *expires,
         overrun: *overrun,
     })
 }
 
-fn step(pen: &Pen<'_>, step: &Step) -> Option<Step> {
+fn step(rewriter: &ZoneRewriter<'_>, step: &Step) -> Option<Step> {
     let Step { id, primitive, after, title, reason, window } = step;
     let primitive = match primitive {
         Primitive::Change(ChangeStep { verb, set }) => {
-            Primitive::Change(ChangeStep { verb: *verb, set: pen.change_set(set)? })
+            Primitive::Change(ChangeStep { verb: *verb, set: rewriter.change_set(set)? })
         }
         Primitive::Wait(Wait { span, origin, over }) => {
-            let over = over.as_ref().map(|over| pen.id(over));
+            let over = over.as_ref().map(|over| rewriter.id(over));
             Primitive::Wait(Wait { span: *span, origin: *origin, over })
         }
         Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => return None,
     };
     Some(Step {
-        id: pen.id(id),
+        id: rewriter.id(id),
         primitive,
-        after: after.iter().map(|(id, why)| (pen.id(id), cause(pen, why))).collect(),
-        title: pen.string(title),
-        reason: pen.string(reason),
+        after: after.iter().map(|(id, why)| (rewriter.id(id), cause(rewriter, why))).collect(),
+        title: rewriter.string(title),
+        reason: rewriter.string(reason),
         window: window.clone(),
     })
 }
 
-fn track(pen: &Pen<'_>, track: &Track) -> Option<Track> {
+fn track(rewriter: &ZoneRewriter<'_>, track: &Track) -> Option<Track> {
     let Track { zone, key, records, placed, routes, transitions } = track;
-    let transitions = transitions.iter().map(|one| {
-        let Transition { verb, stage, changes, title, reason } = one;
+    let transitions = transitions.iter().map(|transition| {
+        let Transition { verb, stage, changes, title, reason } = transition;
         Some(Transition {
             verb: *verb,
             stage: stage.clone(),
-            changes: pen.changes(changes)?,
-            title: pen.string(title),
-            reason: pen.string(reason),
+            changes: rewriter.changes(changes)?,
+            title: rewriter.string(title),
+            reason: rewriter.string(reason),
         })
     });
     Some(Track {
-        zone: pen.name(zone),
-        key: pen.key(key),
+        zone: rewriter.name(zone),
+        key: rewriter.key(key),
         records: records.clone(),
         placed: *placed,
         routes: *routes,

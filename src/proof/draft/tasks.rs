@@ -1,7 +1,9 @@
-//! Where stated facts begin and end: at steps of their own, or with the tasks that bring them about.
+//! Where stated facts begin and end: at steps of their own, or with the tasks that bring them
+//! about.
 //!
-//! A task that facts hang on is a step of the draft: what must not be so yet holds its begin back, and
-//! what relies on the facts, or on the end of what was so before, waits for its end.
+//! A task that facts depend on is a step of the draft: it may not begin while something must not be
+//! true yet, and what relies on its facts, or on the end of the earlier values, waits until it is
+//! done.
 
 use super::{Back, BackStep, Draft, Kind, MovePoint};
 use crate::fact::{Fact, Subject};
@@ -9,7 +11,7 @@ use crate::spec::task::{Place, TaskSpec};
 use crate::spec::{AssumeSpec, Point};
 
 impl<'d> Draft<'d> {
-    /// Whether the plan comes by a place of tasks; what lies before it has had its time.
+    /// Whether the plan has a place for tasks. It has none for what is over already.
     #[must_use]
     pub fn has_place(&self, place: Place) -> bool {
         match place {
@@ -21,7 +23,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// The steps of the tasks of one place that bring facts about, in the plan's order.
+    /// The steps of the tasks at a place that bring facts about, in the plan's order.
     pub fn tasks_at(&self, place: Place) -> impl Iterator<Item = usize> {
         self.intent.tasks.at(place).iter().filter_map(|spec| {
             self.nodes[..self.forward].iter().position(|node| match node.kind {
@@ -35,7 +37,7 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// The steps that switch, which is where senders and people are led to the other side.
+    /// The steps that switch, so that senders and people go to the other side.
     pub fn switch(&self) -> impl Iterator<Item = usize> {
         let steps = self.nodes[..self.forward].iter().enumerate();
         steps
@@ -54,11 +56,11 @@ impl<'d> Draft<'d> {
     pub fn facts_by(&self, spec: &TaskSpec) -> impl Iterator<Item = &'d AssumeSpec> + use<'d> {
         let name = spec.name.value.clone();
         let all = self.intent.assume.iter();
-        all.filter(move |one| one.by.as_ref().is_some_and(|by| by.value == name))
+        all.filter(move |stated| stated.by.as_ref().is_some_and(|by| by.value == name))
     }
 
-    /// Whether a fact begins to be true in the course of this plan; one that begins with a part that
-    /// the plan does not have any more is true already.
+    /// Whether a fact begins to be true during this plan. If it begins with a part that this plan
+    /// no longer has, it is true already.
     pub(super) fn is_a_step(&self, stated: &AssumeSpec) -> bool {
         if let Some(by) = &stated.by {
             let task = self.intent.tasks.named(&by.value);
@@ -67,14 +69,14 @@ impl<'d> Draft<'d> {
         match stated.from {
             None => false,
             Some(Point::Expand | Point::Switch) => {
-                self.point(MovePoint::BeforeSwitch).is_some() || self.is_still_to_be_said(stated)
+                self.point(MovePoint::BeforeSwitch).is_some() || self.is_unconfirmed(stated)
             }
             Some(Point::Contract) => self.point(MovePoint::BeforeContract).is_some(),
         }
     }
 
-    /// Whether a fact that begins with a switch which an earlier run has made was never said to be so.
-    fn is_still_to_be_said(&self, stated: &AssumeSpec) -> bool {
+    /// Whether a fact begins with a switch that an earlier run made, but was never confirmed.
+    fn is_unconfirmed(&self, stated: &AssumeSpec) -> bool {
         let of = (stated.fact.value, stated.subject.value.clone());
         self.snapshot.is_switching && !self.snapshot.established.contains(&of)
     }
@@ -92,12 +94,12 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// The step of the way back at which a fact that had begun to be true is so no longer.
+    /// The step of the way back at which a fact that had begun to be true ends.
     #[must_use]
     pub fn end_of(&self, stated: &AssumeSpec) -> Option<usize> {
         self.back_step(&|back| match back {
             Back::Unstated(other) => std::ptr::eq(*other, stated),
-            Back::Undone(spec) => is_by(stated, spec) && self.asks_a_person(stated),
+            Back::Undone(spec) => is_by(stated, spec) && self.needs_a_person(stated),
             Back::Begin
             | Back::Change { .. }
             | Back::Point(_)
@@ -106,12 +108,13 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// The step of the way back at which a fact begins that is stated for that way.
+    /// The step of the way back at which a fact that is stated for the way back begins.
     #[must_use]
     pub fn begins_again(&self, fact: Fact, subject: &Subject) -> Option<usize> {
-        let is_it = |one: &AssumeSpec| one.fact.value == fact && one.subject.value == *subject;
+        let is_it =
+            |stated: &AssumeSpec| stated.fact.value == fact && stated.subject.value == *subject;
         self.back_step(&|back| match back {
-            Back::Stated(one) => is_it(one),
+            Back::Stated(stated) => is_it(stated),
             Back::Task(spec) => self.facts_by(spec).any(is_it),
             Back::Begin
             | Back::Change { .. }
@@ -121,13 +124,13 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// The facts that are so no longer from a step of the way back on.
+    /// The facts that end at a step of the way back.
     #[must_use]
     pub fn ended_at(&self, step: usize) -> Vec<&'d AssumeSpec> {
         match &self.nodes[step].kind {
-            Kind::Back(BackStep { what: Back::Unstated(one), .. }) => vec![*one],
+            Kind::Back(BackStep { what: Back::Unstated(stated), .. }) => vec![*stated],
             Kind::Back(BackStep { what: Back::Undone(spec), .. }) => {
-                self.facts_by(spec).filter(|one| self.asks_a_person(one)).collect()
+                self.facts_by(spec).filter(|stated| self.needs_a_person(stated)).collect()
             }
             Kind::Back(BackStep {
                 what:

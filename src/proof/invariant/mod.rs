@@ -1,7 +1,8 @@
-//! Invariants: what has to be true at every instant. One file each, and a line in [`ALL`].
+//! Invariants: what has to be true at every instant. Each has a file of its own, and a line in
+//! [`ALL`].
 //!
 //! Each makes bad patterns: sets of answers and facts that must not hold together. The way back has
-//! an invariant of its own, `reversible`, which is all of these along it; see `compile::back`.
+//! an invariant of its own, `reversible`: all of these hold along it; see `compile::back`.
 
 mod authenticated;
 mod clients;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use cutover_contract::Name;
 
-use super::model::Bench;
+use super::model::PatternBuilder;
 use super::parties::{Family, Parties, Route, Routes, Side};
 use super::pattern::{Harm, Start};
 use super::view::Choice;
@@ -33,8 +34,8 @@ pub struct Invariant {
     pub name: &'static str,
     /// What it says.
     pub says: &'static str,
-    /// Puts its bad patterns on the bench.
-    pub patterns: fn(&mut Bench<'_>),
+    /// Adds its bad patterns to the builder.
+    pub patterns: fn(&mut PatternBuilder<'_>),
 }
 
 /// Every invariant.
@@ -51,7 +52,7 @@ pub const ALL: &[Invariant] = &[
     },
     Invariant {
         name: "no-loop",
-        says: "no two hosts pass mail to one another, and none finds itself behind the MX records that it follows",
+        says: "no two hosts pass mail to each other, and no host passes mail to itself by the MX records that it follows",
         patterns: no_loop::patterns,
     },
     Invariant {
@@ -61,7 +62,7 @@ pub const ALL: &[Invariant] = &[
     },
     Invariant {
         name: "spf-sound",
-        says: "every SPF record that can be seen is one record of at most ten look-ups, two of them void",
+        says: "every SPF record that can be seen is a single record with at most ten look-ups, of which at most two are void",
         patterns: spf_sound::patterns,
     },
     Invariant {
@@ -76,17 +77,17 @@ pub const ALL: &[Invariant] = &[
     },
     Invariant {
         name: "reach",
-        says: "from the switch on, what is cached of the switched records expires within the cutover TTL",
+        says: "from the switch on, whatever caches hold of the switched records expires within the cutover TTL",
         patterns: reach::patterns,
     },
     Invariant {
         name: "resolves",
-        says: "a name that is found before and in the end is found all the while",
+        says: "a name that resolves before and after the plan resolves all the time",
         patterns: resolves::patterns,
     },
     Invariant {
         name: "minimal-touch",
-        says: "only records that the plan owns change, and no other name's answer does",
+        says: "only records that the plan owns change, and no other name gets another answer",
         patterns: minimal_touch::patterns,
     },
 ];
@@ -94,33 +95,33 @@ pub const ALL: &[Invariant] = &[
 /// The invariant of how quickly the switch, and a way back, take effect.
 pub const REACH: &str = reach::ID;
 
-/// How the id of a harm ends that is done whatever is cached.
+/// The end of the id of a harm that is done whatever caches hold.
 pub const ALWAYS: &str = "/always";
 
 /// The invariant of the way back.
 pub const REVERSIBLE: &str = "reversible";
 
-/// How far the mail of a domain comes to a host: what is wider is another harm.
+/// How much of a domain's mail goes to a host. A wider extent is another harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Leads {
-    /// Its exchanges stand by behind others.
+enum Extent {
+    /// Its exchanges are only backups for others.
     StandingBy,
     /// No other exchange is preferred to all of its own.
     First,
-    /// Over IPv4 every route leads there: a peer may have that alone.
+    /// Over IPv4 every route goes there: a peer may have only IPv4.
     OnlyV4,
-    /// Over IPv6 every route leads there.
+    /// Over IPv6 every route goes there.
     OnlyV6,
-    /// Every route leads there.
+    /// Every route goes there.
     Only,
 }
 
-impl Leads {
+impl Extent {
     const ALL: [Self; 5] = [Self::Only, Self::OnlyV4, Self::OnlyV6, Self::First, Self::StandingBy];
-    /// Some peers at least come to nobody else.
+    /// At least some peers reach nobody else.
     const ALONE: [Self; 3] = [Self::Only, Self::OnlyV4, Self::OnlyV6];
 
-    /// As it stands in the id of a harm.
+    /// As written in the id of a harm.
     fn suffix(self) -> &'static str {
         match self {
             Self::StandingBy => "/standing-by",
@@ -132,130 +133,131 @@ impl Leads {
     }
 }
 
-/// Whether the ways of a domain's mail lead to a host.
-fn leads(parties: &Parties, routes: &Routes, side: Side) -> Option<Leads> {
-    how_far(routes, &|route| parties.whose(route) == Some(side))
+/// How much of a domain's mail goes to a host.
+fn extent_at(parties: &Parties, routes: &Routes, side: Side) -> Option<Extent> {
+    extent_of(routes, &|route| parties.whose(route) == Some(side))
 }
 
 /// How much of a domain's mail takes one of these routes.
-fn how_far(routes: &Routes, is_one: &dyn Fn(&Route) -> bool) -> Option<Leads> {
+fn extent_of(routes: &Routes, is_wanted: &dyn Fn(&Route) -> bool) -> Option<Extent> {
     let Routes::To(routes) = routes else { return None };
-    if !routes.iter().any(is_one) {
+    if !routes.iter().any(is_wanted) {
         return None;
     }
     let only = |family| {
         let mut of_family = routes.iter().filter(|route| route.family == family).peekable();
-        of_family.peek().is_some() && of_family.all(is_one)
+        of_family.peek().is_some() && of_family.all(is_wanted)
     };
     match (only(Family::V4), only(Family::V6)) {
-        _ if routes.iter().all(is_one) => return Some(Leads::Only),
-        (true, _) => return Some(Leads::OnlyV4),
-        (_, true) => return Some(Leads::OnlyV6),
+        _ if routes.iter().all(is_wanted) => return Some(Extent::Only),
+        (true, _) => return Some(Extent::OnlyV4),
+        (_, true) => return Some(Extent::OnlyV6),
         (false, false) => {}
     }
     let best = |own: bool| {
-        routes.iter().filter(|route| is_one(route) == own).map(|route| route.preference).min()
+        routes.iter().filter(|route| is_wanted(route) == own).map(|route| route.preference).min()
     };
     match best(true) <= best(false) {
-        true => Some(Leads::First),
-        false => Some(Leads::StandingBy),
+        true => Some(Extent::First),
+        false => Some(Extent::StandingBy),
     }
 }
 
-/// The answers with which the mail of a domain comes to a host just so far.
-fn leading(
-    bench: &Bench<'_>,
+/// The answers with which exactly this much of a domain's mail goes to a host.
+fn routed_to(
+    builder: &PatternBuilder<'_>,
     invariant: &'static str,
     domain: &Name,
-    (side, extent): (Side, Leads),
-) -> Arc<Vec<(Choice, Leads)>> {
+    (side, extent): (Side, Extent),
+) -> Arc<Vec<(Choice, Extent)>> {
     let what = match (side, extent) {
-        (Side::From, Leads::Only) => "only-old",
-        (Side::From, Leads::OnlyV4) => "only-old-v4",
-        (Side::From, Leads::OnlyV6) => "only-old-v6",
-        (Side::From, Leads::First) => "first-old",
-        (Side::From, Leads::StandingBy) => "standing-by-old",
-        (Side::To, Leads::Only) => "only-new",
-        (Side::To, Leads::OnlyV4) => "only-new-v4",
-        (Side::To, Leads::OnlyV6) => "only-new-v6",
-        (Side::To, Leads::First) => "first-new",
-        (Side::To, Leads::StandingBy) => "standing-by-new",
+        (Side::From, Extent::Only) => "only-old",
+        (Side::From, Extent::OnlyV4) => "only-old-v4",
+        (Side::From, Extent::OnlyV6) => "only-old-v6",
+        (Side::From, Extent::First) => "first-old",
+        (Side::From, Extent::StandingBy) => "standing-by-old",
+        (Side::To, Extent::Only) => "only-new",
+        (Side::To, Extent::OnlyV4) => "only-new-v4",
+        (Side::To, Extent::OnlyV6) => "only-new-v6",
+        (Side::To, Extent::First) => "first-new",
+        (Side::To, Extent::StandingBy) => "standing-by-new",
     };
-    let parties = bench.parties();
-    let wanted = |routes: &Routes| leads(parties, routes, side).filter(|leads| *leads == extent);
-    bench.routed(invariant, (what, domain, 0), &wanted)
+    let parties = builder.parties();
+    let wanted =
+        |routes: &Routes| extent_at(parties, routes, side).filter(|found| *found == extent);
+    builder.routed(invariant, (what, domain, 0), &wanted)
 }
 
-/// Whether the mail of a domain can come to a host at all.
-fn comes_to(bench: &Bench<'_>, domain: &Name, side: Side) -> bool {
-    let mut all = Leads::ALL.into_iter();
-    all.any(|extent| !leading(bench, deliverable::ID, domain, (side, extent)).is_empty())
+/// Whether any mail of a domain can go to a host.
+fn can_reach(builder: &PatternBuilder<'_>, domain: &Name, side: Side) -> bool {
+    let mut all = Extent::ALL.into_iter();
+    all.any(|extent| !routed_to(builder, deliverable::ID, domain, (side, extent)).is_empty())
 }
 
-/// Adds patterns: the mail of a domain comes to a host, while all of these atoms hold, for each of the
-/// sets. How far it comes there makes harms of its own.
-fn forbid_where_it_leads(
-    bench: &mut Bench<'_>,
+/// Adds patterns for each of the sets: mail of a domain goes to a host while all of these atoms
+/// hold. Each extent makes a harm of its own.
+fn forbid_at_host(
+    builder: &mut PatternBuilder<'_>,
     of: (&'static str, &Name, Side),
     sets: (Duration, &[Vec<usize>]),
     harm: &Harm,
 ) {
-    forbid_as_far(bench, of, &Leads::ALL, sets, harm);
+    forbid_to_extents(builder, of, &Extent::ALL, sets, harm);
 }
 
-/// The same where it comes there just so far.
-fn forbid_as_far(
-    bench: &mut Bench<'_>,
+/// The same for some extents only.
+fn forbid_to_extents(
+    builder: &mut PatternBuilder<'_>,
     (invariant, domain, side): (&'static str, &Name, Side),
-    extents: &[Leads],
+    extents: &[Extent],
     (extra, sets): (Duration, &[Vec<usize>]),
     harm: &Harm,
 ) {
     if sets.is_empty() {
         return;
     }
-    let what = match (side, extents.len() == Leads::ALL.len()) {
+    let what = match (side, extents.len() == Extent::ALL.len()) {
         (Side::From, true) => "leads-old",
         (Side::From, false) => "alone-old",
         (Side::To, true) => "leads-new",
         (Side::To, false) => "alone-new",
     };
-    let parties = bench.parties();
+    let parties = builder.parties();
     let anyhow = |routes: &Routes| {
-        leads(parties, routes, side).filter(|extent| extents.contains(extent)).map(drop)
+        extent_at(parties, routes, side).filter(|extent| extents.contains(extent)).map(drop)
     };
-    let found = bench.routed(invariant, (what, domain, 0), &anyhow);
-    // Where mail comes there whatever is cached, there is one story, and no order to be looked for.
+    let found = builder.routed(invariant, (what, domain, 0), &anyhow);
+    // If mail goes there whatever caches hold, there is one story, and no order to look for.
     if found.iter().any(|(choice, ())| choice.is_empty()) {
-        let begins = |atom: &usize| bench.library.atoms.borrow()[*atom].start != Start::Always;
+        let begins = |atom: &usize| builder.library.atoms.borrow()[*atom].start != Start::Always;
         let begin: Vec<&Vec<usize>> = sets.iter().filter(|set| set.iter().any(begins)).collect();
         let harm = Harm { id: format!("{}{ALWAYS}", harm.id).into(), ..harm.clone() };
         for atoms in begin {
-            bench.forbid(invariant, (&Choice::new(), extra), atoms, &harm);
+            builder.forbid(invariant, (&Choice::new(), extra), atoms, &harm);
         }
     }
     for extent in extents.iter().copied() {
-        let found = leading(bench, invariant, domain, (side, extent));
+        let found = routed_to(builder, invariant, domain, (side, extent));
         if found.is_empty() {
             continue;
         }
         let harm = Harm { id: format!("{}{}", harm.id, extent.suffix()).into(), ..harm.clone() };
         for (choice, _) in found.iter() {
             for atoms in sets {
-                bench.forbid(invariant, (choice, extra), atoms, &harm);
+                builder.forbid(invariant, (choice, extra), atoms, &harm);
             }
         }
     }
 }
 
-/// Sets of one atom of either kind.
-fn both(ones: &[usize], others: &[usize]) -> Vec<Vec<usize>> {
-    ones.iter().flat_map(|one| others.iter().map(|other| vec![*one, *other])).collect()
+/// All sets of one atom of each kind.
+fn both(left: &[usize], right: &[usize]) -> Vec<Vec<usize>> {
+    left.iter().flat_map(|left| right.iter().map(|right| vec![*left, *right])).collect()
 }
 
-fn host(one: &DomainMove, side: Side) -> &Host {
+fn host(domain_move: &DomainMove, side: Side) -> &Host {
     match side {
-        Side::From => &one.from,
-        Side::To => &one.to,
+        Side::From => &domain_move.from,
+        Side::To => &domain_move.to,
     }
 }

@@ -1,49 +1,49 @@
-//! `no-loop`: no two hosts pass mail to one another, and none finds itself behind the MX records that
-//! it follows (RFC 5321 §5.1: the message bounces, "mail loops back to myself").
+//! `no-loop`: no two hosts pass mail to each other, and no host passes mail to itself by the MX
+//! records that it follows (RFC 5321 §5.1: the message bounces, "mail loops back to myself").
 
 use std::time::Duration;
 
 use super::deliverable::passing_on;
-use super::forbid_where_it_leads;
+use super::forbid_at_host;
 use crate::fact::{Fact, Value};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::Choice;
 
 const ID: &str = "no-loop";
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let Some((from, to)) = bench.sides() else { return };
-    for old in passing_on(bench, &from.name) {
-        for new in passing_on(bench, &to.name) {
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let Some((from, to)) = builder.sides() else { return };
+    for old in passing_on(builder, &from.name) {
+        for new in passing_on(builder, &to.name) {
             let harm = Harm::new(
                 format!("{ID}/{}/{}", from.name, to.name),
                 format!(
-                    "`{}` passes mail for unknown recipients to `{}`, and that one passes it back: 554 5.4.6, the message bounces",
+                    "`{}` passes mail for unknown recipients to `{}`, which passes it back: 554 5.4.6, the message bounces",
                     from.name, to.name
                 ),
-                "let one of the two hosts relay, and the other one know every recipient",
+                "let only one of the two hosts relay, and let the other one know every recipient",
             );
-            bench.forbid(ID, (&Choice::new(), Duration::ZERO), &[old, new], &harm);
+            builder.forbid(ID, (&Choice::new(), Duration::ZERO), &[old, new], &harm);
         }
     }
     for (side, host) in [(Side::From, from), (Side::To, to)] {
-        for relays in bench.facts.of_host(Fact::Mail, &host.name, Value::RelayByMx) {
-            for (domain, _) in bench.moving() {
+        for relays in builder.facts.of_host(Fact::Mail, &host.name, Value::RelayByMx) {
+            for (domain, _) in builder.moving() {
                 let harm = Harm::new(
                     format!("{ID}/{}/{}/by-mx", shown(domain), host.name),
                     format!(
-                        "`{}` follows the MX records of {domain} to pass mail on, and finds itself there: 554 5.4.6, the message bounces",
-                        host.name
+                        "`{}` passes mail on by the MX records of {domain}, which name `{}` itself: 554 5.4.6, the message bounces",
+                        host.name, host.name
                     ),
                     format!(
-                        "let `{}` relay to the other host's exchanges by name (`value: relay`), or begin when nobody can have MX records that name it",
+                        "let `{}` relay to the other host's exchanges by name (`value: relay`), or let it begin when no cache can hold MX records that name it",
                         host.name
                     ),
                 );
                 let relays = (Duration::ZERO, &[vec![relays]][..]);
-                forbid_where_it_leads(bench, (ID, domain, side), relays, &harm);
+                forbid_at_host(builder, (ID, domain, side), relays, &harm);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! `reach`: from the switch on, until the old side is left, what is cached of the switched records
-//! expires within the cutover TTL, so that the switch, and a way back, take minutes.
+//! `reach`: from the switch on until the old side is left, whatever caches hold of the switched
+//! records expires within the cutover TTL, so that the switch and a way back take minutes.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::calendar::show_span;
 use crate::graph::MovePoint;
 use crate::model::Stage;
 use crate::model::hold::{CAP, hold};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::{Ending, Harm, Start, What};
 
 pub(super) const ID: &str = "reach";
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
     let until = draft.point(MovePoint::BeforeContract);
     let ends: Vec<Ending> =
         until.into_iter().map(|step| Ending { step, hold: Duration::ZERO }).collect();
@@ -26,28 +26,28 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         let zone = &draft.snapshot.zones[&draft.tracks[*track].zone];
         let cutover_ttl = draft.intent.terms.cutover_ttl;
         let longest = cutover_ttl.max(zone.capabilities.ttl_min).duration().min(CAP);
-        let switching = bench.atom(What::Begun, Start::Begin(step), ends.clone());
+        let switching = builder.atom(What::Begun, Start::Begin(step), ends.clone());
         for change in &transition.changes {
-            let Some(answers) = bench.library.answers(&change.key) else { continue };
+            let Some(answers) = builder.library.answers(&change.key) else { continue };
             for class in &answers.classes {
                 for version in &class.versions {
                     let Some(first) = version.first() else { continue };
-                    // The way back ends the switch: nothing has to be quick any more.
-                    let start = bench.library.atoms.borrow()[*first].start;
+                    // The way back ends the switch: nothing has to be quick after it.
+                    let start = builder.library.atoms.borrow()[*first].start;
                     if matches!(start, Start::Begin(step) if step >= draft.forward) {
                         continue;
                     }
-                    let records = match &bench.library.atoms.borrow()[*first].what {
+                    let records = match &builder.library.atoms.borrow()[*first].what {
                         What::Answer { records, .. } => records.clone(),
                         What::Fact { .. }
                         | What::InFlight { .. }
                         | What::MailboxesAt { .. }
                         | What::Begun => None,
                     };
-                    // A name that was not there takes nobody anywhere.
+                    // A name that did not exist leads nobody anywhere.
                     let Some(records) = records else { continue };
                     let lives = hold(Some(&records), zone);
-                    if lives <= longest + zone.capabilities.unseen_nodes {
+                    if lives <= longest + zone.capabilities.anycast_margin {
                         continue;
                     }
                     let harm = Harm::new(
@@ -57,9 +57,9 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
                             show_span(lives),
                             show_span(longest)
                         ),
-                        "lower the TTL, and let the old one expire, before the switch; raise it only after the contraction has begun",
+                        "lower the TTL, and let the old one expire, before the switch; raise it only after the old side is left",
                     );
-                    bench.forbid_version(ID, version, &[switching], &harm);
+                    builder.forbid_version(ID, version, &[switching], &harm);
                 }
             }
         }

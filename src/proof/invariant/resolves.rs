@@ -1,15 +1,16 @@
-//! `resolves`: a name that is found before the plan and in the end is found all the while.
+//! `resolves`: a name that resolves before and after the plan resolves all the time.
 //!
-//! Names that lead through each other have an order. Where an alias is turned round (`www A`, `web CNAME
-//! www` becomes `web A`, `www CNAME web`), the wrong one leads both in a circle, and so does the right
-//! one for whoever still keeps the old alias. Where an alias comes to lead to a name that is new, or a
-//! name goes that an alias led to, it leads to nothing for a while.
+//! Names that lead to each other have to change in order. When an alias is reversed (`www A`, `web
+//! CNAME www` becomes `web A`, `www CNAME web`), the wrong order makes both names aliases of each
+//! other, and so does the right order for a cache that still holds the old alias. When an alias is
+//! pointed to a new name, or a name is removed that an alias pointed to, the alias leads to nothing
+//! for a while.
 //!
-//! In zones with wildcards and DNAMEs one answer may hang on several RRsets: a record hides the wildcard
-//! above it, and where it goes before the wildcard comes, nothing answers in between.
+//! In zones with wildcards and DNAMEs an answer may depend on several RRsets: a record hides the
+//! wildcard above it, and if it is removed before the wildcard exists, nothing answers in between.
 //!
-//! What one RRset goes through by itself while its provider writes it is not judged here: that
-//! is harm where mail depends on it, and the other invariants know where that is.
+//! The states of a single RRset while its provider writes it are not judged here: they are harm
+//! only if mail depends on the RRset, and the other invariants know where it does.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, Outside, Seen, Snapshot};
 use crate::proof::draft::Draft;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::resolution::{Reply, reply};
 
@@ -27,44 +28,46 @@ const ID: &str = "resolves";
 
 /// Where a question leads, the worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Leads {
-    Nowhere,
-    ToNothing,
-    /// To records, or to names that nobody here knows.
-    Home,
+enum LookUpResult {
+    /// Aliases lead to each other.
+    Cycle,
+    /// An alias leads to a name without records.
+    Nothing,
+    /// Records, or names that nobody here knows.
+    Found,
 }
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
-    let mut names = names_by_others(draft, &bench.end);
-    // Whether a name is there hangs on every record then.
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
+    let mut names = names_by_others(draft, &builder.end);
+    // Then every record may decide whether a name exists.
     let end = match names.is_empty() {
-        true => Arc::clone(&bench.end),
-        false => Arc::new(when_all_is_made(draft)),
+        true => Arc::clone(&builder.end),
+        false => Arc::new(in_the_end(draft)),
     };
     names.extend(draft.owned().filter_map(|key| match key.rtype {
         RrType::CNAME => Some(key.name.clone()),
-        // A DNAME says nothing of its own name, and the same of every name below it.
+        // A DNAME says nothing about its own name, and the same about every name below it.
         RrType::DNAME => key.name.child("*").ok(),
         _ => None,
     }));
     for name in names {
         let met = met(&[draft.snapshot, &end], &name);
-        for rtype in types(&[draft.snapshot, &end], &met) {
+        for rtype in types(&[draft.snapshot, &end], &name, &met) {
             let key = |name: &Name| RrKey::new(name.clone(), rtype);
-            let mut changing = met.iter().filter_map(|name| bench.library.answers(&key(name)));
+            let mut changing = met.iter().filter_map(|name| builder.library.answers(&key(name)));
             if changing
                 .next()
-                .is_some_and(|first| first.hangs_on_several() || changing.next().is_some())
+                .is_some_and(|first| first.depends_on_several() || changing.next().is_some())
             {
-                one(bench, &key(&name), &end);
+                forbid_failures(builder, &key(&name), &end);
             }
         }
     }
 }
 
-/// The zones with all that the plan changes.
-fn when_all_is_made(draft: &Draft<'_>) -> Snapshot {
+/// The zones with everything that the plan changes.
+fn in_the_end(draft: &Draft<'_>) -> Snapshot {
     let mut end = draft.snapshot.clone();
     for track in draft.tracks {
         let Some(seen) = end.zones.get_mut(&track.zone) else { continue };
@@ -79,8 +82,8 @@ fn when_all_is_made(draft: &Draft<'_>) -> Snapshot {
     end
 }
 
-/// Names whose answers other RRsets than their own may decide, in zones with wildcards or DNAMEs: those
-/// that the plan changes, and those that records lead to. What lies below them answers, too, or hides
+/// Names in zones with wildcards or DNAMEs whose answers may depend on RRsets of other names: names
+/// that the plan changes, and names that records lead to. Names below them may also answer, or hide
 /// what answers (RFC 4592 §2.2.2, RFC 6672 §2.4).
 fn names_by_others(draft: &Draft<'_>, end: &Snapshot) -> BTreeSet<Name> {
     let zone_of = |name: &Name| draft.snapshot.zone_of(name).map(|zone| &zone.zone.origin);
@@ -107,61 +110,61 @@ fn names_by_others(draft: &Draft<'_>, end: &Snapshot) -> BTreeSet<Name> {
     names
 }
 
-/// The name below a DNAME that is led to a name below its target (RFC 6672 §2.2).
+/// The name below a DNAME for which the DNAME gives a name below its target (RFC 6672 §2.2).
 fn below(name: &Name, target: &Name, dname: &Name) -> Option<Name> {
     let depth = name.labels().count().checked_sub(target.labels().count())?;
     let is_below = depth > 0 && name.is_at_or_below(target);
     is_below.then(|| Name::from_labels(name.labels().take(depth).chain(dname.labels())).ok())?
 }
 
-fn one(bench: &mut Bench<'_>, key: &RrKey, end: &Snapshot) {
-    let least = leads(&bench.draft().snapshot.look_up(key)).min(leads(&end.look_up(key)));
+fn forbid_failures(builder: &mut PatternBuilder<'_>, key: &RrKey, end: &Snapshot) {
+    let least = result_of(&builder.draft().snapshot.look_up(key)).min(result_of(&end.look_up(key)));
     let (name, rtype) = (&key.name, key.rtype);
-    let fix = "let what is to answer in the end change first, and the rest when what was there before has expired";
+    let fix = "first change the record that answers in the end, and change the others when what was there before has expired";
     for (is, what, happens) in [
-        (Leads::Nowhere, "circle", "is led from alias to alias and never comes to an end"),
-        (Leads::ToNothing, "nothing", "is led to a name that has none"),
+        (LookUpResult::Cycle, "circle", "follows aliases in a cycle and never ends"),
+        (LookUpResult::Nothing, "nothing", "follows an alias to a name that has none"),
     ] {
-        // No worse than it was, or is to be.
+        // No worse than before the plan, or after it.
         if is >= least {
             continue;
         }
         let harm = Harm::new(
             format!("{ID}/{}/{what}/{rtype}", shown(name)),
-            format!("whoever asks for the {rtype} records of {name} {happens}"),
+            format!("a look-up of the {rtype} records of {name} {happens}"),
             fix,
         );
         let at = usize::from(rtype.number());
-        let found = bench.cases(ID, (what, name, at), &|view| {
+        let found = builder.cases(ID, (what, name, at), &|view| {
             let found = match view.look_up(key) {
-                Outside::Records(_) => Leads::Home,
-                Outside::Absent => Leads::ToNothing,
-                Outside::Unknown(why) if why == MANY_ALIASES => Leads::Nowhere,
-                Outside::Unknown(_) => Leads::Home,
+                Outside::Records(_) => LookUpResult::Found,
+                Outside::Absent => LookUpResult::Nothing,
+                Outside::Unknown(why) if why == MANY_ALIASES => LookUpResult::Cycle,
+                Outside::Unknown(_) => LookUpResult::Found,
             };
             (found == is).then_some(())
         });
         for (choice, ()) in found.iter() {
             match choice.first_key_value() {
                 Some((key, class)) if choice.len() == 1 => {
-                    bench.forbid_made_of_several(ID, (key, *class), &harm);
+                    builder.forbid_made_of_several(ID, (key, *class), &harm);
                 }
-                Some(_) | None => bench.forbid(ID, (choice, Duration::ZERO), &[], &harm),
+                Some(_) | None => builder.forbid(ID, (choice, Duration::ZERO), &[], &harm),
             }
         }
     }
 }
 
-fn leads(seen: &Seen<'_>) -> Leads {
+fn result_of(seen: &Seen<'_>) -> LookUpResult {
     match seen {
-        Seen::Records(_) => Leads::Home,
-        Seen::Absent => Leads::ToNothing,
-        Seen::Unknown(why) if *why == MANY_ALIASES => Leads::Nowhere,
-        Seen::Unknown(_) => Leads::Home,
+        Seen::Records(_) => LookUpResult::Found,
+        Seen::Absent => LookUpResult::Nothing,
+        Seen::Unknown(why) if *why == MANY_ALIASES => LookUpResult::Cycle,
+        Seen::Unknown(_) => LookUpResult::Found,
     }
 }
 
-/// The names that one leads to, itself included, whichever of its aliases are followed.
+/// The names that a name leads to, including itself, by any of its aliases.
 fn met(at: &[&Snapshot; 2], name: &Name) -> BTreeSet<Name> {
     let mut met = BTreeSet::from([name.clone()]);
     let mut open = vec![name.clone()];
@@ -181,14 +184,19 @@ fn met(at: &[&Snapshot; 2], name: &Name) -> BTreeSet<Name> {
     met
 }
 
-/// What may be asked for there: the types that one of these names has, or a wildcard that may answer for
-/// it, and addresses.
-fn types(at: &[&Snapshot; 2], names: &BTreeSet<Name>) -> BTreeSet<RrType> {
-    let wildcards = names.iter().flat_map(|name| {
+/// Types that may be asked for at names that nobody here knows. One that no known name has stands for
+/// all others.
+const OTHER_TYPES: [RrType; 5] = [RrType::AAAA, RrType::TXT, RrType::MX, RrType::SRV, RrType::CAA];
+
+/// The types that may be asked for: those that one of the names has that `name` leads to, or a wildcard
+/// that may answer for it, and addresses. If `name` leads to an unknown name before and after the plan,
+/// any type may be there.
+fn types(at: &[&Snapshot; 2], name: &Name, met: &BTreeSet<Name>) -> BTreeSet<RrType> {
+    let wildcards = met.iter().flat_map(|name| {
         let above = std::iter::successors(name.parent(), Name::parent);
         above.filter_map(|above| above.child("*").ok())
     });
-    let names: BTreeSet<Name> = names.iter().cloned().chain(wildcards).collect();
+    let names: BTreeSet<Name> = met.iter().cloned().chain(wildcards).collect();
     let zones = names
         .iter()
         .flat_map(|name| at.iter().filter_map(move |at| Some((name, at.zone_of(name)?))));
@@ -197,5 +205,11 @@ fn types(at: &[&Snapshot; 2], names: &BTreeSet<Name>) -> BTreeSet<RrType> {
         !matches!(*rtype, RrType::CNAME | RrType::DNAME | RrType::SOA | RrType::NS)
             && !rtype.is_made_by_signer()
     };
-    there.filter(is_asked).chain([RrType::A]).collect()
+    let mut types: BTreeSet<RrType> = there.filter(is_asked).chain([RrType::A]).collect();
+    let other = OTHER_TYPES.into_iter().find(|rtype| !types.contains(rtype));
+    types.extend(other.filter(|rtype| {
+        let key = RrKey::new(name.clone(), *rtype);
+        at.iter().all(|at| result_of(&at.look_up(&key)) == LookUpResult::Found)
+    }));
+    types
 }

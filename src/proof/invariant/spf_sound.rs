@@ -1,8 +1,9 @@
-//! `spf-sound`: in every view, a domain has at most one SPF record, of at most ten look-ups and two
-//! void ones (RFC 7208 §4.5, §4.6.4), and every term leads where it can be evaluated (§5.2).
+//! `spf-sound`: in every view, a domain has at most one SPF record, with at most ten look-ups of
+//! which at most two are void (RFC 7208 §4.5, §4.6.4), and every term leads to something that can
+//! be evaluated (§5.2).
 //!
-//! What an evaluation comes to is asked of the evaluator itself, for a client that no term names: it
-//! looks at all of them. What a record leads to and nobody has seen may cost anything.
+//! The result comes from the evaluator itself, for a client that no term names, so that it looks at
+//! all terms. A name that a record leads to and that nobody has seen may cost anything.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,7 +13,7 @@ use cutover_contract::{Name, RrKey, RrSet, RrType};
 
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::evaluated;
 use crate::proof::view::View;
@@ -22,27 +23,28 @@ const ID: &str = "spf-sound";
 const NOW: Duration = Duration::ZERO;
 /// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
-/// SPF records that are followed at the most, so that a circle of includes ends. Our choice.
+/// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
+/// choice.
 const RECORDS_MAX: usize = 64;
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
-    for domain in domains(bench) {
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let moving: BTreeSet<&Name> = builder.moving().map(|(name, _)| name).collect();
+    for domain in domains(builder) {
         let moves = moving.contains(&domain);
         let broken = |view: &View<'_>| harm(view, &domain);
-        for (choice, harm) in bench.cases(ID, ("sound", &domain, 0), &broken).iter() {
-            // A domain that the plan does not touch is none of its business.
+        for (choice, harm) in builder.cases(ID, ("sound", &domain, 0), &broken).iter() {
+            // The plan is not responsible for a domain that it does not touch.
             if moves || !choice.is_empty() {
-                bench.forbid(ID, (choice, NOW), &[], harm);
+                builder.forbid(ID, (choice, NOW), &[], harm);
             }
         }
-        unseen(bench, &domain);
+        unseen(builder, &domain);
     }
 }
 
-/// Every name that has an SPF record, or comes to have one; the domains that move, whatever they have.
-fn domains(bench: &Bench<'_>) -> BTreeSet<Name> {
-    let draft = bench.draft();
+/// Every name that has an SPF record, now or later, and the domains that move, whatever they have.
+fn domains(builder: &PatternBuilder<'_>) -> BTreeSet<Name> {
+    let draft = builder.draft();
     let has_spf = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
     let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let live = live.filter(|(key, rrset)| key.rtype == RrType::TXT && has_spf(rrset));
@@ -50,7 +52,7 @@ fn domains(bench: &Bench<'_>) -> BTreeSet<Name> {
     let comes = changes.filter(|change| {
         change.key.rtype == RrType::TXT && change.after.as_ref().is_some_and(has_spf)
     });
-    let moving = bench.moving().map(|(name, _)| name);
+    let moving = builder.moving().map(|(name, _)| name);
     let names = live.map(|(key, _)| &key.name).chain(comes.map(|change| &change.key.name));
     names.chain(moving).cloned().collect()
 }
@@ -88,22 +90,21 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
             format!(
                 "a receiver needs more than {TERMS_MAX} look-ups for the SPF record of {domain}: SPF is an error for every sender"
             ),
-            "take out includes that nobody uses, or give a sender a subdomain of its own"
-                .to_owned(),
+            "remove includes that nobody uses, or give a sender a subdomain of its own".to_owned(),
         ),
         (Outcome::PermError, Some(Problem::ManyVoids)) => harm(
             "voids",
             format!(
                 "more terms of the SPF record of {domain} lead to nothing than receivers allow: SPF is an error for every sender"
             ),
-            "take the terms out whose names have no records".to_owned(),
+            "remove the terms whose names have no records".to_owned(),
         ),
         (Outcome::PermError, Some(problem)) => {
             let (what, fix) = match &problem {
                 Problem::NoRecord { term, .. } => (
                     format!("leads-nowhere/{term}"),
                     format!(
-                        "take `{term}` out of the record first, and let that record expire before what it leads to is removed"
+                        "first remove `{term}` from the record, and let the old record expire before what the term leads to is removed"
                     ),
                 ),
                 Problem::Syntax { term, .. } => {
@@ -114,7 +115,7 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
                 | Problem::ManyVoids
                 | Problem::ManyExchanges { .. }
                 | Problem::Unanswered(_) => {
-                    ("broken".to_owned(), "mend the record, or what it leads to".to_owned())
+                    ("broken".to_owned(), "correct the record, or what it leads to".to_owned())
                 }
             };
             harm(
@@ -129,16 +130,16 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
     }
 }
 
-/// What a record leads to that nobody could ask, where the record is not the one of today: it may be
-/// none, or cost too much.
-fn unseen(bench: &mut Bench<'_>, domain: &Name) {
+/// What a record leads to that nobody could ask, if the record is not the current one: there may be
+/// no record, or it may cost too much.
+fn unseen(builder: &mut PatternBuilder<'_>, domain: &Name) {
     let own = RrKey::new(domain.clone(), RrType::TXT);
-    let names = bench.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
+    let names = builder.met(ID, ("spf-unseen", domain, 0), &|view| unseen_in(view, domain));
     for (number, name) in names.iter().enumerate() {
         let of = Subject::Name(name.clone());
-        // What is stated counts from the first step on.
-        let today = today_has(bench.draft().snapshot, domain, name)
-            && !bench.facts.is_stated(Fact::Published, &of);
+        // A stated fact counts from the first step on.
+        let today = today_has(builder.draft().snapshot, domain, name)
+            && !builder.facts.is_stated(Fact::Published, &of);
         let leads = |view: &View<'_>| {
             let other = view.look_up(&own) != view.live(&own);
             ((other || !today) && unseen_in(view, domain).contains(name)).then_some(())
@@ -146,20 +147,21 @@ fn unseen(bench: &mut Bench<'_>, domain: &Name) {
         let harm = Harm::new(
             format!("{ID}/{}/unseen/{}", shown(domain), shown(name)),
             format!(
-                "the SPF record of {domain} leads to {name}, and nobody could ask what is there: it may be no record, or one that costs too many look-ups, and SPF is an error for every sender then"
+                "the SPF record of {domain} leads to {name}, and nobody could ask what that is: it may have no record, or one that costs too many look-ups, and then SPF is an error for every sender"
             ),
             format!(
                 "configure a `resolver:`, or {}",
-                bench.statement(Fact::Published, &of, Value::True, "")
+                builder.statement(Fact::Published, &of, Value::True, "")
             ),
         );
-        let found = bench.cases(ID, ("spf-unseen", domain, number + 1), &leads);
-        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::Published, &of, Value::False);
-        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        let found = builder.cases(ID, ("spf-unseen", domain, number + 1), &leads);
+        let bad =
+            |builder: &PatternBuilder<'_>| builder.facts.having(Fact::Published, &of, Value::False);
+        builder.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 
-/// Whether the record of today leads to a name.
+/// Whether the current record leads to a name.
 fn today_has(snapshot: &Snapshot, domain: &Name, wanted: &Name) -> bool {
     let found = unseen_at(
         &|key| snapshot.told(key),

@@ -1,5 +1,4 @@
-//! From sealed provider configurations to adapters that can be talked to: secrets are looked up
-//! here, and nowhere else.
+//! Makes connected adapters from sealed provider configurations. Secrets are looked up only here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,53 +15,54 @@ use cutover_contract::{
 
 use crate::spec::{ConfigSpec, ProviderSpec, SecretRef};
 
-/// How long a secret may take to be had. Our choice: a person finds and types a passphrase in it.
+/// How long a secret may take to read. Our choice: a person finds and types a passphrase in this
+/// time.
 const SECRET_TIME_MAX: Duration = Duration::from_secs(60);
-/// Octets of a secret at the most. Our choice: a token or a key has some thousands.
+/// Maximum octets of a secret. Our choice: a token or a key has some thousands.
 const SECRET_OCTETS_MAX: usize = 64 * 1024;
-/// How often a command is looked at that has closed its output, and not ended. Our choice.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often a command that has closed its output but not ended is checked. Our choice.
+const POLL_EVERY: Duration = Duration::from_millis(10);
 
-/// Whether programs may be run that a plan names.
+/// Whether programs that a plan names may be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commands {
-    /// They may.
+    /// Programs are run.
     Run,
-    /// None is run: the plan may be a stranger's (`--no-commands`).
+    /// No program is run, because the plan may come from a stranger (`--no-commands`).
     Refuse,
 }
 
 /// Why an adapter cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// A kind that this program does not have.
+    /// This program has no adapter of this type.
     #[error("there is no adapter of type `{0}`")]
     UnknownKind(String),
-    /// The adapter does not take its configuration.
+    /// The adapter refuses its configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// It would run a program.
     #[error("`--no-commands` refuses to run {0}")]
     Refused(String),
-    /// A secret cannot be had; never its text.
-    #[error("the secret in {place} cannot be had: {problem}")]
+    /// A secret cannot be read. The error never contains its text.
+    #[error("the secret in {place} cannot be read: {problem}")]
     Secret {
-        /// Where it was looked for.
+        /// Where it was looked up.
         place: String,
-        /// Why not.
+        /// Why it cannot be read.
         problem: String,
     },
 }
 
-/// Adapters, and the secrets that they were made with.
+/// Adapters, and the secrets with which they were made.
 pub struct Connected {
     /// The adapters by the providers' names.
     pub providers: BTreeMap<String, Box<dyn Provider>>,
-    /// The secrets: what has to be taken out of whatever others write.
+    /// The secrets, which have to be redacted from the output of others.
     pub secrets: Vec<Secret>,
 }
 
-/// Makes the adapters of some providers; relative paths start at `base`.
+/// Makes the adapters of some providers. Relative paths start at `base`.
 ///
 /// # Errors
 /// [`ConnectError`], with the provider's name.
@@ -91,12 +91,14 @@ fn connect_one(
     let adapter = adapters.iter().find(|adapter| adapter.kind == spec.kind);
     let adapter = adapter.ok_or_else(|| ConnectError::UnknownKind(spec.kind.clone()))?;
     if adapter.is_program && commands == Commands::Refuse {
-        return Err(ConnectError::Refused(format!("what `type: {}` is made of", adapter.kind)));
+        let program = format!("the program that `type: {}` needs", adapter.kind);
+        return Err(ConnectError::Refused(program));
     }
     Ok((adapter.connect)(&config(adapter.fields, &spec.config, base, commands, secrets)?, base)?)
 }
 
-/// Values of the kinds that the fields have; a key that is no field of ours keeps its text.
+/// Converts each value to the kind of its field. A key that is not a field keeps its text. A key that
+/// was renamed since the artifact was sealed gets its new name.
 fn config(
     fields: &[ConfigField],
     spec: &BTreeMap<String, ConfigSpec>,
@@ -106,7 +108,7 @@ fn config(
 ) -> Result<Config, ConnectError> {
     let mut config = Config::default();
     for (key, value) in spec {
-        let field = fields.iter().find(|field| field.name == key);
+        let field = fields.iter().find(|field| field.name == key || field.former == Some(key));
         let value = match value {
             ConfigSpec::Text(text) => match field {
                 Some(field) => field.read(text)?,
@@ -129,7 +131,8 @@ fn config(
             ConfigSpec::Number(number) => ConfigValue::Number(*number),
             ConfigSpec::Bool(flag) => ConfigValue::Bool(*flag),
         };
-        config.0.insert(key.clone(), value);
+        let name = field.map_or(key.as_str(), |field| field.name);
+        config.0.insert(name.to_owned(), value);
     }
     Ok(config)
 }
@@ -143,7 +146,7 @@ fn within(error: ConnectError, outer: &str) -> ConnectError {
     }
 }
 
-/// Looks a secret up; a relative path starts at `base`.
+/// Looks up a secret. A relative path starts at `base`.
 ///
 /// # Errors
 /// [`ConnectError::Secret`] and [`ConnectError::Refused`].
@@ -155,19 +158,19 @@ pub fn secret(
     if let (SecretRef::Command(argv), Commands::Refuse) = (reference, commands) {
         return Err(ConnectError::Refused(format!("`{}`", argv.join(" "))));
     }
-    had(reference, base, SECRET_TIME_MAX)
+    look_up(reference, base, SECRET_TIME_MAX)
         .map_err(|problem| ConnectError::Secret { place: reference.to_string(), problem })
 }
 
-/// What a reference leads to, within a time.
-fn had(reference: &SecretRef, base: &Path, limit: Duration) -> Result<Secret, String> {
+/// Looks up a secret within a time limit.
+fn look_up(reference: &SecretRef, base: &Path, limit: Duration) -> Result<Secret, String> {
     #[expect(clippy::disallowed_methods, reason = "secrets may come from the environment")]
     let text = match reference {
         SecretRef::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
         SecretRef::File(path) => {
             let path = base.join(path);
-            // To open a pipe waits for a writer: that is bounded too.
-            bounded(limit, move || File::open(path))
+            // Opening a pipe waits for a writer, so the time limit covers opening too.
+            read_bounded(limit, move || File::open(path))
         }
         SecretRef::Command(argv) => run(argv, base, limit),
     }?;
@@ -180,32 +183,32 @@ fn had(reference: &SecretRef, base: &Path, limit: Duration) -> Result<Secret, St
     }
 }
 
-/// Reads to the end, or one octet more than a secret may have.
-fn bounded<R: Read>(
+/// Reads to the end, but at most one octet more than a secret may have.
+fn read_bounded<R: Read>(
     limit: Duration,
     open: impl FnOnce() -> io::Result<R> + Send + 'static,
 ) -> Result<String, String> {
-    let (tell, told) = mpsc::channel();
-    // A read that hangs keeps its thread, and nobody waits for that.
+    let (sender, receiver) = mpsc::channel();
+    // A read that hangs blocks only its own thread, for which nothing waits.
     thread::spawn(move || {
         let mut octets = Vec::new();
         let enough = SECRET_OCTETS_MAX as u64 + 1;
         let read = open().and_then(|from| from.take(enough).read_to_end(&mut octets));
-        // Nobody listens any more where the time was over.
-        let _ = tell.send(read.map(|_| octets));
+        // The receiver is gone if the time limit has passed.
+        let _ = sender.send(read.map(|_| octets));
     });
-    let octets = told.recv_timeout(limit).map_err(|_| too_slow(limit))?;
+    let octets = receiver.recv_timeout(limit).map_err(|_| too_slow(limit))?;
     String::from_utf8(octets.map_err(|error| error.to_string())?)
-        .map_err(|_| "it is no text".into())
+        .map_err(|_| "it is not UTF-8 text".into())
 }
 
 fn too_slow(limit: Duration) -> String {
-    format!("it was not there within {} s", limit.as_secs())
+    format!("it was not available within {} s", limit.as_secs())
 }
 
-/// Runs a command without a shell. What it prints on standard error goes to the user's; it may ask
-/// for a passphrase there. That is why it stays in our own process group, and why at its limit it is
-/// killed without what it has started.
+/// Runs a command without a shell. Its standard error is the user's, so that it can ask for a
+/// passphrase there. For that it stays in our own process group, so at its time limit it is killed
+/// without its child processes.
 fn run(argv: &[String], base: &Path, limit: Duration) -> Result<String, String> {
     #[expect(clippy::disallowed_methods, reason = "a command of the plan has a time limit")]
     let begun = Instant::now();
@@ -218,27 +221,27 @@ fn run(argv: &[String], base: &Path, limit: Duration) -> Result<String, String> 
         .spawn()
         .map_err(|error| error.to_string())?;
     let stdout = child.stdout.take().expect("it is piped");
-    let text = bounded(limit, move || Ok(stdout));
-    let is_enough = text.as_ref().is_ok_and(|text| text.len() <= SECRET_OCTETS_MAX);
-    let status = match is_enough {
-        true => ended(&mut child, limit.saturating_sub(begun.elapsed())),
+    let text = read_bounded(limit, move || Ok(stdout));
+    let is_complete = text.as_ref().is_ok_and(|text| text.len() <= SECRET_OCTETS_MAX);
+    let status = match is_complete {
+        true => exit_status(&mut child, limit.saturating_sub(begun.elapsed())),
         false => Ok(None),
     };
     if !matches!(status, Ok(Some(_))) {
-        // It has ended meanwhile, or is killed; whoever it belongs to reaps it with us.
+        // Both calls may fail if the command has ended meanwhile, which is as good.
         let _ = child.kill();
         let _ = child.wait();
     }
     match (text?, status.map_err(|error| error.to_string())?) {
         (_, Some(status)) if !status.success() => Err(format!("it ended with {status}")),
         (text, Some(_)) => Ok(text),
-        (text, None) if !is_enough => Ok(text),
+        (text, None) if !is_complete => Ok(text),
         (_, None) => Err(too_slow(limit)),
     }
 }
 
-/// How a command ended that has closed its output, within a time.
-fn ended(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+/// The exit status of a command that has closed its output; `None` if it still runs after `limit`.
+fn exit_status(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
     let mut left = limit;
     loop {
         let status = child.try_wait()?;
@@ -246,8 +249,8 @@ fn ended(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::
             return Ok(status);
         }
         #[expect(clippy::disallowed_methods, reason = "a command of the plan has a time limit")]
-        thread::sleep(LOOK_EVERY);
-        left = left.saturating_sub(LOOK_EVERY);
+        thread::sleep(POLL_EVERY);
+        left = left.saturating_sub(POLL_EVERY);
     }
 }
 
@@ -260,10 +263,10 @@ mod tests {
     }
 
     fn problem(reference: &SecretRef, limit: Duration) -> String {
-        had(reference, Path::new("/"), limit).err().expect("a problem")
+        look_up(reference, Path::new("/"), limit).err().expect("a problem")
     }
 
-    /// Line 11: a secret that does not come is given up at a time that the error names.
+    /// Line 11: after a time limit, which the error names, a secret that does not come is given up.
     #[test]
     fn a_secret_that_hangs_is_given_up() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -279,13 +282,17 @@ mod tests {
             shell("echo whole; exec >&-; sleep 600"),
             pipe,
         ] {
-            assert_eq!(problem(&reference, limit), "it was not there within 1 s", "{reference}");
+            assert_eq!(
+                problem(&reference, limit),
+                "it was not available within 1 s",
+                "{reference}"
+            );
         }
     }
 
-    /// Line 11: no more is read of a secret than a secret can have.
+    /// Line 11: reading a secret stops at the maximum length.
     #[test]
-    fn a_secret_without_end_is_refused() {
+    fn an_endless_secret_is_refused() {
         let large = "it has more than 64 KiB";
         for endless in
             [shell("yes"), shell("head -c 65537 /dev/zero"), SecretRef::File("dev/zero".into())]
@@ -293,7 +300,7 @@ mod tests {
             assert_eq!(problem(&endless, SECRET_TIME_MAX), large, "{endless}");
         }
         let whole = shell("head -c 65536 /dev/zero | tr '\\0' x");
-        let whole = had(&whole, Path::new("/"), SECRET_TIME_MAX).expect("it is not too long");
+        let whole = look_up(&whole, Path::new("/"), SECRET_TIME_MAX).expect("it is not too long");
         assert_eq!(whole.expose().len(), SECRET_OCTETS_MAX);
         assert!(problem(&shell("exit 3"), SECRET_TIME_MAX).contains("3"));
         assert_eq!(problem(&shell("echo"), SECRET_TIME_MAX), "it is empty");

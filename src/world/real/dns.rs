@@ -1,7 +1,7 @@
-//! Questions over DNS: to one authoritative server, and to resolvers for names outside of the zones.
+//! DNS queries to authoritative servers, and to resolvers for names outside the plan's zones.
 //!
-//! An authoritative server is asked over UDP with EDNS and without recursion, and again over TCP
-//! where the answer was cut short. Nothing is cached. Only an authoritative answer counts.
+//! An authoritative server is queried over UDP with EDNS and without recursion, and over TCP if the
+//! answer is truncated. Nothing is cached. Only an authoritative answer counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -23,11 +23,11 @@ use tokio::time::timeout;
 use crate::observe::{Outside, Served};
 use crate::spec::{ResolverAddress, ResolverSpec, Transport};
 
-/// How long one question may take. Our choice: an authoritative server that is slower is ill.
+/// How long to wait for an answer. Our choice: an authoritative server that is slower is broken.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
-/// How often a question is sent before it counts as unanswered. Our choice: datagrams get lost.
+/// How often a query is sent before it counts as unanswered. Our choice: datagrams get lost.
 const TRIES: usize = 3;
-/// EDNS payload that crosses the Internet unfragmented (DNS Flag Day 2020).
+/// EDNS payload size that crosses the Internet unfragmented (DNS Flag Day 2020).
 const EDNS_OCTETS: u16 = 1_232;
 
 /// Why there is no answer.
@@ -45,7 +45,7 @@ enum AskError {
     NotAuthoritative,
 }
 
-/// Asks one authoritative server for one RRset.
+/// Queries one authoritative server for one RRset.
 pub(crate) async fn served(server: SocketAddr, key: &RrKey) -> Served {
     match ask(server, key).await {
         Ok(rrset) => Served::Answer(rrset),
@@ -53,11 +53,11 @@ pub(crate) async fn served(server: SocketAddr, key: &RrKey) -> Served {
     }
 }
 
-/// Asks one authoritative server for one RRset whose absence may be what is looked for.
+/// Queries one authoritative server for one RRset that may have been removed.
 ///
-/// A name that does not exist is answered for as the name `*` beside it is: by that, where it is there,
-/// and otherwise by whatever answers for both (RFC 4592 §2.1.1, §3.3.1). A wildcard that is gone is
-/// answered for as the name above it.
+/// A wildcard answers for a name that does not exist. Such a name gets the same answer as its
+/// sibling `*`, which either exists or is answered for by the same wildcard (RFC 4592 §2.1.1,
+/// §3.3.1). A removed wildcard gets the same answer as the sibling `*` of the name above it.
 pub(crate) async fn served_or_absent(server: SocketAddr, key: &RrKey) -> Served {
     let found = served(server, key).await;
     let Served::Answer(Some(rrset)) = found else { return found };
@@ -65,10 +65,10 @@ pub(crate) async fn served_or_absent(server: SocketAddr, key: &RrKey) -> Served 
         true => key.name.parent().and_then(|name| name.parent()),
         false => key.name.parent(),
     };
-    // A name that is too long to have one below it has none.
-    let beside = above.and_then(|above| above.child("*").ok());
-    let Some(beside) = beside else { return Served::Answer(Some(rrset)) };
-    match served(server, &RrKey::new(beside, key.rtype)).await {
+    // A name at the maximum length has no name below it.
+    let sibling = above.and_then(|above| above.child("*").ok());
+    let Some(sibling) = sibling else { return Served::Answer(Some(rrset)) };
+    match served(server, &RrKey::new(sibling, key.rtype)).await {
         Served::Answer(Some(other)) if other == rrset => Served::Wildcard(rrset),
         Served::Answer(_) | Served::Wildcard(_) | Served::Unanswered(_) => {
             Served::Answer(Some(rrset))
@@ -76,20 +76,21 @@ pub(crate) async fn served_or_absent(server: SocketAddr, key: &RrKey) -> Served 
     }
 }
 
-/// Where a server sends those who ask for a zone below its own.
+/// A server's referral to a zone below its own.
 #[derive(Debug)]
 pub(crate) struct Referral {
     /// The zone's servers, and the addresses that came with them (glue, RFC 9471).
     pub(crate) servers: BTreeMap<Name, BTreeSet<IpAddr>>,
 }
 
-/// Asks a server of a parent zone for the servers of a zone below it; `None` where it says that there
-/// is no such zone.
+/// Queries a server of a parent zone for the servers of a zone below it. `None` if it says that
+/// there is no such zone.
 ///
-/// A server that has both zones answers from the lower one (RFC 1034 §4.3.2), which is taken too.
+/// A server that has both zones answers from the lower one (RFC 1034 §4.3.2). That answer is
+/// accepted.
 ///
 /// # Errors
-/// Why there is no answer; the text is for people.
+/// Why there is no answer, as text for people.
 pub(crate) async fn referral(server: SocketAddr, zone: &Name) -> Result<Option<Referral>, String> {
     let key = RrKey::new(zone.clone(), RrType::NS);
     let answer = exchange(server, &key).await.map_err(|error| error.to_string())?;
@@ -125,7 +126,7 @@ fn referral_of(answer: &Message, zone: &Name) -> Result<Option<Referral>, AskErr
     Ok(Some(Referral { servers }))
 }
 
-/// Whether a DS record's digest is of a kind that can be computed (RFC 8624 §3.3).
+/// Whether the digest type of a DS record is supported (RFC 8624 §3.3).
 pub(crate) fn is_known_digest(ds: &Rdata) -> bool {
     ds.wire().get(3).is_some_and(|kind| {
         matches!(
@@ -135,13 +136,13 @@ pub(crate) fn is_known_digest(ds: &Rdata) -> bool {
     })
 }
 
-/// Whether a DS record vouches for a DNSKEY (RFC 4034 §5.1.4).
-pub(crate) fn vouches(zone: &Name, ds: &Rdata, key: &Rdata) -> bool {
+/// Whether a DS record refers to a DNSKEY (RFC 4034 §5.1.4).
+pub(crate) fn matches(zone: &Name, ds: &Rdata, key: &Rdata) -> bool {
     let Some((&[tag_high, tag_low, algorithm, kind], digest)) = ds.wire().split_first_chunk()
     else {
         return false;
     };
-    // The protocol is 3, always (RFC 4034 §2.1.2).
+    // The protocol field is always 3 (RFC 4034 §2.1.2).
     let Some((&[flags_high, flags_low, _, key_algorithm], key)) = key.wire().split_first_chunk()
     else {
         return false;
@@ -160,7 +161,7 @@ async fn ask(server: SocketAddr, key: &RrKey) -> Result<Option<RrSet>, AskError>
     rrset_of(&exchange(server, key).await?, key)
 }
 
-/// A question and its answer, as it comes.
+/// Sends a query and returns the answer unchecked.
 async fn exchange(server: SocketAddr, key: &RrKey) -> Result<Message, AskError> {
     let mut question = Message::query();
     question.metadata.recursion_desired = false;
@@ -196,13 +197,13 @@ async fn over_udp(
         SocketAddr::V6(_) => IpAddr::from([0; 16]),
     };
     let socket = UdpSocket::bind((local, 0)).await?;
-    // Connected: datagrams of anybody else are dropped by the system.
+    // The system drops datagrams that come to a connected socket from elsewhere.
     socket.connect(server).await?;
     socket.send(octets).await?;
     let mut buffer = [0; 4_096];
     loop {
         let length = socket.recv(&mut buffer).await?;
-        // An answer to another question, or a forged one: the right one may still come.
+        // Ignore an answer to another query or a forged one: the right one may still come.
         if let Some(answer) = message(&buffer[..length])
             && answers(&answer, question)
         {
@@ -226,20 +227,20 @@ async fn over_tcp(
     if answers(&answer, question) { Ok(answer) } else { Err(AskError::Garbage) }
 }
 
-/// Where the kind of a message stands, and the bits of it (RFC 1035 §4.1.1); an UPDATE's are 5.
+/// The octet and the bits of a message's opcode (RFC 1035 §4.1.1). The opcode of UPDATE is 5.
 const OPCODE_AT: usize = 2;
 const OPCODE: u8 = 0b0111_1000;
 const UPDATE: u8 = 5 << 3;
 
-/// A message to a question. A record may have no octets (RFC 3597 §5): hickory takes such a record in
-/// an UPDATE alone, so it reads this as one.
+/// Parses the answer to a query. A record may have empty rdata (RFC 3597 §5), which hickory accepts
+/// only in an UPDATE, so the answer is parsed as an UPDATE.
 fn message(octets: &[u8]) -> Option<Message> {
     let mut octets = octets.to_vec();
-    let kind = octets.get_mut(OPCODE_AT)?;
-    if *kind & OPCODE != 0 {
+    let flags = octets.get_mut(OPCODE_AT)?;
+    if *flags & OPCODE != 0 {
         return None;
     }
-    *kind |= UPDATE;
+    *flags |= UPDATE;
     let mut message = Message::from_vec(&octets).ok()?;
     message.metadata.op_code = OpCode::Query;
     Some(message)
@@ -266,7 +267,7 @@ fn rrset_of(answer: &Message, key: &RrKey) -> Result<Option<RrSet>, AskError> {
     let mut ttl = Ttl::ZERO;
     let mut rdata = Vec::new();
     for record in mine {
-        // The longest, should they differ: holds are counted from it.
+        // If they differ, take the longest, because holds are counted from it.
         ttl = ttl.max(Ttl::from_wire(record.ttl));
         rdata.push(rdata_of(record).ok_or(AskError::Garbage)?);
     }
@@ -291,13 +292,13 @@ fn rdata_of(record: &Record) -> Option<Rdata> {
     Rdata::kept_wire(RrType::new(record.record_type().into()), &octets).ok()
 }
 
-/// A server that is asked in these ways.
-fn at(server: SocketAddr, mut connections: Vec<ConnectionConfig>) -> NameServerConfig {
+/// The configuration of a server with these connections.
+fn name_server(server: SocketAddr, mut connections: Vec<ConnectionConfig>) -> NameServerConfig {
     connections.iter_mut().for_each(|connection| connection.port = server.port());
     NameServerConfig::new(server.ip(), true, connections)
 }
 
-/// A resolver that keeps nothing: what it says is what its servers say now.
+/// A resolver without a cache, so that its answers are what its servers say now.
 fn builder(servers: Vec<NameServerConfig>) -> ResolverBuilder<TokioRuntimeProvider> {
     let mut options = ResolverOpts::default();
     options.cache_size = 0;
@@ -306,14 +307,14 @@ fn builder(servers: Vec<NameServerConfig>) -> ResolverBuilder<TokioRuntimeProvid
         .with_options(options)
 }
 
-/// Who answers for names outside of the plan's zones.
+/// Answers questions about names outside the plan's zones.
 pub(crate) struct Resolver(Option<TokioResolver>);
 
 impl Resolver {
     /// The resolver that the plan names.
     ///
     /// # Errors
-    /// Where the system's configuration cannot be read; the text says why.
+    /// Why the system's configuration cannot be read.
     pub(crate) fn new(spec: &ResolverSpec) -> Result<Self, String> {
         let resolver = match spec {
             ResolverSpec::None => None,
@@ -323,18 +324,18 @@ impl Resolver {
             }
             ResolverSpec::Servers(servers) => {
                 let connections = || vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-                let servers = servers.iter().map(|server| at(*server, connections()));
+                let servers = servers.iter().map(|server| name_server(*server, connections()));
                 Some(builder(servers.collect()).build().map_err(|error| error.to_string())?)
             }
         };
         Ok(Self(resolver))
     }
 
-    /// One resolver, asked in one way.
+    /// A single resolver with its transport.
     ///
     /// # Errors
-    /// Where TLS cannot be set up; the text says why.
-    pub(crate) fn one(resolver: &ResolverAddress) -> Result<Self, String> {
+    /// Why TLS cannot be set up.
+    pub(crate) fn single(resolver: &ResolverAddress) -> Result<Self, String> {
         let connections = match &resolver.transport {
             Transport::Udp => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
             Transport::Tcp => vec![ConnectionConfig::tcp()],
@@ -345,22 +346,23 @@ impl Resolver {
         };
         let tls = cutover_web::tls(resolver.transport.is_encrypted());
         let tls = tls.map_err(|error| format!("TLS cannot be set up: {error}"))?;
-        let builder = builder(vec![at(resolver.address, connections)]).with_tls_config(tls);
+        let builder =
+            builder(vec![name_server(resolver.address, connections)]).with_tls_config(tls);
         Ok(Self(Some(builder.build().map_err(|error| error.to_string())?)))
     }
 
-    /// Whether nobody may be asked.
+    /// Whether the plan says `resolver: none`.
     pub(crate) fn is_none(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Asks for one RRset, aliases followed.
+    /// Looks up one RRset, following aliases.
     pub(crate) async fn outside(&self, key: &RrKey) -> Outside {
         let Some(resolver) = &self.0 else {
             return Outside::Unknown("the plan says `resolver: none`".into());
         };
         let Ok(name) = wire_name(&key.name) else {
-            return Outside::Unknown("the name cannot be asked for".into());
+            return Outside::Unknown("the name cannot be queried".into());
         };
         match resolver.lookup(name, RecordType::from(key.rtype.number())).await {
             Ok(lookup) => {
@@ -380,7 +382,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_without_octets_is_a_record() {
+    fn a_record_with_empty_rdata_is_accepted() {
         let mut wire = vec![0, 1, 0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0];
         let question = [1, b'a', 4, b't', b'e', b's', b't', 0, 0xff, 0, 0, 1];
         wire.extend(question);

@@ -1,4 +1,4 @@
-//! Commands and web servers, asked for gates.
+//! The commands and HTTP requests of gates and tasks.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use cutover_web::{Bounds, Kind, beginning, client, one_line};
 
 use crate::observe::{NoEnd, Page, Said, is_breakdown};
 
-/// Characters of a command's output that are kept. Our choice: what a person reads of a line.
+/// Characters of a command's output that are kept. Our choice: as much of a line as a person reads.
 const OUTPUT_CHARS_MAX: usize = 1_000;
-/// Octets of a page that are read: what the key `contains` promises to look at, and no more.
+/// Octets of a page that are read. The doc of the key `contains` promises exactly these.
 const PAGE_OCTETS_MAX: usize = 64 * 1024;
-/// What stands in place of a secret.
+/// What replaces a secret.
 const REDACTED: &str = "[secret]";
 
 /// Runs a command in a directory.
 ///
 /// # Errors
-/// Why it did not come to its end.
+/// Why it did not run to its end.
 pub(super) async fn command(
     argv: &[String],
     home: &Path,
@@ -42,7 +42,7 @@ pub(super) async fn command(
     Ok(Said { code: status.code(), output, broke_down })
 }
 
-/// Without the secrets that this process knows.
+/// The text without the secrets that this process knows.
 fn redacted(text: &str, secrets: &[Secret]) -> String {
     let mut text = text.to_owned();
     for secret in secrets {
@@ -51,8 +51,8 @@ fn redacted(text: &str, secrets: &[Secret]) -> String {
     text
 }
 
-/// The kind of client for an address of anybody's.
-pub(super) fn asks(url: &str) -> Kind {
+/// The kind of client for an arbitrary URL.
+pub(super) fn client_kind(url: &str) -> Kind {
     Kind {
         is_https: url.starts_with("https://"),
         headers: Default::default(),
@@ -61,7 +61,7 @@ pub(super) fn asks(url: &str) -> Kind {
     }
 }
 
-/// Asks a web server.
+/// Requests a page.
 ///
 /// # Errors
 /// Why there is no answer.
@@ -76,7 +76,7 @@ pub(super) async fn http(
         whole_max: within,
         octets_max: PAGE_OCTETS_MAX,
     };
-    let client = client(asks(url), bounds).map_err(|error| error.to_string())?;
+    let client = client(client_kind(url), bounds).map_err(|error| error.to_string())?;
     let answer = beginning(client.get(url), bounds).await.map_err(|error| error.to_string())?;
     let contains = contains.is_none_or(|text| String::from_utf8_lossy(&answer.body).contains(text));
     Ok(Page { status: answer.status, contains })

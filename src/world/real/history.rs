@@ -1,4 +1,4 @@
-//! The journals of earlier runs, as far as a new plan has to know of them: see `engine::history`.
+//! What a new plan has to know from the journals of earlier runs: see `engine::history`.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use crate::engine::history::History;
 use crate::intent::Intent;
 use crate::observe::Snapshot;
 
-/// Puts what the journals in a store say of a snapshot's zones into it.
+/// Adds to a snapshot what the journals in a store say about its zones.
 ///
 /// # Errors
-/// [`super::store::StoreError`], for a journal that cannot be trusted: nobody knows then what its run
-/// has done.
-pub async fn remember(
+/// [`super::store::StoreError`] for a journal that cannot be trusted, because then it is not known
+/// what its run has done.
+pub async fn add_history(
     store: &Arc<dyn Store>,
     (intent, plan): (&Intent, Digest),
     snapshot: &mut Snapshot,

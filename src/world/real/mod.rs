@@ -1,14 +1,14 @@
 //! The real world: the system's clock, DNS servers, provider adapters, files.
 
-pub mod beside;
+pub mod clashes;
 pub mod connect;
 pub mod delegation;
 mod dns;
 mod gate;
 pub mod history;
 pub mod notify;
-pub mod others;
-pub mod see;
+pub mod plan_files;
+pub mod snapshot;
 pub mod store;
 
 use std::collections::BTreeMap;
@@ -20,28 +20,28 @@ use chrono::SubsecRound;
 use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, Secret};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{AppendError, Held, World};
+use super::{AppendError, ProviderRead, World};
 use crate::calendar::{Steady, Timestamp};
 use crate::engine::tell::Message;
 use crate::graph::StepId;
 use crate::journal::Line;
 use crate::observe::{Answered, AskServer, NoEnd, Outside, Query, Said, Served};
 use dns::Resolver;
-use notify::Reached;
+use notify::Recipient;
 use store::{Lease, Note, RunId, Store};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// The time now, in whole milliseconds: what a journal can hold.
+/// The time now, in whole milliseconds, the precision of a journal.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Timestamp {
-    // A clock that was never set may stand before 1970: chrono's own `now` panics there.
+    // A clock that was never set may show a time before 1970, for which chrono's own `now` panics.
     Timestamp::from(std::time::SystemTime::now()).trunc_subsecs(3)
 }
 
-/// How long the machine has been up, the time included in which it was suspended: Linux's
-/// `CLOCK_BOOTTIME` (clock_gettime(2)); `None` on other systems.
+/// How long the machine has been up, including the time that it was suspended: Linux's
+/// `CLOCK_BOOTTIME` (clock_gettime(2)). `None` on other systems.
 #[must_use]
 #[cfg(target_os = "linux")]
 pub fn steady() -> Option<Steady> {
@@ -53,16 +53,16 @@ pub fn steady() -> Option<Steady> {
     Some(Steady { boot, millis: u64::try_from(up.as_millis()).ok()? })
 }
 
-/// How long the machine has been up: not known on this system.
+/// How long the machine has been up, which is not known on this system.
 #[must_use]
 #[cfg(not(target_os = "linux"))]
 pub fn steady() -> Option<Steady> {
     None
 }
 
-/// Questions of one round that are under way at once. Our choice: each is a connection of its own, and
-/// resolvers take few from one client (unbound takes ten over TCP from all of them, unless told).
-const ROUND_AT_ONCE_MAX: usize = 4;
+/// Concurrent queries of one round. Our choice: each is a connection of its own, and resolvers
+/// accept few from one client (unbound's default is ten over TCP from all clients).
+const CONCURRENT_IN_ROUND_MAX: usize = 4;
 
 /// Sleeps.
 #[expect(clippy::disallowed_methods, reason = "this is where the program sleeps")]
@@ -70,7 +70,7 @@ async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
-/// The longest sleep at a time.
+/// The longest single sleep.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
 /// The real world of one run.
@@ -79,34 +79,34 @@ pub struct Real<'l> {
     pub providers: BTreeMap<String, Box<dyn Provider>>,
     /// Which provider holds which zone.
     pub zones: BTreeMap<Name, String>,
-    /// Where commands are run: the plan's directory.
+    /// The plan's directory, where commands are run.
     pub home: PathBuf,
-    /// What is taken out of whatever a command writes.
+    /// What is redacted from the output of commands.
     pub secrets: Vec<Secret>,
-    /// Those who are told, in the order of the artifact.
-    pub notices: Vec<Reached>,
+    /// The recipients of notices, in the order of the artifact.
+    pub notices: Vec<Recipient>,
     /// The run.
     pub run: RunId,
     /// Where people leave notes while this process has the lease.
     pub store: Arc<dyn Store>,
-    /// Commands that were started, by the ids of their steps.
+    /// The commands that were started, by step.
     pub running: BTreeMap<StepId, JoinHandle<Result<Said, NoEnd>>>,
-    /// What is being asked, by the steps that it is asked for.
-    pub asking: BTreeMap<StepId, JoinHandle<Vec<Answered>>>,
-    /// Wakes whoever sleeps when a command has ended, or something has been answered.
-    pub ended: Arc<Notify>,
+    /// The queries under way, by step.
+    pub querying: BTreeMap<StepId, JoinHandle<Vec<Answered>>>,
+    /// Ends a sleep when a command has ended or queries were answered.
+    pub wake: Arc<Notify>,
     /// The right to write the journal.
     pub lease: &'l mut dyn Lease,
 }
 
 impl Real<'_> {
     fn provider(&self, zone: &Name) -> &dyn Provider {
-        // The artifact's reader has checked that each zone has a provider.
+        // The reader of the artifact has checked that each zone has a provider.
         &*self.providers[&self.zones[zone]]
     }
 }
 
-/// The answer to a question that anybody can be asked, whatever this process has started.
+/// The answer to a query, which needs no state of this process.
 async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
     match query {
         Query::Served(question) => {
@@ -114,7 +114,7 @@ async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
             Answered::Served(question, served)
         }
         Query::Resolved(question) => {
-            let outside = match Resolver::one(&question.resolver) {
+            let outside = match Resolver::single(&question.resolver) {
                 Ok(resolver) => resolver.outside(&question.key).await,
                 Err(why) => Outside::Unknown(why),
             };
@@ -150,59 +150,61 @@ impl World for Real<'_> {
     }
 
     async fn sleep_until(&mut self, until: Timestamp) {
-        // Not for long at a time: who watches sees the time run, and a clock that is set is seen.
+        // Sleep in short naps, so that the progress display stays current and a clock that is set
+        // is noticed.
         let span = (until - now()).to_std().unwrap_or_default().min(NAP_MAX);
         tokio::select! {
             () = pause(span) => {}
-            () = self.ended.notified() => {}
+            () = self.wake.notified() => {}
         }
     }
 
-    async fn held(&mut self, zone: &Name, keys: &[RrKey]) -> Held {
+    async fn read_provider(&mut self, zone: &Name, keys: &[RrKey]) -> ProviderRead {
         self.provider(zone).read_rrsets(zone, keys).await
     }
 
-    async fn served(&mut self, questions: &[AskServer]) -> Vec<Served> {
-        stream::iter(questions.iter().map(served)).buffered(see::AT_ONCE_MAX).collect().await
+    async fn query_servers(&mut self, questions: &[AskServer]) -> Vec<Served> {
+        let answers = stream::iter(questions.iter().map(served));
+        answers.buffered(snapshot::CONCURRENT_QUERIES_MAX).collect().await
     }
 
-    async fn ended(&mut self, step: &StepId) -> Option<Result<Said, NoEnd>> {
+    async fn command_result(&mut self, step: &StepId) -> Option<Result<Said, NoEnd>> {
         let command = match self.running.get(step) {
             Some(command) if !command.is_finished() => return None,
             Some(_) | None => self.running.remove(step),
         };
         let cut = |why: String| Err(NoEnd::Cut(why));
-        let Some(command) = command else { return Some(cut("nobody has started it".to_owned())) };
+        let Some(command) = command else { return Some(cut("it was not started".to_owned())) };
         Some(command.await.unwrap_or_else(|error| cut(error.to_string())))
     }
 
-    async fn confirmed(&mut self, step: &StepId) -> Option<String> {
-        // Whoever cannot be asked has said nothing yet.
+    async fn confirmation(&mut self, step: &StepId) -> Option<String> {
+        // A store that cannot be read counts as one without a confirmation.
         self.store.note(&self.run, Note::Done(step)).await.ok().flatten()
     }
 
-    async fn begin(&mut self, step: &StepId, queries: Vec<Query>) {
+    async fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) {
         let (home, secrets) = (self.home.clone(), self.secrets.clone());
-        let ended = Arc::clone(&self.ended);
-        let asked = tokio::spawn(async move {
-            let asked = queries.into_iter().map(|query| answer(query, &home, &secrets));
-            let answers = stream::iter(asked).buffered(ROUND_AT_ONCE_MAX).collect().await;
-            ended.notify_one();
+        let wake = Arc::clone(&self.wake);
+        let querying = tokio::spawn(async move {
+            let answers = queries.into_iter().map(|query| answer(query, &home, &secrets));
+            let answers = stream::iter(answers).buffered(CONCURRENT_IN_ROUND_MAX).collect().await;
+            wake.notify_one();
             answers
         });
-        if let Some(before) = self.asking.insert(step.clone(), asked) {
-            before.abort();
+        if let Some(earlier) = self.querying.insert(step.clone(), querying) {
+            earlier.abort();
         }
     }
 
-    async fn answered(&mut self) -> Option<(StepId, Vec<Answered>)> {
-        let mut asking = self.asking.iter();
-        let step = asking.find(|(_, asked)| asked.is_finished()).map(|(step, _)| step.clone())?;
-        let answers = self.asking.remove(&step)?.await;
-        Some((step, answers.expect("asking does not panic, and nobody has ended it")))
+    async fn finished_queries(&mut self) -> Option<(StepId, Vec<Answered>)> {
+        let mut querying = self.querying.iter();
+        let step = querying.find(|(_, task)| task.is_finished()).map(|(step, _)| step.clone())?;
+        let answers = self.querying.remove(&step)?.await;
+        Some((step, answers.expect("querying does not panic, and was not aborted")))
     }
 
-    async fn wanted_back(&mut self) -> Option<String> {
+    async fn rollback_request(&mut self) -> Option<String> {
         self.store.note(&self.run, Note::TurnBack).await.ok().flatten()
     }
 
@@ -214,17 +216,17 @@ impl World for Real<'_> {
         self.provider(zone).publish(zone).await
     }
 
-    async fn start(
+    async fn start_command(
         &mut self,
         step: &StepId,
         argv: &[String],
         within: Duration,
     ) -> Result<(), String> {
         let (argv, home, secrets) = (argv.to_vec(), self.home.clone(), self.secrets.clone());
-        let ended = Arc::clone(&self.ended);
+        let wake = Arc::clone(&self.wake);
         let work = async move {
             let said = gate::command(&argv, &home, within, &secrets).await;
-            ended.notify_one();
+            wake.notify_one();
             said
         };
         self.running.insert(step.clone(), tokio::spawn(work));
@@ -232,9 +234,9 @@ impl World for Real<'_> {
     }
 
     async fn end_commands(&mut self) -> Vec<StepId> {
-        for asked in std::mem::take(&mut self.asking).into_values() {
-            asked.abort();
-            let _ = asked.await;
+        for task in std::mem::take(&mut self.querying).into_values() {
+            task.abort();
+            let _ = task.await;
         }
         let mut ended = Vec::new();
         for (step, command) in std::mem::take(&mut self.running) {
@@ -242,17 +244,17 @@ impl World for Real<'_> {
                 ended.push(step);
             }
             command.abort();
-            // It is gone when it has been dropped.
+            // The command has ended once its task was dropped.
             let _ = command.await;
         }
         ended
     }
 
-    async fn tell(&mut self, message: &Message) -> Result<(), String> {
-        let Some(reached) = self.notices.get(message.untold.notice) else {
+    async fn notify(&mut self, message: &Message) -> Result<(), String> {
+        let Some(recipient) = self.notices.get(message.untold.notice) else {
             return Err("there is no such notice".to_owned());
         };
-        notify::tell(reached, message).await
+        notify::notify(recipient, message).await
     }
 
     async fn append(&mut self, line: &Line) -> Result<(), AppendError> {

@@ -1,4 +1,4 @@
-//! Telling people: JSON by POST, to an address that is a secret, or by mail.
+//! Notifications: JSON by POST to a secret URL, or mail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,38 +13,38 @@ use serde_json::json;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::gate::asks;
+use super::gate::client_kind;
 use crate::calendar::show_exact;
 use crate::engine::tell::{Message, Untold};
 use crate::graph::StepId;
 use crate::spec::notify::{MailSpec, MailTls};
 
-/// How long it may take: our choice. A run waits for it, and nobody who is told is worth more.
+/// Time limit of one try. Our choice: the run waits for it, and no notification is worth more.
 const WITHIN: Duration = Duration::from_secs(10);
-/// How often it is tried. Our choice.
+/// How often sending is tried. Our choice.
 const TRIES: usize = 2;
-/// Octets of an answer at the most; nobody reads them.
+/// Maximum octets of an answer, which is not used.
 const OCTETS_MAX: usize = 64 * 1024;
 
-/// How somebody is told, secrets looked up.
-pub enum Reached {
-    /// By POST, at this address.
+/// The recipient of a notice, with its secrets looked up.
+pub enum Recipient {
+    /// POST to this URL.
     Webhook(Secret),
-    /// By mail, with this password.
+    /// Mail, with this password for the server.
     Mail(MailSpec, Option<Secret>),
 }
 
-/// Tells somebody.
+/// Sends a notification.
 ///
 /// # Errors
-/// Why it could not be done; no secret is in it.
-pub(super) async fn tell(reached: &Reached, message: &Message) -> Result<(), String> {
-    match reached {
-        Reached::Webhook(address) => webhook(address, message).await,
-        Reached::Mail(mail, password) => {
+/// Why it could not be sent. The text contains no secret.
+pub(super) async fn notify(recipient: &Recipient, message: &Message) -> Result<(), String> {
+    match recipient {
+        Recipient::Webhook(url) => post(url, message).await,
+        Recipient::Mail(mail, password) => {
             let mut problem = String::new();
             for _ in 0..TRIES {
-                let sent = timeout(WITHIN, sent(mail, password.as_ref(), message)).await;
+                let sent = timeout(WITHIN, send_mail(mail, password.as_ref(), message)).await;
                 match sent.unwrap_or_else(|_| Err("it took too long".to_owned())) {
                     Ok(()) => return Ok(()),
                     Err(error) => problem = error,
@@ -57,7 +57,11 @@ pub(super) async fn tell(reached: &Reached, message: &Message) -> Result<(), Str
 }
 
 /// Sends a mail (RFC 5322) by SMTP (RFC 5321).
-async fn sent(mail: &MailSpec, password: Option<&Secret>, message: &Message) -> Result<(), String> {
+async fn send_mail(
+    mail: &MailSpec,
+    password: Option<&Secret>,
+    message: &Message,
+) -> Result<(), String> {
     let Message { text, plan, untold } = message;
     let at = untold.step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
     let subject = format!("cutover {plan}: {}{at}", untold.occasion.word());
@@ -66,7 +70,7 @@ async fn sent(mail: &MailSpec, password: Option<&Secret>, message: &Message) -> 
         .from(mail.from.as_str())
         .to(to)
         .subject(subject)
-        // No robot answers it (RFC 3834 §5).
+        // Keeps automatic responders from answering (RFC 3834 §5).
         .header("Auto-Submitted", HeaderType::from(Text::new("auto-generated")))
         .text_body(text.as_str());
     let tls = cutover_web::tls(mail.tls != MailTls::None).map_err(|error| error.to_string())?;
@@ -91,7 +95,7 @@ async fn sent(mail: &MailSpec, password: Option<&Secret>, message: &Message) -> 
     }
 }
 
-async fn webhook(address: &Secret, message: &Message) -> Result<(), String> {
+async fn post(url: &Secret, message: &Message) -> Result<(), String> {
     let Message { text, plan, untold: Untold { seq, occasion, at, step, why, .. } } = message;
     let step = step.as_ref().map(StepId::as_str);
     let body = json!({
@@ -104,14 +108,14 @@ async fn webhook(address: &Secret, message: &Message) -> Result<(), String> {
         "why": why,
     })
     .to_string();
-    let url = address.expose();
+    let url = url.expose();
     let bounds = Bounds {
         connect_max: WITHIN,
         progress_max: WITHIN,
         whole_max: WITHIN,
         octets_max: OCTETS_MAX,
     };
-    let client = client(asks(url), bounds).map_err(|error| error.to_string())?;
+    let client = client(client_kind(url), bounds).map_err(|error| error.to_string())?;
     let mut problem = String::new();
     for _ in 0..TRIES {
         let request = client.post(url).header("content-type", "application/json");

@@ -60,7 +60,7 @@ fn name_of_an_address_removed() {
     said.says("passes SPF by `ptr` today, which may lead to 10.2.0.192.in-addr.arpa.")
         .pasted("assume")
         .proves()
-        .says("many refuse mail from an address whose name does not lead back to it");
+        .says("many refuse mail from an address whose name does not resolve back to it");
 }
 
 /// A name that signs sends mail, and obeys the policy of the domain above it.

@@ -205,7 +205,7 @@ fn reason_dots() {
     fs::write(&path, lines.join("\n") + "\n").expect("a written plan");
     let said = bare.exits(REFUTED).in_order(&[
         "{ fact: accepts, host: host,",
-        "# and for the way back; without these the switch is a point of no return:",
+        "# and for the way back; without these, the switch is a point of no return:",
         "{ fact: synced, host: host,",
         "{ fact: clients, host: host,",
     ]);

@@ -25,7 +25,7 @@ use cutover::graph::{Primitive, StepGraph};
 use cutover::intent::Intent;
 use cutover::observe::Snapshot;
 use cutover::proof::Findings;
-use cutover::proof::known::Known;
+use cutover::proof::options::ModelOptions;
 use cutover_contract::{Atomicity, Capabilities};
 
 use crate::oracle::{Weakened, asked};
@@ -156,7 +156,7 @@ fn shown(case: &Case, findings: &Findings) -> Shown {
     for one in &findings.refuted {
         refuted.entry(one.invariant).or_default().push(one.story.join("\n"));
     }
-    let ways_back = case.returns.iter().map(|one| {
+    let ways_back = case.ways_back.iter().map(|one| {
         let steps = one.graph.steps();
         let edges: usize = steps.iter().map(|step| step.after.len()).sum();
         let (steps, taken) = (steps.len(), one.takes_back.len());
@@ -181,10 +181,10 @@ impl Judge {
     fn of(name: String, look: Look, intent: Intent, snapshot: Snapshot) -> Option<Self> {
         let met: Arc<Mutex<BTreeSet<Mutant>>> = Arc::default();
         let seen = Arc::clone(&met);
-        let known = Known::weakened(Arc::new(move |draft, model| {
+        let options = ModelOptions::weakened(Arc::new(move |draft, model| {
             seen.lock().expect("nobody panics").extend(that_weaken(draft, model));
         }));
-        let (case, findings) = Case::weakened(intent.clone(), snapshot.clone(), &known)?;
+        let (case, findings) = Case::weakened(intent.clone(), snapshot.clone(), &options)?;
         let shown = shown(&case, &findings);
         if let Look::Refuted(invariants) = &look {
             for one in invariants {
@@ -203,16 +203,18 @@ impl Judge {
     /// What a weakened proof shows; `None` where the plan is refused then.
     fn weakened(&self, mutant: &Mutant) -> Option<Shown> {
         let by = mutant.clone();
-        let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
-        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
+        let options =
+            ModelOptions::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
+        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &options);
         weak.map(|(case, findings)| shown(&case, &findings))
     }
 
     /// How this case shows that the proof has been weakened.
     fn catches(&self, mutant: &Mutant) -> Option<String> {
         let by = mutant.clone();
-        let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
-        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
+        let options =
+            ModelOptions::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
+        let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &options);
         let Some((case, findings)) = weak else {
             // What a fact is for that nothing relies on any more, the oracle has no opinion of.
             let is_seen = !matches!(self.look, Look::Executions(..));
@@ -385,7 +387,8 @@ fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
     let cases = seeds.filter_map(|seed| {
         let plan = Weakened::of(seed)?;
         let (intent, snapshot) = (plan.intent.clone(), plan.snapshot.clone());
-        let (case, said) = Case::weakened(intent.clone(), snapshot.clone(), &Known::default())?;
+        let (case, said) =
+            Case::weakened(intent.clone(), snapshot.clone(), &ModelOptions::default())?;
         let names: BTreeSet<&str> = said.refuted.iter().map(|one| one.invariant).collect();
         let known = plan.harm(&case, &names);
         if !known.is_empty() {

@@ -499,12 +499,17 @@ impl<'a> Dns<'a> {
                     }
                     continue;
                 }
+                let with_it: Vec<&Made<'_>> = missing.iter().copied().chain([one]).collect();
                 if does_fit {
                     let seen = exposed(self.atomicity, &content, changes);
-                    next.extend(seen.into_iter().map(|content| (content, missing.clone())));
+                    next.extend(seen.into_iter().map(|content| {
+                        // What is made in part is not there yet.
+                        let is_made = |c: &&Change| content.get(&c.key) == c.after.as_ref();
+                        let is_whole = changes.iter().all(is_made);
+                        (content, if is_whole { missing.clone() } else { with_it.clone() })
+                    }));
                 }
-                let missing = missing.into_iter().chain([one]).collect();
-                next.push((content, missing));
+                next.push((content, with_it));
             }
             next.truncate(CONTENTS_MAX);
             contents = next;

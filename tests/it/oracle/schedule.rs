@@ -103,6 +103,35 @@ pub(super) fn there(steps: &[Step], last: &[usize]) -> Execution {
     Execution { there: as_late_as_possible(steps, &|_| true, last, NOW, NOW + 1), back: None }
 }
 
+/// The same execution, in which of each pair the first step begins before the second. `None` where the
+/// plan has them the other way round.
+pub(super) fn in_order(
+    steps: &[Step],
+    last: &[usize],
+    pairs: &[(usize, usize)],
+) -> Option<Execution> {
+    let mut after: Vec<BTreeSet<usize>> =
+        steps.iter().map(|step| step.after.iter().copied().collect()).collect();
+    for (first, second) in pairs {
+        after[*second].insert(*first);
+    }
+    let mut order: Vec<usize> = Vec::new();
+    while order.len() < steps.len() {
+        let is_next =
+            |at: &usize| !order.contains(at) && after[*at].iter().all(|b| order.contains(b));
+        let next = (0..steps.len()).find(is_next)?;
+        order.push(next);
+    }
+    let place = |of: &usize| order.iter().position(|at| at == of).expect("every step is in order");
+    let ordered: Vec<Step> = order
+        .iter()
+        .map(|at| Step { after: after[*at].iter().map(place).collect(), ..steps[*at].clone() })
+        .collect();
+    let last: Vec<usize> = last.iter().map(place).collect();
+    let times = there(&ordered, &last).there;
+    Some(Execution { there: (0..steps.len()).map(|at| times[place(&at)]).collect(), back: None })
+}
+
 /// The way back from where these steps had begun last, looked at when those of the way back begin.
 /// `None` where the run does not go back from there.
 pub(super) fn back(

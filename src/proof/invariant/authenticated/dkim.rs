@@ -1,27 +1,27 @@
-//! DKIM keys: those that declared senders sign with, and those that somebody may.
+//! DKIM keys: those that declared senders sign with, and those that somebody may sign with.
 
 use std::collections::BTreeSet;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{ID, NOW, Part};
+use super::{ID, NOW, Role};
 use crate::dkim::KeyRecord;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Selector, Sender};
 use crate::observe::{Outside, is_dkim};
 use crate::proof::draft::Draft;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::{Choice, View};
 use crate::resolution::moved;
 
 /// Mail of a sender that declares selectors: it may sign with any of them.
 pub(super) fn of_dkim(
-    bench: &mut Bench<'_>,
-    (domain, part): (&Name, Part),
+    builder: &mut PatternBuilder<'_>,
+    (domain, role): (&Name, Role),
     (host, sender): (&Host, &Sender),
     stream: &mut usize,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    in_flight: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
 ) {
     for selector in &sender.selectors {
         *stream += 1;
@@ -30,7 +30,7 @@ pub(super) fn of_dkim(
         let missing = Harm::new(
             format!("{id}/{}", shown(owner)),
             format!(
-                "mail that `{}` sent as {domain} (`{}`) and signed with {owner} fails DKIM, and wherever it was forwarded DMARC too",
+                "mail that `{}` sent as {domain} (`{}`) and signed with {owner} fails DKIM, and DMARC too wherever it was forwarded",
                 host.name, sender.name
             ),
             format!(
@@ -39,16 +39,16 @@ pub(super) fn of_dkim(
             ),
         );
         let fails = |view: &View<'_>| (key(view, selector) == Key::Missing).then_some(());
-        let found = bench.cases(ID, ("dkim", domain, *stream), &fails);
-        bench.forbid_each(ID, (&found, NOW), in_flight, &missing);
+        let found = builder.cases(ID, ("dkim", domain, *stream), &fails);
+        builder.forbid_each(ID, (&found, NOW), in_flight, &missing);
         let unseen =
-            bench.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
+            builder.met(ID, ("dkim-unseen", domain, *stream), &|view| match key(view, selector) {
                 Key::Unseen(name) => vec![name],
                 Key::There | Key::Missing => Vec::new(),
             });
         for name in unseen.iter() {
-            // A key that is in use today is there.
-            if selector.publish.is_none() && part != Part::New {
+            // A key that is in use today exists.
+            if selector.publish.is_none() && role != Role::New {
                 continue;
             }
             let of = Subject::Name(name.clone());
@@ -60,30 +60,30 @@ pub(super) fn of_dkim(
                 ),
                 format!(
                     "configure a `resolver:`, or {}",
-                    bench.statement(Fact::Published, &of, Value::True, "")
+                    builder.statement(Fact::Published, &of, Value::True, "")
                 ),
             );
-            let missing = bench.facts.having(Fact::Published, &of, Value::False);
-            for atom in in_flight(bench) {
+            let missing = builder.facts.having(Fact::Published, &of, Value::False);
+            for atom in in_flight(builder) {
                 for bad in &missing {
-                    bench.forbid(ID, (&Choice::new(), NOW), &[*bad, atom], &harm);
+                    builder.forbid(ID, (&Choice::new(), NOW), &[*bad, atom], &harm);
                 }
             }
         }
     }
 }
 
-/// What a receiver finds that looks for a key.
+/// What a receiver finds when it looks up a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Key {
     There,
     Missing,
-    /// It lies at this name, which nobody could ask.
+    /// The key is at this name, which nobody could ask.
     Unseen(Name),
 }
 
-/// Whether a receiver finds the key that the sender signs with: what the plan publishes for it, or
-/// what was there when the plan was made.
+/// Whether a receiver finds the key that the sender signs with: the key that the plan publishes for
+/// it, or the key that existed when the plan was made.
 fn key(view: &View<'_>, selector: &Selector) -> Key {
     let owner = &selector.owner.value;
     let txt = RrKey::new(owner.clone(), RrType::TXT);
@@ -91,11 +91,13 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
     if let Some(published) = &selector.publish {
         let same = match (published.rtype(), view.answer(&alias), view.look_up(&txt)) {
             (RrType::CNAME, found, _) => found == Outside::Records([published.clone()].into()),
-            // A live key in other words is the same key.
+            // An existing key that is written differently is the same key.
             (_, _, Outside::Records(found)) => {
                 let key = |rdata: &Rdata| KeyRecord::of_rdata(rdata).and_then(Result::ok);
                 let wanted = key(published);
-                found.iter().any(|one| one == published || (wanted.is_some() && key(one) == wanted))
+                found
+                    .iter()
+                    .any(|found| found == published || (wanted.is_some() && key(found) == wanted))
             }
             (_, _, Outside::Absent | Outside::Unknown(_)) => false,
         };
@@ -106,8 +108,8 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
     match view.look_up(&txt) {
         Outside::Records(records) if usable(&records) => match &selector.publish {
             Some(published) if published.target().is_none() => Key::There,
-            // Another key than the one that was there verifies nothing that was signed.
-            led => match view.live(&key_of(led.as_ref(), &txt)) {
+            // A different key than before does not verify what was signed with the earlier key.
+            target => match view.live(&key_of(target.as_ref(), &txt)) {
                 Outside::Records(live) if usable(&live) && live != records => Key::Missing,
                 // A key that the plan's own records publish.
                 Outside::Records(_) | Outside::Absent | Outside::Unknown(_) => Key::There,
@@ -118,37 +120,39 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
     }
 }
 
-/// Where the key lies that a selector leads to.
+/// The key that a selector leads to.
 fn key_of(published: Option<&Rdata>, own: &RrKey) -> RrKey {
     let target = published.and_then(Rdata::target);
     target.map_or_else(|| own.clone(), |target| RrKey::new(target, RrType::TXT))
 }
 
-/// Whether one of these texts is a key that verifies anything (RFC 6376 §3.6.1, §6.1.2).
+/// Whether these texts are a key that can verify a signature (RFC 6376 §3.6.1, §6.1.2).
 fn usable(records: &[Rdata]) -> bool {
     let mut keys = records.iter().filter_map(KeyRecord::of_rdata);
-    // Of several, a verifier takes any (RFC 6376 §3.6.2.2).
+    // If there are several, a verifier may use any (RFC 6376 §3.6.2.2).
     match (keys.next(), keys.next()) {
         (Some(Ok(key)), None) => !key.is_revoked(),
         (_, _) => false,
     }
 }
 
-/// Keys that the plan changes or takes away, and that no sender of the move declares: whoever signs
-/// with them, nobody has said.
-pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
+/// Keys that the plan changes or removes and that no sender of the move declares: nobody has said
+/// who signs with them.
+pub(super) fn keys_in_use(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
     let declared: BTreeSet<&Name> = draft
         .intent
         .moves
         .iter()
-        .flat_map(|one| [&one.from, &one.to].into_iter().chain(&one.others))
+        .flat_map(|domain_move| {
+            [&domain_move.from, &domain_move.to].into_iter().chain(&domain_move.others)
+        })
         .flat_map(|host| &host.senders)
         .flat_map(|sender| &sender.selectors)
         .map(|selector| &selector.owner.value)
         .collect();
-    let found = bench.always(("keys-in-use", &Name::root(), 0), &|| possible_keys(draft));
-    // A name that gets its first record may have been answered for by a wildcard.
+    let found = builder.always(("keys-in-use", &Name::root(), 0), &|| possible_keys(draft));
+    // A wildcard may have answered for a name that gets its first record.
     let has_own = |name: &Name| {
         let zone = draft.snapshot.zone_of(name);
         [RrType::TXT, RrType::CNAME].into_iter().any(|rtype| {
@@ -169,7 +173,7 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
             let live = view.live(&key);
             (is_key(&live) && view.look_up(&key) != live).then_some(())
         };
-        let found = bench.cases(ID, ("key", name, 0), &other);
+        let found = builder.cases(ID, ("key", name, 0), &other);
         if found.iter().all(|(choice, ())| choice.is_empty()) {
             continue;
         }
@@ -180,21 +184,21 @@ pub(super) fn keys_in_use(bench: &mut Bench<'_>) {
                 "mail that somebody signs with {name} fails DKIM: nobody says that it is not used"
             ),
             format!(
-                "leave the key, or declare its sender at a host; where nobody signs with it, {}",
-                bench.statement(Fact::Signs, &of, Value::False, "")
+                "leave the key, or declare its sender at a host; if nobody signs with it, {}",
+                builder.statement(Fact::Signs, &of, Value::False, "")
             ),
         );
-        let signed = |bench: &Bench<'_>| bench.facts.in_flight_by(Fact::Signs, &of);
-        bench.forbid_each(ID, (&found, NOW), &signed, &harm);
+        let signed = |builder: &PatternBuilder<'_>| builder.facts.in_flight_by(Fact::Signs, &of);
+        builder.forbid_each(ID, (&found, NOW), &signed, &harm);
     }
 }
 
-/// The names at which verifiers may look for keys: those with a record of their own, now or in the
-/// course of the plan, and those that a DNAME leads to one (RFC 6672 §2.2). Behind a DNAME that leads
-/// out of the zones somebody may use any name: one stands for all.
+/// The names at which verifiers may look for keys: names with a record of their own, now or over
+/// the course of the plan, and names for which a DNAME leads to such a record (RFC 6672 §2.2).
+/// Below a DNAME that leads out of the zones any name may be used: one name stands for all.
 fn possible_keys(draft: &Draft<'_>) -> BTreeSet<Name> {
     let zones = || draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
-    // A key that comes may take the place of what a wildcard answers.
+    // A new key may replace the answer of a wildcard.
     let owners: BTreeSet<&Name> = zones()
         .map(|(key, _)| key)
         .chain(draft.owned())

@@ -1,4 +1,5 @@
-//! DMARC policies (RFC 7489, RFC 9989): what receivers do with mail that passes neither SPF nor DKIM.
+//! DMARC policies (RFC 7489, RFC 9989): what receivers do with mail that passes neither SPF nor
+//! DKIM.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +8,13 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use super::{ID, NOW};
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, signs_as};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
-/// DMARC policies that the plan makes stricter: mail that passed so far may be refused.
-pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
-    let draft = bench.draft();
+/// DMARC policies that the plan makes stricter: mail that passed before may be refused.
+pub(super) fn stricter_policies(builder: &mut PatternBuilder<'_>) {
+    let draft = builder.draft();
     let of_policy = |key: &RrKey| {
         let label = key.name.labels().next()?;
         let is_text = matches!(key.rtype, RrType::TXT | RrType::CNAME);
@@ -28,23 +29,23 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
     if draft.tracks.is_empty() {
         return;
     }
-    // What a wildcard or a DNAME answers may lie anywhere.
+    // The answers of wildcards and DNAMEs may be anywhere.
     let is_made = |name: &&Name| {
         let zone = draft.snapshot.zone_of(name).map(|zone| &zone.zone.origin);
         zone.is_some_and(|zone| draft.has_wildcards(zone) || draft.has_cuts(zone))
     };
-    // A domain without a policy of its own has that of one above it (RFC 9989: the tree walk).
+    // A domain without a policy of its own has that of a domain above it (RFC 9989: the tree walk).
     let below = |name: &&Name| {
         let mut above = std::iter::successors(name.parent(), Name::parent);
         above.any(|above| owned.contains(&above) || aliases.contains(&above))
     };
-    // Who signs sends, with no other record than the key.
+    // A domain that signs mail sends it, even without any other record than the key.
     let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let signing = live.filter_map(|key| signs_as(&key.name));
-    let domains = bench.domains();
+    let domains = builder.domains();
     let inherits: Vec<Name> = domains
         .iter()
-        .map(|one| one.name.clone())
+        .map(|domain| domain.name.clone())
         .chain(signing)
         .filter(|name| below(&name) || is_made(&name))
         .collect();
@@ -61,15 +62,17 @@ pub(super) fn stricter_policies(bench: &mut Bench<'_>) {
             format!(
                 "receivers obey a stricter DMARC policy of {domain}, and nobody says that all of its mail passes"
             ),
-            bench.statement(Fact::PassesDmarc, &of, Value::True, ""),
+            builder.statement(Fact::PassesDmarc, &of, Value::True, ""),
         );
-        let found = bench.cases(ID, ("dmarc", &domain, 0), &stricter);
-        let bad = |bench: &Bench<'_>| bench.facts.having(Fact::PassesDmarc, &of, Value::False);
-        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        let found = builder.cases(ID, ("dmarc", &domain, 0), &stricter);
+        let bad = |builder: &PatternBuilder<'_>| {
+            builder.facts.having(Fact::PassesDmarc, &of, Value::False)
+        };
+        builder.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 
-/// Whether a domain's own policy is that of a name outside, and of another one than before.
+/// Whether a domain's policy is that of a name outside, and of another name than before.
 fn is_another_outside(view: &View<'_>, domain: &Name) -> bool {
     let owner = Name::from_user("_dmarc").and_then(|label| label.join(domain));
     owner.is_ok_and(|owner| {
@@ -79,11 +82,11 @@ fn is_another_outside(view: &View<'_>, domain: &Name) -> bool {
     })
 }
 
-/// How strict the DMARC policy is that receivers find for a domain (RFC 7489 §6.3, RFC 9989): for the
-/// domain, for names below it, there or not (none, quarantine, reject), in the alignment of DKIM and
-/// SPF, and of how much mail.
+/// How strict the DMARC policy is that receivers find for a domain (RFC 7489 §6.3, RFC 9989): for
+/// the domain, for existing and for non-existing names below it (none, quarantine, reject), in the
+/// alignment of DKIM and of SPF, and for how much mail.
 ///
-/// What stands above a domain counts for it where it has no policy of its own.
+/// The policy of a domain above counts if the domain has none of its own.
 pub(super) fn strictness(domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> [u8; 6] {
     let mut at = Some(domain.clone());
     while let Some(name) = at {
@@ -99,7 +102,7 @@ pub(super) fn strictness(domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> 
                 }
             }
             Outside::Absent => {}
-            // Of a domain's own record, the adversary says what nobody has seen.
+            // The adversary chooses the content of a domain's own record that nobody has seen.
             Outside::Unknown(_) if name == *domain => return [u8::MAX; 6],
             Outside::Unknown(_) => break,
         }

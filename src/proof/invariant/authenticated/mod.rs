@@ -1,16 +1,16 @@
-//! `authenticated`: mail that may be in flight passes SPF and has a DKIM key that verifies it, as far
-//! as its sender declares them; and what a domain's record authorises today goes on to pass.
+//! `authenticated`: mail that may be in flight passes SPF and has a DKIM key that verifies it, as
+//! far as its sender declares them; and what a domain's record authorises today still passes.
 //!
-//! DMARC (RFC 9989) is content with one of the two. That is not enough to plan on: receivers refuse
-//! mail on an SPF `-all` before they look at a signature, and whoever forwards mail breaks SPF and
-//! leaves DKIM alone. So each has to hold for itself, for every address that a sender's terms name,
-//! and for every one of its selectors: the sender chooses.
+//! DMARC (RFC 9989) needs only one of the two. A plan cannot rely on that: receivers refuse mail by
+//! an SPF `-all` before they look at a signature, and forwarding breaks SPF but not DKIM. So each
+//! has to hold by itself, for every address that a sender's terms name, and for each of its
+//! selectors: the sender chooses.
 //!
-//! A host of the move that declares no sender sends from where nobody knows. A domain that does not
-//! move, and a host that mail leaves, send from wherever the record of today lets them.
+//! If a host of the move declares no sender, it is unknown where its mail comes from. A domain that
+//! does not move, and a host that mail leaves, send from wherever the current record lets them.
 //!
-//! When a sender's mail can be in flight: that of a host until `queue_life` after people have stopped
-//! sending through it, that of all others always.
+//! A host's mail can be in flight until `queue_life` after people have stopped sending through it;
+//! any other sender's mail can always be in flight.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,11 +21,11 @@ use cutover_contract::{Name, RrKey, RrSet, RrType};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Sender};
 use crate::observe::Outside;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, is_let, may_refuse, may_refuse_today, passes, sources,
+    Edges, Source, evaluated, is_accepted, may_refuse, may_refuse_today, passes, sources,
 };
 use crate::proof::view::{Choice, View};
 use crate::spf::{Outcome, SpfRecord, Target, Term};
@@ -39,9 +39,9 @@ const NOW: Duration = Duration::ZERO;
 /// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let edges = bench.always(("edges", &Name::root(), 0), &|| edges(bench));
-    let always = bench.atom(
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let edges = builder.always(("edges", &Name::root(), 0), &|| edges(builder));
+    let always = builder.atom(
         What::InFlight {
             by: Fact::Sends,
             of: Subject::Host("every other sender".to_owned()),
@@ -50,49 +50,50 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
         Start::Always,
         Vec::new(),
     );
-    for (domain, one) in bench.moving() {
-        let hosts = [(&one.from, Part::Old), (&one.to, Part::New)];
-        let hosts = hosts.into_iter().chain(one.others.iter().map(|host| (host, Part::Other)));
+    for (domain, domain_move) in builder.moving() {
+        let hosts = [(&domain_move.from, Role::Old), (&domain_move.to, Role::New)];
+        let hosts =
+            hosts.into_iter().chain(domain_move.others.iter().map(|host| (host, Role::Other)));
         let mut stream = 0;
-        for (host, part) in hosts {
+        for (host, role) in hosts {
             let of = Subject::Host(host.name.clone());
-            let in_flight = |bench: &Bench<'_>| match part == Part::Other
-                && !bench.facts.is_stated(Fact::Sends, &of)
+            let in_flight = |builder: &PatternBuilder<'_>| match role == Role::Other
+                && !builder.facts.is_stated(Fact::Sends, &of)
             {
                 true => vec![always],
-                false => bench.facts.in_flight(&of),
+                false => builder.facts.in_flight(&of),
             };
             for sender in host.senders.iter().filter(|sender| sender.says_anything()) {
-                of_spf(bench, (domain, part), (host, sender), &mut stream, &edges, &in_flight);
-                dkim::of_dkim(bench, (domain, part), (host, sender), &mut stream, &in_flight);
+                of_spf(builder, (domain, role), (host, sender), &mut stream, &edges, &in_flight);
+                dkim::of_dkim(builder, (domain, role), (host, sender), &mut stream, &in_flight);
             }
-            // Each stream that declares nothing comes from where nobody knows.
-            let bare = |sender: &Sender| !sender.says_anything();
-            let is_bare = match part {
-                Part::New => host.senders.is_empty() || host.senders.iter().any(bare),
-                Part::Other => host.senders.iter().any(bare),
-                // What passes today goes on to pass, whoever sends it.
-                Part::Old => false,
+            // It is unknown where the mail of a sender comes from that declares nothing.
+            let declares_nothing = |sender: &Sender| !sender.says_anything();
+            let has_undeclared = match role {
+                Role::New => host.senders.is_empty() || host.senders.iter().any(declares_nothing),
+                Role::Other => host.senders.iter().any(declares_nothing),
+                // What passes today still passes, whoever sends it.
+                Role::Old => false,
             };
-            if is_bare {
-                undeclared(bench, domain, host, &in_flight);
+            if has_undeclared {
+                undeclared(builder, domain, host, &in_flight);
             }
         }
-        today::as_today(bench, domain, Some(one), &edges);
+        today::still_passes(builder, domain, Some(domain_move), &edges);
     }
-    let moving: BTreeSet<&Name> = bench.moving().map(|(name, _)| name).collect();
+    let moving: BTreeSet<&Name> = builder.moving().map(|(name, _)| name).collect();
     let changing =
-        bench.always(("changing-records", &Name::root(), 0), &|| changing_records(bench));
+        builder.always(("changing-records", &Name::root(), 0), &|| changing_records(builder));
     for domain in changing.iter().filter(|name| !moving.contains(name)) {
-        today::as_today(bench, domain, None, &edges);
+        today::still_passes(builder, domain, None, &edges);
     }
-    dkim::keys_in_use(bench);
-    dmarc::stricter_policies(bench);
+    dkim::keys_in_use(builder);
+    dmarc::stricter_policies(builder);
 }
 
-/// Every network that some SPF record names, as seen or in the course of the plan.
-fn edges(bench: &Bench<'_>) -> Edges {
-    let draft = bench.draft();
+/// Every network that some SPF record names, now or over the course of the plan.
+fn edges(builder: &PatternBuilder<'_>) -> Edges {
+    let draft = builder.draft();
     let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let live = live.filter(|(key, _)| key.rtype == RrType::TXT).map(|(_, rrset)| rrset.rdata());
     let outside = draft.snapshot.outside.values().filter_map(|answer| match answer {
@@ -102,26 +103,29 @@ fn edges(bench: &Bench<'_>) -> Edges {
     let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
     let after = changes.filter_map(|change| change.after.as_ref()).map(RrSet::rdata);
     let records = live.chain(outside).chain(after).flatten();
-    let declared = draft.intent.moves.iter().flat_map(|one| {
-        [&one.from, &one.to].into_iter().chain(&one.others).flat_map(|host| &host.senders)
+    let declared = draft.intent.moves.iter().flat_map(|domain_move| {
+        [&domain_move.from, &domain_move.to]
+            .into_iter()
+            .chain(&domain_move.others)
+            .flat_map(|host| &host.senders)
     });
     let declared = declared.filter_map(|sender| sender.spf.as_ref());
     let declared = declared.map(|spf| SpfRecord::of_terms(&spf.value));
     Edges::of(records.filter_map(SpfRecord::of_rdata).chain(declared))
 }
 
-/// What a host is in a move.
+/// The role of a host in a move.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Role {
     /// Mail leaves it.
     Old,
-    /// Mail comes to it.
+    /// Mail moves to it.
     New,
-    /// It sends as the domain, before and after.
+    /// It sends as the domain, before and after the move.
     Other,
 }
 
-/// Whether a receiver lets all that comes through one term pass, or else what it does not.
+/// The mail of a sender that comes through a single SPF term.
 struct Stream<'s> {
     domain: &'s Name,
     host: &'s Host,
@@ -130,38 +134,38 @@ struct Stream<'s> {
     term: Term,
 }
 
-/// Where mail comes from, by the term that lets it pass.
+/// The sources of mail, by the term that authorises them.
 type ByTerm = BTreeMap<String, BTreeSet<Source>>;
 
-/// Where the mail of a sender comes from.
+/// The sources of a sender's mail.
 struct Streams {
-    /// In the course of the plan.
+    /// Over the course of the plan.
     by_term: ByTerm,
-    /// When all is done.
+    /// In the end.
     after: ByTerm,
 }
 
-/// Where mail comes from that a sender's terms authorise.
+/// The sources of mail that a sender's terms authorise.
 fn streams(
-    bench: &Bench<'_>,
-    (domain, part): (&Name, Part),
+    builder: &PatternBuilder<'_>,
+    (domain, role): (&Name, Role),
     terms: &str,
     edges: &Edges,
 ) -> Streams {
     let terms = SpfRecord::of_terms(terms).named(domain, domain).terms;
-    let snapshot = bench.draft().snapshot;
+    let snapshot = builder.draft().snapshot;
     let before = sources(&terms, domain, snapshot, edges);
-    let end = std::sync::Arc::clone(&bench.end);
+    let end = std::sync::Arc::clone(&builder.end);
     let after = sources(&terms, domain, &end, edges);
-    let mut by_term = match part {
-        Part::Old => before,
-        // Where the names lead that it sends by, it sends from today: but for those of the old host.
-        Part::New => {
+    let mut by_term = match role {
+        Role::Old => before,
+        // It sends from wherever its names lead today, except from addresses of the old host.
+        Role::New => {
             let mut both = after.clone();
-            let parties = bench.parties();
+            let parties = builder.parties();
             let own = |source: &Source| match source {
                 Source::Address(ip) => !parties.has(Side::From, *ip),
-                Source::Behind(..) => true,
+                Source::ViaTerm(..) => true,
             };
             for (term, more) in &before {
                 let target = Term::new(term).target(domain);
@@ -172,9 +176,9 @@ fn streams(
             }
             both
         }
-        // A sender that stays has its addresses of today until somebody says otherwise, and those of
-        // the end with them.
-        Part::Other => {
+        // A sender that stays has its current addresses until somebody says otherwise, and also
+        // those of the end.
+        Role::Other => {
             let mut both = before;
             for (term, more) in &after {
                 both.entry(term.clone()).or_default().extend(more.iter().cloned());
@@ -182,42 +186,42 @@ fn streams(
             both
         }
     };
-    if part == Part::Old {
-        of_old_exchanges(bench, domain, &terms, edges, &mut by_term);
+    if role == Role::Old {
+        of_old_exchanges(builder, domain, &terms, edges, &mut by_term);
     }
-    // A term that leads nowhere authorises nobody: mail comes from where nobody knows.
+    // A term that leads nowhere authorises nobody: it is unknown where the mail comes from.
     for (term, sources) in &mut by_term {
         if sources.is_empty() {
-            sources.insert(Source::Behind(domain.clone(), term.clone()));
+            sources.insert(Source::ViaTerm(domain.clone(), term.clone()));
         }
     }
     Streams { by_term, after }
 }
 
-/// Mail of a sender that declares SPF terms: every address of each of them.
+/// Mail of a sender that declares SPF terms: every address of each term.
 fn of_spf(
-    bench: &mut Bench<'_>,
-    (domain, part): (&Name, Part),
+    builder: &mut PatternBuilder<'_>,
+    (domain, role): (&Name, Role),
     (host, sender): (&Host, &Sender),
     stream: &mut usize,
     edges: &Edges,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    in_flight: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
 ) {
     let Some(spf) = &sender.spf else { return };
     let label = ("streams", domain, *stream);
-    let found = bench.always(label, &|| streams(bench, (domain, part), &spf.value, edges));
+    let found = builder.always(label, &|| streams(builder, (domain, role), &spf.value, edges));
     let Streams { by_term, after } = &*found;
     for (term, sources) in by_term {
         let of = Stream { domain, host, sender, sources, term: Term::new(term) };
         *stream += 1;
         let number = *stream;
-        if part == Part::New {
-            let behind = of.sources.iter().filter_map(|source| match source {
-                Source::Behind(owner, term) => Some((owner.clone(), Term::new(term))),
+        if role == Role::New {
+            let via_term = of.sources.iter().filter_map(|source| match source {
+                Source::ViaTerm(owner, term) => Some((owner.clone(), Term::new(term))),
                 Source::Address(_) => None,
             });
-            for (owner, term) in behind.filter(|(_, term)| term.hangs_on_the_client()) {
-                on_the_client(bench, &of, (&owner, &term), &in_flight(bench));
+            for (owner, term) in via_term.filter(|(_, term)| term.hangs_on_the_client()) {
+                on_the_client(builder, &of, (&owner, &term), &in_flight(builder));
             }
         }
         if edges.refuse_by_name() {
@@ -225,69 +229,70 @@ fn of_spf(
             let from = From { domain, id: format!("{}/{}", host.name, sender.name), who };
             let all = of.sources.iter().filter_map(|source| match source {
                 Source::Address(ip) => Some(*ip),
-                Source::Behind(..) => None,
+                Source::ViaTerm(..) => None,
             });
-            let usual = in_flight(bench);
-            may_be_refused(bench, &from, (all.collect(), part == Part::New, number), &usual);
+            let usual = in_flight(builder);
+            may_be_refused(builder, &from, (all.collect(), role == Role::New, number), &usual);
         }
-        // What shall send passes; of what sends today, a domain that says nothing refuses nothing.
-        let is_well = if part == Part::New { passes } else { is_let };
-        // Most of a record's addresses pass by the same term: those are looked at one by one only
-        // where that term does not do for all of them.
+        // A new sender has to pass. For current senders, a domain that says nothing refuses
+        // nothing.
+        let is_fine = if role == Role::New { passes } else { is_accepted };
+        // Most addresses of a record pass by the same term. They are looked at one by one only if
+        // that term does not pass all of them.
         let all = |view: &View<'_>| {
-            let behind = Source::Behind(domain.clone(), of.term.to_string());
-            is_fixed(view, &of.term, domain) && is_well(view, domain, &behind)
+            let via_term = Source::ViaTerm(domain.clone(), of.term.to_string());
+            is_fixed(view, &of.term, domain) && is_fine(view, domain, &via_term)
         };
         let some_fails = {
             let fails = |view: &View<'_>| {
-                let ok = all(view) || of.sources.iter().all(|source| is_well(view, domain, source));
+                let ok = all(view) || of.sources.iter().all(|source| is_fine(view, domain, source));
                 (!ok).then_some(())
             };
             let label = ("spf", domain, number << 16);
-            let found = bench.cases(ID, label, &fails);
+            let found = builder.cases(ID, label, &fails);
             !found.is_empty()
         };
         if !some_fails {
             continue;
         }
-        let usual = in_flight(bench);
+        let usual = in_flight(builder);
         for (place, source) in of.sources.iter().enumerate() {
             let found = {
-                let fails = |view: &View<'_>| (!is_well(view, domain, source)).then_some(());
-                bench.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
+                let fails = |view: &View<'_>| (!is_fine(view, domain, source)).then_some(());
+                builder.cases(ID, ("spf", domain, (number << 16) + place + 1), &fails)
             };
             let harm = spf_harm(&of, source);
-            // An address that a sender has no longer in the end: nobody says when it stops to send
-            // from there.
+            // An address that the sender no longer has in the end: nobody says when it stops
+            // sending from there.
             let goes =
-                part != Part::Old && !after.get(term).is_some_and(|all| all.contains(source));
+                role != Role::Old && !after.get(term).is_some_and(|all| all.contains(source));
             let in_flight = match goes {
-                true => bench.facts.in_flight(&Subject::Name(domain.clone())),
+                true => builder.facts.in_flight(&Subject::Name(domain.clone())),
                 false => usual.clone(),
             };
             for (choice, ()) in found.iter() {
                 for atom in &in_flight {
-                    bench.forbid(ID, (choice, NOW), &[*atom], &harm);
+                    builder.forbid(ID, (choice, NOW), &[*atom], &harm);
                 }
             }
         }
     }
 }
 
-/// Whose mail it is.
+/// A set of mail, for messages.
 struct From<'f> {
     domain: &'f Name,
-    /// In the id of a harm.
+    /// For the id of a harm.
     id: String,
-    /// In a sentence, behind `mail that`.
+    /// For a sentence, after `mail that`.
     who: String,
 }
 
-/// Terms that may match mail and refuse it, if somebody outside wants it so: nobody can tell in
-/// advance. What may do so today, and does not as far as anybody says, goes on not to; but for mail
-/// that is sent for the first time.
+/// Terms that may match mail and refuse it, as somebody outside decides: nobody can tell in
+/// advance. A term that could do so today, and as far as is known does not, still does not; except
+/// for mail that is sent for the first time.
 fn may_be_refused(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     from: &From<'_>,
     (sources, is_new, number): (Vec<IpAddr>, bool, usize),
     in_flight: &[usize],
@@ -304,7 +309,7 @@ fn may_be_refused(
         };
         sources.iter().flat_map(of_source).collect()
     };
-    let all = bench.met(ID, ("may-refuse", domain, number << 16), &open);
+    let all = builder.met(ID, ("may-refuse", domain, number << 16), &open);
     for (place, term) in all.iter().enumerate() {
         let (owner, text) = term;
         let by = Subject::Name(Term::new(text).answered_below(owner));
@@ -314,25 +319,25 @@ fn may_be_refused(
                 "mail that {who} is refused by `{text}` in the SPF record of {owner} if that matches its address, and nobody can tell that in advance"
             ),
             format!(
-                "take the term out; or, if it never matches, {}",
-                bench.statement(Fact::Published, &by, Value::True, "")
+                "remove the term; or, if it never matches, {}",
+                builder.statement(Fact::Published, &by, Value::True, "")
             ),
         );
         let met = |view: &View<'_>| open(view).contains(term).then_some(());
-        let found = bench.cases(ID, ("may-refuse", domain, (number << 16) + place + 1), &met);
-        for bad in bench.facts.having(Fact::Published, &by, Value::False) {
+        let found = builder.cases(ID, ("may-refuse", domain, (number << 16) + place + 1), &met);
+        for bad in builder.facts.having(Fact::Published, &by, Value::False) {
             for (choice, ()) in found.iter() {
                 for atom in in_flight {
-                    bench.forbid(ID, (choice, NOW), &[bad, *atom], &harm);
+                    builder.forbid(ID, (choice, NOW), &[bad, *atom], &harm);
                 }
             }
         }
     }
 }
 
-/// A term of which only its publisher says whom it lets pass: the new host's mail, if so it is.
+/// A term whose matches only its publisher knows: it has to pass the new host's mail.
 fn on_the_client(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     of: &Stream<'_>,
     (owner, term): (&Name, &Term),
     in_flight: &[usize],
@@ -345,18 +350,18 @@ fn on_the_client(
             "mail that `{}` sends as {domain} (`{}`) passes SPF only if `{term}` matches its address, and nobody can tell that in advance",
             host.name, sender.name
         ),
-        bench.statement(Fact::Published, &by, Value::True, ""),
+        builder.statement(Fact::Published, &by, Value::True, ""),
     );
-    for bad in bench.facts.having(Fact::Published, &by, Value::False) {
+    for bad in builder.facts.having(Fact::Published, &by, Value::False) {
         for atom in in_flight {
-            bench.forbid(ID, (&Choice::new(), NOW), &[bad, *atom], &harm);
+            builder.forbid(ID, (&Choice::new(), NOW), &[bad, *atom], &harm);
         }
     }
 }
 
-/// `mx` means the exchanges of the old host for its mail, wherever the MX records lead now.
+/// For the old host's mail, `mx` means its exchanges, wherever the MX records lead now.
 fn of_old_exchanges(
-    bench: &Bench<'_>,
+    builder: &PatternBuilder<'_>,
     domain: &Name,
     terms: &[Term],
     edges: &Edges,
@@ -364,10 +369,10 @@ fn of_old_exchanges(
 ) {
     for term in terms {
         let Some(Target::Exchanges(of)) = term.target(domain) else { continue };
-        let moves = bench.moving().filter(|(name, _)| **name == of);
-        for exchange in moves.flat_map(|(_, one)| &one.from.exchanges) {
+        let moves = builder.moving().filter(|(name, _)| **name == of);
+        for exchange in moves.flat_map(|(_, domain_move)| &domain_move.from.exchanges) {
             let a = Term::new(&format!("a:{}", shown(&exchange.name.value)));
-            let snapshot = bench.draft().snapshot;
+            let snapshot = builder.draft().snapshot;
             let live = sources(&[a], domain, snapshot, edges).into_values().flatten();
             let given = exchange.addresses.iter().copied().map(Source::Address);
             let known = live.filter(|source| matches!(source, Source::Address(_)));
@@ -380,7 +385,7 @@ fn spf_harm(of: &Stream<'_>, source: &Source) -> Harm {
     let Stream { domain, host, sender, .. } = of;
     let from = match source {
         Source::Address(ip) => format!("from {ip}"),
-        Source::Behind(_, term) => format!("from where `{term}` leads"),
+        Source::ViaTerm(_, term) => format!("from where `{term}` leads"),
     };
     Harm::new(
         format!("{ID}/{}/{}/{}/spf/{source}", shown(domain), host.name, sender.name),
@@ -395,7 +400,7 @@ fn spf_harm(of: &Stream<'_>, source: &Source) -> Harm {
     )
 }
 
-/// Whether all that a term leads to is the same throughout the plan.
+/// Whether everything that a term leads to stays the same throughout the plan.
 fn is_fixed(view: &View<'_>, term: &Term, domain: &Name) -> bool {
     match term.target(domain) {
         None => true,
@@ -416,51 +421,51 @@ fn is_fixed(view: &View<'_>, term: &Term, domain: &Name) -> bool {
     }
 }
 
-/// Mail of a host that declares no sender: it comes from where nobody knows.
+/// Mail of a host that declares no sender: it is unknown where it comes from.
 fn undeclared(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     domain: &Name,
     host: &Host,
-    in_flight: &dyn Fn(&Bench<'_>) -> Vec<usize>,
+    in_flight: &dyn Fn(&PatternBuilder<'_>) -> Vec<usize>,
 ) {
     let found = {
         let fails = |view: &View<'_>| {
             let outcome = evaluated(view, domain, NOBODY).outcome;
-            // Without a record nobody refuses it, but for a DMARC policy that wants either.
+            // Without a record nobody refuses it, except by a DMARC policy that requires either.
             let refused = || dmarc::strictness(domain, &|key| view.look_up(key))[0] > 0;
             let ok = outcome == Outcome::Pass || (outcome == Outcome::None && !refused());
             (!ok).then_some(())
         };
-        bench.cases(ID, ("undeclared", domain, 0), &fails)
+        builder.cases(ID, ("undeclared", domain, 0), &fails)
     };
-    let in_flight = in_flight(bench);
+    let in_flight = in_flight(builder);
     let of = Subject::Host(host.name.clone());
     let harm = Harm::new(
         format!("{ID}/{}/{}/undeclared", shown(domain), host.name),
         format!(
-            "mail that `{}` sends as {domain} comes from where nobody says, and fails SPF",
+            "mail that `{}` sends as {domain} comes from unknown addresses, and fails SPF",
             host.name
         ),
         format!(
-            "declare what `{}` sends with under `senders:`; where it sends nothing, {}",
+            "declare under `senders:` what `{}` sends with; if it sends nothing, {}",
             host.name,
-            bench.statement(Fact::Sends, &of, Value::False, "")
+            builder.statement(Fact::Sends, &of, Value::False, "")
         ),
     );
     for (choice, ()) in found.iter() {
         for atom in &in_flight {
-            bench.forbid(ID, (choice, NOW), &[*atom], &harm);
+            builder.forbid(ID, (choice, NOW), &[*atom], &harm);
         }
     }
 }
 
-/// The names whose SPF records the plan can change, by themselves or by what they lead to.
-fn changing_records(bench: &Bench<'_>) -> BTreeSet<Name> {
-    let draft = bench.draft();
+/// The names whose SPF records the plan can change, directly or by what they lead to.
+fn changing_records(builder: &PatternBuilder<'_>) -> BTreeSet<Name> {
+    let draft = builder.draft();
     let rrsets = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
     let has = |rrset: &RrSet| rrset.rdata().iter().any(|r| SpfRecord::of_rdata(r).is_some());
     let texts = rrsets.filter(|(key, rrset)| key.rtype == RrType::TXT && has(rrset));
-    // A record whose own terms all name addresses changes only by itself.
+    // A record whose terms all name addresses changes only by itself.
     let leads = |rrset: &RrSet| {
         let leads = |record: SpfRecord| record.terms.iter().any(Term::costs_lookup);
         rrset.rdata().iter().filter_map(SpfRecord::of_rdata).any(leads)
@@ -471,7 +476,8 @@ fn changing_records(bench: &Bench<'_>) -> BTreeSet<Name> {
         let rrsets = [&change.before, &change.after];
         change.key.rtype == RrType::TXT && rrsets.into_iter().flatten().any(has)
     });
-    // Nobody sends as a name that is no host's (RFC 5321 §2.3.5): such records are for including.
+    // Nobody sends as a name that is not a host's (RFC 5321 §2.3.5): such records exist to be
+    // included.
     let is_domain = |name: &&Name| !name.labels().any(|label| label.first() == Some(&b'_'));
     let names = live.chain(changes.map(|change| &change.key)).map(|key| &key.name);
     names.filter(is_domain).cloned().collect()

@@ -1,4 +1,4 @@
-//! What the SPF records of today let pass: somebody may rely on it, declared or not.
+//! What the current SPF records let pass: somebody may rely on it, declared or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,47 +10,48 @@ use super::{From, ID, NOBODY, NOW, may_be_refused, of_old_exchanges};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host, Sender};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
-use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_let, sources};
+use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_accepted, sources};
 use crate::proof::view::View;
 use crate::spf::{Outcome, SpfRecord, Term};
 
-/// What the record of today lets pass, and no sender of the move declares: somebody may rely on it.
-pub(super) fn as_today(
-    bench: &mut Bench<'_>,
+/// What the current record lets pass and no sender of the move declares: somebody may rely on it.
+pub(super) fn still_passes(
+    builder: &mut PatternBuilder<'_>,
     domain: &Name,
-    one: Option<&DomainMove>,
+    domain_move: Option<&DomainMove>,
     edges: &Edges,
 ) {
-    all_others(bench, domain, one);
-    of_the_client(bench, domain, one, edges);
+    all_others(builder, domain, domain_move);
+    of_the_client(builder, domain, domain_move, edges);
     if edges.refuse_by_name() {
-        all_sources_today(bench, domain, one, edges);
+        all_sources_today(builder, domain, domain_move, edges);
     }
-    let rest = bench
-        .always(("undeclared-today", domain, 0), &|| undeclared_today(bench, domain, one, edges));
+    let rest = builder.always(("undeclared-today", domain, 0), &|| {
+        undeclared_today(builder, domain, domain_move, edges)
+    });
     if rest.is_empty() {
         return;
     }
-    let of = sends_today(domain, one);
+    let of = sends_today(domain, domain_move);
     let rest: Vec<&Source> = rest.iter().collect();
-    let failing = |bench: &Bench<'_>, number: usize, sources: &[&Source]| {
+    let failing = |builder: &PatternBuilder<'_>, number: usize, sources: &[&Source]| {
         let fails = |view: &View<'_>| {
-            sources.iter().any(|source| !is_let(view, domain, source)).then_some(())
+            sources.iter().any(|source| !is_accepted(view, domain, source)).then_some(())
         };
-        bench.cases(ID, ("today", domain, number), &fails)
+        builder.cases(ID, ("today", domain, number), &fails)
     };
-    if failing(bench, 0, &rest).is_empty() {
+    if failing(builder, 0, &rest).is_empty() {
         return;
     }
     for (place, source) in rest.iter().enumerate() {
-        let found = failing(bench, place + 1, &[*source]);
-        // Who sends from an address of the old host sends through it.
-        let of = match (source, one) {
-            (Source::Address(ip), Some(one)) if bench.parties().has(Side::From, *ip) => {
-                Subject::Host(one.from.name.clone())
+        let found = failing(builder, place + 1, &[*source]);
+        // Mail from an address of the old host is sent through it.
+        let of = match (source, domain_move) {
+            (Source::Address(ip), Some(domain_move)) if builder.parties().has(Side::From, *ip) => {
+                Subject::Host(domain_move.from.name.clone())
             }
             (_, _) => of.clone(),
         };
@@ -60,75 +61,83 @@ pub(super) fn as_today(
                 "mail as {domain} from {source}, which its SPF record lets pass today, fails SPF: nobody says that nothing is sent from there"
             ),
             format!(
-                "leave the term in the record, or declare its sender at a host; where nothing is sent from there, {}",
-                bench.statement(Fact::Sends, &of, Value::False, "")
+                "leave the term in the record, or declare its sender at a host; if nothing is sent from there, {}",
+                builder.statement(Fact::Sends, &of, Value::False, "")
             ),
         );
-        // What fails today, and was only authorised by a term behind another, fails for itself.
+        // A source that already fails today, and was only authorised by a term that follows
+        // another, fails anyway.
         for (choice, ()) in found.iter().filter(|(choice, ())| !choice.is_empty()) {
-            for atom in bench.facts.in_flight(&of) {
-                bench.forbid(ID, (choice, NOW), &[atom], &harm);
+            for atom in builder.facts.in_flight(&of) {
+                builder.forbid(ID, (choice, NOW), &[atom], &harm);
             }
         }
     }
 }
 
-/// What the record of today does not refuse, from wherever it comes, and another one may.
+/// Mail from any source that the current record does not refuse, but another record may.
 fn all_sources_today(
-    bench: &mut Bench<'_>,
+    builder: &mut PatternBuilder<'_>,
     domain: &Name,
-    one: Option<&DomainMove>,
+    domain_move: Option<&DomainMove>,
     edges: &Edges,
 ) {
-    let snapshot = bench.draft().snapshot;
+    let snapshot = builder.draft().snapshot;
     let terms: Vec<Term> = records_at(snapshot, domain)
         .first()
         .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
     let found = sources(&terms, domain, snapshot, edges).into_values().flatten();
     let addresses = found.filter_map(|source| match source {
         Source::Address(ip) => Some(ip),
-        Source::Behind(..) => None,
+        Source::ViaTerm(..) => None,
     });
     let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
-    let of = sends_today(domain, one);
+    let of = sends_today(domain, domain_move);
     let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
-    let in_flight = bench.facts.in_flight(&of);
-    may_be_refused(bench, &from, (all.into_iter().collect(), false, 0), &in_flight);
+    let in_flight = builder.facts.in_flight(&of);
+    may_be_refused(builder, &from, (all.into_iter().collect(), false, 0), &in_flight);
 }
 
-/// What terms lead to whose match hangs on the client: nobody can tell whose mail passes by which of
-/// the records below them, so each goes on to answer what it answers today.
-fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>, edges: &Edges) {
-    let draft = bench.draft();
+/// What the terms lead to that depend on the client: nobody can tell whose mail passes by which of
+/// the records there, so each has to keep its current answer.
+fn of_the_client(
+    builder: &mut PatternBuilder<'_>,
+    domain: &Name,
+    domain_move: Option<&DomainMove>,
+    edges: &Edges,
+) {
+    let draft = builder.draft();
     let snapshot = draft.snapshot;
     let terms_of = |host: &Host| -> Vec<Term> {
         let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
         spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms).collect()
     };
-    let behind = |terms: &[Term]| -> BTreeSet<(Name, String)> {
+    let via_term = |terms: &[Term]| -> BTreeSet<(Name, String)> {
         let all = sources(terms, domain, snapshot, edges).into_values().flatten();
         all.filter_map(|source| match source {
-            Source::Behind(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
-            Source::Behind(..) | Source::Address(_) => None,
+            Source::ViaTerm(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
+            Source::ViaTerm(..) | Source::Address(_) => None,
         })
         .collect()
     };
     let live: Vec<Term> = records_at(snapshot, domain)
         .first()
         .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
-    let all = behind(&live);
+    let all = via_term(&live);
     if all.is_empty() {
         return;
     }
-    // Whose mail it is; the new host's own terms are asked for as such.
-    let hosts = one.into_iter().flat_map(|one| [&one.from].into_iter().chain(&one.others));
+    // Whose mail it is. The new host's own terms are judged separately.
+    let hosts = domain_move
+        .into_iter()
+        .flat_map(|domain_move| [&domain_move.from].into_iter().chain(&domain_move.others));
     let declared: Vec<(&Host, BTreeSet<(Name, String)>)> =
-        hosts.map(|host| (host, behind(&terms_of(host)))).collect();
+        hosts.map(|host| (host, via_term(&terms_of(host)))).collect();
     for (number, (owner, text)) in all.iter().enumerate() {
         let term = Term::new(text);
         let below = term.answered_below(owner);
-        // Whoever has a name in DNS for its address is a host, and hosts' names have no underscores
-        // (RFC 1123 §2.1).
+        // Whoever has a name in DNS for its address is a host, and the names of hosts have no
+        // underscores (RFC 1123 §2.1).
         let of_hosts = term.is_of_host_names();
         let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
         let names = draft
@@ -136,7 +145,7 @@ fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>,
             .map(|key| &key.name)
             .filter(|name| name.is_at_or_below(&below) && (!of_hosts || is_host(name)))
             .map(|name| (name, term.asks_for()));
-        // And by the names that its address has.
+        // And the names that an address has.
         let pointers = draft
             .owned()
             .map(|key| &key.name)
@@ -148,7 +157,8 @@ fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>,
             .filter(|(_, terms)| terms.contains(&(owner.clone(), text.clone())))
             .map(|(host, _)| Subject::Host(host.name.clone()))
             .collect();
-        let senders = if senders.is_empty() { vec![sends_today(domain, one)] } else { senders };
+        let senders =
+            if senders.is_empty() { vec![sends_today(domain, domain_move)] } else { senders };
         for (place, (name, asks_for)) in names.into_iter().enumerate() {
             let keys: Vec<RrKey> =
                 asks_for.iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
@@ -166,24 +176,24 @@ fn of_the_client(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>,
                     "mail as {domain} passes SPF by `{text}` today, which may lead to {name}: that changes, and nobody can tell whose mail fails"
                 ),
                 format!(
-                    "leave {name} as it is until nobody sends by it; where nobody does, {}",
-                    bench.statement(Fact::Sends, &own, Value::False, "")
+                    "leave {name} as it is until nobody sends by it; if nobody does, {}",
+                    builder.statement(Fact::Sends, &own, Value::False, "")
                 ),
             );
             let found =
-                bench.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
-            let bad = |bench: &Bench<'_>| -> Vec<usize> {
-                match bench.facts.is_stated(Fact::Sends, &own) {
-                    true => bench.facts.in_flight(&own),
-                    false => senders.iter().flat_map(|of| bench.facts.in_flight(of)).collect(),
+                builder.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
+            let bad = |builder: &PatternBuilder<'_>| -> Vec<usize> {
+                match builder.facts.is_stated(Fact::Sends, &own) {
+                    true => builder.facts.in_flight(&own),
+                    false => senders.iter().flat_map(|of| builder.facts.in_flight(of)).collect(),
                 }
             };
-            bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+            builder.forbid_each(ID, (&found, NOW), &bad, &harm);
         }
     }
 }
 
-/// Whether the name of an address stands at a name (RFC 1035 §3.5, RFC 3596 §2.5).
+/// Whether a name can hold the name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
 fn is_of_address(name: &Name) -> bool {
     static ABOVE: LazyLock<[Name; 2]> = LazyLock::new(|| {
         ["in-addr.arpa.", "ip6.arpa."].map(|above| Name::from_user(above).expect("a name"))
@@ -191,41 +201,43 @@ fn is_of_address(name: &Name) -> bool {
     ABOVE.iter().any(|above| name.is_at_or_below(above))
 }
 
-/// Whose mail it is that the record of today lets pass and nobody declares: that of a host that mail
-/// leaves, and that declares no sender; or else anybody's.
-fn sends_today(domain: &Name, one: Option<&DomainMove>) -> Subject {
-    match one.filter(|one| !one.from.senders.iter().any(Sender::says_anything)) {
-        Some(one) => Subject::Host(one.from.name.clone()),
+/// The sender of mail that the current record lets pass and nobody declares: a host that mail
+/// leaves and that declares no sender, or otherwise anybody.
+fn sends_today(domain: &Name, domain_move: Option<&DomainMove>) -> Subject {
+    match domain_move
+        .filter(|domain_move| !domain_move.from.senders.iter().any(Sender::says_anything))
+    {
+        Some(domain_move) => Subject::Host(domain_move.from.name.clone()),
         None => Subject::Name(domain.clone()),
     }
 }
 
-/// What the record of today lets pass, and no sender of the move declares.
+/// What the current record lets pass and no sender of the move declares.
 fn undeclared_today(
-    bench: &Bench<'_>,
+    builder: &PatternBuilder<'_>,
     domain: &Name,
-    one: Option<&DomainMove>,
+    domain_move: Option<&DomainMove>,
     edges: &Edges,
 ) -> BTreeSet<Source> {
-    let snapshot = bench.draft().snapshot;
+    let snapshot = builder.draft().snapshot;
     let live = records_at(snapshot, domain);
     let Some(live) = live.first() else { return BTreeSet::new() };
     let terms: Vec<Term> = live.terms_that_count().cloned().collect();
     let today = sources(&terms, domain, snapshot, edges).into_values().flatten();
-    let declared: BTreeSet<Source> = one.map_or(BTreeSet::new(), |one| {
+    let declared: BTreeSet<Source> = domain_move.map_or(BTreeSet::new(), |domain_move| {
         let terms = |host: &Host| -> Vec<Term> {
             let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
             spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms)
                 .collect()
         };
-        let old = terms(&one.from);
+        let old = terms(&domain_move.from);
         let mut found = sources(&old, domain, snapshot, edges);
-        of_old_exchanges(bench, domain, &old, edges, &mut found);
+        of_old_exchanges(builder, domain, &old, edges, &mut found);
         let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
-        // What the new host's terms mean today is the old one's.
-        let later = sources(&terms(&one.to), domain, &bench.end, edges);
+        // What the new host's terms mean today belongs to the old host.
+        let later = sources(&terms(&domain_move.to), domain, &builder.end, edges);
         declared.extend(later.into_values().flatten());
-        for host in &one.others {
+        for host in &domain_move.others {
             declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
         }
         declared
@@ -233,36 +245,38 @@ fn undeclared_today(
     today.filter(|source| !declared.contains(source)).collect()
 }
 
-/// Mail from where no record names: a record that refuses it, where that of today does not.
-fn all_others(bench: &mut Bench<'_>, domain: &Name, one: Option<&DomainMove>) {
-    let undeclared = one.is_some_and(|one| !one.from.senders.iter().any(Sender::says_anything));
+/// Mail from sources that no record names: a record that refuses it, although the current record
+/// does not.
+fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Option<&DomainMove>) {
+    let undeclared = domain_move
+        .is_some_and(|domain_move| !domain_move.from.senders.iter().any(Sender::says_anything));
     let refused = |view: &View<'_>| {
         let today = evaluated_today(view, domain, NOBODY).outcome;
         let now = evaluated(view, domain, NOBODY).outcome;
         let worse = match today {
             Outcome::Pass => now != Outcome::Pass,
-            // Of a host that declares no sender, this is all of its mail.
+            // For a host that declares no sender, this is all of its mail.
             Outcome::None if undeclared => !matches!(now, Outcome::Pass | Outcome::None),
             Outcome::None | Outcome::Neutral | Outcome::SoftFail => now == Outcome::Fail,
             Outcome::Fail | Outcome::PermError | Outcome::TempError => false,
         };
         worse.then_some(today)
     };
-    let of = sends_today(domain, one);
-    for (choice, today) in bench.cases(ID, ("others", domain, 0), &refused).iter() {
+    let of = sends_today(domain, domain_move);
+    for (choice, today) in builder.cases(ID, ("others", domain, 0), &refused).iter() {
         let harm = Harm::new(
             format!("{ID}/{}/today/spf/others", shown(domain)),
             format!(
-                "mail as {domain} from where no record names fails SPF, and does not today ({}): nobody says that nothing is sent from there",
+                "mail as {domain} from addresses that no record names fails SPF, and does not today ({}): nobody says that nothing is sent from there",
                 today
             ),
             format!(
-                "leave the end of the record as it is, or declare every sender; where nothing else is sent, {}",
-                bench.statement(Fact::Sends, &of, Value::False, "")
+                "leave the end of the record as it is, or declare every sender; if nothing else is sent, {}",
+                builder.statement(Fact::Sends, &of, Value::False, "")
             ),
         );
-        for atom in bench.facts.in_flight(&of) {
-            bench.forbid(ID, (choice, NOW), &[atom], &harm);
+        for atom in builder.facts.in_flight(&of) {
+            builder.forbid(ID, (choice, NOW), &[atom], &harm);
         }
     }
 }

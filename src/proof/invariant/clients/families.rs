@@ -1,4 +1,4 @@
-//! Families of addresses: a client may have either alone.
+//! Address families: a client may have only one of them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,18 +9,22 @@ use super::{ID, NOW};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 
-/// A discovery record that leads to servers of one family alone, where it led to servers of the other
-/// too: a client may have either alone.
-pub(super) fn loses_one(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMove), key: &RrKey) {
-    // Who takes a record away wants nobody to find anything by it.
-    if Servers::of(&|key| bench.end.told(key), key).is_none() {
+/// A discovery record that comes to lead to servers of only one family, although it led to servers
+/// of the other too: a client may have only that one.
+pub(super) fn loses_a_family(
+    builder: &mut PatternBuilder<'_>,
+    (domain, domain_move): (&Name, &DomainMove),
+    key: &RrKey,
+) {
+    // Whoever removes a record wants nobody to find anything by it.
+    if Servers::of(&|key| builder.end.told(key), key).is_none() {
         return;
     }
-    let subjects = [Subject::Host(one.to.name.clone()), Subject::Name(domain.clone())];
+    let subjects = [Subject::Host(domain_move.to.name.clone()), Subject::Name(domain.clone())];
     let families = [(Fact::Ipv4Only, "IPv4", 4), (Fact::Ipv6Only, "IPv6", 6)];
     for (fact, words, number) in families {
         let has = |servers: &Servers| servers.ips.iter().any(|ip| ip.is_ipv4() == (number == 4));
@@ -34,16 +38,16 @@ pub(super) fn loses_one(bench: &mut Bench<'_>, (domain, one): (&Name, &DomainMov
         let harm = Harm::new(
             format!("{ID}/{}/family/{words}/{} {}", shown(domain), shown(&key.name), key.rtype),
             format!(
-                "a mail client that has {words} alone asks for {key}, and finds no server with such an address any more"
+                "a mail client with only {words} looks up {key}, and no longer finds a server with such an address"
             ),
             format!(
                 "give the server an {words} address; or {}",
-                bench.statement(fact, &subjects[0], Value::False, "")
+                builder.statement(fact, &subjects[0], Value::False, "")
             ),
         );
-        let found = bench.cases(ID, label, &lost);
-        let bad = |bench: &Bench<'_>| bench.facts.of_any(fact, &subjects, Value::True);
-        bench.forbid_each(ID, (&found, NOW), &bad, &harm);
+        let found = builder.cases(ID, label, &lost);
+        let bad = |builder: &PatternBuilder<'_>| builder.facts.of_any(fact, &subjects, Value::True);
+        builder.forbid_each(ID, (&found, NOW), &bad, &harm);
     }
 }
 
@@ -75,7 +79,7 @@ impl Servers {
         found
     }
 
-    /// Whether it leads to no server, as everybody knows.
+    /// Whether it is known that there are no servers.
     pub(super) fn is_none(&self) -> bool {
         self.ips.is_empty() && self.unseen.is_empty()
     }

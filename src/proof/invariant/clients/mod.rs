@@ -1,9 +1,11 @@
-//! `clients`: every user finds and reaches a server that serves the mailbox, and sees new mail there.
+//! `clients`: every user finds and reaches a server that serves the mailbox, and sees new mail
+//! there.
 //!
-//! Clients that look for their server ask discovery records; clients that are set up never look
-//! again, and stay with the name that they were given until somebody changes them. So discovery
-//! records must lead to a host that serves, the names behind them must keep leading there, and who is
-//! set up for the old host sees no new mail from the switch on unless that host shows it.
+//! Clients that look for their server use discovery records. Clients that are already set up never
+//! look again, and keep the server name that they were given until somebody changes it. So
+//! discovery records must lead to a host that serves, and the names in them must keep leading
+//! there. Whoever is set up for the old host sees no new mail from the switch on, unless that host
+//! shows it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,11 +14,11 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use super::{both, forbid_where_it_leads, host};
+use super::{both, forbid_at_host, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{Outside, Seen, Snapshot, discovery_keys};
-use crate::proof::model::{Bench, shown};
+use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::{Choice, View};
@@ -28,24 +30,24 @@ mod others;
 const ID: &str = "clients";
 const NOW: Duration = Duration::ZERO;
 
-/// Services of which a client asks for one or the other record (RFC 8314 §5.1).
+/// Services for which a client asks for one of two records (RFC 8314 §5.1).
 const PAIRS: &[[&str; 2]] = &[
     ["_imap._tcp", "_imaps._tcp"],
     ["_pop3._tcp", "_pop3s._tcp"],
     ["_submission._tcp", "_submissions._tcp"],
 ];
 
-pub(super) fn patterns(bench: &mut Bench<'_>) {
-    let Some((from, to)) = bench.sides() else {
-        others::records_alone(bench);
+pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
+    let Some((from, to)) = builder.sides() else {
+        others::records_alone(builder);
         return;
     };
-    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let Some(mailboxes) = builder.mailboxes().copied() else { return };
     let (from, to) = (&from.name, &to.name);
     let none = Choice::new();
-    let idle = bench.facts.of_host(Fact::Serves, to, Value::False);
-    let off = bench.facts.of_host(Fact::Mail, from, Value::Off);
-    let serve = bench.of_host(Fact::Serves, to, Value::True, "");
+    let idle = builder.facts.of_host(Fact::Serves, to, Value::False);
+    let off = builder.facts.of_host(Fact::Mail, from, Value::Off);
+    let serve = builder.of_host(Fact::Serves, to, Value::True, "");
     for idle in &idle {
         let harm = Harm::new(
             format!("{ID}/{to}/serves"),
@@ -54,90 +56,91 @@ pub(super) fn patterns(bench: &mut Bench<'_>) {
             ),
             serve.clone(),
         );
-        bench.forbid(ID, (&none, NOW), &[mailboxes.new, *idle], &harm);
+        builder.forbid(ID, (&none, NOW), &[mailboxes.new, *idle], &harm);
     }
-    for idle in bench.facts.of_host(Fact::Serves, from, Value::False) {
+    for idle in builder.facts.of_host(Fact::Serves, from, Value::False) {
         let harm = Harm::new(
             format!("{ID}/{from}/serves"),
-            format!("people read their mail at `{from}`, which serves their mailboxes no longer"),
+            format!("people read their mail at `{from}`, which no longer serves their mailboxes"),
             format!("let `{from}` serve until every client is set up for `{to}`"),
         );
-        let clients = bench.facts.of_host(Fact::Clients, from, Value::True);
+        let clients = builder.facts.of_host(Fact::Clients, from, Value::True);
         for reads in mailboxes.at_old().chain(clients) {
-            bench.forbid(ID, (&none, NOW), &[reads, idle], &harm);
+            builder.forbid(ID, (&none, NOW), &[reads, idle], &harm);
         }
     }
-    for client in bench.facts.of_host(Fact::Clients, from, Value::True) {
+    for client in builder.facts.of_host(Fact::Clients, from, Value::True) {
         for off in &off {
             let harm = Harm::new(
                 format!("{ID}/{from}/set-up"),
                 format!(
-                    "a mail client that is set up for `{from}` finds nobody there: its user can neither read nor send"
+                    "a mail client that is set up for `{from}` cannot reach it: its user can neither read nor send"
                 ),
-                bench.of_host(Fact::Clients, from, Value::False, "contract"),
+                builder.of_host(Fact::Clients, from, Value::False, "contract"),
             );
-            bench.forbid(ID, (&none, NOW), &[client, *off], &harm);
+            builder.forbid(ID, (&none, NOW), &[client, *off], &harm);
         }
     }
     let mut has_clients = false;
-    for (domain, one) in bench.moving() {
-        let found = Discovery::of(bench, domain, one);
+    for (domain, domain_move) in builder.moving() {
+        let found = Discovery::of(builder, domain, domain_move);
         has_clients |= found.old_has_clients;
         for key in &found.keys {
-            of_record(bench, (domain, one), key, (&idle, &off));
+            of_record(builder, (domain, domain_move), key, (&idle, &off));
         }
-        of_pairs(bench, domain, &found);
-        others::left_behind(bench, one, &found.left, &off);
-        others::led_out_of_sight(bench, one, &found.unseen, &off);
+        of_pairs(builder, domain, &found);
+        others::left_behind(builder, domain_move, &found.left, &off);
+        others::unseen_targets(builder, domain_move, &found.unseen, &off);
         if found.old_has_clients {
-            sees_new_mail(bench, domain, one);
+            sees_new_mail(builder, domain, domain_move);
         } else if !found.unseen.is_empty() {
-            // Asked for together with what is unseen, so either statement may stand without the other.
-            let _ = bench.facts.of_host(Fact::Redirects, from, Value::False);
+            // Both facts are asked for together, so either may be stated without the other.
+            let _ = builder.facts.of_host(Fact::Redirects, from, Value::False);
         }
     }
     if has_clients {
-        shows_the_others_again(bench, (from, to));
+        shows_new_mailboxes(builder, (from, to));
     }
-    if let Some((_, one)) = bench.moving().next() {
-        let left = others::of_other_names(bench, one);
-        others::left_behind(bench, one, &left, &off);
-        others::led_along(bench);
+    if let Some((_, domain_move)) = builder.moving().next() {
+        let left = others::of_other_names(builder, domain_move);
+        others::left_behind(builder, domain_move, &left, &off);
+        others::follow_changed_names(builder);
     }
-    names_in_use::patterns(bench, &idle);
+    names_in_use::patterns(builder, &idle);
 }
 
 /// The discovery records of a domain.
 struct Discovery {
-    /// Those that a host of the move declares, or the plan changes.
+    /// The records that a host of the move declares, or the plan changes.
     keys: BTreeSet<RrKey>,
-    /// Those that nobody declares and the plan leaves, and that lead to the old host.
+    /// The records that nobody declares, that the plan leaves, and that lead to the old host.
     left: BTreeSet<RrKey>,
-    /// What others of them lead to that nobody could ask: names outside of the zones, and delegations.
+    /// The targets of other records that nobody could ask: names outside the zones, and
+    /// delegations.
     unseen: BTreeSet<Name>,
-    /// Whether anything says that clients use the old host.
+    /// Whether there is any sign that clients use the old host.
     old_has_clients: bool,
 }
 
 impl Discovery {
-    fn of(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Arc<Self> {
-        bench.always(("discovery", domain, 0), &|| Self::find(bench, domain, one))
+    fn of(builder: &PatternBuilder<'_>, domain: &Name, domain_move: &DomainMove) -> Arc<Self> {
+        builder.always(("discovery", domain, 0), &|| Self::find(builder, domain, domain_move))
     }
 
-    fn find(bench: &Bench<'_>, domain: &Name, one: &DomainMove) -> Self {
-        let draft = bench.draft();
-        let declared = one.from.discovery.keys().chain(one.to.discovery.keys());
+    fn find(builder: &PatternBuilder<'_>, domain: &Name, domain_move: &DomainMove) -> Self {
+        let draft = builder.draft();
+        let declared = domain_move.from.discovery.keys().chain(domain_move.to.discovery.keys());
         let mut keys: BTreeSet<RrKey> = declared.cloned().collect();
         let mut left = BTreeSet::new();
         let mut unseen = BTreeSet::new();
-        let old = OldNames::of(bench, one);
-        let mut old_has_clients = !one.from.discovery.is_empty();
+        let old = OldNames::of(builder, domain_move);
+        let mut old_has_clients = !domain_move.from.discovery.is_empty();
         for key in discovery_keys(domain) {
-            let leads = old.leads_there(bench, &key);
+            let leads = old.leads_there(builder, &key);
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
                 keys.insert(key);
-            } else if keys.contains(&key) || !is_asked_by(bench, &key) {
+            } else if keys.contains(&key) || !is_used(builder, &key) {
                 continue;
             } else if leads {
                 left.insert(key);
@@ -147,18 +150,18 @@ impl Discovery {
         }
         let said = |name: &Name| {
             let of = Subject::Name(name.clone());
-            bench.facts.is_stated(Fact::Clients, &of)
+            builder.facts.is_stated(Fact::Clients, &of)
         };
         old_has_clients |= unseen.iter().any(|name| !said(name));
         Self { keys, left, unseen, old_has_clients }
     }
 }
 
-/// Whether a record is what clients find their server by today: an alias, or else addresses of either
-/// family.
-fn is_asked_by(bench: &Bench<'_>, key: &RrKey) -> bool {
+/// Whether clients use a record to find their server today: an alias, or otherwise addresses of
+/// either family.
+fn is_used(builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
     let alias = RrKey::new(key.name.clone(), RrType::CNAME);
-    let is_alias = bench.library.live(&alias) != Outside::Absent;
+    let is_alias = builder.library.live(&alias) != Outside::Absent;
     match key.rtype {
         RrType::CNAME => is_alias,
         RrType::A | RrType::AAAA => !is_alias,
@@ -166,10 +169,10 @@ fn is_asked_by(bench: &Bench<'_>, key: &RrKey) -> bool {
     }
 }
 
-/// What a question leads to that nobody could ask: a name outside of the zones, or the delegation that
-/// it lies below.
+/// The target of a question that nobody could ask: a name outside the zones, or the delegation
+/// above it.
 fn unseen_behind(snapshot: &Snapshot, key: &RrKey) -> Option<Name> {
-    // Where an alias leads is what it is asked for.
+    // An alias is looked up for its target's addresses.
     let rtype = if key.rtype == RrType::CNAME { RrType::A } else { key.rtype };
     let key = RrKey::new(key.name.clone(), rtype);
     if !matches!(snapshot.told(&key), Outside::Unknown(_)) {
@@ -180,7 +183,7 @@ fn unseen_behind(snapshot: &Snapshot, key: &RrKey) -> Option<Name> {
     Some(cut.unwrap_or(end))
 }
 
-/// By which names and addresses clients know the old host.
+/// The names and addresses by which clients know the old host.
 #[derive(Debug)]
 struct OldNames {
     names: BTreeSet<Name>,
@@ -188,29 +191,32 @@ struct OldNames {
 }
 
 impl OldNames {
-    /// What the domain's clients find before the mail moves is the old host's, but for what is the new
-    /// one's in the end.
-    fn of(bench: &Bench<'_>, one: &DomainMove) -> Arc<Self> {
-        bench.always(("old-names", &one.domain.value, 0), &|| Self::find(bench, one))
+    /// What the domain's clients find before the mail moves belongs to the old host, unless it
+    /// belongs to the new host in the end.
+    fn of(builder: &PatternBuilder<'_>, domain_move: &DomainMove) -> Arc<Self> {
+        builder.always(("old-names", &domain_move.domain.value, 0), &|| {
+            Self::find(builder, domain_move)
+        })
     }
 
-    fn find(bench: &Bench<'_>, one: &DomainMove) -> Self {
-        let snapshot = bench.draft().snapshot;
-        let declared = one.from.discovery.values().filter_map(|rdata| target(&rdata.value));
-        let exchanges = one.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
+    fn find(builder: &PatternBuilder<'_>, domain_move: &DomainMove) -> Self {
+        let snapshot = builder.draft().snapshot;
+        let declared = domain_move.from.discovery.values().filter_map(|rdata| target(&rdata.value));
+        let exchanges =
+            domain_move.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
         let mut names: BTreeSet<Name> = declared.chain(exchanges).collect();
         let mut addresses: BTreeSet<IpAddr> =
             names.iter().flat_map(|name| snapshot.addresses(name)).collect();
         let new: BTreeSet<Name> =
-            one.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
+            domain_move.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
         let is_new = |ip: &IpAddr| {
-            bench.parties().has(Side::To, *ip)
-                || new.iter().any(|name| bench.end.addresses(name).contains(ip))
+            builder.parties().has(Side::To, *ip)
+                || new.iter().any(|name| builder.end.addresses(name).contains(ip))
         };
-        for key in discovery_keys(&one.domain.value) {
+        for key in discovery_keys(&domain_move.domain.value) {
             let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
             for rdata in published.into_iter().flat_map(|rrset| rrset.rdata()) {
-                if one.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
+                if domain_move.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
                     continue;
                 }
                 match (target(rdata), rdata.ip()) {
@@ -227,13 +233,14 @@ impl OldNames {
         Self { names, addresses }
     }
 
-    /// Whether a discovery record leads to the old host today: itself, as an alias, or by a wildcard.
-    fn leads_there(&self, bench: &Bench<'_>, key: &RrKey) -> bool {
-        self.leads(&|key| bench.library.live(key), key)
+    /// Whether a discovery record leads to the old host today: directly, by an alias, or by a
+    /// wildcard.
+    fn leads_there(&self, builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
+        self.leads(&|key| builder.library.live(key), key)
     }
 
     fn leads(&self, look_up: &dyn Fn(&RrKey) -> Outside, key: &RrKey) -> bool {
-        // Where an alias leads is what it is asked for.
+        // An alias is looked up for its target's addresses.
         let types: &[RrType] = match key.rtype {
             RrType::CNAME => &[RrType::A, RrType::AAAA],
             ref other => std::slice::from_ref(other),
@@ -266,74 +273,72 @@ fn target(rdata: &Rdata) -> Option<Name> {
     rdata.target().or(rdata.srv_target())
 }
 
-/// One discovery record that a host declares, or the plan changes.
+/// A discovery record that a host declares, or the plan changes.
 fn of_record(
-    bench: &mut Bench<'_>,
-    (domain, one): (&Name, &DomainMove),
+    builder: &mut PatternBuilder<'_>,
+    (domain, domain_move): (&Name, &DomainMove),
     key: &RrKey,
     (idle, off): (&[usize], &[usize]),
 ) {
-    let (from, to) = (&one.from.name, &one.to.name);
-    let Some(mailboxes) = bench.mailboxes().copied() else { return };
+    let (from, to) = (&domain_move.from.name, &domain_move.to.name);
+    let Some(mailboxes) = builder.mailboxes().copied() else { return };
     let id =
         |what: &str| format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype);
     let at = usize::from(key.rtype.number());
-    let cases = |bench: &Bench<'_>, what, side| {
-        bench.cases(ID, (what, &key.name, at), &|view| names(view, one, key, side))
+    let cases = |builder: &PatternBuilder<'_>, what, side| {
+        builder.cases(ID, (what, &key.name, at), &|view| names(view, domain_move, key, side))
     };
-    for (choice, ()) in cases(bench, "names-new", Side::To).iter() {
+    for (choice, ()) in cases(builder, "names-new", Side::To).iter() {
         let harm = Harm::new(
             id("names-new"),
             format!(
-                "a mail client that asks for {key} of {domain} is led to `{to}`, which does not serve every mailbox yet"
+                "a mail client that looks up {key} of {domain} is sent to `{to}`, which does not serve every mailbox yet"
             ),
-            bench.of_host(Fact::Serves, to, Value::True, ""),
+            builder.of_host(Fact::Serves, to, Value::True, ""),
         );
         for idle in idle {
-            bench.forbid(ID, (choice, NOW), &[*idle], &harm);
+            builder.forbid(ID, (choice, NOW), &[*idle], &harm);
         }
     }
-    let early = bench.cases(ID, ("early", &key.name, at), &|view| early(view, one, key));
+    let early = builder.cases(ID, ("early", &key.name, at), &|view| early(view, domain_move, key));
     for (choice, ()) in early.iter() {
         let harm = Harm::new(
             id("early"),
             format!(
-                "a mail client that asks for {key} of {domain} does not find what it found before, while the mailboxes are still at `{from}`"
+                "a mail client that looks up {key} of {domain} does not find what it found before, while the mailboxes are still at `{from}`"
             ),
             format!("change {key} when the mailboxes have moved"),
         );
         for at_old in mailboxes.at_old() {
-            bench.forbid(ID, (choice, NOW), &[at_old], &harm);
+            builder.forbid(ID, (choice, NOW), &[at_old], &harm);
         }
     }
-    leads_where(bench, key);
-    families::loses_one(bench, (domain, one), key);
-    elsewhere(bench, one, key, off);
-    let late = bench.late();
-    let old = OldNames::of(bench, one);
-    let leads_old = |view: &View<'_>| match one.from.discovery.contains_key(key) {
-        true => names(view, one, key, Side::From),
+    leads_where(builder, key);
+    families::loses_a_family(builder, (domain, domain_move), key);
+    new_host_elsewhere(builder, domain_move, key, off);
+    let late = builder.late();
+    let old = OldNames::of(builder, domain_move);
+    let leads_old = |view: &View<'_>| match domain_move.from.discovery.contains_key(key) {
+        true => names(view, domain_move, key, Side::From),
         false => old.leads(&|key| view.look_up(key), key).then_some(()),
     };
-    for (choice, ()) in bench.cases(ID, ("names-old", &key.name, at), &leads_old).iter() {
+    for (choice, ()) in builder.cases(ID, ("names-old", &key.name, at), &leads_old).iter() {
         let harm = Harm::new(
             id("names-old"),
-            format!(
-                "a mail client that asks for {key} is led to `{from}`, where nobody answers any more"
-            ),
-            format!("leave `{from}` on until nobody can have the old {key}"),
+            format!("a mail client that looks up {key} is sent to `{from}`, which is off"),
+            format!("leave `{from}` on until no cache can hold the old {key}"),
         );
         for off in off {
-            bench.forbid(ID, (choice, late), &[*off], &harm);
+            builder.forbid(ID, (choice, late), &[*off], &harm);
         }
     }
 }
 
-/// A discovery record that leads to nothing, or to what nobody could ask.
-fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
-    let end = std::sync::Arc::clone(&bench.end);
+/// A discovery record that leads to nothing, or to something that nobody could ask.
+fn leads_where(builder: &mut PatternBuilder<'_>, key: &RrKey) {
+    let end = std::sync::Arc::clone(&builder.end);
     let nowhere =
-        bench.cases(ID, ("nowhere", &key.name, usize::from(key.rtype.number())), &|view| {
+        builder.cases(ID, ("nowhere", &key.name, usize::from(key.rtype.number())), &|view| {
             leads_nowhere(view, key, &end)
         });
     for (choice, (target, is_seen)) in nowhere.iter() {
@@ -342,40 +347,45 @@ fn leads_where(bench: &mut Bench<'_>, key: &RrKey) {
             format!("{ID}/{}/nowhere/{}", shown(&key.name), key.rtype),
             match is_seen {
                 true => format!(
-                    "a mail client that asks for {key} is led to {target}, which has no address"
+                    "a mail client that looks up {key} is sent to {target}, which has no address"
                 ),
                 false => format!(
-                    "a mail client that asks for {key} is led to {target}, and nobody could ask what that is: it may not exist"
+                    "a mail client that looks up {key} is sent to {target}, and nobody could ask what that is: it may not exist"
                 ),
             },
             match is_seen {
                 true => format!("let {target} have an address as long as {key} can lead there"),
                 false => format!(
                     "configure a `resolver:`, or {}",
-                    bench.statement(Fact::Published, &of, Value::True, "")
+                    builder.statement(Fact::Published, &of, Value::True, "")
                 ),
             },
         );
         match is_seen {
-            true => bench.forbid(ID, (choice, NOW), &[], &harm),
-            // What clients find today is seen by that.
+            true => builder.forbid(ID, (choice, NOW), &[], &harm),
+            // What clients find today evidently exists.
             false if choice.is_empty() => {}
             false => {
-                for bad in bench.facts.having(Fact::Published, &of, Value::False) {
-                    bench.forbid(ID, (choice, NOW), &[bad], &harm);
+                for bad in builder.facts.having(Fact::Published, &of, Value::False) {
+                    builder.forbid(ID, (choice, NOW), &[bad], &harm);
                 }
             }
         }
     }
 }
 
-/// A record of the new host whose target is not there yet, or never comes to be: it leads to the old
-/// host, or to addresses that it does not have in the end.
-fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]) {
-    let Some(rdata) = one.to.discovery.get(key) else { return };
+/// A record of the new host whose target is not ready yet, or never will be: it leads to the old
+/// host, or to addresses that the new host does not have in the end.
+fn new_host_elsewhere(
+    builder: &mut PatternBuilder<'_>,
+    domain_move: &DomainMove,
+    key: &RrKey,
+    off: &[usize],
+) {
+    let Some(rdata) = domain_move.to.discovery.get(key) else { return };
     let Some(target) = target(&rdata.value) else { return };
-    let (parties, to) = (bench.parties(), &one.to.name);
-    let lasting: BTreeSet<IpAddr> = bench.end.addresses(&target).into_iter().collect();
+    let (parties, to) = (builder.parties(), &domain_move.to.name);
+    let lasting: BTreeSet<IpAddr> = builder.end.addresses(&target).into_iter().collect();
     let at = usize::from(key.rtype.number());
     let found = |view: &View<'_>| -> Vec<IpAddr> {
         let of =
@@ -386,7 +396,7 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
         });
         records.flat_map(|records| records.iter().filter_map(Rdata::ip)).collect()
     };
-    let of_old = OldNames::of(bench, one);
+    let of_old = OldNames::of(builder, domain_move);
     let is_old = |ip: &IpAddr| {
         (parties.has(Side::From, *ip) && !parties.has(Side::To, *ip))
             || (of_old.addresses.contains(ip) && !lasting.contains(ip))
@@ -397,7 +407,7 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
         found(view).iter().any(is_old).then_some(())
     };
     let away = |view: &View<'_>| {
-        names(view, one, key, Side::To)?;
+        names(view, domain_move, key, Side::To)?;
         found(view).iter().any(|ip| !is_old(ip) && !lasting.contains(ip)).then_some(())
     };
     let fix = format!("let {target} lead to `{to}` before {key} names it");
@@ -405,25 +415,26 @@ fn elsewhere(bench: &mut Bench<'_>, one: &DomainMove, key: &RrKey, off: &[usize]
         Harm::new(
             format!("{ID}/{}/{what}/{}", shown(&key.name), key.rtype),
             format!(
-                "a mail client that asks for {key} is told of {target}, as `{to}` has it, and comes to {where_to}"
+                "a mail client that looks up {key} is sent to {target}, as `{to}` declares, and reaches {where_to}"
             ),
             fix.clone(),
         )
     };
-    let gone = harm("new-at-old", &format!("`{}`, where nobody answers any more", one.from.name));
-    for (choice, ()) in bench.cases(ID, ("new-at-old", &key.name, at), &at_old).iter() {
+    let gone = harm("new-at-old", &format!("`{}`, which is off", domain_move.from.name));
+    for (choice, ()) in builder.cases(ID, ("new-at-old", &key.name, at), &at_old).iter() {
         for off in off {
-            bench.forbid(ID, (choice, NOW), &[*off], &gone);
+            builder.forbid(ID, (choice, NOW), &[*off], &gone);
         }
     }
-    let away_harm = harm("new-elsewhere", "an address that it does not have in the end");
-    for (choice, ()) in bench.cases(ID, ("new-elsewhere", &key.name, at), &away).iter() {
-        bench.forbid(ID, (choice, NOW), &[], &away_harm);
+    let away_harm =
+        harm("new-elsewhere", &format!("an address that `{to}` does not have in the end"));
+    for (choice, ()) in builder.cases(ID, ("new-elsewhere", &key.name, at), &away).iter() {
+        builder.forbid(ID, (choice, NOW), &[], &away_harm);
     }
 }
 
-/// The name that a discovery record leads to, where that has no address of a family that it has in the
-/// end, or none at all; and whether somebody has seen that.
+/// The target of a discovery record, if it lacks an address of a family that it has in the end, or
+/// has none at all; and whether that was observed.
 fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, bool)> {
     let found = match view.look_up(key) {
         Outside::Records(found) => found,
@@ -436,7 +447,7 @@ fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, 
     let of = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(target.clone(), rtype));
     let found = of.each_ref().map(|key| view.look_up(key));
     if found.iter().any(|found| matches!(found, Outside::Unknown(_))) {
-        // What clients find today is seen by that.
+        // What clients find today evidently exists.
         if view.look_up(key) == view.live(key) {
             return None;
         }
@@ -449,29 +460,32 @@ fn leads_nowhere(view: &View<'_>, key: &RrKey, end: &Snapshot) -> Option<(Name, 
     (gone || nothing).then_some((target, true))
 }
 
-/// Whether what clients find at the old host is not found in this view, nor what the new one has.
-fn early(view: &View<'_>, one: &DomainMove, key: &RrKey) -> Option<()> {
+/// Whether clients find neither what they found at the old host nor what the new host has.
+fn early(view: &View<'_>, domain_move: &DomainMove, key: &RrKey) -> Option<()> {
     let live = view.live(key);
     if live == Outside::Absent && view.published(key) == Outside::Absent {
         return None;
     }
-    let declared = one.from.discovery.contains_key(key) || one.to.discovery.contains_key(key);
+    let declared =
+        domain_move.from.discovery.contains_key(key) || domain_move.to.discovery.contains_key(key);
     let found = view.look_up(key);
     match declared {
-        // What takes its place is judged by whom it names.
-        true => (one.from.discovery.contains_key(key) && found == Outside::Absent).then_some(()),
+        // A replacement is judged by the host that it names.
+        true => {
+            (domain_move.from.discovery.contains_key(key) && found == Outside::Absent).then_some(())
+        }
         false => (found != live).then_some(()),
     }
 }
 
 /// Whether a discovery record names a host in this view.
-fn names(view: &View<'_>, one: &DomainMove, key: &RrKey, side: Side) -> Option<()> {
+fn names(view: &View<'_>, domain_move: &DomainMove, key: &RrKey, side: Side) -> Option<()> {
     let other = match side {
-        Side::From => host(one, Side::To),
-        Side::To => host(one, Side::From),
+        Side::From => host(domain_move, Side::To),
+        Side::To => host(domain_move, Side::From),
     };
-    let wanted = &host(one, side).discovery.get(key)?.value;
-    // What both hosts say names neither.
+    let wanted = &host(domain_move, side).discovery.get(key)?.value;
+    // A record that both hosts declare names neither.
     if other.discovery.get(key).is_some_and(|rdata| rdata.value == *wanted) {
         return None;
     }
@@ -481,8 +495,8 @@ fn names(view: &View<'_>, one: &DomainMove, key: &RrKey, side: Side) -> Option<(
     }
 }
 
-/// Of a service with two records, one has to be found at any time.
-fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
+/// If a service has two records, clients have to find at least one of them at any time.
+fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) {
     for pair in PAIRS {
         let keys: Vec<RrKey> = pair
             .iter()
@@ -495,11 +509,13 @@ fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
         let has = |snapshot: &Snapshot| {
             keys.iter().any(|key| matches!(snapshot.look_up(key), Seen::Records(_)))
         };
-        // What the new host does not offer is gone in the end.
+        // A record that the new host does not offer is gone in the end.
         let ends = |key: &RrKey| {
-            bench.moving().any(|(name, one)| name == domain && one.to.discovery.contains_key(key))
+            builder.moving().any(|(name, domain_move)| {
+                name == domain && domain_move.to.discovery.contains_key(key)
+            })
         };
-        if !has(bench.draft().snapshot) || !keys.iter().any(ends) {
+        if !has(builder.draft().snapshot) || !keys.iter().any(ends) {
             continue;
         }
         let neither = |view: &View<'_>| {
@@ -511,18 +527,18 @@ fn of_pairs(bench: &mut Bench<'_>, domain: &Name, found: &Discovery) {
                 "a mail client finds neither {} nor {} of {domain}: it cannot be set up",
                 pair[0], pair[1]
             ),
-            "let the absence of the new record expire before the old one is taken away",
+            "let the non-existence of the new record expire before the old one is removed",
         );
-        for (choice, ()) in bench.cases(ID, (pair[0], domain, 1), &neither).iter() {
-            bench.forbid(ID, (choice, NOW), &[], &harm);
+        for (choice, ()) in builder.cases(ID, (pair[0], domain, 1), &neither).iter() {
+            builder.forbid(ID, (choice, NOW), &[], &harm);
         }
     }
 }
 
-/// After the way back people read at the old host again, which may show them the new one's mailboxes
-/// still.
-fn shows_the_others_again(bench: &mut Bench<'_>, (from, to): (&String, &String)) {
-    let Some(again) = bench.mailboxes().and_then(|mailboxes| mailboxes.again) else { return };
+/// After the way back people read at the old host again, which may still show them the new host's
+/// mailboxes.
+fn shows_new_mailboxes(builder: &mut PatternBuilder<'_>, (from, to): (&String, &String)) {
+    let Some(again) = builder.mailboxes().and_then(|mailboxes| mailboxes.again) else { return };
     let harm = Harm::new(
         format!("{ID}/{from}/shows-the-others"),
         format!(
@@ -530,32 +546,32 @@ fn shows_the_others_again(bench: &mut Bench<'_>, (from, to): (&String, &String))
         ),
         format!("let `{from}` show its own mailboxes before people read there again"),
     );
-    for shows in bench.facts.of_host_again(Fact::Redirects, from, Value::True) {
-        // What passes log-ins on without being told to goes by where the mailbox is.
-        if bench.library.atoms.borrow()[shows].start != Start::Always {
-            bench.forbid(ID, (&Choice::new(), NOW), &[again, shows], &harm);
+    for shows in builder.facts.of_host_again(Fact::Redirects, from, Value::True) {
+        // A host that always passes log-ins on does so by where the mailbox is.
+        if builder.library.atoms.borrow()[shows].start != Start::Always {
+            builder.forbid(ID, (&Choice::new(), NOW), &[again, shows], &harm);
         }
     }
 }
 
-/// Who is set up for the old host while mail goes to the new one.
-fn sees_new_mail(bench: &mut Bench<'_>, domain: &Name, one: &DomainMove) {
-    let (from, to) = (&one.from.name, &one.to.name);
-    let clients = bench.facts.of_host(Fact::Clients, from, Value::True);
-    let blind = bench.facts.of_host(Fact::Redirects, from, Value::False);
+/// People who are set up for the old host while mail goes to the new one.
+fn sees_new_mail(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: &DomainMove) {
+    let (from, to) = (&domain_move.from.name, &domain_move.to.name);
+    let clients = builder.facts.of_host(Fact::Clients, from, Value::True);
+    let blind = builder.facts.of_host(Fact::Redirects, from, Value::False);
     let harm = Harm::new(
         format!("{ID}/{}/empty-mailbox", shown(domain)),
         format!(
             "a mail client that is set up for `{from}` sees no new mail: it goes to `{to}`, and `{from}` does not show it"
         ),
         format!(
-            "set every client up anew before the switch, or {}",
-            bench.of_host(Fact::Redirects, from, Value::True, "switch")
+            "set every client up again before the switch, or {}",
+            builder.of_host(Fact::Redirects, from, Value::True, "switch")
         ),
     )
     .or_steady(format!(
-        "the MX records of {domain} lead to `{to}` already: who is set up for `{from}` does not see what arrives there"
+        "the MX records of {domain} already lead to `{to}`: whoever is set up for `{from}` does not see what arrives there"
     ));
     let sets = both(&clients, &blind);
-    forbid_where_it_leads(bench, (ID, domain, Side::To), (NOW, &sets), &harm);
+    forbid_at_host(builder, (ID, domain, Side::To), (NOW, &sets), &harm);
 }

@@ -1,5 +1,5 @@
-//! Who takes mail of which nobody says that it does: addresses that are neither host's, and exchanges
-//! that only keep mail for others.
+//! Hosts that accept mail although nobody says that they do: addresses that belong to neither host,
+//! and exchanges that are only backups.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,28 +9,30 @@ use cutover_contract::Name;
 
 use super::{ID, is_untouched, lateness};
 use crate::fact::{Fact, Subject, Value};
-use crate::proof::model::{Bench, Domain, shown};
+use crate::proof::model::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Route, Routes, Side, routes_today};
 use crate::proof::pattern::Harm;
 
-/// Addresses behind exchanges of which nobody says that they take the domain's mail.
-pub(super) fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let domain = &one.name;
-    let parties = bench.parties();
-    let known: Vec<Route> = match (one.moves, routes_today(bench.draft().snapshot, domain)) {
-        // Where mail goes today, it goes on to go: nobody has to say so of a domain that stays.
-        (None, Routes::To(routes)) => routes,
-        (_, _) => Vec::new(),
-    };
-    let is_strange = |route: &Route| match one.moves {
+/// Addresses of exchanges of which nobody says that they accept the domain's mail.
+pub(super) fn strangers(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
+    let domain = &mail_domain.name;
+    let parties = builder.parties();
+    let known: Vec<Route> =
+        match (mail_domain.moves, routes_today(builder.draft().snapshot, domain)) {
+            // Where mail goes today is known to work: nobody has to state that for a domain that
+            // stays.
+            (None, Routes::To(routes)) => routes,
+            (_, _) => Vec::new(),
+        };
+    let is_strange = |route: &Route| match mail_domain.moves {
         Some(_) => parties.whose(route).is_none(),
         None => !known.iter().any(|other| match route.ip {
             Some(_) => other.ip == route.ip,
             None => (&other.exchange, &other.outside) == (&route.exchange, &route.outside),
         }),
     };
-    let ways = bench.routes(ID, domain);
-    let met: BTreeSet<&Route> = ways.found().flat_map(Routes::all).collect();
+    let routes = builder.routes(ID, domain);
+    let met: BTreeSet<&Route> = routes.found().flat_map(Routes::all).collect();
     let mut seen: Vec<(&Name, Option<IpAddr>, &Option<Name>)> = Vec::new();
     for (number, route) in met.iter().enumerate().filter(|(_, route)| is_strange(route)) {
         let to = (&route.exchange, route.ip, &route.outside);
@@ -38,14 +40,14 @@ pub(super) fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
             continue;
         }
         seen.push(to);
-        // Whatever its preference is there.
-        let comes = |routes: &Routes| {
+        // Its preference does not matter.
+        let is_used = |routes: &Routes| {
             let mut all = routes.all().iter();
-            all.any(|one| (&one.exchange, one.ip, &one.outside) == to).then_some(())
+            all.any(|route| (&route.exchange, route.ip, &route.outside) == to).then_some(())
         };
         let by_name = Subject::Name(route.exchange.clone());
         let by_address = route.ip.map(Subject::Address);
-        // A name of one of the hosts that leads elsewhere is told by where it leads.
+        // A name of a host of the move that leads elsewhere is identified by its address.
         let of_host = [Side::From, Side::To]
             .into_iter()
             .any(|side| parties.names(side).contains(&route.exchange));
@@ -57,31 +59,32 @@ pub(super) fn strangers(bench: &mut Bench<'_>, one: &Domain<'_>) {
         let harm = Harm::new(
             format!("{ID}/{}/stranger/{}", shown(domain), subjects[0]),
             format!(
-                "a sender of mail for {domain} connects to {}{at}: nobody says that this takes mail for {domain}",
+                "a sender of mail for {domain} connects to {}{at}: nobody says that this host accepts mail for {domain}",
                 route.exchange
             ),
             format!(
-                "let the exchange lead to a host of the move as long as MX records that name it can be cached; or {}",
-                bench.statement(Fact::Accepts, &subjects[0], Value::True, "")
+                "keep the exchange at a host of the move as long as caches may hold MX records that name it; or {}",
+                builder.statement(Fact::Accepts, &subjects[0], Value::True, "")
             ),
         );
-        for (choice, ()) in bench.routed(ID, ("stranger", domain, number), &comes).iter() {
-            if is_untouched(one, choice) {
+        for (choice, ()) in builder.routed(ID, ("stranger", domain, number), &is_used).iter() {
+            if is_untouched(mail_domain, choice) {
                 continue;
             }
-            let extra = lateness(bench, one, choice);
-            for bad in bench.facts.of_any(Fact::Accepts, &subjects, Value::False) {
-                bench.forbid_with(ID, choice, &extra, &[bad], &harm);
+            let extra = lateness(builder, mail_domain, choice);
+            for bad in builder.facts.of_any(Fact::Accepts, &subjects, Value::False) {
+                builder.forbid_with(ID, choice, &extra, &[bad], &harm);
             }
         }
     }
 }
 
-/// Exchanges that stand behind others today, and come to be the first: one that only keeps mail for those
-/// before it finds nobody to pass it on to, and sends it back (RFC 5321 §5.1).
-pub(super) fn backups(bench: &mut Bench<'_>, one: &Domain<'_>) {
-    let domain = &one.name;
-    let (None, Routes::To(today)) = (one.moves, routes_today(bench.draft().snapshot, domain))
+/// Exchanges that are backups today and become the first. A pure backup finds no exchange to pass
+/// mail on to, and returns it (RFC 5321 §5.1).
+pub(super) fn backups(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
+    let domain = &mail_domain.name;
+    let (None, Routes::To(today)) =
+        (mail_domain.moves, routes_today(builder.draft().snapshot, domain))
     else {
         return;
     };
@@ -92,10 +95,10 @@ pub(super) fn backups(bench: &mut Bench<'_>, one: &Domain<'_>) {
     let backups: BTreeSet<_> =
         today.iter().map(to).filter(|backup| !firsts.contains(backup)).collect();
     for (number, backup) in backups.iter().enumerate() {
-        let comes_first = |routes: &Routes| {
+        let is_first = |routes: &Routes| {
             let least = least(routes.all())?;
-            let mut firsts = routes.all().iter().filter(|route| route.preference == least);
-            firsts.any(|route| to(route) == *backup).then_some(())
+            let mut first = routes.all().iter().filter(|route| route.preference == least);
+            first.any(|route| to(route) == *backup).then_some(())
         };
         let (exchange, ip, _) = backup;
         let subjects: Vec<Subject> =
@@ -103,19 +106,19 @@ pub(super) fn backups(bench: &mut Bench<'_>, one: &Domain<'_>) {
         let harm = Harm::new(
             format!("{ID}/{}/backup/{}", shown(domain), subjects[0]),
             format!(
-                "{exchange}, which stands behind other exchanges of {domain} today, comes to be the first: nobody says that it takes the mail for good, and one that only keeps it for those before it sends it back"
+                "{exchange}, a backup exchange of {domain} today, becomes the first: nobody says that it accepts the mail for good, and a pure backup returns it"
             ),
             format!(
-                "leave an exchange before it; or {}",
-                bench.statement(Fact::Accepts, &subjects[0], Value::True, "")
+                "keep an exchange before it; or {}",
+                builder.statement(Fact::Accepts, &subjects[0], Value::True, "")
             ),
         );
-        for (choice, ()) in bench.routed(ID, ("backup", domain, number), &comes_first).iter() {
-            if is_untouched(one, choice) {
+        for (choice, ()) in builder.routed(ID, ("backup", domain, number), &is_first).iter() {
+            if is_untouched(mail_domain, choice) {
                 continue;
             }
-            for bad in bench.facts.of_any(Fact::Accepts, &subjects, Value::False) {
-                bench.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            for bad in builder.facts.of_any(Fact::Accepts, &subjects, Value::False) {
+                builder.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
             }
         }
     }

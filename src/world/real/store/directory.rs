@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! .cutover/NAME/lock                     one writer at a time
-//! .cutover/NAME/0001/artifact.json       what is run
+//! .cutover/NAME/0001/artifact.json       the artifact that is run
 //! .cutover/NAME/0001/journal.jsonl       what has happened
-//! .cutover/NAME/0001/next-DIGEST.json    what supersedes it when it has settled what it began
-//! .cutover/NAME/0001/confirmed/          what people say to the process that drives it
+//! .cutover/NAME/0001/next-DIGEST.json    the artifact that supersedes it when it is settled
+//! .cutover/NAME/0001/confirmed/          notes from people to the process that drives it
 //! ```
 //!
-//! Everything that is written is on the disk before it counts. An incomplete last line, which a crash
-//! can leave, is cut off and reported; damage anywhere else is refused.
+//! Everything that is written is on the disk before it counts. An incomplete last line, which a
+//! crash can leave, is cut off and reported; damage anywhere else is refused.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -23,10 +23,10 @@ use crate::artifact;
 use crate::digest::Digest;
 use crate::journal::Line;
 
-/// Octets of a journal at the most. Our choice: a million entries.
+/// Maximum octets of a journal. Our choice: a million entries.
 const JOURNAL_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Octets of a note at the most. Our choice: what somebody types on a command line.
+/// Maximum octets of a note. Our choice: more than anybody types on a command line.
 const NOTE_OCTETS_MAX: u64 = 1024 * 1024;
 
 const ARTIFACT: &str = "artifact.json";
@@ -38,17 +38,17 @@ pub struct Directory {
     state: PathBuf,
 }
 
-/// The lease of one plan; the system drops it with the process.
+/// The lease of one plan. The operating system releases it when the process ends.
 #[derive(Debug)]
 struct Lock {
     runs: Directory,
     plan: String,
     _file: File,
-    /// The journal that was written to last.
+    /// The journal that was last written to.
     open: Option<Journal>,
 }
 
-/// A journal that is written to.
+/// A journal that is open for writing.
 #[derive(Debug)]
 struct Journal {
     run: RunId,
@@ -74,14 +74,14 @@ impl Directory {
 
     fn runs_now(&self, plan: &str) -> StoreResult<Vec<RunId>> {
         let folders = folders(&self.of_plan(plan))?;
-        // A folder without a journal is a run that was never opened: a crash left it.
+        // A folder without a journal was left by a crash before its run was opened.
         let is_run = |path: &&PathBuf| path.join(JOURNAL).exists();
         let names = folders.iter().filter(is_run).filter_map(|path| name(path));
         Ok(names.map(|name| RunId { plan: plan.to_owned(), name: name.to_owned() }).collect())
     }
 
-    /// The file of a note. A step's id may contain what a file's name may not, and no step has the other
-    /// name.
+    /// The file of a note. It is named by a digest, because a step's id may contain characters that
+    /// a file name may not. No digest equals `turn-back`.
     fn note_path(&self, run: &RunId, note: Note<'_>) -> PathBuf {
         let file = match note {
             Note::Done(step) => {
@@ -125,7 +125,7 @@ impl Store for Directory {
         loop {
             line.clear();
             lines.read_until(b'\n', &mut line).map_err(io(&path))?;
-            // What stands after the last line end is a line that was not written to its end.
+            // Octets after the last line end belong to an incomplete line.
             if line.pop_if(|last| *last == b'\n').is_none() {
                 return Ok(line.len() as u64);
             }
@@ -146,7 +146,7 @@ impl Store for Directory {
         let folder = path.parent().expect("a note lies in a folder");
         let write = || {
             fs::create_dir_all(folder)?;
-            // Whoever reads it finds all of it or nothing.
+            // Rename a complete file into place, so that a reader finds all of it or nothing.
             let written = tempfile::NamedTempFile::new_in(folder)?;
             fs::write(written.path(), text)?;
             written.persist(&path).map(drop).map_err(|error| error.error)
@@ -175,7 +175,7 @@ impl Store for Directory {
                 let mut owner = String::new();
                 file.read_to_string(&mut owner).map_err(io(&path))?;
                 let owner = match owner.trim() {
-                    // It has the lock and has not written its name yet.
+                    // The owner has the lock but has not written its name yet.
                     "" => "another process".to_owned(),
                     owner => owner.to_owned(),
                 };
@@ -271,7 +271,8 @@ impl Journal {
     }
 }
 
-/// The last whole line of a file, without its line end, and how many octets all whole lines have.
+/// The last complete line of a file, without its line end, and the length in octets of all complete
+/// lines.
 fn last_line(file: &mut File, length: u64) -> std::io::Result<(Vec<u8>, u64)> {
     let mut from = length;
     let mut tail = Vec::new();
@@ -285,7 +286,7 @@ fn last_line(file: &mut File, length: u64) -> std::io::Result<(Vec<u8>, u64)> {
             ([], 0) => return Ok((Vec::new(), 0)),
             ([_] | [], _) => {}
         }
-        // Lines are short; a halt that lists many records is not.
+        // Most lines fit into the first chunk, but a halt that lists many records does not.
         let more = from.min((tail.len() as u64).max(1 << 12));
         from -= more;
         let mut chunk = vec![0; usize::try_from(more).expect("a part of what is in memory")];

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{StoreError, StoreResult};
 use crate::artifact::{self, Artifact};
 
-/// Says which file the system's word is about.
+/// Adds the file to an error of the operating system.
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     let place = path.display().to_string();
     move |source| StoreError::Io { place, source }

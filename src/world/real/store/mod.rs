@@ -1,12 +1,11 @@
 //! Where runs are kept: a trait, so that nothing above it knows whether that is a directory.
 //!
-//! A [`Store`] holds texts and lines, and gives them no meaning: sealed artifacts, the lines of
-//! journals, and what people say beside them. [`Runs`] reads them as the runs of one plan and checks
-//! every line. Whoever writes holds a [`Lease`], and there is no other way to write: one writer for each
-//! plan at a time.
+//! A [`Store`] holds text and does not interpret it: sealed artifacts, the lines of journals, and
+//! notes from people. [`Runs`] reads that text as the runs of one plan and checks every line.
+//! Writing needs a [`Lease`], so each plan has one writer at a time.
 //!
-//! An append names the digest of the last line that the writer knows. A store refuses it where another
-//! line is the last, so a writer that has lost its lease without knowing it writes nothing.
+//! An append names the digest of the last line that the writer knows. The store refuses it if
+//! another line is the last, so a writer that has lost its lease without noticing cannot write.
 
 mod directory;
 mod files;
@@ -27,23 +26,23 @@ pub use directory::Directory;
 pub use files::{read_artifact, read_text};
 pub use runs::{Found, Runs};
 
-/// Names a run.
+/// Identifies a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunId {
     /// The plan's name.
     pub plan: String,
-    /// The run's name: its number, from 1, or something else where it was given up.
+    /// The run's name: its number, from 1, or something else if the run was abandoned.
     pub name: String,
 }
 
 impl RunId {
-    /// The run of a number.
+    /// The run with this number.
     #[must_use]
     pub fn new(plan: &str, number: u32) -> Self {
         Self { plan: plan.to_owned(), name: format!("{number:04}") }
     }
 
-    /// Its number; `None` if it was given up.
+    /// Its number; `None` if it was abandoned.
     #[must_use]
     pub fn number(&self) -> Option<u32> {
         let number = self.name.parse().ok()?;
@@ -58,28 +57,28 @@ impl fmt::Display for RunId {
     }
 }
 
-/// What somebody says to the process that drives a run.
+/// A message to the process that drives a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note<'n> {
-    /// That a step is done; the text is the reason.
+    /// A step is done; the text is the reason.
     Done(&'n StepId),
-    /// That the run shall go back; the text is the rollback point.
+    /// The run is to go back; the text is the rollback point.
     TurnBack,
 }
 
 /// A part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What is run.
+    /// The artifact that is run.
     Artifact,
-    /// What has happened.
+    /// The journal of what has happened.
     Journal,
 }
 
-/// Takes the lines of a journal one by one, without their line ends.
+/// Takes the lines of a journal in order, without their line ends.
 pub type TakeLine<'t> = dyn FnMut(&[u8]) -> StoreResult<()> + Send + 't;
 
-/// What a store answers.
+/// The result of a store's operation.
 pub type StoreResult<T> = Result<T, StoreError>;
 
 /// Where runs are kept.
@@ -91,7 +90,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError`].
     async fn plans(&self) -> StoreResult<Vec<String>>;
 
-    /// The runs of a plan, in order; those that were given up or never opened are among them.
+    /// The runs of a plan, in order, including those that were abandoned or never opened.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -103,11 +102,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError`].
     async fn artifact(&self, run: &RunId) -> StoreResult<String>;
 
-    /// Reads the journal of a run from its first line. Returns how many octets of an incomplete last
-    /// line stand at its end, which a crash can leave.
+    /// Reads the journal of a run from its first line. Returns the length in octets of an
+    /// incomplete last line, which a crash can leave.
     ///
     /// # Errors
-    /// [`StoreError`], and whatever `take` says.
+    /// [`StoreError`], and whatever `take` returns.
     async fn lines(&self, run: &RunId, take: &mut TakeLine<'_>) -> StoreResult<u64>;
 
     /// The text of the artifact with this digest that a run keeps as its successor.
@@ -116,28 +115,28 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError`].
     async fn kept(&self, run: &RunId, digest: Digest) -> StoreResult<Option<String>>;
 
-    /// Leaves a note for the process that drives a run, in place of an earlier one of this kind.
+    /// Leaves a note for the process that drives a run. It replaces an earlier note of this kind.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing was said then.
+    /// [`StoreError`]; then no note was left.
     async fn leave(&self, run: &RunId, note: Note<'_>, text: &str) -> StoreResult<()>;
 
-    /// The text of a note; `None` if nobody has left one.
+    /// The text of a note; `None` if there is none.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn note(&self, run: &RunId, note: Note<'_>) -> StoreResult<Option<String>>;
 
-    /// Takes the lease of a plan; `owner` is what others are told.
+    /// Takes the lease of a plan. Other processes that try get the text `owner`.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], with the text of the owner.
+    /// [`StoreError::Locked`], with the text of the present owner.
     async fn lease(&self, plan: &str, owner: &str) -> StoreResult<Box<dyn Lease>>;
 
-    /// What to call a part of a run in messages.
+    /// The name of a part of a run in messages.
     fn place(&self, run: &RunId, part: Part) -> String;
 
-    /// The folder of a run, where runs are folders.
+    /// The folder of a run, in a store whose runs are folders.
     fn folder(&self, run: &RunId) -> Option<PathBuf>;
 }
 
@@ -150,15 +149,17 @@ pub trait Lease: fmt::Debug + Send + Sync {
     /// [`StoreError`].
     async fn create(&mut self, artifact: &str) -> StoreResult<RunId>;
 
-    /// Appends lines to the journal of a run. They are durable when this returns. `after` is the digest
-    /// of the last line so far, and of nothing for the first. An incomplete last line is cut off.
+    /// Appends lines to the journal of a run. They are durable when this returns. `after` is the
+    /// digest of the present last line, or of the empty text for the first line. An incomplete last
+    /// line is cut off.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if another line is the last, and other [`StoreError`]s; nothing counts
-    /// as written then.
+    /// [`StoreError::Conflict`] if another line is the last, and other [`StoreError`]s; then
+    /// nothing counts as written.
     async fn append(&mut self, run: &RunId, after: Digest, lines: &[&Line]) -> StoreResult<()>;
 
-    /// Keeps the text of the artifact that supersedes a run, until the run has settled what it has begun.
+    /// Keeps the text of the artifact that supersedes a run, until the run has settled what it has
+    /// begun.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -168,34 +169,34 @@ pub trait Lease: fmt::Debug + Send + Sync {
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The system says no.
+    /// The operating system reports an error.
     #[error("{place} cannot be used: {source}")]
     Io {
-        /// The file, or whatever it is.
+        /// The file or other location.
         place: String,
-        /// The system's word.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Another process holds the lease.
     #[error("the plan is locked by {owner}")]
     Locked {
-        /// Who, and since when.
+        /// The owner, and since when it holds the lease.
         owner: String,
     },
-    /// A text that is larger than any that we write.
+    /// The text is larger than any that we write.
     #[error("{place} is larger than {octets_max} octets")]
     TooLarge {
-        /// The file, or whatever it is.
+        /// The file or other location.
         place: String,
-        /// The bound.
+        /// The limit.
         octets_max: u64,
     },
     /// The sealed artifact of a run cannot be used.
     #[error("{place} cannot be used: {source}")]
     Artifact {
-        /// The file, or whatever it is.
+        /// The file or other location.
         place: String,
-        /// Why.
+        /// Why it cannot be used.
         source: artifact::ReadError,
     },
     /// A line of a journal cannot be used.
@@ -203,12 +204,12 @@ pub enum StoreError {
     Line {
         /// The journal.
         place: String,
-        /// The line, from one.
+        /// The number of the line, from 1.
         line: u64,
-        /// Why.
+        /// Why it cannot be used.
         source: LineError,
     },
-    /// Another process has written to the journal since.
+    /// Another process has written to the journal since it was read.
     #[error("{place}: another process has written to it since it was read")]
     Conflict {
         /// The journal.

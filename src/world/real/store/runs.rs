@@ -23,42 +23,45 @@ pub struct Found {
     pub run: Run,
     /// Its name.
     pub id: RunId,
-    /// How many octets of an incomplete last line stand at the end of its journal.
-    pub torn: u64,
+    /// The length in octets of an incomplete last line in its journal.
+    pub incomplete_octets: u64,
 }
 
 impl Runs {
-    /// The runs of a plan of this name. Nothing is created yet.
+    /// The runs of the plan with this name. Nothing is created yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, plan: &str) -> Self {
         Self { store, plan: plan.to_owned() }
     }
 
-    /// Where they are kept.
+    /// The store in which they are kept.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// Takes the lease; `owner` is what others are told.
+    /// Takes the lease. Other processes that try get the text `owner`.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], with the text of the owner.
+    /// [`StoreError::Locked`], with the text of the present owner.
     pub async fn lease(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
         self.store.lease(&self.plan, owner).await
     }
 
-    /// The same, as soon as nobody else has it.
+    /// Waits until the lease is free, and takes it.
     ///
     /// # Errors
-    /// [`StoreError`], but never that it is locked.
+    /// [`StoreError`], but never [`StoreError::Locked`].
     pub async fn lease_when_free(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
-        /// How often to look. Our choice.
+        /// How often to try. Our choice.
         const EVERY: Duration = Duration::from_secs(1);
         loop {
             match self.lease(owner).await {
                 Err(StoreError::Locked { .. }) => {
-                    #[expect(clippy::disallowed_methods, reason = "nobody tells when it is free")]
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a store does not report a free lease"
+                    )]
                     tokio::time::sleep(EVERY).await;
                 }
                 taken => return taken,
@@ -66,11 +69,11 @@ impl Runs {
         }
     }
 
-    /// The newest run. A journal without an entry counts as none: its process died before it opened the
-    /// run.
+    /// The newest run that was opened. An empty journal is skipped: its process ended before it
+    /// opened the run.
     ///
     /// # Errors
-    /// [`StoreError`], for anything in it that cannot be trusted.
+    /// [`StoreError`] for anything in it that cannot be trusted.
     pub async fn newest(&self) -> StoreResult<Option<Found>> {
         for id in self.numbered().await?.into_iter().rev() {
             let found = self.read(id).await?;
@@ -81,7 +84,7 @@ impl Runs {
         Ok(None)
     }
 
-    /// The numbers of all runs that were not given up, whether they were opened or not.
+    /// The numbers of all runs that were not abandoned, whether they were opened or not.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -97,10 +100,10 @@ impl Runs {
         Ok(runs)
     }
 
-    /// The run of a number; `None` if there is none, or it was never opened.
+    /// The run with this number; `None` if there is none, or it was never opened.
     ///
     /// # Errors
-    /// [`StoreError`], for anything in it that cannot be trusted.
+    /// [`StoreError`] for anything in it that cannot be trusted.
     pub async fn run(&self, number: u32) -> StoreResult<Option<Found>> {
         let id = RunId::new(&self.plan, number);
         if !self.numbered().await?.contains(&id) {
@@ -109,11 +112,11 @@ impl Runs {
         Ok(Some(self.read(id).await?).filter(|found| found.run.state.opened.is_some()))
     }
 
-    /// Reads every run, in order, whether it was opened, given up, or neither; one at a time, for they
-    /// are large.
+    /// Reads every run in order, whether it was opened, abandoned, or neither. Reads one at a time,
+    /// because they are large.
     ///
     /// # Errors
-    /// [`StoreError`], for anything in them that cannot be trusted.
+    /// [`StoreError`] for anything in them that cannot be trusted.
     pub async fn each(&self, take: &mut (dyn FnMut(Found) + Send)) -> StoreResult<()> {
         for id in self.store.runs(&self.plan).await? {
             take(self.read(id).await?);
@@ -121,11 +124,11 @@ impl Runs {
         Ok(())
     }
 
-    /// The run that a way back leads back.
+    /// The run that a way back rolls back.
     ///
     /// # Errors
-    /// [`StoreError`], for anything in it that cannot be trusted.
-    pub async fn turned(&self, back: &Artifact) -> StoreResult<Option<Found>> {
+    /// [`StoreError`] for anything in it that cannot be trusted.
+    pub async fn rolled_back_by(&self, back: &Artifact) -> StoreResult<Option<Found>> {
         for id in self.numbered().await?.into_iter().rev() {
             let found = self.read(id).await?;
             let state = &found.run.state;
@@ -136,24 +139,24 @@ impl Runs {
         Ok(None)
     }
 
-    /// The runs that lead the run of an artifact back.
+    /// The runs that roll back the run of an artifact.
     ///
     /// # Errors
-    /// [`StoreError`], for anything in it that cannot be trusted.
+    /// [`StoreError`] for anything in it that cannot be trusted.
     pub async fn ways_back(&self, of: Digest) -> StoreResult<Vec<Run>> {
-        let mut back = Vec::new();
+        let mut ways_back = Vec::new();
         self.each(&mut |Found { run, id, .. }| {
-            let leads_back = run.artifact.is_way_back() && run.artifact.parent == Some(of);
-            back.extend(Some(run).filter(|_| leads_back && id.number().is_some()));
+            let is_way_back = run.artifact.is_way_back() && run.artifact.parent == Some(of);
+            ways_back.extend(Some(run).filter(|_| is_way_back && id.number().is_some()));
         })
         .await?;
-        Ok(back)
+        Ok(ways_back)
     }
 
     /// The artifact that supersedes a run, if it was kept.
     ///
     /// # Errors
-    /// [`StoreError`], for one that cannot be trusted.
+    /// [`StoreError`] for an artifact that cannot be trusted.
     pub async fn next(&self, open: &Found) -> StoreResult<Option<Artifact>> {
         let Some(by) = open.run.state.replaced else { return Ok(None) };
         let Some(text) = self.store.kept(&open.id, by).await? else { return Ok(None) };
@@ -174,20 +177,20 @@ impl Runs {
         lease.keep(&open.id, digest, &text).await
     }
 
-    /// Creates a run of which nothing is known yet.
+    /// Creates a run without entries.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn create(&self, lease: &mut dyn Lease, artifact: Artifact) -> StoreResult<Found> {
         let (text, digest) = artifact.seal();
         let id = lease.create(&text).await?;
-        Ok(Found { run: Run::new(artifact, digest), id, torn: 0 })
+        Ok(Found { run: Run::new(artifact, digest), id, incomplete_octets: 0 })
     }
 
-    /// Takes the entries of a run, which was read and checked before.
+    /// Passes each entry of a run to `take`. The run was read and checked before.
     ///
     /// # Errors
-    /// [`StoreError`], for a line that does not follow.
+    /// [`StoreError`] for a line that cannot follow those before it.
     pub async fn entries(
         &self,
         of: &Found,
@@ -201,8 +204,8 @@ impl Runs {
         let artifact = self.decoded(&id, &self.store.artifact(&id).await?)?;
         let digest = artifact.digest();
         let mut run = Run::new(artifact, digest);
-        let torn = self.fold(&id, &mut run, &mut |_| {}).await?;
-        Ok(Found { run, id, torn })
+        let incomplete_octets = self.fold(&id, &mut run, &mut |_| {}).await?;
+        Ok(Found { run, id, incomplete_octets })
     }
 
     fn decoded(&self, id: &RunId, text: &str) -> StoreResult<Artifact> {
@@ -218,8 +221,8 @@ impl Runs {
         take: &mut (dyn FnMut(&Entry) + Send),
     ) -> StoreResult<u64> {
         let place = self.store.place(id, Part::Journal);
-        let mut one = |line: &[u8]| {
-            let entry = run.take(line).map_err(|source| StoreError::Line {
+        let mut read = |line: &[u8]| {
+            let entry = run.read_line(line).map_err(|source| StoreError::Line {
                 place: place.clone(),
                 line: run.seq + 1,
                 source,
@@ -227,6 +230,6 @@ impl Runs {
             take(&entry);
             Ok(())
         };
-        self.store.lines(id, &mut one).await
+        self.store.lines(id, &mut read).await
     }
 }

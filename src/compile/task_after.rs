@@ -11,14 +11,14 @@ use crate::proof::draft::Draft;
 use crate::proof::paths_of;
 use crate::spec::task::TaskSpec;
 
-/// Steps that a task comes after, each with why.
+/// The steps that a task comes after, and why.
 pub(super) type After = BTreeMap<StepId, Cause>;
 
-/// What has to be done before a task begins; the waits that this takes are put into `steps`, unless they
-/// stand there. `follower` is the point that the task comes before.
+/// What has to be done before a task begins. Adds the waits that this needs to `steps`, unless they
+/// are there. `follower` is the point that the task comes before.
 ///
 /// # Errors
-/// Something that itself comes after the point.
+/// If a step that the task should come after itself comes after that point.
 pub(super) fn of_task(
     draft: &Draft<'_>,
     graph: &StepGraph,
@@ -32,10 +32,10 @@ pub(super) fn of_task(
         for (node, word) in anchored(draft, &anchor.value) {
             let id = &draft.nodes[node].id;
             let place = graph.place(id).expect("each node is a step of the graph");
-            if follower.is_some_and(|point| point == place || paths.leads(point, place)) {
-                let title = format!("`{}` comes before what it shall come after", task.name.value);
+            if follower.is_some_and(|point| point == place || paths.precedes(point, place)) {
+                let title = format!("`{}` comes before what it should come after", task.name.value);
                 let help = format!(
-                    "{id} comes after the point that this task has to be done before: move the task to `after_switch`, or take the anchor out"
+                    "{id} comes after the point that this task has to be done before: move the task to `after_switch`, or remove the anchor"
                 );
                 return Err(Box::new(Diagnostic::error(UNKNOWN_ANCHOR, anchor.span, title, help)));
             }

@@ -1,4 +1,5 @@
-//! What still leads to the old host when all is done: whoever switches it off then switches that off too.
+//! What still leads to the old host when everything is done. Switching off the host breaks these
+//! records.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +8,8 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 use crate::graph::MovePoint;
 use crate::proof::draft::Draft;
 
-/// Records with the old host's addresses in the end, and those that lead to their names, as lines of a
-/// master file; nothing where the old host is not released.
+/// Records with the old host's addresses in the end, and records that lead to their names, as lines
+/// of a master file. Empty if the plan does not release the old host.
 pub(super) fn at_old(draft: &Draft<'_>) -> Vec<String> {
     if draft.point(MovePoint::Release).is_none() {
         return Vec::new();
@@ -19,7 +20,7 @@ pub(super) fn at_old(draft: &Draft<'_>) -> Vec<String> {
         .filter(|(_, rrset)| rrset.rdata().iter().any(is_old))
         .map(|(key, _)| key.name.clone())
         .collect();
-    // Aliases of aliases: each round finds a name more, or is the last.
+    // Aliases of aliases: each round finds another name, or is the last.
     loop {
         let more: Vec<Name> = zones()
             .filter(|(key, rrset)| {
@@ -44,7 +45,8 @@ fn leads_to(rrset: &RrSet, names: &BTreeSet<Name>) -> bool {
     rrset.rdata().iter().any(|rdata| to(rdata, names))
 }
 
-/// Whether a record leads to one of these names. Who serves a zone is no matter of its mail host.
+/// Whether a record leads to one of these names. NS records do not count: who serves a zone has
+/// nothing to do with its mail host.
 fn to(rdata: &Rdata, names: &BTreeSet<Name>) -> bool {
     !matches!(rdata.rtype(), RrType::NS | RrType::PTR)
         && rdata.leads_to().is_some_and(|target| names.contains(&target))

@@ -1,4 +1,4 @@
-//! Seeing: from the intent to a snapshot of what is live.
+//! Makes the snapshot of live DNS that a plan needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -18,83 +18,85 @@ use crate::intent::Intent;
 use crate::observe::{Outside, Served, Snapshot, ZoneSeen, questions};
 use crate::spec::{Authority, ResolverSpec, ZoneSpec};
 
-/// A zone that cannot be read at its provider.
+/// A zone cannot be read from its provider.
 pub const ZONE_UNREADABLE: Code = Code::semantic("zone-unreadable");
-/// A zone whose authoritative servers are not known.
+/// The authoritative servers of a zone are not known.
 pub const NO_AUTHORITIES: Code = Code::semantic("no-authorities");
-/// An authoritative server that serves something else than the provider holds.
+/// An authoritative server does not serve what the provider holds.
 pub const AUTHORITY_DISAGREES: Code = Code::semantic("authority-disagrees");
-/// A change that the adapter cannot write.
+/// The adapter cannot write a change.
 pub const NOT_WRITABLE: Code = Code::semantic("not-writable");
-/// A zone that can be read in several ways.
+/// A zone is ambiguous: readers may understand it differently.
 pub const AMBIGUOUS_ZONE: Code = Code::semantic("ambiguous-zone");
-/// An exception for a server that is not in the list.
+/// An exception names a server that is not in the list.
 pub const UNKNOWN_EXCEPTION: Code = Code::semantic("unknown-exception");
 /// The resolver cannot be used.
 pub const NO_RESOLVER: Code = Code::semantic("no-resolver");
 
-/// Rounds of questions at the most: SPF records that name one another. Our choice.
+/// Maximum rounds of queries to resolvers; SPF records that include one another need one round
+/// each. Our choice.
 const ROUNDS_MAX: usize = 12;
-/// Questions to resolvers at the most. Our choice: a plan of a thousand domains.
+/// Maximum queries to resolvers. Our choice: enough for a plan of a thousand domains.
 const OUTSIDE_MAX: usize = 20_000;
-/// Questions under way at once. Our choice: quick, and gentle to servers.
-pub(super) const AT_ONCE_MAX: usize = 32;
-/// Zones of one provider that are read at once, or asked about. Our choice: each may take several
+/// Concurrent DNS queries. Our choice: quick, and gentle to servers.
+pub(super) const CONCURRENT_QUERIES_MAX: usize = 32;
+/// Zones of one provider that are read or checked at once. Our choice: each may take several
 /// connections, and a provider is somebody else's server.
-const ZONES_AT_ONCE: usize = 8;
-/// How long after a read without an answer it is tried again. Our choice: a server that starts anew, and
-/// one that has too much to do, answer within these times, and a person waits.
-const READ_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
-/// The longest that a provider may ask us to wait before a read is tried again; where it asks for more,
-/// a person decides. Our choice.
-const PATIENCE_MAX: Duration = Duration::from_secs(30);
-/// Remarks on one zone that are shown at the most. Our choice: whoever has read these knows what to do.
+const CONCURRENT_ZONES_MAX: usize = 8;
+/// How long after an unanswered read it is tried again. Our choice: a server that restarts or is
+/// overloaded answers within these times, and a person is waiting.
+const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+/// The longest retry delay that a provider may ask for; if it asks for more, the read fails and a
+/// person decides. Our choice.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+/// Maximum remarks that are shown for one zone. Our choice: more would not tell the reader anything
+/// new.
 const REMARKS_MAX: usize = 12;
 /// The port of authoritative servers (RFC 1035 §4.2).
 pub(super) const DNS_PORT: u16 = 53;
 
-/// Reads the plan's zones and asks for what lies outside of them.
+/// Reads the plan's zones, and queries the names outside them.
 ///
-/// `asks_delegation` says of each provider's name whether the zone's delegation leads to what its
-/// adapter writes.
+/// `follows_delegation` says for each provider name whether resolvers that follow the delegation
+/// reach what its adapter writes.
 ///
 /// # Errors
-/// All zones that cannot be seen, in one go.
+/// All zones that cannot be read, collected.
 pub async fn snapshot(
     intent: &Intent,
     providers: &BTreeMap<String, Box<dyn Provider>>,
-    asks_delegation: &(dyn Fn(&str) -> bool + Sync),
+    follows_delegation: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Snapshot, Vec<Diagnostic>> {
     let resolver = Resolver::new(&intent.resolver).map_err(|problem| {
         let title = format!("the resolver cannot be used: {problem}");
         let help = "write `resolver: [ADDRESS:PORT]`, or `resolver: none`";
         vec![Diagnostic::error(NO_RESOLVER, intent.name_span, title, help)]
     })?;
-    let seen = by_provider(intent.zones.values().map(|zone| {
+    let observed = by_provider(intent.zones.values().map(|zone| {
         let provider = &*providers[&zone.provider.value];
-        let delegated = asks_delegation(&zone.provider.value);
-        (zone, see_zone(zone, provider, &resolver, delegated))
+        let follows_delegation = follows_delegation(&zone.provider.value);
+        (zone, observe_zone(zone, provider, &resolver, follows_delegation))
     }));
     let mut snapshot = Snapshot::default();
     let mut found = Vec::new();
-    let mut unread: BTreeMap<(String, String), Vec<Unread>> = BTreeMap::new();
-    for seen in seen.await {
-        match seen {
+    let mut unread: BTreeMap<(String, String), Vec<UnreadZone>> = BTreeMap::new();
+    for zone in observed.await {
+        match zone {
             Ok((seen, remarks)) => {
                 snapshot.zones.insert(seen.zone.origin.clone(), seen);
                 snapshot.remarks.extend(remarks);
             }
-            Err(Unseen::Other(diagnostic)) => found.push(*diagnostic),
-            // A provider that is away holds many zones: that is one finding.
-            Err(Unseen::Unread(one)) => {
-                // Many errors name their zone.
-                let problem = one.problem.replace(&one.zone.to_string(), "");
-                let of = (one.provider.clone(), problem);
-                unread.entry(of).or_default().push(one);
+            Err(ObserveError::Other(diagnostic)) => found.push(*diagnostic),
+            // The zones of a provider that is down make a single finding.
+            Err(ObserveError::Unread(zone)) => {
+                // The text of an error often contains the zone's name.
+                let problem = zone.problem.replace(&zone.zone.to_string(), "");
+                let cause = (zone.provider.clone(), problem);
+                unread.entry(cause).or_default().push(zone);
             }
         }
     }
-    found.extend(unread.into_values().map(|same| unreadable(&same)));
+    found.extend(unread.into_values().map(|zones| unreadable(&zones)));
     if !found.is_empty() {
         return Err(found);
     }
@@ -103,39 +105,42 @@ pub async fn snapshot(
         if open.is_empty() || snapshot.outside.len() + open.len() > OUTSIDE_MAX {
             break;
         }
-        let asked = stream::iter(open.iter().map(|key| resolver.outside(key)));
-        let answers: Vec<Outside> = asked.buffered(AT_ONCE_MAX).collect().await;
+        let queries = stream::iter(open.iter().map(|key| resolver.outside(key)));
+        let answers: Vec<Outside> = queries.buffered(CONCURRENT_QUERIES_MAX).collect().await;
         snapshot.outside.extend(open.into_iter().zip(answers));
     }
     Ok(snapshot)
 }
 
-/// What comes of work on many zones, of which a provider has [`ZONES_AT_ONCE`] to do with at once.
+/// The results of work on many zones, with at most [`CONCURRENT_ZONES_MAX`] of one provider at
+/// once.
 async fn by_provider<'s, W: Future>(
     works: impl Iterator<Item = (&'s ZoneSpec, W)>,
 ) -> Vec<W::Output> {
-    let mut of_each: BTreeMap<&str, Vec<W>> = BTreeMap::new();
+    let mut by_provider: BTreeMap<&str, Vec<W>> = BTreeMap::new();
     for (zone, work) in works {
-        of_each.entry(&zone.provider.value).or_default().push(work);
+        by_provider.entry(&zone.provider.value).or_default().push(work);
     }
-    let done = of_each
-        .into_values()
-        .map(|works| stream::iter(works).buffered(ZONES_AT_ONCE).collect::<Vec<W::Output>>());
-    join_all(done).await.into_iter().flatten().collect()
+    let results = by_provider.into_values().map(|works| {
+        stream::iter(works).buffered(CONCURRENT_ZONES_MAX).collect::<Vec<W::Output>>()
+    });
+    join_all(results).await.into_iter().flatten().collect()
 }
 
-/// Reads, and again where nobody has answered: nothing waits for it yet, and nothing was changed.
-async fn patiently<T, W: Future<Output = Result<T, ProviderError>>>(
+/// Reads, and retries if there was no answer. That is safe, because planning changes nothing.
+async fn with_retries<T, W: Future<Output = Result<T, ProviderError>>>(
     read: impl Fn() -> W,
 ) -> Result<T, ProviderError> {
-    for again in READ_AGAIN {
+    for delay in RETRY_AFTER {
         let error = match read().await {
             Ok(found) => return Ok(found),
             Err(error) => error,
         };
         let span = match (&error, error.next()) {
-            (ProviderError::Throttled { .. }, Next::Retry(asked)) if asked <= PATIENCE_MAX => asked,
-            (ProviderError::Unreachable { .. }, Next::Retry(_)) => again,
+            (ProviderError::Throttled { .. }, Next::Retry(asked)) if asked <= RETRY_DELAY_MAX => {
+                asked
+            }
+            (ProviderError::Unreachable { .. }, Next::Retry(_)) => delay,
             (_, Next::Retry(_) | Next::Halt | Next::Fix | Next::Look) => return Err(error),
         };
         pause(span).await;
@@ -143,22 +148,22 @@ async fn patiently<T, W: Future<Output = Result<T, ProviderError>>>(
     read().await
 }
 
-/// Why a zone cannot be seen.
-enum Unseen {
-    /// Its provider does not say what it holds.
-    Unread(Unread),
+/// Why a zone cannot be observed.
+enum ObserveError {
+    /// It cannot be read from its provider.
+    Unread(UnreadZone),
     /// Anything else.
     Other(Box<Diagnostic>),
 }
 
-impl From<Diagnostic> for Unseen {
+impl From<Diagnostic> for ObserveError {
     fn from(diagnostic: Diagnostic) -> Self {
         Self::Other(Box::new(diagnostic))
     }
 }
 
-/// A zone that its provider does not show.
-struct Unread {
+/// A zone that cannot be read from its provider.
+struct UnreadZone {
     zone: Name,
     span: Span,
     provider: String,
@@ -166,36 +171,36 @@ struct Unread {
     help: &'static str,
 }
 
-async fn see_zone(
+async fn observe_zone(
     spec: &ZoneSpec,
     provider: &dyn Provider,
     resolver: &Resolver,
-    asks_delegation: bool,
-) -> Result<(ZoneSeen, Vec<Diagnostic>), Unseen> {
+    follows_delegation: bool,
+) -> Result<(ZoneSeen, Vec<Diagnostic>), ObserveError> {
     let name = &spec.name.value;
     let zone =
-        patiently(|| provider.read_zone(name)).await.map_err(|error| unread(spec, &error))?;
-    let mut remarks = ambiguous(spec, provider).await?;
+        with_retries(|| provider.read_zone(name)).await.map_err(|error| unread(spec, &error))?;
+    let mut remarks = ambiguities(spec, provider).await?;
     let capabilities = provider.capabilities(name);
     let mut seen = ZoneSeen { zone, capabilities, authorities: Vec::new() };
     let mut remark = None;
     let mut parent = None;
-    let nobody = |help: &str| {
-        let title = format!("nobody says which servers serve {name}");
+    let no_authorities = |help: &str| {
+        let title = format!("the authoritative servers of {name} are not known");
         Diagnostic::error(NO_AUTHORITIES, spec.name.span, title, help).why(
-            "a change counts from the moment when every authoritative server serves it; where nobody can be asked, waits would be guesses",
+            "a wait starts when every authoritative server serves the change; without servers to query, it would start at a guess",
         )
     };
     seen.authorities = match (&spec.authorities, seen.capabilities.served_within) {
         (Some(listed), _) => listed.clone(),
         (None, Some(_)) => Vec::new(),
-        (None, None) if !asks_delegation => {
-            return Err(Unseen::from(nobody(
+        (None, None) if !follows_delegation => {
+            return Err(ObserveError::from(no_authorities(
                 "add `authorities: [ADDRESS:PORT, ...]` to the zone, or say `served: { assume_within: 5m }` at the provider",
             )));
         }
         (None, None) => {
-            parent = delegation(name, resolver).await.map_err(|lost| lost.diagnostic(spec))?;
+            parent = delegation(name, resolver).await.map_err(|error| error.diagnostic(spec))?;
             remark =
                 parent.as_ref().and_then(|parent| parent.compare(spec, &servers_of(&seen.zone)));
             if let Some(found) = remark.take_if(|found| found.severity == Severity::Error) {
@@ -208,39 +213,41 @@ async fn see_zone(
         seen.capabilities.served_within = None;
     }
     if seen.authorities.is_empty() && seen.capabilities.served_within.is_none() {
-        return Err(Unseen::from(nobody(
-            "none of the zone's NS records leads to an address: add `authorities: [ADDRESS:PORT, ...]` to the zone",
+        return Err(ObserveError::from(no_authorities(
+            "no server in the zone's NS records has an address: add `authorities: [ADDRESS:PORT, ...]` to the zone",
         )));
     }
     if let Some(parent) = &parent {
         parent.keys_match(spec, &seen.authorities).await?;
     }
-    bring_soa(&mut seen).await;
+    add_soa(&mut seen).await;
     for except in &spec.except {
         if !seen.authorities.iter().any(|a| a.address == except.value.address) {
             let listed: Vec<String> =
                 seen.authorities.iter().map(|a| a.address.to_string()).collect();
             let title =
-                format!("{} is none of the authoritative servers of {name}", except.value.address);
+                format!("{} is not an authoritative server of {name}", except.value.address);
             let help = format!("the servers are {}", listed.join(", "));
             return Err(Diagnostic::error(UNKNOWN_EXCEPTION, except.span, title, help).into());
         }
     }
     let excepted = |a: &Authority| spec.except.iter().any(|e| e.value.address == a.address);
     if !seen.authorities.is_empty() && seen.authorities.iter().all(excepted) {
-        let title = format!("no server of {name} is left to be asked");
+        let title = format!("`authorities_except` leaves no server of {name} to query");
         let span = spec.except.first().map_or(spec.name.span, |except| except.span);
-        let help =
-            "a change counts when a server is seen to serve it: take one of the exceptions out";
+        let help = "remove an exception: at least one server has to be seen to serve a change";
         return Err(Diagnostic::error(NO_AUTHORITIES, span, title, help).into());
     }
     remarks.extend(remark);
     Ok((seen, remarks))
 }
 
-/// What an adapter remarks of a zone, as warnings.
-async fn ambiguous(spec: &ZoneSpec, provider: &dyn Provider) -> Result<Vec<Diagnostic>, Unseen> {
-    let remarks = patiently(|| provider.remarks(&spec.name.value)).await;
+/// An adapter's remarks about a zone, as warnings.
+async fn ambiguities(
+    spec: &ZoneSpec,
+    provider: &dyn Provider,
+) -> Result<Vec<Diagnostic>, ObserveError> {
+    let remarks = with_retries(|| provider.remarks(&spec.name.value)).await;
     let remarks = remarks.map_err(|error| unread(spec, &error))?;
     let warning = |remark: &String| {
         let help = "write one TTL for all records of a name and type";
@@ -249,36 +256,36 @@ async fn ambiguous(spec: &ZoneSpec, provider: &dyn Provider) -> Result<Vec<Diagn
     Ok(remarks.iter().take(REMARKS_MAX).map(warning).collect())
 }
 
-/// Asks the adapters what they could not write of the changes that a plan and its ways back consist of.
+/// Checks with the adapters that they can write every change of a plan and its ways back.
 ///
 /// # Errors
-/// Everything that cannot be written, and zones whose adapter could not find out.
-pub async fn writable(
+/// Every change that cannot be written, and every zone that the adapter could not check.
+pub async fn check_writable(
     intent: &Intent,
     providers: &BTreeMap<String, Box<dyn Provider>>,
     changes: &BTreeMap<Name, Vec<ChangeSet>>,
 ) -> Result<(), Vec<Diagnostic>> {
-    let asked = by_provider(changes.iter().map(|(zone, sets)| {
+    let checks = by_provider(changes.iter().map(|(zone, sets)| {
         let spec = &intent.zones[zone];
         let provider = &*providers[&spec.provider.value];
-        (spec, async move { (spec, patiently(|| provider.check(zone, sets)).await) })
+        (spec, async move { (spec, with_retries(|| provider.check(zone, sets)).await) })
     }));
     let mut found = Vec::new();
-    for (spec, checked) in asked.await {
+    for (spec, checked) in checks.await {
         let (zone, span) = (&spec.name.value, spec.name.span);
         let label = format!("held by `{}`", spec.provider.value);
-        let why = "a run that finds this out stops in the middle, with the mail in between";
+        let why = "otherwise the run would fail in the middle of the move";
         match checked {
             Ok(unwritable) => {
                 found.extend(unwritable.into_iter().map(|Unwritable { key, why: limit }| {
                     let title = format!("{key} cannot be written to the zone {zone}: {limit}");
-                    let help = "do what the message says, or leave the record out of the plan";
+                    let help = "correct the record, or leave it out of the plan";
                     Diagnostic::error(NOT_WRITABLE, span, title, help).label(&label).why(why)
                 }))
             }
             Err(error @ (ProviderError::Refused { .. } | ProviderError::Unsupported { .. })) => {
                 let title = format!("nothing can be written to the zone {zone}: {error}");
-                let help = "do what the message says, or leave the zone out of the plan";
+                let help = "correct the problem, or leave the zone out of the plan";
                 found.push(
                     Diagnostic::error(NOT_WRITABLE, span, title, help).label(&label).why(why),
                 );
@@ -289,9 +296,9 @@ pub async fn writable(
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
-/// A provider that shows no SOA leaves open for how long absence is cached (RFC 2308 §5); its servers
-/// know.
-async fn bring_soa(seen: &mut ZoneSeen) {
+/// Adds the SOA record, which determines the negative TTL (RFC 2308 §5), from the authoritative
+/// servers if the provider does not show it.
+async fn add_soa(seen: &mut ZoneSeen) {
     let key = RrKey::new(seen.zone.origin.clone(), RrType::SOA);
     if seen.get(&key).is_some() {
         return;
@@ -304,11 +311,11 @@ async fn bring_soa(seen: &mut ZoneSeen) {
     }
 }
 
-fn unread(spec: &ZoneSpec, error: &ProviderError) -> Unseen {
-    Unseen::Unread(unread_zone(spec, error))
+fn unread(spec: &ZoneSpec, error: &ProviderError) -> ObserveError {
+    ObserveError::Unread(unread_zone(spec, error))
 }
 
-fn unread_zone(spec: &ZoneSpec, error: &ProviderError) -> Unread {
+fn unread_zone(spec: &ZoneSpec, error: &ProviderError) -> UnreadZone {
     let help = match error {
         ProviderError::Unauthorized { .. } => {
             "check the provider's credentials, and that they may read the zone"
@@ -318,12 +325,12 @@ fn unread_zone(spec: &ZoneSpec, error: &ProviderError) -> Unread {
             "check the provider's address, and that it can be reached from here"
         }
         ProviderError::Throttled { .. } => "try again later",
-        ProviderError::Malformed { .. } => "correct the zone at the place that is named",
+        ProviderError::Malformed { .. } => "correct the zone at that place",
         ProviderError::Refused { .. }
         | ProviderError::Conflict { .. }
         | ProviderError::Unsupported { .. } => "the provider's own log says more",
     };
-    Unread {
+    UnreadZone {
         zone: spec.name.value.clone(),
         span: spec.name.span,
         provider: spec.provider.value.clone(),
@@ -332,19 +339,20 @@ fn unread_zone(spec: &ZoneSpec, error: &ProviderError) -> Unread {
     }
 }
 
-/// Zones that a provider does not show, all for the same reason; at least one.
-fn unreadable(same: &[Unread]) -> Diagnostic {
-    let Unread { zone, span, provider, problem, help } = &same[0];
-    let more = match same.len() - 1 {
+/// The finding about zones that cannot be read from a provider, all for the same reason; at least
+/// one.
+fn unreadable(zones: &[UnreadZone]) -> Diagnostic {
+    let UnreadZone { zone, span, provider, problem, help } = &zones[0];
+    let more = match zones.len() - 1 {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let what = if same.len() == 1 { "zone" } else { "zones" };
+    let what = if zones.len() == 1 { "zone" } else { "zones" };
     let title = format!("the {what} {zone}{more} cannot be read: {problem}");
     Diagnostic::error(ZONE_UNREADABLE, *span, title, *help).label(format!("held by `{provider}`"))
 }
 
-/// Every address of every server that the zone's NS records name, or its parent's, on port 53.
+/// Every address, on port 53, of every server that the NS records of the zone or its parent name.
 async fn delegated(
     zone: &Zone,
     parent: Option<&Delegation>,
@@ -367,13 +375,13 @@ async fn delegated(
     authorities.into_iter().collect()
 }
 
-/// The servers in a zone's own NS records.
+/// The servers that a zone's own NS records name.
 fn servers_of(zone: &Zone) -> BTreeSet<Name> {
     let ns = zone.get(&RrKey::new(zone.origin.clone(), RrType::NS));
     ns.iter().flat_map(|rrset| rrset.rdata()).filter_map(Rdata::target).collect()
 }
 
-/// The addresses of a server, as the zone has them, or else a resolver.
+/// The addresses of a server, from the zone or else from a resolver.
 pub(super) async fn addresses(
     server: &Name,
     zone: Option<&Zone>,
@@ -394,39 +402,39 @@ pub(super) async fn addresses(
     addresses
 }
 
-/// The authoritative servers that a zone's own NS records lead to, and its parent's.
+/// The authoritative servers that the NS records of a zone and its parent name.
 ///
 /// # Errors
 /// Why the resolver cannot be used, or the delegation is not known.
 pub async fn authorities(zone: &Zone, resolver: &ResolverSpec) -> Result<Vec<Authority>, String> {
     let resolver = Resolver::new(resolver)?;
-    let parent = delegation(&zone.origin, &resolver).await.map_err(|lost| lost.to_string())?;
+    let parent = delegation(&zone.origin, &resolver).await.map_err(|error| error.to_string())?;
     Ok(delegated(zone, parent.as_ref(), &resolver).await)
 }
 
-/// What one server said to many questions.
-pub struct Asked {
+/// The answers of one server to many queries.
+pub struct ServerAnswers {
     /// The RRsets that it serves.
     pub rrsets: BTreeMap<RrKey, RrSet>,
-    /// The questions without an answer, and why.
+    /// The queries without an answer, and why.
     pub failed: Vec<(RrKey, String)>,
 }
 
-/// Asks one server for these RRsets.
-pub async fn served_of(server: SocketAddr, keys: &[RrKey]) -> Asked {
-    let asked = stream::iter(keys.iter().map(|key| dns::served(server, key)));
-    let answers: Vec<Served> = asked.buffered(AT_ONCE_MAX).collect().await;
-    let mut asked = Asked { rrsets: BTreeMap::new(), failed: Vec::new() };
-    for (key, served) in keys.iter().zip(answers) {
+/// Queries one server for these RRsets.
+pub async fn query_server(server: SocketAddr, keys: &[RrKey]) -> ServerAnswers {
+    let queries = stream::iter(keys.iter().map(|key| dns::served(server, key)));
+    let served: Vec<Served> = queries.buffered(CONCURRENT_QUERIES_MAX).collect().await;
+    let mut answers = ServerAnswers { rrsets: BTreeMap::new(), failed: Vec::new() };
+    for (key, served) in keys.iter().zip(served) {
         match served {
             Served::Answer(Some(rrset)) | Served::Wildcard(rrset) => {
-                drop(asked.rrsets.insert(key.clone(), rrset));
+                drop(answers.rrsets.insert(key.clone(), rrset));
             }
             Served::Answer(None) => {}
-            Served::Unanswered(why) => asked.failed.push((key.clone(), why)),
+            Served::Unanswered(why) => answers.failed.push((key.clone(), why)),
         }
     }
-    asked
+    answers
 }
 
 fn reads_as(served: Option<&RrSet>, held: Option<&RrSet>) -> bool {
@@ -437,8 +445,8 @@ fn reads_as(served: Option<&RrSet>, held: Option<&RrSet>) -> bool {
     }
 }
 
-/// Checks that every authoritative server serves what the provider holds, for the RRsets that a
-/// plan is going to change: a plan that is made from a server's stale view waits for the wrong TTL.
+/// Checks that every authoritative server serves what the provider holds of the RRsets that a plan
+/// changes. Otherwise the plan would wait for the wrong TTL.
 pub async fn authorities_agree(
     intent: &Intent,
     snapshot: &Snapshot,
@@ -453,18 +461,19 @@ pub async fn authorities_agree(
             }
         }
     }
-    let asked = stream::iter(questions.iter().map(|(_, server, key)| dns::served(*server, key)));
-    let answers: Vec<Served> = asked.buffered(AT_ONCE_MAX).collect().await;
-    let why = "what this server serves is in caches, and the plan's waits are counted from what is in caches";
+    let queries = stream::iter(questions.iter().map(|(_, server, key)| dns::served(*server, key)));
+    let answers: Vec<Served> = queries.buffered(CONCURRENT_QUERIES_MAX).collect().await;
+    let why =
+        "resolvers cache what this server serves, and the plan's waits depend on what is cached";
     let mut found = Vec::new();
-    // A server that is away does not answer any question: that is one finding.
+    // The unanswered queries to a server that is down make a single finding.
     let mut silent: BTreeMap<SocketAddr, Silent> = BTreeMap::new();
     for ((spec, server, key), served) in questions.iter().zip(answers) {
         let zone = &snapshot.zones[&spec.name.value];
         let held = zone.served(key);
         let span: Span = spec.name.span;
         match served {
-            // Not every provider shows how a TXT is divided into strings.
+            // Compare as read: not every provider shows how a TXT record is split into strings.
             Served::Answer(answer) if reads_as(answer.as_ref(), held) => {}
             Served::Answer(_) | Served::Wildcard(_) => {
                 let answer = served.records();
@@ -475,7 +484,7 @@ pub async fn authorities_agree(
                     "{server} does not serve the {key} that `{}` holds",
                     spec.provider.value
                 );
-                let help = "wait until the server has caught up, or correct `authorities:` and `provider:` of the zone";
+                let help = "wait until the server is up to date, or correct `authorities:` and `provider:` of the zone";
                 let label = format!("served: {}; held: {}", show(answer), show(held));
                 let error = Diagnostic::error(AUTHORITY_DISAGREES, span, title, help);
                 found.push(error.label(label).why(why));
@@ -492,7 +501,7 @@ pub async fn authorities_agree(
     found.extend(silent.into_iter().map(|(server, Silent { span, first, why: problem, more })| {
         let more = match more {
             0 => String::new(),
-            more => format!(" (and for {more} more)"),
+            more => format!(" (and {more} more)"),
         };
         let title = format!("{server} does not answer for {first}{more}: {problem}");
         Diagnostic::error(AUTHORITY_DISAGREES, span, title, help).why(why)
@@ -500,12 +509,13 @@ pub async fn authorities_agree(
     found
 }
 
-/// A server without an answer.
+/// A server that does not answer.
 struct Silent {
     span: Span,
-    /// The first question, and why there was none.
+    /// The first unanswered query.
     first: RrKey,
+    /// Why it was not answered.
     why: String,
-    /// How many other questions it did not answer.
+    /// How many other queries it did not answer.
     more: usize,
 }

@@ -1,4 +1,5 @@
-//! What an earlier run has done of what a plan waits for: the plan that is made anew goes on waiting.
+//! What earlier runs have already done of what a plan waits for. A new plan goes on with the same
+//! waits.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::model::{Stage, Track, Transition, Verb};
 use crate::proof::draft::Draft;
 use crate::spec::Anchor;
 
-/// How long what an earlier run has replaced at these RRsets may be cached; nothing where it has
+/// How long resolvers may cache what earlier runs have replaced at these RRsets; `None` if it has
 /// expired.
 fn of_earlier_runs<'k>(
     draft: &Draft<'_>,
@@ -21,8 +22,10 @@ fn of_earlier_runs<'k>(
 ) -> Option<(Duration, String)> {
     let snapshot = draft.snapshot;
     let holds = keys.flat_map(|key| {
-        let known = snapshot.earlier.get(key).into_iter().flatten().filter(|one| !one.is_late);
-        let known = known.map(|one| one.records.as_ref()).filter(|rrset| counts(key, *rrset));
+        let known =
+            snapshot.earlier.get(key).into_iter().flatten().filter(|version| !version.is_late);
+        let known =
+            known.map(|version| version.records.as_ref()).filter(|rrset| counts(key, *rrset));
         let zone = snapshot.zone_of(&key.name);
         known.filter_map(move |rrset| Some(hold_of_replaced(rrset, zone?, key)))
     });
@@ -36,12 +39,12 @@ fn of_earlier_runs<'k>(
     Some((longest + margin, because))
 }
 
-/// An artifact has whole seconds, and no wait is to be shorter.
+/// Rounds up to whole seconds: an artifact has no fractions, and no wait may become shorter.
 pub(super) fn whole_secs(span: Duration) -> Duration {
     Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }
 
-/// What an earlier run has done of what an anchor means is waited for too.
+/// The wait for what an earlier run has done of what an anchor means.
 pub(super) fn done_before(
     draft: &Draft<'_>,
     anchor: &Anchor,
@@ -50,11 +53,11 @@ pub(super) fn done_before(
 ) -> Option<Constraint> {
     let of_anchor = |track: &&Track| match anchor {
         Anchor::Record(id) => track.records.contains(id),
-        // Which part of the move it belonged to, nobody knows any more.
+        // Nobody knows any more which part of the move it belonged to.
         Anchor::Expand | Anchor::Switch | Anchor::Contract => true,
     };
     let tracks = || draft.tracks.iter().filter(of_anchor);
-    // Where its own step is still to come, that is what is waited for.
+    // If the anchor's own step is still to come, the plan waits for that step.
     let is_to_come = tracks().any(|track| !track.transitions.is_empty());
     let keys = || tracks().flat_map(Track::keys);
     let (wait, because) = match wait {
@@ -65,7 +68,7 @@ pub(super) fn done_before(
             let left = wait.checked_sub(*ago).filter(|left| !left.is_zero())?;
             let left = whole_secs(left);
             let because = format!(
-                "the plan says so (`wait:`), and an earlier run has made that change {} ago",
+                "the plan says so (`wait:`), and an earlier run made that change {} ago",
                 show_span(*ago)
             );
             (left, because)
@@ -87,8 +90,8 @@ pub(super) fn done_before(
     })
 }
 
-/// The first step of a track that follows on what an earlier run has done: a TTL that it lowered, or a
-/// switch after which the TTL comes back.
+/// The wait before the first step of a track that follows on what an earlier run has done: a TTL
+/// that it lowered, or a switch after which the TTL is restored.
 pub(super) fn prepared_before(
     draft: &Draft<'_>,
     transition: &Transition,
@@ -99,7 +102,7 @@ pub(super) fn prepared_before(
     let live = |key: &RrKey| transition.changes.iter().find(|change| change.key == *key);
     let counts = |key: &RrKey, rrset: Option<&RrSet>| {
         let before = live(key).and_then(|change| change.before.as_ref());
-        let only_ttl = before.zip(rrset).is_some_and(|(one, other)| one.same_rdata(other));
+        let only_ttl = before.zip(rrset).is_some_and(|(before, other)| before.same_rdata(other));
         restores || follows || only_ttl
     };
     let keys = transition.changes.iter().map(|change| &change.key);
@@ -108,7 +111,7 @@ pub(super) fn prepared_before(
         (true, _) => (
             Origin::Policy,
             "restore",
-            "the short TTL goes when the change has taken effect everywhere",
+            "the short TTL is no longer needed when the change has taken effect everywhere",
         ),
         (false, true) => (
             Origin::User,
@@ -116,7 +119,7 @@ pub(super) fn prepared_before(
             "each version takes effect everywhere before the next one (`switch: standby`)",
         ),
         (false, false) => {
-            (Origin::User, "lower_ttl", "the change shall take effect quickly (`lower_ttl`)")
+            (Origin::User, "lower_ttl", "the change should take effect quickly (`lower_ttl`)")
         }
     };
     let cause = Cause::new(origin, of, why);

@@ -1,8 +1,8 @@
-//! Runs of other plans in the same store: what one of them changes, no other may change
-//! before it is done.
+//! Conflicts with the open runs of other plans in the same store. While a run is open, no other
+//! plan may change what it changes.
 //!
-//! Whether there is another store for the same zone, nobody can know: there the zone itself
-//! is all that they share, and whoever comes second halts for drift.
+//! A run in another store cannot be seen here. Two such runs share only the zone, and the second to
+//! change a record halts for drift.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use super::store::{Found, Runs, Store, StoreResult};
 use crate::artifact::Artifact;
 use crate::graph::{Primitive, StepGraph};
 
-/// Another plan, whose run is open and gets in the way.
+/// Another plan whose open run conflicts with an artifact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clash {
     /// The other plan's name.
     pub plan: String,
     /// The records that both change.
     pub keys: BTreeSet<RrKey>,
-    /// The records that one changes, and on which the proof of the other relies.
+    /// The records that either changes and on which the proof of the other relies.
     pub relied: BTreeSet<RrKey>,
 }
 
-/// The runs of other plans that are open, and change what an artifact changes or relies on, or rely on
+/// The open runs of other plans that change what an artifact changes or relies on, or that rely on
 /// what it changes.
 ///
 /// # Errors
@@ -41,12 +41,12 @@ pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> StoreResult
             continue;
         }
         let theirs = changed(&other.run.artifact);
-        let of_both = |one: &BTreeSet<(&Name, &RrKey)>, other: &BTreeSet<(&Name, &RrKey)>| {
-            one.intersection(other).map(|(_, key)| (*key).clone()).collect::<BTreeSet<RrKey>>()
+        let common = |left: &BTreeSet<(&Name, &RrKey)>, right: &BTreeSet<(&Name, &RrKey)>| {
+            left.intersection(right).map(|(_, key)| (*key).clone()).collect::<BTreeSet<RrKey>>()
         };
-        let keys = of_both(&own, &theirs);
-        let mut relied = of_both(&own, &relied_on(&other.run.artifact));
-        relied.extend(of_both(&theirs, &relied_on(artifact)));
+        let keys = common(&own, &theirs);
+        let mut relied = common(&own, &relied_on(&other.run.artifact));
+        relied.extend(common(&theirs, &relied_on(artifact)));
         if !keys.is_empty() || !relied.is_empty() {
             found.push(Clash { plan, keys, relied });
         }
@@ -54,20 +54,20 @@ pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> StoreResult
     Ok(found)
 }
 
-/// Whether a run, or the way back that it was turned to, has something to do yet.
+/// Whether a run, or its way back if it was rolled back, still has something to do.
 fn is_open(found: &Found) -> bool {
     let state = &found.run.state;
     let has_to_go_back = state.turned_back.is_some() && !found.run.artifact.is_way_back();
     state.finished.is_none() || has_to_go_back
 }
 
-/// What an artifact's proof relies on.
+/// The records on which an artifact's proof relies.
 fn relied_on(artifact: &Artifact) -> BTreeSet<(&Name, &RrKey)> {
     let zones = artifact.relies_on.iter();
     zones.flat_map(|(zone, relied)| relied.rrsets.keys().map(move |key| (zone, key))).collect()
 }
 
-/// What an artifact changes, on its ways back too.
+/// The records that an artifact changes, including those on its ways back.
 fn changed(artifact: &Artifact) -> BTreeSet<(&Name, &RrKey)> {
     let back = artifact.rollback_points.iter().map(|point| &point.graph);
     let steps = std::iter::once(&artifact.graph).chain(back).flat_map(StepGraph::steps);

@@ -1,5 +1,5 @@
-//! Saying of one zone what was said of another: names, records and texts with the one's name in the place
-//! of the other's.
+//! Repeats for one zone what is said of another: rewrites names, records and texts so that they
+//! contain the one zone's name instead of the other's.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,19 +14,19 @@ use memchr::memmem::Finder;
 use crate::graph::StepId;
 use crate::observe::MAIL_ALIASES;
 
-/// A zone's name as it stands in texts.
+/// A zone's name as it appears in texts.
 #[derive(Clone, Debug)]
-pub(super) struct Spelled {
+pub(super) struct ZoneSpelling {
     name: Name,
-    /// Without its last dot.
-    bare: Finder<'static>,
+    /// Without its final dot.
+    dotted: Finder<'static>,
     /// With dashes for dots, as hosts name a customer's exchanges: `acme-example.mail.…`.
     dashed: Finder<'static>,
 }
 
-impl Spelled {
-    /// None for names that texts may write in another way, for those that any text may hold, and for those
-    /// with a label that says what a name is for.
+impl ZoneSpelling {
+    /// `None` for names that texts may write in another way, for names that any text may contain,
+    /// and for names with a label that says what the name is for.
     pub(super) fn of(name: &Name) -> Option<Self> {
         let has_meaning = |label: &[u8]| {
             let is = |word: &str| label.eq_ignore_ascii_case(word.as_bytes());
@@ -36,23 +36,23 @@ impl Spelled {
             return None;
         }
         let text = name.to_string();
-        let bare = text.strip_suffix('.').filter(|bare| bare.contains('.'))?;
+        let dotted = text.strip_suffix('.').filter(|dotted| dotted.contains('.'))?;
         let is_plain = |c: u8| is_of_label(c) || c == b'.';
-        bare.bytes().all(is_plain).then(|| Self {
+        dotted.bytes().all(is_plain).then(|| Self {
             name: name.clone(),
-            bare: Finder::new(bare).into_owned(),
-            dashed: Finder::new(&bare.replace('.', "-")).into_owned(),
+            dotted: Finder::new(dotted).into_owned(),
+            dashed: Finder::new(&dotted.replace('.', "-")).into_owned(),
         })
     }
 
     fn form(&self, form: Form) -> &Finder<'static> {
         match form {
-            Form::Bare => &self.bare,
+            Form::Dotted => &self.dotted,
             Form::Dashed => &self.dashed,
         }
     }
 
-    /// The name in a form. It is plain ASCII.
+    /// The name in this form. It is plain ASCII.
     fn written(&self, form: Form) -> &str {
         str::from_utf8(self.form(form).needle()).unwrap_or_default()
     }
@@ -61,15 +61,15 @@ impl Spelled {
         &self.name
     }
 
-    /// Whether a text names it.
+    /// Whether a text contains the name.
     pub(super) fn is_in(&self, text: &str) -> bool {
         self.next_in(text, 0).is_some()
     }
 
-    /// Where a text names it next, from an octet on, and in which form.
+    /// The next place in a text, from this octet on, that contains the name, and in which form.
     fn next_in(&self, text: &str, from: usize) -> Option<(Range<usize>, Form)> {
         let text = text.as_bytes();
-        let found = [Form::Bare, Form::Dashed].into_iter().filter_map(|form| {
+        let found = [Form::Dotted, Form::Dashed].into_iter().filter_map(|form| {
             let name = self.form(form);
             let mut from = from;
             loop {
@@ -78,7 +78,7 @@ impl Spelled {
                 if is_whole(text, &at, form) {
                     return Some((at, form));
                 }
-                // One that is whole may begin within one that is not.
+                // A whole occurrence may begin within a partial one.
                 from = at.start + 1;
             }
         });
@@ -86,57 +86,58 @@ impl Spelled {
     }
 }
 
-/// How a text has a zone's name.
+/// How a text spells a zone's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// As labels of a name, wherever in it: `s1.acme.example.dkim.…` too.
-    Bare,
+    /// As labels of a name, anywhere in it: also in `s1.acme.example.dkim.…`.
+    Dotted,
     /// As a part of a label, between dashes or alone.
     Dashed,
 }
 
-/// Whether what stands there is made of whole labels, or of whole parts of one.
+/// Whether an occurrence consists of whole labels, or of whole parts of a label.
 fn is_whole(text: &[u8], at: &Range<usize>, form: Form) -> bool {
     let goes_on = |at: usize| {
-        text.get(at).is_some_and(|c| is_of_label(*c) && (form == Form::Bare || *c != b'-'))
+        text.get(at).is_some_and(|c| is_of_label(*c) && (form == Form::Dotted || *c != b'-'))
     };
     !at.start.checked_sub(1).is_some_and(goes_on) && !goes_on(at.end)
 }
 
-/// Zones, to be found in texts: all that [`Spelled::is_in`] finds.
+/// An index of zones that finds in a text everything that [`ZoneSpelling::is_in`] finds.
 #[derive(Debug)]
 pub(super) struct Index {
-    bare: HashMap<String, Name>,
+    dotted: HashMap<String, Name>,
     dashed: HashMap<String, Vec<Name>>,
-    /// The last labels of all zones, so that few parts of a name are looked up.
+    /// The last labels of all zones, so that few parts of a name need to be looked up.
     last: HashSet<String>,
 }
 
 impl Index {
-    pub(super) fn of(zones: &[Spelled]) -> Self {
+    pub(super) fn of(zones: &[ZoneSpelling]) -> Self {
         let mut dashed: HashMap<String, Vec<Name>> = HashMap::default();
         for zone in zones {
             let name = zone.written(Form::Dashed).to_owned();
             dashed.entry(name).or_default().push(zone.name.clone());
         }
-        let bare = |zone: &Spelled| zone.written(Form::Bare).to_owned();
-        let last = zones.iter().filter_map(|zone| zone.written(Form::Bare).rsplit('.').next());
+        let dotted = |zone: &ZoneSpelling| zone.written(Form::Dotted).to_owned();
+        let last = zones.iter().filter_map(|zone| zone.written(Form::Dotted).rsplit('.').next());
         Self {
-            bare: zones.iter().map(|zone| (bare(zone), zone.name.clone())).collect(),
+            dotted: zones.iter().map(|zone| (dotted(zone), zone.name.clone())).collect(),
             dashed,
             last: last.map(str::to_owned).collect(),
         }
     }
 
-    /// The zones that a text names.
+    /// The zones whose names a text contains.
     pub(super) fn in_text(&self, text: &str) -> BTreeSet<&Name> {
         let mut found = BTreeSet::new();
         let text = text.to_ascii_lowercase();
         let is_of_name = |c: char| c == '.' || u8::try_from(c).is_ok_and(is_of_label);
         for word in text.split(|c: char| !is_of_name(c)) {
             for part in parts(word, '.') {
-                let is_last = part.rsplit('.').next().is_some_and(|one| self.last.contains(one));
-                found.extend(self.bare.get(part).filter(|_| is_last));
+                let is_last =
+                    part.rsplit('.').next().is_some_and(|label| self.last.contains(label));
+                found.extend(self.dotted.get(part).filter(|_| is_last));
             }
             for label in word.split('.').filter(|label| label.contains('-')) {
                 for part in parts(label, '-') {
@@ -147,13 +148,13 @@ impl Index {
         found
     }
 
-    /// Zones that have one name with dashes for dots.
-    pub(super) fn mixed_up(&self) -> impl Iterator<Item = &Name> {
+    /// Zones that share a spelling with dashes for dots.
+    pub(super) fn ambiguous(&self) -> impl Iterator<Item = &Name> {
         self.dashed.values().filter(|zones| zones.len() > 1).flatten()
     }
 }
 
-/// What lies between two of these marks, or an end and a mark, of a word.
+/// All runs of parts of a word, which these marks separate.
 fn parts(word: &str, mark: char) -> impl Iterator<Item = &str> {
     let ends = word.match_indices(mark).map(|(at, _)| at).chain([word.len()]);
     let ends: Vec<usize> = ends.collect();
@@ -165,31 +166,31 @@ fn parts(word: &str, mark: char) -> impl Iterator<Item = &str> {
     pairs.map(|(begin, end)| &word[begin..end])
 }
 
-/// Whether an octet may be one of a label.
+/// Whether an octet may stand in a label.
 fn is_of_label(c: u8) -> bool {
     c.is_ascii_alphanumeric() || c == b'-' || c == b'_'
 }
 
 /// Writes one zone's name where another's stands.
-pub(super) struct Pen<'p> {
-    from: &'p Spelled,
-    to: &'p Spelled,
-    /// What has been written: a plan has each RRset and each id in many places.
+pub(super) struct ZoneRewriter<'p> {
+    from: &'p ZoneSpelling,
+    to: &'p ZoneSpelling,
+    /// What has been rewritten: a plan has each RRset and each id in many places.
     rrsets: RefCell<HashMap<RrSet, Option<RrSet>>>,
     texts: RefCell<HashMap<Arc<str>, Arc<str>>>,
 }
 
-impl<'p> Pen<'p> {
-    pub(super) fn new(from: &'p Spelled, to: &'p Spelled) -> Self {
+impl<'p> ZoneRewriter<'p> {
+    pub(super) fn new(from: &'p ZoneSpelling, to: &'p ZoneSpelling) -> Self {
         Self { from, to, rrsets: RefCell::default(), texts: RefCell::default() }
     }
 
-    /// The zone whose name is written over.
+    /// The zone whose name is replaced.
     pub(super) fn from(&self) -> &Name {
         &self.from.name
     }
 
-    /// A text.
+    /// Rewrites a text.
     pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut written = String::new();
         let mut rest = 0;
@@ -209,7 +210,7 @@ impl<'p> Pen<'p> {
         self.text(text).into_owned()
     }
 
-    /// A text that is shared: it stays so.
+    /// Rewrites a shared text, which stays shared.
     pub(super) fn shared(&self, text: &Arc<str>) -> Arc<str> {
         let mut known = self.texts.borrow_mut();
         let written =
@@ -224,7 +225,7 @@ impl<'p> Pen<'p> {
         StepId::new(self.shared(&id.shared()))
     }
 
-    /// A name in the zone, or one elsewhere that is made of the zone's name.
+    /// Rewrites a name in the zone, or a name elsewhere that contains the zone's name.
     pub(super) fn name(&self, name: &Name) -> Name {
         let (from, to) = (&self.from.name, &self.to.name);
         if name.is_at_or_below(from) {
@@ -242,7 +243,8 @@ impl<'p> Pen<'p> {
         RrKey::new(self.name(&key.name), key.rtype)
     }
 
-    /// None where records cannot be said of the other zone: what is not understood has no names.
+    /// `None` if a record cannot be repeated for the other zone: a record that is not understood
+    /// shows no names.
     pub(super) fn rdata(&self, rdata: &Rdata) -> Option<Rdata> {
         let text = rdata.to_string();
         match self.text(&text) {
@@ -255,9 +257,10 @@ impl<'p> Pen<'p> {
     pub(super) fn rrset(&self, rrset: &RrSet) -> Option<RrSet> {
         let mut known = self.rrsets.borrow_mut();
         let written = known.entry(rrset.clone()).or_insert_with_key(|rrset| {
-            let all: Option<Vec<Rdata>> = rrset.rdata().iter().map(|one| self.rdata(one)).collect();
+            let all: Option<Vec<Rdata>> =
+                rrset.rdata().iter().map(|rdata| self.rdata(rdata)).collect();
             let all = all?;
-            // What does not name the zone stays the same records, in the same place.
+            // Records that do not name the zone stay the same, in the same place.
             match all == rrset.rdata() {
                 true => Some(rrset.clone()),
                 false => RrSet::new(rrset.ttl(), all).ok(),
@@ -270,9 +273,9 @@ impl<'p> Pen<'p> {
         version.map_or(Some(None), |rrset| self.rrset(rrset).map(Some))
     }
 
-    /// The versions of an RRset, or its absence.
+    /// The versions of an RRset; `None` stands for its non-existence.
     pub(super) fn versions(&self, all: &[Option<RrSet>]) -> Option<Vec<Option<RrSet>>> {
-        all.iter().map(|one| self.version(one.as_ref())).collect()
+        all.iter().map(|version| self.version(version.as_ref())).collect()
     }
 
     pub(super) fn change(&self, change: &Change) -> Option<Change> {
@@ -282,7 +285,7 @@ impl<'p> Pen<'p> {
     }
 
     pub(super) fn changes(&self, all: &[Change]) -> Option<Vec<Change>> {
-        all.iter().map(|one| self.change(one)).collect()
+        all.iter().map(|change| self.change(change)).collect()
     }
 
     pub(super) fn change_set(&self, set: &ChangeSet) -> Option<ChangeSet> {

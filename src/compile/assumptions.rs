@@ -1,5 +1,5 @@
-//! What a proof takes for granted: the complete list of what was taken out of the adversary's hands,
-//! by somebody's word, by an observation, or by a clock.
+//! What a proof takes for granted: the complete list of what the adversary cannot do, because
+//! somebody states so, because it was observed, or because a clock bounds it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,37 +22,37 @@ use crate::proof::parties::{Routes, Side, routes_today};
 use crate::resolution::{Contents, Reply, moved, reply};
 use crate::spec::{Clocks, Confirm, KEEP_OLD, OVERRUN, Point};
 
-/// Records of a name that are shown; the rest is counted. Our choice: a line.
+/// The maximum number of records of a name that are shown; the rest is counted. Our choice: a line.
 const SHOWN_MAX: usize = 4;
 
-/// What is taken for granted, for people; with the names that it is said of, where it is said of several.
+/// An assumption, for people. It may list the names that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentence {
-    /// The sentence, or what stands before the names.
+    /// The sentence, or its part before the names.
     pub(super) before: String,
-    /// The names; none where the sentence has no place for any.
+    /// The names; empty if the sentence lists none.
     pub(super) names: BTreeSet<Name>,
-    /// How many of them are shown; the rest is counted.
-    pub(super) most: usize,
-    /// What stands behind the names.
+    /// The maximum number of names that are shown; the rest is counted.
+    pub(super) shown_max: usize,
+    /// The part of the sentence after the names.
     pub(super) after: String,
 }
 
 impl From<String> for Sentence {
     fn from(before: String) -> Self {
-        Self { before, names: BTreeSet::new(), most: 0, after: String::new() }
+        Self { before, names: BTreeSet::new(), shown_max: 0, after: String::new() }
     }
 }
 
 impl fmt::Display for Sentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { before, names, most, after } = self;
-        write!(f, "{before}{}{after}", some_of(names, *most))
+        let Self { before, names, shown_max, after } = self;
+        write!(f, "{before}{}{after}", some_of(names, *shown_max))
     }
 }
 
-/// One sentence each.
-pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
+/// All assumptions, one sentence each.
+pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     if draft.nodes.is_empty() {
         return Vec::new();
     }
@@ -73,7 +73,7 @@ pub(super) fn granted(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     all.extend(plain(of_few(draft)));
     all.extend(plain(keys_alone(draft)));
     let of_resolvers = format!(
-        "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: where none does, resolvers may give answers that have expired (RFC 8767 §5)",
+        "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: if none answers, resolvers may serve expired answers (RFC 8767 §5)",
         show_span(CAP)
     );
     all.push(of_resolvers.into());
@@ -85,46 +85,44 @@ fn plain(lines: impl IntoIterator<Item = String>) -> impl Iterator<Item = Senten
     lines.into_iter().map(Sentence::from)
 }
 
-/// What somebody states.
+/// The facts that the plan states.
 fn stated(draft: &Draft<'_>) -> Vec<String> {
-    let sentences = draft.intent.assume.iter().map(|one| {
-        let (fact, of) = (one.fact.value, one.subject.value.shown());
-        let span = show_span(one.settle);
-        let settle = match (fact, one.from) {
+    let sentences = draft.intent.assume.iter().map(|stated| {
+        let (fact, of) = (stated.fact.value, stated.subject.value.shown());
+        let span = show_span(stated.settle);
+        let settle = match (fact, stated.from) {
             (Fact::Published, Some(_)) => {
-                format!(
-                    " (nobody keeps what was answered before for more than {span}, RFC 2308 §5)"
-                )
+                format!(" (no resolver keeps the earlier answer for more than {span}, RFC 2308 §5)")
             }
-            _ if one.settle.is_zero() => String::new(),
-            (_, _) => format!(" (what was so before settles within {span})"),
+            _ if stated.settle.is_zero() => String::new(),
+            (_, _) => format!(" (the earlier state is over within {span})"),
         };
-        let by_mailbox = match (fact, one.from, one.value) {
+        let by_mailbox = match (fact, stated.from, stated.value) {
             (Fact::Redirects, None, Value::True) => {
                 ", wherever the mailboxes are, on the way back too"
             }
             (_, _, _) => "",
         };
         let ends = matches!(fact, Fact::Sends | Fact::Signs);
-        let arrived = match ends && one.from.is_none() && one.value == Value::False {
-            true => ", and all that was sent before has arrived",
+        let arrived = match ends && stated.from.is_none() && stated.value == Value::False {
+            true => ", and everything sent before has arrived",
             false => "",
         };
-        let says = fact.says(one.value);
-        let when = match (&one.by, one.from) {
+        let says = fact.says(stated.value);
+        let when = match (&stated.by, stated.from) {
             (Some(by), Some(_)) => format!(", from the end of `task/{}` on", by.value),
             (Some(by), None) => {
                 format!(", on the way back, from the end of `task/{}` on", by.value)
             }
-            (None, Some(from)) => begins(from, &one.confirm),
+            (None, Some(from)) => begins(from, &stated.confirm),
             (None, None) => String::new(),
         };
-        format!("{of} {says} (`{fact}`){settle}{arrived}{by_mailbox}{when}: {}", one.reason)
+        format!("{of} {says} (`{fact}`){settle}{arrived}{by_mailbox}{when}: {}", stated.reason)
     });
     sentences.collect()
 }
 
-/// From when on something is so, and by whose word.
+/// When a fact begins to be true, and who says so.
 fn begins(from: Point, confirm: &Confirm) -> String {
     let when = match from {
         Point::Expand => "before the switch",
@@ -132,18 +130,19 @@ fn begins(from: Point, confirm: &Confirm) -> String {
         Point::Contract => "when the old side is left",
     };
     match confirm {
-        Confirm::Nobody => format!(", {when}; nobody is asked"),
-        Confirm::Person { check: None } => format!(", {when}, and from a person's word on"),
+        Confirm::Nobody => format!(", {when}; nobody confirms it"),
+        Confirm::Person { check: None } => format!(", {when}, once a person confirms it"),
         Confirm::Person { check: Some(_) } => {
-            format!(", {when}, and from when its `check` says so")
+            format!(", {when}, once its `check` passes")
         }
     }
 }
 
-/// Domains whose mail goes on at the old host.
+/// Domains whose mail stays at the old host.
 fn staying(draft: &Draft<'_>) -> Option<Sentence> {
     let from = &draft.intent.moves.first()?.from.name;
-    let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
+    let moving: BTreeSet<&Name> =
+        draft.intent.moves.iter().map(|domain_move| &domain_move.domain.value).collect();
     let zones = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
     let names = zones.filter(|key| key.rtype == RrType::MX).map(|key| &key.name);
     let comes_there = |at: &Snapshot, name: &Name| match routes_today(at, name) {
@@ -158,16 +157,15 @@ fn staying(draft: &Draft<'_>) -> Option<Sentence> {
     };
     let names: BTreeSet<Name> = names.filter(stays).cloned().collect();
     (!names.is_empty()).then(|| Sentence {
-        before: format!("`{from}` stays on for "),
+        before: format!("`{from}` keeps running for "),
         names,
-        // Each of them has to be read: nothing else says that the host must not go for it.
-        most: usize::MAX,
-        after: ", whose mail goes on to it".to_owned(),
+        // Each name has to be read: nothing else says that the host must stay for it.
+        shown_max: usize::MAX,
+        after: ", whose mail still goes there".to_owned(),
     })
 }
 
-/// Clocks that are lower than what is known of the world: whoever lowers one takes it upon himself that
-/// nothing lives longer.
+/// Clocks that are shorter than usual: whoever shortens a clock vouches that nothing lives longer.
 pub(super) fn shortened(draft: &Draft<'_>) -> Vec<String> {
     if draft.nodes.is_empty() {
         return Vec::new();
@@ -219,24 +217,24 @@ pub(super) fn shortened(draft: &Draft<'_>) -> Vec<String> {
     .collect()
 }
 
-/// What a resolver answered for names outside of the zones.
+/// What a resolver answered for names outside the plan's zones.
 fn seen_outside(draft: &Draft<'_>) -> Vec<String> {
     let seen = draft.snapshot.outside.iter().filter_map(|(key, answer)| match answer {
         Outside::Records(records) => {
             let data = some_of(records.iter(), SHOWN_MAX);
             Some(format!("{key} stays {data}, as a resolver answered"))
         }
-        Outside::Absent => Some(format!("{key} goes on not to exist, as a resolver answered")),
+        Outside::Absent => Some(format!("{key} stays non-existent, as a resolver answered")),
         Outside::Unknown(_) => None,
     });
     seen.collect()
 }
 
-/// What wildcards of these types answer is looked at.
+/// The types of records for which the answers of wildcards are checked.
 const WILD: [RrType; 5] = [RrType::A, RrType::AAAA, RrType::MX, RrType::TXT, RrType::CNAME];
 
-/// Names that a wildcard answers for, and that are taken out of it; and names that go, so that a
-/// wildcard answers for them.
+/// Names that a wildcard answers for until the plan creates them, and names that the plan removes,
+/// so that a wildcard answers for them.
 fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let exists = |zone: &ZoneSeen, name: &Name| (&&zone.zone).exists(name);
@@ -249,7 +247,7 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
         }
         let zone = &draft.snapshot.zones[origin];
         let name = &change.key.name;
-        // With a name all names above it come to exist (RFC 4592 §2.2.2).
+        // A name makes all names above it exist too (RFC 4592 §2.2.2).
         let above = std::iter::successors(name.parent(), Name::parent)
             .take_while(|above| above != origin && !exists(zone, above));
         for at in [name.clone()].into_iter().chain(above) {
@@ -259,7 +257,7 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
                     && zone.wildcard_of(&key).is_some_and(|wild| wild.rtype() == rtype)
                 {
                     found.insert(format!(
-                        "nobody relies on the {rtype} records of {at} and of what lies below it, which a wildcard answers for until the plan publishes {name}"
+                        "nobody relies on the {rtype} records of {at} and of names below it, for which a wildcard answers until the plan publishes {name}"
                     ));
                 }
             }
@@ -272,7 +270,7 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
         if !draft.has_wildcards(origin) || exists(end, &key.name) {
             continue;
         }
-        // With its last name all names above it that have no records go too.
+        // When a name loses its last records, the empty names above it go too.
         let gone = std::iter::successors(Some(key.name.clone()), Name::parent)
             .take_while(|name| name != origin && exists(live, name) && !exists(end, name));
         for name in gone {
@@ -282,7 +280,7 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
             };
             found.extend(WILD.iter().filter(|rtype| is_wild(rtype)).map(|rtype| {
                 format!(
-                    "a wildcard may answer for the {rtype} records of {name} and of what lies below it when the plan has removed {}",
+                    "a wildcard may answer for the {rtype} records of {name} and of names below it once the plan has removed {}",
                     key.name
                 )
             }));
@@ -291,8 +289,8 @@ fn wildcards(draft: &Draft<'_>) -> BTreeSet<String> {
     found
 }
 
-/// Names whose addresses, or aliases, the plan takes away or changes: whoever is set up with them, or
-/// leads to them from elsewhere, is not seen.
+/// Names whose addresses or aliases the plan removes or changes: who uses them from elsewhere
+/// cannot be seen.
 fn names_taken(draft: &Draft<'_>) -> BTreeSet<String> {
     let taken = |key: &&RrKey| {
         let live = draft.snapshot.told(key);
@@ -319,14 +317,14 @@ fn names_taken(draft: &Draft<'_>) -> BTreeSet<String> {
     });
     let below = below.map(|key| {
         format!(
-            "nobody relies on the names below {}, which a DNAME answers for and the plan changes",
+            "nobody relies on the names below {}: a DNAME answers for them, and the plan changes it",
             key.name
         )
     });
     names.into_iter().map(sentence).chain(below).collect()
 }
 
-/// Names of addresses that the plan takes away or changes: receivers judge a sender by them.
+/// Names of addresses (PTR) that the plan removes or changes: receivers judge a sender by them.
 fn names_of_addresses(draft: &Draft<'_>) -> BTreeSet<String> {
     let changed = draft.owned().filter(|key| {
         let live = draft.snapshot.told(key);
@@ -335,16 +333,16 @@ fn names_of_addresses(draft: &Draft<'_>) -> BTreeSet<String> {
     changed
         .map(|key| {
             format!(
-                "no receiver minds that the address of {} gets another name, or none: many refuse mail from an address whose name does not lead back to it",
+                "no receiver objects when the address of {} gets another name, or none: many refuse mail from an address whose name does not resolve back to it",
                 key.name
             )
         })
         .collect()
 }
 
-/// Zones of which every name server has the old host's addresses: with the host the zone goes too.
+/// Zones whose name servers all have the old host's addresses: if the host goes, so does the zone.
 fn served_by_old(draft: &Draft<'_>) -> Vec<String> {
-    let Some(one) = draft.intent.moves.first() else { return Vec::new() };
+    let Some(domain) = draft.intent.moves.first() else { return Vec::new() };
     if draft.point(MovePoint::Release).is_none() {
         return Vec::new();
     }
@@ -360,31 +358,33 @@ fn served_by_old(draft: &Draft<'_>) -> Vec<String> {
     });
     let sentence = |zone: &ZoneSeen| {
         format!(
-            "`{}` goes on to serve the zone {} when its mail is released: every name server of it has that host's addresses",
-            one.from.name, zone.zone.origin
+            "`{}` goes on serving the zone {} after it is released as a mail host: all name servers of the zone have its addresses",
+            domain.from.name, zone.zone.origin
         )
     };
     zones.map(sentence).collect()
 }
 
-/// Where no discovery record leads to the old host: whoever is set up for it by hand.
+/// If no discovery record leads to the old host: users whose clients were set up by hand.
 fn set_up_by_hand(draft: &Draft<'_>) -> Option<String> {
-    let one = draft.intent.moves.first()?;
+    let domain = draft.intent.moves.first()?;
     draft.point(MovePoint::BeforeSwitch)?;
     let is_stated = |fact: Fact| {
         let mut all = draft.intent.assume.iter();
-        all.any(|s| s.fact.value == fact && s.subject.value.host() == Some(one.from.name.as_str()))
+        all.any(|s| {
+            s.fact.value == fact && s.subject.value.host() == Some(domain.from.name.as_str())
+        })
     };
-    let is_found = draft.intent.moves.iter().any(|one| !one.from.discovery.is_empty());
+    let is_found = draft.intent.moves.iter().any(|domain| !domain.from.discovery.is_empty());
     (!is_found && is_stated(Fact::Clients) && !is_stated(Fact::Redirects)).then(|| {
         format!(
-            "nobody reads mail at `{0}` by a client that is set up by hand between the switch and when clients leave `{0}`: new mail goes to `{1}`",
-            one.from.name, one.to.name
+            "between the switch and when clients leave `{0}`, nobody reads mail at `{0}` with a client that was set up by hand: new mail goes to `{1}`",
+            domain.from.name, domain.to.name
         )
     })
 }
 
-/// Names that lead to the old host and have no MX records: a sender takes their addresses (RFC 5321
+/// Names that lead to the old host and have no MX records: senders use their addresses (RFC 5321
 /// §5.1), and nothing in DNS says whether somebody has mail there.
 fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> {
     let from = &draft.intent.moves.first()?.from;
@@ -392,7 +392,7 @@ fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> 
     let known: BTreeSet<Name> = others
         .iter()
         .cloned()
-        .chain(draft.intent.moves.iter().map(|one| one.domain.value.clone()))
+        .chain(draft.intent.moves.iter().map(|domain_move| domain_move.domain.value.clone()))
         .chain(draft.parties.names(Side::From).iter().cloned())
         .collect();
     let zones = || draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
@@ -422,15 +422,16 @@ fn without_mail(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> 
     (!names.is_empty()).then(|| Sentence {
         before: "nobody has mail at ".to_owned(),
         names,
-        most: SHOWN_MAX,
+        shown_max: SHOWN_MAX,
         after: format!(": {why} `{}`", from.name),
     })
 }
 
-/// Names that are aliases of domains that move, by themselves or below a DNAME: mail for them goes
-/// where that of the domain goes, and nothing in DNS says whether there is any.
+/// Names that are aliases of domains that move, by a CNAME or below a DNAME: their mail goes where
+/// that of the domain goes, and nothing in DNS says whether there is any.
 fn aliases_of_moving(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> {
-    let moving: BTreeSet<&Name> = draft.intent.moves.iter().map(|one| &one.domain.value).collect();
+    let moving: BTreeSet<&Name> =
+        draft.intent.moves.iter().map(|domain_move| &domain_move.domain.value).collect();
     let mx = |name: &Name| RrKey::new(name.clone(), RrType::MX);
     let leads_along = |name: &Name| {
         let mut name = name.clone();
@@ -457,28 +458,28 @@ fn aliases_of_moving(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sente
         .filter(|name| is_host(name) && !is_discovery(name) && !others.contains(name))
         .filter(|name| !moving.contains(name) && leads_along(name).is_some())
         .collect();
-    let why = "aliases of domains that move, and mail for them goes along";
+    let why = "they are aliases of domains that move, and mail for them moves along";
     (!names.is_empty()).then(|| Sentence {
         before: "nobody has mail at ".to_owned(),
         names,
-        most: SHOWN_MAX,
+        shown_max: SHOWN_MAX,
         after: format!(": {why}"),
     })
 }
 
-/// Whether a name is one that mail clients ask for: what they find there is looked at as such.
+/// Whether a name is one that mail clients look up: what they find there is judged separately.
 fn is_discovery(name: &Name) -> bool {
     discovery_of(&RrKey::new(name.clone(), RrType::CNAME)).is_some()
 }
 
-/// Whether a name is a host's: those of services and of policies have a label that begins with `_`.
+/// Whether a name is a host's: names of services and policies have a label that begins with `_`.
 fn is_host(name: &Name) -> bool {
     !name.labels().any(|label| label.first() == Some(&b'_'))
 }
 
-/// Exchanges with addresses that not everybody reaches.
+/// Exchanges with addresses that not everybody can reach.
 fn of_few(draft: &Draft<'_>) -> BTreeSet<String> {
-    let exchanges = draft.intent.moves.iter().flat_map(|one| &one.to.exchanges);
+    let exchanges = draft.intent.moves.iter().flat_map(|domain| &domain.to.exchanges);
     let names: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
     let mut found = BTreeSet::new();
     for name in names {
@@ -488,7 +489,7 @@ fn of_few(draft: &Draft<'_>) -> BTreeSet<String> {
             };
             for ip in records.iter().filter_map(Rdata::ip).filter(|ip| !is_global(*ip)) {
                 found.insert(format!(
-                    "whoever sends mail reaches {ip}, the address of {name}, which is not an address of the Internet (RFC 6890)"
+                    "every sender can reach {ip}, the address of {name}, which is not a public address (RFC 6890)"
                 ));
             }
         }
@@ -496,7 +497,7 @@ fn of_few(draft: &Draft<'_>) -> BTreeSet<String> {
     found
 }
 
-/// Whether an address is one of the Internet, as far as those for other uses are common ones.
+/// Whether an address is public. Only the common ranges for other uses are checked.
 fn is_global(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
@@ -518,17 +519,17 @@ fn is_global(ip: IpAddr) -> bool {
     }
 }
 
-/// Senders of the new host that declare keys and no addresses.
+/// Senders of the new host that declare keys but no addresses.
 fn keys_alone(draft: &Draft<'_>) -> BTreeSet<String> {
-    let senders = draft.intent.moves.iter().flat_map(|one| {
-        let senders = one.to.senders.iter().filter(|s| s.spf.is_none() && s.says_anything());
-        senders.map(move |sender| (one, sender))
+    let senders = draft.intent.moves.iter().flat_map(|domain| {
+        let senders = domain.to.senders.iter().filter(|s| s.spf.is_none() && s.says_anything());
+        senders.map(move |sender| (domain, sender))
     });
     senders
-        .map(|(one, sender)| {
+        .map(|(domain, sender)| {
             format!(
-                "receivers are content with the DKIM key of `{}` (`{}`) for mail as {}: no SPF term is declared for it, and who obeys `-all` alone refuses it",
-                one.to.name, sender.name, one.domain.value
+                "receivers accept mail as {2} with the DKIM key of `{0}` (`{1}`) alone: no SPF term is declared for it, and a receiver that enforces `-all` refuses it",
+                domain.to.name, sender.name, domain.domain.value
             )
         })
         .collect()

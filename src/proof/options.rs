@@ -1,22 +1,23 @@
-//! How the models of a plan are made: whole, but where tests weaken them.
+//! Options for making the models of a plan: complete by default, weakened by tests.
 
 use std::sync::Arc;
 
 use super::draft::Draft;
 use super::model::Model;
 
-/// What is done to every model of a plan.
+/// How the models of a plan are made.
 #[derive(Default)]
-pub struct Known {
+pub struct ModelOptions {
     weakening: Option<Arc<Weakening>>,
 }
 
-/// Takes something out of a model. Tests alone do that: whatever is taken has to be missed.
+/// Removes something from a model. Only tests do this: the checks have to notice whatever is
+/// removed.
 #[doc(hidden)]
 pub type Weakening = dyn Fn(&Draft<'_>, &mut Model) + Send + Sync;
 
-impl Known {
-    /// Every model is weakened.
+impl ModelOptions {
+    /// Weakens every model.
     #[doc(hidden)]
     #[must_use]
     pub fn weakened(by: Arc<Weakening>) -> Self {

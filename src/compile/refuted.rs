@@ -1,4 +1,4 @@
-//! Why no order would do: a derivation for each pattern that nothing breaks.
+//! Why a plan is refuted: a derivation for each pattern that no order prevents.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::proof::draft::Draft;
 use crate::proof::model::{Model, yaml_word};
 use crate::proof::pattern::Start;
 
-/// Derivations that are shown at the most: our choice, more would hide the first.
+/// The maximum number of derivations that are shown. Our choice: more would hide the first.
 const SHOWN_MAX: usize = 8;
 
-/// For each refutation, why the order was not derived otherwise.
+/// For each refuted pattern, why no other order was derived.
 pub(super) fn explain(
     draft: &Draft<'_>,
     model: &Model,
@@ -21,14 +21,13 @@ pub(super) fn explain(
     findings: &Findings,
 ) -> Vec<Vec<String>> {
     let Ok(paths) = paths(draft.nodes.len(), &derived.constraints) else { return Vec::new() };
-    let mut closed = Vec::new();
-    // What is only not stated needs no derivation: it needs a statement.
+    let mut derivations = Vec::new();
+    // A pattern that only lacks stated facts needs no derivation. It needs the facts.
     let patterns =
         findings.refuted.iter().map(|refuted| (refuted, &model.patterns[refuted.pattern]));
     let stated = patterns.filter(|(_, pattern)| pattern.unknown(&model.atoms).next().is_none());
     for (refuted, pattern) in stated.take(SHOWN_MAX) {
-        let mut lines =
-            vec![format!("`{}` cannot be kept, whatever the order:", refuted.invariant)];
+        let mut lines = vec![format!("no order of the steps keeps `{}`:", refuted.invariant)];
         for (place, held) in pattern.atoms.iter().enumerate() {
             let atom = &model.atoms[held.atom];
             let what = match crate::proof::says(atom) {
@@ -39,7 +38,7 @@ pub(super) fn explain(
                 lines.push(format!("because nothing in the plan ends that {what};"));
             }
             for end in &atom.ends {
-                // Whatever ends before it begins is no harm.
+                // An atom cannot be separated from itself.
                 let others = pattern.atoms.iter().enumerate().filter(|(other, _)| *other != place);
                 for (_, other) in others {
                     let other = &model.atoms[other.atom];
@@ -47,15 +46,15 @@ pub(super) fn explain(
                     let hold = show_span(end.hold + held.extra);
                     let Start::Begin(to) = other.start else {
                         lines.push(format!(
-                            "because {what} until {hold} after {from}, and the rest is so before the first step;"
+                            "because {what} until {hold} after {from}, and everything else is true before the first step;"
                         ));
                         continue;
                     };
                     let after = &draft.nodes[to].id;
-                    let why = if to == end.step || paths.leads(to, end.step) {
+                    let why = if to == end.step || paths.precedes(to, end.step) {
                         format!("which itself comes after {after}")
                     } else {
-                        "and the plan itself says when that one is made".to_owned()
+                        "but the plan itself says when that step is made".to_owned()
                     };
                     lines.push(format!(
                         "because {what}, {after} would have to come {hold} after {from}, {why};"
@@ -64,19 +63,19 @@ pub(super) fn explain(
             }
         }
         lines.push(format!("therefore {}", pattern.harm.what));
-        lines.push(format!("it would be possible so: {}", pattern.harm.fix));
-        closed.push(lines);
+        lines.push(format!("what would help: {}", pattern.harm.fix));
+        derivations.push(lines);
     }
-    closed
+    derivations
 }
 
-/// What somebody would have to state, as lines of a plan; none where nothing is missing.
+/// The facts that are not stated, as lines to add to the plan. Empty if none is missing.
 pub(super) fn statements(draft: &Draft<'_>, findings: &Findings) -> Vec<String> {
     if findings.unstated.is_empty() {
         return Vec::new();
     }
     let mut lines = vec![
-        "nobody states these facts; what is so can be written into the plan, each with its reason:"
+        "the plan does not state these facts; add those that are true, each with its reason:"
             .to_owned(),
         "assume:".to_owned(),
     ];
@@ -86,7 +85,7 @@ pub(super) fn statements(draft: &Draft<'_>, findings: &Findings) -> Vec<String> 
     let back = for_the_way_back(draft);
     if !back.is_empty() {
         lines.push(
-            "  # and for the way back; without these the switch is a point of no return:"
+            "  # and for the way back; without these, the switch is a point of no return:"
                 .to_owned(),
         );
         lines.extend(back);
@@ -94,10 +93,10 @@ pub(super) fn statements(draft: &Draft<'_>, findings: &Findings) -> Vec<String> 
     lines
 }
 
-/// One line of `assume:`, and what it buys.
-fn statement(draft: &Draft<'_>, fact: Fact, of: &Subject, buys: &str) -> String {
+/// One line of `assume:`, and what it is needed for.
+fn statement(draft: &Draft<'_>, fact: Fact, of: &Subject, needed_for: &str) -> String {
     let row = fact.row();
-    let leaves = draft.intent.moves.iter().any(|one| of.host() == Some(&*one.from.name));
+    let leaves = draft.intent.moves.iter().any(|domain| of.host() == Some(&*domain.from.name));
     let from = if leaves && matches!(fact, Fact::Sends | Fact::Clients | Fact::Synced) {
         ", from: contract"
     } else if leaves && fact == Fact::Redirects {
@@ -106,7 +105,7 @@ fn statement(draft: &Draft<'_>, fact: Fact, of: &Subject, buys: &str) -> String 
         ""
     };
     format!(
-        "  - {{ fact: {fact}, {}: {}, value: {}{from}, reason: \"\" }}  # {of} {}: {buys}",
+        "  - {{ fact: {fact}, {}: {}, value: {}{from}, reason: \"\" }}  # {of} {}: {needed_for}",
         of.kind().key(),
         yaml_word(of),
         row.stated,
@@ -114,12 +113,13 @@ fn statement(draft: &Draft<'_>, fact: Fact, of: &Subject, buys: &str) -> String 
     )
 }
 
-/// The facts of the new host that nobody states and the way back relies on.
+/// The facts about the new host that nobody states and the way back relies on.
 fn for_the_way_back(draft: &Draft<'_>) -> Vec<String> {
-    let Some(one) = draft.intent.moves.first() else { return Vec::new() };
-    let of = Subject::Host(one.to.name.clone());
+    let Some(domain) = draft.intent.moves.first() else { return Vec::new() };
+    let of = Subject::Host(domain.to.name.clone());
     let stated = |fact: &Fact| {
-        draft.intent.assume.iter().any(|one| one.fact.value == *fact && one.subject.value == of)
+        let mut all = draft.intent.assume.iter();
+        all.any(|stated| stated.fact.value == *fact && stated.subject.value == of)
     };
     let missing = [Fact::Synced, Fact::Clients].into_iter().filter(|fact| !stated(fact));
     missing.map(|fact| statement(draft, fact, &of, "for `reversible`")).collect()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::plan::Format;
+use super::plan::{Commands, FormArgs, Format};
 use super::{Failure, planning, print_out, styling};
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
@@ -15,12 +15,8 @@ use crate::world::real::store::read_artifact;
 pub(super) struct Args {
     /// The artifact
     artifact: PathBuf,
-    /// The output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Show every zone and every step, with the reason for each wait
-    #[arg(long)]
-    full: bool,
+    #[command(flatten)]
+    form: FormArgs,
     /// Also show when each step would begin and end if the run started at this time, with windows
     /// and freezes: `2026-12-01T09:00:00+01:00`
     #[arg(long, value_name = "TIME", value_parser = instant)]
@@ -32,14 +28,16 @@ fn instant(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    if args.start.is_some() && args.format == Format::Json {
+    args.form.check()?;
+    if args.start.is_some() && args.form.format != Format::Text {
         let text = "error: `--start` works with `--format text` only: an artifact holds no dates";
         return Err(Failure::new(Exit::Usage, text));
     }
     let artifact = read_artifact(&args.artifact)
         .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
     planning::check_consistent(&artifact)?;
-    args.format.print(&artifact, args.full)?;
+    let commands = Commands::of_file(&args.artifact, &artifact, None);
+    args.form.print(&artifact, &commands)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);
         let calendar = calendar(&artifact, &forecast, start);

@@ -28,6 +28,7 @@ mod history;
 mod judges;
 mod language;
 mod lost;
+mod markdown;
 mod moves;
 mod mutants;
 mod oracle;

@@ -15,7 +15,7 @@ use cutover::document::{
     Timeline, list,
 };
 
-use crate::desk::Desk;
+use crate::zonefile_fixture::ZonefileFixture;
 
 /// What a value may try, in the order of the issue that asked for it, and more.
 const HOSTILE: &[&str] = &[
@@ -292,7 +292,7 @@ fn has_no_reference(markdown: &str) {
 }
 
 /// A plan that says what a plan can say, and a zone that has it already.
-fn hostile_plan(desk: &Desk) {
+fn hostile_plan(desk: &ZonefileFixture) {
     let quoted = |value: &str| {
         let octets = value.bytes().map(|octet| match octet {
             b'"' | b'\\' => format!("\\{}", char::from(octet)),
@@ -344,7 +344,7 @@ fn hostile_plan(desk: &Desk) {
 
 #[test]
 fn a_plan_shows_the_values_of_a_hostile_zone() {
-    let desk = Desk::quickstart();
+    let desk = ZonefileFixture::quickstart();
     hostile_plan(&desk);
     let all = ["plan", "quickstart.yaml", "--format", "markdown", "--max-chars", "9999999"];
     let markdown = desk.ends(0, &all);
@@ -371,7 +371,7 @@ fn a_plan_shows_the_values_of_a_hostile_zone() {
 
 #[test]
 fn what_may_not_be_left_out_is_an_error_where_it_does_not_fit() {
-    let desk = Desk::new();
+    let desk = ZonefileFixture::new();
     let reason = "x".repeat(3_000);
     let plan = desk.read("plan.yaml");
     desk.write(
@@ -391,7 +391,7 @@ fn what_may_not_be_left_out_is_an_error_where_it_does_not_fit() {
 #[test]
 fn a_plan_of_ten_thousand_changes_fits_and_says_what_is_missing() {
     const CHANGES: usize = 10_000;
-    let desk = Desk::new();
+    let desk = ZonefileFixture::new();
     let names = (0..CHANGES)
         .map(|n| format!("  - {{ zone: acme.test, name: h{n:05}, type: A, to: [ 192.0.2.1 ] }}\n"));
     let plan = desk.read("plan.yaml");
@@ -417,7 +417,7 @@ fn a_plan_of_ten_thousand_changes_fits_and_says_what_is_missing() {
 
 #[test]
 fn the_quick_start_in_a_pull_request() {
-    let desk = Desk::quickstart();
+    let desk = ZonefileFixture::quickstart();
     let args = ["plan", "quickstart.yaml", "--format", "markdown"];
     let markdown = desk.ends(0, &args);
     blocks(&markdown);

@@ -15,7 +15,7 @@ use cutover::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
 use cutover::intent::{Intent, resolve};
 use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
-use cutover::proof::options::ModelOptions;
+use cutover::proof::model::ModelOptions;
 use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
